@@ -1,0 +1,88 @@
+/** Exit codes of every command, documented in the README. */
+export const exitCodes = {
+  good: 0,
+  notGood: 1,
+  usage: 2,
+  cannotConnect: 3,
+  refused: 4,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Codes by which a program (and a test) tells one failure from another. */
+export type ErrorCode =
+  | 'usage'
+  | 'connection_source_invalid'
+  | 'connection_refused'
+  | 'connection_timeout'
+  | 'connection_lost'
+  | 'authentication_failed'
+  | 'database_missing'
+  | 'tls_failed'
+  | 'server_unsupported'
+  | 'too_many_connections'
+  | 'extension_missing'
+  | 'privilege_missing'
+  | 'schema_missing'
+  | 'schema_incompatible'
+  | 'schema_differs'
+  | 'confirmation_needed'
+  | 'read_only'
+  | 'standby'
+  | 'row_security'
+  | 'pooled_connection'
+  | 'statement_timeout'
+  | 'lock_timeout'
+  | 'query_failed'
+  | 'embedded_unavailable'
+  | 'busy'
+  | 'interrupted'
+  | 'internal';
+
+const exitCodeOf: Partial<Record<ErrorCode, ExitCode>> = {
+  usage: exitCodes.usage,
+  connection_source_invalid: exitCodes.usage,
+  connection_refused: exitCodes.cannotConnect,
+  connection_timeout: exitCodes.cannotConnect,
+  connection_lost: exitCodes.cannotConnect,
+  authentication_failed: exitCodes.cannotConnect,
+  database_missing: exitCodes.cannotConnect,
+  tls_failed: exitCodes.cannotConnect,
+  server_unsupported: exitCodes.cannotConnect,
+  too_many_connections: exitCodes.cannotConnect,
+  embedded_unavailable: exitCodes.cannotConnect,
+  schema_incompatible: exitCodes.refused,
+  confirmation_needed: exitCodes.refused,
+  read_only: exitCodes.refused,
+  standby: exitCodes.refused,
+  row_security: exitCodes.refused,
+  pooled_connection: exitCodes.refused,
+  privilege_missing: exitCodes.refused,
+  busy: exitCodes.refused,
+};
+
+/** What to add to an error: advice for the reader, the failure below it, the server's SQLSTATE. */
+export type ErrorDetails = { hint?: string; cause?: unknown; sqlState?: string };
+
+/**
+ * The one error class of the console: a sentence that says what failed, a code, and, wherever there
+ * is one, a hint that says what to try next. Messages never hold a password.
+ */
+export class ConsoleError extends Error {
+  override readonly name = 'ConsoleError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly sqlState: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+    this.sqlState = details.sqlState;
+  }
+
+  /** The exit code of a command that ends with this error. */
+  get exitCode(): ExitCode {
+    return exitCodeOf[this.code] ?? exitCodes.notGood;
+  }
+}
