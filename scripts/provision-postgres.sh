@@ -72,11 +72,11 @@ mkdir -p "$apt_state"/{lists/partial,archives/partial} "$root" "$work/debs"
 # An empty package list makes apt resolve everything down to the C library.
 : >"$apt_state/status"
 
-# A private apt: only the download settings (proxies, certificates) of the machine's own configuration are kept. Its hooks
-# would touch the machine, its sources and pins would mix with ours.
+# A private apt: of the machine's own configuration only what says how to download is kept (proxies, certificates, whether
+# a frozen mirror's dates matter). Its hooks would touch the machine, its sources and pins would mix with ours.
 configure_apt() {
   {
-    apt-config dump | grep -E '^Acquire::(http|https|ftp|Retries|ForceIPv[46])' || true
+    apt-config dump | grep '^Acquire::' | grep -vE '^Acquire::(IndexTargets|Languages|Changelogs|cdrom)' || true
     cat <<CONF
 Dir::Etc::main "/dev/null";
 Dir::Etc::parts "/dev/null";
@@ -138,14 +138,16 @@ find_release() {
     for site in $sites; do
       echo "deb [signed-by=$keyring] $site $suite main" >"$apt_state/sources.list"
       say "looking for postgresql-$major-pgvector in Debian $suite"
-      private_apt apt-get -q update >"$apt_state/update.log" 2>&1 || continue
+      private_apt apt-get -q update >"$apt_state/update.log" 2>&1 || {
+        say "  not from $site: $(grep -m1 '^E:' "$apt_state/update.log" || echo 'apt-get update failed')"
+        continue
+      }
       if private_apt apt-cache show "postgresql-$major-pgvector" >/dev/null 2>&1; then
         return
       fi
       break
     done
   done
-  cat "$apt_state/update.log" >&2
   fail "no configured Debian archive has postgresql-$major-pgvector" "$no_packages_hint"
 }
 
