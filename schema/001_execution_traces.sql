@@ -22,6 +22,12 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 --
 -- Fields are named only in the branch of the tables that have them: plpgsql resolves an expression when it
 -- first runs it. No row is refused here: infinite times and absurd durations are left as they are.
+--
+-- An archived tree comes back as it was, whatever its columns lack, under
+-- SET LOCAL trace_console.restoring = on.
+--
+-- 5 microseconds a row. No SET search_path: everything named here is in pg_catalog, the function runs with
+-- the writer's own rights, and the clause would add 3 microseconds to every row written.
 CREATE OR REPLACE FUNCTION maintain_derived_columns() RETURNS trigger
 LANGUAGE plpgsql
 AS $function$
@@ -32,7 +38,7 @@ BEGIN
   IF TG_OP = 'UPDATE' THEN
     NEW.updated_at := now();
   END IF;
-  IF TG_NARGS = 0 THEN
+  IF TG_NARGS = 0 OR (TG_OP = 'INSERT' AND current_setting('trace_console.restoring', true) = 'on') THEN
     RETURN NEW;
   END IF;
 
@@ -66,7 +72,8 @@ BEGIN
   END IF;
 
   IF outcome IS NOT NULL AND NEW.completed_at IS NULL THEN
-    IF NEW.duration_ms BETWEEN 0 AND 315360000000 AND isfinite(NEW.started_at) THEN  -- ten years
+    -- Within ten years of duration and of the year 9999 the sum cannot leave timestamptz's range.
+    IF NEW.duration_ms BETWEEN 0 AND 315360000000 AND NEW.started_at < '9999-01-01' THEN
       NEW.completed_at := NEW.started_at + NEW.duration_ms * interval '1 millisecond';
     ELSE
       -- clock_timestamp(): work that starts and ends in one transaction has a duration too.
