@@ -1,0 +1,261 @@
+import pg from 'pg';
+import { readCapabilities, type Capabilities } from './capabilities.js';
+import { clientConfig } from './connection/client-config.js';
+import { establish } from './connection/establish.js';
+import type { ServerSource, SourceOrigin } from './connection/source.js';
+import type { TlsAttempt } from './connection/tls.js';
+import { translateError } from './connection/translate-error.js';
+import { ConsoleError } from './errors.js';
+import { beginStatement, defaultLimits, type TransactionOptions } from './transaction-settings.js';
+
+export type { TransactionOptions } from './transaction-settings.js';
+
+export type DatabaseOptions = {
+  /** Target schema (`--schema`); default: the first schema of the role's search_path that exists. */
+  schema?: string | undefined;
+  /** Connections at most, 5 to 20. */
+  poolSize?: number | undefined;
+  /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
+  readOnly?: boolean | undefined;
+};
+
+/** What runs statements: a transaction, or a direct connection. */
+export interface Queryable {
+  /**
+   * Runs one statement. `values` are its `$1`, `$2`, … Rows have bigint and numeric as numbers.
+   *
+   * @throws ConsoleError
+   */
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}
+
+/**
+ * A database behind a small pool. Every statement runs in a transaction that sets its own limits
+ * (SET LOCAL), so that nothing leaks through a transaction pooler; a broken connection is thrown
+ * away and the next statement opens a new one.
+ */
+export class Database {
+  readonly origin: SourceOrigin;
+  readonly capabilities: Capabilities;
+  readonly #source: ServerSource;
+  readonly #tls: TlsAttempt;
+  readonly #pool: pg.Pool;
+  readonly #readOnly: boolean;
+
+  private constructor(
+    origin: SourceOrigin,
+    source: ServerSource,
+    tls: TlsAttempt,
+    pool: pg.Pool,
+    capabilities: Capabilities,
+    readOnly: boolean,
+  ) {
+    this.origin = origin;
+    this.#source = source;
+    this.#tls = tls;
+    this.#pool = pool;
+    this.capabilities = capabilities;
+    this.#readOnly = readOnly;
+  }
+
+  /**
+   * Connects and reads the server's capabilities once.
+   *
+   * @param origin what to call the source, when it is not the address's own (the embedded database)
+   * @throws ConsoleError with exit code 3 when there is no connection to be had.
+   */
+  static async open(
+    source: ServerSource,
+    options: DatabaseOptions = {},
+    origin: SourceOrigin = source.origin,
+  ): Promise<Database> {
+    const tls = await establish(source);
+    const pool = new pg.Pool({
+      ...clientConfig(source, tls),
+      max: options.poolSize ?? poolSizes.default,
+      idleTimeoutMillis: 30_000,
+      allowExitOnIdle: true,
+    });
+    // A connection that breaks while idle is dropped by the pool; the next statement reports it.
+    pool.on('error', () => undefined);
+    try {
+      const capabilities = await readCapabilities(pool, {
+        schema: options.schema,
+        embedded: origin === 'embedded',
+      });
+      return new Database(origin, source, tls, pool, capabilities, options.readOnly ?? false);
+    } catch (error) {
+      await pool.end();
+      throw translateError(error, source);
+    }
+  }
+
+  /** Host, port, user and database, without any secret. */
+  get address(): { host: string; port: number; user: string; database: string; tls: boolean } {
+    const { host, port, user, database } = this.#source;
+    return { host, port, user, database, tls: this.#tls !== false };
+  }
+
+  get readOnly(): boolean {
+    return this.#readOnly;
+  }
+
+  /** One statement in its own read-only transaction. */
+  async read<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+    options: Omit<TransactionOptions, 'readOnly'> = {},
+  ): Promise<Row[]> {
+    return this.transaction({ ...options, readOnly: true }, async (tx) => {
+      const { rows } = await tx.query<Row>(text, values);
+      return rows;
+    });
+  }
+
+  /**
+   * Runs `work` in one transaction; commits when it returns, rolls back when it throws.
+   *
+   * @throws ConsoleError; what `work` throws comes out translated, with the original as cause.
+   */
+  async transaction<Result>(
+    options: TransactionOptions,
+    work: (transaction: Queryable) => Promise<Result>,
+  ): Promise<Result> {
+    const client = await this.#connect();
+    const run = withTimeout(client, clientTimeoutMs(options));
+    let broken = false;
+    try {
+      await run(
+        beginStatement({
+          ...options,
+          readOnly: this.#readOnly || (options.readOnly ?? false),
+          searchPath: options.searchPath ?? this.capabilities.searchPath,
+        }),
+      );
+      const result = await work({ query: run });
+      await run('COMMIT');
+      return result;
+    } catch (cause) {
+      const error = translateError(cause, this.#source);
+      broken = losesConnection(error) || !(await rollsBack(client));
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  /**
+   * A connection of its own, outside the pool and outside any transaction, for what cannot run in
+   * one (CONCURRENTLY, VACUUM) or holds session state. The caller closes it.
+   *
+   * @throws ConsoleError `pooled_connection` behind a transaction pooler, where a session is shared.
+   */
+  async connectDirect(): Promise<DirectConnection> {
+    if (this.capabilities.pooled) {
+      throw new ConsoleError('pooled_connection', 'This needs a direct connection to the server.', {
+        hint: 'Connect past the pooler: the port of the server itself (5432), not of the pooler (6543).',
+      });
+    }
+    const client = new pg.Client(clientConfig(this.#source, this.#tls));
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query(`SET search_path = ${this.capabilities.searchPath}`);
+      return new DirectConnection(client, this.#source);
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw translateError(error, this.#source);
+    }
+  }
+
+  /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
+  async refreshCapabilities(): Promise<Capabilities> {
+    try {
+      const fresh = await readCapabilities(this.#pool, {
+        schema: this.capabilities.schema,
+        embedded: this.capabilities.embedded,
+      });
+      Object.assign(this.capabilities, fresh);
+      return fresh;
+    } catch (error) {
+      throw translateError(error, this.#source);
+    }
+  }
+
+  /** Closes every connection; waits for running statements. */
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw translateError(error, this.#source);
+    }
+  }
+}
+
+/** A session of its own; see {@link Database.connectDirect}. */
+export class DirectConnection implements Queryable {
+  readonly #client: pg.Client;
+  readonly #source: ServerSource;
+
+  constructor(client: pg.Client, source: ServerSource) {
+    this.#client = client;
+    this.#source = source;
+  }
+
+  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
+    try {
+      return await this.#client.query<Row>(text, [...values]);
+    } catch (error) {
+      throw translateError(error, this.#source);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined);
+  }
+}
+
+/** The seed recommends 5 to 20 connections. */
+export const poolSizes = { lowest: 5, default: 5, highest: 20 } as const;
+
+/** How long the client waits beyond the server's own statement time-out before it hangs up. */
+const graceMs = 5_000;
+
+/** A cut network would hold a connection for ever; 0 where the statement itself has no limit. */
+function clientTimeoutMs({ statementTimeoutMs = defaultLimits.statementTimeoutMs }): number {
+  return statementTimeoutMs === 0 ? 0 : statementTimeoutMs + graceMs;
+}
+
+function withTimeout(client: pg.PoolClient, timeoutMs: number): Queryable['query'] {
+  return <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
+    // `query_timeout` of one statement is documented by pg but missing from its types. Without
+    // values the simple protocol is used, which takes several statements at once.
+    const config: pg.QueryConfig & { query_timeout?: number } = { text };
+    if (values.length > 0) config.values = [...values];
+    if (timeoutMs > 0) config.query_timeout = timeoutMs;
+    return client.query<Row>(config);
+  };
+}
+
+/** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
+function losesConnection(error: ConsoleError): boolean {
+  return (
+    error.code === 'connection_lost' || (error.code === 'statement_timeout' && !error.sqlState)
+  );
+}
+
+async function rollsBack(client: pg.PoolClient): Promise<boolean> {
+  try {
+    await withTimeout(client, graceMs)('ROLLBACK');
+    return true;
+  } catch {
+    return false;
+  }
+}
