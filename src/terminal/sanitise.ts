@@ -1,0 +1,124 @@
+import { graphemes, graphemeWidth } from './graphemes.js';
+
+/**
+ * Everything read from a database and shown goes through here. What comes out holds no control
+ * character, no escape sequence, nothing invisible and nothing that turns the direction of a line,
+ * and each character of it is as wide in Ink's layout as in a terminal that counts code points.
+ */
+export type LineOptions = {
+  /** Code units of the input looked at; the rest counts as cut off. Default 1024. */
+  limit?: number;
+  /** Shown for a line break in one-line text: '⏎', or ' ' on a terminal without Unicode. */
+  lineBreak?: string;
+  /** Shown where the input was cut: '…', or '~' on a terminal without Unicode. */
+  ellipsis?: string;
+};
+
+export type BlockOptions = {
+  /** Code units of the input looked at. Default 65536. */
+  limit?: number;
+  ellipsis?: string;
+};
+
+const printableAscii = /^[\x20-\x7e]*$/;
+
+// Whole sequences: CSI, the string sequences (OSC, DCS, SOS, PM, APC) with their terminator, and
+// two-byte escapes. A string sequence without an end loses its introducer only, so that a lone
+// "ESC ]" cannot hide the rest of a prompt. Content excludes C1, which keeps the match linear.
+const sequences =
+  // eslint-disable-next-line no-control-regex
+  /(?:\x1b\[|\x9b)[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)|\x1b[\x20-\x2f]*[\x30-\x7e]/g;
+
+const lineBreaks = /\r\n|[\n\v\f\r\x85\u2028\u2029]/g;
+// eslint-disable-next-line no-control-regex
+const controls = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/g;
+// Format characters (direction marks and overrides, joiners, byte order mark, tags), everything
+// Unicode calls ignorable (variation selectors, fillers), and the enclosing keycap.
+const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}\u20e3]/gu;
+const skinTones = /(?<=\p{Extended_Pictographic})\p{Emoji_Modifier}+/gu;
+const spaces = /\p{Zs}/gu;
+// Lone surrogates, unassigned and private characters, and Hangul vowels and finals left without a leading consonant.
+const unshowable = /[\p{Cs}\p{Cn}\p{Co}\u1160-\u11ff\ud7b0-\ud7fb]/gu;
+const marks = /\p{M}/gu;
+// Scripts in which a code point is a character, so that clusters need no look.
+const plainScripts =
+  /^[\n\x20-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03a1\u03a3-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u2426\u2500-\u2b73\u3041-\u3096\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7a3\ufffd]*$/;
+
+const replacement = '\ufffd';
+/** Marks kept on one letter; Vietnamese and polytonic Greek need two. */
+const maxMarks = 2;
+
+/** A text as one safe line: line breaks become a sign, tabs a space. */
+export function safeLine(text: string, options: LineOptions = {}): string {
+  const { limit = 1024, lineBreak = '⏎', ellipsis = '…' } = options;
+  const start = cut(text, limit);
+  const clean = printableAscii.test(start) ? start : safe(start, ' ').replace(/\n+/g, lineBreak);
+  return start.length < text.length ? clean + ellipsis : clean;
+}
+
+/** A text as safe lines, parted by line feeds; for the full view of a value. */
+export function safeBlock(text: string, options: BlockOptions = {}): string {
+  const { limit = 65_536, ellipsis = '…' } = options;
+  const start = cut(text, limit);
+  const clean = printableAscii.test(start) ? start : safe(start, '  ');
+  return start.length < text.length ? clean + ellipsis : clean;
+}
+
+/** The first `limit` code units, without half a surrogate pair at the end. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const last = text.charCodeAt(limit - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit);
+}
+
+function safe(text: string, tab: string): string {
+  const clean = text
+    .replace(sequences, '')
+    .replace(lineBreaks, '\n')
+    .replaceAll('\t', tab)
+    .replace(controls, '');
+  if (plainScripts.test(clean)) return clean;
+  const visible = clean
+    .replace(invisible, '')
+    .replace(skinTones, '')
+    .replace(spaces, ' ')
+    .normalize('NFC')
+    .replace(unshowable, replacement);
+  return plainScripts.test(visible) ? visible : portableClusters(visible);
+}
+
+function portableClusters(text: string): string {
+  let result = '';
+  for (const cluster of graphemes(text)) {
+    result += cluster.length === 1 || cluster === '\n' ? single(cluster) : portable(cluster);
+  }
+  return result;
+}
+
+/** A mark without a letter has no column of its own, yet Ink gives it one: it is left out. */
+function single(cluster: string): string {
+  return cluster === '\n' || graphemeWidth(cluster) > 0 ? cluster : '';
+}
+
+/**
+ * A cluster whose width is the sum of its code points' widths, as most terminals count. Where the
+ * two differ (conjuncts of Indic scripts), it is spelled without its marks.
+ */
+function portable(cluster: string): string {
+  let count = 0;
+  const bounded = cluster.replace(marks, (mark) => (++count > maxMarks ? '' : mark));
+  if (bounded === '' || graphemeWidth(bounded) === 0) return '';
+  if (graphemeWidth(bounded) === sumOfWidths(bounded)) return bounded;
+  const bare = bounded.replace(marks, '');
+  let result = '';
+  for (const part of graphemes(bare)) {
+    result += graphemeWidth(part) === sumOfWidths(part) ? part : replacement;
+  }
+  return result;
+}
+
+function sumOfWidths(cluster: string): number {
+  let sum = 0;
+  for (const character of cluster) sum += graphemeWidth(character);
+  return sum;
+}
