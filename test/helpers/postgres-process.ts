@@ -161,6 +161,13 @@ export class PostgresProcess {
     }
   }
 
+  /** From the next start on, connections by TCP must use TLS. */
+  requireTls(): void {
+    const file = join(this.dataFolder, 'pg_hba.conf');
+    const rules = readFileSync(file, 'utf8');
+    writeFileSync(file, rules.replaceAll(/^host(?=\s)/gm, 'hostssl'));
+  }
+
   /** Starts the server, or starts it again on the same port and data; resolves when it accepts connections. */
   async start(): Promise<void> {
     if (this.running) throw new Error('the server runs already');
