@@ -71,7 +71,8 @@ function ownerOf(name: string): Owner | undefined {
   return match?.[1] && match[2] ? { pid: Number(match[1]), startTime: match[2] } : undefined;
 }
 
-function isAlive(owner: Owner): boolean {
+/** True while the run lives that owns something. */
+export function isAlive(owner: Owner): boolean {
   return isRunning(owner.pid) && startTime(owner.pid) === owner.startTime;
 }
 

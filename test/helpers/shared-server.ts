@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { findContainerEngine, removeContainer, startContainer } from './container.js';
+import {
+  findContainerEngine,
+  removeContainer,
+  startContainer,
+  type ContainerEngine,
+} from './container.js';
 import { PostgresProcess } from './postgres-process.js';
 import { provision, wantedMajor } from './provision.js';
 import { type Owner, removeServersOf, removeServersOfSync } from './server-folders.js';
@@ -10,7 +15,7 @@ import { type Owner, removeServersOf, removeServersOfSync } from './server-folde
 /** Where the server of a test run comes from. */
 export type ServerSource =
   | { kind: 'url'; url: string }
-  | { kind: 'container'; engine: 'docker' | 'podman' }
+  | { kind: 'container'; engine: ContainerEngine }
   | { kind: 'packages' };
 
 /** TEST_DATABASE_URL, else a container engine that answers, else Debian's packages. An empty variable counts as unset. */
@@ -87,20 +92,24 @@ async function start(source: ServerSource, owner: Owner, major: number): Promise
         stopSync: () => undefined,
       };
     case 'container':
-      return startInContainer(source.engine, major);
+      return startInContainer(source.engine, major, owner);
     case 'packages':
       return startFromPackages(owner, major);
   }
 }
 
-async function startInContainer(engine: 'docker' | 'podman', major: number): Promise<Started> {
+async function startInContainer(
+  engine: ContainerEngine,
+  major: number,
+  owner: Owner,
+): Promise<Started> {
   const password = randomBytes(12).toString('hex');
-  const container = await startContainer(engine, major, password);
+  const container = await startContainer(engine, major, password, owner);
   return {
     adminUrl: `postgres://postgres:${password}@127.0.0.1:${container.port}/postgres`,
     description: `${engine}, image ${container.image}`,
-    stop: () => removeContainer(engine, container.id),
-    stopSync: () => execFileSync(engine, ['kill', container.id], { stdio: 'ignore' }),
+    stop: () => removeContainer(engine, container.name),
+    stopSync: () => execFileSync(engine, ['kill', container.name], { stdio: 'ignore' }),
   };
 }
 
