@@ -22,8 +22,8 @@ BEGIN
       'the newest traces of one user; the rows that row-level security lets a user read'),
     ('idx_execution_traces_project',    'execution_traces (project, started_at DESC) WHERE project IS NOT NULL',
       'the newest traces of one project'),
-    ('idx_execution_traces_started_at', 'execution_traces (started_at DESC, id)',
-      'the newest traces page by page; counts in a time window; what is due for the archive'),
+    ('idx_execution_traces_started_at', 'execution_traces (started_at DESC, id) INCLUDE (status, success, duration_ms)',
+      'the newest traces page by page; counts and durations in a time window, from the index alone: agent_performance; what is due for the archive'),
     ('idx_execution_traces_status',     'execution_traces (status, success)',
       'exact counts by status and success without reading the table: dashboard_summary'),
     ('idx_execution_traces_duration',   'execution_traces (duration_ms)',
@@ -49,14 +49,14 @@ BEGIN
   FOR name, definition, question IN VALUES
     ('idx_routing_trace',          'agent_routing_decisions (trace_id, created_at DESC) INCLUDE (agent_selected, confidence_score)',
       'the last agent chosen for a trace, from the index alone: trace_summary, error_analysis; the cascade from execution_traces'),
-    ('idx_routing_agent',          'agent_routing_decisions (agent_selected)',
-      'decisions by agent, counted from the index alone: dashboard_summary'),
+    ('idx_routing_agent',          'agent_routing_decisions (agent_selected, created_at DESC)',
+      'the newest decisions for one agent; decisions by agent, counted from the index alone: dashboard_summary'),
     ('idx_routing_created_at',     'agent_routing_decisions (created_at DESC, id)',
-      'the newest decisions page by page; agent_performance over its period'),
+      'the newest decisions page by page: the live tail'),
     ('idx_routing_low_confidence', 'agent_routing_decisions (created_at DESC) WHERE confidence_score < 0.7',
       'the newest decisions that the router was unsure of'),
-    ('idx_routing_pattern',        'agent_routing_decisions (pattern_id) WHERE pattern_id IS NOT NULL',
-      'the decisions that followed one learned pattern')
+    ('idx_routing_pattern',        'agent_routing_decisions (pattern_id, created_at DESC) INCLUDE (agent_selected) WHERE pattern_id IS NOT NULL',
+      'the decisions that followed one learned pattern; patterns by agent, from the index alone: agent_performance')
   LOOP
     CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), name)) IS NOT NULL;
     EXECUTE format('CREATE INDEX %I ON %s', name, definition);
