@@ -15,7 +15,12 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await cleanStaleServers();
   const owner = currentOwner();
-  const { server, stop, stopSync } = await startSharedServer(owner);
+  const { server, stop, stopSync } = await startSharedServer(owner).catch(
+    async (error: unknown) => {
+      await removeServersOf(owner);
+      throw error;
+    },
+  );
 
   const onExit = () => {
     stopSync();
