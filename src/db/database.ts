@@ -46,14 +46,13 @@ export class Database {
   readonly #readOnly: boolean;
 
   private constructor(
-    origin: SourceOrigin,
     source: ServerSource,
     tls: TlsAttempt,
     pool: pg.Pool,
     capabilities: Capabilities,
     readOnly: boolean,
   ) {
-    this.origin = origin;
+    this.origin = source.origin;
     this.#source = source;
     this.#tls = tls;
     this.#pool = pool;
@@ -64,14 +63,9 @@ export class Database {
   /**
    * Connects and reads the server's capabilities once.
    *
-   * @param origin what to call the source, when it is not the address's own (the embedded database)
    * @throws ConsoleError with exit code 3 when there is no connection to be had.
    */
-  static async open(
-    source: ServerSource,
-    options: DatabaseOptions = {},
-    origin: SourceOrigin = source.origin,
-  ): Promise<Database> {
+  static async open(source: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
     const tls = await establish(source);
     const pool = new pg.Pool({
       ...clientConfig(source, tls),
@@ -84,9 +78,9 @@ export class Database {
     try {
       const capabilities = await readCapabilities(pool, {
         schema: options.schema,
-        embedded: origin === 'embedded',
+        embedded: source.origin === 'embedded',
       });
-      return new Database(origin, source, tls, pool, capabilities, options.readOnly ?? false);
+      return new Database(source, tls, pool, capabilities, options.readOnly ?? false);
     } catch (error) {
       await pool.end();
       throw translateError(error, source);
@@ -125,7 +119,11 @@ export class Database {
     work: (transaction: Queryable) => Promise<Result>,
   ): Promise<Result> {
     const client = await this.#connect();
-    const run = withTimeout(client, clientTimeoutMs(options));
+    const send = withTimeout(client, clientTimeoutMs(options));
+    const run: Queryable['query'] = (text, values) =>
+      send<never>(text, values).catch((error: unknown) => {
+        throw translateError(error, this.#source);
+      });
     let broken = false;
     try {
       await run(

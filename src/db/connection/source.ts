@@ -17,7 +17,7 @@ export type SourceOrigin =
 
 export type ServerSource = {
   kind: 'server';
-  origin: Exclude<SourceOrigin, 'embedded'>;
+  origin: SourceOrigin;
   /** A host name, an IP address, or the absolute folder of a unix socket. */
   host: string;
   port: number;

@@ -1,0 +1,106 @@
+import type { Database } from '../db/database.js';
+import type { ExitCode } from '../db/errors.js';
+
+/** One flag of a command, by its camelCase name: `olderThan` is given as `--older-than`. */
+export type FlagDeclaration = {
+  type: 'boolean' | 'string' | 'number';
+  /** One line for --help. */
+  description: string;
+  /** How the value is called in --help: `--url URL`. */
+  value?: string;
+  /** May be given several times; the command gets an array. */
+  multiple?: true;
+  shortFlag?: string;
+};
+
+export type FlagDeclarations = Readonly<Record<string, FlagDeclaration>>;
+
+type ValueOf<Flag extends FlagDeclaration> = Flag['type'] extends 'boolean'
+  ? boolean
+  : Flag['type'] extends 'number'
+    ? number
+    : string;
+
+/** What a command gets for its declarations; a flag that was not given is undefined, or false. */
+export type FlagValues<Flags extends FlagDeclarations> = {
+  [Name in keyof Flags]: Flags[Name]['multiple'] extends true
+    ? ValueOf<Flags[Name]>[]
+    : Flags[Name]['type'] extends 'boolean'
+      ? boolean
+      : ValueOf<Flags[Name]> | undefined;
+};
+
+/** What every command may use; the process itself in production, buffers in tests. */
+export type CommandContext<Flags extends FlagDeclarations> = {
+  flags: FlagValues<Flags & typeof globalFlags>;
+  /** Arguments behind the command's name. */
+  input: readonly string[];
+  /** Whether a person can answer a question: stdin and stdout are terminals. */
+  interactive: boolean;
+  /** Ends when the command is interrupted (Ctrl-C, SIGTERM). */
+  signal: AbortSignal;
+  /** A line of the result, to stdout. */
+  print(line: string): void;
+  /** A line about the work, to stderr; silent with --json, where only the result counts. */
+  note(line: string): void;
+  /** Asks on the terminal; the answer without its line end. */
+  ask(question: string): Promise<string>;
+  /** Opens the database that the flags and the environment name; it is closed after the command. */
+  openDatabase(): Promise<Database>;
+};
+
+/** A subcommand: one file in commands/. */
+export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
+  /** As typed, `schema apply`. */
+  name: string;
+  /** One line for the list of commands. */
+  summary: string;
+  /** Behind the name in the usage line, `[--yes] [FILE]`. */
+  usage?: string;
+  /** Paragraphs between usage and flags. */
+  description?: string;
+  flags: Flags;
+  examples?: readonly string[];
+  /** How many arguments it takes at most; default 0. */
+  inputs?: number;
+  run(context: CommandContext<Flags>): Promise<ExitCode>;
+};
+
+/** Gives a command its flags' types. */
+export function defineCommand<const Flags extends FlagDeclarations>(
+  command: Command<Flags>,
+): Command<Flags> {
+  return command;
+}
+
+/** Flags that every command takes. */
+export const globalFlags = {
+  url: {
+    type: 'string',
+    value: 'URL',
+    description: 'the database: postgresql://user@host:port/database, or "host=… dbname=…"',
+  },
+  envFile: {
+    type: 'string',
+    value: 'FILE',
+    description: 'read connection variables from this file, before the environment',
+  },
+  dataDir: {
+    type: 'string',
+    value: 'FOLDER',
+    description: 'folder of the embedded database (used when no server is named)',
+  },
+  schema: {
+    type: 'string',
+    value: 'NAME',
+    description: 'target schema; default: the first of search_path',
+  },
+  poolSize: { type: 'number', value: 'N', description: 'connections at most, 5 to 20; default 5' },
+  readOnly: { type: 'boolean', description: 'change nothing; refuse every action that would' },
+  json: { type: 'boolean', description: 'print the result as JSON' },
+} as const satisfies FlagDeclarations;
+
+/** `olderThan` → `--older-than` */
+export function dashed(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

@@ -1,0 +1,50 @@
+import { exitCodes } from '../../db/errors.js';
+import { verifySchema } from '../../deploy/verify.js';
+import { defineCommand } from '../command.js';
+import { plainTable } from '../plain-table.js';
+
+export const schemaVerify = defineCommand({
+  name: 'schema verify',
+  summary: 'compare the deployed objects with the expected ones',
+  description:
+    'Reads catalogues only; SELECT on the tables is not needed. Exit code 1 when something differs.',
+  flags: {},
+  examples: ['trace-console schema verify', 'trace-console schema verify --json | jq .differences'],
+  async run({ flags, openDatabase, print }) {
+    const database = await openDatabase();
+    const { ok, objects, differences } = await verifySchema(database);
+    if (flags.json) {
+      print(JSON.stringify({ ok, objects, differences }, null, 2));
+      return ok ? exitCodes.good : exitCodes.notGood;
+    }
+    print(
+      plainTable(
+        ['Component', 'Expected', 'Deployed', 'Status'],
+        objects.map(({ component, expected, deployed, status }) => [
+          component,
+          expected,
+          deployed,
+          status,
+        ]),
+        [1, 2],
+      ),
+    );
+    if (objects.some(({ status }) => status === 'skipped')) {
+      print('');
+      print(
+        "Policies are skipped: Supabase's roles anon, authenticated and service_role are not all",
+      );
+      print('here. "trace-console schema apply --rls" creates them and switches policies on.');
+    }
+    if (!ok) {
+      print('');
+      print(`${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}:`);
+      for (const { component, object, problem } of differences) {
+        print(`  ${component}: ${object} ${problem}`);
+      }
+      print('');
+      print('"trace-console schema apply" shows what it can create of them.');
+    }
+    return ok ? exitCodes.good : exitCodes.notGood;
+  },
+});

@@ -1,0 +1,123 @@
+import meow, { type AnyFlag } from 'meow';
+import { ConsoleError } from '../db/errors.js';
+import { consoleVersion } from '../shared/version.js';
+import {
+  dashed,
+  globalFlags,
+  type Command,
+  type CommandContext,
+  type FlagDeclaration,
+  type FlagDeclarations,
+} from './command.js';
+import { commandHelp } from './help.js';
+import { commands, type CommandEntry } from './registry.js';
+
+export type Invocation =
+  | { kind: 'command'; entry: CommandEntry; argv: string[] }
+  /** A group's name alone (`schema`), or an unknown word. */
+  | { kind: 'group'; name: string }
+  | { kind: 'unknown'; name: string }
+  | { kind: 'none'; argv: string[] };
+
+/**
+ * Finds the command in the arguments. Flags of every command may stand before its name, its own
+ * flags behind it.
+ */
+export function findCommand(argv: readonly string[]): Invocation {
+  const words = wordPositions(argv);
+  const [first, second] = words;
+  if (first === undefined) return { kind: 'none', argv: [...argv] };
+  const one = argv[first] ?? '';
+  const two = second === undefined ? one : `${one} ${argv[second] ?? ''}`;
+  for (const [name, used] of [
+    [two, [first, second]],
+    [one, [first]],
+  ] as const) {
+    const entry = commands.find((candidate) => candidate.name === name);
+    if (entry) return { kind: 'command', entry, argv: argv.filter((_, i) => !used.includes(i)) };
+  }
+  const isGroup = commands.some((candidate) => candidate.name.startsWith(`${one} `));
+  return { kind: isGroup && second === undefined ? 'group' : 'unknown', name: isGroup ? two : one };
+}
+
+/** Positions of the first two arguments that are neither flags nor values of a global flag. */
+function wordPositions(argv: readonly string[]): number[] {
+  const positions: number[] = [];
+  for (let index = 0; index < argv.length && positions.length < 2; index += 1) {
+    const word = argv[index] ?? '';
+    if (word === '--') break;
+    if (!word.startsWith('-')) positions.push(index);
+    else if (takesValue(word)) index += 1;
+  }
+  return positions;
+}
+
+function takesValue(word: string): boolean {
+  const name = word
+    .replace(/^--/, '')
+    .replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  const flag = (globalFlags as FlagDeclarations)[name];
+  return flag !== undefined && flag.type !== 'boolean';
+}
+
+/**
+ * The flags and arguments of one command. meow prints help, version and unknown flags by itself and
+ * ends the process (exit code 2 for the last).
+ *
+ * @throws ConsoleError `usage`
+ */
+export function parseCommand(
+  command: Command,
+  argv: readonly string[],
+): Pick<CommandContext<FlagDeclarations>, 'flags' | 'input'> {
+  const flags: FlagDeclarations = { ...globalFlags, ...command.flags };
+  const { flags: values, input } = askMeow(command, flags, argv);
+  const allowed = command.inputs ?? 0;
+  if (input.length > allowed) throw usage(command, `Unexpected argument: ${input[allowed] ?? ''}`);
+  for (const [name, flag] of Object.entries(flags)) {
+    const value = values[name];
+    if (value === undefined || flag.type === 'boolean') continue;
+    const given: unknown[] = Array.isArray(value) ? value : [value];
+    if (flag.type === 'number' && !given.every(Number.isFinite)) {
+      throw usage(command, `${dashed(name)} takes a number.`);
+    }
+    if (given.includes('')) throw usage(command, `${dashed(name)} needs a value.`);
+  }
+  return { flags: values as CommandContext<FlagDeclarations>['flags'], input };
+}
+
+function askMeow(command: Command, flags: FlagDeclarations, argv: readonly string[]) {
+  try {
+    return meow({
+      importMeta: import.meta,
+      argv: [...argv],
+      help: commandHelp(command),
+      version: consoleVersion(),
+      description: false,
+      allowUnknownFlags: false,
+      pkg: { name: 'trace-console' },
+      flags: Object.fromEntries(
+        Object.entries(flags).map(([name, flag]) => [name, forMeow(flag)]),
+      ) as Record<string, AnyFlag>,
+    });
+  } catch (cause) {
+    throw usage(command, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function usage(command: Command, message: string, cause?: unknown): ConsoleError {
+  return new ConsoleError('usage', message, {
+    hint: `See: trace-console ${command.name} --help`,
+    cause,
+  });
+}
+
+function forMeow(flag: FlagDeclaration) {
+  const { type, shortFlag, multiple } = flag;
+  return {
+    type,
+    ...(shortFlag === undefined ? {} : { shortFlag }),
+    ...(multiple ? { isMultiple: true as const, default: [] } : {}),
+    ...(type === 'boolean' && !multiple ? { default: false } : {}),
+  };
+}

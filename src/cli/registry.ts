@@ -1,0 +1,36 @@
+import type { Command, FlagDeclarations } from './command.js';
+
+/** A command before its code is loaded: only the one that runs costs its start. */
+export type CommandEntry = {
+  name: string;
+  summary: string;
+  load(): Promise<Command>;
+};
+
+/** A command whose flags are known only to itself. */
+function erased<Flags extends FlagDeclarations>(command: Command<Flags>): Command {
+  return command as unknown as Command;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'schema apply',
+    summary: 'create what is missing of the schema, or show what would be created',
+    load: async () => erased((await import('./commands/schema-apply.js')).schemaApply),
+  },
+  {
+    name: 'schema verify',
+    summary: 'compare the deployed objects with the expected ones',
+    load: async () => erased((await import('./commands/schema-verify.js')).schemaVerify),
+  },
+  {
+    name: 'schema bundle',
+    summary: 'print all schema files as one migration',
+    load: async () => erased((await import('./commands/schema-bundle.js')).schemaBundle),
+  },
+  {
+    name: 'schema reset',
+    summary: 'drop the tables, views and functions of the schema',
+    load: async () => erased((await import('./commands/schema-reset.js')).schemaReset),
+  },
+];

@@ -1,0 +1,137 @@
+import type { Database, Queryable } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
+import { quoteIdent } from '../db/quote.js';
+import { adopt, type InTurn } from './adopt.js';
+import { createLedger, recordFile } from './ledger.js';
+import { makePlan, type Plan } from './plan.js';
+import { checkPrerequisites } from './prerequisites.js';
+import { createSupabaseRoles } from './roles.js';
+import { schemaFiles } from './schema-files.js';
+
+export type ApplyOptions = {
+  /** Create Supabase's roles where they are missing and switch row-level security on. */
+  rls?: boolean;
+  /** A line of progress: a file, an index, a column. */
+  onProgress?: (step: ApplyStep) => void;
+};
+
+/** `index` of `total` steps; `name` is the file or the object. */
+export type ApplyStep = { index: number; total: number; name: string; outcome: string };
+
+export type ApplyResult = {
+  /** What the plan was when it was carried out; `complete`: somebody else had done it meanwhile. */
+  plan: Plan;
+  applied: string[];
+  /** What could not be created, with the server's reason; the rest went on. */
+  failed: { name: string; reason: string }[];
+};
+
+/**
+ * Two consoles that apply at once take turns; the second finds the work done. The number is "trcs"
+ * in ASCII, the key's second half is the schema's name.
+ */
+const applyLock = 0x74726373;
+
+/** Locks on existing tables are given up after this; an apply must not queue up behind a writer. */
+const lockTimeoutMs = 5_000;
+
+/** What an apply would do, without doing it. */
+export async function planApply(database: Database): Promise<Plan> {
+  return database.transaction({ readOnly: true, lockTimeoutMs }, (tx) => makePlan(tx, database));
+}
+
+/**
+ * Creates what is missing of the schema. On a database without our tables all files run in one
+ * transaction: all or nothing, also when the console is killed. On a deployed one what is missing is
+ * created around what is there, which is never changed.
+ *
+ * The caller has shown the plan and asked, where asking is due.
+ *
+ * @throws ConsoleError `schema_incompatible` when something else has our names; what
+ * {@link checkPrerequisites} throws; the server's errors.
+ */
+export async function applySchema(
+  database: Database,
+  options: ApplyOptions = {},
+): Promise<ApplyResult> {
+  checkPrerequisites(database);
+  const inTurn = takingTurns(database);
+  const { plan, applied } = await inTurn(async (tx) => {
+    const found = await makePlan(tx, database);
+    if (found.kind === 'incompatible') throw incompatible(found);
+    if (options.rls) await createSupabaseRoles(tx);
+    return {
+      plan: found,
+      applied: found.kind === 'new' ? await runFiles(tx, database, found, options) : [],
+    };
+  });
+  const adopts = plan.kind === 'adopt' || (plan.kind === 'complete' && options.rls === true);
+  const result = adopts
+    ? await adopt(database, inTurn, plan, options)
+    : { plan, applied, failed: [] };
+  await database.refreshCapabilities();
+  return result;
+}
+
+/** Transactions that wait for other consoles' turn, without limit, but never long for a table. */
+function takingTurns(database: Database): InTurn {
+  const { schema } = database.capabilities;
+  return (work) =>
+    database.transaction(
+      { statementTimeoutMs: 0, lockTimeoutMs: 0, searchPath: quoteIdent(schema) },
+      async (tx) => {
+        await tx.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [applyLock, schema]);
+        await tx.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
+        return work(tx);
+      },
+    );
+}
+
+/** Runs every file; the caller's transaction makes it all or nothing. */
+async function runFiles(
+  tx: Queryable,
+  database: Database,
+  plan: Plan,
+  options: ApplyOptions,
+): Promise<string[]> {
+  const { schema } = database.capabilities;
+  if (!plan.schemaExists) await tx.query(`CREATE SCHEMA ${quoteIdent(schema)}`);
+  const keepsLedger = await canKeepLedger(tx, database);
+  if (keepsLedger) await createLedger(tx);
+  const total = schemaFiles.length;
+  const applied: string[] = [];
+  for (const [position, file] of schemaFiles.entries()) {
+    try {
+      await tx.query(file.sql);
+    } catch (cause) {
+      throw new ConsoleError('query_failed', `${file.name} failed: ${(cause as Error).message}`, {
+        hint: 'The whole deployment was rolled back; nothing was changed.',
+        cause,
+      });
+    }
+    if (keepsLedger) await recordFile(tx, schema, file);
+    applied.push(file.name);
+    options.onProgress?.({ index: position + 1, total, name: file.name, outcome: 'applied' });
+  }
+  return applied;
+}
+
+/** The ledger is history only; a role that may not create schemas goes without it. */
+async function canKeepLedger(tx: Queryable, database: Database): Promise<boolean> {
+  const { rows } = await tx.query<{ writable: boolean }>(
+    `SELECT COALESCE(has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'), false) AS writable
+     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname = 'schema_files'`,
+  );
+  return rows[0]?.writable ?? database.capabilities.createsSchemas;
+}
+
+function incompatible(plan: Plan): ConsoleError {
+  return new ConsoleError(
+    'schema_incompatible',
+    `The schema holds other objects of the same name: ${plan.conflicts.join('; ')}.`,
+    {
+      hint: 'Nothing was touched. Deploy into a schema of its own: --schema NAME.',
+    },
+  );
+}

@@ -1,0 +1,147 @@
+import type { Database, Queryable } from '../db/database.js';
+import { coreTables, type CoreTable } from '../shared/tables.js';
+import { readCatalogue, type Catalogue, type Column, type Index } from './catalogue.js';
+import { compareWithManifest, type Difference } from './compare.js';
+import { judgeTables, type TableVerdict } from './judge.js';
+import { manifest } from './manifest.js';
+import { functionProblem, indexKey, viewProblem } from './object-problems.js';
+
+/** A column that ALTER TABLE adds without rewriting the table. */
+export type ColumnAddition = { table: CoreTable; name: string; column: Column };
+
+/**
+ * What `schema apply` found and would do.
+ *
+ * - `new`: none of our tables is there; all files run in one transaction. `empty` tells whether the
+ *   schema holds nothing at all: only then it happens unasked.
+ * - `complete`: nothing to create. Differences may remain that apply never changes.
+ * - `adopt`: some tables are there; what is missing is created around them, on request.
+ * - `incompatible`: something else has one of our names. Refused.
+ */
+export type Plan = {
+  kind: 'new' | 'complete' | 'adopt' | 'incompatible';
+  empty: boolean;
+  schemaExists: boolean;
+  verdicts: TableVerdict[];
+  missingTables: CoreTable[];
+  addColumns: ColumnAddition[];
+  /** Columns that cannot be added without a rewrite; a person decides when. */
+  leftColumns: ColumnAddition[];
+  /** Expected indexes that no index of the table stands in for. */
+  addIndexes: { name: string; index: Index }[];
+  /** Missing views, functions, triggers, archives: `view trace_summary`. */
+  addObjects: string[];
+  /** For `incompatible`: what is in the way, a clause each. */
+  conflicts: string[];
+  /** Everything that `schema verify` would report now. */
+  differences: Difference[];
+};
+
+/** Reads the whole state of the target schema and decides what an apply would do. Changes nothing. */
+export async function makePlan(transaction: Queryable, database: Database): Promise<Plan> {
+  const { schema, supabaseRoles } = database.capabilities;
+  const catalogue = await readCatalogue(transaction, schema);
+  const { rows } = await transaction.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
+  return planFor(catalogue, supabaseRoles, rows.length > 0);
+}
+
+export function planFor(
+  catalogue: Catalogue,
+  existingRoles: readonly string[],
+  schemaExists = true,
+): Plan {
+  const verdicts = judgeTables(catalogue);
+  const { differences } = compareWithManifest(catalogue, existingRoles);
+  const missingTables = verdicts.filter((v) => v.verdict === 'missing').map((v) => v.table);
+  const conflicts = [...tableConflicts(verdicts), ...nameConflicts(catalogue)];
+  const isNew = missingTables.length === coreTables.length;
+  const columns = isNew ? [] : missingColumns(verdicts);
+  const plan = {
+    empty:
+      schemaExists &&
+      Object.keys(catalogue.relations).length === 0 &&
+      Object.keys(catalogue.functions).length === 0,
+    schemaExists,
+    verdicts,
+    missingTables,
+    addColumns: columns.filter(isCheap),
+    leftColumns: columns.filter((column) => !isCheap(column)),
+    addIndexes: isNew ? [] : missingIndexes(catalogue, missingTables),
+    addObjects: isNew ? [] : missingObjects(differences),
+    conflicts,
+    differences,
+  };
+  return { kind: kindOf(plan, isNew), ...plan };
+}
+
+function kindOf(plan: Omit<Plan, 'kind'>, isNew: boolean): Plan['kind'] {
+  if (plan.conflicts.length > 0) return 'incompatible';
+  if (isNew) return 'new';
+  const work = [plan.missingTables, plan.addColumns, plan.addIndexes, plan.addObjects];
+  return work.every((items) => items.length === 0) ? 'complete' : 'adopt';
+}
+
+function tableConflicts(verdicts: readonly TableVerdict[]): string[] {
+  return verdicts
+    .filter(({ verdict }) => verdict === 'incompatible')
+    .map(({ table, reasons }) => `${table} is not ours: ${reasons.join(', ')}`);
+}
+
+/** A view's name taken by something that is no view; CREATE VIEW would fail half-way. */
+function nameConflicts(catalogue: Catalogue): string[] {
+  return Object.keys(manifest.views).flatMap((name) => {
+    const kind = catalogue.relations[name];
+    return kind === undefined || kind === 'v' ? [] : [`${name} is not a view`];
+  });
+}
+
+function missingColumns(verdicts: readonly TableVerdict[]): ColumnAddition[] {
+  return verdicts.flatMap(({ table, verdict, missingColumns: names }) =>
+    verdict !== 'compatible'
+      ? []
+      : names.flatMap((name) => {
+          const column = manifest.tables[table]?.columns[name];
+          return column ? [{ table, name, column }] : [];
+        }),
+  );
+}
+
+/** Generated columns and volatile defaults rewrite the table; NOT NULL without default fails. */
+function isCheap({ column }: ColumnAddition): boolean {
+  const volatile = /gen_random_uuid|clock_timestamp/.test(column.default ?? '');
+  return !column.generated && !volatile && (!column.notNull || column.default !== null);
+}
+
+function missingIndexes(catalogue: Catalogue, missingTables: readonly string[]) {
+  const present = new Set(
+    Object.values(catalogue.indexes)
+      .filter(({ valid }) => valid)
+      .map(indexKey),
+  );
+  return Object.entries(manifest.indexes).flatMap(([name, index]) => {
+    const comesWithTable = index.primary || missingTables.includes(index.table);
+    // Under another name it serves as well; a second one would only cost every write.
+    const covered = catalogue.indexes[name] !== undefined || present.has(indexKey(index));
+    return comesWithTable || covered ? [] : [{ name, index }];
+  });
+}
+
+function missingObjects(differences: readonly Difference[]): string[] {
+  const kinds = { views: 'view', functions: 'function', triggers: 'trigger', archives: 'archive' };
+  return differences.flatMap(({ component, object, problem }) =>
+    component in kinds && (problem === 'is missing' || component === 'archives')
+      ? [`${kinds[component as keyof typeof kinds]} ${object}`]
+      : [],
+  );
+}
+
+/** Views and functions of ours that are there but differ: apply leaves them as they are. */
+export function keptObjects(catalogue: Catalogue): string[] {
+  const views = Object.keys(manifest.views).filter(
+    (name) => catalogue.views[name] && viewProblem(name, catalogue),
+  );
+  const functions = Object.keys(manifest.functions).filter(
+    (name) => catalogue.functions[name] && functionProblem(name, catalogue),
+  );
+  return [...views, ...functions];
+}

@@ -1,0 +1,123 @@
+import type { Database, Queryable } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
+import { quoteIdent } from '../db/quote.js';
+import { archiveOf, archivedTables, coreTables } from '../shared/tables.js';
+import { readCatalogue, type Catalogue } from './catalogue.js';
+import { judgeTables } from './judge.js';
+import { clearLedger } from './ledger.js';
+import { manifest } from './manifest.js';
+import { functionProblem } from './object-problems.js';
+import { dropFunctionStatements } from './drop-functions.js';
+
+/** What a reset would drop, with the estimated rows that would be lost. */
+export type ResetPlan = {
+  tables: { name: string; estimatedRows: number }[];
+  views: string[];
+  functions: string[];
+  keptArchives: string[];
+};
+
+export type ResetOptions = { archives?: boolean };
+
+export async function planReset(
+  database: Database,
+  options: ResetOptions = {},
+): Promise<ResetPlan> {
+  return database.transaction({ readOnly: true }, async (tx) => {
+    const catalogue = await readCatalogue(tx, database.capabilities.schema);
+    return resetPlan(tx, database, catalogue, options);
+  });
+}
+
+/**
+ * Drops the tables, views and functions of ours, and forgets in the ledger that they were applied.
+ * Never extensions, never roles; archives only when asked. Everything in one transaction.
+ *
+ * @throws ConsoleError `schema_incompatible` when a table of our name is not ours, `query_failed`
+ * when objects of others depend on ours.
+ */
+export async function resetSchema(
+  database: Database,
+  options: ResetOptions = {},
+): Promise<ResetPlan> {
+  if (database.readOnly) {
+    throw new ConsoleError('read_only', 'The schema is not dropped with --read-only.');
+  }
+  const { schema } = database.capabilities;
+  const plan = await database.transaction(
+    { statementTimeoutMs: 0, lockTimeoutMs: 5_000 },
+    async (tx) => {
+      const catalogue = await readCatalogue(tx, schema);
+      const found = await resetPlan(tx, database, catalogue, options);
+      const drop = async (kind: string, names: readonly string[]) => {
+        if (names.length === 0) return;
+        await tx.query(`DROP ${kind} ${names.map((name) => quoteIdent(schema, name)).join(', ')}`);
+      };
+      try {
+        await drop('VIEW', found.views);
+        await drop(
+          'TABLE',
+          found.tables.map(({ name }) => name),
+        );
+        for (const statement of await dropFunctionStatements(tx, schema, found.functions)) {
+          await tx.query(statement);
+        }
+      } catch (cause) {
+        throw dependents(cause);
+      }
+      await clearLedger(tx, schema);
+      return found;
+    },
+  );
+  await database.refreshCapabilities();
+  return plan;
+}
+
+async function resetPlan(
+  tx: Queryable,
+  database: Database,
+  catalogue: Catalogue,
+  options: ResetOptions,
+): Promise<ResetPlan> {
+  const foreign = judgeTables(catalogue).filter(({ verdict }) => verdict === 'incompatible');
+  if (foreign.length > 0) {
+    const names = foreign.map(({ table, reasons }) => `${table} (${reasons.join(', ')})`);
+    throw new ConsoleError(
+      'schema_incompatible',
+      `Not ours, so not dropped: ${names.join('; ')}.`,
+      {
+        hint: 'Nothing was touched. Rename or drop that table by hand first.',
+      },
+    );
+  }
+  const archives = archivedTables.map(archiveOf).filter((name) => catalogue.tables[name]);
+  const tables = [
+    ...coreTables.filter((name) => catalogue.tables[name]),
+    ...(options.archives ? archives : []),
+  ];
+  const { rows } = await tx.query<{ name: string; rows: number }>(
+    `SELECT c.relname::text AS name, GREATEST(c.reltuples, 0)::bigint AS rows
+     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = ANY ($2)`,
+    [database.capabilities.schema, tables],
+  );
+  const rowsOf = new Map(rows.map(({ name, rows: count }) => [name, count]));
+  return {
+    tables: tables.map((name) => ({ name, estimatedRows: rowsOf.get(name) ?? 0 })),
+    views: Object.keys(manifest.views).filter((name) => catalogue.views[name]),
+    // A function of our name that we did not write is somebody else's.
+    functions: Object.keys(manifest.functions).filter(
+      (name) => catalogue.functions[name] && !functionProblem(name, catalogue),
+    ),
+    keptArchives: options.archives ? [] : archives,
+  };
+}
+
+function dependents(cause: unknown): unknown {
+  const { sqlState, cause: original } = cause as { sqlState?: string; cause?: { detail?: string } };
+  if (sqlState !== '2BP01') return cause;
+  return new ConsoleError('query_failed', 'Objects of others depend on the schema.', {
+    hint: `Nothing was dropped. ${original?.detail ?? ''}`.trim(),
+    cause,
+  });
+}
