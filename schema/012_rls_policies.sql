@@ -48,7 +48,8 @@ BEGIN
     ('agent_chaining_patterns', everybody),
     ('error_patterns',          everybody)
   LOOP
-    relation := format('%I.%I', target, name)::regclass;
+    relation := to_regclass(format('%I.%I', target, name));
+    CONTINUE WHEN relation IS NULL;
     IF NOT EXISTS (SELECT FROM pg_policies WHERE schemaname = target AND tablename = name
                    AND policyname = name || '_service_role') THEN
       EXECUTE format('CREATE POLICY %I ON %s FOR ALL TO service_role USING (true) WITH CHECK (true)',
@@ -75,7 +76,8 @@ BEGIN
     'success_patterns', 'pattern_usage_log', 'agent_chaining_patterns', 'error_patterns',
     'trace_summary', 'pattern_effectiveness', 'agent_performance', 'error_analysis', 'dashboard_summary']
   LOOP
-    relation := format('%I.%I', target, name)::regclass;
+    relation := to_regclass(format('%I.%I', target, name));
+    CONTINUE WHEN relation IS NULL;
     IF has_table_privilege('anon', relation, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') THEN
       EXECUTE format('REVOKE ALL ON %s FROM anon', relation);
     END IF;
@@ -93,8 +95,8 @@ BEGIN
 
   -- The functions run with the caller's rights: those that only read are for authenticated, too.
   FOR routine, name IN
-    SELECT p.oid, p.proname FROM pg_proc p
-    WHERE p.pronamespace = target::regnamespace
+    SELECT p.oid, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = target
       AND p.proname IN ('find_similar_patterns', 'get_trace_timeline', 'record_pattern_usage', 'archive_traces',
                         'prune_patterns')
   LOOP
