@@ -1,7 +1,5 @@
-import type { QueryResultRow } from 'pg';
-
 type Queryable = {
-  query<Row extends QueryResultRow>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
+  query(sql: string, params?: unknown[]): Promise<{ rows: unknown[] }>;
 };
 
 export const tables = [
@@ -37,7 +35,7 @@ export async function countObjects(
   database: Queryable,
   schema = 'public',
 ): Promise<Record<string, number>> {
-  const { rows } = await database.query<Record<string, string>>(
+  const { rows } = await database.query(
     `WITH ours AS (
        SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = $1 AND c.relname = ANY ($2)
@@ -58,5 +56,7 @@ export async function countObjects(
        (SELECT count(*) FROM pg_extension WHERE extname IN ('vector', 'uuid-ossp')) AS extensions`,
     [schema, tables, views, functions],
   );
-  return Object.fromEntries(Object.entries(rows[0] ?? {}).map(([key, n]) => [key, Number(n)]));
+  return Object.fromEntries(
+    Object.entries(rows[0] as Record<string, string>).map(([key, n]) => [key, Number(n)]),
+  );
 }

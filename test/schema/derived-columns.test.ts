@@ -22,6 +22,12 @@ type Derived = {
 const derived = `status, success, duration_ms::float8 AS duration,
   round(1000 * extract(epoch FROM completed_at - started_at))::float8 AS ended`;
 
+function only<Row>(rows: Row[]): Row {
+  const [row] = rows;
+  if (row === undefined || rows.length > 1) throw new Error(`${rows.length} rows instead of one`);
+  return row;
+}
+
 async function insertTrace(columns: Record<string, unknown>): Promise<Derived> {
   const names = Object.keys(columns);
   const { rows } = await database.query<Derived>(
@@ -31,14 +37,14 @@ async function insertTrace(columns: Record<string, unknown>): Promise<Derived> {
      RETURNING ${derived}`,
     Object.values(columns),
   );
-  return rows[0] as Derived;
+  return only(rows);
 }
 
 async function updateTrace(assignments: string): Promise<Derived> {
   const { rows } = await database.query<Derived>(
     `UPDATE execution_traces SET ${assignments} RETURNING ${derived}`,
   );
-  return rows[0] as Derived;
+  return only(rows);
 }
 
 const started_at = '2026-01-01T00:00:00Z';
