@@ -483,7 +483,7 @@ BEGIN
 
     SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO problem
     FROM pg_class c
-    WHERE c.relnamespace = target::regnamespace
+    WHERE c.relnamespace = quote_ident(target)::regnamespace
       AND (c.relname = ANY (tables) OR c.relname = 'pattern_usage_log'
            OR c.relname IN (SELECT t || '_archive' FROM unnest(tables) AS t))
       AND row_security_active(c.oid)
@@ -508,8 +508,8 @@ BEGIN
     JOIN pg_class parent ON parent.oid = k.confrelid
     JOIN pg_class child ON child.oid = k.conrelid
     WHERE k.contype = 'f'
-      AND parent.relnamespace = target::regnamespace AND parent.relname = ANY (tables)
-      AND NOT (child.relnamespace = target::regnamespace
+      AND parent.relnamespace = quote_ident(target)::regnamespace AND parent.relname = ANY (tables)
+      AND NOT (child.relnamespace = quote_ident(target)::regnamespace
                AND (child.relname, parent.relname) IN (
                  ('agent_routing_decisions', 'execution_traces'), ('hook_executions', 'execution_traces'),
                  ('endpoint_calls', 'execution_traces'), ('endpoint_calls', 'hook_executions'),
