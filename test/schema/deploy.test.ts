@@ -82,6 +82,15 @@ test('objects go into the first schema of search_path; extensions stay in theirs
     expect(result, run).toMatchObject({ exitCode: 0 });
   }
   expect(await countObjects(database, 'Trace store')).toEqual(expected);
+  const used = await psql(url, {
+    commands: [
+      `SELECT done FROM archive_traces('90 days')`,
+      `SELECT patterns FROM prune_patterns()`,
+      `SELECT count(*) FROM get_trace_timeline(gen_random_uuid())`,
+      `SELECT count(*) FROM find_similar_patterns(array_fill(0.1::real, ARRAY[1536])::extensions.vector)`,
+    ],
+  });
+  expect(used).toMatchObject({ stdout: 't\n0\n0\n0\n', exitCode: 0 });
   const { rows } = await database.query(
     `SELECT extname, extnamespace::regnamespace::text AS schema FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1`,
   );
