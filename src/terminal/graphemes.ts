@@ -6,9 +6,43 @@ const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const widths = new Map<string, number>();
 const maxWidths = 4096;
 
+// Intl.Segmenter takes about 2 µs a cluster on Node 20, ten times the rest of a cell's work. Most
+// code points are clusters of their own, by script; only what lies between them is segmented.
+const follows = String.raw`[\p{M}\p{Grapheme_Extend}\p{Emoji_Modifier}\u200d\u0e33\u0eb3\u1160-\u11ff\ud7b0-\ud7fb]`;
+const leads = String.raw`[\p{M}\p{Cf}\p{Cc}\p{Cs}\p{Grapheme_Extend}\p{Regional_Indicator}\p{Emoji_Modifier}]`;
+const scripts = [
+  'Latin',
+  'Common',
+  'Greek',
+  'Cyrillic',
+  'Han',
+  'Hiragana',
+  'Katakana',
+  'Hebrew',
+  'Arabic',
+]
+  .map((script) => String.raw`\p{Script=${script}}`)
+  .join('');
+const alone = String.raw`(?:\n|(?!${leads})[${scripts}\uac00-\ud7a3](?!${follows}))`;
+const aloneRun = new RegExp(`${alone}+`, 'uy');
+const clusterRun = new RegExp(String.raw`(?:(?<=\u200d)[^]|(?!${alone})[^])+`, 'uy');
+
 /** The grapheme clusters of a text, in order: what a reader calls characters. */
-export function* graphemes(text: string): Generator<string> {
-  for (const { segment } of segmenter.segment(text)) yield segment;
+export function* graphemes(text: string): Generator<string, void, undefined> {
+  let index = 0;
+  while (index < text.length) {
+    aloneRun.lastIndex = index;
+    const run = aloneRun.exec(text)?.[0];
+    if (run !== undefined) {
+      yield* run;
+      index += run.length;
+    } else {
+      clusterRun.lastIndex = index;
+      const clusters = clusterRun.exec(text)?.[0] ?? text.slice(index);
+      for (const { segment } of segmenter.segment(clusters)) yield segment;
+      index += clusters.length;
+    }
+  }
 }
 
 /** Columns one grapheme cluster takes, as Ink's layout counts them (string-width). */

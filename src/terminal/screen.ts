@@ -7,8 +7,8 @@ export type TerminalOutput = {
   readonly columns?: number;
   readonly rows?: number;
   write(data: string, done?: (error?: Error | null) => void): boolean;
-  on(event: 'resize', listener: () => void): unknown;
-  off(event: 'resize', listener: () => void): unknown;
+  on(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
 };
 
 /** Counters since the start, for benches and the help screen. */
@@ -76,11 +76,6 @@ export class Screen extends EventEmitter<{ resize: [] }> {
     return positive(this.#output.rows, 24);
   }
 
-  /** Whether bytes are still on their way to the terminal. */
-  get isWriting(): boolean {
-    return this.#writing;
-  }
-
   /** Takes a whole frame. Always true: there is nothing for Ink to wait for. */
   readonly write = (frame: string, done?: () => void): boolean => {
     // Besides frames Ink writes cursor switches, empty barriers and, in CI, a last line feed.
@@ -98,6 +93,13 @@ export class Screen extends EventEmitter<{ resize: [] }> {
   repaint(): void {
     this.#clearFirst = true;
     this.#paint();
+  }
+
+  /** Sends a control sequence that draws nothing (the clipboard's), between two frames. */
+  send(sequence: string): void {
+    if (!this.#active) return;
+    this.statistics.bytes += Buffer.byteLength(sequence);
+    this.#output.write(sequence);
   }
 
   /** Keeps frames from the terminal while it belongs to somebody else (the shell, after Ctrl-Z). */

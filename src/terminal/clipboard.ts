@@ -1,0 +1,43 @@
+type Environment = Record<string, string | undefined>;
+
+/** What to send to the terminal so that its clipboard holds a text, and how much of it fits. */
+export type ClipboardCopy = { sequence: string; copiedBytes: number; isCut: boolean };
+
+/** Bytes of text in one copy: base64 of it stays below the 100,000 bytes xterm takes. */
+export const maxCopyBytes = 74_994;
+
+/**
+ * The control sequence (OSC 52) that puts a text into the clipboard of the terminal the reader sits
+ * at, also over SSH. Inside tmux it is sent twice: to tmux itself (set-clipboard on) and through it
+ * (allow-passthrough on). A text too long for terminals is cut at a character.
+ */
+export function clipboardCopy(text: string, environment: Environment): ClipboardCopy {
+  const whole = Buffer.from(text, 'utf8');
+  const bytes = whole.subarray(0, cutBetweenCharacters(whole, maxCopyBytes));
+  const copy = `\x1b]52;c;${bytes.toString('base64')}\x07`;
+  return {
+    sequence: forMultiplexer(copy, environment),
+    copiedBytes: bytes.length,
+    isCut: bytes.length < whole.length,
+  };
+}
+
+function cutBetweenCharacters(bytes: Buffer, limit: number): number {
+  if (bytes.length <= limit) return bytes.length;
+  let end = limit;
+  // Bytes 10xxxxxx continue a character of UTF-8.
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return end;
+}
+
+function forMultiplexer(sequence: string, environment: Environment): string {
+  const { TMUX, STY } = environment;
+  if (TMUX !== undefined && TMUX !== '') {
+    return `${sequence}\x1bPtmux;${sequence.replaceAll('\x1b', '\x1b\x1b')}\x1b\\`;
+  }
+  // GNU screen passes device control strings of up to 768 bytes on.
+  if (STY !== undefined && STY !== '') {
+    return (sequence.match(/[^]{1,700}/g) ?? []).map((part) => `\x1bP${part}\x1b\\`).join('');
+  }
+  return sequence;
+}

@@ -1,0 +1,33 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as esbuild from 'esbuild';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/**
+ * Bundles a fixture program as the console itself is bundled (tsx would take a second at each start).
+ * The result lies in node_modules/.cache, so that packages are found from there.
+ */
+export async function buildFixture(name: string): Promise<string> {
+  const folder = path.join(root, 'node_modules', '.cache', 'trace-console-fixtures');
+  mkdirSync(folder, { recursive: true });
+  const outfile = path.join(folder, `${path.parse(name).name}-${process.pid}.mjs`);
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: [path.join('test/e2e/fixtures', name)],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    jsx: 'automatic',
+    alias: { 'react-devtools-core': path.join(root, 'scripts/empty-module.mjs') },
+    define: { 'process.env.NODE_ENV': '"production"' },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  return outfile;
+}
