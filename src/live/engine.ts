@@ -1,0 +1,268 @@
+import type { Database } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
+import type { AnyPane, PaneId } from '../panes/pane.js';
+import { panes as allPanes } from '../panes/registry.js';
+import { readShape, type SchemaShape } from '../panes/shape.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../panes/windows.js';
+import { systemClock, type Clock } from './clock.js';
+import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
+import { CostMeter } from './measured.js';
+import { PaneFeed } from './pane-feed.js';
+import { Schedule, type RunResult } from './schedule.js';
+import type { LiveState, PaneSnapshot } from './state.js';
+import { Store } from './store.js';
+import { VitalsReader } from './vitals.js';
+
+export type EngineOptions = {
+  panes?: readonly AnyPane[];
+  cadenceMs?: number;
+  windowMs?: number;
+  stuckAfterMs?: number;
+  /** The share of one server core for everything together; default 0.02. */
+  share?: number;
+  clock?: Clock;
+};
+
+/** What `+` and `-` step through, milliseconds. */
+export const cadencesMs: readonly number[] = [500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+export const defaultCadenceMs = 2_000;
+
+/** Three of the pool's five connections at most: details and actions find the others free. */
+const concurrency = 3;
+
+/** After a pane could not be asked for want of a table, the catalogue is looked at again this often. */
+const shapeRereadMs = 10_000;
+
+/** What says that the catalogue was changed since it was read: no such table, column or schema. */
+const shapeStates: ReadonlySet<string> = new Set(['42P01', '42703', '3F000']);
+
+/**
+ * Asks the visible panes again and again within the guest's budget, and keeps one snapshot a pane.
+ * Never throws: what fails is in the state. Knows nothing of the screen.
+ */
+export class LiveEngine {
+  readonly clock: Clock;
+  readonly #database: Database;
+  readonly #store: Store<LiveState>;
+  readonly #schedule: Schedule;
+  readonly #keeper: ConnectionKeeper;
+  readonly #meter: CostMeter;
+  readonly #vitals: VitalsReader;
+  readonly #feeds: ReadonlyMap<string, PaneFeed>;
+  readonly #stuckAfterMs: number;
+  #visible: ReadonlySet<string>;
+  #shape: SchemaShape | undefined;
+  #shapeReadAt = -Infinity;
+
+  constructor(database: Database, options: EngineOptions = {}) {
+    const { panes = allPanes, clock = systemClock, cadenceMs = defaultCadenceMs } = options;
+    this.clock = clock;
+    this.#database = database;
+    this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
+    this.#meter = new CostMeter(database, clock);
+    this.#vitals = new VitalsReader(clock);
+    this.#feeds = new Map(
+      panes.map((pane) => [pane.id, new PaneFeed(pane, database, clock, this.#meter)]),
+    );
+    this.#visible = new Set(panes.map(({ id }) => id));
+    this.#schedule = new Schedule({
+      clock,
+      cadenceMs,
+      concurrency,
+      ...(options.share === undefined ? {} : { share: options.share }),
+    });
+    this.#schedule.add(
+      { id: vitalsTask, minIntervalMs: 1_000, run: () => this.#readVitals() },
+      true,
+    );
+    for (const feed of this.#feeds.values()) {
+      const { id, minIntervalMs } = feed.pane;
+      this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
+    }
+    this.#store = new Store<LiveState>(
+      {
+        panes: this.#snapshots(),
+        vitals: null,
+        connection: { state: 'connecting' },
+        capabilities: database.capabilities,
+        paused: false,
+        cadenceMs,
+        windowMs: options.windowMs ?? defaultWindowMs,
+      },
+      clock,
+    );
+    this.#keeper = new ConnectionKeeper(
+      database,
+      clock,
+      (connection) => this.#store.update({ connection }),
+      () => this.#restored(),
+    );
+  }
+
+  /** The same object until something changes; for useSyncExternalStore. */
+  get getState(): () => LiveState {
+    return this.#store.getState;
+  }
+
+  /** Calls `listener` after changes, several at once; the result ends it. */
+  get subscribe(): (listener: () => void) => () => void {
+    return this.#store.subscribe;
+  }
+
+  /** Reads the catalogue and begins. Resolves at once; without a connection it goes on trying. */
+  start(): void {
+    void this.#begin();
+  }
+
+  /** Ends; resolves when no statement of the panes runs any more. The database stays open. */
+  async stop(): Promise<void> {
+    this.#store.close();
+    this.#keeper.stop();
+    await this.#schedule.stop();
+  }
+
+  /** Only these are asked from now on; one that comes into view is asked at once when it is due. */
+  setVisible(ids: Iterable<PaneId>): void {
+    const visible = new Set<string>(ids);
+    if (visible.size === this.#visible.size && [...visible].every((id) => this.#visible.has(id))) {
+      return;
+    }
+    this.#visible = visible;
+    this.#schedule.setVisible((id) => id === vitalsTask || visible.has(id));
+  }
+
+  setPaused(paused: boolean): void {
+    this.#store.update({ paused });
+    this.#schedule.setPaused(paused);
+  }
+
+  setCadence(cadenceMs: number): void {
+    this.#store.update({ cadenceMs });
+    this.#schedule.setCadence(cadenceMs);
+  }
+
+  setWindow(windowMs: number): void {
+    this.#store.update({ windowMs });
+    for (const { pane } of this.#feeds.values()) {
+      if (pane.windowed && this.#visible.has(pane.id)) this.#schedule.runNow(pane.id);
+    }
+  }
+
+  /** Exact figures on request: every reading of this pane counts all rows of the window. */
+  setExact(id: PaneId, exact: boolean): void {
+    const feed = this.#feeds.get(id);
+    if (!feed || feed.exact === exact) return;
+    feed.exact = exact;
+    this.#schedule.runNow(id);
+  }
+
+  /** Asks one pane, or all visible ones, now; also while paused. Hurries a reconnect. */
+  refreshNow(id?: PaneId): void {
+    this.#keeper.hurry();
+    this.#schedule.runNow(id);
+  }
+
+  /** After the schema was applied or an index changed: reads the catalogue anew, then every pane. */
+  async schemaChanged(): Promise<void> {
+    try {
+      await this.#database.refreshCapabilities();
+      await this.#readShape();
+      this.#store.update({ capabilities: { ...this.#database.capabilities } });
+      this.#schedule.runNow();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#readShape();
+      this.#store.update({ connection: { state: 'connected' } });
+      this.#schedule.start();
+    } catch (error) {
+      await this.#keeper.recover(asConsoleError(error));
+    }
+  }
+
+  async #readPane(feed: PaneFeed): Promise<RunResult> {
+    const { windowMs } = this.#store.getState();
+    const shape = await this.#currentShape(feed.snapshot);
+    if (!shape) return { costMs: 0 };
+    const stuckAfterMs = this.#stuckAfterMs;
+    const { snapshot, costMs } = await feed.read({ windowMs, stuckAfterMs, shape });
+    if (snapshot.error) this.#failed(snapshot.error);
+    this.#store.update({ panes: this.#snapshots() });
+    // The window was changed while this was read: runNow has asked for another run.
+    return { costMs, again: snapshot.error === null && snapshot.loading !== null };
+  }
+
+  async #readVitals(): Promise<RunResult> {
+    let costMs = 0;
+    try {
+      const vitals = await this.#meter.transaction(
+        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000 },
+        (spent) => (costMs += spent),
+        (tx) => this.#vitals.read(tx),
+      );
+      this.#store.update({ vitals });
+    } catch (error) {
+      this.#failed(error);
+    }
+    return { costMs };
+  }
+
+  /** Reads the catalogue again where a pane lacked something, from time to time. */
+  async #currentShape(snapshot: PaneSnapshot): Promise<SchemaShape | undefined> {
+    const { error } = snapshot;
+    const lacking =
+      error?.code === 'schema_missing' ||
+      error?.code === 'schema_incompatible' ||
+      error?.code === 'privilege_missing' ||
+      shapeStates.has(error?.sqlState ?? '');
+    if (lacking && this.clock.now() - this.#shapeReadAt >= shapeRereadMs) {
+      try {
+        await this.#readShape();
+      } catch (failure) {
+        this.#failed(failure);
+      }
+    }
+    return this.#shape;
+  }
+
+  async #readShape(): Promise<void> {
+    this.#shape = await readShape(this.#database);
+    this.#shapeReadAt = this.clock.now();
+  }
+
+  #failed(failure: unknown): void {
+    const error = asConsoleError(failure);
+    if (!losesConnection(error) || this.#keeper.lost) return;
+    this.#schedule.suspend();
+    void this.#keeper.recover(error);
+  }
+
+  async #restored(): Promise<void> {
+    await this.#readShape();
+    this.#meter.reset();
+    this.#vitals.reset();
+    for (const feed of this.#feeds.values()) feed.reset();
+    this.#store.update({ capabilities: { ...this.#database.capabilities } });
+    this.#schedule.start();
+  }
+
+  #snapshots(): LiveState['panes'] {
+    const entries = [...this.#feeds.values()].map((feed) => [
+      feed.pane.id,
+      feed.withInterval(this.#schedule.intervalOf(feed.pane.id) ?? feed.pane.minIntervalMs),
+    ]);
+    return Object.fromEntries(entries) as LiveState['panes'];
+  }
+}
+
+const vitalsTask = 'vitals';
+
+function asConsoleError(error: unknown): ConsoleError {
+  if (error instanceof ConsoleError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ConsoleError('internal', message, { cause: error });
+}

@@ -1,0 +1,190 @@
+import { fairIntervals, guestShare } from './budget.js';
+import type { Clock } from './clock.js';
+
+/** What one run tells: what it cost the server, and whether there is more to fetch at once. */
+export type RunResult = { costMs: number; again?: boolean };
+
+export type Task = {
+  id: string;
+  /** Its own lower limit; the cadence is another. */
+  minIntervalMs: number;
+  /** Never called while an earlier call of this task runs. What it throws counts as no cost. */
+  run(): Promise<RunResult>;
+};
+
+export type ScheduleOptions = {
+  clock: Clock;
+  cadenceMs: number;
+  /** Tasks that run at the same time at most: a blocked one must not hold up all others. */
+  concurrency: number;
+  /** The share of one server core for all tasks together. */
+  share?: number;
+};
+
+type Entry = Task & {
+  visible: boolean;
+  running: boolean;
+  /** Asked for while it ran, or while there was no room. */
+  wanted: boolean;
+  startedAt: number | undefined;
+  /** Moving average over the last few runs; one slow run changes it by a third. */
+  costMs: number;
+  intervalMs: number;
+};
+
+/** Between two runs of a task that has more to fetch. */
+const pauseBetweenChunksMs = 20;
+
+/**
+ * Decides when each task runs: at its cadence, never overlapping itself, only while it is visible, and
+ * never so often that all together cost the server more than their share.
+ */
+export class Schedule {
+  readonly #clock: Clock;
+  readonly #concurrency: number;
+  readonly #share: number;
+  readonly #entries = new Map<string, Entry>();
+  #cadenceMs: number;
+  #paused = false;
+  #suspended = true;
+  #running = 0;
+  #cancelTimer: (() => void) | undefined;
+  #whenIdle: (() => void)[] = [];
+
+  constructor({ clock, cadenceMs, concurrency, share = guestShare }: ScheduleOptions) {
+    this.#clock = clock;
+    this.#cadenceMs = cadenceMs;
+    this.#concurrency = concurrency;
+    this.#share = share;
+  }
+
+  add(task: Task, visible: boolean): void {
+    this.#entries.set(task.id, {
+      ...task,
+      run: () => task.run(),
+      visible,
+      running: false,
+      wanted: false,
+      startedAt: undefined,
+      costMs: 0,
+      intervalMs: Math.max(task.minIntervalMs, this.#cadenceMs),
+    });
+    this.#fit();
+  }
+
+  /** Milliseconds from one start of a task to the next, as it is now. */
+  intervalOf(id: string): number | undefined {
+    return this.#entries.get(id)?.intervalMs;
+  }
+
+  /** Begins, or goes on after `suspend`: everything visible is due. */
+  start(): void {
+    this.#suspended = false;
+    for (const entry of this.#entries.values()) entry.startedAt = undefined;
+    this.#advance();
+  }
+
+  /** Starts nothing until `start`: while there is no connection. */
+  suspend(): void {
+    this.#suspended = true;
+    this.#advance();
+  }
+
+  /** Ends for good; resolves when nothing runs any more. */
+  async stop(): Promise<void> {
+    this.suspend();
+    this.#entries.clear();
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** While paused only `runNow` starts a task. */
+  setPaused(paused: boolean): void {
+    this.#paused = paused;
+    this.#advance();
+  }
+
+  setCadence(cadenceMs: number): void {
+    this.#cadenceMs = cadenceMs;
+    this.#fit();
+    this.#advance();
+  }
+
+  setVisible(isVisible: (id: string) => boolean): void {
+    for (const entry of this.#entries.values()) entry.visible = isVisible(entry.id);
+    this.#fit();
+    this.#advance();
+  }
+
+  /** Runs a task, or all visible ones, as soon as may be; one that is running runs once more. */
+  runNow(id?: string): void {
+    for (const entry of this.#entries.values()) {
+      if (id === undefined ? entry.visible : entry.id === id) entry.wanted = true;
+    }
+    this.#advance();
+  }
+
+  #dueAt(entry: Entry): number {
+    if (entry.running) return Infinity;
+    if (entry.wanted) return -Infinity;
+    if (this.#paused || !entry.visible) return Infinity;
+    return entry.startedAt === undefined ? -Infinity : entry.startedAt + entry.intervalMs;
+  }
+
+  /** Starts what is due, and sets one timer for what comes next. */
+  #advance(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#suspended) return;
+    const waiting = [...this.#entries.values()]
+      .map((entry) => ({ entry, dueAt: this.#dueAt(entry) }))
+      .filter(({ dueAt }) => dueAt < Infinity)
+      .sort((a, b) => a.dueAt - b.dueAt);
+    for (const { entry, dueAt } of waiting) {
+      // The end of a running task advances the schedule again.
+      if (this.#running >= this.#concurrency) return;
+      if (dueAt > this.#clock.now()) {
+        this.#cancelTimer = this.#clock.after(dueAt - this.#clock.now(), () => this.#advance());
+        return;
+      }
+      void this.#run(entry);
+    }
+  }
+
+  async #run(entry: Entry): Promise<void> {
+    entry.running = true;
+    entry.wanted = false;
+    entry.startedAt = this.#clock.now();
+    this.#running += 1;
+    let result: RunResult | undefined;
+    try {
+      result = await entry.run();
+    } catch {
+      // The task reports its own failures; the schedule only goes on.
+    }
+    entry.running = false;
+    this.#running -= 1;
+    if (result?.again) {
+      this.#clock.after(pauseBetweenChunksMs, () => this.runNow(entry.id));
+    } else if (result) {
+      entry.costMs = entry.costMs === 0 ? result.costMs : entry.costMs * 0.7 + result.costMs * 0.3;
+      this.#fit();
+    }
+    if (this.#running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    this.#advance();
+  }
+
+  /** Spreads the share over the visible tasks. */
+  #fit(): void {
+    const visible = [...this.#entries.values()].filter((entry) => entry.visible);
+    const intervals = fairIntervals(
+      visible.map(({ costMs, minIntervalMs }) => ({
+        costMs,
+        minIntervalMs: Math.max(minIntervalMs, this.#cadenceMs),
+      })),
+      this.#share,
+    );
+    for (const [index, entry] of visible.entries()) {
+      entry.intervalMs = intervals[index] ?? entry.intervalMs;
+    }
+  }
+}

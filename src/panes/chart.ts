@@ -1,0 +1,49 @@
+import asciichart from 'asciichart';
+import { formatCount } from '../shared/format/number.js';
+import type { Chart } from './pane.js';
+
+/** Columns that the scale takes on the left of a drawn chart. */
+const scaleWidth = 8;
+
+/**
+ * Draws a chart's curves together as asciichart does, `height` lines high and at most `width` columns
+ * wide. Buckets are added up where there are more than columns. `colour` paints a curve's characters
+ * (asciichart puts its colour codes around each); absent, the chart has no escape sequences.
+ */
+export function drawChart(
+  chart: Chart,
+  size: { width: number; height: number },
+  colours?: readonly string[],
+): string[] {
+  const columns = Math.max(2, size.width - scaleWidth);
+  const curves = chart.curves.map(({ values }) => fitTo(values, columns));
+  const longest = Math.max(...curves.map((values) => values.length), 0);
+  if (longest === 0) return [];
+  const highest = Math.max(1, ...curves.flat());
+  const config: asciichart.PlotConfig = {
+    height: Math.max(1, size.height - 1),
+    min: 0,
+    max: highest,
+    format: (value: number) => formatCount(Math.round(value)).padStart(scaleWidth - 2),
+    ...(colours ? { colors: [...colours] } : {}),
+  };
+  // One value alone makes no line; drawn twice it is a short level one.
+  const drawn = asciichart.plot(
+    curves.map((values) => (values.length === 1 ? [values[0] ?? 0, values[0] ?? 0] : values)),
+    config,
+  );
+  return drawn.split('\n').map((line) => line.trimEnd());
+}
+
+/** At most `columns` values: neighbours are added up, so that the area stays what was counted. */
+export function fitTo(values: readonly number[], columns: number): number[] {
+  if (values.length <= columns) return [...values];
+  const step = Math.ceil(values.length / columns);
+  const fitted: number[] = [];
+  // From the new end, so that only the oldest group can be a smaller one.
+  for (let end = values.length; end > 0; end -= step) {
+    const group = values.slice(Math.max(0, end - step), end);
+    fitted.unshift(group.reduce((sum, value) => sum + value, 0));
+  }
+  return fitted;
+}

@@ -1,0 +1,124 @@
+import type { Queryable } from '../db/database.js';
+import type { CellFormat } from './cells.js';
+import type { Needs, SchemaShape } from './shape.js';
+
+export const paneIds = [
+  'recent-traces',
+  'slow-hooks',
+  'index-usage',
+  'table-sizes',
+  'top-patterns',
+  'activity',
+] as const;
+
+export type PaneId = (typeof paneIds)[number];
+
+/** What a colour means; the theme decides which colour that is. */
+export type Tone = 'success' | 'running' | 'warning' | 'error' | 'muted' | 'accent';
+
+/** What colours and ages are relative to: the server's clock at the moment of the reading. */
+export type CellContext = { nowMs: number };
+
+export type CellValue = string | number | boolean | Date | null;
+
+export type Column<Row> = {
+  /** The key in the JSON row and of `--sort`. */
+  id: string;
+  /** Short, as it stands in the heading. */
+  title: string;
+  align: 'left' | 'right';
+  format: CellFormat;
+  value(row: Row): CellValue;
+  tone?(row: Row, context: CellContext): Tone | undefined;
+  /** 1 is always shown; the highest numbers go first when the pane is narrow. */
+  priority: number;
+  minWidth: number;
+  /** Absent: the column takes what room is left. */
+  maxWidth?: number;
+};
+
+export type Sort<Row> = {
+  id: string;
+  title: string;
+  /** `desc`: the largest first. NULL comes last either way. */
+  direction: 'asc' | 'desc';
+  value(row: Row): CellValue;
+};
+
+/** Text in pieces, each with its meaning, for the lines above a pane's rows. */
+export type SummarySegment = { text: string; tone?: Tone };
+export type SummaryLine = readonly SummarySegment[];
+
+/** Curves over time, oldest first, one value a bucket. */
+export type Chart = {
+  title: string;
+  bucketMs: number;
+  curves: readonly { label: string; tone: Tone; values: readonly number[] }[];
+};
+
+/** What Enter on a row opens: a statement whose rows are shown with all their columns. */
+export type DetailQuery = { title: string; text: string; values: readonly unknown[] };
+
+export type PaneResult<Row, Extras> = {
+  rows: readonly Row[];
+  extras: Extras;
+  /** The server's clock when it answered. */
+  asOf: Date;
+  /** What the reader should know about these rows: missing columns, locked tables, a row limit. */
+  notes: readonly string[];
+  /** Set while closed time slices are still being fetched: which share of the window is there. */
+  loading?: { share: number };
+};
+
+export type ReadRequest = {
+  shape: SchemaShape;
+  /** Runs in one read-only transaction under the pane's time-outs. */
+  transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
+  windowMs: number;
+  /** A trace in progress for longer than this counts as stuck. */
+  stuckAfterMs: number;
+  /** Whole and exact figures whatever they cost, instead of what was kept from earlier readings. */
+  exact: boolean;
+};
+
+/** Reads a pane again and again; it may keep what need not be asked twice. One a console. */
+export interface PaneReader<Row, Extras> {
+  /** @throws ConsoleError */
+  read(request: ReadRequest): Promise<PaneResult<Row, Extras>>;
+  /** Forgets what may be untrue after a reconnect to a server that may be another. */
+  reset?(): void;
+}
+
+/**
+ * One question to the database, with all that is needed to ask it and to draw the answer: in the
+ * console, as a plain table, as JSON.
+ */
+export type Pane<Row extends object = object, Extras extends object = object> = {
+  id: PaneId;
+  title: string;
+  /** The question it answers, for help. */
+  question: string;
+  needs: Needs;
+  /** Its rows depend on the chosen window. */
+  windowed: boolean;
+  /** Never asked more often than this, whatever the chosen cadence: what changes slowly. */
+  minIntervalMs: number;
+  limits: { statementTimeoutMs: number; lockTimeoutMs: number };
+  columns: readonly Column<Row>[];
+  /** The first is the order in which rows arrive. */
+  sorts: readonly [Sort<Row>, ...Sort<Row>[]];
+  rowKey(row: Row): string;
+  /** How to get data, when there are no rows. */
+  empty: string;
+  createReader(): PaneReader<Row, Extras>;
+  summary?(result: PaneResult<Row, Extras>, context: CellContext): readonly SummaryLine[];
+  chart?(result: PaneResult<Row, Extras>): Chart;
+  detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery;
+};
+
+/** A pane whose row type is known only to itself: its rows are only ever handed back to it. */
+export type AnyPane = Pane;
+export type AnyPaneResult = PaneResult<object, object>;
+
+/** Patient enough for a large window, short enough that a blocked pane says so soon. */
+export const usualLimits = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_000 };

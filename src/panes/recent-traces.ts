@@ -1,0 +1,326 @@
+import type { Queryable } from '../db/database.js';
+import { formatDuration, formatSpan } from '../shared/format/duration.js';
+import { formatCount, formatRate, formatShare } from '../shared/format/number.js';
+import {
+  usualLimits,
+  type Pane,
+  type PaneReader,
+  type PaneResult,
+  type ReadRequest,
+  type SummaryLine,
+  type Tone,
+} from './pane.js';
+import type { SchemaShape } from './shape.js';
+import { SliceLedger, type Range } from './slice-ledger.js';
+import { SliceReader } from './slice-reader.js';
+import { traceCountsStatement, type TraceCountsRow } from './statements/trace-counts.js';
+import {
+  tracesInProgressStatement,
+  type TracesInProgressRow,
+} from './statements/traces-in-progress.js';
+import { tracesStuckStatement, type TraceStuckRow } from './statements/traces-stuck.js';
+import { tracesOfStatusStatement } from './statements/traces-of-status.js';
+import { bucketMsFor, sliceMsFor } from './windows.js';
+
+/** Traces of one status that started in the window. */
+export type TraceStatusRow = { status: string; count: number; share: number };
+
+export type SeriesPoint = {
+  /** Where the bucket begins. */
+  at: Date;
+  /** Traces that started in the bucket. */
+  started: number;
+  /** Those of them that have failed or timed out by now. */
+  failed: number;
+};
+
+export type StuckTrace = {
+  id: string;
+  correlationId: string | null;
+  source: string | null;
+  project: string | null;
+  /** Its first 200 characters. */
+  prompt: string | null;
+  startedAt: Date | null;
+  ageMs: number;
+};
+
+export type RecentTracesExtras = {
+  windowMs: number;
+  bucketMs: number;
+  series: SeriesPoint[];
+  /** In progress now, whenever they started. */
+  running: number;
+  /** In progress for longer than `stuckAfterMs`, the longest first; at most 20 of `stuckCount`. */
+  stuck: StuckTrace[];
+  stuckCount: number;
+  stuckAfterMs: number;
+};
+
+type Counts = Map<string, number>;
+
+const statusTones: Readonly<Partial<Record<string, Tone>>> = {
+  completed: 'success',
+  in_progress: 'running',
+  failed: 'error',
+  timeout: 'error',
+  cancelled: 'warning',
+};
+
+export function statusTone(status: string | null): Tone | undefined {
+  return status === null ? undefined : statusTones[status];
+}
+
+function isFailure(status: string): boolean {
+  return status === 'failed' || status === 'timeout';
+}
+
+const stuckShown = 20;
+
+/**
+ * Counts are exact. Traces that end are noticed at once, however old they are: what is in progress is
+ * asked with every reading, and a slice of time whose number of running traces has changed is counted
+ * again. Only a trace that is inserted late with a final status, or changed from one final status to
+ * another, waits until its slice is counted again (see {@link SliceLedger}).
+ */
+class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtras> {
+  #slices = slicesOf(0);
+
+  async read(request: ReadRequest): Promise<PaneResult<TraceStatusRow, RecentTracesExtras>> {
+    const { windowMs, stuckAfterMs, exact, shape } = request;
+    const sliceMs = sliceMsFor(windowMs);
+    const bucketMs = bucketMsFor(windowMs);
+    if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = slicesOf(sliceMs);
+    const slices = this.#slices;
+
+    return request.transaction(async (tx) => {
+      const progress = await readInProgress(tx, sliceMs, stuckAfterMs);
+      const { now_ms: nowMs } = progress;
+      const sinceMs = nowMs - windowMs;
+      const changed = changedSlices(slices.ledger, progress);
+      const { bySlice, share } = await slices.read(
+        { sinceMs, nowMs, changed, whole: exact },
+        (ranges) => readCounts(tx, ranges, sliceMs),
+      );
+      const stuck = progress.stuck > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];
+      return {
+        rows: totals(bySlice),
+        extras: {
+          windowMs,
+          bucketMs,
+          series: seriesOf(bySlice, { sliceMs, bucketMs, sinceMs, nowMs }),
+          running: progress.running,
+          stuck,
+          stuckCount: progress.stuck,
+          stuckAfterMs,
+        },
+        asOf: new Date(nowMs),
+        notes: [],
+        ...(share < 1 ? { loading: { share } } : {}),
+      };
+    });
+  }
+
+  reset(): void {
+    this.#slices.ledger.clear();
+  }
+}
+
+function slicesOf(sliceMs: number): SliceReader<Counts> {
+  return new SliceReader(
+    new SliceLedger<Counts>(
+      sliceMs,
+      (counts) => counts.get('in_progress') ?? 0,
+      () => new Map(),
+    ),
+  );
+}
+
+async function readInProgress(tx: Queryable, sliceMs: number, stuckAfterMs: number) {
+  const { rows } = await tx.query<TracesInProgressRow>(tracesInProgressStatement, [
+    sliceMs / 1000,
+    stuckAfterMs / 1000,
+  ]);
+  const [row] = rows;
+  if (!row) throw new Error('an aggregate without rows');
+  return row;
+}
+
+/** Kept slices in which traces have ended or begun since they were counted. */
+function changedSlices(ledger: SliceLedger<Counts>, progress: TracesInProgressRow): Set<number> {
+  const changed = new Set<number>();
+  for (const [slice, inProgress] of ledger.heldInProgress()) {
+    if (inProgress !== (progress.by_slice[slice] ?? 0)) changed.add(slice);
+  }
+  return changed;
+}
+
+async function readCounts(
+  tx: Queryable,
+  ranges: readonly Range[],
+  sliceMs: number,
+): Promise<Map<number, Counts>> {
+  const { rows } = await tx.query<TraceCountsRow>(traceCountsStatement, [
+    ranges.map(({ fromMs }) => fromMs / 1000),
+    ranges.map(({ untilMs }) => untilMs / 1000),
+    sliceMs / 1000,
+  ]);
+  const bySlice = new Map<number, Counts>();
+  for (const { slice, status, traces } of rows) {
+    const counts = bySlice.get(slice) ?? new Map<string, number>();
+    counts.set(status, (counts.get(status) ?? 0) + traces);
+    bySlice.set(slice, counts);
+  }
+  return bySlice;
+}
+
+async function readStuck(
+  tx: Queryable,
+  shape: SchemaShape,
+  stuckAfterMs: number,
+): Promise<StuckTrace[]> {
+  const { rows } = await tx.query<TraceStuckRow>(tracesStuckStatement(shape), [
+    stuckAfterMs / 1000,
+    stuckShown,
+  ]);
+  return rows.map((row) => ({
+    id: row.id,
+    correlationId: row.correlation_id,
+    source: row.source,
+    project: row.project,
+    prompt: row.prompt,
+    startedAt: row.started_at,
+    ageMs: Math.round(row.age_ms),
+  }));
+}
+
+function totals(bySlice: ReadonlyMap<number, Counts>): TraceStatusRow[] {
+  const counts = new Map<string, number>();
+  for (const slice of bySlice.values()) {
+    for (const [status, count] of slice) counts.set(status, (counts.get(status) ?? 0) + count);
+  }
+  const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return [...counts]
+    .map(([status, count]) => ({ status, count, share: count / all }))
+    .sort((a, b) => b.count - a.count || a.status.localeCompare(b.status));
+}
+
+/** Buckets that begin at whole multiples of their size; rows from the future go into the last. */
+function seriesOf(
+  bySlice: ReadonlyMap<number, Counts>,
+  span: { sliceMs: number; bucketMs: number; sinceMs: number; nowMs: number },
+): SeriesPoint[] {
+  const { sliceMs, bucketMs, sinceMs, nowMs } = span;
+  const first = Math.floor(sinceMs / bucketMs);
+  const last = Math.floor(nowMs / bucketMs);
+  const points = Array.from({ length: last - first + 1 }, (_, index) => ({
+    at: new Date((first + index) * bucketMs),
+    started: 0,
+    failed: 0,
+  }));
+  for (const [slice, counts] of bySlice) {
+    const bucket = Math.min(Math.floor((slice * sliceMs) / bucketMs), last);
+    const point = points[bucket - first];
+    if (!point) continue;
+    for (const [status, count] of counts) {
+      point.started += count;
+      if (isFailure(status)) point.failed += count;
+    }
+  }
+  return points;
+}
+
+function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras): SummaryLine[] {
+  const all = rows.reduce((sum, { count }) => sum + count, 0);
+  const failed = rows.reduce((sum, { status, count }) => sum + (isFailure(status) ? count : 0), 0);
+  const perSecond = all / (extras.windowMs / 1000);
+  const line: SummaryLine = [
+    { text: `${formatCount(all)} in ${formatSpan(extras.windowMs)}` },
+    { text: formatRate(perSecond), tone: 'muted' },
+    { text: `${formatCount(extras.running)} running`, tone: 'running' },
+    failed > 0
+      ? { text: `${formatShare(failed / all)} failed`, tone: 'error' }
+      : { text: 'none failed', tone: 'success' },
+  ];
+  const [oldest] = extras.stuck;
+  if (!oldest) return [line];
+  return [
+    line,
+    [
+      {
+        text: `${formatCount(extras.stuckCount)} stuck over ${formatSpan(extras.stuckAfterMs)}, the longest ${formatDuration(oldest.ageMs)}: ${oldest.correlationId ?? oldest.id}`,
+        tone: 'warning',
+      },
+    ],
+  ];
+}
+
+export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
+  id: 'recent-traces',
+  title: 'Recent traces',
+  question: 'How many traces started in the window, how did they end, what runs and what is stuck?',
+  needs: {
+    execution_traces: {
+      required: ['id', 'status', 'started_at'],
+      optional: ['correlation_id', 'source', 'prompt_text'],
+    },
+  },
+  windowed: true,
+  minIntervalMs: 0,
+  limits: usualLimits,
+  columns: [
+    {
+      id: 'status',
+      title: 'status',
+      align: 'left',
+      format: 'text',
+      value: ({ status }) => status,
+      tone: ({ status }) => statusTone(status),
+      priority: 1,
+      minWidth: 9,
+      maxWidth: 14,
+    },
+    {
+      id: 'count',
+      title: 'traces',
+      align: 'right',
+      format: 'count',
+      value: ({ count }) => count,
+      priority: 1,
+      minWidth: 6,
+      maxWidth: 8,
+    },
+    {
+      id: 'share',
+      title: 'share',
+      align: 'right',
+      format: 'share',
+      value: ({ share }) => share,
+      tone: () => 'muted',
+      priority: 2,
+      minWidth: 5,
+      maxWidth: 5,
+    },
+  ],
+  sorts: [
+    { id: 'count', title: 'most traces', direction: 'desc', value: ({ count }) => count },
+    { id: 'status', title: 'status', direction: 'asc', value: ({ status }) => status },
+  ],
+  rowKey: ({ status }) => status,
+  empty: 'No trace started in this window. Choose a longer one with w, or: trace-console demo',
+  createReader: () => new RecentTracesReader(),
+  summary: ({ rows, extras }) => summaryOf(rows, extras),
+  chart: ({ extras }) => ({
+    title: 'traces started, failed of them',
+    bucketMs: extras.bucketMs,
+    curves: [
+      { label: 'started', tone: 'accent', values: extras.series.map(({ started }) => started) },
+      { label: 'failed', tone: 'error', values: extras.series.map(({ failed }) => failed) },
+    ],
+  }),
+  detail: ({ status }, shape, windowMs) => ({
+    title: `Newest traces: ${status}`,
+    text: tracesOfStatusStatement(shape),
+    values: [windowMs / 1000, status],
+  }),
+};

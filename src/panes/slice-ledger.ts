@@ -1,0 +1,123 @@
+/** From `fromMs` on and before `untilMs`, in milliseconds since 1970 by the server's clock. */
+export type Range = { fromMs: number; untilMs: number };
+
+type Held<Value> = { value: Value; inProgress: number; askedMs: number };
+
+export type Plan = {
+  /** Disjoint, oldest first. */
+  ranges: Range[];
+  /** Slices that will be complete with the answer and past the overlap: they can be kept. */
+  keeping: Set<number>;
+  /** Slices of the window that are neither held nor asked for now: a later plan asks for them. */
+  missing: number;
+};
+
+/**
+ * How long after its end a slice is still asked for with every reading: rows of short transactions
+ * that commit after it are then in.
+ */
+const overlapMs = 10_000;
+
+/** At most so many kept slices are asked for again in one reading. */
+const recheckedAtOnce = 4;
+
+/**
+ * Keeps what was counted in closed slices of time, so that a reading asks the server only for
+ * the open part of a window, whatever the window's length.
+ *
+ * Rows can come late (they carry their start, and commit at their end), and they change: a row is
+ * written in progress and updated when it ends. A kept slice is therefore asked for again when its
+ * age has grown by a quarter since the last time, by a tenth while rows of it are in progress, and
+ * at once when the caller knows that it changed. So a row that comes `d` after its slice ended is
+ * counted at the latest `0.25 d` after it came (or with the first reading after that), and the cost
+ * grows with the logarithm of the window: 18 slices a minute are asked again for an hour of minutes,
+ * 32 for a day.
+ */
+export class SliceLedger<Value> {
+  readonly sliceMs: number;
+  readonly #held = new Map<number, Held<Value>>();
+  readonly #inProgressOf: (value: Value) => number;
+  readonly #empty: () => Value;
+
+  constructor(sliceMs: number, inProgressOf: (value: Value) => number, empty: () => Value) {
+    this.sliceMs = sliceMs;
+    this.#inProgressOf = inProgressOf;
+    this.#empty = empty;
+  }
+
+  sliceOf(ms: number): number {
+    return Math.floor(ms / this.sliceMs);
+  }
+
+  /** The kept slices, each with its number of rows in progress when it was asked for. */
+  *heldInProgress(): Iterable<[slice: number, inProgress: number]> {
+    for (const [slice, { inProgress }] of this.#held) yield [slice, inProgress];
+  }
+
+  /**
+   * What to ask for a window that begins after `sinceMs`.
+   *
+   * @param changed slices known to differ from what is held
+   * @param newSlices how many slices never asked for may be fetched, the newest first
+   */
+  plan(sinceMs: number, nowMs: number, changed: ReadonlySet<number>, newSlices: number): Plan {
+    const edge = this.sliceOf(sinceMs);
+    const firstOpen = Math.max(this.sliceOf(nowMs - overlapMs), edge + 1);
+    // At the near end too: the server's clock may have been set back.
+    for (const slice of this.#held.keys()) {
+      if (slice <= edge || slice >= firstOpen) this.#held.delete(slice);
+    }
+    const keeping = new Set<number>();
+    const due: number[] = [];
+    let missing = 0;
+    for (let slice = firstOpen - 1; slice > edge; slice -= 1) {
+      const held = this.#held.get(slice);
+      if (!held) {
+        if (keeping.size < newSlices) keeping.add(slice);
+        else missing += 1;
+      } else if (changed.has(slice)) keeping.add(slice);
+      else if (this.#isDue(slice, held, nowMs)) due.push(slice);
+    }
+    // The longest overdue first, so that none waits for ever behind the youngest.
+    due.sort((a, b) => (this.#held.get(a)?.askedMs ?? 0) - (this.#held.get(b)?.askedMs ?? 0));
+    for (const slice of due.slice(0, recheckedAtOnce)) keeping.add(slice);
+
+    // One microsecond later: the window is open at its far end, as `started_at > now() - window`.
+    const ranges: Range[] = [{ fromMs: sinceMs + 0.001, untilMs: (edge + 1) * this.sliceMs }];
+    for (const slice of [...keeping].sort((a, b) => a - b)) {
+      append(ranges, { fromMs: slice * this.sliceMs, untilMs: (slice + 1) * this.sliceMs });
+    }
+    append(ranges, { fromMs: firstOpen * this.sliceMs, untilMs: Infinity });
+    return { ranges, keeping, missing };
+  }
+
+  /**
+   * Takes the answer to a plan, by slice, and returns everything known of the window: a value a
+   * slice. Slices without rows are absent from `answer`.
+   */
+  settle(plan: Plan, answer: ReadonlyMap<number, Value>, nowMs: number): Map<number, Value> {
+    for (const slice of plan.keeping) {
+      const value = answer.get(slice) ?? this.#empty();
+      this.#held.set(slice, { value, inProgress: this.#inProgressOf(value), askedMs: nowMs });
+    }
+    const values = new Map(answer);
+    for (const [slice, { value }] of this.#held) values.set(slice, value);
+    return values;
+  }
+
+  clear(): void {
+    this.#held.clear();
+  }
+
+  #isDue(slice: number, { askedMs, inProgress }: Held<Value>, nowMs: number): boolean {
+    const end = (slice + 1) * this.sliceMs;
+    const growth = inProgress > 0 ? 1.1 : 1.25;
+    return nowMs - end >= (askedMs - end) * growth;
+  }
+}
+
+function append(ranges: Range[], next: Range): void {
+  const last = ranges.at(-1);
+  if (last?.untilMs === next.fromMs) last.untilMs = next.untilMs;
+  else ranges.push(next);
+}

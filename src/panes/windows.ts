@@ -1,0 +1,36 @@
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** The windows that `w` steps through. */
+export const windowsMs: readonly number[] = [5 * minute, 15 * minute, hour, 6 * hour, day, 7 * day];
+
+export const defaultWindowMs = hour;
+
+/** A trace that is in progress for longer counts as stuck, unless another limit is given. */
+export const defaultStuckAfterMs = 30 * minute;
+
+const bucketSizes = [
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * second),
+  ...[1, 2, 5, 10, 15, 20, 30].map((n) => n * minute),
+  ...[1, 2, 3, 6, 12].map((n) => n * hour),
+  ...[1, 2, 7, 14, 28, 91, 364].map((n) => n * day),
+];
+
+/** Size of the buckets of a series over a window: as many as fit a chart, 90 at most. */
+export function bucketMsFor(windowMs: number): number {
+  return bucketSizes.find((size) => windowMs / size <= 90) ?? windowMs / 90;
+}
+
+/**
+ * Size of the slices in which counts of a window are kept by the console: a bucket is made of whole
+ * slices. Small, because the slice that the window's far edge cuts is asked anew each time.
+ */
+export function sliceMsFor(windowMs: number): number {
+  const bucketMs = bucketMsFor(windowMs);
+  const slices = [minute, 5 * minute, hour, day].filter(
+    (size) => size <= bucketMs && bucketMs % size === 0 && windowMs / size <= 3_000,
+  );
+  return slices[0] ?? bucketMs;
+}

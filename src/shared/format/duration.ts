@@ -1,0 +1,59 @@
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/**
+ * A duration in milliseconds for people, at most 6 columns wide: `7ms`, `1.25s`, `12.3s`, `4m05s`,
+ * `2h05m`, `3d04h`, `412d`. What cannot be measured (NULL, infinite) is `–`.
+ */
+export function formatDuration(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
+  if (ms < 0) return `-${formatDuration(-ms)}`;
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
+  if (ms < 9_995) return `${(ms / second).toFixed(2)}s`;
+  if (ms < 59_950) return `${(ms / second).toFixed(1)}s`;
+  if (ms < hour - second / 2) return pair(Math.round(ms / second), 60, 'm', 's');
+  if (ms < day - minute / 2) return pair(Math.round(ms / minute), 60, 'h', 'm');
+  if (ms < 100 * day - hour / 2) return pair(Math.round(ms / hour), 24, 'd', 'h');
+  return `${Math.round(ms / day)}d`;
+}
+
+/** How long ago, in one unit and at most 4 columns: `now`, `12s`, `5m`, `3h`, `90d`. */
+export function formatAge(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
+  if (ms < second) return 'now';
+  if (ms < minute) return `${Math.floor(ms / second)}s`;
+  if (ms < hour) return `${Math.floor(ms / minute)}m`;
+  if (ms < day) return `${Math.floor(ms / hour)}h`;
+  return `${Math.floor(ms / day)}d`;
+}
+
+function pair(total: number, base: number, large: string, small: string): string {
+  const rest = String(total % base).padStart(2, '0');
+  return `${Math.floor(total / base)}${large}${rest}${small}`;
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: second, m: minute, h: hour, d: day };
+
+/** Reads `90s`, `15m`, `1h`, `2d` or `500ms`; undefined for anything else, and for zero. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(text.trim());
+  const unit = units[match?.[2] ?? ''];
+  if (!match || unit === undefined) return undefined;
+  const ms = Math.round(Number(match[1]) * unit);
+  return ms > 0 ? ms : undefined;
+}
+
+/** A time span as a person would set it: `5m`, `1h`, `7d`; else as {@link formatDuration}. */
+export function formatSpan(ms: number): string {
+  for (const [unit, size] of [
+    ['d', day],
+    ['h', hour],
+    ['m', minute],
+    ['s', second],
+  ] as const) {
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return formatDuration(ms);
+}

@@ -1,0 +1,43 @@
+import { onTestFinished } from 'vitest';
+import { resolveSource } from '../../src/db/connection/source.js';
+import { Database, type DatabaseOptions } from '../../src/db/database.js';
+import type { Pane, PaneReader, PaneResult } from '../../src/panes/pane.js';
+import { readShape } from '../../src/panes/shape.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../../src/panes/windows.js';
+
+/** Opens the console's own kind of connection; closed when the test ends. */
+export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
+  const source = resolveSource({ url, environment: {} });
+  if (source.kind === 'embedded') throw new Error('a URL names a server');
+  const database = await Database.open(source, options);
+  onTestFinished(() => database.close());
+  return database;
+}
+
+export type ReadOptions = { windowMs?: number; stuckAfterMs?: number; exact?: boolean };
+
+/** Reads a pane as the console does, with the reader that the caller keeps. */
+export async function readWith<Row extends object, Extras extends object>(
+  database: Database,
+  pane: Pane<Row, Extras>,
+  reader: PaneReader<Row, Extras>,
+  options: ReadOptions = {},
+): Promise<PaneResult<Row, Extras>> {
+  const { windowMs = defaultWindowMs, stuckAfterMs = defaultStuckAfterMs, exact = false } = options;
+  return reader.read({
+    shape: await readShape(database),
+    transaction: (work) => database.transaction({ ...pane.limits, readOnly: true }, work),
+    windowMs,
+    stuckAfterMs,
+    exact,
+  });
+}
+
+/** Reads a pane once, with a reader of its own. */
+export function readFresh<Row extends object, Extras extends object>(
+  database: Database,
+  pane: Pane<Row, Extras>,
+  options: ReadOptions = {},
+): Promise<PaneResult<Row, Extras>> {
+  return readWith(database, pane, pane.createReader(), options);
+}
