@@ -18,7 +18,7 @@ test('names of 512 characters of four bytes fit every index', async () => {
   await database.query(`
     INSERT INTO execution_traces (correlation_id, root_id, session_id, source, user_id, project, tags, error_type)
       SELECT ${trace}, noise(512), noise(512), ARRAY[noise(512), NULL, noise(512)], noise(9000)
-      FROM generate_series(1, 30);
+      FROM generate_series(1, 6);
     INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, pattern_id)
       SELECT id, noise(512), 0.5, noise(9000), gen_random_uuid() FROM execution_traces;
     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_use_id, status, duration_ms)
@@ -28,14 +28,14 @@ test('names of 512 characters of four bytes fit every index', async () => {
     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name)
       SELECT id, noise(512), noise(128), noise(512) FROM execution_traces;
     INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, success)
-      SELECT id, noise(512), noise(100000), noise(9000), false FROM execution_traces;
+      SELECT id, noise(512), noise(9000), noise(9000), false FROM execution_traces;
     INSERT INTO success_patterns (pattern_hash, intent_classification, keywords, agent_sequence, tags)
       SELECT noise(512), noise(512), ARRAY[noise(512)], ARRAY[noise(512)], ARRAY[noise(9), noise(512)]
-      FROM generate_series(1, 30);
+      FROM generate_series(1, 6);
     INSERT INTO agent_chaining_patterns (chain_hash, primary_agent, agent_sequence, tags)
-      SELECT noise(512), noise(512), ARRAY[noise(9000)], ARRAY[noise(512)] FROM generate_series(1, 30);
+      SELECT noise(512), noise(512), ARRAY[noise(9000)], ARRAY[noise(512)] FROM generate_series(1, 6);
     INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern, endpoint_url, tags)
-      SELECT noise(512), noise(512), noise(9000), noise(9000), ARRAY[noise(512)] FROM generate_series(1, 30)`);
+      SELECT noise(512), noise(512), noise(9000), noise(9000), ARRAY[noise(512)] FROM generate_series(1, 6)`);
   // GIN takes its new keys in only now.
   const { rows } = await database.query<{ pages: string }>(
     `SELECT sum(gin_clean_pending_list(oid)) AS pages FROM pg_class
