@@ -3,6 +3,7 @@ import { colourSupport, forceColorValue, type ColourSupport } from './colour-sup
 import { redirectConsole } from './console-redirect.js';
 import { TerminalInput, type TerminalSource } from './input.js';
 import { LogFile, logFilePath } from './log-file.js';
+import { redactSecrets } from './redact.js';
 import { safeBlock } from './sanitise.js';
 import { Screen } from './screen.js';
 import { TerminalHold, type TerminalStream } from './terminal-hold.js';
@@ -155,7 +156,10 @@ export class TerminalSession {
 
   readonly #outputFailed = (): void => this.end(sessionExitCodes.hangUp);
 
-  readonly #exiting = (): void => this.#hold.releaseNow();
+  readonly #exiting = (): void => {
+    this.#hold.releaseNow();
+    if (this.#hold.isTerminalGone()) endByHangUp();
+  };
 
   async #run(hook: EndHook): Promise<void> {
     try {
@@ -168,7 +172,7 @@ export class TerminalSession {
   #printError(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
-    process.stderr.write(`error: ${safeBlock(message)}\n`);
+    process.stderr.write(`error: ${safeBlock(redactSecrets(message))}\n`);
     if (typeof hint === 'string') process.stderr.write(`hint: ${safeBlock(hint)}\n`);
     process.stderr.write(`More is in ${this.log.path}\n`);
   }
@@ -186,6 +190,15 @@ function prepareForInk(environment: NodeJS.ProcessEnv, colours: ColourSupport): 
   delete environment.CI;
   delete environment.CONTINUOUS_INTEGRATION;
   environment.FORCE_COLOR = forceColorValue(colours);
+}
+
+/**
+ * Node 20 aborts (code 134, a core dump) at a normal exit when it cannot reset a terminal that is
+ * gone. Dying of the signal that says so gives the shell the documented 129.
+ */
+function endByHangUp(): void {
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }
 
 function describe(error: unknown): string {

@@ -1,3 +1,4 @@
+import tty from 'node:tty';
 import type { TerminalInput } from './input.js';
 import type { Screen, TerminalOutput } from './screen.js';
 import { cancelSequence, enterModes, leaveModes } from './terminal-modes.js';
@@ -51,6 +52,11 @@ export class TerminalHold {
     this.release();
     if (this.#isLeavingLate) writeSync(this.output.fd, cancelSequence + leaveModes);
     this.#isLeavingLate = false;
+  }
+
+  /** Whether the other end of the line is closed. */
+  isTerminalGone(): boolean {
+    return !tty.isatty(this.output.fd);
   }
 
   /** Gives the terminal to the shell and stops the process, with all of its job. */

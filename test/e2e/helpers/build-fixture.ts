@@ -1,23 +1,23 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
+const cache = path.join(root, 'node_modules', '.cache', 'trace-console-fixtures');
 
 /**
  * Bundles a fixture program as the console itself is bundled (tsx would take a second at each start).
- * The result lies in node_modules/.cache, so that packages are found from there.
+ * The result lies in a folder of its own below node_modules/.cache, so that packages are found.
  */
 export async function buildFixture(name: string): Promise<string> {
-  const folder = path.join(root, 'node_modules', '.cache', 'trace-console-fixtures');
-  mkdirSync(folder, { recursive: true });
-  const outfile = path.join(folder, `${path.parse(name).name}-${process.pid}.mjs`);
+  const outdir = path.join(cache, `${path.parse(name).name}-${process.pid}`);
   await esbuild.build({
     absWorkingDir: root,
     entryPoints: [path.join('test/e2e/fixtures', name)],
-    outfile,
+    outdir,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
@@ -29,5 +29,5 @@ export async function buildFixture(name: string): Promise<string> {
     },
     logLevel: 'warning',
   });
-  return outfile;
+  return path.join(outdir, `${path.parse(name).name}.mjs`);
 }

@@ -36,7 +36,7 @@ export class TerminalDriver {
     const { cols = 120, rows = 35, cwd = process.cwd(), env = {} } = options;
     this.emulator = createEmulator(cols, rows);
     this.emulator.onTitleChange((title) => void this.titles.push(title));
-    this.emulator.onBell(() => void this.bells++);
+    this.emulator.onBell(() => (this.bells += 1));
     this.emulator.parser.registerOscHandler(52, (data) => {
       const text = data.slice(data.indexOf(';') + 1);
       this.clipboard.push(Buffer.from(text, 'base64').toString('utf8'));
