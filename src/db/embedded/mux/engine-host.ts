@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
+import { simpleQuery, type Report } from '../wire/messages.js';
+import type { PreparedStatement } from './prepared-statements.js';
+import { RowCollector } from './rows.js';
+
+/** The engine was restarted while it ran something; the report is what its client is told. */
+export class EngineInterrupted extends Error {
+  override readonly name = 'EngineInterrupted';
+  readonly report: Report;
+
+  constructor(report: Report) {
+    super(report.message);
+    this.report = report;
+  }
+}
+
+/** The engine does not start any more: the daemon has to end. */
+export class EngineUnavailable extends Error {
+  override readonly name = 'EngineUnavailable';
+}
+
+/** Waits between attempts to start the engine again, in ms. */
+const restartPauses = [0, 200, 1_000, 3_000];
+
+const brokeReport: Report = {
+  severity: 'ERROR',
+  code: 'XX000',
+  message: 'the embedded engine broke while it ran this statement; it was restarted',
+  hint: 'What was committed is safe. Repeat the statement; if it breaks the engine again, report it.',
+};
+
+/**
+ * The engine that is there now, and what is known of its one session. When a run ends with the
+ * engine lost, a new engine is started before the caller hears of it.
+ */
+export class EngineHost {
+  /** How many engines there were. */
+  generation = 0;
+  /** Restarts since the daemon started. */
+  restarts = 0;
+  /** The unnamed statement that the session has now. */
+  unnamed: PreparedStatement | undefined;
+  /** Key of the settings that the session has now; undefined when not known. */
+  settingsKey: string | undefined;
+  readonly #start: () => Promise<Engine>;
+  readonly #log: (message: string) => void;
+  #engine: Engine | undefined;
+  #interruption: Report | undefined;
+
+  constructor(start: () => Promise<Engine>, log: (message: string) => void) {
+    this.#start = start;
+    this.#log = log;
+  }
+
+  /** ParameterStatus values of a fresh session. */
+  get parameters(): [string, string][] {
+    return this.#engine?.parameters ?? [];
+  }
+
+  async start(): Promise<void> {
+    const engine = await this.#start();
+    engine.onLost((reason) => {
+      this.#log(reason);
+      if (this.#engine === engine) this.#engine = undefined;
+    });
+    this.generation += 1;
+    this.unnamed = undefined;
+    this.settingsKey = undefined;
+    this.#engine = engine;
+  }
+
+  async #restart(): Promise<Engine> {
+    for (const pause of restartPauses) {
+      await sleep(pause);
+      try {
+        const begun = performance.now();
+        await this.start();
+        this.restarts += 1;
+        this.#log(`engine restarted in ${Math.round(performance.now() - begun)} ms`);
+        if (this.#engine) return this.#engine;
+      } catch (error) {
+        this.#log(
+          `engine did not start: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    throw new EngineUnavailable('the embedded engine does not start any more');
+  }
+
+  /**
+   * Runs frontend messages.
+   * @param limitMs ends the engine when it takes longer; 0 is no limit.
+   */
+  async run(bytes: Buffer, sink: EngineSink, limitMs: number): Promise<void> {
+    const engine = this.#engine ?? (await this.#restart());
+    this.#interruption = undefined;
+    const timer =
+      limitMs > 0 ? setTimeout(() => this.interrupt(timeoutReport(limitMs)), limitMs) : undefined;
+    try {
+      await engine.run(bytes, sink);
+    } catch (error) {
+      if (!(error instanceof EngineLost)) throw error;
+      this.#engine = undefined;
+      await this.#restart();
+      throw new EngineInterrupted(this.#reasonOfEnd());
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #reasonOfEnd(): Report {
+    return this.#interruption ?? brokeReport;
+  }
+
+  /** Ends what the engine runs, by ending the engine: nothing less stops it. */
+  interrupt(report: Report): void {
+    this.#interruption ??= report;
+    this.#log(`engine ended: ${report.message}`);
+    void this.#engine?.terminate(report.message);
+  }
+
+  /** Replaces an engine that still answers, but wrongly. */
+  async replace(): Promise<never> {
+    await this.#engine?.terminate('the engine gave no complete answer');
+    this.#engine = undefined;
+    await this.#restart();
+    throw new EngineInterrupted(brokeReport);
+  }
+
+  /** Runs messages of the multiplexer's own and returns their rows; a refusal is thrown. */
+  async internal(messages: Buffer, limitMs = 60_000): Promise<(string | null)[][]> {
+    const collector = new RowCollector();
+    this.unnamed = undefined;
+    await this.run(
+      messages,
+      (bytes, release) => {
+        collector.take(bytes);
+        release();
+      },
+      limitMs,
+    );
+    if (collector.error) throw collector.error;
+    if (collector.status === undefined) await this.replace();
+    return collector.rows;
+  }
+
+  query(sql: string, limitMs?: number): Promise<(string | null)[][]> {
+    return this.internal(simpleQuery(sql), limitMs);
+  }
+
+  async close(): Promise<void> {
+    const engine = this.#engine;
+    this.#engine = undefined;
+    await engine?.close();
+  }
+}
+
+function timeoutReport(limitMs: number): Report {
+  return {
+    severity: 'ERROR',
+    code: '57014',
+    message: `canceling statement due to statement timeout (${limitMs} ms; the embedded engine was restarted)`,
+  };
+}
