@@ -2,7 +2,7 @@
  * The layers of src/, top to bottom. A file may import its own layer and those below it.
  * src/shared holds what has no layer (formatting, types of results) and imports none of them.
  */
-const layers = ['cli', 'ui', 'terminal', 'live', 'panes', 'maintenance', 'deploy', 'db'];
+const layers = ['cli', 'ui', 'terminal', 'live', 'panes', 'maintenance', 'demo', 'deploy', 'db'];
 
 const upward = layers.slice(1).map((layer, index) => ({
   name: `${layer}-imports-down-only`,
@@ -47,6 +47,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
   },
 };

@@ -7,7 +7,10 @@ const limit = 4096;
 const patches = {
   'measure-text.js': [
     ['const cache = new Map();', `const cache = new Map(); const limit = ${limit};`],
-    ['cache.set(text, dimensions);', 'if (cache.size >= limit) cache.clear(); cache.set(text, dimensions);'],
+    [
+      'cache.set(text, dimensions);',
+      'if (cache.size >= limit) cache.clear(); cache.set(text, dimensions);',
+    ],
   ],
   'wrap-text.js': [
     ['const cache = {};', `let cache = {}; let entries = 0; const limit = ${limit};`],
@@ -21,14 +24,18 @@ const patches = {
 export const boundedInkCaches = {
   name: 'bounded-ink-caches',
   setup(build) {
-    build.onLoad({ filter: /[\\/]ink[\\/]build[\\/](measure-text|wrap-text)\.js$/ }, async (args) => {
-      let contents = await fs.readFile(args.path, 'utf8');
-      const name = args.path.split(/[\\/]/).at(-1);
-      for (const [from, to] of patches[name]) {
-        if (!contents.includes(from)) throw new Error(`${name} of Ink has changed: "${from}" not found`);
-        contents = contents.replace(from, to);
-      }
-      return { contents };
-    });
+    build.onLoad(
+      { filter: /[\\/]ink[\\/]build[\\/](measure-text|wrap-text)\.js$/ },
+      async (args) => {
+        let contents = await fs.readFile(args.path, 'utf8');
+        const name = args.path.split(/[\\/]/).at(-1);
+        for (const [from, to] of patches[name]) {
+          if (!contents.includes(from))
+            throw new Error(`${name} of Ink has changed: "${from}" not found`);
+          contents = contents.replace(from, to);
+        }
+        return { contents };
+      },
+    );
   },
 };

@@ -1,4 +1,7 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { bundle } from '../scripts/bundle.mjs';
 import {
   cleanStaleServers,
   currentOwner,
@@ -11,8 +14,16 @@ import { applySchemaFiles, databaseUrl, runOnce, schemaFiles } from './helpers/t
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs once before all test files: one server, and on it the database that theirs are cloned from. */
+/**
+ * Runs once before all test files: the programs bundled as users get them, one server, and on it the database that
+ * theirs are cloned from.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const programs = join(
+    import.meta.dirname,
+    `../node_modules/.cache/trace-console/programs-${process.pid}`,
+  );
+  await bundle(programs);
   await cleanStaleServers();
   const owner = currentOwner();
   const { server, stop, stopSync } = await startSharedServer(owner).catch(
@@ -44,6 +55,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await dropDatabases(server.adminUrl, (name) => name.startsWith(databasePrefix));
     await stop();
     await removeServersOf(owner);
+    rmSync(programs, { recursive: true, force: true });
   };
 
   try {
@@ -58,6 +70,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   console.log(
     `PostgreSQL ${server.version} from ${server.description}, ${schemaFiles().length} schema files applied`,
   );
+  project.provide('programs', programs);
   project.provide('testServer', { ...server, owner, databasePrefix, template });
   return teardown;
 }

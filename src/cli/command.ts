@@ -40,13 +40,13 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   /** Ends when the command is interrupted (Ctrl-C, SIGTERM). */
   signal: AbortSignal;
   /** A line of the result, to stdout. */
-  print(line: string): void;
+  print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
-  note(line: string): void;
+  note: (line: string) => void;
   /** Asks on the terminal; the answer without its line end. */
-  ask(question: string): Promise<string>;
+  ask: (question: string) => Promise<string>;
   /** Opens the database that the flags and the environment name; it is closed after the command. */
-  openDatabase(): Promise<Database>;
+  openDatabase: () => Promise<Database>;
 };
 
 /** A subcommand: one file in commands/. */
@@ -63,7 +63,7 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   examples?: readonly string[];
   /** How many arguments it takes at most; default 0. */
   inputs?: number;
-  run(context: CommandContext<Flags>): Promise<ExitCode>;
+  run: (context: CommandContext<Flags>) => Promise<ExitCode>;
 };
 
 /** Gives a command its flags' types. */

@@ -5,7 +5,7 @@ import { ConsoleError } from '../db/errors.js';
 import { openDatabase } from '../db/open.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 
-type Closing = { context: CommandContext<FlagDeclarations>; close(): Promise<void> };
+type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise<void> };
 
 /** The real terminal and process behind a command; `close` ends what the command opened. */
 export function processContext(

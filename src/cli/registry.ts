@@ -4,7 +4,7 @@ import type { Command, FlagDeclarations } from './command.js';
 export type CommandEntry = {
   name: string;
   summary: string;
-  load(): Promise<Command>;
+  load: () => Promise<Command>;
 };
 
 /** A command whose flags are known only to itself. */

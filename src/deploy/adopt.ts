@@ -25,7 +25,7 @@ export async function adopt(
   options: ApplyOptions,
 ): Promise<ApplyResult> {
   const files = schemaFiles.filter(
-    ({ name }) => name !== indexFile && (options.rls || name !== rowSecurityFile),
+    ({ name }) => name !== indexFile && (options.rls === true || name !== rowSecurityFile),
   );
   const additions = [
     ...plan.addColumns.map((addition) => ({
@@ -62,22 +62,22 @@ async function runStatements(
 ): Promise<Outcome> {
   const { schema } = database.capabilities;
   const failures: string[] = [];
-  let changed = false;
+  const before = await inTurn((tx) => readCatalogue(tx, schema));
+  let current = before;
   for (const statement of splitStatements(file.sql)) {
     try {
-      await inTurn(async (tx) => {
-        const before = await readCatalogue(tx, schema);
+      current = await inTurn(async (tx) => {
         await tx.query(statement);
         const after = await readCatalogue(tx, schema);
-        const touched = changedFrom(before, after, file.name === rowSecurityFile);
+        const touched = changedFrom(current, after, file.name === rowSecurityFile);
         if (touched.length > 0) throw new Error(`it would change ${touched.join(', ')}`);
-        changed ||= JSON.stringify(before) !== JSON.stringify(after);
+        return after;
       });
     } catch (error) {
       failures.push(messageOf(error));
     }
   }
-  return { changed, failures };
+  return { changed: JSON.stringify(before) !== JSON.stringify(current), failures };
 }
 
 async function addColumn(

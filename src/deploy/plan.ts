@@ -56,6 +56,7 @@ export function planFor(
   const conflicts = [...tableConflicts(verdicts), ...nameConflicts(catalogue)];
   const isNew = missingTables.length === coreTables.length;
   const columns = isNew ? [] : missingColumns(verdicts);
+  const left = columns.filter((column) => !isCheap(column));
   const plan = {
     empty:
       schemaExists &&
@@ -65,8 +66,8 @@ export function planFor(
     verdicts,
     missingTables,
     addColumns: columns.filter(isCheap),
-    leftColumns: columns.filter((column) => !isCheap(column)),
-    addIndexes: isNew ? [] : missingIndexes(catalogue, missingTables),
+    leftColumns: left,
+    addIndexes: isNew ? [] : missingIndexes(catalogue, missingTables, left),
     addObjects: isNew ? [] : missingObjects(differences),
     conflicts,
     differences,
@@ -112,7 +113,11 @@ function isCheap({ column }: ColumnAddition): boolean {
   return !column.generated && !volatile && (!column.notNull || column.default !== null);
 }
 
-function missingIndexes(catalogue: Catalogue, missingTables: readonly string[]) {
+function missingIndexes(
+  catalogue: Catalogue,
+  missingTables: readonly string[],
+  left: readonly ColumnAddition[],
+) {
   const present = new Set(
     Object.values(catalogue.indexes)
       .filter(({ valid }) => valid)
@@ -122,8 +127,15 @@ function missingIndexes(catalogue: Catalogue, missingTables: readonly string[]) 
     const comesWithTable = index.primary || missingTables.includes(index.table);
     // Under another name it serves as well; a second one would only cost every write.
     const covered = catalogue.indexes[name] !== undefined || present.has(indexKey(index));
-    return comesWithTable || covered ? [] : [{ name, index }];
+    const impossible = left.some(
+      (column) => column.table === index.table && mentions(index.definition, column.name),
+    );
+    return comesWithTable || covered || impossible ? [] : [{ name, index }];
   });
+}
+
+function mentions(definition: string, column: string): boolean {
+  return definition.slice(definition.indexOf('(')).split(/\W+/).includes(column);
 }
 
 function missingObjects(differences: readonly Difference[]): string[] {

@@ -195,8 +195,14 @@ function networkCodeOf(error: unknown): string | undefined {
   return Array.isArray(errors) ? networkCodeOf(errors[0]) : undefined;
 }
 
+/** Anything else is the server's own error, with its own hint, or a mistake of ours. */
 function other(error: unknown): Translation {
-  return { code: sqlStateOf(error) ? 'query_failed' : 'internal', message: messageOf(error) };
+  const hint = (error as { hint?: unknown } | null)?.hint;
+  return {
+    code: sqlStateOf(error) ? 'query_failed' : 'internal',
+    message: messageOf(error),
+    ...(typeof hint === 'string' ? { hint } : {}),
+  };
 }
 
 function messageOf(error: unknown): string {

@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { applySchema, planApply } from '../../src/deploy/apply.js';
+import { buildIndexes } from '../../src/deploy/build-indexes.js';
+import { verifySchema } from '../../src/deploy/verify.js';
+import { runCli } from '../helpers/cli.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { fingerprint, openConsole } from './helpers.js';
+
+const olderShape = readFileSync(join(import.meta.dirname, 'older-shape.sql'), 'utf8');
+
+/** The routing table of another program of the platform, known in the wild. */
+const foreignRouting = `CREATE TABLE agent_routing_decisions (
+  id uuid PRIMARY KEY, correlation_id uuid NOT NULL, user_request text NOT NULL,
+  selected_agent text NOT NULL, confidence_score numeric(5,4), created_at timestamptz)`;
+
+async function older() {
+  const test = await createTestDatabase({ schema: false });
+  await test.query(olderShape);
+  return { test, database: await openConsole(test.url) };
+}
+
+describe("a database deployed by hand in the seed's older shape", () => {
+  it('is compatible, and what it lacks is told by name', async () => {
+    const { database } = await older();
+    const plan = await planApply(database);
+    expect(plan.kind).toBe('adopt');
+    expect(plan.conflicts).toEqual([]);
+    expect(new Set(plan.verdicts.map(({ verdict }) => verdict))).toEqual(new Set(['compatible']));
+    const traces = plan.verdicts.find(({ table }) => table === 'execution_traces');
+    expect(traces?.missingColumns).toEqual(
+      expect.arrayContaining(['project', 'model', 'input_tokens', 'cost_usd']),
+    );
+    const { ok, differences } = await verifySchema(database);
+    expect(ok).toBe(false);
+    expect(differences).toContainEqual({
+      component: 'indexes',
+      object: 'idx_execution_traces_session',
+      problem: 'is missing',
+    });
+    await database.close();
+  });
+
+  it('is changed by nothing but a confirmed apply', async () => {
+    const { test, database } = await older();
+    const before = await fingerprint(test);
+    for (const args of [
+      ['schema', 'apply'],
+      ['schema', 'verify'],
+      ['schema', 'apply', '--dry-run'],
+    ]) {
+      await runCli([...args, '--url', test.url]);
+    }
+    expect(await fingerprint(test)).toEqual(before);
+    const { stdout, exitCode } = await runCli(['schema', 'apply', '--url', test.url]);
+    expect(exitCode).toBe(4);
+    expect(stdout).toContain('column execution_traces.project text');
+    expect(stdout).toContain(
+      'index idx_execution_traces_session on execution_traces, CONCURRENTLY',
+    );
+    await database.close();
+  });
+
+  it('gets what it lacks around what it has, and keeps every row, view and function', async () => {
+    const { test, database } = await older();
+    const kept = `SELECT md5(string_agg(t::text, ',' ORDER BY id)) AS sum FROM (
+      SELECT id, correlation_id, status, duration_ms FROM execution_traces) AS t`;
+    const [rowsBefore, view] = await Promise.all([
+      test.query(kept),
+      test.query(`SELECT pg_get_viewdef('pattern_effectiveness'::regclass) AS sql`),
+    ]);
+    const result = await applySchema(database);
+    const built = await buildIndexes(database, result.plan.addIndexes);
+    expect(built.failed).toEqual([]);
+    expect((await test.query(kept)).rows).toEqual(rowsBefore.rows);
+    expect(
+      (await test.query(`SELECT pg_get_viewdef('pattern_effectiveness'::regclass) AS sql`)).rows,
+    ).toEqual(view.rows);
+
+    const { rows: columns } = await test.query<{ column_name: string }>(
+      `SELECT column_name FROM information_schema.columns WHERE table_name = 'execution_traces'`,
+    );
+    expect(columns.map(({ column_name }) => column_name)).toEqual(
+      expect.arrayContaining(['project', 'model', 'cost_usd']),
+    );
+    const { rows: archives } = await test.query(
+      `SELECT relname FROM pg_class WHERE relname LIKE '%\\_archive' AND relkind = 'r'`,
+    );
+    expect(archives).toHaveLength(4);
+    const { rows: rowSecurity } = await test.query(
+      `SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity`,
+    );
+    expect(rowSecurity).toEqual([]);
+    await database.close();
+  });
+
+  it('does not get a second index where one of another name covers the same', async () => {
+    const { test, database } = await older();
+    const { plan } = await applySchema(database);
+    const offered = plan.addIndexes.map(({ name }) => name);
+    expect(offered).toContain('idx_execution_traces_session');
+    expect(offered).not.toContain('idx_execution_traces_root');
+    expect(offered).not.toContain('idx_pattern_embedding');
+    await buildIndexes(database, plan.addIndexes);
+    const again = await planApply(database);
+    expect(again.addIndexes).toEqual([]);
+    const { rows } = await test.query(`SELECT 1 FROM pg_index WHERE NOT indisvalid`);
+    expect(rows).toEqual([]);
+    await database.close();
+  });
+
+  it('is done when nothing is left to create: the next apply changes nothing', async () => {
+    const { test } = await older();
+    const args = ['schema', 'apply', '--yes', '--json', '--url', test.url];
+    expect(JSON.parse((await runCli(args)).stdout)).toMatchObject({ kind: 'adopt' });
+    const before = await fingerprint(test);
+    expect(JSON.parse((await runCli(args)).stdout)).toMatchObject({ applied: [] });
+    expect(await fingerprint(test)).toEqual(before);
+  });
+
+  it('keeps its writers working, beside the new triggers', async () => {
+    const { test, database } = await older();
+    await applySchema(database);
+    const { rows } = await test.query<{ success: boolean; duration_ms: number }>(
+      `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, duration_ms)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'old_writer', 'failed', 7)
+       RETURNING success, duration_ms`,
+    );
+    expect(rows).toEqual([{ success: false, duration_ms: 7 }]);
+    await test.query(
+      `UPDATE execution_traces SET status = 'completed' WHERE source = 'old_writer'`,
+    );
+    await database.close();
+  });
+});
+
+describe('a table of the same name that is not ours', () => {
+  it('is named, refused and untouched', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query(foreignRouting);
+    const before = await fingerprint(test);
+    for (const args of [
+      ['schema', 'apply', '--yes'],
+      ['schema', 'reset', '--yes'],
+    ]) {
+      const { exitCode, stderr } = await runCli([...args, '--url', test.url]);
+      expect(exitCode).toBe(4);
+      expect(stderr).toContain('agent_routing_decisions');
+      expect(stderr).toContain('trace_id');
+    }
+    const verified = await runCli(['schema', 'verify', '--json', '--url', test.url]);
+    expect(verified.exitCode).toBe(1);
+    expect(verified.stdout).toContain('agent_routing_decisions');
+    expect(await fingerprint(test)).toEqual(before);
+  });
+
+  it('is refused also when it is a view, or keeps its times without a zone', async () => {
+    for (const [sql, reason] of [
+      ['CREATE VIEW execution_traces AS SELECT 1 AS id', 'it is a view'],
+      [
+        olderShape.replace('started_at timestamptz', 'started_at timestamp'),
+        'started_at is timestamp',
+      ],
+    ] as const) {
+      const test = await createTestDatabase({ schema: false });
+      await test.query(sql);
+      const database = await openConsole(test.url);
+      await expect(applySchema(database)).rejects.toMatchObject({
+        code: 'schema_incompatible',
+        message: expect.stringContaining(reason) as string,
+      });
+      await database.close();
+    }
+  });
+});

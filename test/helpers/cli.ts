@@ -1,0 +1,38 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The folder with the bundled programs of this run. */
+    programs: string;
+  }
+}
+
+export type CliResult = { stdout: string; stderr: string; exitCode: number | null };
+
+export type CliOptions = {
+  /** On top of PATH and HOME; nothing of the test run's own environment names a database. */
+  env?: Record<string, string>;
+  /** Called with the running process, to send it a signal. */
+  onStart?: (child: ChildProcess) => void;
+};
+
+/** Runs `trace-console` as it is shipped, without a terminal, as a script would. */
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(inject('programs'), 'main.js'), ...args], {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (exitCode) => resolve({ stdout, stderr, exitCode }));
+    options.onStart?.(child);
+  });
+}
