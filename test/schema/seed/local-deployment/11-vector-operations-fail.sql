@@ -1,0 +1,3 @@
+-- Reinstall extension
+DROP EXTENSION vector;
+CREATE EXTENSION vector;

@@ -1,0 +1,6 @@
+# Create combined migration file
+mkdir -p migrations
+cat schema/*.sql > migrations/001_traceability_schema.sql
+
+# Deploy
+psql -v ON_ERROR_STOP=1 "$DATABASE_URL" -f migrations/001_traceability_schema.sql

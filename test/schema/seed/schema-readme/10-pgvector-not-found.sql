@@ -1,0 +1,5 @@
+-- Install pgvector
+CREATE EXTENSION vector;
+
+-- Verify installation
+\dx vector
