@@ -1,0 +1,134 @@
+import type { Database } from '../../db/database.js';
+import { ConsoleError, exitCodes } from '../../db/errors.js';
+import {
+  demoTag,
+  describeDemo,
+  parseLength,
+  parseStart,
+  planDemo,
+  runDemo,
+  type DemoOptions,
+  type DemoProgress,
+  type DemoSummary,
+} from '../../demo/index.js';
+import { applySchema, planApply } from '../../deploy/apply.js';
+import { defineCommand } from '../command.js';
+import { isUnasked, placeOf } from '../schema-plan-text.js';
+
+export const demo = defineCommand({
+  name: 'demo',
+  summary: 'make lifelike traffic, or take it away again',
+  usage: '[--rate N] [--seconds N] [--backfill 120d] [--yes] | --remove [--yes]',
+  description: [
+    'Writes traces with routing, hooks, endpoint calls, patterns and errors: history first with',
+    '--backfill, then live traffic at a steady --rate until --seconds are over or Ctrl-C. Every row',
+    `is tagged ${demoTag}; --remove takes away exactly these, archived ones too.`,
+    'On a server (not the embedded database) it needs --yes, and says before where it would write.',
+  ].join('\n'),
+  flags: {
+    rate: {
+      type: 'number',
+      value: 'N',
+      description: 'live traces a second; default 5, none with --backfill alone',
+    },
+    seconds: { type: 'number', value: 'N', description: 'length of the live traffic' },
+    backfill: { type: 'string', value: 'LENGTH', description: 'fill in history first: 120d, 36h' },
+    traces: {
+      type: 'number',
+      value: 'N',
+      description: 'traces of that history; default 20000, on the embedded database 2500',
+    },
+    seed: { type: 'number', value: 'N', description: 'equal seed and start give equal rows' },
+    start: {
+      type: 'string',
+      value: 'TIME',
+      description: 'when history ends and live traffic begins, ISO 8601; default: now',
+    },
+    remove: { type: 'boolean', description: "delete the demo's rows" },
+    yes: { type: 'boolean', description: 'write to a server without asking' },
+  },
+  examples: [
+    'trace-console demo --backfill 7d --rate 20',
+    'trace-console demo --url "$DATABASE_URL" --backfill 120d --traces 20000 --yes --json',
+    'trace-console demo --remove',
+  ],
+  async run({ flags, openDatabase, print, note, signal }) {
+    const options: DemoOptions = {
+      rate: flags.rate,
+      seconds: flags.seconds,
+      backfillMs: flags.backfill === undefined ? undefined : parseLength(flags.backfill),
+      traces: flags.traces,
+      seed: flags.seed,
+      start: flags.start === undefined ? undefined : parseStart(flags.start),
+    };
+    const database = await openDatabase();
+    const { embedded } = database.capabilities;
+    const plan = planDemo(options, embedded, Date.now());
+    if (!embedded && !flags.yes) {
+      for (const line of describeDemo(plan)) note(line);
+      throw refusal(database, 'written');
+    }
+    await deployUnasked(database, note);
+    const summary = await runDemo(database, options, {
+      signal,
+      onProgress: (progress) => note(progressLine(progress)),
+    });
+    if (flags.json) print(JSON.stringify({ ok: true, ...summary }, null, 2));
+    else for (const line of summaryLines(summary)) print(line);
+    return exitCodes.good;
+  },
+});
+
+function refusal(database: Database, done: string): ConsoleError {
+  return new ConsoleError('confirmation_needed', `Nothing was ${done} in ${placeOf(database)}.`, {
+    hint: 'This is not the embedded database. Add --yes if it is the right one.',
+  });
+}
+
+/** The schema comes by itself where the console would apply it unasked, too. */
+async function deployUnasked(database: Database, note: (line: string) => void): Promise<void> {
+  const plan = await planApply(database);
+  if (plan.kind !== 'new' || !isUnasked(plan, database, false)) return;
+  note(`Applying the schema in ${placeOf(database)}.`);
+  await applySchema(database);
+}
+
+const count = (value: number) => value.toLocaleString('en');
+
+function progressLine(progress: DemoProgress): string {
+  switch (progress.phase) {
+    case 'patterns':
+      return `patterns  ${count(progress.rows)} new`;
+    case 'backfill': {
+      const { traces, ofTraces, rows, rowsPerSecond } = progress;
+      return `backfill  ${count(traces)} of ${count(ofTraces)} traces, ${count(rows)} rows, ${count(Math.round(rowsPerSecond))} rows/s`;
+    }
+    case 'live': {
+      const { tracesPerSecond, traces, rows, open, lagMs, missed } = progress;
+      const behind =
+        lagMs > 2_000 || missed > 0
+          ? `; the server does not keep up: ${(lagMs / 1000).toFixed(1)} s behind, ${count(missed)} traces left out`
+          : '';
+      return `live      ${tracesPerSecond.toFixed(1)} traces/s, ${count(traces)} traces, ${count(rows)} rows, ${count(open)} running${behind}`;
+    }
+    case 'waiting':
+      return `waiting   ${progress.reason}`;
+  }
+}
+
+function summaryLines({ seed, start, backfill, live, interrupted }: DemoSummary): string[] {
+  const lines = [`seed ${seed}, start ${start}${interrupted ? ', interrupted' : ''}`];
+  if (backfill) {
+    const { traces, rows, seconds, rowsPerSecond } = backfill;
+    lines.push(
+      `backfill: ${count(traces)} traces, ${count(rows)} rows in ${seconds} s (${count(Math.round(rowsPerSecond))} rows/s)`,
+    );
+  }
+  if (live) {
+    const { traces, rows, seconds, tracesPerSecond, missed, cancelled } = live;
+    lines.push(
+      `live: ${count(traces)} traces, ${count(rows)} rows in ${seconds} s (${tracesPerSecond} traces/s), ${count(missed)} left out, ${count(cancelled)} cancelled at the end`,
+    );
+  }
+  return lines;
+}

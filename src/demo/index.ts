@@ -1,0 +1,6 @@
+export { describeDemo } from './describe.js';
+export { parseLength, parseStart } from './length.js';
+export { defaultTraces, demoLimits, planDemo, type DemoOptions, type DemoPlan } from './options.js';
+export type { DemoProgress, DemoSummary } from './progress.js';
+export { runDemo, type RunContext } from './run.js';
+export { demoTag } from './tag.js';
