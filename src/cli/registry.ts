@@ -33,4 +33,9 @@ export const commands: readonly CommandEntry[] = [
     summary: 'drop the tables, views and functions of the schema',
     load: async () => erased((await import('./commands/schema-reset.js')).schemaReset),
   },
+  {
+    name: 'demo',
+    summary: 'make lifelike traffic, or take it away again',
+    load: async () => erased((await import('./commands/demo.js')).demo),
+  },
 ];
