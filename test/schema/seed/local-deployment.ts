@@ -76,9 +76,15 @@ export const localDeployment: readonly Block[] = [
   {
     file: 'local-deployment/07-engine.py',
     section: 'Configuration',
-    runs: 'as printed',
-    expectation: 'the example engine is made the same way',
-    slips: [],
+    runs: 'corrected',
+    expectation: 'the example engine is made the same way, with 5 to 20 connections',
+    slips: [
+      {
+        printed: 'max_overflow=20',
+        corrected: 'max_overflow=15',
+        reason: '10 and 20 more are 30 connections, where the same document recommends 5 to 20',
+      },
+    ],
   },
   {
     file: 'local-deployment/08-retention.sql',
