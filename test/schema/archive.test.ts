@@ -6,6 +6,7 @@ import {
   archiveAll,
   archiveBatch,
   archivedTables,
+  columnsOf,
   contents,
   counts,
 } from './helpers/trace-rows.js';
@@ -348,12 +349,7 @@ test('a tree that is put back is archived again', async () => {
     await client.query('BEGIN');
     await client.query('SET LOCAL trace_console.restoring = on');
     for (const table of archivedTables) {
-      const { rows } = await client.query<{ columns: string }>(
-        `SELECT string_agg(quote_ident(attname), ', ') AS columns FROM pg_attribute
-         WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`,
-        [table],
-      );
-      const columns = rows[0]?.columns ?? '';
+      const columns = (await columnsOf(client, table)).join(', ');
       await client.query(
         `WITH back AS (DELETE FROM ${table}_archive RETURNING ${columns}) INSERT INTO ${table} SELECT * FROM back`,
       );

@@ -98,18 +98,29 @@ export const archivedTables = [
   'endpoint_calls',
 ] as const;
 
-/** Rows of a table, live and archived together: their number, distinct ids, and a checksum of their content. */
+/** Rows of each table, live and archived together: their number, distinct ids, and a checksum of their content. */
 export async function contents(db: Queryable): Promise<Record<string, string>> {
   const result: Record<string, string> = {};
   for (const table of archivedTables) {
+    const columns = (await columnsOf(db, table)).join(', ');
     const { rows } = await db.query<{ summary: string }>(
       `SELECT count(*) || ' rows, ' || count(DISTINCT id) || ' ids, sum '
-              || COALESCE(sum(hashtextextended((to_jsonb(r) - 'archived_at' - 'updated_at')::text, 0)::numeric), 0) AS summary
-       FROM (SELECT to_jsonb(l) AS r, id FROM ${table} l UNION ALL SELECT to_jsonb(a), id FROM ${table}_archive a) AS place`,
+              || COALESCE(sum(hashtextextended(ROW(${columns})::text, 0)::numeric), 0) AS summary
+       FROM (SELECT ${columns} FROM ${table} UNION ALL SELECT ${columns} FROM ${table}_archive) AS place`,
     );
     result[table] = rows[0]?.summary ?? '';
   }
   return result;
+}
+
+/** The names of a table's columns, in their order. */
+export async function columnsOf(db: Queryable, table: string): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `SELECT quote_ident(attname) AS name FROM pg_attribute
+     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+    [table],
+  );
+  return rows.map((row) => row.name);
 }
 
 /** Live and archived rows of each table. */

@@ -146,7 +146,7 @@ export const schemaReadme: readonly Block[] = [
       {
         printed: 'WITH (lists = 200);',
         corrected: "SET maintenance_work_mem = '512MB';",
-        reason: 'a build with 200 lists needs more than the default of 64 MB',
+        reason: 'with 10,000 patterns such a build needs more than the default of 64 MB',
       },
     ],
   },
