@@ -80,7 +80,7 @@ function undeclaredNetworks({ services, networks = {} }: Compose): string[] {
 }
 
 test('compose: the printed service joins a network that its file does not declare', () => {
-  const file = 'local-deployment/06-services.compose.yaml';
+  const file = 'local-deployment/06-services.compose.txt';
   expect(undeclaredNetworks(parse(printed(file)) as Compose)).toEqual(['omninode-network']);
   const right = parse(corrected(file)) as Compose;
   expect(undeclaredNetworks(right)).toEqual([]);

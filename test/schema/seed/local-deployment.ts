@@ -61,7 +61,7 @@ export const localDeployment: readonly Block[] = [
     slips: [],
   },
   {
-    file: 'local-deployment/06-services.compose.yaml',
+    file: 'local-deployment/06-services.compose.txt',
     section: 'Update Docker Compose',
     runs: 'corrected',
     expectation: 'every network that a service joins is declared',
