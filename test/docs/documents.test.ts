@@ -1,0 +1,59 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { commands } from '../../src/cli/registry.js';
+
+const root = join(import.meta.dirname, '../..');
+
+const documents = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+const read = (name: string) => readFileSync(join(root, name), 'utf8');
+
+/** The anchor that GitHub gives to a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-');
+}
+
+function anchorsIn(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+}
+
+test.each(documents)('%s: every link leads to a file, and to a heading in it', (name) => {
+  const text = read(name);
+  const broken = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].flatMap(
+    ([, path = '', anchor]) => {
+      const target = path === '' ? name : relative(root, join(root, dirname(name), path));
+      if (!existsSync(join(root, target))) return [`${target} is missing`];
+      const known = anchor === undefined || anchorsIn(read(target)).includes(anchor);
+      return known ? [] : [`${target} has no heading for #${anchor}`];
+    },
+  );
+  expect(broken).toEqual([]);
+});
+
+test.each(documents)('%s: every command it tells to type exists', (name) => {
+  const typed = [...read(name).matchAll(/\btrace-console ([a-z]+(?: [a-z]+)?)/g)].map(
+    ([, words = '']) => words,
+  );
+  const known = commands.map((command) => command.name);
+  const unknown = typed.filter(
+    (words) => !known.includes(words) && !known.includes(words.split(' ')[0] ?? ''),
+  );
+  expect(unknown).toEqual([]);
+});
+
+test('README.md: its table lists every command, with the summary of --help', () => {
+  const rows = [...read('README.md').matchAll(/^\| `trace-console ([^`]+)`\s+\| (.+?)\s+\|$/gm)];
+  const listed = new Map(rows.map(([, name = '', summary = '']) => [name, summary]));
+  const expected = new Map(commands.map(({ name, summary }) => [name, summary]));
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
+});
