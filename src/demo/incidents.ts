@@ -89,10 +89,12 @@ export class Incidents {
   }
 }
 
-function brokenPart(random: Random, service: boolean): Incident {
-  if (service || random.chance(0.65)) {
-    const { name } = random.pick(Object.values(services));
-    return { kind: 'service', target: name, share: random.between(0.5, 0.95) };
+function brokenPart(random: Random, nextToStart: boolean): Incident {
+  if (nextToStart || random.chance(0.65)) {
+    const { anthropic, openai, rag, embeddings } = services;
+    const busy = [anthropic, openai, rag, embeddings];
+    const { name } = random.pick(nextToStart ? busy : Object.values(services));
+    return { kind: 'service', target: name, share: random.between(0.6, 0.97) };
   }
   return { kind: 'agent', target: random.pick(agents).name, share: random.between(0.4, 0.8) };
 }

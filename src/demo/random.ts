@@ -64,12 +64,11 @@ export class Random {
 
   /** A UUID of version 4 by form; its bits come from the seed. */
   uuid(): string {
-    const hex =
-      hex32(this.#next32()) +
-      hex32((this.#next32() & 0xffff0fff) | 0x4000) +
-      hex32((this.#next32() & 0x3fffffff) | 0x80000000) +
-      hex32(this.#next32());
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    const a = this.#next32();
+    const b = (this.#next32() & 0xffff0fff) | 0x4000;
+    const c = (this.#next32() & 0x3fffffff) | 0x80000000;
+    const d = this.#next32();
+    return `${hex16(a >>> 16)}${hex16(a)}-${hex16(b >>> 16)}-${hex16(b)}-${hex16(c >>> 16)}-${hex16(c)}${hex16(d >>> 16)}${hex16(d)}`;
   }
 
   /** Letters and digits as in the ids that APIs hand out. */
@@ -107,6 +106,9 @@ function hash128(text: string): [number, number, number, number] {
   return [a ^ b ^ c ^ d, b ^ a, c ^ a, d ^ a];
 }
 
-function hex32(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, '0');
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** The low 16 bits. */
+function hex16(value: number): string {
+  return (hexOfByte[(value >>> 8) & 0xff] ?? '') + (hexOfByte[value & 0xff] ?? '');
 }

@@ -1,15 +1,18 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
+  countDemo,
   demoTag,
   describeDemo,
   parseLength,
   parseStart,
   planDemo,
+  removeDemo,
   runDemo,
   type DemoOptions,
   type DemoProgress,
   type DemoSummary,
+  type RemovalSummary,
 } from '../../demo/index.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
@@ -63,6 +66,19 @@ export const demo = defineCommand({
     };
     const database = await openDatabase();
     const { embedded } = database.capabilities;
+    if (flags.remove) {
+      if (!embedded && !flags.yes) {
+        for (const line of countLines(await countDemo(database))) note(line);
+        throw refusal(database, 'deleted');
+      }
+      const summary = await removeDemo(database, {
+        signal,
+        onProgress: ({ table, deleted }) => note(`removed   ${count(deleted)} of ${table}`),
+      });
+      if (flags.json) print(JSON.stringify({ ok: !summary.interrupted, ...summary }, null, 2));
+      else for (const line of removalLines(summary)) print(line);
+      return summary.interrupted ? exitCodes.notGood : exitCodes.good;
+    }
     const plan = planDemo(options, embedded, Date.now());
     if (!embedded && !flags.yes) {
       for (const line of describeDemo(plan)) note(line);
@@ -114,6 +130,22 @@ function progressLine(progress: DemoProgress): string {
     case 'waiting':
       return `waiting   ${progress.reason}`;
   }
+}
+
+function countLines(counts: Record<string, number>): string[] {
+  return [
+    ...Object.entries(counts).map(([table, rows]) => `would delete ${count(rows)} of ${table}`),
+    'and everything that belongs to these traces and patterns',
+  ];
+}
+
+function removalLines({ deleted, keptPatterns, interrupted }: RemovalSummary): string[] {
+  const total = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
+  const lines = [`removed ${count(total)} rows of the demo${interrupted ? ', interrupted' : ''}`];
+  if (keptPatterns > 0 && !interrupted) {
+    lines.push(`kept ${count(keptPatterns)} patterns that others have logged the use of`);
+  }
+  return lines;
 }
 
 function summaryLines({ seed, start, backfill, live, interrupted }: DemoSummary): string[] {

@@ -15,6 +15,8 @@ type CallOptions = {
 };
 
 const attempts = 3;
+/** Not every client tries again. */
+const retryShare = 0.7;
 
 /** Calls a service, again after a failure, and records the whole as one row when it is over. */
 export function* callService(
@@ -34,7 +36,7 @@ export function* callService(
       : null;
     const latency = random.logNormal(options.latencyMs ?? service.latencyMs, service.sigma);
     yield sleep(attemptMs(random, latency, failure));
-    if (!failure || failure.statusCode === 404) break;
+    if (!failure || failure.statusCode === 404 || !random.chance(retryShare)) break;
     if (attempt < attempts - 1) yield sleep(200 * 2 ** attempt * random.between(0.8, 1.2));
   }
   const message = failure?.message.replace('{n}', String(random.integer(2, 30))) ?? null;

@@ -21,7 +21,7 @@ export type DemoTables = {
   error_patterns: ErrorRow;
 };
 
-type ColumnType =
+export type ColumnType =
   | 'uuid'
   | 'uuid[]'
   | 'text'

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { columns, type DemoTables } from './columns.js';
+import { columns, type ColumnType, type DemoTables } from './columns.js';
 
 /** Rows and JSON bytes of one statement at most; the embedded database takes messages of 2 MB well. */
 const mostRows = 1_000;
@@ -55,10 +55,11 @@ function* chunks<Table extends keyof DemoTables>(
   table: Table,
   rows: Iterable<DemoTables[Table]>,
 ): Generator<string> {
+  const entries = Object.entries(columns[table]);
   let texts: string[] = [];
   let characters = 0;
   for (const row of rows) {
-    const text = rowText(table, row);
+    const text = rowText(entries, row);
     if (
       texts.length >= mostRows ||
       (texts.length > 0 && characters + text.length > mostCharacters)
@@ -74,16 +75,31 @@ function* chunks<Table extends keyof DemoTables>(
 }
 
 /** NULLs are left out: an absent key is NULL. */
-function rowText<Table extends keyof DemoTables>(table: Table, row: DemoTables[Table]): string {
-  const parts: string[] = [];
+function rowText(entries: readonly [string, ColumnType][], row: object): string {
+  let text = '';
   let index = 0;
-  for (const [name, type] of Object.entries(columns[table])) {
-    const value: unknown = row[name as keyof DemoTables[Table]];
-    if (value !== null) {
-      const shown = type === 'timestamptz' ? new Date(value as number).toISOString() : value;
-      parts.push(`"c${index}":${JSON.stringify(shown)}`);
-    }
+  for (const [name, type] of entries) {
+    const value: unknown = row[name as keyof typeof row];
+    if (value !== null) text += `${text === '' ? '' : ','}"c${index}":${valueText(type, value)}`;
     index += 1;
   }
-  return `{${parts.join(',')}}`;
+  return `{${text}}`;
+}
+
+/** JSON.stringify where something may need escapes; a third of the time of calling it always. */
+function valueText(type: ColumnType, value: unknown): string {
+  switch (type) {
+    case 'timestamptz':
+      return `"${new Date(value as number).toISOString()}"`;
+    case 'uuid':
+    case 'vector':
+      return `"${value as string}"`;
+    case 'bigint':
+    case 'integer':
+    case 'numeric':
+    case 'boolean':
+      return String(value);
+    default:
+      return JSON.stringify(value);
+  }
 }
