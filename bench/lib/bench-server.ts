@@ -1,0 +1,58 @@
+import pg from 'pg';
+import { currentOwner } from '../../test/helpers/server-folders.js';
+import { startSharedServer } from '../../test/helpers/shared-server.js';
+import { databaseUrl, runOnce } from '../../test/helpers/template.js';
+
+export type BenchServer = {
+  /** Creates a database, a copy of another when `template` is given, and returns its URI; drops one of the same name. */
+  create(database: string, template?: string): Promise<string>;
+  drop(database: string): Promise<void>;
+  description: string;
+};
+
+/**
+ * Runs a benchmark on the server that the tests would use: TEST_DATABASE_URL, a container, or Debian's packages
+ * (fsync off). Compare ratios within one run, not milliseconds between machines.
+ */
+export async function withBenchServer(run: (server: BenchServer) => Promise<void>): Promise<void> {
+  const { server, stop, stopSync } = await startSharedServer(currentOwner());
+  const onSignal = () => {
+    stopSync();
+    process.exit(130);
+  };
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const drop = async (database: string): Promise<void> => {
+    await runOnce(server.adminUrl, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+  };
+  try {
+    await run({
+      create: async (database, template) => {
+        await drop(database);
+        const from = template === undefined ? 'template0' : `${template} STRATEGY file_copy`;
+        await runOnce(server.adminUrl, `CREATE DATABASE ${database} TEMPLATE ${from}`);
+        // Copying leaves dirty pages: they must not be written while the clock runs.
+        await runOnce(server.adminUrl, 'CHECKPOINT');
+        return databaseUrl(server.adminUrl, database);
+      },
+      drop,
+      description: `PostgreSQL ${server.version}, ${server.description}`,
+    });
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    await stop();
+  }
+}
+
+/** A connection for the duration of `use`. */
+export async function connected<Result>(
+  url: string,
+  body: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await body(client);
+  } finally {
+    await client.end();
+  }
+}
