@@ -1,4 +1,4 @@
-import type { Queryable } from '../db/database.js';
+import type { Queryable, TransactionOptions } from '../db/database.js';
 import type { CellFormat } from './cells.js';
 import type { Needs, SchemaShape } from './shape.js';
 
@@ -103,7 +103,7 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   windowed: boolean;
   /** Never asked more often than this, whatever the chosen cadence: what changes slowly. */
   minIntervalMs: number;
-  limits: { statementTimeoutMs: number; lockTimeoutMs: number };
+  limits: PaneLimits;
   columns: readonly Column<Row>[];
   /** The first is the order in which rows arrive. */
   sorts: readonly [Sort<Row>, ...Sort<Row>[]];
@@ -120,5 +120,16 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
 export type AnyPane = Pane;
 export type AnyPaneResult = PaneResult<object, object>;
 
-/** Patient enough for a large window, short enough that a blocked pane says so soon. */
-export const usualLimits = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_000 };
+export type PaneLimits = Required<
+  Pick<TransactionOptions, 'statementTimeoutMs' | 'lockTimeoutMs' | 'settings'>
+>;
+
+/**
+ * Time-outs patient enough for a large window, short enough that a blocked pane says so soon. A guest
+ * keeps to one core: parallel workers would take others, and compiling costs more than these statements.
+ */
+export const usualLimits: PaneLimits = {
+  statementTimeoutMs: 5_000,
+  lockTimeoutMs: 1_000,
+  settings: { max_parallel_workers_per_gather: '0', jit: 'off' },
+};

@@ -98,10 +98,11 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       const { now_ms: nowMs } = progress;
       const sinceMs = nowMs - windowMs;
       const changed = changedSlices(slices.ledger, progress);
-      const { bySlice, share } = await slices.read(
+      const { fresh, share } = await slices.read(
         { sinceMs, nowMs, changed, whole: exact },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
+      const bySlice = new Map([...slices.ledger.kept(), ...fresh]);
       const stuck = progress.stuck > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];
       return {
         rows: totals(bySlice),
@@ -128,11 +129,10 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
 
 function slicesOf(sliceMs: number): SliceReader<Counts> {
   return new SliceReader(
-    new SliceLedger<Counts>(
-      sliceMs,
-      (counts) => counts.get('in_progress') ?? 0,
-      () => new Map(),
-    ),
+    new SliceLedger<Counts>(sliceMs, {
+      empty: () => new Map(),
+      inProgress: (counts) => counts.get('in_progress') ?? 0,
+    }),
   );
 }
 

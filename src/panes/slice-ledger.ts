@@ -3,6 +3,16 @@ export type Range = { fromMs: number; untilMs: number };
 
 type Held<Value> = { value: Value; inProgress: number; askedMs: number };
 
+/** What the ledger must know of the values it keeps. */
+export type SliceKind<Value> = {
+  /** The value of a slice without rows. */
+  empty(): Value;
+  inProgress(value: Value): number;
+  /** Called for each value that is kept from now on, and for each that no longer is: keeps totals. */
+  added?(value: Value): void;
+  removed?(value: Value): void;
+};
+
 export type Plan = {
   /** Disjoint, oldest first. */
   ranges: Range[];
@@ -36,13 +46,11 @@ const recheckedAtOnce = 4;
 export class SliceLedger<Value> {
   readonly sliceMs: number;
   readonly #held = new Map<number, Held<Value>>();
-  readonly #inProgressOf: (value: Value) => number;
-  readonly #empty: () => Value;
+  readonly #kind: SliceKind<Value>;
 
-  constructor(sliceMs: number, inProgressOf: (value: Value) => number, empty: () => Value) {
+  constructor(sliceMs: number, kind: SliceKind<Value>) {
     this.sliceMs = sliceMs;
-    this.#inProgressOf = inProgressOf;
-    this.#empty = empty;
+    this.#kind = kind;
   }
 
   sliceOf(ms: number): number {
@@ -65,7 +73,7 @@ export class SliceLedger<Value> {
     const firstOpen = Math.max(this.sliceOf(nowMs - overlapMs), edge + 1);
     // At the near end too: the server's clock may have been set back.
     for (const slice of this.#held.keys()) {
-      if (slice <= edge || slice >= firstOpen) this.#held.delete(slice);
+      if (slice <= edge || slice >= firstOpen) this.#drop(slice);
     }
     const keeping = new Set<number>();
     const due: number[] = [];
@@ -92,21 +100,34 @@ export class SliceLedger<Value> {
   }
 
   /**
-   * Takes the answer to a plan, by slice, and returns everything known of the window: a value a
-   * slice. Slices without rows are absent from `answer`.
+   * Takes the answer to a plan, by slice; slices without rows are absent from it. Returns what was asked
+   * but is not kept: the far edge of the window and its open part.
    */
   settle(plan: Plan, answer: ReadonlyMap<number, Value>, nowMs: number): Map<number, Value> {
     for (const slice of plan.keeping) {
-      const value = answer.get(slice) ?? this.#empty();
-      this.#held.set(slice, { value, inProgress: this.#inProgressOf(value), askedMs: nowMs });
+      this.#drop(slice);
+      const value = answer.get(slice) ?? this.#kind.empty();
+      this.#kind.added?.(value);
+      const inProgress = this.#kind.inProgress(value);
+      this.#held.set(slice, { value, inProgress, askedMs: nowMs });
     }
-    const values = new Map(answer);
-    for (const [slice, { value }] of this.#held) values.set(slice, value);
-    return values;
+    return new Map([...answer].filter(([slice]) => !plan.keeping.has(slice)));
+  }
+
+  /** The kept slices with their values. */
+  *kept(): Iterable<[slice: number, value: Value]> {
+    for (const [slice, { value }] of this.#held) yield [slice, value];
   }
 
   clear(): void {
-    this.#held.clear();
+    for (const slice of [...this.#held.keys()]) this.#drop(slice);
+  }
+
+  #drop(slice: number): void {
+    const held = this.#held.get(slice);
+    if (!held) return;
+    this.#held.delete(slice);
+    this.#kind.removed?.(held.value);
   }
 
   #isDue(slice: number, { askedMs, inProgress }: Held<Value>, nowMs: number): boolean {

@@ -10,7 +10,8 @@ export type SliceWindow = {
 };
 
 export type SliceValues<Value> = {
-  bySlice: Map<number, Value>;
+  /** What is not kept, by slice: the far edge of the window and its open part. The rest is in the ledger. */
+  fresh: Map<number, Value>;
   /** Which share of the window is there; 1 when it is whole. */
   share: number;
 };
@@ -42,12 +43,12 @@ export class SliceReader<Value> {
     for (let changed = toldChanged ?? none; ; changed = none) {
       const plan = this.ledger.plan(sinceMs, nowMs, changed, whole ? Infinity : this.#chunk);
       const before = performance.now();
-      const bySlice = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
+      const fresh = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
       this.#adapt(plan.keeping.size, performance.now() - before);
-      if (plan.missing === 0) return { bySlice, share: 1 };
+      if (plan.missing === 0) return { fresh, share: 1 };
       if (performance.now() - began < chunkMs) continue;
       const all = Math.ceil((nowMs - sinceMs) / this.ledger.sliceMs);
-      return { bySlice, share: Math.max(0, 1 - plan.missing / all) };
+      return { fresh, share: Math.max(0, 1 - plan.missing / all) };
     }
   }
 

@@ -33,6 +33,16 @@ export async function readWith<Row extends object, Extras extends object>(
   });
 }
 
+/** Reads with the caller's reader until the window is there as a whole. */
+export async function readWhole<Row extends object, Extras extends object>(
+  ...[database, pane, reader, options]: Parameters<typeof readWith<Row, Extras>>
+): Promise<PaneResult<Row, Extras>> {
+  for (;;) {
+    const result = await readWith(database, pane, reader, options);
+    if (!result.loading) return result;
+  }
+}
+
 /** Reads a pane once, with a reader of its own. */
 export function readFresh<Row extends object, Extras extends object>(
   database: Database,

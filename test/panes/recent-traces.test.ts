@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { recentTraces } from '../../src/panes/recent-traces.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh, readWith } from './open.js';
+import { openDatabase, readFresh, readWhole, readWith } from './open.js';
 
 let database: TestDatabase;
 
@@ -51,7 +51,7 @@ for (const [window, windowMs] of [
     const reader = recentTraces.createReader();
     for (let reading = 0; reading < 3; reading += 1) {
       const before = await counted(window);
-      const { rows } = await readWith(console_, recentTraces, reader, { windowMs });
+      const { rows } = await readWhole(console_, recentTraces, reader, { windowMs });
       const after = await counted(window);
       // A trace may leave the window between the statements.
       expect([before, after]).toContainEqual(byStatus(rows));

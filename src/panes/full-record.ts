@@ -1,0 +1,23 @@
+import { quoteIdent } from '../db/quote.js';
+import type { DetailQuery } from './pane.js';
+import type { SchemaShape } from './shape.js';
+
+/** Of 1536 numbers nobody reads any; neighbours are found by the database. */
+const embeddings = new Set(['query_embedding', 'prompt_embedding']);
+
+/** One row with every column that its table has here, texts and JSON in full. */
+export function fullRecord(
+  title: string,
+  table: string,
+  id: string,
+  shape: SchemaShape,
+): DetailQuery {
+  const columns = [...(shape.relations.get(table)?.columns ?? [])]
+    .filter((column) => !embeddings.has(column))
+    .map((column) => quoteIdent(column));
+  return {
+    title,
+    text: `SELECT ${columns.join(', ')} FROM ${quoteIdent(table)} WHERE id = $1`,
+    values: [id],
+  };
+}

@@ -1,0 +1,212 @@
+import type { Queryable } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
+import { formatAge } from '../shared/format/duration.js';
+import { formatBytes } from '../shared/format/bytes.js';
+import { defaultLists, recommendedLists } from '../shared/vector-lists.js';
+import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
+import {
+  usualLimits,
+  type CellContext,
+  type Pane,
+  type PaneReader,
+  type PaneResult,
+  type ReadRequest,
+  type SummaryLine,
+} from './pane.js';
+import {
+  countersSinceStatement,
+  indexDetailStatement,
+  indexUsageStatement,
+  type CountersSinceRow,
+  type IndexUsageDatabaseRow,
+} from './statements/index-usage.js';
+
+export type IndexState = 'valid' | 'building' | 'invalid' | 'leftover';
+
+export type IndexUsageRow = {
+  index: string;
+  table: string;
+  /** Object id; changes when the index is rebuilt concurrently. */
+  oid: number;
+  /** btree, gin, ivfflat, hnsw, … */
+  method: string;
+  primary: boolean;
+  unique: boolean;
+  /** Index scans since the counters began. */
+  scans: number;
+  /** PostgreSQL 16 and newer. */
+  lastScan: Date | null;
+  /** Null while it cannot be measured; the size from before is kept. */
+  bytes: number | null;
+  /** `leftover`: of a REINDEX CONCURRENTLY that did not finish; safe to drop. */
+  state: IndexState;
+  /** The process that keeps others from reading it. */
+  lockedBy: number | null;
+  /** ivfflat: the lists it has, and those that its rows ask for. */
+  lists: number | null;
+  recommendedLists: number | null;
+  /** ivfflat: its centres come from fewer rows than came later, or none: it misses neighbours. */
+  builtEmpty: boolean;
+  /** What deserves attention, in words; null when nothing does. */
+  advice: string | null;
+};
+
+export type IndexUsageExtras = {
+  indexes: number;
+  bytes: number;
+  /** Neither used since the counters began nor needed for a key. */
+  unused: number;
+  invalid: number;
+  /** Since when the counters count. */
+  countersSince: Date;
+  /** Whether that was a reset, or the start of the server at the latest. */
+  countersReset: boolean;
+};
+
+const mostIndexes = 500;
+
+/** Fewer embeddings a list make poor centres; pgvector itself samples 50 a list. */
+const fewEmbeddings = 20;
+
+class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
+  readonly #sizes = new Map<number, number>();
+
+  async read(request: ReadRequest): Promise<PaneResult<IndexUsageRow, IndexUsageExtras>> {
+    const { rows, since } = await askTwice(() =>
+      request.transaction((tx) => ask(tx, request.shape)),
+    );
+    const usage = rows.map((row) => this.#rowOf(row));
+    const bytes = usage.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
+    return {
+      rows: usage,
+      extras: {
+        indexes: usage.length,
+        bytes,
+        unused: usage.filter(isUnused).length,
+        invalid: usage.filter(({ state }) => state === 'invalid' || state === 'leftover').length,
+        countersSince: since.stats_reset ?? since.server_started,
+        countersReset: since.stats_reset !== null,
+      },
+      asOf: new Date(since.now_ms),
+      notes: [
+        ...(rows.length === mostIndexes ? [`only the ${mostIndexes} largest indexes`] : []),
+        ...(usage.some(({ lockedBy }) => lockedBy !== null)
+          ? ['sizes of locked indexes are those of before']
+          : []),
+      ],
+    };
+  }
+
+  #rowOf(row: IndexUsageDatabaseRow): IndexUsageRow {
+    if (row.bytes !== null) this.#sizes.set(row.oid, row.bytes);
+    // Each of these estimates may lag behind by itself; none runs ahead for long.
+    const rows = Math.max(row.index_rows, row.table_rows ?? 0, row.live_rows ?? 0);
+    const { lists } = row;
+    const built: Omit<IndexUsageRow, 'advice'> = {
+      index: row.index,
+      table: row.table,
+      oid: row.oid,
+      method: row.method,
+      primary: row.is_primary,
+      unique: row.is_unique,
+      scans: row.scans,
+      lastScan: row.last_scan,
+      bytes: row.bytes ?? this.#sizes.get(row.oid) ?? null,
+      state: stateOf(row),
+      lockedBy: row.locked_by,
+      lists: row.method === 'ivfflat' ? (lists ?? defaultLists) : null,
+      recommendedLists: row.method === 'ivfflat' ? recommendedLists(rows) : null,
+      builtEmpty:
+        row.method === 'ivfflat' &&
+        rows >= (lists ?? defaultLists) &&
+        rows > row.ids_since_table &&
+        row.ids_since_table >= 0 &&
+        row.ids_since_table < fewEmbeddings * (lists ?? defaultLists),
+    };
+    return { ...built, advice: adviceFor(built) };
+  }
+}
+
+async function ask(tx: Queryable, { schema, serverVersion }: ReadRequest['shape']) {
+  const since = await tx.query<CountersSinceRow>(countersSinceStatement);
+  const usage = await tx.query<IndexUsageDatabaseRow>(indexUsageStatement(serverVersion), [
+    schema,
+    mostIndexes,
+  ]);
+  const [first] = since.rows;
+  if (!first) throw new ConsoleError('internal', 'The server keeps no counters of this database.');
+  return { since: first, rows: usage.rows };
+}
+
+/** What was locked between the look at the locks and the measuring is passed over the second time. */
+export async function askTwice<Result>(read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof ConsoleError && error.code === 'lock_timeout') return read();
+    throw error;
+  }
+}
+
+function stateOf({ building, valid, index }: IndexUsageDatabaseRow): IndexState {
+  if (building) return 'building';
+  if (valid) return 'valid';
+  return /_cc(new|old)\d*$/.test(index) ? 'leftover' : 'invalid';
+}
+
+function isUnused({ scans, primary, unique, state }: Omit<IndexUsageRow, 'advice'>): boolean {
+  return scans === 0 && !primary && !unique && state === 'valid';
+}
+
+function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
+  if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
+  if (row.state === 'building') return 'is being built';
+  if (row.state === 'leftover') return 'left by a broken REINDEX: drop it';
+  if (row.state === 'invalid') return 'invalid, not used: rebuild it';
+  if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
+  if (row.lists !== null && row.recommendedLists !== null) {
+    if (row.recommendedLists > row.lists * 2) {
+      return `${row.lists} lists, ${row.recommendedLists} recommended`;
+    }
+  }
+  return isUnused(row) ? 'unused' : null;
+}
+
+function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLine[] {
+  const age = formatAge(nowMs - extras.countersSince.getTime());
+  return [
+    [
+      { text: `${extras.indexes} indexes` },
+      { text: formatBytes(extras.bytes) },
+      ...(extras.invalid > 0
+        ? [{ text: `${extras.invalid} invalid`, tone: 'error' as const }]
+        : []),
+      { text: `${extras.unused} unused`, tone: 'muted' as const },
+      {
+        text: extras.countersReset ? `counters reset ${age} ago` : `counting for ${age} or longer`,
+        tone: 'muted' as const,
+      },
+    ],
+  ];
+}
+
+export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras> = {
+  id: 'index-usage',
+  title: 'Index usage',
+  question: 'Which indexes are used, how large are they, and which need care?',
+  needs: {},
+  windowed: false,
+  minIntervalMs: 5_000,
+  limits: usualLimits,
+  columns: indexUsageColumns,
+  sorts: indexUsageSorts,
+  rowKey: ({ table, index }) => `${table}.${index}`,
+  empty: 'The schema has no indexes yet. Create it: trace-console schema apply',
+  createReader: () => new IndexUsageReader(),
+  summary: ({ extras }, context) => summaryOf(extras, context),
+  detail: ({ index, oid }) => ({
+    title: `Index ${index}`,
+    text: indexDetailStatement,
+    values: [oid],
+  }),
+};

@@ -1,0 +1,148 @@
+import { columnOrNull, type SchemaShape } from '../shape.js';
+
+export type ActivityKind = 'trace' | 'routing' | 'hook' | 'call';
+
+export type ActivitySource = {
+  kind: ActivityKind;
+  table: string;
+  /** When it happened; there is an index by it, newest first. */
+  at: string;
+  /** Without these it cannot be followed. */
+  required: readonly string[];
+};
+
+export const activitySources: readonly ActivitySource[] = [
+  {
+    kind: 'trace',
+    table: 'execution_traces',
+    at: 'started_at',
+    required: ['id', 'started_at', 'status'],
+  },
+  {
+    kind: 'routing',
+    table: 'agent_routing_decisions',
+    at: 'created_at',
+    required: ['id', 'created_at', 'trace_id', 'agent_selected'],
+  },
+  {
+    kind: 'hook',
+    table: 'hook_executions',
+    at: 'started_at',
+    required: ['id', 'started_at', 'trace_id', 'hook_name'],
+  },
+  {
+    kind: 'call',
+    table: 'endpoint_calls',
+    at: 'started_at',
+    required: ['id', 'started_at', 'trace_id', 'service_name'],
+  },
+];
+
+/**
+ * Where the next reading goes on: the oldest transaction that is open now, as an xid. Whatever is written
+ * by a transaction that ends after this moment has this xid or a later one, in subtransactions too. `$1`:
+ * schema, `$2`: tables; those of them that nobody can read just now, with the process that locks them.
+ */
+export const activityStateStatement = `
+SELECT
+  date_part('epoch', now()) * 1000 AS now_ms,
+  pg_snapshot_xmin(pg_current_snapshot())::xid::text AS open_since,
+  COALESCE((
+    SELECT json_object_agg(relname, pid) FROM (
+      SELECT c.relname, min(l.pid) AS pid
+      FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+      WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relname = ANY ($2)
+      GROUP BY c.relname
+    ) AS locked
+  ), '{}') AS locked`;
+
+export type ActivityStateRow = {
+  now_ms: number;
+  open_since: string;
+  locked: Record<string, number>;
+};
+
+/**
+ * What was written since the last reading, from the sources given. `$1`: from when on (seconds since 1970,
+ * -infinity is allowed), `$2`: the `open_since` of the last reading or NULL, `$3`: how many a source at most.
+ *
+ * A row's xmin says which transaction wrote it: so a row is found however late it was committed, and again
+ * when it was updated, while nothing that was there before is sent again. Each source is one scan of its
+ * index by time, newest first, over what the console shows: 0.5 ms for 1,000 rows.
+ */
+export function activityStatement(shape: SchemaShape, sources: readonly ActivitySource[]): string {
+  return sources.map((source) => `(${sourceStatement(shape, source)})`).join('\nUNION ALL\n');
+}
+
+function sourceStatement(shape: SchemaShape, { kind, table, at }: ActivitySource): string {
+  const column = (name: string, type: string) => columnOrNull(shape, table, name, type);
+  const values = selected(kind, column);
+  return `
+SELECT
+  '${kind}' AS kind,
+  id::text AS id,
+  ${kind === 'trace' ? 'id' : 'trace_id'}::text AS trace_id,
+  xmin::text AS version,
+  date_part('epoch', ${at}) * 1000 AS at_ms,
+  ${values.status} AS status,
+  ${values.duration}::bigint AS duration_ms,
+  left(${values.title}, 100) AS title,
+  left(${values.text}, 300) AS text
+FROM ${table}
+WHERE ${at} >= to_timestamp($1::float8) AND ${at} < 'infinity'
+  AND ($2::text IS NULL OR age(xmin) <= age($2::text::xid))
+ORDER BY ${at} DESC
+LIMIT $3`;
+}
+
+type Selected = { status: string; duration: string; title: string; text: string };
+
+function selected(kind: ActivityKind, column: (name: string, type: string) => string): Selected {
+  const duration = column('duration_ms', 'bigint');
+  switch (kind) {
+    case 'trace':
+      return {
+        status: 'status',
+        duration,
+        title: column('source', 'text'),
+        text: `COALESCE(${column('error_type', 'text')} || ': ', '') || COALESCE(left(${column('prompt_text', 'text')}, 300), '')`,
+      };
+    case 'routing':
+      return {
+        status: 'NULL::text',
+        duration: column('decision_duration_ms', 'bigint'),
+        title: 'agent_selected',
+        text: `concat_ws(' ', round(100 * ${column('confidence_score', 'numeric')})::text || '%', ${column('routing_strategy', 'text')}, left(${column('selection_reason', 'text')}, 200))`,
+      };
+    case 'hook':
+      return {
+        status: column('status', 'text'),
+        duration,
+        title: 'hook_name',
+        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, left(${column('file_path', 'text')}, 200), ${column('error_type', 'text')})`,
+      };
+    case 'call': {
+      const success = column('success', 'boolean');
+      return {
+        status: `CASE ${success} WHEN true THEN 'completed' WHEN false THEN 'failed' ELSE 'in_progress' END`,
+        duration,
+        title: 'service_name',
+        text: `concat_ws(' ', ${column('http_method', 'text')}, left(${column('endpoint_url', 'text')}, 200), ${column('status_code', 'integer')}, ${column('error_type', 'text')})`,
+      };
+    }
+  }
+}
+
+export type ActivityDatabaseRow = {
+  kind: ActivityKind;
+  id: string;
+  trace_id: string | null;
+  version: string;
+  at_ms: number;
+  status: string | null;
+  duration_ms: number | null;
+  title: string | null;
+  text: string | null;
+};

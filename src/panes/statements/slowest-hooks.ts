@@ -1,0 +1,28 @@
+import { columnOrNull, type SchemaShape } from '../shape.js';
+
+/**
+ * The slowest calls of one hook with one tool. `$1`: window in seconds, `$2`: hook, `$3`: tool or NULL.
+ * Reads the window from idx_hook_executions_window and the 50 rows from the table. Texts are cut.
+ */
+export function slowestHooksStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'hook_executions', column, type);
+  return `
+SELECT
+  duration_ms,
+  started_at,
+  ${optional('status', 'text')} AS status,
+  ${optional('hook_type', 'text')} AS hook_type,
+  left(${optional('file_path', 'text')}, 300) AS file_path,
+  ${optional('exit_code', 'integer')} AS exit_code,
+  ${optional('error_type', 'text')} AS error_type,
+  left(${optional('error_message', 'text')}, 300) AS error_message,
+  ${optional('trace_id', 'uuid')} AS trace_id,
+  ${optional('id', 'uuid')} AS id
+FROM hook_executions
+WHERE started_at > now() - $1::float8 * interval '1 second'
+  AND hook_name = $2
+  AND ${optional('tool_name', 'text')} IS NOT DISTINCT FROM $3
+ORDER BY duration_ms DESC NULLS LAST
+LIMIT 50`;
+}
