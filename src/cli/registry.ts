@@ -14,6 +14,16 @@ function erased<Flags extends FlagDeclarations>(command: Command<Flags>): Comman
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'archive',
+    summary: 'move old traces, with all that belongs to them, to the archive',
+    load: async () => erased((await import('./commands/archive.js')).archive),
+  },
+  {
+    name: 'reindex',
+    summary: 'rebuild an index while readers and writers go on',
+    load: async () => erased((await import('./commands/reindex.js')).reindex),
+  },
+  {
     name: 'schema apply',
     summary: 'create what is missing of the schema, or show what would be created',
     load: async () => erased((await import('./commands/schema-apply.js')).schemaApply),

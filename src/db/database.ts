@@ -1,13 +1,18 @@
 import pg from 'pg';
 import { readCapabilities, type Capabilities } from './capabilities.js';
+import { sendCancelRequest } from './connection/cancel-request.js';
 import { clientConfig } from './connection/client-config.js';
 import { establish } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import type { TlsAttempt } from './connection/tls.js';
 import { translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
+import type { Queryable } from './queryable.js';
+import { DirectConnection } from './direct-connection.js';
 import { beginStatement, defaultLimits, type TransactionOptions } from './transaction-settings.js';
 
+export type { Queryable } from './queryable.js';
+export { DirectConnection } from './direct-connection.js';
 export type { TransactionOptions } from './transaction-settings.js';
 
 export type DatabaseOptions = {
@@ -18,19 +23,6 @@ export type DatabaseOptions = {
   /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
   readOnly?: boolean | undefined;
 };
-
-/** What runs statements: a transaction, or a direct connection. */
-export interface Queryable {
-  /**
-   * Runs one statement. `values` are its `$1`, `$2`, … Rows have bigint and numeric as numbers.
-   *
-   * @throws ConsoleError
-   */
-  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<pg.QueryResult<Row>>;
-}
 
 /**
  * A database behind a small pool. Every statement runs in a transaction that sets its own limits
@@ -169,6 +161,15 @@ export class Database {
     }
   }
 
+  /**
+   * Cancels what a direct connection of ours is running; its statement then fails with SQLSTATE
+   * 57014. The embedded engine is restarted by it.
+   */
+  async cancel(connection: DirectConnection): Promise<void> {
+    if (this.capabilities.embedded) await sendCancelRequest(this.#source, connection.cancelKey);
+    else await this.read('SELECT pg_cancel_backend($1)', [connection.cancelKey.processId]);
+  }
+
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
   async refreshCapabilities(): Promise<Capabilities> {
     try {
@@ -194,29 +195,6 @@ export class Database {
     } catch (error) {
       throw translateError(error, this.#source);
     }
-  }
-}
-
-/** A session of its own; see {@link Database.connectDirect}. */
-export class DirectConnection implements Queryable {
-  readonly #client: pg.Client;
-  readonly #source: ServerSource;
-
-  constructor(client: pg.Client, source: ServerSource) {
-    this.#client = client;
-    this.#source = source;
-  }
-
-  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
-    try {
-      return await this.#client.query<Row>(text, [...values]);
-    } catch (error) {
-      throw translateError(error, this.#source);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#client.end().catch(() => undefined);
   }
 }
 

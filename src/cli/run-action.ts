@@ -1,0 +1,98 @@
+import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
+import type { Outcome, Preview, Progress } from '../maintenance/action.js';
+import {
+  previewAction,
+  runAction,
+  type ActionName,
+  type InputOf,
+  type ResultOf,
+} from '../maintenance/registry.js';
+import type { CommandContext, FlagDeclarations } from './command.js';
+
+/** The flags of every command that changes something. */
+export const actionFlags = {
+  yes: { type: 'boolean', description: 'do not ask' },
+  dryRun: { type: 'boolean', description: 'show what would be done, and change nothing' },
+} as const satisfies FlagDeclarations;
+
+type Context = CommandContext<typeof actionFlags>;
+
+/**
+ * Runs a maintenance action as a command: preview, confirmation (`--yes`, or a question on a
+ * terminal), progress lines, result.
+ *
+ * @param toJson what --json prints of the result
+ */
+export async function runActionCommand<Name extends ActionName>(
+  name: Name,
+  context: Context,
+  input: InputOf<Name>,
+  toJson: (result: ResultOf<Name>) => object = (result) => result as object,
+): Promise<ExitCode> {
+  const { flags, print, note, signal } = context;
+  const action = { database: await context.openDatabase(), signal };
+  const preview = await previewAction(name, action, input);
+  if (!flags.json) for (const line of previewLines(preview)) print(line);
+  if (flags.dryRun || preview.nothing !== undefined) {
+    if (flags.json) print(JSON.stringify({ dryRun: flags.dryRun, ...preview }, null, 2));
+    return exitCodes.good;
+  }
+  if (!(await confirmed(context, preview))) {
+    note('Cancelled; nothing was changed.');
+    return exitCodes.refused;
+  }
+  const { summary, cancelled, result } = await drain(runAction(name, action, input), note);
+  print(flags.json ? JSON.stringify(toJson(result), null, 2) : summary);
+  return cancelled ? exitCodes.notGood : exitCodes.good;
+}
+
+async function confirmed(context: Context, preview: Preview): Promise<boolean> {
+  if (context.flags.yes) return true;
+  if (!context.interactive || context.flags.json) {
+    throw new ConsoleError('confirmation_needed', `${preview.title}: nothing was changed.`, {
+      hint: 'Add --yes to do it, or --dry-run to see what would be done.',
+    });
+  }
+  const word = preview.typed ?? 'yes';
+  return (await context.ask(`Type "${word}" to go on: `)).trim() === word;
+}
+
+async function drain<Result>(
+  events: AsyncGenerator<Progress, Outcome<Result>>,
+  note: (line: string) => void,
+): Promise<Outcome<Result>> {
+  let last = '';
+  for (;;) {
+    const event = await events.next();
+    if (event.done) return event.value;
+    const line = progressLine(event.value);
+    if (line !== last) note(line);
+    last = line;
+  }
+}
+
+function previewLines(preview: Preview): string[] {
+  const width = Math.max(0, ...preview.facts.map(({ label }) => label.length));
+  return [
+    preview.title,
+    ...preview.facts.map(({ label, value }) => `  ${label.padEnd(width)}  ${value}`),
+    ...preview.warnings.map((warning) => `  Note: ${warning}`),
+    ...preview.sql.map((statement) => `  SQL: ${statement}`),
+    ...(preview.nothing === undefined ? [] : [`Nothing to do: ${preview.nothing}`]),
+  ];
+}
+
+/** `moving traces: 12,000 of 40,000 traces (30 %), 8,100/s, 3 s left` */
+export function progressLine(progress: Progress): string {
+  const { phase, done, total, unit = '', rate, secondsLeft, blockedBy } = progress;
+  const count = (value: number) => Math.round(value).toLocaleString('en');
+  const parts = [
+    ...(done !== undefined && total !== undefined && total > 0
+      ? [`${count(done)} of ${count(total)} ${unit} (${Math.floor((100 * done) / total)} %)`]
+      : []),
+    ...(rate === undefined ? [] : [`${count(rate)}/s`]),
+    ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
+    ...(blockedBy === undefined ? [] : [`waits for ${blockedBy}`]),
+  ];
+  return parts.length === 0 ? phase : `${phase}: ${parts.join(', ')}`;
+}

@@ -1,0 +1,36 @@
+import type pg from 'pg';
+import type { CancelKey } from './connection/cancel-request.js';
+import { translateError, type Where } from './connection/translate-error.js';
+import type { Queryable } from './queryable.js';
+
+/** A session of its own, outside the pool and any transaction; see Database.connectDirect. */
+export class DirectConnection implements Queryable {
+  readonly #client: pg.Client;
+  readonly #where: Where;
+
+  constructor(client: pg.Client, where: Where) {
+    this.#client = client;
+    this.#where = where;
+  }
+
+  /** What a CancelRequest names; pg keeps it on the client without declaring it. */
+  get cancelKey(): CancelKey {
+    const { processID, secretKey } = this.#client as unknown as {
+      processID: number | null;
+      secretKey: number | null;
+    };
+    return { processId: processID ?? 0, secret: secretKey ?? 0 };
+  }
+
+  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
+    try {
+      return await this.#client.query<Row>(text, values.length > 0 ? [...values] : undefined);
+    } catch (error) {
+      throw translateError(error, this.#where);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,14 @@
+import type pg from 'pg';
+
+/** What runs statements: a transaction, or a direct connection. */
+export interface Queryable {
+  /**
+   * Runs one statement. `values` are its `$1`, `$2`, … Rows have bigint and numeric as numbers.
+   *
+   * @throws ConsoleError
+   */
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}

@@ -1,0 +1,77 @@
+import type { Database } from '../db/database.js';
+
+/** What an action needs before it may run; checked in one place, guard.ts. */
+export type Requirement =
+  /** The role owns the tables or indexes that are changed. */
+  | 'ownership'
+  /** A session of its own: no transaction pooler in between. */
+  | 'direct-connection'
+  /** The server accepts writes. */
+  | 'primary'
+  /** No policy hides rows from the role: it would silently do too little. */
+  | 'all-rows';
+
+/** One line of a preview or a result: `{label: 'Size', value: '490 MB'}`. */
+export type Fact = { label: string; value: string };
+
+/** What a person sees before anything is changed. */
+export type Preview = {
+  /** `Reindex idx_pattern_embedding` */
+  title: string;
+  /** Rows, bytes, time span, locks, estimates. */
+  facts: Fact[];
+  /** The statements that will run, as they will run. */
+  sql: string[];
+  /** What to think about first; shown as warnings. */
+  warnings: string[];
+  /** Nothing to do: the reason. The action is not offered. */
+  nothing?: string;
+  /** A word to type where data is deleted; otherwise a key confirms. */
+  typed?: string;
+};
+
+/** How far an action is. `done` of `total` in `unit`; both are missing while nobody knows. */
+export type Progress = {
+  phase: string;
+  done?: number;
+  total?: number;
+  unit?: string;
+  /** Per second. */
+  rate?: number;
+  /** Seconds, estimated. */
+  secondsLeft?: number;
+  /** Who is in the way, with their statement. */
+  blockedBy?: string;
+};
+
+/** The end of an action that was not stopped by an error. */
+export type Outcome<Result> = {
+  /** One line for the screen and the journal. */
+  summary: string;
+  cancelled: boolean;
+  result: Result;
+};
+
+export type ActionContext = {
+  database: Database;
+  /** Aborted when the person cancels; the action stops at the next safe point and tidies up. */
+  signal: AbortSignal;
+};
+
+/**
+ * A maintenance action: a preview, then a run that yields its progress. The screen draws the events
+ * as a bar, the command prints them as lines.
+ *
+ * `run` ends with an outcome, also when cancelled; it throws ConsoleError when it fails, with
+ * nothing half-done left behind that it could tidy up.
+ */
+export type Action<Input, Result> = {
+  id: string;
+  /** `Reindex an index` */
+  title: string;
+  requires: readonly Requirement[];
+  /** The tables whose ownership and row security count. */
+  tables: (input: Input) => readonly string[];
+  preview: (context: ActionContext, input: Input) => Promise<Preview>;
+  run: (context: ActionContext, input: Input) => AsyncGenerator<Progress, Outcome<Result>>;
+};

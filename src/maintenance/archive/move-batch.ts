@@ -1,0 +1,67 @@
+import type { Database } from '../../db/database.js';
+import type { ArchivedTable } from '../../shared/tables.js';
+
+/** What one call of archive_traces did, and where the next one goes on. */
+export type Batch = {
+  moved: Record<ArchivedTable, number>;
+  skipped: { tooYoung: number; inProgress: number; locked: number };
+  /** As text: JavaScript's dates have no microseconds, and the cursor needs them. */
+  cursor: { at: string | null; id: string | null };
+  done: boolean;
+  /** How long it took, milliseconds. */
+  ms: number;
+};
+
+type BatchRow = Record<ArchivedTable, number> & {
+  trees_too_young: number;
+  trees_in_progress: number;
+  trees_locked: number;
+  next_started_at: string | null;
+  next_id: string | null;
+  done: boolean;
+};
+
+/** The row locks of a batch wait no longer than this for a writer; the tree is skipped then. */
+const lockTimeoutMs = 2_000;
+
+/**
+ * Moves one batch in its own transaction.
+ *
+ * @throws ConsoleError; `query_failed` with SQLSTATE 55006 when another session archives.
+ */
+export async function moveBatch(
+  database: Database,
+  options: { olderThan: string; asOf: string; size: number; after: Batch | undefined },
+): Promise<Batch> {
+  const started = performance.now();
+  const { rows } = await database.transaction({ statementTimeoutMs: 60_000, lockTimeoutMs }, (tx) =>
+    tx.query<BatchRow>(
+      `SELECT execution_traces, agent_routing_decisions, hook_executions, endpoint_calls,
+           trees_too_young, trees_in_progress, trees_locked,
+           next_started_at::text, next_id, done
+         FROM archive_traces($1::interval, $2, as_of => $3::timestamptz,
+           after_started_at => $4::timestamptz, after_id => $5::uuid)`,
+      [
+        options.olderThan,
+        options.size,
+        options.asOf,
+        options.after?.cursor.at,
+        options.after?.cursor.id,
+      ],
+    ),
+  );
+  const row = rows[0];
+  if (!row) throw new Error('archive_traces gave no row');
+  const { execution_traces, agent_routing_decisions, hook_executions, endpoint_calls } = row;
+  return {
+    moved: { execution_traces, agent_routing_decisions, hook_executions, endpoint_calls },
+    skipped: {
+      tooYoung: row.trees_too_young,
+      inProgress: row.trees_in_progress,
+      locked: row.trees_locked,
+    },
+    cursor: { at: row.next_started_at, id: row.next_id },
+    done: row.done,
+    ms: performance.now() - started,
+  };
+}

@@ -1,0 +1,74 @@
+import { ConsoleError } from '../db/errors.js';
+import type { Database } from '../db/database.js';
+import type { Action, Requirement } from './action.js';
+
+/**
+ * Says why an action may not run here: a typed error with what would allow it, or undefined.
+ * PostgreSQL's own read-only mode permits REINDEX, VACUUM and ANALYZE, so `--read-only` is enforced
+ * here as well. The same check greys a key and refuses a command.
+ */
+export function refusal<Input>(
+  database: Database,
+  action: Pick<Action<Input, never>, 'title' | 'requires' | 'tables'>,
+  input: Input,
+): ConsoleError | undefined {
+  if (database.readOnly) {
+    return new ConsoleError('read_only', `${action.title}: refused, the console is read-only.`, {
+      hint: 'Start it without --read-only.',
+    });
+  }
+  const tables = action.tables(input);
+  for (const requirement of action.requires) {
+    const error = checks[requirement](database, action.title, tables);
+    if (error) return error;
+  }
+  return undefined;
+}
+
+type Check = (
+  database: Database,
+  title: string,
+  tables: readonly string[],
+) => ConsoleError | undefined;
+
+const checks: Record<Requirement, Check> = {
+  primary({ capabilities }, title) {
+    if (capabilities.standby) {
+      return new ConsoleError('standby', `${title}: refused, this server is a standby.`, {
+        hint: 'Connect to the primary.',
+      });
+    }
+    return undefined;
+  },
+  'direct-connection'({ capabilities }, title) {
+    if (capabilities.pooled) {
+      return new ConsoleError(
+        'pooled_connection',
+        `${title}: refused behind a connection pooler.`,
+        {
+          hint: 'Connect to the server itself: its own port (5432), not the pooler’s (6543).',
+        },
+      );
+    }
+    return undefined;
+  },
+  ownership({ capabilities }, title, tables) {
+    const others = tables.filter((table) => capabilities.tables[table]?.owner === false);
+    if (others.length === 0) return undefined;
+    return new ConsoleError(
+      'privilege_missing',
+      `${title}: refused, "${capabilities.user}" does not own ${others.join(', ')}.`,
+      { hint: 'Connect as the owner, as a member of the owning role, or as a superuser.' },
+    );
+  },
+  'all-rows'({ capabilities }, title, tables) {
+    const filtered = tables.filter((table) => capabilities.tables[table]?.filtered);
+    // service_role's policies let everything pass; the archive function looks at them itself.
+    if (filtered.length === 0 || capabilities.user === 'service_role') return undefined;
+    return new ConsoleError(
+      'row_security',
+      `${title}: refused, row-level security hides rows of ${filtered.join(', ')} from "${capabilities.user}".`,
+      { hint: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.' },
+    );
+  },
+};

@@ -1,0 +1,57 @@
+import type { ConsoleError } from '../db/errors.js';
+import type { Database } from '../db/database.js';
+import type { Action, ActionContext, Outcome, Preview, Progress } from './action.js';
+import { archiveTraces } from './archive/archive-traces.js';
+import { refusal } from './guard.js';
+import { reindexIndex } from './reindex/reindex-index.js';
+
+/** Every action of the console, by the name that the screen and the journal use. */
+export const actions = { reindex: reindexIndex, archive: archiveTraces } as const;
+
+export type ActionName = keyof typeof actions;
+
+export type InputOf<Name extends ActionName> =
+  (typeof actions)[Name] extends Action<infer Input, unknown> ? Input : never;
+
+export type ResultOf<Name extends ActionName> =
+  (typeof actions)[Name] extends Action<never, infer Result> ? Result : never;
+
+/** Why an action may not run on this database; undefined when it may. */
+export function refusalOf<Name extends ActionName>(
+  name: Name,
+  database: Database,
+  input: InputOf<Name>,
+): ConsoleError | undefined {
+  return refusal(database, actionOf(name), input);
+}
+
+/** @throws ConsoleError when the action may not run here. */
+export async function previewAction<Name extends ActionName>(
+  name: Name,
+  context: ActionContext,
+  input: InputOf<Name>,
+): Promise<Preview> {
+  const error = refusalOf(name, context.database, input);
+  if (error) throw error;
+  return actionOf(name).preview(context, input);
+}
+
+/**
+ * Runs an action; the only way to one, so that nothing is changed past the guard.
+ *
+ * @throws ConsoleError when the action may not run here, or fails.
+ */
+export async function* runAction<Name extends ActionName>(
+  name: Name,
+  context: ActionContext,
+  input: InputOf<Name>,
+): AsyncGenerator<Progress, Outcome<ResultOf<Name>>> {
+  const error = refusalOf(name, context.database, input);
+  if (error) throw error;
+  return yield* actionOf(name).run(context, input);
+}
+
+/** TypeScript cannot follow a generic key through the record; the record itself is checked above. */
+function actionOf<Name extends ActionName>(name: Name): Action<InputOf<Name>, ResultOf<Name>> {
+  return actions[name] as unknown as Action<InputOf<Name>, ResultOf<Name>>;
+}
