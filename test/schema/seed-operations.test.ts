@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
+import { applySchema } from '../../src/deploy/apply.js';
 import { verifySchema } from '../../src/deploy/verify.js';
 import { openConsole } from '../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
@@ -86,6 +87,27 @@ test('the roles of docs/deploy.md: a writer writes and deletes nothing, a reader
   }
   const console = await openConsole(as('trace_reader'));
   try {
+    expect(await verifySchema(console)).toMatchObject({ ok: true });
+  } finally {
+    await console.close();
+  }
+});
+
+test('a server of your own: the owner of the database, no superuser, deploys everything', async () => {
+  await runOnce(server.adminUrl, `CREATE ROLE traces_owner LOGIN PASSWORD 'secret'`);
+  await runOnce(server.adminUrl, 'CREATE DATABASE owned OWNER traces_owner');
+  // Debian's pgvector is not marked as trusted: only a superuser may create it.
+  await runOnce(
+    server.url('owned'),
+    'ALTER SCHEMA public OWNER TO traces_owner; CREATE EXTENSION vector',
+  );
+  const target = new URL(server.url('owned'));
+  target.username = 'traces_owner';
+  target.password = 'secret';
+  const console = await openConsole(target.href);
+  try {
+    expect(console.capabilities.superuser).toBe(false);
+    expect((await applySchema(console)).failed).toEqual([]);
     expect(await verifySchema(console)).toMatchObject({ ok: true });
   } finally {
     await console.close();

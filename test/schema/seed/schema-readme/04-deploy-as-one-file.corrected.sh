@@ -3,4 +3,4 @@ mkdir -p migrations
 cat schema/*.sql > migrations/001_traceability_schema.sql
 
 # Deploy
-psql -v ON_ERROR_STOP=1 "$DATABASE_URL" -f migrations/001_traceability_schema.sql
+psql -v ON_ERROR_STOP=1 -f migrations/001_traceability_schema.sql "$DATABASE_URL"
