@@ -2,24 +2,50 @@ import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import { consoleVersion } from '../shared/version.js';
 import { processContext } from './context.js';
 import { overviewHelp } from './help.js';
-import { findCommand, parseCommand, type Invocation } from './parse.js';
+import { findCommand, parseCommand } from './parse.js';
+import { commands, type CommandEntry } from './registry.js';
 import { reportError } from './report-error.js';
 
 /** Runs the program and gives its exit code; every error ends here. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
-  const invocation = findCommand(argv);
   try {
-    if (invocation.kind === 'command') return await runCommand(invocation);
-    return runWithoutCommand(invocation, argv);
+    const invocation = findCommand(argv);
+    switch (invocation.kind) {
+      case 'command':
+        return await runCommand(invocation.entry, invocation.argv);
+      case 'group':
+        process.stdout.write(`${overviewHelp(invocation.name)}\n`);
+        return argv.includes('--help') ? exitCodes.good : exitCodes.usage;
+      case 'unknown':
+        throw new ConsoleError('usage', `There is no command "${invocation.name}".`, {
+          hint: 'trace-console --help lists them.',
+        });
+      case 'none':
+        return await runWithoutCommand(argv);
+    }
   } catch (error) {
     return reportError(error, argv.includes('--json'));
   }
 }
 
-async function runCommand({
-  entry,
-  argv,
-}: Extract<Invocation, { kind: 'command' }>): Promise<ExitCode> {
+/** The console on a terminal; one status where nobody could press a key. */
+async function runWithoutCommand(argv: readonly string[]): Promise<ExitCode> {
+  if (argv.includes('--version')) {
+    process.stdout.write(`${consoleVersion()}\n`);
+    return exitCodes.good;
+  }
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(`${overviewHelp()}\n`);
+    return exitCodes.good;
+  }
+  const name =
+    process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json') ? 'console' : 'status';
+  const entry = commands.find((candidate) => candidate.name === name);
+  if (!entry) throw new ConsoleError('internal', `The command "${name}" is not registered.`);
+  return runCommand(entry, argv);
+}
+
+async function runCommand(entry: CommandEntry, argv: readonly string[]): Promise<ExitCode> {
   const command = await entry.load();
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
@@ -31,24 +57,6 @@ async function runCommand({
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await close();
   }
-}
-
-function runWithoutCommand(
-  invocation: Exclude<Invocation, { kind: 'command' }>,
-  argv: readonly string[],
-): ExitCode {
-  if (invocation.kind === 'group') {
-    process.stdout.write(`${overviewHelp(invocation.name)}\n`);
-    return argv.includes('--help') ? exitCodes.good : exitCodes.usage;
-  }
-  if (invocation.kind === 'unknown') {
-    throw new ConsoleError('usage', `There is no command "${invocation.name}".`, {
-      hint: 'trace-console --help lists them.',
-    });
-  }
-  if (argv.includes('--version')) process.stdout.write(`${consoleVersion()}\n`);
-  else process.stdout.write(`${overviewHelp()}\n`);
-  return exitCodes.good;
 }
 
 // A reader that closed the pipe (`| head`) has what it wanted.

@@ -17,7 +17,8 @@ export type Invocation =
   /** A group's name alone (`schema`), or an unknown word. */
   | { kind: 'group'; name: string }
   | { kind: 'unknown'; name: string }
-  | { kind: 'none'; argv: string[] };
+  /** No command: the console, or one status without a terminal. */
+  | { kind: 'none' };
 
 /**
  * Finds the command in the arguments. Flags of every command may stand before its name, its own
@@ -26,7 +27,7 @@ export type Invocation =
 export function findCommand(argv: readonly string[]): Invocation {
   const words = wordPositions(argv);
   const [first, second] = words;
-  if (first === undefined) return { kind: 'none', argv: [...argv] };
+  if (first === undefined) return { kind: 'none' };
   const one = argv[first] ?? '';
   const two = second === undefined ? one : `${one} ${argv[second] ?? ''}`;
   for (const [name, used] of [

@@ -14,6 +14,11 @@ function erased<Flags extends FlagDeclarations>(command: Command<Flags>): Comman
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'status',
+    summary: 'print every pane once, as tables or JSON',
+    load: async () => erased((await import('./commands/status.js')).status),
+  },
+  {
     name: 'archive',
     summary: 'move old traces, with all that belongs to them, to the archive',
     load: async () => erased((await import('./commands/archive.js')).archive),

@@ -20,9 +20,13 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
   const source = resolveSource(options);
   if (source.kind === 'server') return Database.open(source, options);
   const { openEmbedded } = await import('./embedded/index.js');
+  let last = '';
   const address = await openEmbedded({
     ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
-    onProgress: ({ message }) => options.onProgress?.(message),
+    onProgress({ message }) {
+      if (message !== last) options.onProgress?.(message);
+      last = message;
+    },
   });
   return Database.open(
     {

@@ -1,4 +1,5 @@
 import { exitCodes } from '../../db/errors.js';
+import type { Difference } from '../../deploy/compare.js';
 import { verifySchema } from '../../deploy/verify.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
@@ -39,12 +40,26 @@ export const schemaVerify = defineCommand({
     if (!ok) {
       print('');
       print(`${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}:`);
-      for (const { component, object, problem } of differences) {
-        print(`  ${component}: ${object} ${problem}`);
-      }
+      for (const line of differenceLines(differences)) print(line);
       print('');
       print('"trace-console schema apply" shows what it can create of them.');
     }
     return ok ? exitCodes.good : exitCodes.notGood;
   },
 });
+
+/** A line a difference; objects of one component with the same problem share theirs. */
+function differenceLines(differences: readonly Difference[]): string[] {
+  const groups = new Map<string, Difference[]>();
+  for (const difference of differences) {
+    const key = `${difference.component} ${difference.problem}`;
+    groups.set(key, [...(groups.get(key) ?? []), difference]);
+  }
+  return [...groups.values()].map((group) => {
+    const names = group.map(({ object }) => object.replace(/\(.*$/, '()')).join(', ');
+    const [{ component, problem } = { component: '', problem: '' }] = group;
+    return group.length === 1
+      ? `  ${component}: ${names} ${problem}`
+      : `  ${component}: ${group.length} ${problem.replace(/^is /, 'are ').replace(/^has /, 'have ')}: ${names}`;
+  });
+}

@@ -1,0 +1,101 @@
+import type { Database } from '../db/database.js';
+import type { PaneSnapshot } from '../live/state.js';
+import { cellOf } from '../panes/cells.js';
+import { drawChart } from '../panes/chart.js';
+import type { AnyPane, AnyPaneResult, CellContext } from '../panes/pane.js';
+import { formatDuration } from '../shared/format/duration.js';
+import { formatTimestamp } from '../shared/format/time.js';
+import { safeLine } from '../terminal/sanitise.js';
+import { truncate } from '../terminal/width.js';
+import { plainTable } from './plain-table.js';
+
+/** Rows of a pane in a report of all panes, and in one of chosen panes. */
+const fewRows = 15;
+const manyRows = 1_000;
+const widestCell = 60;
+const chartHeight = 6;
+const chartWidth = 100;
+
+type Read = { pane: AnyPane; snapshot: PaneSnapshot };
+
+/** The status as plain text: a line for the database, then each pane with summary, chart and table. */
+export function statusText(database: Database, read: readonly Read[], all: boolean): string {
+  const { capabilities, address, origin } = database;
+  const { vector } = capabilities.extensions;
+  const place = capabilities.embedded ? 'embedded' : `${address.host}:${address.port}`;
+  const head = [
+    `${capabilities.database} on ${place}`,
+    `PostgreSQL ${capabilities.serverVersionText}`,
+    vector ? `pgvector ${vector.version}` : 'no pgvector',
+    `schema ${capabilities.schema}`,
+    `as ${capabilities.user}`,
+    ...(capabilities.embedded ? [] : [`from ${origin}`]),
+    ...(capabilities.standby ? ['standby'] : []),
+    ...(database.readOnly ? ['read-only'] : []),
+  ].join(', ');
+  const limit = all ? fewRows : manyRows;
+  return [safeLine(head), ...read.map((one) => paneText(one, limit))].join('\n\n');
+}
+
+function paneText({ pane, snapshot }: Read, limit: number): string {
+  const asOf = snapshot.asOf ? `  ${formatTimestamp(snapshot.asOf)}` : '';
+  const cost = snapshot.costMs === null ? '' : `  ${formatDuration(snapshot.costMs)}`;
+  return [
+    `${pane.title.toUpperCase()}${asOf}${cost}`,
+    ...errorLines(snapshot),
+    ...(snapshot.asOf ? bodyLines(pane, snapshot, { nowMs: snapshot.asOf.getTime() }, limit) : []),
+    ...snapshot.notes.map((note) => `note: ${safeLine(note)}`),
+  ].join('\n');
+}
+
+function errorLines({ error }: PaneSnapshot): string[] {
+  if (!error) return [];
+  return [
+    `error: ${safeLine(error.message)}`,
+    ...(error.hint === undefined ? [] : [`hint: ${safeLine(error.hint)}`]),
+  ];
+}
+
+function bodyLines(
+  pane: AnyPane,
+  snapshot: PaneSnapshot,
+  context: CellContext,
+  limit: number,
+): string[] {
+  const { rows, extras = {}, asOf, notes } = snapshot;
+  if (!asOf) return [];
+  const result: AnyPaneResult = { rows, extras, asOf, notes };
+  const summary = (pane.summary?.(result, context) ?? []).map((line) =>
+    safeLine(line.map(({ text }) => text).join(', ')),
+  );
+  if (rows.length === 0) return [...summary, pane.empty];
+  const chart = pane.chart?.(result);
+  return [
+    ...summary,
+    ...(chart ? drawChart(chart, { width: chartWidth, height: chartHeight }) : []),
+    ...tableLines(pane, rows, context, limit),
+  ];
+}
+
+function tableLines(
+  pane: AnyPane,
+  rows: readonly object[],
+  context: CellContext,
+  limit: number,
+): string[] {
+  // A tail's newest rows are its last.
+  const [sort] = pane.sorts;
+  const shown = sort.direction === 'asc' ? rows.slice(-limit) : rows.slice(0, limit);
+  const table = plainTable(
+    pane.columns.map(({ title }) => title),
+    shown.map((row) =>
+      pane.columns.map((column) => {
+        const text = safeLine(cellOf(column, row, context).text);
+        return truncate(text, column.maxWidth ?? widestCell);
+      }),
+    ),
+    pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+  );
+  const hidden = rows.length - shown.length;
+  return [table, ...(hidden > 0 ? [`${hidden} more: --pane ${pane.id}, or --json`] : [])];
+}
