@@ -44,7 +44,8 @@ export class TerminalHold {
     process.off('SIGCONT', this.#continued);
     this.input.close();
     this.#leave();
-    setBlocking(this.output, true);
+    // A blocking write to a terminal that stands still would keep the process for ever.
+    if (!this.#isLeavingLate) setBlocking(this.output, true);
   }
 
   /** The last look, from process 'exit': nothing asynchronous is written after it. */

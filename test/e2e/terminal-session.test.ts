@@ -31,6 +31,14 @@ async function start(options: SpawnOptions = {}): Promise<TerminalDriver> {
   return driver;
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 function readLog(): string {
   return fs.readFileSync(path.join(stateFolder, 'trace-console', 'console.log'), 'utf8');
 }
@@ -192,17 +200,31 @@ describe('every end of the program', () => {
 
   it('ends on a signal although the terminal takes nothing any more', async () => {
     const driver = await start({ cols: 300, rows: 100 });
-    driver.stall(true);
-    for (let step = 0; step < 40; step++) {
-      driver.resize(200 + (step % 2) * 100, 100);
-      await new Promise((resolve) => setTimeout(resolve, 40));
-    }
+    await fillStalled(driver);
     driver.kill('SIGTERM');
+    await expect.poll(() => isAlive(driver.pid), { timeout: 10_000 }).toBe(false);
     driver.stall(false);
     expect((await driver.waitForExit()).exitCode).toBe(143);
+  });
+
+  it('gives back a terminal that takes its bytes late', async () => {
+    const driver = await start({ cols: 300, rows: 100 });
+    await fillStalled(driver);
+    driver.press('q');
+    driver.stall(false);
+    expect((await driver.waitForExit()).exitCode).toBe(0);
     expect(driver.buffer).toBe('normal');
   });
 });
+
+/** Stops reading, and makes the program write more than the line holds. */
+async function fillStalled(driver: TerminalDriver): Promise<void> {
+  driver.stall(true);
+  for (let step = 0; step < 40; step++) {
+    driver.resize(200 + (step % 2) * 100, 100);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+}
 
 describe('Ctrl-Z under a shell with job control', () => {
   it('gives the terminal to the shell, and takes it back with fg', async () => {
