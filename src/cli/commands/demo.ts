@@ -16,7 +16,7 @@ import {
 } from '../../demo/index.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
-import { isUnasked, placeOf } from '../schema-plan-text.js';
+import { isUnasked, placeOf } from '../../deploy/describe-plan.js';
 
 export const demo = defineCommand({
   name: 'demo',

@@ -3,7 +3,7 @@ import { applySchema, planApply, type ApplyStep } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
-import { describePlan, isUnasked, placeOf } from '../schema-plan-text.js';
+import { describePlan, isUnasked, placeOf } from '../../deploy/describe-plan.js';
 
 export const schemaApply = defineCommand({
   name: 'schema apply',

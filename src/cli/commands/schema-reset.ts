@@ -1,7 +1,7 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { planReset, resetSchema } from '../../deploy/reset.js';
 import { defineCommand } from '../command.js';
-import { placeOf } from '../schema-plan-text.js';
+import { placeOf } from '../../deploy/describe-plan.js';
 
 export const schemaReset = defineCommand({
   name: 'schema reset',

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
-import type { Plan } from '../deploy/plan.js';
-import { schemaFiles } from '../deploy/schema-files.js';
+import type { Plan } from './plan.js';
+import { schemaFiles } from './schema-files.js';
 
 /** `localhost:5432, database omninode_bridge, schema public`: where something would be changed. */
 export function placeOf(database: Database): string {
