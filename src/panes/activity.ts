@@ -36,6 +36,9 @@ export type ActivityExtras = {
 /** Events kept. A busy minute has more; nobody reads a thousand lines a refresh. */
 export const activityKept = 1_000;
 
+/** Of a single reading, for a report, the newest will do. */
+const shownOnce = 100;
+
 /**
  * A tail that misses nothing it has room for, and shows nothing twice, whatever the order in which
  * transactions commit: what was written since the last reading is known by the transaction that wrote it,
@@ -78,7 +81,7 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
           : (1000 * (this.#buffer.seen - before)) / Math.max(1, state.now_ms - this.#lastMs);
       this.#lastMs = state.now_ms;
       return {
-        rows: this.#buffer.rows(),
+        rows: request.exact ? this.#buffer.rows().slice(-shownOnce) : this.#buffer.rows(),
         extras: { seen: this.#buffer.seen, perSecond, gap },
         asOf: new Date(state.now_ms),
         notes: [...lockNotes(state.locked), ...missingNotes(shape)],
@@ -225,12 +228,15 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
   rowKey: ({ kind, id }) => `${kind} ${id}`,
   empty: 'Nothing was written yet. For live traffic: trace-console demo',
   createReader: () => new ActivityReader(),
-  summary: ({ extras }) => [
-    [
-      ...(extras.perSecond === null ? [] : [{ text: formatRate(extras.perSecond) }]),
-      ...(extras.gap ? [{ text: 'more came at once than is kept', tone: 'warning' as const }] : []),
-    ],
-  ],
+  summary: ({ extras: { perSecond, gap } }) =>
+    perSecond === null
+      ? []
+      : [
+          [
+            { text: formatRate(perSecond) },
+            ...(gap ? [{ text: 'more came at once than is kept', tone: 'warning' as const }] : []),
+          ],
+        ],
   detail: ({ kind, id, title }, shape) => {
     const source = activitySources.find((candidate) => candidate.kind === kind);
     return fullRecord(`${kind} ${title}`, source?.table ?? 'execution_traces', id, shape);

@@ -43,7 +43,8 @@ export type TableSizeRow = {
 export type TableSizesExtras = {
   tables: number;
   totalBytes: number;
-  growthBytes: number;
+  /** Since the console began to look; null at the first reading. */
+  growthBytes: number | null;
   deadRows: number;
 };
 
@@ -76,7 +77,9 @@ class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
       extras: {
         tables: rows.length,
         totalBytes: sum((row) => row.totalBytes),
-        growthBytes: sum((row) => row.growthBytes),
+        growthBytes: rows.some((row) => row.growthBytes !== null)
+          ? sum((row) => row.growthBytes)
+          : null,
         deadRows: sum((row) => row.deadRows),
       },
       asOf: new Date(nowMs),
@@ -92,8 +95,9 @@ class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
   }
 
   #rowOf(row: TableSizesDatabaseRow): TableSizeRow {
-    const sizes = this.#sizesOf(row);
+    // Of the first reading there is no growth to tell yet.
     const first = this.#first.get(row.oid);
+    const sizes = this.#sizesOf(row);
     return {
       table: row.table,
       oid: row.oid,
@@ -141,7 +145,11 @@ function summaryOf(extras: TableSizesExtras): SummaryLine[] {
     [
       { text: `${extras.tables} tables` },
       { text: formatBytes(extras.totalBytes) },
-      { text: `${formatByteChange(extras.growthBytes)} since start`, tone: 'muted' },
+      ...(extras.growthBytes === null
+        ? []
+        : [
+            { text: `${formatByteChange(extras.growthBytes)} since start`, tone: 'muted' as const },
+          ]),
       { text: `${formatCount(extras.deadRows)} dead rows`, tone: 'muted' },
     ],
   ];

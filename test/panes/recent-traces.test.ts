@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { recentTraces } from '../../src/panes/recent-traces.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh, readWhole, readWith } from './open.js';
+import { openDatabase, readFresh, readWhole } from './open.js';
 
 let database: TestDatabase;
 
@@ -30,6 +30,9 @@ async function counted(window: string): Promise<Record<string, number>> {
 function byStatus(rows: readonly { status: string; count: number }[]): Record<string, number> {
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
 }
+
+/** A window that nothing leaves while a test runs. */
+const day = { windowMs: 86_400_000 };
 
 async function insert(status: string, startedAgo: string): Promise<string> {
   const { rows } = await database.query<{ id: string }>(
@@ -74,9 +77,9 @@ test('a trace that ends long after its minute was counted changes the counts wit
   const console_ = await openDatabase(database.url);
   const reader = recentTraces.createReader();
   const id = await insert('in_progress', '40 minutes');
-  const before = byStatus((await readWith(console_, recentTraces, reader)).rows);
+  const before = byStatus((await readWhole(console_, recentTraces, reader, day)).rows);
   await database.query(`UPDATE execution_traces SET status = 'failed' WHERE id = $1`, [id]);
-  const after = byStatus((await readWith(console_, recentTraces, reader)).rows);
+  const after = byStatus((await readWhole(console_, recentTraces, reader, day)).rows);
   expect(after.in_progress).toBe((before.in_progress ?? 0) - 1);
   expect(after.failed).toBe((before.failed ?? 0) + 1);
 });
@@ -84,9 +87,9 @@ test('a trace that ends long after its minute was counted changes the counts wit
 test('a trace inserted late in progress is counted with the next reading', async () => {
   const console_ = await openDatabase(database.url);
   const reader = recentTraces.createReader();
-  const before = await readWith(console_, recentTraces, reader);
+  const before = await readWhole(console_, recentTraces, reader, day);
   await insert('in_progress', '30 minutes');
-  const after = await readWith(console_, recentTraces, reader);
+  const after = await readWhole(console_, recentTraces, reader, day);
   expect(byStatus(after.rows).in_progress).toBe((byStatus(before.rows).in_progress ?? 0) + 1);
   expect(after.extras.running).toBe(before.extras.running + 1);
 });
@@ -108,9 +111,9 @@ test('running counts what is in progress whenever it started; stuck names the lo
 
 test('rows that start in the future count, as they do in plain SQL', async () => {
   const console_ = await openDatabase(database.url);
-  const before = byStatus((await readFresh(console_, recentTraces)).rows);
+  const before = byStatus((await readFresh(console_, recentTraces, { ...day, exact: true })).rows);
   await insert('completed', '-1 hour');
-  const { rows, extras } = await readFresh(console_, recentTraces);
+  const { rows, extras } = await readFresh(console_, recentTraces, { ...day, exact: true });
   expect(byStatus(rows).completed).toBe((before.completed ?? 0) + 1);
   expect(extras.series.at(-1)?.started).toBeGreaterThanOrEqual(1);
 });
