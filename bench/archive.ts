@@ -27,6 +27,9 @@ const rounds = Number(flags.rounds);
 type Result = { ms: number; rows: number; note: string };
 type Archiver = (client: pg.ClientBase) => Promise<Omit<Result, 'ms'>>;
 
+/** One moment for all runs, or each would find a few more rows due than the one before. */
+const asOf = new Date().toISOString();
+
 const tables = ['endpoint_calls', 'hook_executions', 'agent_routing_decisions'] as const;
 
 /** The seed's WITH moved AS (DELETE … RETURNING *) INSERT, extended to the children. */
@@ -38,7 +41,7 @@ const plainStatement: Archiver = async (client) => {
   );
   const counts = tables.map((table) => `(SELECT count(*) FROM ${table}_kept)`);
   const { rows } = await client.query<{ rows: string }>(
-    `WITH due AS MATERIALIZED (SELECT id FROM execution_traces WHERE started_at < now() - interval '90 days'),
+    `WITH due AS MATERIALIZED (SELECT id FROM execution_traces WHERE started_at < '${asOf}'::timestamptz - interval '90 days'),
      ${children.join(', ')},
      moved AS (DELETE FROM execution_traces WHERE id IN (SELECT id FROM due) RETURNING *),
      kept AS (INSERT INTO execution_traces_archive SELECT *, now() FROM moved RETURNING 1)
@@ -52,7 +55,6 @@ const inBatches: Archiver = async (client) => {
   let batches = 0;
   let longest = 0;
   let cursor: [string | null, string | null] = [null, null];
-  const { rows: times } = await client.query<{ now: string }>('SELECT now()::text AS now');
   for (;;) {
     const begun = performance.now();
     const { rows: result } = await client.query<{
@@ -64,7 +66,7 @@ const inBatches: Archiver = async (client) => {
       `SELECT execution_traces + agent_routing_decisions + hook_executions + endpoint_calls AS rows,
               next_started_at::text, next_id::text, done
        FROM archive_traces('90 days', $1, $2, after_started_at => $3, after_id => $4)`,
-      [batchSize, times[0]?.now, ...cursor],
+      [batchSize, asOf, ...cursor],
     );
     const batch = result[0];
     if (!batch) throw new Error('archive_traces returned no row');
