@@ -63,6 +63,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   examples?: readonly string[];
   /** How many arguments it takes at most; default 0. */
   inputs?: number;
+  /** It draws the whole screen: signals and the way out are its own. */
+  ownsTerminal?: true;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;
 };
 

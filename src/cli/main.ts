@@ -49,7 +49,7 @@ async function runCommand(entry: CommandEntry, argv: readonly string[]): Promise
   const command = await entry.load();
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  if (!command.ownsTerminal) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const { context, close } = processContext(parseCommand(command, argv), interruption.signal);
   try {
     return await command.run(context);

@@ -30,8 +30,10 @@ SELECT
     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
   ), '{}') AS extensions,
   COALESCE((
-    SELECT json_object_agg(name, default_version) FROM pg_available_extensions
-    WHERE name IN ('vector', 'uuid-ossp', 'pg_cron', 'pg_stat_statements')
+    SELECT json_object_agg(a.name, json_build_object('version', a.default_version, 'trusted', v.trusted))
+    FROM pg_available_extensions AS a
+    JOIN pg_available_extension_versions AS v ON v.name = a.name AND v.version = a.default_version
+    WHERE a.name IN ('vector', 'uuid-ossp', 'pg_cron', 'pg_stat_statements')
   ), '{}') AS available_extensions,
   ARRAY(
     SELECT rolname::text FROM pg_roles

@@ -44,8 +44,11 @@ export type Capabilities = {
   searchPath: string;
   /** Installed extensions by name. */
   extensions: Partial<Record<string, { version: string; schema: string }>>;
-  /** Default versions of those that could be installed: vector, uuid-ossp, pg_cron, pg_stat_statements. */
-  availableExtensions: Partial<Record<string, string>>;
+  /**
+   * Those of vector, uuid-ossp, pg_cron and pg_stat_statements that could be installed. A trusted
+   * one may be created by any role with CREATE on the database.
+   */
+  availableExtensions: Partial<Record<string, { version: string; trusted: boolean }>>;
   /** Which of anon, authenticated and service_role exist. */
   supabaseRoles: string[];
   /** A pooler or proxy stands between: sessions may be shared. */

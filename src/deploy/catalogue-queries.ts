@@ -26,7 +26,8 @@ export const catalogueQueries = {
         FROM pg_constraint AS k,
           replace(pg_get_constraintdef(k.oid), quote_ident($1) || '.', '') AS definition
         WHERE k.conrelid = c.oid AND k.contype IN ('f', 'c')
-      )
+      ),
+      'rowSecurity', c.relrowsecurity
     ) ORDER BY c.relname) AS objects
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')`,

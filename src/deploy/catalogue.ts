@@ -14,6 +14,8 @@ export type Table = {
   columns: Record<string, Column>;
   /** Definitions of foreign keys and checks, sorted; names do not matter. */
   constraints: string[];
+  /** Row-level security is enabled. */
+  rowSecurity: boolean;
 };
 
 export type Index = {

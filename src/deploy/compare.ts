@@ -51,7 +51,7 @@ export function compareWithManifest(
   const archives = archivedTables.map(archiveOf);
   const found: [ComponentResult['component'], Record<string, string | undefined>][] = [
     ['tables', problemsOf([...core], (name) => tableProblem(name, catalogue))],
-    ['archives', problemsOf(archives, (name) => archiveProblem(name, catalogue))],
+    ['archives', problemsOf(archives, (name) => archiveProblem(name, catalogue, hasRoles))],
     [
       'indexes',
       problemsOf(Object.keys(manifest.indexes), (name) =>

@@ -1,5 +1,5 @@
 import { archiveOf, archivedTables } from '../shared/tables.js';
-import type { Catalogue, Index, Table } from './catalogue.js';
+import type { Catalogue, Index, Policy, Table } from './catalogue.js';
 import { judgeTables, sameColumn } from './judge.js';
 import { manifest } from './manifest.js';
 
@@ -38,7 +38,12 @@ function archiveColumnProblem(name: string, catalogue: Catalogue): string | unde
   );
 }
 
-export function archiveProblem(name: string, catalogue: Catalogue): string | undefined {
+/** @param protects whether Supabase's roles exist, so that the archive must have its policies */
+export function archiveProblem(
+  name: string,
+  catalogue: Catalogue,
+  protects: boolean,
+): string | undefined {
   const expected = manifest.tables[name];
   const deployed = catalogue.tables[name];
   if (!deployed || !expected) return 'is missing';
@@ -55,7 +60,16 @@ export function archiveProblem(name: string, catalogue: Catalogue): string | und
         return other && !sameColumn(type, other) ? [column] : [];
       }),
     ),
+    ...(protects ? archivePolicyProblems(name, catalogue) : []),
   ]);
+}
+
+function archivePolicyProblems(table: string, catalogue: Catalogue): (string | undefined)[] {
+  return Object.entries(manifest.archivePolicies).flatMap(([name, expected]) => {
+    if (!name.startsWith(`${table}.`)) return [];
+    const problem = comparedPolicy(name, expected, catalogue);
+    return problem === undefined ? [] : [`policy ${name.slice(table.length + 1)} ${problem}`];
+  });
 }
 
 export function indexProblem(
@@ -120,8 +134,14 @@ export function triggerProblem(name: string, catalogue: Catalogue): string | und
 
 export function policyProblem(name: string, catalogue: Catalogue): string | undefined {
   const expected = manifest.policies[name];
+  return expected && comparedPolicy(name, expected, catalogue);
+}
+
+function comparedPolicy(name: string, expected: Policy, catalogue: Catalogue): string | undefined {
   const deployed = catalogue.policies[name];
-  if (!deployed || !expected) return 'is missing';
+  if (!deployed) return 'is missing';
+  const table = name.slice(0, name.indexOf('.'));
+  if (!catalogue.tables[table]?.rowSecurity) return `has no effect: row-level security is off`;
   return joined([
     expected.command === deployed.command ? undefined : `is for ${deployed.command}`,
     String(expected.roles) === String(deployed.roles)

@@ -30,10 +30,11 @@ export function checkPrerequisites(database: Database): void {
   }
   for (const name of ['vector', 'uuid-ossp']) {
     if (capabilities.extensions[name]) continue;
-    if (!capabilities.availableExtensions[name])
-      throw extensionMissing(name, capabilities.serverVersion);
-    // Both are trusted extensions: who may create schemas in the database may create them.
-    if (!capabilities.superuser && !capabilities.createsSchemas) {
+    const available = capabilities.availableExtensions[name];
+    if (!available) throw extensionMissing(name, capabilities.serverVersion);
+    // Whether pgvector is trusted depends on who packaged it: Debian's 0.8.0 is not.
+    const creates = available.trusted && capabilities.createsSchemas;
+    if (!capabilities.superuser && !creates) {
       throw new ConsoleError(
         'privilege_missing',
         `The role "${capabilities.user}" may not create the extension "${name}".`,

@@ -75,6 +75,16 @@ describe('a role that lacks a privilege', () => {
     });
     await outside.close();
 
+    // CREATE on the database is enough for a trusted extension, which Debian's pgvector is not.
+    await admin.transaction({}, (tx) => tx.query('GRANT CREATE ON DATABASE traces TO guest'));
+    const creator = await openConsole(asGuest.href);
+    const trusted = creator.capabilities.availableExtensions.vector?.trusted;
+    if (trusted === false) {
+      await expect(applySchema(creator)).rejects.toMatchObject({ code: 'privilege_missing' });
+    }
+    await creator.close();
+    await admin.transaction({}, (tx) => tx.query('REVOKE CREATE ON DATABASE traces FROM guest'));
+
     await admin.transaction({}, (tx) =>
       tx.query(`CREATE EXTENSION vector; CREATE EXTENSION "uuid-ossp"`),
     );

@@ -150,12 +150,17 @@ describe('a difference', () => {
     await applySchema(database, { rls: true });
     await database.transaction({}, (tx) =>
       tx.query(`DROP POLICY error_patterns_authenticated ON error_patterns;
+        DROP POLICY hook_executions_archive_authenticated ON hook_executions_archive;
+        ALTER TABLE pattern_usage_log DISABLE ROW LEVEL SECURITY;
         ALTER POLICY execution_traces_authenticated ON execution_traces USING (true)`),
     );
     const { differences } = await verifySchema(database);
-    expect(differences.map(({ object }) => object)).toEqual([
-      'error_patterns.error_patterns_authenticated',
-      'execution_traces.execution_traces_authenticated',
+    expect(differences.map(({ object, problem }) => `${object} ${problem}`)).toEqual([
+      'hook_executions_archive policy hook_executions_archive_authenticated is missing',
+      'error_patterns.error_patterns_authenticated is missing',
+      'execution_traces.execution_traces_authenticated has another expression',
+      'pattern_usage_log.pattern_usage_log_authenticated has no effect: row-level security is off',
+      'pattern_usage_log.pattern_usage_log_service_role has no effect: row-level security is off',
     ]);
     await database.close();
   });

@@ -1,0 +1,22 @@
+import { ConsoleError, type ExitCode } from '../../db/errors.js';
+import { defineCommand } from '../command.js';
+
+export const console = defineCommand({
+  name: 'console',
+  summary: 'open the live console (the default)',
+  description: [
+    'Shows what the agents do, what is slow, what fails and how the database bears it. ? lists the',
+    'keys. The exit code is 0 after q, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.',
+  ].join('\n'),
+  flags: {},
+  examples: ['trace-console', 'trace-console --url postgresql://user@host/database --read-only'],
+  async run({ interactive, openDatabase }) {
+    if (!interactive) {
+      throw new ConsoleError('usage', 'The console needs a terminal.', {
+        hint: 'For scripts: trace-console status --json',
+      });
+    }
+    const { openConsole } = await import('../../ui/open-console.js');
+    return (await openConsole({ openDatabase })) as ExitCode;
+  },
+});

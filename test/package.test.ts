@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { schemaFiles } from '../src/deploy/schema-files.js';
+import { createTestDatabase } from './helpers/database.js';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+
+let folder: string;
+let program: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'trace-console-package-'));
+  // The build was made by npm ci; packing it again would build it again.
+  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
+  const [tarball = ''] = readdirSync(folder);
+  await run('npm', ['install', '--global', '--prefix', folder, join(folder, tarball)], {
+    cwd: folder,
+  });
+  program = join(folder, 'bin/trace-console');
+}, 240_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const environment = { PATH: process.env.PATH, HOME: tmpdir() };
+
+describe('the packed and globally installed program', () => {
+  it('runs by its name and carries the schema inside', async () => {
+    const { version } = (await import('../package.json', { with: { type: 'json' } })).default;
+    const shown = await run(program, ['--version'], { env: environment, cwd: folder });
+    expect(shown.stdout.trim()).toBe(version);
+    const { stdout } = await run(program, ['schema', 'bundle'], {
+      env: environment,
+      cwd: folder,
+      maxBuffer: 16 * 1024 * 1024,
+    });
+    for (const { name, sql } of schemaFiles) {
+      expect(stdout).toContain(`-- ${name}`);
+      expect(stdout).toContain(sql.trim());
+    }
+  });
+
+  it('applies and verifies the schema on a server', async () => {
+    const test = await createTestDatabase({ schema: false });
+    const env = { ...environment, DATABASE_URL: test.url };
+    await run(program, ['schema', 'apply'], { env, cwd: folder });
+    const { stdout } = await run(program, ['schema', 'verify', '--json'], { env, cwd: folder });
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+  });
+
+  it('ends with the documented exit codes', async () => {
+    const codeOf = (...args: string[]) =>
+      run(program, args, { env: environment, cwd: folder }).then(
+        () => 0,
+        (error: { code: number }) => error.code,
+      );
+    expect(await codeOf('--help')).toBe(0);
+    expect(await codeOf('no-such-command')).toBe(2);
+    expect(await codeOf('schema', 'verify', '--no-such-flag')).toBe(2);
+    expect(await codeOf('schema', 'verify', '--pool-size', '4')).toBe(2);
+    expect(await codeOf('schema', 'verify', '--url', 'postgresql://u@127.0.0.1:1/d')).toBe(3);
+  });
+});
