@@ -6,7 +6,7 @@ import { controlProtocol, type DaemonStatus } from './control/protocol.js';
 import { buildOf, locatePrograms, type Programs } from './daemon/programs.js';
 import { engineDatabase, engineUser } from './engine/identity.js';
 import { isHeld, lockFileName, readLock, type LockHolder } from './folder/folder-lock.js';
-import { embeddedPort, resolveDataFolder } from './folder/paths.js';
+import { embeddedPort, inFolder, resolveDataFolder } from './folder/paths.js';
 import { ensurePrivateFolder } from './folder/private-folder.js';
 import type { Progress } from './folder/template.js';
 import { launchDaemon } from './launch.js';
@@ -41,6 +41,9 @@ const defaultIdleExitMs = 300_000;
 /** A daemon that holds its lock but does not answer is given this long (ms). */
 const silenceLimitMs = 30_000;
 
+/** Daemons that end before they answer: after so many there is no point in another one. */
+const mostLaunches = 3;
+
 type Found = { holder: LockHolder; status: DaemonStatus };
 
 /**
@@ -54,10 +57,12 @@ export async function openEmbedded(options: OpenEmbeddedOptions = {}): Promise<E
   const programs = options.programs ?? locatePrograms();
   const retired = new Set<string>();
   let silentSince: number | undefined;
+  let launches = 0;
   for (;;) {
     const holder = liveHolder(dataDir);
     if (holder === undefined) {
       silentSince = undefined;
+      if ((launches += 1) > mostLaunches) throw shortLived(dataDir);
       options.onProgress?.({ message: 'Starting the embedded database' });
       const { idleExitMs = defaultIdleExitMs, limits } = options;
       const launch = { dataFolder: dataDir, idleExitMs, ...(limits ? { limits } : {}) };
@@ -144,6 +149,14 @@ function silent(dataDir: string, holder: LockHolder): ConsoleError {
     'embedded_unavailable',
     `The embedded database in ${dataDir} is held by process ${holder.pid}, which does not answer.`,
     { hint: 'See daemon.log there. If that process hangs, end it, then try again.' },
+  );
+}
+
+function shortLived(dataDir: string): ConsoleError {
+  return new ConsoleError(
+    'embedded_unavailable',
+    'The embedded database ended again and again while it started.',
+    { hint: `See ${inFolder.log(dataDir)}.` },
   );
 }
 

@@ -31,6 +31,9 @@ export type DaemonOptions = {
   limits?: Partial<Limits>;
 };
 
+/** A daemon that could not start says why for this long (ms), then ends. */
+const failureToldMs = 1_000;
+
 type Progress = ControlAnswer & { kind: 'progress' };
 
 /** The process that owns a data folder: socket, multiplexer, engine and upkeep. */
@@ -46,6 +49,7 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   #phase: DaemonStatus['phase'] = 'starting';
   #progress: Progress = { kind: 'progress', message: 'Starting the embedded database' };
+  #failure: ControlAnswer | undefined;
   #ready: Promise<void> = Promise.resolve();
   #usedAt = performance.now();
   #stopping: Promise<void> | undefined;
@@ -129,10 +133,11 @@ export class Daemon {
       `The embedded database did not start: ${error instanceof Error ? error.message : String(error)}`;
     const hint = known?.hint ?? `See ${inFolder.log(this.#options.dataFolder)}.`;
     const code = known?.code ?? 'embedded_unavailable';
-    for (const watcher of this.#watchers) {
-      this.#answer(watcher, { kind: 'failed', code, message, hint });
-    }
-    void this.stop(message);
+    this.#failure = { kind: 'failed', code, message, hint };
+    for (const watcher of this.#watchers) this.#answer(watcher, this.#failure);
+    this.#log.write(message);
+    // Who started this daemon may not have asked yet.
+    setTimeout(() => void this.stop('it did not start'), failureToldMs);
   }
 
   #report(step: Omit<Progress, 'kind'>): void {
@@ -223,6 +228,10 @@ export class Daemon {
       return;
     }
     socket.on('close', () => this.#watchers.delete(socket));
+    if (request.op === 'hello' && this.#failure !== undefined) {
+      this.#answer(socket, this.#failure);
+      return;
+    }
     if (request.op === 'hello' && this.#phase === 'starting') {
       this.#answer(socket, this.#progress);
       this.#watchers.add(socket);
@@ -257,8 +266,8 @@ export class Daemon {
       this.#log.write(`stopping: ${error instanceof Error ? error.message : String(error)}`);
     }
     fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
-    this.#options.lock.release();
     this.#log.write('stopped');
+    this.#options.lock.release();
     process.exit(0);
   }
 }

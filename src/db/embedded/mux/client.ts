@@ -39,6 +39,7 @@ export class Client {
   settings = SessionSettings.none;
   settingsChanged = false;
   settingsReset = false;
+  readonly customSettings = new Set<string>();
   temporaryChanged = false;
   temporaryRelations: string[] = [];
   /** statement_timeout within the transaction, in ms. */

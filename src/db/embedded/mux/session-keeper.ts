@@ -88,6 +88,9 @@ export class SessionKeeper {
   async settle(client: Client, batch: Batch, answer: Answer): Promise<void> {
     this.#noteStatements(batch);
     client.settingsChanged ||= batch.executes.some((facts) => facts.settings);
+    for (const { customSettings } of batch.executes) {
+      for (const name of customSettings) client.customSettings.add(name);
+    }
     client.settingsReset ||= batch.executes.some((facts) => facts.resets);
     client.temporaryChanged ||= batch.executes.some((facts) => facts.temporary);
     client.pendingListens.push(...batch.executes.flatMap((facts) => facts.listens));
@@ -116,7 +119,9 @@ export class SessionKeeper {
   }
 
   async #captureSettings(client: Client): Promise<void> {
-    const captured = SessionSettings.captured(await this.#host.query(captureSql));
+    const captured = SessionSettings.captured(
+      await this.#host.query(captureSql(client.customSettings)),
+    );
     this.#host.settingsKey = captured.key;
     client.settings = client.settingsReset ? captured.over(client.startSettings) : captured;
     client.settingsChanged = client.settingsReset = false;

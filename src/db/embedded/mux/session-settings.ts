@@ -73,8 +73,20 @@ export class SessionSettings {
   }
 }
 
-/** Reads the settings of the engine's session that a client has set (3.9 ms: run when needed). */
-export const captureSql = `
+/**
+ * Reads the settings of the engine's session that a client has set (3.9 ms: run when needed).
+ * @param customNames settings with a dot in their name, which pg_settings leaves out.
+ */
+export const captureSql = (customNames: Iterable<string>): string =>
+  [
+    listedSettingsSql,
+    ...[...customNames].map((name) => {
+      const value = `pg_catalog.current_setting(${quoteLiteral(name)}, true)`;
+      return `SELECT ${quoteLiteral(name)}, ${value} WHERE ${value} <> ''`;
+    }),
+  ].join(' UNION ALL ');
+
+const listedSettingsSql = `
   SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'
   UNION ALL
   SELECT 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> 'none'

@@ -15,9 +15,11 @@ export type StatementName = { start: number; end: number; name: string; prepares
 export type StatementFacts = {
   /** May change settings beyond its transaction. */
   settings: boolean;
+  /** Settings with a dot in their name, which the engine does not list and has to be asked for. */
+  customSettings: string[];
   /** May put settings back to what they were at the start of the session. */
   resets: boolean;
-  /** Names statement_timeout in any way: ask the engine for its value afterwards. */
+  /** May change statement_timeout: the engine is asked for its value afterwards. */
   mentionsTimeout: boolean;
   /** The longest statement_timeout that the text itself sets, in ms; 0 is none. */
   timeoutMs: number | undefined;
@@ -35,6 +37,7 @@ export type StatementFacts = {
 
 const plain: StatementFacts = {
   settings: false,
+  customSettings: [],
   resets: false,
   mentionsTimeout: false,
   timeoutMs: undefined,
@@ -51,6 +54,8 @@ const plain: StatementFacts = {
 const telling =
   /\b(?:set|reset|set_config|listen|unlisten|prepare|execute|deallocate|discard|begin|start|do|call|load|temp|temporary|pg_temp|hold)\b|advisory|_timeout/i;
 
+const customName = /^[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)+$/;
+
 const idleTimeouts =
   /idle_in_transaction_session_timeout|idle_session_timeout|\btransaction_timeout/i;
 
@@ -60,8 +65,9 @@ export function statementFacts(sql: string): StatementFacts {
   const statements = scanStatements(sql);
   const facts: StatementFacts = {
     ...plain,
-    mentionsTimeout: /statement_timeout/i.test(sql),
+    mentionsTimeout: /statement_timeout|set_config/i.test(sql),
     mentionsIdleTimeout: idleTimeouts.test(sql),
+    customSettings: [],
     listens: [],
     names: [],
   };
@@ -81,7 +87,11 @@ function addStatement(facts: StatementFacts, statement: Statement, sole: boolean
   if (verb === 'reset' || verb === 'discard') facts.settings = facts.resets = true;
   if (verb === 'do' || verb === 'call' || verb === 'load') facts.settings = true;
   if (verb === 'set') addSet(facts, tokens);
-  if (statement.truncated || callsSetConfigForSession(tokens)) facts.settings = true;
+  if (statement.truncated || callsSetConfigForSession(tokens)) {
+    facts.settings = true;
+    const named = tokens.filter(({ kind, text }) => kind === 'string' && customName.test(text));
+    facts.customSettings.push(...named.map(({ text }) => text));
+  }
   if (verb === 'listen' || verb === 'unlisten') addListen(facts, tokens, verb);
   if (tokens.some(isTemporary) || verb === 'do' || verb === 'call') facts.temporary = true;
   const name = preparedName(tokens);
@@ -102,6 +112,9 @@ function addSet(facts: StatementFacts, tokens: readonly Token[]): void {
   if (scope === 'transaction' || scope === 'constraints') return;
   if (scope !== 'local') facts.settings = true;
   const at = scope === 'local' || scope === 'session' ? 2 : 1;
+  if (tokens[at + 1]?.text === '.') {
+    facts.customSettings.push(`${tokens[at]?.text ?? ''}.${tokens[at + 2]?.text ?? ''}`);
+  }
   if (tokens[at]?.text !== 'statement_timeout') return;
   const value = parseDuration(tokens.slice(at + 2).reduce((text, token) => text + token.text, ''));
   if (value === undefined) return;

@@ -19,7 +19,8 @@ export class ByteQueue {
   /** The first `count` bytes without consuming them; undefined when fewer are there. */
   peek(count: number): Buffer | undefined {
     const first = this.#pieces[0];
-    if (count > this.#length || first === undefined) return undefined;
+    if (count > this.#length) return undefined;
+    if (first === undefined) return Buffer.alloc(0);
     if (first.length >= count) return first.subarray(0, count);
     const head = Buffer.allocUnsafe(count);
     let copied = 0;
