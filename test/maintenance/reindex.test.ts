@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Database } from '../../src/db/database.js';
 import type { Progress } from '../../src/maintenance/action.js';
 import { previewAction, refusalOf, runAction } from '../../src/maintenance/registry.js';
 import { openConsole } from '../deploy/helpers.js';
@@ -113,17 +114,16 @@ describe('rebuilding an index', () => {
 });
 
 describe('every action is refused', () => {
-  const inputs = { reindex: { index }, archive: { olderThan: '90 days' } } as const;
-  const names = ['reindex', 'archive'] as const;
+  const refusals = (database: Database) => [
+    refusalOf('reindex', database, { index }),
+    refusalOf('archive', database, { olderThan: '90 days' }),
+  ];
 
   it('under --read-only, and nothing runs past the guard', async () => {
     const test = await createTestDatabase();
     const database = await openConsole(test.url, { readOnly: true });
-    for (const name of names) {
-      expect(refusalOf(name, database, inputs[name])).toMatchObject({
-        code: 'read_only',
-        exitCode: 4,
-      });
+    for (const error of refusals(database)) {
+      expect(error).toMatchObject({ code: 'read_only', exitCode: 4 });
     }
     await expect(collect(run(database))).rejects.toMatchObject({ code: 'read_only' });
     await database.close();
@@ -134,9 +134,7 @@ describe('every action is refused', () => {
     await primary.createDatabase('traces');
     const standby = await primary.basebackupStandby();
     const database = await openConsole(standby.url('traces'));
-    for (const name of names) {
-      expect(refusalOf(name, database, inputs[name])).toMatchObject({ code: 'standby' });
-    }
+    for (const error of refusals(database)) expect(error).toMatchObject({ code: 'standby' });
     await database.close();
     await standby.stop();
     await primary.stop();
