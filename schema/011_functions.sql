@@ -589,7 +589,8 @@ BEGIN
       WHERE (young OR running) AND n <= stop.n
         AND NOT EXISTS (SELECT FROM execution_traces earlier
                         WHERE earlier.root_id = tree.root_id AND earlier.started_at <= next_trace.started_at
-                          AND (earlier.started_at < next_trace.started_at OR earlier.id > next_trace.id))
+                          AND (earlier.started_at < next_trace.started_at OR earlier.id > next_trace.id)
+                        OFFSET 0)   -- stays a look-up by root: as a join it is planned over the whole table
     ) AS held;
 
     done := looked_at < batch_size AND passed = looked_at;
