@@ -19,6 +19,15 @@ export type OpenOptions = DatabaseOptions & {
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   const source = resolveSource(options);
   if (source.kind === 'server') return Database.open(source, options);
+  return openEmbeddedDatabase(options);
+}
+
+/**
+ * Opens the embedded database, whatever the environment names.
+ *
+ * @throws ConsoleError
+ */
+export async function openEmbeddedDatabase(options: OpenOptions): Promise<Database> {
   const { openEmbedded } = await import('./embedded/index.js');
   let last = '';
   const address = await openEmbedded({

@@ -173,6 +173,11 @@ export async function embeddedStatus(dataDir?: string): Promise<DaemonStatus | u
   }
 }
 
+/** The folder of the socket while a daemon has the data folder. */
+export function socketFolderOf(dataDir?: string): string | undefined {
+  return liveHolder(resolveDataFolder(dataDir))?.socketFolder;
+}
+
 /**
  * Stops the daemon of a data folder, clients or not, and waits until the folder is free.
  * @returns false when none ran.

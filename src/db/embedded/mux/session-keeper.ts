@@ -143,6 +143,11 @@ export class SessionKeeper {
     status: TransactionStatus | undefined,
   ): Promise<void> {
     if (!batch.mentionsTimeout || status !== 'T') return;
+    const [only, ...more] = batch.executes;
+    if (only?.timeoutMs !== undefined && only.timeoutOnce && more.length === 0) {
+      client.transactionTimeoutMs = only.timeoutMs;
+      return;
+    }
     const rows = await this.#host.query('SHOW statement_timeout');
     client.transactionTimeoutMs = parseDuration(rows[0]?.[0] ?? '0');
   }

@@ -23,6 +23,8 @@ export type StatementFacts = {
   mentionsTimeout: boolean;
   /** The longest statement_timeout that the text itself sets, in ms; 0 is none. */
   timeoutMs: number | undefined;
+  /** Nothing in the text but that one SET changes statement_timeout. */
+  timeoutOnce: boolean;
   begins: boolean;
   listens: ListenChange[];
   /** May create a temporary relation. */
@@ -41,6 +43,7 @@ const plain: StatementFacts = {
   resets: false,
   mentionsTimeout: false,
   timeoutMs: undefined,
+  timeoutOnce: false,
   begins: false,
   listens: [],
   temporary: false,
@@ -66,6 +69,7 @@ export function statementFacts(sql: string): StatementFacts {
   const facts: StatementFacts = {
     ...plain,
     mentionsTimeout: /statement_timeout|set_config/i.test(sql),
+    timeoutOnce: sql.match(/statement_timeout|set_config/gi)?.length === 1,
     mentionsIdleTimeout: idleTimeouts.test(sql),
     customSettings: [],
     listens: [],
