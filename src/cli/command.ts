@@ -45,8 +45,11 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   note: (line: string) => void;
   /** Asks on the terminal; the answer without its line end. */
   ask: (question: string) => Promise<string>;
-  /** Opens the database that the flags and the environment name; it is closed after the command. */
-  openDatabase: () => Promise<Database>;
+  /**
+   * Opens the database that the flags and the environment name; it is closed after the command.
+   * `onProgress` gets a line while the embedded one starts; default: `note`.
+   */
+  openDatabase: (onProgress?: (line: string) => void) => Promise<Database>;
 };
 
 /** A subcommand: one file in commands/. */

@@ -13,7 +13,7 @@ export function processContext(
   signal: AbortSignal,
 ): Closing {
   const { flags } = parsed;
-  const open: Database[] = [];
+  let open: Promise<Database> | undefined;
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${line}\n`);
   };
@@ -31,24 +31,28 @@ export function processContext(
         terminal.close();
       }
     },
-    async openDatabase() {
-      const database = await openDatabase({
+    openDatabase(onProgress = note) {
+      open ??= openDatabase({
         url: flags.url,
         envFile: flags.envFile,
         dataDir: flags.dataDir,
         schema: flags.schema,
         poolSize: checkedPoolSize(flags.poolSize),
         readOnly: flags.readOnly,
-        onProgress: note,
+        onProgress,
+      }).catch((error: unknown) => {
+        // The next call may try again.
+        open = undefined;
+        throw error;
       });
-      open.push(database);
-      return database;
+      return open;
     },
   };
   return {
     context,
     async close() {
-      await Promise.all(open.map((database) => database.close()));
+      const database = await open?.catch(() => undefined);
+      await database?.close();
     },
   };
 }

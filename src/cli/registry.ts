@@ -14,6 +14,11 @@ function erased<Flags extends FlagDeclarations>(command: Command<Flags>): Comman
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'console',
+    summary: 'open the live console (the default)',
+    load: async () => erased((await import('./commands/console.js')).console),
+  },
+  {
     name: 'status',
     summary: 'print every pane once, as tables or JSON',
     load: async () => erased((await import('./commands/status.js')).status),
@@ -52,5 +57,25 @@ export const commands: readonly CommandEntry[] = [
     name: 'demo',
     summary: 'make lifelike traffic, or take it away again',
     load: async () => erased((await import('./commands/demo.js')).demo),
+  },
+  {
+    name: 'embedded status',
+    summary: 'say whether the embedded database runs, and how psql connects',
+    load: async () => erased((await import('./commands/embedded-status.js')).embeddedStatusCommand),
+  },
+  {
+    name: 'embedded stop',
+    summary: 'stop the embedded database; its data stays',
+    load: async () => erased((await import('./commands/embedded-stop.js')).embeddedStop),
+  },
+  {
+    name: 'embedded export',
+    summary: 'write the embedded database to a file of SQL',
+    load: async () => erased((await import('./commands/embedded-export.js')).embeddedExport),
+  },
+  {
+    name: 'embedded import-to',
+    summary: 'copy the embedded database to a server',
+    load: async () => erased((await import('./commands/embedded-import-to.js')).embeddedImportTo),
   },
 ];

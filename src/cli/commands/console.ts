@@ -1,6 +1,9 @@
 import { ConsoleError, type ExitCode } from '../../db/errors.js';
 import { defineCommand } from '../command.js';
 
+/** How long connections may take to close. */
+const goodbyeMs = 300;
+
 export const console = defineCommand({
   name: 'console',
   summary: 'open the live console (the default)',
@@ -9,6 +12,7 @@ export const console = defineCommand({
     'keys. The exit code is 0 after q, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.',
   ].join('\n'),
   flags: {},
+  ownsTerminal: true,
   examples: ['trace-console', 'trace-console --url postgresql://user@host/database --read-only'],
   async run({ interactive, openDatabase }) {
     if (!interactive) {
@@ -17,6 +21,10 @@ export const console = defineCommand({
       });
     }
     const { openConsole } = await import('../../ui/open-console.js');
-    return (await openConsole({ openDatabase })) as ExitCode;
+    const exitCode = await openConsole({ openDatabase });
+    // A statement that is still running, or a server that does not answer, is not waited for.
+    setTimeout(() => process.exit(exitCode), goodbyeMs).unref();
+    // Beside the documented codes it may be 128 plus a signal's number.
+    return exitCode as ExitCode;
   },
 });

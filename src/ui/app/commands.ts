@@ -1,0 +1,214 @@
+import { cadencesMs } from '../../live/engine.js';
+import { windowsMs } from '../../panes/windows.js';
+import { paneIds } from '../../panes/pane.js';
+import { formatSpan } from '../../shared/format/duration.js';
+import type { CommandId } from '../keys/key-map.js';
+import { findCursor, isTail, moveTo, seenBy } from '../model/pane-view.js';
+import type { ConsoleApp } from './console-app.js';
+import { openArchive, openReindex, whyNoArchive, whyNoReindex } from './action-commands.js';
+import { openRecord, whyNoRecord } from './record-commands.js';
+import { scrollView } from './scroll-view.js';
+
+export type Command = {
+  run(app: ConsoleApp, key: string): void;
+  /** Why it can do nothing now, for the status line; undefined when it can. */
+  unavailable?(app: ConsoleApp, key: string): string | undefined;
+};
+
+/** Moves the cursor of a pane or scrolls what lies over it; `page` counts pages instead of rows. */
+function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Command {
+  return {
+    run(app) {
+      if (app.model.views.length > 0) {
+        scrollView(app, by);
+        return;
+      }
+      const { focusedPane: pane, focusedRows: rows, model } = app;
+      const view = model.panes[model.focus];
+      const page = Math.max(1, (app.drawers.get(pane.id)?.visibleRows ?? 2) - 1);
+      const { index = 0 } = findCursor(pane, rows, view);
+      const last = rows.length - 1;
+      const target =
+        by.to === undefined
+          ? index + (by.rows ?? 0) + page * (by.pages ?? 0)
+          : by.to === 'first'
+            ? 0
+            : last;
+      const seen = seenBy(model.live?.panes[pane.id].extras);
+      app.changePane(moveTo(pane, rows, view, target, seen));
+    },
+    unavailable(app) {
+      if (app.model.views.length > 0 || app.focusedRows.length > 0) return undefined;
+      return `${app.focusedPane.title} has no rows`;
+    },
+  };
+}
+
+/** Pressing a key before the connection is open must not vanish without a word. */
+const needsLive = ({ model }: ConsoleApp) =>
+  model.live ? undefined : 'There is no connection yet';
+
+function stepFocus(by: number): Command {
+  return {
+    run(app) {
+      const here = paneIds.indexOf(app.model.focus);
+      const focus = paneIds[(here + by + paneIds.length) % paneIds.length];
+      if (focus) app.update({ focus });
+    },
+  };
+}
+
+function stepWindow(by: number): Command {
+  return {
+    run(app) {
+      const here = windowsMs.indexOf(app.model.live?.windowMs ?? 0);
+      const next = windowsMs[(here + by + windowsMs.length) % windowsMs.length];
+      if (next === undefined) return;
+      app.engine?.setWindow(next);
+      app.say(`Window: the last ${formatSpan(next)}`);
+    },
+    unavailable: needsLive,
+  };
+}
+
+function stepCadence(by: number): Command {
+  const nextOf = (app: ConsoleApp) => {
+    const here = cadencesMs.indexOf(app.model.live?.cadenceMs ?? 0);
+    return cadencesMs[here + by];
+  };
+  return {
+    run(app) {
+      const next = nextOf(app);
+      if (next === undefined) return;
+      app.engine?.setCadence(next);
+      app.say(`Asking every ${formatSpan(next)}, where that costs the server little`);
+    },
+    unavailable(app) {
+      if (!app.model.live) return needsLive(app);
+      if (nextOf(app) !== undefined) return undefined;
+      return `Every ${formatSpan(app.model.live.cadenceMs)} is as ${by < 0 ? 'often' : 'seldom'} as it gets`;
+    },
+  };
+}
+
+/** What each command of the key map does. */
+export const commands: Readonly<Record<CommandId, Command>> = {
+  focus: {
+    run(app, key) {
+      const focus = paneIds[Number(key) - 1];
+      if (focus) app.update({ focus });
+    },
+    unavailable: (_app, key) =>
+      paneIds[Number(key) - 1] ? undefined : `There are panes 1 to ${paneIds.length}`,
+  },
+  focusNext: stepFocus(1),
+  focusPrevious: stepFocus(-1),
+  up: move({ rows: -1 }),
+  down: move({ rows: 1 }),
+  pageUp: move({ pages: -1 }),
+  pageDown: move({ pages: 1 }),
+  first: move({ to: 'first' }),
+  last: move({ to: 'last' }),
+  open: { run: openRecord, unavailable: whyNoRecord },
+  back: {
+    run(app) {
+      const { views, zoomed, focus, panes } = app.model;
+      const view = views.at(-1);
+      if (view?.kind === 'action') app.actions?.close();
+      else if (view) app.pop();
+      else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
+      else if (zoomed) app.update({ zoomed: false });
+    },
+    unavailable({ model, focusedPane }) {
+      if (model.views.length > 0 || model.zoomed) return undefined;
+      if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
+      return 'This is the overview; q quits';
+    },
+  },
+  zoom: { run: (app) => app.update({ zoomed: !app.model.zoomed }) },
+  sort: {
+    run(app) {
+      const { focusedPane: pane, model } = app;
+      const sort = (model.panes[model.focus].sort + 1) % pane.sorts.length;
+      app.changePane({ sort, reversed: false });
+      app.say(`${pane.title}: ${pane.sorts[sort]?.title ?? ''} first`);
+    },
+    unavailable: ({ focusedPane: pane }) =>
+      pane.sorts.length > 1 ? undefined : `${pane.title} has one order: ${pane.sorts[0].title}`,
+  },
+  reverse: {
+    run(app) {
+      const { focusedPane: pane, model } = app;
+      const { reversed, sort } = model.panes[model.focus];
+      app.changePane({ reversed: !reversed });
+      app.say(`${pane.title}: ${pane.sorts[sort]?.title ?? ''} ${reversed ? 'first' : 'last'}`);
+    },
+    unavailable: ({ focusedPane: pane }) =>
+      pane.sorts.length > 1 ? undefined : `${pane.title} has one order: ${pane.sorts[0].title}`,
+  },
+  window: stepWindow(1),
+  windowShorter: stepWindow(-1),
+  pause: {
+    run(app) {
+      const paused = !(app.model.live?.paused ?? false);
+      app.engine?.setPaused(paused);
+      app.say(paused ? 'Paused: nothing is asked but with Ctrl-R' : 'Asking again');
+    },
+    unavailable: needsLive,
+  },
+  faster: stepCadence(-1),
+  slower: stepCadence(1),
+  refresh: {
+    run(app) {
+      app.engine?.refreshNow();
+      app.say('Asking now');
+    },
+    unavailable: needsLive,
+  },
+  exact: {
+    run(app) {
+      const { id, title } = app.focusedPane;
+      const exact = !(app.model.live?.panes[id].exact ?? false);
+      app.engine?.setExact(id, exact);
+      app.say(exact ? `${title}: counting every row of the window` : `${title}: as usual`);
+    },
+    unavailable: ({ focusedPane: pane, model }) => {
+      if (!model.live) return 'There is no connection yet';
+      return pane.windowed ? undefined : `The figures of ${pane.title} are not of a window`;
+    },
+  },
+  reindex: { run: openReindex, unavailable: whyNoReindex },
+  archive: { run: openArchive, unavailable: whyNoArchive },
+  unfold: {
+    run: (app) =>
+      app.changeView('record', (view) => ({ ...view, unfolded: !view.unfolded, top: 0 })),
+  },
+  help: { run: (app) => app.push({ kind: 'help', top: 0 }) },
+  quit: { run: (app) => app.quit() },
+  confirm: { run: (app) => app.actions?.confirm() },
+  cancel: { run: (app) => app.actions?.cancel() },
+  accept: {
+    run(app) {
+      if (app.model.views.at(-1)?.kind === 'quit') app.quitNow();
+      else app.answer(true);
+    },
+    unavailable({ model: { stage, views } }) {
+      if (views.length > 0 || stage.kind !== 'schema' || stage.phase === 'ask') return undefined;
+      return stage.phase === 'applying' ? 'It is being created' : 'Nothing can be created here';
+    },
+  },
+  decline: {
+    run(app) {
+      if (app.model.views.at(-1)?.kind === 'quit') app.pop();
+      else app.answer(false);
+    },
+    unavailable({ model: { stage, views } }) {
+      const applying = stage.kind === 'schema' && stage.phase === 'applying';
+      return views.length === 0 && applying ? 'It is being created; Ctrl-C stops it' : undefined;
+    },
+  },
+  // The terminal layer takes these three before Ink sees them; they stand in the map for help.
+  interrupt: { run: (app) => app.interrupt() },
+  suspend: { run: () => undefined },
+  repaint: { run: () => undefined },
+};

@@ -1,0 +1,289 @@
+import type { Database } from '../../db/database.js';
+import type { LiveEngine } from '../../live/engine.js';
+import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
+import { panes } from '../../panes/registry.js';
+import { PaneDrawer } from '../draw/pane-drawer.js';
+import { bindingOf, keyText } from '../keys/key-map.js';
+import { isTooSmall, type Size } from '../layout/layout.js';
+import { initialModel, layoutOf, scopeOf, type Model, type SchemaStage } from '../model/model.js';
+import type { PaneView } from '../model/pane-view.js';
+import { sortedRows } from '../model/sorted-rows.js';
+import { ModelStore } from '../model/store.js';
+import { coversPanes, type View } from '../model/views.js';
+import { ActionRunner } from './action-runner.js';
+import { commands } from './commands.js';
+import { bridgeLive } from './live-bridge.js';
+
+/** What the app needs of the terminal. */
+export type AppTerminal = {
+  readonly size: Size;
+  onResize(listener: () => void): void;
+  /** Ends the program with this exit code. */
+  end(exitCode: number): void;
+  log(text: string): void;
+};
+
+const messageMs = 6_000;
+const tickMs = 1_000;
+
+/**
+ * The console between keys, database and screen: it holds the one model that is drawn. Components
+ * read it; every change of it goes through here.
+ */
+export class ConsoleApp {
+  readonly panes: readonly AnyPane[] = panes;
+  readonly drawers: ReadonlyMap<PaneId, PaneDrawer> = new Map(
+    panes.map(({ id }) => [id, new PaneDrawer()]),
+  );
+  /** Lines in view of a record or the help, and lines there are: what a page and the end are. */
+  viewExtent = { height: 1, length: 0 };
+  readonly #terminal: AppTerminal;
+  readonly #store: ModelStore<Model>;
+  #database: Database | undefined;
+  #engine: LiveEngine | undefined;
+  #actions: ActionRunner | undefined;
+  #closeBridge: (() => void) | undefined;
+  #messageTimer: NodeJS.Timeout | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #answer: ((isYes: boolean) => void) | undefined;
+
+  constructor(terminal: AppTerminal) {
+    this.#terminal = terminal;
+    this.#store = new ModelStore(initialModel(terminal.size));
+    terminal.onResize(() => this.update({ size: terminal.size }));
+  }
+
+  get getModel(): () => Model {
+    return this.#store.get;
+  }
+
+  get subscribe(): (listener: () => void) => () => void {
+    return this.#store.subscribe;
+  }
+
+  get model(): Model {
+    return this.#store.get();
+  }
+
+  get database(): Database | undefined {
+    return this.#database;
+  }
+
+  get engine(): LiveEngine | undefined {
+    return this.#engine;
+  }
+
+  get actions(): ActionRunner | undefined {
+    return this.#actions;
+  }
+
+  update(change: Partial<Model>): void {
+    this.#store.update(change);
+    if (this.#engine) this.#engine.setVisible(this.#visiblePanes());
+  }
+
+  /** The connection is open: the header knows where this is. */
+  connected(database: Database): void {
+    this.#database = database;
+    const { address, capabilities, origin, readOnly } = database;
+    this.update({
+      place: {
+        database: capabilities.database,
+        host: capabilities.embedded ? 'this machine' : hostText(address),
+        origin,
+        user: capabilities.user,
+        readOnly,
+      },
+    });
+  }
+
+  /** The panes open. */
+  go(database: Database, engine: LiveEngine): void {
+    this.#engine = engine;
+    this.#actions = new ActionRunner(database, {
+      show: (view) => this.#showAction(view),
+      now: () => engine.clock.now(),
+      ended: () => void engine.schemaChanged(),
+    });
+    this.#closeBridge = bridgeLive(engine, (live) =>
+      this.update({ live, nowMs: engine.clock.now() }),
+    );
+    this.#ticker = setInterval(() => this.#tick(), tickMs);
+    this.update({ stage: { kind: 'live' }, live: engine.getState(), nowMs: engine.clock.now() });
+    engine.start();
+  }
+
+  /** Told by what draws a record or the help. No part of the model: nothing is drawn from it. */
+  measured(height: number, length: number): void {
+    this.viewExtent = { height, length };
+  }
+
+  showSchema(stage: SchemaStage): void {
+    this.update({ stage });
+  }
+
+  /** Resolves with the next y or n on the schema screen. */
+  ask(): Promise<boolean> {
+    return new Promise((resolve) => (this.#answer = resolve));
+  }
+
+  answer(isYes: boolean): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    answer?.(isYes);
+  }
+
+  press(key: string): void {
+    const { model } = this;
+    if (isTooSmall(model.size) && key !== 'q') return;
+    if (model.message) this.#clearMessage();
+    const scope = scopeOf(model);
+    if (this.#takesText(key)) return;
+    const binding = bindingOf(scope, key);
+    if (!binding) {
+      this.say(`${keyText(key)} does nothing here${scope === 'panes' ? '; ? shows the keys' : ''}`);
+      return;
+    }
+    const command = commands[binding.command];
+    const reason = command.unavailable?.(this, key);
+    if (reason === undefined) command.run(this, key);
+    else this.say(reason, 'warning');
+  }
+
+  /** A line in place of the key bar, until the next key or for some seconds. */
+  say(text: string, tone: Tone = 'muted'): void {
+    clearTimeout(this.#messageTimer);
+    this.update({ message: { text, tone } });
+    this.#messageTimer = setTimeout(() => this.#clearMessage(), messageMs);
+    this.#messageTimer.unref();
+  }
+
+  /** Ctrl-C: ends at once, but not in the middle of an action. */
+  interrupt(): void {
+    if (this.#actions?.isRunning) this.push({ kind: 'quit' });
+    else this.#terminal.end(130);
+  }
+
+  quit(): void {
+    if (this.#actions?.isRunning) this.push({ kind: 'quit' });
+    else this.#terminal.end(0);
+  }
+
+  /** Ends although an action runs; it is cancelled on the way out. */
+  quitNow(): void {
+    this.#terminal.end(0);
+  }
+
+  push(view: View): void {
+    const { views } = this.model;
+    if (views.at(-1)?.kind === view.kind) return;
+    this.update({ views: [...views, view] });
+  }
+
+  pop(): void {
+    this.update({ views: this.model.views.slice(0, -1) });
+  }
+
+  /** Changes the view that has the keys. */
+  changeView<Kind extends View['kind']>(
+    kind: Kind,
+    change: (view: Extract<View, { kind: Kind }>) => View,
+  ): void {
+    const { views } = this.model;
+    this.update({
+      views: views.map((view) =>
+        view.kind === kind ? change(view as Extract<View, { kind: Kind }>) : view,
+      ),
+    });
+  }
+
+  get focusedPane(): AnyPane {
+    const { focus } = this.model;
+    const pane = this.panes.find(({ id }) => id === focus) ?? this.panes[0];
+    if (!pane) throw new Error('there are no panes');
+    return pane;
+  }
+
+  /** The rows of the focused pane in the order in which they are shown. */
+  get focusedRows(): readonly object[] {
+    const { live, focus, panes: views } = this.model;
+    if (!live) return [];
+    return sortedRows(this.focusedPane, live.panes[focus].rows, views[focus]);
+  }
+
+  changePane(change: Partial<PaneView>): void {
+    const { focus, panes: views } = this.model;
+    this.update({ panes: { ...views, [focus]: { ...views[focus], ...change } } });
+  }
+
+  log(text: string): void {
+    this.#terminal.log(text);
+  }
+
+  /** Asks nothing any more, and waits for an action that is cancelled to have tidied up. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#messageTimer);
+    clearInterval(this.#ticker);
+    this.#closeBridge?.();
+    void this.#engine?.stop();
+    await this.#actions?.stop();
+  }
+
+  /** The letters of a word that confirms are no keys. */
+  #takesText(key: string): boolean {
+    const view = this.model.views.at(-1);
+    if (view?.kind !== 'action' || view.phase !== 'confirm') return false;
+    const word = view.preview?.typed;
+    if (word === undefined) return false;
+    if (key === 'enter') {
+      if (view.typed === word) this.#actions?.confirm();
+      else this.say(`Not yet: the word is "${word}"`, 'warning');
+      return true;
+    }
+    if (key === 'space') this.#actions?.type(' ');
+    else if (key === 'backspace' || key.length === 1) this.#actions?.type(key);
+    return key !== 'escape';
+  }
+
+  #showAction(view: View | undefined): void {
+    const { views } = this.model;
+    const others = views.filter(({ kind }) => kind !== 'action');
+    if (!view) {
+      this.update({ views: others });
+      return;
+    }
+    // The question before quitting stays in front.
+    const quitting = others.filter(({ kind }) => kind === 'quit');
+    const behind = others.filter(({ kind }) => kind !== 'quit');
+    this.update({ views: [...behind, view, ...quitting] });
+  }
+
+  #visiblePanes(): PaneId[] {
+    const { model } = this;
+    if (isTooSmall(model.size) || model.views.some(coversPanes)) return [];
+    return layoutOf(model).places.map(({ id }) => id);
+  }
+
+  /** Ages on the screen advance; a screen without ages stays as it is. */
+  #tick(): void {
+    const { live, views } = this.model;
+    if (!live || !this.#engine) return;
+    const nowMs = this.#engine.clock.now();
+    const isQuiet = live.connection.state === 'connected' && !live.paused;
+    const isLate = Object.values(live.panes).some(
+      ({ error, receivedAtMs, intervalMs }) =>
+        error !== null || (receivedAtMs !== null && nowMs - receivedAtMs > intervalMs + 4_000),
+    );
+    const runs = views.some((view) => view.kind === 'action' && view.phase !== 'confirm');
+    if (!isQuiet || isLate || runs) this.update({ nowMs });
+  }
+
+  #clearMessage(): void {
+    clearTimeout(this.#messageTimer);
+    if (this.model.message) this.update({ message: undefined });
+  }
+}
+
+function hostText({ host, port }: { host: string; port: number }): string {
+  return host.startsWith('/') ? `socket ${host}:${port}` : `${host}:${port}`;
+}

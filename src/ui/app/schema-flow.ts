@@ -1,0 +1,144 @@
+import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { applySchema, planApply } from '../../deploy/apply.js';
+import { buildIndexes } from '../../deploy/build-indexes.js';
+import { describePlan, isUnasked, placeOf } from '../../deploy/describe-plan.js';
+import type { Plan } from '../../deploy/plan.js';
+import { checkPrerequisites } from '../../deploy/prerequisites.js';
+import { schemaFiles } from '../../deploy/schema-files.js';
+import { coreTables } from '../../shared/tables.js';
+import type { SchemaStage } from '../model/model.js';
+
+export type SchemaFlow = {
+  /** Shows the stage; undefined: the panes may open. */
+  show(stage: SchemaStage): void;
+  /** Asks a question whose answer is yes or no. */
+  answer(): Promise<boolean>;
+};
+
+/** What to tell the reader once the panes are open. */
+export type SchemaNotice = { text: string; important: boolean };
+
+/** Whether a table is missing, so that something must be done before there is anything to see. */
+export function lacksTables({ capabilities }: Database): boolean {
+  return coreTables.some((table) => capabilities.tables[table] === undefined);
+}
+
+/** Why the schema cannot be applied here, whatever the reader says; undefined when it can. */
+function cannotApply(database: Database): string | undefined {
+  if (database.readOnly) return 'the console is read-only';
+  if (database.capabilities.standby) return 'this server is a standby';
+  return undefined;
+}
+
+/**
+ * The first run: applies the schema unasked where that harms nobody, else shows what would be
+ * created where and asks. Resolves when the panes may open.
+ */
+export async function firstRun(
+  database: Database,
+  flow: SchemaFlow,
+): Promise<SchemaNotice | undefined> {
+  const plan = await planApply(database);
+  if (plan.kind === 'complete') return undefined;
+  if (plan.kind === 'incompatible') return incompatible(plan, database, flow);
+  const reason = cannotApply(database);
+  if (reason !== undefined) {
+    return {
+      text: `The schema is not there, and ${reason}: nothing was created.`,
+      important: true,
+    };
+  }
+  if (!isUnasked(plan, database, false)) {
+    flow.show(
+      stageOf(
+        'ask',
+        `Create the schema in ${placeOf(database)}?`,
+        describePlan(plan, database, false),
+      ),
+    );
+    if (!(await flow.answer())) {
+      return { text: 'Nothing was created. Later: trace-console schema apply', important: false };
+    }
+  }
+  return apply(database, plan, flow);
+}
+
+/** Looks, while the panes are open, for what they cannot say themselves. */
+export async function checkSchema(database: Database): Promise<SchemaNotice | undefined> {
+  const plan = await planApply(database);
+  if (plan.kind === 'incompatible') {
+    return { text: `Other objects have our names: ${plan.conflicts.join('; ')}`, important: true };
+  }
+  if (plan.kind === 'adopt') {
+    const { missingTables, addColumns, addIndexes, addObjects } = plan;
+    const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
+    const text = `The schema lacks ${lacks} objects; see: trace-console schema apply --dry-run`;
+    return { text, important: false };
+  }
+  return undefined;
+}
+
+async function incompatible(
+  plan: Plan,
+  database: Database,
+  flow: SchemaFlow,
+): Promise<SchemaNotice> {
+  flow.show(
+    stageOf('incompatible', `Nothing was created in ${placeOf(database)}`, [
+      'Other objects have the same names:',
+      ...plan.conflicts.map((conflict) => `  ${conflict}`),
+      '',
+      'They are left alone. The panes that need them say so; the others work.',
+      'A schema of its own: trace-console --schema NAME',
+    ]),
+  );
+  await flow.answer();
+  return {
+    text: `${plan.conflicts.length} objects are not ours; nothing was created.`,
+    important: true,
+  };
+}
+
+async function apply(
+  database: Database,
+  plan: Plan,
+  flow: SchemaFlow,
+): Promise<SchemaNotice | undefined> {
+  const isNew = plan.kind === 'new';
+  let stage = stageOf('applying', `Creating the schema in ${placeOf(database)}`, []);
+  stage = { ...stage, total: isNew ? schemaFiles.length : 0 };
+  flow.show(stage);
+  const onProgress = (step: { name: string; outcome: string; total: number }) => {
+    stage = { ...stage, total: step.total, steps: [...stage.steps, step] };
+    flow.show(stage);
+  };
+  try {
+    checkPrerequisites(database);
+    const result = await applySchema(database, { onProgress });
+    const built = await buildIndexes(database, result.plan.addIndexes, onProgress);
+    const failed = [...result.failed, ...built.failed];
+    const [first] = failed;
+    if (!first) return undefined;
+    return { text: `Not created: ${first.name}: ${first.reason}`, important: true };
+  } catch (error) {
+    const hint = error instanceof ConsoleError ? error.hint : undefined;
+    const message = error instanceof Error ? error.message : String(error);
+    flow.show({
+      ...stage,
+      phase: 'failed',
+      title: 'The schema could not be created',
+      lines: [message, ...(hint === undefined ? [] : [hint])],
+    });
+    await flow.answer();
+    return { text: message, important: true };
+  }
+}
+
+function stageOf(
+  phase: SchemaStage['phase'],
+  title: string,
+  lines: readonly string[],
+): SchemaStage {
+  return { kind: 'schema', phase, title, lines, steps: [], total: 0 };
+}

@@ -1,0 +1,16 @@
+import { safeLine } from '../../terminal/sanitise.js';
+import { drawKeyBar } from '../draw/key-bar.js';
+import { drawSegments } from '../draw/segments.js';
+import { scopeOf, type Model } from '../model/model.js';
+import type { Theme } from '../theme.js';
+import { Lines } from './lines.js';
+
+/** The keys there are; for some seconds instead: what a key has done, or why it could not. */
+export function BottomLine({ model, theme }: { model: Model; theme: Theme }) {
+  const { columns, rows } = model.size;
+  const { message } = model;
+  const line = message
+    ? drawSegments(theme, [{ text: ` ${safeLine(message.text)}`, look: message.tone }], columns)
+    : drawKeyBar(theme, scopeOf(model), columns);
+  return <Lines text={theme.encode(line)} x={0} y={rows - 1} width={columns} height={1} />;
+}

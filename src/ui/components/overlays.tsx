@@ -1,0 +1,77 @@
+import { actionLines, dialogWidth, drawDialog, writer, type DrawnDialog } from '../draw/dialog.js';
+import { innerWidth } from '../draw/box.js';
+import { bodyOf, type Model } from '../model/model.js';
+import { coversPanes, type ActionView, type NoticeView } from '../model/views.js';
+import type { Look, Theme } from '../theme.js';
+import { HelpScreen } from './help-screen.js';
+import { Lines } from './lines.js';
+import { RecordScreen } from './record-screen.js';
+import type { ScreenProps } from './console-screen.js';
+
+/** What lies over the panes: at most one view that covers them, and a dialog in front. */
+export function Overlays(props: ScreenProps) {
+  const { app, model, theme } = props;
+  const covering = model.views.findLast(coversPanes);
+  const front = model.views.at(-1);
+  const dialog = front && !coversPanes(front) ? front : undefined;
+  return (
+    <>
+      {covering?.kind === 'record' ? (
+        <RecordScreen app={app} view={covering} size={model.size} theme={theme} />
+      ) : null}
+      {covering?.kind === 'help' ? (
+        <HelpScreen app={app} view={covering} size={model.size} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'action' ? (
+        <ActionDialog view={dialog} model={model} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'notice' ? <Notice view={dialog} model={model} theme={theme} /> : null}
+      {dialog?.kind === 'quit' ? <QuitDialog model={model} theme={theme} /> : null}
+    </>
+  );
+}
+
+function ActionDialog({ view, model, theme }: { view: ActionView; model: Model; theme: Theme }) {
+  const room = bodyOf(model.size);
+  const body = actionLines(theme, view, model.nowMs, room);
+  const look = view.result?.tone === 'error' ? 'error' : 'focus';
+  return <Dialog title={view.title} body={body} look={look} model={model} theme={theme} />;
+}
+
+function QuitDialog({ model, theme }: { model: Model; theme: Theme }) {
+  const write = writer(theme, innerWidth(dialogWidth(bodyOf(model.size))));
+  const body = [
+    ...write('An action is running. Quitting cancels it at its next safe point.'),
+    ...write(''),
+    ...write('y: cancel it and quit    Enter, Esc: stay'),
+  ];
+  return <Dialog title="Quit?" body={body} look="warning" model={model} theme={theme} />;
+}
+
+function Notice({ view, model, theme }: { view: NoticeView; model: Model; theme: Theme }) {
+  const write = writer(theme, innerWidth(dialogWidth(bodyOf(model.size))));
+  const body = [
+    ...view.lines.flatMap((line) => write(line)),
+    ...write(''),
+    ...write('Enter: back'),
+  ];
+  return <Dialog title={view.title} body={body} look="warning" model={model} theme={theme} />;
+}
+
+type DialogProps = {
+  title: string;
+  body: readonly string[];
+  look: Look;
+  model: Model;
+  theme: Theme;
+};
+
+function Dialog({ title, body, look, model, theme }: DialogProps) {
+  const room = bodyOf(model.size);
+  const drawn: DrawnDialog = drawDialog(theme, title, body, room, look);
+  const { width, height } = drawn;
+  const x = Math.floor((room.width - width) / 2);
+  const y = room.y + Math.floor((room.height - height) / 2);
+  const text = theme.encode(drawn.lines.join('\n'));
+  return <Lines text={text} x={x} y={y} width={width} height={height} />;
+}

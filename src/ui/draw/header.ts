@@ -1,0 +1,141 @@
+import type { Capabilities } from '../../db/capabilities.js';
+import type { ConnectionState, LiveState } from '../../live/state.js';
+import type { Vitals } from '../../live/vitals.js';
+import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
+import { formatRate, formatShare } from '../../shared/format/number.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import type { Theme } from '../theme.js';
+import { drawSides, type Segment } from './segments.js';
+
+/** What the header says of the place; known from the moment the connection is open. */
+export type Place = {
+  database: string;
+  host: string;
+  /** Where the address came from: `--url`, `DATABASE_URL`, … */
+  origin: string;
+  user: string;
+  readOnly: boolean;
+};
+
+export type HeaderInput = {
+  place: Place | undefined;
+  /** What is being done before there is a connection. */
+  opening: string;
+  live: LiveState | undefined;
+  /** The engine's clock, for ages. */
+  nowMs: number;
+};
+
+export const headerHeight = 2;
+
+/** Two lines: where this is, and how it is. */
+export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
+  const { place, opening, live, nowMs } = input;
+  const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
+  if (!place || !live) {
+    const where = place ? placeSegments(place) : [];
+    return [
+      drawSides(
+        theme,
+        {
+          left: [name, ...where],
+          right: [{ text: safeLine(opening), look: 'muted' }],
+          first: 'left',
+        },
+        width,
+      ),
+      ' '.repeat(width),
+    ];
+  }
+  const left = [name, ...placeSegments(place), ...serverSegments(live.capabilities)];
+  return [
+    drawSides(
+      theme,
+      { left, right: [connectionSegment(live.connection, nowMs)], first: 'right' },
+      width,
+    ),
+    drawSides(
+      theme,
+      { left: paceSegments(live), right: vitalsSegments(live.vitals), first: 'left' },
+      width,
+    ),
+  ];
+}
+
+function placeSegments({ database, host, origin, user, readOnly }: Place): Segment[] {
+  return [
+    ...(readOnly ? [{ text: ' READ-ONLY ', look: 'badge' as const, priority: 1 }] : []),
+    { text: safeLine(`${user}@${database}`), look: 'accent', priority: 1 },
+    { text: safeLine(`on ${host}`), priority: 2 },
+    { text: `(${origin})`, look: 'muted', priority: 5 },
+  ];
+}
+
+function serverSegments(capabilities: Readonly<Capabilities>): Segment[] {
+  const { serverVersionText, extensions, schema, standby } = capabilities;
+  const { vector } = extensions;
+  const [version = serverVersionText] = serverVersionText.split(' ');
+  return [
+    ...(standby ? [{ text: ' STANDBY ', look: 'badge' as const, priority: 1 }] : []),
+    ...(schema === 'public' ? [] : [{ text: safeLine(`schema ${schema}`), priority: 2 }]),
+    { text: safeLine(`PostgreSQL ${version}`), look: 'muted', priority: 4 },
+    vector
+      ? { text: safeLine(`pgvector ${vector.version}`), look: 'muted', priority: 6 }
+      : { text: 'no pgvector', look: 'warning', priority: 3 },
+  ];
+}
+
+function connectionSegment(connection: ConnectionState, nowMs: number): Segment {
+  switch (connection.state) {
+    case 'connecting':
+      return { text: '○ connecting', look: 'running' };
+    case 'connected':
+      return { text: '● connected', look: 'success' };
+    case 'reconnecting': {
+      const { sinceMs, attempts, nextAttemptMs } = connection;
+      const lost = `no connection for ${formatAge(Math.max(1_000, nowMs - sinceMs))}`;
+      const wait = nextAttemptMs === undefined ? undefined : Math.max(0, nextAttemptMs - nowMs);
+      const next =
+        wait === undefined ? 'trying now' : `next try in ${Math.max(1, Math.round(wait / 1000))}s`;
+      return { text: ` ○ ${lost}, ${next} (${attempts} failed) `, look: 'alarm' };
+    }
+  }
+}
+
+function paceSegments({ windowMs, cadenceMs, paused }: LiveState): Segment[] {
+  return [
+    { text: `window ${formatSpan(windowMs)}` },
+    { text: `every ${formatSpan(cadenceMs)}` },
+    ...(paused ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
+  ];
+}
+
+function vitalsSegments(vitals: Vitals | null): Segment[] {
+  if (!vitals) return [];
+  const { transactionsPerSecond, connections, maxConnections, waiting, cacheHit } = vitals;
+  const { longestTransaction: longest } = vitals;
+  const full = connections >= 0.9 * maxConnections;
+  return [
+    { text: `tps ${formatRate(transactionsPerSecond)}`, priority: 2 },
+    {
+      text: `connections ${connections}/${maxConnections}`,
+      look: full ? 'error' : undefined,
+      priority: 3,
+    },
+    ...(waiting > 0
+      ? [{ text: `${waiting} waiting for locks`, look: 'warning' as const, priority: 1 }]
+      : []),
+    {
+      text: `cache ${formatShare(cacheHit)}`,
+      look: cacheHit !== null && cacheHit < 0.9 ? 'warning' : undefined,
+      priority: 4,
+    },
+    longest
+      ? {
+          text: `longest tx ${formatDuration(longest.ms)}`,
+          look: longest.ms > 60_000 ? 'warning' : undefined,
+          priority: 5,
+        }
+      : { text: 'longest tx –', look: 'muted', priority: 5 },
+  ];
+}

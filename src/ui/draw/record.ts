@@ -1,0 +1,78 @@
+import { formatTimestamp } from '../../shared/format/time.js';
+import { safeBlock, safeLine } from '../../terminal/sanitise.js';
+import { fit } from '../../terminal/width.js';
+import { wrapText } from '../../terminal/wrap.js';
+import type { RecordRow } from '../model/views.js';
+import type { Theme } from '../theme.js';
+import { drawSegments } from './segments.js';
+
+/** Lines of one value while it is folded. */
+const foldedLines = 8;
+/** What is looked at of one value: whole prompts, but a screen's worth of a stored film. */
+const limits = { folded: 16_384, unfolded: 4 * 1024 * 1024, lines: 50_000 };
+const nameColumn = { least: 8, most: 30 };
+
+/** Rows with all their columns: names on the left, values wrapped beside them, JSON one key a line. */
+export function recordLines(
+  theme: Theme,
+  rows: readonly RecordRow[],
+  width: number,
+  unfolded: boolean,
+): string[] {
+  const names = rows.flatMap((row) => Object.keys(row).map((name) => name.length));
+  const room = Math.min(nameColumn.most, Math.floor(width / 3));
+  const column = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
+  return rows.flatMap((row, index) => [
+    ...(rows.length > 1
+      ? [drawSegments(theme, [{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
+      : []),
+    ...Object.entries(row).flatMap(([name, value]) =>
+      fieldLines(theme, { name, value, column, width, unfolded }),
+    ),
+    ...(index < rows.length - 1 ? [' '.repeat(width)] : []),
+  ]);
+}
+
+type Field = { name: string; value: unknown; column: number; width: number; unfolded: boolean };
+
+function fieldLines(theme: Theme, { name, value, column, width, unfolded }: Field): string[] {
+  const room = Math.max(1, width - column);
+  const text = valueText(value, unfolded);
+  const all = wrapText(text, room, unfolded ? limits.lines : 1_000);
+  const shown = unfolded || all.length <= foldedLines + 1 ? all : all.slice(0, foldedLines);
+  const rest = all.length - shown.length;
+  const more = rest > 0 ? [`… ${rest}${all.length >= 1_000 ? ' or more' : ''} lines more`] : [];
+  const label = theme.paint('muted', fit(safeLine(name), column));
+  const blank = ' '.repeat(column);
+  const empty = value === null || value === undefined;
+  return [
+    ...shown.map((line, index) => {
+      const drawn = fit(line, room);
+      return (index === 0 ? label : blank) + (empty ? theme.paint('muted', drawn) : drawn);
+    }),
+    ...more.map((line) => blank + theme.paint('accent', fit(line, room))),
+  ];
+}
+
+/** A value as safe text; JSON, also such as was stored as text, with one key a line. */
+export function valueText(value: unknown, unfolded: boolean): string {
+  if (value === null || value === undefined) return '–';
+  if (value instanceof Date) return timestampText(value);
+  const text = typeof value === 'string' ? prettyJson(value) : JSON.stringify(value, null, 2);
+  return safeBlock(text, { limit: unfolded ? limits.unfolded : limits.folded });
+}
+
+function timestampText(value: Date): string {
+  if (Number.isNaN(value.getTime())) return String(value);
+  return `${formatTimestamp(value)}.${String(value.getMilliseconds()).padStart(3, '0')}`;
+}
+
+function prettyJson(text: string): string {
+  const start = text.trimStart().charAt(0);
+  if (start !== '{' && start !== '[') return text;
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,315 @@
+/** What has the keys: the panes, or what lies over them. */
+export type Scope =
+  'panes' | 'record' | 'help' | 'confirm' | 'running' | 'done' | 'quit' | 'schema';
+
+export type CommandId =
+  | 'focus'
+  | 'focusNext'
+  | 'focusPrevious'
+  | 'up'
+  | 'down'
+  | 'pageUp'
+  | 'pageDown'
+  | 'first'
+  | 'last'
+  | 'open'
+  | 'back'
+  | 'zoom'
+  | 'sort'
+  | 'reverse'
+  | 'window'
+  | 'windowShorter'
+  | 'pause'
+  | 'faster'
+  | 'slower'
+  | 'refresh'
+  | 'exact'
+  | 'reindex'
+  | 'archive'
+  | 'unfold'
+  | 'help'
+  | 'quit'
+  | 'confirm'
+  | 'cancel'
+  | 'accept'
+  | 'decline'
+  | 'repaint'
+  | 'suspend'
+  | 'interrupt';
+
+export type Binding = {
+  command: CommandId;
+  keys: readonly string[];
+  scopes: readonly Scope[];
+  /** What it does, for help. */
+  text: string;
+  /** On the key bar: a word or two. Absent: help only. */
+  bar?: string;
+  /** On the key bar as these keys; default: the first one. */
+  barKey?: string;
+  /** 1 stays longest on a narrow key bar. */
+  priority?: number;
+};
+
+const scrolled: readonly Scope[] = ['panes', 'record', 'help'];
+const everywhere: readonly Scope[] = [...scrolled, 'confirm', 'running', 'done', 'quit', 'schema'];
+
+/** The one list of keys: what they do, what help says of them, what the key bar shows. */
+export const keyMap: readonly Binding[] = [
+  {
+    command: 'focus',
+    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    scopes: ['panes'],
+    text: 'give the keys to the pane of that number',
+    bar: 'pane',
+    barKey: '1–6',
+    priority: 3,
+  },
+  { command: 'focusNext', keys: ['tab', 'right'], scopes: ['panes'], text: 'the next pane' },
+  {
+    command: 'focusPrevious',
+    keys: ['shift+tab', 'left'],
+    scopes: ['panes'],
+    text: 'the pane before',
+  },
+  { command: 'up', keys: ['up', 'k'], scopes: scrolled, text: 'one row up' },
+  {
+    command: 'down',
+    keys: ['down', 'j'],
+    scopes: scrolled,
+    text: 'one row down',
+    bar: 'move',
+    barKey: '↑↓',
+    priority: 4,
+  },
+  { command: 'pageUp', keys: ['pageUp', 'ctrl+b'], scopes: scrolled, text: 'a page up' },
+  { command: 'pageDown', keys: ['pageDown', 'ctrl+f'], scopes: scrolled, text: 'a page down' },
+  { command: 'first', keys: ['g', 'home'], scopes: scrolled, text: 'to the first row' },
+  {
+    command: 'last',
+    keys: ['G', 'end'],
+    scopes: scrolled,
+    text: 'to the last row; in the activity: follow it again',
+  },
+  {
+    command: 'open',
+    keys: ['enter'],
+    scopes: ['panes'],
+    text: 'open the chosen row in full',
+    bar: 'open',
+    barKey: 'Enter',
+    priority: 2,
+  },
+  {
+    command: 'unfold',
+    keys: ['o'],
+    scopes: ['record'],
+    text: 'show long values whole, or folded',
+    bar: 'unfold',
+    priority: 2,
+  },
+  {
+    command: 'back',
+    keys: ['escape'],
+    scopes: ['panes'],
+    text: 'one step back: out of the zoom, or to the newest rows',
+  },
+  {
+    command: 'back',
+    keys: ['escape', 'q', 'enter'],
+    scopes: ['record'],
+    text: 'back to the same row',
+    bar: 'back',
+    barKey: 'Esc',
+    priority: 1,
+  },
+  {
+    command: 'back',
+    keys: ['escape', 'q', '?', 'enter'],
+    scopes: ['help'],
+    text: 'back',
+    bar: 'back',
+    barKey: 'Esc',
+    priority: 1,
+  },
+  {
+    command: 'zoom',
+    keys: ['z'],
+    scopes: ['panes'],
+    text: 'the pane on the whole screen, and back',
+    bar: 'zoom',
+    priority: 5,
+  },
+  {
+    command: 'sort',
+    keys: ['s'],
+    scopes: ['panes'],
+    text: 'sort by the next column',
+    bar: 'sort',
+    priority: 5,
+  },
+  { command: 'reverse', keys: ['S'], scopes: ['panes'], text: 'turn the order round' },
+  {
+    command: 'window',
+    keys: ['w'],
+    scopes: ['panes'],
+    text: 'the next longer time window',
+    bar: 'window',
+    priority: 4,
+  },
+  {
+    command: 'windowShorter',
+    keys: ['W'],
+    scopes: ['panes'],
+    text: 'the next shorter time window',
+  },
+  {
+    command: 'pause',
+    keys: ['space'],
+    scopes: ['panes'],
+    text: 'stop asking the database, and go on',
+    bar: 'pause',
+    barKey: 'Space',
+    priority: 6,
+  },
+  {
+    command: 'faster',
+    keys: ['+', '='],
+    scopes: ['panes'],
+    text: 'ask more often',
+    bar: 'cadence',
+    barKey: '+ -',
+    priority: 8,
+  },
+  { command: 'slower', keys: ['-', '_'], scopes: ['panes'], text: 'ask less often' },
+  {
+    command: 'refresh',
+    keys: ['ctrl+r'],
+    scopes: ['panes'],
+    text: 'ask now, also while paused; try to connect at once',
+    bar: 'now',
+    barKey: '^R',
+    priority: 9,
+  },
+  {
+    command: 'exact',
+    keys: ['E'],
+    scopes: ['panes'],
+    text: 'exact figures of the window, whatever they cost; again: as usual',
+  },
+  {
+    command: 'reindex',
+    keys: ['r'],
+    scopes: ['panes'],
+    text: 'rebuild the chosen index, after a preview',
+    bar: 'reindex',
+    priority: 6,
+  },
+  {
+    command: 'archive',
+    keys: ['a'],
+    scopes: ['panes'],
+    text: 'archive traces older than 90 days, after a preview',
+    bar: 'archive',
+    priority: 7,
+  },
+  {
+    command: 'confirm',
+    keys: ['y'],
+    scopes: ['confirm'],
+    text: 'yes, do it',
+    bar: 'do it',
+    priority: 1,
+  },
+  {
+    command: 'cancel',
+    keys: ['escape', 'enter', 'n', 'q'],
+    scopes: ['confirm'],
+    text: 'no, change nothing',
+    bar: 'cancel',
+    barKey: 'Enter Esc',
+    priority: 1,
+  },
+  {
+    command: 'cancel',
+    keys: ['escape', 'c'],
+    scopes: ['running'],
+    text: 'stop it at the next safe point',
+    bar: 'cancel',
+    barKey: 'Esc c',
+    priority: 1,
+  },
+  {
+    command: 'back',
+    keys: ['escape', 'enter', 'q', 'space'],
+    scopes: ['done'],
+    text: 'back to the panes',
+    bar: 'back',
+    barKey: 'Enter',
+    priority: 1,
+  },
+  {
+    command: 'accept',
+    keys: ['y'],
+    scopes: ['quit', 'schema'],
+    text: 'yes',
+    bar: 'yes',
+    priority: 1,
+  },
+  {
+    command: 'decline',
+    keys: ['escape', 'enter', 'n'],
+    scopes: ['quit', 'schema'],
+    text: 'no',
+    bar: 'no',
+    barKey: 'Enter Esc',
+    priority: 1,
+  },
+  {
+    command: 'help',
+    keys: ['?'],
+    scopes: ['panes', 'record'],
+    text: 'this help',
+    bar: 'help',
+    priority: 1,
+  },
+  {
+    command: 'quit',
+    keys: ['q'],
+    scopes: ['panes', 'running', 'schema'],
+    text: 'quit; asks first while an action runs',
+    bar: 'quit',
+    priority: 1,
+  },
+  { command: 'interrupt', keys: ['ctrl+c'], scopes: everywhere, text: 'quit; twice: at once' },
+  { command: 'suspend', keys: ['ctrl+z'], scopes: everywhere, text: 'to the shell; back with fg' },
+  { command: 'repaint', keys: ['ctrl+l'], scopes: everywhere, text: 'draw the screen anew' },
+];
+
+/** The binding of a key where it is pressed. */
+export function bindingOf(scope: Scope, key: string): Binding | undefined {
+  return keyMap.find(({ scopes, keys }) => scopes.includes(scope) && keys.includes(key));
+}
+
+const keyTexts: Readonly<Record<string, string>> = {
+  up: '↑',
+  down: '↓',
+  left: '←',
+  right: '→',
+  pageUp: 'PgUp',
+  pageDown: 'PgDn',
+  home: 'Home',
+  end: 'End',
+  enter: 'Enter',
+  escape: 'Esc',
+  space: 'Space',
+  tab: 'Tab',
+  'shift+tab': 'Shift-Tab',
+};
+
+/** A key as a person reads it: `Ctrl-R`, `PgDn`, `?`. */
+export function keyText(key: string): string {
+  const named = keyTexts[key];
+  if (named !== undefined) return named;
+  return key.startsWith('ctrl+') ? `Ctrl-${key.slice(5).toUpperCase()}` : key;
+}

@@ -1,0 +1,72 @@
+import type { LiveState } from '../../live/state.js';
+import { paneIds, type PaneId, type Tone } from '../../panes/pane.js';
+import type { Place } from '../draw/header.js';
+import { headerHeight } from '../draw/header.js';
+import type { Scope } from '../keys/key-map.js';
+import { placePanes, type Layout, type Rectangle, type Size } from '../layout/layout.js';
+import { initialPaneView, type PaneView } from './pane-view.js';
+import { scopeOfView, type View } from './views.js';
+
+export type Message = { text: string; tone: Tone };
+
+/** The first run, or a schema that lacks something. */
+export type SchemaStage = {
+  kind: 'schema';
+  phase: 'ask' | 'applying' | 'failed' | 'incompatible';
+  title: string;
+  /** What would be done, or why it cannot be. */
+  lines: readonly string[];
+  steps: readonly { name: string; outcome: string }[];
+  total: number;
+};
+
+export type Stage = { kind: 'opening' } | SchemaStage | { kind: 'live' };
+
+/** Everything that is drawn. Immutable. */
+export type Model = {
+  size: Size;
+  stage: Stage;
+  /** What is being done until there is something to show. */
+  opening: string;
+  place: Place | undefined;
+  live: LiveState | undefined;
+  /** The engine's clock at the last look, for ages. */
+  nowMs: number;
+  focus: PaneId;
+  zoomed: boolean;
+  panes: Readonly<Record<PaneId, PaneView>>;
+  views: readonly View[];
+  message: Message | undefined;
+};
+
+export function initialModel(size: Size): Model {
+  return {
+    size,
+    stage: { kind: 'opening' },
+    opening: 'connecting …',
+    place: undefined,
+    live: undefined,
+    nowMs: 0,
+    focus: 'recent-traces',
+    zoomed: false,
+    panes: Object.fromEntries(paneIds.map((id) => [id, initialPaneView])) as Model['panes'],
+    views: [],
+    message: undefined,
+  };
+}
+
+/** Who gets the keys. */
+export function scopeOf({ stage, views }: Model): Scope {
+  const view = views.at(-1);
+  if (view) return scopeOfView(view);
+  return stage.kind === 'schema' ? 'schema' : 'panes';
+}
+
+/** Between header and key bar. */
+export function bodyOf({ columns, rows }: Size): Rectangle {
+  return { x: 0, y: headerHeight, width: columns, height: Math.max(0, rows - headerHeight - 1) };
+}
+
+export function layoutOf({ size, focus, zoomed }: Model): Layout {
+  return placePanes(paneIds, bodyOf(size), focus, zoomed);
+}

@@ -1,0 +1,85 @@
+import type { Database } from '../db/database.js';
+import { LiveEngine } from '../live/engine.js';
+import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
+import { ConsoleApp } from './app/console-app.js';
+import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
+import { drawHeader } from './draw/header.js';
+import { createTheme, type Theme } from './theme.js';
+
+export type OpenConsoleOptions = {
+  /** Opens the database; `onProgress` gets a line while the embedded one starts. */
+  openDatabase: (onProgress: (line: string) => void) => Promise<Database>;
+};
+
+/**
+ * The live console, from the first frame until the terminal is given back. The header is drawn before
+ * Ink is loaded, and the database is opened meanwhile.
+ *
+ * @returns the exit code: 0, or 128 plus the signal's number
+ * @throws ConsoleError when there is no connection; the terminal is given back before
+ */
+export async function openConsole(options: OpenConsoleOptions): Promise<number> {
+  const session = new TerminalSession();
+  const theme = createTheme(session);
+  const app = new ConsoleApp({
+    get size() {
+      return { columns: session.screen.columns, rows: session.screen.rows };
+    },
+    onResize: (listener) => session.screen.on('resize', listener),
+    end: (exitCode) => session.end(exitCode),
+    log: (text) => session.log.write('info', text),
+  });
+  session.onInterrupt = () => app.interrupt();
+  session.onEnd(() => app.stop());
+  drawFirstFrame(session, theme, app);
+
+  let failure: Error | undefined;
+  const opened = begin(app, options).catch((error: unknown) => {
+    failure = error instanceof Error ? error : new Error(String(error));
+    session.end(sessionExitCodes.quit);
+  });
+  const { mountApp } = await import('./app/mount-app.js');
+  if (failure === undefined) await mountApp(session, app, theme);
+  const { exitCode } = await session.ended;
+  if (failure !== undefined) throw failure;
+  // A connection that is still being opened is not waited for.
+  await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 50).unref())]);
+  return exitCode;
+}
+
+function drawFirstFrame(session: TerminalSession, theme: Theme, app: ConsoleApp): void {
+  const lines = drawHeader(theme, app.model, session.screen.columns);
+  session.screen.write(theme.encode(lines.join('\n')));
+}
+
+/** From the connection over the schema to the panes. */
+async function begin(app: ConsoleApp, { openDatabase }: OpenConsoleOptions): Promise<void> {
+  const database = await openDatabase((line) => app.update({ opening: line }));
+  app.connected(database);
+  const lacking = lacksTables(database);
+  const notice = lacking
+    ? await firstRun(database, {
+        show: (stage) => app.showSchema(stage),
+        answer: () => app.ask(),
+      })
+    : undefined;
+  app.go(database, new LiveEngine(database));
+  if (notice) tell(app, notice);
+  if (!lacking) void checkLater(app, database);
+}
+
+/** The panes come first; what the catalogue lacks is looked for when they are drawn. */
+async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 1_500).unref());
+  try {
+    const notice = await checkSchema(database);
+    if (notice) tell(app, notice);
+  } catch (error) {
+    app.log(`the schema could not be checked: ${String(error)}`);
+  }
+}
+
+function tell(app: ConsoleApp, { text, important }: SchemaNotice): void {
+  if (important) app.push({ kind: 'notice', title: 'The schema', lines: [text] });
+  else app.say(text, 'warning');
+}
