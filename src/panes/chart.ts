@@ -1,4 +1,4 @@
-import asciichart from 'asciichart';
+import asciichart, { type PlotConfig } from 'asciichart';
 import { formatCount } from '../shared/format/number.js';
 import type { Chart } from './pane.js';
 
@@ -20,7 +20,7 @@ export function drawChart(
   const longest = Math.max(...curves.map((values) => values.length), 0);
   if (longest === 0) return [];
   const highest = Math.max(1, ...curves.flat());
-  const config: asciichart.PlotConfig = {
+  const config: PlotConfig = {
     height: Math.max(1, size.height - 1),
     min: 0,
     max: highest,

@@ -120,12 +120,10 @@ class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
       const unknown = { totalBytes: null, heapBytes: null, indexBytes: null, toastBytes: null };
       return this.#last.get(row.oid) ?? unknown;
     }
-    const sizes = {
-      totalBytes: row.total_bytes,
-      heapBytes: row.heap_bytes,
-      indexBytes: row.index_bytes,
-      toastBytes: row.toast_bytes,
-    };
+    const { total_bytes: totalBytes, index_bytes: indexBytes } = row;
+    const toastBytes = row.toast_bytes ?? 0;
+    const heapBytes = totalBytes - (indexBytes ?? 0) - toastBytes;
+    const sizes = { totalBytes, heapBytes, indexBytes, toastBytes };
     this.#last.set(row.oid, sizes);
     if (!this.#first.has(row.oid)) this.#first.set(row.oid, row.total_bytes);
     return sizes;

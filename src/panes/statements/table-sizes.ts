@@ -31,10 +31,10 @@ SELECT
   chosen.relname::text AS table,
   chosen.oid::bigint AS oid,
   locked_table.pid AS locked_by,
-  size.total_bytes,
-  size.index_bytes,
-  size.toast_bytes,
-  size.total_bytes - size.index_bytes - size.toast_bytes AS heap_bytes,
+  CASE WHEN locked_table.pid IS NULL THEN pg_total_relation_size(chosen.oid) END AS total_bytes,
+  CASE WHEN locked_table.pid IS NULL THEN pg_indexes_size(chosen.oid) END AS index_bytes,
+  CASE WHEN locked_table.pid IS NULL AND chosen.reltoastrelid <> 0
+       THEN pg_total_relation_size(chosen.reltoastrelid) END AS toast_bytes,
   CASE WHEN pg_stat_get_live_tuples(chosen.oid) > 0 OR chosen.reltuples < 0 THEN pg_stat_get_live_tuples(chosen.oid)
        ELSE chosen.reltuples::bigint END AS rows_estimate,
   pg_stat_get_dead_tuples(chosen.oid) AS dead_rows,
@@ -44,13 +44,7 @@ SELECT
   pg_stat_get_last_analyze_time(chosen.oid) AS last_analyze,
   pg_stat_get_last_autoanalyze_time(chosen.oid) AS last_autoanalyze
 FROM chosen
-LEFT JOIN locked_table ON locked_table.oid = chosen.oid
-LEFT JOIN LATERAL (
-  SELECT
-    pg_total_relation_size(chosen.oid) AS total_bytes,
-    pg_indexes_size(chosen.oid) AS index_bytes,
-    CASE WHEN chosen.reltoastrelid <> 0 THEN pg_total_relation_size(chosen.reltoastrelid) ELSE 0 END AS toast_bytes
-) AS size ON locked_table.pid IS NULL`;
+LEFT JOIN locked_table ON locked_table.oid = chosen.oid`;
 
 export type TableSizesDatabaseRow = {
   table: string;
@@ -59,7 +53,6 @@ export type TableSizesDatabaseRow = {
   total_bytes: number | null;
   index_bytes: number | null;
   toast_bytes: number | null;
-  heap_bytes: number | null;
   rows_estimate: number | null;
   dead_rows: number;
   changed_since_analyze: number;

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { drawChart, fitTo } from '../../src/panes/chart.js';
+import type { Chart } from '../../src/panes/pane.js';
+
+const chart = (...curves: number[][]): Chart => ({
+  title: 'test',
+  bucketMs: 60_000,
+  curves: curves.map((values) => ({ label: 'x', tone: 'accent', values })),
+});
+
+test('fills the height it is given and stays within the width', () => {
+  const lines = drawChart(chart(Array.from({ length: 200 }, (_, i) => i % 17)), {
+    width: 60,
+    height: 8,
+  });
+  expect(lines).toHaveLength(8);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+});
+
+test('draws zeros, single values and no values', () => {
+  const size = { width: 40, height: 4 };
+  expect(drawChart(chart([0, 0, 0]), size)).toHaveLength(4);
+  expect(drawChart(chart([5]), size)).toHaveLength(4);
+  expect(drawChart(chart([]), size)).toEqual([]);
+});
+
+test('where there are more buckets than columns, neighbours are added up and nothing is lost', () => {
+  const values = Array.from({ length: 101 }, (_, i) => i);
+  const fitted = fitTo(values, 30);
+  expect(fitted.length).toBeLessThanOrEqual(30);
+  expect(fitted.reduce((a, b) => a + b, 0)).toBe(values.reduce((a, b) => a + b, 0));
+  expect(fitted.at(-1)).toBe(97 + 98 + 99 + 100);
+});
