@@ -1,6 +1,8 @@
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import { consoleVersion } from '../shared/version.js';
+import type { CommandContext, FlagDeclarations } from './command.js';
 import { processContext } from './context.js';
+import { ensureSchema } from './ensure-schema.js';
 import { overviewHelp } from './help.js';
 import { findCommand, parseCommand } from './parse.js';
 import { commands, type CommandEntry } from './registry.js';
@@ -38,20 +40,31 @@ async function runWithoutCommand(argv: readonly string[]): Promise<ExitCode> {
     process.stdout.write(`${overviewHelp()}\n`);
     return exitCodes.good;
   }
-  const name =
-    process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json') ? 'console' : 'status';
-  const entry = commands.find((candidate) => candidate.name === name);
-  if (!entry) throw new ConsoleError('internal', `The command "${name}" is not registered.`);
-  return runCommand(entry, argv);
+  const screen = process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json');
+  return screen
+    ? runCommand(entryOf('console'), argv)
+    : runCommand(entryOf('status'), argv, ensureSchema);
 }
 
-async function runCommand(entry: CommandEntry, argv: readonly string[]): Promise<ExitCode> {
+function entryOf(name: string): CommandEntry {
+  const entry = commands.find((candidate) => candidate.name === name);
+  if (!entry) throw new ConsoleError('internal', `The command "${name}" is not registered.`);
+  return entry;
+}
+
+/** @param before what happens first, with the command's own context */
+async function runCommand(
+  entry: CommandEntry,
+  argv: readonly string[],
+  before?: (context: CommandContext<FlagDeclarations>) => Promise<void>,
+): Promise<ExitCode> {
   const command = await entry.load();
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
   if (!command.ownsTerminal) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const { context, close } = processContext(parseCommand(command, argv), interruption.signal);
   try {
+    await before?.(context);
     return await command.run(context);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);

@@ -1,0 +1,110 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findCommand } from '../../src/cli/parse.js';
+import { commands } from '../../src/cli/registry.js';
+import { fingerprint } from '../deploy/helpers.js';
+import { runCli } from '../helpers/cli.js';
+import { createTestDatabase } from '../helpers/database.js';
+
+describe('finding the command', () => {
+  it.each([
+    [['schema', 'verify', '--json'], 'schema verify', ['--json']],
+    [['--url', 'schema', 'status'], 'status', ['--url', 'schema']],
+    [
+      ['--url=x', '--json', 'archive', '--older-than', '1d'],
+      'archive',
+      ['--url=x', '--json', '--older-than', '1d'],
+    ],
+    [['reindex', 'status'], 'reindex', ['status']],
+  ])('%j', (argv, name, rest) => {
+    expect(findCommand(argv)).toMatchObject({ kind: 'command', entry: { name }, argv: rest });
+  });
+
+  it('tells a group, an unknown word and no command apart', () => {
+    expect(findCommand(['schema'])).toEqual({ kind: 'group', name: 'schema' });
+    expect(findCommand(['schema', 'nonsense'])).toEqual({
+      kind: 'unknown',
+      name: 'schema nonsense',
+    });
+    expect(findCommand(['nonsense'])).toEqual({ kind: 'unknown', name: 'nonsense' });
+    expect(findCommand(['--read-only'])).toEqual({ kind: 'none' });
+  });
+});
+
+describe('help', () => {
+  it('lists every command, and each has its own with usage, flags and exit codes', async () => {
+    const { stdout, exitCode } = await runCli(['--help']);
+    expect(exitCode).toBe(0);
+    for (const { name, summary } of commands) {
+      expect(stdout).toContain(name);
+      expect(stdout).toContain(summary);
+    }
+    for (const { name } of commands) {
+      const help = await runCli([...name.split(' '), '--help']);
+      expect(help.exitCode, name).toBe(0);
+      expect(help.stdout).toContain(`Usage: trace-console ${name}`);
+      expect(help.stdout).toContain('--url URL');
+      expect(help.stdout).toContain('Exit codes: 0 good, 1 not good');
+    }
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    [['nonsense'], /no command "nonsense"/],
+    [['schema', 'verify', 'extra'], /Unexpected argument: extra/],
+    [['schema', 'verify', '--pool-size', 'many'], /--pool-size takes a number/],
+    [['schema', 'verify', '--pool-size', '21'], /from 5 to 20/],
+    [['schema', 'verify', '--url', ''], /--url/],
+    [['schema', 'verify', '--url', 'a', '--url', 'b'], /only be set once/],
+    [['reindex'], /Which index/],
+  ])('%j exits 2 and says what is wrong', async (argv, message) => {
+    const { exitCode, stderr, stdout } = await runCli(argv);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+  });
+
+  it('is JSON too, where the result would have been', async () => {
+    const { exitCode, stdout, stderr } = await runCli(['reindex', '--json']);
+    expect(exitCode).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'usage' } });
+    expect(stderr).toBe('');
+  });
+});
+
+describe('the environment', () => {
+  it('names the database, and --env-file goes before it', async () => {
+    const test = await createTestDatabase();
+    const envFile = join(mkdtempSync(join(tmpdir(), 'trace-console-env-')), '.env');
+    writeFileSync(envFile, `DATABASE_URL=\nTRACEABILITY_DB_URL=${test.url}\n`);
+    const env = { DATABASE_URL: 'postgresql://u@127.0.0.1:1/d' };
+    const lost = await runCli(['schema', 'verify'], { env });
+    expect(lost.exitCode).toBe(3);
+    expect(lost.stderr).toContain('127.0.0.1:1');
+    const found = await runCli(['schema', 'verify', '--env-file', envFile], { env });
+    expect(found.exitCode).toBe(0);
+  });
+});
+
+describe('without a command and without a terminal', () => {
+  it('creates the schema in an empty database and prints one status', async () => {
+    const test = await createTestDatabase({ schema: false });
+    const { exitCode, stdout, stderr } = await runCli(['--url', test.url]);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect(stderr).toContain('[13/13] 013_archive.sql: applied');
+    expect(stdout).toMatch(/recent traces/i);
+  });
+
+  it('exits 4 beside objects of others, names the command, and changes nothing', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query('CREATE TABLE invoices (n int)');
+    const before = await fingerprint(test);
+    const { exitCode, stderr } = await runCli(['--url', test.url]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain('trace-console schema apply --yes');
+    expect(await fingerprint(test)).toEqual(before);
+  });
+});
