@@ -38,6 +38,7 @@ export async function backfill(
   const random = new Random('backfill', seed, end);
   const learned = new Batch();
   let traces = 0;
+  let stuckSoFar = 0;
   let batch = new Batch();
   let writing = Promise.resolve();
 
@@ -45,12 +46,14 @@ export async function backfill(
     const share = (traces + random.next()) / options.traces;
     const startAt = rhythm.timeAt(share);
     const visit = office.next(startAt);
-    const stuck = random.chance(stuckChance) || stuckAt.some((at) => passes(at, traces, options));
+    const isDue = traces >= (stuckAt[stuckSoFar] ?? Infinity) * options.traces;
+    if (isDue) stuckSoFar += 1;
+    const stuck = random.chance(stuckChance) || isDue;
     const mostTraces = Math.min(widestTree, options.traces - traces);
     const key = [seed, end, 'history', index];
     const tree = { world, visit, key, mostTraces };
     const grown = stuck
-      ? growTree(tree, startAt, (scheduler) => scheduler.runSteps(random.integer(4, 9)))
+      ? growTree(tree, startAt, (scheduler) => scheduler.runSteps(random.integer(2, 4)))
       : growBefore(end, tree, startAt);
     traces += grown.rows.execution_traces.size;
     batch.take(grown, learned);
@@ -81,10 +84,6 @@ type TreeOptions = {
   key: readonly (string | number)[];
   mostTraces: number;
 };
-
-function passes(share: number, traces: number, { traces: all }: BackfillOptions): boolean {
-  return traces <= share * all && share * all < traces + 1;
-}
 
 function growTree(tree: TreeOptions, startAt: number, run: (scheduler: Scheduler) => void): Batch {
   const clock = new Scheduler(startAt, { waitForTurns: false });

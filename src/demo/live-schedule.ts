@@ -83,7 +83,8 @@ export class LiveSchedule {
   }
 
   #turnAt(): number {
-    return this.#options.start + (this.#turn * 1_000) / this.#options.rate;
+    // Whole milliseconds, as the durations of the tables.
+    return this.#options.start + Math.floor((this.#turn * 1_000) / this.#options.rate);
   }
 
   #takeTurn(): void {

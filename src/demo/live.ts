@@ -43,13 +43,14 @@ export async function runLive(
 ): Promise<LiveState> {
   const { start, clock, signal } = options;
   const begun = clock.now();
-  const end = start + options.seconds * 1_000;
+  const end = start + Math.round(options.seconds * 1_000);
   const schedule = new LiveSchedule(world, options);
   const state = { traces: 0, open: 0, lagMs: 0, longestLagMs: 0, missed: 0, cancelled: 0 };
   const elapsed = () => start + (clock.now() - begun);
 
   for (let at = start; ;) {
     const now = Math.min(end, Math.max(at, elapsed()));
+    state.longestLagMs = Math.max(state.longestLagMs, now - at - stepMs);
     if (now - at > mostLagMs) {
       at = now - mostLagMs;
       schedule.skipTo(at);

@@ -13,7 +13,7 @@ export const sleep = (ms: number): Wait => ({ kind: 'sleep', ms });
 type Task = { process: Process; at: number; order: number; hasTurn: boolean; done: () => void };
 
 /**
- * Runs many processes on one simulated clock (ms since 1970). Nothing here looks at the real time:
+ * Runs many processes on one simulated clock (whole ms since 1970). Nothing here looks at the real time:
  * who drives it decides how far the clock goes, and equal processes give equal results.
  */
 export class Scheduler {

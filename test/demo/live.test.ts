@@ -1,0 +1,170 @@
+import { afterAll, expect, test } from 'vitest';
+import { runDemo } from '../../src/demo/index.js';
+import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import {
+  closeDatabases,
+  contents,
+  countRows,
+  noon,
+  openDatabase,
+  SteppingClock,
+} from './helpers.js';
+
+afterAll(closeDatabases);
+
+const options = { seed: 5, start: noon, rate: 40, seconds: 5 };
+
+/** What must hold whenever anybody looks. */
+async function violations(database: TestDatabase): Promise<Record<string, number>> {
+  const { rows } = await database.query<Record<string, number>>(`
+    SELECT
+      (SELECT count(*)::int FROM execution_traces
+       WHERE (status = 'in_progress') <> (completed_at IS NULL)
+          OR (status = 'in_progress') <> (success IS NULL) OR completed_at < started_at) AS traces,
+      (SELECT count(*)::int FROM hook_executions
+       WHERE (status = 'in_progress') <> (completed_at IS NULL) OR completed_at < started_at) AS hooks,
+      (SELECT count(*)::int FROM execution_traces AS t WHERE parent_id IS NOT NULL AND NOT EXISTS (
+         SELECT FROM execution_traces AS p WHERE p.correlation_id = t.parent_id)) AS orphans,
+      (SELECT count(*)::int FROM execution_traces AS t
+       JOIN execution_traces AS p ON p.correlation_id = t.parent_id
+       WHERE t.status = 'in_progress' AND p.status <> 'in_progress') AS abandoned,
+      (SELECT count(*)::int FROM success_patterns AS p WHERE total_usage_count <> (
+         SELECT count(*) FROM pattern_usage_log AS l WHERE l.pattern_id = p.id)) AS counters,
+      (SELECT count(*)::int FROM execution_traces WHERE NOT tags @> '{trace-console-demo}') AS untagged`);
+  return rows[0] ?? {};
+}
+
+const none = { traces: 0, hooks: 0, orphans: 0, abandoned: 0, counters: 0, untagged: 0 };
+
+test('starts exactly rate × seconds traces, as many in each second', async () => {
+  const database = await createTestDatabase();
+  const summary = await runDemo(await openDatabase(database), options, {
+    clock: new SteppingClock(),
+  });
+  expect(summary.live).toMatchObject({ traces: 200, missed: 0, tracesPerSecond: 40 });
+  const { rows } = await database.query<{ count: number }>(`
+    SELECT count(*)::int FROM execution_traces GROUP BY date_trunc('second', started_at)`);
+  expect(rows.map(({ count }) => count)).toEqual([40, 40, 40, 40, 40]);
+});
+
+test('keeps a rate whose interval is no whole number of milliseconds', async () => {
+  const database = await createTestDatabase();
+  const { live } = await runDemo(
+    await openDatabase(database),
+    { ...options, rate: 70 / 3, seconds: 6.0005 },
+    { clock: new SteppingClock() },
+  );
+  expect(live?.traces).toBe(141);
+  expect(await countRows(database, 'execution_traces')).toBe(141);
+});
+
+test('rows are consistent after every step, some traces are seen running, none is left so', async () => {
+  const database = await createTestDatabase();
+  const running: number[] = [];
+  const clock = new SteppingClock(noon, async () => {
+    expect(await violations(database)).toEqual(none);
+    running.push(await countRows(database, `execution_traces WHERE status = 'in_progress'`));
+  });
+  await runDemo(await openDatabase(database), { ...options, seconds: 8 }, { clock });
+  expect(running.length).toBeGreaterThan(70);
+  expect(Math.max(...running)).toBeGreaterThan(20);
+  expect(await violations(database)).toEqual(none);
+  expect(await countRows(database, `execution_traces WHERE status = 'in_progress'`)).toBe(0);
+  expect(await countRows(database, `execution_traces WHERE status = 'completed'`)).toBeGreaterThan(
+    10,
+  );
+});
+
+test('equal seed and start give equal live rows', async () => {
+  // Set by the server: times of updates, and the log entries that record_pattern_usage makes.
+  const leaveOut = {
+    execution_traces: ['updated_at'],
+    agent_routing_decisions: ['updated_at'],
+    hook_executions: ['updated_at'],
+    success_patterns: ['updated_at'],
+    agent_chaining_patterns: ['updated_at'],
+    error_patterns: ['updated_at'],
+    pattern_usage_log: ['id', 'created_at', 'updated_at'],
+  };
+  const runs = [];
+  for (const slowness of [0, 700]) {
+    const database = await createTestDatabase();
+    // The second server is slow: larger steps, the same rows.
+    const clock: SteppingClock = new SteppingClock(noon, () => clock.skip(slowness));
+    await runDemo(await openDatabase(database), { ...options, rate: 20, seconds: 15 }, { clock });
+    runs.push(await contents(database, leaveOut));
+  }
+  expect(runs[0]?.pattern_usage_log?.length).toBeGreaterThan(5);
+  expect(runs[1]).toEqual(runs[0]);
+});
+
+test('the signal ends it at once and cleanly: what is open is cancelled', async () => {
+  const database = await createTestDatabase();
+  const stop = new AbortController();
+  const clock = new SteppingClock(noon, (step) => {
+    if (step === 40) stop.abort();
+  });
+  const summary = await runDemo(
+    await openDatabase(database),
+    { seed: 5, start: noon, rate: 40 },
+    { clock, signal: stop.signal },
+  );
+  expect(summary.interrupted).toBe(true);
+  expect(summary.live?.traces).toBe(160);
+  const cancelled = `execution_traces WHERE status = 'cancelled' AND context ->> 'cancelled_by' = 'end of the demo'`;
+  expect(await countRows(database, cancelled)).toBe(summary.live?.cancelled);
+  expect(summary.live?.cancelled).toBeGreaterThan(0);
+  expect(await countRows(database, `execution_traces WHERE status = 'in_progress'`)).toBe(0);
+  expect(await countRows(database, `hook_executions WHERE status = 'in_progress'`)).toBe(0);
+  expect(await violations(database)).toEqual(none);
+});
+
+test('a server that falls behind is caught up with; beyond ten seconds traces are left out', async () => {
+  const database = await createTestDatabase();
+  const clock = new SteppingClock(noon, (step) => {
+    if (step === 5) clock.skip(8_000);
+    if (step === 50) clock.skip(30_000);
+  });
+  const { live } = await runDemo(
+    await openDatabase(database),
+    { ...options, rate: 10, seconds: 60 },
+    { clock },
+  );
+  expect(live?.longestLagMs).toBeGreaterThan(25_000);
+  expect(live?.missed).toBeGreaterThan(190);
+  expect(live?.missed).toBeLessThan(210);
+  expect((live?.traces ?? 0) + (live?.missed ?? 0)).toBe(600);
+  expect(await countRows(database, 'execution_traces')).toBe(live?.traces);
+  expect(await violations(database)).toEqual(none);
+});
+
+test('goes on after its connections were cut, with nothing lost and nothing twice', async () => {
+  const database = await createTestDatabase();
+  const clock = new SteppingClock(noon, async (step) => {
+    if (step % 10 !== 0) return;
+    await database.query(`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()`);
+  });
+  const { live, rows } = await runDemo(await openDatabase(database), options, { clock });
+  expect(live?.traces).toBe(200);
+  expect(await countRows(database, 'execution_traces')).toBe(200);
+  expect(await countRows(database, 'hook_executions')).toBe(rows.hook_executions);
+  expect(await countRows(database, 'pattern_usage_log')).toBe(rows.pattern_usage_log);
+  expect(await violations(database)).toEqual(none);
+});
+
+test('history and traffic in one run join without a gap or an overlap', async () => {
+  const database = await createTestDatabase();
+  await runDemo(
+    await openDatabase(database),
+    { ...options, backfillMs: 6 * 3_600_000, traces: 200 },
+    { clock: new SteppingClock() },
+  );
+  expect(
+    await countRows(database, `execution_traces WHERE started_at < to_timestamp(${noon / 1000})`),
+  ).toBe(200);
+  expect(
+    await countRows(database, `execution_traces WHERE started_at >= to_timestamp(${noon / 1000})`),
+  ).toBe(200);
+});
