@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import './embed-sql.mjs';
 import { boundedInkCaches } from './esbuild-bounded-ink-caches.mjs';
+import { fastInk } from './esbuild-fast-ink.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -43,7 +44,7 @@ export async function bundle(outdir) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [boundedInkCaches],
+    plugins: [boundedInkCaches, fastInk],
     logLevel: 'warning',
   });
 }
