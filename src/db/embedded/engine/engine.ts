@@ -25,6 +25,7 @@ export class Engine {
   #run: Run | undefined;
   #nextId = 1;
   #lost: string | undefined;
+  #ending: string | undefined;
   #closed: (() => void) | undefined;
   #onLost: (reason: string) => void = () => undefined;
   /** ParameterStatus of a fresh session, as the engine itself reports it. */
@@ -54,24 +55,22 @@ export class Engine {
 
   #opened(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (message: string): void => {
-        void this.#worker.terminate();
-        reject(new EngineLost(message));
-      };
       this.#worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           this.parameters = message.parameters;
           resolve();
-        } else if (message.kind === 'failed') failed(message.message);
-        else this.#receive(message);
+        } else if (message.kind === 'failed') {
+          this.#ending ??= message.message;
+          void this.#worker.terminate();
+        } else this.#receive(message);
       });
       this.#worker.on('error', (error) => {
-        failed(error.message);
-        this.#end(`the engine's thread failed: ${error.message}`);
+        this.#ending ??= `the engine's thread failed: ${error.message}`;
       });
       this.#worker.on('exit', () => {
-        failed('the engine ended while it started');
-        this.#end("the engine's thread ended");
+        const reason = this.#ending ?? "the engine's thread ended";
+        reject(new EngineLost(reason));
+        this.#end(reason);
       });
     });
   }
@@ -79,8 +78,8 @@ export class Engine {
   #receive(message: FromWorker): void {
     if (message.kind === 'closed') this.#closed?.();
     else if (message.kind === 'broken') {
+      this.#ending ??= `the engine broke: ${message.message}`;
       void this.#worker.terminate();
-      this.#end(`the engine broke: ${message.message}`);
     } else if (message.kind === 'data') {
       const { bytes } = message;
       const release = (): void => this.#release(bytes.byteLength);
@@ -99,6 +98,7 @@ export class Engine {
     Atomics.notify(this.#credit, 0);
   }
 
+  /** Only when the thread has ended: another engine on its folder would corrupt it. */
   #end(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
@@ -132,7 +132,7 @@ export class Engine {
   /** Ends the thread at once, whatever it does; what was committed is in the files. */
   async terminate(reason: string): Promise<void> {
     this.#onLost = () => undefined;
-    this.#end(reason);
+    this.#ending ??= reason;
     await this.#worker.terminate();
   }
 

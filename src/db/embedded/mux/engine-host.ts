@@ -47,6 +47,7 @@ export class EngineHost {
   readonly #log: (message: string) => void;
   #engine: Engine | undefined;
   #interruption: Report | undefined;
+  #running = false;
 
   constructor(start: () => Promise<Engine>, log: (message: string) => void) {
     this.#start = start;
@@ -95,27 +96,33 @@ export class EngineHost {
   async run(bytes: Buffer, sink: EngineSink, limitMs: number): Promise<void> {
     const engine = this.#engine ?? (await this.#restart());
     this.#interruption = undefined;
+    this.#running = true;
     const timer =
       limitMs > 0 ? setTimeout(() => this.interrupt(timeoutReport(limitMs)), limitMs) : undefined;
     try {
       await engine.run(bytes, sink);
+      // Interrupted when its answer was already on the way: the engine is ending all the same.
+      if (this.#reasonOfEnd() === undefined) return;
+      await engine.terminate('interrupted');
     } catch (error) {
       if (!(error instanceof EngineLost)) throw error;
-      this.#engine = undefined;
-      await this.#restart();
-      throw new EngineInterrupted(this.#reasonOfEnd());
     } finally {
       clearTimeout(timer);
+      this.#running = false;
     }
+    this.#engine = undefined;
+    await this.#restart();
+    throw new EngineInterrupted(this.#reasonOfEnd() ?? brokeReport);
   }
 
-  #reasonOfEnd(): Report {
-    return this.#interruption ?? brokeReport;
+  #reasonOfEnd(): Report | undefined {
+    return this.#interruption;
   }
 
   /** Ends what the engine runs, by ending the engine: nothing less stops it. */
   interrupt(report: Report): void {
-    this.#interruption ??= report;
+    if (!this.#running || this.#interruption !== undefined) return;
+    this.#interruption = report;
     this.#log(`engine ended: ${report.message}`);
     void this.#engine?.terminate(report.message);
   }

@@ -30,7 +30,13 @@ export type MultiplexerOptions = {
 };
 
 /** What a client's turn is doing, for time-outs and cancel requests. */
-type Turn = { client: Client; outflow: Outflow; goneAt: number | undefined };
+type Turn = {
+  client: Client;
+  outflow: Outflow;
+  goneAt: number | undefined;
+  /** The client's own batch runs, not a statement of ours before or after it. */
+  runs: boolean;
+};
 
 /**
  * Shares one engine session among many clients. A client's turn is one batch of messages; the
@@ -149,8 +155,9 @@ export class Multiplexer {
   cancel(processId: number, secret: number): void {
     const client = this.#clients.get(processId);
     if (client?.secret !== secret) return;
-    if (this.#turn?.client === client) this.#host.interrupt(cancelReport);
-    else if (client.status === 'I' && !client.inPipeline) {
+    if (this.#turn?.client === client) {
+      if (this.#turn.runs) this.#host.interrupt(cancelReport);
+    } else if (client.status === 'I' && !client.inPipeline) {
       const batch = client.takeBatch();
       if (batch === undefined) return;
       const message = 'canceling statement due to user request';
@@ -216,7 +223,7 @@ export class Multiplexer {
   async #serve(client: Client): Promise<void> {
     const batch = client.takeBatch();
     if (batch === undefined) return;
-    this.#turn = { client, outflow: new Outflow(client.output), goneAt: undefined };
+    this.#turn = { client, outflow: new Outflow(client.output), goneAt: undefined, runs: false };
     try {
       if (client.skipToSync) this.#finishRefused(client, batch);
       else await this.#run(client, batch, this.#turn.outflow);
@@ -254,11 +261,13 @@ export class Multiplexer {
     });
     const open = client.status !== 'I' || batch.executes.some((facts) => facts.begins);
     try {
+      this.#setRuns(true);
       await this.#host.run(
         batch.bytes,
         (bytes, release) => outflow.write(answer.take(bytes), bytes.length, release),
         this.#limitOf(client, batch),
       );
+      this.#setRuns(false);
       if (answer.status === undefined && batch.ends !== 'flush') await this.#host.replace();
       client.status = answer.status ?? client.status;
       client.inPipeline = batch.ends === 'flush';
@@ -267,6 +276,10 @@ export class Multiplexer {
       if (!(error instanceof EngineInterrupted)) throw error;
       await this.#reportInterruption(client, batch, answer, error.report, open);
     }
+  }
+
+  #setRuns(runs: boolean): void {
+    if (this.#turn) this.#turn.runs = runs;
   }
 
   /** Twice at most: an engine that ended meanwhile has been replaced and knows nothing yet. */
@@ -366,7 +379,7 @@ export class Multiplexer {
       this.disconnect(turn.client);
     }
     const abandoned = turn.goneAt !== undefined && now - turn.goneAt > this.#limits.abandonedMs;
-    if (abandoned && this.#schedule.waiting > 0) this.#host.interrupt(cancelReport);
+    if (abandoned && turn.runs && this.#schedule.waiting > 0) this.#host.interrupt(cancelReport);
   }
 
   /**
