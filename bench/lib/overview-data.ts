@@ -1,69 +1,69 @@
 import type pg from 'pg';
 
-/** What `fillOverview` writes. */
+/** What is written; the same in every run with the same seed. */
 export type OverviewData = {
   traces: number;
   hooksPerTrace: number;
-  /** Traces of the last hour; the others are spread over `days` before it. */
-  tracesOfLastHour: number;
-  days: number;
+  /** The first trace starts at the beginning of this span, the last one just before its end; evenly spread. */
+  fromHoursAgo: number;
+  untilHoursAgo: number;
+  /** Begins the ids, so that two fillings of one database do not collide. */
+  name: string;
   /** Another seed, other durations and outcomes. */
   seed: number;
 };
 
 /**
- * Fills execution_traces and hook_executions in time order with a busy last hour: what the overview is
- * measured on. Every value is a hash of the row number and the seed: the same in every run, in random
- * order as real ids are. Durations have a long tail, four in a hundred fail, the newest few run.
+ * Fills execution_traces and hook_executions in time order: what the overview is measured on. Every value is
+ * a hash of the row's number and the seed, so ids are in random order as real ones are. Durations have a
+ * long tail, three to five in a hundred fail.
  *
- * The tables' own triggers and keys are passed over (the rows are consistent), so it needs a superuser;
- * 1 M traces with 10 M hooks take about 4 minutes when the indexes are built afterwards.
+ * The tables' own triggers and keys are passed over (the rows are consistent), so it needs a superuser.
+ * History is filled before the indexes are built, which is several times faster.
  */
 export async function fillOverview(client: pg.ClientBase, data: OverviewData): Promise<void> {
-  const { traces, tracesOfLastHour, days, seed, hooksPerTrace } = data;
+  const { traces, fromHoursAgo, untilHoursAgo, seed, name, hooksPerTrace } = data;
+  const values = [traces, fromHoursAgo, untilHoursAgo, seed, name];
   await client.query('BEGIN');
   await client.query('SET LOCAL session_replication_role = replica');
-  await client.query(tracesStatement, [traces, tracesOfLastHour, days, seed]);
-  await client.query(hooksStatement, [traces, tracesOfLastHour, days, seed, hooksPerTrace]);
+  await client.query(tracesStatement, values);
+  await client.query(hooksStatement, [...values, hooksPerTrace]);
   await client.query('COMMIT');
 }
 
-/** The start of trace i of $1: the last $2 of them within the last hour, the others over $3 days before. */
-const startedAt = `now() - interval '1 second' * CASE
-    WHEN i > $1::int - $2::int THEN 3600.0 * ($1::int - i) / $2::int
-    ELSE 3600 + 86400.0 * $3::int * ($1::int - $2::int - i) / ($1::int - $2::int)
-  END`;
+/** The start of trace i of $1, between $2 and $3 hours ago. */
+const startedAt = `now() - interval '1 hour' * ($3::float8 + ($2::float8 - $3::float8) * ($1::int - i) / $1::int)`;
 
 /** A number in [0, 1) that belongs to the row and to what it is for. */
 const chance = (row: string, purpose: string) =>
-  `((hashtextextended(${row}, $4::int) # ${purpose}::bigint * 7919) & 1048575) / 1048576.0`;
+  `(hashtextextended(${row}, $4::int * 10 + ${purpose}) & 1048575) / 1048576.0::float8`;
 
 const tracesStatement = `
   INSERT INTO execution_traces (id, created_at, updated_at, correlation_id, root_id, session_id,
     source, prompt_text, status, success, started_at, completed_at, duration_ms)
-  SELECT md5('trace' || i)::uuid, at, at, md5('correlation' || i)::uuid, md5('correlation' || i)::uuid,
-    md5('session' || i / 40)::uuid, 'user_prompt', 'Refactor module ' || i,
+  SELECT md5($5 || 'trace' || i)::uuid, at, at, md5($5 || 'correlation' || i)::uuid, md5($5 || 'correlation' || i)::uuid,
+    md5($5 || 'session' || i / 40)::uuid, 'user_prompt', 'Refactor module ' || i,
     status, CASE WHEN status <> 'in_progress' THEN status = 'completed' END, at,
     CASE WHEN status <> 'in_progress' THEN at + ms * interval '1 millisecond' END,
     CASE WHEN status <> 'in_progress' THEN ms END
   FROM generate_series(1, $1::int) AS i,
     LATERAL (SELECT ${startedAt} AS at, ${chance(`'trace' || i`, '1')} AS luck,
       (200 * exp(6 * ${chance(`'trace' || i`, '2')}))::bigint AS ms) AS drawn,
-    LATERAL (SELECT CASE WHEN i > $1::int - 100 THEN 'in_progress' WHEN luck < 0.04 THEN 'failed'
+    LATERAL (SELECT CASE WHEN i > $1::int - 100 AND $3::float8 = 0 THEN 'in_progress' WHEN luck < 0.04 THEN 'failed'
       WHEN luck < 0.05 THEN 'timeout' ELSE 'completed' END AS status) AS outcome`;
 
 const hooksStatement = `
   INSERT INTO hook_executions (id, created_at, updated_at, trace_id, hook_type, hook_name,
     execution_order, tool_name, tool_use_id, status, success, started_at, completed_at, duration_ms)
-  SELECT md5('hook' || i || '-' || j)::uuid, at, at, md5('trace' || i)::uuid,
+  SELECT md5($5 || 'hook' || i || '-' || j)::uuid, at, at, md5($5 || 'trace' || i)::uuid,
     CASE j % 2 WHEN 0 THEN 'PreToolUse' ELSE 'PostToolUse' END, 'hook-' || j % 9, j,
     (ARRAY['Bash', 'Edit', 'Read', 'Write', NULL])[1 + j % 5], 'toolu_' || i || '_' || j / 2,
     status, CASE WHEN status <> 'in_progress' THEN status = 'completed' END, at,
     CASE WHEN status <> 'in_progress' THEN at + ms * interval '1 millisecond' END,
     CASE WHEN status <> 'in_progress' THEN ms END
-  FROM generate_series(1, $1::int) AS i CROSS JOIN generate_series(1, $5::int) AS j,
+  FROM generate_series(1, $1::int) AS i CROSS JOIN generate_series(1, $6::int) AS j,
     LATERAL (SELECT ${startedAt} + j * interval '3 ms' AS at,
       ${chance(`'hook' || i || '-' || j`, '1')} AS luck,
       (4 * (1 + j % 9) * exp(5 * ${chance(`'hook' || i || '-' || j`, '2')}))::bigint AS ms) AS drawn,
-    LATERAL (SELECT CASE WHEN i > $1::int - 2 THEN 'in_progress' WHEN luck < 0.03 THEN 'failed'
+    LATERAL (SELECT CASE WHEN i > $1::int - 2 AND $3::float8 = 0 THEN 'in_progress' WHEN luck < 0.03 THEN 'failed'
       ELSE 'completed' END AS status) AS outcome`;

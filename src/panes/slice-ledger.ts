@@ -29,7 +29,7 @@ export type Plan = {
 const overlapMs = 10_000;
 
 /** At most so many kept slices are asked for again in one reading. */
-const recheckedAtOnce = 4;
+const recheckedAtOnce = 8;
 
 /**
  * Keeps what was counted in closed slices of time, so that a reading asks the server only for
@@ -37,11 +37,11 @@ const recheckedAtOnce = 4;
  *
  * Rows can come late (they carry their start, and commit at their end), and they change: a row is
  * written in progress and updated when it ends. A kept slice is therefore asked for again when its
- * age has grown by a quarter since the last time, by a tenth while rows of it are in progress, and
- * at once when the caller knows that it changed. So a row that comes `d` after its slice ended is
- * counted at the latest `0.25 d` after it came (or with the first reading after that), and the cost
- * grows with the logarithm of the window: 18 slices a minute are asked again for an hour of minutes,
- * 32 for a day.
+ * age has doubled since the last time, when it has grown by a quarter while rows of it are in progress,
+ * and at once when the caller knows that it changed. So a row that comes `d` after its slice ended is
+ * counted at the latest `d` after it came (and two readings, for slices that are due together wait for
+ * one another), and the cost grows with the logarithm of the window only: for an hour each row is read
+ * nine times in all.
  */
 export class SliceLedger<Value> {
   readonly sliceMs: number;
@@ -132,7 +132,7 @@ export class SliceLedger<Value> {
 
   #isDue(slice: number, { askedMs, inProgress }: Held<Value>, nowMs: number): boolean {
     const end = (slice + 1) * this.sliceMs;
-    const growth = inProgress > 0 ? 1.1 : 1.25;
+    const growth = inProgress > 0 ? 1.25 : 2;
     return nowMs - end >= (askedMs - end) * growth;
   }
 }

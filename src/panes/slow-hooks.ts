@@ -50,10 +50,11 @@ export type SlowHooksExtras = {
 };
 
 /**
- * Closed minutes are kept as histograms, so that a reading costs the open minute whatever the window. Counts,
+ * Closed slices of time are kept as histograms, so that a reading costs the open one whatever the window. Counts,
  * sums and maxima are exact; p50 and p95 are at most 3.1 % off (see duration-buckets). A hook that ends or
- * is written late is counted when its minute is asked for again (see {@link SliceLedger}): within seconds
- * for the youngest minutes, at the latest a quarter of its delay later.
+ * is written late is counted when its slice is asked for again (see {@link SliceLedger}): within seconds
+ * for the youngest, at the latest after as long again as it was late (a quarter of that for one that was
+ * seen in progress).
  *
  * On demand (`exact`) every row of the window is read, and the percentiles are exact, too.
  */

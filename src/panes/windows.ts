@@ -23,14 +23,18 @@ export function bucketMsFor(windowMs: number): number {
   return bucketSizes.find((size) => windowMs / size <= 90) ?? windowMs / 90;
 }
 
+const sliceSizes = [15 * second, minute, 5 * minute, 10 * minute, hour, day];
+const mostSlices = 1_500;
+
 /**
- * Size of the slices in which counts of a window are kept by the console: a bucket is made of whole
- * slices. Small, because the slice that the window's far edge cuts is asked anew each time.
+ * Size of the slices in which counts of a window are kept by the console; a bucket is made of whole slices.
+ * Small, because the slice that the window's far edge cuts is asked anew each time, and so is the youngest;
+ * not smaller, because each slice has its own histograms: 15 s for an hour, 1 min for a day.
  */
 export function sliceMsFor(windowMs: number): number {
   const bucketMs = bucketMsFor(windowMs);
-  const slices = [minute, 5 * minute, hour, day].filter(
-    (size) => size <= bucketMs && bucketMs % size === 0 && windowMs / size <= 3_000,
+  const fitting = sliceSizes.find(
+    (size) => size <= bucketMs && bucketMs % size === 0 && windowMs / size <= mostSlices,
   );
-  return slices[0] ?? bucketMs;
+  return fitting ?? bucketMs;
 }

@@ -8,7 +8,8 @@ import { columnOrNull, type SchemaShape } from '../shape.js';
  *
  * One branch a range, because only then the planner knows how little each holds. It reads
  * idx_hook_executions_window, and the table for pages that vacuum has not seen yet. An hour with 400,000 hooks takes 109 ms this way and 302 ms with exact
- * percentiles; the minute that is open takes 2 ms.
+ * percentiles; its last 15 s take 1 ms. (int and
+ * float8 throughout: sums of bigint go by way of numeric.)
  */
 export function hookHistogramStatement(shape: SchemaShape, ranges: number): string {
   const branches = Array.from({ length: ranges }, (_, index) =>
@@ -19,13 +20,13 @@ SELECT
   slice,
   hook,
   tool,
-  sum(calls)::bigint AS calls,
-  sum(failures)::bigint AS failures,
-  sum(in_progress)::bigint AS in_progress,
-  sum(total_ms)::float8 AS total_ms,
+  sum(calls) AS calls,
+  sum(failures) AS failures,
+  sum(in_progress) AS in_progress,
+  sum(total_ms) AS total_ms,
   max(max_ms) AS max_ms,
   array_agg(bucket) FILTER (WHERE bucket IS NOT NULL) AS buckets,
-  array_agg(calls::int) FILTER (WHERE bucket IS NOT NULL) AS bucket_calls
+  array_agg(calls) FILTER (WHERE bucket IS NOT NULL) AS bucket_calls
 FROM (${branches.join('\nUNION ALL\n')}) AS counted
 GROUP BY slice, hook, tool`;
 }
@@ -38,10 +39,10 @@ function histogramOfRange(shape: SchemaShape, from: string, until: string): stri
     hook_name AS hook,
     ${optional('tool_name')} AS tool,
     width_bucket(duration_ms::float8, $2::float8[]) AS bucket,
-    count(*) AS calls,
-    count(*) FILTER (WHERE ${optional('status')} IN ('failed', 'timeout')) AS failures,
-    count(*) FILTER (WHERE ${optional('status')} = 'in_progress') AS in_progress,
-    sum(duration_ms) AS total_ms,
+    count(*)::int AS calls,
+    count(*) FILTER (WHERE ${optional('status')} IN ('failed', 'timeout'))::int AS failures,
+    count(*) FILTER (WHERE ${optional('status')} = 'in_progress')::int AS in_progress,
+    sum(duration_ms::float8) AS total_ms,
     max(duration_ms) AS max_ms
   FROM hook_executions
   WHERE started_at >= to_timestamp(${from}::float8) AND started_at < to_timestamp(${until}::float8)

@@ -1,0 +1,230 @@
+/**
+ * What a steady refresh of the overview costs the server, and whether history behind the window costs more.
+ *
+ *   npx tsx bench/overview.ts [--traces 1000000] [--refreshes 20]
+ *
+ * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
+ * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
+ * rate. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
+ * its BEGIN and COMMIT included; so the network and the client are not in it.
+ */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { resolveSource } from '../src/db/connection/source.js';
+import { Database } from '../src/db/database.js';
+import { systemClock } from '../src/live/clock.js';
+import { CostMeter } from '../src/live/measured.js';
+import { StatusReader } from '../src/live/status.js';
+import { VitalsReader } from '../src/live/vitals.js';
+import { panes } from '../src/panes/registry.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/windows.js';
+import { PostgresProcess } from '../test/helpers/postgres-process.js';
+import { provision } from '../test/helpers/provision.js';
+import { currentOwner, removeServersOf } from '../test/helpers/server-folders.js';
+import { schemaFiles } from '../test/helpers/template.js';
+import { fillOverview } from './lib/overview-data.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    traces: { type: 'string', default: '1000000' },
+    refreshes: { type: 'string', default: '20' },
+  },
+});
+const traces = Number(flags.traces);
+const refreshes = Number(flags.refreshes);
+const hooksPerTrace = 10;
+const tracesOfLastHour = Math.round(traces * 0.04);
+const everyMs = 2_000;
+
+type Measured = { firstMs: number; steadyMs: number; exactMs: number; statements: string[] };
+
+async function withClient<Result>(
+  url: string,
+  work: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Tables, history, indexes, and then the last hour through them: it is the newest when the bench begins. */
+async function build(url: string, history: number): Promise<void> {
+  await withClient(url, async (client) => {
+    const apply = async (wanted: (file: string) => boolean) => {
+      for (const file of schemaFiles().filter((path) => wanted(basename(path)))) {
+        await client.query(readFileSync(file, 'utf8'));
+      }
+    };
+    await apply((file) => file < '009');
+    await fillOverview(client, {
+      traces: history,
+      hooksPerTrace,
+      fromHoursAgo: 24 * 60,
+      untilHoursAgo: 1,
+      name: 'history',
+      seed: 1,
+    });
+    await client.query(`SET maintenance_work_mem = '1GB'`);
+    await apply((file) => file >= '009');
+    await client.query('VACUUM ANALYZE');
+    await fillOverview(client, {
+      traces: tracesOfLastHour,
+      hooksPerTrace,
+      fromHoursAgo: 1,
+      untilHoursAgo: 0,
+      name: 'hour',
+      seed: 2,
+    });
+    await client.query('ANALYZE');
+    await client.query('CREATE EXTENSION pg_stat_statements');
+    await client.query('CHECKPOINT');
+  });
+}
+
+/** Inserts traces and hooks at the rate of the last hour until it is told to stop. */
+async function write(url: string, signal: AbortSignal): Promise<void> {
+  const perTurn = Math.max(1, Math.round(tracesOfLastHour / 3_600 / 5));
+  await withClient(url, async (client) => {
+    while (!signal.aborted) {
+      await client.query(
+        `WITH trace AS (
+           INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, duration_ms)
+           SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'bench', 'completed', 1000
+           FROM generate_series(1, $1::int) RETURNING id
+         )
+         INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, started_at, duration_ms)
+         SELECT id, 'PreToolUse', 'hook-' || j % 9, 'Bash', 'completed', clock_timestamp(), (4 * exp(5 * random()))::int
+         FROM trace, generate_series(1, $2::int) AS j`,
+        [perTurn, hooksPerTrace],
+      );
+      await sleep(200);
+    }
+  });
+}
+
+/** Milliseconds that the console's role has cost since the last call, and the dearest statements. */
+async function spent(url: string): Promise<{ ms: number; statements: string[] }> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ ms: number; calls: number; query: string }>(
+      `SELECT total_plan_time + total_exec_time AS ms, calls::int, left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS query
+       FROM pg_stat_statements WHERE userid = 'console'::regrole ORDER BY 1 DESC`,
+    );
+    await client.query('SELECT pg_stat_statements_reset()');
+    return {
+      ms: rows.reduce((sum, { ms }) => sum + ms, 0),
+      statements: rows
+        .slice(0, 8)
+        .map(
+          ({ ms, calls, query }) =>
+            `${(ms / calls).toFixed(2).padStart(8)} ms × ${calls}  ${query}`,
+        ),
+    };
+  });
+}
+
+async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> {
+  const source = resolveSource({ url: consoleUrl, environment: {} });
+  if (source.kind === 'embedded') throw new Error('a URL names a server');
+  const database = await Database.open(source);
+  const writer = new AbortController();
+  const writing = write(adminUrl, writer.signal);
+  const options = { windowMs: defaultWindowMs, stuckAfterMs: defaultStuckAfterMs };
+  const steady = new StatusReader(database, panes, { ...options, exact: false });
+  const meter = new CostMeter(database, systemClock);
+  const vitals = new VitalsReader(systemClock);
+  const refresh = async () => {
+    for (const { snapshot } of await steady.read()) if (snapshot.error) throw snapshot.error;
+    await meter.transaction(
+      {},
+      () => undefined,
+      (tx) => vitals.read(tx),
+    );
+  };
+  try {
+    await spent(adminUrl);
+    await refresh();
+    const first = await spent(adminUrl);
+    await refresh();
+    await spent(adminUrl);
+    for (let index = 0; index < refreshes; index += 1) {
+      await sleep(everyMs);
+      await refresh();
+    }
+    const later = await spent(adminUrl);
+    const hooks = panes.filter(({ id }) => id === 'slow-hooks');
+    await new StatusReader(database, hooks, { ...options, exact: true }).read();
+    const exact = await spent(adminUrl);
+    return {
+      firstMs: first.ms,
+      steadyMs: later.ms / refreshes,
+      exactMs: exact.ms,
+      statements: later.statements,
+    };
+  } finally {
+    writer.abort();
+    await writing;
+    await database.close();
+  }
+}
+
+const owner = currentOwner();
+const server = await PostgresProcess.create({
+  binaries: await provision(),
+  owner,
+  settings: {
+    shared_preload_libraries: 'pg_stat_statements',
+    'pg_stat_statements.track_planning': 'on',
+    shared_buffers: '1GB',
+    synchronous_commit: 'off',
+    max_wal_size: '8GB',
+  },
+});
+try {
+  await server.start();
+  await withClient(server.url('postgres'), async (client) => {
+    await client.query(
+      `CREATE ROLE console LOGIN PASSWORD 'bench' IN ROLE pg_read_all_data, pg_monitor`,
+    );
+    await client.query('CREATE DATABASE small');
+    await client.query('CREATE DATABASE large');
+  });
+  const results: Record<string, Measured> = {};
+  for (const [name, history] of [
+    ['small', Math.round(traces * 0.1) - tracesOfLastHour],
+    ['large', traces - tracesOfLastHour],
+  ] as const) {
+    const url = server.url(name);
+    const began = Date.now();
+    await build(url, history);
+    console.log(
+      `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
+        `filled in ${Math.round((Date.now() - began) / 1000)} s`,
+    );
+    const asConsole = new URL(url);
+    asConsole.username = 'console';
+    asConsole.password = 'bench';
+    const measured = await measure(url, asConsole.href);
+    results[name] = measured;
+    console.log(
+      `  first refresh ${measured.firstMs.toFixed(1)} ms, steady ${measured.steadyMs.toFixed(1)} ms of server time, ` +
+        `exact hook percentiles ${measured.exactMs.toFixed(1)} ms`,
+    );
+    for (const line of measured.statements) console.log(`  ${line}`);
+  }
+  const { small, large } = results;
+  if (small && large) {
+    console.log(
+      `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +
+        `large ${large.steadyMs.toFixed(1)} ms (limit 20)`,
+    );
+  }
+} finally {
+  await removeServersOf(owner);
+}

@@ -1,0 +1,231 @@
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { LiveEngine, type EngineOptions } from '../../src/live/engine.js';
+import type { LiveState } from '../../src/live/state.js';
+import type { ActivityRow } from '../../src/panes/activity.js';
+import type { PaneId } from '../../src/panes/pane.js';
+import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { startPrivateServer } from '../helpers/private-server.js';
+import { openDatabase } from '../panes/open.js';
+
+async function startEngine(url: string, options: EngineOptions = {}): Promise<LiveEngine> {
+  const engine = new LiveEngine(await openDatabase(url), { cadenceMs: 200, share: 1, ...options });
+  onTestFinished(() => engine.stop());
+  engine.start();
+  return engine;
+}
+
+async function until(
+  engine: LiveEngine,
+  holds: (state: LiveState) => boolean,
+  timeoutMs = 20_000,
+): Promise<LiveState> {
+  await expect
+    .poll(() => holds(engine.getState()), { timeout: timeoutMs, interval: 20 })
+    .toBe(true);
+  return engine.getState();
+}
+
+function insertTrace(client: { query: (sql: string) => Promise<unknown> }) {
+  return client.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test')`,
+  );
+}
+
+async function lock(
+  database: TestDatabase,
+  table: string,
+): Promise<{ pid: number; free: () => Promise<void> }> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  await client.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+  const free = () => client.end();
+  onTestFinished(free);
+  return { pid: rows[0]?.pid ?? 0, free };
+}
+
+const all: PaneId[] = [
+  'recent-traces',
+  'slow-hooks',
+  'index-usage',
+  'table-sizes',
+  'top-patterns',
+  'activity',
+];
+
+test('every pane has its answer, and the vitals of the server are known', async () => {
+  const database = await createTestDatabase();
+  await insertTrace(database);
+  const engine = await startEngine(database.url);
+  const state = await until(
+    engine,
+    ({ panes, vitals }) =>
+      typeof vitals?.transactionsPerSecond === 'number' &&
+      all.every((id) => panes[id].asOf !== null),
+  );
+  expect(state.connection).toEqual({ state: 'connected' });
+  expect(state.panes['recent-traces'].rows).toMatchObject([{ status: 'in_progress', count: 1 }]);
+  expect(all.map((id) => state.panes[id].error)).toEqual(all.map(() => null));
+  expect(state.vitals?.connections).toBeGreaterThan(0);
+  expect(Math.abs(state.vitals?.clockOffsetMs ?? Infinity)).toBeLessThan(1_000);
+  expect(state.vitals?.cacheHit).toBeGreaterThan(0);
+});
+
+test('the longest transaction of another session is named', async () => {
+  const database = await createTestDatabase();
+  const { pid } = await lock(database, 'error_patterns');
+  const engine = await startEngine(database.url);
+  const { vitals } = await until(engine, (state) => state.vitals?.longestTransaction?.pid === pid);
+  expect(vitals?.longestTransaction?.ms).toBeGreaterThanOrEqual(0);
+});
+
+test('a locked table: its pane says by whom within its time-out and keeps its rows, the rest goes on', async () => {
+  const database = await createTestDatabase();
+  await insertTrace(database);
+  const engine = await startEngine(database.url);
+  await until(engine, ({ panes }) => all.every((id) => panes[id].asOf !== null));
+  const { pid, free } = await lock(database, 'execution_traces');
+  const blocked = await until(engine, ({ panes }) => panes['recent-traces'].error !== null, 5_000);
+  expect(blocked.panes['recent-traces']).toMatchObject({
+    stale: true,
+    rows: [{ status: 'in_progress', count: 1 }],
+    error: { code: 'lock_timeout', message: `execution_traces is locked by pid ${pid}.` },
+  });
+  const asOf = blocked.panes['slow-hooks'].asOf?.getTime() ?? Infinity;
+  const later = await until(
+    engine,
+    ({ panes }) => (panes['slow-hooks'].asOf?.getTime() ?? 0) > asOf,
+  );
+  expect(later.panes.activity.error).toBeNull();
+  expect(later.connection).toEqual({ state: 'connected' });
+  await free();
+  const freed = await until(engine, ({ panes }) => panes['recent-traces'].error === null);
+  expect(freed.panes['recent-traces'].stale).toBe(false);
+});
+
+test('a statement that takes too long is cancelled, and its pane says so', async () => {
+  const database = await createTestDatabase();
+  await database.query('DROP VIEW pattern_effectiveness');
+  await database.query(
+    `CREATE VIEW pattern_effectiveness AS
+     SELECT pg_sleep(60)::text AS pattern_hash, 1.0 AS success_rate, 1 AS total_usage_count`,
+  );
+  const engine = await startEngine(database.url);
+  const { panes, connection } = await until(
+    engine,
+    (state) => state.panes['top-patterns'].error !== null,
+  );
+  expect(panes['top-patterns'].error?.code).toBe('statement_timeout');
+  expect(panes['recent-traces'].error).toBeNull();
+  expect(connection).toEqual({ state: 'connected' });
+});
+
+test('hidden panes are not asked; one that is shown is asked', async () => {
+  const database = await createTestDatabase();
+  const engine = new LiveEngine(await openDatabase(database.url), { cadenceMs: 100, share: 1 });
+  onTestFinished(() => engine.stop());
+  engine.setVisible(['slow-hooks']);
+  engine.start();
+  const first = await until(engine, ({ panes }) => panes['slow-hooks'].asOf !== null);
+  expect(first.panes['recent-traces'].asOf).toBeNull();
+  engine.setVisible(['recent-traces']);
+  await until(engine, ({ panes }) => panes['recent-traces'].asOf !== null);
+});
+
+test('another window is asked for at once, and while paused nothing but that', async () => {
+  const database = await createTestDatabase();
+  const engine = await startEngine(database.url, { cadenceMs: 60_000 });
+  await until(engine, ({ panes }) => all.every((id) => panes[id].asOf !== null));
+  engine.setPaused(true);
+  engine.setWindow(86_400_000);
+  const { panes, windowMs, paused } = await until(engine, (state) => {
+    const extras = state.panes['recent-traces'].extras as { windowMs?: number } | undefined;
+    return extras?.windowMs === 86_400_000;
+  });
+  expect([windowMs, paused]).toEqual([86_400_000, true]);
+  expect(panes['slow-hooks'].error).toBeNull();
+});
+
+test('without the schema the panes say what is missing, and show it once it is there', async () => {
+  const database = await createTestDatabase();
+  await database.query('ALTER TABLE execution_traces RENAME TO elsewhere');
+  const engine = await startEngine(database.url);
+  const { panes } = await until(engine, (state) => state.panes['recent-traces'].error !== null);
+  expect(panes['recent-traces'].error?.code).toBe('schema_missing');
+  await database.query('ALTER TABLE elsewhere RENAME TO execution_traces');
+  await engine.schemaChanged();
+  await until(engine, (state) => state.panes['recent-traces'].error === null);
+});
+
+test('a role that may not read a table is told so, and sees the others', async () => {
+  const server = await startPrivateServer();
+  const url = await server.createDatabase('app');
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  await admin.query(
+    `CREATE ROLE reader LOGIN PASSWORD 'r'; GRANT USAGE ON SCHEMA public TO reader;
+     GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; REVOKE ALL ON hook_executions FROM reader`,
+  );
+  await admin.end();
+  const asReader = new URL(url);
+  asReader.username = 'reader';
+  asReader.password = 'r';
+  const engine = await startEngine(asReader.href);
+  const { panes } = await until(engine, (state) =>
+    all.every((id) => state.panes[id].asOf !== null || state.panes[id].error !== null),
+  );
+  expect(panes['slow-hooks'].error).toMatchObject({
+    code: 'privilege_missing',
+    message: 'The role may not read hook_executions.',
+  });
+  expect(all.filter((id) => panes[id].error !== null)).toEqual(['slow-hooks']);
+  expect(panes.activity.notes.join()).toContain('hook_executions cannot be followed');
+});
+
+test('the server goes away and comes back: the state says so, rows stay, and the tail misses nothing', async () => {
+  const server = await startPrivateServer();
+  const url = await server.createDatabase('app');
+  const write = async (count: number) => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    for (let index = 0; index < count; index += 1) await insertTrace(client);
+    await client.end();
+  };
+  await write(3);
+  const engine = await startEngine(url);
+  await until(engine, ({ panes }) => panes.activity.rows.length === 3);
+
+  await server.stop();
+  const lost = await until(engine, ({ connection }) => connection.state === 'reconnecting');
+  expect(lost.panes.activity.rows).toHaveLength(3);
+  await until(
+    engine,
+    ({ connection }) => connection.state === 'reconnecting' && connection.attempts >= 2,
+  );
+  await server.start();
+  await write(4);
+  const back = await until(engine, ({ connection, panes }) => {
+    return connection.state === 'connected' && panes.activity.rows.length === 7;
+  });
+  const rows = back.panes.activity.rows as ActivityRow[];
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(7);
+  expect(rows.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  await until(engine, ({ panes }) => {
+    const [row] = panes['recent-traces'].rows as { count: number }[];
+    return panes['recent-traces'].error === null && row?.count === 7;
+  });
+}, 60_000);
+
+test('subscribers hear of changes, and nothing after the stop', async () => {
+  const database = await createTestDatabase();
+  const engine = await startEngine(database.url);
+  let told = 0;
+  engine.subscribe(() => (told += 1));
+  await expect.poll(() => told, { timeout: 10_000 }).toBeGreaterThan(3);
+  await engine.stop();
+  const atStop = told;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(told).toBe(atStop);
+});

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { panes } from '../../src/panes/registry.js';
+import { readShape, shapeNotes, unmetNeed } from '../../src/panes/shape.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { openDatabase, readFresh } from './open.js';
+
+/** As a deployment by hand before this schema: fewer columns, none of our indexes, one view. */
+const older = `
+  CREATE TABLE execution_traces (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), correlation_id uuid NOT NULL, root_id uuid NOT NULL,
+    session_id uuid NOT NULL, source text NOT NULL, status text NOT NULL DEFAULT 'in_progress',
+    started_at timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE hook_executions (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), trace_id uuid, hook_name text, duration_ms integer,
+    started_at timestamptz NOT NULL DEFAULT now());
+  CREATE VIEW pattern_effectiveness AS SELECT 'h' AS pattern_hash, 0.5 AS success_rate, 7 AS total_usage_count;
+  INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+    VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test');
+  INSERT INTO hook_executions (trace_id, hook_name, duration_ms) SELECT id, 'guard', 40 FROM execution_traces`;
+
+test('every pane works with the columns it must have, kept and exact, and names those that lack', async () => {
+  const database = await createTestDatabase({ schema: false });
+  await database.query(older);
+  const console_ = await openDatabase(database.url);
+  const shape = await readShape(console_);
+  const counts: Record<string, number> = {};
+  for (const pane of panes) {
+    expect(unmetNeed(pane.needs, shape), pane.id).toBeUndefined();
+    for (const exact of [false, true]) {
+      const { rows } = await readFresh(console_, pane, { exact });
+      counts[pane.id] = rows.length;
+      for (const row of rows) {
+        const detail = pane.detail?.(row, shape, 3_600_000);
+        if (!detail) continue;
+        const found = await console_.read(detail.text, detail.values);
+        expect(found.length, detail.text).toBeGreaterThan(0);
+      }
+    }
+  }
+  expect(counts).toEqual({
+    'recent-traces': 1,
+    'slow-hooks': 1,
+    'index-usage': 2,
+    'table-sizes': 2,
+    'top-patterns': 1,
+    activity: 2,
+  });
+  const [, slowHooks] = panes;
+  expect(shapeNotes(slowHooks?.needs ?? {}, shape)).toEqual([
+    'hook_executions has no column tool_name, status',
+  ]);
+});
+
+test('a table of another program is named with the columns it lacks', async () => {
+  const database = await createTestDatabase({ schema: false });
+  await database.query('CREATE TABLE execution_traces (id uuid, state text)');
+  const shape = await readShape(await openDatabase(database.url));
+  expect(unmetNeed(panes[0]?.needs ?? {}, shape)).toMatchObject({
+    code: 'schema_incompatible',
+    message: 'execution_traces exists but has no column status, started_at.',
+  });
+});
+
+test('names that need quotes, and a schema other than public', async () => {
+  const database = await createTestDatabase({ schema: false });
+  await database.query(`CREATE SCHEMA "My schema"; SET search_path = "My schema"; ${older}`);
+  const console_ = await openDatabase(database.url, { schema: 'My schema' });
+  for (const pane of panes) {
+    const { rows } = await readFresh(console_, pane);
+    expect(rows.length, pane.id).toBeGreaterThan(0);
+  }
+});
+
+test('the full record of every row of a complete schema can be opened', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', repeat('x', 1000000)) RETURNING id
+     ), hook AS (
+       INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, duration_ms, status)
+       SELECT id, 'PreToolUse', 'guard', 'Bash', 40, 'completed' FROM trace
+     ), decision AS (
+       INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, query_embedding)
+       SELECT id, 'agent', 0.5, 'explicit', array_fill(0.5, ARRAY[1536])::vector FROM trace
+     ), pattern AS (
+       INSERT INTO success_patterns (pattern_hash, intent_classification) VALUES ('h', 'i')
+     )
+     INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method)
+     SELECT id, 's', 'https://s.internal/', 'GET' FROM trace`,
+  );
+  const console_ = await openDatabase(database.url);
+  const shape = await readShape(console_);
+  for (const pane of panes) {
+    const { rows } = await readFresh(console_, pane);
+    expect(rows.length, pane.id).toBeGreaterThan(0);
+    for (const row of rows) {
+      const detail = pane.detail?.(row, shape, 3_600_000);
+      expect(detail, pane.id).toBeDefined();
+      if (!detail) continue;
+      const [record] = await console_.read(detail.text, detail.values);
+      expect(record, detail.title).toBeDefined();
+      expect(Object.keys(record ?? {})).not.toContain('query_embedding');
+    }
+  }
+});
