@@ -2,7 +2,8 @@
 // measured on Ink 6.8.0). This build step bounds both caches; it fails when Ink's code has changed.
 import fs from 'node:fs/promises';
 
-const limit = 4096;
+// Few, because a text here is a whole pane: 10 kB, new with every refresh.
+const limit = 128;
 
 const patches = {
   'measure-text.js': [

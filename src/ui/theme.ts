@@ -35,7 +35,7 @@ const withColours: Readonly<Record<Look, string>> = {
   title: '1',
   focus: '1;36',
   border: '2',
-  heading: '2;4',
+  heading: '2',
   key: '1',
   selected: '7',
   badge: '7;1',

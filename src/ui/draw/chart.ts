@@ -1,15 +1,15 @@
 import { formatSpan } from '../../shared/format/duration.js';
-import { drawChart } from '../../panes/chart.js';
+import { drawChart, fitTo } from '../../panes/chart.js';
 import type { Chart } from '../../panes/pane.js';
-import { displayWidth } from '../../terminal/width.js';
+import { plainWidth } from '../../terminal/ink/widest-line.js';
 import type { Theme } from '../theme.js';
 import { drawSides } from './segments.js';
 
-// eslint-disable-next-line no-control-regex
-const sgr = /\x1b\[[\d;]*m/g;
-
 /** Below this height a curve says nothing. */
 export const leastChartHeight = 5;
+
+/** Columns of the scale on the left, as drawChart draws it. */
+const scaleWidth = 8;
 
 /** A chart with its legend and its span of time, each line exactly `width` columns wide. */
 export function drawChartLines(
@@ -18,29 +18,49 @@ export function drawChartLines(
   size: { width: number; height: number },
 ): string[] {
   const { width, height } = size;
-  const buckets = Math.max(0, ...chart.curves.map(({ values }) => values.length));
+  const fitted = fillColumns(chart, Math.max(2, width - scaleWidth));
   const legend = drawSides(
     theme,
     {
       left: [
         ...chart.curves.map(({ label, tone }) => ({ text: `─ ${label}`, look: tone })),
-        { text: `per ${formatSpan(chart.bucketMs)}`, look: 'muted', priority: 2 },
+        { text: `per ${formatSpan(fitted.bucketMs)}`, look: 'muted', priority: 2 },
       ],
-      right: [{ text: `the last ${formatSpan((buckets - 1) * chart.bucketMs)}`, look: 'muted' }],
+      right: [{ text: `the last ${formatSpan(fitted.spanMs)}`, look: 'muted' }],
       first: 'left',
     },
     width,
   );
   const colours = chart.curves.map(({ tone }) => theme.start(tone));
   const drawn = drawChart(
-    chart,
+    fitted.chart,
     { width, height: height - 1 },
     colours.includes('') ? undefined : colours,
   );
-  return [...drawn.map((line) => padStyled(line, width)), legend].slice(0, height);
+  const padded = drawn.map((line) => line + ' '.repeat(Math.max(0, width - plainWidth(line))));
+  return [...padded, legend].slice(0, height);
 }
 
-function padStyled(line: string, width: number): string {
-  const shown = displayWidth(line.replace(sgr, ''));
-  return line + ' '.repeat(Math.max(0, width - shown));
+/**
+ * The curves made as wide as there is room: buckets added up where there are too many, drawn several
+ * columns wide where there are few. The oldest bucket is left out: the window cuts it.
+ */
+function fillColumns(
+  chart: Chart,
+  columns: number,
+): { chart: Chart; bucketMs: number; spanMs: number } {
+  const count = Math.max(0, ...chart.curves.map(({ values }) => values.length - 1));
+  const step = Math.max(1, Math.ceil(count / columns));
+  const wide = Math.max(1, Math.floor(columns / Math.ceil(count / step)));
+  const curves = chart.curves.map((curve) => ({
+    ...curve,
+    values: fitTo(curve.values.slice(1), columns).flatMap((value) =>
+      Array.from({ length: wide }, () => value),
+    ),
+  }));
+  return {
+    chart: { ...chart, curves },
+    bucketMs: chart.bucketMs * step,
+    spanMs: chart.bucketMs * count,
+  };
 }

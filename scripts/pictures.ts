@@ -1,0 +1,95 @@
+/**
+ * Draws the pictures of the docs: runs the built console on a database, in a terminal emulator, and
+ * writes its screens as SVG. The database should have history and live traffic:
+ *
+ *     trace-console demo --url URL --yes --backfill 2d --rate 3
+ *     npx tsx scripts/pictures.ts URL [docs/pictures]
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { renderPicture } from '../test/e2e/helpers/picture.js';
+import { spawn } from '../test/e2e/helpers/terminal.js';
+
+type Picture = {
+  name: string;
+  title: string;
+  cols: number;
+  rows: number;
+  /** Keys that lead to the screen, each with what the screen shows after it. */
+  steps?: readonly (readonly [keys: string, shows: string | RegExp])[];
+};
+
+const pictures: readonly Picture[] = [
+  { name: 'overview-200x60', title: 'The overview at 200×60', cols: 200, rows: 60 },
+  { name: 'overview-120x35', title: 'The overview at 120×35', cols: 120, rows: 35 },
+  { name: 'overview-80x24', title: 'The overview at 80×24', cols: 80, rows: 24 },
+  { name: 'overview-80x60', title: 'The overview on a tall, narrow screen', cols: 80, rows: 60 },
+  {
+    name: 'slow-hooks',
+    title: 'Slow hooks on the whole screen',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['2', '2 Slow hooks'],
+      ['z', /┏━ 2 Slow hooks ━+┓\n┃ .*in 1h/],
+    ],
+  },
+  {
+    name: 'record',
+    title: 'An event of the activity in full',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['6', /┏━ 6 Activity/],
+      ['\r', /┃ id +[0-9a-f]{8}-/],
+    ],
+  },
+  {
+    name: 'reindex',
+    title: 'The preview before an index is rebuilt',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['3', /┏━ 3 Index usage/],
+      ['r', '[ Cancel ]'],
+    ],
+  },
+  { name: 'help', title: 'The help', cols: 120, rows: 35, steps: [['?', 'In the panes']] },
+];
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+async function draw(picture: Picture, url: string, folder: string): Promise<void> {
+  const { name, title, cols, rows, steps = [] } = picture;
+  const program = process.env.TRACE_CONSOLE_PROGRAM ?? path.join(root, 'dist/main.js');
+  const driver = spawn(process.execPath, [program, '--url', url], { cols, rows });
+  try {
+    await driver.waitFor(isFilled, 30_000);
+    for (const [keys, shows] of steps) {
+      driver.press(keys);
+      await driver.waitFor(shows);
+    }
+    fs.writeFileSync(path.join(folder, `${name}.svg`), renderPicture(driver.emulator, title));
+    driver.press('q');
+  } finally {
+    await driver.dispose();
+  }
+}
+
+/** Every pane has answered, and rates are known. */
+function isFilled(lines: string[]): boolean {
+  const text = lines.join('\n');
+  return !text.includes('asking …') && !text.includes('fetching') && /tps \d/.test(text);
+}
+
+const [url, folder = path.join(root, 'docs/pictures')] = process.argv.slice(2);
+if (url === undefined) {
+  process.stderr.write('Usage: npx tsx scripts/pictures.ts URL [FOLDER]\n');
+  process.exit(2);
+}
+fs.mkdirSync(folder, { recursive: true });
+for (const picture of pictures) {
+  await draw(picture, url, folder);
+  process.stdout.write(`${picture.name}.svg\n`);
+}
