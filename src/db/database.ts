@@ -22,6 +22,12 @@ export type DatabaseOptions = {
   poolSize?: number | undefined;
   /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
   readOnly?: boolean | undefined;
+  /**
+   * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
+   *
+   * @throws ConsoleError
+   */
+  wake?: (() => Promise<unknown>) | undefined;
 };
 
 /**
@@ -36,13 +42,14 @@ export class Database {
   readonly #tls: TlsAttempt;
   readonly #pool: pg.Pool;
   readonly #readOnly: boolean;
+  readonly #wake: DatabaseOptions['wake'];
 
   private constructor(
     source: ServerSource,
     tls: TlsAttempt,
     pool: pg.Pool,
     capabilities: Capabilities,
-    readOnly: boolean,
+    { readOnly = false, wake }: DatabaseOptions,
   ) {
     this.origin = source.origin;
     this.#source = source;
@@ -50,6 +57,7 @@ export class Database {
     this.#pool = pool;
     this.capabilities = capabilities;
     this.#readOnly = readOnly;
+    this.#wake = wake;
   }
 
   /**
@@ -72,7 +80,7 @@ export class Database {
         schema: options.schema,
         embedded: source.origin === 'embedded',
       });
-      return new Database(source, tls, pool, capabilities, options.readOnly ?? false);
+      return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
       throw translateError(error, source);
@@ -149,6 +157,7 @@ export class Database {
         hint: 'Connect past the pooler: the port of the server itself (5432), not of the pooler (6543).',
       });
     }
+    await this.#wake?.();
     const client = new pg.Client(clientConfig(this.#source, this.#tls));
     client.on('error', () => undefined);
     try {
@@ -172,6 +181,7 @@ export class Database {
 
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
   async refreshCapabilities(): Promise<Capabilities> {
+    await this.#wake?.();
     try {
       const fresh = await readCapabilities(this.#pool, {
         schema: this.capabilities.schema,
@@ -190,6 +200,13 @@ export class Database {
   }
 
   async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (cause) {
+      const error = translateError(cause, this.#source);
+      if (error.code !== 'connection_refused' || !this.#wake) throw error;
+    }
+    await this.#wake();
     try {
       return await this.#pool.connect();
     } catch (error) {
