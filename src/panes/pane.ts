@@ -127,9 +127,10 @@ export type PaneLimits = Required<
 /**
  * Time-outs patient enough for a large window, short enough that a blocked pane says so soon. A guest
  * keeps to one core: parallel workers would take others, and compiling costs more than these statements.
+ * 16 MB hold the histograms of a first reading, which would go to disk by way of temporary files.
  */
 export const usualLimits: PaneLimits = {
   statementTimeoutMs: 5_000,
   lockTimeoutMs: 1_000,
-  settings: { max_parallel_workers_per_gather: '0', jit: 'off' },
+  settings: { max_parallel_workers_per_gather: '0', jit: 'off', work_mem: '16MB' },
 };
