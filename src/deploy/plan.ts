@@ -27,7 +27,7 @@ export type Plan = {
   addColumns: ColumnAddition[];
   /** Columns that cannot be added without a rewrite; a person decides when. */
   leftColumns: ColumnAddition[];
-  /** Expected indexes that no index of the table stands in for. */
+  /** Expected indexes that no valid index of the table stands in for. */
   addIndexes: { name: string; index: Index }[];
   /** Missing views, functions, triggers, archives: `view trace_summary`. */
   addObjects: string[];
@@ -125,8 +125,11 @@ function missingIndexes(
   );
   return Object.entries(manifest.indexes).flatMap(([name, index]) => {
     const comesWithTable = index.primary || missingTables.includes(index.table);
-    // Under another name it serves as well; a second one would only cost every write.
-    const covered = catalogue.indexes[name] !== undefined || present.has(indexKey(index));
+    const own = catalogue.indexes[name];
+    // What an interrupted build left does not serve; under another name a valid one does as well, and
+    // a second one would only cost every write.
+    const isLeftover = own !== undefined && !own.valid && own.table === index.table;
+    const covered = (own !== undefined && !isLeftover) || present.has(indexKey(index));
     const impossible = left.some(
       (column) => column.table === index.table && mentions(index.definition, column.name),
     );

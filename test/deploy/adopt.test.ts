@@ -111,7 +111,8 @@ describe("a database deployed by hand in the seed's older shape", () => {
   });
 
   it('is done when nothing is left to create: the next apply changes nothing', async () => {
-    const { test } = await older();
+    const { test, database } = await older();
+    await database.close();
     const args = ['schema', 'apply', '--yes', '--json', '--url', test.url];
     expect(JSON.parse((await runCli(args)).stdout)).toMatchObject({ kind: 'adopt' });
     const before = await fingerprint(test);
@@ -132,6 +133,68 @@ describe("a database deployed by hand in the seed's older shape", () => {
       `UPDATE execution_traces SET status = 'completed' WHERE source = 'old_writer'`,
     );
     await database.close();
+  });
+});
+
+describe('an index that is missing', () => {
+  async function indexOf(test: Awaited<ReturnType<typeof createTestDatabase>>, schema: string) {
+    const { rows } = await test.query<{ valid: boolean }>(
+      `SELECT indisvalid AS valid FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
+       WHERE c.relname = 'idx_execution_traces_root' AND c.relnamespace::regnamespace = $1::text::regnamespace`,
+      [schema],
+    );
+    return rows;
+  }
+
+  it('is built anew where a killed build left it invalid', async () => {
+    const test = await createTestDatabase();
+    await test.query(`UPDATE pg_index SET indisvalid = false
+      WHERE indexrelid = 'idx_execution_traces_root'::regclass`);
+    const { exitCode, stdout } = await runCli(['schema', 'apply', '--yes', '--url', test.url]);
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
+    expect(stdout).toContain('Created: idx_execution_traces_root.');
+    expect(await indexOf(test, 'public')).toEqual([{ valid: true }]);
+  });
+
+  it('stays as it is while another session works on its table', async () => {
+    const test = await createTestDatabase();
+    await test.query(`UPDATE pg_index SET indisvalid = false
+      WHERE indexrelid = 'idx_execution_traces_root'::regclass`);
+    const other = await test.pool.connect();
+    await other.query('BEGIN; LOCK TABLE execution_traces IN SHARE UPDATE EXCLUSIVE MODE');
+    const { exitCode, stdout } = await runCli(['schema', 'apply', '--yes', '--url', test.url]);
+    await other.query('ROLLBACK');
+    other.release();
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(
+      /Not created: idx_execution_traces_root: .*process \d+ works on its table/,
+    );
+    expect(await indexOf(test, 'public')).toEqual([{ valid: false }]);
+  });
+
+  it('is built in a schema whose name has a meaning in a replacement text', async () => {
+    const test = await createTestDatabase({ schema: false, extensions: true });
+    const args = ['schema', 'apply', '--yes', '--schema', 'a$&b', '--url', test.url];
+    expect((await runCli(args)).exitCode).toBe(0);
+    await test.query('DROP INDEX "a$&b".idx_execution_traces_root');
+    expect((await runCli(args)).exitCode).toBe(0);
+    expect(await indexOf(test, '"a$&b"')).toEqual([{ valid: true }]);
+  });
+
+  it('is built once by two that apply at once', async () => {
+    const test = await createTestDatabase();
+    await test.query('DROP INDEX idx_execution_traces_root');
+    const consoles = await Promise.all([openConsole(test.url), openConsole(test.url)]);
+    const results = await Promise.all(
+      consoles.map(async (console) => {
+        const { plan } = await applySchema(console);
+        return buildIndexes(console, plan.addIndexes);
+      }),
+    );
+    expect(results.flatMap(({ applied }) => applied)).toEqual(['idx_execution_traces_root']);
+    expect(results.flatMap(({ failed }) => failed)).toEqual([]);
+    expect(await indexOf(test, 'public')).toEqual([{ valid: true }]);
+    await Promise.all(consoles.map((console) => console.close()));
   });
 });
 
