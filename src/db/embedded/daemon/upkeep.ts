@@ -5,6 +5,9 @@ import type { Multiplexer } from '../mux/multiplexer.js';
 /** A checkpoint is due when the write-ahead log is larger than this. */
 const walLimitBytes = 48 * 1024 * 1024;
 
+/** Only what kept clients waiting for so long is worth a line in the log. */
+const slowMs = 1_000;
+
 /** Tables whose dead or new rows call for it, the neediest first. Thresholds as autovacuum's. */
 const needySql = (least: number): string => `
   SELECT pg_catalog.format('%I.%I', schemaname, s.relname),
@@ -82,7 +85,8 @@ export class Upkeep {
       const begun = performance.now();
       const action = vacuums === 't' ? 'VACUUM (ANALYZE)' : 'ANALYZE';
       await this.#multiplexer.background(`${action} ${table}`, 120_000);
-      this.#log(`${action} of one table took ${Math.round(performance.now() - begun)} ms`);
+      const took = Math.round(performance.now() - begun);
+      if (took > slowMs) this.#log(`${action} of one table took ${took} ms`);
     }
   }
 }

@@ -127,52 +127,59 @@ test('refuses a folder of another PostgreSQL version and leaves it alone', async
   expect(fs.readdirSync(postgres)).toEqual(['PG_VERSION']);
 });
 
-test('loses no acknowledged row to kill -9 in mid-write, and leaves the tables sound', async () => {
-  const rounds = Number(process.env.EMBEDDED_KILL_ROUNDS ?? 6);
-  await folder.open();
-  const setup = await connect(await folder.open());
-  await setup.query('CREATE TABLE acknowledged (n int PRIMARY KEY, body text)');
-  await setup.query('CREATE INDEX ON acknowledged (body)');
-  await setup.end();
-  const acknowledged: number[] = [];
-  let next = 0;
-  for (let round = 0; round < rounds; round += 1) {
-    const address = await folder.open();
-    const pool = new pg.Pool({ ...clientConfig(address), max: 4 });
-    pool.on('error', () => undefined);
-    const pid = (await embeddedStatus(address.dataDir))?.pid;
-    if (pid === undefined) throw new Error('no daemon');
-    let killed = false;
-    const writers = Array.from({ length: 4 }, async () => {
-      while (!killed) {
-        const n = (next += 1);
-        try {
-          await pool.query('INSERT INTO acknowledged VALUES ($1, repeat(md5($2), 20))', [
-            n,
-            String(n),
-          ]);
-          acknowledged.push(n);
-        } catch {
-          return;
+const rounds = Number(process.env.EMBEDDED_KILL_ROUNDS ?? 6);
+
+test(
+  'loses no acknowledged row to kill -9 in mid-write, and leaves the tables sound',
+  async () => {
+    await folder.open();
+    const setup = await connect(await folder.open());
+    await setup.query('CREATE TABLE acknowledged (n int PRIMARY KEY, body text)');
+    await setup.query('CREATE INDEX ON acknowledged (body)');
+    await setup.end();
+    const acknowledged: number[] = [];
+    let next = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      const address = await folder.open();
+      const pool = new pg.Pool({ ...clientConfig(address), max: 4 });
+      pool.on('error', () => undefined);
+      const pid = (await embeddedStatus(address.dataDir))?.pid;
+      if (pid === undefined) throw new Error('no daemon');
+      const kill = new AbortController();
+      const isKilled = (): boolean => kill.signal.aborted;
+      const writers = Array.from({ length: 4 }, async () => {
+        while (!isKilled()) {
+          const n = (next += 1);
+          try {
+            await pool.query('INSERT INTO acknowledged VALUES ($1, repeat(md5($2), 20))', [
+              n,
+              String(n),
+            ]);
+            acknowledged.push(n);
+          } catch (error) {
+            if (!isKilled()) throw error;
+            return;
+          }
         }
-      }
-    });
-    const enough = acknowledged.length + 20 + Math.random() * 60;
-    await until(() => acknowledged.length > enough);
-    process.kill(pid, 'SIGKILL');
-    killed = true;
-    await Promise.all(writers);
-    await pool.end();
-  }
-  const client = await connect(await folder.open());
-  const { rows } = await client.query<{ n: number }>('SELECT n FROM acknowledged');
-  const present = new Set(rows.map(({ n }) => n));
-  expect(acknowledged.filter((n) => !present.has(n))).toEqual([]);
-  expect(acknowledged.length).toBeGreaterThanOrEqual(rounds * 20);
-  await client.query('CREATE EXTENSION amcheck');
-  await client.query(`SELECT bt_index_check(oid, true) FROM pg_class
+      });
+      const enough = acknowledged.length + 20 + Math.random() * 60;
+      await Promise.race([Promise.all(writers), until(() => acknowledged.length > enough)]);
+      kill.abort();
+      process.kill(pid, 'SIGKILL');
+      await Promise.all(writers);
+      await pool.end();
+    }
+    const client = await connect(await folder.open());
+    const { rows } = await client.query<{ n: number }>('SELECT n FROM acknowledged');
+    const present = new Set(rows.map(({ n }) => n));
+    expect(acknowledged.filter((n) => !present.has(n))).toEqual([]);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(rounds * 20);
+    await client.query('CREATE EXTENSION amcheck');
+    await client.query(`SELECT bt_index_check(oid, true) FROM pg_class
     WHERE relkind = 'i' AND relam = (SELECT oid FROM pg_am WHERE amname = 'btree')`);
-  const damaged = await client.query("SELECT * FROM verify_heapam('acknowledged')");
-  expect(damaged.rows).toEqual([]);
-  await client.end();
-}, 180_000);
+    const damaged = await client.query("SELECT * FROM verify_heapam('acknowledged')");
+    expect(damaged.rows).toEqual([]);
+    await client.end();
+  },
+  60_000 + rounds * 15_000,
+);
