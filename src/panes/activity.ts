@@ -10,7 +10,7 @@ import {
   type ReadRequest,
   type Tone,
 } from './pane.js';
-import { statusTone } from './recent-traces.js';
+import { statusTone } from './trace-status.js';
 import type { SchemaShape } from './shape.js';
 import {
   activitySources,

@@ -8,7 +8,6 @@ import {
   type PaneResult,
   type ReadRequest,
   type SummaryLine,
-  type Tone,
 } from './pane.js';
 import type { SchemaShape } from './shape.js';
 import { SliceLedger, type Range } from './slice-ledger.js';
@@ -20,19 +19,15 @@ import {
 } from './statements/traces-in-progress.js';
 import { tracesStuckStatement, type TraceStuckRow } from './statements/traces-stuck.js';
 import { tracesOfStatusStatement } from './statements/traces-of-status.js';
+import {
+  seriesOf,
+  totals,
+  type SeriesPoint,
+  type TraceCounts,
+  type TraceStatusRow,
+} from './trace-counts.js';
+import { isFailure, statusTone } from './trace-status.js';
 import { bucketMsFor, sliceMsFor } from './windows.js';
-
-/** Traces of one status that started in the window. */
-export type TraceStatusRow = { status: string; count: number; share: number };
-
-export type SeriesPoint = {
-  /** Where the bucket begins. */
-  at: Date;
-  /** Traces that started in the bucket. */
-  started: number;
-  /** Those of them that have failed or timed out by now. */
-  failed: number;
-};
 
 export type StuckTrace = {
   id: string;
@@ -56,24 +51,6 @@ export type RecentTracesExtras = {
   stuckCount: number;
   stuckAfterMs: number;
 };
-
-type Counts = Map<string, number>;
-
-const statusTones: Readonly<Partial<Record<string, Tone>>> = {
-  completed: 'success',
-  in_progress: 'running',
-  failed: 'error',
-  timeout: 'error',
-  cancelled: 'warning',
-};
-
-export function statusTone(status: string | null): Tone | undefined {
-  return status === null ? undefined : statusTones[status];
-}
-
-function isFailure(status: string): boolean {
-  return status === 'failed' || status === 'timeout';
-}
 
 const stuckShown = 20;
 
@@ -127,9 +104,9 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
   }
 }
 
-function slicesOf(sliceMs: number): SliceReader<Counts> {
+function slicesOf(sliceMs: number): SliceReader<TraceCounts> {
   return new SliceReader(
-    new SliceLedger<Counts>(sliceMs, {
+    new SliceLedger<TraceCounts>(sliceMs, {
       empty: () => new Map(),
       inProgress: (counts) => counts.get('in_progress') ?? 0,
     }),
@@ -147,7 +124,10 @@ async function readInProgress(tx: Queryable, sliceMs: number, stuckAfterMs: numb
 }
 
 /** Kept slices in which traces have ended or begun since they were counted. */
-function changedSlices(ledger: SliceLedger<Counts>, progress: TracesInProgressRow): Set<number> {
+function changedSlices(
+  ledger: SliceLedger<TraceCounts>,
+  progress: TracesInProgressRow,
+): Set<number> {
   const changed = new Set<number>();
   for (const [slice, inProgress] of ledger.heldInProgress()) {
     if (inProgress !== (progress.by_slice[slice] ?? 0)) changed.add(slice);
@@ -159,13 +139,13 @@ async function readCounts(
   tx: Queryable,
   ranges: readonly Range[],
   sliceMs: number,
-): Promise<Map<number, Counts>> {
+): Promise<Map<number, TraceCounts>> {
   const { rows } = await tx.query<TraceCountsRow>(traceCountsStatement, [
     ranges.map(({ fromMs }) => fromMs / 1000),
     ranges.map(({ untilMs }) => untilMs / 1000),
     sliceMs / 1000,
   ]);
-  const bySlice = new Map<number, Counts>();
+  const bySlice = new Map<number, TraceCounts>();
   for (const { slice, status, traces } of rows) {
     const counts = bySlice.get(slice) ?? new Map<string, number>();
     counts.set(status, (counts.get(status) ?? 0) + traces);
@@ -192,42 +172,6 @@ async function readStuck(
     startedAt: row.started_at,
     ageMs: Math.round(row.age_ms),
   }));
-}
-
-function totals(bySlice: ReadonlyMap<number, Counts>): TraceStatusRow[] {
-  const counts = new Map<string, number>();
-  for (const slice of bySlice.values()) {
-    for (const [status, count] of slice) counts.set(status, (counts.get(status) ?? 0) + count);
-  }
-  const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  return [...counts]
-    .map(([status, count]) => ({ status, count, share: count / all }))
-    .sort((a, b) => b.count - a.count || a.status.localeCompare(b.status));
-}
-
-/** Buckets that begin at whole multiples of their size; rows from the future go into the last. */
-function seriesOf(
-  bySlice: ReadonlyMap<number, Counts>,
-  span: { sliceMs: number; bucketMs: number; sinceMs: number; nowMs: number },
-): SeriesPoint[] {
-  const { sliceMs, bucketMs, sinceMs, nowMs } = span;
-  const first = Math.floor(sinceMs / bucketMs);
-  const last = Math.floor(nowMs / bucketMs);
-  const points = Array.from({ length: last - first + 1 }, (_, index) => ({
-    at: new Date((first + index) * bucketMs),
-    started: 0,
-    failed: 0,
-  }));
-  for (const [slice, counts] of bySlice) {
-    const bucket = Math.min(Math.floor((slice * sliceMs) / bucketMs), last);
-    const point = points[bucket - first];
-    if (!point) continue;
-    for (const [status, count] of counts) {
-      point.started += count;
-      if (isFailure(status)) point.failed += count;
-    }
-  }
-  return points;
 }
 
 function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras): SummaryLine[] {
