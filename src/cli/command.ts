@@ -93,7 +93,11 @@ export const globalFlags = {
   dataDir: {
     type: 'string',
     value: 'FOLDER',
-    description: 'folder of the embedded database (used when no server is named)',
+    description: 'use the embedded database in this folder',
+  },
+  demo: {
+    type: 'boolean',
+    description: "use the demo's own embedded database; the console makes traffic in it",
   },
   schema: {
     type: 'string',

@@ -4,6 +4,9 @@ import { poolSizes } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { openDatabase } from '../db/open.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
+import { demoDataFolder } from './demo-companion.js';
+
+type Flags = CommandContext<FlagDeclarations>['flags'];
 
 type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise<void> };
 
@@ -12,13 +15,14 @@ export function processContext(
   parsed: Pick<CommandContext<FlagDeclarations>, 'flags' | 'input'>,
   signal: AbortSignal,
 ): Closing {
-  const { flags } = parsed;
+  const flags = withDemoFolder(parsed.flags);
   let open: Promise<Database> | undefined;
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${line}\n`);
   };
   const context: CommandContext<FlagDeclarations> = {
-    ...parsed,
+    flags,
+    input: parsed.input,
     interactive: process.stdin.isTTY && process.stdout.isTTY,
     signal,
     print: (line) => void process.stdout.write(`${line}\n`),
@@ -55,6 +59,16 @@ export function processContext(
       await database?.close();
     },
   };
+}
+
+function withDemoFolder(flags: Flags): Flags {
+  if (!flags.demo) return flags;
+  if (flags.url !== undefined || flags.dataDir !== undefined) {
+    throw new ConsoleError('usage', '--demo has a database of its own.', {
+      hint: 'Leave --url and --data-dir out; "trace-console demo" writes to any database.',
+    });
+  }
+  return Object.assign(flags, { dataDir: demoDataFolder() });
 }
 
 function checkedPoolSize(size: number | undefined): number | undefined {

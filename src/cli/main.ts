@@ -72,6 +72,10 @@ async function runCommand(
   }
 }
 
+// The traffic of --demo runs as a child of the console and ends with it, however that ends.
+process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+process.channel?.unref();
+
 // A reader that closed the pipe (`| head`) has what it wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.good);

@@ -1,10 +1,11 @@
 import { resolveSource } from './connection/source.js';
 import { Database, type DatabaseOptions } from './database.js';
+import { ConsoleError } from './errors.js';
 
 export type OpenOptions = DatabaseOptions & {
   url?: string | undefined;
   envFile?: string | undefined;
-  /** Folder of the embedded database. */
+  /** Folder of the embedded database, which is used then whatever the environment names. */
   dataDir?: string | undefined;
   /** A line while the embedded database starts. */
   onProgress?: (line: string) => void;
@@ -17,9 +18,15 @@ export type OpenOptions = DatabaseOptions & {
  * @throws ConsoleError
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
+  if (options.url !== undefined && options.dataDir !== undefined) {
+    throw new ConsoleError('usage', '--url and --data-dir name two databases.', {
+      hint: 'Give one: --url for a server, --data-dir for the embedded database.',
+    });
+  }
+  // A folder named on the command line wins over a server that happens to be set.
+  if (options.dataDir !== undefined) return openEmbeddedDatabase(options);
   const source = resolveSource(options);
-  if (source.kind === 'server') return Database.open(source, options);
-  return openEmbeddedDatabase(options);
+  return source.kind === 'server' ? Database.open(source, options) : openEmbeddedDatabase(options);
 }
 
 /**
@@ -30,8 +37,9 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
 export async function openEmbeddedDatabase(options: OpenOptions): Promise<Database> {
   const { openEmbedded } = await import('./embedded/index.js');
   let last = '';
+  const folder = options.dataDir === undefined ? {} : { dataDir: options.dataDir };
   const address = await openEmbedded({
-    ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
+    ...folder,
     onProgress({ message }) {
       if (message !== last) options.onProgress?.(message);
       last = message;
@@ -49,6 +57,6 @@ export async function openEmbeddedDatabase(options: OpenOptions): Promise<Databa
       connectTimeoutMs: 10_000,
       parameters: {},
     },
-    options,
+    { ...options, wake: () => openEmbedded(folder) },
   );
 }

@@ -1,5 +1,6 @@
 import { ConsoleError, type ExitCode } from '../../db/errors.js';
 import { defineCommand } from '../command.js';
+import { startDemoCompanion } from '../demo-companion.js';
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
@@ -13,15 +14,26 @@ export const console = defineCommand({
   ].join('\n'),
   flags: {},
   ownsTerminal: true,
-  examples: ['trace-console', 'trace-console --url postgresql://user@host/database --read-only'],
-  async run({ interactive, openDatabase }) {
+  examples: [
+    'trace-console',
+    'trace-console --demo',
+    'trace-console --url postgresql://user@host/database --read-only',
+  ],
+  async run({ flags, interactive, openDatabase }) {
     if (!interactive) {
       throw new ConsoleError('usage', 'The console needs a terminal.', {
         hint: 'For scripts: trace-console status --json',
       });
     }
     const { openConsole } = await import('../../ui/open-console.js');
-    const exitCode = await openConsole({ openDatabase });
+    let stopDemo: (() => void) | undefined;
+    const exitCode = await openConsole({
+      async openDatabase(onProgress) {
+        const database = await openDatabase(onProgress);
+        if (flags.demo) stopDemo = await startDemoCompanion(database);
+        return database;
+      },
+    }).finally(() => stopDemo?.());
     // A statement that is still running, or a server that does not answer, is not waited for.
     setTimeout(() => process.exit(exitCode), goodbyeMs).unref();
     // Beside the documented codes it may be 128 plus a signal's number.

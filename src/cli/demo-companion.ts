@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import type { Database } from '../db/database.js';
+import { resolveDataFolder } from '../db/embedded/folder/paths.js';
+
+/** The embedded database of `--demo`, beside the user's own: nothing of the demo gets into that. */
+export function demoDataFolder(): string {
+  return path.join(path.dirname(resolveDataFolder()), 'demo');
+}
+
+const history = { length: '7d', traces: 1_500 };
+const rate = 4;
+
+/**
+ * Starts the traffic of `--demo` in a process of its own, which fills in history first where there
+ * is none. It ends with the returned function, and with this process however that ends. Where
+ * another console's traffic is running, nothing is started.
+ */
+export async function startDemoCompanion(database: Database): Promise<() => void> {
+  const { traces, flowing } = await readTraffic(database);
+  if (flowing) return () => undefined;
+  const backfill =
+    traces === 0 ? ['--backfill', history.length, '--traces', String(history.traces)] : [];
+  const [program = ''] = process.argv.slice(1);
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, program, 'demo', '--demo', ...backfill, '--rate', String(rate)],
+    // The channel is how it learns that the console is gone.
+    { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] },
+  );
+  child.on('error', () => undefined);
+  child.unref();
+  child.channel?.unref();
+  return () => void child.kill('SIGTERM');
+}
+
+async function readTraffic(database: Database): Promise<{ traces: number; flowing: boolean }> {
+  if (!database.capabilities.tables.execution_traces) return { traces: 0, flowing: false };
+  const [row] = await database.read<{ traces: number; flowing: boolean }>(
+    `SELECT (SELECT count(*) FROM (SELECT FROM execution_traces LIMIT 1) AS some) AS traces,
+       COALESCE(max(created_at) > now() - interval '5 seconds', false) AS flowing
+     FROM (SELECT created_at FROM execution_traces ORDER BY started_at DESC LIMIT 20) AS newest`,
+  );
+  return row ?? { traces: 0, flowing: false };
+}
