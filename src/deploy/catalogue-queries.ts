@@ -71,7 +71,8 @@ export const catalogueQueries = {
       'result', regexp_replace(
         pg_get_function_result(p.oid), '("[^"]+"|\\m\\w+)\\.vector\\M', 'vector', 'g'
       ),
-      'bodyHash', md5(p.prosrc)
+      'bodyHash', md5(p.prosrc),
+      'securityDefiner', p.prosecdef
     ) ORDER BY ${functionName}) AS objects
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname = $1
@@ -81,7 +82,8 @@ export const catalogueQueries = {
     SELECT json_object_agg(c.relname || '.' || t.tgname, json_build_object(
       'function', p.proname,
       'type', t.tgtype,
-      'arguments', encode(t.tgargs, 'escape')
+      'arguments', encode(t.tgargs, 'escape'),
+      'enabled', t.tgenabled IN ('O', 'A')
     ) ORDER BY c.relname, t.tgname) AS objects
     FROM pg_trigger AS t
     JOIN pg_class AS c ON c.oid = t.tgrelid

@@ -30,10 +30,16 @@ export type Index = {
 export type View = { columns: Record<string, string>; securityInvoker: boolean };
 
 /** Keyed by `name(argument types)`. */
-export type SchemaFunction = { result: string; bodyHash: string };
+export type SchemaFunction = { result: string; bodyHash: string; securityDefiner: boolean };
 
 /** Keyed by `table.trigger`. */
-export type Trigger = { function: string; type: number; arguments: string };
+export type Trigger = {
+  function: string;
+  type: number;
+  arguments: string;
+  /** It fires for ordinary writers. */
+  enabled: boolean;
+};
 
 /** Keyed by `table.policy`. */
 export type Policy = {

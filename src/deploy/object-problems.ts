@@ -120,12 +120,14 @@ export function functionProblem(name: string, catalogue: Catalogue): string | un
   const deployed = catalogue.functions[name];
   if (!deployed) return 'is missing';
   if (deployed.result !== expected?.result) return `returns ${deployed.result}`;
-  return deployed.bodyHash === expected.bodyHash ? undefined : 'has another body';
+  if (deployed.bodyHash !== expected.bodyHash) return 'has another body';
+  return deployed.securityDefiner ? 'runs with its owner’s rights: SECURITY DEFINER' : undefined;
 }
 
 export function triggerProblem(name: string, catalogue: Catalogue): string | undefined {
   const deployed = catalogue.triggers[name];
   if (!deployed) return 'is missing';
+  if (!deployed.enabled) return 'is disabled';
   return JSON.stringify(sortedEntries(deployed)) ===
     JSON.stringify(sortedEntries(manifest.triggers[name]))
     ? undefined

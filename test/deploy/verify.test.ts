@@ -111,6 +111,18 @@ describe('a difference', () => {
     ],
     ['functions', 'DROP FUNCTION prune_patterns', 'prune_patterns(', /is missing/],
     [
+      'functions',
+      'ALTER FUNCTION archive_traces SECURITY DEFINER',
+      'archive_traces(',
+      /owner’s rights/,
+    ],
+    [
+      'triggers',
+      'ALTER TABLE execution_traces DISABLE TRIGGER USER',
+      'execution_traces.execution_traces_derived_columns',
+      /is disabled/,
+    ],
+    [
       'triggers',
       'DROP TRIGGER error_patterns_derived_columns ON error_patterns',
       'error_patterns.error_patterns_derived_columns',
