@@ -53,8 +53,12 @@ export function planFor(
   const verdicts = judgeTables(catalogue);
   const { differences } = compareWithManifest(catalogue, existingRoles);
   const missingTables = verdicts.filter((v) => v.verdict === 'missing').map((v) => v.table);
-  const conflicts = [...tableConflicts(verdicts), ...nameConflicts(catalogue)];
   const isNew = missingTables.length === coreTables.length;
+  const conflicts = [
+    ...tableConflicts(verdicts),
+    ...nameConflicts(catalogue),
+    ...(isNew ? replacedFunctions(catalogue) : []),
+  ];
   const columns = isNew ? [] : missingColumns(verdicts);
   const left = columns.filter((column) => !isCheap(column));
   const plan = {
@@ -93,6 +97,17 @@ function nameConflicts(catalogue: Catalogue): string[] {
   return Object.keys(manifest.views).flatMap((name) => {
     const kind = catalogue.relations[name];
     return kind === undefined || kind === 'v' ? [] : [`${name} is not a view`];
+  });
+}
+
+/**
+ * Functions of others that CREATE OR REPLACE would overwrite where all files run. (Around deployed
+ * tables statements run one by one, and one that changes what is there is undone.)
+ */
+function replacedFunctions(catalogue: Catalogue): string[] {
+  return Object.keys(manifest.functions).flatMap((name) => {
+    const problem = catalogue.functions[name] && functionProblem(name, catalogue);
+    return problem ? [`the function ${name} is not ours: it ${problem}`] : [];
   });
 }
 

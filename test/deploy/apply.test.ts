@@ -96,6 +96,17 @@ describe('beside objects of others', () => {
     expect(await fingerprint(test)).toEqual(expect.arrayContaining(before));
   });
 
+  it('is refused where it would overwrite a function of others', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query(`CREATE FUNCTION maintain_derived_columns() RETURNS trigger LANGUAGE plpgsql
+      AS 'BEGIN RETURN NULL; END'`);
+    const before = await fingerprint(test);
+    const { exitCode, stderr } = await runCli(['schema', 'apply', '--yes', '--url', test.url]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain('the function maintain_derived_columns() is not ours');
+    expect(await fingerprint(test)).toEqual(before);
+  });
+
   it('shows the plan and changes nothing with --dry-run', async () => {
     const test = await createTestDatabase({ schema: false });
     const { stdout, exitCode } = await runCli(['schema', 'apply', '--dry-run', '--url', test.url]);
