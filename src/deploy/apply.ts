@@ -2,7 +2,7 @@ import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
 import { adopt, type InTurn } from './adopt.js';
-import { createLedger, recordFile } from './ledger.js';
+import { openLedger, recordFile } from './ledger.js';
 import { makePlan, type Plan } from './plan.js';
 import { checkPrerequisites } from './prerequisites.js';
 import { createSupabaseRoles } from './roles.js';
@@ -96,8 +96,7 @@ async function runFiles(
 ): Promise<string[]> {
   const { schema } = database.capabilities;
   if (!plan.schemaExists) await tx.query(`CREATE SCHEMA ${quoteIdent(schema)}`);
-  const keepsLedger = await canKeepLedger(tx, database);
-  if (keepsLedger) await createLedger(tx);
+  const keepsLedger = await openLedger(tx);
   const total = schemaFiles.length;
   const applied: string[] = [];
   for (const [position, file] of schemaFiles.entries()) {
@@ -114,16 +113,6 @@ async function runFiles(
     options.onProgress?.({ index: position + 1, total, name: file.name, outcome: 'applied' });
   }
   return applied;
-}
-
-/** The ledger is history only; a role that may not create schemas goes without it. */
-async function canKeepLedger(tx: Queryable, database: Database): Promise<boolean> {
-  const { rows } = await tx.query<{ writable: boolean }>(
-    `SELECT COALESCE(has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'), false) AS writable
-     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'trace_console' AND c.relname = 'schema_files'`,
-  );
-  return rows[0]?.writable ?? database.capabilities.createsSchemas;
 }
 
 function incompatible(plan: Plan): ConsoleError {

@@ -15,14 +15,39 @@ export type LedgerEntry = {
 };
 
 /**
- * Creates the ledger. One for all target schemas of a database, so its rows carry the schema's name.
- *
- * @throws ConsoleError `privilege_missing` for a role that may not create schemas.
+ * Creates the ledger where it is missing: one for all target schemas of a database, so its rows carry
+ * the schema's name. It is history only: false for a role that may not write it, or not create it
+ * beside what another role has in the console's schema. That role goes without.
  */
-export async function createLedger(transaction: Queryable): Promise<void> {
+export async function openLedger(transaction: Queryable): Promise<boolean> {
+  const { rows } = await transaction.query<{ exists: boolean; allowed: boolean }>(
+    `SELECT c.oid IS NOT NULL AS exists,
+       CASE
+         WHEN c.oid IS NOT NULL THEN has_schema_privilege(n.oid, 'USAGE') AND (
+           SELECT bool_and(has_table_privilege(c.oid, privilege))
+           FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) AS privilege)
+         WHEN n.oid IS NOT NULL THEN has_schema_privilege(n.oid, 'USAGE')
+                                     AND has_schema_privilege(n.oid, 'CREATE')
+         ELSE has_database_privilege(current_database(), 'CREATE')
+       END AS allowed
+     FROM (SELECT) AS one
+     LEFT JOIN pg_namespace AS n ON n.nspname = 'trace_console'
+     LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'schema_files'`,
+  );
+  const [ledger] = rows;
+  if (!ledger?.allowed) return false;
+  if (!ledger.exists) await createLedger(transaction);
+  return true;
+}
+
+async function createLedger(transaction: Queryable): Promise<void> {
+  const { rows } = await transaction.query(
+    "SELECT FROM pg_namespace WHERE nspname = 'trace_console'",
+  );
+  // IF NOT EXISTS would ask for the right to create schemas all the same.
+  if (rows.length === 0) await transaction.query('CREATE SCHEMA trace_console');
   await transaction.query(`
-    CREATE SCHEMA IF NOT EXISTS trace_console;
-    CREATE TABLE IF NOT EXISTS trace_console.schema_files (
+    CREATE TABLE trace_console.schema_files (
       target_schema name NOT NULL,
       file text NOT NULL,
       checksum text NOT NULL,

@@ -3,6 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
+import { readLedger } from '../../src/deploy/ledger.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { PostgresProcess } from '../helpers/postgres-process.js';
 import { PrivateServer, startPrivateServer } from '../helpers/private-server.js';
@@ -99,6 +100,28 @@ describe('a role that lacks a privilege', () => {
     const own = await openConsole(asGuest.href, { schema: 'mine' });
     expect((await applySchema(own)).applied).toHaveLength(13);
     await own.close();
+
+    // Nor does the ledger's schema, made by another role, keep one from it that may create schemas.
+    await admin.transaction({}, (tx) =>
+      tx.query(`CREATE SCHEMA trace_console; CREATE SCHEMA second AUTHORIZATION guest;
+        GRANT CREATE ON DATABASE traces TO guest`),
+    );
+    const second = await openConsole(asGuest.href, { schema: 'second' });
+    expect((await applySchema(second)).applied).toHaveLength(13);
+    await second.close();
+
+    // A ledger of another role that it may write is written, though it may not create schemas.
+    await applySchema(admin);
+    await admin.transaction({}, (tx) =>
+      tx.query(`REVOKE CREATE ON DATABASE traces FROM guest; CREATE SCHEMA third AUTHORIZATION guest;
+        GRANT USAGE ON SCHEMA trace_console TO guest;
+        GRANT SELECT, INSERT, UPDATE ON trace_console.schema_files TO guest`),
+    );
+    const third = await openConsole(asGuest.href, { schema: 'third' });
+    expect((await applySchema(third)).applied).toHaveLength(13);
+    await third.close();
+    const ledger = await admin.transaction({}, (tx) => readLedger(tx, 'third'));
+    expect(new Set(ledger.map(({ applied_by }) => applied_by))).toEqual(new Set(['guest']));
     await admin.close();
     await server.stop();
   });
