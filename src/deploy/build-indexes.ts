@@ -163,6 +163,5 @@ async function dropLeftover(
 }
 
 function messageOf(error: unknown): string[] {
-  if (error === undefined) return [];
-  return [error instanceof Error ? error.message : String(error)];
+  return error instanceof Error ? [error.message] : [];
 }
