@@ -1,6 +1,6 @@
 import { formatTimestamp } from '../../shared/format/time.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
-import { fit } from '../../terminal/width.js';
+import { displayWidth, fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
 import type { RecordRow } from '../model/views.js';
 import type { Theme } from '../theme.js';
@@ -19,7 +19,7 @@ export function recordLines(
   width: number,
   unfolded: boolean,
 ): string[] {
-  const names = rows.flatMap((row) => Object.keys(row).map((name) => name.length));
+  const names = rows.flatMap((row) => Object.keys(row).map((name) => displayWidth(safeLine(name))));
   const room = Math.min(nameColumn.most, Math.floor(width / 3));
   const column = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
   return rows.flatMap((row, index) => [

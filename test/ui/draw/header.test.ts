@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { ConsoleError } from '../../../src/db/errors.js';
+import type { LiveState } from '../../../src/live/state.js';
+import { displayWidth } from '../../../src/terminal/width.js';
+import { drawHeader, type HeaderInput } from '../../../src/ui/draw/header.js';
+import { plainTheme, textOf } from '../helpers.js';
+
+const live = {
+  panes: {},
+  vitals: {
+    transactionsPerSecond: 51,
+    connections: 12,
+    maxConnections: 200,
+    waiting: 0,
+    cacheHit: 0.99,
+    longestTransaction: { pid: 1, ms: 3_000 },
+    clockOffsetMs: 0,
+  },
+  connection: { state: 'connected' },
+  capabilities: {
+    serverVersionText: '17.11 (Debian 17.11-1)',
+    extensions: { vector: { version: '0.8.0', schema: 'public' } },
+    schema: 'public',
+    standby: false,
+  },
+  paused: false,
+  cadenceMs: 2_000,
+  windowMs: 3_600_000,
+} as unknown as LiveState;
+
+const input: HeaderInput = {
+  place: {
+    database: 'omninode_bridge',
+    host: 'localhost:5436',
+    origin: 'DATABASE_URL',
+    user: 'postgres',
+    readOnly: false,
+  },
+  opening: '',
+  live,
+  nowMs: 60_000,
+};
+
+function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {
+  return drawHeader(plainTheme, { ...input, ...changes }, width).map(textOf);
+}
+
+describe('the header', () => {
+  it('says where this is, and how it is', () => {
+    const [where, how] = draw();
+    for (const part of [
+      ...['postgres@omninode_bridge', 'localhost:5436', '(DATABASE_URL)', 'PostgreSQL 17.11'],
+      ...['pgvector 0.8.0', '● connected'],
+    ]) {
+      expect(where).toContain(part);
+    }
+    for (const part of [
+      ...['window 1h', 'every 2s', 'tps 51/s', 'connections 12/200', 'cache 99%'],
+      'longest tx 3.00s',
+    ]) {
+      expect(how).toContain(part);
+    }
+  });
+
+  it('has two lines of the screen’s width at every size, and never cuts the connection', () => {
+    for (let width = 40; width <= 220; width++) {
+      const lines = draw({}, width);
+      expect(lines.map((line) => displayWidth(line))).toEqual([width, width]);
+      expect(lines[0]).toContain('● connected');
+      expect(lines[1]).toContain('window 1h');
+    }
+  });
+
+  it('says read-only and paused so that they are seen', () => {
+    const place = input.place && { ...input.place, readOnly: true };
+    expect(draw({ place }, 80)[0]).toContain(' READ-ONLY ');
+    expect(draw({ live: { ...live, paused: true } }, 80)[1]).toContain(' PAUSED ');
+  });
+
+  it('says since when there is no connection, and when it is tried next', () => {
+    const connection = {
+      state: 'reconnecting',
+      sinceMs: 18_000,
+      attempts: 3,
+      nextAttemptMs: 64_000,
+      error: new ConsoleError('connection_lost', 'gone'),
+    } as const;
+    const [where] = draw({ live: { ...live, connection } });
+    expect(where).toContain('no connection for 42s, next try in 4s (3 failed)');
+  });
+
+  it('takes control sequences out of what a server calls itself', () => {
+    const place = input.place && { ...input.place, database: 'a\x1b]0;x\x07b' };
+    expect(draw({ place })[0]).toContain('postgres@ab');
+  });
+});

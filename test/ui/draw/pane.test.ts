@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { ConsoleError } from '../../../src/db/errors.js';
+import { displayWidth } from '../../../src/terminal/width.js';
+import { drawPane, type PaneInput } from '../../../src/ui/draw/pane.js';
+import { PaneDrawer } from '../../../src/ui/draw/pane-drawer.js';
+import { initialPaneView } from '../../../src/ui/model/pane-view.js';
+import { fruitPane, fruits, plainTheme, snapshotOf, tailPane, textOf } from '../helpers.js';
+
+const input: PaneInput = {
+  pane: fruitPane,
+  snapshot: snapshotOf(fruits('apple', 'pear', 'plum')),
+  view: initialPaneView,
+  number: 4,
+  width: 40,
+  height: 10,
+  focused: true,
+  age: undefined,
+};
+
+function draw(changes: Partial<PaneInput> = {}, top = 0): string[] {
+  return drawPane(plainTheme, { ...input, ...changes }, top).lines.map(textOf);
+}
+
+describe('a pane', () => {
+  it('stands in its border with number, title, summary, heading and rows', () => {
+    expect(draw()).toEqual([
+      '┏━ 4 Fruit ━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓',
+      '┃ 3 in all                             ┃',
+      '┃ fruit                         weight ┃',
+      '┃ apple                         3.0 kB ┃',
+      '┃ pear                          2.0 kB ┃',
+      '┃ plum                          1.0 kB ┃',
+      ...Array.from({ length: 3 }, () => `┃${' '.repeat(38)}┃`),
+      '┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛',
+    ]);
+  });
+
+  it('is as large as its place at every size', () => {
+    const snapshot = snapshotOf(fruits(...Array.from({ length: 40 }, (_, n) => `fruit ${n}`)), {
+      notes: ['a note 漢字 that is rather long for such a pane'],
+    });
+    for (const [width, height] of [
+      [40, 3],
+      [20, 6],
+      [12, 4],
+      [97, 30],
+    ] as const) {
+      const lines = draw({ width, height, snapshot, age: '12s ago' });
+      expect(lines).toHaveLength(height);
+      expect(lines.map((line) => displayWidth(line))).toEqual(lines.map(() => width));
+    }
+  });
+
+  it('says how to get data when there are no rows', () => {
+    expect(draw({ snapshot: snapshotOf([]) }).join('\n')).toContain('No fruit. Buy some.');
+  });
+
+  it('shows a failure with its hint when it never had rows', () => {
+    const error = new ConsoleError('schema_missing', 'fruit does not exist.', { hint: 'Grow it.' });
+    const text = draw({
+      snapshot: snapshotOf([], { error, asOf: null, extras: undefined }),
+    }).join();
+    expect(text).toContain('fruit does not exist.');
+    expect(text).toContain('Grow it.');
+  });
+
+  it('keeps the last good rows below a failure, with their age', () => {
+    const error = new ConsoleError('lock_timeout', 'fruit is locked by pid 7.');
+    const snapshot = snapshotOf(fruits('apple'), { error, stale: true });
+    const lines = draw({ snapshot, age: '12s ago' });
+    expect(lines[0]).toContain('as of 12s ago');
+    expect(lines[1]).toContain('fruit is locked by pid 7.');
+    expect(lines.join()).toContain('apple');
+  });
+
+  it('says how much of the rows is in view, and scrolls to the chosen one', () => {
+    const names = Array.from({ length: 30 }, (_, n) => `fruit ${n}`);
+    const view = { ...initialPaneView, key: 'fruit 20', index: 20 };
+    const lines = draw({ snapshot: snapshotOf(fruits(...names)), view });
+    expect(lines.join()).toContain('fruit 20');
+    expect(lines.at(-1)).toContain('16–21 of 30');
+  });
+
+  it('says that the chosen row is gone, and marks no other for it', () => {
+    const view = { ...initialPaneView, key: 'melon', index: 1 };
+    const { lines } = drawPane(plainTheme, { ...input, view }, 0);
+    expect(textOf(lines.at(-1) ?? '')).toContain('the chosen row is gone');
+    expect(lines.join()).not.toContain('\x1b[7m');
+  });
+
+  it('names the order that was chosen, and which way it runs', () => {
+    const byName = { ...initialPaneView, sort: 1, reversed: true };
+    const lines = draw({ view: byName });
+    expect(lines[0]).toContain('↓ name');
+    expect(lines.slice(3, 6).map((line) => line.split(/ +/)[1])).toEqual(['plum', 'pear', 'apple']);
+  });
+});
+
+describe('the tail', () => {
+  it('shows the newest rows while it follows, and counts new ones while it does not', () => {
+    const names = Array.from({ length: 20 }, (_, n) => `event ${n}`);
+    const snapshot = snapshotOf(fruits(...names));
+    expect(draw({ pane: tailPane, snapshot }).join()).toContain('event 19');
+    const held = { ...initialPaneView, key: 'event 3', index: 3, follow: false, seen: 12 };
+    const lines = draw({ pane: tailPane, snapshot, view: held });
+    expect(lines[0]).toContain('8 new');
+    expect(lines.join()).toContain('event 3');
+    expect(lines.join()).not.toContain('event 19');
+  });
+});
+
+describe('the drawer of a pane', () => {
+  it('gives the same text object as long as nothing of the pane has changed', () => {
+    const drawer = new PaneDrawer();
+    const first = drawer.draw(plainTheme, { ...input });
+    expect(drawer.draw(plainTheme, { ...input })).toBe(first);
+    expect(drawer.draw(plainTheme, { ...input, focused: false })).not.toBe(first);
+    expect(drawer.visibleRows).toBe(6);
+  });
+});
