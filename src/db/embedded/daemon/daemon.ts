@@ -91,7 +91,9 @@ export class Daemon {
       process.umask(umask);
     }
     this.#log.write(`listening, ${this.#build}`);
-    this.#ready = this.#start();
+    // Who waits for a long first start must see that somebody is at it.
+    const signs = setInterval(() => this.#tellWatchers(this.#progress), 5_000);
+    this.#ready = this.#start().finally(() => clearInterval(signs));
     this.#ready.catch((error: unknown) => this.#startFailed(error));
   }
 
@@ -107,7 +109,7 @@ export class Daemon {
     this.#usedAt = performance.now();
     const what = isNew ? 'new database' : 'database';
     this.#log.write(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
-    for (const watcher of this.#watchers) this.#answer(watcher, this.#statusAnswer());
+    this.#tellWatchers(this.#statusAnswer());
     this.#startUpkeep();
   }
 
@@ -134,7 +136,7 @@ export class Daemon {
     const hint = known?.hint ?? `See ${inFolder.log(this.#options.dataFolder)}.`;
     const code = known?.code ?? 'embedded_unavailable';
     this.#failure = { kind: 'failed', code, message, hint };
-    for (const watcher of this.#watchers) this.#answer(watcher, this.#failure);
+    this.#tellWatchers(this.#failure);
     this.#log.write(message);
     // Who started this daemon may not have asked yet.
     setTimeout(() => void this.stop('it did not start'), failureToldMs);
@@ -142,7 +144,11 @@ export class Daemon {
 
   #report(step: Omit<Progress, 'kind'>): void {
     this.#progress = { kind: 'progress', ...step };
-    for (const watcher of this.#watchers) this.#answer(watcher, this.#progress);
+    this.#tellWatchers(this.#progress);
+  }
+
+  #tellWatchers(answer: ControlAnswer): void {
+    for (const watcher of this.#watchers) this.#answer(watcher, answer);
   }
 
   #startUpkeep(): void {

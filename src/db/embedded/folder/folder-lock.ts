@@ -16,12 +16,16 @@ const heartbeatTimeoutMs = 60_000;
 
 export const lockFileName = 'daemon.lock';
 
+/** A file emptied by a crash of the machine: believed like a holder of another machine. */
+const damaged: LockHolder = { pid: 0, started: '', place: '', nonce: 'damaged', socketFolder: '' };
+
 /** Reads a lock file; undefined when there is none. */
 export function readLock(file: string): LockHolder | undefined {
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')) as LockHolder;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError) return damaged;
     throw error;
   }
 }

@@ -63,6 +63,14 @@ test('believes a holder in another container while it gives signs of life', () =
   expect(FolderLock.acquire(folder, '')?.isOurs).toBe(true);
 });
 
+test('takes over a lock that a crash of the machine has emptied, when nobody touches it', () => {
+  fs.writeFileSync(file, '');
+  expect(FolderLock.acquire(folder, '')).toBeUndefined();
+  const old = new Date(Date.now() - 120_000);
+  fs.utimesSync(file, old, old);
+  expect(FolderLock.acquire(folder, '')?.isOurs).toBe(true);
+});
+
 test('does not remove the lock of somebody else on release', () => {
   const lock = FolderLock.acquire(folder, '');
   write(holder);
