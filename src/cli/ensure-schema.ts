@@ -2,6 +2,7 @@ import { ConsoleError } from '../db/errors.js';
 import { applySchema, planApply } from '../deploy/apply.js';
 import { describePlan, isUnasked, placeOf } from '../deploy/describe-plan.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
+import { safeText } from './safe-text.js';
 
 /**
  * The first run without a screen: creates the schema where that needs no question (the embedded
@@ -19,7 +20,7 @@ export async function ensureSchema({
   const plan = await planApply(database);
   if (plan.kind !== 'new') return;
   if (!isUnasked(plan, database, false)) {
-    for (const line of describePlan(plan, database, false)) note(line);
+    for (const line of describePlan(plan, database, false)) note(safeText(line));
     throw new ConsoleError(
       'confirmation_needed',
       `The schema is not there: ${placeOf(database)}.`,
@@ -28,7 +29,7 @@ export async function ensureSchema({
       },
     );
   }
-  note(`First run: creating the schema (${placeOf(database)})`);
+  note(safeText(`First run: creating the schema (${placeOf(database)})`));
   await applySchema(database, {
     onProgress: ({ index, total, name, outcome }) =>
       note(`[${index}/${total}] ${name}: ${outcome}`),

@@ -8,6 +8,7 @@ import {
   type ResultOf,
 } from '../maintenance/registry.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
+import { safeJson, safeText } from './safe-text.js';
 
 /** The flags of every command that changes something. */
 export const actionFlags = {
@@ -32,9 +33,9 @@ export async function runActionCommand<Name extends ActionName>(
   const { flags, print, note, signal } = context;
   const action = { database: await context.openDatabase(), signal };
   const preview = await previewAction(name, action, input);
-  if (!flags.json) for (const line of previewLines(preview)) print(line);
+  if (!flags.json) for (const line of previewLines(preview)) print(safeText(line));
   if (flags.dryRun || preview.nothing !== undefined) {
-    if (flags.json) print(JSON.stringify({ dryRun: flags.dryRun, ...preview }, null, 2));
+    if (flags.json) print(safeJson({ dryRun: flags.dryRun, ...preview }, 2));
     return exitCodes.good;
   }
   if (!(await confirmed(context, preview))) {
@@ -42,7 +43,7 @@ export async function runActionCommand<Name extends ActionName>(
     return exitCodes.refused;
   }
   const { summary, cancelled, result } = await drain(runAction(name, action, input), note);
-  print(flags.json ? JSON.stringify(toJson(result), null, 2) : summary);
+  print(flags.json ? safeJson(toJson(result), 2) : safeText(summary));
   return cancelled ? exitCodes.notGood : exitCodes.good;
 }
 
@@ -54,7 +55,7 @@ async function confirmed(context: Context, preview: Preview): Promise<boolean> {
     });
   }
   const word = preview.typed ?? 'yes';
-  return (await context.ask(`Type "${word}" to go on: `)).trim() === word;
+  return (await context.ask(safeText(`Type "${word}" to go on: `))).trim() === word;
 }
 
 async function drain<Result>(
@@ -66,7 +67,7 @@ async function drain<Result>(
     const event = await events.next();
     if (event.done) return event.value;
     const line = progressLine(event.value);
-    if (line !== last) note(line);
+    if (line !== last) note(safeText(line));
     last = line;
   }
 }

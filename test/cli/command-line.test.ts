@@ -108,3 +108,22 @@ describe('without a command and without a terminal', () => {
     expect(await fingerprint(test)).toEqual(before);
   });
 });
+
+describe('what the database says', () => {
+  it('reaches the terminal without its control characters, by no command', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query(`CREATE DOMAIN U&"red\\001b[31m\\009b2J\\007f" AS uuid`);
+    await test.query(
+      `CREATE TABLE execution_traces (id uuid, correlation_id U&"red\\001b[31m\\009b2J\\007f")`,
+    );
+    for (const command of ['verify', 'apply', 'reset']) {
+      for (const more of [[], ['--json']]) {
+        const args = ['schema', command, ...more, '--url', test.url];
+        const { stdout, stderr } = await runCli(args);
+        expect(stdout + stderr, args.join(' ')).toContain('red');
+        // eslint-disable-next-line no-control-regex
+        expect(stdout + stderr, args.join(' ')).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+      }
+    }
+  });
+});

@@ -3,6 +3,7 @@ import { applySchema, planApply, type ApplyStep } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
+import { safeJson, safeText } from '../safe-text.js';
 import { describePlan, isUnasked, placeOf } from '../../deploy/describe-plan.js';
 
 export const schemaApply = defineCommand({
@@ -33,10 +34,11 @@ export const schemaApply = defineCommand({
       // Refused with its reasons by the apply itself, before it changes anything.
       await applySchema(database);
     }
-    for (const line of describePlan(plan, database, flags.rls)) say(line);
+    for (const line of describePlan(plan, database, flags.rls)) say(safeText(line));
     if (flags.dryRun) {
-      if (flags.json) print(JSON.stringify({ ok: true, dryRun: true, plan }, null, 2));
-      return plan.kind === 'incompatible' ? exitCodes.refused : exitCodes.good;
+      const refused = plan.kind === 'incompatible';
+      if (flags.json) print(safeJson({ ok: !refused, dryRun: true, plan }, 2));
+      return refused ? exitCodes.refused : exitCodes.good;
     }
     const nothingToDo = plan.kind === 'complete' && !flags.rls;
     if (!nothingToDo) {
@@ -51,7 +53,7 @@ export const schemaApply = defineCommand({
             },
           );
         }
-        const answer = await ask(`Create this in ${placeOf(database)}? Type "yes": `);
+        const answer = await ask(safeText(`Create this in ${placeOf(database)}? Type "yes": `));
         if (answer.trim().toLowerCase() !== 'yes') {
           note('Cancelled; nothing was changed.');
           return exitCodes.refused;
@@ -60,25 +62,20 @@ export const schemaApply = defineCommand({
     }
 
     const onProgress = ({ index, total, name, outcome }: ApplyStep) => {
-      note(`[${String(index).padStart(String(total).length)}/${total}] ${name}: ${outcome}`);
+      const place = `[${String(index).padStart(String(total).length)}/${total}]`;
+      note(safeText(`${place} ${name}: ${outcome}`));
     };
     const result = await applySchema(database, { rls: flags.rls, onProgress });
     const built = await buildIndexes(database, result.plan.addIndexes, onProgress);
     const applied = [...result.applied, ...built.applied];
     const failed = [...result.failed, ...built.failed];
     if (flags.json) {
-      print(
-        JSON.stringify(
-          { ok: failed.length === 0, kind: result.plan.kind, applied, failed },
-          null,
-          2,
-        ),
-      );
+      print(safeJson({ ok: failed.length === 0, kind: result.plan.kind, applied, failed }, 2));
     } else if (applied.length === 0 && failed.length === 0) {
-      print(`Nothing to do: the schema is there (${placeOf(database)}).`);
+      print(safeText(`Nothing to do: the schema is there (${placeOf(database)}).`));
     } else {
       print(`Created: ${applied.length === 0 ? 'nothing' : applied.join(', ')}.`);
-      for (const { name, reason } of failed) print(`Not created: ${name}: ${reason}`);
+      for (const { name, reason } of failed) print(safeText(`Not created: ${name}: ${reason}`));
     }
     return failed.length === 0 ? exitCodes.good : exitCodes.notGood;
   },

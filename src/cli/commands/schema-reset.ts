@@ -1,6 +1,7 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { planReset, resetSchema } from '../../deploy/reset.js';
 import { defineCommand } from '../command.js';
+import { safeText } from '../safe-text.js';
 import { placeOf } from '../../deploy/describe-plan.js';
 
 export const schemaReset = defineCommand({
@@ -23,7 +24,7 @@ export const schemaReset = defineCommand({
     const plan = await planReset(database, options);
     const count = plan.tables.length + plan.views.length + plan.functions.length;
     if (!flags.json) {
-      print(`Target: ${placeOf(database)}`);
+      print(safeText(`Target: ${placeOf(database)}`));
       for (const { name, estimatedRows } of plan.tables) {
         print(`  table ${name}, about ${estimatedRows.toLocaleString('en')} rows`);
       }
@@ -43,7 +44,9 @@ export const schemaReset = defineCommand({
         });
       }
       const name = database.capabilities.database;
-      const answer = await ask(`All rows will be lost. Type the database's name, ${name}: `);
+      const answer = await ask(
+        safeText(`All rows will be lost. Type the database's name, ${name}: `),
+      );
       if (answer.trim() !== name) {
         note('Cancelled; nothing was dropped.');
         return exitCodes.refused;

@@ -3,6 +3,7 @@ import type { Difference } from '../../deploy/compare.js';
 import { verifySchema } from '../../deploy/verify.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
+import { safeJson, safeText } from '../safe-text.js';
 
 export const schemaVerify = defineCommand({
   name: 'schema verify',
@@ -15,7 +16,7 @@ export const schemaVerify = defineCommand({
     const database = await openDatabase();
     const { ok, objects, differences } = await verifySchema(database);
     if (flags.json) {
-      print(JSON.stringify({ ok, objects, differences }, null, 2));
+      print(safeJson({ ok, objects, differences }, 2));
       return ok ? exitCodes.good : exitCodes.notGood;
     }
     print(
@@ -40,7 +41,7 @@ export const schemaVerify = defineCommand({
     if (!ok) {
       print('');
       print(`${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}:`);
-      for (const line of differenceLines(differences)) print(line);
+      for (const line of differenceLines(differences)) print(safeText(line));
       print('');
       print('"trace-console schema apply" shows what it can create of them.');
     }

@@ -7,6 +7,7 @@ import { paneById, panes } from '../../panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../../panes/windows.js';
 import { parseDuration } from '../../shared/format/duration.js';
 import { defineCommand } from '../command.js';
+import { safeJson } from '../safe-text.js';
 import { statusJson } from '../status-json.js';
 import { statusText } from '../status-text.js';
 
@@ -79,7 +80,7 @@ async function printStatus(
 ): Promise<ExitCode> {
   const read = await reader.read();
   const snapshots = read.map(({ snapshot }) => snapshot);
-  if (json) print(JSON.stringify(statusJson(database, snapshots), null, oneLine ? 0 : 2));
+  if (json) print(safeJson(statusJson(database, snapshots), oneLine ? 0 : 2));
   else print(statusText(database, read, all));
   return snapshots.every(({ error }) => error === null) ? exitCodes.good : exitCodes.notGood;
 }
