@@ -23,7 +23,7 @@ import { panes } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/windows.js';
 import { PostgresProcess } from '../test/helpers/postgres-process.js';
 import { provision } from '../test/helpers/provision.js';
-import { currentOwner, removeServersOf } from '../test/helpers/server-folders.js';
+import { currentOwner, removeServersOf, removeServersOfSync } from '../test/helpers/server-folders.js';
 import { schemaFiles } from '../test/helpers/template.js';
 import { fillOverview } from './lib/overview-data.js';
 
@@ -175,6 +175,12 @@ async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> 
 }
 
 const owner = currentOwner();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    removeServersOfSync(owner);
+    process.exit(130);
+  });
+}
 const server = await PostgresProcess.create({
   binaries: await provision(),
   owner,
