@@ -23,7 +23,11 @@ import { panes } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/windows.js';
 import { PostgresProcess } from '../test/helpers/postgres-process.js';
 import { provision } from '../test/helpers/provision.js';
-import { currentOwner, removeServersOf, removeServersOfSync } from '../test/helpers/server-folders.js';
+import {
+  currentOwner,
+  removeServersOf,
+  removeServersOfSync,
+} from '../test/helpers/server-folders.js';
 import { schemaFiles } from '../test/helpers/template.js';
 import { fillOverview } from './lib/overview-data.js';
 
