@@ -23,7 +23,7 @@ export async function establish(source: ServerSource): Promise<TlsAttempt> {
       return attempt;
     } catch (error) {
       const last = index === attempts.length - 1;
-      if (last || !mayWorkOtherwise(error)) throw await withPortHint(source, error);
+      if (last || !mayWorkOtherwise(source, error)) throw await withPortHint(source, error);
     } finally {
       await client.end().catch(() => undefined);
     }
@@ -32,11 +32,11 @@ export async function establish(source: ServerSource): Promise<TlsAttempt> {
 }
 
 /** Whether the other of TLS and plain text could help: not when nothing answers at all. */
-function mayWorkOtherwise(error: unknown): boolean {
+function mayWorkOtherwise(source: ServerSource, error: unknown): boolean {
   const state = sqlStateOf(error);
   if (state !== undefined) return state === '28000';
-  const code = (error as { code?: string }).code;
-  return code === undefined || !['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'ENOENT'].includes(code);
+  const { code } = translateError(error, source);
+  return code !== 'connection_refused' && code !== 'connection_timeout';
 }
 
 async function withPortHint(source: ServerSource, error: unknown): Promise<ConsoleError> {

@@ -51,6 +51,14 @@ describe('a connection that cannot be had', () => {
     });
   });
 
+  it('waits once, whatever else the TLS mode would try', async () => {
+    let connections = 0;
+    const port = await listen(() => (connections += 1));
+    const url = `postgresql://u@127.0.0.1:${port}/d?connect_timeout=1&sslmode=prefer`;
+    await expect(establish(sourceOf(url))).rejects.toMatchObject({ code: 'connection_timeout' });
+    expect(connections).toBe(1);
+  });
+
   it('explains a container name used from outside its network', async () => {
     await expect(
       establish(sourceOf('postgresql://u@omninode-bridge-postgres/d')),
