@@ -58,7 +58,7 @@ describe('the packed and globally installed program', () => {
     const codeOf = (...args: string[]) =>
       run(program, args, { env: environment, cwd: folder }).then(
         () => 0,
-        (error: { code: number }) => error.code,
+        (error: unknown) => (error as { code: number }).code,
       );
     expect(await codeOf('--help')).toBe(0);
     expect(await codeOf('no-such-command')).toBe(2);
