@@ -148,6 +148,10 @@ export class ConsoleApp {
     const reason = command.unavailable?.(this, key);
     if (reason === undefined) command.run(this, key);
     else this.say(reason, 'warning');
+    // What a key has set is seen, and counted from, before the next round of data.
+    if (this.#engine && this.#engine.getState() !== this.model.live) {
+      this.update({ live: this.#engine.getState() });
+    }
   }
 
   /** A line in place of the key bar, until the next key or for some seconds. */

@@ -1,0 +1,153 @@
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { createTestDatabase } from '../helpers/database.js';
+import { openConsole, startConsole } from './helpers/console.js';
+import { addTraces } from './helpers/console-rows.js';
+
+async function chooseIndex(driver: Awaited<ReturnType<typeof openConsole>>): Promise<string> {
+  driver.press('3');
+  await driver.waitFor('┏━ 3 Index usage');
+  driver.press('r');
+  await driver.waitFor('[ Cancel ]');
+  const [, index = ''] = /REINDEX INDEX CONCURRENTLY "public"\."(\w+)"/.exec(driver.text()) ?? [];
+  expect(index).not.toBe('');
+  return index;
+}
+
+describe('reindexing by key', () => {
+  it('previews, does nothing on the trigger or Enter, and rebuilds on y', async () => {
+    const database = await createTestDatabase();
+    await addTraces(database, 20);
+    const fileOf = async (index: string) => {
+      const { rows } = await database.query<{ file: string }>(
+        'SELECT pg_relation_filenode($1::regclass)::text AS file',
+        [index],
+      );
+      return rows[0]?.file;
+    };
+    const driver = await openConsole(database.url, { cols: 120, rows: 35 });
+    const index = await chooseIndex(driver);
+    const before = await fileOf(index);
+    driver.press('r');
+    await driver.waitFor('r does nothing here');
+    driver.press('\r');
+    await driver.waitFor((lines) => !lines.join().includes('[ Cancel ]'));
+    expect(await fileOf(index)).toBe(before);
+    driver.press('r');
+    await driver.waitFor('[ Cancel ]');
+    driver.press('y');
+    await driver.waitFor(`Rebuilt ${index}`);
+    expect(await fileOf(index)).not.toBe(before);
+    driver.press('\r');
+    await driver.waitFor((lines) => !lines.join().includes('Rebuilt'));
+  });
+
+  it('names who is in the way, asks before quitting, and cancels', async () => {
+    const database = await createTestDatabase();
+    await addTraces(database, 20);
+    const driver = await openConsole(database.url, { cols: 120, rows: 35 });
+    const index = await chooseIndex(driver);
+    const { rows } = await database.query<{ table: string }>(
+      'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
+      [index],
+    );
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
+    driver.press('y');
+    await driver.waitFor(/waits for pid \d+/);
+    driver.press('q');
+    await driver.waitFor('An action is running');
+    driver.press('\r');
+    await driver.waitFor((lines) => !lines.join().includes('An action is running'));
+    driver.press('c');
+    await driver.waitFor('Cancelled the rebuild', 20_000);
+    await holder.end();
+    const left = await database.query('SELECT FROM pg_index WHERE NOT indisvalid');
+    expect(left.rows).toHaveLength(0);
+  });
+
+  it('is refused with the reason when the console is read-only', async () => {
+    const database = await createTestDatabase();
+    const driver = await openConsole(database.url, { args: ['--read-only'] });
+    expect(driver.screen()[0]).toContain(' READ-ONLY ');
+    driver.press('3r');
+    await driver.waitFor('the console is read-only');
+    driver.press('a');
+    await driver.waitFor('Archive old traces: refused, the console is read-only');
+    expect(driver.text()).not.toContain('[ Cancel ]');
+  });
+});
+
+describe('archiving by key', () => {
+  it('moves what is due after y, and says how much it was', async () => {
+    const database = await createTestDatabase();
+    await addTraces(database, 30);
+    await database.query(
+      `UPDATE execution_traces SET started_at = started_at - interval '100 days'`,
+    );
+    for (const table of ['hook_executions', 'endpoint_calls']) {
+      await database.query(`UPDATE ${table} SET started_at = started_at - interval '100 days'`);
+    }
+    await addTraces(database, 4);
+    const driver = await openConsole(database.url, { cols: 80, rows: 24 });
+    driver.press('a');
+    await driver.waitFor('[ Cancel ]');
+    expect(driver.text()).toMatch(/Traces due +30 at most/);
+    driver.press('y');
+    await driver.waitFor('Archived 30 traces');
+    const { rows } = await database.query(
+      'SELECT (SELECT count(*)::int FROM execution_traces) AS live, (SELECT count(*)::int FROM execution_traces_archive) AS archived',
+    );
+    expect(rows).toEqual([{ live: 4, archived: 30 }]);
+    driver.press('\r');
+    await driver.waitFor('4 Table sizes');
+    driver.press('a');
+    await driver.waitFor('No trace is older than 90 days');
+  });
+});
+
+describe('the first run', () => {
+  it('creates the schema unasked where there is nothing, and opens the panes', async () => {
+    const database = await createTestDatabase({ schema: false });
+    const driver = startConsole(database.url);
+    await driver.waitFor('No trace started in this window', 30_000);
+    const { rows } = await database.query(
+      `SELECT to_regclass('execution_traces') IS NOT NULL AS there`,
+    );
+    expect(rows).toEqual([{ there: true }]);
+  });
+
+  it('asks where others have tables; without a yes nothing is created', async () => {
+    const database = await createTestDatabase({ schema: false });
+    await database.query('CREATE TABLE invoices (id int)');
+    const asked = startConsole(database.url);
+    await asked.waitFor('Create the schema in ', 30_000);
+    expect(asked.text()).toContain('y: create this');
+    asked.press('\r');
+    await asked.waitFor('Nothing was created');
+    await asked.waitFor('execution_traces does not exist');
+    const { rows } = await database.query(`SELECT to_regclass('execution_traces') AS there`);
+    expect(rows).toEqual([{ there: null }]);
+    await asked.dispose();
+
+    const agreed = startConsole(database.url);
+    await agreed.waitFor('Create the schema in ', 30_000);
+    agreed.press('y');
+    await agreed.waitFor('No trace started in this window', 30_000);
+  });
+
+  it('names a table that is not ours, and opens the panes that can work', async () => {
+    const database = await createTestDatabase({ schema: false });
+    await database.query('CREATE TABLE hook_executions (id int, colour text)');
+    const driver = startConsole(database.url, { cols: 160, rows: 45 });
+    await driver.waitFor('hook_executions is not ours', 30_000);
+    driver.press('\r');
+    await driver.waitFor('Enter: back');
+    driver.press('\r');
+    await driver.waitFor('hook_executions exists but has no column');
+    await driver.waitFor(/4 Table sizes.*\n.*1 tables/);
+    const { rows } = await database.query(`SELECT to_regclass('execution_traces') AS there`);
+    expect(rows).toEqual([{ there: null }]);
+  });
+});

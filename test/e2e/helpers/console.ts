@@ -1,0 +1,67 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, inject } from 'vitest';
+import { spawn, type SpawnOptions, type TerminalDriver } from './terminal.js';
+
+/** The sizes for which a layout was designed. */
+export const sizes = [
+  { cols: 200, rows: 60 },
+  { cols: 120, rows: 35 },
+  { cols: 80, rows: 24 },
+] as const;
+
+export type ConsoleOptions = SpawnOptions & { args?: readonly string[] };
+
+const open: TerminalDriver[] = [];
+let stateFolder: string | undefined;
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((driver) => driver.dispose()));
+});
+
+afterAll(() => {
+  if (stateFolder) fs.rmSync(stateFolder, { recursive: true, force: true });
+});
+
+/** Starts the console as users do, on a database, in a terminal. Ended after the test. */
+export function startConsole(url: string, options: ConsoleOptions = {}): TerminalDriver {
+  stateFolder ??= fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-state-'));
+  const { args = [], ...rest } = options;
+  const program = path.join(inject('programs'), 'main.js');
+  const driver = spawn(process.execPath, [program, '--url', url, ...args], {
+    ...rest,
+    env: { XDG_STATE_HOME: stateFolder, ...rest.env },
+  });
+  open.push(driver);
+  return driver;
+}
+
+/** As {@link startConsole}; waits until every pane has answered. */
+export async function openConsole(
+  url: string,
+  options: ConsoleOptions = {},
+): Promise<TerminalDriver> {
+  const driver = startConsole(url, options);
+  await driver.waitFor(isFilled, 30_000);
+  return driver;
+}
+
+function isFilled(lines: string[]): boolean {
+  const text = lines.join('\n');
+  return text.includes('● connected') && text.includes('1 Recent') && !text.includes('asking …');
+}
+
+/** What stands in the box of a pane (or dialog) with this title, one line a row. */
+export function boxOf(lines: readonly string[], title: string): string[] {
+  const top = lines.findIndex((line) => line.includes(title) && /[┌┏]/.test(line));
+  const start = lines[top];
+  if (start === undefined) return [];
+  const at = start.indexOf(title);
+  const left = Math.max(start.lastIndexOf('┌', at), start.lastIndexOf('┏', at));
+  const ends = ['┐', '┓'].map((corner) => start.indexOf(corner, at)).filter((end) => end >= 0);
+  const right = Math.min(...ends, start.length);
+  const rows = lines.slice(top + 1);
+  const bottom = rows.findIndex((line) => /[└┗]/.test(line.charAt(left)));
+  return rows.slice(0, bottom).map((line) => line.slice(left + 2, right - 1).trimEnd());
+}
