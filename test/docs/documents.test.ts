@@ -41,7 +41,7 @@ test.each(documents)('%s: every link leads to a file, and to a heading in it', (
 });
 
 test.each(documents)('%s: every command it tells to type exists', (name) => {
-  const typed = [...read(name).matchAll(/\btrace-console ([a-z]+(?: [a-z]+)?)/g)].map(
+  const typed = [...read(name).matchAll(/\btrace-console ([a-z][a-z-]*(?: [a-z][a-z-]*)?)/g)].map(
     ([, words = '']) => words,
   );
   const known = commands.map((command) => command.name);
