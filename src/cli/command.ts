@@ -37,13 +37,16 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   input: readonly string[];
   /** Whether a person can answer a question: stdin and stdout are terminals. */
   interactive: boolean;
-  /** Ends when the command is interrupted (Ctrl-C, SIGTERM). */
+  /**
+   * Ends when the command is interrupted (Ctrl-C, SIGTERM). A command that never reads it is ended by
+   * the signal itself; one that does must stop by itself.
+   */
   signal: AbortSignal;
   /** A line of the result, to stdout. */
   print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
   note: (line: string) => void;
-  /** Asks on the terminal; the answer without its line end. */
+  /** Asks on the terminal; the answer without its line end, empty after Ctrl-C or Ctrl-D. */
   ask: (question: string) => Promise<string>;
   /**
    * Opens the database that the flags and the environment name; it is closed after the command.

@@ -10,10 +10,14 @@ type Flags = CommandContext<FlagDeclarations>['flags'];
 
 type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise<void> };
 
-/** The real terminal and process behind a command; `close` ends what the command opened. */
+/**
+ * The real terminal and process behind a command; `close` ends what the command opened.
+ *
+ * @param listen installs the handlers of interruptions; called when the command asks for its signal
+ */
 export function processContext(
   parsed: Pick<CommandContext<FlagDeclarations>, 'flags' | 'input'>,
-  signal: AbortSignal,
+  listen: () => AbortSignal,
 ): Closing {
   const flags = withDemoFolder(parsed.flags);
   let open: Promise<Database> | undefined;
@@ -24,13 +28,20 @@ export function processContext(
     flags,
     input: parsed.input,
     interactive: process.stdin.isTTY && process.stdout.isTTY,
-    signal,
+    get signal() {
+      return listen();
+    },
     print: (line) => void process.stdout.write(`${line}\n`),
     note,
     async ask(question) {
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
       try {
-        return await terminal.question(question, { signal });
+        return await terminal.question(question);
+      } catch (error) {
+        // Ctrl-C and Ctrl-D are an answer, too: none of those that agree.
+        if (!(error instanceof Error && error.name === 'AbortError')) throw error;
+        process.stderr.write('\n');
+        return '';
       } finally {
         terminal.close();
       }

@@ -61,8 +61,14 @@ async function runCommand(
   const command = await entry.load();
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  if (!command.ownsTerminal) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const { context, close } = processContext(parseCommand(command, argv), interruption.signal);
+  // Installed when the command first looks at its signal: without a listener a signal ends the
+  // process, which is right for one that never looks. The server rolls back what it was doing.
+  const listen = () => {
+    process.off('SIGINT', interrupt).once('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt).once('SIGTERM', interrupt);
+    return interruption.signal;
+  };
+  const { context, close } = processContext(parseCommand(command, argv), listen);
   try {
     await before?.(context);
     return await command.run(context);

@@ -109,6 +109,33 @@ describe('without a command and without a terminal', () => {
   });
 });
 
+describe('a signal', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s ends an apply that waits its turn',
+    async (signal) => {
+      const test = await createTestDatabase({ schema: false });
+      const other = await test.pool.connect();
+      await other.query('BEGIN');
+    await other.query("SELECT pg_advisory_xact_lock($1, hashtext('public'))", [0x74726373]);
+      // Killed outright when the signal does nothing, so that the test says which it was.
+      let last: NodeJS.Timeout | undefined;
+      const { exitCode, signalled } = await runCli(['schema', 'apply', '--url', test.url], {
+        onStart: (child) => {
+          child.stdout?.once('data', () => {
+            setTimeout(() => child.kill(signal), 300);
+            last = setTimeout(() => child.kill('SIGKILL'), 10_000);
+          });
+        },
+      });
+      clearTimeout(last);
+      await other.query('ROLLBACK');
+      other.release();
+      expect({ exitCode, signalled }).toEqual({ exitCode: null, signalled: signal });
+      expect(await fingerprint(test)).toEqual([]);
+    },
+  );
+});
+
 describe('what the database says', () => {
   it('reaches the terminal without its control characters, by no command', async () => {
     const test = await createTestDatabase({ schema: false });

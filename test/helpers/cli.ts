@@ -10,7 +10,13 @@ declare module 'vitest' {
   }
 }
 
-export type CliResult = { stdout: string; stderr: string; exitCode: number | null };
+export type CliResult = {
+  stdout: string;
+  stderr: string;
+  exitCode: number | null;
+  /** The signal that ended it, when one did. */
+  signalled: NodeJS.Signals | null;
+};
 
 export type CliOptions = {
   /** On top of PATH and HOME; nothing of the test run's own environment names a database. */
@@ -32,7 +38,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);
-    child.on('close', (exitCode) => resolve({ stdout, stderr, exitCode }));
+    child.on('close', (exitCode, signalled) => resolve({ stdout, stderr, exitCode, signalled }));
     options.onStart?.(child);
   });
 }

@@ -47,7 +47,8 @@ export const status = defineCommand({
     'trace-console status --pane slow-hooks --window 15m',
     'trace-console status --json | jq \'.panes["recent-traces"].stuck\'',
   ],
-  async run({ flags, signal, openDatabase, print }) {
+  async run(context) {
+    const { flags, openDatabase, print } = context;
     const chosen = flags.pane.length > 0 ? flags.pane.map((id) => paneById(id)) : panes;
     const windowMs = timeOf(flags.window, '--window') ?? defaultWindowMs;
     const stuckAfterMs = timeOf(flags.stuckAfter, '--stuck-after') ?? defaultStuckAfterMs;
@@ -62,6 +63,7 @@ export const status = defineCommand({
         all: flags.pane.length === 0,
       });
     if (everyMs === undefined) return printOnce();
+    const { signal } = context;
     for (;;) {
       await printOnce();
       if (!(await waits(everyMs, signal))) return exitCodes.good;
