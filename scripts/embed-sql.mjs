@@ -25,4 +25,7 @@ ${entries.join('\n')}
 `;
 
 const current = fs.existsSync(target) ? fs.readFileSync(target, 'utf8') : '';
-if (current !== text) fs.writeFileSync(target, text);
+if (current !== text) {
+  fs.mkdirSync(path.dirname(target), { recursive: true });
+  fs.writeFileSync(target, text);
+}
