@@ -61,8 +61,10 @@ describe('reindexing by key', () => {
     driver.press('\r');
     await driver.waitFor((lines) => !lines.join().includes('An action is running'));
     driver.press('c');
-    await driver.waitFor('Cancelled the rebuild', 20_000);
+    // What the rebuild has left is dropped, which waits for the same transaction.
+    await driver.waitFor('cancelling: ');
     await holder.end();
+    await driver.waitFor('Cancelled the rebuild', 20_000);
     const left = await database.query('SELECT FROM pg_index WHERE NOT indisvalid');
     expect(left.rows).toHaveLength(0);
   });

@@ -39,6 +39,7 @@ function PaneRegion({ app, model, theme, place, live }: RegionProps) {
           height,
           focused,
           age,
+          cadenceMs: live.cadenceMs,
         });
   return <Lines text={text} x={x} y={y} width={width} height={height} />;
 }

@@ -113,7 +113,7 @@ function progressLines(theme: Theme, view: ActionView, nowMs: number, width: num
   if (!progress) return [...write(`starting, ${elapsed}`, 'muted')];
   const { done, total, blockedBy } = progress;
   const known = done !== undefined && total !== undefined && total > 0;
-  const title = phase === 'cancelling' ? 'stopping at the next safe point …' : progress.phase;
+  const title = phase === 'cancelling' ? `cancelling: ${progress.phase}` : progress.phase;
   return [
     drawSegments(
       theme,

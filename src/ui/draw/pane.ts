@@ -1,5 +1,6 @@
 import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane, AnyPaneResult, CellContext } from '../../panes/pane.js';
+import { formatDuration } from '../../shared/format/duration.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/wrap.js';
 import { findCursor, isTail, scrollTop, seenBy, type PaneView } from '../model/pane-view.js';
@@ -22,6 +23,8 @@ export type PaneInput = {
   focused: boolean;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
+  /** What the reader asked for; the budget may make it longer. */
+  cadenceMs: number;
 };
 
 export type DrawnPane = {
@@ -172,13 +175,21 @@ function titleOf({ pane, number, focused, snapshot }: PaneInput): Segment[] {
 }
 
 function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
-  const { pane, snapshot, view, age } = input;
+  const { pane, snapshot, view, age, cadenceMs } = input;
   const segments: Segment[] = [];
   if (snapshot.loading) {
     const share = Math.floor(100 * snapshot.loading.share);
     segments.push({ text: `fetching ${share}%`, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
+  // Rows that look fresh would not be: asking as often as wanted would cost the server too much.
+  if (snapshot.intervalMs > 2 * Math.max(cadenceMs, pane.minIntervalMs)) {
+    segments.push({
+      text: `every ${formatDuration(snapshot.intervalMs)}`,
+      look: 'muted',
+      priority: 2,
+    });
+  }
   const sort = pane.sorts[view.sort] ?? pane.sorts[0];
   if (isTail(pane)) {
     segments.push(followOf(input, cursor));

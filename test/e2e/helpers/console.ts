@@ -52,6 +52,23 @@ function isFilled(lines: string[]): boolean {
   return text.includes('● connected') && text.includes('1 Recent') && !text.includes('asking …');
 }
 
+/**
+ * Waits for a screen while asking again and again, as a reader with Ctrl-R does: on a busy machine
+ * the console asks seldom by itself, because answers seem to cost the server much.
+ */
+export async function refreshUntil(
+  driver: TerminalDriver,
+  condition: Parameters<TerminalDriver['waitFor']>[0],
+  timeout = 30_000,
+): Promise<void> {
+  const timer = setInterval(() => driver.press('\x12'), 700);
+  try {
+    await driver.waitFor(condition, timeout);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** What stands in the box of a pane (or dialog) with this title, one line a row. */
 export function boxOf(lines: readonly string[], title: string): string[] {
   const top = lines.findIndex((line) => line.includes(title) && /[┌┏]/.test(line));

@@ -15,6 +15,7 @@ const input: PaneInput = {
   height: 10,
   focused: true,
   age: undefined,
+  cadenceMs: 2_000,
 };
 
 function draw(changes: Partial<PaneInput> = {}, top = 0): string[] {
@@ -86,6 +87,11 @@ describe('a pane', () => {
     const { lines } = drawPane(plainTheme, { ...input, view }, 0);
     expect(textOf(lines.at(-1) ?? '')).toContain('the chosen row is gone');
     expect(lines.join()).not.toContain('\x1b[7m');
+  });
+
+  it('says how often it is asked when that is seldom, to spare the server', () => {
+    expect(draw({ snapshot: snapshotOf([], { intervalMs: 4_000 }) })[0]).not.toContain('every');
+    expect(draw({ snapshot: snapshotOf([], { intervalMs: 14_000 }) })[0]).toContain('every 14.0s');
   });
 
   it('names the order that was chosen, and which way it runs', () => {
