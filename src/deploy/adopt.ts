@@ -16,7 +16,9 @@ export type InTurn = <Result>(work: (tx: Queryable) => Promise<Result>) => Promi
  * would change an object which was there before, is undone and reported, and the rest goes on.
  *
  * Indexes are built apart (build-indexes.ts). Row-level security is switched on only when asked,
- * since it would stop the writers of a database that runs without it.
+ * since it would stop the writers of a database that runs without it. Where it is on, a table that is
+ * created gets it at once, still without policies: default privileges (Supabase has some) may have
+ * opened it to everybody.
  */
 export async function adopt(
   database: Database,
@@ -37,6 +39,17 @@ export async function adopt(
       run: () => runStatements(database, inTurn, file),
     })),
   ];
+  const isProtected = Object.values(database.capabilities.tables).some(
+    (table) => table?.rowSecurity,
+  );
+  if (isProtected) {
+    additions.push(
+      ...plan.missingTables.map((table) => ({
+        name: `row-level security of ${table}`,
+        run: () => protect(database, inTurn, table),
+      })),
+    );
+  }
   const result: ApplyResult = { plan, applied: [], failed: [] };
   for (const [position, { name, run }] of additions.entries()) {
     const { changed, failures } = await run();
@@ -98,6 +111,21 @@ async function addColumn(
         `ALTER TABLE ${quoteIdent(capabilities.schema, table)}
          ADD COLUMN IF NOT EXISTS ${quoteIdent(name)} ${type}${notNull}${fallback}`,
       ),
+    );
+    return { changed: true, failures: [] };
+  } catch (error) {
+    return { changed: false, failures: [messageOf(error)] };
+  }
+}
+
+async function protect(
+  { capabilities }: Database,
+  inTurn: InTurn,
+  table: string,
+): Promise<Outcome> {
+  try {
+    await inTurn((tx) =>
+      tx.query(`ALTER TABLE ${quoteIdent(capabilities.schema, table)} ENABLE ROW LEVEL SECURITY`),
     );
     return { changed: true, failures: [] };
   } catch (error) {

@@ -139,7 +139,9 @@ function missingIndexes(
       .map(indexKey),
   );
   return Object.entries(manifest.indexes).flatMap(([name, index]) => {
-    const comesWithTable = index.primary || missingTables.includes(index.table);
+    // Of a table that is created, keys come with it; the named ones are built after it.
+    const comesWithTable =
+      index.primary || (missingTables.includes(index.table) && !name.startsWith('idx_'));
     const own = catalogue.indexes[name];
     // What an interrupted build left does not serve; under another name a valid one does as well, and
     // a second one would only cost every write.

@@ -136,6 +136,24 @@ describe("a database deployed by hand in the seed's older shape", () => {
   });
 });
 
+describe('a table that is missing', () => {
+  it('comes with its indexes, and protected where the others are', async () => {
+    const test = await createTestDatabase();
+    await test.query(`ALTER TABLE execution_traces ENABLE ROW LEVEL SECURITY;
+      DROP TABLE endpoint_calls CASCADE`);
+    const args = ['schema', 'apply', '--yes', '--url', test.url];
+    const { exitCode, stdout } = await runCli(args);
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
+    const { rows } = await test.query(
+      `SELECT relrowsecurity AS protected, (SELECT count(*)::int FROM pg_index WHERE indrelid = c.oid) AS indexes
+       FROM pg_class AS c WHERE oid = 'endpoint_calls'::regclass`,
+    );
+    expect(rows).toEqual([{ protected: true, indexes: 8 }]);
+    expect((await runCli(['schema', 'verify', '--url', test.url])).exitCode).toBe(0);
+    expect((await runCli(args)).stdout).toContain('Nothing to do');
+  });
+});
+
 describe('an index that is missing', () => {
   async function indexOf(test: Awaited<ReturnType<typeof createTestDatabase>>, schema: string) {
     const { rows } = await test.query<{ valid: boolean }>(
