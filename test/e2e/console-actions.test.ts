@@ -145,8 +145,6 @@ describe('the first run', () => {
     const driver = startConsole(database.url, { cols: 160, rows: 45 });
     await driver.waitFor('hook_executions is not ours', 30_000);
     driver.press('\r');
-    await driver.waitFor('Enter: back');
-    driver.press('\r');
     await driver.waitFor('hook_executions exists but has no column');
     await driver.waitFor(/4 Table sizes.*\n.*1 tables/);
     const { rows } = await database.query(`SELECT to_regclass('execution_traces') AS there`);

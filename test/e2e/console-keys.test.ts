@@ -77,7 +77,7 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
   function chosen(driver: Awaited<ReturnType<typeof openConsole>>): number {
     const lines = driver.screen();
     const top = lines.findIndex((line) => line.includes('┏━ 3 Index usage'));
-    const heading = lines.findIndex((line, row) => row > top && /┃ index /.test(line));
+    const heading = lines.findIndex((line, row) => row > top && line.includes('┃ index '));
     const column = (lines[heading] ?? '').indexOf('┃ index') + 2;
     for (let row = heading + 1; row < lines.length; row++) {
       if (driver.cell(column, row)?.isInverse()) return row - heading - 1;

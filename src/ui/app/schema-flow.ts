@@ -96,7 +96,7 @@ async function incompatible(
   await flow.answer();
   return {
     text: `${plan.conflicts.length} objects are not ours; nothing was created.`,
-    important: true,
+    important: false,
   };
 }
 
@@ -131,7 +131,7 @@ async function apply(
       lines: [message, ...(hint === undefined ? [] : [hint])],
     });
     await flow.answer();
-    return { text: message, important: true };
+    return { text: message, important: false };
   }
 }
 
