@@ -72,7 +72,11 @@ export const catalogueQueries = {
         pg_get_function_result(p.oid), '("[^"]+"|\\m\\w+)\\.vector\\M', 'vector', 'g'
       ),
       'bodyHash', md5(p.prosrc),
-      'securityDefiner', p.prosecdef
+      'securityDefiner', p.prosecdef,
+      'public', EXISTS (
+        SELECT FROM aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS acl
+        WHERE acl.grantee = 0 AND acl.privilege_type = 'EXECUTE'
+      )
     ) ORDER BY ${functionName}) AS objects
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname = $1

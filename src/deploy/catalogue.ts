@@ -30,7 +30,13 @@ export type Index = {
 export type View = { columns: Record<string, string>; securityInvoker: boolean };
 
 /** Keyed by `name(argument types)`. */
-export type SchemaFunction = { result: string; bodyHash: string; securityDefiner: boolean };
+export type SchemaFunction = {
+  result: string;
+  bodyHash: string;
+  securityDefiner: boolean;
+  /** PUBLIC, so every role, may execute it. */
+  public: boolean;
+};
 
 /** Keyed by `table.trigger`. */
 export type Trigger = {

@@ -7,7 +7,8 @@ import type { Catalogue } from './catalogue.js';
  * @param allowsPolicies policies replaced by the file of row-level security are its purpose
  */
 export function changedFrom(before: Catalogue, after: Catalogue, allowsPolicies = false): string[] {
-  const components = ['indexes', 'views', 'functions', 'triggers', 'policies'] as const;
+  const components = ['indexes', 'views', 'triggers', 'policies'] as const;
+  const functions = differing(withoutGrants(before.functions), withoutGrants(after.functions));
   const changed = components
     .filter((component) => !(allowsPolicies && component === 'policies'))
     .flatMap((component) => differing(before[component], after[component]));
@@ -17,7 +18,14 @@ export function changedFrom(before: Catalogue, after: Catalogue, allowsPolicies 
     const lost = constraints.filter((definition) => !now.constraints.includes(definition));
     return [...differing(columns, now.columns), ...lost].map((what) => `${table}: ${what}`);
   });
-  return [...changed, ...tables];
+  return [...changed, ...functions, ...tables];
+}
+
+/** Each function's file takes EXECUTE from PUBLIC right after it was created. */
+function withoutGrants(functions: Catalogue['functions']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(functions).map(([name, definition]) => [name, { ...definition, public: false }]),
+  );
 }
 
 function differing(before: Record<string, unknown>, after: Record<string, unknown>): string[] {

@@ -3,6 +3,7 @@ import type { Catalogue } from './catalogue.js';
 import { manifest } from './manifest.js';
 import {
   archiveProblem,
+  functionGrantProblem,
   functionProblem,
   indexProblem,
   policyProblem,
@@ -61,7 +62,10 @@ export function compareWithManifest(
     ['views', problemsOf(Object.keys(manifest.views), (name) => viewProblem(name, catalogue))],
     [
       'functions',
-      problemsOf(Object.keys(manifest.functions), (name) => functionProblem(name, catalogue)),
+      problemsOf(
+        Object.keys(manifest.functions),
+        (name) => functionProblem(name, catalogue) ?? functionGrantProblem(name, catalogue),
+      ),
     ],
     [
       'triggers',

@@ -124,6 +124,11 @@ export function functionProblem(name: string, catalogue: Catalogue): string | un
   return deployed.securityDefiner ? 'runs with its owner’s rights: SECURITY DEFINER' : undefined;
 }
 
+/** A function of ours with a right too many is still ours: only verify counts it. */
+export function functionGrantProblem(name: string, catalogue: Catalogue): string | undefined {
+  return catalogue.functions[name]?.public ? 'may be executed by every role (PUBLIC)' : undefined;
+}
+
 export function triggerProblem(name: string, catalogue: Catalogue): string | undefined {
   const deployed = catalogue.triggers[name];
   if (!deployed) return 'is missing';

@@ -41,8 +41,17 @@ export type Plan = {
 export async function makePlan(transaction: Queryable, database: Database): Promise<Plan> {
   const { schema, supabaseRoles } = database.capabilities;
   const catalogue = await readCatalogue(transaction, schema);
-  const { rows } = await transaction.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
-  return planFor(catalogue, supabaseRoles, rows.length > 0);
+  const { rows } = await transaction.query<{ types: number }>(
+    `SELECT (
+       SELECT count(*) FROM pg_type AS t
+       WHERE t.typnamespace = n.oid AND t.typtype IN ('d', 'e', 'r')
+         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = t.oid AND deptype = 'e')
+     ) AS types
+     FROM pg_namespace AS n WHERE n.nspname = $1`,
+    [schema],
+  );
+  const plan = planFor(catalogue, supabaseRoles, rows.length > 0);
+  return { ...plan, empty: plan.empty && rows[0]?.types === 0 };
 }
 
 export function planFor(
@@ -57,7 +66,7 @@ export function planFor(
   const conflicts = [
     ...tableConflicts(verdicts),
     ...nameConflicts(catalogue),
-    ...(isNew ? replacedFunctions(catalogue) : []),
+    ...(isNew ? [...replacedFunctions(catalogue), ...foreignViews(catalogue)] : []),
   ];
   const columns = isNew ? [] : missingColumns(verdicts);
   const left = columns.filter((column) => !isCheap(column));
@@ -108,6 +117,14 @@ function replacedFunctions(catalogue: Catalogue): string[] {
   return Object.keys(manifest.functions).flatMap((name) => {
     const problem = catalogue.functions[name] && functionProblem(name, catalogue);
     return problem ? [`the function ${name} is not ours: it ${problem}`] : [];
+  });
+}
+
+/** Views of others that the files would pass over, so that ours were missing in the end. */
+function foreignViews(catalogue: Catalogue): string[] {
+  return Object.keys(manifest.views).flatMap((name) => {
+    const problem = catalogue.views[name] && viewProblem(name, catalogue);
+    return problem ? [`the view ${name} is not ours: it ${problem}`] : [];
   });
 }
 

@@ -6,7 +6,7 @@ import { readCatalogue, type Catalogue } from './catalogue.js';
 import { judgeTables } from './judge.js';
 import { clearLedger } from './ledger.js';
 import { manifest } from './manifest.js';
-import { functionProblem } from './object-problems.js';
+import { functionProblem, viewProblem } from './object-problems.js';
 import { dropFunctionStatements } from './drop-functions.js';
 
 /** What a reset would drop, with the estimated rows that would be lost. */
@@ -104,8 +104,10 @@ async function resetPlan(
   const rowsOf = new Map(rows.map(({ name, rows: count }) => [name, count]));
   return {
     tables: tables.map((name) => ({ name, estimatedRows: rowsOf.get(name) ?? 0 })),
-    views: Object.keys(manifest.views).filter((name) => catalogue.views[name]),
-    // A function of our name that we did not write is somebody else's.
+    // A view or function of our name that we did not write is somebody else's.
+    views: Object.keys(manifest.views).filter(
+      (name) => catalogue.views[name] && !viewProblem(name, catalogue),
+    ),
     functions: Object.keys(manifest.functions).filter(
       (name) => catalogue.functions[name] && !functionProblem(name, catalogue),
     ),

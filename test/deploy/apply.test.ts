@@ -107,6 +107,19 @@ describe('beside objects of others', () => {
     expect(await fingerprint(test)).toEqual(before);
   });
 
+  it('is asked for also where only a type lives, and refuses a view of our name', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query(`CREATE TYPE colour AS ENUM ('red')`);
+    const database = await openConsole(test.url);
+    expect(await planApply(database)).toMatchObject({ kind: 'new', empty: false });
+    await test.query('CREATE VIEW trace_summary AS SELECT 1 AS one');
+    expect(await planApply(database)).toMatchObject({
+      kind: 'incompatible',
+      conflicts: [expect.stringContaining('the view trace_summary is not ours') as string],
+    });
+    await database.close();
+  });
+
   it('shows the plan and changes nothing with --dry-run', async () => {
     const test = await createTestDatabase({ schema: false });
     const { stdout, exitCode } = await runCli(['schema', 'apply', '--dry-run', '--url', test.url]);
@@ -128,6 +141,15 @@ describe('beside objects of others', () => {
 });
 
 describe('under restrictions', () => {
+  it('with nothing to do is good, also with --read-only', async () => {
+    const test = await createTestDatabase();
+    const { exitCode, stdout } = await runCli([
+      ...['schema', 'apply', '--read-only', '--url', test.url],
+    ]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('Nothing to do');
+  });
+
   it('is refused with --read-only', async () => {
     const test = await createTestDatabase({ schema: false });
     const { exitCode, stderr } = await runCli([

@@ -117,6 +117,12 @@ describe('a difference', () => {
       /owner’s rights/,
     ],
     [
+      'functions',
+      'GRANT EXECUTE ON FUNCTION prune_patterns TO PUBLIC',
+      'prune_patterns(',
+      /every role/,
+    ],
+    [
       'triggers',
       'ALTER TABLE execution_traces DISABLE TRIGGER USER',
       'execution_traces.execution_traces_derived_columns',

@@ -40,24 +40,26 @@ export const schemaApply = defineCommand({
       if (flags.json) print(safeJson({ ok: !refused, dryRun: true, plan }, 2));
       return refused ? exitCodes.refused : exitCodes.good;
     }
-    const nothingToDo = plan.kind === 'complete' && !flags.rls;
-    if (!nothingToDo) {
-      checkPrerequisites(database);
-      if (!isUnasked(plan, database, flags.rls) && !flags.yes) {
-        if (!interactive || flags.json) {
-          throw new ConsoleError(
-            'confirmation_needed',
-            `Nothing was changed in ${placeOf(database)}.`,
-            {
-              hint: 'To create what is listed above: trace-console schema apply --yes',
-            },
-          );
-        }
-        const answer = await ask(safeText(`Create this in ${placeOf(database)}? Type "yes": `));
-        if (answer.trim().toLowerCase() !== 'yes') {
-          note('Cancelled; nothing was changed.');
-          return exitCodes.refused;
-        }
+    if (plan.kind === 'complete' && !flags.rls) {
+      if (flags.json) print(safeJson({ ok: true, kind: plan.kind, applied: [], failed: [] }, 2));
+      else print(safeText(`Nothing to do: the schema is there (${placeOf(database)}).`));
+      return exitCodes.good;
+    }
+    checkPrerequisites(database);
+    if (!isUnasked(plan, database, flags.rls) && !flags.yes) {
+      if (!interactive || flags.json) {
+        throw new ConsoleError(
+          'confirmation_needed',
+          `Nothing was changed in ${placeOf(database)}.`,
+          {
+            hint: 'To create what is listed above: trace-console schema apply --yes',
+          },
+        );
+      }
+      const answer = await ask(safeText(`Create this in ${placeOf(database)}? Type "yes": `));
+      if (answer.trim().toLowerCase() !== 'yes') {
+        note('Cancelled; nothing was changed.');
+        return exitCodes.refused;
       }
     }
 

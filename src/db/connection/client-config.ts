@@ -13,12 +13,13 @@ export const applicationName = 'trace-console';
  */
 export function clientConfig(source: ServerSource, tls: TlsAttempt): ClientConfig {
   return {
-    host: source.host,
+    host: source.hostAddress ?? source.host,
     port: source.port,
     user: source.user,
     database: source.database,
     password: passwordOf(source),
-    ssl: tls,
+    // pg names the host that it dials; with an address of its own TLS still checks the name.
+    ssl: tls !== false && source.hostAddress ? { ...tls, servername: source.host } : tls,
     ...(source.parameters.options ? { options: source.parameters.options } : {}),
     ...(source.parameters.channel_binding === 'require' ? { enableChannelBinding: true } : {}),
     application_name: applicationName,

@@ -22,6 +22,14 @@ function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
   if (/^[^/]*\/\/[^/]*,/.test(base)) {
     throw invalid(origin, 'names several hosts', 'Give one host; the console follows one server.');
   }
+  const [, afterAuthority = ''] = base.split(/^[^/]*\/\/[^/]*/);
+  if (base.includes('#') || afterAuthority.includes('@')) {
+    throw invalid(
+      origin,
+      'has a character in its user or password that a URL keeps for itself',
+      'Percent-encode "#" as %23, "/" as %2F, "@" as %40, ":" as %3A and "%" as %25.',
+    );
+  }
   let parsed: ReturnType<typeof parseUrl>;
   let extra: ConnectionParameters;
   try {
@@ -42,9 +50,34 @@ function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
     user: parsed.user,
     password: parsed.password,
     dbname: parsed.database ?? undefined,
-    ...extra,
+    ...checkedNames(extra, origin),
   });
 }
+
+/** A misspelt sslmode would connect in clear: an unknown name is refused, as libpq does. */
+function checkedNames(parameters: ConnectionParameters, origin: string): ConnectionParameters {
+  const unknown = Object.keys(parameters).find((name) => !knownParameters.has(name));
+  if (unknown !== undefined) {
+    throw invalid(
+      origin,
+      `has a parameter that is not known: ${JSON.stringify(unknown.slice(0, 40))}`,
+      'The names are those of libpq: sslmode, sslrootcert, connect_timeout, …',
+    );
+  }
+  return parameters;
+}
+
+/** libpq's parameters; the last line is what ORMs and poolers add to URLs, and which changes nothing here. */
+const knownParameters = new Set(
+  `host hostaddr port dbname user password passfile service servicefile options application_name
+  fallback_application_name client_encoding connect_timeout keepalives keepalives_idle
+  keepalives_interval keepalives_count tcp_user_timeout channel_binding require_auth gssencmode
+  gssdelegation gsslib krbsrvname sslmode sslnegotiation sslcompression sslcert sslkey sslpassword
+  sslcertmode sslrootcert sslcrl sslcrldir sslsni requirepeer ssl_min_protocol_version
+  ssl_max_protocol_version min_protocol_version max_protocol_version target_session_attrs
+  load_balance_hosts replication
+  pgbouncer supa connection_limit pool_timeout statement_cache_size schema`.split(/\s+/),
+);
 
 function parseKeywords(text: string, origin: string): ConnectionParameters {
   const parameters: ConnectionParameters = {};
@@ -60,7 +93,7 @@ function parseKeywords(text: string, origin: string): ConnectionParameters {
     }
     parameters[match[1]] = (match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1');
   }
-  return withoutEmpty(parameters);
+  return withoutEmpty(checkedNames(parameters, origin));
 }
 
 function withoutEmpty(parameters: ConnectionParameters): ConnectionParameters {

@@ -20,6 +20,8 @@ export type ServerSource = {
   origin: SourceOrigin;
   /** A host name, an IP address, or the absolute folder of a unix socket. */
   host: string;
+  /** Dialled instead of the host's name (libpq's hostaddr); the name still counts for TLS. */
+  hostAddress?: string;
   port: number;
   user: string;
   database: string;
@@ -121,7 +123,8 @@ function complete(
   return {
     kind: 'server',
     origin,
-    host: hostaddr ?? host ?? defaultHost(portNumber),
+    host: host ?? hostaddr ?? defaultHost(portNumber),
+    ...(host !== undefined && hostaddr !== undefined ? { hostAddress: hostaddr } : {}),
     port: portNumber,
     user: login,
     database: dbname ?? login,

@@ -62,9 +62,11 @@ function byState(error: unknown, where: Where): Translation | undefined {
       };
     case '57014':
       return {
-        code: text.includes('lock timeout') ? 'lock_timeout' : 'statement_timeout',
+        code: cancelCode(text),
         message: `The statement was cancelled: ${text}`,
-        hint: 'The server is busy or the table is large; try a shorter time window.',
+        ...(text.includes('timeout')
+          ? { hint: 'The server is busy or the table is large; try a shorter time window.' }
+          : {}),
       };
     case '55P03':
       return {
@@ -89,6 +91,14 @@ function byState(error: unknown, where: Where): Translation | undefined {
         ? { code: 'connection_lost', message: `The connection broke: ${text}` }
         : undefined;
   }
+}
+
+/** One SQLSTATE for time-outs and for a cancel by hand; only the text tells them apart. */
+function cancelCode(text: string): ErrorCode {
+  if (text.includes('lock timeout')) return 'lock_timeout';
+  return text.includes('user request') && !text.includes('embedded')
+    ? 'interrupted'
+    : 'statement_timeout';
 }
 
 function byNetwork(error: unknown, where: Where): Translation | undefined {

@@ -107,6 +107,15 @@ describe('connection strings', () => {
     });
   });
 
+  it('dials hostaddr, and keeps the name for TLS and the password file', () => {
+    const source = server({
+      url: 'host=db.example.org hostaddr=10.0.0.1 dbname=d',
+      environment: {},
+    });
+    expect(source).toMatchObject({ host: 'db.example.org', hostAddress: '10.0.0.1' });
+    expect(server({ url: 'hostaddr=10.0.0.1 dbname=d', environment: {} }).host).toBe('10.0.0.1');
+  });
+
   it('reads the address of an IPv6 host and of a unix socket', () => {
     expect(server({ url: 'postgresql://u@[::1]:5/d', environment: {} }).host).toBe('::1');
     expect(server({ url: 'postgresql:///d?host=/run/pg', environment: {} })).toMatchObject({
@@ -121,6 +130,10 @@ describe('connection strings', () => {
     ['several hosts', 'postgresql://u:secret@a,b/d'],
     ['a port out of range', 'postgresql://u:secret@h:99999/d'],
     ['an empty value', ' '],
+    ['a misspelt parameter', 'postgresql://u:secret@h/d?sslmod=verify-full'],
+    ['a misspelt keyword', 'host=h pasword=secret'],
+    ['an unescaped # in the password', 'postgresql://u:12#secret@h/d'],
+    ['an unescaped / in the password', 'postgresql://u:1/secret@h/d'],
   ])('refuses %s without repeating the string', (_, url) => {
     const error = thrownBy(() => resolveSource({ url, environment: {} }));
     expect(error.exitCode).toBe(2);

@@ -93,6 +93,17 @@ describe('sslmode, as libpq has it', () => {
   });
 });
 
+describe('an address beside the name', () => {
+  it('is dialled, while the certificate is checked against the name', async () => {
+    const sslrootcert = secure.certificates?.rootCertificate ?? '';
+    const named = { sslmode: 'verify-full', sslrootcert, hostaddr: '127.0.0.1' };
+    expect(await open(secure, named, 'localhost')).toBe(true);
+    await expect(open(secure, named, 'other.example.org')).rejects.toMatchObject({
+      code: 'tls_failed',
+    });
+  });
+});
+
 describe('the ways to try', () => {
   it('never encrypts a unix socket', () => {
     expect(tlsAttempts({ sslmode: 'require' }, '/run/postgresql')).toEqual([false]);
