@@ -27,13 +27,27 @@ type Entry = Task & {
   /** Asked for while it ran, or while there was no room. */
   wanted: boolean;
   startedAt: number | undefined;
-  /** Moving average over the last few runs; one slow run changes it by a third. */
-  costMs: number;
+  /** Of the last few runs, in milliseconds. */
+  costs: number[];
   intervalMs: number;
 };
 
 /** Between two runs of a task that has more to fetch. */
 const pauseBetweenChunksMs = 20;
+
+/** Runs whose cost is remembered. */
+const costsKept = 5;
+/** The first run finds cold caches: one measurement alone does not put a task off for a minute. */
+const runsToTrust = 3;
+const untrustedFactor = 4;
+
+/**
+ * What a run costs the server. Cost is measured as time, to which a busy machine only ever adds, so
+ * that the least of the last few is the nearest: averages put panes off for a minute at load 7.
+ */
+function costOf(costs: readonly number[]): number {
+  return costs.length === 0 ? 0 : Math.min(...costs);
+}
 
 /**
  * Decides when each task runs: at its cadence, never overlapping itself, only while it is visible, and
@@ -66,7 +80,7 @@ export class Schedule {
       running: false,
       wanted: false,
       startedAt: undefined,
-      costMs: 0,
+      costs: [],
       intervalMs: Math.max(task.minIntervalMs, this.#cadenceMs),
     });
     this.#fit();
@@ -166,7 +180,7 @@ export class Schedule {
     if (result?.again) {
       this.#clock.after(pauseBetweenChunksMs, () => this.runNow(entry.id));
     } else if (result) {
-      entry.costMs = entry.costMs === 0 ? result.costMs : entry.costMs * 0.7 + result.costMs * 0.3;
+      entry.costs = [...entry.costs, result.costMs].slice(-costsKept);
       this.#fit();
     }
     if (this.#running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
@@ -177,14 +191,17 @@ export class Schedule {
   #fit(): void {
     const visible = [...this.#entries.values()].filter((entry) => entry.visible);
     const intervals = fairIntervals(
-      visible.map(({ costMs, minIntervalMs }) => ({
-        costMs,
+      visible.map(({ costs, minIntervalMs }) => ({
+        costMs: costOf(costs),
         minIntervalMs: Math.max(minIntervalMs, this.#cadenceMs),
       })),
       this.#share,
     );
     for (const [index, entry] of visible.entries()) {
-      entry.intervalMs = intervals[index] ?? entry.intervalMs;
+      const wanted = Math.max(entry.minIntervalMs, this.#cadenceMs);
+      const fair = intervals[index] ?? entry.intervalMs;
+      entry.intervalMs =
+        entry.costs.length < runsToTrust ? Math.min(fair, untrustedFactor * wanted) : fair;
     }
   }
 }

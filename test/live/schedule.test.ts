@@ -96,6 +96,23 @@ test('a task that fails runs again at its next time', async () => {
   expect(runs).toBe(3);
 });
 
+test('one slow run, the first or a later one, does not put a task off for long', async () => {
+  const clock = new FakeClock();
+  const starts: number[] = [];
+  const costs = [1_500, 2, 2, 2, 1_500];
+  const task: Task = {
+    id: 'mostly quick',
+    minIntervalMs: 0,
+    run() {
+      starts.push(clock.now());
+      return Promise.resolve({ costMs: costs[starts.length - 1] ?? 2 });
+    },
+  };
+  scheduleOf(clock, [task]).start();
+  await clock.advance(12_000);
+  expect(starts.slice(0, 7)).toEqual([0, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000]);
+});
+
 test('what costs much is asked so rarely that it keeps to two hundredths of a core', async () => {
   const clock = new FakeClock();
   const costly = noted(clock, 'costly', { costMs: 100 });
