@@ -183,7 +183,7 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // Rows that look fresh would not be: asking as often as wanted would cost the server too much.
-  if (snapshot.intervalMs > 2 * Math.max(cadenceMs, pane.minIntervalMs)) {
+  if (snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
     segments.push({
       text: `every ${formatDuration(snapshot.intervalMs)}`,
       look: 'muted',
