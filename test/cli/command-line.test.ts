@@ -116,7 +116,7 @@ describe('a signal', () => {
       const test = await createTestDatabase({ schema: false });
       const other = await test.pool.connect();
       await other.query('BEGIN');
-    await other.query("SELECT pg_advisory_xact_lock($1, hashtext('public'))", [0x74726373]);
+      await other.query("SELECT pg_advisory_xact_lock($1, hashtext('public'))", [0x74726373]);
       // Killed outright when the signal does nothing, so that the test says which it was.
       let last: NodeJS.Timeout | undefined;
       const { exitCode, signalled } = await runCli(['schema', 'apply', '--url', test.url], {
