@@ -1,8 +1,10 @@
 import type { Database, Queryable } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
 import type { ApplyOptions, ApplyResult } from './apply.js';
-import { readCatalogue } from './catalogue.js';
+import { readCatalogue, type Catalogue } from './catalogue.js';
 import { changedFrom } from './compare-catalogues.js';
+import { manifest } from './manifest.js';
+import { functionProblem } from './object-problems.js';
 import type { ColumnAddition, Plan } from './plan.js';
 import { indexFile, rowSecurityFile, schemaFiles, type SchemaFile } from './schema-files.js';
 import { splitStatements } from './statements.js';
@@ -80,6 +82,8 @@ async function runStatements(
   for (const statement of splitStatements(file.sql)) {
     try {
       current = await inTurn(async (tx) => {
+        const triggerFunction = foreignTriggerFunction(statement, current);
+        if (triggerFunction) throw new Error(`the function ${triggerFunction} is not ours`);
         await tx.query(statement);
         const after = await readCatalogue(tx, schema);
         const touched = changedFrom(current, after, file.name === rowSecurityFile);
@@ -91,6 +95,20 @@ async function runStatements(
     }
   }
   return { changed: JSON.stringify(before) !== JSON.stringify(current), failures };
+}
+
+/**
+ * The function of others that a statement would bind to our tables: one of our trigger function's
+ * name was there before and stayed, and a trigger must not run it.
+ */
+function foreignTriggerFunction(statement: string, catalogue: Catalogue): string | undefined {
+  if (!statement.includes('CREATE TRIGGER')) return undefined;
+  return Object.keys(manifest.functions).find(
+    (name) =>
+      manifest.functions[name]?.result === 'trigger' &&
+      catalogue.functions[name] !== undefined &&
+      functionProblem(name, catalogue) !== undefined,
+  );
 }
 
 async function addColumn(

@@ -120,6 +120,22 @@ describe("a database deployed by hand in the seed's older shape", () => {
     expect(await fingerprint(test)).toEqual(before);
   });
 
+  it('gets no trigger that would run a function of others by the name of ours', async () => {
+    const { test, database } = await older();
+    await test.query(`CREATE FUNCTION maintain_derived_columns() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE 'not for you'; END $$`);
+    const { failed } = await applySchema(database);
+    expect(failed.map(({ reason }) => reason)).toContain(
+      'the function maintain_derived_columns() is not ours',
+    );
+    const { rows } = await test.query(
+      `SELECT 1 FROM pg_trigger WHERE tgname LIKE '%derived_columns'`,
+    );
+    expect(rows).toEqual([]);
+    await test.query(`UPDATE execution_traces SET status = 'failed'`);
+    await database.close();
+  });
+
   it('keeps its writers working, beside the new triggers', async () => {
     const { test, database } = await older();
     await applySchema(database);
