@@ -1,3 +1,4 @@
+import { withSeparators } from '../shared/format/number.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import type { Outcome, Preview, Progress } from '../maintenance/action.js';
 import {
@@ -86,7 +87,7 @@ function previewLines(preview: Preview): string[] {
 /** `moving traces: 12,000 of 40,000 traces (30 %), 8,100/s, 3 s left` */
 export function progressLine(progress: Progress): string {
   const { phase, done, total, unit = '', rate, secondsLeft, blockedBy } = progress;
-  const count = (value: number) => Math.round(value).toLocaleString('en');
+  const count = (value: number) => withSeparators(Math.round(value));
   const parts = [
     ...(done !== undefined && total !== undefined && total > 0
       ? [`${count(done)} of ${count(total)} ${unit} (${Math.floor((100 * done) / total)} %)`]

@@ -1,3 +1,4 @@
+import { withSeparators } from '../shared/format/number.js';
 import type { DemoPlan } from './options.js';
 import { demoTag } from './tag.js';
 
@@ -7,7 +8,7 @@ export function describeDemo({ history, live }: DemoPlan): string[] {
   if (history) {
     const days = Math.round(history.lengthMs / 8_640_000) / 10;
     lines.push(
-      `would write ${history.traces.toLocaleString('en')} traces over the last ${days} days, about ${(12 * history.traces).toLocaleString('en')} rows`,
+      `would write ${withSeparators(history.traces)} traces over the last ${days} days, about ${withSeparators(12 * history.traces)} rows`,
     );
   }
   if (live) {

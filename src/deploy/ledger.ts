@@ -2,9 +2,6 @@ import type { Queryable } from '../db/database.js';
 import { consoleVersion } from '../shared/version.js';
 import type { SchemaFile } from './schema-files.js';
 
-/** The schema of the console's own tables. */
-export const consoleSchema = 'trace_console';
-
 /** One file that was applied: history, not truth. What is missing is read from the catalogue. */
 export type LedgerEntry = {
   file: string;

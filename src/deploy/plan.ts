@@ -183,14 +183,3 @@ function missingObjects(differences: readonly Difference[]): string[] {
       : [],
   );
 }
-
-/** Views and functions of ours that are there but differ: apply leaves them as they are. */
-export function keptObjects(catalogue: Catalogue): string[] {
-  const views = Object.keys(manifest.views).filter(
-    (name) => catalogue.views[name] && viewProblem(name, catalogue),
-  );
-  const functions = Object.keys(manifest.functions).filter(
-    (name) => catalogue.functions[name] && functionProblem(name, catalogue),
-  );
-  return [...views, ...functions];
-}

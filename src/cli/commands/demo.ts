@@ -1,3 +1,4 @@
+import { withSeparators } from '../../shared/format/number.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
@@ -109,7 +110,7 @@ async function deployUnasked(database: Database, note: (line: string) => void): 
   await applySchema(database);
 }
 
-const count = (value: number) => value.toLocaleString('en');
+const count = (value: number) => withSeparators(value);
 
 function progressLine(progress: DemoProgress): string {
   switch (progress.phase) {

@@ -1,3 +1,4 @@
+import { withSeparators } from '../../shared/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { planReset, resetSchema } from '../../deploy/reset.js';
 import { defineCommand } from '../command.js';
@@ -26,7 +27,7 @@ export const schemaReset = defineCommand({
     if (!flags.json) {
       print(safeText(`Target: ${placeOf(database)}`));
       for (const { name, estimatedRows } of plan.tables) {
-        print(`  table ${name}, about ${estimatedRows.toLocaleString('en')} rows`);
+        print(`  table ${name}, about ${withSeparators(estimatedRows)} rows`);
       }
       for (const name of plan.views) print(`  view ${name}`);
       for (const name of plan.functions) print(`  function ${name}`);

@@ -87,20 +87,6 @@ async function printStatus(
   return snapshots.every(({ error }) => error === null) ? exitCodes.good : exitCodes.notGood;
 }
 
-/** What the console prints when it has no terminal to draw on. */
-export async function printStatusOnce(
-  database: Database,
-  print: (line: string) => void,
-  json: boolean,
-): Promise<ExitCode> {
-  const reader = new StatusReader(database, panes, {
-    windowMs: defaultWindowMs,
-    stuckAfterMs: defaultStuckAfterMs,
-    exact: true,
-  });
-  return printStatus(database, reader, print, { json, oneLine: false, all: true });
-}
-
 /** False when it was interrupted. */
 async function waits(ms: number, signal: AbortSignal): Promise<boolean> {
   try {

@@ -2,6 +2,7 @@ import type { ArchivedTable } from '../../shared/tables.js';
 import { archivedTables } from '../../shared/tables.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
 import { archivePreview, countDue } from './due-traces.js';
+import { pauseUnlessAborted } from '../pause.js';
 import { moveBatch, type Batch } from './move-batch.js';
 
 export type ArchiveInput = {
@@ -71,7 +72,7 @@ async function* run(
     skipped.inProgress += batch.skipped.inProgress;
     skipped.locked += batch.skipped.locked;
     size = nextSize(size, batch.ms, targetMs);
-    if (!batch.done) await pause(pauseMs, signal);
+    if (!batch.done) await pauseBetween(pauseMs, signal);
   }
   if (moved.execution_traces > 0) await analyze({ database, signal });
   const { traces: remaining } = await countDue(database, olderThan, due.asOf);
@@ -107,17 +108,8 @@ async function analyze({ database }: ActionContext): Promise<void> {
   );
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, ms);
-    signal.addEventListener('abort', finish);
-  });
+async function pauseBetween(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0 && !signal.aborted) await pauseUnlessAborted(ms, signal);
 }
 
 function summaryOf({ moved, skipped, remaining }: ArchiveResult, cancelled: boolean): string {

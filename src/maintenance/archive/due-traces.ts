@@ -1,3 +1,4 @@
+import { withSeparators } from '../../shared/format/number.js';
 import type { Database } from '../../db/database.js';
 import type { Preview } from '../action.js';
 
@@ -61,10 +62,10 @@ export async function archivePreview(database: Database, olderThan: string): Pro
     title,
     sql,
     facts: [
-      { label: 'Traces due', value: `${due.traces.toLocaleString('en')} at most` },
+      { label: 'Traces due', value: `${withSeparators(due.traces)} at most` },
       {
         label: 'Rows with them',
-        value: `about ${Math.round(due.traces * children).toLocaleString('en')} (decisions, hooks, calls)`,
+        value: `about ${withSeparators(Math.round(due.traces * children))} (decisions, hooks, calls)`,
       },
       { label: 'Started', value: `${day(due.oldest)} to ${day(due.newest)}` },
       { label: 'Moved to', value: '*_archive tables; can be listed, shown and restored' },

@@ -1,9 +1,11 @@
+import { withSeparators } from '../../shared/format/number.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database, DirectConnection } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { formatBytes } from '../../shared/format/bytes.js';
 import { manifest } from '../../deploy/manifest.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { pauseUnlessAborted } from '../pause.js';
 import { readBuildProgress } from './build-progress.js';
 import { readIndexState, readLongTransactions, type IndexState } from './index-state.js';
 import { dropLeftovers } from './leftovers.js';
@@ -89,7 +91,7 @@ function preview(
     facts: [
       {
         label: 'Table',
-        value: `${state.table}, about ${state.tableRows.toLocaleString('en')} rows`,
+        value: `${state.table}, about ${withSeparators(state.tableRows)} rows`,
       },
       { label: 'Size now', value: formatBytes(state.bytes) },
       { label: 'Disk needed', value: `about ${formatBytes(state.bytes)} more while it runs` },
@@ -175,7 +177,7 @@ async function* rebuild(
       cancelled = true;
       await database.cancel(connection);
     }
-    if (await Promise.race([settled, pollPause(signal)])) break;
+    if (await Promise.race([settled, pauseUnlessAborted(pollMs, signal).then(() => false)])) break;
     // The embedded engine runs one statement at a time: a question would only wait behind this one.
     if (embedded) continue;
     // A progress that cannot be read must not end the rebuild.
@@ -183,19 +185,6 @@ async function* rebuild(
     if (progress) yield progress;
   }
   await statement;
-}
-
-/** Resolves to false after a while, or at once when the signal comes. */
-function pollPause(signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve(false);
-    };
-    const timer = setTimeout(finish, pollMs);
-    if (!signal.aborted) signal.addEventListener('abort', finish);
-  });
 }
 
 function summaryOf(result: ReindexResult, cancelled: boolean): string {
