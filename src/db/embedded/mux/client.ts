@@ -1,5 +1,5 @@
 import { FrameSplitter, ProtocolViolation } from '../wire/frames.js';
-import type { TransactionStatus } from '../wire/messages.js';
+import { readyForQuery, type TransactionStatus } from '../wire/messages.js';
 import type { ListenChange } from '../sql/statement-facts.js';
 import { BatchBuilder, type Batch } from './batch.js';
 import { PreparedStatements } from './prepared-statements.js';
@@ -98,6 +98,13 @@ export class Client {
   /** Forgets the batches that have not started. */
   dropWork(): void {
     this.#batches.length = 0;
+  }
+
+  /** Ends the answer to a batch that did not run, or not to its end. */
+  endUnrun(batch: Batch): void {
+    const synced = batch.ends === 'sync' || (batch.ends === 'query' && !this.skipToSync);
+    this.skipToSync = !synced;
+    if (synced) this.output.write(readyForQuery(this.status));
   }
 
   #holdBack(): void {

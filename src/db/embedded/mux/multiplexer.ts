@@ -1,25 +1,16 @@
 import type { Engine } from '../engine/engine.js';
 import { ProtocolViolation } from '../wire/frames.js';
-import {
-  commandComplete,
-  errorResponse,
-  readyForQuery,
-  simpleQuery,
-  sync,
-  type Report,
-} from '../wire/messages.js';
-import { Answer } from './answer.js';
+import { errorResponse, simpleQuery, sync, type Report } from '../wire/messages.js';
 import { BackgroundWork } from './background-work.js';
-import type { Batch } from './batch.js';
 import { Client, type ClientOutput } from './client.js';
 import { EngineHost, EngineInterrupted, EngineUnavailable } from './engine-host.js';
 import { greeting, newSecret, readHello } from './greeting.js';
 import { defaultLimits, type Limits } from './limits.js';
-import { Outflow } from './outflow.js';
-import { cancelReport, idleReport, idleTimeoutWarning, stopReport } from './reports.js';
+import { cancelReport, idleReport, stopReport } from './reports.js';
 import { InternalStatementFailed } from './rows.js';
 import { Schedule } from './schedule.js';
 import { SessionKeeper } from './session-keeper.js';
+import { Turn } from './turn.js';
 
 export type MultiplexerOptions = {
   startEngine: () => Promise<Engine>;
@@ -27,15 +18,6 @@ export type MultiplexerOptions = {
   /** The engine does not start any more. */
   onUnavailable?: () => void;
   limits?: Partial<Limits>;
-};
-
-/** What a client's turn is doing, for time-outs and cancel requests. */
-type Turn = {
-  client: Client;
-  outflow: Outflow;
-  goneAt: number | undefined;
-  /** The client's own batch runs, not a statement of ours before or after it. */
-  runs: boolean;
 };
 
 /**
@@ -162,7 +144,7 @@ export class Multiplexer {
       if (batch === undefined) return;
       const message = 'canceling statement due to user request';
       client.output.write(errorResponse({ ...cancelReport, message }));
-      this.#finishRefused(client, batch);
+      client.endUnrun(batch);
     }
   }
 
@@ -223,10 +205,11 @@ export class Multiplexer {
   async #serve(client: Client): Promise<void> {
     const batch = client.takeBatch();
     if (batch === undefined) return;
-    this.#turn = { client, outflow: new Outflow(client.output), goneAt: undefined, runs: false };
+    const turn = new Turn(client, this.#host, this.#keeper, this.#limits);
+    this.#turn = turn;
     try {
-      if (client.skipToSync) this.#finishRefused(client, batch);
-      else await this.#run(client, batch, this.#turn.outflow);
+      if (client.skipToSync) client.endUnrun(batch);
+      else await turn.run(batch);
     } catch (error) {
       if (error instanceof EngineUnavailable) throw error;
       // The session is not what the client believes it to be: better no connection than a wrong one.
@@ -241,109 +224,6 @@ export class Multiplexer {
       if (client.gone) this.#left.push(client);
       else this.#request(client);
     }
-  }
-
-  async #run(client: Client, batch: Batch, outflow: Outflow): Promise<void> {
-    await this.#prepareSession(client, batch);
-    const sole = batch.executes[0]?.sole;
-    const takesSole = sole === 'DISCARD ALL' ? client.status === 'I' : client.status !== 'E';
-    if (batch.ends === 'query' && sole !== undefined && takesSole) {
-      await this.#discard(client, sole);
-      return;
-    }
-    if (batch.executes.some((facts) => facts.mentionsIdleTimeout)) {
-      client.output.write(idleTimeoutWarning);
-    }
-    const answer = new Answer(batch, (channel, message) => {
-      for (const other of this.#keeper.listeners.of(channel)) {
-        other.output.write(message(client.processId));
-      }
-    });
-    const open = client.status !== 'I' || batch.executes.some((facts) => facts.begins);
-    try {
-      this.#setRuns(true);
-      await this.#host.run(
-        batch.bytes,
-        (bytes, release) => outflow.write(answer.take(bytes), bytes.length, release),
-        this.#limitOf(client, batch),
-      );
-      this.#setRuns(false);
-      if (answer.status === undefined && batch.ends !== 'flush') await this.#host.replace();
-      client.status = answer.status ?? client.status;
-      client.inPipeline = batch.ends === 'flush';
-      await this.#keeper.settle(client, batch, answer);
-    } catch (error) {
-      if (!(error instanceof EngineInterrupted)) throw error;
-      await this.#reportInterruption(client, batch, answer, error.report, open);
-    }
-  }
-
-  #setRuns(runs: boolean): void {
-    if (this.#turn) this.#turn.runs = runs;
-  }
-
-  /** Twice at most: an engine that ended meanwhile has been replaced and knows nothing yet. */
-  async #prepareSession(client: Client, batch: Batch): Promise<void> {
-    try {
-      await this.#keeper.restore(client, batch);
-    } catch (error) {
-      if (!(error instanceof EngineInterrupted)) throw error;
-      await this.#keeper.restore(client, batch);
-    }
-  }
-
-  #limitOf(client: Client, batch: Batch): number {
-    const own = batch.executes.map((facts) => facts.timeoutMs).find((ms) => ms !== undefined);
-    return (
-      own ??
-      client.transactionTimeoutMs ??
-      client.settings.statementTimeoutMs ??
-      this.#limits.statementMs
-    );
-  }
-
-  /**
-   * The engine was ended in mid-batch. A client that had a transaction open finds it failed, as on
-   * a server: the new engine is put into a failed transaction that this client owns, so that what
-   * it sends next is refused until it rolls back, not committed statement by statement.
-   */
-  async #reportInterruption(
-    client: Client,
-    batch: Batch,
-    answer: Answer,
-    report: Report,
-    open: boolean,
-  ): Promise<void> {
-    client.pendingListens = [];
-    client.transactionTimeoutMs = undefined;
-    client.temporaryRelations = [];
-    client.inPipeline = false;
-    client.status = 'I';
-    const answered = answer.status !== undefined;
-    const failed = answered ? answer.status !== 'I' : open;
-    if (failed && !client.gone) {
-      await this.#host.query('BEGIN');
-      await this.#host.query('the transaction was lost with the engine').catch(() => undefined);
-      client.status = 'E';
-    }
-    if (answered) return;
-    client.output.write(errorResponse(report));
-    this.#finishRefused(client, batch);
-  }
-
-  /** Ends the answer to a batch that did not run, or not to its end. */
-  #finishRefused(client: Client, batch: Batch): void {
-    const synced = batch.ends === 'sync' || (batch.ends === 'query' && !client.skipToSync);
-    client.skipToSync = !synced;
-    if (synced) client.output.write(readyForQuery(client.status));
-  }
-
-  async #discard(client: Client, sole: 'DISCARD ALL' | 'DEALLOCATE ALL'): Promise<void> {
-    if (sole === 'DISCARD ALL') {
-      await this.#keeper.cleanUp(client);
-      client.settings = client.startSettings;
-    } else await this.#keeper.closeStatements(client);
-    client.output.write(Buffer.concat([commandComplete(sole), readyForQuery(client.status)]));
   }
 
   async #sayGoodbye(client: Client): Promise<void> {
@@ -373,7 +253,7 @@ export class Multiplexer {
     }
     const turn = this.#turn;
     if (turn === undefined) return;
-    if (turn.outflow.stuckFor(now) > this.#limits.unreadAnswerMs) {
+    if (turn.stuckFor(now) > this.#limits.unreadAnswerMs) {
       this.#log('a client did not read its answer and was disconnected');
       turn.client.output.destroy();
       this.disconnect(turn.client);
