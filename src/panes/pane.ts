@@ -2,7 +2,8 @@ import type { Queryable, TransactionOptions } from '../db/database.js';
 import type { CellFormat } from './cells.js';
 import type { Needs, SchemaShape } from './shape.js';
 
-export const paneIds = [
+/** The panes of the overview, until the reader chooses others. */
+export const overviewPaneIds = [
   'recent-traces',
   'slow-hooks',
   'index-usage',
@@ -10,6 +11,12 @@ export const paneIds = [
   'top-patterns',
   'activity',
 ] as const;
+
+/** The panes beside it, which take the whole screen. Another one is a line here. */
+export const furtherPaneIds = ['agent-chains'] as const;
+
+/** Every pane in its order; the first nine have the keys 1 to 9. */
+export const paneIds = [...overviewPaneIds, ...furtherPaneIds] as const;
 
 export type PaneId = (typeof paneIds)[number];
 
@@ -95,6 +102,7 @@ export interface PaneReader<Row, Extras> {
  */
 export type Pane<Row extends object = object, Extras extends object = object> = {
   id: PaneId;
+  /** At most 14 columns: titles stand in a column where panes are lines. */
   title: string;
   /** The question it answers, for help. */
   question: string;

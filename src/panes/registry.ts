@@ -1,21 +1,32 @@
 import { ConsoleError } from '../db/errors.js';
-import { paneIds, type AnyPane } from './pane.js';
+import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
+import { agentChains } from './agent-chains.js';
 import { indexUsage } from './index-usage.js';
 import { recentTraces } from './recent-traces.js';
 import { slowHooks } from './slow-hooks.js';
 import { tableSizes } from './table-sizes.js';
 import { topPatterns } from './top-patterns.js';
 
-/** Every pane, in the order of the keys 1 to 9. Adding a pane is adding its file and a line here. */
-export const panes: readonly AnyPane[] = [
-  recentTraces,
-  slowHooks,
-  indexUsage,
-  tableSizes,
-  topPatterns,
+/** Adding a pane is adding its file, its id in `paneIds`, where its place is, and its line here. */
+const declarations: Readonly<Record<PaneId, AnyPane>> = {
+  'recent-traces': recentTraces,
+  'slow-hooks': slowHooks,
+  'index-usage': indexUsage,
+  'table-sizes': tableSizes,
+  'top-patterns': topPatterns,
   activity,
-];
+  'agent-chains': agentChains,
+};
+
+/** Every pane, in the order of the keys 1 to 9; those behind the ninth have none. */
+export const panes: readonly AnyPane[] = paneIds.map((id) => declarations[id]);
+
+/** The key that leads to a pane. */
+export function paneKey(id: PaneId): string | undefined {
+  const number = paneIds.indexOf(id) + 1;
+  return number <= 9 ? String(number) : undefined;
+}
 
 /** @throws ConsoleError `usage`, naming the panes there are. */
 export function paneById(id: string): AnyPane {

@@ -6,8 +6,8 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type Tone,
 } from './pane.js';
+import { rateTone } from './rate-tone.js';
 import { hasColumn } from './shape.js';
 import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
 import { topPatternsStatement, type TopPatternsRow } from './statements/top-patterns.js';
@@ -62,12 +62,6 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
   }
 }
 
-function rateTone({ successRate, uses }: TopPatternRow): Tone | undefined {
-  if (uses === 0) return 'muted';
-  if (successRate >= 0.8) return 'success';
-  return successRate < 0.5 ? 'error' : 'warning';
-}
-
 export const topPatterns: Pane<TopPatternRow, TopPatternsExtras> = {
   id: 'top-patterns',
   title: 'Top patterns',
@@ -108,7 +102,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras> = {
       align: 'right',
       format: 'share',
       value: ({ successRate }) => successRate,
-      tone: rateTone,
+      tone: ({ successRate, uses }) => rateTone(successRate, uses),
       priority: 1,
       minWidth: 7,
       maxWidth: 7,

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StatusJson } from '../../src/cli/status-json.js';
-import { paneIds } from '../../src/panes/pane.js';
+import { overviewPaneIds, paneIds } from '../../src/panes/pane.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 
@@ -31,7 +31,7 @@ async function statusJson(args: readonly string[] = []) {
 }
 
 describe('status --json', () => {
-  it('has the database and every pane with when, cost, rows and error', async () => {
+  it('has the database and the panes of the overview with when, cost, rows and error', async () => {
     const { report, exitCode } = await statusJson();
     expect(exitCode).toBe(0);
     expect(report.database).toMatchObject({
@@ -39,7 +39,7 @@ describe('status --json', () => {
       schema: 'public',
       source: '--url',
     });
-    expect(Object.keys(report.panes)).toEqual([...paneIds]);
+    expect(Object.keys(report.panes)).toEqual([...overviewPaneIds]);
     for (const pane of Object.values(report.panes)) {
       expect(pane).toMatchObject({ error: null, rows: expect.any(Array) as unknown });
       expect(typeof pane.costMs).toBe('number');
@@ -71,6 +71,12 @@ describe('status --json', () => {
   it('reads only the panes that are named', async () => {
     const { report } = await statusJson(['--pane', 'activity', '--pane', 'table-sizes']);
     expect(Object.keys(report.panes)).toEqual(['activity', 'table-sizes']);
+  });
+
+  it('reads every pane there is with --all', async () => {
+    const { report, exitCode } = await statusJson(['--all']);
+    expect(Object.keys(report.panes)).toEqual([...paneIds]);
+    expect(exitCode).toBe(0);
   });
 
   it('says which pane could not be read, prints the others, and exits with 1', async () => {
@@ -147,6 +153,7 @@ describe('status as text', () => {
 
 describe('status with wrong flags', () => {
   it.each([
+    [['--all', '--pane', 'activity'], /Either --pane or --all/],
     [['--pane', 'nonsense'], /no pane "nonsense"[^]*recent-traces, slow-hooks/],
     [['--window', 'soon'], /--window does not understand "soon"/],
     [['--watch', 'often'], /--watch takes seconds/],

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { overviewPaneIds, type PaneId } from '../../src/panes/pane.js';
+import { panes } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { keyMap, keyText } from '../../src/ui/keys/key-map.js';
 import { boxOf, openConsole, sizes, startConsole } from './helpers/console.js';
@@ -22,6 +24,8 @@ const titles = [
   'Activity',
 ];
 
+const signOf = (id: PaneId) => (new Set<PaneId>(overviewPaneIds).has(id) ? '●' : '○');
+
 describe.each(sizes)('the console at $cols×$rows', (size) => {
   it('opens with every pane, its figures and its keys', async () => {
     const driver = await openConsole(database.url, size);
@@ -44,8 +48,37 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
     await driver.waitFor('┏━ 1 Recent traces');
     driver.press('\x1b[Z');
     await driver.waitFor('┏━ 6 Activity');
-    driver.press('9');
-    await driver.waitFor('There are panes 1 to 6');
+  });
+
+  it('lists all panes, goes to one beside the overview, and back to where it was', async () => {
+    const driver = await openConsole(database.url, size);
+    driver.press('3o');
+    await driver.waitFor((lines) => {
+      const list = boxOf(lines, 'Panes, ● in the overview').join('\n');
+      return panes.every(({ id, title }) => list.includes(`${signOf(id)} ${title}`));
+    });
+    driver.press('G\r');
+    const last = panes.at(-1)?.title ?? '';
+    await driver.waitFor(
+      (lines) => lines[2]?.includes(last) === true && !lines.join().includes('Index usage'),
+    );
+    driver.press('\x1b');
+    await driver.waitFor('┏━ 3 Index usage');
+  });
+
+  it('takes a pane out of the overview, and puts another in', async () => {
+    const driver = await openConsole(database.url, size);
+    driver.press('o ');
+    await driver.waitFor('○ Recent traces');
+    driver.press('G ');
+    await driver.waitFor(`● ${panes.at(-1)?.title ?? ''}`);
+    driver.press('q');
+    await driver.waitFor(
+      (lines) =>
+        !lines.join().includes('Recent traces') && lines.join().includes(panes.at(-1)?.title ?? ''),
+    );
+    driver.press('\x1b');
+    await driver.waitFor('This is the overview');
   });
 
   it('moves the cursor, opens the row and comes back to it', async () => {
@@ -61,8 +94,7 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
     await driver.waitFor(`Index ${index.replace('…', '')}`);
     await driver.waitFor(/definition +CREATE/);
     driver.press('\x1b');
-    await driver.waitFor('┏━ 3 Index usage');
-    expect(chosen(driver)).toBe(1);
+    await driver.waitFor(() => chosen(driver) === 1);
     driver.press('G');
     await driver.waitFor(/(\d+) of \1 /);
     driver.press('g');

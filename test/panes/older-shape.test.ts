@@ -13,10 +13,13 @@ const older = `
   CREATE TABLE hook_executions (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), trace_id uuid, hook_name text, duration_ms integer,
     started_at timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE agent_chaining_patterns (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), primary_agent text, last_used_at timestamptz);
   CREATE VIEW pattern_effectiveness AS SELECT 'h' AS pattern_hash, 0.5 AS success_rate, 7 AS total_usage_count;
   INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test');
-  INSERT INTO hook_executions (trace_id, hook_name, duration_ms) SELECT id, 'guard', 40 FROM execution_traces`;
+  INSERT INTO hook_executions (trace_id, hook_name, duration_ms) SELECT id, 'guard', 40 FROM execution_traces;
+  INSERT INTO agent_chaining_patterns (primary_agent) VALUES ('agent')`;
 
 test('every pane works with the columns it must have, kept and exact, and names those that lack', async () => {
   const database = await createTestDatabase({ schema: false });
@@ -40,10 +43,11 @@ test('every pane works with the columns it must have, kept and exact, and names 
   expect(counts).toEqual({
     'recent-traces': 1,
     'slow-hooks': 1,
-    'index-usage': 2,
-    'table-sizes': 2,
+    'index-usage': 3,
+    'table-sizes': 3,
     'top-patterns': 1,
     activity: 2,
+    'agent-chains': 1,
   });
   const [, slowHooks] = panes;
   expect(shapeNotes(slowHooks?.needs ?? {}, shape)).toEqual([
@@ -85,6 +89,8 @@ test('the full record of every row of a complete schema can be opened', async ()
        SELECT id, 'agent', 0.5, 'explicit', array_fill(0.5, ARRAY[1536])::vector FROM trace
      ), pattern AS (
        INSERT INTO success_patterns (pattern_hash, intent_classification) VALUES ('h', 'i')
+     ), chain AS (
+       INSERT INTO agent_chaining_patterns (chain_hash, primary_agent) VALUES ('h', 'agent')
      )
      INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method)
      SELECT id, 's', 'https://s.internal/', 'GET' FROM trace`,

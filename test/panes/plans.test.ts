@@ -39,6 +39,10 @@ beforeAll(async () => {
        SELECT id, 'service', 'https://service.internal/', 'GET', 200, started_at FROM execution_traces`,
     );
     await client.query(
+      `INSERT INTO agent_chaining_patterns (chain_hash, primary_agent, last_used_at)
+       SELECT 'hash-' || i, 'agent', now() - i * interval '1 minute' FROM generate_series(1, 6000) AS i`,
+    );
+    await client.query(
       `INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, created_at)
        SELECT id, 'agent', 0.9, 'explicit', started_at FROM execution_traces`,
     );

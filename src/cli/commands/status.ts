@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
 import { StatusReader } from '../../live/status.js';
-import { paneIds } from '../../panes/pane.js';
+import { furtherPaneIds, overviewPaneIds, type AnyPane } from '../../panes/pane.js';
 import { paneById, panes } from '../../panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../../panes/windows.js';
 import { parseDuration } from '../../shared/format/duration.js';
@@ -13,13 +13,14 @@ import { statusText } from '../status-text.js';
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'print every pane of the console once',
-  usage: '[--pane ID …] [--window 1h] [--watch [SECONDS]] [--json]',
+  summary: 'print the panes of the console once, as tables or JSON',
+  usage: '[--pane ID … | --all] [--window 1h] [--watch [SECONDS]] [--json]',
   description: [
     'Figures are exact. Exit code 0 when every pane could be read, 1 when one could not: it says why,',
     'and the others are printed.',
     '',
-    `Panes: ${paneIds.join(', ')}.`,
+    `Panes: ${overviewPaneIds.join(', ')};`,
+    `on request also: ${furtherPaneIds.join(', ')}.`,
     '',
     'With --json: {"database": {…}, "panes": {ID: {"asOf", "costMs", "rows": […], "notes", "error"}}};',
     'recent-traces has "series", "running" and "stuck" as well. With --watch, one such object a line.',
@@ -31,6 +32,7 @@ export const status = defineCommand({
       multiple: true,
       description: 'only this pane; repeatable',
     },
+    all: { type: 'boolean', description: 'every pane, not only those of the overview' },
     window: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
     stuckAfter: {
       type: 'string',
@@ -49,7 +51,7 @@ export const status = defineCommand({
   ],
   async run(context) {
     const { flags, openDatabase, print } = context;
-    const chosen = flags.pane.length > 0 ? flags.pane.map((id) => paneById(id)) : panes;
+    const chosen = chosenPanes(flags.pane, flags.all);
     const windowMs = timeOf(flags.window, '--window') ?? defaultWindowMs;
     const stuckAfterMs = timeOf(flags.stuckAfter, '--stuck-after') ?? defaultStuckAfterMs;
     const everyMs = watchInterval(flags.watch);
@@ -71,6 +73,14 @@ export const status = defineCommand({
     }
   },
 });
+
+function chosenPanes(named: readonly string[], all: boolean): readonly AnyPane[] {
+  if (all) {
+    if (named.length > 0) throw new ConsoleError('usage', 'Either --pane or --all.');
+    return panes;
+  }
+  return (named.length > 0 ? named : overviewPaneIds).map((id) => paneById(id));
+}
 
 type Style = { json: boolean; oneLine: boolean; all: boolean };
 

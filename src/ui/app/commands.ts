@@ -1,11 +1,12 @@
 import { cadencesMs } from '../../live/engine.js';
 import { windowsMs } from '../../panes/windows.js';
-import { paneIds } from '../../panes/pane.js';
 import { formatSpan } from '../../shared/format/duration.js';
 import type { CommandId } from '../keys/key-map.js';
+import { isBesideOverview } from '../model/model.js';
 import { findCursor, isTail, moveTo, seenBy } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
 import { openArchive, openReindex, whyNoArchive, whyNoReindex } from './action-commands.js';
+import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { openRecord, whyNoRecord } from './record-commands.js';
 import { scrollView } from './scroll-view.js';
 
@@ -19,7 +20,12 @@ export type Command = {
 function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Command {
   return {
     run(app) {
-      if (app.model.views.length > 0) {
+      const front = app.model.views.at(-1);
+      if (front?.kind === 'paneList') {
+        moveInPaneList(app, by);
+        return;
+      }
+      if (front) {
         scrollView(app, by);
         return;
       }
@@ -47,16 +53,6 @@ function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Com
 /** Pressing a key before the connection is open must not vanish without a word. */
 const needsLive = ({ model }: ConsoleApp) =>
   model.live ? undefined : 'There is no connection yet';
-
-function stepFocus(by: number): Command {
-  return {
-    run(app) {
-      const here = paneIds.indexOf(app.model.focus);
-      const focus = paneIds[(here + by + paneIds.length) % paneIds.length];
-      if (focus) app.update({ focus });
-    },
-  };
-}
 
 function stepWindow(by: number): Command {
   return {
@@ -93,16 +89,7 @@ function stepCadence(by: number): Command {
 
 /** What each command of the key map does. */
 export const commands: Readonly<Record<CommandId, Command>> = {
-  focus: {
-    run(app, key) {
-      const focus = paneIds[Number(key) - 1];
-      if (focus) app.update({ focus });
-    },
-    unavailable: (_app, key) =>
-      paneIds[Number(key) - 1] ? undefined : `There are panes 1 to ${paneIds.length}`,
-  },
-  focusNext: stepFocus(1),
-  focusPrevious: stepFocus(-1),
+  ...paneCommands,
   up: move({ rows: -1 }),
   down: move({ rows: 1 }),
   pageUp: move({ pages: -1 }),
@@ -112,20 +99,27 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   open: { run: openRecord, unavailable: whyNoRecord },
   back: {
     run(app) {
-      const { views, zoomed, focus, panes } = app.model;
+      const { views, zoomed, focus, panes, home } = app.model;
       const view = views.at(-1);
       if (view?.kind === 'action') app.actions?.close();
       else if (view) app.pop();
       else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
+      else if (isBesideOverview(app.model)) app.update({ focus: home });
       else if (zoomed) app.update({ zoomed: false });
     },
     unavailable({ model, focusedPane }) {
-      if (model.views.length > 0 || model.zoomed) return undefined;
+      if (model.views.length > 0 || model.zoomed || isBesideOverview(model)) return undefined;
       if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
       return 'This is the overview; q quits';
     },
   },
-  zoom: { run: (app) => app.update({ zoomed: !app.model.zoomed }) },
+  zoom: {
+    run: (app) => app.update({ zoomed: !app.model.zoomed }),
+    unavailable: ({ model, focusedPane }) =>
+      isBesideOverview(model)
+        ? `${focusedPane.title} has the whole screen; Esc leads back`
+        : undefined,
+  },
   sort: {
     run(app) {
       const { focusedPane: pane, model } = app;

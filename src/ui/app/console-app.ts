@@ -274,7 +274,8 @@ export class ConsoleApp {
     if (!live || !this.#engine) return;
     const nowMs = this.#engine.clock.now();
     const isQuiet = live.connection.state === 'connected' && !live.paused;
-    const isLate = Object.values(live.panes).some(
+    const shown = this.#visiblePanes().map((id) => live.panes[id]);
+    const isLate = shown.some(
       ({ error, receivedAtMs, intervalMs }) =>
         error !== null || (receivedAtMs !== null && nowMs - receivedAtMs > intervalMs + 4_000),
     );

@@ -1,10 +1,11 @@
-import { actionLines, dialogWidth, drawDialog, writer, type DrawnDialog } from '../draw/dialog.js';
+import { actionLines, dialogWidth, writer } from '../draw/dialog.js';
 import { innerWidth } from '../draw/box.js';
 import { bodyOf, type Model } from '../model/model.js';
 import { coversPanes, type ActionView, type NoticeView } from '../model/views.js';
-import type { Look, Theme } from '../theme.js';
+import type { Theme } from '../theme.js';
+import { Dialog } from './dialog.js';
 import { HelpScreen } from './help-screen.js';
-import { Lines } from './lines.js';
+import { PaneList } from './pane-list.js';
 import { RecordScreen } from './record-screen.js';
 import type { ScreenProps } from './console-screen.js';
 
@@ -21,6 +22,9 @@ export function Overlays(props: ScreenProps) {
       ) : null}
       {covering?.kind === 'help' ? (
         <HelpScreen app={app} view={covering} size={model.size} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'paneList' ? (
+        <PaneList view={dialog} app={app} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'action' ? (
         <ActionDialog view={dialog} model={model} theme={theme} />
@@ -56,22 +60,4 @@ function Notice({ view, model, theme }: { view: NoticeView; model: Model; theme:
     ...write('Enter: back'),
   ];
   return <Dialog title={view.title} body={body} look="warning" model={model} theme={theme} />;
-}
-
-type DialogProps = {
-  title: string;
-  body: readonly string[];
-  look: Look;
-  model: Model;
-  theme: Theme;
-};
-
-function Dialog({ title, body, look, model, theme }: DialogProps) {
-  const room = bodyOf(model.size);
-  const drawn: DrawnDialog = drawDialog(theme, title, body, room, look);
-  const { width, height } = drawn;
-  const x = Math.floor((room.width - width) / 2);
-  const y = room.y + Math.floor((room.height - height) / 2);
-  const text = theme.encode(drawn.lines.join('\n'));
-  return <Lines text={text} x={x} y={y} width={width} height={height} />;
 }

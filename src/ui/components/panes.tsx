@@ -1,3 +1,4 @@
+import { paneKey } from '../../panes/registry.js';
 import { ageOf } from '../app/age.js';
 import { drawPaneLine } from '../draw/pane-line.js';
 import type { Place } from '../layout/layout.js';
@@ -19,8 +20,8 @@ type RegionProps = ScreenProps & { place: Place; live: NonNullable<Model['live']
 
 function PaneRegion({ app, model, theme, place, live }: RegionProps) {
   const { id, kind, x, y, width, height } = place;
-  const number = app.panes.findIndex((pane) => pane.id === id) + 1;
-  const pane = app.panes[number - 1];
+  const pane = app.panes.find((candidate) => candidate.id === id);
+  const number = paneKey(id);
   const drawer = app.drawers.get(id);
   if (!pane || !drawer) return null;
   const snapshot = live.panes[id];

@@ -1,4 +1,5 @@
 import type { AnyPane } from '../../panes/pane.js';
+import { paneKey } from '../../panes/registry.js';
 import { fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
 import { keyMap, keyText, type Scope } from '../keys/key-map.js';
@@ -9,6 +10,7 @@ const keyColumn = 16;
 
 const sections: readonly [Scope, string][] = [
   ['panes', 'In the panes'],
+  ['paneList', 'In the list of panes'],
   ['record', 'In an opened row'],
   ['confirm', 'Before an action'],
   ['running', 'While an action runs'],
@@ -41,9 +43,7 @@ export function helpLines(theme: Theme, panes: readonly AnyPane[], width: number
     }
   }
   heading('The panes');
-  for (const [index, { title, question }] of panes.entries()) {
-    add(`${index + 1} ${title}`, question);
-  }
+  for (const { id, title, question } of panes) add(`${paneKey(id) ?? ' '} ${title}`, question);
   return lines;
 }
 

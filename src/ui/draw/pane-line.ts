@@ -9,7 +9,7 @@ import { fillLine, fitSegments, type Segment } from './segments.js';
 export type PaneLineInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
-  number: number;
+  number: string | undefined;
   width: number;
   age: string | undefined;
 };
@@ -20,7 +20,7 @@ const titleWidth = 14;
 /** A pane as one line: its number, its title and what it comes to. */
 export function drawPaneLine(theme: Theme, input: PaneLineInput): string {
   const { pane, number, width } = input;
-  const start = ` ${theme.paint('key', String(number))} ${fit(pane.title, titleWidth)} `;
+  const start = ` ${theme.paint('key', number ?? ' ')} ${fit(pane.title, titleWidth)} `;
   const room = Math.max(0, width - titleWidth - 5);
   const rest = fillLine(fitSegments(theme, restOf(input), room, ' · '), room);
   return `${start} ${rest}`;

@@ -16,8 +16,8 @@ export type PaneInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
   view: PaneView;
-  /** The key that focuses it. */
-  number: number;
+  /** The key that focuses it, where it has one. */
+  number: string | undefined;
   width: number;
   height: number;
   focused: boolean;
@@ -168,7 +168,7 @@ function drawMessage(theme: Theme, { pane, snapshot }: PaneInput, size: Inner): 
 
 function titleOf({ pane, number, focused, snapshot }: PaneInput): Segment[] {
   return [
-    { text: String(number), look: focused ? 'focus' : 'muted' },
+    { text: number ?? '', look: focused ? 'focus' : 'muted' },
     { text: pane.title, look: focused ? 'focus' : 'title' },
     ...(snapshot.exact ? [{ text: 'exact', look: 'accent' as const, priority: 2 }] : []),
   ];

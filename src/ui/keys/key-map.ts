@@ -1,8 +1,11 @@
+import { paneListKeys, type PaneListCommandId } from './pane-list-keys.js';
+
 /** What has the keys: the panes, or what lies over them. */
 export type Scope =
-  'panes' | 'record' | 'help' | 'confirm' | 'running' | 'done' | 'quit' | 'schema';
+  'panes' | 'paneList' | 'record' | 'help' | 'confirm' | 'running' | 'done' | 'quit' | 'schema';
 
 export type CommandId =
+  | PaneListCommandId
   | 'focus'
   | 'focusNext'
   | 'focusPrevious'
@@ -51,7 +54,7 @@ export type Binding = {
   priority?: number;
 };
 
-const scrolled: readonly Scope[] = ['panes', 'record', 'help'];
+const scrolled: readonly Scope[] = ['panes', 'paneList', 'record', 'help'];
 const everywhere: readonly Scope[] = [...scrolled, 'confirm', 'running', 'done', 'quit', 'schema'];
 
 /** The one list of keys: what they do, what help says of them, what the key bar shows. */
@@ -62,9 +65,10 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'give the keys to the pane of that number',
     bar: 'pane',
-    barKey: '1–6',
+    barKey: '1–9',
     priority: 3,
   },
+  ...paneListKeys,
   { command: 'focusNext', keys: ['tab', 'right'], scopes: ['panes'], text: 'the next pane' },
   {
     command: 'focusPrevious',
@@ -112,7 +116,7 @@ export const keyMap: readonly Binding[] = [
     command: 'back',
     keys: ['escape'],
     scopes: ['panes'],
-    text: 'one step back: out of the zoom, or to the newest rows',
+    text: 'one step back: to the newest rows, to the overview, out of the zoom',
   },
   {
     command: 'back',

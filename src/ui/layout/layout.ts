@@ -21,7 +21,7 @@ export function isTooSmall({ columns, rows }: Size): boolean {
 
 /**
  * Places the panes in the area between header and key bar. Three layouts, each for a shape of screen:
- * - a grid of two columns where there is room for every pane beside another (from 110×27);
+ * - a grid of two columns where there is room for every pane beside another (from 110×27 for six);
  * - a stack of all panes on a tall narrow screen;
  * - else the pane that has the keys, and one line for each of the others.
  */
@@ -32,7 +32,8 @@ export function placePanes(
   zoomed: boolean,
 ): Layout {
   if (zoomed) return { name: 'zoomed', places: [{ id: focus, kind: 'full', ...area }] };
-  if (area.width >= 110 && area.height >= 27) return { name: 'grid', places: grid(panes, area) };
+  if (area.width >= 110 && area.height >= 9 * Math.ceil(panes.length / 2))
+    return { name: 'grid', places: grid(panes, area) };
   if (area.height >= 6 * panes.length) return { name: 'stack', places: stack(panes, area) };
   return { name: 'accordion', places: accordion(panes, area, focus) };
 }

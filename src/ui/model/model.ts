@@ -1,5 +1,5 @@
 import type { LiveState } from '../../live/state.js';
-import { paneIds, type PaneId, type Tone } from '../../panes/pane.js';
+import { overviewPaneIds, paneIds, type PaneId, type Tone } from '../../panes/pane.js';
 import type { Place } from '../draw/header.js';
 import { headerHeight } from '../draw/header.js';
 import type { Scope } from '../keys/key-map.js';
@@ -32,7 +32,12 @@ export type Model = {
   live: LiveState | undefined;
   /** The engine's clock at the last look, for ages. */
   nowMs: number;
+  /** Shown together; every other pane takes the whole screen. Never empty. */
+  overview: readonly PaneId[];
+  /** The pane that has the keys. */
   focus: PaneId;
+  /** The pane of the overview that had the keys last: where Escape leads to. */
+  home: PaneId;
   zoomed: boolean;
   panes: Readonly<Record<PaneId, PaneView>>;
   views: readonly View[];
@@ -47,7 +52,9 @@ export function initialModel(size: Size): Model {
     place: undefined,
     live: undefined,
     nowMs: 0,
+    overview: overviewPaneIds,
     focus: 'recent-traces',
+    home: 'recent-traces',
     zoomed: false,
     panes: Object.fromEntries(paneIds.map((id) => [id, initialPaneView])) as Model['panes'],
     views: [],
@@ -67,6 +74,12 @@ export function bodyOf({ columns, rows }: Size): Rectangle {
   return { x: 0, y: headerHeight, width: columns, height: Math.max(0, rows - headerHeight - 1) };
 }
 
-export function layoutOf({ size, focus, zoomed }: Model): Layout {
-  return placePanes(paneIds, bodyOf(size), focus, zoomed);
+/** Whether the pane with the keys is one that the overview does not show. */
+export function isBesideOverview({ overview, focus }: Pick<Model, 'overview' | 'focus'>): boolean {
+  return !overview.includes(focus);
+}
+
+export function layoutOf(model: Model): Layout {
+  const { size, overview, focus, zoomed } = model;
+  return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(model));
 }

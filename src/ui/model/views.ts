@@ -17,6 +17,9 @@ export type RecordView = {
   top: number;
 };
 
+/** All panes there are, to choose from. */
+export type PaneListView = { kind: 'paneList'; index: number };
+
 export type HelpView = { kind: 'help'; top: number };
 
 /** A maintenance action from its preview to its result. */
@@ -40,10 +43,11 @@ export type QuitView = { kind: 'quit' };
 export type NoticeView = { kind: 'notice'; title: string; lines: readonly string[] };
 
 /** What lies over the panes; the last one has the keys. */
-export type View = RecordView | HelpView | ActionView | QuitView | NoticeView;
+export type View = PaneListView | RecordView | HelpView | ActionView | QuitView | NoticeView;
 
 export function scopeOfView(view: View): Scope {
   switch (view.kind) {
+    case 'paneList':
     case 'record':
     case 'help':
     case 'quit':

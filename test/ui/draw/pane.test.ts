@@ -10,7 +10,7 @@ const input: PaneInput = {
   pane: fruitPane,
   snapshot: snapshotOf(fruits('apple', 'pear', 'plum')),
   view: initialPaneView,
-  number: 4,
+  number: '4',
   width: 40,
   height: 10,
   focused: true,

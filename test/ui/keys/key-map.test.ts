@@ -8,7 +8,17 @@ import { displayWidth } from '../../../src/terminal/width.js';
 import { plainTheme, textOf } from '../helpers.js';
 
 const scopes: readonly Scope[] = [
-  ...(['panes', 'record', 'help', 'confirm', 'running', 'done', 'quit', 'schema'] as const),
+  ...([
+    'panes',
+    'paneList',
+    'record',
+    'help',
+    'confirm',
+    'running',
+    'done',
+    'quit',
+    'schema',
+  ] as const),
 ];
 
 describe('the key map', () => {
@@ -47,7 +57,11 @@ describe('the help', () => {
 
   it('tells every key of the panes, of an opened row and of actions', () => {
     for (const { scopes: places, text: says, keys } of keyMap) {
-      if (!places.some((scope) => ['panes', 'record', 'confirm', 'running'].includes(scope)))
+      if (
+        !places.some((scope) =>
+          ['panes', 'paneList', 'record', 'confirm', 'running'].includes(scope),
+        )
+      )
         continue;
       expect(text).toContain(says);
       if (keys.length < 9) expect(text).toContain(keys.map(keyText).join(' '));
