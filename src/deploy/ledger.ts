@@ -1,5 +1,6 @@
 import type { Queryable } from '../db/database.js';
 import { consoleVersion } from '../shared/version.js';
+import { hasConsoleTable, openConsoleTable, type ConsoleTable } from './console-table.js';
 import type { SchemaFile } from './schema-files.js';
 
 /** One file that was applied: history, not truth. What is missing is read from the catalogue. */
@@ -11,39 +12,9 @@ export type LedgerEntry = {
   console_version: string;
 };
 
-/**
- * Creates the ledger where it is missing: one for all target schemas of a database, so its rows carry
- * the schema's name. It is history only: false for a role that may not write it, or not create it
- * beside what another role has in the console's schema. That role goes without.
- */
-export async function openLedger(transaction: Queryable): Promise<boolean> {
-  const { rows } = await transaction.query<{ exists: boolean; allowed: boolean }>(
-    `SELECT c.oid IS NOT NULL AS exists,
-       CASE
-         WHEN c.oid IS NOT NULL THEN has_schema_privilege(n.oid, 'USAGE') AND (
-           SELECT bool_and(has_table_privilege(c.oid, privilege))
-           FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) AS privilege)
-         WHEN n.oid IS NOT NULL THEN has_schema_privilege(n.oid, 'USAGE')
-                                     AND has_schema_privilege(n.oid, 'CREATE')
-         ELSE has_database_privilege(current_database(), 'CREATE')
-       END AS allowed
-     FROM (SELECT) AS one
-     LEFT JOIN pg_namespace AS n ON n.nspname = 'trace_console'
-     LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'schema_files'`,
-  );
-  const [ledger] = rows;
-  if (!ledger?.allowed) return false;
-  if (!ledger.exists) await createLedger(transaction);
-  return true;
-}
-
-async function createLedger(transaction: Queryable): Promise<void> {
-  const { rows } = await transaction.query(
-    "SELECT FROM pg_namespace WHERE nspname = 'trace_console'",
-  );
-  // IF NOT EXISTS would ask for the right to create schemas all the same.
-  if (rows.length === 0) await transaction.query('CREATE SCHEMA trace_console');
-  await transaction.query(`
+const table: ConsoleTable = {
+  name: 'schema_files',
+  ddl: `
     CREATE TABLE trace_console.schema_files (
       target_schema name NOT NULL,
       file text NOT NULL,
@@ -54,7 +25,15 @@ async function createLedger(transaction: Queryable): Promise<void> {
       PRIMARY KEY (target_schema, file)
     );
     COMMENT ON TABLE trace_console.schema_files IS
-      'Which schema file was applied to which schema, when and by whom; written by trace-console'`);
+      'Which schema file was applied to which schema, when and by whom; written by trace-console'`,
+};
+
+/**
+ * Creates the ledger where it is missing: one for all target schemas of a database, so its rows carry
+ * the schema's name. It is history only: a role that may not write it goes without (false).
+ */
+export function openLedger(transaction: Queryable): Promise<boolean> {
+  return openConsoleTable(transaction, table);
 }
 
 export async function recordFile(
@@ -74,15 +53,8 @@ export async function recordFile(
 }
 
 /** Whether the ledger exists and may be read. */
-export async function hasLedger(transaction: Queryable): Promise<boolean> {
-  const { rows } = await transaction.query<{ readable: boolean }>(
-    `SELECT COALESCE(
-       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), false
-     ) AS readable
-     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'trace_console' AND c.relname = 'schema_files'`,
-  );
-  return rows[0]?.readable ?? false;
+export function hasLedger(transaction: Queryable): Promise<boolean> {
+  return hasConsoleTable(transaction, table.name);
 }
 
 /** The files applied to a schema, in their order; none without a ledger. */

@@ -70,6 +70,19 @@ export type Action<Input, Result> = {
   /** `Reindex an index` */
   title: string;
   requires: readonly Requirement[];
+  /**
+   * Runs under one name exclude each other in a schema, across consoles. When the name is taken by a
+   * run of the same action, `follow` shows that one's progress and goes on when its console dies;
+   * everything else is refused.
+   */
+  exclusive?: { name: string; whenTaken: 'follow' | 'refuse' };
+  /** What it is done to, in a line of the journal: `idx_pattern_embedding`, `older than 90 days`. */
+  subject?: (input: Input) => string;
+  /**
+   * The input out of the journal's JSON, which anybody may have written: undefined when it is none.
+   * Without this a crashed run cannot be resumed from the journal. Inputs must never hold secrets.
+   */
+  readInput?: (stored: unknown) => Input | undefined;
   /** The tables whose ownership and row security count. */
   tables: (input: Input) => readonly string[];
   preview: (context: ActionContext, input: Input) => Promise<Preview>;

@@ -1,11 +1,15 @@
 import type { ConsoleError } from '../db/errors.js';
 import type { Database } from '../db/database.js';
-import type { Action, ActionContext, Outcome, Preview, Progress } from './action.js';
+import type { Action, ActionContext, Preview, Progress } from './action.js';
 import { archiveTraces } from './archive/archive-traces.js';
 import { refusal } from './guard.js';
+import { journaled, type RunOutcome } from './journal/journaled.js';
 import { reindexIndex } from './reindex/reindex-index.js';
 
-/** Every action of the console, by the name that the screen and the journal use. */
+/**
+ * Every action of the console, by the name that the screen and the journal use. Adding one is adding
+ * its file and a line here; guard and journal come by themselves.
+ */
 export const actions = { reindex: reindexIndex, archive: archiveTraces } as const;
 
 export type ActionName = keyof typeof actions;
@@ -14,7 +18,7 @@ export type InputOf<Name extends ActionName> =
   (typeof actions)[Name] extends Action<infer Input, unknown> ? Input : never;
 
 export type ResultOf<Name extends ActionName> =
-  (typeof actions)[Name] extends Action<never, infer Result> ? Result : never;
+  (typeof actions)[Name] extends Action<InputOf<Name>, infer Result> ? Result : never;
 
 /** Why an action may not run on this database; undefined when it may. */
 export function refusalOf<Name extends ActionName>(
@@ -37,7 +41,7 @@ export async function previewAction<Name extends ActionName>(
 }
 
 /**
- * Runs an action; the only way to one, so that nothing is changed past the guard.
+ * Runs an action; the only way to one, so that nothing is changed past the guard and the journal.
  *
  * @throws ConsoleError when the action may not run here, or fails.
  */
@@ -45,10 +49,10 @@ export async function* runAction<Name extends ActionName>(
   name: Name,
   context: ActionContext,
   input: InputOf<Name>,
-): AsyncGenerator<Progress, Outcome<ResultOf<Name>>> {
+): AsyncGenerator<Progress, RunOutcome<ResultOf<Name>>> {
   const error = refusalOf(name, context.database, input);
   if (error) throw error;
-  return yield* actionOf(name).run(context, input);
+  return yield* journaled(actionOf(name), context, input);
 }
 
 /** TypeScript cannot follow a generic key through the record; the record itself is checked above. */

@@ -1,10 +1,10 @@
-import type { Outcome, Progress } from '../../src/maintenance/action.js';
+import type { Progress } from '../../src/maintenance/action.js';
 
 /** Runs an action to its end and keeps what it told on the way. */
-export async function collect<Result>(
-  events: AsyncGenerator<Progress, Outcome<Result>>,
+export async function collect<Outcome>(
+  events: AsyncGenerator<Progress, Outcome>,
   onProgress: (progress: Progress) => unknown = () => undefined,
-): Promise<{ progress: Progress[]; outcome: Outcome<Result> }> {
+): Promise<{ progress: Progress[]; outcome: Outcome }> {
   const progress: Progress[] = [];
   for (;;) {
     const event = await events.next();

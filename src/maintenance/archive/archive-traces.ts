@@ -43,6 +43,8 @@ export const archiveTraces: Action<ArchiveInput, ArchiveResult> = {
   id: 'archive',
   title: 'Archive old traces',
   requires: ['primary', 'all-rows'],
+  exclusive: { name: 'archive', whenTaken: 'follow' },
+  subject: ({ olderThan }) => `older than ${olderThan}`,
   tables: () => archivedTables,
   preview: ({ database }, { olderThan }) => archivePreview(database, olderThan),
   run,

@@ -32,6 +32,7 @@ export const reindexIndex: Action<ReindexInput, ReindexResult> = {
   id: 'reindex',
   title: 'Reindex',
   requires: ['primary', 'direct-connection', 'ownership'],
+  subject: ({ index }) => index,
   tables: ({ index }) => {
     const table = manifest.indexes[index]?.table;
     return table === undefined ? [] : [table];
