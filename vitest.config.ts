@@ -7,7 +7,7 @@ export default defineConfig({
     setupFiles: ['test/helpers/setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
     reporters: ['default', './test/reporters/sum-reporter.ts'],

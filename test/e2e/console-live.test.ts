@@ -15,6 +15,8 @@ describe('the console while the database works', () => {
     await refreshUntil(driver, '30 in 1h');
     await refreshUntil(driver, '60 calls in 1h');
     expect(boxOf(driver.screen(), '6 Activity').join('\n')).toContain('policy-guard');
+    // Each pane is asked for itself: the tail is held only when it has all there is.
+    await refreshUntil(driver, / of 150 ─┘/);
     driver.press('6');
     await driver.waitFor('┏━ 6 Activity');
     driver.press('kkk');

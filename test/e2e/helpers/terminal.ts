@@ -16,7 +16,8 @@ export type Exit = { exitCode: number; signal: number };
 type Condition = string | RegExp | ((lines: string[]) => boolean);
 
 const pollInterval = 10;
-const defaultTimeout = 10_000;
+/** Generous: a machine that is busy is no failure, and what comes is not waited for longer. */
+const defaultTimeout = 20_000;
 
 /** A program in a pseudo terminal, whose screen is a headless xterm. Close it with `dispose`. */
 export class TerminalDriver {
