@@ -26,11 +26,18 @@ type Entry = Task & {
   running: boolean;
   /** Asked for while it ran, or while there was no room. */
   wanted: boolean;
+  /** Its last start; where that was a little late, when it should have been. */
   startedAt: number | undefined;
   /** Of the last few runs, in milliseconds. */
   costs: number[];
   intervalMs: number;
 };
+
+/**
+ * Tasks start together, on beats this far apart at most: their answers come together, so that a round is
+ * one frame and wakes the process once. Started each when it fell due, six panes cost three times the frames.
+ */
+const longestBeatMs = 2_000;
 
 /** Between two runs of a task that has more to fetch. */
 const pauseBetweenChunksMs = 20;
@@ -61,6 +68,8 @@ export class Schedule {
   #cadenceMs: number;
   #paused = false;
   #suspended = true;
+  /** When the beats began. */
+  #beganAt = 0;
   #running = 0;
   #cancelTimer: (() => void) | undefined;
   #whenIdle: (() => void)[] = [];
@@ -94,6 +103,7 @@ export class Schedule {
   /** Begins, or goes on after `suspend`: everything visible is due. */
   start(): void {
     this.#suspended = false;
+    this.#beganAt = this.#clock.now();
     for (const entry of this.#entries.values()) entry.startedAt = undefined;
     this.#advance();
   }
@@ -141,7 +151,18 @@ export class Schedule {
     if (entry.running) return Infinity;
     if (entry.wanted) return -Infinity;
     if (this.#paused || !entry.visible) return Infinity;
-    return entry.startedAt === undefined ? -Infinity : entry.startedAt + entry.intervalMs;
+    return entry.startedAt === undefined ? -Infinity : this.#nextBeat(entry);
+  }
+
+  /** A whole number of them makes the cadence. */
+  get #beatMs(): number {
+    return this.#cadenceMs / Math.ceil(this.#cadenceMs / longestBeatMs);
+  }
+
+  /** The beat nearest to where an interval ends; intervals are whole numbers of beats. */
+  #nextBeat({ startedAt = 0, intervalMs }: Entry): number {
+    const beats = Math.round((startedAt + intervalMs - this.#beganAt) / this.#beatMs);
+    return this.#beganAt + beats * this.#beatMs;
   }
 
   /** Starts what is due, and sets one timer for what comes next. */
@@ -160,14 +181,16 @@ export class Schedule {
         this.#cancelTimer = this.#clock.after(dueAt - this.#clock.now(), () => this.#advance());
         return;
       }
-      void this.#run(entry);
+      void this.#run(entry, dueAt);
     }
   }
 
-  async #run(entry: Entry): Promise<void> {
+  async #run(entry: Entry, dueAt: number): Promise<void> {
     entry.running = true;
     entry.wanted = false;
-    entry.startedAt = this.#clock.now();
+    const now = this.#clock.now();
+    // A timer is always a little late: counted from when it fires, tasks would drift apart.
+    entry.startedAt = now - dueAt < this.#beatMs / 2 ? dueAt : now;
     this.#running += 1;
     let result: RunResult | undefined;
     try {
@@ -200,8 +223,10 @@ export class Schedule {
     for (const [index, entry] of visible.entries()) {
       const wanted = Math.max(entry.minIntervalMs, this.#cadenceMs);
       const fair = intervals[index] ?? entry.intervalMs;
-      entry.intervalMs =
+      const trusted =
         entry.costs.length < runsToTrust ? Math.min(fair, untrustedFactor * wanted) : fair;
+      // A third of the cadence has no exact number: three of them are not to become four.
+      entry.intervalMs = Math.ceil(trusted / this.#beatMs - 1e-9) * this.#beatMs;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { percentileOf, type Histogram } from './duration-buckets.js';
+import { emptyHistogram, percentileOf, type Histogram } from './duration-buckets.js';
 import type { HookHistogramRow } from './statements/hook-histogram.js';
 
 /** What was counted of one hook with one tool in one slice of time; the histogram as flat pairs. */
@@ -46,7 +46,9 @@ export class HookTotal {
   failures = 0;
   inProgress = 0;
   totalMs = 0;
-  readonly histogram: Histogram = new Map();
+  /** Calls that have a duration. */
+  ended = 0;
+  readonly histogram: Histogram = emptyHistogram();
 
   constructor(
     readonly hook: string,
@@ -54,7 +56,7 @@ export class HookTotal {
   ) {}
 
   percentile(fraction: number): number | null {
-    return percentileOf(this.histogram, fraction);
+    return percentileOf(this.histogram, this.ended, fraction);
   }
 
   /** @param sign 1 adds the slice, -1 takes it out again */
@@ -65,30 +67,16 @@ export class HookTotal {
     this.totalMs += sign * slice.totalMs;
     for (let index = 0; index < slice.pairs.length; index += 2) {
       const bucket = slice.pairs[index] ?? 0;
-      const count = (this.histogram.get(bucket) ?? 0) + sign * (slice.pairs[index + 1] ?? 0);
-      if (count === 0) this.histogram.delete(bucket);
-      else this.histogram.set(bucket, count);
+      const count = sign * (slice.pairs[index + 1] ?? 0);
+      this.ended += count;
+      this.histogram[bucket] = (this.histogram[bucket] ?? 0) + count;
     }
-  }
-
-  clone(): HookTotal {
-    const copy = new HookTotal(this.hook, this.tool);
-    copy.calls = this.calls;
-    copy.failures = this.failures;
-    copy.inProgress = this.inProgress;
-    copy.totalMs = this.totalMs;
-    for (const [bucket, count] of this.histogram) copy.histogram.set(bucket, count);
-    return copy;
   }
 }
 
 /** Sums by hook and tool that slices can be added to and taken out of. */
 export class HookTotals {
-  readonly byKey: Map<string, HookTotal>;
-
-  constructor(from?: HookTotals) {
-    this.byKey = new Map([...(from?.byKey ?? [])].map(([key, total]) => [key, total.clone()]));
-  }
+  readonly byKey = new Map<string, HookTotal>();
 
   apply(slices: readonly HookSlice[], sign: 1 | -1): void {
     for (const slice of slices) {
@@ -97,5 +85,13 @@ export class HookTotals {
       if (total.calls === 0) this.byKey.delete(slice.key);
       else this.byKey.set(slice.key, total);
     }
+  }
+
+  /** What `read` makes of these sums with some slices added, which are taken out again. */
+  with<Result>(slices: readonly HookSlice[], read: () => Result): Result {
+    this.apply(slices, 1);
+    const result = read();
+    this.apply(slices, -1);
+    return result;
   }
 }

@@ -104,29 +104,32 @@ class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
   }
 
   #rows(fresh: ReadonlyMap<number, HookSlice[]>): SlowHookRow[] {
-    const totals = new HookTotals(this.#totals);
-    for (const slices of fresh.values()) totals.apply(slices, 1);
     const highest = new Map<string, number>();
-    for (const [, slices] of [...this.#slices.ledger.kept(), ...fresh]) {
+    const look = (slices: readonly HookSlice[]) => {
       for (const { key, maxMs } of slices) {
-        if (maxMs !== null) highest.set(key, Math.max(maxMs, highest.get(key) ?? maxMs));
+        if (maxMs !== null && maxMs >= (highest.get(key) ?? 0)) highest.set(key, maxMs);
       }
-    }
-    return [...totals.byKey].map(([key, total]) => {
-      const maxMs = highest.get(key) ?? null;
-      return {
-        hook: total.hook,
-        tool: total.tool,
-        calls: total.calls,
-        failures: total.failures,
-        inProgress: total.inProgress,
-        p50Ms: atMost(total.percentile(0.5), maxMs),
-        p95Ms: atMost(total.percentile(0.95), maxMs),
-        maxMs,
-        totalMs: total.totalMs,
-        share: 0,
-      };
-    });
+    };
+    for (const [, slices] of this.#slices.ledger.kept()) look(slices);
+    const added = [...fresh.values()].flat();
+    look(added);
+    return this.#totals.with(added, () =>
+      [...this.#totals.byKey].map(([key, total]) => {
+        const maxMs = highest.get(key) ?? null;
+        return {
+          hook: total.hook,
+          tool: total.tool,
+          calls: total.calls,
+          failures: total.failures,
+          inProgress: total.inProgress,
+          p50Ms: atMost(total.percentile(0.5), maxMs),
+          p95Ms: atMost(total.percentile(0.95), maxMs),
+          maxMs,
+          totalMs: total.totalMs,
+          share: 0,
+        };
+      }),
+    );
   }
 }
 

@@ -79,6 +79,38 @@ test('no more run at once than allowed; the rest follow as there is room', async
   expect(tasks.map(({ starts }) => starts)).toEqual([[0], [0], [100]]);
 });
 
+test('tasks start together, though there was no room for all at first and one was asked for in between', async () => {
+  const clock = new FakeClock();
+  const tasks = ['a', 'b', 'c'].map((id) => noted(clock, id, { costMs: 0 }, 100));
+  const schedule = scheduleOf(
+    clock,
+    tasks.map(({ task }) => task),
+    { cadenceMs: 2_000, concurrency: 2 },
+  );
+  schedule.start();
+  await clock.advance(2_700);
+  schedule.runNow('a');
+  await clock.advance(3_500);
+  expect(tasks.map(({ starts }) => starts)).toEqual([
+    [0, 2_000, 2_700, 4_000, 6_000],
+    [0, 2_000, 4_000, 6_000],
+    [100, 2_100, 4_100, 6_100],
+  ]);
+});
+
+test('a task slower than the cadence keeps to the beat, and to its own lower limit', async () => {
+  for (const [cadenceMs, starts] of [
+    [2_000, [0, 6_000, 12_000]],
+    [5_000, [0, 5_000, 10_000]],
+  ] as const) {
+    const clock = new FakeClock();
+    const slow = noted(clock, 'slow');
+    scheduleOf(clock, [{ ...slow.task, minIntervalMs: 5_000 }], { cadenceMs }).start();
+    await clock.advance(13_000);
+    expect(slow.starts.map(Math.round)).toEqual(starts);
+  }
+});
+
 test('a task that fails runs again at its next time', async () => {
   const clock = new FakeClock();
   let runs = 0;
@@ -184,7 +216,7 @@ test('asked for while it runs, it runs once more when it is done', async () => {
   await clock.advance(100);
   schedule.runNow('slow');
   schedule.runNow('slow');
-  await clock.advance(900);
+  await clock.advance(800);
   expect(slow.starts).toEqual([0, 400]);
 });
 
