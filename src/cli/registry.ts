@@ -24,6 +24,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/status.js')).status),
   },
   {
+    name: 'doctor',
+    summary: 'look for what is wrong with the database, and say how to mend it',
+    load: async () => erased((await import('./commands/doctor.js')).doctor),
+  },
+  {
     name: 'archive',
     summary: 'move old traces, with all that belongs to them, to the archive',
     load: async () => erased((await import('./commands/archive.js')).archive),

@@ -2,7 +2,7 @@ import type { Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { formatAge } from '../shared/format/duration.js';
 import { formatBytes } from '../shared/format/bytes.js';
-import { defaultLists, recommendedLists } from '../shared/vector-lists.js';
+import { builtOnTooFewRows, defaultLists, recommendedLists } from '../shared/vector-lists.js';
 import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
 import {
   usualLimits,
@@ -65,9 +65,6 @@ export type IndexUsageExtras = {
 
 const mostIndexes = 500;
 
-/** Fewer embeddings a list make poor centres; pgvector itself samples 50 a list. */
-const fewEmbeddings = 20;
-
 class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
   readonly #sizes = new Map<number, number>();
 
@@ -118,10 +115,11 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
       recommendedLists: row.method === 'ivfflat' ? recommendedLists(rows) : null,
       builtEmpty:
         row.method === 'ivfflat' &&
-        rows >= (lists ?? defaultLists) &&
-        rows > row.ids_since_table &&
-        row.ids_since_table >= 0 &&
-        row.ids_since_table < fewEmbeddings * (lists ?? defaultLists),
+        builtOnTooFewRows({
+          lists: lists ?? defaultLists,
+          rows,
+          idsSinceTable: row.ids_since_table,
+        }),
     };
     return { ...built, advice: adviceFor(built) };
   }

@@ -2,6 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checks } from '../../src/maintenance/doctor/checks.js';
+import type { CheckResult } from '../../src/maintenance/doctor/run-checks.js';
 import { stopEmbedded } from '../../src/db/embedded/index.js';
 import { testPrograms } from '../db/embedded/programs.js';
 import { runCli } from '../helpers/cli.js';
@@ -83,4 +85,16 @@ test('says what runs, stops it, and keeps the data', async () => {
   const verified = await runCli(['schema', 'verify', '--data-dir', dataDir, '--json']);
   expect(verified.stdout).toMatch(/"component": "tables",\s+"expected": 8,\s+"deployed": 8/);
   expect(await digestOf(url)).toBe(before);
+});
+
+test('doctor runs whole: what cannot happen there is skipped, and nothing fails', async () => {
+  const { stdout, exitCode } = await runCli(['doctor', '--json', '--data-dir', dataDir]);
+  const report = JSON.parse(stdout) as { checks: CheckResult[] };
+  expect(report.checks).toHaveLength(checks.length);
+  for (const { id, severity, evidence } of report.checks) {
+    expect.soft(['advice', 'good', 'skipped'], `${id}: ${evidence}`).toContain(severity);
+    expect.soft(evidence, id).not.toContain('could not be read');
+  }
+  expect(report.checks.find(({ id }) => id === 'settings')).toMatchObject({ severity: 'skipped' });
+  expect(exitCode).toBe(0);
 });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/registry.js';
+import { checks } from '../../src/maintenance/doctor/checks.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -56,4 +57,9 @@ test('README.md: its table lists every command, with the summary of --help', () 
   const listed = new Map(rows.map(([, name = '', summary = '']) => [name, summary]));
   const expected = new Map(commands.map(({ name, summary }) => [name, summary]));
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
+});
+
+test('docs/doctor.md: it tells of every check, and of no other', () => {
+  const told = [...read('docs/doctor.md').matchAll(/^\*\*`([a-z-]+)`\*\*/gm)].map(([, id]) => id);
+  expect(told.toSorted()).toEqual(checks.map(({ id }) => id).toSorted());
 });

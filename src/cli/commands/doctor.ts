@@ -1,0 +1,92 @@
+import { exitCodes } from '../../db/errors.js';
+import { checkById, checks } from '../../maintenance/doctor/checks.js';
+import {
+  checkLimits,
+  isHealthy,
+  runChecks,
+  type CheckResult,
+} from '../../maintenance/doctor/run-checks.js';
+import { severities } from '../../maintenance/doctor/check.js';
+import { wrapText } from '../../terminal/wrap.js';
+import { defineCommand } from '../command.js';
+import { plainTable } from '../plain-table.js';
+import { safeJson, safeText } from '../safe-text.js';
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  summary: 'look for what is wrong with the database, and say how to mend it',
+  usage: '[--check ID …] [--json]',
+  description: [
+    'Reads catalogues and statistics only, and changes nothing. Exit code 0 when nothing worse than',
+    'advice was found, 1 otherwise. A check that cannot run here is skipped and says why.',
+    '',
+    'With --json: {"ok", "checks": [{"id", "title", "severity", "evidence", "items", "mend", "command"}]};',
+    `severity: ${severities.join(', ')}.`,
+    '',
+    ...wrapText(`Checks: ${checks.map(({ id }) => id).join(', ')}.`, 100),
+  ].join('\n'),
+  flags: {
+    check: {
+      type: 'string',
+      value: 'ID',
+      multiple: true,
+      description: 'only this check; repeatable',
+    },
+  },
+  examples: [
+    'trace-console doctor',
+    'trace-console doctor --json | jq -r \'.checks[] | select(.severity == "warning").command\'',
+  ],
+  async run({ flags, openDatabase, print }) {
+    const chosen = flags.check.length > 0 ? flags.check.map((id) => checkById(id)) : checks;
+    const database = await openDatabase();
+    const results = await runChecks(
+      {
+        capabilities: database.capabilities,
+        transaction: (work) => database.transaction(checkLimits, work),
+      },
+      chosen,
+    );
+    const ok = isHealthy(results);
+    if (flags.json) {
+      print(safeJson({ ok, checks: results.map(toJson) }, 2));
+    } else {
+      for (const line of reportLines(results, process.stdout.columns)) print(line);
+    }
+    return ok ? exitCodes.good : exitCodes.notGood;
+  },
+});
+
+function toJson({ id, title, severity, evidence, items, mend, command }: CheckResult) {
+  return { id, title, severity, evidence, items, mend, command };
+}
+
+const widths = { severity: 8, least: 40, most: 140, usual: 120 };
+
+/** A table whose last column is wrapped: what was found, and below it how to mend it. */
+function reportLines(results: readonly CheckResult[], columns = widths.usual): string[] {
+  const title = Math.max(5, ...results.map((result) => result.title.length));
+  const room = Math.max(
+    widths.least,
+    Math.min(widths.most, columns) - widths.severity - title - 2 * 3,
+  );
+  const table = plainTable(
+    ['Severity', 'Check', 'Evidence'],
+    results.map((result) => [result.severity, result.title, cellLines(result, room).join('\n')]),
+  );
+  const counts = severities.flatMap((severity) => {
+    const count = results.filter((result) => result.severity === severity).length;
+    return count > 0 ? [`${count} ${severity}`] : [];
+  });
+  return [table, '', `${counts.join(', ')}.`];
+}
+
+/** A command is not wrapped, so that it can be copied: a line a statement. */
+function cellLines({ evidence, mend, command }: CheckResult, room: number): string[] {
+  const indent = '  ';
+  return [
+    ...wrapText(safeText(evidence), room),
+    ...(mend === null ? [] : wrapText(`→ ${mend}`, room)),
+    ...(command === null ? [] : command.split(/(?<=;) /).map((line) => indent + safeText(line))),
+  ];
+}

@@ -1,0 +1,82 @@
+import type { Capabilities } from '../../db/capabilities.js';
+import type { Queryable } from '../../db/database.js';
+
+/** The worst first, as they are listed. */
+export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
+
+/**
+ * - `critical`: data, or the database's working, is in danger;
+ * - `warning`: something is wrong and should be mended soon;
+ * - `advice`: it works, and could work better;
+ * - `good`: looked at, nothing found;
+ * - `skipped`: could not be looked at; the evidence says why.
+ */
+export type Severity = (typeof severities)[number];
+
+export type Finding = {
+  severity: 'critical' | 'warning' | 'advice';
+  /** One sentence with the names and figures that were found. */
+  evidence: string;
+  /** Everything that was found, one each; the evidence may name only the first. */
+  items?: readonly string[];
+  /** What to do about it. */
+  mend: string;
+  /** SQL, or a command of the shell, that does it. */
+  command?: string;
+};
+
+export type Verdict = Finding | { severity: 'good' | 'skipped'; evidence: string };
+
+export type CheckContext = {
+  /** A read-only transaction of the check's own, under short time-outs. */
+  tx: Queryable;
+  capabilities: Capabilities;
+};
+
+/**
+ * One question about the health of a database. It reads catalogues, statistics and at most a few rows
+ * by an index: never a growing table.
+ */
+export type Check = {
+  id: string;
+  title: string;
+  /** Why it matters, for the pane and the documents. */
+  why: string;
+  /** Why it cannot be looked at here; undefined when it can. */
+  skip?: (capabilities: Capabilities) => string | undefined;
+  /** @throws ConsoleError */
+  run: (context: CheckContext) => Promise<Verdict>;
+};
+
+export function good(evidence: string): Verdict {
+  return { severity: 'good', evidence };
+}
+
+export function skipped(evidence: string): Verdict {
+  return { severity: 'skipped', evidence };
+}
+
+/** `a, b, c and 4 more` */
+export function firstOf(items: readonly string[], most = 3): string {
+  const rest = items.length - most;
+  return rest > 0 ? `${items.slice(0, most).join(', ')} and ${rest} more` : items.join(', ');
+}
+
+/** `1 index`, `3 indexes` */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Skips a check on the embedded database, where nothing of the kind can happen. */
+export function exceptEmbedded(reason: string): NonNullable<Check['skip']> {
+  return ({ embedded }) => (embedded ? `embedded database: ${reason}` : undefined);
+}
+
+/** Skips a check that needs to see other roles' sessions. */
+export function needsAllStats(reason: string): NonNullable<Check['skip']> {
+  return ({ embedded, readsAllStats, user }) => {
+    if (embedded) return `embedded database: ${reason}`;
+    if (readsAllStats) return undefined;
+    return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO "${user}"`;
+  };
+}

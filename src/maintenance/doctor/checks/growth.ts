@@ -1,0 +1,85 @@
+import { formatBytes } from '../../../shared/format/bytes.js';
+import { formatAge } from '../../../shared/format/duration.js';
+import { good, skipped, type Check, type CheckContext } from '../check.js';
+
+const dayMs = 86_400_000;
+
+/** Counters that are younger tell of a moment rather than of a day. */
+const leastAgeMs = 3_600_000;
+
+/**
+ * Rows that came since the counters began, less those that went, at the bytes that a row takes now with
+ * its indexes and long values: all from the catalogue and the counters, nothing is measured.
+ */
+const growthStatement = `
+SELECT
+  1000 * date_part('epoch', now() - COALESCE(s.stats_reset, pg_postmaster_start_time())) AS age_ms,
+  s.stats_reset IS NOT NULL AS exact,
+  COALESCE((
+    SELECT sum((pg_stat_get_tuples_inserted(c.oid) - pg_stat_get_tuples_deleted(c.oid))
+      * (c.relpages + COALESCE(toast.relpages, 0) + COALESCE(indexes.pages, 0))
+      * current_setting('block_size')::float8 / GREATEST(c.reltuples, 1))
+    FROM pg_class AS c
+    LEFT JOIN pg_class AS toast ON toast.oid = c.reltoastrelid
+    CROSS JOIN LATERAL (
+      SELECT sum(i.relpages) AS pages FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+      WHERE x.indrelid = c.oid) AS indexes
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relkind = 'r' AND c.reltuples > 0
+  ), 0)::float8 AS bytes,
+  pg_database_size(current_database()) AS database_bytes
+FROM pg_stat_database AS s WHERE s.datname = current_database()`;
+
+type GrowthRow = { age_ms: number; exact: boolean; bytes: number; database_bytes: number };
+
+/** PostgreSQL itself does not know how full its disk is; the extension system_stats does. */
+async function freeSpace({ tx }: CheckContext) {
+  const extension = await tx.query<{ function: string | null }>(
+    `SELECT to_regprocedure(quote_ident(n.nspname) || '.pg_sys_disk_info()')::regproc::text AS function
+     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+     WHERE e.extname = 'system_stats'
+       AND has_function_privilege(to_regprocedure(quote_ident(n.nspname) || '.pg_sys_disk_info()'), 'EXECUTE')`,
+  );
+  const name = extension.rows[0]?.function;
+  if (!name) return undefined;
+  // The file system with the data is the one whose mount point is the longest beginning of its path.
+  const { rows } = await tx.query<{ free_bytes: number; total_bytes: number }>(
+    `SELECT d.free_space AS free_bytes, d.total_space AS total_bytes
+     FROM ${name}() AS d, pg_settings AS s
+     WHERE s.name = 'data_directory' AND starts_with(s.setting, d.mount_point)
+     ORDER BY length(d.mount_point) DESC LIMIT 1`,
+  );
+  return rows[0];
+}
+
+export const growth: Check = {
+  id: 'growth',
+  title: 'Growth and disk',
+  why: 'A database whose disk is full stops. What arrives in a day and what room is left tell how long it will last.',
+  async run(context) {
+    const { rows } = await context.tx.query<GrowthRow>(growthStatement, [
+      context.capabilities.schema,
+    ]);
+    const [row] = rows;
+    if (!row) return skipped('the server keeps no counters of this database');
+    const disk = await freeSpace(context);
+    const size = formatBytes(row.database_bytes);
+    if (row.age_ms < leastAgeMs && !disk) {
+      return good(
+        `The database takes ${size}. Growth: too early to tell, counting for ${formatAge(row.age_ms)}.`,
+      );
+    }
+    const perDay = (row.bytes * dayMs) / Math.max(row.age_ms, 60_000);
+    const grows = `The database takes ${size} and grows by about ${formatBytes(Math.max(0, perDay))} a day (over ${formatAge(row.age_ms)}${row.exact ? '' : ' or longer'})`;
+    if (!disk) return good(`${grows}. The server does not tell how much room its disk has.`);
+    const days = perDay > 0 ? disk.free_bytes / perDay : Infinity;
+    const share = disk.free_bytes / Math.max(1, disk.total_bytes);
+    const evidence = `${grows}; ${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} are free${days < 3_650 ? `: full in about ${Math.floor(days)} days` : ''}.`;
+    if (days >= 30 && share >= 0.1) return good(evidence);
+    return {
+      severity: days < 7 || share < 0.05 ? 'critical' : 'warning',
+      evidence,
+      mend: 'Give the disk more room. Archiving alone gives nothing back: purge the archive, or move it to another place with --export.',
+      command: 'trace-console archive --older-than 90d',
+    };
+  },
+};

@@ -1,0 +1,39 @@
+import { withSeparators } from '../../../shared/format/number.js';
+import { recommendedLists } from '../../../shared/vector-lists.js';
+import { firstOf, good, type Check } from '../check.js';
+import { readVectorIndexes } from '../read-vector-indexes.js';
+
+/** Twice too few cost speed, many too many cost recall. */
+const tolerance = { few: 2, many: 4 };
+
+export const vectorLists: Check = {
+  id: 'vector-lists',
+  title: 'Vector indexes: lists',
+  why: 'About one list for every 1,000 rows, and the square root of the rows above a million, is right for ivfflat: with too few each list is long and the search slow, with too many the lists are thin and neighbours are missed.',
+  async run({ tx, capabilities }) {
+    const indexes = await readVectorIndexes(tx, capabilities.schema);
+    const unfit = indexes.filter(({ lists, rows }) => {
+      const fitting = recommendedLists(rows);
+      return lists * tolerance.few < fitting || lists > fitting * tolerance.many;
+    });
+    const [first] = unfit;
+    if (!first) {
+      return good(
+        indexes.length === 0
+          ? 'There is no ivfflat index.'
+          : `${firstOf(indexes.map(({ index, lists }) => `${index} ${lists}`))} lists fit the rows.`,
+      );
+    }
+    const lines = unfit.map(
+      ({ index, lists, rows }) =>
+        `${index} has ${withSeparators(lists)} lists for about ${withSeparators(Math.round(rows))} rows; ${withSeparators(recommendedLists(rows))} would fit`,
+    );
+    return {
+      severity: 'advice',
+      evidence: `${firstOf(lines, 2)}.`,
+      items: lines,
+      mend: 'Set the lists, then rebuild the index: a rebuild alone keeps the number it has.',
+      command: `ALTER INDEX ${first.index} SET (lists = ${recommendedLists(first.rows)}); REINDEX INDEX CONCURRENTLY ${first.index};`,
+    };
+  },
+};

@@ -1,0 +1,145 @@
+import type { Queryable } from '../../db/database.js';
+
+/** When the policy may be carried out: from one time of day to another, over midnight too. */
+export type DailyWindow = {
+  /** `01:00` */
+  from: string;
+  /** `05:00`; not included */
+  to: string;
+  /** As PostgreSQL knows it: `UTC`, `Europe/Berlin`. */
+  timeZone: string;
+};
+
+/** How long what is kept, for one schema. Ages are intervals in PostgreSQL's words; null: for ever. */
+export type RetentionPolicy = {
+  /** Traces move to the archive when they are older. */
+  archiveAfter: string | null;
+  /** Archived traces are deleted for good when they were archived longer ago. */
+  purgeAfter: string | null;
+  /** Usage logs are deleted when they are older. */
+  pruneUsageAfter: string | null;
+  /** Poor patterns are deleted when nobody has used them for longer. */
+  prunePatternsAfter: string | null;
+  window: DailyWindow | null;
+};
+
+/** What the deployment guide recommends; what is archived stays until somebody says otherwise. */
+export const recommendedPolicy: RetentionPolicy = {
+  archiveAfter: '90 days',
+  purgeAfter: null,
+  pruneUsageAfter: '180 days',
+  prunePatternsAfter: '30 days',
+  window: null,
+};
+
+export type StoredPolicy = RetentionPolicy & { changedAt: Date; changedBy: string };
+
+type PolicyRow = {
+  archive_after: string | null;
+  purge_after: string | null;
+  prune_usage_after: string | null;
+  prune_patterns_after: string | null;
+  window_from: string | null;
+  window_to: string | null;
+  time_zone: string;
+  changed_at: Date;
+  changed_by: string;
+};
+
+/** The stored policy of a schema; undefined when there is none, or the role may not read it. */
+export async function readPolicy(tx: Queryable, schema: string): Promise<StoredPolicy | undefined> {
+  const table = await tx.query<{ readable: boolean }>(
+    `SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
+     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname = 'retention_policies'`,
+  );
+  if (table.rows[0]?.readable !== true) return undefined;
+  const { rows } = await tx.query<PolicyRow>(
+    `SELECT archive_after, purge_after, prune_usage_after, prune_patterns_after,
+       to_char(window_from, 'HH24:MI') AS window_from, to_char(window_to, 'HH24:MI') AS window_to,
+       time_zone, changed_at, changed_by::text
+     FROM trace_console.retention_policies WHERE target_schema = $1`,
+    [schema],
+  );
+  return rows[0] && fromRow(rows[0]);
+}
+
+function fromRow(row: PolicyRow): StoredPolicy {
+  const { window_from: from, window_to: to, time_zone: timeZone } = row;
+  return {
+    archiveAfter: row.archive_after,
+    purgeAfter: row.purge_after,
+    pruneUsageAfter: row.prune_usage_after,
+    prunePatternsAfter: row.prune_patterns_after,
+    window: from !== null && to !== null ? { from, to, timeZone } : null,
+    changedAt: row.changed_at,
+    changedBy: row.changed_by,
+  };
+}
+
+/**
+ * The table, made when the first policy is stored. Ages are text, as they were given, and checked to be
+ * intervals: `interval` itself is shown in the words of whoever reads it.
+ */
+export const createPolicyTable = `
+DO $create$
+BEGIN
+  IF to_regnamespace('trace_console') IS NULL THEN CREATE SCHEMA trace_console; END IF;
+  IF to_regclass('trace_console.retention_policies') IS NULL THEN
+    CREATE TABLE trace_console.retention_policies (
+      target_schema name PRIMARY KEY,
+      archive_after text CHECK (archive_after::interval >= interval '1 hour'),
+      purge_after text CHECK (purge_after::interval >= interval '1 hour'),
+      prune_usage_after text CHECK (prune_usage_after::interval >= interval '1 hour'),
+      prune_patterns_after text CHECK (prune_patterns_after::interval >= interval '1 hour'),
+      window_from time,
+      window_to time,
+      time_zone text NOT NULL DEFAULT 'UTC',
+      changed_at timestamptz NOT NULL DEFAULT now(),
+      changed_by name NOT NULL DEFAULT current_user,
+      CHECK ((window_from IS NULL) = (window_to IS NULL) AND window_from <> window_to)
+    );
+    COMMENT ON TABLE trace_console.retention_policies IS
+      'How long what is kept, one row a schema; carried out by "trace-console maintain --once"';
+  END IF;
+END
+$create$`;
+
+/** Stores the policy of a schema in place of the one before. */
+export async function writePolicy(
+  tx: Queryable,
+  schema: string,
+  policy: RetentionPolicy,
+): Promise<void> {
+  await tx.query(createPolicyTable);
+  await tx.query(
+    `INSERT INTO trace_console.retention_policies AS p
+       (target_schema, archive_after, purge_after, prune_usage_after, prune_patterns_after,
+        window_from, window_to, time_zone)
+     VALUES ($1, $2, $3, $4, $5, $6::time, $7::time, $8)
+     ON CONFLICT (target_schema) DO UPDATE SET
+       (archive_after, purge_after, prune_usage_after, prune_patterns_after, window_from, window_to, time_zone,
+        changed_at, changed_by) =
+       (excluded.archive_after, excluded.purge_after, excluded.prune_usage_after, excluded.prune_patterns_after,
+        excluded.window_from, excluded.window_to, excluded.time_zone, now(), current_user)`,
+    [
+      schema,
+      policy.archiveAfter,
+      policy.purgeAfter,
+      policy.pruneUsageAfter,
+      policy.prunePatternsAfter,
+      policy.window?.from ?? null,
+      policy.window?.to ?? null,
+      policy.window?.timeZone ?? 'UTC',
+    ],
+  );
+}
+
+/** @returns whether there was one */
+export async function deletePolicy(tx: Queryable, schema: string): Promise<boolean> {
+  const { rows } = await tx.query(
+    'DELETE FROM trace_console.retention_policies WHERE target_schema = $1 RETURNING 1',
+    [schema],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,232 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { autovacuum } from '../../../src/maintenance/doctor/checks/autovacuum.js';
+import { checkpoints } from '../../../src/maintenance/doctor/checks/checkpoints.js';
+import { connections } from '../../../src/maintenance/doctor/checks/connections.js';
+import { leakingViews } from '../../../src/maintenance/doctor/checks/leaking-views.js';
+import {
+  preparedTransactions,
+  preparedTransactionsCheck,
+} from '../../../src/maintenance/doctor/checks/prepared-transactions.js';
+import {
+  replicationLag,
+  replicationLagCheck,
+} from '../../../src/maintenance/doctor/checks/replication-lag.js';
+import {
+  replicationSlots,
+  replicationSlotsCheck,
+} from '../../../src/maintenance/doctor/checks/replication-slots.js';
+import { roleAccess } from '../../../src/maintenance/doctor/checks/role-access.js';
+import { rowSecurity } from '../../../src/maintenance/doctor/checks/row-security.js';
+import { settings } from '../../../src/maintenance/doctor/checks/settings.js';
+import { wraparound } from '../../../src/maintenance/doctor/checks/wraparound.js';
+import { checks } from '../../../src/maintenance/doctor/checks.js';
+import { openConsole } from '../../deploy/helpers.js';
+import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
+import { runOnce } from '../../helpers/template.js';
+import { ask, diagnose } from './helpers.js';
+
+// Settings, roles, slots and ages belong to a whole server, so this one is the file's own.
+let server: PrivateServer;
+let url: string;
+let client: pg.Client;
+
+beforeAll(async () => {
+  server = await startPrivateServer({
+    settings: {
+      max_connections: 16,
+      max_prepared_transactions: 5,
+      autovacuum: 'off',
+      autovacuum_freeze_max_age: 100_000,
+      shared_buffers: '32MB',
+    },
+  });
+  url = await server.createDatabase('traces');
+  client = new pg.Client({ connectionString: url });
+  await client.connect();
+});
+
+afterAll(async () => {
+  await client.end();
+});
+
+/** The command of a finding, a statement at a time, as psql would send it. */
+async function type(command: string | null): Promise<void> {
+  for (const statement of (command ?? '').split(/(?<=;) /)) await client.query(statement);
+}
+
+it('compares the settings with the recommended ones, and tells which need a restart', async () => {
+  const before = await diagnose(url, settings);
+  expect(before.severity).toBe('advice');
+  expect(before.items).toContain('shared_buffers 32 MB (recommended 256MB; needs a restart)');
+  expect(before.items).toContain('work_mem 4.0 MB (recommended 16MB; needs a reload)');
+  await type(before.command);
+  // What stands on the command line of this server wins over ALTER SYSTEM: the rest is mended.
+  await expect
+    .poll(async () => (await diagnose(url, settings)).items, { timeout: 10_000 })
+    .toEqual([expect.stringMatching(/^shared_buffers 32 MB/)]);
+  await type('ALTER SYSTEM RESET ALL; SELECT pg_reload_conf();');
+});
+
+it('finds autovacuum off, for the whole server', async () => {
+  expect(await diagnose(url, autovacuum)).toMatchObject({
+    severity: 'critical',
+    evidence: 'autovacuum is off for the whole server.',
+  });
+});
+
+it('finds rows older than vacuum lets them become, until they are frozen', async () => {
+  expect(await diagnose(url, wraparound)).toMatchObject({ severity: 'good' });
+  // It keeps vacuum from freezing what it could still see, as in life.
+  const holder = new pg.Client({ connectionString: url });
+  await holder.connect();
+  await holder.query('BEGIN; CREATE TEMPORARY TABLE held (n integer)');
+  // A number a subtransaction that writes.
+  await client.query('CREATE TABLE burnt (n integer)');
+  await client.query(`DO $$ BEGIN
+    FOR i IN 1..115000 LOOP
+      BEGIN INSERT INTO burnt VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END;
+    END LOOP; END $$`);
+  const old = await diagnose(url, wraparound);
+  expect(old.severity).toBe('warning');
+  expect(old.evidence).toMatch(
+    /^Oldest row: 11\d,\d{3} transactions .* autovacuum freezes at 100,000/,
+  );
+  await holder.end();
+  await expect
+    .poll(
+      async () => {
+        await type('VACUUM (FREEZE);');
+        return (await diagnose(url, wraparound)).severity;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe('good');
+});
+
+it('counts connections against every limit there is', async () => {
+  expect(await diagnose(url, connections)).toMatchObject({ severity: 'good' });
+  const others = Array.from({ length: 10 }, () => new pg.Client({ connectionString: url }));
+  for (const other of others) await other.connect();
+  const found = await diagnose(url, connections);
+  expect(found.severity).toMatch(/warning|critical/);
+  expect(found.evidence).toMatch(/^1\d of 13 connections are taken \(of 16, less those reserved\)/);
+  await Promise.all(others.map((other) => other.end()));
+  await expect
+    .poll(async () => (await diagnose(url, connections)).severity, { timeout: 10_000 })
+    .toBe('good');
+});
+
+it('finds a prepared transaction that was forgotten', async () => {
+  await client.query(`BEGIN; CREATE TABLE half (n integer); PREPARE TRANSACTION 'order ''7'''`);
+  expect(await diagnose(url, preparedTransactions)).toMatchObject({ severity: 'good' });
+  const check = preparedTransactionsCheck(0);
+  const found = await diagnose(url, check);
+  expect(found).toMatchObject({ severity: 'warning', command: `ROLLBACK PREPARED 'order ''7''';` });
+  await type(found.command);
+  expect(await diagnose(url, check)).toMatchObject({ severity: 'good' });
+});
+
+it('finds a slot that nobody reads, and a standby that is behind', async () => {
+  const standby = await server.basebackupStandby();
+  const behind = replicationLagCheck({ leastBytes: 1_000 });
+  expect(await diagnose(url, replicationLag)).toMatchObject({
+    severity: 'good',
+    evidence: '1 standby, none far behind.',
+  });
+  await runOnce(standby.adminUrl, 'SELECT pg_wal_replay_pause()');
+  await client.query('CREATE TABLE filler AS SELECT n FROM generate_series(1, 10000) AS n');
+  for (const address of [url, standby.url('traces')]) {
+    await expect
+      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 10_000 })
+      .toBe('warning');
+  }
+  expect((await diagnose(standby.url('traces'), behind)).evidence).toMatch(
+    /^this standby is \d+ kB of log behind/,
+  );
+  await runOnce(standby.adminUrl, 'SELECT pg_wal_replay_resume()');
+  for (const address of [url, standby.url('traces')]) {
+    await expect
+      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 10_000 })
+      .toBe('good');
+  }
+  await standby.remove();
+  expect(await diagnose(url, replicationSlots)).toMatchObject({ evidence: 'There are none.' });
+  await client.query(`SELECT pg_create_physical_replication_slot('gone', true)`);
+  await client.query('DROP TABLE filler');
+  expect(await diagnose(url, replicationSlots)).toMatchObject({ severity: 'advice' });
+  const found = await diagnose(url, replicationSlotsCheck(100));
+  expect(found.severity).toBe('warning');
+  expect(found.evidence).toMatch(/^gone is not read, holds [\d.]+ [kM]B of log\.$/);
+  await type(found.command);
+  expect(await diagnose(url, replicationSlots)).toMatchObject({ severity: 'good' });
+});
+
+it('finds checkpoints that come on demand', async () => {
+  const reset = () => client.query(`SELECT pg_stat_reset_shared('checkpointer')`);
+  await reset();
+  expect(await diagnose(url, checkpoints)).toMatchObject({ severity: 'good' });
+  for (let i = 0; i <= 20; i += 1) await client.query('CHECKPOINT');
+  await expect
+    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 10_000 })
+    .toBe('advice');
+  await reset();
+  await expect
+    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 10_000 })
+    .toBe('good');
+});
+
+it('sees row-level security off, half on and without policies, leaking views, and what a role lacks', async () => {
+  const secured = await server.createDatabase('secured');
+  const run = (sql: string) => runOnce(secured, sql);
+  expect(await diagnose(secured, rowSecurity)).toMatchObject({ severity: 'good' });
+  expect(await diagnose(secured, leakingViews)).toMatchObject({ severity: 'good' });
+  await run(`ALTER TABLE execution_traces ENABLE ROW LEVEL SECURITY;
+    CREATE VIEW prompts AS SELECT prompt_text FROM execution_traces;
+    CREATE ROLE guest LOGIN PASSWORD 'g'; GRANT USAGE ON SCHEMA public TO guest;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest`);
+  expect(await diagnose(secured, rowSecurity)).toMatchObject({
+    severity: 'warning',
+    evidence: expect.stringContaining('on without any policy on execution_traces') as string,
+  });
+  const leak = await diagnose(secured, leakingViews);
+  expect(leak).toMatchObject({ severity: 'warning', items: ['prompts'] });
+  await run(leak.command ?? '');
+  expect(await diagnose(secured, leakingViews)).toMatchObject({ severity: 'good' });
+
+  const asGuest = new URL(secured);
+  asGuest.username = 'guest';
+  asGuest.password = 'g';
+  const filtered = await diagnose(asGuest.href, roleAccess);
+  expect(filtered).toMatchObject({ severity: 'warning', items: ['execution_traces'] });
+  await run(filtered.command ?? '');
+  expect(await diagnose(asGuest.href, roleAccess)).toMatchObject({ severity: 'good' });
+  await run('REVOKE SELECT ON error_patterns FROM guest');
+  const locked = await diagnose(asGuest.href, roleAccess);
+  expect(locked.evidence).toBe('"guest" may not read error_patterns.');
+  await run(locked.command ?? '');
+  expect(await diagnose(asGuest.href, roleAccess)).toMatchObject({ severity: 'good' });
+
+  await run('CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role');
+  const exposed = await diagnose(secured, rowSecurity);
+  expect(exposed.severity).toBe('warning');
+  expect(exposed.evidence).toContain("Supabase's roles are here");
+});
+
+it('runs whole for a role without privileges: what it may not see is skipped with the reason', async () => {
+  await client.query(`CREATE ROLE nobody LOGIN PASSWORD 'n'`);
+  const asNobody = new URL(url);
+  asNobody.username = 'nobody';
+  asNobody.password = 'n';
+  const database = await openConsole(asNobody.href);
+  const results = await ask(database, checks);
+  await database.close();
+  expect(results).toHaveLength(checks.length);
+  const skipped = results.filter(({ severity }) => severity === 'skipped');
+  expect(skipped.map(({ id }) => id)).toEqual(
+    expect.arrayContaining(['idle-transactions', 'lock-waits', 'replication-lag', 'stuck-traces']),
+  );
+  expect(skipped.find(({ id }) => id === 'lock-waits')?.evidence).toContain(
+    'GRANT pg_read_all_stats TO "nobody"',
+  );
+});
