@@ -39,6 +39,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/reindex.js')).reindex),
   },
   {
+    name: 'runs',
+    summary: 'list the maintenance runs of every console, or show one in full',
+    load: async () => erased((await import('./commands/runs.js')).runs),
+  },
+  {
+    name: 'runs resume',
+    summary: 'do a maintenance run again whose console died',
+    load: async () => erased((await import('./commands/runs-resume.js')).runsResume),
+  },
+  {
     name: 'schema apply',
     summary: 'create what is missing of the schema, or show what would be created',
     load: async () => erased((await import('./commands/schema-apply.js')).schemaApply),

@@ -29,7 +29,7 @@ export async function runActionCommand<Name extends ActionName>(
   name: Name,
   context: Context,
   input: InputOf<Name>,
-  toJson: (result: ResultOf<Name>) => object = (result) => result as object,
+  toJson: (result: ResultOf<Name>) => object = (result) => result,
 ): Promise<ExitCode> {
   const { flags, print, note, signal } = context;
   const action = { database: await context.openDatabase(), signal };

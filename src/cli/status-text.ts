@@ -2,7 +2,7 @@ import type { Database } from '../db/database.js';
 import type { PaneSnapshot } from '../live/state.js';
 import { cellOf } from '../panes/cells.js';
 import { drawChart } from '../panes/chart.js';
-import type { AnyPane, AnyPaneResult, CellContext } from '../panes/pane.js';
+import type { AnyPane, AnyPaneResult, CellContext, Pane } from '../panes/pane.js';
 import { formatDuration } from '../shared/format/duration.js';
 import { formatTimestamp } from '../shared/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
@@ -86,9 +86,22 @@ function tableLines(
   // A tail's newest rows are its last.
   const [sort] = pane.sorts;
   const shown = sort.direction === 'asc' ? rows.slice(-limit) : rows.slice(0, limit);
-  const table = plainTable(
+  const hidden = rows.length - shown.length;
+  return [
+    paneTable(pane, shown, context),
+    ...(hidden > 0 ? [`${hidden} more: --pane ${pane.id}, or --json`] : []),
+  ];
+}
+
+/** Rows of a pane as a plain table with all its columns. */
+export function paneTable<Row extends object>(
+  pane: Pick<Pane<Row>, 'columns'>,
+  rows: readonly Row[],
+  context: CellContext,
+): string {
+  return plainTable(
     pane.columns.map(({ title }) => title),
-    shown.map((row) =>
+    rows.map((row) =>
       pane.columns.map((column) => {
         const text = safeLine(cellOf(column, row, context).text);
         return truncate(text, column.maxWidth ?? widestCell);
@@ -96,6 +109,4 @@ function tableLines(
     ),
     pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
   );
-  const hidden = rows.length - shown.length;
-  return [table, ...(hidden > 0 ? [`${hidden} more: --pane ${pane.id}, or --json`] : [])];
 }

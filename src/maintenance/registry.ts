@@ -1,9 +1,10 @@
-import type { ConsoleError } from '../db/errors.js';
+import { ConsoleError } from '../db/errors.js';
 import type { Database } from '../db/database.js';
 import type { Action, ActionContext, Preview, Progress } from './action.js';
 import { archiveTraces } from './archive/archive-traces.js';
 import { refusal } from './guard.js';
 import { journaled, type RunOutcome } from './journal/journaled.js';
+import type { Run } from './journal/run.js';
 import { reindexIndex } from './reindex/reindex-index.js';
 
 /**
@@ -14,11 +15,17 @@ export const actions = { reindex: reindexIndex, archive: archiveTraces } as cons
 
 export type ActionName = keyof typeof actions;
 
-export type InputOf<Name extends ActionName> =
-  (typeof actions)[Name] extends Action<infer Input, unknown> ? Input : never;
+export type InputOf<Name extends ActionName> = Name extends ActionName
+  ? (typeof actions)[Name] extends Action<infer Input, unknown>
+    ? Input
+    : never
+  : never;
 
-export type ResultOf<Name extends ActionName> =
-  (typeof actions)[Name] extends Action<InputOf<Name>, infer Result> ? Result : never;
+export type ResultOf<Name extends ActionName> = Name extends ActionName
+  ? (typeof actions)[Name] extends Action<InputOf<Name>, infer Result>
+    ? Result
+    : never
+  : never;
 
 /** Why an action may not run on this database; undefined when it may. */
 export function refusalOf<Name extends ActionName>(
@@ -53,6 +60,26 @@ export async function* runAction<Name extends ActionName>(
   const error = refusalOf(name, context.database, input);
   if (error) throw error;
   return yield* journaled(actionOf(name), context, input);
+}
+
+/**
+ * The action of a crashed run with its input, to be run again.
+ *
+ * @throws ConsoleError `usage` when it did not crash, or cannot be run from what the journal has.
+ */
+export function storedAction(run: Run): { name: ActionName; input: InputOf<ActionName> } {
+  if (run.state !== 'crashed' || run.resumedBy !== null) {
+    const why = run.resumedBy === null ? `is ${run.state}` : `was resumed by run ${run.resumedBy}`;
+    throw new ConsoleError('usage', `Run ${run.id} ${why}; only a crashed one can be resumed.`);
+  }
+  const name = Object.keys(actions).find((known): known is ActionName => known === run.action);
+  const input = name && actionOf(name).readInput?.(run.input);
+  if (name === undefined || input === undefined) {
+    throw new ConsoleError('usage', `Run ${run.id} (${run.action}) cannot be resumed.`, {
+      hint: `Its input is kept: trace-console runs ${run.id}`,
+    });
+  }
+  return { name, input };
 }
 
 /** TypeScript cannot follow a generic key through the record; the record itself is checked above. */

@@ -3,6 +3,7 @@ import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
 import { agentChains } from './agent-chains.js';
 import { indexUsage } from './index-usage.js';
+import { maintenanceRuns } from './maintenance-runs.js';
 import { recentTraces } from './recent-traces.js';
 import { slowHooks } from './slow-hooks.js';
 import { tableSizes } from './table-sizes.js';
@@ -17,6 +18,7 @@ const declarations: Readonly<Record<PaneId, AnyPane>> = {
   'top-patterns': topPatterns,
   activity,
   'agent-chains': agentChains,
+  'maintenance-runs': maintenanceRuns,
 };
 
 /** Every pane, in the order of the keys 1 to 9; those behind the ninth have none. */

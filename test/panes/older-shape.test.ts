@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { panes } from '../../src/panes/registry.js';
 import { readShape, shapeNotes, unmetNeed } from '../../src/panes/shape.js';
+import { beginRun } from '../../src/maintenance/journal/begin-run.js';
+import type { Database } from '../../src/db/database.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase, readFresh } from './open.js';
 
@@ -21,10 +23,14 @@ const older = `
   INSERT INTO hook_executions (trace_id, hook_name, duration_ms) SELECT id, 'guard', 40 FROM execution_traces;
   INSERT INTO agent_chaining_patterns (primary_agent) VALUES ('agent')`;
 
+const aRun = (database: Database) =>
+  beginRun(database, { id: 'archive', title: 'Archive old traces' }, {});
+
 test('every pane works with the columns it must have, kept and exact, and names those that lack', async () => {
   const database = await createTestDatabase({ schema: false });
   await database.query(older);
   const console_ = await openDatabase(database.url);
+  await aRun(console_);
   const shape = await readShape(console_);
   const counts: Record<string, number> = {};
   for (const pane of panes) {
@@ -48,6 +54,7 @@ test('every pane works with the columns it must have, kept and exact, and names 
     'top-patterns': 1,
     activity: 2,
     'agent-chains': 1,
+    'maintenance-runs': 1,
   });
   const [, slowHooks] = panes;
   expect(shapeNotes(slowHooks?.needs ?? {}, shape)).toEqual([
@@ -69,6 +76,7 @@ test('names that need quotes, and a schema other than public', async () => {
   const database = await createTestDatabase({ schema: false });
   await database.query(`CREATE SCHEMA "My schema"; SET search_path = "My schema"; ${older}`);
   const console_ = await openDatabase(database.url, { schema: 'My schema' });
+  await aRun(console_);
   for (const pane of panes) {
     const { rows } = await readFresh(console_, pane);
     expect(rows.length, pane.id).toBeGreaterThan(0);
@@ -96,6 +104,7 @@ test('the full record of every row of a complete schema can be opened', async ()
      SELECT id, 's', 'https://s.internal/', 'GET' FROM trace`,
   );
   const console_ = await openDatabase(database.url);
+  await aRun(console_);
   const shape = await readShape(console_);
   for (const pane of panes) {
     const { rows } = await readFresh(console_, pane);

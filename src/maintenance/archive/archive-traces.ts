@@ -45,10 +45,21 @@ export const archiveTraces: Action<ArchiveInput, ArchiveResult> = {
   requires: ['primary', 'all-rows'],
   exclusive: { name: 'archive', whenTaken: 'follow' },
   subject: ({ olderThan }) => `older than ${olderThan}`,
+  readInput,
   tables: () => archivedTables,
   preview: ({ database }, { olderThan }) => archivePreview(database, olderThan),
   run,
 };
+
+function readInput(stored: unknown): ArchiveInput | undefined {
+  const { olderThan, pauseMs, targetMs, maxTimeMs } = (stored ?? {}) as Record<string, unknown>;
+  if (typeof olderThan !== 'string' || !/^\d{1,6} (second|minute|hour|day|week)s$/.test(olderThan))
+    return undefined;
+  const numbers = { pauseMs, targetMs, maxTimeMs };
+  const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
+  if (!given.every(([, value]) => typeof value === 'number' && value >= 0)) return undefined;
+  return { olderThan, ...Object.fromEntries(given) };
+}
 
 async function* run(
   { database, signal }: ActionContext,
