@@ -1,6 +1,5 @@
 import type { Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import { formatAge } from '../shared/format/duration.js';
 import { formatBytes } from '../shared/format/bytes.js';
 import { builtOnTooFewRows, defaultLists, recommendedLists } from '../shared/vector-lists.js';
 import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
@@ -14,10 +13,13 @@ import {
   type SummaryLine,
 } from './pane.js';
 import {
-  countersSinceStatement,
+  countersSinceText,
+  readCountersSince,
+  type CountersSince,
+} from './statements/counters-since.js';
+import {
   indexDetailStatement,
   indexUsageStatement,
-  type CountersSinceRow,
   type IndexUsageDatabaseRow,
 } from './statements/index-usage.js';
 
@@ -51,16 +53,12 @@ export type IndexUsageRow = {
   advice: string | null;
 };
 
-export type IndexUsageExtras = {
+export type IndexUsageExtras = CountersSince & {
   indexes: number;
   bytes: number;
   /** Neither used since the counters began nor needed for a key. */
   unused: number;
   invalid: number;
-  /** Since when the counters count. */
-  countersSince: Date;
-  /** Whether that was a reset, or the start of the server at the latest. */
-  countersReset: boolean;
 };
 
 const mostIndexes = 500;
@@ -69,7 +67,7 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
   readonly #sizes = new Map<number, number>();
 
   async read(request: ReadRequest): Promise<PaneResult<IndexUsageRow, IndexUsageExtras>> {
-    const { rows, since } = await askTwice(() =>
+    const { rows, nowMs, since } = await askTwice(() =>
       request.transaction((tx) => ask(tx, request.shape)),
     );
     const usage = rows.map((row) => this.#rowOf(row));
@@ -81,10 +79,9 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
         bytes,
         unused: usage.filter(isUnused).length,
         invalid: usage.filter(({ state }) => state === 'invalid' || state === 'leftover').length,
-        countersSince: since.stats_reset ?? since.server_started,
-        countersReset: since.stats_reset !== null,
+        ...since,
       },
-      asOf: new Date(since.now_ms),
+      asOf: new Date(nowMs),
       notes: [
         ...(rows.length === mostIndexes ? [`only the ${mostIndexes} largest indexes`] : []),
         ...(usage.some(({ lockedBy }) => lockedBy !== null)
@@ -125,15 +122,13 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
   }
 }
 
-async function ask(tx: Queryable, { schema, serverVersion }: ReadRequest['shape']) {
-  const since = await tx.query<CountersSinceRow>(countersSinceStatement);
-  const usage = await tx.query<IndexUsageDatabaseRow>(indexUsageStatement(serverVersion), [
-    schema,
+async function ask(tx: Queryable, shape: ReadRequest['shape']) {
+  const { nowMs, ...since } = await readCountersSince(tx, shape);
+  const { rows } = await tx.query<IndexUsageDatabaseRow>(indexUsageStatement(shape), [
+    shape.schema,
     mostIndexes,
   ]);
-  const [first] = since.rows;
-  if (!first) throw new ConsoleError('internal', 'The server keeps no counters of this database.');
-  return { since: first, rows: usage.rows };
+  return { nowMs, since, rows };
 }
 
 /** What was locked between the look at the locks and the measuring is passed over the second time. */
@@ -171,7 +166,6 @@ function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
 }
 
 function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLine[] {
-  const age = formatAge(nowMs - extras.countersSince.getTime());
   return [
     [
       { text: `${extras.indexes} indexes` },
@@ -180,10 +174,7 @@ function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLin
         ? [{ text: `${extras.invalid} invalid`, tone: 'error' as const }]
         : []),
       { text: `${extras.unused} unused`, tone: 'muted' as const },
-      {
-        text: extras.countersReset ? `counters reset ${age} ago` : `counting for ${age} or longer`,
-        tone: 'muted' as const,
-      },
+      { text: countersSinceText(extras, nowMs), tone: 'muted' as const },
     ],
   ];
 }
@@ -202,9 +193,9 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras> = {
   empty: 'The schema has no indexes yet. Create it: trace-console schema apply',
   createReader: () => new IndexUsageReader(),
   summary: ({ extras }, context) => summaryOf(extras, context),
-  detail: ({ index, oid }) => ({
+  detail: ({ index, oid }, shape) => ({
     title: `Index ${index}`,
-    text: indexDetailStatement,
+    text: indexDetailStatement(shape),
     values: [oid],
   }),
 };

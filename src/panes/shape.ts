@@ -18,6 +18,8 @@ export type SchemaShape = {
   schema: string;
   /** `server_version_num` */
   serverVersion: number;
+  /** The embedded database, whose engine forgets its counters: they are read where its daemon keeps them. */
+  keepsCounters: boolean;
   relations: ReadonlyMap<string, RelationShape>;
 };
 
@@ -59,13 +61,13 @@ type ShapeRow = {
 
 /** @throws ConsoleError */
 export async function readShape(database: Database): Promise<SchemaShape> {
-  const { schema, serverVersion } = database.capabilities;
+  const { schema, serverVersion, embedded } = database.capabilities;
   const names = [...coreTables, ...archivedTables.map(archiveOf), ...views];
   const rows = await database.read<ShapeRow>(shapeStatement, [schema, names]);
   const relations = new Map(
     rows.map(({ name, columns, ...rest }) => [name, { ...rest, columns: new Set(columns) }]),
   );
-  return { schema, serverVersion, relations };
+  return { schema, serverVersion, keepsCounters: embedded, relations };
 }
 
 /** Why a pane cannot be asked here; undefined when it can. */

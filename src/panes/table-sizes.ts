@@ -3,6 +3,7 @@ import { formatCount } from '../shared/format/number.js';
 import { askTwice } from './index-usage.js';
 import {
   usualLimits,
+  type CellContext,
   type Pane,
   type PaneReader,
   type PaneResult,
@@ -10,11 +11,15 @@ import {
   type SummaryLine,
 } from './pane.js';
 import {
+  countersSinceText,
+  readCountersSince,
+  type CountersSince,
+} from './statements/counters-since.js';
+import {
   tableDetailStatement,
   tableSizesStatement,
   type TableSizesDatabaseRow,
 } from './statements/table-sizes.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
 import { tableSizesColumns, tableSizesSorts } from './table-sizes-columns.js';
 
 export type TableSizeRow = {
@@ -40,7 +45,7 @@ export type TableSizeRow = {
   lockedBy: number | null;
 };
 
-export type TableSizesExtras = {
+export type TableSizesExtras = CountersSince & {
   tables: number;
   totalBytes: number;
   /** Since the console began to look; null at the first reading. */
@@ -57,14 +62,15 @@ class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
   readonly #last = new Map<number, Sizes>();
 
   async read(request: ReadRequest): Promise<PaneResult<TableSizeRow, TableSizesExtras>> {
-    const { nowMs, found } = await askTwice(() =>
+    const { shape } = request;
+    const { nowMs, since, found } = await askTwice(() =>
       request.transaction(async (tx) => {
-        const now = await tx.query<ServerNowRow>(serverNowStatement);
-        const tables = await tx.query<TableSizesDatabaseRow>(tableSizesStatement, [
-          request.shape.schema,
+        const { nowMs, ...since } = await readCountersSince(tx, shape);
+        const { rows } = await tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [
+          shape.schema,
           mostTables,
         ]);
-        return { nowMs: now.rows[0]?.now_ms ?? Date.now(), found: tables.rows };
+        return { nowMs, since, found: rows };
       }),
     );
     const rows = found
@@ -81,6 +87,7 @@ class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
           ? sum((row) => row.growthBytes)
           : null,
         deadRows: sum((row) => row.deadRows),
+        ...since,
       },
       asOf: new Date(nowMs),
       notes: [
@@ -138,7 +145,7 @@ function later(a: Date | null, b: Date | null): Date | null {
   return isLater(a, b) ? a : b;
 }
 
-function summaryOf(extras: TableSizesExtras): SummaryLine[] {
+function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLine[] {
   return [
     [
       { text: `${extras.tables} tables` },
@@ -149,6 +156,7 @@ function summaryOf(extras: TableSizesExtras): SummaryLine[] {
             { text: `${formatByteChange(extras.growthBytes)} since start`, tone: 'muted' as const },
           ]),
       { text: `${formatCount(extras.deadRows)} dead rows`, tone: 'muted' },
+      { text: countersSinceText(extras, nowMs), tone: 'muted' },
     ],
   ];
 }
@@ -166,10 +174,10 @@ export const tableSizes: Pane<TableSizeRow, TableSizesExtras> = {
   rowKey: ({ table }) => table,
   empty: 'The schema has no tables yet. Create them: trace-console schema apply',
   createReader: () => new TableSizesReader(),
-  summary: ({ extras }) => summaryOf(extras),
-  detail: ({ table, oid }) => ({
+  summary: ({ extras }, context) => summaryOf(extras, context),
+  detail: ({ table, oid }, shape) => ({
     title: `Table ${table}`,
-    text: tableDetailStatement,
+    text: tableDetailStatement(shape),
     values: [oid],
   }),
 };

@@ -77,9 +77,11 @@ test('a broken concurrent rebuild leaves an index that is named as a leftover', 
 });
 
 test('an embedding index built before the embeddings came asks for a rebuild until it is rebuilt', async () => {
+  // Random, because equal numbers are compressed and stored in line, which no real embedding is.
   await database.query(
     `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding)
-     SELECT 'hash-' || i, 'test', array_fill(i / 600.0, ARRAY[1536])::vector FROM generate_series(1, 600) AS i`,
+     SELECT 'hash-' || i, 'test', (SELECT array_agg(random()) FROM generate_series(1, 1536 + 0 * i))::vector
+     FROM generate_series(1, 600) AS i`,
   );
   await database.query('ANALYZE success_patterns');
   expect(await row('idx_pattern_embedding')).toMatchObject({

@@ -1,3 +1,7 @@
+import type { SchemaShape } from '../shape.js';
+
+export type CounterSource = Pick<SchemaShape, 'serverVersion' | 'keepsCounters'>;
+
 /**
  * Every index of the schema `$1` with its use, size and state; `$2`: how many at most, the largest by the
  * catalogue first. 2 ms with 70 indexes.
@@ -12,7 +16,9 @@
  * the index was last built: file ids are drawn from the same counter as the ids of out-of-line values, and
  * every embedding of 1536 dimensions is one, so no more embeddings than that had been stored.
  */
-export function indexUsageStatement(serverVersion: number): string {
+export function indexUsageStatement({ serverVersion, keepsCounters }: CounterSource): string {
+  const lastScan =
+    serverVersion >= 160_000 ? 'pg_stat_get_lastscan(chosen.indexrelid)' : 'NULL::timestamptz';
   return `
 WITH chosen AS MATERIALIZED (
   SELECT
@@ -42,8 +48,8 @@ SELECT
   chosen.amname::text AS method,
   chosen.indisprimary AS is_primary,
   chosen.indisunique AS is_unique,
-  pg_stat_get_numscans(chosen.indexrelid) AS scans,
-  ${serverVersion >= 160_000 ? 'pg_stat_get_lastscan(chosen.indexrelid)' : 'NULL::timestamptz'} AS last_scan,
+  ${keepsCounters ? 'counters.scans' : 'pg_stat_get_numscans(chosen.indexrelid)'} AS scans,
+  ${keepsCounters ? 'counters.last_scan' : lastScan} AS last_scan,
   locked.pid AS locked_by,
   CASE WHEN locked.pid IS NULL THEN pg_relation_size(chosen.indexrelid) END AS bytes,
   building.index_relid IS NOT NULL AS building,
@@ -56,7 +62,8 @@ SELECT
   chosen.relfilenode::bigint - chosen.table_oid::bigint AS ids_since_table
 FROM chosen
 LEFT JOIN locked ON locked.relation = chosen.indexrelid
-LEFT JOIN building ON building.index_relid = chosen.indexrelid`;
+LEFT JOIN building ON building.index_relid = chosen.indexrelid
+${keepsCounters ? 'LEFT JOIN trace_console.index_counters AS counters ON counters.index_oid = chosen.indexrelid' : ''}`;
 }
 
 export type IndexUsageDatabaseRow = {
@@ -79,34 +86,24 @@ export type IndexUsageDatabaseRow = {
   ids_since_table: number;
 };
 
-/** Since when the counters count: of this database; without a reset, since the server's start at least. */
-export const countersSinceStatement = `
-SELECT
-  date_part('epoch', now()) * 1000 AS now_ms,
-  stats_reset,
-  pg_postmaster_start_time() AS server_started
-FROM pg_stat_database WHERE datname = current_database()`;
-
-export type CountersSinceRow = {
-  now_ms: number;
-  stats_reset: Date | null;
-  server_started: Date;
-};
-
 /**
  * One index in full. `$1`: its oid. pg_get_indexdef waits behind ACCESS EXCLUSIVE on the table, so it is
  * asked on demand only.
  */
-export const indexDetailStatement = `
+export const indexDetailStatement = ({ keepsCounters }: CounterSource): string => `
 SELECT
   pg_get_indexdef(i.indexrelid) AS definition,
   obj_description(i.indexrelid, 'pg_class') AS comment,
   pg_size_pretty(pg_relation_size(i.indexrelid)) AS size,
   i.indisvalid AS valid,
   i.indisready AS ready,
-  s.idx_scan AS scans,
-  s.idx_tup_read AS entries_read,
-  s.idx_tup_fetch AS rows_fetched,
+  ${keepsCounters ? '(SELECT scans FROM trace_console.index_counters WHERE index_oid = i.indexrelid)' : 's.idx_scan'} AS scans,
+  ${
+    keepsCounters
+      ? ''
+      : `s.idx_tup_read AS entries_read,
+  s.idx_tup_fetch AS rows_fetched,`
+  }
   c.reloptions AS options,
   c.reltuples AS entries_estimate
 FROM pg_index AS i

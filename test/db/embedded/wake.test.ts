@@ -1,23 +1,13 @@
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Database } from '../../../src/db/database.js';
 import { embeddedStatus } from '../../../src/db/embedded/index.js';
-import { TestFolder } from './daemon/folder.js';
+import { openDatabase, TestFolder } from './daemon/folder.js';
 
 test('a database whose daemon has ended, or was killed, starts it again when it is asked', async () => {
   const folder = new TestFolder();
   const address = await folder.open();
-  const { host, port, user, database: name } = address;
-  const database = await Database.open(
-    {
-      kind: 'server',
-      origin: 'embedded',
-      ...{ host, port, user, database: name, password: '', parameters: {} },
-      connectTimeoutMs: 10_000,
-    },
-    { wake: () => folder.open() },
-  );
+  const database = await openDatabase(folder, address);
   const killed = (await embeddedStatus(folder.dataDir))?.pid ?? 0;
   process.kill(killed, 'SIGKILL');
   while (fs.existsSync(`/proc/${killed}`)) await sleep(10);

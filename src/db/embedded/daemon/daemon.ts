@@ -105,12 +105,14 @@ export class Daemon {
     if (isNew) await this.#createDatabase(postgres, programs);
     this.#report({ message: 'Starting the embedded database' });
     await this.#multiplexer.start();
+    await this.#upkeep.prepare();
     this.#phase = 'ready';
     this.#usedAt = performance.now();
     const what = isNew ? 'new database' : 'database';
     this.#log.write(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
     this.#tellWatchers(this.#statusAnswer());
-    this.#startUpkeep();
+    this.#watch();
+    this.#upkeep.begin();
   }
 
   async #createDatabase(postgres: string, programs: Programs): Promise<void> {
@@ -151,33 +153,11 @@ export class Daemon {
     for (const watcher of this.#watchers) this.#answer(watcher, answer);
   }
 
-  #startUpkeep(): void {
-    const quietly = (work: () => Promise<void>) => (): void => {
-      work().catch((error: unknown) => {
-        this.#log.write(`upkeep: ${error instanceof Error ? error.message : String(error)}`);
-      });
-    };
-    const every = (ms: number, run: () => void): void => {
-      this.#timers.push(setInterval(run, ms));
-    };
-    every(500, () => this.#multiplexer.tick());
-    every(250, () => this.#exitWhenUnused());
-    every(10_000, () => this.#checkFolders());
-    every(
-      10_000,
-      quietly(() => this.#upkeep.checkpointWhenLarge()),
-    );
-    every(
-      30_000,
-      quietly(() => this.#upkeep.probe()),
-    );
-    every(
-      60_000,
-      quietly(() => this.#upkeep.vacuum()),
-    );
-    every(
-      300_000,
-      quietly(() => this.#upkeep.checkpoint()),
+  #watch(): void {
+    this.#timers.push(
+      setInterval(() => this.#multiplexer.tick(), 500),
+      setInterval(() => this.#exitWhenUnused(), 250),
+      setInterval(() => this.#checkFolders(), 10_000),
     );
   }
 
@@ -264,10 +244,13 @@ export class Daemon {
     const started = this.#phase === 'ready';
     this.#phase = 'stopping';
     for (const timer of this.#timers) clearInterval(timer);
+    this.#upkeep.end();
     this.#server.close();
     try {
-      if (started && this.#multiplexer.clients === 0) await this.#upkeep.vacuum(5);
-      await this.#multiplexer.stop();
+      const unused = this.#multiplexer.clients === 0;
+      await this.#multiplexer.dismissAll();
+      if (started) await this.#upkeep.leave(unused);
+      await this.#multiplexer.close();
     } catch (error) {
       this.#log.write(`stopping: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Multiplexer } from '../mux/multiplexer.js';
+import { KeptCounters } from './kept-counters.js';
 
 /** A checkpoint is due when the write-ahead log is larger than this. */
 const walLimitBytes = 48 * 1024 * 1024;
@@ -9,17 +10,13 @@ const walLimitBytes = 48 * 1024 * 1024;
 const slowMs = 1_000;
 
 /** Tables whose dead or new rows call for it, the neediest first. Thresholds as autovacuum's. */
-const needySql = (least: number): string => `
-  SELECT pg_catalog.format('%I.%I', schemaname, s.relname),
-         n_dead_tup > ${least} + 0.2 * n_live_tup OR n_ins_since_vacuum > 20 * ${least} + 0.2 * n_live_tup
-           OR pg_catalog.age(relfrozenxid) > 150000000
-  FROM pg_catalog.pg_stat_user_tables s JOIN pg_catalog.pg_class ON pg_class.oid = relid
-  WHERE relpersistence = 'p'
-    AND (n_dead_tup > ${least} + 0.2 * n_live_tup
-      OR n_ins_since_vacuum > 20 * ${least} + 0.2 * n_live_tup
-      OR n_mod_since_analyze > ${least} + 0.1 * n_live_tup
-      OR pg_catalog.age(relfrozenxid) > 150000000)
-  ORDER BY n_dead_tup + n_mod_since_analyze DESC LIMIT 20`;
+const needySql = `
+  SELECT pg_catalog.format('%I.%I', schema_name, table_name), vacuums
+  FROM trace_console.table_counters JOIN pg_catalog.pg_class ON pg_class.oid = table_oid,
+    LATERAL (SELECT dead_rows > 50 + 0.2 * rows OR inserted_since_vacuum > 1000 + 0.2 * rows
+      OR pg_catalog.age(relfrozenxid) > 150000000 AS vacuums) AS need
+  WHERE vacuums OR changed_since_analyze > 50 + 0.1 * rows
+  ORDER BY dead_rows + changed_since_analyze DESC LIMIT 20`;
 
 /**
  * What a server's background processes do and a single-user engine does not: checkpoints, vacuum,
@@ -29,12 +26,55 @@ export class Upkeep {
   readonly #multiplexer: Multiplexer;
   readonly #postgresFolder: string;
   readonly #log: (message: string) => void;
+  readonly #counters: KeptCounters;
+  readonly #timers: NodeJS.Timeout[] = [];
   #checkpointLsn: string | undefined;
 
   constructor(multiplexer: Multiplexer, postgresFolder: string, log: (message: string) => void) {
     this.#multiplexer = multiplexer;
     this.#postgresFolder = postgresFolder;
     this.#log = log;
+    this.#counters = new KeptCounters(multiplexer);
+  }
+
+  /** Before clients come: what they may read of the counters is there. */
+  prepare(): Promise<void> {
+    return this.#quietly(() => this.#counters.prepare());
+  }
+
+  /** Begins the rounds. */
+  begin(): void {
+    const every = (ms: number, work: () => Promise<void>): void => {
+      this.#timers.push(setInterval(() => void this.#quietly(work), ms));
+    };
+    every(10_000, () => this.checkpointWhenLarge());
+    every(30_000, () => this.probe());
+    every(60_000, async () => {
+      await this.vacuum();
+      await this.#counters.take();
+    });
+    every(300_000, () => this.checkpoint());
+  }
+
+  end(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /**
+   * What is left to do before the engine closes. Its counters are lost with it. Vacuuming may take
+   * a while: not when somebody has just been sent away.
+   */
+  async leave(unused: boolean): Promise<void> {
+    if (unused) await this.#quietly(() => this.vacuum());
+    await this.#quietly(() => this.#counters.take());
+  }
+
+  async #quietly(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#log(`upkeep: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** The engine must answer with a row, or it is replaced. */
@@ -74,13 +114,10 @@ export class Upkeep {
     this.#checkpointLsn = (await this.#multiplexer.background(lsnSql))[0]?.[0] ?? undefined;
   }
 
-  /**
-   * Vacuums and analyzes the tables that need it, one at a time between clients.
-   * @param least rows that make a table worth it: PostgreSQL's 50, less at the end of a daemon
-   * because the counters of changed rows are lost with the engine.
-   */
-  async vacuum(least = 50): Promise<void> {
-    for (const [table, vacuums] of await this.#multiplexer.background(needySql(least))) {
+  /** Vacuums and analyzes the tables that need it, one at a time between clients. */
+  async vacuum(): Promise<void> {
+    await this.#counters.prepare();
+    for (const [table, vacuums] of await this.#multiplexer.background(needySql)) {
       if (typeof table !== 'string') continue;
       const begun = performance.now();
       const action = vacuums === 't' ? 'VACUUM (ANALYZE)' : 'ANALYZE';

@@ -150,7 +150,10 @@ export class Multiplexer {
 
   /** Runs a statement of the daemon's own when no client needs the engine. */
   background(sql: string, limitMs?: number): Promise<(string | null)[][]> {
-    const done = this.#background.add(() => this.#host.query(sql, limitMs));
+    const done = this.#background.add(async () => {
+      await this.#keeper.ownSession();
+      return this.#host.query(sql, limitMs);
+    });
     this.#pump();
     return done;
   }
@@ -263,10 +266,11 @@ export class Multiplexer {
   }
 
   /**
-   * Tells every client that the daemon ends, lets the batch under way finish, closes the engine.
+   * Tells every client that the daemon ends, and lets the batch under way finish. Background work
+   * is still done afterwards.
    * @param graceMs how long that batch may still take.
    */
-  async stop(graceMs = 5_000): Promise<void> {
+  async dismissAll(graceMs = 5_000): Promise<void> {
     this.#stopped = true;
     for (const client of this.#clients.values()) {
       if (this.#turn?.client !== client) this.#dismiss(client, stopReport);
@@ -276,7 +280,11 @@ export class Multiplexer {
     for (const client of this.#clients.values()) this.#dismiss(client, stopReport);
     await this.#pumping;
     clearTimeout(timer);
-    await this.#host.close();
+  }
+
+  /** Closes the engine, with its shutdown checkpoint. */
+  close(): Promise<void> {
+    return this.#host.close();
   }
 }
 

@@ -43,6 +43,11 @@ export class SessionKeeper {
     await this.#restoreStatements(batch);
   }
 
+  /** Before a statement of the daemon's own: no client's role, search_path or read-only mode. */
+  ownSession(): Promise<void> {
+    return this.#restoreSettings(SessionSettings.none);
+  }
+
   async #listenAgain(): Promise<void> {
     if (this.#listensOf === this.#host.generation) return;
     this.#ownedRelations.clear();

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { Database } from '../../../../src/db/database.js';
 import { openEmbedded, stopEmbedded } from '../../../../src/db/embedded/index.js';
 import type { EmbeddedAddress, OpenEmbeddedOptions } from '../../../../src/db/embedded/index.js';
 import { testPrograms } from '../programs.js';
@@ -24,6 +25,20 @@ export class TestFolder {
   get log(): string {
     return fs.readFileSync(path.join(this.dataDir, 'daemon.log'), 'utf8');
   }
+}
+
+/** The console's own kind of connection to the database of a folder. */
+export function openDatabase(folder: TestFolder, address: EmbeddedAddress): Promise<Database> {
+  const { host, port, user, database } = address;
+  return Database.open(
+    {
+      kind: 'server',
+      origin: 'embedded',
+      ...{ host, port, user, database, password: '', parameters: {} },
+      connectTimeoutMs: 10_000,
+    },
+    { wake: () => folder.open() },
+  );
 }
 
 export function clientConfig(address: EmbeddedAddress): pg.ClientConfig {

@@ -27,7 +27,8 @@ export async function startMultiplexer(limits: Partial<Limits> = {}): Promise<{
   const timer = setInterval(() => multiplexer.tick(), 50);
   const stop = async (): Promise<void> => {
     clearInterval(timer);
-    await multiplexer.stop();
+    await multiplexer.dismissAll();
+    await multiplexer.close();
     fs.rmSync(folder, { recursive: true, force: true });
   };
   return { multiplexer, log, stop };
