@@ -71,7 +71,7 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
           openSince,
           activityKept,
         ]);
-        gap ||= openSince !== null && sources.some(({ kind }) => this.#hasGap(kind, rows));
+        gap ||= openSince !== null && this.#hasGap(rows);
         this.#buffer.take(rows);
       }
       for (const { kind } of free) this.#openSince.set(kind, state.open_since);
@@ -105,9 +105,8 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
     return groups;
   }
 
-  #hasGap(kind: ActivityKind, rows: readonly ActivityDatabaseRow[]): boolean {
-    const found = rows.filter((row) => row.kind === kind);
-    return found.length === activityKept && !found.some(({ id }) => this.#buffer.has(kind, id));
+  #hasGap(rows: readonly ActivityDatabaseRow[]): boolean {
+    return rows.length === activityKept && !rows.some(({ kind, id }) => this.#buffer.has(kind, id));
   }
 }
 
@@ -233,7 +232,7 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
       ? []
       : [
           [
-            { text: formatRate(perSecond) },
+            { text: gap ? `over ${formatRate(perSecond)}` : formatRate(perSecond) },
             ...(gap ? [{ text: 'more came at once than is kept', tone: 'warning' as const }] : []),
           ],
         ],

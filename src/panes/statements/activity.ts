@@ -66,14 +66,15 @@ export type ActivityStateRow = {
 
 /**
  * What was written since the last reading, from the sources given. `$1`: from when on (seconds since 1970,
- * -infinity is allowed), `$2`: the `open_since` of the last reading or NULL, `$3`: how many a source at most.
+ * -infinity is allowed), `$2`: the `open_since` of the last reading or NULL, `$3`: how many at most, the newest.
  *
  * A row's xmin says which transaction wrote it: so a row is found however late it was committed, and again
  * when it was updated, while nothing that was there before is sent again. Each source is one scan of its
  * index by time, newest first, over what the console shows: 0.5 ms for 1,000 rows.
  */
 export function activityStatement(shape: SchemaShape, sources: readonly ActivitySource[]): string {
-  return sources.map((source) => `(${sourceStatement(shape, source)})`).join('\nUNION ALL\n');
+  const branches = sources.map((source) => `(${sourceStatement(shape, source)})`);
+  return `SELECT * FROM (${branches.join('\nUNION ALL\n')}) AS event ORDER BY at_ms DESC LIMIT $3`;
 }
 
 function sourceStatement(shape: SchemaShape, { kind, table, at }: ActivitySource): string {
