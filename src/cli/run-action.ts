@@ -8,6 +8,7 @@ import {
   type InputOf,
   type ResultOf,
 } from '../maintenance/registry.js';
+import { ProgressRate } from '../maintenance/progress-rate.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeJson, safeText } from './safe-text.js';
 
@@ -19,20 +20,28 @@ export const actionFlags = {
 
 type Context = CommandContext<typeof actionFlags>;
 
+type Options<Result> = {
+  /** What --json prints of the result. */
+  toJson?: (result: Result) => object;
+  /** An interrupted command leaves the server to it, instead of cancelling. */
+  leaveOnSignal?: boolean;
+};
+
 /**
  * Runs a maintenance action as a command: preview, confirmation (`--yes`, or a question on a
  * terminal), progress lines, result.
- *
- * @param toJson what --json prints of the result
  */
 export async function runActionCommand<Name extends ActionName>(
   name: Name,
   context: Context,
   input: InputOf<Name>,
-  toJson: (result: ResultOf<Name>) => object = (result) => result,
+  { toJson = (result) => result, leaveOnSignal = false }: Options<ResultOf<Name>> = {},
 ): Promise<ExitCode> {
   const { flags, print, note, signal } = context;
-  const action = { database: await context.openDatabase(), signal };
+  const database = await context.openDatabase();
+  const action = leaveOnSignal
+    ? { database, signal: new AbortController().signal, detach: signal }
+    : { database, signal };
   const preview = await previewAction(name, action, input);
   if (!flags.json) for (const line of previewLines(preview)) print(safeText(line));
   if (flags.dryRun || preview.nothing !== undefined) {
@@ -63,11 +72,12 @@ async function drain<Result>(
   events: AsyncGenerator<Progress, Outcome<Result>>,
   note: (line: string) => void,
 ): Promise<Outcome<Result>> {
+  const rate = new ProgressRate();
   let last = '';
   for (;;) {
     const event = await events.next();
     if (event.done) return event.value;
-    const line = progressLine(event.value);
+    const line = progressLine(rate.complete(event.value, performance.now()));
     if (line !== last) note(safeText(line));
     last = line;
   }
@@ -78,6 +88,7 @@ function previewLines(preview: Preview): string[] {
   return [
     preview.title,
     ...preview.facts.map(({ label, value }) => `  ${label.padEnd(width)}  ${value}`),
+    ...(preview.list ?? []).map((line) => `  - ${line}`),
     ...preview.warnings.map((warning) => `  Note: ${warning}`),
     ...preview.sql.map((statement) => `  SQL: ${statement}`),
     ...(preview.nothing === undefined ? [] : [`Nothing to do: ${preview.nothing}`]),

@@ -20,6 +20,8 @@ SELECT
   current_setting('default_transaction_read_only')::bool AS read_only_by_default,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
   pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS reads_all_stats,
+  (SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database
+   WHERE datname = current_database()) AS owns_database,
   has_database_privilege(current_database(), 'CREATE') AS creates_schemas,
   target.name AS schema,
   target.oid IS NOT NULL AS schema_exists,
@@ -43,6 +45,9 @@ SELECT
     SELECT json_object_agg(c.relname, json_build_object(
       'kind', c.relkind,
       'owner', pg_has_role(current_user, c.relowner, 'USAGE'),
+      'maintain', CASE WHEN current_setting('server_version_num')::int < 170000
+        THEN pg_has_role(current_user, c.relowner, 'USAGE')
+        ELSE has_table_privilege(c.oid, 'MAINTAIN') END,
       'select', has_table_privilege(c.oid, 'SELECT'),
       'insert', has_table_privilege(c.oid, 'INSERT'),
       'update', has_table_privilege(c.oid, 'UPDATE'),

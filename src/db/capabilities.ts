@@ -10,6 +10,8 @@ export type TableAccess = {
   /** `r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign table */
   kind: string;
   owner: boolean;
+  /** May REINDEX, VACUUM and ANALYZE it: as the owner; from PostgreSQL 17 on also by MAINTAIN. */
+  maintain: boolean;
   select: boolean;
   insert: boolean;
   update: boolean;
@@ -34,6 +36,8 @@ export type Capabilities = {
   superuser: boolean;
   /** Sees other roles' queries and the progress views. */
   readsAllStats: boolean;
+  /** Who owns the database may VACUUM and ANALYZE every table of it. */
+  ownsDatabase: boolean;
   createsSchemas: boolean;
   /** Target schema: `--schema`, else the first of search_path that exists. */
   schema: string;
@@ -67,6 +71,7 @@ type CapabilitiesRow = {
   read_only_by_default: boolean;
   superuser: boolean;
   reads_all_stats: boolean;
+  owns_database: boolean;
   creates_schemas: boolean;
   schema: string | null;
   schema_exists: boolean;
@@ -135,6 +140,7 @@ function fromRow(
     readOnlyByDefault: row.read_only_by_default,
     superuser: row.superuser,
     readsAllStats: row.reads_all_stats,
+    ownsDatabase: row.owns_database,
     createsSchemas: row.creates_schemas,
     schema: row.schema,
     schemaExists: row.schema_exists,

@@ -4,6 +4,10 @@ import type { Database } from '../db/database.js';
 export type Requirement =
   /** The role owns the tables or indexes that are changed. */
   | 'ownership'
+  /** The role owns the tables or has MAINTAIN on them (PostgreSQL 17 and newer). */
+  | 'maintain'
+  /** As `maintain`, and for the owner of the database: VACUUM and ANALYZE. */
+  | 'vacuum'
   /** A session of its own: no transaction pooler in between. */
   | 'direct-connection'
   /** The server accepts writes. */
@@ -22,6 +26,8 @@ export type Preview = {
   facts: Fact[];
   /** The statements that will run, as they will run. */
   sql: string[];
+  /** The things that will be changed or deleted, one a line, where they are not too many. */
+  list?: string[];
   /** What to think about first; shown as warnings. */
   warnings: string[];
   /** Nothing to do: the reason. The action is not offered. */
@@ -42,6 +48,8 @@ export type Progress = {
   secondsLeft?: number;
   /** Who is in the way, with their statement. */
   blockedBy?: string;
+  /** The console may end now, and the server goes on by itself. */
+  detachable?: boolean;
 };
 
 /** The end of an action that was not stopped by an error. */
@@ -56,6 +64,8 @@ export type ActionContext = {
   database: Database;
   /** Aborted when the person cancels; the action stops at the next safe point and tidies up. */
   signal: AbortSignal;
+  /** Aborted when the console ends while the server goes on by itself (`Progress.detachable`). */
+  detach?: AbortSignal;
 };
 
 /**

@@ -1,4 +1,5 @@
 import { ConsoleError } from '../db/errors.js';
+import type { Capabilities, TableAccess } from '../db/capabilities.js';
 import type { Database } from '../db/database.js';
 import type { Action, Requirement } from './action.js';
 
@@ -58,8 +59,15 @@ const checks: Record<Requirement, Check> = {
     return new ConsoleError(
       'privilege_missing',
       `${title}: refused, "${capabilities.user}" does not own ${others.join(', ')}.`,
-      { hint: 'Connect as the owner, as a member of the owning role, or as a superuser.' },
+      { hint: ownerHint },
     );
+  },
+  maintain({ capabilities }, title, tables) {
+    return withoutRight(capabilities, title, tables, ({ maintain }) => maintain);
+  },
+  vacuum({ capabilities }, title, tables) {
+    if (capabilities.ownsDatabase) return undefined;
+    return withoutRight(capabilities, title, tables, ({ maintain }) => maintain);
   },
   'all-rows'({ capabilities }, title, tables) {
     const filtered = tables.filter((table) => capabilities.tables[table]?.filtered);
@@ -72,3 +80,25 @@ const checks: Record<Requirement, Check> = {
     );
   },
 };
+
+export const ownerHint = 'Connect as the owner, as a member of the owning role, or as a superuser.';
+
+/** REINDEX, VACUUM and ANALYZE would only warn about a table they may not touch, and pass it over. */
+function withoutRight(
+  { serverVersion, tables: known, user }: Capabilities,
+  title: string,
+  tables: readonly string[],
+  right: (access: TableAccess) => boolean,
+): ConsoleError | undefined {
+  const others = tables.filter((table) => {
+    const access = known[table];
+    return access !== undefined && !right(access);
+  });
+  if (others.length === 0) return undefined;
+  const grant = serverVersion >= 170_000;
+  return new ConsoleError(
+    'privilege_missing',
+    `${title}: refused, "${user}" does not own ${others.join(', ')}.`,
+    { hint: grant ? `${ownerHint} GRANT MAINTAIN on the table allows it, too.` : ownerHint },
+  );
+}

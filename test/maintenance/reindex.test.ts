@@ -25,7 +25,7 @@ function run(
   database: Awaited<ReturnType<typeof openConsole>>,
   signal = new AbortController().signal,
 ) {
-  return runAction('reindex', { database, signal }, { index });
+  return runAction('reindex', { database, signal }, { indexes: [index] });
 }
 
 describe('rebuilding an index', () => {
@@ -35,7 +35,10 @@ describe('rebuilding an index', () => {
     const before = (await test.query(fileOf)).rows;
     const database = await openConsole(test.url);
     const { outcome } = await collect(run(database));
-    expect(outcome).toMatchObject({ cancelled: false, result: { index, dropped: [] } });
+    expect(outcome).toMatchObject({
+      cancelled: false,
+      result: { rebuilt: [{ index, dropped: [] }] },
+    });
     expect(outcome.summary).toMatch(/^Rebuilt idx_execution_traces_root in [\d.]+ s: /);
     expect((await test.query(fileOf)).rows).not.toEqual(before);
     expect(await indexes(test)).toEqual([index]);
@@ -88,13 +91,13 @@ describe('rebuilding an index', () => {
     );
     const database = await openConsole(test.url);
     const context = { database, signal: new AbortController().signal };
-    const preview = await previewAction('reindex', context, { index });
+    const preview = await previewAction('reindex', context, { indexes: [index] });
     expect(preview.facts).toContainEqual({
       label: 'Dropped first',
       value: `leftovers ${index}_ccnew1`,
     });
     const { outcome } = await collect(run(database));
-    expect(outcome.result.dropped).toEqual([`${index}_ccnew1`]);
+    expect(outcome.result.rebuilt[0]?.dropped).toEqual([`${index}_ccnew1`]);
     expect(await indexes(test)).toEqual([index, `${index}_ccnew`]);
     await database.close();
   });
@@ -103,11 +106,11 @@ describe('rebuilding an index', () => {
     const test = await createTestDatabase();
     const database = await openConsole(test.url);
     const context = { database, signal: new AbortController().signal };
-    const { warnings, sql } = await previewAction('reindex', context, { index });
+    const { warnings, sql } = await previewAction('reindex', context, { indexes: [index] });
     expect(warnings).toEqual([]);
     expect(sql).toEqual([`REINDEX INDEX CONCURRENTLY "public"."${index}"`]);
     await expect(
-      previewAction('reindex', context, { index: 'no_such_index' }),
+      previewAction('reindex', context, { indexes: ['no_such_index'] }),
     ).rejects.toMatchObject({ code: 'usage' });
     await database.close();
   });
@@ -115,7 +118,7 @@ describe('rebuilding an index', () => {
 
 describe('every action is refused', () => {
   const refusals = (database: Database) => [
-    refusalOf('reindex', database, { index }),
+    refusalOf('reindex', database, { indexes: [index] }),
     refusalOf('archive', database, { olderThan: '90 days' }),
   ];
 
@@ -153,7 +156,7 @@ describe('every action is refused', () => {
     asGuest.username = 'guest';
     asGuest.password = 'g';
     const guest = await openConsole(asGuest.href);
-    expect(refusalOf('reindex', guest, { index })).toMatchObject({
+    expect(refusalOf('reindex', guest, { indexes: [index] })).toMatchObject({
       code: 'privilege_missing',
       hint: expect.stringContaining('owner') as string,
     });
@@ -168,7 +171,9 @@ describe('every action is refused', () => {
     const test = await createTestDatabase();
     const pooler = await startPgbouncer(testServer());
     const database = await openConsole(pooler.url(test.name));
-    expect(refusalOf('reindex', database, { index })).toMatchObject({ code: 'pooled_connection' });
+    expect(refusalOf('reindex', database, { indexes: [index] })).toMatchObject({
+      code: 'pooled_connection',
+    });
     expect(refusalOf('archive', database, { olderThan: '90 days' })).toBeUndefined();
     await database.close();
     await pooler.stop();

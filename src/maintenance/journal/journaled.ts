@@ -43,10 +43,11 @@ export async function* journaled<Input, Result>(
 
 async function* runWithEntry<Input, Result>(
   action: Action<Input, Result>,
-  { database, signal }: ActionContext,
+  context: ActionContext,
   input: Input,
   id: number,
 ): AsyncGenerator<Progress, RunOutcome<Result>> {
+  const { database, signal } = context;
   const stop = new AbortController();
   const forward = () => stop.abort();
   if (signal.aborted) stop.abort();
@@ -57,7 +58,7 @@ async function* runWithEntry<Input, Result>(
     // Without an exclusive name there is nobody whom going on could disturb.
     if (action.exclusive) stop.abort();
   });
-  const events = action.run({ database, signal: stop.signal }, input);
+  const events = action.run({ ...context, signal: stop.signal }, input);
   // Of one that nobody reads any more the journal learns as well.
   let failure: unknown = new ConsoleError('interrupted', 'The console gave the run up.');
   let ended = false;

@@ -1,41 +1,129 @@
-import type { Database, DirectConnection } from '../../db/database.js';
+import type { DirectConnection, Queryable } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { leftoverPattern } from './index-state.js';
+import { leftoverPattern, replacementMark } from '../../shared/index-leftovers.js';
+import type { ActionContext, Progress } from '../action.js';
+import { followStatement } from '../follow-statement.js';
+import { readBuildProgress } from '../server-progress.js';
+
+/** An index that an interrupted rebuild left, and that may be dropped. */
+export type Leftover = {
+  name: string;
+  table: string;
+  /** The index it was to replace, or was replaced by. */
+  of: string;
+  bytes: number;
+  /** The role may drop it. */
+  owned: boolean;
+  /** False: half-built. True: finished by the console, and not in use. */
+  valid: boolean;
+};
 
 /**
- * Drops the leftovers of a concurrent rebuild: only an index that is named like one, is invalid,
- * belongs to the given table and is not being built by anybody. The name alone proves nothing, and a
- * healthy index is never touched. DROP INDEX CONCURRENTLY, without a lock time-out: timed out it
- * would mark an index invalid.
+ * Whether an index is named after another, `$1`: the pattern. A name of 63 bytes is cut, so there its beginning
+ * counts; a character of several bytes at the cut makes it a little shorter.
+ */
+export function isNamedAfter(leftover: string, other: string): string {
+  const base = `regexp_replace(${leftover}, $1, '')`;
+  return `(${other} = ${base} OR (octet_length(${leftover}) > 59
+    AND octet_length(${other}) > octet_length(${leftover}) - 8 AND starts_with(${other}, ${base})))`;
+}
+
+/**
+ * The safe rule, all of it:
+ * - the name ends as a leftover's does, and what stands before is the name of another index of the same
+ *   table over the same columns;
+ * - the index is invalid, or the console's own mark says that it is finished but not in use, while the
+ *   index that is in use is valid;
+ * - nobody builds an index of that table. A role that may not see what others build gets no table in the
+ *   view, and then any build counts.
+ * A healthy index is therefore never among them, whatever its name.
+ *
+ * `$2`: the schema; `$3`: index names, or NULL for all; `$4`: the mark; `$5`: the index they are of, or NULL.
+ */
+const leftoversStatement = `
+SELECT i.relname::text AS name, t.relname::text AS table, used.relname::text AS of,
+  pg_relation_size(i.oid) AS bytes, pg_has_role(current_user, i.relowner, 'USAGE') AS owned,
+  x.indisvalid AS valid
+FROM pg_class AS i
+JOIN pg_index AS x ON x.indexrelid = i.oid
+JOIN pg_class AS t ON t.oid = x.indrelid
+JOIN LATERAL (
+  SELECT other.relname, y.indisvalid
+  FROM pg_index AS y JOIN pg_class AS other ON other.oid = y.indexrelid
+  WHERE y.indrelid = x.indrelid AND y.indexrelid <> x.indexrelid AND y.indkey::text = x.indkey::text
+    AND ${isNamedAfter('i.relname', 'other.relname')} AND ($5::text IS NULL OR other.relname = $5)
+  ORDER BY other.relname LIMIT 1
+) AS used ON true
+WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2) AND i.relkind = 'i'
+  AND i.relname ~ $1 AND ($3::text[] IS NULL OR i.relname = ANY ($3))
+  AND (NOT x.indisvalid
+    OR (used.indisvalid AND starts_with(COALESCE(obj_description(i.oid, 'pg_class'), ''), $4)))
+  AND NOT EXISTS (
+    SELECT FROM pg_stat_progress_create_index AS p
+    WHERE p.datname = current_database() AND (p.relid = t.oid OR p.relid IS NULL)
+  )
+ORDER BY 1`;
+
+export type LeftoverFilter = { names?: readonly string[]; of?: string };
+
+/** The leftovers of the target schema by the safe rule. */
+export async function findLeftovers(
+  queryable: Queryable,
+  schema: string,
+  { names, of }: LeftoverFilter = {},
+): Promise<Leftover[]> {
+  const { rows } = await queryable.query<Leftover>(leftoversStatement, [
+    leftoverPattern,
+    schema,
+    names ? [...names] : null,
+    replacementMark,
+    of ?? null,
+  ]);
+  return rows;
+}
+
+/** How long the drop of a leftover waits for those who use its table; milliseconds. */
+export const dropTimeoutMs = 60_000;
+
+/**
+ * Drops leftovers, each looked at again by the safe rule just before: DROP INDEX CONCURRENTLY. Its lock
+ * time-out is harmless here, though it marks an index invalid: these are not in use.
  *
  * @returns the names of the indexes that were dropped
+ * @throws ConsoleError when one cannot be dropped; those before it are gone
  */
-export async function dropLeftovers(
-  database: Database,
+export async function* dropLeftovers(
+  context: ActionContext,
   connection: DirectConnection,
-  table: string,
-  names: readonly string[],
-): Promise<string[]> {
-  const { schema } = database.capabilities;
+  filter: LeftoverFilter,
+  phase = 'dropping',
+): AsyncGenerator<Progress, string[]> {
+  const { schema } = context.database.capabilities;
   const dropped: string[] = [];
-  for (const name of names) {
-    const { rows } = await connection.query(
-      `SELECT 1 FROM pg_index AS x
-       JOIN pg_class AS i ON i.oid = x.indexrelid
-       JOIN pg_class AS t ON t.oid = x.indrelid
-       JOIN pg_namespace AS n ON n.oid = i.relnamespace
-       WHERE n.nspname = $1 AND i.relname = $2 AND t.relname = $3
-         AND NOT x.indisvalid AND i.relname ~ $4
-         AND NOT EXISTS (
-           SELECT FROM pg_stat_progress_create_index AS p
-           WHERE p.relid = t.oid AND p.datname = current_database()
-         )`,
-      [schema, name, table, leftoverPattern],
-    );
-    if (rows.length === 0) continue;
-    await connection.query('SET lock_timeout = 0');
-    await connection.query(`DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema, name)}`);
+  for (const { name, owned } of await findLeftovers(connection, schema, filter)) {
+    if (context.signal.aborted) break;
+    if (!owned) continue;
+    const [still] = await findLeftovers(connection, schema, { ...filter, names: [name] });
+    if (!still) continue;
+    await connection.query(`SET lock_timeout = ${dropTimeoutMs}`);
+    try {
+      yield* followStatement(context, connection, dropStatement(schema, name), {
+        phase: `${phase} ${name}`,
+        readProgress: readBuildProgress,
+      });
+    } catch (error) {
+      if (!(error instanceof ConsoleError) || error.code !== 'lock_timeout') throw error;
+      throw new ConsoleError('lock_timeout', `${name} is in the way of others and still there.`, {
+        hint: 'Another transaction uses its table. Later: trace-console reindex --clean-up',
+        cause: error,
+      });
+    }
     dropped.push(name);
   }
   return dropped;
+}
+
+export function dropStatement(schema: string, index: string): string {
+  return `DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema, index)}`;
 }

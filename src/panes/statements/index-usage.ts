@@ -1,3 +1,4 @@
+import { leftoverPattern, replacementMark } from '../../shared/index-leftovers.js';
 import type { SchemaShape } from '../shape.js';
 
 export type CounterSource = Pick<SchemaShape, 'serverVersion' | 'keepsCounters'>;
@@ -54,6 +55,9 @@ SELECT
   CASE WHEN locked.pid IS NULL THEN pg_relation_size(chosen.indexrelid) END AS bytes,
   building.index_relid IS NOT NULL AS building,
   chosen.indisvalid AND chosen.indisready AS valid,
+  -- A rebuild of the console's own that did not finish leaves a valid index, with its mark.
+  chosen.relname ~ '${leftoverPattern}' AND starts_with(
+    COALESCE(obj_description(chosen.indexrelid, 'pg_class'), ''), '${replacementMark}') AS not_in_use,
   (SELECT option_value::int FROM pg_options_to_table(chosen.reloptions)
    WHERE option_name = 'lists' AND option_value ~ '^\\d{1,6}$') AS lists,
   chosen.reltuples::float8 AS index_rows,
@@ -79,6 +83,7 @@ export type IndexUsageDatabaseRow = {
   bytes: number | null;
   building: boolean;
   valid: boolean;
+  not_in_use: boolean;
   lists: number | null;
   index_rows: number;
   table_rows: number | null;

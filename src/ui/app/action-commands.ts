@@ -1,16 +1,26 @@
+import type { PaneId } from '../../panes/pane.js';
 import { findCursor } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
 
 /** As the seed's retention advice has it. */
 const archiveAge = '90 days';
 
-/** The index under the cursor, when the index pane has the keys. */
-function chosenIndex(app: ConsoleApp): string | undefined {
+/** The row under the cursor, when that pane has the keys. */
+function chosenRow(app: ConsoleApp, paneId: PaneId): object | undefined {
   const { focusedPane: pane, focusedRows: rows, model } = app;
-  if (pane.id !== 'index-usage') return undefined;
+  if (pane.id !== paneId) return undefined;
   const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
-  const row = index === undefined || gone ? undefined : rows[index];
+  return index === undefined || gone ? undefined : rows[index];
+}
+
+function chosenIndex(app: ConsoleApp): string | undefined {
+  const row = chosenRow(app, 'index-usage');
   return row && 'index' in row && typeof row.index === 'string' ? row.index : undefined;
+}
+
+function isBuilding(app: ConsoleApp): boolean {
+  const row = chosenRow(app, 'index-usage');
+  return row !== undefined && 'state' in row && row.state === 'building';
 }
 
 export function whyNoReindex(app: ConsoleApp): string | undefined {
@@ -22,11 +32,24 @@ export function whyNoReindex(app: ConsoleApp): string | undefined {
 export function openReindex(app: ConsoleApp): void {
   const index = chosenIndex(app);
   if (index === undefined) return;
-  const refused = app.actions?.open('reindex', `Reindex ${index}`, { index });
+  // What is being built can only be followed.
+  const refused = isBuilding(app)
+    ? app.actions?.open('follow-build', `Follow the rebuild of ${index}`, { index })
+    : app.actions?.open('reindex', `Reindex ${index}`, { indexes: [index] });
   if (refused) refuse(app, refused);
 }
 
-export function whyNoArchive(app: ConsoleApp): string | undefined {
+export function openReindexVectors(app: ConsoleApp): void {
+  const refused = app.actions?.open('reindex', 'Reindex the vector indexes', { vectors: true });
+  if (refused) refuse(app, refused);
+}
+
+export function openCleanUp(app: ConsoleApp): void {
+  const refused = app.actions?.open('clean-up', 'Clean up leftovers', {});
+  if (refused) refuse(app, refused);
+}
+
+export function whyNoAction(app: ConsoleApp): string | undefined {
   return app.actions ? undefined : 'There is no connection yet';
 }
 

@@ -7,7 +7,7 @@ import {
   type ActionName,
   type InputOf,
 } from '../../maintenance/registry.js';
-import { ProgressRate } from '../model/progress-rate.js';
+import { ProgressRate } from '../../maintenance/progress-rate.js';
 import type { Outcome, Preview, Progress } from '../../maintenance/action.js';
 import type { ActionView } from '../model/views.js';
 

@@ -5,7 +5,14 @@ import type { CommandId } from '../keys/key-map.js';
 import { isBesideOverview } from '../model/model.js';
 import { findCursor, isTail, moveTo, seenBy } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
-import { openArchive, openReindex, whyNoArchive, whyNoReindex } from './action-commands.js';
+import {
+  openArchive,
+  openCleanUp,
+  openReindex,
+  openReindexVectors,
+  whyNoAction,
+  whyNoReindex,
+} from './action-commands.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { openRecord, whyNoRecord } from './record-commands.js';
 import { scrollView } from './scroll-view.js';
@@ -172,7 +179,9 @@ export const commands: Readonly<Record<CommandId, Command>> = {
     },
   },
   reindex: { run: openReindex, unavailable: whyNoReindex },
-  archive: { run: openArchive, unavailable: whyNoArchive },
+  reindexVectors: { run: openReindexVectors, unavailable: whyNoAction },
+  cleanUp: { run: openCleanUp, unavailable: whyNoAction },
+  archive: { run: openArchive, unavailable: whyNoAction },
   unfold: {
     run: (app) =>
       app.changeView('record', (view) => ({ ...view, unfolded: !view.unfolded, top: 0 })),

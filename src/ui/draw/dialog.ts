@@ -81,7 +81,10 @@ function previewLines(theme: Theme, preview: Preview, typed: string, room: Room)
   const sql = preview.sql.flatMap((text) => write(safeLine(text), 'accent'));
   const question = questionLines(theme, preview, typed, width);
   const blank = write('');
-  const parts = [facts, warnings, sql].filter((part) => part.length > 0);
+  const list = (preview.list ?? []).map((line) =>
+    drawSegments(theme, [{ text: safeLine(line) }], width),
+  );
+  const parts = [facts, warnings, sql, list].filter((part) => part.length > 0);
   const body = parts.flatMap((part) => [...part, ...blank]);
   // The question is always in view; a small screen cuts what stands above it.
   const kept = body.slice(0, Math.max(0, height - question.length));

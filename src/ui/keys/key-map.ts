@@ -28,6 +28,8 @@ export type CommandId =
   | 'refresh'
   | 'exact'
   | 'reindex'
+  | 'reindexVectors'
+  | 'cleanUp'
   | 'archive'
   | 'unfold'
   | 'help'
@@ -205,9 +207,21 @@ export const keyMap: readonly Binding[] = [
     command: 'reindex',
     keys: ['r'],
     scopes: ['panes'],
-    text: 'rebuild the chosen index, after a preview',
+    text: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
     bar: 'reindex',
     priority: 6,
+  },
+  {
+    command: 'reindexVectors',
+    keys: ['R'],
+    scopes: ['panes'],
+    text: 'rebuild all vector indexes, with lists that fit their rows',
+  },
+  {
+    command: 'cleanUp',
+    keys: ['x'],
+    scopes: ['panes'],
+    text: 'drop the leftovers of interrupted rebuilds',
   },
   {
     command: 'archive',

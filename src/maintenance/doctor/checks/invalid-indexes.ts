@@ -1,5 +1,5 @@
+import { leftoverPattern } from '../../../shared/index-leftovers.js';
 import { counted, firstOf, good, type Check } from '../check.js';
-import { leftoverPattern } from '../../reindex/index-state.js';
 
 type Row = { index: string; table: string; leftover: boolean };
 

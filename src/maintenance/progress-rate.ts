@@ -1,4 +1,4 @@
-import type { Progress } from '../../maintenance/action.js';
+import type { Progress } from './action.js';
 
 /**
  * Adds rate and time left where an action does not know them itself, from how its phase has

@@ -1,0 +1,167 @@
+import type { Database, Queryable } from '../../db/database.js';
+import { formatBytes } from '../../shared/format/bytes.js';
+import { withSeparators } from '../../shared/format/number.js';
+import type { Fact, Preview } from '../action.js';
+import { readLongTransactions, type LongTransaction } from './index-state.js';
+import { findLeftovers } from './leftovers.js';
+import {
+  createStatement,
+  nameBeside,
+  reindexStatement,
+  type RebuildPlan,
+  type WantedVector,
+} from './rebuild-plan.js';
+import { vectorIndexBytes } from './vector-size.js';
+
+/** More than these are counted, not listed. */
+const mostListed = 12;
+
+/** What a person sees before indexes are rebuilt: what, how, what it needs, and who is in the way. */
+export async function reindexPreview(
+  database: Database,
+  plans: readonly RebuildPlan[],
+): Promise<Preview> {
+  const { schema, embedded } = database.capabilities;
+  const names = new Set(plans.map(({ state }) => state.index));
+  const [blockers, { leftovers, memory }] = await Promise.all([
+    readLongTransactions(database),
+    database.transaction({ readOnly: true }, async (tx) => ({
+      leftovers: (await findLeftovers(tx, schema)).filter(({ of }) => names.has(of)),
+      memory: await maintenanceMemory(tx),
+    })),
+  ]);
+  const [only] = plans;
+  const single = plans.length === 1 ? only : undefined;
+  return {
+    title: single ? `Reindex ${single.state.index}` : `Reindex ${plans.length} indexes`,
+    sql: plans.slice(0, mostListed).flatMap((plan) => statementsOf(plan)),
+    facts: [
+      ...(single ? factsOfOne(single) : factsOfSeveral(plans)),
+      { label: 'Disk needed', value: diskText(plans) },
+      ...memoryFacts(plans, memory),
+      { label: 'Locks', value: 'SHARE UPDATE EXCLUSIVE; readers and writers go on' },
+      ...(leftovers.length > 0
+        ? [
+            {
+              label: 'Dropped first',
+              value: `leftovers ${leftovers.map(({ name }) => name).join(', ')}`,
+            },
+          ]
+        : []),
+    ],
+    ...(single ? {} : { list: listOf(plans) }),
+    warnings: [
+      ...blockers.map(blockerText),
+      ...plans.flatMap(warningsOf),
+      ...(embedded
+        ? ['Cancelling on the embedded database restarts its engine (about a second).']
+        : []),
+    ],
+  };
+}
+
+function factsOfOne({ state, way, wanted }: RebuildPlan): Fact[] {
+  return [
+    { label: 'Table', value: `${state.table}, about ${withSeparators(state.rows)} rows` },
+    { label: 'Size now', value: formatBytes(state.bytes) },
+    { label: 'State', value: state.valid ? 'valid' : 'invalid: not used by queries' },
+    ...(wanted && state.vector
+      ? [
+          {
+            label: 'Lists',
+            value: `${kindText(state.vector.method, state.vector.lists)}${way === 'replace' ? `, then ${kindText(wanted.method, wanted.lists)}` : ''}`,
+          },
+        ]
+      : []),
+  ];
+}
+
+function factsOfSeveral(plans: readonly RebuildPlan[]): Fact[] {
+  const bytes = plans.reduce((sum, { state }) => sum + state.bytes, 0);
+  return [
+    { label: 'Indexes', value: `${plans.length}, one after the other` },
+    { label: 'Size now', value: formatBytes(bytes) },
+  ];
+}
+
+function listOf(plans: readonly RebuildPlan[]): string[] {
+  const lines = plans.slice(0, mostListed).map(({ state, way, wanted }) => {
+    const change =
+      way === 'replace' && wanted ? `, then ${kindText(wanted.method, wanted.lists)}` : '';
+    const vector = state.vector
+      ? `, ${kindText(state.vector.method, state.vector.lists)}${change}`
+      : '';
+    return `${state.index}  ${formatBytes(state.bytes)}${vector}${state.valid ? '' : ', invalid'}`;
+  });
+  const more = plans.length - lines.length;
+  return more > 0 ? [...lines, `and ${more} more`] : lines;
+}
+
+function kindText(method: string, lists: number | null): string {
+  return lists === null ? method : `${lists} ${method} lists`;
+}
+
+function diskText(plans: readonly RebuildPlan[]): string {
+  const largest = Math.max(...plans.map((plan) => newBytes(plan)));
+  return `about ${formatBytes(largest)} more while ${plans.length === 1 ? 'it runs' : 'the largest is built'}, and as much WAL`;
+}
+
+/** An index that was built empty says nothing of the size it will have. */
+function newBytes({ state }: RebuildPlan): number {
+  const dimensions = state.vector?.dimensions;
+  const filled = dimensions ? vectorIndexBytes(state.rows, dimensions) : 0;
+  return Math.max(state.bytes, filled);
+}
+
+function memoryFacts(plans: readonly RebuildPlan[], memory: number): Fact[] {
+  const needed = Math.max(0, ...plans.map(({ wanted }) => wanted?.memoryBytes ?? 0));
+  if (needed === 0) return [];
+  const raised = needed > memory ? ', raised for this session' : ', enough';
+  return [
+    {
+      label: 'Memory needed',
+      value: `${formatBytes(needed)}; maintenance_work_mem is ${formatBytes(memory)}${raised}`,
+    },
+  ];
+}
+
+async function maintenanceMemory(tx: Queryable): Promise<number> {
+  const { rows } = await tx.query<{ bytes: number }>(
+    `SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS bytes`,
+  );
+  return rows[0]?.bytes ?? 0;
+}
+
+function warningsOf({ state, wanted }: RebuildPlan): string[] {
+  const { index, rows, vector } = state;
+  if (!vector) return [];
+  if (wanted?.method === 'ivfflat' && rows < (wanted.lists ?? 0)) {
+    const few = rows === 0 ? 'The table is empty' : `There are only ${rows} rows`;
+    return [`${few}: ${index} built now has random lists. Rebuild it when there is data.`];
+  }
+  return [
+    ...(vector.builtEmpty
+      ? [`${index} was built on an almost empty table: it misses neighbours until this is done.`]
+      : []),
+    ...(wanted?.method === 'hnsw' && vector.method !== 'hnsw'
+      ? ['An hnsw index takes about ten times as long to build as an ivfflat one.']
+      : []),
+  ];
+}
+
+function blockerText({ pid, user, seconds, query }: LongTransaction): string {
+  return `It will wait for a transaction of ${user} (pid ${pid}), open for ${seconds} s: ${query}`;
+}
+
+function statementsOf({ state, way, wanted }: RebuildPlan): string[] {
+  return way === 'replace' && wanted ? replaceStatements(state, wanted) : [reindexStatement(state)];
+}
+
+function replaceStatements(state: RebuildPlan['state'], wanted: WantedVector): string[] {
+  const [built, old] = [nameBeside(state.index, 'tcnew', []), nameBeside(state.index, 'tcold', [])];
+  return [
+    createStatement(state, wanted, built),
+    `ALTER INDEX ${state.index} RENAME TO ${old}; ALTER INDEX ${built} RENAME TO ${state.index}`,
+    `DROP INDEX CONCURRENTLY ${old}`,
+  ];
+}

@@ -1,0 +1,169 @@
+import type { DirectConnection } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent, quoteLiteral } from '../../db/quote.js';
+import { replacementMark } from '../../shared/index-leftovers.js';
+import type { ActionContext, Progress } from '../action.js';
+import { followStatement } from '../follow-statement.js';
+import { pauseUnlessAborted } from '../pause.js';
+import { readBuildProgress } from '../server-progress.js';
+import type { IndexState } from './index-state.js';
+import { dropLeftovers } from './leftovers.js';
+import { createStatement, nameBeside, type WantedVector } from './rebuild-plan.js';
+
+/** The swap takes two locks on indexes that nobody holds for long; tried several times. */
+const swap = { lockTimeoutMs: 2_000, attempts: 10, pauseMs: 1_000 };
+
+/**
+ * Builds an index of another method or with other lists beside the old one, makes sure that it is valid,
+ * gives it the old one's name in one short transaction, and drops the old one. Queries have a valid index
+ * of the fixed name at every moment. What a kill leaves, at any moment, is marked: a half-built index is
+ * invalid, a finished one carries the console's mark in its comment, and both are found as leftovers. A
+ * finished one is taken up by the next rebuild that wants the same.
+ */
+export async function* replaceIndex(
+  context: ActionContext,
+  connection: DirectConnection,
+  state: IndexState,
+  wanted: WantedVector,
+): AsyncGenerator<Progress, 'finished' | 'left'> {
+  const { schema, index } = state;
+  let name = await finishedReplacement(connection, state, wanted);
+  if (name === undefined) {
+    yield* dropLeftovers(context, connection, { of: index }, 'dropping the leftover');
+    name = nameBeside(index, 'tcnew', await namesOf(connection, schema));
+    const marking = markWhenThere(context, schema, name, index);
+    try {
+      const end = yield* followStatement(
+        context,
+        connection,
+        createStatement(state, wanted, name),
+        {
+          phase: `building ${name}`,
+          readProgress: readBuildProgress,
+          detachable: true,
+        },
+      );
+      if (end === 'left') return 'left';
+    } finally {
+      marking.stop();
+    }
+    await connection.query(markStatement(schema, name, index));
+  }
+  yield { phase: `checking ${name}, then giving it the name` };
+  const old = nameBeside(index, 'tcold', await namesOf(connection, schema));
+  await swapNames(context, connection, state, name, old);
+  // In use now: from here on there is nothing to cancel but the wait for those who still read the old one.
+  yield* dropLeftovers(context, connection, { names: [old] }, 'dropping the old index');
+  return 'finished';
+}
+
+function markStatement(schema: string, name: string, index: string): string {
+  return `COMMENT ON INDEX ${quoteIdent(schema, name)} IS ${quoteLiteral(`${replacementMark}is to replace ${index}`)}`;
+}
+
+/**
+ * Marks the index while it is still being built, from another session: the build goes on when the console
+ * is killed, and leaves a valid index that nothing else would tell from somebody's own.
+ */
+function markWhenThere(
+  { database }: ActionContext,
+  schema: string,
+  name: string,
+  index: string,
+): { stop: () => void } {
+  const stopped = new AbortController();
+  const attempt = async () => {
+    // The embedded engine answers nobody else meanwhile, and undoes the build when its client goes.
+    if (database.capabilities.embedded) return;
+    const isStopped = () => stopped.signal.aborted;
+    for (let waitMs = 20; !isStopped(); waitMs = Math.min(1_000, waitMs * 2)) {
+      await pauseUnlessAborted(waitMs, stopped.signal);
+      if (isStopped()) return;
+      try {
+        await database.transaction({}, (tx) => tx.query(markStatement(schema, name, index)));
+        return;
+      } catch {
+        // Not there yet, or locked: it is tried again, and marked at the end at the latest.
+      }
+    }
+  };
+  void attempt();
+  return { stop: () => stopped.abort() };
+}
+
+/** A replacement that an earlier run finished without putting it to use, when it is as wanted now. */
+async function finishedReplacement(
+  connection: DirectConnection,
+  { schema, index, oid }: IndexState,
+  wanted: WantedVector,
+): Promise<string | undefined> {
+  const { rows } = await connection.query<{ name: string }>(
+    `SELECT i.relname::text AS name
+     FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_am AS am ON am.oid = i.relam
+     JOIN pg_index AS old ON old.indexrelid = $1::oid
+       AND old.indrelid = x.indrelid AND old.indkey::text = x.indkey::text
+     WHERE x.indisvalid AND x.indisready AND i.relnamespace = $2::regnamespace AND am.amname = $3
+       AND ($4::int IS NULL OR 'lists=' || $4::int = ANY (i.reloptions))
+       AND obj_description(i.oid, 'pg_class') = $5
+     LIMIT 1`,
+    [
+      oid,
+      quoteIdent(schema),
+      wanted.method,
+      wanted.lists,
+      `${replacementMark}is to replace ${index}`,
+    ],
+  );
+  return rows[0]?.name;
+}
+
+async function namesOf(connection: DirectConnection, schema: string): Promise<string[]> {
+  const { rows } = await connection.query<{ name: string }>(
+    `SELECT relname::text AS name FROM pg_class WHERE relnamespace = $1::regnamespace`,
+    [quoteIdent(schema)],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/**
+ * The old one takes a leftover's name and mark, the new one the name and comment of the old: both or
+ * neither. Renaming an index stops neither readers nor writers (SHARE UPDATE EXCLUSIVE).
+ */
+async function swapNames(
+  { signal }: ActionContext,
+  connection: DirectConnection,
+  { schema, table, index, vector }: IndexState,
+  name: string,
+  old: string,
+): Promise<void> {
+  const comment = vector?.comment ?? null;
+  const mark = quoteLiteral(`${replacementMark}was replaced as ${index}`);
+  for (let attempt = 1; ; attempt += 1) {
+    if (signal.aborted) throw new ConsoleError('interrupted', 'Cancelled before the swap.');
+    try {
+      await connection.query(`BEGIN; SET LOCAL lock_timeout = ${swap.lockTimeoutMs}`);
+      const { rows } = await connection.query<{ valid: boolean }>(
+        `SELECT x.indisvalid AND x.indisready AND x.indislive AS valid
+         FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+         WHERE i.relnamespace = $1::regnamespace AND i.relname = $2 AND x.indrelid = to_regclass($3)`,
+        [quoteIdent(schema), name, quoteIdent(schema, table)],
+      );
+      if (!rows[0]?.valid) {
+        throw new ConsoleError('query_failed', `${name} is not valid; ${index} is as it was.`);
+      }
+      await connection.query(
+        `ALTER INDEX ${quoteIdent(schema, index)} RENAME TO ${quoteIdent(old)};
+         COMMENT ON INDEX ${quoteIdent(schema, old)} IS ${mark};
+         ALTER INDEX ${quoteIdent(schema, name)} RENAME TO ${quoteIdent(index)};
+         COMMENT ON INDEX ${quoteIdent(schema, index)} IS ${comment === null ? 'NULL' : quoteLiteral(comment)};
+         COMMIT`,
+      );
+      return;
+    } catch (error) {
+      await connection.query('ROLLBACK').catch(() => undefined);
+      const isBusy = error instanceof ConsoleError && error.code === 'lock_timeout';
+      if (!isBusy || attempt >= swap.attempts) throw error;
+      await pauseUnlessAborted(swap.pauseMs, signal);
+    }
+  }
+}
