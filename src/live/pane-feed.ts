@@ -41,6 +41,7 @@ export class PaneFeed {
       if (unmet) throw unmet;
       const result = await this.#reader.read({
         ...reading,
+        capabilities: this.#database.capabilities,
         exact,
         transaction: (work) =>
           this.#meter.transaction(

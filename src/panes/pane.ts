@@ -1,3 +1,4 @@
+import type { Capabilities } from '../db/capabilities.js';
 import type { Queryable, TransactionOptions } from '../db/database.js';
 import type { CellFormat } from './cells.js';
 import type { Needs, SchemaShape } from './shape.js';
@@ -13,7 +14,7 @@ export const overviewPaneIds = [
 ] as const;
 
 /** The panes beside it, which take the whole screen. Another one is a line here. */
-export const furtherPaneIds = ['agent-chains', 'maintenance-runs'] as const;
+export const furtherPaneIds = ['agent-chains', 'maintenance-runs', 'doctor'] as const;
 
 /** Every pane in its order; the first nine have the keys 1 to 9. */
 export const paneIds = [...overviewPaneIds, ...furtherPaneIds] as const;
@@ -79,6 +80,7 @@ export type PaneResult<Row, Extras> = {
 
 export type ReadRequest = {
   shape: SchemaShape;
+  capabilities: Capabilities;
   /** Runs in one read-only transaction under the pane's time-outs. */
   transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
   windowMs: number;

@@ -2,6 +2,7 @@ import { ConsoleError } from '../db/errors.js';
 import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
 import { agentChains } from './agent-chains.js';
+import { doctor } from './doctor.js';
 import { indexUsage } from './index-usage.js';
 import { maintenanceRuns } from './maintenance-runs.js';
 import { recentTraces } from './recent-traces.js';
@@ -19,6 +20,7 @@ const declarations: Readonly<Record<PaneId, AnyPane>> = {
   activity,
   'agent-chains': agentChains,
   'maintenance-runs': maintenanceRuns,
+  doctor,
 };
 
 /** Every pane, in the order of the keys 1 to 9; those behind the ninth have none. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { checks } from '../../src/maintenance/doctor/checks.js';
 import { panes } from '../../src/panes/registry.js';
 import { readShape, shapeNotes, unmetNeed } from '../../src/panes/shape.js';
 import { beginRun } from '../../src/maintenance/journal/begin-run.js';
@@ -55,6 +56,7 @@ test('every pane works with the columns it must have, kept and exact, and names 
     activity: 2,
     'agent-chains': 1,
     'maintenance-runs': 1,
+    doctor: checks.length,
   });
   const [, slowHooks] = panes;
   expect(shapeNotes(slowHooks?.needs ?? {}, shape)).toEqual([

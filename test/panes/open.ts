@@ -26,6 +26,7 @@ export async function readWith<Row extends object, Extras extends object>(
   const { windowMs = defaultWindowMs, stuckAfterMs = defaultStuckAfterMs, exact = false } = options;
   return reader.read({
     shape: await readShape(database),
+    capabilities: database.capabilities,
     transaction: (work) => database.transaction({ ...pane.limits, readOnly: true }, work),
     windowMs,
     stuckAfterMs,

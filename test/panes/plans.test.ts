@@ -72,6 +72,7 @@ async function plansOf(
   for (let reading = 0; reading < readings; reading += 1) {
     await reader.read({
       shape: await readShape(console_),
+      capabilities: console_.capabilities,
       windowMs: 3_600_000,
       stuckAfterMs: defaultStuckAfterMs,
       exact: reading === readings - 1,

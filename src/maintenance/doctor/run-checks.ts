@@ -18,7 +18,7 @@ export type CheckResult = {
 export type DoctorContext = {
   capabilities: Capabilities;
   /** Runs `work` in one read-only transaction. */
-  transaction: <Result>(work: (tx: Queryable) => Promise<Result>) => Promise<Result>;
+  transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
 };
 
 /** A check is cheap; one that must wait says so soon, and the others go on. */
@@ -48,14 +48,12 @@ export function isHealthy(results: readonly CheckResult[]): boolean {
   return results.every(({ severity }) => severity !== 'critical' && severity !== 'warning');
 }
 
-async function verdictOf(
-  { capabilities, transaction }: DoctorContext,
-  check: Check,
-): Promise<Verdict> {
+async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict> {
+  const { capabilities } = context;
   const reason = check.skip?.(capabilities);
   if (reason !== undefined) return { severity: 'skipped', evidence: reason };
   try {
-    return await transaction((tx) => check.run({ tx, capabilities }));
+    return await context.transaction((tx) => check.run({ tx, capabilities }));
   } catch (error) {
     if (error instanceof ConsoleError && error.code !== 'connection_lost') {
       return { severity: 'skipped', evidence: `could not be read: ${error.message}` };

@@ -1,5 +1,5 @@
 import { formatAge } from '../../../shared/format/duration.js';
-import { counted, good, type Check } from '../check.js';
+import { counted, good, readByIndexOnly, type Check } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 
 const dayMs = 86_400_000;
@@ -35,6 +35,7 @@ export const retention: Check = {
     const stored = await readPolicy(tx, schema);
     const policy = stored ?? recommendedPolicy;
     const overdue: string[] = [];
+    await readByIndexOnly(tx);
     for (const { what, after, statement } of [
       {
         what: 'trace',

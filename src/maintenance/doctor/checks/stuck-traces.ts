@@ -1,6 +1,6 @@
 import { formatAge } from '../../../shared/format/duration.js';
 import { withSeparators } from '../../../shared/format/number.js';
-import { good, skipped, type Check } from '../check.js';
+import { good, readByIndexOnly, skipped, type Check } from '../check.js';
 
 /** Counted no further than this. */
 const most = 1_000;
@@ -30,6 +30,7 @@ export const stuckTraces: Check = {
     if (index.rows[0]?.indexed !== true) {
       return skipped('there is no index of the traces in progress; "schema apply" creates it');
     }
+    await readByIndexOnly(tx);
     const { rows } = await tx.query<{ stuck: number; oldest_ms: number; for_a_day: number }>(
       stuckStatement,
       [most],
