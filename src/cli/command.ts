@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.js';
 import type { ExitCode } from '../db/errors.js';
+import type { Settings } from './config/settings.js';
 
 /** One flag of a command, by its camelCase name: `olderThan` is given as `--older-than`. */
 export type FlagDeclaration = {
@@ -42,6 +43,8 @@ export type CommandContext<Flags extends FlagDeclarations> = {
    * the signal itself; one that does must stop by itself.
    */
   signal: AbortSignal;
+  /** What the config file says, and the connection that is used. */
+  settings: Settings;
   /** A line of the result, to stdout. */
   print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
@@ -92,6 +95,16 @@ export const globalFlags = {
     type: 'string',
     value: 'FILE',
     description: 'read connection variables from this file, before the environment',
+  },
+  connection: {
+    type: 'string',
+    value: 'NAME',
+    description: 'a connection of the config file; "trace-console NAME" opens the console on it',
+  },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    description: 'the config file; default: trace-console/config.toml in the XDG config folder',
   },
   dataDir: {
     type: 'string',

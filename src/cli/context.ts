@@ -4,6 +4,8 @@ import { poolSizes } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { openDatabase } from '../db/open.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
+import type { Config } from './config/config.js';
+import { settingsFor } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
@@ -13,12 +15,16 @@ type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise
 /**
  * The real terminal and process behind a command; `close` ends what the command opened.
  *
+ * @param config what `--connection` names a connection of
  * @param listen installs the handlers of interruptions; called when the command asks for its signal
  */
 export function processContext(
   parsed: Pick<CommandContext<FlagDeclarations>, 'flags' | 'input'>,
   listen: () => AbortSignal,
+  config: Config,
 ): Closing {
+  const settings = settingsFor(config, parsed.flags);
+  const { connection } = settings;
   const flags = withDemoFolder(parsed.flags);
   let open: Promise<Database> | undefined;
   const note = (line: string) => {
@@ -26,6 +32,7 @@ export function processContext(
   };
   const context: CommandContext<FlagDeclarations> = {
     flags,
+    settings,
     input: parsed.input,
     interactive: process.stdin.isTTY && process.stdout.isTTY,
     get signal() {
@@ -48,12 +55,14 @@ export function processContext(
     },
     openDatabase(onProgress = note) {
       open ??= openDatabase({
-        url: flags.url,
-        envFile: flags.envFile,
-        dataDir: flags.dataDir,
-        schema: flags.schema,
-        poolSize: checkedPoolSize(flags.poolSize),
-        readOnly: flags.readOnly,
+        url: flags.url ?? connection?.url,
+        ...(connection && { origin: `config: ${connection.name}` as const }),
+        envFile: flags.envFile ?? connection?.envFile,
+        dataDir: flags.dataDir ?? connection?.dataDir,
+        schema: flags.schema ?? connection?.schema,
+        poolSize: checkedPoolSize(flags.poolSize) ?? connection?.poolSize,
+        readOnly: flags.readOnly || connection?.readOnly,
+        ...(connection?.production && { production: connection.name }),
         onProgress,
       }).catch((error: unknown) => {
         // The next call may try again.

@@ -1,29 +1,34 @@
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import { consoleVersion } from '../shared/version.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
+import { noConfig, type Config } from './config/config.js';
+import { readConfig } from './config/read-config.js';
 import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
 import { overviewHelp } from './help.js';
-import { findCommand, parseCommand } from './parse.js';
+import { configFlag, findCommand, parseCommand } from './parse.js';
 import { commands, type CommandEntry } from './registry.js';
 import { reportError } from './report-error.js';
 
 /** Runs the program and gives its exit code; every error ends here. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
   try {
-    const invocation = findCommand(argv);
+    const asksForHelp = ['--help', '-h', '--version'].some((flag) => argv.includes(flag));
+    // A mistake in the config must not keep anybody from reading how to mend it.
+    const config = asksForHelp ? noConfig : await readConfig(configFlag(argv));
+    const invocation = findCommand(argv, config.connections);
     switch (invocation.kind) {
       case 'command':
-        return await runCommand(invocation.entry, invocation.argv);
+        return await runCommand(config, invocation.entry, invocation.argv);
       case 'group':
         process.stdout.write(`${overviewHelp(invocation.name)}\n`);
         return argv.includes('--help') ? exitCodes.good : exitCodes.usage;
       case 'unknown':
         throw new ConsoleError('usage', `There is no command "${invocation.name}".`, {
-          hint: 'trace-console --help lists them.',
+          hint: 'trace-console --help lists them; connections are named in the config file.',
         });
       case 'none':
-        return await runWithoutCommand(argv);
+        return await runWithoutCommand(config, invocation.argv);
     }
   } catch (error) {
     return reportError(error, argv.includes('--json'));
@@ -31,7 +36,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
 }
 
 /** The console on a terminal; one status where nobody could press a key. */
-async function runWithoutCommand(argv: readonly string[]): Promise<ExitCode> {
+async function runWithoutCommand(config: Config, argv: readonly string[]): Promise<ExitCode> {
   if (argv.includes('--version')) {
     process.stdout.write(`${consoleVersion()}\n`);
     return exitCodes.good;
@@ -42,8 +47,8 @@ async function runWithoutCommand(argv: readonly string[]): Promise<ExitCode> {
   }
   const screen = process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json');
   return screen
-    ? runCommand(entryOf('console'), argv)
-    : runCommand(entryOf('status'), argv, ensureSchema);
+    ? runCommand(config, entryOf('console'), argv)
+    : runCommand(config, entryOf('status'), argv, ensureSchema);
 }
 
 function entryOf(name: string): CommandEntry {
@@ -54,6 +59,7 @@ function entryOf(name: string): CommandEntry {
 
 /** @param before what happens first, with the command's own context */
 async function runCommand(
+  config: Config,
   entry: CommandEntry,
   argv: readonly string[],
   before?: (context: CommandContext<FlagDeclarations>) => Promise<void>,
@@ -68,7 +74,7 @@ async function runCommand(
     process.off('SIGTERM', interrupt).once('SIGTERM', interrupt);
     return interruption.signal;
   };
-  const { context, close } = processContext(parseCommand(command, argv), listen);
+  const { context, close } = processContext(parseCommand(command, argv), listen, config);
   try {
     await before?.(context);
     return await command.run(context);

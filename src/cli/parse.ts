@@ -18,17 +18,25 @@ export type Invocation =
   | { kind: 'group'; name: string }
   | { kind: 'unknown'; name: string }
   /** No command: the console, or one status without a terminal. */
-  | { kind: 'none' };
+  | { kind: 'none'; argv: readonly string[] };
 
 /**
  * Finds the command in the arguments. Flags of every command may stand before its name, its own
- * flags behind it.
+ * flags behind it; before a command, or alone, the name of a connection.
+ *
+ * @param connections those of the config file, by name
  */
-export function findCommand(argv: readonly string[]): Invocation {
+export function findCommand(
+  argv: readonly string[],
+  connections: Pick<ReadonlySet<string>, 'has'> = new Set(),
+): Invocation {
   const words = wordPositions(argv);
   const [first, second] = words;
-  if (first === undefined) return { kind: 'none' };
+  if (first === undefined) return { kind: 'none', argv };
   const one = argv[first] ?? '';
+  if (connections.has(one)) {
+    return findCommand(['--connection', one, ...argv.filter((_, i) => i !== first)]);
+  }
   const two = second === undefined ? one : `${one} ${argv[second] ?? ''}`;
   for (const [name, used] of [
     [two, [first, second]],
@@ -39,6 +47,14 @@ export function findCommand(argv: readonly string[]): Invocation {
   }
   const isGroup = commands.some((candidate) => candidate.name.startsWith(`${one} `));
   return { kind: isGroup && second === undefined ? 'group' : 'unknown', name: isGroup ? two : one };
+}
+
+/** The value of `--config`, which counts before anything else is understood. */
+export function configFlag(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((word) => word === '--config' || word.startsWith('--config='));
+  const word = argv[index];
+  if (word === undefined) return undefined;
+  return word === '--config' ? argv[index + 1] : word.slice('--config='.length);
 }
 
 /** Positions of the first two arguments that are neither flags nor values of a global flag. */

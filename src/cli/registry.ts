@@ -94,3 +94,8 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/embedded-import-to.js')).embeddedImportTo),
   },
 ];
+
+/** Whether a word begins a command, so that nothing else may be called by it. */
+export function isCommandWord(word: string): boolean {
+  return word === 'help' || commands.some(({ name }) => name.split(' ')[0] === word);
+}

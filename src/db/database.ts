@@ -22,6 +22,8 @@ export type DatabaseOptions = {
   poolSize?: number | undefined;
   /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
   readOnly?: boolean | undefined;
+  /** The name of a connection marked as production: it is typed to confirm an action. */
+  production?: string | undefined;
   /**
    * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
    *
@@ -42,6 +44,7 @@ export class Database {
   readonly #tls: TlsAttempt;
   readonly #pool: pg.Pool;
   readonly #readOnly: boolean;
+  readonly production: string | undefined;
   readonly #wake: DatabaseOptions['wake'];
 
   private constructor(
@@ -49,7 +52,7 @@ export class Database {
     tls: TlsAttempt,
     pool: pg.Pool,
     capabilities: Capabilities,
-    { readOnly = false, wake }: DatabaseOptions,
+    { readOnly = false, production, wake }: DatabaseOptions,
   ) {
     this.origin = source.origin;
     this.#source = source;
@@ -57,6 +60,7 @@ export class Database {
     this.#pool = pool;
     this.capabilities = capabilities;
     this.#readOnly = readOnly;
+    this.production = production;
     this.#wake = wake;
   }
 

@@ -1,9 +1,11 @@
-import { resolveSource } from './connection/source.js';
+import { resolveSource, type SourceOrigin } from './connection/source.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ConsoleError } from './errors.js';
 
 export type OpenOptions = DatabaseOptions & {
   url?: string | undefined;
+  /** Who names the url; default `--url`. */
+  origin?: SourceOrigin;
   envFile?: string | undefined;
   /** Folder of the embedded database, which is used then whatever the environment names. */
   dataDir?: string | undefined;

@@ -51,7 +51,9 @@ export async function previewAction<Name extends ActionName>(
 ): Promise<Preview> {
   const error = refusalOf(name, context.database, input);
   if (error) throw error;
-  return actionOf(name).preview(context, input);
+  const preview = await actionOf(name).preview(context, input);
+  const word = preview.typed ?? context.database.production;
+  return word === undefined ? preview : { ...preview, typed: word };
 }
 
 /**

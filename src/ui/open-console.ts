@@ -3,10 +3,15 @@ import { LiveEngine } from '../live/engine.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
 import { ConsoleApp } from './app/console-app.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
-import { drawHeader } from './draw/header.js';
-import { createTheme, type Theme } from './theme.js';
+import { drawHeader, type ConnectionBadge } from './draw/header.js';
+import { createTheme, type Theme, type ThemeName } from './theme.js';
 
 export type OpenConsoleOptions = {
+  /** The named connection, for its badge in the header. */
+  connection?: ConnectionBadge | undefined;
+  cadenceMs?: number | undefined;
+  windowMs?: number | undefined;
+  theme?: ThemeName | undefined;
   /** Opens the database; `onProgress` gets a line while the embedded one starts. */
   openDatabase: (onProgress: (line: string) => void) => Promise<Database>;
 };
@@ -20,7 +25,7 @@ export type OpenConsoleOptions = {
  */
 export async function openConsole(options: OpenConsoleOptions): Promise<number> {
   const session = new TerminalSession();
-  const theme = createTheme(session);
+  const theme = createTheme(session, options.theme);
   const app = new ConsoleApp({
     get size() {
       return { columns: session.screen.columns, rows: session.screen.rows };
@@ -53,9 +58,10 @@ function drawFirstFrame(session: TerminalSession, theme: Theme, app: ConsoleApp)
 }
 
 /** From the connection over the schema to the panes. */
-async function begin(app: ConsoleApp, { openDatabase }: OpenConsoleOptions): Promise<void> {
-  const database = await openDatabase((line) => app.update({ opening: line }));
-  app.connected(database);
+async function begin(app: ConsoleApp, options: OpenConsoleOptions): Promise<void> {
+  const { connection, cadenceMs, windowMs } = options;
+  const database = await options.openDatabase((line) => app.update({ opening: line }));
+  app.connected(database, connection);
   const lacking = lacksTables(database);
   const notice = lacking
     ? await firstRun(database, {
@@ -63,7 +69,11 @@ async function begin(app: ConsoleApp, { openDatabase }: OpenConsoleOptions): Pro
         answer: () => app.ask(),
       })
     : undefined;
-  app.go(database, new LiveEngine(database));
+  const engine = new LiveEngine(database, {
+    ...(cadenceMs === undefined ? {} : { cadenceMs }),
+    ...(windowMs === undefined ? {} : { windowMs }),
+  });
+  app.go(database, engine);
   if (notice) tell(app, notice);
   if (!lacking) void checkLater(app, database);
 }

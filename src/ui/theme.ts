@@ -1,57 +1,24 @@
-import type { Tone } from '../panes/pane.js';
 import type { ColourSupport } from '../terminal/colour-support.js';
 import { toAscii } from './ascii.js';
+import type { Look } from './look.js';
+import {
+  colourlessPalette,
+  darkPalette,
+  highContrastPalette,
+  lightPalette,
+  terminalPalette,
+  type Palette,
+} from './palette.js';
 
-/** Everything a colour or an attribute can mean on the screen. */
-export type Look =
-  | Tone
-  /** The name of the program, of a dialog. */
-  | 'title'
-  /** Border and title of the pane that has the keys. */
-  | 'focus'
-  | 'border'
-  | 'heading'
-  /** A key that can be pressed. */
-  | 'key'
-  /** The chosen row of the pane that has the keys. */
-  | 'selected'
-  /** A short word that must be seen: read-only, paused. */
-  | 'badge'
-  /** A short word that says something is wrong. */
-  | 'alarm';
+export type { Look } from './look.js';
 
 /**
- * SGR parameters by meaning. Only the 16 colours that every terminal's own theme makes readable on
- * its background, and none of the bright ones, which vanish on a light one. What must be seen without
- * colours has an attribute besides.
+ * `terminal` keeps to the terminal's own 16 colours, which are readable on whatever background it has;
+ * `dark` and `light` say what the background is, and get finer shades for it.
  */
-const withColours: Readonly<Record<Look, string>> = {
-  success: '32',
-  running: '36',
-  warning: '33',
-  error: '31',
-  muted: '2',
-  accent: '36',
-  title: '1',
-  focus: '1;36',
-  border: '2',
-  heading: '2',
-  key: '1',
-  selected: '7',
-  badge: '7;1',
-  alarm: '7;1;31',
-};
+export const themeNames = ['terminal', 'dark', 'light', 'high-contrast', 'none'] as const;
 
-const withoutColours: Readonly<Record<Look, string>> = {
-  ...withColours,
-  success: '',
-  running: '',
-  warning: '1',
-  error: '1;4',
-  accent: '',
-  focus: '1',
-  alarm: '7;1',
-};
+export type ThemeName = (typeof themeNames)[number];
 
 export type Theme = {
   /** A text with the look of its meaning; every painted piece ends by itself. */
@@ -62,8 +29,10 @@ export type Theme = {
   encode(text: string): string;
 };
 
-export function createTheme(support: { colours: ColourSupport; unicode: boolean }): Theme {
-  const looks = support.colours === 'none' ? withoutColours : withColours;
+export type ThemeSupport = { colours: ColourSupport; unicode: boolean };
+
+export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal'): Theme {
+  const looks = paletteOf(name, support.colours);
   return {
     paint(look, text) {
       const parameters = look === undefined ? '' : looks[look];
@@ -72,4 +41,21 @@ export function createTheme(support: { colours: ColourSupport; unicode: boolean 
     start: (look) => (looks[look] === '' ? '' : `\x1b[${looks[look]}m`),
     encode: support.unicode ? (text) => text : toAscii,
   };
+}
+
+/** NO_COLOR and a terminal without colours win over the name; finer shades need 256 colours. */
+function paletteOf(name: ThemeName, colours: ColourSupport): Palette {
+  if (colours === 'none') return colourlessPalette;
+  switch (name) {
+    case 'none':
+      return colourlessPalette;
+    case 'high-contrast':
+      return highContrastPalette;
+    case 'dark':
+      return colours === '16' ? terminalPalette : darkPalette;
+    case 'light':
+      return colours === '16' ? terminalPalette : lightPalette;
+    case 'terminal':
+      return terminalPalette;
+  }
 }

@@ -29,7 +29,7 @@ describe('finding the command', () => {
       name: 'schema nonsense',
     });
     expect(findCommand(['nonsense'])).toEqual({ kind: 'unknown', name: 'nonsense' });
-    expect(findCommand(['--read-only'])).toEqual({ kind: 'none' });
+    expect(findCommand(['--read-only'])).toEqual({ kind: 'none', argv: ['--read-only'] });
   });
 });
 

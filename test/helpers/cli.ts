@@ -25,12 +25,15 @@ export type CliOptions = {
   onStart?: (child: ChildProcess) => void;
 };
 
+/** The config of whoever runs the tests must not have a part in them. */
+export const noConfigFile = { XDG_CONFIG_HOME: join(tmpdir(), 'trace-console-test-no-config') };
+
 /** Runs `trace-console` as it is shipped, without a terminal, as a script would. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(inject('programs'), 'main.js'), ...args], {
       cwd: tmpdir(),
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...noConfigFile, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';

@@ -18,8 +18,9 @@ export const console = defineCommand({
     'trace-console',
     'trace-console --demo',
     'trace-console --url postgresql://user@host/database --read-only',
+    'trace-console prod      (a connection of the config file)',
   ],
-  async run({ flags, interactive, openDatabase }) {
+  async run({ flags, settings, interactive, openDatabase }) {
     if (!interactive) {
       throw new ConsoleError('usage', 'The console needs a terminal.', {
         hint: 'For scripts: trace-console status --json',
@@ -27,7 +28,12 @@ export const console = defineCommand({
     }
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
+    const { connection, intervalMs, windowMs, theme } = settings;
     const exitCode = await openConsole({
+      connection,
+      cadenceMs: intervalMs,
+      windowMs,
+      theme,
       async openDatabase(onProgress) {
         const database = await openDatabase(onProgress);
         if (flags.demo) stopDemo = await startDemoCompanion(database);

@@ -52,7 +52,8 @@ export const status = defineCommand({
   async run(context) {
     const { flags, openDatabase, print } = context;
     const chosen = chosenPanes(flags.pane, flags.all);
-    const windowMs = timeOf(flags.window, '--window') ?? defaultWindowMs;
+    const windowMs =
+      timeOf(flags.window, '--window') ?? context.settings.windowMs ?? defaultWindowMs;
     const stuckAfterMs = timeOf(flags.stuckAfter, '--stuck-after') ?? defaultStuckAfterMs;
     const everyMs = watchInterval(flags.watch);
     const database = await openDatabase();

@@ -8,6 +8,8 @@ import { readService } from './service-file.js';
 /** Where the address came from, as the header and the errors name it. */
 export type SourceOrigin =
   | '--url'
+  /** A named connection of the config file. */
+  | `config: ${string}`
   | 'DATABASE_URL'
   | 'TRACEABILITY_DB_URL_EXTERNAL'
   | 'TRACEABILITY_DB_URL'
@@ -37,6 +39,8 @@ export type ConnectionSource = ServerSource | { kind: 'embedded'; origin: 'embed
 export type SourceOptions = {
   /** `--url` */
   url?: string | undefined;
+  /** Who names the url instead. */
+  origin?: SourceOrigin;
   /** `--env-file` */
   envFile?: string | undefined;
   environment?: Environment | undefined;
@@ -63,7 +67,7 @@ const defaultConnectTimeoutSeconds = 10;
  */
 export function resolveSource(options: SourceOptions = {}): ConnectionSource {
   const outer = options.environment ?? processEnvironment();
-  if (options.url !== undefined) return fromString(options.url, '--url', outer);
+  if (options.url !== undefined) return fromString(options.url, options.origin ?? '--url', outer);
   if (options.envFile !== undefined) {
     const inner = readEnvironmentFile(options.envFile, outer);
     const found = fromEnvironment(inner, { ...outer, ...inner });

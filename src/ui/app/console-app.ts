@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.js';
 import type { LiveEngine } from '../../live/engine.js';
 import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
 import { panes } from '../../panes/registry.js';
+import type { ConnectionBadge } from '../draw/header.js';
 import { PaneDrawer } from '../draw/pane-drawer.js';
 import { bindingOf, keyText } from '../keys/key-map.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
@@ -83,7 +84,7 @@ export class ConsoleApp {
   }
 
   /** The connection is open: the header knows where this is. */
-  connected(database: Database): void {
+  connected(database: Database, connection?: ConnectionBadge): void {
     this.#database = database;
     const { address, capabilities, origin, readOnly } = database;
     this.update({
@@ -93,6 +94,7 @@ export class ConsoleApp {
         origin,
         user: capabilities.user,
         readOnly,
+        connection,
       },
     });
   }

@@ -4,8 +4,12 @@ import type { Vitals } from '../../live/vitals.js';
 import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
 import { formatRate, formatShare } from '../../shared/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
+import type { BadgeColour } from '../look.js';
 import type { Theme } from '../theme.js';
 import { drawSides, type Segment } from './segments.js';
+
+/** How a named connection is told from the others at a glance. */
+export type ConnectionBadge = { name: string; production: boolean; colour: BadgeColour };
 
 /** What the header says of the place; known from the moment the connection is open. */
 export type Place = {
@@ -15,6 +19,7 @@ export type Place = {
   origin: string;
   user: string;
   readOnly: boolean;
+  connection: ConnectionBadge | undefined;
 };
 
 export type HeaderInput = {
@@ -62,13 +67,21 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
   ];
 }
 
-function placeSegments({ database, host, origin, user, readOnly }: Place): Segment[] {
+function placeSegments(place: Place): Segment[] {
+  const { database, host, origin, user, readOnly, connection } = place;
   return [
+    ...(connection ? [badgeOf(connection)] : []),
     ...(readOnly ? [{ text: ' READ-ONLY ', look: 'badge' as const, priority: 1 }] : []),
     { text: safeLine(`${user}@${database}`), look: 'accent', priority: 1 },
     { text: safeLine(`on ${host}`), priority: 2 },
-    { text: `(${origin})`, look: 'muted', priority: 5 },
+    // The badge names the connection already.
+    ...(connection ? [] : [{ text: `(${origin})`, look: 'muted' as const, priority: 5 }]),
   ];
+}
+
+function badgeOf({ name, production, colour }: ConnectionBadge): Segment {
+  const text = production ? ` ${name} · PRODUCTION ` : ` ${name} `;
+  return { text, look: `badge-${colour}`, priority: 1 };
 }
 
 function serverSegments(capabilities: Readonly<Capabilities>): Segment[] {

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, inject } from 'vitest';
+import { noConfigFile } from '../../helpers/cli.js';
 import { spawn, type SpawnOptions, type TerminalDriver } from './terminal.js';
 
 /** The sizes for which a layout was designed. */
@@ -24,14 +25,18 @@ afterAll(() => {
   if (stateFolder) fs.rmSync(stateFolder, { recursive: true, force: true });
 });
 
-/** Starts the console as users do, on a database, in a terminal. Ended after the test. */
-export function startConsole(url: string, options: ConsoleOptions = {}): TerminalDriver {
+/** Starts the console as users do, on a database, in a terminal. Ended after the test. Without a url the arguments name it. */
+export function startConsole(
+  url: string | undefined,
+  options: ConsoleOptions = {},
+): TerminalDriver {
   stateFolder ??= fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-state-'));
   const { args = [], ...rest } = options;
   const program = path.join(inject('programs'), 'main.js');
-  const driver = spawn(process.execPath, [program, '--url', url, ...args], {
+  const place = url === undefined ? [] : ['--url', url];
+  const driver = spawn(process.execPath, [program, ...place, ...args], {
     ...rest,
-    env: { XDG_STATE_HOME: stateFolder, ...rest.env },
+    env: { XDG_STATE_HOME: stateFolder, ...noConfigFile, ...rest.env },
   });
   open.push(driver);
   return driver;

@@ -35,6 +35,7 @@ const input: HeaderInput = {
     origin: 'DATABASE_URL',
     user: 'postgres',
     readOnly: false,
+    connection: undefined,
   },
   opening: '',
   live,
@@ -69,6 +70,17 @@ describe('the header', () => {
       expect(lines[0]).toContain('● connected');
       expect(lines[1]).toContain('window 1h');
     }
+  });
+
+  it('shows a named connection by its badge, and says when it is production', () => {
+    const badge = (production: boolean) => {
+      const connection = { name: 'prod', production, colour: 'red' as const };
+      const place = input.place && { ...input.place, connection };
+      return draw({ place }, 100)[0];
+    };
+    expect(badge(false)).toMatch(/^trace-console {3}prod {3}postgres@/);
+    expect(badge(true)).toContain(' prod · PRODUCTION ');
+    expect(badge(true)).not.toContain('(DATABASE_URL)');
   });
 
   it('says read-only and paused so that they are seen', () => {

@@ -1,0 +1,172 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { poolSizes } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { parseConnectionString } from '../../db/connection/conninfo.js';
+import { formatSpan, parseDuration } from '../../shared/format/duration.js';
+import { windowsMs } from '../../panes/windows.js';
+import { cadencesMs } from '../../live/engine.js';
+import { badgeColours } from '../../ui/look.js';
+import { themeNames } from '../../ui/theme.js';
+import { isCommandWord } from '../registry.js';
+import type { Config, NamedConnection } from './config.js';
+
+/** A time of a list, written as `2s` or `1h`; the list is what the keys step through. */
+function timeOf(list: readonly number[]) {
+  const allowed = list.map(formatSpan).join(', ');
+  return v.pipe(
+    v.string(`takes one of ${allowed}`),
+    v.transform((text) => parseDuration(text) ?? NaN),
+    v.check((ms) => list.includes(ms), `takes one of ${allowed}`),
+  );
+}
+
+const text = v.pipe(v.string('takes a text'), v.nonEmpty('must not be empty'));
+const flag = v.boolean('takes true or false');
+const poolSize = v.pipe(
+  v.number(`takes a whole number from ${poolSizes.lowest} to ${poolSizes.highest}`),
+  v.integer('takes a whole number'),
+  v.minValue(poolSizes.lowest, `is at least ${poolSizes.lowest}`),
+  v.maxValue(poolSizes.highest, `is at most ${poolSizes.highest}`),
+);
+
+const connection = v.strictObject({
+  url: v.optional(text),
+  'env-file': v.optional(text),
+  'data-dir': v.optional(text),
+  schema: v.optional(text),
+  'pool-size': v.optional(poolSize),
+  'read-only': v.optional(flag, false),
+  production: v.optional(flag, false),
+  colour: v.optional(v.picklist(badgeColours, `takes one of ${badgeColours.join(', ')}`), 'cyan'),
+  interval: v.optional(timeOf(cadencesMs)),
+  window: v.optional(timeOf(windowsMs)),
+});
+
+const config = v.strictObject({
+  interval: v.optional(timeOf(cadencesMs)),
+  window: v.optional(timeOf(windowsMs)),
+  theme: v.optional(v.picklist(themeNames, `takes one of ${themeNames.join(', ')}`)),
+  connection: v.optional(text),
+  connections: v.optional(v.record(v.string(), connection, 'takes tables: [connections.NAME]'), {}),
+});
+
+/** A word that no shell and no flag takes for something else. */
+const connectionName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
+
+/**
+ * The settings of a config file in TOML. Unknown settings are errors: a misspelt one would be silently
+ * without effect.
+ *
+ * @param file for messages, and for what paths in it are relative to
+ * @throws ConsoleError `usage`
+ */
+export function parseConfig(toml: string, file: string): Config {
+  const result = v.safeParse(config, parseToml(toml, file));
+  if (!result.success) throw mistake(file, ...describeIssue(result.issues[0]));
+  const { interval, window, theme, connection: chosen, connections } = result.output;
+  const named = Object.entries(connections).map(([name, settings]) =>
+    namedConnection(file, name, settings),
+  );
+  if (chosen !== undefined && !(chosen in connections)) {
+    throw mistake(file, 'connection', `names "${chosen}", which is not among the connections`);
+  }
+  return {
+    file,
+    ...(interval === undefined ? {} : { intervalMs: interval }),
+    ...(window === undefined ? {} : { windowMs: window }),
+    ...(theme === undefined ? {} : { theme }),
+    ...(chosen === undefined ? {} : { connection: chosen }),
+    connections: new Map(named.map((each) => [each.name, each])),
+  };
+}
+
+function parseToml(toml: string, file: string): unknown {
+  try {
+    return parse(toml);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // The first line says what is wrong; the rest is an excerpt, which may hold a password.
+    const [what = ''] = cause.message.split('\n');
+    throw new ConsoleError('usage', `${file}, line ${cause.line}: ${what}.`, {
+      hint: 'The file is TOML: name = "value", [connections.NAME]. See docs/configuration.md.',
+    });
+  }
+}
+
+function namedConnection(
+  file: string,
+  name: string,
+  settings: v.InferOutput<typeof connection>,
+): NamedConnection {
+  const at = `connections.${name}`;
+  if (!connectionName.test(name)) {
+    throw mistake(file, at, 'is no usable name: letters, digits, ".", "_" and "-", 32 at most');
+  }
+  if (isCommandWord(name)) throw mistake(file, at, 'has the name of a command; choose another');
+  const { url, schema, production, colour, interval, window } = settings;
+  const places = [url, settings['env-file'], settings['data-dir']];
+  if (places.filter((place) => place !== undefined).length > 1) {
+    throw mistake(file, at, 'names two databases: give one of url, env-file, data-dir');
+  }
+  if (url !== undefined && holdsSecret(url, name) && isReadableByOthers(file)) {
+    throw new ConsoleError('usage', `${file} holds a password and others may read it.`, {
+      hint: `chmod 600 ${file}, or leave the password to ~/.pgpass.`,
+    });
+  }
+  return {
+    name,
+    ...(url === undefined ? {} : { url }),
+    ...pathOf('envFile', settings['env-file'], file),
+    ...pathOf('dataDir', settings['data-dir'], file),
+    ...(schema === undefined ? {} : { schema }),
+    ...(settings['pool-size'] === undefined ? {} : { poolSize: settings['pool-size'] }),
+    readOnly: settings['read-only'],
+    production,
+    colour,
+    ...(interval === undefined ? {} : { intervalMs: interval }),
+    ...(window === undefined ? {} : { windowMs: window }),
+  };
+}
+
+function holdsSecret(url: string, name: string): boolean {
+  const { password, sslpassword } = parseConnectionString(url, `connections.${name}.url`);
+  return password !== undefined || sslpassword !== undefined;
+}
+
+/** `~` is the home folder, anything relative lies beside the config file. */
+function pathOf<Key extends string>(
+  key: Key,
+  given: string | undefined,
+  file: string,
+): Partial<Record<Key, string>> {
+  if (given === undefined) return {};
+  const expanded = given.replace(/^~(?=\/|$)/, os.homedir());
+  return { [key]: path.resolve(path.dirname(file), expanded) } as Partial<Record<Key, string>>;
+}
+
+function isReadableByOthers(file: string): boolean {
+  try {
+    return process.platform !== 'win32' && (fs.statSync(file).mode & 0o077) !== 0;
+  } catch {
+    // It was read from somewhere that is no file any more; nobody else reads it either.
+    return false;
+  }
+}
+
+function describeIssue(issue: v.BaseIssue<unknown>): [setting: string, problem: string] {
+  const setting = v.getDotPath(issue) ?? '';
+  if (issue.type === 'strict_object') {
+    return [setting, issue.expected === 'never' ? 'is no setting' : 'takes a table of settings'];
+  }
+  return [setting, issue.message];
+}
+
+function mistake(file: string, setting: string, problem: string): ConsoleError {
+  return new ConsoleError('usage', `${file}: ${setting} ${problem}.`, {
+    hint: 'docs/configuration.md lists the settings.',
+  });
+}

@@ -1,0 +1,32 @@
+import fs from 'node:fs';
+import { ConsoleError } from '../../db/errors.js';
+import { noConfig, type Config } from './config.js';
+import { configLocation } from './location.js';
+
+/**
+ * Reads the config file, where there is one. What understands it is loaded only then: a start without a
+ * config costs a look at the file system.
+ *
+ * @param flag the value of `--config`
+ * @throws ConsoleError `usage` that names file and line
+ */
+export async function readConfig(flag: string | undefined): Promise<Config> {
+  const { file, named } = configLocation(flag);
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    if (!named && isMissing(cause)) return noConfig;
+    throw new ConsoleError('usage', `The config file cannot be read: ${file}`, {
+      hint: 'Give the path of a readable file, or leave --config and TRACE_CONSOLE_CONFIG out.',
+      cause,
+    });
+  }
+  const { parseConfig } = await import('./parse-config.js');
+  return parseConfig(text, file);
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
