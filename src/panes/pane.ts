@@ -14,7 +14,15 @@ export const overviewPaneIds = [
 ] as const;
 
 /** The panes beside it, which take the whole screen. Another one is a line here. */
-export const furtherPaneIds = ['agent-chains', 'maintenance-runs', 'doctor'] as const;
+export const furtherPaneIds = [
+  'agents',
+  'errors',
+  'endpoints',
+  'sessions',
+  'agent-chains',
+  'maintenance-runs',
+  'doctor',
+] as const;
 
 /** Every pane in its order; the first nine have the keys 1 to 9. */
 export const paneIds = [...overviewPaneIds, ...furtherPaneIds] as const;

@@ -1,11 +1,15 @@
 import { ConsoleError } from '../db/errors.js';
 import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
+import { agents } from './agents.js';
 import { agentChains } from './agent-chains.js';
 import { doctor } from './doctor.js';
+import { endpoints } from './endpoints.js';
+import { errors } from './errors.js';
 import { indexUsage } from './index-usage.js';
 import { maintenanceRuns } from './maintenance-runs.js';
 import { recentTraces } from './recent-traces.js';
+import { sessions } from './sessions.js';
 import { slowHooks } from './slow-hooks.js';
 import { tableSizes } from './table-sizes.js';
 import { topPatterns } from './top-patterns.js';
@@ -18,6 +22,10 @@ const declarations: Readonly<Record<PaneId, AnyPane>> = {
   'table-sizes': tableSizes,
   'top-patterns': topPatterns,
   activity,
+  agents,
+  errors,
+  endpoints,
+  sessions,
   'agent-chains': agentChains,
   'maintenance-runs': maintenanceRuns,
   doctor,

@@ -18,7 +18,9 @@ export type SchemaShape = {
   schema: string;
   /** `server_version_num` */
   serverVersion: number;
-  /** The embedded database, whose engine forgets its counters: they are read where its daemon keeps them. */
+  /** The embedded database: one session for everybody. */
+  embedded: boolean;
+  /** The same: its engine forgets its counters, and they are read where its daemon keeps them. */
   keepsCounters: boolean;
   relations: ReadonlyMap<string, RelationShape>;
 };
@@ -67,7 +69,7 @@ export async function readShape(database: Database): Promise<SchemaShape> {
   const relations = new Map(
     rows.map(({ name, columns, ...rest }) => [name, { ...rest, columns: new Set(columns) }]),
   );
-  return { schema, serverVersion, keepsCounters: embedded, relations };
+  return { schema, serverVersion, embedded, keepsCounters: embedded, relations };
 }
 
 /** Why a pane cannot be asked here; undefined when it can. */

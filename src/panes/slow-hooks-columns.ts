@@ -1,26 +1,12 @@
-import type { Column, Sort, Tone } from './pane.js';
+import {
+  countColumn,
+  durationColumn,
+  durationTone,
+  failureTone,
+  shareColumn,
+} from './column-kinds.js';
+import type { Column, Sort } from './pane.js';
 import type { SlowHookRow } from './slow-hooks.js';
-
-/** Beyond these a person waits for the hook. */
-const slowMs = 1_000;
-const verySlowMs = 5_000;
-
-function durationTone(ms: number | null): Tone | undefined {
-  if (ms === null || ms < slowMs) return undefined;
-  return ms < verySlowMs ? 'warning' : 'error';
-}
-
-function failureTone({ failures, calls }: SlowHookRow): Tone | undefined {
-  if (failures === 0) return 'muted';
-  return failures / calls >= 0.05 ? 'error' : 'warning';
-}
-
-const duration = {
-  align: 'right',
-  format: 'duration',
-  minWidth: 6,
-  maxWidth: 6,
-} as const;
 
 export const slowHooksColumns: readonly Column<SlowHookRow>[] = [
   {
@@ -43,54 +29,30 @@ export const slowHooksColumns: readonly Column<SlowHookRow>[] = [
     minWidth: 5,
     maxWidth: 24,
   },
-  {
-    id: 'calls',
-    title: 'calls',
-    align: 'right',
-    format: 'count',
-    value: ({ calls }) => calls,
-    priority: 3,
-    minWidth: 6,
-    maxWidth: 6,
-  },
-  { ...duration, id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 },
-  {
-    ...duration,
+  countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 3 }),
+  durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
+  durationColumn({
     id: 'p95Ms',
     title: 'p95',
     value: ({ p95Ms }) => p95Ms,
     tone: ({ p95Ms }) => durationTone(p95Ms),
     priority: 1,
-  },
-  {
-    ...duration,
+  }),
+  durationColumn({
     id: 'maxMs',
     title: 'max',
     value: ({ maxMs }) => maxMs,
     tone: ({ maxMs }) => durationTone(maxMs),
     priority: 5,
-  },
-  {
+  }),
+  countColumn({
     id: 'failures',
     title: 'failed',
-    align: 'right',
-    format: 'count',
     value: ({ failures }) => failures,
-    tone: failureTone,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
     priority: 2,
-    minWidth: 6,
-    maxWidth: 6,
-  },
-  {
-    id: 'share',
-    title: 'time',
-    align: 'right',
-    format: 'share',
-    value: ({ share }) => share,
-    priority: 3,
-    minWidth: 4,
-    maxWidth: 4,
-  },
+  }),
+  shareColumn({ id: 'share', title: 'time', value: ({ share }) => share, priority: 3 }),
 ];
 
 export const slowHooksSorts: readonly [Sort<SlowHookRow>, ...Sort<SlowHookRow>[]] = [

@@ -43,6 +43,11 @@ beforeAll(async () => {
        SELECT 'hash-' || i, 'agent', now() - i * interval '1 minute' FROM generate_series(1, 6000) AS i`,
     );
     await client.query(
+      `INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern, severity, resolved_at)
+       SELECT 'f' || i, 'Error' || i, '…', (ARRAY['high', 'low'])[1 + i % 2], CASE WHEN i % 3 > 0 THEN now() END
+       FROM generate_series(1, 6000) AS i`,
+    );
+    await client.query(
       `INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, created_at)
        SELECT id, 'agent', 0.9, 'explicit', started_at FROM execution_traces`,
     );

@@ -1,0 +1,121 @@
+import {
+  bytesColumn,
+  countColumn,
+  durationColumn,
+  durationTone,
+  failureTone,
+  trendColumn,
+} from './column-kinds.js';
+import type { EndpointRow } from './endpoints.js';
+import type { Column, Sort } from './pane.js';
+
+export const endpointsColumns: readonly Column<EndpointRow>[] = [
+  {
+    id: 'service',
+    title: 'service',
+    align: 'left',
+    format: 'text',
+    value: ({ service }) => service,
+    priority: 1,
+    minWidth: 12,
+    maxWidth: 24,
+  },
+  {
+    id: 'method',
+    title: 'method',
+    align: 'left',
+    format: 'text',
+    value: ({ method }) => method,
+    tone: () => 'muted',
+    priority: 5,
+    minWidth: 6,
+    maxWidth: 6,
+  },
+  {
+    id: 'url',
+    title: 'url',
+    align: 'left',
+    format: 'text',
+    value: ({ url }) => url,
+    priority: 2,
+    minWidth: 16,
+  },
+  countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 2 }),
+  durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
+  durationColumn({
+    id: 'p95Ms',
+    title: 'p95',
+    value: ({ p95Ms }) => p95Ms,
+    tone: ({ p95Ms }) => durationTone(p95Ms),
+    priority: 1,
+  }),
+  durationColumn({
+    id: 'maxMs',
+    title: 'max',
+    value: ({ maxMs }) => maxMs,
+    tone: ({ maxMs }) => durationTone(maxMs),
+    priority: 6,
+  }),
+  countColumn({
+    id: 'failures',
+    title: 'failed',
+    value: ({ failures }) => failures,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
+    priority: 1,
+  }),
+  countColumn({
+    id: 'refused',
+    title: '4xx',
+    value: ({ refused }) => refused,
+    tone: ({ refused }) => (refused > 0 ? 'warning' : 'muted'),
+    priority: 5,
+  }),
+  countColumn({
+    id: 'broken',
+    title: '5xx',
+    value: ({ broken }) => broken,
+    tone: ({ broken }) => (broken > 0 ? 'error' : 'muted'),
+    priority: 5,
+  }),
+  countColumn({
+    id: 'unanswered',
+    title: 'no answer',
+    value: ({ unanswered }) => unanswered,
+    tone: ({ unanswered }) => (unanswered > 0 ? 'error' : 'muted'),
+    priority: 8,
+  }),
+  countColumn({
+    id: 'retries',
+    title: 'retries',
+    value: ({ retries }) => retries,
+    tone: ({ retries }) => (retries > 0 ? 'warning' : 'muted'),
+    priority: 9,
+  }),
+  bytesColumn({
+    id: 'requestBytes',
+    title: 'sent',
+    value: ({ requestBytes }) => requestBytes,
+    priority: 8,
+  }),
+  bytesColumn({
+    id: 'responseBytes',
+    title: 'received',
+    value: ({ responseBytes }) => responseBytes,
+    priority: 7,
+  }),
+  trendColumn(6, 'accent'),
+];
+
+export const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]] = [
+  { id: 'time', title: 'most time', direction: 'desc', value: ({ totalMs }) => totalMs },
+  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  { id: 'calls', title: 'most calls', direction: 'desc', value: ({ calls }) => calls },
+  {
+    id: 'bytes',
+    title: 'most bytes',
+    direction: 'desc',
+    value: ({ requestBytes, responseBytes }) => requestBytes + responseBytes,
+  },
+  { id: 'service', title: 'service', direction: 'asc', value: ({ service }) => service },
+];

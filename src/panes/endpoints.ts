@@ -1,0 +1,140 @@
+import { formatSpan } from '../shared/format/duration.js';
+import { formatBytes } from '../shared/format/bytes.js';
+import { formatCount, formatShare } from '../shared/format/number.js';
+import { CallsReader, type CallGroup } from './calls-reader.js';
+import { groupKey } from './call-totals.js';
+import { trendParts } from './column-kinds.js';
+import { endpointsColumns, endpointsSorts } from './endpoints-columns.js';
+import {
+  usualLimits,
+  type Pane,
+  type PaneReader,
+  type PaneResult,
+  type ReadRequest,
+  type SummaryLine,
+} from './pane.js';
+import { endpointSource } from './statements/call-sources.js';
+import { slowestCallsStatement } from './statements/newest-calls.js';
+
+/** Calls of one endpoint of a service, over the window. */
+export type EndpointRow = {
+  service: string;
+  method: string | null;
+  /** Without query; identifiers in its path as `:id`. */
+  url: string | null;
+  calls: number;
+  failures: number;
+  inProgress: number;
+  p50Ms: number | null;
+  p95Ms: number | null;
+  maxMs: number | null;
+  totalMs: number;
+  /** Answers by class: 2xx and 3xx, 4xx, 5xx. */
+  answered: number;
+  refused: number;
+  broken: number;
+  /** Failed without an answer. */
+  unanswered: number;
+  retries: number;
+  requestBytes: number;
+  responseBytes: number;
+  lastCall: Date;
+  /** Calls by twelfth of the window, oldest first. */
+  trend: readonly number[];
+};
+
+export type EndpointsExtras = {
+  windowMs: number;
+  calls: number;
+  failures: number;
+  bytes: number;
+  percentileError: number;
+};
+
+class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
+  readonly #calls = new CallsReader({ source: endpointSource, trendParts });
+
+  async read(request: ReadRequest): Promise<PaneResult<EndpointRow, EndpointsExtras>> {
+    return request.transaction(async (tx) => {
+      const { groups, nowMs, percentileError, share } = await this.#calls.read(tx, request);
+      const rows = groups.map(rowOf).sort((a, b) => b.totalMs - a.totalMs || b.calls - a.calls);
+      const sum = (value: (row: EndpointRow) => number) =>
+        rows.reduce((total, row) => total + value(row), 0);
+      return {
+        rows,
+        extras: {
+          windowMs: request.windowMs,
+          calls: sum(({ calls }) => calls),
+          failures: sum(({ failures }) => failures),
+          bytes: sum(({ requestBytes, responseBytes }) => requestBytes + responseBytes),
+          percentileError,
+        },
+        asOf: new Date(nowMs),
+        notes: [],
+        ...(share < 1 ? { loading: { share } } : {}),
+      };
+    });
+  }
+
+  reset(): void {
+    this.#calls.reset();
+  }
+}
+
+function rowOf({ groups, lastMs, sums, ...figures }: CallGroup): EndpointRow {
+  const [service, method, url] = groups;
+  const [answered, refused, broken, unanswered, retries, requestBytes, responseBytes] = sums;
+  return {
+    service: service ?? '',
+    method: method ?? null,
+    url: url ?? null,
+    ...figures,
+    answered: answered ?? 0,
+    refused: refused ?? 0,
+    broken: broken ?? 0,
+    unanswered: unanswered ?? 0,
+    retries: retries ?? 0,
+    requestBytes: requestBytes ?? 0,
+    responseBytes: responseBytes ?? 0,
+    lastCall: new Date(lastMs),
+  };
+}
+
+function summaryOf({ calls, failures, bytes, windowMs }: EndpointsExtras): SummaryLine[] {
+  return [
+    [
+      { text: `${formatCount(calls)} calls in ${formatSpan(windowMs)}` },
+      failures > 0
+        ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' }
+        : { text: 'none failed', tone: 'success' },
+      { text: `${formatBytes(bytes)} sent and received`, tone: 'muted' },
+    ],
+  ];
+}
+
+export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
+  id: 'endpoints',
+  title: 'Endpoints',
+  question: 'Which services are called, how fast and how well do they answer?',
+  needs: {
+    endpoint_calls: {
+      required: ['service_name', 'started_at'],
+      optional: ['endpoint_url', 'http_method', 'duration_ms', 'success', 'status_code'],
+    },
+  },
+  windowed: true,
+  minIntervalMs: 0,
+  limits: usualLimits,
+  columns: endpointsColumns,
+  sorts: endpointsSorts,
+  rowKey: ({ service, method, url }) => groupKey([service, method, url]),
+  empty:
+    'No endpoint was called in this window. Choose a longer one with w, or: trace-console demo',
+  createReader: () => new EndpointsReader(),
+  summary: ({ extras }) => summaryOf(extras),
+  detail: ({ service }, shape, windowMs) => ({
+    title: `Slowest calls of ${service}`,
+    text: slowestCallsStatement(shape),
+    values: [windowMs / 1000, service],
+  }),
+};

@@ -1,0 +1,82 @@
+import { quoteIdent } from '../../db/quote.js';
+import { columnOrNull, type SchemaShape } from '../shape.js';
+import { columnOf } from './calls.js';
+
+/** Values of a detail: window in seconds, then what the rows are chosen by. */
+const within = (at: string) => `${at} > now() - $1::float8 * interval '1 second'`;
+
+/** The newest traces that were routed to an agent. `$2`: agent. First rows of idx_routing_agent. */
+export function tracesOfAgentStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'execution_traces', column, type);
+  return `
+SELECT
+  d.created_at AS routed_at,
+  d.confidence_score,
+  ${columnOf(shape, 'agent_routing_decisions', 'd')('routing_strategy', 'text')} AS routing_strategy,
+  t.*
+FROM agent_routing_decisions AS d
+JOIN LATERAL (
+  SELECT id AS trace_id, status, ${optional('duration_ms', 'bigint')} AS duration_ms, ${optional('error_type', 'text')} AS error_type,
+    left(${optional('error_message', 'text')}, 300) AS error_message, left(${optional('prompt_text', 'text')}, 300) AS prompt_text,
+    ${optional('correlation_id', 'uuid')} AS correlation_id, ${optional('session_id', 'uuid')} AS session_id
+  FROM execution_traces WHERE execution_traces.id = d.trace_id
+) AS t ON true
+WHERE d.agent_selected = $2 AND ${within('d.created_at')}
+ORDER BY d.created_at DESC
+LIMIT 50`;
+}
+
+/**
+ * The newest failures of a type among traces, hooks and calls. `$2`: type. Each branch reads its partial index of
+ * failures, newest first, until it has 50.
+ */
+export function failuresOfTypeStatement(shape: SchemaShape): string {
+  const branch = (table: string, kind: string, what: string, failed: string) => {
+    const column = (name: string, type: string) => columnOrNull(shape, table, name, type);
+    return `(
+SELECT '${kind}' AS failed, started_at, ${what} AS what, ${column('duration_ms', 'bigint')} AS duration_ms,
+  left(${column('error_message', 'text')}, 300) AS error_message,
+  ${kind === 'trace' ? 'id' : column('trace_id', 'uuid')} AS trace_id, id
+FROM ${quoteIdent(table)}
+WHERE ${failed} AND COALESCE(${column('error_type', 'text')}, 'unknown') = $2 AND ${within('started_at')}
+ORDER BY started_at DESC
+LIMIT 50)`;
+  };
+  const failed = "status IN ('failed', 'timeout')";
+  const branches = [
+    ['execution_traces', 'trace', 'source', failed, 'status'],
+    ['hook_executions', 'hook', 'hook_name', failed, 'status'],
+    ['endpoint_calls', 'call', 'service_name', 'success = false', 'success'],
+  ] as const;
+  const usable = branches.filter(([table, , , , needed]) =>
+    shape.relations.get(table)?.columns.has(needed),
+  );
+  const all = usable.map(([table, kind, what, where]) => branch(table, kind, what, where));
+  return `SELECT * FROM (${all.join('\nUNION ALL\n')}) AS failure
+ORDER BY started_at DESC
+LIMIT 50`;
+}
+
+/** The slowest calls of a service. `$2`: service. Reads the window of that service by idx_endpoint_calls_service. */
+export function slowestCallsStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'endpoint_calls', column, type);
+  return `
+SELECT
+  ${optional('duration_ms', 'bigint')} AS duration_ms,
+  started_at,
+  ${optional('http_method', 'text')} AS http_method,
+  left(${optional('endpoint_url', 'text')}, 300) AS endpoint_url,
+  ${optional('status_code', 'integer')} AS status_code,
+  ${optional('success', 'boolean')} AS success,
+  ${optional('error_type', 'text')} AS error_type,
+  left(${optional('error_message', 'text')}, 300) AS error_message,
+  ${optional('retry_count', 'integer')} AS retry_count,
+  ${optional('trace_id', 'uuid')} AS trace_id,
+  ${optional('id', 'uuid')} AS id
+FROM endpoint_calls
+WHERE service_name = $2 AND ${within('started_at')}
+ORDER BY duration_ms DESC NULLS LAST
+LIMIT 50`;
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { endpoints } from '../../src/panes/endpoints.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { openDatabase, readFresh, readWhole } from './open.js';
+
+test('calls by service, method and URL without query and identifiers, as plain SQL counts them', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test') RETURNING id)
+     INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, status_code, success, started_at,
+       duration_ms, request_bytes, response_bytes, retry_count)
+     SELECT trace.id, 'service-' || i % 2,
+       'https://s.internal/v1/items/' || i || '/parts/' || gen_random_uuid() || '?page=' || i, 'GET',
+       (ARRAY[200, 204, 302, 404, 500, NULL])[1 + i % 6], (ARRAY[true, true, true, false, false, NULL])[1 + i % 6],
+       now() - i * interval '2 seconds', i, i * 10, i * 1000, i % 3
+     FROM trace, generate_series(1, 1200) AS i`,
+  );
+  // A call without an answer that has failed.
+  await database.query(
+    `UPDATE endpoint_calls SET success = false, error_type = 'timeout' WHERE status_code IS NULL AND duration_ms % 4 = 1`,
+  );
+  const { rows: plain } = await database.query(
+    `SELECT service_name AS service, 'GET' AS method, 'https://s.internal/v1/items/:id/parts/:id' AS url,
+       count(*)::int AS calls, (count(*) FILTER (WHERE success = false))::int AS failures,
+       (count(*) FILTER (WHERE success IS NULL))::int AS "inProgress",
+       (count(*) FILTER (WHERE status_code BETWEEN 200 AND 399))::int AS answered,
+       (count(*) FILTER (WHERE status_code BETWEEN 400 AND 499))::int AS refused,
+       (count(*) FILTER (WHERE status_code BETWEEN 500 AND 599))::int AS broken,
+       (count(*) FILTER (WHERE status_code IS NULL AND success = false))::int AS unanswered,
+       sum(retry_count)::int AS retries, sum(request_bytes)::int AS "requestBytes",
+       sum(response_bytes)::int AS "responseBytes", max(duration_ms)::int AS "maxMs"
+     FROM endpoint_calls WHERE started_at > now() - interval '6 hours' GROUP BY 1 ORDER BY sum(duration_ms) DESC`,
+  );
+  const console_ = await openDatabase(database.url);
+  const windowMs = 6 * 3_600_000;
+  const reader = endpoints.createReader();
+  for (let reading = 0; reading < 2; reading += 1) {
+    const kept = await readWhole(console_, endpoints, reader, { windowMs });
+    expect(kept.rows).toMatchObject(plain);
+  }
+  const exact = await readFresh(console_, endpoints, { windowMs, exact: true });
+  expect(exact.rows).toMatchObject(plain);
+  expect(exact.rows.some(({ unanswered }) => unanswered > 0)).toBe(true);
+  expect(exact.extras.calls).toBe(1200);
+});

@@ -1,0 +1,107 @@
+import { beforeAll, expect, test } from 'vitest';
+import { errors } from '../../src/panes/errors.js';
+import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { openDatabase, readFresh, readWhole, readWith } from './open.js';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, error_type, started_at)
+       SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test',
+         (ARRAY['completed', 'failed', 'timeout'])[1 + i % 3], (ARRAY['ToolError', 'Timeout', NULL])[1 + i % 4],
+         now() - i * interval '5 seconds'
+       FROM generate_series(1, 1200) AS i RETURNING id, started_at),
+     hook AS (
+       INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, error_type, started_at)
+       SELECT id, 'PreToolUse', 'guard', 'failed', 'ToolError', started_at FROM trace)
+     INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, success, error_type, started_at)
+     SELECT id, 's', 'https://s/', 'GET', false, 'Refused', started_at FROM trace`,
+  );
+  await database.query(
+    `INSERT INTO error_patterns (fingerprint, error_type, error_category, error_message_pattern, severity,
+       occurrence_count, resolved_at, resolution_pattern)
+     VALUES ('a', 'ToolError', 'system', '…', 'low', 5, NULL, NULL), ('b', 'ToolError', 'system', '…', 'high', 1, NULL, 'retry'),
+       ('c', 'Refused', 'network', '…', 'medium', 9, now(), 'wait'), ('d', 'Sleeping', 'system', '…', 'critical', 3, NULL, NULL)`,
+  );
+});
+
+/** Failures between two ages, by type. */
+async function counted(
+  from: string,
+  until: string,
+): Promise<Map<string, object & { count: number }>> {
+  const { rows } = await database.query<{ type: string; count: number }>(
+    `SELECT COALESCE(error_type, 'unknown') AS type, count(*)::int AS count,
+       (count(*) FILTER (WHERE kind = 't'))::int AS traces, (count(*) FILTER (WHERE kind = 'h'))::int AS hooks,
+       (count(*) FILTER (WHERE kind = 'c'))::int AS calls
+     FROM (
+       SELECT error_type, started_at, 't' AS kind FROM execution_traces WHERE status IN ('failed', 'timeout')
+       UNION ALL SELECT error_type, started_at, 'h' FROM hook_executions WHERE status IN ('failed', 'timeout')
+       UNION ALL SELECT error_type, started_at, 'c' FROM endpoint_calls WHERE success = false) AS failure
+     WHERE started_at > now() - $1::interval AND started_at < now() - $2::interval GROUP BY 1`,
+    [from, until],
+  );
+  return new Map(rows.map((row) => [row.type, row]));
+}
+
+test('failures by type are those of plain SQL, with what is known of the type', async () => {
+  const plain = await counted('1 day', '0');
+  const console_ = await openDatabase(database.url);
+  const windowMs = 86_400_000;
+  for (const exact of [false, true]) {
+    const { rows, extras } = exact
+      ? await readFresh(console_, errors, { windowMs, exact })
+      : await readWhole(console_, errors, errors.createReader(), { windowMs });
+    const failed = rows.filter(({ count }) => count > 0);
+    expect(new Map(failed.map((row) => [row.type, row]))).toMatchObject(plain);
+    expect(failed).toHaveLength(plain.size);
+    expect(rows.find(({ type }) => type === 'ToolError')).toMatchObject({
+      severity: 'high',
+      open: 2,
+      resolution: 'retry',
+    });
+    expect(rows.find(({ type }) => type === 'Refused')).toMatchObject({
+      open: 0,
+      resolution: 'wait',
+    });
+    // Open, and nothing failed by it in the window.
+    expect(rows.at(-1)).toMatchObject({
+      type: 'Sleeping',
+      count: 0,
+      severity: 'critical',
+      open: 1,
+    });
+    expect(extras).toMatchObject({ before: 0, open: 3 });
+  }
+});
+
+test('the window before is counted beside it', async () => {
+  // Half an hour holds 360 steps of 5 s; a row at the edge may have moved over it meanwhile.
+  const before = await counted('1 hour', '30 minutes');
+  const { rows } = await readFresh(await openDatabase(database.url), errors, {
+    windowMs: 1_800_000,
+  });
+  for (const { type, before: count } of rows) {
+    expect(Math.abs((count ?? NaN) - (before.get(type)?.count ?? 0))).toBeLessThanOrEqual(2);
+  }
+});
+
+test('a trace that began long ago and fails now is there with the next reading', async () => {
+  const console_ = await openDatabase(database.url);
+  const reader = errors.createReader();
+  const { rows: inserted } = await database.query<{ id: string }>(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, started_at)
+     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', now() - interval '40 minutes') RETURNING id`,
+  );
+  const found = async () =>
+    (await readWith(console_, errors, reader)).rows.find(({ type }) => type === 'LateError')?.count;
+  expect(await found()).toBeUndefined();
+  await database.query(
+    `UPDATE execution_traces SET status = 'failed', error_type = 'LateError' WHERE id = $1`,
+    [inserted[0]?.id],
+  );
+  expect(await found()).toBe(1);
+});
