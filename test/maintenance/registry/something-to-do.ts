@@ -1,0 +1,58 @@
+import { runOnce } from '../../helpers/template.js';
+
+/**
+ * Fills a database so that every action has something to change: due traces with children, archived ones,
+ * old usage logs, a pattern of little value, a leftover of a broken rebuild, tables never analysed.
+ */
+export const somethingToDo = `
+WITH trace AS (
+  INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+  SELECT id, id, id, 'test', 'completed', now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 1 END)
+  FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 30) AS n) AS ids
+  RETURNING id, correlation_id, started_at
+), hook AS (
+  INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, started_at)
+  SELECT id, 'PreToolUse', 'guard', 'completed', started_at FROM trace RETURNING id, trace_id
+), call AS (
+  INSERT INTO endpoint_calls (trace_id, hook_execution_id, service_name, endpoint_url, http_method)
+  SELECT trace_id, id, 'api', 'https://example.org', 'GET' FROM hook
+), decision AS (
+  INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+  SELECT id, 'agent', 0.9, 'explicit' FROM trace
+), pattern AS (
+  INSERT INTO success_patterns (pattern_hash, intent_classification, success_count, failure_count, total_usage_count, last_used_at)
+  VALUES ('poor', 'test', 1, 3, 4, now() - interval '60 days'), ('fine', 'test', 9, 1, 10, now()) RETURNING id, pattern_hash
+)
+INSERT INTO pattern_usage_log (pattern_id, used_at, outcome)
+SELECT id, now() - make_interval(days => age), 'success' FROM pattern, unnest(ARRAY[1, 300]) AS age WHERE pattern_hash = 'fine';
+SELECT archive_traces('150 days', 5);
+CREATE INDEX idx_error_type_ccnew ON error_patterns (error_type);
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_type_ccnew'::regclass`;
+
+/**
+ * Everything that an action could change, as text: objects with their files, options and validity, every
+ * row, what the planner knows, and what the console keeps for itself.
+ */
+export async function stateOf(url: string): Promise<string[]> {
+  const tables = await runOnce<{ name: string }>(
+    url,
+    `SELECT oid::regclass::text AS name FROM pg_class
+     WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console')) ORDER BY 1`,
+  );
+  const rows = await Promise.all(
+    tables.map(async ({ name }) => {
+      const [row] = await runOnce<{ digest: string }>(
+        url,
+        `SELECT count(*) || ' ' || COALESCE(md5(string_agg(t::text, ',' ORDER BY t::text)), '') AS digest FROM ${name} AS t`,
+      );
+      return `rows of ${name}: ${row?.digest ?? ''}`;
+    }),
+  );
+  const objects = await runOnce<{ object: string }>(
+    url,
+    `SELECT concat_ws(' ', c.oid::regclass, c.relfilenode, c.reltuples, c.reloptions::text, x.indisvalid) AS object
+     FROM pg_class AS c LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
+     WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console')) ORDER BY 1`,
+  );
+  return [...rows, ...objects.map(({ object }) => object)];
+}
