@@ -19,14 +19,20 @@ export async function connectForMaintenance(
 ): Promise<DirectConnection> {
   const connection = await database.connectDirect();
   try {
-    // The embedded engine keeps its own time-outs; those settings mean nothing to it.
     await connection.query(
-      `SET application_name = '${maintenanceName}'; SET statement_timeout = 0;
-       SET lock_timeout = ${Math.max(0, Math.round(lockTimeoutMs))}`,
+      `SET application_name = '${maintenanceName}'; SET statement_timeout = 0`,
     );
+    await setLockTimeout(connection, lockTimeoutMs);
     return connection;
   } catch (error) {
     await connection.close();
     throw error;
   }
+}
+
+export async function setLockTimeout(
+  connection: DirectConnection,
+  milliseconds: number,
+): Promise<void> {
+  await connection.query(`SET lock_timeout = ${Math.max(0, Math.round(milliseconds))}`);
 }

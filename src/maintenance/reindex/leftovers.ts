@@ -4,6 +4,7 @@ import { quoteIdent } from '../../db/quote.js';
 import { leftoverPattern, replacementMark } from '../../shared/index-leftovers.js';
 import type { ActionContext, Progress } from '../action.js';
 import { followStatement } from '../follow-statement.js';
+import { setLockTimeout } from '../maintenance-connection.js';
 import { readBuildProgress } from '../server-progress.js';
 
 /** An index that an interrupted rebuild left, and that may be dropped. */
@@ -65,13 +66,17 @@ WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2) AND i.r
   )
 ORDER BY 1`;
 
-export type LeftoverFilter = { names?: readonly string[]; of?: string };
+export type LeftoverFilter = {
+  names?: readonly string[];
+  of?: string;
+  except?: string | undefined;
+};
 
 /** The leftovers of the target schema by the safe rule. */
 export async function findLeftovers(
   queryable: Queryable,
   schema: string,
-  { names, of }: LeftoverFilter = {},
+  { names, of, except }: LeftoverFilter = {},
 ): Promise<Leftover[]> {
   const { rows } = await queryable.query<Leftover>(leftoversStatement, [
     leftoverPattern,
@@ -80,11 +85,13 @@ export async function findLeftovers(
     replacementMark,
     of ?? null,
   ]);
-  return rows;
+  return rows.filter(({ name }) => name !== except);
 }
 
-/** How long the drop of a leftover waits for those who use its table; milliseconds. */
+/** How long the drop of a leftover waits for those who use its table, at most; milliseconds. */
 export const dropTimeoutMs = 60_000;
+
+export type DropOptions = { phase?: string; lockTimeoutMs?: number };
 
 /**
  * Drops leftovers, each looked at again by the safe rule just before: DROP INDEX CONCURRENTLY. Its lock
@@ -97,16 +104,16 @@ export async function* dropLeftovers(
   context: ActionContext,
   connection: DirectConnection,
   filter: LeftoverFilter,
-  phase = 'dropping',
+  { phase = 'dropping', lockTimeoutMs = dropTimeoutMs }: DropOptions = {},
 ): AsyncGenerator<Progress, string[]> {
   const { schema } = context.database.capabilities;
   const dropped: string[] = [];
+  await setLockTimeout(connection, Math.min(dropTimeoutMs, lockTimeoutMs));
   for (const { name, owned } of await findLeftovers(connection, schema, filter)) {
     if (context.signal.aborted) break;
     if (!owned) continue;
     const [still] = await findLeftovers(connection, schema, { ...filter, names: [name] });
     if (!still) continue;
-    await connection.query(`SET lock_timeout = ${dropTimeoutMs}`);
     try {
       yield* followStatement(context, connection, dropStatement(schema, name), {
         phase: `${phase} ${name}`,

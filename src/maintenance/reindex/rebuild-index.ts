@@ -2,13 +2,17 @@ import { ConsoleError } from '../../db/errors.js';
 import type { DirectConnection } from '../../db/database.js';
 import type { ActionContext, Progress } from '../action.js';
 import { followStatement } from '../follow-statement.js';
-import { connectForMaintenance } from '../maintenance-connection.js';
+import {
+  connectForMaintenance,
+  defaultLockTimeoutMs,
+  setLockTimeout,
+} from '../maintenance-connection.js';
 import { readBuildProgress } from '../server-progress.js';
 import { readIndexStates, type IndexState } from './index-state.js';
 import { dropLeftovers } from './leftovers.js';
-import { measureRecall, sampleQueries, type Recall } from './recall.js';
+import { measureRecall, sampleQueries, type Recall, type RecallSample } from './recall.js';
 import { reindexStatement, type RebuildPlan } from './rebuild-plan.js';
-import { replaceIndex } from './replace-index.js';
+import { finishedReplacement, replaceIndex, type Replaced } from './replace-index.js';
 
 export type RebuiltIndex = {
   index: string;
@@ -18,6 +22,8 @@ export type RebuiltIndex = {
   milliseconds: number;
   /** Leftovers that were dropped, of this or earlier builds. */
   dropped: string[];
+  /** The old index that was replaced, when somebody still reads it: the clean-up drops it later. */
+  leftBehind: string | null;
   /** Of a vector index. */
   vector: {
     method: string;
@@ -45,12 +51,12 @@ export type RebuildEnd = 'finished' | 'left' | 'cancelled';
 export async function* rebuildIndex(
   context: ActionContext,
   plan: RebuildPlan,
-  { lockTimeoutMs, recall = true }: RebuildOptions,
+  { lockTimeoutMs = defaultLockTimeoutMs, recall = true }: RebuildOptions,
 ): AsyncGenerator<Progress, { end: RebuildEnd; rebuilt: RebuiltIndex }> {
   const { database, signal } = context;
   const { state } = plan;
   const started = performance.now();
-  let sample: Awaited<ReturnType<typeof sampleQueries>>;
+  let sample: RecallSample | undefined;
   let recallBefore: Recall | undefined;
   if (state.vector && recall) {
     yield { phase: `measuring the recall of ${state.index}` };
@@ -58,7 +64,7 @@ export async function* rebuildIndex(
     if (sample) recallBefore = await recallOf(context, state, sample);
   }
   const dropped: string[] = [];
-  const end = yield* buildOrTidyUp(context, plan, lockTimeoutMs, dropped);
+  const { end, leftBehind } = yield* buildOrTidyUp(context, plan, lockTimeoutMs, dropped);
   const [after = state] = await readIndexStates(database, { indexes: [state.index] });
   let recallAfter: Recall | undefined;
   if (sample && end === 'finished') {
@@ -72,6 +78,7 @@ export async function* rebuildIndex(
     bytesAfter: after.bytes,
     milliseconds: Math.round(performance.now() - started),
     dropped,
+    leftBehind,
     vector: state.vector && {
       method: after.method,
       listsBefore: state.vector.lists,
@@ -85,48 +92,62 @@ export async function* rebuildIndex(
 }
 
 /** What cannot be measured is left out of the result; the rebuild does not fail by it. */
-function recallOf(
-  { database }: ActionContext,
-  ...rest: Parameters<typeof measureRecall> extends [unknown, ...infer Rest] ? Rest : never
-) {
-  return measureRecall(database, ...rest).catch(() => undefined);
+function recallOf({ database }: ActionContext, state: IndexState, sample: RecallSample) {
+  return measureRecall(database, state, sample).catch(() => undefined);
 }
 
 async function* buildOrTidyUp(
   context: ActionContext,
   plan: RebuildPlan,
-  lockTimeoutMs: number | undefined,
+  lockTimeoutMs: number,
   dropped: string[],
-): AsyncGenerator<Progress, RebuildEnd> {
+): AsyncGenerator<Progress, { end: RebuildEnd; leftBehind: string | null }> {
   const connection = await connectForMaintenance(context.database, lockTimeoutMs);
   try {
-    return yield* build(context, connection, plan, dropped);
+    return yield* build(context, connection, plan, lockTimeoutMs, dropped);
   } catch (error) {
-    yield* tidyUp(context, plan.state, error, dropped);
+    const { index, oid } = plan.state;
+    const [now] = await readIndexStates(context.database, { indexes: [index] });
+    try {
+      yield* tidyUp(context, plan.state, error, dropped, lockTimeoutMs);
+    } catch (failure) {
+      // In the last phases the new index is in use already; only the old one was still to go.
+      if (!isReplaced(now, oid)) throw failure;
+      return { end: 'finished', leftBehind: `what was ${index}` };
+    }
+    if (isReplaced(now, oid)) return { end: 'finished', leftBehind: null };
     if (!context.signal.aborted) throw error;
-    return 'cancelled';
+    return { end: 'cancelled', leftBehind: null };
   } finally {
     await connection.close();
   }
+}
+
+function isReplaced(now: IndexState | undefined, oid: number): boolean {
+  return now !== undefined && now.valid && now.oid !== oid;
 }
 
 async function* build(
   context: ActionContext,
   connection: DirectConnection,
   { state, way, wanted }: RebuildPlan,
+  lockTimeoutMs: number,
   dropped: string[],
-): AsyncGenerator<Progress, RebuildEnd> {
+): AsyncGenerator<Progress, Replaced> {
+  const another = way === 'replace' ? wanted : null;
+  const finished = another ? await finishedReplacement(connection, state, another) : undefined;
+  const filter = { of: state.index, except: finished };
+  const options = { phase: 'dropping the leftover' };
+  dropped.push(...(yield* dropLeftovers(context, connection, filter, options)));
+  await setLockTimeout(connection, lockTimeoutMs);
   if (wanted) await raiseMemory(connection, wanted.memoryBytes);
-  if (way === 'replace' && wanted) {
-    return yield* replaceIndex(context, connection, state, wanted);
-  }
-  const filter = { of: state.index };
-  dropped.push(...(yield* dropLeftovers(context, connection, filter, 'dropping the leftover')));
-  return yield* followStatement(context, connection, reindexStatement(state), {
+  if (another) return yield* replaceIndex(context, connection, state, another, finished);
+  const end = yield* followStatement(context, connection, reindexStatement(state), {
     phase: `rebuilding ${state.index}`,
     readProgress: readBuildProgress,
     detachable: true,
   });
+  return { end, leftBehind: null };
 }
 
 /** For this session only; never lowered. */
@@ -147,6 +168,7 @@ async function* tidyUp(
   state: IndexState,
   failure: unknown,
   dropped: string[],
+  lockTimeoutMs: number,
 ): AsyncGenerator<Progress, void> {
   // It is not cancelled as well: its lock time-out bounds it.
   const context = { database, signal: new AbortController().signal };
@@ -154,7 +176,7 @@ async function* tidyUp(
     const connection = await connectForMaintenance(database);
     try {
       const filter = { of: state.index };
-      dropped.push(...(yield* dropLeftovers(context, connection, filter, 'dropping')));
+      dropped.push(...(yield* dropLeftovers(context, connection, filter, { lockTimeoutMs })));
     } finally {
       await connection.close();
     }

@@ -202,6 +202,9 @@ function summaryOf(
             }),
           ]
         : []),
+    ...rebuilt.flatMap(({ leftBehind }) =>
+      leftBehind === null ? [] : [`${leftBehind} is still read by others; x drops it later`],
+    ),
     ...(cancelled === null
       ? []
       : [`Cancelled the rebuild of ${cancelled}; the index is as it was`]),

@@ -13,23 +13,30 @@ import { createStatement, nameBeside, type WantedVector } from './rebuild-plan.j
 /** The swap takes two locks on indexes that nobody holds for long; tried several times. */
 const swap = { lockTimeoutMs: 2_000, attempts: 10, pauseMs: 1_000 };
 
+export type Replaced = {
+  end: 'finished' | 'left';
+  /** The old index, when it could not be dropped: in the way of nobody, found as a leftover. */
+  leftBehind: string | null;
+};
+
 /**
  * Builds an index of another method or with other lists beside the old one, makes sure that it is valid,
  * gives it the old one's name in one short transaction, and drops the old one. Queries have a valid index
  * of the fixed name at every moment. What a kill leaves, at any moment, is marked: a half-built index is
- * invalid, a finished one carries the console's mark in its comment, and both are found as leftovers. A
- * finished one is taken up by the next rebuild that wants the same.
+ * invalid, a finished one carries the console's mark in its comment, and both are found as leftovers.
+ *
+ * @param finished a replacement that an earlier run built, and that is only to be put in place
  */
 export async function* replaceIndex(
   context: ActionContext,
   connection: DirectConnection,
   state: IndexState,
   wanted: WantedVector,
-): AsyncGenerator<Progress, 'finished' | 'left'> {
+  finished: string | undefined,
+): AsyncGenerator<Progress, Replaced> {
   const { schema, index } = state;
-  let name = await finishedReplacement(connection, state, wanted);
+  let name = finished;
   if (name === undefined) {
-    yield* dropLeftovers(context, connection, { of: index }, 'dropping the leftover');
     name = nameBeside(index, 'tcnew', await namesOf(connection, schema));
     const marking = markWhenThere(context, schema, name, index);
     try {
@@ -43,18 +50,32 @@ export async function* replaceIndex(
           detachable: true,
         },
       );
-      if (end === 'left') return 'left';
+      if (end === 'left') return { end, leftBehind: null };
     } finally {
-      marking.stop();
+      await marking.stop();
     }
     await connection.query(markStatement(schema, name, index));
   }
   yield { phase: `checking ${name}, then giving it the name` };
   const old = nameBeside(index, 'tcold', await namesOf(connection, schema));
   await swapNames(context, connection, state, name, old);
-  // In use now: from here on there is nothing to cancel but the wait for those who still read the old one.
-  yield* dropLeftovers(context, connection, { names: [old] }, 'dropping the old index');
-  return 'finished';
+  return { end: 'finished', leftBehind: yield* dropOld(context, connection, old) };
+}
+
+/** The new one is in use: that the old one is still read by somebody is no failure, nor is a cancel now. */
+async function* dropOld(
+  context: ActionContext,
+  connection: DirectConnection,
+  old: string,
+): AsyncGenerator<Progress, string | null> {
+  const options = { phase: 'dropping the old index' };
+  try {
+    const dropped = yield* dropLeftovers(context, connection, { names: [old] }, options);
+    return dropped.includes(old) ? null : old;
+  } catch (error) {
+    if (error instanceof ConsoleError) return old;
+    throw error;
+  }
 }
 
 function markStatement(schema: string, name: string, index: string): string {
@@ -70,7 +91,7 @@ function markWhenThere(
   schema: string,
   name: string,
   index: string,
-): { stop: () => void } {
+): { stop: () => Promise<void> } {
   const stopped = new AbortController();
   const attempt = async () => {
     // The embedded engine answers nobody else meanwhile, and undoes the build when its client goes.
@@ -87,12 +108,17 @@ function markWhenThere(
       }
     }
   };
-  void attempt();
-  return { stop: () => stopped.abort() };
+  const attempts = attempt();
+  return {
+    stop: () => {
+      stopped.abort();
+      return attempts;
+    },
+  };
 }
 
 /** A replacement that an earlier run finished without putting it to use, when it is as wanted now. */
-async function finishedReplacement(
+export async function finishedReplacement(
   connection: DirectConnection,
   { schema, index, oid }: IndexState,
   wanted: WantedVector,

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Database } from '../../src/db/database.js';
-import type { Progress } from '../../src/maintenance/action.js';
-import { previewAction, refusalOf, runAction } from '../../src/maintenance/registry.js';
-import { openConsole } from '../deploy/helpers.js';
-import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { startPgbouncer } from '../helpers/pgbouncer.js';
-import { startPrivateServer } from '../helpers/private-server.js';
-import { testServer } from '../helpers/server.js';
-import { collect } from './helpers.js';
+import type { Database } from '../../../src/db/database.js';
+import type { Progress } from '../../../src/maintenance/action.js';
+import { previewAction, refusalOf, runAction } from '../../../src/maintenance/registry.js';
+import { openConsole } from '../../deploy/helpers.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { startPgbouncer } from '../../helpers/pgbouncer.js';
+import { startPrivateServer } from '../../helpers/private-server.js';
+import { testServer } from '../../helpers/server.js';
+import { collect } from '../helpers.js';
 
 const index = 'idx_execution_traces_root';
 

@@ -1,0 +1,217 @@
+import pg from 'pg';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { Database } from '../../../src/db/database.js';
+import { indexUsage } from '../../../src/panes/index-usage.js';
+import { previewAction, runAction } from '../../../src/maintenance/registry.js';
+import { openConsole } from '../../deploy/helpers.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { readFresh } from '../../panes/open.js';
+import { collect } from '../helpers.js';
+
+const index = 'idx_execution_traces_root';
+
+/** The phases in which REINDEX CONCURRENTLY waits for others, in their order, and what it leaves in each. */
+const phases = [
+  ['waiting for writers before build', `${index}_ccnew`],
+  ['waiting for writers before validation', `${index}_ccnew`],
+  ['waiting for old snapshots', `${index}_ccnew`],
+  ['waiting for readers before marking dead', `${index}_ccold`],
+  ['waiting for readers before dropping', `${index}_ccold`],
+] as const;
+
+const holders: pg.Client[] = [];
+
+afterEach(async () => {
+  await Promise.all(holders.splice(0).map((holder) => holder.end()));
+});
+
+/** A transaction that every phase has to wait for: it writes, reads, and has a snapshot. */
+async function holdTable(test: TestDatabase): Promise<pg.Client> {
+  const holder = new pg.Client({ connectionString: test.url });
+  await holder.connect();
+  holders.push(holder);
+  await holder.query(
+    `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM execution_traces LIMIT 1;
+     LOCK TABLE execution_traces IN ROW EXCLUSIVE MODE`,
+  );
+  return holder;
+}
+
+async function phaseOf(test: TestDatabase): Promise<string | undefined> {
+  const { rows } = await test.query<{ phase: string }>(
+    'SELECT phase FROM pg_stat_progress_create_index WHERE datname = current_database()',
+  );
+  return rows[0]?.phase;
+}
+
+/** Lets a rebuild go on, phase by phase, until it waits in this one. */
+async function waitInPhase(test: TestDatabase, wanted: string): Promise<void> {
+  for (const [phase] of phases) {
+    await expect.poll(() => phaseOf(test), { timeout: 20_000, interval: 20 }).toBe(phase);
+    if (phase === wanted) return;
+    // The next phase waits for the younger transaction.
+    const [older] = holders.splice(0);
+    await holdTable(test);
+    await older?.end();
+  }
+}
+
+async function invalidIndexes(test: TestDatabase): Promise<string[]> {
+  const { rows } = await test.query<{ name: string }>(
+    `SELECT i.relname AS name FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+     WHERE NOT x.indisvalid ORDER BY 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function openOn(test: TestDatabase): Promise<Database> {
+  const database = await openConsole(test.url);
+  onTestFinished(() => database.close());
+  return database;
+}
+
+const never = new AbortController().signal;
+
+describe('a rebuild that is broken off', () => {
+  it.each(phases)('while %s is found, shown and cleaned up', async (phase, left) => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    await holdTable(test);
+    const input = { indexes: [index], lockTimeoutMs: 60_000 };
+    const running = collect(runAction('reindex', { database, signal: never }, input)).catch(
+      (error: unknown) => error,
+    );
+    await waitInPhase(test, phase);
+    // Its tidying up waits for the same transaction, and is broken off as well.
+    const killer = setInterval(() => {
+      void test.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'trace-console maintenance'`,
+      );
+    }, 30);
+    await running;
+    clearInterval(killer);
+    await holders.splice(0)[0]?.end();
+    expect(await invalidIndexes(test)).toEqual([left]);
+
+    const { rows, extras } = await readFresh(await openOn(test), indexUsage);
+    expect(rows.find((row) => row.index === left)).toMatchObject({ state: 'leftover' });
+    expect(rows.find((row) => row.index === index)).toMatchObject({ state: 'valid' });
+    expect(extras.invalid).toBe(1);
+    const { list } = await previewAction('clean-up', { database, signal: never }, {});
+    expect(list?.join()).toContain(`${left}  `);
+    const { outcome } = await collect(runAction('clean-up', { database, signal: never }, {}));
+    expect(outcome.result).toEqual({ dropped: [left], kept: [] });
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+
+  it.each(phases)('by a cancel while %s leaves nothing', async (phase, left) => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    await holdTable(test);
+    const cancel = new AbortController();
+    const running = collect(
+      runAction('reindex', { database, signal: cancel.signal }, { indexes: [index] }),
+      ({ phase: told }) => (told.startsWith('dropping') ? holders.splice(0)[0]?.end() : undefined),
+    );
+    await waitInPhase(test, phase);
+    cancel.abort();
+    const { outcome } = await running;
+    // Once the new index has the name there is only the old one to be rid of.
+    const isInUse = left.endsWith('_ccold');
+    expect(outcome.cancelled).toBe(!isInUse);
+    expect(outcome.result.rebuilt).toHaveLength(isInUse ? 1 : 0);
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+
+  it('by a lock time-out says who was in the way and what is left', async () => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    await holdTable(test);
+    const input = { indexes: [index], lockTimeoutMs: 700 };
+    const told: (string | undefined)[] = [];
+    const running = collect(
+      runAction('reindex', { database, signal: never }, input),
+      ({ blockedBy }) => told.push(blockedBy),
+    );
+    await expect(running).rejects.toMatchObject({
+      code: 'lock_timeout',
+      hint: expect.stringContaining('--clean-up') as string,
+    });
+    expect(told.join()).toContain('LOCK TABLE execution_traces');
+    expect(await invalidIndexes(test)).toEqual([`${index}_ccnew`]);
+    await holders.splice(0)[0]?.end();
+    // The next attempt drops it first.
+    const { outcome } = await collect(
+      runAction('reindex', { database, signal: never }, { indexes: [index] }),
+    );
+    expect(outcome.result.rebuilt[0]?.dropped).toEqual([`${index}_ccnew`]);
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+});
+
+describe('the clean-up', () => {
+  it('touches nothing but leftovers: not a healthy index, nor one of another table', async () => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    const long = `idx_${'long_'.repeat(12)}`.slice(0, 63);
+    const cut = `${long.slice(0, 57)}_ccnew`;
+    await test.query(`
+      CREATE INDEX ${long} ON execution_traces (source);
+      -- Left behind: of a name that was cut, of the usual kinds, and of a rebuild of the console's own.
+      CREATE INDEX ${cut} ON execution_traces (source);
+      CREATE INDEX ${index}_ccnew ON execution_traces (root_id);
+      CREATE INDEX ${index}_ccold3 ON execution_traces (root_id);
+      CREATE INDEX ${index}_tcnew ON execution_traces (root_id);
+      CREATE INDEX ${index}_tcold ON execution_traces (root_id);
+      COMMENT ON INDEX ${index}_tcold IS 'trace-console: not in use; was replaced as ${index}';
+      -- Somebody's own: healthy, of another table, over other columns, of an index that is not there.
+      CREATE INDEX ${index}_ccnew1 ON execution_traces (root_id);
+      CREATE INDEX ${index}_tcnew1 ON execution_traces (root_id);
+      CREATE INDEX ${index}_ccnew2 ON hook_executions (trace_id);
+      CREATE INDEX ${index}_ccold ON execution_traces (parent_id);
+      CREATE INDEX idx_nothing_ccnew ON execution_traces (root_id);
+      CREATE INDEX idx_plain ON execution_traces (root_id);
+      UPDATE pg_index SET indisvalid = false WHERE indexrelid = ANY (ARRAY[
+        '${cut}', '${index}_ccnew', '${index}_ccold3', '${index}_tcnew', '${index}_ccnew2', '${index}_ccold',
+        'idx_nothing_ccnew', 'idx_plain']::regclass[])`);
+    const context = { database, signal: never };
+    const before = await namesOf(test);
+    const { outcome } = await collect(runAction('clean-up', context, {}));
+    const expected = [
+      cut,
+      `${index}_ccnew`,
+      `${index}_ccold3`,
+      `${index}_tcnew`,
+      `${index}_tcold`,
+    ].sort();
+    expect(outcome.result).toEqual({ dropped: expected, kept: [] });
+    expect(await namesOf(test)).toEqual(before.filter((name) => !expected.includes(name)));
+    expect((await previewAction('clean-up', context, {})).nothing).toBeDefined();
+  });
+
+  it('leaves alone what somebody is building at the moment', async () => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    await holdTable(test);
+    const builder = new pg.Client({ connectionString: test.url });
+    await builder.connect();
+    onTestFinished(() => builder.end());
+    const building = builder.query(`REINDEX INDEX CONCURRENTLY ${index}`);
+    await waitInPhase(test, 'waiting for writers before build');
+    expect(await invalidIndexes(test)).toEqual([`${index}_ccnew`]);
+    const preview = await previewAction('clean-up', { database, signal: never }, {});
+    expect(preview.nothing).toBeDefined();
+    await holders.splice(0)[0]?.end();
+    await building;
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+});
+
+async function namesOf(test: TestDatabase): Promise<string[]> {
+  const { rows } = await test.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace
+     ORDER BY relname COLLATE "C"`,
+  );
+  return rows.map(({ name }) => name);
+}
