@@ -5,7 +5,11 @@ import { cancelSequence, enterModes, leaveModes } from './terminal-modes.js';
 import { writeSync } from './write-sync.js';
 
 /** The terminal's output as the session needs it; process.stdout has it. */
-export type TerminalStream = TerminalOutput & { readonly fd: number };
+export type TerminalStream = TerminalOutput & {
+  readonly fd: number;
+  /** Node's own handler of SIGWINCH: asks for the size, and tells when it has changed. Not documented. */
+  _refreshSize?: () => void;
+};
 
 /** The parts of Node's stream handle used here; not documented, hence optional. */
 type Handle = { setBlocking?: (isBlocking: boolean) => unknown; writeQueueSize?: number };
@@ -81,6 +85,8 @@ export class TerminalHold {
     this.#isHeld = true;
     writeSync(this.output.fd, enterModes);
     this.input.resume();
+    // The kernel tells a new size to the foreground only, which was the shell.
+    this.output._refreshSize?.();
     this.screen.resume();
   };
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openConsole, sizes } from './helpers/console.js';
-import type { TerminalDriver } from './helpers/terminal.js';
+import { expectIntact, openConsole, sizes } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
 /** Everything a terminal could be talked into, and what breaks layouts. */
@@ -74,17 +73,3 @@ describe('hostile text in every column', () => {
     expect((await driver.waitForExit()).exitCode).toBe(0);
   });
 });
-
-/** Every border stands in its column: no cell has moved another. */
-function expectIntact(
-  driver: TerminalDriver,
-  { cols, rows }: { cols: number; rows: number },
-): void {
-  expect(driver.screen()[0]).toContain('● connected');
-  const at = (column: number, row: number) => driver.cell(column, row)?.getChars() ?? '';
-  const framed = Array.from({ length: rows }, (_, row) => row).filter((row) =>
-    '│┃┌┏└┗'.includes(at(0, row) || ' '),
-  );
-  expect(framed.length).toBeGreaterThan(4);
-  for (const row of framed) expect(at(cols - 1, row)).toMatch(/^[│┃┐┓┘┛]$/);
-}

@@ -206,21 +206,6 @@ describe('a terminal that is too small', () => {
     await driver.waitFor('6 Activity');
     expect(driver.screen()[34]).toContain('q quit');
   });
-
-  it('survives a storm of sizes without a crash or anything left behind', async () => {
-    const driver = await openConsole(database.url, { cols: 120, rows: 35 });
-    for (let step = 0; step < 200; step++) {
-      driver.resize(20 + ((step * 67) % 200), 5 + ((step * 31) % 60));
-      if (step % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    driver.resize(120, 35);
-    await driver.waitFor(
-      (lines) => lines[34]?.includes('q quit') === true && lines[2]?.length === 120,
-    );
-    const corners = driver.text().match(/[┌┏]/g);
-    expect(corners).toHaveLength(6);
-    expect(driver.emulator.buffer.active.baseY).toBe(0);
-  });
 });
 
 describe('every end of the console', () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, inject } from 'vitest';
+import { afterAll, afterEach, expect, inject } from 'vitest';
 import { noConfigFile } from '../../helpers/cli.js';
 import { spawn, type SpawnOptions, type TerminalDriver } from './terminal.js';
 
@@ -86,4 +86,18 @@ export function boxOf(lines: readonly string[], title: string): string[] {
   const rows = lines.slice(top + 1);
   const bottom = rows.findIndex((line) => /[└┗]/.test(line.charAt(left)));
   return rows.slice(0, bottom).map((line) => line.slice(left + 2, right - 1).trimEnd());
+}
+
+/** Every border stands in its column: no cell has moved another. */
+export function expectIntact(
+  driver: TerminalDriver,
+  { cols, rows }: { cols: number; rows: number },
+): void {
+  expect(driver.screen()[0]).toContain('● connected');
+  const at = (column: number, row: number) => driver.cell(column, row)?.getChars() ?? '';
+  const framed = Array.from({ length: rows }, (_, row) => row).filter((row) =>
+    '│┃┌┏└┗'.includes(at(0, row) || ' '),
+  );
+  expect(framed.length).toBeGreaterThan(4);
+  for (const row of framed) expect(at(cols - 1, row)).toMatch(/^[│┃┐┓┘┛]$/);
 }

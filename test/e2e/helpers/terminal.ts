@@ -1,6 +1,7 @@
 import pty from '@lydell/node-pty';
 import type { IBufferCell, Terminal } from '@xterm/headless';
 import { createEmulator, visibleLines } from './emulator.js';
+import { WholeFrames } from './whole-frames.js';
 
 export type SpawnOptions = {
   cols?: number;
@@ -32,6 +33,7 @@ export class TerminalDriver {
   exit: Exit | undefined;
 
   readonly #pty: pty.IPty;
+  readonly #frames = new WholeFrames();
 
   constructor(program: string, args: readonly string[], options: SpawnOptions = {}) {
     const { cols = 120, rows = 35, cwd = process.cwd(), env = {} } = options;
@@ -48,13 +50,13 @@ export class TerminalDriver {
     this.emulator.onData((reply) => this.#pty.write(reply));
     this.#pty.onData((data) => {
       this.bytes += Buffer.byteLength(data);
-      this.emulator.write(data);
+      this.emulator.write(this.#frames.push(data));
     });
     this.exited = new Promise((resolve) => {
       this.#pty.onExit(({ exitCode, signal = 0 }) => {
         this.exit = { exitCode, signal };
         // What was written last is parsed before the exit is reported.
-        this.emulator.write('', () => resolve({ exitCode, signal }));
+        this.emulator.write(this.#frames.flush(), () => resolve({ exitCode, signal }));
       });
     });
   }
