@@ -125,6 +125,15 @@ export const globalFlags = {
   json: { type: 'boolean', description: 'print the result as JSON' },
 } as const satisfies FlagDeclarations;
 
+/** The console's own flags: known here because its name may be left out before them. */
+export const consoleFlags = {
+  record: {
+    type: 'string',
+    value: 'FILE',
+    description: 'record what is shown, prompts too; "trace-console replay FILE" plays it',
+  },
+} as const satisfies FlagDeclarations;
+
 /** `olderThan` → `--older-than` */
 export function dashed(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

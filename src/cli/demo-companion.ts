@@ -17,10 +17,9 @@ const rate = 4;
  * another console's traffic is running, nothing is started.
  */
 export async function startDemoCompanion(database: Database): Promise<() => void> {
-  const { traces, flowing } = await readTraffic(database);
+  const { filled, flowing } = await readTraffic(database);
   if (flowing) return () => undefined;
-  const backfill =
-    traces === 0 ? ['--backfill', history.length, '--traces', String(history.traces)] : [];
+  const backfill = filled ? [] : ['--backfill', history.length, '--traces', String(history.traces)];
   const [program = ''] = process.argv.slice(1);
   const child = spawn(
     process.execPath,
@@ -34,12 +33,12 @@ export async function startDemoCompanion(database: Database): Promise<() => void
   return () => void child.kill('SIGTERM');
 }
 
-async function readTraffic(database: Database): Promise<{ traces: number; flowing: boolean }> {
-  if (!database.capabilities.tables.execution_traces) return { traces: 0, flowing: false };
-  const [row] = await database.read<{ traces: number; flowing: boolean }>(
-    `SELECT (SELECT count(*) FROM (SELECT FROM execution_traces LIMIT 1) AS some) AS traces,
+async function readTraffic(database: Database): Promise<{ filled: boolean; flowing: boolean }> {
+  if (!database.capabilities.tables.execution_traces) return { filled: false, flowing: false };
+  const [row] = await database.read<{ filled: boolean; flowing: boolean }>(
+    `SELECT EXISTS (SELECT FROM execution_traces) AS filled,
        COALESCE(max(created_at) > now() - interval '5 seconds', false) AS flowing
      FROM (SELECT created_at FROM execution_traces ORDER BY started_at DESC LIMIT 20) AS newest`,
   );
-  return row ?? { traces: 0, flowing: false };
+  return row ?? { filled: false, flowing: false };
 }

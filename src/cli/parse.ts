@@ -2,6 +2,7 @@ import meow, { type AnyFlag } from 'meow';
 import { ConsoleError } from '../db/errors.js';
 import { consoleVersion } from '../shared/version.js';
 import {
+  consoleFlags,
   dashed,
   globalFlags,
   type Command,
@@ -57,7 +58,7 @@ export function configFlag(argv: readonly string[]): string | undefined {
   return word === '--config' ? argv[index + 1] : word.slice('--config='.length);
 }
 
-/** Positions of the first two arguments that are neither flags nor values of a global flag. */
+/** Positions of the first two arguments that are neither flags nor values of a flag that may stand before them. */
 function wordPositions(argv: readonly string[]): number[] {
   const positions: number[] = [];
   for (let index = 0; index < argv.length && positions.length < 2; index += 1) {
@@ -73,7 +74,7 @@ function takesValue(word: string): boolean {
   const name = word
     .replace(/^--/, '')
     .replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-  const flag = (globalFlags as FlagDeclarations)[name];
+  const flag = ({ ...globalFlags, ...consoleFlags } as FlagDeclarations)[name];
   return flag !== undefined && flag.type !== 'boolean';
 }
 

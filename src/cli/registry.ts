@@ -29,6 +29,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/doctor.js')).doctor),
   },
   {
+    name: 'replay',
+    summary: 'play a recording of the console, for the review of an incident',
+    load: async () => erased((await import('./commands/replay.js')).replay),
+  },
+  {
     name: 'archive',
     summary: 'move old traces, with all that belongs to them, to the archive',
     load: async () => erased((await import('./commands/archive.js')).archive),

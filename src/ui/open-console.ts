@@ -1,5 +1,8 @@
 import type { Database } from '../db/database.js';
 import { LiveEngine } from '../live/engine.js';
+import { Player } from '../live/recording/player.js';
+import { Recorder } from '../live/recording/recorder.js';
+import type { Recording } from '../live/recording/recording.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
 import { ConsoleApp } from './app/console-app.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
@@ -12,6 +15,8 @@ export type OpenConsoleOptions = {
   cadenceMs?: number | undefined;
   windowMs?: number | undefined;
   theme?: ThemeName | undefined;
+  /** Where to record what is shown. */
+  recordTo?: string | undefined;
   /** Opens the database; `onProgress` gets a line while the embedded one starts. */
   openDatabase: (onProgress: (line: string) => void) => Promise<Database>;
 };
@@ -23,9 +28,26 @@ export type OpenConsoleOptions = {
  * @returns the exit code: 0, or 128 plus the signal's number
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
-export async function openConsole(options: OpenConsoleOptions): Promise<number> {
+export function openConsole(options: OpenConsoleOptions): Promise<number> {
+  return onTerminal(options.theme, (app) => begin(app, options));
+}
+
+/** The console on a recording; otherwise as {@link openConsole}. */
+export function openReplay(recording: Recording, theme?: ThemeName): Promise<number> {
+  return onTerminal(theme, (app) => {
+    const { database, host, user } = recording.header.place;
+    const place = { database, host, user, origin: 'recording', readOnly: false };
+    app.play(new Player(recording), { ...place, connection: undefined });
+    return Promise.resolve();
+  });
+}
+
+async function onTerminal(
+  themeName: ThemeName | undefined,
+  start: (app: ConsoleApp) => Promise<void>,
+): Promise<number> {
   const session = new TerminalSession();
-  const theme = createTheme(session, options.theme);
+  const theme = createTheme(session, themeName);
   const app = new ConsoleApp({
     get size() {
       return { columns: session.screen.columns, rows: session.screen.rows };
@@ -39,7 +61,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<number> 
   drawFirstFrame(session, theme, app);
 
   let failure: Error | undefined;
-  const opened = begin(app, options).catch((error: unknown) => {
+  const opened = start(app).catch((error: unknown) => {
     failure = error instanceof Error ? error : new Error(String(error));
     session.end(sessionExitCodes.quit);
   });
@@ -73,9 +95,16 @@ async function begin(app: ConsoleApp, options: OpenConsoleOptions): Promise<void
     ...(cadenceMs === undefined ? {} : { cadenceMs }),
     ...(windowMs === undefined ? {} : { windowMs }),
   });
-  app.go(database, engine);
+  const recorder = options.recordTo === undefined ? undefined : record(options.recordTo, app);
+  app.go(database, engine, recorder);
   if (notice) tell(app, notice);
   if (!lacking) void checkLater(app, database);
+}
+
+/** @throws ConsoleError when the file cannot be made */
+function record(file: string, { model: { place } }: ConsoleApp): Recorder {
+  const { database = '', host = '', user = '' } = place ?? {};
+  return new Recorder(file, { database, host, user });
 }
 
 /** The panes come first; what the catalogue lacks is looked for when they are drawn. */

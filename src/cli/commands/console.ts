@@ -1,5 +1,5 @@
 import { ConsoleError, type ExitCode } from '../../db/errors.js';
-import { defineCommand } from '../command.js';
+import { consoleFlags, defineCommand } from '../command.js';
 import { startDemoCompanion } from '../demo-companion.js';
 
 /** How long connections may take to close. */
@@ -12,7 +12,7 @@ export const console = defineCommand({
     'Shows what the agents do, what is slow, what fails and how the database bears it. ? lists the',
     'keys. The exit code is 0 after q, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.',
   ].join('\n'),
-  flags: {},
+  flags: consoleFlags,
   ownsTerminal: true,
   examples: [
     'trace-console',
@@ -20,7 +20,7 @@ export const console = defineCommand({
     'trace-console --url postgresql://user@host/database --read-only',
     'trace-console prod      (a connection of the config file)',
   ],
-  async run({ flags, settings, interactive, openDatabase }) {
+  async run({ flags, settings, interactive, note, openDatabase }) {
     if (!interactive) {
       throw new ConsoleError('usage', 'The console needs a terminal.', {
         hint: 'For scripts: trace-console status --json',
@@ -34,6 +34,7 @@ export const console = defineCommand({
       cadenceMs: intervalMs,
       windowMs,
       theme,
+      recordTo: flags.record,
       async openDatabase(onProgress) {
         const database = await openDatabase(onProgress);
         if (flags.demo) stopDemo = await startDemoCompanion(database);
@@ -42,6 +43,7 @@ export const console = defineCommand({
     }).finally(() => stopDemo?.());
     // A statement that is still running, or a server that does not answer, is not waited for.
     setTimeout(() => process.exit(exitCode), goodbyeMs).unref();
+    if (flags.record !== undefined) note(`Recorded: ${flags.record}`);
     // Beside the documented codes it may be 128 plus a signal's number.
     return exitCode as ExitCode;
   },

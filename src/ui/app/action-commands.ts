@@ -1,6 +1,7 @@
 import type { PaneId } from '../../panes/pane.js';
 import { findCursor } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
+import { whyOffline } from './offline.js';
 
 /** As the seed's retention advice has it. */
 const archiveAge = '90 days';
@@ -24,7 +25,7 @@ function isBuilding(app: ConsoleApp): boolean {
 }
 
 export function whyNoReindex(app: ConsoleApp): string | undefined {
-  if (!app.actions) return 'There is no connection yet';
+  if (!app.actions) return whyOffline(app);
   if (app.focusedPane.id !== 'index-usage') return 'Choose an index first: 3 leads to them';
   return chosenIndex(app) === undefined ? 'There is no index under the cursor' : undefined;
 }
@@ -50,7 +51,7 @@ export function openCleanUp(app: ConsoleApp): void {
 }
 
 export function whyNoAction(app: ConsoleApp): string | undefined {
-  return app.actions ? undefined : 'There is no connection yet';
+  return app.actions ? undefined : whyOffline(app);
 }
 
 export function openArchive(app: ConsoleApp): void {

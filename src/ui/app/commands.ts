@@ -13,8 +13,10 @@ import {
   whyNoAction,
   whyNoReindex,
 } from './action-commands.js';
+import { asks, needsLive } from './offline.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { openRecord, whyNoRecord } from './record-commands.js';
+import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
 import { scrollView } from './scroll-view.js';
 
 export type Command = {
@@ -56,10 +58,6 @@ function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Com
     },
   };
 }
-
-/** Pressing a key before the connection is open must not vanish without a word. */
-const needsLive = ({ model }: ConsoleApp) =>
-  model.live ? undefined : 'There is no connection yet';
 
 function stepWindow(by: number): Command {
   return {
@@ -147,37 +145,44 @@ export const commands: Readonly<Record<CommandId, Command>> = {
     unavailable: ({ focusedPane: pane }) =>
       pane.sorts.length > 1 ? undefined : `${pane.title} has one order: ${pane.sorts[0].title}`,
   },
-  window: stepWindow(1),
-  windowShorter: stepWindow(-1),
+  window: asks(stepWindow(1)),
+  windowShorter: asks(stepWindow(-1)),
   pause: {
     run(app) {
+      if (app.player) {
+        togglePlay(app);
+        return;
+      }
       const paused = !(app.model.live?.paused ?? false);
       app.engine?.setPaused(paused);
       app.say(paused ? 'Paused: nothing is asked but with Ctrl-R' : 'Asking again');
     },
     unavailable: needsLive,
   },
-  faster: stepCadence(-1),
-  slower: stepCadence(1),
-  refresh: {
+  faster: speedOr(1, stepCadence(-1)),
+  slower: speedOr(-1, stepCadence(1)),
+  ...replayCommands,
+  refresh: asks({
     run(app) {
       app.engine?.refreshNow();
       app.say('Asking now');
     },
     unavailable: needsLive,
-  },
-  exact: {
+  }),
+  exact: asks({
     run(app) {
       const { id, title } = app.focusedPane;
       const exact = !(app.model.live?.panes[id].exact ?? false);
       app.engine?.setExact(id, exact);
       app.say(exact ? `${title}: counting every row of the window` : `${title}: as usual`);
     },
-    unavailable: ({ focusedPane: pane, model }) => {
-      if (!model.live) return 'There is no connection yet';
-      return pane.windowed ? undefined : `The figures of ${pane.title} are not of a window`;
+    unavailable: (app) => {
+      const { windowed, title } = app.focusedPane;
+      return (
+        needsLive(app) ?? (windowed ? undefined : `The figures of ${title} are not of a window`)
+      );
     },
-  },
+  }),
   reindex: { run: openReindex, unavailable: whyNoReindex },
   reindexVectors: { run: openReindexVectors, unavailable: whyNoAction },
   cleanUp: { run: openCleanUp, unavailable: whyNoAction },

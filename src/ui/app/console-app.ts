@@ -1,8 +1,10 @@
 import type { Database } from '../../db/database.js';
-import type { LiveEngine } from '../../live/engine.js';
+import type { Player } from '../../live/recording/player.js';
+import type { Recorder } from '../../live/recording/recorder.js';
+import type { LiveSource } from '../../live/source.js';
 import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
 import { panes } from '../../panes/registry.js';
-import type { ConnectionBadge } from '../draw/header.js';
+import type { ConnectionBadge, Place } from '../draw/header.js';
 import { PaneDrawer } from '../draw/pane-drawer.js';
 import { bindingOf, keyText } from '../keys/key-map.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
@@ -41,7 +43,9 @@ export class ConsoleApp {
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
-  #engine: LiveEngine | undefined;
+  #engine: LiveSource | undefined;
+  #player: Player | undefined;
+  #recorder: Recorder | undefined;
   #actions: ActionRunner | undefined;
   #closeBridge: (() => void) | undefined;
   #messageTimer: NodeJS.Timeout | undefined;
@@ -70,8 +74,13 @@ export class ConsoleApp {
     return this.#database;
   }
 
-  get engine(): LiveEngine | undefined {
+  get engine(): LiveSource | undefined {
     return this.#engine;
+  }
+
+  /** The recording that is played instead of a database; undefined where there is one. */
+  get player(): Player | undefined {
+    return this.#player;
   }
 
   get actions(): ActionRunner | undefined {
@@ -100,19 +109,39 @@ export class ConsoleApp {
   }
 
   /** The panes open. */
-  go(database: Database, engine: LiveEngine): void {
-    this.#engine = engine;
+  go(database: Database, engine: LiveSource, recorder?: Recorder): void {
     this.#actions = new ActionRunner(database, {
       show: (view) => this.#showAction(view),
       now: () => engine.clock.now(),
       ended: () => void engine.schemaChanged(),
     });
-    this.#closeBridge = bridgeLive(engine, (live) =>
-      this.update({ live, nowMs: engine.clock.now() }),
-    );
+    this.#recorder = recorder;
+    this.#follow(engine);
+    recorder?.follow(engine);
+  }
+
+  /** The panes show a recording. */
+  play(player: Player, place: Place): void {
+    this.#player = player;
+    this.update({ place });
+    this.#follow(player);
+  }
+
+  #follow(source: LiveSource): void {
+    this.#engine = source;
+    this.#closeBridge = bridgeLive(source, (live) => this.update({ live, ...this.#moment() }));
     this.#ticker = setInterval(() => this.#tick(), tickMs);
-    this.update({ stage: { kind: 'live' }, live: engine.getState(), nowMs: engine.clock.now() });
-    engine.start();
+    this.update({ stage: { kind: 'live' }, live: source.getState(), ...this.#moment() });
+    source.start();
+  }
+
+  /** What moves although no new rows have come. */
+  #moment(): Pick<Model, 'nowMs' | 'replay' | 'recording'> {
+    return {
+      nowMs: this.#engine?.clock.now() ?? 0,
+      replay: this.#player?.replay,
+      recording: this.#recorder && { failure: this.#recorder.failure },
+    };
   }
 
   /** Told by what draws a record or the help. No part of the model: nothing is drawn from it. */
@@ -151,8 +180,8 @@ export class ConsoleApp {
     if (reason === undefined) command.run(this, key);
     else this.say(reason, 'warning');
     // What a key has set is seen, and counted from, before the next round of data.
-    if (this.#engine && this.#engine.getState() !== this.model.live) {
-      this.update({ live: this.#engine.getState() });
+    if (this.#engine && (this.#player || this.#engine.getState() !== this.model.live)) {
+      this.update({ live: this.#engine.getState(), ...this.#moment() });
     }
   }
 
@@ -231,6 +260,7 @@ export class ConsoleApp {
     clearTimeout(this.#messageTimer);
     clearInterval(this.#ticker);
     this.#closeBridge?.();
+    this.#recorder?.close();
     void this.#engine?.stop();
     await this.#actions?.stop();
   }
@@ -274,7 +304,8 @@ export class ConsoleApp {
   #tick(): void {
     const { live, views } = this.model;
     if (!live || !this.#engine) return;
-    const nowMs = this.#engine.clock.now();
+    const moment = this.#moment();
+    const { nowMs } = moment;
     const isQuiet = live.connection.state === 'connected' && !live.paused;
     const shown = this.#visiblePanes().map((id) => live.panes[id]);
     const isLate = shown.some(
@@ -282,7 +313,8 @@ export class ConsoleApp {
         error !== null || (receivedAtMs !== null && nowMs - receivedAtMs > intervalMs + 4_000),
     );
     const runs = views.some((view) => view.kind === 'action' && view.phase !== 'confirm');
-    if (!isQuiet || isLate || runs) this.update({ nowMs });
+    const hasFailed = moment.recording?.failure !== this.model.recording?.failure;
+    if (!isQuiet || isLate || runs || this.#player || hasFailed) this.update(moment);
   }
 
   #clearMessage(): void {

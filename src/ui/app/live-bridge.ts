@@ -1,4 +1,4 @@
-import type { LiveEngine } from '../../live/engine.js';
+import type { LiveSource } from '../../live/source.js';
 import type { LiveState } from '../../live/state.js';
 
 /** Answers to one round of questions come close together: they are drawn together. */
@@ -9,7 +9,7 @@ const betweenMs = 400;
 const impatientMs = 3_000;
 
 /** Hands the engine's state on, at most 2.5 times a second. */
-export function bridgeLive(engine: LiveEngine, show: (live: LiveState) => void): () => void {
+export function bridgeLive(engine: LiveSource, show: (live: LiveState) => void): () => void {
   const startedAt = performance.now();
   let shownAt = 0;
   let timer: NodeJS.Timeout | undefined;

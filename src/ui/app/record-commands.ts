@@ -1,6 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import { findCursor, moveTo, seenBy } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
+import { whyOffline } from './offline.js';
 import { readRecord } from './read-record.js';
 
 /** The row under the cursor of the pane that has the keys. */
@@ -13,7 +14,7 @@ function chosenRow(app: ConsoleApp): { row: object; index: number } | undefined 
 
 export function whyNoRecord(app: ConsoleApp): string | undefined {
   const { focusedPane: pane, focusedRows: rows, model, database } = app;
-  if (!database || !model.live) return 'There is no connection yet';
+  if (!database || !model.live) return whyOffline(app);
   if (rows.length === 0) return `${pane.title} has no row to open`;
   if (!chosenRow(app)) return 'The chosen row is gone; move the cursor to another';
   return pane.detail ? undefined : `${pane.title} has nothing more to show of a row`;

@@ -1,8 +1,10 @@
 import type { Capabilities } from '../../db/capabilities.js';
+import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
 import type { Vitals } from '../../live/vitals.js';
 import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
 import { formatRate, formatShare } from '../../shared/format/number.js';
+import { formatTimestamp } from '../../shared/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../look.js';
 import type { Theme } from '../theme.js';
@@ -29,13 +31,15 @@ export type HeaderInput = {
   live: LiveState | undefined;
   /** The engine's clock, for ages. */
   nowMs: number;
+  replay: ReplayState | undefined;
+  recording: { failure: string | undefined } | undefined;
 };
 
 export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
 export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, opening, live, nowMs } = input;
+  const { place, opening, live, nowMs, replay, recording } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
   if (!place || !live) {
     const where = place ? placeSegments(place) : [];
@@ -53,15 +57,22 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
     ];
   }
   const left = [name, ...placeSegments(place), ...serverSegments(live.capabilities)];
+  const presentSegment = replay
+    ? replaySegment(replay, live.paused)
+    : connectionSegment(live.connection, nowMs);
   return [
     drawSides(
       theme,
-      { left, right: [connectionSegment(live.connection, nowMs)], first: 'right' },
+      { left, right: [...recordingSegments(recording), presentSegment], first: 'right' },
       width,
     ),
     drawSides(
       theme,
-      { left: paceSegments(live), right: vitalsSegments(live.vitals), first: 'left' },
+      {
+        left: paceSegments(live, replay !== undefined),
+        right: vitalsSegments(live.vitals),
+        first: 'left',
+      },
       width,
     ),
   ];
@@ -115,11 +126,26 @@ function connectionSegment(connection: ConnectionState, nowMs: number): Segment 
   }
 }
 
-function paceSegments({ windowMs, cadenceMs, paused }: LiveState): Segment[] {
+/** `▶ 2026-11-20 14:03:12  ×10  42%`; nothing of it is live. */
+function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boolean): Segment {
+  const moment = formatTimestamp(new Date(wallMs));
+  const state = ended ? 'end of the recording' : paused ? 'stands still' : `× ${speed}`;
+  return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
+}
+
+function recordingSegments(recording: HeaderInput['recording']): Segment[] {
+  if (!recording) return [];
+  const { failure } = recording;
+  return failure === undefined
+    ? [{ text: '● rec', look: 'error', priority: 2 }]
+    : [{ text: ` recording stopped: ${safeLine(failure)} `, look: 'alarm', priority: 2 }];
+}
+
+function paceSegments({ windowMs, cadenceMs, paused }: LiveState, replayed: boolean): Segment[] {
   return [
     { text: `window ${formatSpan(windowMs)}` },
     { text: `every ${formatSpan(cadenceMs)}` },
-    ...(paused ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
+    ...(paused && !replayed ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
   ];
 }
 

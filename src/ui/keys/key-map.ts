@@ -26,6 +26,10 @@ export type CommandId =
   | 'faster'
   | 'slower'
   | 'refresh'
+  | 'replayBack'
+  | 'replayForward'
+  | 'replayFarBack'
+  | 'replayFarForward'
   | 'exact'
   | 'reindex'
   | 'reindexVectors'
@@ -197,6 +201,15 @@ export const keyMap: readonly Binding[] = [
     barKey: '^R',
     priority: 9,
   },
+  {
+    command: 'replayBack',
+    keys: ['['],
+    scopes: ['panes'],
+    text: 'in a recording: 10 seconds back; Space stops it, + and - set its speed',
+  },
+  { command: 'replayForward', keys: [']'], scopes: ['panes'], text: '10 seconds on' },
+  { command: 'replayFarBack', keys: ['{'], scopes: ['panes'], text: '5 minutes back' },
+  { command: 'replayFarForward', keys: ['}'], scopes: ['panes'], text: '5 minutes on' },
   {
     command: 'exact',
     keys: ['E'],

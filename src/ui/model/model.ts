@@ -1,3 +1,4 @@
+import type { ReplayState } from '../../live/recording/player.js';
 import type { LiveState } from '../../live/state.js';
 import { overviewPaneIds, paneIds, type PaneId, type Tone } from '../../panes/pane.js';
 import type { Place } from '../draw/header.js';
@@ -32,6 +33,10 @@ export type Model = {
   live: LiveState | undefined;
   /** The engine's clock at the last look, for ages. */
   nowMs: number;
+  /** Where the recording is that is played; undefined on a database. */
+  replay: ReplayState | undefined;
+  /** What is shown is recorded; `failure` says why it is no more. */
+  recording: { failure: string | undefined } | undefined;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The pane that has the keys. */
@@ -52,6 +57,8 @@ export function initialModel(size: Size): Model {
     place: undefined,
     live: undefined,
     nowMs: 0,
+    replay: undefined,
+    recording: undefined,
     overview: overviewPaneIds,
     focus: 'recent-traces',
     home: 'recent-traces',

@@ -40,6 +40,8 @@ const input: HeaderInput = {
   opening: '',
   live,
   nowMs: 60_000,
+  replay: undefined,
+  recording: undefined,
 };
 
 function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {
