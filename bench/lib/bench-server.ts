@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { currentOwner } from '../../test/helpers/server-folders.js';
 import { startSharedServer } from '../../test/helpers/shared-server.js';
@@ -55,4 +56,29 @@ export async function connected<Result>(
   } finally {
     await client.end();
   }
+}
+
+type Asking = { query(sql: string): Promise<{ rows: unknown[] }> };
+
+/**
+ * Processor time that the open connections of a database have used on the server, milliseconds;
+ * undefined where its processes cannot be seen (another machine, a container).
+ */
+export async function serverCpuMs(connection: Asking): Promise<number | undefined> {
+  const { rows } = await connection.query(
+    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'`,
+  );
+  try {
+    return (rows as { pid: number }[]).reduce((sum, { pid }) => sum + cpuMsOf(pid), 0);
+  } catch {
+    return undefined;
+  }
+}
+
+/** utime and stime stand behind the name in parentheses, in hundredths of a second. */
+function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  if (!/postgres|ld-linux/.test(stat)) throw new Error('not a process of the server');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
