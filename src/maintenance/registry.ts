@@ -3,8 +3,9 @@ import type { Database } from '../db/database.js';
 import type { Action, ActionContext, Preview, Progress } from './action.js';
 import { archiveTraces } from './archive/archive-traces.js';
 import { refusal } from './guard.js';
+import { holderWarning } from './journal/follow-run.js';
 import { journaled, type RunOutcome } from './journal/journaled.js';
-import type { Run } from './journal/run.js';
+import { findHolder, type Run } from './journal/run.js';
 import { cleanUp } from './reindex/clean-up.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
@@ -51,9 +52,17 @@ export async function previewAction<Name extends ActionName>(
 ): Promise<Preview> {
   const error = refusalOf(name, context.database, input);
   if (error) throw error;
-  const preview = await actionOf(name).preview(context, input);
+  const action = actionOf(name);
+  const [preview, holder] = await Promise.all([
+    action.preview(context, input),
+    action.exclusive && findHolder(context.database, action.exclusive.name),
+  ]);
   const word = preview.typed ?? context.database.production;
-  return word === undefined ? preview : { ...preview, typed: word };
+  return {
+    ...preview,
+    ...(word === undefined ? {} : { typed: word }),
+    warnings: [...(holder ? [holderWarning(holder)] : []), ...preview.warnings],
+  };
 }
 
 /**

@@ -1,8 +1,14 @@
+import { formatBytes } from '../../shared/format/bytes.js';
+import { formatDuration } from '../../shared/format/duration.js';
+import { withSeparators } from '../../shared/format/number.js';
 import type { ArchivedTable } from '../../shared/tables.js';
 import { archivedTables } from '../../shared/tables.js';
+import type { Database } from '../../db/database.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
 import { archivePreview, countDue } from './due-traces.js';
 import { pauseUnlessAborted } from '../pause.js';
+import { archiveBytes } from './archive-size.js';
+import { Brakes } from './brakes.js';
 import { moveBatch, type Batch } from './move-batch.js';
 
 export type ArchiveInput = {
@@ -24,6 +30,9 @@ export type ArchiveResult = {
   skipped: { tooYoung: number; inProgress: number; locked: number };
   /** Traces older than the cutoff that are still in the live table. */
   remaining: number;
+  /** By which the archive tables and their indexes have grown; null where one was locked. */
+  bytes: number | null;
+  milliseconds: number;
 };
 
 const defaults = { pauseMs: 50, targetMs: 200 };
@@ -66,33 +75,69 @@ async function* run(
   input: ArchiveInput,
 ): AsyncGenerator<Progress, Outcome<ArchiveResult>> {
   const { olderThan, pauseMs = defaults.pauseMs, targetMs = defaults.targetMs } = input;
-  const due = await countDue(database, olderThan);
-  const moved = Object.fromEntries(archivedTables.map((table) => [table, 0])) as Record<
-    ArchivedTable,
-    number
-  >;
-  const skipped = { tooYoung: 0, inProgress: 0, locked: 0 };
   const started = performance.now();
-  const expired = () =>
-    input.maxTimeMs !== undefined && performance.now() - started > input.maxTimeMs;
+  const bytesBefore = await archiveBytes(database);
+  const due = await countDue(database, olderThan);
+  const brakes = new Brakes(database);
+  const moved = noRows();
+  const stopped = () =>
+    signal.aborted ||
+    (input.maxTimeMs !== undefined && performance.now() - started > input.maxTimeMs);
+  let skipped = noTrees();
   let size = batchSizes.first;
   let batch: Batch | undefined;
-  while (!batch?.done && !signal.aborted && !expired()) {
-    yield progressOf(moved.execution_traces, due.traces, started);
-    batch = await moveBatch(database, { olderThan, asOf: due.asOf, size, after: batch });
-    for (const table of archivedTables) moved[table] += batch.moved[table];
-    skipped.tooYoung += batch.skipped.tooYoung;
-    skipped.inProgress += batch.skipped.inProgress;
-    skipped.locked += batch.skipped.locked;
-    size = nextSize(size, batch.ms, targetMs);
-    if (!batch.done) await pauseBetween(pauseMs, signal);
+  // What others had locked may be free at the end: it is gone through once more.
+  for (let pass = 1; pass === 1 || (pass === 2 && skipped.locked > 0 && !stopped()); pass += 1) {
+    skipped = noTrees();
+    batch = undefined;
+    while (!batch?.done && !stopped()) {
+      yield progressOf(moved.execution_traces, due.traces, started);
+      batch = await moveBatch(database, { olderThan, asOf: due.asOf, size, after: batch });
+      addTo(moved, batch.moved);
+      addTo(skipped, batch.skipped);
+      if (batch.done) break;
+      const brake = await brakes.look(batch.waiting);
+      size =
+        batch.waiting > 0
+          ? Math.max(batchSizes.lowest, size / 2)
+          : nextSize(size, batch.ms, targetMs);
+      if (brake) {
+        yield {
+          ...progressOf(moved.execution_traces, due.traces, started),
+          blockedBy: brake.reason,
+        };
+      }
+      await pauseBetween(Math.max(pauseMs, brake?.pauseMs ?? 0), signal);
+    }
   }
-  if (moved.execution_traces > 0) await analyze({ database, signal });
+  const analyzed = moved.execution_traces === 0 || (await analyze(database));
   const { traces: remaining } = await countDue(database, olderThan, due.asOf);
+  const bytesAfter = await archiveBytes(database);
   yield progressOf(moved.execution_traces, due.traces, started);
-  const result = { cutoff: due.cutoff, moved, skipped, remaining };
+  const result: ArchiveResult = {
+    cutoff: due.cutoff,
+    moved,
+    skipped,
+    remaining,
+    bytes: bytesBefore === undefined || bytesAfter === undefined ? null : bytesAfter - bytesBefore,
+    milliseconds: Math.round(performance.now() - started),
+  };
   const cancelled = signal.aborted && !batch?.done;
-  return { summary: summaryOf(result, cancelled), cancelled, result };
+  return { summary: summaryOf(result, cancelled, analyzed), cancelled, result };
+}
+
+const noRows = () =>
+  ({
+    execution_traces: 0,
+    agent_routing_decisions: 0,
+    hook_executions: 0,
+    endpoint_calls: 0,
+  }) satisfies Record<ArchivedTable, number>;
+
+const noTrees = () => ({ tooYoung: 0, inProgress: 0, locked: 0 });
+
+function addTo<Key extends string>(sums: Record<Key, number>, more: Record<Key, number>): void {
+  for (const key in sums) sums[key] += more[key];
 }
 
 /** Towards the time target, at most doubled or halved, so that one slow batch changes little. */
@@ -114,24 +159,48 @@ function progressOf(done: number, total: number, started: number): Progress {
   };
 }
 
-/** The planner learns of the moved rows; a role that may not ANALYZE only gets a warning. */
-async function analyze({ database }: ActionContext): Promise<void> {
-  await database.transaction({ statementTimeoutMs: 60_000 }, (tx) =>
-    tx.query(`ANALYZE ${archivedTables.join(', ')}`),
-  );
+/**
+ * The planner learns of the moved rows; a role that may not ANALYZE only gets a warning. False when it
+ * could not be done: an autovacuum gives way only after a second, other maintenance does not at all.
+ */
+async function analyze(database: Database): Promise<boolean> {
+  try {
+    await database.transaction({ statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 }, (tx) =>
+      tx.query(`ANALYZE ${archivedTables.join(', ')}`),
+    );
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function pauseBetween(ms: number, signal: AbortSignal): Promise<void> {
   if (ms > 0 && !signal.aborted) await pauseUnlessAborted(ms, signal);
 }
 
-function summaryOf({ moved, skipped, remaining }: ArchiveResult, cancelled: boolean): string {
+function summaryOf(result: ArchiveResult, cancelled: boolean, analyzed: boolean): string {
+  const { moved, skipped, remaining, bytes, milliseconds } = result;
   const children = moved.agent_routing_decisions + moved.hook_executions + moved.endpoint_calls;
-  const held = skipped.tooYoung + skipped.inProgress + skipped.locked;
+  const count = (value: number, one: string, many: string) =>
+    `${withSeparators(value)} ${value === 1 ? one : many}`;
+  const rows = moved.execution_traces + children;
+  const rate = (1000 * rows) / Math.max(1, milliseconds);
+  const held = [
+    ...(skipped.tooYoung > 0 ? [`${withSeparators(skipped.tooYoung)} with a younger trace`] : []),
+    ...(skipped.inProgress > 0 ? [`${withSeparators(skipped.inProgress)} in progress`] : []),
+    ...(skipped.locked > 0 ? [`${withSeparators(skipped.locked)} locked by others`] : []),
+  ];
+  const trees = skipped.tooYoung + skipped.inProgress + skipped.locked;
   const parts = [
-    `${cancelled ? 'Cancelled after' : 'Archived'} ${moved.execution_traces} traces and ${children} rows that belong to them`,
-    ...(held > 0 ? [`${held} trees held back`] : []),
-    ...(remaining > 0 ? [`${remaining} due traces remain`] : []),
+    `${cancelled ? 'Cancelled after' : 'Archived'} ${count(moved.execution_traces, 'trace', 'traces')} and ` +
+      `${count(children, 'row that belongs', 'rows that belong')} to them`,
+    ...(rows > 0
+      ? [`${formatDuration(milliseconds)}, ${withSeparators(Math.round(rate))} rows/s`]
+      : []),
+    ...(bytes !== null && bytes > 0 ? [`${formatBytes(bytes)} more in the archive`] : []),
+    ...(held.length > 0 ? [`${count(trees, 'tree', 'trees')} held back (${held.join(', ')})`] : []),
+    ...(remaining > 0 ? [count(remaining, 'due trace remains', 'due traces remain')] : []),
+    ...(analyzed ? [] : ['the statistics could not be updated: ANALYZE the tables later']),
   ];
   return `${parts.join('; ')}.`;
 }

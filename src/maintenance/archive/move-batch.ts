@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.js';
 import type { ArchivedTable } from '../../shared/tables.js';
+import { namedHolder } from './archive-lock.js';
 
 /** What one call of archive_traces did, and where the next one goes on. */
 export type Batch = {
@@ -8,6 +9,8 @@ export type Batch = {
   /** As text: JavaScript's dates have no microseconds, and the cursor needs them. */
   cursor: { at: string | null; id: string | null };
   done: boolean;
+  /** Sessions that waited for its rows when it ended. */
+  waiting: number;
   /** How long it took, milliseconds. */
   ms: number;
 };
@@ -24,32 +27,43 @@ type BatchRow = Record<ArchivedTable, number> & {
 /** The row locks of a batch wait no longer than this for a writer; the tree is skipped then. */
 const lockTimeoutMs = 2_000;
 
+/** Asked while the batch still has its locks: who waits now, waits for us. Costs nothing when nobody does. */
+const waitingStatement = `
+SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks
+WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`;
+
 /**
  * Moves one batch in its own transaction.
  *
- * @throws ConsoleError; `query_failed` with SQLSTATE 55006 when another session archives.
+ * @throws ConsoleError; `busy` when another session archives.
  */
 export async function moveBatch(
   database: Database,
   options: { olderThan: string; asOf: string; size: number; after: Batch | undefined },
 ): Promise<Batch> {
   const started = performance.now();
-  const { rows } = await database.transaction({ statementTimeoutMs: 60_000, lockTimeoutMs }, (tx) =>
-    tx.query<BatchRow>(
-      `SELECT execution_traces, agent_routing_decisions, hook_executions, endpoint_calls,
+  const { rows, waiting } = await database
+    .transaction({ statementTimeoutMs: 60_000, lockTimeoutMs }, async (tx) => {
+      const moved = await tx.query<BatchRow>(
+        `SELECT execution_traces, agent_routing_decisions, hook_executions, endpoint_calls,
            trees_too_young, trees_in_progress, trees_locked,
            next_started_at::text, next_id, done
          FROM archive_traces($1::interval, $2, as_of => $3::timestamptz,
            after_started_at => $4::timestamptz, after_id => $5::uuid)`,
-      [
-        options.olderThan,
-        options.size,
-        options.asOf,
-        options.after?.cursor.at,
-        options.after?.cursor.id,
-      ],
-    ),
-  );
+        [
+          options.olderThan,
+          options.size,
+          options.asOf,
+          options.after?.cursor.at,
+          options.after?.cursor.id,
+        ],
+      );
+      const held = await tx.query<{ waiting: number }>(waitingStatement);
+      return { rows: moved.rows, waiting: held.rows[0]?.waiting ?? 0 };
+    })
+    .catch(async (error: unknown) => {
+      throw await namedHolder(database, error);
+    });
   const row = rows[0];
   if (!row) throw new Error('archive_traces gave no row');
   const { execution_traces, agent_routing_decisions, hook_executions, endpoint_calls } = row;
@@ -62,6 +76,7 @@ export async function moveBatch(
     },
     cursor: { at: row.next_started_at, id: row.next_id },
     done: row.done,
+    waiting,
     ms: performance.now() - started,
   };
 }

@@ -59,12 +59,15 @@ export function readProgress(stored: unknown): Progress {
   return progress;
 }
 
+/** What a preview says of another one's run under the same name. */
+export function holderWarning(holder: Run): string {
+  const what = holder.subject === null ? holder.title : `${holder.title} (${holder.subject})`;
+  return `${whoRuns(holder)} is at "${what}" since ${formatClock(holder.startedAt)}`;
+}
+
 /** Why an action may not run beside another one. */
 export function busyError(title: string, holder: Run): ConsoleError {
-  const what = holder.subject === null ? holder.title : `${holder.title} (${holder.subject})`;
-  return new ConsoleError(
-    'busy',
-    `${title}: refused, ${whoRuns(holder)} is at "${what}" since ${formatClock(holder.startedAt)}.`,
-    { hint: `Wait until run ${holder.id} has ended; trace-console runs ${holder.id} shows it.` },
-  );
+  return new ConsoleError('busy', `${title}: refused, ${holderWarning(holder)}.`, {
+    hint: `Wait until run ${holder.id} has ended; trace-console runs ${holder.id} shows it.`,
+  });
 }

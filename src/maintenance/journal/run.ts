@@ -1,3 +1,4 @@
+import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { hasJournal } from './table.js';
 
@@ -82,6 +83,17 @@ export async function readHolder(
     [schema, exclusiveName],
   );
   return rows[0];
+}
+
+/** As {@link readHolder}, where there may be no journal yet. */
+export async function findHolder(
+  database: Database,
+  exclusiveName: string,
+): Promise<Run | undefined> {
+  const { schema } = database.capabilities;
+  return database.transaction({ readOnly: true }, async (tx) =>
+    (await hasJournal(tx)) ? readHolder(tx, schema, exclusiveName) : undefined,
+  );
 }
 
 /** `traces_owner (ada@build-7, 10.0.0.4)`: the role, and the person and machine behind it. */
