@@ -30,7 +30,9 @@ it('the journal is listed, shown in full, and a crashed run is resumed from it',
   expect((await run('resume', '1', '--yes')).stderr).toContain('was resumed by run 2');
 
   const list = await run('--limit', '5');
-  expect(list.stdout).toMatch(/ 2 +\S+ \S+ +done +archive: older than 30 days .*Archived 1 trace and/);
+  expect(list.stdout).toMatch(
+    / 2 +\S+ \S+ +done +archive: older than 30 days .*Archived 1 trace and/,
+  );
   expect(list.stdout).toMatch(/ 1 +\S+ \S+ +crashed +archive.*taken up again by run 2/);
   const [second, first] = JSON.parse((await run('--json')).stdout) as Record<string, unknown>[];
   expect(second).toMatchObject({ id: 2, state: 'done', resumes: 1, application: 'trace-console' });
