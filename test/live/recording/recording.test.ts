@@ -58,6 +58,8 @@ describe('a recording', () => {
     player.subscribe(() => seen.add(started(player.getState())));
     for (let step = 0; step < 2_000 && !player.replay.ended; step += 1) await clock.advance(50);
     expect(player.replay).toMatchObject({ ended: true, share: 1 });
+    // Listeners are told some milliseconds later.
+    await clock.advance(100);
     expect(started(player.getState())).toBe(3);
     expect([...seen]).toEqual(expect.arrayContaining([1, 2, 3]));
     expect(JSON.stringify(player.getState().panes.activity.rows)).toContain('prompt 3');
