@@ -44,6 +44,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/reindex.js')).reindex),
   },
   {
+    name: 'maintain',
+    summary: 'carry out the stored retention policy once, for cron',
+    load: async () => erased((await import('./commands/maintain.js')).maintain),
+  },
+  {
+    name: 'maintain policy',
+    summary: 'show, set or clear how long what is kept',
+    load: async () => erased((await import('./commands/maintain-policy.js')).maintainPolicy),
+  },
+  {
     name: 'runs',
     summary: 'list the maintenance runs of every console, or show one in full',
     load: async () => erased((await import('./commands/runs.js')).runs),

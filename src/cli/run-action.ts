@@ -1,6 +1,6 @@
 import { withSeparators } from '../shared/format/number.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
-import type { Outcome, Preview, Progress } from '../maintenance/action.js';
+import type { Fact, Outcome, Preview, Progress } from '../maintenance/action.js';
 import {
   previewAction,
   runAction,
@@ -68,7 +68,8 @@ async function confirmed(context: Context, preview: Preview): Promise<boolean> {
   return (await context.ask(safeText(`Type "${word}" to go on: `))).trim() === word;
 }
 
-async function drain<Result>(
+/** Runs to the end; each new line of progress is noted. */
+export async function drain<Result>(
   events: AsyncGenerator<Progress, Outcome<Result>>,
   note: (line: string) => void,
 ): Promise<Outcome<Result>> {
@@ -83,11 +84,16 @@ async function drain<Result>(
   }
 }
 
-function previewLines(preview: Preview): string[] {
-  const width = Math.max(0, ...preview.facts.map(({ label }) => label.length));
+/** Facts below each other, with their values aligned. */
+export function factLines(facts: readonly Fact[]): string[] {
+  const width = Math.max(0, ...facts.map(({ label }) => label.length));
+  return facts.map(({ label, value }) => `  ${label.padEnd(width)}  ${value}`.trimEnd());
+}
+
+export function previewLines(preview: Preview): string[] {
   return [
     preview.title,
-    ...preview.facts.map(({ label, value }) => `  ${label.padEnd(width)}  ${value}`),
+    ...factLines(preview.facts),
     ...(preview.list ?? []).map((line) => `  - ${line}`),
     ...preview.warnings.map((warning) => `  Note: ${warning}`),
     ...preview.sql.map((statement) => `  SQL: ${statement}`),

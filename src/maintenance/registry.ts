@@ -4,11 +4,14 @@ import type { Action, ActionContext, Preview, Progress } from './action.js';
 import { archiveTraces } from './archive/archive-traces.js';
 import { refusal } from './guard.js';
 import { holderWarning } from './journal/follow-run.js';
-import { journaled, type RunOutcome } from './journal/journaled.js';
+import type { RunOutcome } from './journal/journaled.js';
 import { findHolder, type Run } from './journal/run.js';
 import { cleanUp } from './reindex/clean-up.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
+import { maintain } from './retention/maintain.js';
+import { clearPolicy, setPolicy } from './retention/set-policy.js';
+import { runGuarded } from './run-guarded.js';
 
 /**
  * Every action of the console, by the name that the screen and the journal use. Adding one is adding
@@ -19,6 +22,9 @@ export const actions = {
   'clean-up': cleanUp,
   'follow-build': followBuild,
   archive: archiveTraces,
+  maintain,
+  'set-policy': setPolicy,
+  'clear-policy': clearPolicy,
 } as const;
 
 export type ActionName = keyof typeof actions;
@@ -75,9 +81,7 @@ export async function* runAction<Name extends ActionName>(
   context: ActionContext,
   input: InputOf<Name>,
 ): AsyncGenerator<Progress, RunOutcome<ResultOf<Name>>> {
-  const error = refusalOf(name, context.database, input);
-  if (error) throw error;
-  return yield* journaled(actionOf(name), context, input);
+  return yield* runGuarded(actionOf(name), context, input);
 }
 
 /**

@@ -1,4 +1,10 @@
 import type { Queryable } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import {
+  hasConsoleTable,
+  openConsoleTable,
+  type ConsoleTable,
+} from '../../deploy/console-table.js';
 
 /** When the policy may be carried out: from one time of day to another, over midnight too. */
 export type DailyWindow = {
@@ -21,6 +27,30 @@ export type RetentionPolicy = {
   /** Poor patterns are deleted when nobody has used them for longer. */
   prunePatternsAfter: string | null;
   window: DailyWindow | null;
+};
+
+/**
+ * Ages are text, as they were given, and checked to be intervals: `interval` itself is shown in the words
+ * of whoever reads it. The constraint is there for writers other than the console.
+ */
+const table: ConsoleTable = {
+  name: 'retention_policies',
+  ddl: `
+    CREATE TABLE trace_console.retention_policies (
+      target_schema name PRIMARY KEY,
+      archive_after text CHECK (archive_after::interval >= interval '1 hour'),
+      purge_after text CHECK (purge_after::interval >= interval '1 hour'),
+      prune_usage_after text CHECK (prune_usage_after::interval >= interval '1 hour'),
+      prune_patterns_after text CHECK (prune_patterns_after::interval >= interval '1 hour'),
+      window_from time,
+      window_to time,
+      time_zone text NOT NULL DEFAULT 'UTC',
+      changed_at timestamptz NOT NULL DEFAULT now(),
+      changed_by name NOT NULL DEFAULT current_user,
+      CHECK ((window_from IS NULL) = (window_to IS NULL) AND window_from <> window_to)
+    );
+    COMMENT ON TABLE trace_console.retention_policies IS
+      'How long what is kept, one row a schema; carried out by "trace-console maintain --once"'`,
 };
 
 /** What the deployment guide recommends; what is archived stays until somebody says otherwise. */
@@ -48,12 +78,7 @@ type PolicyRow = {
 
 /** The stored policy of a schema; undefined when there is none, or the role may not read it. */
 export async function readPolicy(tx: Queryable, schema: string): Promise<StoredPolicy | undefined> {
-  const table = await tx.query<{ readable: boolean }>(
-    `SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable
-     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'trace_console' AND c.relname = 'retention_policies'`,
-  );
-  if (table.rows[0]?.readable !== true) return undefined;
+  if (!(await hasConsoleTable(tx, table.name))) return undefined;
   const { rows } = await tx.query<PolicyRow>(
     `SELECT archive_after, purge_after, prune_usage_after, prune_patterns_after,
        to_char(window_from, 'HH24:MI') AS window_from, to_char(window_to, 'HH24:MI') AS window_to,
@@ -62,6 +87,16 @@ export async function readPolicy(tx: Queryable, schema: string): Promise<StoredP
     [schema],
   );
   return rows[0] && fromRow(rows[0]);
+}
+
+/** Whether policies are stored that the role may not read. */
+export async function isPolicyHidden(tx: Queryable): Promise<boolean> {
+  const { rows } = await tx.query(
+    `SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname = $1`,
+    [table.name],
+  );
+  return rows.length > 0 && !(await hasConsoleTable(tx, table.name));
 }
 
 function fromRow(row: PolicyRow): StoredPolicy {
@@ -78,40 +113,22 @@ function fromRow(row: PolicyRow): StoredPolicy {
 }
 
 /**
- * The table, made when the first policy is stored. Ages are text, as they were given, and checked to be
- * intervals: `interval` itself is shown in the words of whoever reads it.
+ * Stores the policy of a schema in place of the one before.
+ *
+ * @throws ConsoleError `privilege_missing`
  */
-export const createPolicyTable = `
-DO $create$
-BEGIN
-  IF to_regnamespace('trace_console') IS NULL THEN CREATE SCHEMA trace_console; END IF;
-  IF to_regclass('trace_console.retention_policies') IS NULL THEN
-    CREATE TABLE trace_console.retention_policies (
-      target_schema name PRIMARY KEY,
-      archive_after text CHECK (archive_after::interval >= interval '1 hour'),
-      purge_after text CHECK (purge_after::interval >= interval '1 hour'),
-      prune_usage_after text CHECK (prune_usage_after::interval >= interval '1 hour'),
-      prune_patterns_after text CHECK (prune_patterns_after::interval >= interval '1 hour'),
-      window_from time,
-      window_to time,
-      time_zone text NOT NULL DEFAULT 'UTC',
-      changed_at timestamptz NOT NULL DEFAULT now(),
-      changed_by name NOT NULL DEFAULT current_user,
-      CHECK ((window_from IS NULL) = (window_to IS NULL) AND window_from <> window_to)
-    );
-    COMMENT ON TABLE trace_console.retention_policies IS
-      'How long what is kept, one row a schema; carried out by "trace-console maintain --once"';
-  END IF;
-END
-$create$`;
-
-/** Stores the policy of a schema in place of the one before. */
 export async function writePolicy(
   tx: Queryable,
   schema: string,
   policy: RetentionPolicy,
 ): Promise<void> {
-  await tx.query(createPolicyTable);
+  if (!(await openConsoleTable(tx, table))) {
+    throw new ConsoleError(
+      'privilege_missing',
+      'This role may not write trace_console.retention_policies, where the policy is stored.',
+      { hint: 'Connect as the owner of the schema trace_console, or of the database.' },
+    );
+  }
   await tx.query(
     `INSERT INTO trace_console.retention_policies AS p
        (target_schema, archive_after, purge_after, prune_usage_after, prune_patterns_after,
@@ -137,6 +154,10 @@ export async function writePolicy(
 
 /** @returns whether there was one */
 export async function deletePolicy(tx: Queryable, schema: string): Promise<boolean> {
+  const stored = await tx.query<{ exists: boolean }>(
+    `SELECT to_regclass('trace_console.retention_policies') IS NOT NULL AS exists`,
+  );
+  if (stored.rows[0]?.exists !== true) return false;
   const { rows } = await tx.query(
     'DELETE FROM trace_console.retention_policies WHERE target_schema = $1 RETURNING 1',
     [schema],

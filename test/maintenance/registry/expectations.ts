@@ -53,4 +53,16 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
     input: { olderThan: '90 days' },
     refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },
   },
+  maintain: {
+    input: { anyTime: true },
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  'set-policy': {
+    input: { archiveAfter: '30 days' },
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  'clear-policy': {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
 };

@@ -1,4 +1,4 @@
-import { runOnce } from '../../helpers/template.js';
+import pg from 'pg';
 
 /**
  * Fills a database so that every action has something to change: due traces with children, archived ones,
@@ -34,25 +34,28 @@ UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_type_ccnew'
  * row, what the planner knows, and what the console keeps for itself.
  */
 export async function stateOf(url: string): Promise<string[]> {
-  const tables = await runOnce<{ name: string }>(
-    url,
-    `SELECT oid::regclass::text AS name FROM pg_class
-     WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console')) ORDER BY 1`,
-  );
-  const rows = await Promise.all(
-    tables.map(async ({ name }) => {
-      const [row] = await runOnce<{ digest: string }>(
-        url,
-        `SELECT count(*) || ' ' || COALESCE(md5(string_agg(t::text, ',' ORDER BY t::text)), '') AS digest FROM ${name} AS t`,
-      );
-      return `rows of ${name}: ${row?.digest ?? ''}`;
-    }),
-  );
-  const objects = await runOnce<{ object: string }>(
-    url,
-    `SELECT concat_ws(' ', c.oid::regclass, c.relfilenode, c.reltuples, c.reloptions::text, x.indisvalid) AS object
-     FROM pg_class AS c LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
-     WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console')) ORDER BY 1`,
-  );
-  return [...rows, ...objects.map(({ object }) => object)];
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const tables = await client.query<{ name: string }>(
+      `SELECT oid::regclass::text AS name FROM pg_class
+       WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'))`,
+    );
+    const rows = await client.query<{ line: string }>(
+      tables.rows
+        .map(
+          ({ name }) =>
+            `SELECT 'rows of ${name}: ' || count(*) || ' ' || COALESCE(md5(string_agg(t::text, ',' ORDER BY t::text)), '') AS line FROM ${name} AS t`,
+        )
+        .join(' UNION ALL '),
+    );
+    const objects = await client.query<{ line: string }>(
+      `SELECT concat_ws(' ', c.oid::regclass, c.relfilenode, c.reltuples, c.reloptions::text, x.indisvalid) AS line
+       FROM pg_class AS c LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
+       WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'))`,
+    );
+    return [...rows.rows, ...objects.rows].map(({ line }) => line).sort();
+  } finally {
+    await client.end();
+  }
 }

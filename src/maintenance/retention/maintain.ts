@@ -1,0 +1,144 @@
+import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent } from '../../db/quote.js';
+import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { archiveTraces } from '../archive/archive-traces.js';
+import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
+import { isPolicyHidden, readPolicy, type StoredPolicy } from './policy.js';
+import { readOpenForMs, windowText } from './window.js';
+
+export type MaintainInput = {
+  /** Also outside the policy's time of day. */
+  anyTime?: boolean;
+};
+
+export type StepResult = {
+  action: string;
+  state: 'done' | 'nothing' | 'cancelled' | 'failed';
+  summary: string;
+  /** What the action itself tells. */
+  result: unknown;
+};
+
+export type MaintainResult = { ok: boolean; steps: StepResult[] };
+
+/** What a policy can ask for, in the order in which it is done. */
+const plans: readonly PlanStep[] = [
+  planStep(archiveTraces, ({ archiveAfter }, openForMs) =>
+    archiveAfter === null
+      ? undefined
+      : {
+          olderThan: archiveAfter,
+          ...(Number.isFinite(openForMs) ? { maxTimeMs: openForMs } : {}),
+        },
+  ),
+];
+
+type Plan = { policy: StoredPolicy; openForMs: number; steps: MaintenanceStep[] };
+
+/**
+ * Carries out the stored policy once: each step an action of its own, with its guard and its entry in the
+ * journal. One at a time in a schema. What is refused is refused before anything is done; a step that
+ * fails later is told, and the others go on.
+ */
+export const maintain: Action<MaintainInput, MaintainResult> = {
+  id: 'maintain',
+  title: 'Carry out the retention policy',
+  requires: ['primary'],
+  exclusive: { name: 'maintain', whenTaken: 'refuse' },
+  tables: () => [],
+  preview,
+  run,
+};
+
+/** @throws ConsoleError without a policy, or when one of its steps may not run here. */
+async function planFor({ database }: ActionContext, { anyTime }: MaintainInput): Promise<Plan> {
+  const { schema } = database.capabilities;
+  const { policy, openForMs } = await database.transaction({ readOnly: true }, async (tx) => {
+    const stored = await readPolicy(tx, schema);
+    const open = stored && !anyTime ? await readOpenForMs(tx, stored.window) : Infinity;
+    return { policy: stored, openForMs: open };
+  });
+  if (!policy) throw await noPolicy(database);
+  const steps = plans.flatMap((plan) => plan(policy, openForMs) ?? []);
+  for (const step of steps) {
+    const error = step.refusal(database);
+    if (error) throw error;
+  }
+  return { policy, openForMs, steps };
+}
+
+async function noPolicy(database: Database): Promise<ConsoleError> {
+  const { schema, user } = database.capabilities;
+  const hidden = await database.transaction({ readOnly: true }, (tx) => isPolicyHidden(tx));
+  return hidden
+    ? new ConsoleError('privilege_missing', `"${user}" may not read the retention policies.`, {
+        hint: `Connect as their owner, or let that one run: GRANT USAGE ON SCHEMA trace_console TO ${quoteIdent(user)}; GRANT SELECT ON trace_console.retention_policies TO ${quoteIdent(user)};`,
+      })
+    : new ConsoleError('usage', `No retention policy of the schema "${schema}" is stored.`, {
+        hint: 'Store one: trace-console maintain policy set --archive-after 90d',
+      });
+}
+
+async function preview(context: ActionContext, input: MaintainInput): Promise<Preview> {
+  const { policy, openForMs, steps } = await planFor(context, input);
+  const base = { title: maintain.title, facts: [], sql: [], warnings: [] };
+  if (steps.length === 0) return { ...base, nothing: 'The policy asks for nothing.' };
+  if (openForMs === 0 && policy.window) {
+    return { ...base, nothing: `It is outside the policy’s time, ${windowText(policy.window)}.` };
+  }
+  const previews: Preview[] = [];
+  for (const step of steps) previews.push(await step.preview(context));
+  const due = previews.filter((one) => one.nothing === undefined);
+  return {
+    title: maintain.title,
+    facts: previews.flatMap((one) =>
+      one.nothing === undefined
+        ? [{ label: one.title, value: '' }, ...one.facts]
+        : [{ label: one.title, value: one.nothing }],
+    ),
+    sql: due.flatMap((one) => one.sql),
+    warnings: [...new Set(due.flatMap((one) => one.warnings))],
+    ...(due.length === 0 ? { nothing: 'Nothing is due.' } : {}),
+  };
+}
+
+async function* run(
+  context: ActionContext,
+  input: MaintainInput,
+): AsyncGenerator<Progress, Outcome<MaintainResult>> {
+  const { steps, openForMs } = await planFor(context, input);
+  const results: StepResult[] = [];
+  if (openForMs > 0) {
+    for (const step of steps) {
+      if (context.signal.aborted) break;
+      results.push(yield* runStep(context, step));
+    }
+  }
+  const failed = results.filter(({ state }) => state === 'failed');
+  const cancelled = context.signal.aborted;
+  const summary = results.map((one) => one.summary).join(' ');
+  return {
+    summary: summary === '' ? 'Nothing was done.' : summary,
+    cancelled,
+    result: { ok: failed.length === 0 && !cancelled, steps: results },
+  };
+}
+
+async function* runStep(
+  context: ActionContext,
+  step: MaintenanceStep,
+): AsyncGenerator<Progress, StepResult> {
+  try {
+    const due = await step.preview(context);
+    if (due.nothing !== undefined) {
+      return { action: step.id, state: 'nothing', summary: due.nothing, result: null };
+    }
+    const { cancelled, summary, result } = yield* step.run(context);
+    return { action: step.id, state: cancelled ? 'cancelled' : 'done', summary, result };
+  } catch (error) {
+    if (!(error instanceof ConsoleError) || error.code === 'connection_lost') throw error;
+    const summary = `${step.title} failed: ${error.message}`;
+    return { action: step.id, state: 'failed', summary, result: null };
+  }
+}
