@@ -20,7 +20,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'status',
-    summary: 'print every pane once, as tables or JSON',
+    summary: 'print the panes of the console once, as tables or JSON',
     load: async () => erased((await import('./commands/status.js')).status),
   },
   {
