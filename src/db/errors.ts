@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'statement_timeout'
   | 'lock_timeout'
   | 'query_failed'
+  | 'not_found'
   | 'embedded_unavailable'
   | 'busy'
   | 'interrupted'

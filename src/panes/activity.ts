@@ -1,7 +1,7 @@
 import { ConsoleError } from '../db/errors.js';
 import { formatRate } from '../shared/format/number.js';
 import { ActivityBuffer, type ActivityRow } from './activity-buffer.js';
-import { fullRecord } from './full-record.js';
+import { fullRecord, recordOpening } from './full-record.js';
 import {
   usualLimits,
   type Pane,
@@ -10,6 +10,8 @@ import {
   type ReadRequest,
   type Tone,
 } from './pane.js';
+import { eventKey } from './trace/event.js';
+import { traceOpening } from './trace/trace-opening.js';
 import { statusTone } from './trace-status.js';
 import type { SchemaShape } from './shape.js';
 import {
@@ -21,6 +23,7 @@ import {
   type ActivitySource,
   type ActivityStateRow,
 } from './statements/activity.js';
+import type { TimelineKind } from './statements/trace-timeline.js';
 
 export type { ActivityRow } from './activity-buffer.js';
 
@@ -236,8 +239,20 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
             ...(gap ? [{ text: 'more came at once than is kept', tone: 'warning' as const }] : []),
           ],
         ],
-  detail: ({ kind, id, title }, shape) => {
+  detail: ({ kind, id, title, traceId }, shape) => {
     const source = activitySources.find((candidate) => candidate.kind === kind);
-    return fullRecord(`${kind} ${title}`, source?.table ?? 'execution_traces', id, shape);
+    const table = source?.table ?? 'execution_traces';
+    if (traceId === null) return fullRecord(`${kind} ${title}`, table, id, shape);
+    return traceOpening(traceId, {
+      select: eventKey(timelineKinds[kind], id),
+      otherwise: recordOpening(`${kind} ${title}`, table, id),
+    });
   },
+};
+
+const timelineKinds: Readonly<Record<ActivityKind, TimelineKind>> = {
+  trace: 'trace',
+  routing: 'routing_decision',
+  hook: 'hook',
+  call: 'endpoint_call',
 };

@@ -1,4 +1,5 @@
 import { quoteIdent } from '../db/quote.js';
+import type { Opening, RecordRow } from './opening.js';
 import type { DetailQuery } from './pane.js';
 import type { SchemaShape } from './shape.js';
 
@@ -19,5 +20,16 @@ export function fullRecord(
     title,
     text: `SELECT ${columns.join(', ')} FROM ${quoteIdent(table)} WHERE id = $1`,
     values: [id],
+  };
+}
+
+/** As {@link fullRecord}, opened from somewhere else than a pane. */
+export function recordOpening(title: string, table: string, id: string): Opening {
+  return {
+    title,
+    async read({ shape, read }) {
+      const { text, values } = fullRecord(title, table, id, shape);
+      return { kind: 'records', title, rows: await read<RecordRow>(text, values) };
+    },
   };
 }

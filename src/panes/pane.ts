@@ -1,6 +1,7 @@
 import type { Capabilities } from '../db/capabilities.js';
 import type { Queryable, TransactionOptions } from '../db/database.js';
 import type { CellFormat } from './cells.js';
+import type { Opening } from './opening.js';
 import type { Needs, SchemaShape } from './shape.js';
 
 /** The panes of the overview, until the reader chooses others. */
@@ -72,7 +73,7 @@ export type Chart = {
   curves: readonly { label: string; tone: Tone; values: readonly number[] }[];
 };
 
-/** What Enter on a row opens: a statement whose rows are shown with all their columns. */
+/** The simplest of what Enter on a row opens: a statement whose rows are shown with all their columns. */
 export type DetailQuery = { title: string; text: string; values: readonly unknown[] };
 
 export type PaneResult<Row, Extras> = {
@@ -131,7 +132,8 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   createReader(): PaneReader<Row, Extras>;
   summary?(result: PaneResult<Row, Extras>, context: CellContext): readonly SummaryLine[];
   chart?(result: PaneResult<Row, Extras>): Chart;
-  detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery;
+  /** What Enter on a row opens. */
+  detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery | Opening;
 };
 
 /** A pane whose row type is known only to itself: its rows are only ever handed back to it. */

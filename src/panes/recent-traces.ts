@@ -18,7 +18,6 @@ import {
   type TracesInProgressRow,
 } from './statements/traces-in-progress.js';
 import { tracesStuckStatement, type TraceStuckRow } from './statements/traces-stuck.js';
-import { tracesOfStatusStatement } from './statements/traces-of-status.js';
 import {
   seriesOf,
   totals,
@@ -27,6 +26,7 @@ import {
   type TraceStatusRow,
 } from './trace-counts.js';
 import { isFailure, statusTone } from './trace-status.js';
+import { tracesOpening } from './trace/traces-opening.js';
 import { bucketMsFor, sliceMsFor } from './windows.js';
 
 export type StuckTrace = {
@@ -262,9 +262,5 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
       { label: 'failed', tone: 'error', values: extras.series.map(({ failed }) => failed) },
     ],
   }),
-  detail: ({ status }, shape, windowMs) => ({
-    title: `Newest traces: ${status}`,
-    text: tracesOfStatusStatement(shape),
-    values: [windowMs / 1000, status],
-  }),
+  detail: ({ status }) => tracesOpening(`Newest traces: ${status}`, { by: 'status', status }),
 };

@@ -11,8 +11,8 @@ import {
   type SummaryLine,
 } from './pane.js';
 import { slowHooksColumns, slowHooksSorts } from './slow-hooks-columns.js';
+import { slowestHooksOpening } from './slowest-hooks-opening.js';
 import { hookSource } from './statements/call-sources.js';
-import { slowestHooksStatement } from './statements/slowest-hooks.js';
 
 /** One hook with one tool, over the window. Durations in milliseconds, of calls that have ended. */
 export type SlowHookRow = {
@@ -131,9 +131,5 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras> = {
   empty: 'No hook ran in this window. Choose a longer one with w, or: trace-console demo',
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ hook, tool }, shape, windowMs) => ({
-    title: `Slowest calls: ${hook}${tool === null ? '' : ` (${tool})`}`,
-    text: slowestHooksStatement(shape),
-    values: [windowMs / 1000, hook, tool],
-  }),
+  detail: ({ hook, tool }) => slowestHooksOpening(hook, tool),
 };

@@ -1,7 +1,9 @@
 import { onTestFinished } from 'vitest';
 import { resolveSource } from '../../src/db/connection/source.js';
 import { Database, type DatabaseOptions } from '../../src/db/database.js';
-import type { Pane, PaneReader, PaneResult } from '../../src/panes/pane.js';
+import type { DetailAccess, Opened } from '../../src/panes/opening.js';
+import { usualLimits, type Pane, type PaneReader, type PaneResult } from '../../src/panes/pane.js';
+import { rowOpening } from '../../src/panes/row-opening.js';
 import { readShape } from '../../src/panes/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../../src/panes/windows.js';
 
@@ -51,4 +53,22 @@ export function readFresh<Row extends object, Extras extends object>(
   options: ReadOptions = {},
 ): Promise<PaneResult<Row, Extras>> {
   return readWith(database, pane, pane.createReader(), options);
+}
+
+/** What the console accesses details with. */
+export async function detailAccess(database: Database): Promise<DetailAccess> {
+  return {
+    shape: await readShape(database),
+    windowMs: defaultWindowMs,
+    read: (text, values) => database.read(text, values, usualLimits),
+  };
+}
+
+/** What Enter on a row of a pane opens. */
+export async function openRow<Row extends object>(
+  database: Database,
+  pane: Pane<Row>,
+  row: Row,
+): Promise<Opened | undefined> {
+  return rowOpening(pane, row)?.read(await detailAccess(database));
 }

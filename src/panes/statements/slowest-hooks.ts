@@ -9,6 +9,7 @@ export function slowestHooksStatement(shape: SchemaShape): string {
     columnOrNull(shape, 'hook_executions', column, type);
   return `
 SELECT
+  date_part('epoch', now()) * 1000 AS now_ms,
   duration_ms,
   started_at,
   ${optional('status', 'text')} AS status,
@@ -26,3 +27,17 @@ WHERE started_at > now() - $1::float8 * interval '1 second'
 ORDER BY duration_ms DESC NULLS LAST
 LIMIT 50`;
 }
+
+export type SlowestHookRow = {
+  now_ms: number;
+  duration_ms: number | null;
+  started_at: Date | null;
+  status: string | null;
+  hook_type: string | null;
+  file_path: string | null;
+  exit_code: number | null;
+  error_type: string | null;
+  error_message: string | null;
+  trace_id: string | null;
+  id: string | null;
+};

@@ -3,6 +3,7 @@ import { windowsMs } from '../../panes/windows.js';
 import { formatSpan } from '../../shared/format/duration.js';
 import type { CommandId } from '../keys/key-map.js';
 import { isBesideOverview } from '../model/model.js';
+import type { Movement } from '../model/cursor.js';
 import { findCursor, isTail, moveTo, seenBy } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
 import {
@@ -15,9 +16,10 @@ import {
 } from './action-commands.js';
 import { asks, needsLive } from './offline.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
-import { openRecord, whyNoRecord } from './record-commands.js';
+import { openedCommands } from './opened-commands.js';
+import { moveView } from './move-view.js';
+import { openChosen, whyNotOpen } from './open-commands.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
-import { scrollView } from './scroll-view.js';
 
 export type Command = {
   run(app: ConsoleApp, key: string): void;
@@ -26,7 +28,7 @@ export type Command = {
 };
 
 /** Moves the cursor of a pane or scrolls what lies over it; `page` counts pages instead of rows. */
-function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Command {
+function move(by: Movement): Command {
   return {
     run(app) {
       const front = app.model.views.at(-1);
@@ -35,7 +37,7 @@ function move(by: { rows?: number; pages?: number; to?: 'first' | 'last' }): Com
         return;
       }
       if (front) {
-        scrollView(app, by);
+        moveView(app, by);
         return;
       }
       const { focusedPane: pane, focusedRows: rows, model } = app;
@@ -101,7 +103,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   pageDown: move({ pages: 1 }),
   first: move({ to: 'first' }),
   last: move({ to: 'last' }),
-  open: { run: openRecord, unavailable: whyNoRecord },
+  open: { run: openChosen, unavailable: whyNotOpen },
   back: {
     run(app) {
       const { views, zoomed, focus, panes, home } = app.model;
@@ -187,10 +189,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   reindexVectors: { run: openReindexVectors, unavailable: whyNoAction },
   cleanUp: { run: openCleanUp, unavailable: whyNoAction },
   archive: { run: openArchive, unavailable: whyNoAction },
-  unfold: {
-    run: (app) =>
-      app.changeView('record', (view) => ({ ...view, unfolded: !view.unfolded, top: 0 })),
-  },
+  ...openedCommands,
   help: { run: (app) => app.push({ kind: 'help', top: 0 }) },
   quit: { run: (app) => app.quit() },
   confirm: { run: (app) => app.actions?.confirm() },

@@ -12,9 +12,10 @@ import { initialModel, layoutOf, scopeOf, type Model, type SchemaStage } from '.
 import type { PaneView } from '../model/pane-view.js';
 import { sortedRows } from '../model/sorted-rows.js';
 import { ModelStore } from '../model/store.js';
-import { coversPanes, type View } from '../model/views.js';
+import { coversPanes, isOpened, type View } from '../model/views.js';
 import { ActionRunner } from './action-runner.js';
 import { commands } from './commands.js';
+import { Openings } from './openings.js';
 import { bridgeLive } from './live-bridge.js';
 
 /** What the app needs of the terminal. */
@@ -211,7 +212,7 @@ export class ConsoleApp {
 
   push(view: View): void {
     const { views } = this.model;
-    if (views.at(-1)?.kind === view.kind) return;
+    if (!isOpened(view) && views.at(-1)?.kind === view.kind) return;
     this.update({ views: [...views, view] });
   }
 
@@ -219,18 +220,26 @@ export class ConsoleApp {
     this.update({ views: this.model.views.slice(0, -1) });
   }
 
-  /** Changes the view that has the keys. */
+  /** Changes the view of a kind that is in front of the others of it. */
   changeView<Kind extends View['kind']>(
     kind: Kind,
     change: (view: Extract<View, { kind: Kind }>) => View,
   ): void {
-    const { views } = this.model;
-    this.update({
-      views: views.map((view) =>
-        view.kind === kind ? change(view as Extract<View, { kind: Kind }>) : view,
-      ),
-    });
+    const view = this.model.views.findLast(
+      (candidate): candidate is Extract<View, { kind: Kind }> => candidate.kind === kind,
+    );
+    if (view) this.replaceView(view, change(view));
   }
+
+  /** Puts another view into the place of one that lies over the panes; does nothing when it is gone. */
+  replaceView(old: View, view: View): void {
+    const { views } = this.model;
+    const index = views.indexOf(old);
+    if (index >= 0) this.update({ views: views.with(index, view) });
+  }
+
+  /** What Enter has opened and what of it is in front; reads it again while it changes. */
+  readonly openings = new Openings(this);
 
   get focusedPane(): AnyPane {
     const { focus } = this.model;
@@ -259,6 +268,7 @@ export class ConsoleApp {
   async stop(): Promise<void> {
     clearTimeout(this.#messageTimer);
     clearInterval(this.#ticker);
+    this.openings.stop();
     this.#closeBridge?.();
     this.#recorder?.close();
     void this.#engine?.stop();

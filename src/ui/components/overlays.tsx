@@ -4,9 +4,8 @@ import { bodyOf, type Model } from '../model/model.js';
 import { coversPanes, type ActionView, type NoticeView } from '../model/views.js';
 import type { Theme } from '../theme.js';
 import { Dialog } from './dialog.js';
-import { HelpScreen } from './help-screen.js';
+import { CoveringScreen } from './covering-screen.js';
 import { PaneList } from './pane-list.js';
-import { RecordScreen } from './record-screen.js';
 import type { ScreenProps } from './console-screen.js';
 
 /** What lies over the panes: at most one view that covers them, and a dialog in front. */
@@ -17,11 +16,8 @@ export function Overlays(props: ScreenProps) {
   const dialog = front && !coversPanes(front) ? front : undefined;
   return (
     <>
-      {covering?.kind === 'record' ? (
-        <RecordScreen app={app} view={covering} size={model.size} theme={theme} />
-      ) : null}
-      {covering?.kind === 'help' ? (
-        <HelpScreen app={app} view={covering} size={model.size} theme={theme} />
+      {covering ? (
+        <CoveringScreen app={app} view={covering} size={model.size} theme={theme} />
       ) : null}
       {dialog?.kind === 'paneList' ? (
         <PaneList view={dialog} app={app} model={model} theme={theme} />

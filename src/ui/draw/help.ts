@@ -11,6 +11,8 @@ const keyColumn = 16;
 const sections: readonly [Scope, string][] = [
   ['panes', 'In the panes'],
   ['paneList', 'In the list of panes'],
+  ['trace', 'In a trace'],
+  ['list', 'In a list'],
   ['record', 'In an opened row'],
   ['confirm', 'Before an action'],
   ['running', 'While an action runs'],

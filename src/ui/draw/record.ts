@@ -2,7 +2,7 @@ import { formatTimestamp } from '../../shared/format/time.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
-import type { RecordRow } from '../model/views.js';
+import type { RecordRow } from '../../panes/opening.js';
 import type { Theme } from '../theme.js';
 import { drawSegments } from './segments.js';
 

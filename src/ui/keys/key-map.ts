@@ -1,10 +1,23 @@
+import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneListKeys, type PaneListCommandId } from './pane-list-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
 export type Scope =
-  'panes' | 'paneList' | 'record' | 'help' | 'confirm' | 'running' | 'done' | 'quit' | 'schema';
+  | 'panes'
+  | 'paneList'
+  | 'waiting'
+  | 'record'
+  | 'list'
+  | 'trace'
+  | 'help'
+  | 'confirm'
+  | 'running'
+  | 'done'
+  | 'quit'
+  | 'schema';
 
 export type CommandId =
+  | OpenedCommandId
   | PaneListCommandId
   | 'focus'
   | 'focusNext'
@@ -35,7 +48,6 @@ export type CommandId =
   | 'reindexVectors'
   | 'cleanUp'
   | 'archive'
-  | 'unfold'
   | 'help'
   | 'quit'
   | 'confirm'
@@ -60,7 +72,7 @@ export type Binding = {
   priority?: number;
 };
 
-const scrolled: readonly Scope[] = ['panes', 'paneList', 'record', 'help'];
+const scrolled: readonly Scope[] = ['panes', 'paneList', ...openedScopes, 'help'];
 const everywhere: readonly Scope[] = [...scrolled, 'confirm', 'running', 'done', 'quit', 'schema'];
 
 /** The one list of keys: what they do, what help says of them, what the key bar shows. */
@@ -110,28 +122,12 @@ export const keyMap: readonly Binding[] = [
     barKey: 'Enter',
     priority: 2,
   },
-  {
-    command: 'unfold',
-    keys: ['o'],
-    scopes: ['record'],
-    text: 'show long values whole, or folded',
-    bar: 'unfold',
-    priority: 2,
-  },
+  ...openedKeys,
   {
     command: 'back',
     keys: ['escape'],
     scopes: ['panes'],
     text: 'one step back: to the newest rows, to the overview, out of the zoom',
-  },
-  {
-    command: 'back',
-    keys: ['escape', 'q', 'enter'],
-    scopes: ['record'],
-    text: 'back to the same row',
-    bar: 'back',
-    barKey: 'Esc',
-    priority: 1,
   },
   {
     command: 'back',
@@ -299,7 +295,7 @@ export const keyMap: readonly Binding[] = [
   {
     command: 'help',
     keys: ['?'],
-    scopes: ['panes', 'record'],
+    scopes: ['panes', ...openedScopes],
     text: 'this help',
     bar: 'help',
     priority: 1,

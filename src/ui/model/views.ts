@@ -1,24 +1,34 @@
 import type { ActionName } from '../../maintenance/registry.js';
 import type { Preview, Progress } from '../../maintenance/action.js';
+import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
 import type { Scope } from '../keys/key-map.js';
+import type { ListView } from './list-view.js';
+import type { TraceView } from './trace-view.js';
 
-/** Rows of a table as the server gave them: column name to value. */
-export type RecordRow = Readonly<Record<string, unknown>>;
+/** Of what Enter opened: which one it is, and how it is read again. */
+export type OpenedBy = { id: number; opening: Opening };
 
-/** One row in full, or the rows behind one. */
-export type RecordView = {
+/** What Enter opened, until it is read, or when it could not be. */
+export type WaitingView = OpenedBy & {
+  kind: 'waiting';
+  failure: { message: string; hint: string | undefined } | undefined;
+};
+
+/** One row in full, or several. */
+export type RecordView = OpenedBy & {
   kind: 'record';
   title: string;
-  /** Undefined while they are fetched. */
-  rows: readonly RecordRow[] | undefined;
-  failure: { message: string; hint: string | undefined } | undefined;
+  rows: readonly RecordRow[];
   unfolded: boolean;
   top: number;
 };
 
 /** All panes there are, to choose from. */
 export type PaneListView = { kind: 'paneList'; index: number };
+
+/** What lies over the panes because Enter opened it. */
+export type OpenedView = WaitingView | RecordView | ListView | TraceView;
 
 export type HelpView = { kind: 'help'; top: number };
 
@@ -43,12 +53,15 @@ export type QuitView = { kind: 'quit' };
 export type NoticeView = { kind: 'notice'; title: string; lines: readonly string[] };
 
 /** What lies over the panes; the last one has the keys. */
-export type View = PaneListView | RecordView | HelpView | ActionView | QuitView | NoticeView;
+export type View = PaneListView | OpenedView | HelpView | ActionView | QuitView | NoticeView;
 
 export function scopeOfView(view: View): Scope {
   switch (view.kind) {
     case 'paneList':
+    case 'waiting':
     case 'record':
+    case 'list':
+    case 'trace':
     case 'help':
     case 'quit':
       return view.kind;
@@ -60,7 +73,13 @@ export function scopeOfView(view: View): Scope {
   }
 }
 
+export type CoveringView = OpenedView | HelpView;
+
 /** Whether it hides the panes wholly, so that they need not be asked. */
-export function coversPanes(view: View): boolean {
-  return view.kind === 'record' || view.kind === 'help';
+export function coversPanes(view: View): view is CoveringView {
+  return view.kind === 'help' || isOpened(view);
+}
+
+export function isOpened(view: View): view is OpenedView {
+  return ['waiting', 'record', 'list', 'trace'].includes(view.kind);
 }

@@ -1,8 +1,11 @@
-import { ConsoleError } from '../../db/errors.js';
+import type { Opening } from '../../panes/opening.js';
+import { rowOpening } from '../../panes/row-opening.js';
+import { chosenRow as chosenListRow } from '../model/list-view.js';
 import { findCursor, moveTo, seenBy } from '../model/pane-view.js';
+import { chosenNode } from '../model/trace-view.js';
+import type { View } from '../model/views.js';
 import type { ConsoleApp } from './console-app.js';
 import { whyOffline } from './offline.js';
-import { readRecord } from './read-record.js';
 
 /** The row under the cursor of the pane that has the keys. */
 function chosenRow(app: ConsoleApp): { row: object; index: number } | undefined {
@@ -12,8 +15,10 @@ function chosenRow(app: ConsoleApp): { row: object; index: number } | undefined 
   return row && index !== undefined ? { row, index } : undefined;
 }
 
-export function whyNoRecord(app: ConsoleApp): string | undefined {
+export function whyNotOpen(app: ConsoleApp): string | undefined {
   const { focusedPane: pane, focusedRows: rows, model, database } = app;
+  const view = model.views.at(-1);
+  if (view) return openingIn(view) ? undefined : 'There is nothing more to show of it';
   if (!database || !model.live) return whyOffline(app);
   if (rows.length === 0) return `${pane.title} has no row to open`;
   if (!chosenRow(app)) return 'The chosen row is gone; move the cursor to another';
@@ -21,35 +26,29 @@ export function whyNoRecord(app: ConsoleApp): string | undefined {
 }
 
 /** Opens the chosen row. The cursor holds on to it, so that the way back leads to the same row. */
-export function openRecord(app: ConsoleApp): void {
-  const { focusedPane: pane, focusedRows: rows, model, database } = app;
+export function openChosen(app: ConsoleApp): void {
+  const { focusedPane: pane, focusedRows: rows, model } = app;
+  const view = model.views.at(-1);
+  if (view) {
+    const opening = openingIn(view);
+    if (opening) app.openings.open(opening);
+    return;
+  }
   const chosen = chosenRow(app);
-  if (!chosen || !database || !model.live) return;
-  const { windowMs } = model.live;
+  const opening = chosen && rowOpening(pane, chosen.row);
+  if (!opening || !model.live) return;
   const seen = seenBy(model.live.panes[pane.id].extras);
   app.changePane({ ...moveTo(pane, rows, model.panes[model.focus], chosen.index, seen) });
-  app.push({
-    kind: 'record',
-    title: pane.title,
-    rows: undefined,
-    failure: undefined,
-    unfolded: false,
-    top: 0,
-  });
-  readRecord(database, pane, chosen.row, windowMs).then(
-    (record) =>
-      app.changeView('record', (view) => ({
-        ...view,
-        title: record?.title ?? view.title,
-        rows: record?.rows ?? [],
-      })),
-    (error: unknown) =>
-      app.changeView('record', (view) => ({
-        ...view,
-        failure: {
-          message: error instanceof Error ? error.message : String(error),
-          hint: error instanceof ConsoleError ? error.hint : undefined,
-        },
-      })),
-  );
+  app.openings.open(opening);
+}
+
+/** What Enter opens of the chosen row of a view. */
+function openingIn(view: View): Opening | undefined {
+  if (view.kind === 'list') {
+    const row = chosenListRow(view);
+    return row && view.opened.open?.(row);
+  }
+  if (view.kind !== 'trace') return undefined;
+  const node = chosenNode(view);
+  return node && view.opened.open(node.event.key);
 }

@@ -1,0 +1,83 @@
+import { columnOrNull, hasColumn, type SchemaShape } from '../shape.js';
+
+export const mostTracesListed = 200;
+
+/** Which traces: of one status, agent, error type or session. All but a session's within the window. */
+export type TracesOf =
+  | { by: 'status'; status: string }
+  | { by: 'agent'; agent: string }
+  | { by: 'error'; errorType: string }
+  | { by: 'session'; sessionId: string };
+
+export type ListedTraceRow = {
+  now_ms: number;
+  id: string;
+  session_id: string | null;
+  correlation_id: string | null;
+  started_at: Date | null;
+  status: string | null;
+  duration_ms: number | null;
+  source: string | null;
+  project: string | null;
+  error_type: string | null;
+  text: string | null;
+};
+
+/**
+ * The newest traces of one kind. `$1`: what they have in common, `$2`: how many at most, `$3`: window in
+ * seconds (unused for a session). Each is read from the new end of an index by time until enough are found. Texts
+ * are cut: a prompt may be a megabyte.
+ */
+export function tracesListedStatement(shape: SchemaShape, { by }: TracesOf): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'execution_traces', column, type);
+  return `
+SELECT
+  date_part('epoch', now()) * 1000 AS now_ms,
+  id,
+  ${optional('session_id', 'uuid')} AS session_id,
+  ${optional('correlation_id', 'uuid')} AS correlation_id,
+  started_at,
+  status,
+  ${optional('duration_ms', 'bigint')} AS duration_ms,
+  ${optional('source', 'text')} AS source,
+  ${optional('project', 'text')} AS project,
+  ${optional('error_type', 'text')} AS error_type,
+  left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text
+FROM execution_traces
+WHERE ${conditionOf(shape, by)}
+ORDER BY started_at DESC
+LIMIT $2`;
+}
+
+const since = "now() - $3::float8 * interval '1 second'";
+
+function conditionOf(shape: SchemaShape, by: TracesOf['by']): string {
+  switch (by) {
+    case 'session':
+      return 'session_id = $1::uuid AND $3::float8 IS NOT NULL';
+    case 'status':
+      return `started_at > ${since} AND status = $1`;
+    case 'agent':
+      return `id IN (
+  SELECT trace_id FROM agent_routing_decisions
+  WHERE agent_selected = $1 AND created_at > ${since}
+  ORDER BY created_at DESC LIMIT $2)`;
+    case 'error':
+      return `id IN (${errorSources
+        .filter(({ table }) => hasColumn(shape, table, 'error_type'))
+        .map(
+          ({ table, trace, failed }) => `
+  (SELECT ${trace} FROM ${table} WHERE error_type = $1 AND ${failed} AND started_at > ${since}
+   ORDER BY started_at DESC LIMIT $2)`,
+        )
+        .join('\n  UNION')})`;
+  }
+}
+
+/** Where an error can stand; the conditions are those of the partial indexes. */
+const errorSources = [
+  { table: 'execution_traces', trace: 'id', failed: "status IN ('failed', 'timeout')" },
+  { table: 'hook_executions', trace: 'trace_id', failed: "status IN ('failed', 'timeout')" },
+  { table: 'endpoint_calls', trace: 'trace_id', failed: 'NOT success' },
+] as const;

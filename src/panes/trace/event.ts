@@ -1,0 +1,133 @@
+import type { Tone } from '../pane.js';
+import type { TimelineKind, TimelineRow } from '../statements/trace-timeline.js';
+import { isFailure } from '../trace-status.js';
+
+export type Outcome = 'ok' | 'failed' | 'running' | 'cancelled';
+
+/** One event of a trace's tree. */
+export type TraceEvent = {
+  /** Its identity in the tree; the same id may be live and archived. */
+  key: string;
+  kind: TimelineKind;
+  id: string;
+  traceId: string;
+  correlationId: string;
+  parentId: string | null;
+  name: string;
+  status: string | null;
+  outcome: Outcome;
+  /** Microseconds since 1970; null where the time is infinite. */
+  startedUs: number | null;
+  offsetMs: number;
+  /** Null while it runs, and where the writer gave none. */
+  durationMs: number | null;
+  archived: boolean;
+  details: Readonly<Record<string, unknown>>;
+};
+
+export function eventKey(kind: TimelineKind, id: string, archived = false): string {
+  return `${kind} ${id}${archived ? ' archived' : ''}`;
+}
+
+export function eventOf(row: TimelineRow): TraceEvent {
+  return {
+    key: eventKey(row.kind, row.id, row.archived),
+    kind: row.kind,
+    id: row.id,
+    traceId: row.trace_id,
+    correlationId: row.trace_correlation_id,
+    parentId: row.parent_id,
+    name: row.name ?? '',
+    status: row.status,
+    outcome: outcomeOf(row),
+    startedUs: row.started_us,
+    offsetMs: row.offset_ms ?? 0,
+    durationMs: row.duration_ms === null ? null : Math.max(0, row.duration_ms),
+    archived: row.archived,
+    details: row.details ?? {},
+  };
+}
+
+function outcomeOf({ kind, status, success, duration_ms: durationMs }: TimelineRow): Outcome {
+  switch (kind) {
+    case 'routing_decision':
+      return 'ok';
+    case 'endpoint_call':
+      if (success === false) return 'failed';
+      return success === null && status === null && durationMs === null ? 'running' : 'ok';
+    default:
+      if (status === 'in_progress') return 'running';
+      if (status === 'cancelled') return 'cancelled';
+      return status !== null && isFailure(status) ? 'failed' : 'ok';
+  }
+}
+
+export function detailText({ details }: TraceEvent, name: string): string | undefined {
+  const value = details[name];
+  if (typeof value === 'string') return value === '' ? undefined : value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
+export function detailNumber({ details }: TraceEvent, name: string): number | undefined {
+  const value = details[name];
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/**
+ * `PreToolUse policy-guard (Bash)`, `→ agent-debug 87%`, `POST search-service 503`; `short`: a hook without
+ * its type.
+ */
+export function eventTitle(event: TraceEvent, short = false): string {
+  switch (event.kind) {
+    case 'trace':
+      return event.name;
+    case 'routing_decision': {
+      const confidence = detailNumber(event, 'confidence');
+      const share = confidence === undefined ? '' : ` ${Math.round(confidence * 100)}%`;
+      return `→ ${event.name}${share}`;
+    }
+    case 'hook': {
+      const tool = detailText(event, 'tool');
+      const type = short ? undefined : detailText(event, 'type');
+      return `${type === undefined ? '' : `${type} `}${event.name}${tool === undefined ? '' : ` (${tool})`}`;
+    }
+    case 'endpoint_call':
+      return [detailText(event, 'method'), event.name, event.status]
+        .filter((part) => part !== undefined && part !== null)
+        .join(' ');
+  }
+}
+
+/** What went wrong, or else what it worked on. Untrusted text. */
+export function eventText(event: TraceEvent): string {
+  const error = [detailText(event, 'error_type'), detailText(event, 'error_message')]
+    .filter((part) => part !== undefined)
+    .join(': ');
+  if (error !== '') return error;
+  switch (event.kind) {
+    case 'trace':
+      return detailText(event, 'prompt') ?? '';
+    case 'routing_decision':
+      return [detailText(event, 'strategy'), detailText(event, 'reason')]
+        .filter((part) => part !== undefined)
+        .join(': ');
+    case 'hook':
+      return detailText(event, 'file_path') ?? detailText(event, 'decision') ?? '';
+    case 'endpoint_call':
+      return detailText(event, 'url') ?? '';
+  }
+}
+
+export const kindWords: Readonly<Record<TimelineKind, string>> = {
+  trace: 'trace',
+  routing_decision: 'routing',
+  hook: 'hook',
+  endpoint_call: 'call',
+};
+
+export const outcomeTones: Readonly<Record<Outcome, Tone | undefined>> = {
+  ok: undefined,
+  failed: 'error',
+  running: 'running',
+  cancelled: 'warning',
+};

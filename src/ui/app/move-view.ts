@@ -1,0 +1,26 @@
+import { moved, type Movement } from '../model/cursor.js';
+import type { ConsoleApp } from './console-app.js';
+
+/** Moves the cursor of what lies over the panes, or scrolls it where it has none. */
+export function moveView(app: ConsoleApp, by: Movement): void {
+  const view = app.model.views.at(-1);
+  switch (view?.kind) {
+    case 'list': {
+      const index = moved(view.index, by, view.opened.rows.length, view.place);
+      if (index !== view.index) app.replaceView(view, { ...view, index });
+      return;
+    }
+    case 'trace': {
+      const index = moved(view.index, by, view.rows.length, view.place);
+      if (index !== view.index) app.replaceView(view, { ...view, index });
+      return;
+    }
+    case 'record':
+    case 'help': {
+      const { height, length } = app.viewExtent;
+      const count = Math.max(1, length - height + 1);
+      const top = moved(Math.min(view.top, count - 1), by, count, { top: 0, height });
+      if (top !== view.top) app.replaceView(view, { ...view, top });
+    }
+  }
+}

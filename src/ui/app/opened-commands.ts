@@ -1,0 +1,75 @@
+import type { OpenedCommandId } from '../keys/opened-keys.js';
+import {
+  chosenNode,
+  folded,
+  foldedAll,
+  reordered,
+  toFailure,
+  toParent,
+  type TraceView,
+} from '../model/trace-view.js';
+import type { Command } from './commands.js';
+import type { ConsoleApp } from './console-app.js';
+
+function frontTrace({ model }: ConsoleApp): TraceView | undefined {
+  const view = model.views.at(-1);
+  return view?.kind === 'trace' ? view : undefined;
+}
+
+function inTrace(
+  change: (view: TraceView) => TraceView | undefined,
+  unavailable?: (view: TraceView) => string | undefined,
+): Command {
+  return {
+    run(app) {
+      const view = frontTrace(app);
+      const next = view && change(view);
+      if (next && next !== view) app.replaceView(view, next);
+    },
+    unavailable: (app) => {
+      const view = frontTrace(app);
+      return view && unavailable?.(view);
+    },
+  };
+}
+
+function whyNoFold(view: TraceView): string | undefined {
+  if (view.order === 'slowest') return 'The slowest first are no tree; s: back to the tree';
+  return undefined;
+}
+
+function whyNoFailure({ opened }: TraceView): string | undefined {
+  return opened.tree.failures > 0 ? undefined : 'Nothing failed in this trace';
+}
+
+/** What the keys do in what Enter has opened. */
+export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
+  unfold: {
+    run(app) {
+      const view = app.model.views.at(-1);
+      if (view?.kind !== 'record') return;
+      app.replaceView(view, { ...view, unfolded: !view.unfolded, top: 0 });
+    },
+  },
+  fold: inTrace(
+    (view) => folded(view),
+    (view) =>
+      whyNoFold(view) ??
+      (chosenNode(view)?.children.length === 0 ? 'Nothing is below this event' : undefined),
+  ),
+  foldOrParent: inTrace((view) => {
+    const next = folded(view, 'folded');
+    return next === view ? toParent(view) : next;
+  }),
+  unfoldTree: inTrace((view) => folded(view, 'unfolded'), whyNoFold),
+  foldAll: inTrace(foldedAll, whyNoFold),
+  slowest: inTrace(reordered),
+  nextFailure: inTrace((view) => toFailure(view, 1), whyNoFailure),
+  previousFailure: inTrace((view) => toFailure(view, -1), whyNoFailure),
+  refreshView: {
+    run(app) {
+      app.openings.refresh();
+      app.say('Asking now');
+    },
+  },
+};

@@ -1,0 +1,37 @@
+import type { ScrollPlace } from '../model/cursor.js';
+import type { Theme } from '../theme.js';
+import { drawBox } from './box.js';
+
+export type OpenedBoxOptions = {
+  width: number;
+  height: number;
+  title: string;
+  /** On the upper border at the right. */
+  note: string;
+  /** Is told what is in view. */
+  place: ScrollPlace;
+  top: number;
+  visibleRows: number;
+  count: number;
+};
+
+/** The box of what Enter has opened: as large as the body of the screen, with what is in view of it. */
+export function drawOpenedBox(
+  theme: Theme,
+  lines: readonly string[],
+  options: OpenedBoxOptions,
+): string[] {
+  const { width, height, title, note, place, top, visibleRows, count } = options;
+  place.top = top;
+  place.height = visibleRows;
+  const isWhole = count <= visibleRows;
+  const inView = `${top + 1}–${Math.min(count, top + visibleRows)} of ${count}`;
+  return drawBox(theme, lines, {
+    width,
+    height,
+    focused: true,
+    title: [{ text: title, look: 'focus' }],
+    titleRight: note === '' ? [] : [{ text: note, look: 'accent' }],
+    footRight: isWhole ? [] : [{ text: inView, look: 'muted' }],
+  });
+}

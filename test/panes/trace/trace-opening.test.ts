@@ -1,0 +1,100 @@
+import { beforeAll, expect, test } from 'vitest';
+import type { OpenedTrace } from '../../../src/panes/opening.js';
+import { eventTitle } from '../../../src/panes/trace/event.js';
+import { traceOpening } from '../../../src/panes/trace/trace-opening.js';
+import { tracesOpening } from '../../../src/panes/trace/traces-opening.js';
+import type { TracesOf } from '../../../src/panes/statements/traces-listed.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { addTrace, archiveAll } from '../../schema/helpers/trace-rows.js';
+import { detailAccess, openDatabase } from '../open.js';
+
+let db: TestDatabase;
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  await addTrace(db, { tree: 'old', age: 100 });
+  await archiveAll(db);
+  await addTrace(db, { tree: 'new', age: 0.001 });
+  await addTrace(db, {
+    tree: 'new',
+    trace: 'child',
+    parent: 'root',
+    age: 0.0005,
+    status: 'failed',
+  });
+  await db.query(`UPDATE execution_traces SET error_type = 'Broken' WHERE status = 'failed'`);
+});
+
+const idOf = async (tree: string, name = 'root') => {
+  const { rows } = await db.query<{ id: string }>(
+    `SELECT id FROM (SELECT id, correlation_id FROM execution_traces
+                     UNION ALL SELECT id, correlation_id FROM execution_traces_archive) AS t
+     WHERE correlation_id = md5($1 || '/' || $2)::uuid`,
+    [tree, name],
+  );
+  return rows[0]?.id ?? '';
+};
+
+async function open(id: string, select?: string): Promise<OpenedTrace> {
+  const access = await detailAccess(await openDatabase(db.url));
+  const opened = await traceOpening(id, select === undefined ? {} : { select }).read(access);
+  if (opened.kind !== 'trace') throw new Error(`a trace opens as ${opened.kind}`);
+  return opened;
+}
+
+test('a trace opens with its whole tree, whichever of its traces is asked for', async () => {
+  const child = await idOf('new', 'child');
+  const { tree, select } = await open(child);
+  expect(tree.nodes.map(({ event, depth }) => `${depth} ${eventTitle(event)}`)).toEqual([
+    '0 user_prompt',
+    '1 → agent 80%',
+    '1 PreToolUse hook-1',
+    '2 GET service 200',
+    '1 PreToolUse hook-2',
+    '1 user_prompt',
+    '2 → agent 80%',
+    '2 PreToolUse hook-1',
+    '3 GET service 200',
+    '2 PreToolUse hook-2',
+  ]);
+  expect(select).toBe(`trace ${child}`);
+  expect(tree).toMatchObject({ failures: 1, running: 0, early: 0 });
+});
+
+test('an archived trace opens by its id and by its correlation id, its events in full', async () => {
+  const { rows } = await db.query<{ id: string }>(`SELECT md5('old/root')::uuid AS id`);
+  for (const id of [await idOf('old'), rows[0]?.id ?? '']) {
+    const opened = await open(id);
+    const { tree } = opened;
+    expect(tree.nodes).toHaveLength(5);
+    expect(tree.asked.event.archived).toBe(true);
+    const access = await detailAccess(await openDatabase(db.url));
+    for (const { event } of tree.nodes) {
+      const record = await opened.open(event.key)?.read(access);
+      expect(record).toMatchObject({ kind: 'records', rows: [{ id: event.id }] });
+    }
+  }
+});
+
+test('an unknown id, and what is none, are refused with words', async () => {
+  await expect(open('00000000-0000-4000-8000-000000000000')).rejects.toMatchObject({
+    code: 'not_found',
+  });
+  await expect(open("'; DROP")).rejects.toMatchObject({ code: 'usage' });
+});
+
+test.each<[TracesOf, number]>([
+  [{ by: 'status', status: 'failed' }, 1],
+  [{ by: 'status', status: 'timeout' }, 0],
+  [{ by: 'agent', agent: 'agent' }, 2],
+  [{ by: 'error', errorType: 'Broken' }, 1],
+  [{ by: 'session', sessionId: '22af645d-1859-cb5c-a6da-0c484f1f37ea' }, 2],
+])('the traces of %o are listed, and each opens its tree', async (of, count) => {
+  const access = await detailAccess(await openDatabase(db.url));
+  const list = await tracesOpening('Traces', of).read(access);
+  if (list.kind !== 'list') throw new Error('traces open as a list');
+  expect(list.rows).toHaveLength(count);
+  for (const row of list.rows) {
+    expect(await list.open?.(row)?.read(access)).toMatchObject({ kind: 'trace' });
+  }
+});
