@@ -83,7 +83,7 @@ it('a trace that runs is looked at again until it has ended', async () => {
   await addTraces(db, 1, 'in_progress');
   const driver = await openConsole(db.url);
   driver.press('1');
-  driver.press('\r\r');
+  driver.press('\r');
   await driver.waitFor('Newest traces: in_progress');
   driver.press('\r');
   await driver.waitFor('1 running');

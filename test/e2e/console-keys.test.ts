@@ -158,6 +158,8 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
     const driver = await openConsole(database.url, size);
     driver.press('?');
     await driver.waitFor('┏━ Keys');
+    // The bottom line is painted last.
+    await driver.waitFor((lines) => lines.at(-1)?.includes('Esc back') === true);
     const seen = new Set<string>();
     for (let end = 0; ;) {
       await driver.waitFor((lines) => shownUntil(lines) > end);
@@ -204,7 +206,7 @@ describe('a terminal that is too small', () => {
     await driver.waitFor('1 Recent traces');
     driver.resize(120, 35);
     await driver.waitFor('6 Activity');
-    expect(driver.screen()[34]).toContain('q quit');
+    await driver.waitFor((lines) => lines[34]?.includes('q quit') === true);
   });
 });
 

@@ -170,7 +170,7 @@ export class ConsoleApp {
     if (isTooSmall(model.size) && key !== 'q') return;
     if (model.message) this.#clearMessage();
     const scope = scopeOf(model);
-    if (this.#takesText(key)) return;
+    if (this.#takesText(key) || this.openings.holds(key)) return;
     const binding = bindingOf(scope, key);
     if (!binding) {
       this.say(`${keyText(key)} does nothing here${scope === 'panes' ? '; ? shows the keys' : ''}`);

@@ -19,7 +19,11 @@ export function moveView(app: ConsoleApp, by: Movement): void {
     case 'help': {
       const { height, length } = app.viewExtent;
       const count = Math.max(1, length - height + 1);
-      const top = moved(Math.min(view.top, count - 1), by, count, { top: 0, height });
+      // The end is where it is when it is drawn: that is not known before the first time.
+      const top =
+        by.to === 'last'
+          ? Number.MAX_SAFE_INTEGER
+          : moved(Math.min(view.top, count - 1), by, count, { top: 0, height });
       if (top !== view.top) app.replaceView(view, { ...view, top });
     }
   }

@@ -12,6 +12,7 @@ export class Openings {
   readonly #app: ConsoleApp;
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
+  #held: string[] = [];
 
   constructor(app: ConsoleApp) {
     this.#app = app;
@@ -21,6 +22,7 @@ export class Openings {
   open(opening: Opening): void {
     this.#lastId += 1;
     const by: OpenedBy = { id: this.#lastId, opening };
+    this.#held = [];
     this.#app.push({ ...by, kind: 'waiting', failure: undefined });
     void this.#read(by);
   }
@@ -29,6 +31,14 @@ export class Openings {
   refresh(): void {
     const view = this.#app.model.views.at(-1);
     if (view && isOpened(view)) void this.#read(view);
+  }
+
+  /** Keys that come before what they are meant for is there are kept until it is. */
+  holds(key: string): boolean {
+    const view = this.#app.model.views.at(-1);
+    if (view?.kind !== 'waiting' || view.failure || wayOut.has(key)) return false;
+    this.#held.push(key);
+    return true;
   }
 
   stop(): void {
@@ -55,6 +65,8 @@ export class Openings {
     if (!view) return;
     this.#app.replaceView(view, viewOf(view, opened));
     this.#refreshLater(by, opened);
+    if (view.kind !== 'waiting') return;
+    for (const key of this.#held.splice(0)) this.#app.press(key);
   }
 
   /** A failed look again leaves what was read before. */
@@ -89,6 +101,8 @@ export class Openings {
     return this.#app.model.views.filter(isOpened).find((view) => view.id === id);
   }
 }
+
+const wayOut = new Set(['escape', 'q', '?', 'ctrl+r']);
 
 const leastRefreshMs = 1_000;
 
