@@ -13,7 +13,7 @@ import {
 } from './pane.js';
 import { rateTone } from './rate-tone.js';
 import { agentSource } from './statements/call-sources.js';
-import { tracesOfAgentStatement } from './statements/newest-calls.js';
+import { tracesOpening } from './trace/traces-opening.js';
 
 /** One agent, over the decisions of the window that chose it. Durations are those of the traces. */
 export type AgentRow = {
@@ -137,9 +137,5 @@ export const agents: Pane<AgentRow, AgentsExtras> = {
   empty: 'No agent was chosen in this window. Choose a longer one with w, or: trace-console demo',
   createReader: () => new AgentsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ agent }, shape, windowMs) => ({
-    title: `Newest traces of ${agent}`,
-    text: tracesOfAgentStatement(shape),
-    values: [windowMs / 1000, agent],
-  }),
+  detail: ({ agent }) => tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent }),
 };

@@ -14,7 +14,8 @@ import {
   type SummaryLine,
 } from './pane.js';
 import { endpointSource } from './statements/call-sources.js';
-import { slowestCallsStatement } from './statements/newest-calls.js';
+import { slowestCallsStatement, type SlowestCallRow } from './statements/newest-calls.js';
+import { eventsOpening, joined } from './trace/events-opening.js';
 
 /** Calls of one endpoint of a service, over the window. */
 export type EndpointRow = {
@@ -132,9 +133,24 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
     'No endpoint was called in this window. Choose a longer one with w, or: trace-console demo',
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),
-  detail: ({ service }, shape, windowMs) => ({
-    title: `Slowest calls of ${service}`,
-    text: slowestCallsStatement(shape),
-    values: [windowMs / 1000, service],
-  }),
+  detail: ({ service }) =>
+    eventsOpening<SlowestCallRow>({
+      title: `Slowest calls of ${service}`,
+      text: slowestCallsStatement,
+      values: [service],
+      eventOf: (row) => ({
+        kind: 'endpoint_call',
+        id: row.id,
+        traceId: row.trace_id,
+        startedAt: row.started_at,
+        durationMs: row.duration_ms,
+        failed: row.success === false,
+        what: joined([
+          row.http_method,
+          row.status_code,
+          row.retry_count ? `${row.retry_count} retries` : null,
+        ]),
+        text: joined([row.error_type, row.error_message ?? row.endpoint_url], ': '),
+      }),
+    }),
 };

@@ -16,7 +16,8 @@ import type { SchemaShape } from './shape.js';
 import { failureSource } from './statements/call-sources.js';
 import { callPercentilesStatement, type CallPercentilesRow } from './statements/calls.js';
 import { errorPatternsStatement, type ErrorPatternsRow } from './statements/error-patterns.js';
-import { failuresOfTypeStatement } from './statements/newest-calls.js';
+import { failuresOfTypeStatement, type FailureRow } from './statements/newest-calls.js';
+import { eventsOpening } from './trace/events-opening.js';
 import {
   tracesInProgressStatement,
   type TracesInProgressRow,
@@ -228,9 +229,20 @@ export const errors: Pane<ErrorRow, ErrorsExtras> = {
   empty: 'Nothing failed in this window, and no pattern of errors is open.',
   createReader: () => new ErrorsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ type }, shape, windowMs) => ({
-    title: `Newest failures: ${type}`,
-    text: failuresOfTypeStatement(shape),
-    values: [windowMs / 1000, type],
-  }),
+  detail: ({ type }) =>
+    eventsOpening<FailureRow>({
+      title: `Newest failures: ${type}`,
+      text: failuresOfTypeStatement,
+      values: [type],
+      eventOf: (row) => ({
+        kind: row.failed === 'call' ? 'endpoint_call' : row.failed,
+        id: row.id,
+        traceId: row.trace_id,
+        startedAt: row.started_at,
+        durationMs: row.duration_ms,
+        failed: true,
+        what: row.what ?? '',
+        text: row.error_message ?? '',
+      }),
+    }),
 };

@@ -11,7 +11,9 @@ import {
   type SummaryLine,
 } from './pane.js';
 import { slowHooksColumns, slowHooksSorts } from './slow-hooks-columns.js';
-import { slowestHooksOpening } from './slowest-hooks-opening.js';
+import { slowestHooksStatement, type SlowestHookRow } from './statements/slowest-hooks.js';
+import { eventsOpening, joined } from './trace/events-opening.js';
+import { isFailure } from './trace-status.js';
 import { hookSource } from './statements/call-sources.js';
 
 /** One hook with one tool, over the window. Durations in milliseconds, of calls that have ended. */
@@ -131,5 +133,20 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras> = {
   empty: 'No hook ran in this window. Choose a longer one with w, or: trace-console demo',
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ hook, tool }) => slowestHooksOpening(hook, tool),
+  detail: ({ hook, tool }) =>
+    eventsOpening<SlowestHookRow>({
+      title: `Slowest calls: ${hook}${tool === null ? '' : ` (${tool})`}`,
+      text: slowestHooksStatement,
+      values: [hook, tool],
+      eventOf: (row) => ({
+        kind: 'hook',
+        id: row.id,
+        traceId: row.trace_id,
+        startedAt: row.started_at,
+        durationMs: row.duration_ms,
+        failed: isFailure(row.status ?? ''),
+        what: joined([row.hook_type, row.exit_code === null ? null : `exit ${row.exit_code}`]),
+        text: joined([row.error_type, row.error_message ?? row.file_path], ': '),
+      }),
+    }),
 };

@@ -1,9 +1,8 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { readShape } from '../../src/panes/shape.js';
 import { sessions } from '../../src/panes/sessions.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh } from './open.js';
+import { openDatabase, openRow, readFresh } from './open.js';
 
 async function connect(database: TestDatabase, name: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: database.url, application_name: name });
@@ -43,10 +42,9 @@ test('says who waits for whom, with the statement of each, the blocker first', a
   expect(extras.idle).toBeGreaterThanOrEqual(1);
   const row = named('waiter');
   if (!row) throw new Error('no row');
-  const detail = sessions.detail?.(row, await readShape(console_), 0);
-  const [record] = await console_.read(detail?.text ?? '', detail?.values);
-  expect(record).toMatchObject({ blocked_by: [pid] });
-  expect(JSON.stringify(record?.locks)).toContain('error_patterns');
+  const opened = await openRow(console_, sessions, row);
+  expect(opened).toMatchObject({ rows: [{ blocked_by: [pid] }] });
+  expect(JSON.stringify(opened)).toContain('error_patterns');
   await holder.query('ROLLBACK');
   await waits;
 });

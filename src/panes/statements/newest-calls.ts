@@ -1,31 +1,8 @@
 import { quoteIdent } from '../../db/quote.js';
 import { columnOrNull, type SchemaShape } from '../shape.js';
-import { columnOf } from './calls.js';
 
 /** Values of a detail: window in seconds, then what the rows are chosen by. */
 const within = (at: string) => `${at} > now() - $1::float8 * interval '1 second'`;
-
-/** The newest traces that were routed to an agent. `$2`: agent. First rows of idx_routing_agent. */
-export function tracesOfAgentStatement(shape: SchemaShape): string {
-  const optional = (column: string, type: string) =>
-    columnOrNull(shape, 'execution_traces', column, type);
-  return `
-SELECT
-  d.created_at AS routed_at,
-  d.confidence_score,
-  ${columnOf(shape, 'agent_routing_decisions', 'd')('routing_strategy', 'text')} AS routing_strategy,
-  t.*
-FROM agent_routing_decisions AS d
-JOIN LATERAL (
-  SELECT id AS trace_id, status, ${optional('duration_ms', 'bigint')} AS duration_ms, ${optional('error_type', 'text')} AS error_type,
-    left(${optional('error_message', 'text')}, 300) AS error_message, left(${optional('prompt_text', 'text')}, 300) AS prompt_text,
-    ${optional('correlation_id', 'uuid')} AS correlation_id, ${optional('session_id', 'uuid')} AS session_id
-  FROM execution_traces WHERE execution_traces.id = d.trace_id
-) AS t ON true
-WHERE d.agent_selected = $2 AND ${within('d.created_at')}
-ORDER BY d.created_at DESC
-LIMIT 50`;
-}
 
 /**
  * The newest failures of a type among traces, hooks and calls. `$2`: type. Each branch reads its partial index of
@@ -58,6 +35,16 @@ ORDER BY started_at DESC
 LIMIT 50`;
 }
 
+export type FailureRow = {
+  failed: 'trace' | 'hook' | 'call';
+  started_at: Date | null;
+  what: string | null;
+  duration_ms: number | null;
+  error_message: string | null;
+  trace_id: string | null;
+  id: string;
+};
+
 /** The slowest calls of a service. `$2`: service. Reads the window of that service by idx_endpoint_calls_service. */
 export function slowestCallsStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
@@ -80,3 +67,17 @@ WHERE service_name = $2 AND ${within('started_at')}
 ORDER BY duration_ms DESC NULLS LAST
 LIMIT 50`;
 }
+
+export type SlowestCallRow = {
+  duration_ms: number | null;
+  started_at: Date | null;
+  http_method: string | null;
+  endpoint_url: string | null;
+  status_code: number | null;
+  success: boolean | null;
+  error_type: string | null;
+  error_message: string | null;
+  retry_count: number | null;
+  trace_id: string | null;
+  id: string | null;
+};

@@ -9,7 +9,6 @@ export function slowestHooksStatement(shape: SchemaShape): string {
     columnOrNull(shape, 'hook_executions', column, type);
   return `
 SELECT
-  date_part('epoch', now()) * 1000 AS now_ms,
   duration_ms,
   started_at,
   ${optional('status', 'text')} AS status,
@@ -29,7 +28,6 @@ LIMIT 50`;
 }
 
 export type SlowestHookRow = {
-  now_ms: number;
   duration_ms: number | null;
   started_at: Date | null;
   status: string | null;

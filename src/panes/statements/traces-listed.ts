@@ -1,12 +1,11 @@
-import { columnOrNull, hasColumn, type SchemaShape } from '../shape.js';
+import { columnOrNull, type SchemaShape } from '../shape.js';
 
 export const mostTracesListed = 200;
 
-/** Which traces: of one status, agent, error type or session. All but a session's within the window. */
+/** Which traces: of one status, agent or session. All but a session's within the window. */
 export type TracesOf =
   | { by: 'status'; status: string }
   | { by: 'agent'; agent: string }
-  | { by: 'error'; errorType: string }
   | { by: 'session'; sessionId: string };
 
 export type ListedTraceRow = {
@@ -45,14 +44,14 @@ SELECT
   ${optional('error_type', 'text')} AS error_type,
   left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text
 FROM execution_traces
-WHERE ${conditionOf(shape, by)}
+WHERE ${conditionOf(by)}
 ORDER BY started_at DESC
 LIMIT $2`;
 }
 
 const since = "now() - $3::float8 * interval '1 second'";
 
-function conditionOf(shape: SchemaShape, by: TracesOf['by']): string {
+function conditionOf(by: TracesOf['by']): string {
   switch (by) {
     case 'session':
       return 'session_id = $1::uuid AND $3::float8 IS NOT NULL';
@@ -63,21 +62,5 @@ function conditionOf(shape: SchemaShape, by: TracesOf['by']): string {
   SELECT trace_id FROM agent_routing_decisions
   WHERE agent_selected = $1 AND created_at > ${since}
   ORDER BY created_at DESC LIMIT $2)`;
-    case 'error':
-      return `id IN (${errorSources
-        .filter(({ table }) => hasColumn(shape, table, 'error_type'))
-        .map(
-          ({ table, trace, failed }) => `
-  (SELECT ${trace} FROM ${table} WHERE error_type = $1 AND ${failed} AND started_at > ${since}
-   ORDER BY started_at DESC LIMIT $2)`,
-        )
-        .join('\n  UNION')})`;
   }
 }
-
-/** Where an error can stand; the conditions are those of the partial indexes. */
-const errorSources = [
-  { table: 'execution_traces', trace: 'id', failed: "status IN ('failed', 'timeout')" },
-  { table: 'hook_executions', trace: 'trace_id', failed: "status IN ('failed', 'timeout')" },
-  { table: 'endpoint_calls', trace: 'trace_id', failed: 'NOT success' },
-] as const;

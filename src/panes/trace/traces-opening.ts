@@ -99,7 +99,7 @@ const columns: readonly Column<ListedTraceRow>[] = [
   },
 ];
 
-/** The newest traces of a status, an agent, an error or a session; Enter on one opens its tree. */
+/** The newest traces of a status, an agent or a session; Enter on one opens its tree. */
 export function tracesOpening(title: string, of: TracesOf): Opening {
   return {
     title,
@@ -142,8 +142,6 @@ function valueOf(of: TracesOf): string {
       return of.status;
     case 'agent':
       return of.agent;
-    case 'error':
-      return of.errorType;
     case 'session':
       return of.sessionId;
   }

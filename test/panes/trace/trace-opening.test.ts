@@ -87,7 +87,6 @@ test.each<[TracesOf, number]>([
   [{ by: 'status', status: 'failed' }, 1],
   [{ by: 'status', status: 'timeout' }, 0],
   [{ by: 'agent', agent: 'agent' }, 2],
-  [{ by: 'error', errorType: 'Broken' }, 1],
   [{ by: 'session', sessionId: '22af645d-1859-cb5c-a6da-0c484f1f37ea' }, 2],
 ])('the traces of %o are listed, and each opens its tree', async (of, count) => {
   const access = await detailAccess(await openDatabase(db.url));
