@@ -40,8 +40,23 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'reindex',
-    summary: 'rebuild an index while readers and writers go on',
+    summary: 'rebuild indexes while readers and writers go on',
     load: async () => erased((await import('./commands/reindex.js')).reindex),
+  },
+  {
+    name: 'prune',
+    summary: 'delete old usage logs, and patterns that proved of little value',
+    load: async () => erased((await import('./commands/prune.js')).prune),
+  },
+  {
+    name: 'analyze',
+    summary: 'let the planner know what the tables hold now',
+    load: async () => erased((await import('./commands/analyze.js')).analyze),
+  },
+  {
+    name: 'vacuum',
+    summary: 'make the room of dead rows usable again',
+    load: async () => erased((await import('./commands/vacuum.js')).vacuum),
   },
   {
     name: 'maintain',

@@ -6,12 +6,15 @@ import { refusal } from './guard.js';
 import { holderWarning } from './journal/follow-run.js';
 import type { RunOutcome } from './journal/journaled.js';
 import { findHolder, type Run } from './journal/run.js';
+import { prunePatterns } from './prune/prune-patterns.js';
 import { cleanUp } from './reindex/clean-up.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
 import { maintain } from './retention/maintain.js';
 import { clearPolicy, setPolicy } from './retention/set-policy.js';
 import { runGuarded } from './run-guarded.js';
+import { analyze } from './statistics/analyze.js';
+import { vacuum } from './statistics/vacuum.js';
 
 /**
  * Every action of the console, by the name that the screen and the journal use. Adding one is adding
@@ -25,6 +28,9 @@ export const actions = {
   maintain,
   'set-policy': setPolicy,
   'clear-policy': clearPolicy,
+  prune: prunePatterns,
+  analyze,
+  vacuum,
 } as const;
 
 export type ActionName = keyof typeof actions;

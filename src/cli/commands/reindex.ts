@@ -23,7 +23,7 @@ const reindexFlags = {
 
 export const reindex = defineCommand({
   name: 'reindex',
-  summary: 'rebuild indexes while readers and writers go on; clean up after broken rebuilds',
+  summary: 'rebuild indexes while readers and writers go on',
   usage: 'INDEX… | --table TABLE | --vectors | --clean-up | --follow [INDEX] [--dry-run] [--yes]',
   description: [
     'One index at a time, CONCURRENTLY, on a connection of its own. Interrupted, it drops what the',

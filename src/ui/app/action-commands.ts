@@ -50,6 +50,25 @@ export function openCleanUp(app: ConsoleApp): void {
   if (refused) refuse(app, refused);
 }
 
+export function openPrune(app: ConsoleApp): void {
+  const refused = app.actions?.open('prune', 'Prune patterns', {});
+  if (refused) refuse(app, refused);
+}
+
+/** The table under the cursor of the sizes, or all of ours. */
+function openForTables(name: 'analyze' | 'vacuum', title: string) {
+  return (app: ConsoleApp): void => {
+    const row = chosenRow(app, 'table-sizes');
+    const table = row && 'table' in row && typeof row.table === 'string' ? row.table : undefined;
+    const input = table === undefined ? {} : { tables: [table] };
+    const refused = app.actions?.open(name, `${title} ${table ?? 'all tables'}`, input);
+    if (refused) refuse(app, refused);
+  };
+}
+
+export const openAnalyze = openForTables('analyze', 'Analyze');
+export const openVacuum = openForTables('vacuum', 'Vacuum');
+
 export function whyNoAction(app: ConsoleApp): string | undefined {
   return app.actions ? undefined : whyOffline(app);
 }

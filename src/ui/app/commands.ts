@@ -7,10 +7,13 @@ import type { Movement } from '../model/cursor.js';
 import { findCursor, isTail, moveTo, seenBy } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
 import {
+  openAnalyze,
   openArchive,
   openCleanUp,
+  openPrune,
   openReindex,
   openReindexVectors,
+  openVacuum,
   whyNoAction,
   whyNoReindex,
 } from './action-commands.js';
@@ -188,6 +191,9 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   reindex: { run: openReindex, unavailable: whyNoReindex },
   reindexVectors: { run: openReindexVectors, unavailable: whyNoAction },
   cleanUp: { run: openCleanUp, unavailable: whyNoAction },
+  prune: { run: openPrune, unavailable: whyNoAction },
+  analyze: { run: openAnalyze, unavailable: whyNoAction },
+  vacuum: { run: openVacuum, unavailable: whyNoAction },
   archive: { run: openArchive, unavailable: whyNoAction },
   ...openedCommands,
   help: { run: (app) => app.push({ kind: 'help', top: 0 }) },

@@ -47,6 +47,9 @@ export type CommandId =
   | 'reindex'
   | 'reindexVectors'
   | 'cleanUp'
+  | 'prune'
+  | 'analyze'
+  | 'vacuum'
   | 'archive'
   | 'help'
   | 'quit'
@@ -231,6 +234,24 @@ export const keyMap: readonly Binding[] = [
     keys: ['x'],
     scopes: ['panes'],
     text: 'drop the leftovers of interrupted rebuilds',
+  },
+  {
+    command: 'prune',
+    keys: ['p'],
+    scopes: ['panes'],
+    text: 'delete old usage logs and patterns of little value, after a preview',
+  },
+  {
+    command: 'analyze',
+    keys: ['u'],
+    scopes: ['panes'],
+    text: 'update the statistics (ANALYZE) of the chosen table, or of all',
+  },
+  {
+    command: 'vacuum',
+    keys: ['v'],
+    scopes: ['panes'],
+    text: 'vacuum the chosen table, or all',
   },
   {
     command: 'archive',

@@ -65,4 +65,20 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
     input: {},
     refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
   },
+  prune: {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },
+  },
+  analyze: {
+    input: { tables: ['execution_traces'] },
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  vacuum: {
+    input: { tables: ['execution_traces'] },
+    refused: {
+      'no-owner': 'privilege_missing',
+      filtered: 'privilege_missing',
+      pooler: 'pooled_connection',
+    },
+  },
 };
