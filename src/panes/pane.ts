@@ -124,6 +124,8 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   minIntervalMs: number;
   limits: PaneLimits;
   columns: readonly Column<Row>[];
+  /** What can be filtered by and has no column. */
+  fields?: readonly Pick<Column<Row>, 'id' | 'title' | 'format' | 'value'>[];
   /** The first is the order in which rows arrive. */
   sorts: readonly [Sort<Row>, ...Sort<Row>[]];
   rowKey(row: Row): string;

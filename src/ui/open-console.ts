@@ -56,6 +56,7 @@ async function onTerminal(
     end: (exitCode) => session.end(exitCode),
     log: (text) => session.log.write('info', text),
   });
+  session.input.on('paste', (text) => app.paste(text));
   session.onInterrupt = () => app.interrupt();
   session.onEnd(() => app.stop());
   drawFirstFrame(session, theme, app);

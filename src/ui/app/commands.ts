@@ -22,6 +22,7 @@ import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { openedCommands } from './opened-commands.js';
 import { moveView } from './move-view.js';
 import { openChosen, whyNotOpen } from './open-commands.js';
+import { promptCommands } from './prompt.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
 
 export type Command = {
@@ -100,6 +101,7 @@ function stepCadence(by: number): Command {
 /** What each command of the key map does. */
 export const commands: Readonly<Record<CommandId, Command>> = {
   ...paneCommands,
+  ...promptCommands,
   up: move({ rows: -1 }),
   down: move({ rows: 1 }),
   pageUp: move({ pages: -1 }),
@@ -113,12 +115,14 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       const view = views.at(-1);
       if (view?.kind === 'action') app.actions?.close();
       else if (view) app.pop();
+      else if (panes[focus].filter !== '') app.changePane({ filter: '' });
       else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
       else if (isBesideOverview(app.model)) app.update({ focus: home });
       else if (zoomed) app.update({ zoomed: false });
     },
     unavailable({ model, focusedPane }) {
       if (model.views.length > 0 || model.zoomed || isBesideOverview(model)) return undefined;
+      if (model.panes[model.focus].filter !== '') return undefined;
       if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
       return 'This is the overview; q quits';
     },

@@ -6,16 +6,17 @@ import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
 import { panes } from '../../panes/registry.js';
 import type { ConnectionBadge, Place } from '../draw/header.js';
 import { PaneDrawer } from '../draw/pane-drawer.js';
-import { bindingOf, keyText } from '../keys/key-map.js';
+import { bindingOf, keyText, type CommandId } from '../keys/key-map.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
 import { initialModel, layoutOf, scopeOf, type Model, type SchemaStage } from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
-import { sortedRows } from '../model/sorted-rows.js';
+import { rowsInView } from '../model/rows-in-view.js';
 import { ModelStore } from '../model/store.js';
-import { coversPanes, isOpened, type View } from '../model/views.js';
+import { coversPanes, isOpened, type PromptView, type View } from '../model/views.js';
 import { ActionRunner } from './action-runner.js';
 import { commands } from './commands.js';
 import { Openings } from './openings.js';
+import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
 import { bridgeLive } from './live-bridge.js';
 
 /** What the app needs of the terminal. */
@@ -176,14 +177,30 @@ export class ConsoleApp {
       this.say(`${keyText(key)} does nothing here${scope === 'panes' ? '; ? shows the keys' : ''}`);
       return;
     }
-    const command = commands[binding.command];
-    const reason = command.unavailable?.(this, key);
-    if (reason === undefined) command.run(this, key);
-    else this.say(reason, 'warning');
+    this.run(binding.command, key);
     // What a key has set is seen, and counted from, before the next round of data.
     if (this.#engine && (this.#player || this.#engine.getState() !== this.model.live)) {
       this.update({ live: this.#engine.getState(), ...this.#moment() });
     }
+  }
+
+  /** Runs a command of the key map, or says why it can do nothing now. */
+  run(id: CommandId, key: string): void {
+    const command = commands[id];
+    const reason = command.unavailable?.(this, key);
+    if (reason === undefined) command.run(this, key);
+    else this.say(reason, 'warning');
+  }
+
+  /** Text that was pasted: taken by a prompt, and by nothing else. */
+  paste(text: string): void {
+    const view = this.promptView;
+    if (view) pasteIntoPrompt(this, view, text);
+  }
+
+  get promptView(): PromptView | undefined {
+    const view = this.model.views.at(-1);
+    return view?.kind === 'prompt' ? view : undefined;
   }
 
   /** A line in place of the key bar, until the next key or for some seconds. */
@@ -252,7 +269,8 @@ export class ConsoleApp {
   get focusedRows(): readonly object[] {
     const { live, focus, panes: views } = this.model;
     if (!live) return [];
-    return sortedRows(this.focusedPane, live.panes[focus].rows, views[focus]);
+    const { rows, asOf } = live.panes[focus];
+    return rowsInView(this.focusedPane, rows, views[focus], asOf?.getTime() ?? 0);
   }
 
   changePane(change: Partial<PaneView>): void {
@@ -278,6 +296,7 @@ export class ConsoleApp {
   /** The letters of a word that confirms are no keys. */
   #takesText(key: string): boolean {
     const view = this.model.views.at(-1);
+    if (view?.kind === 'prompt') return typeIntoPrompt(this, view, key);
     if (view?.kind !== 'action' || view.phase !== 'confirm') return false;
     const word = view.preview?.typed;
     if (word === undefined) return false;

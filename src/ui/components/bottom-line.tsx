@@ -1,5 +1,6 @@
 import { safeLine } from '../../terminal/sanitise.js';
 import { drawKeyBar } from '../draw/key-bar.js';
+import { drawPrompt } from '../draw/prompt.js';
 import { drawSegments } from '../draw/segments.js';
 import { scopeOf, type Model } from '../model/model.js';
 import type { Theme } from '../theme.js';
@@ -9,8 +10,12 @@ import { Lines } from './lines.js';
 export function BottomLine({ model, theme }: { model: Model; theme: Theme }) {
   const { columns, rows } = model.size;
   const { message } = model;
-  const line = message
-    ? drawSegments(theme, [{ text: ` ${safeLine(message.text)}`, look: message.tone }], columns)
-    : drawKeyBar(theme, scopeOf(model), columns);
+  const prompt = model.views.at(-1);
+  const line =
+    prompt?.kind === 'prompt' && !message
+      ? drawPrompt(theme, prompt, columns)
+      : message
+        ? drawSegments(theme, [{ text: ` ${safeLine(message.text)}`, look: message.tone }], columns)
+        : drawKeyBar(theme, scopeOf(model), columns);
   return <Lines text={theme.encode(line)} x={0} y={rows - 1} width={columns} height={1} />;
 }

@@ -3,6 +3,7 @@ import { innerWidth } from '../draw/box.js';
 import { bodyOf, type Model } from '../model/model.js';
 import { coversPanes, type ActionView, type NoticeView } from '../model/views.js';
 import type { Theme } from '../theme.js';
+import { CommandLine } from './command-line.js';
 import { Dialog } from './dialog.js';
 import { CoveringScreen } from './covering-screen.js';
 import { PaneList } from './pane-list.js';
@@ -18,6 +19,9 @@ export function Overlays(props: ScreenProps) {
     <>
       {covering ? (
         <CoveringScreen app={app} view={covering} size={model.size} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'prompt' && dialog.purpose === 'command' ? (
+        <CommandLine view={dialog} app={app} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'paneList' ? (
         <PaneList view={dialog} app={app} model={model} theme={theme} />

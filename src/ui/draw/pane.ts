@@ -4,7 +4,7 @@ import { formatDuration } from '../../shared/format/duration.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/wrap.js';
 import { findCursor, isTail, scrollTop, seenBy, type PaneView } from '../model/pane-view.js';
-import { sortedRows } from '../model/sorted-rows.js';
+import { rowsInView } from '../model/rows-in-view.js';
 import type { Theme } from '../theme.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
@@ -39,7 +39,7 @@ export type DrawnPane = {
 export function drawPane(theme: Theme, input: PaneInput, top: number): DrawnPane {
   const { pane, snapshot, view, width, height, focused } = input;
   const inner = { width: innerWidth(width), height: innerHeight(height) };
-  const rows = sortedRows(pane, snapshot.rows, view);
+  const rows = rowsInView(pane, snapshot.rows, view, contextOf(snapshot).nowMs);
   const cursor = findCursor(pane, rows, view);
   const above = linesAbove(theme, input, inner);
   const room = Math.max(0, inner.height - above.length);
@@ -48,7 +48,7 @@ export function drawPane(theme: Theme, input: PaneInput, top: number): DrawnPane
     width,
     height,
     focused,
-    title: titleOf(input),
+    title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
     foot: footOf(input, cursor.gone),
     footRight: placeOf(rows.length, body.top, body.visibleRows),
@@ -149,7 +149,7 @@ function drawRows(theme: Theme, input: PaneInput, rows: readonly object[], size:
 }
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
-function drawMessage(theme: Theme, { pane, snapshot }: PaneInput, size: Inner): string[] {
+function drawMessage(theme: Theme, { pane, snapshot, view }: PaneInput, size: Inner): string[] {
   const { error } = snapshot;
   const paragraphs: [string, Segment['look']][] = error
     ? [
@@ -157,7 +157,12 @@ function drawMessage(theme: Theme, { pane, snapshot }: PaneInput, size: Inner): 
         ...(error.hint ? [[error.hint, 'muted'] as [string, Segment['look']]] : []),
       ]
     : snapshot.asOf
-      ? [[pane.empty, 'muted']]
+      ? [
+          [
+            snapshot.rows.length > 0 ? noMatch(view.filter, snapshot.rows.length) : pane.empty,
+            'muted',
+          ],
+        ]
       : [['asking …', 'muted']];
   return paragraphs.flatMap(([text, look]) =>
     wrapText(safeLine(text), size.width, size.height).map((line) =>
@@ -166,10 +171,25 @@ function drawMessage(theme: Theme, { pane, snapshot }: PaneInput, size: Inner): 
   );
 }
 
-function titleOf({ pane, number, focused, snapshot }: PaneInput): Segment[] {
+function noMatch(filter: string, count: number): string {
+  return `None of ${count} rows matches /${filter}; Esc shows them all.`;
+}
+
+/** `/status:failed 3 of 12`: which rows are shown, and how many there are. */
+export function filterSegments({ filter }: PaneView, shown: number, count: number): Segment[] {
+  if (filter === '') return [];
+  return [
+    { text: `/${safeLine(filter)}`, look: 'accent' },
+    { text: `${shown} of ${count}`, look: shown === 0 ? 'warning' : 'muted' },
+  ];
+}
+
+function titleOf(input: PaneInput, shown: number): Segment[] {
+  const { pane, number, focused, snapshot, view } = input;
   return [
     { text: number ?? '', look: focused ? 'focus' : 'muted' },
     { text: pane.title, look: focused ? 'focus' : 'title' },
+    ...filterSegments(view, shown, snapshot.rows.length),
     ...(snapshot.exact ? [{ text: 'exact', look: 'accent' as const, priority: 2 }] : []),
   ];
 }
@@ -202,7 +222,8 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
 
 function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Segment {
   if (view.follow || cursor === undefined) return { text: 'following', look: 'muted', priority: 2 };
-  const unseen = seenBy(snapshot.extras) - view.seen;
+  // How many of the new ones pass a filter is not known without counting.
+  const unseen = view.filter === '' ? seenBy(snapshot.extras) - view.seen : 0;
   return unseen > 0
     ? { text: `${unseen} new ↓`, look: 'badge' }
     : { text: 'held', look: 'muted', priority: 2 };

@@ -1,10 +1,12 @@
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneListKeys, type PaneListCommandId } from './pane-list-keys.js';
+import { promptKeys, type PromptCommandId } from './prompt-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
 export type Scope =
   | 'panes'
   | 'paneList'
+  | 'prompt'
   | 'waiting'
   | 'record'
   | 'list'
@@ -19,6 +21,7 @@ export type Scope =
 export type CommandId =
   | OpenedCommandId
   | PaneListCommandId
+  | PromptCommandId
   | 'focus'
   | 'focusNext'
   | 'focusPrevious'
@@ -76,7 +79,15 @@ export type Binding = {
 };
 
 const scrolled: readonly Scope[] = ['panes', 'paneList', ...openedScopes, 'help'];
-const everywhere: readonly Scope[] = [...scrolled, 'confirm', 'running', 'done', 'quit', 'schema'];
+const everywhere: readonly Scope[] = [
+  ...scrolled,
+  'prompt',
+  'confirm',
+  'running',
+  'done',
+  'quit',
+  'schema',
+];
 
 /** The one list of keys: what they do, what help says of them, what the key bar shows. */
 export const keyMap: readonly Binding[] = [
@@ -90,6 +101,7 @@ export const keyMap: readonly Binding[] = [
     priority: 3,
   },
   ...paneListKeys,
+  ...promptKeys,
   { command: 'focusNext', keys: ['tab', 'right'], scopes: ['panes'], text: 'the next pane' },
   {
     command: 'focusPrevious',
@@ -130,7 +142,7 @@ export const keyMap: readonly Binding[] = [
     command: 'back',
     keys: ['escape'],
     scopes: ['panes'],
-    text: 'one step back: to the newest rows, to the overview, out of the zoom',
+    text: 'one step back: out of the filter, to the newest rows, the overview, unzoomed',
   },
   {
     command: 'back',
@@ -333,6 +345,10 @@ export const keyMap: readonly Binding[] = [
   { command: 'suspend', keys: ['ctrl+z'], scopes: everywhere, text: 'to the shell; back with fg' },
   { command: 'repaint', keys: ['ctrl+l'], scopes: everywhere, text: 'draw the screen anew' },
 ];
+
+export function bindingsOf(scope: Scope): readonly Binding[] {
+  return keyMap.filter(({ scopes }) => scopes.includes(scope));
+}
 
 /** The binding of a key where it is pressed. */
 export function bindingOf(scope: Scope, key: string): Binding | undefined {

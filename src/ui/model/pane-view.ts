@@ -9,6 +9,8 @@ export type PaneView = {
   /** Position of the sort in the pane's declaration. */
   sort: number;
   reversed: boolean;
+  /** Which rows are shown; '' shows all. Always one that can be read. */
+  filter: string;
   /** Of a tail: keeps the newest row in view. */
   follow: boolean;
   /** Of a tail: how many events had been seen when it stopped following. */
@@ -20,6 +22,7 @@ export const initialPaneView: PaneView = {
   index: 0,
   sort: 0,
   reversed: false,
+  filter: '',
   follow: true,
   seen: 0,
 };

@@ -24,6 +24,17 @@ export type RecordView = OpenedBy & {
   top: number;
 };
 
+/** A line to type into: what filters the focused pane, or the name of a command. */
+export type PromptView = {
+  kind: 'prompt';
+  purpose: 'filter' | 'command';
+  text: string;
+  /** The chosen one of the lines that fit a command. */
+  index: number;
+  /** What is wrong with the text. */
+  error: string | undefined;
+};
+
 /** All panes there are, to choose from. */
 export type PaneListView = { kind: 'paneList'; index: number };
 
@@ -53,10 +64,12 @@ export type QuitView = { kind: 'quit' };
 export type NoticeView = { kind: 'notice'; title: string; lines: readonly string[] };
 
 /** What lies over the panes; the last one has the keys. */
-export type View = PaneListView | OpenedView | HelpView | ActionView | QuitView | NoticeView;
+export type View =
+  PromptView | PaneListView | OpenedView | HelpView | ActionView | QuitView | NoticeView;
 
 export function scopeOfView(view: View): Scope {
   switch (view.kind) {
+    case 'prompt':
     case 'paneList':
     case 'waiting':
     case 'record':

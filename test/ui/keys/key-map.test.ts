@@ -11,6 +11,7 @@ const scopes: readonly Scope[] = [
   ...([
     'panes',
     'paneList',
+    'prompt',
     'record',
     'help',
     'confirm',
@@ -59,7 +60,7 @@ describe('the help', () => {
     for (const { scopes: places, text: says, keys } of keyMap) {
       if (
         !places.some((scope) =>
-          ['panes', 'paneList', 'record', 'confirm', 'running'].includes(scope),
+          ['panes', 'paneList', 'prompt', 'record', 'confirm', 'running'].includes(scope),
         )
       )
         continue;

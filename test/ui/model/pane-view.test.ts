@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findCursor, initialPaneView, moveTo, scrollTop } from '../../../src/ui/model/pane-view.js';
-import { sortedRows } from '../../../src/ui/model/sorted-rows.js';
+import { rowsInView } from '../../../src/ui/model/rows-in-view.js';
 import { fruitPane, fruits, tailPane } from '../helpers.js';
 
 describe('the cursor', () => {
@@ -58,11 +58,11 @@ describe('the rows in view', () => {
 describe('sorted rows', () => {
   it('arrive in the first order and are sorted once for each other one', () => {
     const rows = fruits('pear', 'apple', 'plum');
-    expect(sortedRows(fruitPane, rows, { sort: 0, reversed: false })).toBe(rows);
-    const byName = sortedRows(fruitPane, rows, { sort: 1, reversed: false });
+    expect(rowsInView(fruitPane, rows, { sort: 0, reversed: false, filter: '' }, 0)).toBe(rows);
+    const byName = rowsInView(fruitPane, rows, { sort: 1, reversed: false, filter: '' }, 0);
     expect(byName.map((row) => fruitPane.rowKey(row))).toEqual(['apple', 'pear', 'plum']);
-    expect(sortedRows(fruitPane, rows, { sort: 1, reversed: false })).toBe(byName);
-    const backwards = sortedRows(fruitPane, rows, { sort: 1, reversed: true });
+    expect(rowsInView(fruitPane, rows, { sort: 1, reversed: false, filter: '' }, 0)).toBe(byName);
+    const backwards = rowsInView(fruitPane, rows, { sort: 1, reversed: true, filter: '' }, 0);
     expect(backwards.map((row) => fruitPane.rowKey(row))).toEqual(['plum', 'pear', 'apple']);
   });
 });
