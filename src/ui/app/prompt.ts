@@ -3,6 +3,7 @@ import type { PromptView } from '../model/views.js';
 import { completions, runCommandLine } from './command-line.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { needsLive } from './offline.js';
 
 /** More than anybody types; a paste may be longer. */
 const longest = 500;
@@ -66,9 +67,6 @@ function choose(by: number): Command {
       app.promptView?.purpose === 'command' ? undefined : 'There is nothing to choose from',
   };
 }
-
-const needsLive = ({ model }: ConsoleApp) =>
-  model.live ? undefined : 'There is no connection yet';
 
 export const promptCommands = {
   filter: {

@@ -1,5 +1,5 @@
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
-import { paneListKeys, type PaneListCommandId } from './pane-list-keys.js';
+import { paneKeys, type PaneCommandId } from './pane-keys.js';
 import { promptKeys, type PromptCommandId } from './prompt-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
@@ -20,11 +20,8 @@ export type Scope =
 
 export type CommandId =
   | OpenedCommandId
-  | PaneListCommandId
+  | PaneCommandId
   | PromptCommandId
-  | 'focus'
-  | 'focusNext'
-  | 'focusPrevious'
   | 'up'
   | 'down'
   | 'pageUp'
@@ -91,24 +88,8 @@ const everywhere: readonly Scope[] = [
 
 /** The one list of keys: what they do, what help says of them, what the key bar shows. */
 export const keyMap: readonly Binding[] = [
-  {
-    command: 'focus',
-    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
-    scopes: ['panes'],
-    text: 'give the keys to the pane of that number',
-    bar: 'pane',
-    barKey: '1–9',
-    priority: 3,
-  },
-  ...paneListKeys,
+  ...paneKeys,
   ...promptKeys,
-  { command: 'focusNext', keys: ['tab', 'right'], scopes: ['panes'], text: 'the next pane' },
-  {
-    command: 'focusPrevious',
-    keys: ['shift+tab', 'left'],
-    scopes: ['panes'],
-    text: 'the pane before',
-  },
   { command: 'up', keys: ['up', 'k'], scopes: scrolled, text: 'one row up' },
   {
     command: 'down',

@@ -1,9 +1,26 @@
 import type { Binding } from './key-map.js';
 
-export type PaneListCommandId = 'paneList' | 'choose' | 'toggleOverview';
+export type PaneCommandId =
+  'focus' | 'focusNext' | 'focusPrevious' | 'paneList' | 'choose' | 'toggleOverview';
 
-/** The list of all panes, and what can be done in it. */
-export const paneListKeys: readonly Binding[] = [
+/** From pane to pane, and the list of all of them. */
+export const paneKeys: readonly Binding[] = [
+  {
+    command: 'focus',
+    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    scopes: ['panes'],
+    text: 'give the keys to the pane of that number',
+    bar: 'pane',
+    barKey: '1–9',
+    priority: 3,
+  },
+  { command: 'focusNext', keys: ['tab', 'right'], scopes: ['panes'], text: 'the next pane' },
+  {
+    command: 'focusPrevious',
+    keys: ['shift+tab', 'left'],
+    scopes: ['panes'],
+    text: 'the pane before',
+  },
   {
     command: 'paneList',
     keys: ['o', '0'],
