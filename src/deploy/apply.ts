@@ -37,7 +37,12 @@ const lockTimeoutMs = 5_000;
 
 /** What an apply would do, without doing it. */
 export async function planApply(database: Database): Promise<Plan> {
-  return database.transaction({ readOnly: true, lockTimeoutMs }, (tx) => makePlan(tx, database));
+  const plan = await database.transaction({ readOnly: true, lockTimeoutMs }, (tx) =>
+    makePlan(tx, database),
+  );
+  // Another console may have created the schema since this one connected and read what there is.
+  if (plan.kind !== 'new') await database.refreshCapabilities();
+  return plan;
 }
 
 /**

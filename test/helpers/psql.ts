@@ -20,7 +20,7 @@ export type PsqlResult = { stdout: string; stderr: string; exitCode: number };
 let found: Promise<string> | undefined;
 
 /** The psql of the server's own packages, else the one on PATH, else that of Debian's packages. */
-function psqlProgram(): Promise<string> {
+export function psqlProgram(): Promise<string> {
   found ??= find();
   return found;
 }

@@ -52,7 +52,8 @@ export async function openConsole(
   return driver;
 }
 
-function isFilled(lines: string[]): boolean {
+/** Every pane has answered. */
+export function isFilled(lines: string[]): boolean {
   const text = lines.join('\n');
   return text.includes('● connected') && text.includes('1 Recent') && !text.includes('asking …');
 }

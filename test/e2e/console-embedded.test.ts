@@ -1,0 +1,104 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/db/embedded/index.js';
+import { testPrograms } from '../db/embedded/programs.js';
+import { psqlProgram } from '../helpers/psql.js';
+import { runOnce } from '../helpers/template.js';
+import { boxOf, isFilled, refreshUntil, startConsole } from './helpers/console.js';
+import { writeAtOnce, writtenBy, writtenStatement } from './helpers/writers.js';
+
+// A new database, the schema and a history are made on the way, on a machine that may be busy.
+vi.setConfig({ testTimeout: 240_000 });
+
+let home: string;
+const folderOf = (name: string) => path.join(home, '.local/share/trace-console', name);
+
+beforeEach(async () => {
+  await testPrograms();
+  home = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-home-'));
+  // After the consoles were ended: one that lives starts its daemon again.
+  onTestFinished(async () => {
+    for (const name of ['embedded', 'demo']) await stopEmbedded(folderOf(name));
+    fs.rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  });
+});
+
+const open = (...args: string[]) =>
+  startConsole(undefined, {
+    ...{ args, cols: 200, rows: 60 },
+    env: { HOME: home, XDG_DATA_HOME: undefined },
+  });
+
+describe('the console without a server, in an empty home', () => {
+  it('shows its header at once, then what it does, then every pane', async () => {
+    const seen: string[] = [];
+    const driver = open();
+    const watch = setInterval(() => {
+      const [header = ''] = driver.screen();
+      if (header !== '' && header !== seen.at(-1)) seen.push(header);
+    }, 5);
+    await driver.waitFor(isFilled, 120_000);
+    clearInterval(watch);
+    expect(seen[0]).toContain('trace-console');
+    expect(seen.join('\n')).toMatch(/(Starting|Creating) the embedded database/);
+    expect(driver.text()).toContain('this machine');
+    driver.press('q');
+    expect(await driver.waitForExit()).toEqual({ exitCode: 0, signal: 0 });
+  });
+
+  it('--demo fills five panes and the tail, apart from the own data; a second console shares it', async () => {
+    const first = open('--demo');
+    const isAlive = (lines: string[]) =>
+      isFilled(lines) &&
+      ['1 Recent', '2 Slow', '3 Index', '4 Table', '5 Top', '6 Activity'].every(
+        (title) => boxOf(lines, title).length > 2,
+      ) &&
+      /[1-9]\d* in 1h/.test(lines.join('\n')) &&
+      /[1-9]\d* calls in 1h/.test(lines.join('\n')) &&
+      boxOf(lines, '6 Activity').join('').includes('Use');
+    await refreshUntil(first, isAlive, 120_000);
+    const second = open('--demo');
+    await refreshUntil(second, isAlive, 60_000);
+    const tail = boxOf(second.screen(), '6 Activity').join('\n');
+    await refreshUntil(second, (lines) => boxOf(lines, '6 Activity').join('\n') !== tail, 60_000);
+    expect(fs.existsSync(folderOf('embedded'))).toBe(false);
+    for (const driver of [first, second]) {
+      driver.press('q');
+      expect((await driver.waitForExit(30_000)).exitCode).toBe(0);
+      expect(driver.buffer).toBe('normal');
+      expect(driver.isCursorVisible).toBe(true);
+    }
+    // The traffic ends with the consoles, and the daemon is left to its time without a client.
+    await expect
+      .poll(async () => (await embeddedStatus(folderOf('demo')))?.exitsAt, { timeout: 60_000 })
+      .toBeDefined();
+  });
+
+  it('keeps every row of many processes that write at once beside it, and goes on answering keys', async () => {
+    const processes = Number(process.env.EMBEDDED_TEST_PROCESSES ?? 200);
+    const driver = open();
+    await driver.waitFor(isFilled, 120_000);
+    const programs = await testPrograms();
+    const { host, port } = await openEmbedded({ dataDir: folderOf('embedded'), programs });
+    const written = new AbortController();
+    const psql = await psqlProgram();
+    const writing = writeAtOnce({ host, port, processes, psql }).finally(() => written.abort());
+    let keys = 0;
+    while (!written.signal.aborted) {
+      const pane = 1 + (keys % 6);
+      driver.press(String(pane));
+      await driver.waitFor(new RegExp(`┏━ ${pane} `), 30_000);
+      keys += 1;
+      await sleep(50);
+    }
+    await writing;
+    expect(keys).toBeGreaterThan(3);
+    const url = `postgresql://postgres@localhost/postgres?host=${host}&port=${port}`;
+    expect(await runOnce(url, writtenStatement)).toEqual([writtenBy(processes)]);
+    await refreshUntil(driver, `${processes} in 1h`, 60_000);
+    expect((await embeddedStatus(folderOf('embedded')))?.engineRestarts).toBe(0);
+  });
+});
