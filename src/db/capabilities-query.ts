@@ -13,6 +13,8 @@ WITH target AS (
 SELECT
   current_setting('server_version_num')::int AS server_version,
   current_setting('server_version') AS server_version_text,
+  version() LIKE '%(PGlite %' AS embedded,
+  to_regclass('trace_console.table_counters') IS NOT NULL AS keeps_counters,
   current_database()::text AS database,
   current_user::text AS "user",
   pg_backend_pid() AS backend_pid,

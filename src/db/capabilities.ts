@@ -29,8 +29,13 @@ export type Capabilities = {
   serverVersionText: string;
   database: string;
   user: string;
-  /** The embedded database: one session, no statement time-out of its own, no progress views. */
+  /**
+   * The embedded database, however it was addressed: one session, no statement time-out of its own,
+   * no progress views.
+   */
   embedded: boolean;
+  /** The embedded database's daemon keeps the counters that its engine forgets. */
+  keepsCounters: boolean;
   standby: boolean;
   readOnlyByDefault: boolean;
   superuser: boolean;
@@ -64,6 +69,8 @@ export type Capabilities = {
 type CapabilitiesRow = {
   server_version: number;
   server_version_text: string;
+  embedded: boolean;
+  keeps_counters: boolean;
   database: string;
   user: string;
   backend_pid: number;
@@ -93,7 +100,7 @@ const lowestServerVersion = 150_000;
  */
 export async function readCapabilities(
   pool: pg.Pool,
-  options: { schema?: string | undefined; embedded: boolean },
+  options: { schema?: string | undefined },
 ): Promise<Capabilities> {
   const client = await pool.connect();
   let broken = true;
@@ -107,17 +114,13 @@ export async function readCapabilities(
     broken = false;
     const row = rows[0];
     if (!row) throw new ConsoleError('internal', 'The server told nothing about itself.');
-    return fromRow(row, options.embedded, backendPidOf(client));
+    return fromRow(row, backendPidOf(client));
   } finally {
     client.release(broken);
   }
 }
 
-function fromRow(
-  row: CapabilitiesRow,
-  embedded: boolean,
-  announcedPid: number | null,
-): Capabilities {
+function fromRow(row: CapabilitiesRow, announcedPid: number | null): Capabilities {
   if (row.server_version < lowestServerVersion) {
     throw new ConsoleError(
       'server_unsupported',
@@ -135,7 +138,9 @@ function fromRow(
     serverVersionText: row.server_version_text,
     database: row.database,
     user: row.user,
-    embedded,
+    embedded: row.embedded,
+    // Elsewhere such views are somebody else's.
+    keepsCounters: row.embedded && row.keeps_counters,
     standby: row.standby,
     readOnlyByDefault: row.read_only_by_default,
     superuser: row.superuser,
@@ -152,7 +157,7 @@ function fromRow(
     supabaseRoles: row.supabase_roles,
     // A pooler (pgbouncer, Supavisor) makes up the key it announces to its client; the server's own
     // key holds the backend's pid. It shows no pool mode, so a session pooler counts as well.
-    pooled: !embedded && announcedPid !== null && announcedPid !== row.backend_pid,
+    pooled: !row.embedded && announcedPid !== null && announcedPid !== row.backend_pid,
     tables: row.tables,
   };
 }

@@ -80,10 +80,7 @@ export class Database {
     // A connection that breaks while idle is dropped by the pool; the next statement reports it.
     pool.on('error', () => undefined);
     try {
-      const capabilities = await readCapabilities(pool, {
-        schema: options.schema,
-        embedded: source.origin === 'embedded',
-      });
+      const capabilities = await readCapabilities(pool, { schema: options.schema });
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -189,7 +186,6 @@ export class Database {
     try {
       const fresh = await readCapabilities(this.#pool, {
         schema: this.capabilities.schema,
-        embedded: this.capabilities.embedded,
       });
       Object.assign(this.capabilities, fresh);
       return fresh;

@@ -20,7 +20,7 @@ export type SchemaShape = {
   serverVersion: number;
   /** The embedded database: one session for everybody. */
   embedded: boolean;
-  /** The same: its engine forgets its counters, and they are read where its daemon keeps them. */
+  /** The counters are read where the embedded database's daemon keeps them: its engine forgets them. */
   keepsCounters: boolean;
   relations: ReadonlyMap<string, RelationShape>;
 };
@@ -63,13 +63,13 @@ type ShapeRow = {
 
 /** @throws ConsoleError */
 export async function readShape(database: Database): Promise<SchemaShape> {
-  const { schema, serverVersion, embedded } = database.capabilities;
+  const { schema, serverVersion, embedded, keepsCounters } = database.capabilities;
   const names = [...coreTables, ...archivedTables.map(archiveOf), ...views];
   const rows = await database.read<ShapeRow>(shapeStatement, [schema, names]);
   const relations = new Map(
     rows.map(({ name, columns, ...rest }) => [name, { ...rest, columns: new Set(columns) }]),
   );
-  return { schema, serverVersion, embedded, keepsCounters: embedded, relations };
+  return { schema, serverVersion, embedded, keepsCounters, relations };
 }
 
 /** Why a pane cannot be asked here; undefined when it can. */
