@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Usage: scripts/provision-postgres.sh [MAJOR]        (MAJOR: 17, the default, or 18)
 #
-# Unpacks PostgreSQL MAJOR with pgvector, the contrib extensions, pgbouncer and openssl from Debian's packages into a
-# private folder and prints that folder on stdout; progress goes to stderr. Needs apt and dpkg-deb, but no root
-# and no installed package list: nothing outside the folder is written. About 15 s the first time, 10 ms afterwards.
+# Unpacks PostgreSQL MAJOR with pgvector, pg_cron, the contrib extensions, pgbouncer and openssl from Debian's packages
+# into a private folder and prints that folder on stdout; progress goes to stderr. Needs apt and dpkg-deb, but no
+# root and no installed package list: nothing outside the folder is written. About 15 s the first time, 10 ms afterwards.
 #
 #   FOLDER/usr/lib/postgresql/MAJOR/bin   postgres, initdb, psql, pg_dump, pg_basebackup, …
 #   FOLDER/usr/sbin/pgbouncer, FOLDER/usr/bin/openssl
@@ -154,13 +154,14 @@ find_release() {
 # Of all that an installation would bring, the libraries and programs that a relocated server loads; not what only Perl,
 # PAM, the just-in-time compiler or the package system itself would use.
 wanted_packages() {
-  private_apt apt-get -q --simulate install "postgresql-$major" "postgresql-$major-pgvector" pgbouncer openssl \
+  private_apt apt-get -q --simulate install pgbouncer openssl \
+    "postgresql-$major" "postgresql-$major-pgvector" "postgresql-$major-cron" \
     >"$apt_state/plan" 2>"$apt_state/plan.log" || {
     cat "$apt_state/plan.log" >&2
     fail 'apt cannot resolve the packages' "$no_packages_hint"
   }
   awk '$1 == "Inst" { print $2 }' "$apt_state/plan" | sed 's/:.*//' |
-    grep -E "^(lib.*|zlib1g|openssl|openssl-provider-.*|postgresql-$major(-pgvector)?|postgresql-client-$major|pgbouncer)$" |
+    grep -E "^(lib.*|zlib1g|openssl|openssl-provider-.*|postgresql-$major(-pgvector|-cron)?|postgresql-client-$major|pgbouncer)$" |
     grep -vE '^(libllvm|libz3-|libperl|libpam-modules|libpam-runtime|libsemanage|libsepol|libgdbm|libdb5|libproc2|libdebconf|libc-l10n|libc-bin|libaudit-common)|-perl$'
 }
 

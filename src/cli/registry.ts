@@ -69,6 +69,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/maintain-policy.js')).maintainPolicy),
   },
   {
+    name: 'maintain schedule',
+    summary: 'let pg_cron carry the retention policy out',
+    load: async () => erased((await import('./commands/maintain-schedule.js')).maintainSchedule),
+  },
+  {
     name: 'runs',
     summary: 'list the maintenance runs of every console, or show one in full',
     load: async () => erased((await import('./commands/runs.js')).runs),

@@ -11,6 +11,7 @@ import { cleanUp } from './reindex/clean-up.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
 import { maintain } from './retention/maintain.js';
+import { schedule, unschedule } from './retention/schedule.js';
 import { clearPolicy, setPolicy } from './retention/set-policy.js';
 import { runGuarded } from './run-guarded.js';
 import { analyze } from './statistics/analyze.js';
@@ -31,6 +32,8 @@ export const actions = {
   prune: prunePatterns,
   analyze,
   vacuum,
+  schedule,
+  unschedule,
 } as const;
 
 export type ActionName = keyof typeof actions;

@@ -3,8 +3,10 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { archiveTraces } from '../archive/archive-traces.js';
+import { prunePatterns } from '../prune/prune-patterns.js';
+import { analyze } from '../statistics/analyze.js';
 import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
-import { isPolicyHidden, readPolicy, type StoredPolicy } from './policy.js';
+import { isPolicyHidden, keepForEver, readPolicy, type StoredPolicy } from './policy.js';
 import { readOpenForMs, windowText } from './window.js';
 
 export type MaintainInput = {
@@ -32,6 +34,18 @@ const plans: readonly PlanStep[] = [
           ...(Number.isFinite(openForMs) ? { maxTimeMs: openForMs } : {}),
         },
   ),
+  planStep(prunePatterns, ({ pruneUsageAfter, prunePatternsAfter }) =>
+    pruneUsageAfter === null && prunePatternsAfter === null
+      ? undefined
+      : {
+          usageOlderThan: pruneUsageAfter ?? keepForEver,
+          unusedFor: prunePatternsAfter ?? keepForEver,
+        },
+  ),
+  // Archiving analyses its own tables.
+  planStep(analyze, () => ({ tables: ['success_patterns', 'pattern_usage_log'] }), {
+    follows: true,
+  }),
 ];
 
 type Plan = { policy: StoredPolicy; openForMs: number; steps: MaintenanceStep[] };
@@ -62,10 +76,10 @@ async function planFor({ database }: ActionContext, { anyTime }: MaintainInput):
   if (!policy) throw await noPolicy(database);
   const steps = plans.flatMap((plan) => plan(policy, openForMs) ?? []);
   for (const step of steps) {
-    const error = step.refusal(database);
+    const error = step.follows ? undefined : step.refusal(database);
     if (error) throw error;
   }
-  return { policy, openForMs, steps };
+  return { policy, openForMs, steps: steps.filter((step) => !step.refusal(database)) };
 }
 
 async function noPolicy(database: Database): Promise<ConsoleError> {
@@ -83,12 +97,13 @@ async function noPolicy(database: Database): Promise<ConsoleError> {
 async function preview(context: ActionContext, input: MaintainInput): Promise<Preview> {
   const { policy, openForMs, steps } = await planFor(context, input);
   const base = { title: maintain.title, facts: [], sql: [], warnings: [] };
-  if (steps.length === 0) return { ...base, nothing: 'The policy asks for nothing.' };
+  const own = steps.filter(({ follows }) => !follows);
+  if (own.length === 0) return { ...base, nothing: 'The policy asks for nothing.' };
   if (openForMs === 0 && policy.window) {
     return { ...base, nothing: `It is outside the policy’s time, ${windowText(policy.window)}.` };
   }
   const previews: Preview[] = [];
-  for (const step of steps) previews.push(await step.preview(context));
+  for (const step of own) previews.push(await step.preview(context));
   const due = previews.filter((one) => one.nothing === undefined);
   return {
     title: maintain.title,
@@ -112,6 +127,7 @@ async function* run(
   if (openForMs > 0) {
     for (const step of steps) {
       if (context.signal.aborted) break;
+      if (step.follows && results.every(({ state }) => state !== 'done')) continue;
       results.push(yield* runStep(context, step));
     }
   }

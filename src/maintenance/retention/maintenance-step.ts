@@ -9,6 +9,8 @@ import type { RetentionPolicy } from './policy.js';
 export type MaintenanceStep = {
   id: string;
   title: string;
+  /** Only of use when a step before it has changed something, and left out where it is refused. */
+  follows: boolean;
   refusal: (database: Database) => ConsoleError | undefined;
   preview: (context: ActionContext) => Promise<Preview>;
   run: (context: ActionContext) => AsyncGenerator<Progress, Outcome<unknown>>;
@@ -21,6 +23,7 @@ export type PlanStep = (policy: RetentionPolicy, openForMs: number) => Maintenan
 export function planStep<Input>(
   action: Action<Input, unknown>,
   inputOf: (policy: RetentionPolicy, openForMs: number) => Input | undefined,
+  { follows = false }: { follows?: boolean } = {},
 ): PlanStep {
   return (policy, openForMs) => {
     const input = inputOf(policy, openForMs);
@@ -28,6 +31,7 @@ export function planStep<Input>(
     return {
       id: action.id,
       title: action.title,
+      follows,
       refusal: (database) => refusal(database, action, input),
       preview: (context) => action.preview(context, input),
       run: (context) => runGuarded(action, context, input),

@@ -53,6 +53,9 @@ const table: ConsoleTable = {
       'How long what is kept, one row a schema; carried out by "trace-console maintain --once"'`,
 };
 
+/** The age that keeps everything, for a function that takes no NULL. */
+export const keepForEver = '1000 years';
+
 /** What the deployment guide recommends; what is archived stays until somebody says otherwise. */
 export const recommendedPolicy: RetentionPolicy = {
   archiveAfter: '90 days',

@@ -81,4 +81,12 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
       pooler: 'pooled_connection',
     },
   },
+  schedule: {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  unschedule: {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
 };

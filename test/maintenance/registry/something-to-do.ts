@@ -27,7 +27,18 @@ INSERT INTO pattern_usage_log (pattern_id, used_at, outcome)
 SELECT id, now() - make_interval(days => age), 'success' FROM pattern, unnest(ARRAY[1, 300]) AS age WHERE pattern_hash = 'fine';
 SELECT archive_traces('150 days', 5);
 CREATE INDEX idx_error_type_ccnew ON error_patterns (error_type);
-UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_type_ccnew'::regclass`;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_type_ccnew'::regclass;
+-- A stand-in for pg_cron, which lives in one database of a server only: the copies are others.
+CREATE SCHEMA cron;
+CREATE TABLE cron.jobs (jobid bigint GENERATED ALWAYS AS IDENTITY, schedule text, command text, jobname text UNIQUE,
+  username text DEFAULT current_user, active boolean DEFAULT true);
+CREATE VIEW cron.job AS SELECT *, current_database()::text AS database FROM cron.jobs;
+CREATE FUNCTION cron.schedule(name text, at text, command text) RETURNS bigint LANGUAGE sql AS
+  'INSERT INTO cron.jobs (jobname, schedule, command) VALUES ($1, $2, $3)
+   ON CONFLICT (jobname) DO UPDATE SET schedule = $2, command = $3 RETURNING jobid';
+CREATE FUNCTION cron.unschedule(name text) RETURNS boolean LANGUAGE sql AS
+  'DELETE FROM cron.jobs WHERE jobname = $1 RETURNING true';
+INSERT INTO cron.jobs (jobname, schedule, command) VALUES ('trace-console archive public', '* * * * *', 'SELECT 1')`;
 
 /**
  * Everything that an action could change, as text: objects with their files, options and validity, every
@@ -39,7 +50,7 @@ export async function stateOf(url: string): Promise<string[]> {
   try {
     const tables = await client.query<{ name: string }>(
       `SELECT oid::regclass::text AS name FROM pg_class
-       WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'))`,
+       WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'), 'cron'::regnamespace)`,
     );
     const rows = await client.query<{ line: string }>(
       tables.rows
@@ -52,7 +63,7 @@ export async function stateOf(url: string): Promise<string[]> {
     const objects = await client.query<{ line: string }>(
       `SELECT concat_ws(' ', c.oid::regclass, c.relfilenode, c.reltuples, c.reloptions::text, x.indisvalid) AS line
        FROM pg_class AS c LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
-       WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'))`,
+       WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'), 'cron'::regnamespace)`,
     );
     return [...rows.rows, ...objects.rows].map(({ line }) => line).sort();
   } finally {

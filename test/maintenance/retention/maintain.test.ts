@@ -75,7 +75,16 @@ describe('trace-console maintain --once', () => {
     const test = await filled();
     const run = (...args: string[]) => runCli(['maintain', ...args, '--url', test.url]);
     expect(await run('--once')).toMatchObject({ exitCode: 2 });
-    await run('policy', 'set', '--archive-after', '90d', '--yes');
+    await test.query(
+      `WITH pattern AS (
+         INSERT INTO success_patterns (pattern_hash, intent_classification, success_count, failure_count, total_usage_count, last_used_at)
+         VALUES ('poor', 'test', 1, 3, 4, now() - interval '60 days') RETURNING id)
+       INSERT INTO pattern_usage_log (pattern_id, used_at) SELECT id, now() - interval '300 days' FROM pattern`,
+    );
+    // Of the pattern nothing is said: it stays.
+    await run(
+      ...['policy', 'set', '--archive-after', '90d', '--prune-usage-after', '180d', '--yes'],
+    );
     const dry = await run('--once', '--dry-run');
     expect(dry).toMatchObject({ exitCode: 0 });
     expect(dry.stdout).toContain('10 at most');
@@ -91,13 +100,19 @@ describe('trace-console maintain --once', () => {
           state: 'done',
           result: { moved: { execution_traces: 10 }, remaining: 0 },
         },
+        { action: 'prune', state: 'done', result: { usageLogs: 1, patterns: 0 } },
+        { action: 'analyze', state: 'done' },
       ],
     });
+    expect(await count(test, 'pattern_usage_log')).toBe(0);
+    expect(await count(test, 'success_patterns')).toBe(1);
     expect(await count(test, 'execution_traces')).toBe(2);
     const { rows } = await test.query(
-      'SELECT action, state FROM trace_console.maintenance_runs ORDER BY id DESC LIMIT 2',
+      'SELECT action, state FROM trace_console.maintenance_runs ORDER BY id DESC LIMIT 4',
     );
     expect(rows).toEqual([
+      { action: 'analyze', state: 'done' },
+      { action: 'prune', state: 'done' },
       { action: 'archive', state: 'done' },
       { action: 'maintain', state: 'done' },
     ]);
