@@ -34,6 +34,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/replay.js')).replay),
   },
   {
+    name: 'trace',
+    summary: 'print a trace with its whole tree, as a table, JSON or OTLP',
+    load: async () => erased((await import('./commands/trace.js')).trace),
+  },
+  {
     name: 'archive',
     summary: 'move old traces, with all that belongs to them, to the archive',
     load: async () => erased((await import('./commands/archive.js')).archive),

@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'lock_timeout'
   | 'query_failed'
   | 'not_found'
+  | 'file_not_written'
   | 'embedded_unavailable'
   | 'busy'
   | 'interrupted'

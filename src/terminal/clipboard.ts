@@ -1,7 +1,13 @@
 type Environment = Record<string, string | undefined>;
 
 /** What to send to the terminal so that its clipboard holds a text, and how much of it fits. */
-export type ClipboardCopy = { sequence: string; copiedBytes: number; isCut: boolean };
+export type ClipboardCopy = {
+  sequence: string;
+  copiedBytes: number;
+  isCut: boolean;
+  /** Why the terminal may not take it, a sentence without its full stop; undefined where most do. */
+  doubt: string | undefined;
+};
 
 /** Bytes of text in one copy: base64 of it stays below the 100,000 bytes xterm takes. */
 export const maxCopyBytes = 74_994;
@@ -19,6 +25,7 @@ export function clipboardCopy(text: string, environment: Environment): Clipboard
     sequence: forMultiplexer(copy, environment),
     copiedBytes: bytes.length,
     isCut: bytes.length < whole.length,
+    doubt: doubtOf(environment),
   };
 }
 
@@ -40,4 +47,13 @@ function forMultiplexer(sequence: string, environment: Environment): string {
     return (sequence.match(/[^]{1,700}/g) ?? []).map((part) => `\x1bP${part}\x1b\\`).join('');
   }
   return sequence;
+}
+
+/** A terminal does not answer whether it took the text; of these it is known that they often do not. */
+function doubtOf({ TERM, TERM_PROGRAM, VTE_VERSION, TMUX, STY }: Environment): string | undefined {
+  if (TERM === 'linux' || TERM === 'dumb') return 'This terminal has no clipboard';
+  if (TERM_PROGRAM === 'Apple_Terminal') return 'Terminal.app does not take it';
+  if (VTE_VERSION !== undefined) return 'Terminals of GNOME may not take it';
+  if (TMUX !== undefined && TMUX !== '') return 'tmux takes it with: set -g set-clipboard on';
+  return STY !== undefined && STY !== '' ? 'GNU screen may not pass it on' : undefined;
 }

@@ -55,6 +55,7 @@ async function onTerminal(
     onResize: (listener) => session.screen.on('resize', listener),
     end: (exitCode) => session.end(exitCode),
     log: (text) => session.log.write('info', text),
+    copy: (text) => session.copy(text),
   });
   session.input.on('paste', (text) => app.paste(text));
   session.onInterrupt = () => app.interrupt();

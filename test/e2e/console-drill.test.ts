@@ -1,4 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openConsole, sizes } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
@@ -76,6 +79,34 @@ describe.each(sizes)('drilling down at $cols×$rows', (size) => {
     }
     return '';
   }
+});
+
+it('copies the id of a trace and writes it to a new file', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-export-'));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true }));
+  const driver = await openConsole(database.url, {
+    env: { TRACE_CONSOLE_EXPORT_FOLDER: folder },
+  });
+  driver.press('1\r\r');
+  await driver.waitFor(/Trace [0-9a-f]{8}-/);
+  const id = /Trace ([0-9a-f-]{36})/.exec(driver.text())?.[1] ?? '';
+  driver.press('y');
+  await driver.waitFor(`Copied: the correlation id ${id}`);
+  expect(driver.clipboard).toEqual([id]);
+  driver.press('e');
+  await driver.waitFor('Write to a file');
+  driver.press('o');
+  await driver.waitFor('Written: ');
+  expect(fs.readdirSync(folder)).toEqual([`trace-${id}.otlp.json`]);
+  driver.press('\x1b\x1b');
+  await driver.waitFor('┏━ 1 Recent traces');
+  driver.press('e');
+  await driver.waitFor('rows of Recent traces');
+  driver.press('c');
+  await driver.waitFor('recent-traces.csv');
+  expect(fs.readFileSync(path.join(folder, 'recent-traces.csv'), 'utf8')).toMatch(
+    /^status,count,share\r\ncompleted,6,/,
+  );
 });
 
 it('a trace that runs is looked at again until it has ended', async () => {

@@ -19,6 +19,7 @@ import {
 } from './action-commands.js';
 import { asks, needsLive } from './offline.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
+import { outCommands } from './out-commands.js';
 import { openedCommands } from './opened-commands.js';
 import { moveView } from './move-view.js';
 import { openChosen, whyNotOpen } from './open-commands.js';
@@ -200,6 +201,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   vacuum: { run: openVacuum, unavailable: whyNoAction },
   archive: { run: openArchive, unavailable: whyNoAction },
   ...openedCommands,
+  ...outCommands,
   help: { run: (app) => app.push({ kind: 'help', top: 0 }) },
   quit: { run: (app) => app.quit() },
   confirm: { run: (app) => app.actions?.confirm() },

@@ -5,6 +5,7 @@ import type { LiveSource } from '../../live/source.js';
 import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
 import { panes } from '../../panes/registry.js';
 import type { ConnectionBadge, Place } from '../draw/header.js';
+import type { ClipboardCopy } from '../../terminal/clipboard.js';
 import { PaneDrawer } from '../draw/pane-drawer.js';
 import { bindingOf, keyText, type CommandId } from '../keys/key-map.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
@@ -26,6 +27,8 @@ export type AppTerminal = {
   /** Ends the program with this exit code. */
   end(exitCode: number): void;
   log(text: string): void;
+  /** Puts a text into the terminal's clipboard. */
+  copy(text: string): ClipboardCopy;
 };
 
 const messageMs = 6_000;
@@ -280,6 +283,10 @@ export class ConsoleApp {
 
   log(text: string): void {
     this.#terminal.log(text);
+  }
+
+  copy(text: string): ClipboardCopy {
+    return this.#terminal.copy(text);
   }
 
   /** Asks nothing any more, and waits for an action that is cancelled to have tidied up. */

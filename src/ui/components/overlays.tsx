@@ -5,6 +5,7 @@ import { coversPanes, type ActionView, type NoticeView } from '../model/views.js
 import type { Theme } from '../theme.js';
 import { CommandLine } from './command-line.js';
 import { Dialog } from './dialog.js';
+import { ExportDialog } from './export-dialog.js';
 import { CoveringScreen } from './covering-screen.js';
 import { PaneList } from './pane-list.js';
 import type { ScreenProps } from './console-screen.js';
@@ -25,6 +26,9 @@ export function Overlays(props: ScreenProps) {
       ) : null}
       {dialog?.kind === 'paneList' ? (
         <PaneList view={dialog} app={app} model={model} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'export' ? (
+        <ExportDialog view={dialog} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'action' ? (
         <ActionDialog view={dialog} model={model} theme={theme} />

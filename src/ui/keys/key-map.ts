@@ -1,3 +1,4 @@
+import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
 import { promptKeys, type PromptCommandId } from './prompt-keys.js';
@@ -11,6 +12,7 @@ export type Scope =
   | 'record'
   | 'list'
   | 'trace'
+  | 'export'
   | 'help'
   | 'confirm'
   | 'running'
@@ -20,6 +22,7 @@ export type Scope =
 
 export type CommandId =
   | OpenedCommandId
+  | OutCommandId
   | PaneCommandId
   | PromptCommandId
   | 'up'
@@ -119,6 +122,7 @@ export const keyMap: readonly Binding[] = [
     priority: 2,
   },
   ...openedKeys,
+  ...outKeys,
   {
     command: 'back',
     keys: ['escape'],

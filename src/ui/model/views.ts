@@ -1,5 +1,6 @@
 import type { ActionName } from '../../maintenance/registry.js';
 import type { Preview, Progress } from '../../maintenance/action.js';
+import type { Exportable } from '../../panes/export/exportable.js';
 import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
 import type { Scope } from '../keys/key-map.js';
@@ -41,6 +42,9 @@ export type PaneListView = { kind: 'paneList'; index: number };
 /** What lies over the panes because Enter opened it. */
 export type OpenedView = WaitingView | RecordView | ListView | TraceView;
 
+/** Asked in which form rows are written to a file. */
+export type ExportView = { kind: 'export'; exportable: Exportable };
+
 export type HelpView = { kind: 'help'; top: number };
 
 /** A maintenance action from its preview to its result. */
@@ -65,12 +69,20 @@ export type NoticeView = { kind: 'notice'; title: string; lines: readonly string
 
 /** What lies over the panes; the last one has the keys. */
 export type View =
-  PromptView | PaneListView | OpenedView | HelpView | ActionView | QuitView | NoticeView;
+  | PromptView
+  | PaneListView
+  | OpenedView
+  | ExportView
+  | HelpView
+  | ActionView
+  | QuitView
+  | NoticeView;
 
 export function scopeOfView(view: View): Scope {
   switch (view.kind) {
     case 'prompt':
     case 'paneList':
+    case 'export':
     case 'waiting':
     case 'record':
     case 'list':

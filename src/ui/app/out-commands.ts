@@ -1,0 +1,119 @@
+import { ConsoleError } from '../../db/errors.js';
+import {
+  openedExport,
+  paneExport,
+  type Exportable,
+  type ExportFormat,
+} from '../../panes/export/exportable.js';
+import { exportFolder, writeNewFile } from '../../panes/export/write-new-file.js';
+import { formatBytes } from '../../shared/format/bytes.js';
+import type { OutCommandId } from '../keys/out-keys.js';
+import { chosenRow } from '../model/list-view.js';
+import { findCursor } from '../model/pane-view.js';
+import type { View } from '../model/views.js';
+import type { Command } from './commands.js';
+import type { ConsoleApp } from './console-app.js';
+
+/** What of the screen `y` copies, and what it is; undefined: nothing. */
+function copyable(app: ConsoleApp): { text: string; what: string } | undefined {
+  const view = app.model.views.at(-1);
+  switch (view?.kind) {
+    case undefined: {
+      const { focusedPane: pane, focusedRows: rows, model } = app;
+      const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
+      const row = index === undefined || gone ? undefined : rows[index];
+      return row && { text: JSON.stringify(row, null, 2), what: 'the row as JSON' };
+    }
+    case 'list': {
+      const row = chosenRow(view);
+      if (!row) return undefined;
+      const text = view.opened.copy?.(row);
+      return text === undefined
+        ? { text: JSON.stringify(row, null, 2), what: 'the row as JSON' }
+        : { text, what: `the id ${text}` };
+    }
+    case 'trace': {
+      const { correlationId } = view.opened.tree.asked.event;
+      return { text: correlationId, what: `the correlation id ${correlationId}` };
+    }
+    case 'record': {
+      const [row] = view.rows;
+      const text = JSON.stringify(view.rows.length === 1 ? row : view.rows, null, 2);
+      return row && { text, what: 'the row as JSON' };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function exportable(app: ConsoleApp): Exportable | undefined {
+  const view: View | undefined = app.model.views.at(-1);
+  switch (view?.kind) {
+    case undefined:
+      return app.focusedRows.length > 0 ? paneExport(app.focusedPane, app.focusedRows) : undefined;
+    case 'list':
+    case 'trace':
+      return openedExport(view.opened);
+    case 'record':
+      return openedExport({ kind: 'records', title: view.title, rows: view.rows });
+    default:
+      return undefined;
+  }
+}
+
+function writeAs(format: ExportFormat): Command {
+  return {
+    run(app) {
+      const view = app.model.views.at(-1);
+      if (view?.kind !== 'export') return;
+      app.pop();
+      void write(app, view.exportable, format);
+    },
+    unavailable({ model }) {
+      const view = model.views.at(-1);
+      if (view?.kind !== 'export' || view.exportable.formats[format]) return undefined;
+      return 'Only a whole trace can be written as OTLP';
+    },
+  };
+}
+
+async function write(app: ConsoleApp, { name, formats }: Exportable, format: ExportFormat) {
+  try {
+    const text = formats[format]?.() ?? '';
+    const extension = format === 'otlp' ? 'otlp.json' : format;
+    const file = await writeNewFile(exportFolder(process.env), name, extension, text);
+    app.say(`Written: ${file} (${formatBytes(Buffer.byteLength(text))})`, 'success');
+  } catch (error) {
+    const hint = error instanceof ConsoleError && error.hint !== undefined ? ` ${error.hint}` : '';
+    app.say(`${error instanceof Error ? error.message : String(error)}${hint}`, 'error');
+  }
+}
+
+/** What leaves the console: the clipboard, and files. */
+export const outCommands: Readonly<Record<OutCommandId, Command>> = {
+  copy: {
+    run(app) {
+      const found = copyable(app);
+      if (!found) return;
+      const { copiedBytes, isCut, doubt } = app.copy(found.text);
+      const size = isCut ? `, cut at ${formatBytes(copiedBytes)}: e writes all of it` : '';
+      if (doubt === undefined) app.say(`Copied: ${found.what}${size}`, 'success');
+      else
+        app.say(
+          `Sent to the clipboard: ${found.what}${size}. ${doubt}; e writes a file`,
+          'warning',
+        );
+    },
+    unavailable: (app) => (copyable(app) ? undefined : 'There is nothing here to copy'),
+  },
+  export: {
+    run(app) {
+      const found = exportable(app);
+      if (found) app.push({ kind: 'export', exportable: found });
+    },
+    unavailable: (app) => (exportable(app) ? undefined : 'There are no rows to write'),
+  },
+  exportCsv: writeAs('csv'),
+  exportJson: writeAs('json'),
+  exportOtlp: writeAs('otlp'),
+};

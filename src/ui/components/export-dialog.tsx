@@ -1,0 +1,26 @@
+import { exportFolder } from '../../panes/export/write-new-file.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { innerWidth } from '../draw/box.js';
+import { dialogWidth, writer } from '../draw/dialog.js';
+import { bodyOf, type Model } from '../model/model.js';
+import type { ExportView } from '../model/views.js';
+import type { Theme } from '../theme.js';
+import { Dialog } from './dialog.js';
+
+type Props = { view: ExportView; model: Model; theme: Theme };
+
+/** In which form the rows are written, and where to. */
+export function ExportDialog({ view, model, theme }: Props) {
+  const { title, formats, name } = view.exportable;
+  const write = writer(theme, innerWidth(dialogWidth(bodyOf(model.size))));
+  const body = [
+    ...write(safeLine(title)),
+    ...write(`to a new file ${name}.… in ${safeLine(exportFolder(process.env))}`, 'muted'),
+    ...write(''),
+    ...write('c: CSV, for spreadsheets'),
+    ...write('j: JSON'),
+    ...(formats.otlp ? write('o: OTLP, for collectors and trace viewers') : []),
+    ...write('Esc: back'),
+  ];
+  return <Dialog title="Write to a file" body={body} look="focus" model={model} theme={theme} />;
+}
