@@ -9,6 +9,7 @@ import { translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
 import { DirectConnection } from './direct-connection.js';
+import { StatementLog } from './statement-log.js';
 import { beginStatement, defaultLimits, type TransactionOptions } from './transaction-settings.js';
 
 export type { Queryable } from './queryable.js';
@@ -40,6 +41,8 @@ export type DatabaseOptions = {
 export class Database {
   readonly origin: SourceOrigin;
   readonly capabilities: Capabilities;
+  /** What was asked, with its times. */
+  readonly statements = new StatementLog();
   readonly #source: ServerSource;
   readonly #tls: TlsAttempt;
   readonly #pool: pg.Pool;
@@ -134,7 +137,7 @@ export class Database {
           searchPath: options.searchPath ?? this.capabilities.searchPath,
         }),
       );
-      const result = await work({ query: run });
+      const result = await work({ query: this.statements.watching(run, options.purpose) });
       await run('COMMIT');
       return result;
     } catch (cause) {
@@ -164,7 +167,7 @@ export class Database {
     try {
       await client.connect();
       await client.query(`SET search_path = ${this.capabilities.searchPath}`);
-      return new DirectConnection(client, this.#source);
+      return new DirectConnection(client, this.#source, this.statements);
     } catch (error) {
       await client.end().catch(() => undefined);
       throw translateError(error, this.#source);

@@ -2,15 +2,20 @@ import type pg from 'pg';
 import type { CancelKey } from './connection/cancel-request.js';
 import { translateError, type Where } from './connection/translate-error.js';
 import type { Queryable } from './queryable.js';
+import type { StatementLog } from './statement-log.js';
 
 /** A session of its own, outside the pool and any transaction; see Database.connectDirect. */
 export class DirectConnection implements Queryable {
   readonly #client: pg.Client;
   readonly #where: Where;
 
-  constructor(client: pg.Client, where: Where) {
+  /** Written down in the log, like every statement. */
+  readonly query: Queryable['query'];
+
+  constructor(client: pg.Client, where: Where, statements: StatementLog) {
     this.#client = client;
     this.#where = where;
+    this.query = statements.watching((text, values) => this.#send(text, values), 'maintenance');
   }
 
   /** What a CancelRequest names; pg keeps it on the client without declaring it. */
@@ -22,7 +27,7 @@ export class DirectConnection implements Queryable {
     return { processId: processID ?? 0, secret: secretKey ?? 0 };
   }
 
-  async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
+  async #send<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
     try {
       return await this.#client.query<Row>(text, values.length > 0 ? [...values] : undefined);
     } catch (error) {

@@ -10,6 +10,8 @@ export type TransactionOptions = {
   isolation?: 'READ COMMITTED' | 'REPEATABLE READ';
   /** A ready list of quoted schemas instead of the target's. */
   searchPath?: string;
+  /** Whose question it is, for the log of statements: a pane, an action. */
+  purpose?: string;
   /** Further settings by name, each applied with SET LOCAL. */
   settings?: Readonly<Record<string, string>>;
 };

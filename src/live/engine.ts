@@ -200,7 +200,7 @@ export class LiveEngine {
     let costMs = 0;
     try {
       const vitals = await this.#meter.transaction(
-        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000 },
+        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: vitalsTask },
         (spent) => (costMs += spent),
         (tx) => this.#vitals.read(tx),
       );

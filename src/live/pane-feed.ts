@@ -45,7 +45,11 @@ export class PaneFeed {
         exact,
         transaction: (work) =>
           this.#meter.transaction(
-            exact ? { ...pane.limits, statementTimeoutMs: exactTimeoutMs } : pane.limits,
+            {
+              ...pane.limits,
+              purpose: pane.id,
+              ...(exact ? { statementTimeoutMs: exactTimeoutMs } : {}),
+            },
             (spent) => (costMs += spent),
             work,
           ),

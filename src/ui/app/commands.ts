@@ -25,6 +25,7 @@ import { moveView } from './move-view.js';
 import { openChosen, whyNotOpen } from './open-commands.js';
 import { promptCommands } from './prompt.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
+import { statementCommands } from './statement-commands.js';
 
 export type Command = {
   run(app: ConsoleApp, key: string): void;
@@ -172,6 +173,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   faster: speedOr(1, stepCadence(-1)),
   slower: speedOr(-1, stepCadence(1)),
   ...replayCommands,
+  ...statementCommands,
   refresh: asks({
     run(app) {
       app.engine?.refreshNow();

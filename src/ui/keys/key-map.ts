@@ -54,6 +54,8 @@ export type CommandId =
   | 'analyze'
   | 'vacuum'
   | 'archive'
+  | 'showStatements'
+  | 'showLog'
   | 'help'
   | 'quit'
   | 'confirm'
@@ -257,6 +259,18 @@ export const keyMap: readonly Binding[] = [
     text: 'archive traces older than 90 days, after a preview',
     bar: 'archive',
     priority: 7,
+  },
+  {
+    command: 'showStatements',
+    keys: ['Q'],
+    scopes: ['panes'],
+    text: 'the SQL behind the pane, what it took, and its plan',
+  },
+  {
+    command: 'showLog',
+    keys: ['L'],
+    scopes: ['panes'],
+    text: 'the statements that the console ran, with their times',
   },
   {
     command: 'confirm',

@@ -1,0 +1,75 @@
+import type pg from 'pg';
+import { ConsoleError } from './errors.js';
+import type { Queryable } from './queryable.js';
+
+/** One statement that the console ran. */
+export type LoggedStatement = {
+  /** Whose question it was: a pane, `vitals`, an action; undefined for what nobody named. */
+  purpose: string | undefined;
+  text: string;
+  values: readonly unknown[];
+  /** By this machine's clock, milliseconds since 1970. */
+  startedAt: number;
+  /** From asking to the answer, milliseconds. */
+  ms: number;
+  /** Rows returned or changed; null when it failed. */
+  rows: number | null;
+  /** The error's code and SQLSTATE; undefined when it succeeded. */
+  failure: string | undefined;
+};
+
+/** Statements kept; the oldest go. */
+const kept = 500;
+
+/** What one console has asked its database, in memory only: for `:log` and `:sql`. */
+export class StatementLog {
+  #entries: LoggedStatement[] = [];
+
+  /** The newest last. */
+  get entries(): readonly LoggedStatement[] {
+    return this.#entries;
+  }
+
+  /** The last run of each different statement for a purpose, in the order in which they ran. */
+  lastFor(purpose: string): LoggedStatement[] {
+    const last = new Map<string, LoggedStatement>();
+    for (const entry of this.#entries) {
+      if (entry.purpose !== purpose) continue;
+      // Moved to the end, where its newest run belongs.
+      last.delete(entry.text);
+      last.set(entry.text, entry);
+    }
+    return [...last.values()];
+  }
+
+  /** The same `query`, written down. */
+  watching(query: Queryable['query'], purpose: string | undefined): Queryable['query'] {
+    return async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
+      const startedAt = Date.now();
+      const before = performance.now();
+      const add = (rows: number | null, failure: string | undefined) => {
+        const ms = performance.now() - before;
+        this.#add({ purpose, text, values, startedAt, ms, rows, failure });
+      };
+      try {
+        const result = await query<Row>(text, values);
+        add(result.rowCount ?? 0, undefined);
+        return result;
+      } catch (error) {
+        add(null, codeOf(error));
+        throw error;
+      }
+    };
+  }
+
+  #add(entry: LoggedStatement): void {
+    this.#entries.push(entry);
+    // In halves, so that not every statement moves the whole list.
+    if (this.#entries.length >= 2 * kept) this.#entries = this.#entries.slice(-kept);
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof ConsoleError)) return 'failed';
+  return error.sqlState === undefined ? error.code : `${error.code} (${error.sqlState})`;
+}
