@@ -2,6 +2,8 @@ import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
 import { promptKeys, type PromptCommandId } from './prompt-keys.js';
+import { replayKeys } from './replay-keys.js';
+import { statementKeys } from './statement-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
 export type Scope =
@@ -200,15 +202,6 @@ export const keyMap: readonly Binding[] = [
     priority: 9,
   },
   {
-    command: 'replayBack',
-    keys: ['['],
-    scopes: ['panes'],
-    text: 'in a recording: 10 seconds back; Space stops it, + and - set its speed',
-  },
-  { command: 'replayForward', keys: [']'], scopes: ['panes'], text: '10 seconds on' },
-  { command: 'replayFarBack', keys: ['{'], scopes: ['panes'], text: '5 minutes back' },
-  { command: 'replayFarForward', keys: ['}'], scopes: ['panes'], text: '5 minutes on' },
-  {
     command: 'exact',
     keys: ['E'],
     scopes: ['panes'],
@@ -260,18 +253,8 @@ export const keyMap: readonly Binding[] = [
     bar: 'archive',
     priority: 7,
   },
-  {
-    command: 'showStatements',
-    keys: ['Q'],
-    scopes: ['panes'],
-    text: 'the SQL behind the pane, what it took, and its plan',
-  },
-  {
-    command: 'showLog',
-    keys: ['L'],
-    scopes: ['panes'],
-    text: 'the statements that the console ran, with their times',
-  },
+  ...replayKeys,
+  ...statementKeys,
   {
     command: 'confirm',
     keys: ['y'],
