@@ -25,7 +25,10 @@ const scripts = [
   .join('');
 const alone = String.raw`(?:\n|(?!${leads})[${scripts}\uac00-\ud7a3](?!${follows}))`;
 const aloneRun = new RegExp(`${alone}+`, 'uy');
-const clusterRun = new RegExp(String.raw`(?:(?<=\u200d)[^]|(?!${alone})[^])+`, 'uy');
+// After a joiner, a leading consonant of Hangul, or a sign that is written before what it belongs to
+// (Grapheme_Cluster_Break=Prepend, which regular expressions do not know), nothing stands alone.
+const joins = String.raw`[\u200d\u1100-\u115f\ua960-\ua97c\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u{110bd}\u{110cd}\u{111c2}\u{111c3}\u{113d1}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]`;
+const clusterRun = new RegExp(String.raw`(?:(?<=${joins})[^]|(?!${alone})[^])+`, 'uy');
 
 /** The grapheme clusters of a text, in order: what a reader calls characters. */
 export function* graphemes(text: string): Generator<string, void, undefined> {

@@ -21,14 +21,23 @@ export function takeColumns(text: string, columns: number): string {
   if (text.length <= columns && isOneColumnText(text)) return text;
   const start = text.slice(0, columns);
   if (isOneColumnText(start) && isOneColumnText(text.charAt(columns))) return start;
-  let width = 0;
-  let taken = 0;
-  for (const cluster of graphemes(text)) {
-    width += graphemeWidth(cluster);
-    if (width > columns) break;
-    taken += cluster.length;
+  // A part of a long text is enough, or wrapping a megabyte would look through all of it for each line.
+  for (let size = 4 * columns + 64; ; size *= 2) {
+    const part = text.slice(0, size);
+    let width = 0;
+    let taken = 0;
+    for (const cluster of graphemes(part)) {
+      width += graphemeWidth(cluster);
+      if (width <= columns) {
+        taken += cluster.length;
+        continue;
+      }
+      // The last cluster of the part may go on behind it.
+      if (taken + cluster.length < part.length) return text.slice(0, taken);
+      break;
+    }
+    if (part.length === text.length) return text.slice(0, taken);
   }
-  return text.slice(0, taken);
 }
 
 /**

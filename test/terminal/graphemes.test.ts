@@ -21,6 +21,19 @@ describe('graphemes', () => {
     );
   });
 
+  it('keeps a sign, or a consonant, that is written before what it belongs to with it', () => {
+    for (const text of [
+      '\u0600a',
+      '\u{113d1}\ufffd',
+      'a\u{11a84}\u{11a85}bc',
+      '\u0d4e\n',
+      '\ua960한',
+      '\u1100각b',
+    ]) {
+      expect([...graphemes(text)]).toEqual(segmented(text));
+    }
+  });
+
   it('parts unsafe sequences of emoji, flags, jamo and marks as Unicode does', () => {
     const sequences = [
       '👨‍👩‍👧',

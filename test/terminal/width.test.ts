@@ -53,6 +53,12 @@ describe('fit', () => {
 });
 
 describe('wrapText', () => {
+  it('looks at each part of a long text once: a megabyte without a space is wrapped at all', () => {
+    const lines = wrapText('漢字かな'.repeat(75_000), 90);
+    expect(lines).toHaveLength(Math.ceil(300_000 / 45));
+    expect(lines.join('')).toHaveLength(300_000);
+  });
+
   it('breaks at spaces, and inside a word only where it must', () => {
     expect(wrapText('one two three', 8)).toEqual(['one two', 'three']);
     expect(wrapText('abcdefghij', 4)).toEqual(['abcd', 'efgh', 'ij']);

@@ -8,8 +8,11 @@ import { drawSegments } from './segments.js';
 
 /** Lines of one value while it is folded. */
 const foldedLines = 8;
-/** What is looked at of one value: whole prompts, but a screen's worth of a stored film. */
-const limits = { folded: 16_384, unfolded: 4 * 1024 * 1024, lines: 50_000 };
+/**
+ * What is looked at of one value folded, and of all long ones together unfolded: a whole prompt of a
+ * megabyte, but of ten of them a part each. A million emoji take a second to lay out.
+ */
+const limits = { folded: 16_384, unfolded: 2 * 1024 * 1024, lines: 50_000 };
 const nameColumn = { least: 8, most: 30 };
 
 /** Rows with all their columns: names on the left, values wrapped beside them, JSON one key a line. */
@@ -22,22 +25,46 @@ export function recordLines(
   const names = rows.flatMap((row) => Object.keys(row).map((name) => displayWidth(safeLine(name))));
   const room = Math.min(nameColumn.most, Math.floor(width / 3));
   const column = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
+  const limit = unfolded ? unfoldedLimit(rows) : limits.folded;
   return rows.flatMap((row, index) => [
     ...(rows.length > 1
       ? [drawSegments(theme, [{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
       : []),
     ...Object.entries(row).flatMap(([name, value]) =>
-      fieldLines(theme, { name, value, column, width, unfolded }),
+      fieldLines(theme, { name, value, column, width, unfolded, limit }),
     ),
     ...(index < rows.length - 1 ? [' '.repeat(width)] : []),
   ]);
 }
 
-type Field = { name: string; value: unknown; column: number; width: number; unfolded: boolean };
+type Field = {
+  name: string;
+  value: unknown;
+  column: number;
+  width: number;
+  unfolded: boolean;
+  limit: number;
+};
 
-function fieldLines(theme: Theme, { name, value, column, width, unfolded }: Field): string[] {
+/** Every long value gets the same part. */
+function unfoldedLimit(rows: readonly RecordRow[]): number {
+  const long = rows
+    .flatMap((row) => Object.values(row))
+    .filter((value) => lengthOf(value) > limits.folded);
+  return Math.floor(limits.unfolded / Math.max(1, long.length));
+}
+
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 0;
+}
+
+function fieldLines(
+  theme: Theme,
+  { name, value, column, width, unfolded, limit }: Field,
+): string[] {
   const room = Math.max(1, width - column);
-  const text = valueText(value, unfolded);
+  const text = valueText(value, limit);
   const all = wrapText(text, room, unfolded ? limits.lines : 1_000);
   const shown = unfolded || all.length <= foldedLines + 1 ? all : all.slice(0, foldedLines);
   const rest = all.length - shown.length;
@@ -55,11 +82,11 @@ function fieldLines(theme: Theme, { name, value, column, width, unfolded }: Fiel
 }
 
 /** A value as safe text; JSON, also such as was stored as text, with one key a line. */
-export function valueText(value: unknown, unfolded: boolean): string {
+function valueText(value: unknown, limit: number): string {
   if (value === null || value === undefined) return '–';
   if (value instanceof Date) return timestampText(value);
   const text = typeof value === 'string' ? prettyJson(value) : JSON.stringify(value, null, 2);
-  return safeBlock(text, { limit: unfolded ? limits.unfolded : limits.folded });
+  return safeBlock(text, { limit });
 }
 
 function timestampText(value: Date): string {
