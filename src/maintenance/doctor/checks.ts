@@ -4,6 +4,7 @@ import { autovacuum } from './checks/autovacuum.js';
 import { bloat } from './checks/bloat.js';
 import { checkpoints } from './checks/checkpoints.js';
 import { connections } from './checks/connections.js';
+import { crashedRuns } from './checks/crashed-runs.js';
 import { deadRows } from './checks/dead-rows.js';
 import { duplicateIndexes } from './checks/duplicate-indexes.js';
 import { foreignKeys } from './checks/foreign-keys.js';
@@ -49,6 +50,7 @@ export const checks: readonly Check[] = [
   roleAccess,
   stuckTraces,
   retention,
+  crashedRuns,
   growth,
   connections,
   idleTransactions,

@@ -9,6 +9,7 @@ import {
 } from '../../../src/maintenance/doctor/checks/unused-indexes.js';
 import { vectorLists } from '../../../src/maintenance/doctor/checks/vector-lists.js';
 import { vectorTraining } from '../../../src/maintenance/doctor/checks/vector-training.js';
+import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { diagnose } from './helpers.js';
 
@@ -16,6 +17,14 @@ import { diagnose } from './helpers.js';
 async function type(test: TestDatabase, command: string | null): Promise<void> {
   if (command === null) throw new Error('the finding names no command');
   for (const statement of command.split(/(?<=;) /)) await test.query(statement);
+}
+
+/** A command of the shell: `trace-console reindex …`. */
+async function typeInShell(test: TestDatabase, command: string | null): Promise<void> {
+  const [program, ...args] = (command ?? '').split(' ');
+  expect(program).toBe('trace-console');
+  const { exitCode, stderr } = await runCli([...args, '--yes', '--url', test.url]);
+  expect(exitCode, stderr).toBe(0);
 }
 
 describe('pgvector', () => {
@@ -70,7 +79,7 @@ describe('vector indexes', () => {
     expect(unfit.evidence).toBe(
       'idx_pattern_embedding has 500 lists for about 400 rows; 100 would fit.',
     );
-    await type(test, unfit.command);
+    await typeInShell(test, unfit.command);
     expect(await diagnose(test.url, vectorLists)).toMatchObject({ severity: 'good' });
     expect(await diagnose(test.url, vectorTraining)).toMatchObject({ severity: 'good' });
   });
@@ -92,10 +101,17 @@ describe('indexes', () => {
     );
     expect(await diagnose(test.url, invalidIndexes)).toMatchObject({
       severity: 'warning',
-      items: ['idx_error_type_ccnew on error_patterns: left over, drop it'],
-      command: 'trace-console reindex idx_error_type',
+      items: ['idx_error_type_ccnew, left over of idx_error_type, 8.0 kB: drop it'],
+      command: 'trace-console reindex --clean-up',
     });
-    await test.query('DROP INDEX idx_error_type_ccnew');
+    await test.query(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_recent'::regclass`,
+    );
+    const both = await diagnose(test.url, invalidIndexes);
+    expect(both.items).toHaveLength(2);
+    for (const command of [both.command, 'trace-console reindex --clean-up']) {
+      await typeInShell(test, command);
+    }
     expect(await diagnose(test.url, invalidIndexes)).toMatchObject({ severity: 'good' });
   });
 

@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { autovacuum } from '../../../src/maintenance/doctor/checks/autovacuum.js';
 import { bloat, bloatCheck } from '../../../src/maintenance/doctor/checks/bloat.js';
+import { crashedRuns } from '../../../src/maintenance/doctor/checks/crashed-runs.js';
 import { deadRows } from '../../../src/maintenance/doctor/checks/dead-rows.js';
 import { growth } from '../../../src/maintenance/doctor/checks/growth.js';
 import { retention } from '../../../src/maintenance/doctor/checks/retention.js';
 import { schemaDifferences } from '../../../src/maintenance/doctor/checks/schema-differences.js';
 import { staleStatistics } from '../../../src/maintenance/doctor/checks/stale-statistics.js';
 import { stuckTraces } from '../../../src/maintenance/doctor/checks/stuck-traces.js';
+import { archiveTraces } from '../../../src/maintenance/archive/archive-traces.js';
+import { beginRun } from '../../../src/maintenance/journal/begin-run.js';
+import { runCli } from '../../helpers/cli.js';
 import { writePolicy, recommendedPolicy } from '../../../src/maintenance/retention/policy.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
@@ -116,6 +120,30 @@ describe('traces', () => {
     });
     await test.query(`SELECT archive_traces('30 days', 1000)`);
     expect(await diagnose(test.url, retention)).toMatchObject({ severity: 'good' });
+    await database.close();
+  });
+});
+
+describe('maintenance', () => {
+  it('whose console died is named, until somebody has done it again', async () => {
+    const test = await createTestDatabase();
+    await trace(test, 100);
+    const database = await openConsole(test.url);
+    expect(await diagnose(test.url, crashedRuns)).toMatchObject({ severity: 'good' });
+    const begun = await beginRun(database, archiveTraces, { olderThan: '90 days' });
+    if (begun.kind !== 'begun') throw new Error('the run did not begin');
+    expect(await diagnose(test.url, crashedRuns)).toMatchObject({ severity: 'good' });
+    await test.query(
+      `UPDATE trace_console.maintenance_runs SET lease_until = now() - interval '1 s'`,
+    );
+    const crashed = await diagnose(test.url, crashedRuns);
+    expect(crashed).toMatchObject({
+      severity: 'advice',
+      command: `trace-console runs resume ${begun.id}`,
+    });
+    const resumed = await runCli(['runs', 'resume', String(begun.id), '--yes', '--url', test.url]);
+    expect(resumed.exitCode, resumed.stderr).toBe(0);
+    expect(await diagnose(test.url, crashedRuns)).toMatchObject({ severity: 'good' });
     await database.close();
   });
 });

@@ -32,8 +32,8 @@ export const vectorLists: Check = {
       severity: 'advice',
       evidence: `${firstOf(lines, 2)}.`,
       items: lines,
-      mend: 'Set the lists, then rebuild the index: a rebuild alone keeps the number it has.',
-      command: `ALTER INDEX ${first.index} SET (lists = ${recommendedLists(first.rows)}); REINDEX INDEX CONCURRENTLY ${first.index};`,
+      mend: 'Rebuild it: the console sets the lists that fit before; r does it on the index pane.',
+      command: `trace-console reindex ${first.index}`,
     };
   },
 };
