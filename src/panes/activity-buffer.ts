@@ -9,6 +9,8 @@ export type ActivityRow = {
   kind: ActivityKind;
   id: string;
   traceId: string | null;
+  /** What the tail has seen of its trace; shared by the trace's events. */
+  within: TraceFacts;
   /** Null for decisions, which have none. */
   status: string | null;
   durationMs: number | null;
@@ -17,6 +19,9 @@ export type ActivityRow = {
   /** Prompt, reason, file, URL: its first 300 characters. */
   text: string;
 };
+
+/** Null as long as the event that says it is not in the tail. */
+export type TraceFacts = { session: string | null; agent: string | null };
 
 type Event = { row: ActivityRow; atMs: number; version: string };
 
@@ -29,6 +34,7 @@ export class ActivityBuffer {
   #events: Event[] = [];
   readonly #byId = new Map<string, Event>();
   #seq = 0;
+  readonly #traces = new Map<string, TraceFacts>();
 
   constructor(size: number) {
     this.#size = size;
@@ -59,12 +65,13 @@ export class ActivityBuffer {
       const key = keyOf(row.kind, row.id);
       const known = this.#byId.get(key);
       if (known?.version === row.version) continue;
+      const within = this.#factsOf(row);
       if (known) {
-        known.row = rowOf(row, known.row.seq);
+        known.row = rowOf(row, known.row.seq, within);
         known.version = row.version;
         continue;
       }
-      const event = { row: rowOf(row, 0), atMs: row.at_ms, version: row.version };
+      const event = { row: rowOf(row, 0, within), atMs: row.at_ms, version: row.version };
       this.#byId.set(key, event);
       added.push(event);
     }
@@ -81,6 +88,22 @@ export class ActivityBuffer {
       event.row = { ...event.row, seq: this.#seq };
     }
     this.#events = all;
+    if (this.#traces.size > 2 * this.#size) this.#forgetTraces();
+  }
+
+  #factsOf({ kind, trace_id: id, session_id: session, title }: ActivityDatabaseRow): TraceFacts {
+    const known = id === null ? undefined : this.#traces.get(id);
+    const facts = known ?? { session: null, agent: null };
+    if (id !== null && !known) this.#traces.set(id, facts);
+    facts.session = session ?? facts.session;
+    if (kind === 'routing') facts.agent = title;
+    return facts;
+  }
+
+  /** Traces of which the tail has no event any more. */
+  #forgetTraces(): void {
+    const kept = new Set(this.#events.map(({ row }) => row.traceId));
+    for (const id of this.#traces.keys()) if (!kept.has(id)) this.#traces.delete(id);
   }
 }
 
@@ -92,13 +115,14 @@ function byTime(a: ActivityDatabaseRow, b: ActivityDatabaseRow): number {
   return a.at_ms - b.at_ms;
 }
 
-function rowOf(row: ActivityDatabaseRow, seq: number): ActivityRow {
+function rowOf(row: ActivityDatabaseRow, seq: number, within: TraceFacts): ActivityRow {
   return {
     seq,
     at: new Date(row.at_ms),
     kind: row.kind,
     id: row.id,
     traceId: row.trace_id,
+    within,
     status: row.status,
     durationMs: row.duration_ms,
     title: row.title ?? '',

@@ -226,6 +226,11 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
       minWidth: 12,
     },
   ],
+  fields: [
+    { id: 'session', title: 'session', format: 'text', value: ({ within }) => within.session },
+    { id: 'agent', title: 'agent', format: 'text', value: ({ within }) => within.agent },
+    { id: 'trace', title: 'trace', format: 'text', value: ({ traceId }) => traceId },
+  ],
   sorts: [{ id: 'at', title: 'newest last', direction: 'asc', value: ({ at }) => at }],
   rowKey: ({ kind, id }) => `${kind} ${id}`,
   empty: 'Nothing was written yet. For live traffic: trace-console demo',

@@ -4,7 +4,15 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 /** The windows that `w` steps through. */
-export const windowsMs: readonly number[] = [5 * minute, 15 * minute, hour, 6 * hour, day, 7 * day];
+export const windowsMs: readonly number[] = [
+  5 * minute,
+  15 * minute,
+  hour,
+  6 * hour,
+  day,
+  7 * day,
+  30 * day,
+];
 
 export const defaultWindowMs = hour;
 

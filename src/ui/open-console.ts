@@ -3,8 +3,10 @@ import { LiveEngine } from '../live/engine.js';
 import { Player } from '../live/recording/player.js';
 import { Recorder } from '../live/recording/recorder.js';
 import type { Recording } from '../live/recording/recording.js';
+import { showTimesIn } from '../shared/format/time.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
 import { ConsoleApp } from './app/console-app.js';
+import { layoutFile, recall, remember } from './app/remembered.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
 import { drawHeader, type ConnectionBadge } from './draw/header.js';
 import { createTheme, type Theme, type ThemeName } from './theme.js';
@@ -59,7 +61,13 @@ async function onTerminal(
   });
   session.input.on('paste', (text) => app.paste(text));
   session.onInterrupt = () => app.interrupt();
-  session.onEnd(() => app.stop());
+  const layout = layoutFile(session.log.path);
+  app.update(recall(layout, app.model));
+  showTimesIn(app.model.utc ? 'utc' : 'local');
+  session.onEnd(() => {
+    remember(layout, app.model);
+    return app.stop();
+  });
   drawFirstFrame(session, theme, app);
 
   let failure: Error | undefined;

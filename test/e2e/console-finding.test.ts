@@ -1,6 +1,9 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { boxOf, openConsole, sizes } from './helpers/console.js';
+import { boxOf, openConsole, sizes, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
 let database: TestDatabase;
@@ -10,6 +13,52 @@ beforeAll(async () => {
   await addTraces(database, 40);
   await addTraces(database, 5, 'failed');
   await database.query('ANALYZE');
+});
+
+it('opens as it was left: panes of the overview, focus, order and time zone', async () => {
+  const state = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-layout-'));
+  onTestFinished(() => fs.rmSync(state, { recursive: true, force: true }));
+  const env = { XDG_STATE_HOME: state };
+  const first = await openConsole(database.url, { env });
+  first.press('o ');
+  await first.waitFor('○ Recent traces');
+  first.press('q4s');
+  await first.waitFor('┏━ 4 Table sizes');
+  first.press(':time utc\r');
+  await first.waitFor('Moments are in UTC');
+  first.press('q');
+  await first.waitForExit();
+  const second = startConsole(database.url, { env });
+  await second.waitFor(
+    (lines) =>
+      !lines.join().includes('Recent traces') &&
+      /┏━ 4 Table sizes ━+ ↓ /.test(lines.join()) &&
+      lines[1]?.includes('UTC') === true,
+  );
+});
+
+it('opens a trace by the beginning of its id, and finds prompts and says how far it looked', async () => {
+  const { rows } = await database.query<{ id: string }>(
+    `SELECT correlation_id AS id FROM execution_traces WHERE prompt_text = 'prompt number 7'`,
+  );
+  const id = rows[0]?.id ?? '';
+  const driver = await openConsole(database.url);
+  driver.press(`:trace ${id.slice(0, 8)}\r`);
+  await driver.waitFor(id);
+  driver.press('\x1b');
+  await driver.waitFor('┏━ 1 Recent traces');
+  driver.press(':search NUMBER 7\r');
+  await driver.waitFor(/1 among the newest 20,000 prompts at most in 1h/);
+  driver.press('\r');
+  await driver.waitFor('prompt number 7');
+});
+
+it('follows an agent in the activity', async () => {
+  const driver = await openConsole(database.url);
+  driver.press(':follow agent-test-writer\r');
+  await driver.waitFor(/6 Activity \/agent:"agent-test-writer" 225 of 225/);
+  driver.press(':follow 0000\r');
+  await driver.waitFor(/6 Activity \/session:"0000" \d+ of 225/);
 });
 
 describe.each(sizes)('finding at $cols×$rows', (size) => {

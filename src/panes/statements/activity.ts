@@ -85,6 +85,7 @@ SELECT
   '${kind}' AS kind,
   id::text AS id,
   ${kind === 'trace' ? 'id' : 'trace_id'}::text AS trace_id,
+  ${kind === 'trace' ? column('session_id', 'uuid') : 'NULL::uuid'}::text AS session_id,
   xmin::text AS version,
   date_part('epoch', ${at}) * 1000 AS at_ms,
   ${values.status} AS status,
@@ -140,6 +141,8 @@ export type ActivityDatabaseRow = {
   kind: ActivityKind;
   id: string;
   trace_id: string | null;
+  /** Of a trace. */
+  session_id: string | null;
   version: string;
   at_ms: number;
   status: string | null;

@@ -2,11 +2,18 @@ import { columnOrNull, type SchemaShape } from '../shape.js';
 
 export const mostTracesListed = 200;
 
-/** Which traces: of one status, agent or session. All but a session's within the window. */
+/** Which traces. Those of a session and those found by their id may be of any time, the others are of the window. */
 export type TracesOf =
   | { by: 'status'; status: string }
   | { by: 'agent'; agent: string }
-  | { by: 'session'; sessionId: string };
+  | { by: 'session'; sessionId: string }
+  /** The correlation id begins with these hexadecimal digits. */
+  | { by: 'prefix'; digits: string }
+  /** The prompt has this text, whatever the case. */
+  | { by: 'prompt'; text: string };
+
+/** A text is looked for in so many prompts at most, the newest of the window: no index has their words. */
+export const mostPromptsSearched = 20_000;
 
 export type ListedTraceRow = {
   now_ms: number;
@@ -24,7 +31,7 @@ export type ListedTraceRow = {
 
 /**
  * The newest traces of one kind. `$1`: what they have in common, `$2`: how many at most, `$3`: window in
- * seconds (unused for a session). Each is read from the new end of an index by time until enough are found. Texts
+ * seconds (unused for a session or an id). Each is read from the new end of an index by time until enough are found. Texts
  * are cut: a prompt may be a megabyte.
  */
 export function tracesListedStatement(shape: SchemaShape, { by }: TracesOf): string {
@@ -55,6 +62,14 @@ function conditionOf(by: TracesOf['by']): string {
   switch (by) {
     case 'session':
       return 'session_id = $1::uuid AND $3::float8 IS NOT NULL';
+    case 'prefix':
+      return `correlation_id >= rpad($1, 32, '0')::uuid AND correlation_id <= rpad($1, 32, 'f')::uuid AND $3::float8 IS NOT NULL`;
+    case 'prompt':
+      return `id IN (
+  SELECT id FROM (
+    SELECT id, prompt_text FROM execution_traces WHERE started_at > ${since}
+    ORDER BY started_at DESC LIMIT ${mostPromptsSearched}) AS newest
+  WHERE prompt_text ILIKE $1)`;
     case 'status':
       return `started_at > ${since} AND status = $1`;
     case 'agent':

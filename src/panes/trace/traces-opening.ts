@@ -3,6 +3,7 @@ import { formatCount } from '../../shared/format/number.js';
 import { erasedList, type Opening } from '../opening.js';
 import type { Column } from '../pane.js';
 import {
+  mostPromptsSearched,
   mostTracesListed,
   tracesListedStatement,
   type ListedTraceRow,
@@ -110,7 +111,7 @@ export function tracesOpening(title: string, of: TracesOf): Opening {
         windowMs / 1000,
       ]);
       const failed = rows.filter(({ status }) => statusTone(status) === 'error').length;
-      const span = of.by === 'session' ? 'of the session' : `in ${formatSpan(windowMs)}`;
+      const span = placeOf(of, windowMs);
       const isCut = rows.length === mostTracesListed;
       return erasedList<ListedTraceRow>({
         kind: 'list',
@@ -124,16 +125,48 @@ export function tracesOpening(title: string, of: TracesOf): Opening {
             ? [{ text: `${formatCount(failed)} failed`, tone: 'error' as const }]
             : []),
         ],
-        empty:
-          of.by === 'session'
-            ? 'There is no trace of this session here; it may have been archived.'
-            : 'There is none in this window. Choose a longer one with w in the panes.',
+        empty: emptyOf(of),
         asOf: new Date(rows[0]?.now_ms ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
       });
     },
   };
+}
+
+/** The trace whose correlation id begins with these hexadecimal digits; a list where there are several. */
+export function traceOfPrefixOpening(digits: string): Opening {
+  const title = `Traces ${digits}…`;
+  return {
+    title,
+    async read(access) {
+      const found = await tracesOpening(title, { by: 'prefix', digits }).read(access);
+      if (found.kind !== 'list' || found.rows.length !== 1) return found;
+      const [only] = found.rows;
+      return (only && (await found.open?.(only)?.read(access))) ?? found;
+    },
+  };
+}
+
+/** Where was looked: a search says how far it went. */
+function placeOf({ by }: TracesOf, windowMs: number): string {
+  const span = `in ${formatSpan(windowMs)}`;
+  switch (by) {
+    case 'session':
+      return 'of the session';
+    case 'prefix':
+      return 'that begin so';
+    case 'prompt':
+      return `among the newest ${formatCount(mostPromptsSearched)} prompts at most ${span}`;
+    default:
+      return span;
+  }
+}
+
+function emptyOf({ by }: TracesOf): string {
+  if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
+  if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
+  return 'There is none in this window. Choose a longer one with w in the panes.';
 }
 
 function valueOf(of: TracesOf): string {
@@ -144,5 +177,9 @@ function valueOf(of: TracesOf): string {
       return of.agent;
     case 'session':
       return of.sessionId;
+    case 'prefix':
+      return of.digits;
+    case 'prompt':
+      return `%${of.text.replace(/[\\%_]/g, '\\$&')}%`;
   }
 }

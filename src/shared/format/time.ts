@@ -1,14 +1,29 @@
-/** The clock time of a moment in the reader's time zone, `14:03:27`; NULL is `–`. */
-export function formatClock(time: Date | null | undefined): string {
-  if (!time || Number.isNaN(time.getTime())) return '–';
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(':');
+export type TimeZone = 'local' | 'utc';
+
+let zone: TimeZone = 'local';
+
+/** In which zone every moment of this process is written from now on; at first in the reader's. */
+export function showTimesIn(next: TimeZone): void {
+  zone = next;
 }
 
-/** Date and time in the reader's time zone, `2026-03-01 14:03:27`; NULL is `–`. */
+/** The clock time of a moment in the chosen time zone, `14:03:27`; NULL is `–`. */
+export function formatClock(time: Date | null | undefined): string {
+  return formatTimestamp(time).split(' ').at(-1) ?? '–';
+}
+
+/** Date and time in the chosen time zone, `2026-03-01 14:03:27`; NULL is `–`. */
 export function formatTimestamp(time: Date | null | undefined): string {
   if (!time || Number.isNaN(time.getTime())) return '–';
-  const date = [time.getFullYear(), twoDigits(time.getMonth() + 1), twoDigits(time.getDate())];
-  return `${date.join('-')} ${formatClock(time)}`;
+  const minutes = zone === 'utc' ? 0 : time.getTimezoneOffset();
+  const shown = new Date(time.getTime() - minutes * 60_000);
+  const date = [
+    shown.getUTCFullYear(),
+    twoDigits(shown.getUTCMonth() + 1),
+    twoDigits(shown.getUTCDate()),
+  ];
+  const clock = [shown.getUTCHours(), shown.getUTCMinutes(), shown.getUTCSeconds()];
+  return `${date.join('-')} ${clock.map(twoDigits).join(':')}`;
 }
 
 function twoDigits(value: number): string {

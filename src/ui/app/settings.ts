@@ -1,8 +1,12 @@
 import { cadencesMs } from '../../live/engine.js';
 import { parseFilter } from '../../panes/filter.js';
+import { showTimesIn } from '../../shared/format/time.js';
 import { windowsMs } from '../../panes/windows.js';
+import { traceOpening } from '../../panes/trace/trace-opening.js';
+import { traceOfPrefixOpening, tracesOpening } from '../../panes/trace/traces-opening.js';
 import { formatSpan, parseDuration } from '../../shared/format/duration.js';
 import type { ConsoleApp } from './console-app.js';
+import { goToPane } from './pane-commands.js';
 
 /** Something of the console that is set by name: `window 15m`. */
 export type Setting = {
@@ -14,6 +18,12 @@ export type Setting = {
   values?(app: ConsoleApp): readonly string[];
   run(app: ConsoleApp, argument: string): void;
 };
+
+/** An archived trace is found by its whole id. */
+const openingOf = (digits: string) =>
+  digits.length === 32 ? traceOpening(digits) : traceOfPrefixOpening(digits);
+
+const hexadecimal = /^[0-9a-f]{4,32}$/;
 
 /** Everything that `:` can set, beside the panes and the commands of the key map. */
 export const settings: readonly Setting[] = [
@@ -49,6 +59,75 @@ export const settings: readonly Setting[] = [
       if (sort < 0) return;
       app.changePane({ sort, reversed: false });
       app.say(`${pane.title}: ${pane.sorts[sort]?.title ?? ''} first`);
+    },
+  },
+  {
+    name: 'trace',
+    says: 'open the trace whose correlation id begins so',
+    argument: 'ID',
+    run(app, argument) {
+      const digits = argument.toLowerCase().replaceAll('-', '');
+      if (hexadecimal.test(digits)) app.openings.open(openingOf(digits));
+      else app.say('An id has hexadecimal digits; give the first four at least', 'warning');
+    },
+  },
+  {
+    name: 'search',
+    says: 'traces of the window with these words in their prompt',
+    argument: 'WORDS',
+    run(app, argument) {
+      if (argument.length < 2) app.say('Give at least two letters to search for', 'warning');
+      else
+        app.openings.open(
+          tracesOpening(`Prompts with ${argument}`, { by: 'prompt', text: argument }),
+        );
+    },
+  },
+  {
+    name: 'session',
+    says: 'the traces of a session',
+    argument: 'ID',
+    run(app, argument) {
+      const digits = argument.toLowerCase().replaceAll('-', '');
+      if (digits.length === 32 && hexadecimal.test(digits)) {
+        app.openings.open(
+          tracesOpening(`Session ${argument}`, { by: 'session', sessionId: digits }),
+        );
+      } else app.say('The id of a session has 32 hexadecimal digits', 'warning');
+    },
+  },
+  {
+    name: 'agent',
+    says: 'the traces of the window that were given to an agent',
+    argument: 'NAME',
+    run: (app, agent) =>
+      app.openings.open(tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent })),
+  },
+  {
+    name: 'follow',
+    says: 'in the activity: only what belongs to this session or agent',
+    argument: 'SESSION or AGENT',
+    run(app, argument) {
+      if (argument === '')
+        app.say('Give a session, the beginning of its id, or an agent', 'warning');
+      else {
+        goToPane(app, 'activity');
+        const field = hexadecimal.test(argument.toLowerCase().replaceAll('-', ''))
+          ? 'session'
+          : 'agent';
+        app.changePane({ filter: `${field}:"${argument.replaceAll('"', '')}"`, follow: true });
+      }
+    },
+  },
+  {
+    name: 'time',
+    says: 'moments in UTC, or in the time zone of this machine',
+    values: () => ['utc', 'local'],
+    run(app, argument) {
+      const utc = argument === 'utc';
+      showTimesIn(utc ? 'utc' : 'local');
+      app.update({ utc });
+      app.say(utc ? 'Moments are in UTC' : 'Moments are in local time');
     },
   },
   {

@@ -41,6 +41,7 @@ function PaneRegion({ app, model, theme, place, live }: RegionProps) {
           focused,
           age,
           cadenceMs: live.cadenceMs,
+          utc: model.utc,
         });
   return <Lines text={text} x={x} y={y} width={width} height={height} />;
 }

@@ -31,6 +31,8 @@ export type HeaderInput = {
   live: LiveState | undefined;
   /** The engine's clock, for ages. */
   nowMs: number;
+  /** Moments are written in UTC. */
+  utc?: boolean;
   replay: ReplayState | undefined;
   recording: { failure: string | undefined } | undefined;
 };
@@ -39,7 +41,7 @@ export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
 export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, opening, live, nowMs, replay, recording } = input;
+  const { place, opening, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
   if (!place || !live) {
     const where = place ? placeSegments(place) : [];
@@ -69,7 +71,7 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
     drawSides(
       theme,
       {
-        left: paceSegments(live, replay !== undefined),
+        left: [...paceSegments(live, replay !== undefined), ...(utc ? [{ text: 'UTC' }] : [])],
         right: vitalsSegments(live.vitals),
         first: 'left',
       },

@@ -23,6 +23,8 @@ export type PaneInput = {
   focused: boolean;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
+  /** In which zone moments are written: what was drawn in another is drawn anew. */
+  utc: boolean;
   /** What the reader asked for; the budget may make it longer. */
   cadenceMs: number;
 };

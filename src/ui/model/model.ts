@@ -44,6 +44,8 @@ export type Model = {
   /** The pane of the overview that had the keys last: where Escape leads to. */
   home: PaneId;
   zoomed: boolean;
+  /** Moments are written in UTC, not in the time zone of this machine. */
+  utc: boolean;
   panes: Readonly<Record<PaneId, PaneView>>;
   views: readonly View[];
   message: Message | undefined;
@@ -63,6 +65,7 @@ export function initialModel(size: Size): Model {
     focus: 'recent-traces',
     home: 'recent-traces',
     zoomed: false,
+    utc: false,
     panes: Object.fromEntries(paneIds.map((id) => [id, initialPaneView])) as Model['panes'],
     views: [],
     message: undefined,

@@ -36,7 +36,12 @@ export function startConsole(
   const place = url === undefined ? [] : ['--url', url];
   const driver = spawn(process.execPath, [program, ...place, ...args], {
     ...rest,
-    env: { XDG_STATE_HOME: stateFolder, ...noConfigFile, ...rest.env },
+    // Each its own: a console remembers how it was left.
+    env: {
+      XDG_STATE_HOME: fs.mkdtempSync(path.join(stateFolder, 'run-')),
+      ...noConfigFile,
+      ...rest.env,
+    },
   });
   open.push(driver);
   return driver;

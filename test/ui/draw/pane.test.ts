@@ -15,6 +15,7 @@ const input: PaneInput = {
   height: 10,
   focused: true,
   age: undefined,
+  utc: false,
   cadenceMs: 2_000,
 };
 
