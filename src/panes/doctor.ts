@@ -100,7 +100,7 @@ export const doctor: Pane<CheckResult, DoctorExtras> = {
       value: ({ title }) => title,
       priority: 1,
       minWidth: 16,
-      maxWidth: 28,
+      maxWidth: 29,
     },
     {
       id: 'evidence',

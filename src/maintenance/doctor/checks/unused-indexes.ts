@@ -52,7 +52,7 @@ export function unusedIndexesCheck(limits: Partial<Limits> = {}): Check {
       const counting = `counting for ${formatAge(ageMs)}${reset ? '' : ' or longer'}`;
       if (ageMs < leastAgeMs) {
         return skipped(
-          `too early to tell: the counters are ${counting}, and need ${formatAge(leastAgeMs)}`,
+          `too early to tell: the counters have been ${counting}, and need ${formatAge(leastAgeMs)}`,
         );
       }
       const { rows } = await tx.query<UnusedRow>(unusedStatement, [
