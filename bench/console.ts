@@ -4,12 +4,14 @@
  *     npm run bench -- console [--seconds 60] [--rate 5] [--key-rate 200] [--runs 7] [--keys 300]
  *
  * - first frame, in turn with pg_activity (where it is installed) and with bare `node -e 0`
- * - from a key to the frame that shows it, while --key-rate traces a second flow and one pane's query takes 5 s
+ * - from a key to the frame that shows it, while --key-rate traces a second flow and one pane's query takes 5 s; in turn
+ *   with a program of one line that only echoes the key, which shows what the machine adds
  * - processor time of the whole process tree, bytes to the terminal and resident memory over --seconds at the 2 s cadence
  *   and --rate, with pg_activity at its 2 s beside it; and, of a second console, what stays on the heap after a garbage
  *   collection: its slope is what hours of running add (--seconds 1800 for half an hour)
  *
- * A part is left out by a 0: --runs 0, --seconds 0, --keys 0. Trust the ratios of one run: absolute times are this machine's, whatever else it is doing.
+ * A part is left out by a 0: --runs 0, --seconds 0, --keys 0. Trust the ratios of one run: absolute times are this
+ * machine's, whatever else it is doing.
  */
 import { spawn as spawnProcess, spawnSync, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
@@ -102,28 +104,37 @@ async function timeToFrame(terminal: TerminalDriver, shows: RegExp): Promise<num
 async function keyToFrame(url: string): Promise<void> {
   const demo = startDemo(url, values['key-rate']);
   const terminal = openConsole(url);
+  const control = spawn(process.execPath, ['-e', echo], screen);
   await terminal.waitFor(filled, 30_000);
   await connected(url, async (client) => {
     await client.query(slowPatterns);
     await sleep(5_000);
     const times: number[] = [];
+    const controls: number[] = [];
     let slow = 0;
     for (let press = 0; press < Number(values.keys); press += 1) {
       // What costs much is asked seldom: Ctrl-R has it asked again as soon as it was answered.
       if (press % 15 === 0) terminal.press('\x12');
       await sleep(20 + ((press * 37) % 180));
-      times.push(await timeOfKey(terminal, 1 + (press % 6)));
+      times.push(await timeOfKey(terminal, 1 + ((press + 1) % 6)));
+      controls.push(await timeOfKey(control, 1 + ((press + 1) % 6)));
       const { rowCount } = await client.query(slowIsRunning);
       slow += rowCount === 0 ? 0 : 1;
     }
+    const spread = (all: number[]) =>
+      `p50 ${quantile(all, 0.5).toFixed(1)} ms, p99 ${quantile(all, 0.99).toFixed(1)} ms, max ${Math.max(...all).toFixed(1)} ms`;
     console.log(
-      `key to frame        p50 ${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms, max ${Math.max(...times).toFixed(1)} ms; ` +
+      `key to frame        ${spread(times)}; ` +
         `${times.length} keys, ${values['key-rate']} traces/s, the slow query was running at ${Math.round((100 * slow) / times.length)} % of them`,
     );
+    console.log(`  an echo alone     ${spread(controls)}`);
   });
   await quit(terminal);
+  await control.dispose();
   await stopDemo(demo);
 }
+
+const echo = `process.stdin.setRawMode(true).on('data', (key) => process.stdout.write('\\x1b[H┏━ ' + key + ' ─'))`;
 
 /** The pane of patterns then takes 4.9 s, just within its time-out. */
 const slowPatterns = `
@@ -151,6 +162,14 @@ function timeOfKey(terminal: TerminalDriver, pane: number): Promise<number> {
 
 async function steadyCost(url: string): Promise<void> {
   const seconds = Number(values.seconds);
+  // A window that fills up makes the console keep more: it is full from the beginning.
+  const lastHour = [
+    '--backfill',
+    '1h',
+    '--traces',
+    String(Math.round(3_600 * Number(values.rate))),
+  ];
+  spawnSync(process.execPath, [program, 'demo', '--url', url, '--yes', ...lastHour]);
   const demo = startDemo(url, values.rate);
   const watch = new HeapWatch(Math.max(5_000, (1_000 * seconds) / 60));
   const ours = openConsole(url);
