@@ -1,4 +1,5 @@
 import { quoteIdent } from '../db/quote.js';
+import { routingSections } from './details/routing-sections.js';
 import type { Opening, RecordRow } from './opening.js';
 import type { DetailQuery } from './pane.js';
 import type { SchemaShape } from './shape.js';
@@ -29,7 +30,11 @@ export function recordOpening(title: string, table: string, id: string): Opening
     title,
     async read({ shape, read }) {
       const { text, values } = fullRecord(title, table, id, shape);
-      return { kind: 'records', title, rows: await read<RecordRow>(text, values) };
+      const rows = await read<RecordRow>(text, values);
+      const [row] = rows;
+      const sections =
+        row && table.startsWith('agent_routing_decisions') ? routingSections(row) : [];
+      return { kind: 'records', title, rows, sections };
     },
   };
 }

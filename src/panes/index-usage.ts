@@ -4,6 +4,7 @@ import { formatBytes } from '../shared/format/bytes.js';
 import { isNamedAfter } from '../shared/index-leftovers.js';
 import { builtOnTooFewRows, defaultLists, recommendedLists } from '../shared/vector-lists.js';
 import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
+import { indexOpening } from './details/relation-openings.js';
 import {
   usualLimits,
   type CellContext,
@@ -18,11 +19,7 @@ import {
   readCountersSince,
   type CountersSince,
 } from './statements/counters-since.js';
-import {
-  indexDetailStatement,
-  indexUsageStatement,
-  type IndexUsageDatabaseRow,
-} from './statements/index-usage.js';
+import { indexUsageStatement, type IndexUsageDatabaseRow } from './statements/index-usage.js';
 
 export type IndexState = 'valid' | 'building' | 'invalid' | 'leftover';
 
@@ -200,9 +197,5 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras> = {
   empty: 'The schema has no indexes yet. Create it: trace-console schema apply',
   createReader: () => new IndexUsageReader(),
   summary: ({ extras }, context) => summaryOf(extras, context),
-  detail: ({ index, oid }, shape) => ({
-    title: `Index ${index}`,
-    text: indexDetailStatement(shape),
-    values: [oid],
-  }),
+  detail: indexOpening,
 };

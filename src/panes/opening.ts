@@ -1,3 +1,4 @@
+import type { DetailSection } from './details/section.js';
 import type { Column, SummaryLine } from './pane.js';
 import type { SchemaShape } from './shape.js';
 import type { TraceTree } from './trace/tree.js';
@@ -24,7 +25,13 @@ export type Opening = {
 export type Opened = OpenedRecords | OpenedList | OpenedTrace;
 
 /** Rows with all their columns. */
-export type OpenedRecords = { kind: 'records'; title: string; rows: readonly RecordRow[] };
+export type OpenedRecords = {
+  kind: 'records';
+  title: string;
+  rows: readonly RecordRow[];
+  /** Above the rows. */
+  sections?: readonly DetailSection[];
+};
 
 /** Rows one a line; Enter on one opens it. */
 export type OpenedList<Row extends object = object> = {

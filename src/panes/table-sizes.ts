@@ -1,6 +1,7 @@
 import { formatByteChange, formatBytes } from '../shared/format/bytes.js';
 import { formatCount } from '../shared/format/number.js';
 import { askTwice } from './index-usage.js';
+import { tableOpening } from './details/relation-openings.js';
 import {
   usualLimits,
   type CellContext,
@@ -15,11 +16,7 @@ import {
   readCountersSince,
   type CountersSince,
 } from './statements/counters-since.js';
-import {
-  tableDetailStatement,
-  tableSizesStatement,
-  type TableSizesDatabaseRow,
-} from './statements/table-sizes.js';
+import { tableSizesStatement, type TableSizesDatabaseRow } from './statements/table-sizes.js';
 import { tableSizesColumns, tableSizesSorts } from './table-sizes-columns.js';
 
 export type TableSizeRow = {
@@ -175,9 +172,5 @@ export const tableSizes: Pane<TableSizeRow, TableSizesExtras> = {
   empty: 'The schema has no tables yet. Create them: trace-console schema apply',
   createReader: () => new TableSizesReader(),
   summary: ({ extras }, context) => summaryOf(extras, context),
-  detail: ({ table, oid }, shape) => ({
-    title: `Table ${table}`,
-    text: tableDetailStatement(shape),
-    values: [oid],
-  }),
+  detail: tableOpening,
 };

@@ -1,5 +1,5 @@
 import { formatCount, formatShare } from '../shared/format/number.js';
-import { fullRecord } from './full-record.js';
+import { patternOpening } from './details/pattern-opening.js';
 import {
   usualLimits,
   type Pane,
@@ -177,7 +177,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras> = {
   detail: ({ id, hash, intent }, shape) => {
     const title = `Pattern ${intent ?? hash ?? ''}`;
     if (id !== null && hasColumn(shape, 'success_patterns', 'id')) {
-      return fullRecord(title, 'success_patterns', id, shape);
+      return patternOpening(title, id);
     }
     return {
       title,

@@ -114,9 +114,9 @@ function viewOf(view: OpenedView, opened: Opened): OpenedView {
     case 'list':
       return view.kind === 'list' ? refreshedList(view, opened) : listView({ id, opening }, opened);
     case 'records': {
-      const { title, rows } = opened;
+      const { title, rows, sections = [] } = opened;
       const { unfolded, top } = view.kind === 'record' ? view : { unfolded: false, top: 0 };
-      return { id, opening, kind: 'record', title, rows, unfolded, top };
+      return { id, opening, kind: 'record', title, rows, sections, unfolded, top };
     }
   }
 }

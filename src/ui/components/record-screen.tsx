@@ -3,7 +3,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import type { ConsoleApp } from '../app/console-app.js';
 import { innerWidth } from '../draw/box.js';
 import { writer } from '../draw/dialog.js';
-import { recordLines } from '../draw/record.js';
+import { recordLines, sectionLines } from '../draw/record.js';
 import type { Size } from '../layout/layout.js';
 import type { RecordView, WaitingView } from '../model/views.js';
 import type { Theme } from '../theme.js';
@@ -13,12 +13,12 @@ type Props<View> = { app: ConsoleApp; view: View; size: Size; theme: Theme };
 
 /** One row with all its columns, or the rows behind a sum. */
 export function RecordScreen({ app, view, size, theme }: Props<RecordView>) {
-  const { rows, unfolded, top } = view;
+  const { rows, sections, unfolded, top } = view;
   const width = innerWidth(size.columns);
   const lines = useMemo(() => {
     if (rows.length === 0) return writer(theme, width)('It is no longer there.', 'muted');
-    return recordLines(theme, rows, width, unfolded);
-  }, [theme, rows, unfolded, width]);
+    return [...sectionLines(theme, sections, width), ...recordLines(theme, rows, width, unfolded)];
+  }, [theme, rows, sections, unfolded, width]);
   const title = safeLine(view.title);
   return <ScrolledBox app={app} title={title} lines={lines} top={top} size={size} theme={theme} />;
 }

@@ -2,6 +2,7 @@ import { formatTimestamp } from '../../shared/format/time.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
+import type { DetailSection } from '../../panes/details/section.js';
 import type { RecordRow } from '../../panes/opening.js';
 import type { Theme } from '../theme.js';
 import { drawSegments } from './segments.js';
@@ -30,10 +31,35 @@ export function recordLines(
     ...(rows.length > 1
       ? [drawSegments(theme, [{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
       : []),
-    ...Object.entries(row).flatMap(([name, value]) =>
+    ...valuesFirst(row).flatMap(([name, value]) =>
       fieldLines(theme, { name, value, column, width, unfolded, limit }),
     ),
     ...(index < rows.length - 1 ? [' '.repeat(width)] : []),
+  ]);
+}
+
+/** What is empty comes last: it says least. */
+function valuesFirst(row: RecordRow): [string, unknown][] {
+  const isEmpty = (value: unknown) => value === null || value === undefined;
+  return Object.entries(row).toSorted(([, a], [, b]) => Number(isEmpty(a)) - Number(isEmpty(b)));
+}
+
+/** What was made of a row's values, each part under its heading. */
+export function sectionLines(
+  theme: Theme,
+  sections: readonly DetailSection[],
+  width: number,
+): string[] {
+  return sections.flatMap(({ title, lines }) => [
+    drawSegments(theme, [{ text: title, look: 'title' }], width),
+    ...lines.map((line) =>
+      drawSegments(
+        theme,
+        line.map(({ text, tone }) => ({ text: safeLine(text), look: tone })),
+        width,
+      ),
+    ),
+    ' '.repeat(width),
   ]);
 }
 

@@ -1,6 +1,7 @@
 import type { ActionName } from '../../maintenance/registry.js';
 import type { Preview, Progress } from '../../maintenance/action.js';
 import type { Exportable } from '../../panes/export/exportable.js';
+import type { DetailSection } from '../../panes/details/section.js';
 import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
 import type { Scope } from '../keys/key-map.js';
@@ -21,6 +22,7 @@ export type RecordView = OpenedBy & {
   kind: 'record';
   title: string;
   rows: readonly RecordRow[];
+  sections: readonly DetailSection[];
   unfolded: boolean;
   top: number;
 };

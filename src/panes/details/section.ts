@@ -1,0 +1,31 @@
+import { ConsoleError } from '../../db/errors.js';
+import type { SummaryLine } from '../pane.js';
+
+/** What is made of a row's values, above the values themselves. */
+export type DetailSection = { title: string; lines: readonly SummaryLine[] };
+
+/** A share of a whole as a bar of 20 signs, with its name and its figure. */
+export function barLine(name: string, share: number, tone: 'accent' | 'muted'): SummaryLine {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * barWidth);
+  return [
+    { text: name.slice(0, nameWidth).padEnd(nameWidth) },
+    { text: '█'.repeat(full) + '░'.repeat(barWidth - full), tone },
+    { text: `${Math.round(share * 100)}%`.padStart(4) },
+  ];
+}
+
+const barWidth = 20;
+const nameWidth = 28;
+
+/** A section that may fail by itself: the others are shown all the same. */
+export async function sectionOr(
+  title: string,
+  read: () => Promise<readonly SummaryLine[]>,
+): Promise<DetailSection> {
+  try {
+    return { title, lines: await read() };
+  } catch (error) {
+    const reason = error instanceof ConsoleError ? error.message : String(error);
+    return { title, lines: [[{ text: reason, tone: 'warning' }]] };
+  }
+}

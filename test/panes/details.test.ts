@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import type { DetailSection } from '../../src/panes/details/section.js';
+import { routingSections } from '../../src/panes/details/routing-sections.js';
+import type { Opened } from '../../src/panes/opening.js';
+import { indexUsage } from '../../src/panes/index-usage.js';
+import { tableSizes } from '../../src/panes/table-sizes.js';
+import { topPatterns } from '../../src/panes/top-patterns.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { openDatabase, openRow, readFresh } from './open.js';
+
+const textOf = (sections: readonly DetailSection[]) =>
+  sections.flatMap(({ title, lines }) => [
+    title,
+    ...lines.map((line) => line.map(({ text }) => text).join(' ')),
+  ]);
+
+function sectionsOf(opened: Opened | undefined): string[] {
+  if (opened?.kind !== 'records') throw new Error('opens as a record');
+  return textOf(opened.sections ?? []);
+}
+
+test('a routing decision shows what its confidence is made of, and whom it passed over', () => {
+  const shown = textOf(
+    routingSections({
+      agent_selected: 'agent-a',
+      confidence_score: 0.75,
+      confidence_breakdown: { trigger: 0.5, note: 'x' },
+      alternatives: [{ agent: 'agent-b', confidence: 0.4 }, { odd: 1 }],
+    }),
+  );
+  expect(shown).toEqual([
+    'Confidence',
+    expect.stringMatching(/^agent-a +█{15}░{5} {2}75%$/),
+    expect.stringMatching(/^trigger +█{10}░{10} {2}50%$/),
+    'Alternatives',
+    expect.stringMatching(/^agent-b +█{8}░{12} {2}40%$/),
+  ]);
+  expect(textOf(routingSections({ agent_selected: 'a' })).at(-1)).toBe('none was written down');
+});
+
+test('a pattern shows its hooks, its uses and its nearest neighbours', async () => {
+  const db = await createTestDatabase();
+  await db.query(`
+    INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding, hook_sequence, success_count, total_usage_count)
+    SELECT 'h' || n, 'intent-' || n, (ARRAY[1.0, n / 10.0] || array_fill(0.0, ARRAY[1534]))::vector,
+      '[{"type": "Stop", "name": "sync"}, {"type": "Stop", "name": "end"}]', 4 - n, 4 - n
+    FROM generate_series(1, 3) AS n;
+    INSERT INTO pattern_usage_log (pattern_id, outcome, used_at)
+    SELECT id, outcome, now() - interval '1 day' FROM success_patterns, unnest(ARRAY['success', 'failure']) AS outcome
+    WHERE pattern_hash = 'h1'`);
+  const console_ = await openDatabase(db.url);
+  const { rows } = await readFresh(console_, topPatterns);
+  const row = rows.find(({ hash }) => hash === 'h1');
+  if (!row) throw new Error('no pattern');
+  const shown = sectionsOf(await openRow(console_, topPatterns, row));
+  expect(shown).toContain('Stop sync → Stop end');
+  expect(shown.join('\n')).toMatch(/2 uses, the last 1d ago 1 succeeded 1 failed/);
+  const neighbours = shown.slice(shown.indexOf('Nearest patterns by embedding') + 1);
+  expect(neighbours.map((line) => /intent-\d/.exec(line)?.[0])).toEqual(['intent-2', 'intent-3']);
+});
+
+test('an index shows its health, a table its indexes and columns', async () => {
+  const console_ = await openDatabase((await createTestDatabase()).url);
+  const indexes = await readFresh(console_, indexUsage);
+  const index = indexes.rows.find((row) => row.index === 'idx_pattern_embedding');
+  if (!index) throw new Error('no index');
+  expect(sectionsOf(await openRow(console_, indexUsage, index)).join('\n')).toMatch(
+    /Health\nvalid .*\n100 lists; its rows ask for \d+/,
+  );
+  const tables = await readFresh(console_, tableSizes);
+  const table = tables.rows.find((row) => row.table === 'hook_executions');
+  if (!table) throw new Error('no table');
+  const shown = sectionsOf(await openRow(console_, tableSizes, table)).join('\n');
+  expect(shown).toMatch(/idx_hook_executions_window +\S+ kB/);
+  expect(shown).toMatch(/tool_use_id +text/);
+});
