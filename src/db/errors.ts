@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'file_not_written'
   | 'embedded_unavailable'
   | 'busy'
+  | 'file_failed'
   | 'interrupted'
   | 'internal';
 

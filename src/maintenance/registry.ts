@@ -2,6 +2,9 @@ import { ConsoleError } from '../db/errors.js';
 import type { Database } from '../db/database.js';
 import type { Action, ActionContext, Preview, Progress } from './action.js';
 import { archiveTraces } from './archive/archive-traces.js';
+import { importTrees } from './archive/import-trees.js';
+import { purgeTrees } from './archive/purge-trees.js';
+import { restoreTrees } from './archive/restore-trees.js';
 import { refusal } from './guard.js';
 import { holderWarning } from './journal/follow-run.js';
 import type { RunOutcome } from './journal/journaled.js';
@@ -26,6 +29,9 @@ export const actions = {
   'clean-up': cleanUp,
   'follow-build': followBuild,
   archive: archiveTraces,
+  restore: restoreTrees,
+  purge: purgeTrees,
+  import: importTrees,
   maintain,
   'set-policy': setPolicy,
   'clear-policy': clearPolicy,

@@ -23,6 +23,8 @@ export type CliOptions = {
   env?: Record<string, string>;
   /** Called with the running process, to send it a signal. */
   onStart?: (child: ChildProcess) => void;
+  /** No file may grow beyond so many blocks of 512 bytes: for whoever writes, a full disk. */
+  fileSizeLimit?: number;
 };
 
 /** The config of whoever runs the tests must not have a part in them. */
@@ -31,7 +33,9 @@ export const noConfigFile = { XDG_CONFIG_HOME: join(tmpdir(), 'trace-console-tes
 /** Runs `trace-console` as it is shipped, without a terminal, as a script would. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(inject('programs'), 'main.js'), ...args], {
+    const { fileSizeLimit = 'unlimited' } = options;
+    const program = [process.execPath, join(inject('programs'), 'main.js'), ...args];
+    const child = spawn('sh', ['-c', `ulimit -f ${fileSizeLimit}; exec "$0" "$@"`, ...program], {
       cwd: tmpdir(),
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...noConfigFile, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -114,7 +114,7 @@ describe('archiving', () => {
     expect(nextSize(1_000, 10, 200)).toBe(2_000);
     expect(nextSize(1_000, 400, 200)).toBe(500);
     expect(nextSize(1_000, 9_000, 200)).toBe(500);
-    expect(nextSize(100, 9_000, 200)).toBe(100);
+    expect(nextSize(500, 9_000, 200)).toBe(500);
     expect(nextSize(4_000, 10, 200)).toBe(5_000);
   });
 });

@@ -1,0 +1,182 @@
+import { resolve } from 'node:path';
+import { withSeparators } from '../../shared/format/number.js';
+import type { Database, Queryable } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent } from '../../db/quote.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
+import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { traceKey } from './archive-columns.js';
+import { lockArchive, namedHolder } from './archive-lock.js';
+import { deleteExported } from './delete-exported.js';
+import { verifyExport } from './export-file.js';
+import { noCounts } from './export-lines.js';
+import { exportTrees } from './export-trees.js';
+import { day } from './restore-trees.js';
+import {
+  choiceText,
+  chooseTrees,
+  countTrees,
+  nextTrees,
+  readChoice,
+  type ChosenTrees,
+  type TreeChoice,
+} from './trees.js';
+
+export type PurgeInput = TreeChoice & {
+  /** Write them to this file first, as JSON lines. */
+  exportFile?: string;
+};
+
+export type PurgeResult = {
+  deleted: Record<ArchivedTable, number>;
+  exportFile: string | null;
+  /** Of the whole export. */
+  checksum: string | null;
+};
+
+const treesAtATime = 500;
+
+/** Deletes archived trees for good; with a file they are exported and the export verified first. */
+export const purgeTrees: Action<PurgeInput, PurgeResult> = {
+  id: 'purge',
+  title: 'Purge archived traces',
+  requires: ['primary', 'all-rows'],
+  exclusive: { name: 'archive', whenTaken: 'refuse' },
+  subject: choiceText,
+  readInput,
+  tables: () => archivedTables.map(archiveOf),
+  preview: ({ database }, input) => preview(database, input),
+  run,
+};
+
+function readInput(stored: unknown): PurgeInput | undefined {
+  const value = (stored ?? {}) as Record<string, unknown>;
+  const choice = readChoice(value);
+  if (value.exportFile === undefined) return choice;
+  return choice && typeof value.exportFile === 'string'
+    ? { ...choice, exportFile: value.exportFile }
+    : undefined;
+}
+
+async function preview(database: Database, input: PurgeInput): Promise<Preview> {
+  const { trees, traces, oldest, newest } = await countTrees(
+    database,
+    await chooseTrees(database, input),
+  );
+  const title = `Purge from the archive: ${choiceText(input)}`;
+  if (trees === 0) {
+    return {
+      title,
+      facts: [],
+      sql: [],
+      warnings: [],
+      nothing: 'No archived trace is meant by that.',
+    };
+  }
+  const { exportFile } = input;
+  return {
+    title,
+    facts: [
+      { label: 'Trees', value: withSeparators(trees) },
+      { label: 'Traces', value: `${withSeparators(traces)}, with all that belongs to them` },
+      { label: 'Started', value: `${day(oldest)} to ${day(newest)}` },
+      {
+        label: 'Exported to',
+        value: exportFile === undefined ? 'nowhere' : `${resolve(exportFile)}, verified first`,
+      },
+    ],
+    sql: ['DELETE FROM …_archive WHERE …; -- each table, in batches of whole trees'],
+    warnings: [
+      exportFile === undefined
+        ? 'They are gone for good: nothing keeps a copy. archive purge --export FILE does.'
+        : 'They come back by trace-console archive import.',
+    ],
+    typed: 'purge',
+  };
+}
+
+async function* run(
+  { database, signal }: ActionContext,
+  input: PurgeInput,
+): AsyncGenerator<Progress, Outcome<PurgeResult>> {
+  const chosen = await chooseTrees(database, input);
+  const { trees: total } = await countTrees(database, chosen);
+  const result: PurgeResult = { deleted: noCounts(), exportFile: null, checksum: null };
+  if (input.exportFile === undefined) {
+    yield* deleteTrees(database, chosen, { total, deleted: result.deleted, signal });
+  } else {
+    const file = resolve(input.exportFile);
+    const end = yield* exportTrees(database, chosen, file, total, signal);
+    if (!end) {
+      return { summary: 'Cancelled; nothing was deleted.', cancelled: true, result };
+    }
+    yield { phase: 'verifying the export' };
+    const read = await verifyExport(file, signal);
+    if (read.end.checksum !== end.checksum) {
+      throw new ConsoleError(
+        'file_failed',
+        `${file} is not as it was written; nothing was deleted.`,
+      );
+    }
+    result.exportFile = file;
+    result.checksum = end.checksum;
+    yield* deleteExported(database, file, { end, deleted: result.deleted, signal });
+  }
+  return { summary: summaryOf(result, signal.aborted), cancelled: signal.aborted, result };
+}
+
+type Deleting = { total: number; deleted: PurgeResult['deleted']; signal: AbortSignal };
+
+async function* deleteTrees(
+  database: Database,
+  chosen: ChosenTrees,
+  { total, deleted, signal }: Deleting,
+): AsyncGenerator<Progress, void> {
+  let done = 0;
+  for (;;) {
+    yield { phase: 'deleting', done, total: Math.max(total, done), unit: 'trees' };
+    if (signal.aborted) return;
+    const trees = await database
+      .transaction({ statementTimeoutMs: 60_000 }, async (tx) => {
+        await lockArchive(tx, database.capabilities.schema);
+        const { roots } = await nextTrees(tx, chosen, undefined, treesAtATime);
+        if (roots.length > 0) await deleteRoots(tx, roots, deleted);
+        return roots.length;
+      })
+      .catch(async (error: unknown) => {
+        throw await namedHolder(database, error);
+      });
+    if (trees === 0) return;
+    done += trees;
+  }
+}
+
+async function deleteRoots(
+  tx: Queryable,
+  roots: readonly string[],
+  deleted: PurgeResult['deleted'],
+): Promise<void> {
+  const { rows } = await tx.query<{ ids: string[] }>(
+    'SELECT array_agg(id::text) AS ids FROM execution_traces_archive WHERE root_id = ANY ($1::uuid[])',
+    [roots],
+  );
+  const ids = rows[0]?.ids ?? [];
+  for (const table of archivedTables.toReversed()) {
+    const { rowCount } = await tx.query(
+      `DELETE FROM ${quoteIdent(archiveOf(table))} WHERE ${traceKey(table)} = ANY ($1::uuid[])`,
+      [ids],
+    );
+    deleted[table] += rowCount ?? 0;
+  }
+}
+
+function summaryOf({ deleted, exportFile }: PurgeResult, cancelled: boolean): string {
+  const rows = deleted.agent_routing_decisions + deleted.hook_executions + deleted.endpoint_calls;
+  return [
+    `${cancelled ? 'Cancelled after' : 'Purged'} ${withSeparators(deleted.execution_traces)} traces and ` +
+      `${withSeparators(rows)} rows that belong to them`,
+    ...(exportFile === null ? [] : [`all of them are in ${exportFile}`]),
+  ]
+    .join('; ')
+    .concat('.');
+}

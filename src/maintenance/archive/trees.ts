@@ -1,0 +1,153 @@
+import type { Database, Queryable } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { archiveOf, archivedTables } from '../../shared/tables.js';
+
+/** Which archived trees: exactly one of these is given. */
+export type TreeChoice = {
+  /** Of these traces: their id, correlation_id or root_id. */
+  traces?: readonly string[];
+  session?: string;
+  /** With a trace that started at this moment or later, ISO 8601. */
+  since?: string;
+  /** All of whose traces started longer ago than this interval in PostgreSQL's words. */
+  olderThan?: string;
+};
+
+/** A choice as conditions of the archive's rows `t`, the first trace of each tree. */
+export type ChosenTrees = { condition: string; value: unknown };
+
+const later = (time: string) => `EXISTS (SELECT FROM execution_traces_archive AS other
+  WHERE other.root_id = t.root_id AND other.started_at >= ${time})`;
+
+/**
+ * Looks up what a choice means now; moments are frozen here.
+ *
+ * @throws ConsoleError `usage` when a named trace or session is not in the archive
+ */
+export async function chooseTrees(database: Database, choice: TreeChoice): Promise<ChosenTrees> {
+  needArchive(database);
+  const { traces, session, since, olderThan } = choice;
+  if (since !== undefined) return { condition: later('$1::timestamptz'), value: since };
+  if (olderThan !== undefined) {
+    const [row] = await database.read<{ cutoff: string }>(
+      `SELECT (now() - $1::interval)::text AS cutoff`,
+      [olderThan],
+    );
+    // The first comparison is the second's consequence, and one that the index by time can use.
+    const condition = `t.started_at < $1::timestamptz AND NOT ${later('$1::timestamptz')}`;
+    return { condition, value: row?.cutoff };
+  }
+  const roots = await rootsOf(database, traces ?? [], session);
+  return { condition: 't.root_id = ANY ($1::uuid[])', value: roots };
+}
+
+async function rootsOf(
+  database: Database,
+  traces: readonly string[],
+  session: string | undefined,
+): Promise<string[]> {
+  const rows = await database.read<{ root: string; asked: string }>(
+    session === undefined
+      ? `SELECT DISTINCT t.root_id AS root, asked.id AS asked
+         FROM unnest($1::uuid[]) AS asked (id) JOIN execution_traces_archive AS t
+           ON t.root_id = asked.id OR t.correlation_id = asked.id OR t.id = asked.id`
+      : `SELECT DISTINCT root_id AS root, session_id AS asked FROM execution_traces_archive
+         WHERE session_id = ANY ($1::uuid[])`,
+    [session === undefined ? traces : [session]],
+    { statementTimeoutMs: 60_000 },
+  );
+  const asked = session === undefined ? traces : [session];
+  const found = new Set(rows.map((row) => row.asked));
+  const missing = asked.filter((id) => !found.has(id.toLowerCase()));
+  if (missing.length > 0) {
+    throw new ConsoleError('usage', `Not in the archive: ${missing.join(', ')}.`, {
+      hint: 'trace-console archive list shows what is.',
+    });
+  }
+  return [...new Set(rows.map(({ root }) => root))];
+}
+
+/** @throws ConsoleError `schema_missing` */
+export function needArchive({ capabilities }: Database): void {
+  const missing = archivedTables.map(archiveOf).filter((name) => !capabilities.tables[name]);
+  if (missing.length > 0) {
+    throw new ConsoleError('schema_missing', `There is no table ${missing.join(', ')}.`, {
+      hint: 'Create the archive: trace-console schema apply',
+    });
+  }
+}
+
+/** A tree stands where its first archived trace does, so that it is met once. */
+const firstOfTree = `NOT EXISTS (SELECT FROM execution_traces_archive AS earlier
+  WHERE earlier.root_id = t.root_id AND (earlier.started_at, earlier.id) < (t.started_at, t.id))`;
+
+/** Where a walk through the trees is: the first trace of the last tree. Text keeps the microseconds. */
+export type TreeCursor = { at: string; id: string };
+
+export type TreeBatch = { roots: string[]; next: TreeCursor | undefined };
+
+/** The next trees of a choice, oldest first; none when there are no more. */
+export async function nextTrees(
+  tx: Queryable,
+  { condition, value }: ChosenTrees,
+  after: TreeCursor | undefined,
+  limit: number,
+): Promise<TreeBatch> {
+  const { rows } = await tx.query<{ root: string; at: string; id: string }>(
+    `SELECT t.root_id AS root, t.started_at::text AS at, t.id
+     FROM execution_traces_archive AS t
+     WHERE ${condition} AND ${firstOfTree}
+       AND ($2::timestamptz IS NULL OR (t.started_at, t.id) > ($2::timestamptz, $3::uuid))
+     ORDER BY t.started_at, t.id LIMIT $4`,
+    [value, after?.at ?? null, after?.id ?? null, limit],
+  );
+  const last = rows.at(-1);
+  return { roots: rows.map(({ root }) => root), next: last && { at: last.at, id: last.id } };
+}
+
+export type ChosenCount = {
+  trees: number;
+  traces: number;
+  oldest: Date | null;
+  newest: Date | null;
+};
+
+/** How many trees and traces a choice has. */
+export async function countTrees(
+  database: Database,
+  { condition, value }: ChosenTrees,
+): Promise<ChosenCount> {
+  const [row] = await database.read<ChosenCount>(
+    `SELECT count(*) AS trees, COALESCE(sum(size), 0) AS traces, min(oldest) AS oldest, max(newest) AS newest
+     FROM execution_traces_archive AS t
+     CROSS JOIN LATERAL (
+       SELECT count(*) AS size, min(started_at) AS oldest, max(started_at) AS newest
+       FROM execution_traces_archive AS own WHERE own.root_id = t.root_id) AS tree
+     WHERE ${condition} AND ${firstOfTree}`,
+    [value],
+    { statementTimeoutMs: 60_000 },
+  );
+  return row ?? { trees: 0, traces: 0, oldest: null, newest: null };
+}
+
+const choiceKeys = ['traces', 'session', 'since', 'olderThan'] as const;
+
+/** A choice as the journal has it; undefined when it is none. */
+export function readChoice(stored: Record<string, unknown>): TreeChoice | undefined {
+  const given = choiceKeys.filter((key) => stored[key] !== undefined);
+  const [key] = given;
+  if (given.length !== 1 || key === undefined) return undefined;
+  const value = stored[key];
+  if (key !== 'traces') return typeof value === 'string' ? { [key]: value } : undefined;
+  const texts = Array.isArray(value) && value.every((id) => typeof id === 'string');
+  return texts ? { traces: value } : undefined;
+}
+
+/** A choice in words. */
+export function choiceText({ traces, session, since, olderThan }: TreeChoice): string {
+  if (session !== undefined) return `session ${session}`;
+  if (since !== undefined) return `since ${since}`;
+  if (olderThan !== undefined) return `older than ${olderThan}`;
+  const [first = 'nothing', ...more] = traces ?? [];
+  return more.length === 0 ? first : `${first} and ${more.length} more`;
+}
