@@ -44,6 +44,26 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/archive.js')).archive),
   },
   {
+    name: 'archive list',
+    summary: 'list archived trees of traces, or search them',
+    load: async () => erased((await import('./commands/archive-list.js')).archiveList),
+  },
+  {
+    name: 'archive restore',
+    summary: 'bring archived trees back, whole and unchanged',
+    load: async () => erased((await import('./commands/archive-restore.js')).archiveRestore),
+  },
+  {
+    name: 'archive purge',
+    summary: 'delete archived trees for good; exported first where you say so',
+    load: async () => erased((await import('./commands/archive-purge.js')).archivePurge),
+  },
+  {
+    name: 'archive import',
+    summary: 'bring an export of archived trees back into the archive',
+    load: async () => erased((await import('./commands/archive-import.js')).archiveImport),
+  },
+  {
     name: 'reindex',
     summary: 'rebuild indexes while readers and writers go on',
     load: async () => erased((await import('./commands/reindex.js')).reindex),

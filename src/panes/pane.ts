@@ -22,6 +22,7 @@ export const furtherPaneIds = [
   'sessions',
   'agent-chains',
   'maintenance-runs',
+  'archive',
   'doctor',
 ] as const;
 

@@ -2,6 +2,7 @@ import { ConsoleError } from '../db/errors.js';
 import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
 import { agents } from './agents.js';
+import { archive } from './archive.js';
 import { agentChains } from './agent-chains.js';
 import { doctor } from './doctor.js';
 import { endpoints } from './endpoints.js';
@@ -28,6 +29,7 @@ const declarations: Readonly<Record<PaneId, AnyPane>> = {
   sessions,
   'agent-chains': agentChains,
   'maintenance-runs': maintenanceRuns,
+  archive,
   doctor,
 };
 

@@ -23,7 +23,7 @@ async function archived(test: TestDatabase): Promise<void> {
   await addTrace(test, { tree: 'two', status: 'failed' });
   await addTrace(test, { tree: 'three' });
   await test.query(`
-    UPDATE execution_traces SET prompt_text = E'line\\n\\u2028 separator \\u0085 "quoted" \\\\ é 🙂', cost_usd = 0.100000,
+    UPDATE execution_traces SET prompt_text = prompt_text || E' line\\n\\u2028 separator \\u0085 "quoted" \\\\ é 🙂', cost_usd = 0.100000,
       context = '{"n": 1.50, "big": 12345678901234567890123}', tags = ARRAY['a b', NULL, 'c,"d"'];
     UPDATE execution_traces SET context = 'null', started_at = started_at + interval '1 microsecond' WHERE status = 'failed';
     UPDATE agent_routing_decisions SET query_embedding =
@@ -44,7 +44,10 @@ async function usageLinks(test: TestDatabase): Promise<string[]> {
 async function archiveContents(test: TestDatabase): Promise<string> {
   const { rows } = await test.query<{ rows: string }>(
     ['execution_traces', 'agent_routing_decisions', 'hook_executions', 'endpoint_calls']
-      .map((table) => `SELECT md5(string_agg(a::text, '' ORDER BY id)) AS rows FROM ${table}_archive a`)
+      .map(
+        (table) =>
+          `SELECT md5(string_agg(a::text, '' ORDER BY id)) AS rows FROM ${table}_archive a`,
+      )
       .join(' UNION ALL '),
   );
   return rows.map((row) => row.rows).join();
@@ -71,7 +74,8 @@ it('a restored tree is as it was before it was archived, with its usage logs', a
   const one = await act(test, 'restore', { traces: [rows[0]?.id ?? ''] });
   expect(one.preview.facts[0]).toEqual({ label: 'Trees', value: '1' });
   expect(one.outcome).toMatchObject({
-    summary: 'Restored 1 trees; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
+    summary:
+      'Restored 1 trees; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
     result: { restored: { execution_traces: 2, hook_executions: 4 } },
   });
   expect((await counts(test)).execution_traces).toEqual([2, 2]);
@@ -90,7 +94,12 @@ it('export, purge and import of the export leave the archive as it was', async (
   const purged = await act(test, 'purge', { olderThan: '30 days', exportFile: file });
   expect(purged.preview).toMatchObject({ typed: 'purge' });
   expect(purged.outcome.result).toMatchObject({
-    deleted: { execution_traces: 4, agent_routing_decisions: 4, hook_executions: 8, endpoint_calls: 4 },
+    deleted: {
+      execution_traces: 4,
+      agent_routing_decisions: 4,
+      hook_executions: 8,
+      endpoint_calls: 4,
+    },
     exportFile: file,
   });
   expect((await counts(test)).execution_traces).toEqual([0, 0]);
@@ -102,9 +111,15 @@ it('export, purge and import of the export leave the archive as it was', async (
 
   const text = readFileSync(file, 'utf8');
   const damaged = join(folder(), 'damaged.jsonl');
-  for (const bad of [text.replace('line', 'lime'), text.slice(0, -200), text.replace(/^.*"row".*\n/m, '')]) {
+  for (const bad of [
+    text.replace('line', 'lime'),
+    text.slice(0, -200),
+    text.replace(/^.*"row".*\n/m, ''),
+  ]) {
     writeFileSync(damaged, bad);
-    await expect(act(test, 'import', { file: damaged })).rejects.toMatchObject({ code: 'file_failed' });
+    await expect(act(test, 'import', { file: damaged })).rejects.toMatchObject({
+      code: 'file_failed',
+    });
   }
   await test.query(`UPDATE hook_executions_archive SET hook_name = 'other'`);
   await expect(act(test, 'import', { file })).rejects.toThrow(/would not be as they were exported/);
@@ -129,7 +144,10 @@ it('nothing is deleted when the export cannot be written, or the archive changes
   const context = { database, signal: new AbortController().signal };
   const purging = runAction('purge', context, { olderThan: '30 days', exportFile: file });
   const changed = collect(purging, async ({ phase }) => {
-    if (phase === 'deleting') await test.query(`UPDATE endpoint_calls_archive SET method = 'X'`.replace('method', 'http_method'));
+    if (phase === 'deleting')
+      await test.query(
+        `UPDATE endpoint_calls_archive SET method = 'X'`.replace('method', 'http_method'),
+      );
   });
   await expect(changed).rejects.toThrow(/has changed since it was exported/);
   expect((await counts(test)).execution_traces).toEqual([0, 4]);
@@ -140,7 +158,10 @@ it('is listed, searched, shown, restored and purged by command', async () => {
   await archived(test);
   await archiveAll(test);
   const run = (...args: string[]) => runCli(['archive', ...args, '--url', test.url]);
-  const list = JSON.parse((await run('list', '--json')).stdout) as { root: string; traces: number }[];
+  const list = JSON.parse((await run('list', '--json')).stdout) as {
+    root: string;
+    traces: number;
+  }[];
   expect(list.map(({ traces }) => traces).sort()).toEqual([1, 1, 2]);
   const found = await run('list', '--search', 'TWO', '--json');
   const [two] = JSON.parse(found.stdout) as { root: string; status: string }[];

@@ -33,7 +33,10 @@ const older = `
     SELECT id, 'agent', 0.9 FROM execution_traces;
   INSERT INTO endpoint_calls (service_name) VALUES ('service');
   INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status)
-    VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test', 'failed')`;
+    VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test', 'failed');
+  CREATE TABLE execution_traces_archive (LIKE execution_traces INCLUDING ALL);
+  INSERT INTO execution_traces_archive (correlation_id, root_id, session_id, source)
+    VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test')`;
 
 const aRun = (database: Database) =>
   beginRun(database, { id: 'archive', title: 'Archive old traces' }, {});
@@ -59,8 +62,8 @@ test('every pane works with the columns it must have, kept and exact, and names 
   expect(counts).toEqual({
     'recent-traces': 2,
     'slow-hooks': 1,
-    'index-usage': 5,
-    'table-sizes': 5,
+    'index-usage': 6,
+    'table-sizes': 6,
     'top-patterns': 1,
     activity: 4,
     agents: 1,
@@ -69,6 +72,7 @@ test('every pane works with the columns it must have, kept and exact, and names 
     sessions: 0,
     'agent-chains': 1,
     'maintenance-runs': 1,
+    archive: 1,
     doctor: checks.length,
   });
   const [, slowHooks] = panes;
@@ -127,6 +131,11 @@ test('every row of a complete schema can be opened', async () => {
      )
      INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method)
      SELECT id, 's', 'https://s.internal/', 'GET' FROM trace`,
+  );
+  await database.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     SELECT id, id, id, 'test', 'completed', now() - interval '100 days' FROM gen_random_uuid() AS id;
+     SELECT * FROM archive_traces('90 days')`,
   );
   const console_ = await openDatabase(database.url);
   await aRun(console_);

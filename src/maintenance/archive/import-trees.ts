@@ -42,7 +42,7 @@ export const importTrees: Action<ImportInput, ImportResult> = {
     const { file } = (stored ?? {}) as { file?: unknown };
     return typeof file === 'string' ? { file } : undefined;
   },
-  tables: () => archivedTables.map(archiveOf),
+  tables: () => [...archivedTables, ...archivedTables.map(archiveOf)],
   preview: async ({ database, signal }, { file }): Promise<Preview> => {
     needArchive(database);
     const { header, end } = await verifyExport(file, signal);

@@ -44,7 +44,7 @@ export const purgeTrees: Action<PurgeInput, PurgeResult> = {
   exclusive: { name: 'archive', whenTaken: 'refuse' },
   subject: choiceText,
   readInput,
-  tables: () => archivedTables.map(archiveOf),
+  tables: () => [...archivedTables, ...archivedTables.map(archiveOf)],
   preview: ({ database }, input) => preview(database, input),
   run,
 };

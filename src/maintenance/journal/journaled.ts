@@ -48,7 +48,6 @@ async function* runWithEntry<Input, Result>(
   id: number,
 ): AsyncGenerator<Progress, RunOutcome<Result>> {
   const { database, signal } = context;
-  const { database, signal } = context;
   const stop = new AbortController();
   const forward = () => stop.abort();
   if (signal.aborted) stop.abort();

@@ -1,3 +1,6 @@
+import { ConsoleError } from '../../db/errors.js';
+import { readRun } from '../../maintenance/journal/run.js';
+import { storedAction } from '../../maintenance/registry.js';
 import type { PaneId } from '../../panes/pane.js';
 import { findCursor } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
@@ -71,6 +74,62 @@ export const openVacuum = openForTables('vacuum', 'Vacuum');
 
 export function whyNoAction(app: ConsoleApp): string | undefined {
   return app.actions ? undefined : whyOffline(app);
+}
+
+/** The tree under the cursor of the archive, by the trace that it is told by. */
+function chosenTree(app: ConsoleApp): string | undefined {
+  const row = chosenRow(app, 'archive');
+  return row && 'id' in row && typeof row.id === 'string' ? row.id : undefined;
+}
+
+function chosenRun(app: ConsoleApp): number | undefined {
+  const row = chosenRow(app, 'maintenance-runs');
+  return row && 'id' in row && typeof row.id === 'number' ? row.id : undefined;
+}
+
+export function whyNoRestore(app: ConsoleApp): string | undefined {
+  if (!app.actions) return whyOffline(app);
+  if (chosenTree(app) !== undefined || chosenRun(app) !== undefined) return undefined;
+  return 'Choose an archived trace or a crashed run first: o leads to those panes';
+}
+
+/** Brings back what is under the cursor: an archived tree, or a run whose console died. */
+export function openRestore(app: ConsoleApp): void {
+  const tree = chosenTree(app);
+  if (tree !== undefined) {
+    const refused = app.actions?.open('restore', 'Restore a trace', { traces: [tree] });
+    if (refused) refuse(app, refused);
+    return;
+  }
+  const id = chosenRun(app);
+  if (id === undefined || !app.database) return;
+  const { database } = app;
+  const { schema } = database.capabilities;
+  database
+    .transaction({ readOnly: true }, (tx) => readRun(tx, schema, id))
+    .then((run) => {
+      if (!run) throw new ConsoleError('usage', `Run ${id} is in the journal no more.`);
+      const { name, input } = storedAction(run);
+      const refused = app.actions?.open(name, `Resume run ${id}`, input);
+      if (refused) throw refused;
+    })
+    .catch((error: unknown) => {
+      const known = error instanceof ConsoleError ? error : undefined;
+      refuse(app, { message: known?.message ?? String(error), hint: known?.hint });
+    });
+}
+
+export function whyNoPurge(app: ConsoleApp): string | undefined {
+  if (!app.actions) return whyOffline(app);
+  if (chosenTree(app) !== undefined) return undefined;
+  return 'Choose an archived trace first: o leads to the archive';
+}
+
+export function openPurge(app: ConsoleApp): void {
+  const tree = chosenTree(app);
+  if (tree === undefined) return;
+  const refused = app.actions?.open('purge', 'Purge a trace', { traces: [tree] });
+  if (refused) refuse(app, refused);
 }
 
 export function openArchive(app: ConsoleApp): void {

@@ -52,6 +52,8 @@ export type CommandId =
   | 'reindex'
   | 'reindexVectors'
   | 'cleanUp'
+  | 'restore'
+  | 'purge'
   | 'prune'
   | 'analyze'
   | 'vacuum'
@@ -228,6 +230,18 @@ export const keyMap: readonly Binding[] = [
     text: 'drop the leftovers of interrupted rebuilds',
   },
   {
+    command: 'restore',
+    keys: ['b'],
+    scopes: ['panes'],
+    text: 'bring back the chosen archived trace, or do the chosen crashed run again',
+  },
+  {
+    command: 'purge',
+    keys: ['D'],
+    scopes: ['panes'],
+    text: 'delete the chosen archived trace for good, after a typed word',
+  },
+  {
     command: 'prune',
     keys: ['p'],
     scopes: ['panes'],
@@ -337,25 +351,4 @@ export function bindingOf(scope: Scope, key: string): Binding | undefined {
   return keyMap.find(({ scopes, keys }) => scopes.includes(scope) && keys.includes(key));
 }
 
-const keyTexts: Readonly<Record<string, string>> = {
-  up: '↑',
-  down: '↓',
-  left: '←',
-  right: '→',
-  pageUp: 'PgUp',
-  pageDown: 'PgDn',
-  home: 'Home',
-  end: 'End',
-  enter: 'Enter',
-  escape: 'Esc',
-  space: 'Space',
-  tab: 'Tab',
-  'shift+tab': 'Shift-Tab',
-};
-
-/** A key as a person reads it: `Ctrl-R`, `PgDn`, `?`. */
-export function keyText(key: string): string {
-  const named = keyTexts[key];
-  if (named !== undefined) return named;
-  return key.startsWith('ctrl+') ? `Ctrl-${key.slice(5).toUpperCase()}` : key;
-}
+export { keyText } from './key-text.js';

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { ErrorCode } from '../../../src/db/errors.js';
 import type { ActionName, InputOf } from '../../../src/maintenance/registry.js';
 
@@ -52,6 +53,18 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
   archive: {
     input: { olderThan: '90 days' },
     refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },
+  },
+  restore: {
+    input: { since: '2000-01-01T00:00:00.000Z' },
+    refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
+  },
+  purge: {
+    input: { olderThan: '150 days' },
+    refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
+  },
+  import: {
+    input: { file: join(import.meta.dirname, 'archived-tree.jsonl') },
+    refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
   },
   maintain: {
     input: { anyTime: true },

@@ -75,18 +75,21 @@ function as(role: string, url: string): string {
 }
 
 /** Opens the console there; `url` is where an administrator sees what it did. */
-async function openAt(place: Place): Promise<{ database: Database; url: string }> {
+async function openAt(
+  name: ActionName,
+  place: Place,
+): Promise<{ database: Database; url: string }> {
   switch (place) {
     case 'read-only':
       return {
         database: await openConsole(primary.url('full'), { readOnly: true }),
         url: primary.url('full'),
       };
-    case 'no-owner':
-      return {
-        database: await openConsole(as('guest', primary.url('full'))),
-        url: primary.url('full'),
-      };
+    case 'no-owner': {
+      const runs = expectations[name].refused[place] === 'runs';
+      const url = primary.url(runs ? await copyOf('full') : 'full');
+      return { database: await openConsole(as('guest', url)), url };
+    }
     case 'filtered':
       return {
         database: await openConsole(as('filtered', primary.url('protected'))),
@@ -118,7 +121,7 @@ function start(name: ActionName, database: Database) {
 
 describe.each(names)('%s', (name) => {
   it.each(places)('%s', async (place) => {
-    const { database, url } = await openAt(place);
+    const { database, url } = await openAt(name, place);
     try {
       const code = expectedCode(name, place);
       const before = await stateOf(url);
