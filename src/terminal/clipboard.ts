@@ -1,4 +1,4 @@
-type Environment = Record<string, string | undefined>;
+import { forMultiplexer, type Environment } from './multiplexer.js';
 
 /** What to send to the terminal so that its clipboard holds a text, and how much of it fits. */
 export type ClipboardCopy = {
@@ -35,18 +35,6 @@ function cutBetweenCharacters(bytes: Buffer, limit: number): number {
   // Bytes 10xxxxxx continue a character of UTF-8.
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return end;
-}
-
-function forMultiplexer(sequence: string, environment: Environment): string {
-  const { TMUX, STY } = environment;
-  if (TMUX !== undefined && TMUX !== '') {
-    return `${sequence}\x1bPtmux;${sequence.replaceAll('\x1b', '\x1b\x1b')}\x1b\\`;
-  }
-  // GNU screen passes device control strings of up to 768 bytes on.
-  if (STY !== undefined && STY !== '') {
-    return (sequence.match(/[^]{1,700}/g) ?? []).map((part) => `\x1bP${part}\x1b\\`).join('');
-  }
-  return sequence;
 }
 
 /** A terminal does not answer whether it took the text; of these it is known that they often do not. */

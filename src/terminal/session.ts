@@ -3,6 +3,7 @@ import { colourSupport, forceColorValue, type ColourSupport } from './colour-sup
 import { redirectConsole } from './console-redirect.js';
 import { TerminalInput, type TerminalSource } from './input.js';
 import { LogFile, logFilePath } from './log-file.js';
+import { notification } from './notification.js';
 import { redactSecrets } from './redact.js';
 import { safeBlock } from './sanitise.js';
 import { Screen } from './screen.js';
@@ -122,6 +123,12 @@ export class TerminalSession {
     const copy = clipboardCopy(text, this.#environment);
     this.screen.send(copy.sequence);
     return copy;
+  }
+
+  /** Rings the bell, and tells the desktop where the terminal can. */
+  notify(text: string, how: { bell: boolean; desktop: boolean }): void {
+    if (how.bell) this.screen.send('\x07');
+    if (how.desktop) this.screen.send(notification(text, this.#environment));
   }
 
   readonly #intercept = (sequence: string): boolean => {

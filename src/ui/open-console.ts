@@ -5,6 +5,7 @@ import { Recorder } from '../live/recording/recorder.js';
 import type { Recording } from '../live/recording/recording.js';
 import { showTimesIn } from '../shared/format/time.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
+import type { AlertSettings } from './app/alerting.js';
 import { ConsoleApp } from './app/console-app.js';
 import { layoutFile, recall, remember } from './app/remembered.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
@@ -17,6 +18,7 @@ export type OpenConsoleOptions = {
   cadenceMs?: number | undefined;
   windowMs?: number | undefined;
   theme?: ThemeName | undefined;
+  alerts?: AlertSettings | undefined;
   /** Where to record what is shown. */
   recordTo?: string | undefined;
   /** Opens the database; `onProgress` gets a line while the embedded one starts. */
@@ -31,12 +33,12 @@ export type OpenConsoleOptions = {
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
 export function openConsole(options: OpenConsoleOptions): Promise<number> {
-  return onTerminal(options.theme, (app) => begin(app, options));
+  return onTerminal(options.theme, options.alerts, (app) => begin(app, options));
 }
 
 /** The console on a recording; otherwise as {@link openConsole}. */
 export function openReplay(recording: Recording, theme?: ThemeName): Promise<number> {
-  return onTerminal(theme, (app) => {
+  return onTerminal(theme, undefined, (app) => {
     const { database, host, user } = recording.header.place;
     const place = { database, host, user, origin: 'recording', readOnly: false };
     app.play(new Player(recording), { ...place, connection: undefined });
@@ -46,19 +48,24 @@ export function openReplay(recording: Recording, theme?: ThemeName): Promise<num
 
 async function onTerminal(
   themeName: ThemeName | undefined,
+  alerts: AlertSettings | undefined,
   start: (app: ConsoleApp) => Promise<void>,
 ): Promise<number> {
   const session = new TerminalSession();
   const theme = createTheme(session, themeName);
-  const app = new ConsoleApp({
-    get size() {
-      return { columns: session.screen.columns, rows: session.screen.rows };
+  const app = new ConsoleApp(
+    {
+      get size() {
+        return { columns: session.screen.columns, rows: session.screen.rows };
+      },
+      onResize: (listener) => session.screen.on('resize', listener),
+      end: (exitCode) => session.end(exitCode),
+      log: (text) => session.log.write('info', text),
+      copy: (text) => session.copy(text),
+      notify: (text, how) => session.notify(text, how),
     },
-    onResize: (listener) => session.screen.on('resize', listener),
-    end: (exitCode) => session.end(exitCode),
-    log: (text) => session.log.write('info', text),
-    copy: (text) => session.copy(text),
-  });
+    alerts,
+  );
   session.input.on('paste', (text) => app.paste(text));
   session.onInterrupt = () => app.interrupt();
   const layout = layoutFile(session.log.path);

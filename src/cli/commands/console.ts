@@ -28,12 +28,13 @@ export const console = defineCommand({
     }
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
-    const { connection, intervalMs, windowMs, theme } = settings;
+    const { connection, intervalMs, windowMs, theme, alerts } = settings;
     const exitCode = await openConsole({
       connection,
       cadenceMs: intervalMs,
       windowMs,
       theme,
+      alerts,
       recordTo: flags.record,
       async openDatabase(onProgress) {
         const database = await openDatabase(onProgress);

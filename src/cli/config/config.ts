@@ -1,3 +1,4 @@
+import type { AlertSettings } from '../../ui/app/alerting.js';
 import type { BadgeColour } from '../../ui/look.js';
 import type { ThemeName } from '../../ui/theme.js';
 
@@ -29,6 +30,7 @@ export type Config = {
   /** The connection that is used when none is named. */
   connection?: string;
   connections: ReadonlyMap<string, NamedConnection>;
+  alerts?: AlertSettings;
 };
 
 export const noConfig: Config = { file: undefined, connections: new Map() };

@@ -7,8 +7,11 @@ import { poolSizes } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { parseConnectionString } from '../../db/connection/conninfo.js';
 import { formatSpan, parseDuration } from '../../shared/format/duration.js';
+import { checkRule } from '../../live/alerts/alert-watch.js';
+import { paneIds } from '../../panes/pane.js';
 import { windowsMs } from '../../panes/windows.js';
 import { cadencesMs } from '../../live/engine.js';
+import type { AlertSettings } from '../../ui/app/alerting.js';
 import { badgeColours } from '../../ui/look.js';
 import { themeNames } from '../../ui/theme.js';
 import { isCommandWord } from '../registry.js';
@@ -46,12 +49,24 @@ const connection = v.strictObject({
   window: v.optional(timeOf(windowsMs)),
 });
 
+const rule = v.strictObject({
+  pane: v.picklist(paneIds, `takes one of ${paneIds.join(', ')}`),
+  when: text,
+});
+
+const alerts = v.strictObject({
+  bell: v.optional(flag, false),
+  notify: v.optional(flag, false),
+  rules: v.optional(v.record(v.string(), rule, 'takes tables: [alerts.rules.NAME]'), {}),
+});
+
 const config = v.strictObject({
   interval: v.optional(timeOf(cadencesMs)),
   window: v.optional(timeOf(windowsMs)),
   theme: v.optional(v.picklist(themeNames, `takes one of ${themeNames.join(', ')}`)),
   connection: v.optional(text),
   connections: v.optional(v.record(v.string(), connection, 'takes tables: [connections.NAME]'), {}),
+  alerts: v.optional(alerts),
 });
 
 /** A word that no shell and no flag takes for something else. */
@@ -81,7 +96,22 @@ export function parseConfig(toml: string, file: string): Config {
     ...(theme === undefined ? {} : { theme }),
     ...(chosen === undefined ? {} : { connection: chosen }),
     connections: new Map(named.map((each) => [each.name, each])),
+    ...(result.output.alerts === undefined ? {} : { alerts: alertsOf(result.output.alerts, file) }),
   };
+}
+
+function alertsOf(
+  { bell, notify: desktop, rules }: v.InferOutput<typeof alerts>,
+  file: string,
+): AlertSettings {
+  const named = Object.entries(rules).map(([name, rule]) => ({ name, ...rule }));
+  for (const each of named) {
+    const problem = checkRule(each);
+    if (problem !== undefined) {
+      throw mistake(file, `alerts.rules.${each.name}.when`, `cannot be read: ${problem}`);
+    }
+  }
+  return { bell, desktop, rules: named };
 }
 
 function parseToml(toml: string, file: string): unknown {

@@ -1,5 +1,6 @@
 import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
+import type { AlertSettings } from '../../ui/app/alerting.js';
 import type { ThemeName } from '../../ui/theme.js';
 import type { Config, NamedConnection } from './config.js';
 
@@ -10,6 +11,7 @@ export type Settings = {
   intervalMs: number | undefined;
   windowMs: number | undefined;
   theme: ThemeName | undefined;
+  alerts: AlertSettings | undefined;
 };
 
 /** The flags by which a person names a database. */
@@ -33,6 +35,7 @@ export function settingsFor(config: Config, flags: PlaceFlags): Settings {
     intervalMs: connection?.intervalMs ?? config.intervalMs,
     windowMs: connection?.windowMs ?? config.windowMs,
     theme: config.theme,
+    alerts: config.alerts,
   };
 }
 

@@ -21,6 +21,7 @@ import {
   whyNoAction,
   whyNoReindex,
 } from './action-commands.js';
+import { alertCommands } from './alerting.js';
 import { asks, needsLive } from './offline.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { outCommands } from './out-commands.js';
@@ -176,6 +177,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   },
   faster: speedOr(1, stepCadence(-1)),
   slower: speedOr(-1, stepCadence(1)),
+  ...alertCommands,
   ...replayCommands,
   ...statementCommands,
   refresh: asks({

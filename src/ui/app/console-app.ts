@@ -15,6 +15,7 @@ import { rowsInView } from '../model/rows-in-view.js';
 import { ModelStore } from '../model/store.js';
 import { coversPanes, isOpened, type PromptView, type View } from '../model/views.js';
 import { ActionRunner } from './action-runner.js';
+import { Alerting, noAlertSettings } from './alerting.js';
 import { commands } from './commands.js';
 import { Openings } from './openings.js';
 import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
@@ -29,6 +30,8 @@ export type AppTerminal = {
   log(text: string): void;
   /** Puts a text into the terminal's clipboard. */
   copy(text: string): ClipboardCopy;
+  /** Rings the bell, tells the desktop. */
+  notify(text: string, how: { bell: boolean; desktop: boolean }): void;
 };
 
 const messageMs = 6_000;
@@ -45,6 +48,8 @@ export class ConsoleApp {
   );
   /** Lines in view of a record or the help, and lines there are: what a page and the end are. */
   viewExtent = { height: 1, length: 0 };
+  /** What the rules of the config file have to tell. */
+  readonly alerting: Alerting;
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
@@ -57,8 +62,9 @@ export class ConsoleApp {
   #ticker: NodeJS.Timeout | undefined;
   #answer: ((isYes: boolean) => void) | undefined;
 
-  constructor(terminal: AppTerminal) {
+  constructor(terminal: AppTerminal, alerts = noAlertSettings) {
     this.#terminal = terminal;
+    this.alerting = new Alerting(alerts, (text, how) => terminal.notify(text, how));
     this.#store = new ModelStore(initialModel(terminal.size));
     terminal.onResize(() => this.update({ size: terminal.size }));
   }
@@ -94,7 +100,7 @@ export class ConsoleApp {
 
   update(change: Partial<Model>): void {
     this.#store.update(change);
-    if (this.#engine) this.#engine.setVisible(this.#visiblePanes());
+    this.#engine?.setVisible([...this.#visiblePanes(), ...this.alerting.panes]);
   }
 
   /** The connection is open: the header knows where this is. */
@@ -134,15 +140,19 @@ export class ConsoleApp {
 
   #follow(source: LiveSource): void {
     this.#engine = source;
-    this.#closeBridge = bridgeLive(source, (live) => this.update({ live, ...this.#moment() }));
+    this.#closeBridge = bridgeLive(source, (live) => {
+      this.alerting.see(live, source.clock.wallNow());
+      this.update({ live, ...this.#moment() });
+    });
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.update({ stage: { kind: 'live' }, live: source.getState(), ...this.#moment() });
     source.start();
   }
 
   /** What moves although no new rows have come. */
-  #moment(): Pick<Model, 'nowMs' | 'replay' | 'recording'> {
+  #moment(): Pick<Model, 'nowMs' | 'replay' | 'recording' | 'alerts'> {
     return {
+      alerts: this.alerting.state.active,
       nowMs: this.#engine?.clock.now() ?? 0,
       replay: this.#player?.replay,
       recording: this.#recorder && { failure: this.#recorder.failure },

@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../db/capabilities.js';
+import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
 import type { Vitals } from '../../live/vitals.js';
@@ -35,13 +36,14 @@ export type HeaderInput = {
   utc?: boolean;
   replay: ReplayState | undefined;
   recording: { failure: string | undefined } | undefined;
+  alerts: readonly Alert[];
 };
 
 export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
 export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, opening, live, nowMs, replay, recording, utc } = input;
+  const { place, opening, live, nowMs, replay, recording, alerts, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
   if (!place || !live) {
     const where = place ? placeSegments(place) : [];
@@ -65,7 +67,11 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
   return [
     drawSides(
       theme,
-      { left, right: [...recordingSegments(recording), presentSegment], first: 'right' },
+      {
+        left,
+        right: [...alertSegments(alerts), ...recordingSegments(recording), presentSegment],
+        first: 'right',
+      },
       width,
     ),
     drawSides(
@@ -133,6 +139,13 @@ function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boo
   const moment = formatTimestamp(new Date(wallMs));
   const state = ended ? 'end of the recording' : paused ? 'stands still' : `× ${speed}`;
   return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
+}
+
+/** One alert is named, several are counted; ! lists them. */
+function alertSegments([first, ...others]: readonly Alert[]): Segment[] {
+  if (!first) return [];
+  const text = others.length === 0 ? first.rule : `${others.length + 1} alerts`;
+  return [{ text: safeLine(` ! ${text} `), look: 'alarm', priority: 1 }];
 }
 
 function recordingSegments(recording: HeaderInput['recording']): Segment[] {

@@ -1,3 +1,4 @@
+import { alertKeys } from './alert-keys.js';
 import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
@@ -58,6 +59,7 @@ export type CommandId =
   | 'analyze'
   | 'vacuum'
   | 'archive'
+  | 'showAlerts'
   | 'showStatements'
   | 'showLog'
   | 'help'
@@ -267,6 +269,7 @@ export const keyMap: readonly Binding[] = [
     bar: 'archive',
     priority: 7,
   },
+  ...alertKeys,
   ...replayKeys,
   ...statementKeys,
   {

@@ -1,3 +1,4 @@
+import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { LiveState } from '../../live/state.js';
 import { overviewPaneIds, paneIds, type PaneId, type Tone } from '../../panes/pane.js';
@@ -37,6 +38,8 @@ export type Model = {
   replay: ReplayState | undefined;
   /** What is shown is recorded; `failure` says why it is no more. */
   recording: { failure: string | undefined } | undefined;
+  /** The rules that hold now. */
+  alerts: readonly Alert[];
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The pane that has the keys. */
@@ -61,6 +64,7 @@ export function initialModel(size: Size): Model {
     nowMs: 0,
     replay: undefined,
     recording: undefined,
+    alerts: [],
     overview: overviewPaneIds,
     focus: 'recent-traces',
     home: 'recent-traces',

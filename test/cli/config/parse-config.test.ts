@@ -80,6 +80,11 @@ describe('a config file', () => {
     ['[connections."a b"]', 'connections.a b is no usable name'],
     ['[connections.a]\nurl = "host=x"\ndata-dir = "y"', 'connections.a names two databases'],
     ['connections = 3', 'connections takes'],
+    ['[alerts.rules.a]\npane = "nonsense"\nwhen = "x"', 'alerts.rules.a.pane takes one of'],
+    [
+      '[alerts.rules.a]\npane = "slow-hooks"\nwhen = "p96>5s"',
+      'alerts.rules.a.when cannot be read: no column p96',
+    ],
     ['\n\ninterval = ', 'config.toml, line 3: '],
   ])('%j is refused: %s', (toml, message) => {
     expect(problem(toml)).toContain(message);

@@ -42,6 +42,7 @@ const input: HeaderInput = {
   nowMs: 60_000,
   replay: undefined,
   recording: undefined,
+  alerts: [],
 };
 
 function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {

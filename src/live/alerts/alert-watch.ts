@@ -1,0 +1,113 @@
+import { cellOf } from '../../panes/cells.js';
+import { parseFilter, type Filter } from '../../panes/filter.js';
+import type { AnyPane, PaneId } from '../../panes/pane.js';
+import { paneById } from '../../panes/registry.js';
+import type { LiveState, PaneSnapshot } from '../state.js';
+
+/** What somebody wants to hear of: rows of a pane that match a filter. */
+export type AlertRule = { name: string; pane: PaneId; when: string };
+
+/** A rule that holds now. */
+export type Alert = {
+  rule: string;
+  pane: PaneId;
+  /** The first row that matches, and how many more there are. */
+  what: string;
+  /** Milliseconds since 1970, by this machine's clock. */
+  since: number;
+};
+
+/** A rule that began to hold, or ceased to. */
+export type AlertEvent = Alert & { kind: 'fired' | 'cleared'; at: number };
+
+export type AlertState = { active: readonly Alert[]; history: readonly AlertEvent[] };
+
+export const noAlerts: AlertState = { active: [], history: [] };
+
+/** Of what has fired, in memory. */
+const kept = 200;
+
+type Watched = AlertRule & { definition: AnyPane; filter: Filter; seen: PaneSnapshot | undefined };
+
+/**
+ * Looks at each new reading of the panes that rules are about. A reading that failed changes nothing: what
+ * cannot be seen has neither begun nor ended.
+ */
+export class AlertWatch {
+  readonly #rules: Watched[];
+  #state = noAlerts;
+
+  /** @throws Error for a rule whose filter cannot be read; {@link checkRule} says why before. */
+  constructor(rules: readonly AlertRule[]) {
+    this.#rules = rules.map((rule) => {
+      const definition = paneById(rule.pane);
+      const parsed = parseFilter(rule.when, definition);
+      if ('error' in parsed || !parsed.filter)
+        throw new Error(`the alert ${rule.name} is no filter`);
+      return { ...rule, definition, filter: parsed.filter, seen: undefined };
+    });
+  }
+
+  /** The panes that must be asked although nobody looks at them. */
+  get panes(): PaneId[] {
+    return [...new Set(this.#rules.map(({ pane }) => pane))];
+  }
+
+  get state(): AlertState {
+    return this.#state;
+  }
+
+  /** @returns what has begun with this state */
+  see(live: LiveState, wallMs: number): readonly Alert[] {
+    return this.#rules.flatMap((rule) => {
+      const snapshot = live.panes[rule.pane];
+      if (snapshot === rule.seen || snapshot.error || snapshot.loading || !snapshot.asOf) return [];
+      rule.seen = snapshot;
+      return this.#judge(rule, snapshot, wallMs);
+    });
+  }
+
+  #judge(rule: Watched, { rows, asOf }: PaneSnapshot, at: number): Alert[] {
+    const context = { nowMs: asOf?.getTime() ?? at };
+    const matching = rows.filter((row) => rule.filter.matches(row, context));
+    const before = this.#state.active.find((alert) => alert.rule === rule.name);
+    const [first] = matching;
+    const others = this.#state.active.filter((alert) => alert !== before);
+    if (!first) {
+      if (before) this.#change(others, { ...before, kind: 'cleared', at });
+      return [];
+    }
+    const more = matching.length > 1 ? ` and ${matching.length - 1} more` : '';
+    const what = `${describe(rule.definition, first, context)}${more}`;
+    const alert = { rule: rule.name, pane: rule.pane, what, since: before?.since ?? at };
+    if (before) {
+      if (before.what !== what) this.#state = { ...this.#state, active: [...others, alert] };
+      return [];
+    }
+    this.#change([...others, alert], { ...alert, kind: 'fired', at });
+    return [alert];
+  }
+
+  #change(active: readonly Alert[], event: AlertEvent): void {
+    this.#state = { active, history: [event, ...this.#state.history].slice(0, kept) };
+  }
+}
+
+/** What is wrong with a rule; undefined when it can be watched. */
+export function checkRule({ pane, when }: AlertRule): string | undefined {
+  const parsed = parseFilter(when, paneById(pane));
+  if ('error' in parsed) return parsed.error;
+  return parsed.filter ? undefined : 'needs a filter';
+}
+
+/** The columns that are always shown: `quality-gate Edit p95 5.20s`. */
+function describe({ columns }: AnyPane, row: object, context: { nowMs: number }): string {
+  return [...columns]
+    .filter(({ priority }) => priority <= 2)
+    .map((column) => {
+      const text = cellOf(column, row, context).text;
+      return column.format === 'text' ? text : `${column.title} ${text}`;
+    })
+    .join(' ')
+    .slice(0, 200);
+}

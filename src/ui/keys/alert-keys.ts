@@ -1,0 +1,11 @@
+import type { Binding } from './key-map.js';
+
+/** What the rules of the config file have to tell. */
+export const alertKeys: readonly Binding[] = [
+  {
+    command: 'showAlerts',
+    keys: ['!'],
+    scopes: ['panes'],
+    text: 'the alerts: what fired, and when',
+  },
+];

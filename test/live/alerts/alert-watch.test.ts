@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { ConsoleError } from '../../../src/db/errors.js';
+import { AlertWatch, checkRule } from '../../../src/live/alerts/alert-watch.js';
+import { emptySnapshot } from '../../../src/live/pane-feed.js';
+import type { LiveState, PaneSnapshot } from '../../../src/live/state.js';
+import type { SlowHookRow } from '../../../src/panes/slow-hooks.js';
+import { slowHooks } from '../../../src/panes/slow-hooks.js';
+
+const rule = { name: 'slow', pane: 'slow-hooks', when: 'p95>5s calls>20' } as const;
+
+function hook(name: string, p95Ms: number, calls = 30): SlowHookRow {
+  return {
+    ...{ hook: name, tool: null, calls, failures: 0, inProgress: 0, p50Ms: 10, p95Ms },
+    ...{ maxMs: p95Ms, totalMs: 10, share: 1 },
+  };
+}
+
+function stateWith(change: Partial<PaneSnapshot>): LiveState {
+  const base = emptySnapshot(slowHooks);
+  const snapshot = { ...base, asOf: new Date(), ...change };
+  return { panes: { 'slow-hooks': snapshot } } as unknown as LiveState;
+}
+
+describe('an alert', () => {
+  it('fires when a row matches, once, names it, and clears when none does any more', () => {
+    const watch = new AlertWatch([rule]);
+    expect(watch.panes).toEqual(['slow-hooks']);
+    expect(watch.see(stateWith({ rows: [hook('gate', 4_000)] }), 1)).toEqual([]);
+    const [fired] = watch.see(stateWith({ rows: [hook('gate', 6_000), hook('b', 9_000)] }), 2);
+    expect(fired).toMatchObject({ rule: 'slow', pane: 'slow-hooks', since: 2 });
+    expect(fired?.what).toMatch(/^gate .*p95 6\.00s.* and 1 more$/);
+    expect(watch.see(stateWith({ rows: [hook('gate', 7_000)] }), 3)).toEqual([]);
+    expect(watch.state.active).toMatchObject([
+      { since: 2, what: expect.stringContaining('7.00s') as string },
+    ]);
+    expect(watch.see(stateWith({ rows: [] }), 4)).toEqual([]);
+    expect(watch.state.active).toEqual([]);
+    expect(watch.state.history.map(({ kind, at }) => [kind, at])).toEqual([
+      ['cleared', 4],
+      ['fired', 2],
+    ]);
+  });
+
+  it('neither begins nor ends by a reading that failed or is not whole', () => {
+    const watch = new AlertWatch([rule]);
+    const slow = { rows: [hook('gate', 6_000)] };
+    expect(watch.see(stateWith({ ...slow, loading: { share: 0.5 } }), 1)).toEqual([]);
+    expect(watch.see(stateWith(slow), 2)).toHaveLength(1);
+    const error = new ConsoleError('lock_timeout', 'locked');
+    expect(watch.see(stateWith({ rows: [], error, stale: true }), 3)).toEqual([]);
+    expect(watch.state.active).toHaveLength(1);
+  });
+
+  it('is refused where its filter cannot be read', () => {
+    expect(checkRule(rule)).toBeUndefined();
+    expect(checkRule({ ...rule, when: 'p96>5s' })).toContain('no column p96');
+    expect(checkRule({ ...rule, when: ' ' })).toBe('needs a filter');
+  });
+});
