@@ -104,6 +104,45 @@ describe.each(sizes)('finding at $cols×$rows', (size) => {
     await driver.waitFor((lines) => !lines.join().includes('the chosen row is gone'));
   });
 
+  it('marks rows to act on all of them, and scrolls columns that have no room', async () => {
+    const driver = await openConsole(database.url, size);
+    driver.press('3/idx_hook\rmm');
+    await driver.waitFor('2 marked');
+    driver.press('r');
+    await driver.waitFor('Reindex 2 indexes');
+    driver.press('\x1b');
+    await driver.waitFor((lines) => !lines.join().includes('[ Cancel ]'));
+    driver.press('\x1b');
+    await driver.waitFor((lines) => !lines.join().includes('2 marked'));
+    driver.press('8');
+    await driver.waitFor(/unknown +5/);
+    if (size.cols === 80) {
+      driver.press('>');
+      await driver.waitFor('< 1 column hidden');
+      driver.press('<');
+      await driver.waitFor((lines) => !lines.join().includes('< 1 column hidden'));
+    }
+    driver.press('<');
+    await driver.waitFor('This is the first column');
+  });
+
+  it('has a screen for agents, errors, endpoints, sessions and chains', async () => {
+    const driver = await openConsole(database.url, size);
+    for (const [name, shows] of [
+      ['agents', /agent-test-writer +\d.*89%/],
+      ['errors', /unknown +5 +new/],
+      ['endpoints', /embedd.* 30ms/],
+      ['sessions', /at work, \d+ idle/],
+      ['agent-chains', 'No chain of agents was learned yet'],
+    ] as const) {
+      driver.press(`:${name}\r`);
+      await driver.waitFor(shows);
+      const lines = driver.screen();
+      expect(lines[2]?.startsWith('┏━ ')).toBe(true);
+      expect(lines.at(-2)?.startsWith('┗━')).toBe(true);
+    }
+  });
+
   it('has every pane, command and setting behind the colon, completed and found by pieces', async () => {
     const driver = await openConsole(database.url, size);
     driver.press(':');

@@ -4,6 +4,7 @@ import { storedAction } from '../../maintenance/registry.js';
 import type { PaneId } from '../../panes/pane.js';
 import { findCursor } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
+import { markedRows } from './row-commands.js';
 import { whyOffline } from './offline.js';
 
 /** As the seed's retention advice has it. */
@@ -30,10 +31,23 @@ function isBuilding(app: ConsoleApp): boolean {
 export function whyNoReindex(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
   if (app.focusedPane.id !== 'index-usage') return 'Choose an index first: 3 leads to them';
+  if (markedIndexes(app).length > 0) return undefined;
   return chosenIndex(app) === undefined ? 'There is no index under the cursor' : undefined;
 }
 
+function markedIndexes(app: ConsoleApp): string[] {
+  return markedRows(app).flatMap((row) =>
+    'index' in row && typeof row.index === 'string' ? row.index : [],
+  );
+}
+
 export function openReindex(app: ConsoleApp): void {
+  const indexes = markedIndexes(app);
+  if (indexes.length > 0) {
+    const refusal = app.actions?.open('reindex', `Reindex ${indexes.length} indexes`, { indexes });
+    if (refusal) refuse(app, refusal);
+    return;
+  }
   const index = chosenIndex(app);
   if (index === undefined) return;
   // What is being built can only be followed.

@@ -28,6 +28,7 @@ import { outCommands } from './out-commands.js';
 import { openedCommands } from './opened-commands.js';
 import { moveView } from './move-view.js';
 import { openChosen, whyNotOpen } from './open-commands.js';
+import { rowCommands } from './row-commands.js';
 import { promptCommands } from './prompt.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
 import { statementCommands } from './statement-commands.js';
@@ -109,6 +110,7 @@ function stepCadence(by: number): Command {
 export const commands: Readonly<Record<CommandId, Command>> = {
   ...paneCommands,
   ...promptCommands,
+  ...rowCommands,
   up: move({ rows: -1 }),
   down: move({ rows: 1 }),
   pageUp: move({ pages: -1 }),
@@ -122,6 +124,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       const view = views.at(-1);
       if (view?.kind === 'action') app.actions?.close();
       else if (view) app.pop();
+      else if (panes[focus].marks.size > 0) app.changePane({ marks: new Set() });
       else if (panes[focus].filter !== '') app.changePane({ filter: '' });
       else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
       else if (isBesideOverview(app.model)) app.update({ focus: home });
@@ -129,7 +132,8 @@ export const commands: Readonly<Record<CommandId, Command>> = {
     },
     unavailable({ model, focusedPane }) {
       if (model.views.length > 0 || model.zoomed || isBesideOverview(model)) return undefined;
-      if (model.panes[model.focus].filter !== '') return undefined;
+      const { filter, marks } = model.panes[model.focus];
+      if (filter !== '' || marks.size > 0) return undefined;
       if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
       return 'This is the overview; q quits';
     },

@@ -7,6 +7,7 @@ import { drawPane, type PaneInput } from './pane.js';
  */
 export class PaneDrawer {
   visibleRows = 1;
+  hiddenColumns = 0;
   #top = 0;
   #last: { theme: Theme; input: PaneInput; text: string } | undefined;
 
@@ -14,9 +15,10 @@ export class PaneDrawer {
   draw(theme: Theme, input: PaneInput): string {
     const last = this.#last;
     if (last?.theme === theme && isSame(last.input, input)) return last.text;
-    const { lines, top, visibleRows } = drawPane(theme, input, this.#top);
+    const { lines, top, visibleRows, hiddenColumns } = drawPane(theme, input, this.#top);
     this.#top = top;
     this.visibleRows = visibleRows;
+    this.hiddenColumns = hiddenColumns;
     const text = theme.encode(lines.join('\n'));
     this.#last = { theme, input, text };
     return text;

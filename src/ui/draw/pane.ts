@@ -35,6 +35,8 @@ export type DrawnPane = {
   top: number;
   /** Rows in view, for a page up or down. */
   visibleRows: number;
+  /** Columns that have no room, to the right. */
+  hiddenColumns: number;
 };
 
 /** A whole pane in its border, from its declaration and its snapshot. `top` is that of the last drawing. */
@@ -52,10 +54,10 @@ export function drawPane(theme: Theme, input: PaneInput, top: number): DrawnPane
     focused,
     title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
-    foot: footOf(input, cursor.gone),
+    foot: footOf(input, cursor.gone, body.hiddenColumns),
     footRight: placeOf(rows.length, body.top, body.visibleRows),
   });
-  return { lines, top: body.top, visibleRows: body.visibleRows };
+  return { ...body, lines };
 }
 
 type Inner = { width: number; height: number };
@@ -93,13 +95,18 @@ export function summaryOf(pane: AnyPane, snapshot: PaneSnapshot): Segment[][] {
     .filter((line) => line.length > 0);
 }
 
-type Body = { lines: string[]; top: number; visibleRows: number };
+/** The first column says which row it is, and stays. */
+function shiftedColumns(columns: AnyPane['columns'], shift: number): AnyPane['columns'] {
+  return shift === 0 ? columns : [...columns.slice(0, 1), ...columns.slice(1 + shift)];
+}
+
+type Body = Omit<DrawnPane, 'lines'> & { lines: string[] };
 type BodySize = Inner & { top: number };
 
 function drawBody(theme: Theme, input: PaneInput, rows: readonly object[], size: BodySize): Body {
   const { pane, snapshot } = input;
   if (rows.length === 0) {
-    return { lines: drawMessage(theme, input, size), top: 0, visibleRows: 0 };
+    return { lines: drawMessage(theme, input, size), top: 0, visibleRows: 0, hiddenColumns: 0 };
   }
   const result = resultOf(snapshot);
   const chart = result && pane.chart?.(result);
@@ -139,15 +146,20 @@ function drawRows(theme: Theme, input: PaneInput, rows: readonly object[], size:
   const visibleRows = Math.max(0, size.height - (hasHeading ? 1 : 0));
   const cursor = findCursor(pane, rows, view);
   const top = scrollTop(size.top, cursor.index, visibleRows, rows.length);
-  const table = drawTable(theme, pane.columns, rows, contextOf(snapshot), {
+  const { marks } = view;
+  const columns = shiftedColumns(pane.columns, view.shift);
+  const table = drawTable(theme, columns, rows, contextOf(snapshot), {
     width: size.width,
     height: visibleRows,
     top,
     // A row that nobody chose is not marked: its place would be taken for the chosen one.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     faded: snapshot.error !== null,
+    isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
-  return { lines: hasHeading ? [table.heading, ...table.rows] : table.rows, top, visibleRows };
+  const hiddenColumns = columns.length - table.shownColumns;
+  const lines = hasHeading ? [table.heading, ...table.rows] : table.rows;
+  return { lines, top, visibleRows, hiddenColumns };
 }
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
@@ -231,8 +243,14 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
     : { text: 'held', look: 'muted', priority: 2 };
 }
 
-function footOf({ snapshot }: PaneInput, gone: boolean): Segment[] {
+function footOf({ snapshot, view, focused }: PaneInput, gone: boolean, hidden: number): Segment[] {
   const segments: Segment[] = [];
+  if (view.marks.size > 0) segments.push({ text: `${view.marks.size} marked`, look: 'accent' });
+  if (focused && view.shift > 0) {
+    const columns = view.shift === 1 ? 'column' : 'columns';
+    const more = hidden > 0 ? `, > ${hidden} more` : '';
+    segments.push({ text: `< ${view.shift} ${columns} hidden${more}`, look: 'muted', priority: 2 });
+  }
   if (gone) segments.push({ text: 'the chosen row is gone', look: 'warning' });
   for (const note of snapshot.notes) {
     segments.push({ text: safeLine(note), look: 'warning', priority: 2 });

@@ -5,7 +5,7 @@ import { fit } from '../../terminal/width.js';
 import type { Theme } from '../theme.js';
 import { columnGap, placeColumns, type PlacedColumn } from './columns.js';
 
-export type TableOptions = {
+export type TableOptions<Row> = {
   width: number;
   /** Lines for rows, without the heading. */
   height: number;
@@ -13,9 +13,13 @@ export type TableOptions = {
   top: number;
   /** Position of the row under the cursor; undefined: none. */
   cursor: number | undefined;
+  /** Which rows have a mark beside them; undefined: none has, and no room is kept for it. */
+  isMarked?: ((row: Row) => boolean) | undefined;
   /** Rows are from before a failure. */
   faded: boolean;
 };
+
+const markWidth = 2;
 
 /** A heading and rows, each exactly `width` columns wide. */
 export function drawTable<Row>(
@@ -23,19 +27,24 @@ export function drawTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   context: CellContext,
-  options: TableOptions,
-): { heading: string; rows: string[] } {
-  const placed = placeColumns(columns, options.width);
+  options: TableOptions<Row>,
+): { heading: string; rows: string[]; shownColumns: number } {
+  const { isMarked } = options;
+  const width = isMarked ? Math.max(1, options.width - markWidth) : options.width;
+  const placed = placeColumns(columns, width);
   const shown = rows.slice(options.top, options.top + options.height);
   return {
-    heading: drawHeading(theme, placed, options.width),
-    rows: shown.map((row, index) =>
-      drawRow(theme, placed, row, context, {
-        width: options.width,
+    shownColumns: placed.length,
+    heading: (isMarked ? ' '.repeat(markWidth) : '') + drawHeading(theme, placed, width),
+    rows: shown.map((row, index) => {
+      const line = drawRow(theme, placed, row, context, {
+        width,
         selected: options.top + index === options.cursor,
         faded: options.faded,
-      }),
-    ),
+      });
+      if (!isMarked) return line;
+      return `${isMarked(row) ? theme.paint('accent', '●') : ' '} ${line}`;
+    }),
   };
 }
 

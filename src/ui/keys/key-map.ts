@@ -3,6 +3,7 @@ import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
 import { promptKeys, type PromptCommandId } from './prompt-keys.js';
+import { rowKeys, type RowCommandId } from './row-keys.js';
 import { replayKeys } from './replay-keys.js';
 import { statementKeys } from './statement-keys.js';
 
@@ -28,6 +29,7 @@ export type CommandId =
   | OutCommandId
   | PaneCommandId
   | PromptCommandId
+  | RowCommandId
   | 'up'
   | 'down'
   | 'pageUp'
@@ -101,6 +103,7 @@ const everywhere: readonly Scope[] = [
 export const keyMap: readonly Binding[] = [
   ...paneKeys,
   ...promptKeys,
+  ...rowKeys,
   { command: 'up', keys: ['up', 'k'], scopes: scrolled, text: 'one row up' },
   {
     command: 'down',
@@ -135,7 +138,7 @@ export const keyMap: readonly Binding[] = [
     command: 'back',
     keys: ['escape'],
     scopes: ['panes'],
-    text: 'one step back: out of the filter, to the newest rows, the overview, unzoomed',
+    text: 'one step back: marks, filter, newest rows, overview, out of the zoom',
   },
   {
     command: 'back',

@@ -11,6 +11,10 @@ export type PaneView = {
   reversed: boolean;
   /** Which rows are shown; '' shows all. Always one that can be read. */
   filter: string;
+  /** Identities of the marked rows. */
+  marks: ReadonlySet<string>;
+  /** How many columns behind the first are scrolled out to the left. */
+  shift: number;
   /** Of a tail: keeps the newest row in view. */
   follow: boolean;
   /** Of a tail: how many events had been seen when it stopped following. */
@@ -23,6 +27,8 @@ export const initialPaneView: PaneView = {
   sort: 0,
   reversed: false,
   filter: '',
+  marks: new Set(),
+  shift: 0,
   follow: true,
   seen: 0,
 };

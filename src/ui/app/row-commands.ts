@@ -1,0 +1,49 @@
+import { findCursor, moveTo, seenBy } from '../model/pane-view.js';
+import type { Command } from './commands.js';
+import type { ConsoleApp } from './console-app.js';
+
+/** The marked rows of the pane that has the keys, as far as they are shown. */
+export function markedRows({ focusedPane: pane, focusedRows: rows, model }: ConsoleApp): object[] {
+  const { marks } = model.panes[model.focus];
+  return marks.size === 0 ? [] : rows.filter((row) => marks.has(pane.rowKey(row)));
+}
+
+function shiftColumns(by: number): Command {
+  return {
+    run(app) {
+      const { shift } = app.model.panes[app.model.focus];
+      app.changePane({ shift: shift + by });
+    },
+    unavailable(app) {
+      const { focusedPane: pane, model, drawers } = app;
+      const { shift } = model.panes[model.focus];
+      if (by < 0) return shift > 0 ? undefined : 'This is the first column';
+      const hidden = drawers.get(pane.id)?.hiddenColumns ?? 0;
+      return hidden > 0 ? undefined : `${pane.title} has no further columns`;
+    },
+  };
+}
+
+export const rowCommands = {
+  mark: {
+    run(app) {
+      const { focusedPane: pane, focusedRows: rows, model } = app;
+      const view = model.panes[model.focus];
+      const { index } = findCursor(pane, rows, view);
+      const row = index === undefined ? undefined : rows[index];
+      if (!row || index === undefined) return;
+      const key = pane.rowKey(row);
+      const marks = new Set(view.marks);
+      if (!marks.delete(key)) marks.add(key);
+      const seen = seenBy(model.live?.panes[pane.id].extras);
+      // To the next row, so that several are marked by holding the key.
+      app.changePane({ ...moveTo(pane, rows, view, index + 1, seen), marks });
+    },
+    unavailable({ focusedPane: pane, focusedRows: rows, model }) {
+      const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
+      return index === undefined || gone ? 'There is no row under the cursor' : undefined;
+    },
+  },
+  columnsRight: shiftColumns(1),
+  columnsLeft: shiftColumns(-1),
+} as const satisfies Record<string, Command>;

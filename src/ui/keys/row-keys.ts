@@ -1,0 +1,20 @@
+import type { Binding } from './key-map.js';
+
+export type RowCommandId = 'mark' | 'columnsRight' | 'columnsLeft';
+
+/** Marks, and the columns that have no room. */
+export const rowKeys: readonly Binding[] = [
+  {
+    command: 'mark',
+    keys: ['m'],
+    scopes: ['panes'],
+    text: 'mark the row, or no longer: r rebuilds all marked indexes',
+  },
+  {
+    command: 'columnsRight',
+    keys: ['>'],
+    scopes: ['panes'],
+    text: 'columns that have no room: further to the right',
+  },
+  { command: 'columnsLeft', keys: ['<'], scopes: ['panes'], text: 'back to the left' },
+];
