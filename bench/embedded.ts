@@ -1,4 +1,4 @@
-// Measures the embedded database: npx tsx bench/embedded.ts (after npm run build)
+// Measures the embedded database: npm run bench -- embedded (after npm run build)
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -6,6 +6,10 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { builtPrograms } from '../src/db/embedded/daemon/programs.js';
+import { isFilled } from '../test/e2e/helpers/filled.js';
+import { writtenBy, writtenStatement } from '../test/e2e/helpers/writers.js';
+import { findPsql, keysBeside, openInHome, startTimes } from './lib/embedded-console.js';
+import { quantile } from './lib/quantile.js';
 import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/db/embedded/index.js';
 
 const programs = builtPrograms(pathToFileURL(path.join(import.meta.dirname, '../dist/')));
@@ -28,6 +32,45 @@ async function median(times: number, work: () => Promise<number>): Promise<numbe
 
 const report = (what: string, value: number, unit = 'ms'): void =>
   console.log(`${what.padEnd(58)} ${value.toFixed(value < 10 ? 2 : 0)} ${unit}`);
+
+/** An open console beside processes that each write one trace with its children and end. */
+const storm = async (processes: number): Promise<void> => {
+  const home = path.join(base, 'home');
+  const folder = path.join(home, '.local/share/trace-console/embedded');
+  const cold = await startTimes(home);
+  report('console, first start: header', cold.header);
+  report('console, first start: rows in every pane', cold.panes);
+  await stopEmbedded(folder);
+  const warm = await startTimes(home);
+  report('console, warm start of the daemon: rows in every pane', warm.panes);
+  const terminal = openInHome(home);
+  await terminal.waitFor(isFilled, 60_000);
+  const { host, port, user, database } = await openEmbedded({ dataDir: folder, programs });
+  const psql = findPsql();
+  for (const [kind, writer] of [
+    ...(psql === undefined ? [] : [['psql', { psql }] as const]),
+    ['node', {}] as const,
+  ]) {
+    const { seconds, times } = await keysBeside(terminal, { host, port, processes, ...writer });
+    const client = new pg.Client({ host, port, user, database });
+    await client.connect();
+    const { rows } = await client.query(writtenStatement);
+    await client.query("DELETE FROM execution_traces WHERE project LIKE 'writer %'");
+    await client.end();
+    const kept = JSON.stringify(rows[0]) === JSON.stringify(writtenBy(processes));
+    report(
+      `${processes} processes of ${kind} at once, ${kept ? 'every row kept' : 'ROWS LOST'}`,
+      seconds,
+      's',
+    );
+    report(`  key to frame beside them, median of ${times.length}`, quantile(times, 0.5));
+    report('  key to frame beside them, p99', quantile(times, 0.99));
+  }
+  terminal.press('q');
+  await terminal.waitForExit();
+  await terminal.dispose();
+  await stopEmbedded(folder);
+};
 
 try {
   const node = () => time(() => Promise.resolve(execFileSync(process.execPath, ['-e', '0'])));
@@ -73,7 +116,9 @@ try {
   );
   await Promise.all([client.end(), other.end()]);
   report('stop, with its checkpoint', await time(() => stopEmbedded(dataDir)));
+  await storm(200);
 } finally {
   await stopEmbedded(dataDir);
   fs.rmSync(base, { recursive: true, force: true });
 }
+process.exit(0);

@@ -2,6 +2,7 @@
 // everybody's first start (4 to 14 s there, 0.2 s to unpack this).
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,7 +50,7 @@ function tar(folder) {
 /** What the template depends on: this program and the packages it runs. */
 function fingerprint() {
   const packages = ['@electric-sql/pglite', '@electric-sql/pglite-pgvector'].map((name) => {
-    const entry = fileURLToPath(import.meta.resolve(name));
+    const entry = createRequire(import.meta.url).resolve(name);
     return fs.readFileSync(path.join(path.dirname(entry), '..', 'package.json'));
   });
   const hash = createHash('sha256').update(fs.readFileSync(fileURLToPath(import.meta.url)));

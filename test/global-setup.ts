@@ -2,6 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../scripts/bundle.mjs';
+import { makeEmbeddedTemplate } from './helpers/embedded-database.js';
+import { testEngine } from './helpers/engine.js';
 import {
   cleanStaleServers,
   currentOwner,
@@ -71,6 +73,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     `PostgreSQL ${server.version} from ${server.description}, ${schemaFiles().length} schema files applied`,
   );
   project.provide('programs', programs);
+  project.provide(
+    'embeddedTemplate',
+    testEngine === 'embedded' ? await makeEmbeddedTemplate(programs) : '',
+  );
   project.provide('testServer', { ...server, owner, databasePrefix, template });
   return teardown;
 }

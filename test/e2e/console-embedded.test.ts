@@ -7,7 +7,8 @@ import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/db/embedde
 import { testPrograms } from '../db/embedded/programs.js';
 import { psqlProgram } from '../helpers/psql.js';
 import { runOnce } from '../helpers/template.js';
-import { boxOf, isFilled, refreshUntil, startConsole } from './helpers/console.js';
+import { boxOf, refreshUntil, startConsole } from './helpers/console.js';
+import { isFilled } from './helpers/filled.js';
 import { writeAtOnce, writtenBy, writtenStatement } from './helpers/writers.js';
 
 // A new database, the schema and a history are made on the way, on a machine that may be busy.

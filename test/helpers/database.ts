@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { onTestFinished, TestRunner } from 'vitest';
+import { createEmbeddedDatabase, removeSpareDatabases } from './embedded-database.js';
+import { testEngine } from './engine.js';
 import { testServer } from './server.js';
 import { databaseUrl, runOnce } from './template.js';
 
@@ -33,12 +36,17 @@ const open = new Set<TestDatabase>();
 let count = 0;
 
 /**
- * Creates a database for this test file, a clone of the template that the run built from the schema files (about 50 ms).
+ * Creates a database for this test file, a clone of the template that the run built from the schema files (about 50 ms;
+ * on the embedded engine about 1 s).
  *
  * Roles belong to the whole server and are therefore not made here: a test that needs Supabase's roles starts a private
  * server. The roles of the shared server are those that it came with.
  */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  return testEngine === 'embedded' ? createOnEngine(options) : createOnServer(options);
+}
+
+async function createOnServer(options: TestDatabaseOptions): Promise<TestDatabase> {
   const server = testServer();
   const { schema = true, extensions = false } = options;
   count += 1;
@@ -51,6 +59,33 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   if (!schema && extensions) {
     await runOnce(url, 'CREATE EXTENSION vector; CREATE EXTENSION "uuid-ossp"');
   }
+  return track(url, name, async () => {
+    const leaked = await leakedConnections(server.adminUrl, name);
+    await runOnce(server.adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    return leaked.map(describe);
+  });
+}
+
+async function createOnEngine(options: TestDatabaseOptions): Promise<TestDatabase> {
+  const { schema = true, extensions = false } = options;
+  const embedded = await createEmbeddedDatabase({ schema, extensions });
+  const database = track(embedded.url, 'postgres', async () => {
+    const leaked = await embedded.leaked();
+    await embedded.remove();
+    return leaked > 0 ? [`  ${leaked} clients`] : [];
+  });
+  // Each has a daemon: what one test made does not stay until the end of the file, unless in use.
+  if (TestRunner.getCurrentTest()) {
+    onTestFinished(async () => {
+      if (!database.pool.ended) await database.pool.end();
+      if ((await embedded.leaked()) === 0) await database.drop();
+    });
+  }
+  return database;
+}
+
+/** @param remove drops the database and names the connections that were still open */
+function track(url: string, name: string, remove: () => Promise<string[]>): TestDatabase {
   const pool = new pg.Pool({ connectionString: url, max: 5 });
   // An idle connection that the server ends (a test may terminate it) must not end the test run.
   pool.on('error', () => undefined);
@@ -61,11 +96,10 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
     query: (sql, params) => pool.query(sql, params),
     async drop() {
       if (!open.delete(database)) return;
-      await pool.end();
-      const leaked = await leakedConnections(server.adminUrl, name);
-      await runOnce(server.adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      if (!pool.ended) await pool.end();
+      const leaked = await remove();
       if (leaked.length > 0) {
-        throw new Error(`connections leaked in ${name}:\n${leaked.map(describe).join('\n')}`);
+        throw new Error(`connections leaked in ${name}:\n${leaked.join('\n')}`);
       }
     },
   };
@@ -76,6 +110,7 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
 /** Drops what the test file left; all are dropped before the first error is thrown. */
 export async function dropAllTestDatabases(): Promise<void> {
   const results = await Promise.allSettled([...open].map((database) => database.drop()));
+  await removeSpareDatabases();
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 

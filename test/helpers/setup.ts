@@ -1,5 +1,8 @@
-import { afterAll } from 'vitest';
+import { relative } from 'node:path';
+import { afterAll, beforeEach, expect } from 'vitest';
 import { dropAllTestDatabases } from './database.js';
+import { reasonNotOnEmbedded } from './embedded-suite.js';
+import { testEngine } from './engine.js';
 import { stopAllPgbouncers } from './pgbouncer.js';
 import { removeAllPrivateServers } from './private-server.js';
 
@@ -9,3 +12,11 @@ afterAll(async () => {
   await removeAllPrivateServers();
   await dropAllTestDatabases();
 });
+
+if (testEngine === 'embedded') {
+  beforeEach((context) => {
+    const { testPath = '', currentTestName = '' } = expect.getState();
+    const reason = reasonNotOnEmbedded(relative(process.cwd(), testPath), currentTestName);
+    if (reason !== undefined) context.skip(reason);
+  });
+}

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, expect, inject } from 'vitest';
 import { noConfigFile } from '../../helpers/cli.js';
+import { isFilled } from './filled.js';
 import { spawn, type SpawnOptions, type TerminalDriver } from './terminal.js';
 
 /** The sizes for which a layout was designed. */
@@ -55,12 +56,6 @@ export async function openConsole(
   const driver = startConsole(url, options);
   await driver.waitFor(isFilled, 30_000);
   return driver;
-}
-
-/** Every pane has answered. */
-export function isFilled(lines: string[]): boolean {
-  const text = lines.join('\n');
-  return text.includes('● connected') && text.includes('1 Recent') && !text.includes('asking …');
 }
 
 /**
