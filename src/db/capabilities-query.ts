@@ -14,7 +14,11 @@ SELECT
   current_setting('server_version_num')::int AS server_version,
   current_setting('server_version') AS server_version_text,
   version() LIKE '%(PGlite %' AS embedded,
-  to_regclass('trace_console.table_counters') IS NOT NULL AS keeps_counters,
+  -- to_regclass fails for a role that may not use the schema.
+  EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'trace_console' AND c.relname = 'table_counters'
+  ) AS keeps_counters,
   current_database()::text AS database,
   current_user::text AS "user",
   pg_backend_pid() AS backend_pid,
