@@ -3,7 +3,7 @@
  * writes its screens as SVG. The database should have history and live traffic:
  *
  *     trace-console demo --url URL --yes --backfill 2d --rate 3
- *     npx tsx scripts/pictures.ts URL [docs/pictures]
+ *     npx tsx scripts/pictures.ts URL [docs/pictures [NAME …]]
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -36,12 +36,35 @@ const pictures: readonly Picture[] = [
     ],
   },
   {
+    name: 'trace',
+    title: 'A failed trace on one time axis',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['1j', /┏━ 1 Recent traces/],
+      ['\r', 'Newest traces: '],
+      ['\r', /┏━ Trace [0-9a-f]{8}-/],
+      ['f', 'took'],
+    ],
+  },
+  {
+    name: 'pattern',
+    title: 'A pattern with its uses and neighbours',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['5', /┏━ 5 Top patterns/],
+      ['\r', 'Nearest patterns by embedding'],
+    ],
+  },
+  {
     name: 'record',
     title: 'An event of the activity in full',
     cols: 120,
     rows: 35,
     steps: [
       ['6', /┏━ 6 Activity/],
+      ['\r', /┏━ Trace [0-9a-f]{8}-/],
       ['\r', /┃ id +[0-9a-f]{8}-/],
     ],
   },
@@ -83,13 +106,14 @@ function isFilled(lines: string[]): boolean {
   return !text.includes('asking …') && !text.includes('fetching') && /tps \d/.test(text);
 }
 
-const [url, folder = path.join(root, 'docs/pictures')] = process.argv.slice(2);
+const [url, folder = path.join(root, 'docs/pictures'), ...names] = process.argv.slice(2);
 if (url === undefined) {
-  process.stderr.write('Usage: npx tsx scripts/pictures.ts URL [FOLDER]\n');
+  process.stderr.write('Usage: npx tsx scripts/pictures.ts URL [FOLDER [NAME …]]\n');
   process.exit(2);
 }
 fs.mkdirSync(folder, { recursive: true });
-for (const picture of pictures) {
+const chosen = pictures.filter(({ name }) => names.length === 0 || names.includes(name));
+for (const picture of chosen) {
   await draw(picture, url, folder);
   process.stdout.write(`${picture.name}.svg\n`);
 }
