@@ -43,24 +43,33 @@ export function drawChartLines(
 
 /**
  * The curves made as wide as there is room: buckets added up where there are too many, drawn several
- * columns wide where there are few. The oldest bucket is left out: the window cuts it.
+ * columns wide where there are few. Only whole buckets: the window cuts the oldest, and the newest, still
+ * open, would look as if all had just stopped; it is drawn as long as there is nothing else.
  */
 function fillColumns(
   chart: Chart,
   columns: number,
 ): { chart: Chart; bucketMs: number; spanMs: number } {
-  const count = Math.max(0, ...chart.curves.map(({ values }) => values.length - 1));
+  const whole = chart.curves.map(({ values }) => values.slice(1, -1));
+  const isEmpty = whole.flat().every((value) => value === 0);
+  const shown = isEmpty ? chart.curves.map(({ values }) => values.slice(1)) : whole;
+  const count = Math.max(0, ...shown.map((values) => values.length));
   const step = Math.max(1, Math.ceil(count / columns));
-  const wide = Math.max(1, Math.floor(columns / Math.ceil(count / step)));
-  const curves = chart.curves.map((curve) => ({
-    ...curve,
-    values: fitTo(curve.values.slice(1), columns).flatMap((value) =>
-      Array.from({ length: wide }, () => value),
-    ),
-  }));
+  const curves = chart.curves.map((curve, index) => {
+    const values = shown[index] ?? [];
+    // The oldest ones that do not make a whole sum are left out as well.
+    const fitted = fitTo(values.slice(values.length % step), columns);
+    return {
+      ...curve,
+      values: Array.from(
+        { length: columns },
+        (_, column) => fitted[Math.floor((column * fitted.length) / columns)] ?? 0,
+      ),
+    };
+  });
   return {
     chart: { ...chart, curves },
     bucketMs: chart.bucketMs * step,
-    spanMs: chart.bucketMs * count,
+    spanMs: chart.bucketMs * Math.max(0, ...chart.curves.map(({ values }) => values.length - 1)),
   };
 }
