@@ -101,7 +101,8 @@ export const indexUsageColumns: readonly Column<IndexUsageRow>[] = [
 
 /** What needs care comes first, then the largest. */
 function urgency({ state, advice }: IndexUsageRow): number {
-  if (state === 'invalid' || state === 'leftover') return 3;
+  if (state === 'invalid' || state === 'leftover') return 4;
+  if (state === 'building') return 3;
   if (advice === null) return 0;
   return advice === 'unused' ? 1 : 2;
 }

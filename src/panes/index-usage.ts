@@ -146,8 +146,11 @@ function stateOf(
   if (building) return 'building';
   if (valid && !not_in_use) return 'valid';
   // The clean-up asks for more; this is what can be seen here.
-  const isLeftover = all.some((other) => other.table === table && isNamedAfter(index, other.index));
-  if (isLeftover) return 'leftover';
+  const beside = all.filter((other) => other.table === table);
+  if (beside.some((other) => isNamedAfter(index, other.index))) {
+    // The server names one of the two, the old one at first.
+    return beside.some((other) => other.building) ? 'building' : 'leftover';
+  }
   return valid ? 'valid' : 'invalid';
 }
 

@@ -9,6 +9,7 @@ import type { AlertSettings } from './app/alerting.js';
 import { ConsoleApp } from './app/console-app.js';
 import { layoutFile, recall, remember } from './app/remembered.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
+import { findUnfinished } from './app/unfinished-rebuilds.js';
 import { drawHeader, type ConnectionBadge } from './draw/header.js';
 import { createTheme, type Theme, type ThemeName } from './theme.js';
 
@@ -132,6 +133,15 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
     if (notice) tell(app, notice);
   } catch (error) {
     app.log(`the schema could not be checked: ${String(error)}`);
+  }
+  try {
+    const { running, leftovers } = await findUnfinished(database);
+    // Whoever began one of his own meanwhile sees it in front of him.
+    if (app.actions?.isRunning) return;
+    if (leftovers !== undefined) app.say(leftovers, 'warning');
+    if (running.length > 0) app.push({ kind: 'notice', title: 'Still running', lines: running });
+  } catch (error) {
+    app.log(`unfinished rebuilds could not be looked for: ${String(error)}`);
   }
 }
 

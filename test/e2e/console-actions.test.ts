@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { createTestDatabase } from '../helpers/database.js';
-import { openConsole, startConsole } from './helpers/console.js';
+import { openConsole, refreshUntil, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
 async function chooseIndex(driver: Awaited<ReturnType<typeof openConsole>>): Promise<string> {
@@ -67,6 +67,45 @@ describe('reindexing by key', () => {
     await driver.waitFor('Cancelled the rebuild', 20_000);
     const left = await database.query('SELECT FROM pg_index WHERE NOT indisvalid');
     expect(left.rows).toHaveLength(0);
+  });
+
+  it('quits while it goes on on the server, and the next start takes it up again', async () => {
+    const database = await createTestDatabase();
+    const driver = await openConsole(database.url, { cols: 120, rows: 35 });
+    const index = await chooseIndex(driver);
+    const { rows } = await database.query<{ table: string }>(
+      'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
+      [index],
+    );
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
+    driver.press('y');
+    await driver.waitFor(/waits for pid \d+/);
+    driver.press('q');
+    await driver.waitFor('l: leave it running on the server');
+    driver.press('l');
+    expect((await driver.exited).exitCode).toBe(0);
+    const building = () =>
+      database.query(
+        'SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()',
+      );
+    expect((await building()).rows).toHaveLength(1);
+
+    const next = await openConsole(database.url, { cols: 120, rows: 35 });
+    await next.waitFor(`${index} is being rebuilt`, 20_000);
+    next.press('\r3');
+    // What needs care comes first.
+    next.press('sg');
+    await refreshUntil(next, (lines) => /┃ idx_\w+.* is being bu/.test(lines[16] ?? ''));
+    next.press('r');
+    await next.waitFor('[ Cancel ]');
+    expect(next.text()).toContain(`Follow the rebuild of ${index}`);
+    next.press('y');
+    await next.waitFor(/waits for pid \d+/);
+    await holder.end();
+    await next.waitFor(`The rebuild of ${index} has ended`, 20_000);
+    expect((await database.query('SELECT FROM pg_index WHERE NOT indisvalid')).rows).toEqual([]);
   });
 
   it('is refused with the reason when the console is read-only', async () => {

@@ -1,4 +1,5 @@
 import { manifest } from '../../deploy/manifest.js';
+import { isNamedAfter } from '../../shared/index-leftovers.js';
 import { formatDuration } from '../../shared/format/duration.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
 import { connectForMaintenance } from '../maintenance-connection.js';
@@ -59,7 +60,10 @@ const nothingText = 'No rebuild that a console of this role began is running.';
 async function findBuild({ database }: ActionContext, { index }: FollowInput) {
   const builds = await findRunningBuilds(database);
   return builds.find(
-    (build) => index === undefined || build.index === index || build.building === index,
+    (build) =>
+      index === undefined ||
+      [build.index, build.building].includes(index) ||
+      isNamedAfter(index, build.index),
   );
 }
 

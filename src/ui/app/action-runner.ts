@@ -27,6 +27,7 @@ export class ActionRunner {
   readonly #database: Database;
   readonly #events: ActionEvents;
   #abort = new AbortController();
+  #detach = new AbortController();
   #view: ActionView | undefined;
   #start: (() => Promise<void>) | undefined;
   #running: Promise<void> | undefined;
@@ -54,7 +55,12 @@ export class ActionRunner {
     const refused = refusalOf(name, this.#database, input);
     if (refused) return refused;
     this.#abort = new AbortController();
-    const context = { database: this.#database, signal: this.#abort.signal };
+    this.#detach = new AbortController();
+    const context = {
+      database: this.#database,
+      signal: this.#abort.signal,
+      detach: this.#detach.signal,
+    };
     this.#set({
       kind: 'action',
       name,
@@ -87,6 +93,16 @@ export class ActionRunner {
     else if (!this.isRunning) this.close();
   }
 
+  /** Whether the server would go on with it alone. */
+  get isDetachable(): boolean {
+    return this.#view?.phase === 'running' && (this.#view.progress?.detachable ?? false);
+  }
+
+  /** Leaves the server alone with what it is at, before the console ends. */
+  leave(): void {
+    if (this.isDetachable) this.#detach.abort();
+  }
+
   close(): void {
     if (this.isRunning) return;
     this.#abort.abort();
@@ -100,9 +116,9 @@ export class ActionRunner {
     this.#set({ ...this.#view, typed: key === 'backspace' ? typed.slice(0, -1) : typed + key });
   }
 
-  /** Cancels, and waits until nothing is changed any more. */
+  /** Cancels what was not left to the server, and waits until nothing is changed any more. */
   async stop(): Promise<void> {
-    this.#abort.abort();
+    if (!this.#detach.signal.aborted) this.#abort.abort();
     await this.#running;
   }
 

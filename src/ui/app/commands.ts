@@ -30,6 +30,7 @@ import { moveView } from './move-view.js';
 import { openChosen, whyNotOpen } from './open-commands.js';
 import { rowCommands } from './row-commands.js';
 import { promptCommands } from './prompt.js';
+import { quitCommands } from './quit-commands.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
 import { statementCommands } from './statement-commands.js';
 
@@ -218,12 +219,12 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   ...outCommands,
   help: { run: (app) => app.push({ kind: 'help', top: 0 }) },
   quit: { run: (app) => app.quit() },
+  ...quitCommands,
   confirm: { run: (app) => app.actions?.confirm() },
   cancel: { run: (app) => app.actions?.cancel() },
   accept: {
     run(app) {
-      if (app.model.views.at(-1)?.kind === 'quit') app.quitNow();
-      else app.answer(true);
+      app.answer(true);
     },
     unavailable({ model: { stage, views } }) {
       if (views.length > 0 || stage.kind !== 'schema' || stage.phase === 'ask') return undefined;
@@ -232,8 +233,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   },
   decline: {
     run(app) {
-      if (app.model.views.at(-1)?.kind === 'quit') app.pop();
-      else app.answer(false);
+      app.answer(false);
     },
     unavailable({ model: { stage, views } }) {
       const applying = stage.kind === 'schema' && stage.phase === 'applying';

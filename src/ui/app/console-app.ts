@@ -124,7 +124,11 @@ export class ConsoleApp {
     this.#actions = new ActionRunner(database, {
       show: (view) => this.#showAction(view),
       now: () => engine.clock.now(),
-      ended: () => void engine.schemaChanged(),
+      ended: () => {
+        void engine.schemaChanged();
+        const quit = this.model.views.find((view) => view.kind === 'quit');
+        if (quit?.chosen) this.#terminal.end(0);
+      },
     });
     this.#recorder = recorder;
     this.#follow(engine);

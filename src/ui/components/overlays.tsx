@@ -1,7 +1,13 @@
 import { actionLines, dialogWidth, writer } from '../draw/dialog.js';
 import { innerWidth } from '../draw/box.js';
 import { bodyOf, type Model } from '../model/model.js';
-import { coversPanes, type ActionView, type NoticeView } from '../model/views.js';
+import {
+  coversPanes,
+  type ActionView,
+  type NoticeView,
+  type QuitView,
+  type WayToQuit,
+} from '../model/views.js';
 import type { Theme } from '../theme.js';
 import { CommandLine } from './command-line.js';
 import { Dialog } from './dialog.js';
@@ -34,7 +40,7 @@ export function Overlays(props: ScreenProps) {
         <ActionDialog view={dialog} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'notice' ? <Notice view={dialog} model={model} theme={theme} /> : null}
-      {dialog?.kind === 'quit' ? <QuitDialog model={model} theme={theme} /> : null}
+      {dialog?.kind === 'quit' ? <QuitDialog view={dialog} model={model} theme={theme} /> : null}
     </>
   );
 }
@@ -46,13 +52,34 @@ function ActionDialog({ view, model, theme }: { view: ActionView; model: Model; 
   return <Dialog title={view.title} body={body} look={look} model={model} theme={theme} />;
 }
 
-function QuitDialog({ model, theme }: { model: Model; theme: Theme }) {
-  const write = writer(theme, innerWidth(dialogWidth(bodyOf(model.size))));
-  const body = [
-    ...write('An action is running. Quitting cancels it at its next safe point.'),
-    ...write(''),
-    ...write('y: cancel it and quit    Enter, Esc: stay'),
-  ];
+const chosenTexts: Readonly<Record<WayToQuit, string>> = {
+  wait: 'The console ends when the action has ended.',
+  cancel: 'It is cancelled, and the console ends when it has tidied up. y: at once',
+  leave: 'The server goes on alone; the next start shows it.',
+};
+
+function QuitDialog({ view, model, theme }: { view: QuitView; model: Model; theme: Theme }) {
+  const room = bodyOf(model.size);
+  const write = writer(theme, innerWidth(dialogWidth(room)));
+  const action = model.views.find((other) => other.kind === 'action');
+  const detachable = action?.phase === 'running' && (action.progress?.detachable ?? false);
+  const body = view.chosen
+    ? [
+        ...(action ? actionLines(theme, action, model.nowMs, room).slice(0, 4) : []),
+        ...write(''),
+        ...write(chosenTexts[view.chosen]),
+        ...write('Enter, Esc: stay'),
+      ]
+    : [
+        ...write('An action is running.'),
+        ...write(''),
+        ...write('w: wait for its end, then quit'),
+        ...write('y: cancel it, clean up, and quit'),
+        ...(detachable
+          ? write('l: leave it running on the server; the next start shows it')
+          : write('It cannot be left alone: the console does its part.', 'muted')),
+        ...write('Enter, Esc: stay'),
+      ];
   return <Dialog title="Quit?" body={body} look="warning" model={model} theme={theme} />;
 }
 

@@ -17,6 +17,7 @@ const sections: readonly [Scope, string][] = [
   ['record', 'In an opened row'],
   ['confirm', 'Before an action'],
   ['running', 'While an action runs'],
+  ['quit', 'Asked to quit while it runs'],
 ];
 
 /** The help: every key from the key map, then what each pane answers. */

@@ -1,4 +1,5 @@
 import { alertKeys } from './alert-keys.js';
+import { maintenanceKeys, type MaintenanceCommandId } from './maintenance-keys.js';
 import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
@@ -6,6 +7,7 @@ import { promptKeys, type PromptCommandId } from './prompt-keys.js';
 import { rowKeys, type RowCommandId } from './row-keys.js';
 import { replayKeys } from './replay-keys.js';
 import { statementKeys } from './statement-keys.js';
+import { quitKeys, type QuitCommandId } from './quit-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
 export type Scope =
@@ -25,6 +27,8 @@ export type Scope =
   | 'schema';
 
 export type CommandId =
+  | MaintenanceCommandId
+  | QuitCommandId
   | OpenedCommandId
   | OutCommandId
   | PaneCommandId
@@ -52,15 +56,6 @@ export type CommandId =
   | 'replayFarBack'
   | 'replayFarForward'
   | 'exact'
-  | 'reindex'
-  | 'reindexVectors'
-  | 'cleanUp'
-  | 'restore'
-  | 'purge'
-  | 'prune'
-  | 'analyze'
-  | 'vacuum'
-  | 'archive'
   | 'showAlerts'
   | 'showStatements'
   | 'showLog'
@@ -214,64 +209,7 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'exact figures of the window, whatever they cost; again: as usual',
   },
-  {
-    command: 'reindex',
-    keys: ['r'],
-    scopes: ['panes'],
-    text: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
-    bar: 'reindex',
-    priority: 6,
-  },
-  {
-    command: 'reindexVectors',
-    keys: ['R'],
-    scopes: ['panes'],
-    text: 'rebuild all vector indexes, with lists that fit their rows',
-  },
-  {
-    command: 'cleanUp',
-    keys: ['x'],
-    scopes: ['panes'],
-    text: 'drop the leftovers of interrupted rebuilds',
-  },
-  {
-    command: 'restore',
-    keys: ['b'],
-    scopes: ['panes'],
-    text: 'bring back the chosen archived trace, or do the chosen crashed run again',
-  },
-  {
-    command: 'purge',
-    keys: ['D'],
-    scopes: ['panes'],
-    text: 'delete the chosen archived trace for good, after a typed word',
-  },
-  {
-    command: 'prune',
-    keys: ['p'],
-    scopes: ['panes'],
-    text: 'delete old usage logs and patterns of little value, after a preview',
-  },
-  {
-    command: 'analyze',
-    keys: ['u'],
-    scopes: ['panes'],
-    text: 'update the statistics (ANALYZE) of the chosen table, or of all',
-  },
-  {
-    command: 'vacuum',
-    keys: ['v'],
-    scopes: ['panes'],
-    text: 'vacuum the chosen table, or all',
-  },
-  {
-    command: 'archive',
-    keys: ['a'],
-    scopes: ['panes'],
-    text: 'archive traces older than 90 days, after a preview',
-    bar: 'archive',
-    priority: 7,
-  },
+  ...maintenanceKeys,
   ...alertKeys,
   ...replayKeys,
   ...statementKeys,
@@ -310,10 +248,11 @@ export const keyMap: readonly Binding[] = [
     barKey: 'Enter',
     priority: 1,
   },
+  ...quitKeys,
   {
     command: 'accept',
     keys: ['y'],
-    scopes: ['quit', 'schema'],
+    scopes: ['schema'],
     text: 'yes',
     bar: 'yes',
     priority: 1,
@@ -321,7 +260,7 @@ export const keyMap: readonly Binding[] = [
   {
     command: 'decline',
     keys: ['escape', 'enter', 'n'],
-    scopes: ['quit', 'schema'],
+    scopes: ['schema'],
     text: 'no',
     bar: 'no',
     barKey: 'Enter Esc',

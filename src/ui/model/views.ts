@@ -64,7 +64,10 @@ export type ActionView = {
 };
 
 /** Asked before the console ends although an action runs. */
-export type QuitView = { kind: 'quit' };
+export type QuitView = { kind: 'quit'; chosen?: WayToQuit };
+
+/** What becomes of the running action: waited for, cancelled, or left to the server. */
+export type WayToQuit = 'wait' | 'cancel' | 'leave';
 
 /** Something to be read before going on. */
 export type NoticeView = { kind: 'notice'; title: string; lines: readonly string[] };

@@ -1,12 +1,15 @@
+import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
 import { indexUsage } from '../../../src/panes/index-usage.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
+import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { readFresh } from '../../panes/open.js';
 import { collect } from '../helpers.js';
+import { addPatterns } from './embeddings.js';
 
 const index = 'idx_execution_traces_root';
 
@@ -26,13 +29,13 @@ afterEach(async () => {
 });
 
 /** A transaction that every phase has to wait for: it writes, reads, and has a snapshot. */
-async function holdTable(test: TestDatabase): Promise<pg.Client> {
+async function holdTable(test: TestDatabase, table = 'execution_traces'): Promise<pg.Client> {
   const holder = new pg.Client({ connectionString: test.url });
   await holder.connect();
   holders.push(holder);
   await holder.query(
-    `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM execution_traces LIMIT 1;
-     LOCK TABLE execution_traces IN ROW EXCLUSIVE MODE`,
+    `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM ${table} LIMIT 1;
+     LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`,
   );
   return holder;
 }
@@ -149,6 +152,61 @@ describe('a rebuild that is broken off', () => {
     expect(await invalidIndexes(test)).toEqual([]);
   });
 });
+
+describe('a console that is killed', () => {
+  it('leaves the server to it, and another one follows the rebuild to its end', async () => {
+    const test = await createTestDatabase();
+    const database = await openOn(test);
+    await holdTable(test);
+    await killedWhile(test, ['reindex', index, '--yes'], 'waiting for writers before build');
+    const context = { database, signal: never };
+    await expect(previewAction('reindex', context, { indexes: [index] })).rejects.toMatchObject({
+      code: 'busy',
+    });
+    const { progress, outcome } = await collect(
+      runAction('follow-build', context, {}),
+      ({ blockedBy }) => (blockedBy === undefined ? undefined : holders.splice(0)[0]?.end()),
+    );
+    expect(progress[0]).toMatchObject({ detachable: true });
+    expect(outcome.result).toEqual({ index, end: 'finished', dropped: [] });
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+
+  it('leaves a finished replacement, which is no healthy index of others, and the next rebuild takes it up', async () => {
+    const test = await createTestDatabase();
+    const vector = 'idx_pattern_embedding';
+    const replacement = `${vector}_tcnew`;
+    const database = await openOn(test);
+    await addPatterns(test, 200);
+    await holdTable(test, 'success_patterns');
+    const wish = ['--lists', '20', '--skip-recall', '--yes'];
+    await killedWhile(test, ['reindex', vector, ...wish], 'waiting for writers before build');
+    await holders.splice(0)[0]?.end();
+    await expect.poll(() => phaseOf(test), { timeout: 20_000 }).toBeUndefined();
+    expect(await invalidIndexes(test)).toEqual([]);
+    const context = { database, signal: never };
+    const { list } = await previewAction('clean-up', context, {});
+    expect(list?.join()).toMatch(new RegExp(`^${replacement} .*not in use`));
+    const input = { indexes: [vector], lists: 20, recall: false };
+    const { progress, outcome } = await collect(runAction('reindex', context, input));
+    expect(progress.map(({ phase }) => phase).join()).not.toContain('building');
+    expect(outcome.result.rebuilt[0]?.vector).toMatchObject({ listsBefore: 100, listsAfter: 20 });
+    expect((await namesOf(test)).filter((name) => name.startsWith(vector))).toEqual([vector]);
+  });
+});
+
+/** Starts a command, and kills it for good when the server is in this phase and knows it by its mark. */
+async function killedWhile(test: TestDatabase, args: string[], phase: string): Promise<void> {
+  let child: ChildProcess | undefined;
+  const ended = runCli([...args, '--url', test.url], { onStart: (started) => (child = started) });
+  await expect.poll(() => phaseOf(test), { timeout: 30_000, interval: 50 }).toBe(phase);
+  if (args.includes('--lists')) {
+    const marked = `SELECT FROM pg_description WHERE description LIKE 'trace-console: not in use; is to replace%'`;
+    await expect.poll(async () => (await test.query(marked)).rows.length).toBe(1);
+  }
+  child?.kill('SIGKILL');
+  expect(await ended).toMatchObject({ signalled: 'SIGKILL' });
+}
 
 describe('the clean-up', () => {
   it('touches nothing but leftovers: not a healthy index, nor one of another table', async () => {
