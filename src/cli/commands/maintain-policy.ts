@@ -11,6 +11,11 @@ import { safeJson, safeText } from '../safe-text.js';
 const flags = {
   ...actionFlags,
   archiveAfter: { type: 'string', value: 'AGE', description: 'archive older traces; or "never"' },
+  purgeAfter: {
+    type: 'string',
+    value: 'AGE',
+    description: 'delete older archived traces for good; or "never", as it is until set',
+  },
   pruneUsageAfter: {
     type: 'string',
     value: 'AGE',
@@ -83,6 +88,7 @@ async function show({
 function inputOf(given: Flags): SetPolicyInput {
   const input: SetPolicyInput = {
     ...age('archiveAfter', given.archiveAfter, '--archive-after'),
+    ...age('purgeAfter', given.purgeAfter, '--purge-after'),
     ...age('pruneUsageAfter', given.pruneUsageAfter, '--prune-usage-after'),
     ...age('prunePatternsAfter', given.prunePatternsAfter, '--prune-patterns-after'),
     ...(given.between === undefined ? {} : { window: windowOf(given.between, given.timeZone) }),

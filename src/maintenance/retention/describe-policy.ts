@@ -7,6 +7,7 @@ export function policyFacts(policy: RetentionPolicy): Fact[] {
   const after = (age: string | null, text: string) => (age === null ? 'never' : `${text} ${age}`);
   return [
     { label: 'Traces', value: after(policy.archiveAfter, 'archived when older than') },
+    { label: 'Archived', value: after(policy.purgeAfter, 'deleted for good when older than') },
     { label: 'Usage logs', value: after(policy.pruneUsageAfter, 'deleted when older than') },
     {
       label: 'Poor patterns',

@@ -3,6 +3,7 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { archiveTraces } from '../archive/archive-traces.js';
+import { purgeTrees } from '../archive/purge-trees.js';
 import { prunePatterns } from '../prune/prune-patterns.js';
 import { analyze } from '../statistics/analyze.js';
 import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
@@ -33,6 +34,9 @@ const plans: readonly PlanStep[] = [
           olderThan: archiveAfter,
           ...(Number.isFinite(openForMs) ? { maxTimeMs: openForMs } : {}),
         },
+  ),
+  planStep(purgeTrees, ({ purgeAfter }) =>
+    purgeAfter === null ? undefined : { olderThan: purgeAfter },
   ),
   planStep(prunePatterns, ({ pruneUsageAfter, prunePatternsAfter }) =>
     pruneUsageAfter === null && prunePatternsAfter === null

@@ -20,7 +20,7 @@ export type DailyWindow = {
 export type RetentionPolicy = {
   /** Traces move to the archive when they are older. */
   archiveAfter: string | null;
-  /** Archived traces are deleted for good when they were archived longer ago. */
+  /** Archived traces are deleted for good when they are older: counted from their start, as well. */
   purgeAfter: string | null;
   /** Usage logs are deleted when they are older. */
   pruneUsageAfter: string | null;

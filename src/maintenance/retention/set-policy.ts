@@ -23,7 +23,28 @@ async function changed(
   const { timeZone } = input.window ?? {};
   if (timeZone !== undefined) await checkTimeZone(tx, timeZone);
   const stored = (await readPolicy(tx, database.capabilities.schema)) ?? nothing;
-  return { ...stored, ...input };
+  const policy = { ...stored, ...input };
+  await checkAges(tx, policy);
+  return policy;
+}
+
+/**
+ * What is archived must stay there for a while: a purge as early as the archive would be a plain DELETE.
+ *
+ * @throws ConsoleError `usage`
+ */
+async function checkAges(tx: Queryable, policy: RetentionPolicy): Promise<void> {
+  const { archiveAfter, purgeAfter } = policy;
+  const { rows } = await tx.query<{ early: boolean | null }>(
+    'SELECT $1::interval <= $2::interval AS early',
+    [purgeAfter, archiveAfter],
+  );
+  if (rows[0]?.early !== true) return;
+  throw new ConsoleError(
+    'usage',
+    `Archived traces cannot be purged after ${purgeAfter ?? ''}: they are archived after ${archiveAfter ?? ''}.`,
+    { hint: 'Give --purge-after a greater age than --archive-after.' },
+  );
 }
 
 /** @throws ConsoleError `usage` */
@@ -47,13 +68,18 @@ export const setPolicy: Action<SetPolicyInput, RetentionPolicy> = {
     const policy = await database.transaction({ readOnly: true }, (tx) =>
       changed(database, tx, input),
     );
+    const purges = typeof input.purgeAfter === 'string';
     return {
       title: `Store the retention policy of the schema "${database.capabilities.schema}"`,
       facts: policyFacts(policy),
       sql: ['INSERT INTO trace_console.retention_policies … ON CONFLICT DO UPDATE'],
       warnings: [
         'It is carried out by "trace-console maintain --once", from cron, or by pg_cron: "maintain schedule set".',
+        ...(purges
+          ? ['Purged traces are gone; pg_cron does not purge, "maintain --once" does.']
+          : []),
       ],
+      ...(purges ? { typed: 'purge' } : {}),
     };
   },
   async *run({ database }, input) {

@@ -117,6 +117,20 @@ describe('trace-console maintain --once', () => {
       { action: 'maintain', state: 'done' },
     ]);
     expect(JSON.parse((await run('--once', '--json')).stdout)).toEqual({ ok: true, steps: [] });
+
+    // Archived traces are purged only when the policy says so.
+    const early = await run('policy', 'set', '--purge-after', '90d', '--yes');
+    expect(early).toMatchObject({ exitCode: 2 });
+    expect(await count(test, 'execution_traces_archive')).toBe(10);
+    await run('policy', 'set', '--purge-after', '95d', '--yes');
+    const purged = JSON.parse((await run('--once', '--json')).stdout) as { steps: object[] };
+    expect(purged.steps).toMatchObject([
+      { action: 'archive', state: 'nothing' },
+      { action: 'purge', state: 'done', result: { deleted: { execution_traces: 10 } } },
+      { action: 'prune', state: 'nothing' },
+      { action: 'analyze', state: 'done' },
+    ]);
+    expect(await count(test, 'execution_traces_archive')).toBe(0);
   });
 
   it('keeps to its time of day, unless told otherwise', async () => {

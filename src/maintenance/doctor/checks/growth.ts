@@ -1,6 +1,6 @@
 import { formatBytes } from '../../../shared/format/bytes.js';
 import { formatAge } from '../../../shared/format/duration.js';
-import { good, skipped, type Check, type CheckContext } from '../check.js';
+import { counted, good, skipped, type Check, type CheckContext } from '../check.js';
 
 const dayMs = 86_400_000;
 
@@ -45,7 +45,7 @@ async function freeSpace({ tx }: CheckContext) {
   const { rows } = await tx.query<{ free_bytes: number; total_bytes: number }>(
     `SELECT d.free_space AS free_bytes, d.total_space AS total_bytes
      FROM ${name}() AS d, pg_settings AS s
-     WHERE s.name = 'data_directory' AND starts_with(s.setting, d.mount_point)
+     WHERE s.name = 'data_directory' AND starts_with(s.setting || '/', rtrim(d.mount_point, '/') || '/')
      ORDER BY length(d.mount_point) DESC LIMIT 1`,
   );
   return rows[0];
@@ -62,18 +62,17 @@ export const growth: Check = {
     const [row] = rows;
     if (!row) return skipped('the server keeps no counters of this database');
     const disk = await freeSpace(context);
-    const size = formatBytes(row.database_bytes);
-    if (row.age_ms < leastAgeMs && !disk) {
-      return good(
-        `The database takes ${size}. Growth: too early to tell, counting for ${formatAge(row.age_ms)}.`,
-      );
-    }
-    const perDay = (row.bytes * dayMs) / Math.max(row.age_ms, 60_000);
-    const grows = `The database takes ${size} and grows by about ${formatBytes(Math.max(0, perDay))} a day (over ${formatAge(row.age_ms)}${row.exact ? '' : ' or longer'})`;
-    if (!disk) return good(`${grows}. The server does not tell how much room its disk has.`);
+    const early = row.age_ms < leastAgeMs;
+    const perDay = early ? 0 : Math.max(0, (row.bytes * dayMs) / row.age_ms);
+    const counting = `${formatAge(row.age_ms)}${row.exact ? '' : ' or longer'}`;
+    const grows = early
+      ? `how it grows cannot be told yet, counting for ${counting}`
+      : `it grows by about ${formatBytes(perDay)} a day (over ${counting})`;
+    const size = `The database takes ${formatBytes(row.database_bytes)}; ${grows}`;
+    if (!disk) return good(`${size}. The server does not tell how much room its disk has.`);
     const days = perDay > 0 ? disk.free_bytes / perDay : Infinity;
     const share = disk.free_bytes / Math.max(1, disk.total_bytes);
-    const evidence = `${grows}; ${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} are free${days < 3_650 ? `: full in about ${Math.floor(days)} days` : ''}.`;
+    const evidence = `${size}; ${formatBytes(disk.free_bytes)} of ${formatBytes(disk.total_bytes)} are free${days < 3_650 ? `: full in about ${counted(Math.floor(days), 'day')}` : ''}.`;
     if (days >= 30 && share >= 0.1) return good(evidence);
     return {
       severity: days < 7 || share < 0.05 ? 'critical' : 'warning',
