@@ -77,8 +77,8 @@ export const growth: Check = {
     return {
       severity: days < 7 || share < 0.05 ? 'critical' : 'warning',
       evidence,
-      mend: 'Give the disk more room. Archiving alone gives nothing back: purge the archive, or move it to another place with --export.',
-      command: 'trace-console archive --older-than 90d',
+      mend: 'Give the disk more room. Archiving alone gives nothing back: purge the archive, exported to another place first.',
+      command: 'trace-console archive purge --older-than 365d --export archived.jsonl',
     };
   },
 };
