@@ -110,8 +110,10 @@ describe.each(sizes)('finding at $cols×$rows', (size) => {
     await driver.waitFor('2 marked');
     driver.press('r');
     await driver.waitFor('Reindex 2 indexes');
+    await driver.waitFor('[ Cancel ]');
     driver.press('\x1b');
     await driver.waitFor((lines) => !lines.join().includes('[ Cancel ]'));
+    await driver.waitFor('2 marked');
     driver.press('\x1b');
     await driver.waitFor((lines) => !lines.join().includes('2 marked'));
     driver.press('8');

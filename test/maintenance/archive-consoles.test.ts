@@ -40,7 +40,8 @@ it('of two consoles one archives; the other says who does, shows how far, and en
   const test = await createTestDatabase();
   await fillDueTraces(test, 2_500);
   const before = await contents(test);
-  const first = archive(test, 3_000);
+  // Long enough for the second to start on a busy machine.
+  const first = archive(test, 6_000);
   await expect
     .poll(async () => (await runs(test))[0]?.moved ?? 0, { timeout: 30_000 })
     .toBeGreaterThan(0);

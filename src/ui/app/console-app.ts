@@ -319,8 +319,8 @@ export class ConsoleApp {
     const view = this.model.views.at(-1);
     if (view?.kind === 'prompt') return typeIntoPrompt(this, view, key);
     if (view?.kind !== 'action' || view.phase !== 'confirm') return false;
-    const word = view.preview?.typed;
-    if (word === undefined) return false;
+    const { typed: word, nothing } = view.preview ?? {};
+    if (word === undefined || nothing !== undefined) return false;
     if (key === 'enter') {
       if (view.typed === word) this.#actions?.confirm();
       else this.say(`Not yet: the word is "${word}"`, 'warning');
