@@ -18,6 +18,8 @@ export type Look =
   | 'key'
   /** The chosen row of the pane that has the keys. */
   | 'selected'
+  /** What was searched for. */
+  | 'match'
   /** A short word that must be seen: read-only, paused. */
   | 'badge'
   /** A short word that says something is wrong. */

@@ -4,7 +4,7 @@ import { createTheme, type Look } from '../../src/ui/theme.js';
 
 const looks: readonly Look[] = [
   ...(['success', 'running', 'warning', 'error', 'muted', 'accent', 'title', 'focus'] as const),
-  ...(['border', 'heading', 'key', 'selected', 'badge', 'alarm'] as const),
+  ...(['border', 'heading', 'key', 'selected', 'match', 'badge', 'alarm'] as const),
 ];
 
 describe('the theme', () => {

@@ -32,6 +32,7 @@ import { rowCommands } from './row-commands.js';
 import { promptCommands } from './prompt.js';
 import { quitCommands } from './quit-commands.js';
 import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
+import { endSearch } from './search-commands.js';
 import { statementCommands } from './statement-commands.js';
 
 export type Command = {
@@ -120,10 +121,11 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   last: move({ to: 'last' }),
   open: { run: openChosen, unavailable: whyNotOpen },
   back: {
-    run(app) {
+    run(app, key) {
       const { views, zoomed, focus, panes, home } = app.model;
       const view = views.at(-1);
       if (view?.kind === 'action') app.actions?.close();
+      else if (key === 'escape' && view && 'search' in view && view.search) endSearch(app);
       else if (view) app.pop();
       else if (panes[focus].marks.size > 0) app.changePane({ marks: new Set() });
       else if (panes[focus].filter !== '') app.changePane({ filter: '' });

@@ -10,6 +10,7 @@ import {
 } from '../model/trace-view.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { searchAgain } from './search-commands.js';
 
 function frontTrace({ model }: ConsoleApp): TraceView | undefined {
   const view = model.views.at(-1);
@@ -49,6 +50,7 @@ export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
       const view = app.model.views.at(-1);
       if (view?.kind !== 'record') return;
       app.replaceView(view, { ...view, unfolded: !view.unfolded, top: 0 });
+      searchAgain(app);
     },
   },
   fold: inTrace(

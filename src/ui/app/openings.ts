@@ -115,8 +115,9 @@ function viewOf(view: OpenedView, opened: Opened): OpenedView {
       return view.kind === 'list' ? refreshedList(view, opened) : listView({ id, opening }, opened);
     case 'records': {
       const { title, rows, sections = [] } = opened;
-      const { unfolded, top } = view.kind === 'record' ? view : { unfolded: false, top: 0 };
-      return { id, opening, kind: 'record', title, rows, sections, unfolded, top };
+      const before = view.kind === 'record' ? view : { unfolded: false, top: 0, search: undefined };
+      const { unfolded, top, search } = before;
+      return { id, opening, kind: 'record', title, rows, sections, unfolded, top, search };
     }
   }
 }

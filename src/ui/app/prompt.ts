@@ -4,6 +4,7 @@ import { completions, runCommandLine } from './command-line.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 import { needsLive } from './offline.js';
+import { endSearch, searchCommands, searchTyped } from './search-commands.js';
 
 /** More than anybody types; a paste may be longer. */
 const longest = 500;
@@ -32,7 +33,7 @@ export function typeIntoPrompt(app: ConsoleApp, view: PromptView, key: string): 
   const text = edited(view.text, key);
   if (text === undefined) return false;
   // Backspace in an empty prompt leaves it, as in an editor.
-  if (key === 'backspace' && view.text === '') app.pop();
+  if (key === 'backspace' && view.text === '') leavePrompt(app, view);
   else changePrompt(app, view, text);
   return true;
 }
@@ -41,10 +42,21 @@ export function pasteIntoPrompt(app: ConsoleApp, view: PromptView, pasted: strin
   changePrompt(app, view, view.text + pasted.replace(/\s+/g, ' '));
 }
 
+function leavePrompt(app: ConsoleApp, { purpose }: PromptView): void {
+  if (purpose === 'filter') app.changePane({ filter: '' });
+  if (purpose === 'search') endSearch(app, true);
+  app.pop();
+}
+
 function changePrompt(app: ConsoleApp, view: PromptView, typed: string): void {
   const text = typed.slice(0, longest);
   if (view.purpose === 'command') {
     app.changeView('prompt', (current) => ({ ...current, text, index: 0 }));
+    return;
+  }
+  if (view.purpose === 'search') {
+    searchTyped(app, text);
+    app.changeView('prompt', (current) => ({ ...current, text }));
     return;
   }
   const parsed = parseFilter(text, app.focusedPane);
@@ -69,6 +81,7 @@ function choose(by: number): Command {
 }
 
 export const promptCommands = {
+  ...searchCommands,
   filter: {
     run(app) {
       const { panes, focus } = app.model;
@@ -88,14 +101,14 @@ export const promptCommands = {
       if (!view) return;
       app.pop();
       if (view.purpose === 'command') runCommandLine(app, view.text, view.index);
+      if (view.purpose === 'search' && view.text === '') endSearch(app);
     },
     unavailable: ({ promptView: view }) =>
       view?.error === undefined ? undefined : `Not yet: ${view.error}`,
   },
   promptCancel: {
     run(app) {
-      if (app.promptView?.purpose === 'filter') app.changePane({ filter: '' });
-      app.pop();
+      if (app.promptView) leavePrompt(app, app.promptView);
     },
   },
   promptComplete: {

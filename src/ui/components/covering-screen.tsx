@@ -19,8 +19,8 @@ export function CoveringScreen({ app, view, size, theme }: Props) {
     case 'record':
       return <RecordScreen app={app} view={view} size={size} theme={theme} />;
     case 'list':
-      return <ListScreen view={view} size={size} theme={theme} />;
+      return <ListScreen app={app} view={view} size={size} theme={theme} />;
     case 'trace':
-      return <TraceScreen view={view} size={size} theme={theme} />;
+      return <TraceScreen app={app} view={view} size={size} theme={theme} />;
   }
 }

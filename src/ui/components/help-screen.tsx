@@ -13,6 +13,14 @@ export function HelpScreen({ app, view, size, theme }: Props) {
   const width = innerWidth(size.columns);
   const lines = useMemo(() => helpLines(theme, app.panes, width), [theme, app, width]);
   return (
-    <ScrolledBox app={app} title="Keys" lines={lines} top={view.top} size={size} theme={theme} />
+    <ScrolledBox
+      app={app}
+      title="Keys"
+      count={lines.length}
+      draw={(start, end) => lines.slice(start, end)}
+      top={view.top}
+      size={size}
+      theme={theme}
+    />
   );
 }

@@ -1,3 +1,4 @@
+import type { ConsoleApp } from '../app/console-app.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { innerHeight, innerWidth } from '../draw/box.js';
 import { writer } from '../draw/dialog.js';
@@ -9,12 +10,13 @@ import type { ListView } from '../model/list-view.js';
 import { bodyOf } from '../model/model.js';
 import { scrollTop } from '../model/pane-view.js';
 import type { Theme } from '../theme.js';
+import { rowSearchFoot } from '../app/search-commands.js';
 import { Lines } from './lines.js';
 
-type Props = { view: ListView; size: Size; theme: Theme };
+type Props = { app: ConsoleApp; view: ListView; size: Size; theme: Theme };
 
 /** A list that Enter has opened; Enter on a row of it goes one step further. */
-export function ListScreen({ view, size, theme }: Props) {
+export function ListScreen({ app, view, size, theme }: Props) {
   const { x, y, width, height } = bodyOf(size);
   const { opened, index, place } = view;
   const { columns, rows, summary, asOf, empty } = opened;
@@ -60,6 +62,7 @@ export function ListScreen({ view, size, theme }: Props) {
     top,
     visibleRows,
     count: rows.length,
+    foot: rowSearchFoot(app, view),
   });
   return <Lines text={theme.encode(drawn.join('\n'))} x={x} y={y} width={width} height={height} />;
 }

@@ -11,7 +11,7 @@ const keyColumn = 16;
 const sections: readonly [Scope, string][] = [
   ['panes', 'In the panes'],
   ['paneList', 'In the list of panes'],
-  ['prompt', 'While a filter or a command is typed'],
+  ['prompt', 'While a filter, a search or a command is typed'],
   ['trace', 'In a trace'],
   ['list', 'In a list'],
   ['record', 'In an opened row'],

@@ -1,6 +1,7 @@
 import type { ScrollPlace } from '../model/cursor.js';
 import type { Theme } from '../theme.js';
 import { drawBox } from './box.js';
+import type { Segment } from './segments.js';
 
 export type OpenedBoxOptions = {
   width: number;
@@ -13,6 +14,8 @@ export type OpenedBoxOptions = {
   top: number;
   visibleRows: number;
   count: number;
+  /** On the lower border at the left. */
+  foot: readonly Segment[];
 };
 
 /** The box of what Enter has opened: as large as the body of the screen, with what is in view of it. */
@@ -21,7 +24,7 @@ export function drawOpenedBox(
   lines: readonly string[],
   options: OpenedBoxOptions,
 ): string[] {
-  const { width, height, title, note, place, top, visibleRows, count } = options;
+  const { width, height, title, note, place, top, visibleRows, count, foot } = options;
   place.top = top;
   place.height = visibleRows;
   const isWhole = count <= visibleRows;
@@ -32,6 +35,7 @@ export function drawOpenedBox(
     focused: true,
     title: [{ text: title, look: 'focus' }],
     titleRight: note === '' ? [] : [{ text: note, look: 'accent' }],
+    foot,
     footRight: isWhole ? [] : [{ text: inView, look: 'muted' }],
   });
 }

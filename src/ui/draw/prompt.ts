@@ -5,13 +5,15 @@ import type { PromptView } from '../model/views.js';
 import type { Theme } from '../theme.js';
 import { drawSides } from './segments.js';
 
+const helps: Readonly<Record<PromptView['purpose'], string>> = {
+  filter: 'Enter keeps it, Esc shows all',
+  search: 'Enter keeps it, n N lead on, Esc leads back',
+  command: 'Tab completes, Enter does it, Esc leaves',
+};
+
 /** What is typed, on the bottom line, with what is wrong with it or how it goes on. */
 export function drawPrompt(theme: Theme, view: PromptView, width: number): string {
   const { purpose, text, error } = view;
-  const help =
-    purpose === 'filter'
-      ? 'Enter keeps it, Esc shows all'
-      : 'Tab completes, Enter does it, Esc leaves';
   const typed = safeLine(text);
   // The end of a long text is what is being typed.
   const room = Math.max(8, width - 6);
@@ -19,8 +21,8 @@ export function drawPrompt(theme: Theme, view: PromptView, width: number): strin
   return drawSides(
     theme,
     {
-      left: [{ text: ` ${purpose === 'filter' ? '/' : ':'}${shown}█`, look: 'accent' }],
-      right: [{ text: error ?? help, look: error === undefined ? 'muted' : 'error' }],
+      left: [{ text: ` ${purpose === 'command' ? ':' : '/'}${shown}█`, look: 'accent' }],
+      right: [{ text: error ?? helps[purpose], look: error === undefined ? 'muted' : 'error' }],
       first: 'left',
     },
     width,

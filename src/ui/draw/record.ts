@@ -1,11 +1,11 @@
 import { formatTimestamp } from '../../shared/format/time.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
-import { displayWidth, fit } from '../../terminal/width.js';
+import { displayWidth, fit, truncate } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
 import type { DetailSection } from '../../panes/details/section.js';
 import type { RecordRow } from '../../panes/opening.js';
-import type { Theme } from '../theme.js';
-import { drawSegments } from './segments.js';
+import { layOutSegments } from './segments.js';
+import type { Piece, TextLine } from './text-line.js';
 
 /** Lines of one value while it is folded. */
 const foldedLines = 8;
@@ -18,23 +18,22 @@ const nameColumn = { least: 8, most: 30 };
 
 /** Rows with all their columns: names on the left, values wrapped beside them, JSON one key a line. */
 export function recordLines(
-  theme: Theme,
   rows: readonly RecordRow[],
   width: number,
   unfolded: boolean,
-): string[] {
+): TextLine[] {
   const names = rows.flatMap((row) => Object.keys(row).map((name) => displayWidth(safeLine(name))));
   const room = Math.min(nameColumn.most, Math.floor(width / 3));
   const column = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
   const limit = unfolded ? unfoldedLimit(rows) : limits.folded;
   return rows.flatMap((row, index) => [
     ...(rows.length > 1
-      ? [drawSegments(theme, [{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
+      ? [layOutSegments([{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
       : []),
     ...valuesFirst(row).flatMap(([name, value]) =>
-      fieldLines(theme, { name, value, column, width, unfolded, limit }),
+      fieldLines({ name, value, column, width, unfolded, limit }),
     ),
-    ...(index < rows.length - 1 ? [' '.repeat(width)] : []),
+    ...(index < rows.length - 1 ? [[]] : []),
   ]);
 }
 
@@ -45,21 +44,16 @@ function valuesFirst(row: RecordRow): [string, unknown][] {
 }
 
 /** What was made of a row's values, each part under its heading. */
-export function sectionLines(
-  theme: Theme,
-  sections: readonly DetailSection[],
-  width: number,
-): string[] {
+export function sectionLines(sections: readonly DetailSection[], width: number): TextLine[] {
   return sections.flatMap(({ title, lines }) => [
-    drawSegments(theme, [{ text: title, look: 'title' }], width),
+    layOutSegments([{ text: title, look: 'title' }], width),
     ...lines.map((line) =>
-      drawSegments(
-        theme,
+      layOutSegments(
         line.map(({ text, tone }) => ({ text: safeLine(text), look: tone })),
         width,
       ),
     ),
-    ' '.repeat(width),
+    [],
   ]);
 }
 
@@ -85,34 +79,36 @@ function lengthOf(value: unknown): number {
   return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 0;
 }
 
-function fieldLines(
-  theme: Theme,
-  { name, value, column, width, unfolded, limit }: Field,
-): string[] {
+function fieldLines({ name, value, column, width, unfolded, limit }: Field): TextLine[] {
   const room = Math.max(1, width - column);
-  const text = valueText(value, limit);
-  const all = wrapText(text, room, unfolded ? limits.lines : 1_000);
+  const most = unfolded ? limits.lines : 1_000;
+  const { text, isCut } = valueText(value, limit);
+  const all = wrapText(text, room, most);
   const shown = unfolded || all.length <= foldedLines + 1 ? all : all.slice(0, foldedLines);
   const rest = all.length - shown.length;
-  const more = rest > 0 ? [`… ${rest}${all.length >= 1_000 ? ' or more' : ''} lines more`] : [];
-  const label = theme.paint('muted', fit(safeLine(name), column));
+  const isMore = isCut || all.length >= most;
+  const more = rest > 0 ? [`… ${rest}${isMore ? ' or more' : ''} lines more`] : [];
+  const label = fit(safeLine(name), column);
   const blank = ' '.repeat(column);
-  const empty = value === null || value === undefined;
+  const look = value === null || value === undefined ? 'muted' : undefined;
   return [
-    ...shown.map((line, index) => {
-      const drawn = fit(line, room);
-      return (index === 0 ? label : blank) + (empty ? theme.paint('muted', drawn) : drawn);
+    ...shown.map((line, index): TextLine => {
+      const start: Piece = index === 0 ? { text: label, look: 'muted' } : { text: blank };
+      return [start, { text: truncate(line, room), look }];
     }),
-    ...more.map((line) => blank + theme.paint('accent', fit(line, room))),
+    ...more.map((line): TextLine => [
+      { text: blank },
+      { text: truncate(line, room), look: 'accent' },
+    ]),
   ];
 }
 
 /** A value as safe text; JSON, also such as was stored as text, with one key a line. */
-function valueText(value: unknown, limit: number): string {
-  if (value === null || value === undefined) return '–';
-  if (value instanceof Date) return timestampText(value);
+function valueText(value: unknown, limit: number): { text: string; isCut: boolean } {
+  if (value === null || value === undefined) return { text: '–', isCut: false };
+  if (value instanceof Date) return { text: timestampText(value), isCut: false };
   const text = typeof value === 'string' ? prettyJson(value) : JSON.stringify(value, null, 2);
-  return safeBlock(text, { limit });
+  return { text: safeBlock(text, { limit }), isCut: text.length > limit };
 }
 
 function timestampText(value: Date): string {

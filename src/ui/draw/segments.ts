@@ -1,5 +1,6 @@
 import { displayWidth, truncate } from '../../terminal/width.js';
 import type { Look, Theme } from '../theme.js';
+import type { TextLine } from './text-line.js';
 
 /** A piece of a line with its meaning. `priority` 1 stays longest where the line is too narrow. */
 export type Segment = { text: string; look?: Look | undefined; priority?: number };
@@ -26,18 +27,27 @@ export function fitSegments(
   width: number,
   separator = '  ',
 ): Line {
-  const kept = dropUntilFit(segments, width, displayWidth(separator));
+  const pieces = layOutSegments(segments, width, separator);
+  const used = pieces.reduce((sum, { text }) => sum + displayWidth(text), 0);
+  return { text: pieces.map(({ text, look }) => theme.paint(look, text)).join(''), width: used };
+}
+
+/** As {@link fitSegments}, not yet painted. */
+export function layOutSegments(
+  segments: readonly Segment[],
+  width: number,
+  separator = '  ',
+): TextLine {
+  const gap = displayWidth(separator);
   let room = width;
-  const parts: string[] = [];
-  for (const { text, look } of kept) {
-    const before = parts.length === 0 ? '' : separator;
-    const space = room - displayWidth(before);
-    if (space <= 0) break;
+  return dropUntilFit(segments, width, gap).flatMap(({ text, look }, index) => {
+    const before = index === 0 ? '' : separator;
+    const space = room - (index === 0 ? 0 : gap);
+    if (space <= 0) return [];
     const shown = truncate(text, space);
-    parts.push(before + theme.paint(look, shown));
     room = space - displayWidth(shown);
-  }
-  return { text: parts.join(''), width: width - room };
+    return [{ text: before }, { text: shown, look }];
+  });
 }
 
 /** A line with its blanks up to `width` columns. */

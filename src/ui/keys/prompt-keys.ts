@@ -2,6 +2,9 @@ import type { Binding } from './key-map.js';
 
 export type PromptCommandId =
   | 'filter'
+  | 'search'
+  | 'nextMatch'
+  | 'previousMatch'
   | 'commandLine'
   | 'promptAccept'
   | 'promptCancel'
@@ -18,6 +21,26 @@ export const promptKeys: readonly Binding[] = [
     text: 'filter the rows: words, !not, column:word, dur>2s; Esc clears it',
     bar: 'filter',
     priority: 3,
+  },
+  {
+    command: 'search',
+    keys: ['/'],
+    scopes: ['record', 'list', 'trace'],
+    text: 'search what is shown, whatever the case; Esc ends the search',
+    bar: 'search',
+    priority: 3,
+  },
+  {
+    command: 'nextMatch',
+    keys: ['n'],
+    scopes: ['record', 'list', 'trace'],
+    text: 'to the next match, round the end',
+  },
+  {
+    command: 'previousMatch',
+    keys: ['N'],
+    scopes: ['record', 'list', 'trace'],
+    text: 'to the match before',
   },
   {
     command: 'commandLine',
@@ -40,7 +63,7 @@ export const promptKeys: readonly Binding[] = [
     command: 'promptCancel',
     keys: ['escape', 'ctrl+g'],
     scopes: ['prompt'],
-    text: 'leave it; a filter is cleared',
+    text: 'leave it; a filter or a search is cleared',
     bar: 'leave',
     barKey: 'Esc',
     priority: 1,

@@ -1,5 +1,6 @@
 import type { OpenedList } from '../../panes/opening.js';
 import type { ScrollPlace } from './cursor.js';
+import type { Search } from './search.js';
 import type { OpenedBy } from './views.js';
 
 /** A list over the panes: which row is chosen. */
@@ -8,6 +9,7 @@ export type ListView = OpenedBy & {
   opened: OpenedList;
   index: number;
   place: ScrollPlace;
+  search?: Search | undefined;
 };
 
 export function listView(by: OpenedBy, opened: OpenedList): ListView {

@@ -1,6 +1,7 @@
 import type { OpenedTrace } from '../../panes/opening.js';
 import type { TraceNode, TraceTree } from '../../panes/trace/tree.js';
 import type { ScrollPlace } from './cursor.js';
+import type { Search } from './search.js';
 import type { OpenedBy } from './views.js';
 
 /** `time`: the tree as it ran. `slowest`: every event by the time the whole waited for it. */
@@ -17,6 +18,7 @@ export type TraceView = OpenedBy & {
   rows: readonly TraceNode[];
   index: number;
   place: ScrollPlace;
+  search?: Search | undefined;
 };
 
 export function traceView(by: OpenedBy, opened: OpenedTrace): TraceView {

@@ -6,6 +6,7 @@ import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
 import type { Scope } from '../keys/key-map.js';
 import type { ListView } from './list-view.js';
+import type { Search } from './search.js';
 import type { TraceView } from './trace-view.js';
 
 /** Of what Enter opened: which one it is, and how it is read again. */
@@ -25,12 +26,13 @@ export type RecordView = OpenedBy & {
   sections: readonly DetailSection[];
   unfolded: boolean;
   top: number;
+  search?: Search | undefined;
 };
 
-/** A line to type into: what filters the focused pane, or the name of a command. */
+/** A line to type into: what filters the focused pane, is searched for, or the name of a command. */
 export type PromptView = {
   kind: 'prompt';
-  purpose: 'filter' | 'command';
+  purpose: 'filter' | 'search' | 'command';
   text: string;
   /** The chosen one of the lines that fit a command. */
   index: number;

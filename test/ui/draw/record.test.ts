@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../../src/terminal/width.js';
+import type { RecordRow } from '../../../src/panes/opening.js';
 import { recordLines } from '../../../src/ui/draw/record.js';
+import { drawTextLine } from '../../../src/ui/draw/text-line.js';
 import { plainTheme, textOf } from '../helpers.js';
 
+function drawn(rows: readonly RecordRow[], width: number, unfolded: boolean): string[] {
+  return recordLines(rows, width, unfolded).map((line) =>
+    textOf(drawTextLine(plainTheme, line, width)),
+  );
+}
+
 function lines(row: Record<string, unknown>, unfolded = false, width = 50): string[] {
-  return recordLines(plainTheme, [row], width, unfolded).map((line) => textOf(line).trimEnd());
+  return drawn([row], width, unfolded).map((line) => line.trimEnd());
 }
 
 describe('a row in full', () => {
@@ -39,26 +47,33 @@ describe('a row in full', () => {
     expect(lines({ text }, true)).toHaveLength(30);
   });
 
+  it('says that there is more than it counted of a folded value that it did not read to its end', () => {
+    const text = Array.from({ length: 5_000 }, (_, n) => `line ${n}`).join('\n');
+    expect(lines({ text }, false, 200).at(-1)).toContain(' or more lines more');
+    expect(lines({ text: 'x'.repeat(100_000) }, false, 200).at(-1)).toContain(
+      ' or more lines more',
+    );
+  });
+
   it('takes control sequences out of names and values', () => {
-    const drawn = lines({
+    const safe = lines({
       'na\x1b[31mme': 'a\x1b]0;title\x07b\x9b2Jc',
       'json\x07': { k: '\x1b[2J' },
     });
-    expect(drawn.join('\n')).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/); // eslint-disable-line no-control-regex
-    expect(drawn[0]).toBe('name      abc');
+    expect(safe.join('\n')).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/); // eslint-disable-line no-control-regex
+    expect(safe[0]).toBe('name      abc');
   });
 
   it('is exactly as wide as asked, with a megabyte and wide characters, too', () => {
     const text = `漢字 ${'word '.repeat(200_000)}`;
     for (const unfolded of [false, true]) {
-      const drawn = recordLines(plainTheme, [{ text }], 33, unfolded);
-      expect(new Set(drawn.map((line) => displayWidth(textOf(line))))).toEqual(new Set([33]));
+      const widths = drawn([{ text }], 33, unfolded).map((line) => displayWidth(line));
+      expect(new Set(widths)).toEqual(new Set([33]));
     }
   });
 
   it('parts several rows and says which of how many each is', () => {
-    const drawn = recordLines(plainTheme, [{ id: 1 }, { id: 2 }], 20, false).map(textOf);
-    expect(drawn.map((line) => line.trim())).toEqual([
+    expect(drawn([{ id: 1 }, { id: 2 }], 20, false).map((line) => line.trim())).toEqual([
       '1 of 2',
       'id        1',
       '',

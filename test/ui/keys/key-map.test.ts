@@ -13,6 +13,8 @@ const scopes: readonly Scope[] = [
     'paneList',
     'prompt',
     'record',
+    'list',
+    'trace',
     'help',
     'confirm',
     'running',

@@ -1,0 +1,24 @@
+import { withSeparators } from '../../shared/format/number.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { truncate } from '../../terminal/width.js';
+import { mostMatches, type Search } from '../model/search.js';
+import type { Segment } from './segments.js';
+
+const textColumns = 30;
+
+/** What is searched for, and which of how many matches the reader is at: for the lower border. */
+export function searchFoot(
+  search: Search | undefined,
+  place: { at: number; count: number },
+): Segment[] {
+  if (!search || search.text === '') return [];
+  const text = {
+    text: `/${truncate(safeLine(search.text), textColumns)}`,
+    look: 'accent',
+  } as const;
+  const { at, count } = place;
+  if (count === 0) return [text, { text: 'not found in what is shown', look: 'warning' }];
+  const all = `${withSeparators(count)}${count === mostMatches ? ' or more' : ''}`;
+  // The cursor may have gone on to a row without it.
+  return [text, { text: at < 0 ? `${all} found` : `${withSeparators(at + 1)} of ${all}` }];
+}

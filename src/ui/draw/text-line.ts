@@ -1,0 +1,44 @@
+import { displayWidth } from '../../terminal/width.js';
+import type { Match } from '../model/search.js';
+import type { Look, Theme } from '../theme.js';
+
+export type Piece = { text: string; look?: Look | undefined };
+
+/** A line that is laid out but not painted: of 50,000 lines only those in view are. */
+export type TextLine = readonly Piece[];
+
+export function plainText(line: TextLine): string {
+  return line.map(({ text }) => text).join('');
+}
+
+/** A line of exactly `width` columns, with its matches and the one among them that the reader is at. */
+export function drawTextLine(
+  theme: Theme,
+  line: TextLine,
+  width: number,
+  matches: readonly Match[] = [],
+  current?: Match,
+): string {
+  const text = plainText(line);
+  const blanks = ' '.repeat(Math.max(0, width - displayWidth(text)));
+  const pieces = matches.reduce(
+    (parts, match) => marked(parts, match, match === current ? 'selected' : 'match'),
+    line,
+  );
+  return pieces.map((piece) => theme.paint(piece.look, piece.text)).join('') + blanks;
+}
+
+/** The pieces with what lies between start and end of the line in another look. */
+function marked(line: TextLine, { start, end }: Match, look: Look): TextLine {
+  let at = 0;
+  return line.flatMap((piece) => {
+    const { text } = piece;
+    const [from, to] = [start - at, end - at].map((place) => Math.max(0, place));
+    at += text.length;
+    return [
+      { ...piece, text: text.slice(0, from) },
+      { text: text.slice(from, to), look },
+      { ...piece, text: text.slice(to) },
+    ].filter((part) => part.text !== '');
+  });
+}
