@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { nextSize } from '../../src/maintenance/archive/archive-traces.js';
+import { ConsoleError, type ErrorCode } from '../../src/db/errors.js';
+import { nextSize, sizeAfterFailure } from '../../src/maintenance/archive/batch-size.js';
 import { previewAction, runAction } from '../../src/maintenance/registry.js';
 import { openConsole } from '../deploy/helpers.js';
 import { runCli } from '../helpers/cli.js';
@@ -109,13 +110,79 @@ describe('archiving', () => {
     await database.close();
   });
 
-  it('adapts its batches to the time target, within bounds', () => {
+  it('passes over a trace to whose hook somebody writes, and moves the rest', async () => {
+    const test = await createTestDatabase();
+    await fillDueTraces(test, 3, 0);
+    const database = await openConsole(test.url);
+    const other = await test.pool.connect();
+    await other.query(`BEGIN; UPDATE hook_executions SET hook_name = 'mine' WHERE id = (
+      SELECT h.id FROM hook_executions h JOIN execution_traces t ON t.id = h.trace_id
+      ORDER BY t.started_at, t.id DESC LIMIT 1)`);
+    const { signal } = new AbortController();
+    const { progress, outcome } = await collect(
+      runAction('archive', { database, signal }, { olderThan: '90 days' }),
+      // The locked one comes first: two can only be moved when it was passed over.
+      async ({ done }) => done === 2 && (await other.query('COMMIT')),
+    );
+    other.release();
+    expect(progress.some(({ blockedBy }) => blockedBy?.includes('has locked'))).toBe(true);
+    expect(outcome.result).toMatchObject({ skipped: { locked: 0 }, remaining: 0 });
+    expect(await counts(test)).toEqual([0, 3, 0, 3, 0, 3]);
+    await database.close();
+  }, 60_000);
+
+  it('waits for the short batch of another archiver', async () => {
+    const test = await createTestDatabase();
+    await fillDueTraces(test, 10, 0);
+    const database = await openConsole(test.url);
+    const other = await test.pool.connect();
+    await other.query(`BEGIN; SELECT * FROM archive_traces('90 days', 4)`);
+    const { signal } = new AbortController();
+    const archiving = collect(runAction('archive', { database, signal }, { olderThan: '90 days' }));
+    await expect
+      .poll(async () => {
+        const { rows } = await test.query(
+          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
+        );
+        return rows.length;
+      })
+      .toBe(1);
+    await other.query('COMMIT');
+    other.release();
+    expect((await archiving).outcome.result.moved).toMatchObject({ execution_traces: 6 });
+    await database.close();
+  });
+
+  it('adapts its batches to the time target, but not under what is worth its costs', () => {
     expect(nextSize(1_000, 100, 200)).toBe(2_000);
     expect(nextSize(1_000, 10, 200)).toBe(2_000);
-    expect(nextSize(1_000, 400, 200)).toBe(500);
-    expect(nextSize(1_000, 9_000, 200)).toBe(500);
-    expect(nextSize(500, 9_000, 200)).toBe(500);
     expect(nextSize(4_000, 10, 200)).toBe(5_000);
+    expect(nextSize(4_000, 1_600, 200)).toBe(2_000);
+    expect(nextSize(2_000, 800, 200)).toBe(1_000);
+    // A machine on which 1,000 take long: a second at most.
+    expect(nextSize(1_000, 900, 200)).toBe(1_000);
+    expect(nextSize(1_000, 1_250, 200)).toBe(800);
+    expect(nextSize(1_000, 9_000, 200)).toBe(500);
+    expect(nextSize(111, 1_000, 200)).toBe(111);
+    expect(nextSize(10, 10_000, 200)).toBe(5);
+    expect(nextSize(1, 60_000, 200)).toBe(1);
+    expect(nextSize(100, 10, 200)).toBe(200);
+  });
+
+  it('makes whole batches smaller for those who wait for its rows', () => {
+    expect(nextSize(3_777, 200, 200, 1)).toBe(1_889);
+    expect(nextSize(800, 200, 200, 2)).toBe(500);
+    expect(nextSize(300, 900, 200, 1)).toBe(300);
+  });
+
+  it('tries fewer traces where a batch takes too long or meets locked rows', () => {
+    const failure = (code: ErrorCode) => new ConsoleError(code, 'as it may be');
+    expect(sizeAfterFailure(1_000, failure('statement_timeout'))).toBe(100);
+    expect(sizeAfterFailure(15, failure('statement_timeout'))).toBe(2);
+    expect(sizeAfterFailure(1, failure('statement_timeout'))).toBeUndefined();
+    expect(sizeAfterFailure(1_000, failure('lock_timeout'))).toBe(1);
+    expect(sizeAfterFailure(1, failure('lock_timeout'))).toBeUndefined();
+    expect(sizeAfterFailure(1_000, failure('query_failed'))).toBeUndefined();
   });
 });
 

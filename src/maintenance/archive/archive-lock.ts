@@ -5,18 +5,24 @@ import { ConsoleError } from '../../db/errors.js';
 const key = `hashtextextended('trace_console.archive:' || $1, 0)`;
 
 /**
- * Keeps every other archiver out until the transaction ends.
+ * Limits of a batch that changes the archive. A scheduled archiver has it for about half a second every
+ * minute: a long purge would meet it, and so it is waited for. Nobody queues behind such a wait.
+ */
+export const archiveLimits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } as const;
+
+/**
+ * Keeps every other archiver out until the transaction ends; waits for one as long as its lock time-out says.
  *
- * @throws ConsoleError `busy` when another session is at it
+ * @throws ConsoleError `busy` when another session is at it for longer
  */
 export async function lockArchive(tx: Queryable, schema: string): Promise<void> {
-  const { rows } = await tx.query<{ locked: boolean }>(
-    `SELECT pg_try_advisory_xact_lock(${key}) AS locked`,
-    [schema],
-  );
-  if (rows[0]?.locked !== true) {
+  try {
+    await tx.query(`SELECT pg_advisory_xact_lock(${key})`, [schema]);
+  } catch (error) {
+    if (!(error instanceof ConsoleError && error.code === 'lock_timeout')) throw error;
     throw new ConsoleError('busy', 'The archive is being worked on by another session.', {
       sqlState: '55006',
+      cause: error,
     });
   }
 }

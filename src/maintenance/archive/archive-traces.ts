@@ -4,12 +4,15 @@ import { withSeparators } from '../../shared/format/number.js';
 import type { ArchivedTable } from '../../shared/tables.js';
 import { archivedTables } from '../../shared/tables.js';
 import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
 import { archivePreview, countDue } from './due-traces.js';
 import { pauseUnlessAborted } from '../pause.js';
 import { archiveBytes } from './archive-size.js';
+import { batchSizes, nextSize, sizeAfterFailure } from './batch-size.js';
 import { Brakes } from './brakes.js';
-import { moveBatch, type Batch } from './move-batch.js';
+import { noCounts } from './export-lines.js';
+import { moveBatch, passLockedTrace, type Batch, type NextBatch } from './move-batch.js';
 
 export type ArchiveInput = {
   /** An interval in PostgreSQL's words: `90 days`. */
@@ -36,13 +39,6 @@ export type ArchiveResult = {
 };
 
 const defaults = { pauseMs: 50, targetMs: 200 };
-
-/**
- * Traces. 1,000 take about 0.1 s; the best rate was measured at 5,000: larger batches hold locks longer
- * for little gain. A batch costs about 10 ms of its own, whatever it moves: on a busy machine batches of
- * 200 took a quarter more of the server's time than one statement, so they do not get so small.
- */
-const batchSizes = { first: 1_000, lowest: 500, highest: 5_000 };
 
 /**
  * Moves old traces to the archive in batches that adapt to a time target, each a transaction of its
@@ -80,41 +76,37 @@ async function* run(
   const bytesBefore = await archiveBytes(database);
   const due = await countDue(database, olderThan);
   const brakes = new Brakes(database);
-  const moved = noRows();
+  const moved = noCounts();
   const stopped = () =>
     signal.aborted ||
     (input.maxTimeMs !== undefined && performance.now() - started > input.maxTimeMs);
   let skipped = noTrees();
-  let size = batchSizes.first;
+  let size: number = batchSizes.first;
   let batch: Batch | undefined;
+  const progress = () => progressOf(moved.execution_traces, due.traces, started);
   // What others had locked may be free at the end: it is gone through once more.
   for (let pass = 1; pass === 1 || (pass === 2 && skipped.locked > 0 && !stopped()); pass += 1) {
     skipped = noTrees();
     batch = undefined;
     while (!batch?.done && !stopped()) {
-      yield progressOf(moved.execution_traces, due.traces, started);
-      batch = await moveBatch(database, { olderThan, asOf: due.asOf, size, after: batch });
+      yield progress();
+      const next: NextBatch = { olderThan, asOf: due.asOf, size, after: batch };
+      const tried = yield* moveNext(database, next, progress, stopped);
+      if (!tried) break;
+      batch = tried.batch;
       addTo(moved, batch.moved);
       addTo(skipped, batch.skipped);
       if (batch.done) break;
       const brake = await brakes.look(batch.waiting);
-      size =
-        batch.waiting > 0
-          ? Math.max(batchSizes.lowest, size / 2)
-          : nextSize(size, batch.ms, targetMs);
-      if (brake) {
-        yield {
-          ...progressOf(moved.execution_traces, due.traces, started),
-          blockedBy: brake.reason,
-        };
-      }
+      size = nextSize(tried.size, batch.ms, targetMs, batch.waiting);
+      if (brake) yield { ...progress(), blockedBy: brake.reason };
       await pauseBetween(Math.max(pauseMs, brake?.pauseMs ?? 0), signal);
     }
   }
   const analyzed = moved.execution_traces === 0 || (await analyze(database));
   const { traces: remaining } = await countDue(database, olderThan, due.asOf);
   const bytesAfter = await archiveBytes(database);
-  yield progressOf(moved.execution_traces, due.traces, started);
+  yield progress();
   const result: ArchiveResult = {
     cutoff: due.cutoff,
     moved,
@@ -127,25 +119,36 @@ async function* run(
   return { summary: summaryOf(result, cancelled, analyzed), cancelled, result };
 }
 
-const noRows = () =>
-  ({
-    execution_traces: 0,
-    agent_routing_decisions: 0,
-    hook_executions: 0,
-    endpoint_calls: 0,
-  }) satisfies Record<ArchivedTable, number>;
+/**
+ * The next batch. One that takes too long, or meets rows that somebody keeps locked, is tried again with
+ * fewer traces; a single one that is locked is passed over, like a tree whose traces are.
+ */
+async function* moveNext(
+  database: Database,
+  next: NextBatch,
+  progress: () => Progress,
+  stopped: () => boolean,
+): AsyncGenerator<Progress, { batch: Batch; size: number } | undefined> {
+  for (let { size } = next; !stopped();) {
+    try {
+      return { batch: await moveBatch(database, { ...next, size }), size };
+    } catch (error) {
+      const smaller = sizeAfterFailure(size, error);
+      const isLocked = error instanceof ConsoleError && error.code === 'lock_timeout';
+      if (smaller === undefined && !isLocked) throw error;
+      if (smaller === undefined) return { batch: await passLockedTrace(database, next), size };
+      size = smaller;
+      const reason = isLocked ? 'rows that another session has locked' : 'a batch of fewer traces';
+      yield { ...progress(), blockedBy: reason };
+    }
+  }
+  return undefined;
+}
 
 const noTrees = () => ({ tooYoung: 0, inProgress: 0, locked: 0 });
 
 function addTo<Key extends string>(sums: Record<Key, number>, more: Record<Key, number>): void {
   for (const key in sums) sums[key] += more[key];
-}
-
-/** Towards the time target, at most doubled or halved, so that one slow batch changes little. */
-export function nextSize(size: number, ms: number, targetMs: number): number {
-  const ideal = size * (targetMs / Math.max(ms, 1));
-  const bounded = Math.min(size * 2, Math.max(size / 2, ideal));
-  return Math.round(Math.min(batchSizes.highest, Math.max(batchSizes.lowest, bounded)));
 }
 
 function progressOf(done: number, total: number, started: number): Progress {

@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.js';
 import type { ArchivedTable } from '../../shared/tables.js';
-import { namedHolder } from './archive-lock.js';
+import { lockArchive, namedHolder } from './archive-lock.js';
+import { noCounts } from './export-lines.js';
 
 /** What one call of archive_traces did, and where the next one goes on. */
 export type Batch = {
@@ -24,26 +25,34 @@ type BatchRow = Record<ArchivedTable, number> & {
   done: boolean;
 };
 
-/** The row locks of a batch wait no longer than this for a writer; the tree is skipped then. */
+/**
+ * A batch waits no longer than this for whoever writes to a hook or call of it, or for another archiver's
+ * batch. Traces that are locked it passes over without waiting.
+ */
 const lockTimeoutMs = 2_000;
 
 /** Asked while the batch still has its locks: who waits now, waits for us. Costs nothing when nobody does. */
 const waitingStatement = `
 SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks
-WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`;
+WHERE NOT granted AND locktype <> 'advisory' AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`;
+
+export type NextBatch = {
+  olderThan: string;
+  asOf: string;
+  size: number;
+  after: Batch | undefined;
+};
 
 /**
  * Moves one batch in its own transaction.
  *
- * @throws ConsoleError; `busy` when another session archives.
+ * @throws ConsoleError; `busy` when another session archives, `lock_timeout` when somebody writes to it.
  */
-export async function moveBatch(
-  database: Database,
-  options: { olderThan: string; asOf: string; size: number; after: Batch | undefined },
-): Promise<Batch> {
+export async function moveBatch(database: Database, options: NextBatch): Promise<Batch> {
   const started = performance.now();
   const { rows, waiting } = await database
     .transaction({ statementTimeoutMs: 60_000, lockTimeoutMs }, async (tx) => {
+      await lockArchive(tx, database.capabilities.schema);
       const moved = await tx.query<BatchRow>(
         `SELECT execution_traces, agent_routing_decisions, hook_executions, endpoint_calls,
            trees_too_young, trees_in_progress, trees_locked,
@@ -78,5 +87,28 @@ export async function moveBatch(
     done: row.done,
     waiting,
     ms: performance.now() - started,
+  };
+}
+
+/** Where the next batch begins when the trace that comes first stays where it is, with its tree. */
+export async function passLockedTrace(
+  database: Database,
+  { olderThan, asOf, after }: NextBatch,
+): Promise<Batch> {
+  const [next] = await database.read<{ at: string; id: string }>(
+    `SELECT t.started_at::text AS at, t.id FROM execution_traces AS t
+     WHERE t.started_at < $1::timestamptz - $2::interval
+       AND t.started_at >= COALESCE($3::timestamptz, '-infinity')
+       AND ($4::uuid IS NULL OR t.started_at > $3::timestamptz OR t.id < $4::uuid)
+     ORDER BY t.started_at, t.id DESC LIMIT 1`,
+    [asOf, olderThan, after?.cursor.at ?? null, after?.cursor.id ?? null],
+  );
+  return {
+    moved: noCounts(),
+    skipped: { tooYoung: 0, inProgress: 0, locked: next ? 1 : 0 },
+    cursor: next ?? { at: null, id: null },
+    done: next === undefined,
+    waiting: 0,
+    ms: 0,
   };
 }
