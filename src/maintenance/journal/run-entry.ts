@@ -48,7 +48,7 @@ export class RunEntry {
     await this.#writing;
     const outcome = end.state === 'failed' ? undefined : end.outcome;
     try {
-      await this.#update(
+      const found = await this.#update(
         `state = $2, ended_at = clock_timestamp(), lease_until = clock_timestamp(),
          progress = COALESCE($3::jsonb, progress), result = $4::jsonb, summary = $5, error = $6::jsonb`,
         [
@@ -59,7 +59,7 @@ export class RunEntry {
           end.state === 'failed' ? JSON.stringify(errorJson(end.error)) : null,
         ],
       );
-      return undefined;
+      return found ? undefined : 'its row is gone, or another console took it for dead.';
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }

@@ -64,7 +64,8 @@ function rulesText(input: PruneInput): string {
 async function preview({ database }: ActionContext, input: PruneInput): Promise<Preview> {
   const rules = rulesOf(input);
   await checkFunction(database);
-  const { counts, patterns } = await database.transaction({ readOnly: true }, async (tx) => {
+  const limits = { readOnly: true, statementTimeoutMs: 60_000 };
+  const { counts, patterns } = await database.transaction(limits, async (tx) => {
     const { rows } = await tx.query<Batch & { pattern_ids: string[] }>(
       `SELECT * FROM ${call}`,
       valuesOf(rules, true, 'now', null),

@@ -8,7 +8,7 @@ import { prunePatterns } from '../prune/prune-patterns.js';
 import { analyze } from '../statistics/analyze.js';
 import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
 import { isPolicyHidden, keepForEver, readPolicy, type StoredPolicy } from './policy.js';
-import { readOpenForMs, windowText } from './window.js';
+import { readOpenForMs, untilClosed, windowText } from './window.js';
 
 export type MaintainInput = {
   /** Also outside the policy's time of day. */
@@ -128,11 +128,12 @@ async function* run(
 ): AsyncGenerator<Progress, Outcome<MaintainResult>> {
   const { steps, openForMs } = await planFor(context, input);
   const results: StepResult[] = [];
+  const signal = untilClosed(context.signal, openForMs);
   if (openForMs > 0) {
     for (const step of steps) {
-      if (context.signal.aborted) break;
+      if (signal.aborted) break;
       if (step.follows && results.every(({ state }) => state !== 'done')) continue;
-      results.push(yield* runStep(context, step));
+      results.push(yield* runStep({ ...context, signal }, step));
     }
   }
   const failed = results.filter(({ state }) => state === 'failed');
@@ -158,7 +159,8 @@ async function* runStep(
     return { action: step.id, state: cancelled ? 'cancelled' : 'done', summary, result };
   } catch (error) {
     if (!(error instanceof ConsoleError) || error.code === 'connection_lost') throw error;
-    const summary = `${step.title} failed: ${error.message}`;
-    return { action: step.id, state: 'failed', summary, result: null };
+    const stopped = error.code === 'interrupted';
+    const summary = `${step.title} ${stopped ? 'stopped' : 'failed'}: ${error.message}`;
+    return { action: step.id, state: stopped ? 'cancelled' : 'failed', summary, result: null };
   }
 }

@@ -155,12 +155,9 @@ export async function writePolicy(
   );
 }
 
-/** @returns whether there was one */
+/** @returns whether there was one that the role may see */
 export async function deletePolicy(tx: Queryable, schema: string): Promise<boolean> {
-  const stored = await tx.query<{ exists: boolean }>(
-    `SELECT to_regclass('trace_console.retention_policies') IS NOT NULL AS exists`,
-  );
-  if (stored.rows[0]?.exists !== true) return false;
+  if (!(await hasConsoleTable(tx, table.name))) return false;
   const { rows } = await tx.query(
     'DELETE FROM trace_console.retention_policies WHERE target_schema = $1 RETURNING 1',
     [schema],

@@ -20,6 +20,12 @@ export async function readOpenForMs(tx: Queryable, window: DailyWindow | null): 
   return openForMs(timeOfDayMs(window.from), timeOfDayMs(window.to), rows[0]?.ms ?? 0);
 }
 
+/** Comes when the person cancels, or the window closes: purging and pruning stop then as archiving does. */
+export function untilClosed(signal: AbortSignal, openForMs: number): AbortSignal {
+  if (!Number.isFinite(openForMs)) return signal;
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.round(openForMs))]);
+}
+
 /** `01:30` → 5,400,000 */
 function timeOfDayMs(text: string): number {
   const [hours = 0, minutes = 0] = text.split(':').map(Number);

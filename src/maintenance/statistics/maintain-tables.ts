@@ -45,6 +45,9 @@ type Kind = {
 /** Milliseconds that a table's lock is waited for: another VACUUM may have it, or a migration. */
 const lockTimeoutMs = 60_000;
 
+/** Milliseconds that ANALYZE of one table may take where nobody can cancel it. */
+const pooledTimeoutMs = 1_800_000;
+
 const mostListed = 12;
 
 /** VACUUM and ANALYZE alike: a statement a table, on one connection, with the server's own progress. */
@@ -154,7 +157,7 @@ async function* maintain(
   const statement = statementOf(kind, database.capabilities.schema, table);
   if (database.capabilities.pooled) {
     yield { phase: `${phase} (behind a pooler there is no progress)` };
-    const limits = { statementTimeoutMs: 0, lockTimeoutMs };
+    const limits = { statementTimeoutMs: pooledTimeoutMs, lockTimeoutMs };
     await database.transaction(limits, (tx) => tx.query(statement));
     return;
   }

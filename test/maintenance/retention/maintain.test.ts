@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openForMs } from '../../../src/maintenance/retention/window.js';
+import { openForMs, untilClosed } from '../../../src/maintenance/retention/window.js';
 import { runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { runCli } from '../../helpers/cli.js';
@@ -32,6 +32,19 @@ describe('the daily window', () => {
     expect(openForMs(22 * hour, 4 * hour, 23 * hour)).toBe(5 * hour);
     expect(openForMs(22 * hour, 4 * hour, 1 * hour)).toBe(3 * hour);
     expect(openForMs(22 * hour, 4 * hour, 12 * hour)).toBe(0);
+  });
+});
+
+describe('the end of the daily window', () => {
+  it('stops every step, and so does the person', async () => {
+    const closing = untilClosed(new AbortController().signal, 20);
+    expect(closing.aborted).toBe(false);
+    await expect.poll(() => closing.aborted).toBe(true);
+    const cancel = new AbortController();
+    const open = [untilClosed(cancel.signal, hour), untilClosed(cancel.signal, Infinity)];
+    expect(open.map(({ aborted }) => aborted)).toEqual([false, false]);
+    cancel.abort();
+    expect(open.map(({ aborted }) => aborted)).toEqual([true, true]);
   });
 });
 
