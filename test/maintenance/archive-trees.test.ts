@@ -2,6 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { columnsByTable } from '../../src/maintenance/archive/archive-columns.js';
+import {
+  chooseTrees,
+  countTrees,
+  nextTrees,
+  type TreeCursor,
+} from '../../src/maintenance/archive/trees.js';
 import type { ActionName, InputOf } from '../../src/maintenance/registry.js';
 import { previewAction, runAction } from '../../src/maintenance/registry.js';
 import { runCli } from '../helpers/cli.js';
@@ -85,6 +92,48 @@ it('a restored tree is as it was before it was archived, with its usage logs', a
   expect(await usageLinks(test)).toEqual(links);
 });
 
+it('a tree whose correlation_id is live again stays archived, and the others are restored', async () => {
+  const test = await createTestDatabase();
+  await archived(test);
+  await archiveAll(test);
+  await test.query(`INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status)
+    SELECT correlation_id, root_id, session_id, 'written again', 'completed' FROM execution_traces_archive
+    WHERE status = 'failed'`);
+  const { outcome } = await act(test, 'restore', { since: '2000-01-01T00:00:00Z' });
+  expect(outcome.result).toMatchObject({ trees: 2, skipped: { trees: 1 } });
+  expect(outcome.result.skipped.roots).toHaveLength(1);
+  expect(outcome.summary).toMatch(/1 trees stay archived, since a live trace/);
+  expect((await counts(test)).execution_traces).toEqual([4, 1]);
+  expect((await counts(test)).endpoint_calls).toEqual([3, 1]);
+});
+
+it('a batch holds as many trees as their bytes allow, and no tree is left out', async () => {
+  const test = await createTestDatabase();
+  await archived(test);
+  await archiveAll(test);
+  const database = await openDatabase(test.url);
+  const columns = await columnsByTable(database);
+  const chosen = await chooseTrees(database, { since: '2000-01-01T00:00:00Z' });
+  expect(await countTrees(database, chosen)).toMatchObject({ trees: 3, traces: 4 });
+  const walk = (bytes?: number) =>
+    database.transaction({ readOnly: true }, async (tx) => {
+      const batches: string[][] = [];
+      let after: TreeCursor | undefined;
+      do {
+        const limits = { after, columns, most: 500, ...(bytes === undefined ? {} : { bytes }) };
+        const { roots, next } = await nextTrees(tx, chosen, limits);
+        if (roots.length > 0) batches.push(roots);
+        after = next;
+      } while (after);
+      return batches;
+    });
+  const all = await walk();
+  expect(all.map((roots) => roots.length)).toEqual([3]);
+  const single = await walk(1);
+  expect(single.map((roots) => roots.length)).toEqual([1, 1, 1]);
+  expect(single.flat()).toEqual(all.flat());
+});
+
 it('export, purge and import of the export leave the archive as it was', async () => {
   const test = await createTestDatabase();
   await archived(test);
@@ -115,6 +164,9 @@ it('export, purge and import of the export leave the archive as it was', async (
     text.replace('line', 'lime'),
     text.slice(0, -200),
     text.replace(/^.*"row".*\n/m, ''),
+    text.replace(/^.*\n/, '{"traceConsoleArchive":1,"columns":null}\n'),
+    text.replace(/^\{"batch".*$/m, '{"batch":null}'),
+    text.replace(/^\{"end".*$/m, '{"end":{}}'),
   ]) {
     writeFileSync(damaged, bad);
     await expect(act(test, 'import', { file: damaged })).rejects.toMatchObject({

@@ -9,7 +9,8 @@ export const archiveRestore = defineCommand({
   usage: 'TRACE… | --session ID | --since TIME [--dry-run] [--yes] [--json]',
   description: [
     'TRACE is the id, correlation_id or root of any trace in a tree. Usage logs of patterns point to',
-    'their trace again. With --json: {"trees", "restored": {TABLE: rows}, "relinked"}.',
+    'their trace again. A tree stays archived when a live trace has the id or correlation_id of one of its own.',
+    'With --json: {"trees", "restored": {TABLE: rows}, "relinked", "skipped": {"trees", "roots"}}.',
   ].join('\n'),
   flags: {
     ...actionFlags,

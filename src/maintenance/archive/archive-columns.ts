@@ -1,3 +1,4 @@
+import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, type ArchivedTable } from '../../shared/tables.js';
@@ -19,6 +20,18 @@ export async function archiveColumns(
     [quoteIdent(schema, archiveOf(table)), quoteIdent(schema, table)],
   );
   return rows;
+}
+
+export type ColumnsByTable = Record<ArchivedTable, ArchiveColumn[]>;
+
+export async function columnsByTable(database: Database): Promise<ColumnsByTable> {
+  const { schema } = database.capabilities;
+  return database.transaction({ readOnly: true }, async (tx) => ({
+    execution_traces: await archiveColumns(tx, schema, 'execution_traces'),
+    agent_routing_decisions: await archiveColumns(tx, schema, 'agent_routing_decisions'),
+    hook_executions: await archiveColumns(tx, schema, 'hook_executions'),
+    endpoint_calls: await archiveColumns(tx, schema, 'endpoint_calls'),
+  }));
 }
 
 /** What links a row to its trace. */

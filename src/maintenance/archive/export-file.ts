@@ -1,7 +1,8 @@
 import { createReadStream, rmSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ConsoleError } from '../../db/errors.js';
-import type { ArchivedTable } from '../../shared/tables.js';
+import { archivedTables, type ArchivedTable } from '../../shared/tables.js';
 import {
   isArchivedTable,
   LineSum,
@@ -33,7 +34,11 @@ export class ExportWriter {
     } catch (cause) {
       const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST';
       const why = exists ? 'it exists already' : (cause as Error).message;
-      throw new ConsoleError('usage', `Cannot write ${file}: ${why}.`, { cause });
+      throw new ConsoleError('usage', `Cannot write ${file}: ${why}.`, {
+        cause,
+        // It may be all that is left of what an interrupted purge has deleted.
+        ...(exists ? { hint: 'Keep it, and export to another file.' } : {}),
+      });
     }
     const writer = new ExportWriter(file, handle);
     await writer.#write(header);
@@ -58,6 +63,7 @@ export class ExportWriter {
     try {
       await this.#handle.sync();
       await this.#handle.close();
+      await syncFolder(dirname(this.file));
     } catch (cause) {
       throw this.#failed(cause);
     }
@@ -87,6 +93,22 @@ export class ExportWriter {
       `Writing ${this.file} failed: ${(cause as Error).message}.`,
       { hint: 'Nothing was deleted. Is the disk full?', cause },
     );
+  }
+}
+
+/** Without this the name of a new file may be lost with the power, and its rows are deleted by then. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle;
+  try {
+    handle = await open(folder, 'r');
+  } catch {
+    // Windows opens no folders; one that may not be read can still be written to.
+    return;
+  }
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
@@ -127,12 +149,34 @@ function partOf(line: string): ExportPart | undefined {
   if ('row' in value && 'table' in value && isArchivedTable(value.table)) {
     return { kind: 'row', table: value.table, line };
   }
-  if ('batch' in value) return { kind: 'batch', batch: (value as BatchEnd).batch };
-  if ('end' in value) return { kind: 'end', end: (value as ExportEnd).end };
-  const header = value as Partial<ExportHeader>;
-  return header.traceConsoleArchive === 1
-    ? { kind: 'header', header: value as ExportHeader }
-    : undefined;
+  if ('batch' in value)
+    return isSum(value.batch) ? { kind: 'batch', batch: value.batch } : undefined;
+  if ('end' in value) return isEnd(value.end) ? { kind: 'end', end: value.end } : undefined;
+  return isHeader(value) ? { kind: 'header', header: value } : undefined;
+}
+
+function isSum(value: unknown): value is BatchEnd['batch'] {
+  const { rows, checksum } = (value ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(rows) && typeof checksum === 'string' && /^\d+$/.test(checksum);
+}
+
+function isEnd(value: unknown): value is ExportEnd['end'] {
+  const { rows, checksum } = (value ?? {}) as Record<string, unknown>;
+  return typeof checksum === 'string' && isForEachTable(rows, Number.isSafeInteger);
+}
+
+function isHeader(value: object): value is ExportHeader {
+  const { traceConsoleArchive, schema, exportedAt, columns } = value as Record<string, unknown>;
+  const names = (list: unknown) =>
+    Array.isArray(list) && list.every((name) => typeof name === 'string');
+  const isVersion = traceConsoleArchive === 1;
+  const isText = typeof schema === 'string' && typeof exportedAt === 'string';
+  return isVersion && isText && isForEachTable(columns, names);
+}
+
+function isForEachTable(value: unknown, is: (entry: unknown) => boolean): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return archivedTables.every((table) => is((value as Record<string, unknown>)[table]));
 }
 
 /** Lines end with a line feed alone: readline would also cut at separators that stand in prompts. */

@@ -2,26 +2,14 @@ import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
 import type { Progress } from '../action.js';
-import { archiveColumns, traceKey, type ArchiveColumn } from './archive-columns.js';
+import { columnsByTable, traceKey, type ColumnsByTable } from './archive-columns.js';
 import { ExportWriter } from './export-file.js';
 import { linesOf, lineSettings, LineSum, sumOf, type ExportEnd } from './export-lines.js';
 import { nextTrees, type ChosenTrees, type TreeCursor } from './trees.js';
 
-const treesAtATime = 100;
+const mostTrees = 100;
 /** Few enough that megabyte prompts fit into memory. */
 const rowsAtATime = 100;
-
-export type ColumnsByTable = Record<ArchivedTable, ArchiveColumn[]>;
-
-export async function columnsByTable(database: Database): Promise<ColumnsByTable> {
-  const { schema } = database.capabilities;
-  return database.transaction({ readOnly: true }, async (tx) => ({
-    execution_traces: await archiveColumns(tx, schema, 'execution_traces'),
-    agent_routing_decisions: await archiveColumns(tx, schema, 'agent_routing_decisions'),
-    hook_executions: await archiveColumns(tx, schema, 'hook_executions'),
-    endpoint_calls: await archiveColumns(tx, schema, 'endpoint_calls'),
-  }));
-}
 
 /**
  * Writes trees to a file, batch by batch, each as one consistent state with the count and checksum that
@@ -58,7 +46,7 @@ export async function* exportTrees(
           settings: lineSettings,
         },
         async (tx) => {
-          const trees = await nextTrees(tx, chosen, after, treesAtATime);
+          const trees = await nextTrees(tx, chosen, { after, columns, most: mostTrees });
           if (trees.roots.length > 0) await writeBatch(tx, writer, columns, trees.roots);
           return trees;
         },

@@ -5,7 +5,7 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { lockArchive, namedHolder } from './archive-lock.js';
+import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { idOf } from './delete-exported.js';
 import { readExport, verifyExport } from './export-file.js';
 import {
@@ -17,7 +17,7 @@ import {
   sumOf,
   type ExportHeader,
 } from './export-lines.js';
-import { columnsByTable, type ColumnsByTable } from './export-trees.js';
+import { columnsByTable, type ColumnsByTable } from './archive-columns.js';
 import { needArchive } from './trees.js';
 
 export type ImportInput = { file: string };
@@ -123,36 +123,33 @@ async function importBatch(
   batch: { rows: number; checksum: string },
 ): Promise<Record<ArchivedTable, number>> {
   const counts = noCounts();
-  const work = database.transaction(
-    { statementTimeoutMs: 60_000, settings: lineSettings },
-    async (tx) => {
-      await lockArchive(tx, database.capabilities.schema);
-      const sum = new LineSum();
-      for (const table of archivedTables) {
-        const own = lines.filter((line) => line.table === table).map(({ line }) => line);
-        const ids = own.map(idOf);
-        await refuseLive(tx, table, ids);
-        for (const json of chunksOf(own)) {
-          const { rowCount } = await tx.query(insertLines(table, columns[table]), [json]);
-          counts[table] += rowCount ?? 0;
-        }
-        const source = `${quoteIdent(archiveOf(table))} WHERE id = ANY ($1::uuid[])`;
-        const { rows } = await tx.query<{ rows: number; checksum: string }>(
-          sumOf(linesOf(table, columns[table], source)),
-          [ids],
-        );
-        const [{ rows: count, checksum } = { rows: 0, checksum: '0' }] = rows;
-        sum.addSum(count, checksum);
+  const work = database.transaction({ ...archiveLimits, settings: lineSettings }, async (tx) => {
+    await lockArchive(tx, database.capabilities.schema);
+    const sum = new LineSum();
+    for (const table of archivedTables) {
+      const own = lines.filter((line) => line.table === table).map(({ line }) => line);
+      const ids = own.map(idOf);
+      await refuseLive(tx, table, ids);
+      for (const json of chunksOf(own)) {
+        const { rowCount } = await tx.query(insertLines(table, columns[table]), [json]);
+        counts[table] += rowCount ?? 0;
       }
-      if (!sum.equals(batch)) {
-        throw new ConsoleError(
-          'query_failed',
-          'Rows in the archive would not be as they were exported: this batch is rolled back.',
-          { hint: 'The archive has other rows with the same ids, or columns of other types.' },
-        );
-      }
-    },
-  );
+      const source = `${quoteIdent(archiveOf(table))} WHERE id = ANY ($1::uuid[])`;
+      const { rows } = await tx.query<{ rows: number; checksum: string }>(
+        sumOf(linesOf(table, columns[table], source)),
+        [ids],
+      );
+      const [{ rows: count, checksum } = { rows: 0, checksum: '0' }] = rows;
+      sum.addSum(count, checksum);
+    }
+    if (!sum.equals(batch)) {
+      throw new ConsoleError(
+        'query_failed',
+        'Rows in the archive would not be as they were exported: this batch is rolled back.',
+        { hint: 'The archive has other rows with the same ids, or columns of other types.' },
+      );
+    }
+  });
   await work.catch(async (error: unknown) => {
     throw await namedHolder(database, error);
   });

@@ -5,8 +5,8 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { traceKey } from './archive-columns.js';
-import { lockArchive, namedHolder } from './archive-lock.js';
+import { columnsByTable, traceKey } from './archive-columns.js';
+import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { deleteExported } from './delete-exported.js';
 import { verifyExport } from './export-file.js';
 import { noCounts } from './export-lines.js';
@@ -20,6 +20,7 @@ import {
   readChoice,
   type ChosenTrees,
   type TreeChoice,
+  type TreeCursor,
 } from './trees.js';
 
 export type PurgeInput = TreeChoice & {
@@ -34,7 +35,7 @@ export type PurgeResult = {
   checksum: string | null;
 };
 
-const treesAtATime = 500;
+const mostTrees = 500;
 
 /** Deletes archived trees for good; with a file they are exported and the export verified first. */
 export const purgeTrees: Action<PurgeInput, PurgeResult> = {
@@ -102,8 +103,9 @@ async function* run(
   const chosen = await chooseTrees(database, input);
   const { trees: total } = await countTrees(database, chosen);
   const result: PurgeResult = { deleted: noCounts(), exportFile: null, checksum: null };
+  let finished: boolean;
   if (input.exportFile === undefined) {
-    yield* deleteTrees(database, chosen, { total, deleted: result.deleted, signal });
+    finished = yield* deleteTrees(database, chosen, { total, deleted: result.deleted, signal });
   } else {
     const file = resolve(input.exportFile);
     const end = yield* exportTrees(database, chosen, file, total, signal);
@@ -120,34 +122,40 @@ async function* run(
     }
     result.exportFile = file;
     result.checksum = end.checksum;
-    yield* deleteExported(database, file, { end, deleted: result.deleted, signal });
+    finished = yield* deleteExported(database, file, { end, deleted: result.deleted, signal });
   }
-  return { summary: summaryOf(result, signal.aborted), cancelled: signal.aborted, result };
+  return { summary: summaryOf(result, !finished), cancelled: !finished, result };
 }
 
 type Deleting = { total: number; deleted: PurgeResult['deleted']; signal: AbortSignal };
 
+/** @returns whether it came to the end; it did not when cancelled */
 async function* deleteTrees(
   database: Database,
   chosen: ChosenTrees,
   { total, deleted, signal }: Deleting,
-): AsyncGenerator<Progress, void> {
+): AsyncGenerator<Progress, boolean> {
+  const columns = await columnsByTable(database);
   let done = 0;
+  // Not from the beginning each time, where the deleted rows still stand in the index.
+  let after: TreeCursor | undefined;
   for (;;) {
     yield { phase: 'deleting', done, total: Math.max(total, done), unit: 'trees' };
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
+    const where = { after, columns, most: mostTrees };
     const trees = await database
-      .transaction({ statementTimeoutMs: 60_000 }, async (tx) => {
+      .transaction(archiveLimits, async (tx) => {
         await lockArchive(tx, database.capabilities.schema);
-        const { roots } = await nextTrees(tx, chosen, undefined, treesAtATime);
-        if (roots.length > 0) await deleteRoots(tx, roots, deleted);
-        return roots.length;
+        const batch = await nextTrees(tx, chosen, where);
+        if (batch.roots.length > 0) await deleteRoots(tx, batch.roots, deleted);
+        return batch;
       })
       .catch(async (error: unknown) => {
         throw await namedHolder(database, error);
       });
-    if (trees === 0) return;
-    done += trees;
+    if (!trees.next) return true;
+    done += trees.roots.length;
+    after = trees.next;
   }
 }
 

@@ -4,8 +4,8 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { archiveColumns, traceKey } from './archive-columns.js';
-import { lockArchive, namedHolder } from './archive-lock.js';
+import { columnsByTable, traceKey, type ColumnsByTable } from './archive-columns.js';
+import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { noCounts } from './export-lines.js';
 import {
   choiceText,
@@ -22,10 +22,14 @@ export type RestoreResult = {
   restored: Record<ArchivedTable, number>;
   /** Usage logs of patterns that point to their trace again. */
   relinked: number;
+  /** Trees that stay in the archive, because a live trace has the id or correlation_id of one of theirs. */
+  skipped: { trees: number; /** Some of them. */ roots: string[] };
 };
 
+const mostNamed = 20;
+
 /** One transaction each: about 0.1 s. */
-const treesAtATime = 200;
+const mostTrees = 200;
 
 /** Brings archived trees back into the live tables, whole and unchanged. */
 export const restoreTrees: Action<TreeChoice, RestoreResult> = {
@@ -80,74 +84,77 @@ async function* run(
 ): AsyncGenerator<Progress, Outcome<RestoreResult>> {
   const chosen = await chooseTrees(database, choice);
   const { trees: total } = await countTrees(database, chosen);
+  const columns = await columnsByTable(database);
   const restored: RestoreResult['restored'] = noCounts();
-  const result: RestoreResult = { trees: 0, restored, relinked: 0 };
+  const skipped: RestoreResult['skipped'] = { trees: 0, roots: [] };
+  const result: RestoreResult = { trees: 0, restored, relinked: 0, skipped };
+  const looked = () => result.trees + skipped.trees;
   let cursor: TreeCursor | undefined;
   do {
-    yield { phase: 'restoring', done: result.trees, total, unit: 'trees' };
+    yield { phase: 'restoring', done: looked(), total, unit: 'trees' };
     const after = cursor;
     const batch = await database
       .transaction(
         // The trigger that completes rows leaves those alone that come back.
-        { statementTimeoutMs: 60_000, settings: { 'trace_console.restoring': 'on' } },
+        { ...archiveLimits, settings: { 'trace_console.restoring': 'on' } },
         async (tx) => {
           await lockArchive(tx, database.capabilities.schema);
-          const { roots, next } = await nextTrees(tx, chosen, after, treesAtATime);
-          return { ...(await moveBack(tx, database.capabilities.schema, roots)), roots, next };
+          const { roots, next } = await nextTrees(tx, chosen, {
+            after,
+            columns,
+            most: mostTrees,
+          });
+          return { ...(await moveBack(tx, columns, roots)), roots, next };
         },
       )
       .catch(async (error: unknown) => {
         throw await namedHolder(database, error);
       });
     cursor = batch.next;
-    result.trees += batch.roots.length;
+    result.trees += batch.roots.length - batch.taken.length;
+    skipped.trees += batch.taken.length;
+    skipped.roots.push(...batch.taken.slice(0, mostNamed - skipped.roots.length));
     result.relinked += batch.relinked;
     for (const table of archivedTables) restored[table] += batch.moved[table];
   } while (cursor && !signal.aborted);
-  yield { phase: 'restoring', done: result.trees, total, unit: 'trees' };
+  yield { phase: 'restoring', done: looked(), total, unit: 'trees' };
   const cancelled = signal.aborted && cursor !== undefined;
   return { summary: summaryOf(result, cancelled), cancelled, result };
 }
 
 async function moveBack(
   tx: Queryable,
-  schema: string,
+  columns: ColumnsByTable,
   roots: readonly string[],
-): Promise<{ moved: Record<ArchivedTable, number>; relinked: number }> {
-  const { rows } = await tx.query<{ ids: string[]; taken: string[] }>(
-    `SELECT array_agg(t.id::text) AS ids, array_agg(t.correlation_id::text) FILTER (WHERE EXISTS (
+): Promise<{ moved: Record<ArchivedTable, number>; relinked: number; taken: string[] }> {
+  const { rows: trees } = await tx.query<{ root: string; ids: string[]; taken: boolean }>(
+    `SELECT t.root_id AS root, array_agg(t.id::text) AS ids, bool_or(EXISTS (
        SELECT FROM execution_traces AS live WHERE live.id = t.id OR live.correlation_id = t.correlation_id)) AS taken
-     FROM execution_traces_archive AS t WHERE t.root_id = ANY ($1::uuid[])`,
+     FROM execution_traces_archive AS t WHERE t.root_id = ANY ($1::uuid[]) GROUP BY t.root_id`,
     [roots],
   );
-  const { ids, taken } = rows[0] ?? {};
-  if (taken) {
-    throw new ConsoleError(
-      'query_failed',
-      `A live trace has the correlation_id of an archived one: ${taken.slice(0, 3).join(', ')}.`,
-      { hint: 'Delete or archive that one first. The trees before it were restored.' },
-    );
-  }
+  const ids = trees.flatMap((tree) => (tree.taken ? [] : tree.ids));
+  const taken = trees.filter((tree) => tree.taken).map(({ root }) => root);
   const moved: Record<ArchivedTable, number> = noCounts();
   // Parents first: hooks before the calls that point to them.
   for (const table of archivedTables) {
-    moved[table] = await moveRows(tx, schema, table, ids ?? []);
+    moved[table] = await moveRows(tx, columns, table, ids);
   }
   const relinked = await tx.query(
     `UPDATE pattern_usage_log AS l SET trace_id = t.id FROM execution_traces AS t
      WHERE t.id = ANY ($1::uuid[]) AND l.correlation_id = t.correlation_id AND l.trace_id IS NULL`,
-    [ids ?? []],
+    [ids],
   );
-  return { moved, relinked: relinked.rowCount ?? 0 };
+  return { moved, relinked: relinked.rowCount ?? 0, taken };
 }
 
 async function moveRows(
   tx: Queryable,
-  schema: string,
+  columns: ColumnsByTable,
   table: ArchivedTable,
   ids: readonly string[],
 ): Promise<number> {
-  const columns = (await archiveColumns(tx, schema, table))
+  const list = columns[table]
     .filter(({ inLive }) => inLive)
     .map(({ name }) => quoteIdent(name))
     .join(', ');
@@ -158,8 +165,8 @@ async function moveRows(
     [ids],
   );
   const { rowCount } = await tx.query(
-    `WITH back AS (DELETE FROM ${archive} WHERE ${key} = ANY ($1::uuid[]) RETURNING ${columns})
-     INSERT INTO ${quoteIdent(table)} (${columns}) SELECT ${columns} FROM back`,
+    `WITH back AS (DELETE FROM ${archive} WHERE ${key} = ANY ($1::uuid[]) RETURNING ${list})
+     INSERT INTO ${quoteIdent(table)} (${list}) SELECT ${list} FROM back`,
     [ids],
   );
   const expected = rows[0]?.count ?? 0;
@@ -173,13 +180,21 @@ async function moveRows(
   return expected;
 }
 
-function summaryOf({ trees, restored, relinked }: RestoreResult, cancelled: boolean): string {
+function summaryOf(
+  { trees, restored, relinked, skipped }: RestoreResult,
+  cancelled: boolean,
+): string {
   const rows =
     restored.agent_routing_decisions + restored.hook_executions + restored.endpoint_calls;
   return [
     `${cancelled ? 'Cancelled after' : 'Restored'} ${withSeparators(trees)} trees`,
     `${withSeparators(restored.execution_traces)} traces and ${withSeparators(rows)} rows that belong to them`,
     ...(relinked > 0 ? [`${withSeparators(relinked)} usage logs linked again`] : []),
+    ...(skipped.trees > 0
+      ? [
+          `${withSeparators(skipped.trees)} trees stay archived, since a live trace has their id or correlation_id: ${skipped.roots.slice(0, 3).join(', ')}${skipped.trees > 3 ? ', …' : ''}`,
+        ]
+      : []),
   ]
     .join('; ')
     .concat('.');

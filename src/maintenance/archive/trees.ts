@@ -1,6 +1,8 @@
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables } from '../../shared/tables.js';
+import { traceKey, type ColumnsByTable } from './archive-columns.js';
 
 /** Which archived trees: exactly one of these is given. */
 export type TreeChoice = {
@@ -13,7 +15,7 @@ export type TreeChoice = {
   olderThan?: string;
 };
 
-/** A choice as conditions of the archive's rows `t`, the first trace of each tree. */
+/** A choice as a condition of the archive's rows `t`, which holds for all traces of a tree or for none. */
 export type ChosenTrees = { condition: string; value: unknown };
 
 const later = (time: string) => `EXISTS (SELECT FROM execution_traces_archive AS other
@@ -82,18 +84,68 @@ const firstOfTree = `NOT EXISTS (SELECT FROM execution_traces_archive AS earlier
   WHERE earlier.root_id = t.root_id AND (earlier.started_at, earlier.id) < (t.started_at, t.id))`;
 
 /** Where a walk through the trees is: the first trace of the last tree. Text keeps the microseconds. */
-export type TreeCursor = { at: string; id: string };
+export type TreeCursor = {
+  at: string;
+  id: string;
+  /** How many trees fitted into the last batch. */
+  trees: number;
+};
 
 export type TreeBatch = { roots: string[]; next: TreeCursor | undefined };
+
+/**
+ * Stored bytes of the trees of one batch, beside a first one of any size: a transaction stays short, and a
+ * batch of an export fits into memory, however large prompts and outputs are.
+ */
+const batchBytes = 32 * 1024 * 1024;
+
+/** So many to begin with, then twice as many as fitted: large ones are not measured in vain. */
+const firstTrees = 20;
+
+/** What a row costs besides its values: its header and its places in indexes. */
+const rowBytes = 200;
+
+/** How many of the trees fit into so many bytes, at least one. Long values are measured, not read. */
+async function howManyFit(
+  tx: Queryable,
+  columns: ColumnsByTable,
+  roots: readonly string[],
+  most: number,
+): Promise<number> {
+  const parts = archivedTables.map((table) => {
+    const sizes = columns[table].map(
+      ({ name }) => `COALESCE(pg_column_size(c.${quoteIdent(name)}), 0)`,
+    );
+    return `SELECT t.root_id, ${[rowBytes, ...sizes].join(' + ')} AS bytes FROM execution_traces_archive AS t
+      JOIN ${quoteIdent(archiveOf(table))} AS c ON c.${traceKey(table)} = t.id WHERE t.root_id = ANY ($1::uuid[])`;
+  });
+  const { rows } = await tx.query<{ trees: number }>(
+    `SELECT count(*) AS trees FROM (
+       SELECT sum(sum(bytes)) OVER (ORDER BY array_position($1::uuid[], root_id)) AS total
+       FROM (${parts.join(' UNION ALL ')}) AS row GROUP BY root_id) AS tree
+     WHERE total <= $2`,
+    [roots, most],
+  );
+  return Math.max(1, rows[0]?.trees ?? 0);
+}
+
+export type TreeWalk = {
+  after: TreeCursor | undefined;
+  columns: ColumnsByTable;
+  /** Trees of a batch at most. */
+  most: number;
+  /** Their stored bytes at most; default 32 MB. */
+  bytes?: number;
+};
 
 /** The next trees of a choice, oldest first; none when there are no more. */
 export async function nextTrees(
   tx: Queryable,
   { condition, value }: ChosenTrees,
-  after: TreeCursor | undefined,
-  limit: number,
+  { after, columns, most, bytes = batchBytes }: TreeWalk,
 ): Promise<TreeBatch> {
-  const { rows } = await tx.query<{ root: string; at: string; id: string }>(
+  const limit = Math.min(most, after ? 2 * after.trees : firstTrees);
+  const { rows: found } = await tx.query<{ root: string; at: string; id: string }>(
     `SELECT t.root_id AS root, t.started_at::text AS at, t.id
      FROM execution_traces_archive AS t
      WHERE ${condition} AND ${firstOfTree}
@@ -101,8 +153,14 @@ export async function nextTrees(
      ORDER BY t.started_at, t.id LIMIT $4`,
     [value, after?.at ?? null, after?.id ?? null, limit],
   );
+  const roots = found.map(({ root }) => root);
+  const rows =
+    roots.length > 1 ? found.slice(0, await howManyFit(tx, columns, roots, bytes)) : found;
   const last = rows.at(-1);
-  return { roots: rows.map(({ root }) => root), next: last && { at: last.at, id: last.id } };
+  return {
+    roots: rows.map(({ root }) => root),
+    next: last && { at: last.at, id: last.id, trees: rows.length },
+  };
 }
 
 export type ChosenCount = {
@@ -119,11 +177,8 @@ export async function countTrees(
 ): Promise<ChosenCount> {
   const [row] = await database.read<ChosenCount>(
     `SELECT count(*) AS trees, COALESCE(sum(size), 0) AS traces, min(oldest) AS oldest, max(newest) AS newest
-     FROM execution_traces_archive AS t
-     CROSS JOIN LATERAL (
-       SELECT count(*) AS size, min(started_at) AS oldest, max(started_at) AS newest
-       FROM execution_traces_archive AS own WHERE own.root_id = t.root_id) AS tree
-     WHERE ${condition} AND ${firstOfTree}`,
+     FROM (SELECT count(*) AS size, min(t.started_at) AS oldest, max(t.started_at) AS newest
+           FROM execution_traces_archive AS t WHERE ${condition} GROUP BY t.root_id) AS tree`,
     [value],
     { statementTimeoutMs: 60_000 },
   );
