@@ -19,7 +19,8 @@ import { systemClock } from '../src/live/clock.js';
 import { CostMeter } from '../src/live/measured.js';
 import { StatusReader } from '../src/live/status.js';
 import { VitalsReader } from '../src/live/vitals.js';
-import { panes } from '../src/panes/registry.js';
+import { overviewPaneIds } from '../src/panes/pane.js';
+import { paneById } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/windows.js';
 import { PostgresProcess } from '../test/helpers/postgres-process.js';
 import { provision } from '../test/helpers/provision.js';
@@ -39,6 +40,7 @@ const { values: flags } = parseArgs({
 });
 const traces = Number(flags.traces);
 const refreshes = Number(flags.refreshes);
+const panes = overviewPaneIds.map(paneById);
 const hooksPerTrace = 10;
 const tracesOfLastHour = Math.round(traces * 0.04);
 const everyMs = 2_000;
