@@ -26,6 +26,12 @@ it('a recorded console is played again: the panes of then, its own keys, no data
   replay.press('}');
   await replay.waitFor('end of the recording');
   expect(boxOf(replay.screen(), '1 Recent traces').join('\n')).toContain('9 in 1h');
+  replay.press('4\r');
+  await replay.waitFor(/totalBytes +\d/);
+  replay.press('\x12');
+  await replay.waitFor('This is a recording: nothing is asked or changed');
+  replay.press('\x1b');
+  await replay.waitFor('┏━ 4 Table sizes');
   replay.press('{');
   await replay.waitFor((lines) => !lines.join().includes('9 in 1h'));
   replay.press('a');

@@ -16,13 +16,13 @@ function chosenRow(app: ConsoleApp): { row: object; index: number } | undefined 
 }
 
 export function whyNotOpen(app: ConsoleApp): string | undefined {
-  const { focusedPane: pane, focusedRows: rows, model, database } = app;
+  const { focusedPane: pane, focusedRows: rows, model, database, player } = app;
   const view = model.views.at(-1);
   if (view) return openingIn(view) ? undefined : 'There is nothing more to show of it';
-  if (!database || !model.live) return whyOffline(app);
+  if (!model.live || !(database ?? player)) return whyOffline(app);
   if (rows.length === 0) return `${pane.title} has no row to open`;
   if (!chosenRow(app)) return 'The chosen row is gone; move the cursor to another';
-  return pane.detail ? undefined : `${pane.title} has nothing more to show of a row`;
+  return pane.detail || player ? undefined : `${pane.title} has nothing more to show of a row`;
 }
 
 /** Opens the chosen row. The cursor holds on to it, so that the way back leads to the same row. */
@@ -35,11 +35,14 @@ export function openChosen(app: ConsoleApp): void {
     return;
   }
   const chosen = chosenRow(app);
-  const opening = chosen && rowOpening(pane, chosen.row);
-  if (!opening || !model.live) return;
+  if (!chosen || !model.live) return;
+  const opening = app.player ? undefined : rowOpening(pane, chosen.row);
+  if (!opening && !app.player) return;
   const seen = seenBy(model.live.panes[pane.id].extras);
   app.changePane({ ...moveTo(pane, rows, model.panes[model.focus], chosen.index, seen) });
-  app.openings.open(opening);
+  if (opening) app.openings.open(opening);
+  // A recording has nothing behind a row: the row itself, with what the pane has no column for.
+  else app.openings.show({ kind: 'records', title: pane.title, rows: [{ ...chosen.row }] });
 }
 
 /** What Enter opens of the chosen row of a view. */

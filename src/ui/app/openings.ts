@@ -1,5 +1,5 @@
 import { ConsoleError } from '../../db/errors.js';
-import type { Opened, Opening } from '../../panes/opening.js';
+import type { Opened, OpenedRecords, Opening } from '../../panes/opening.js';
 import { usualLimits } from '../../panes/pane.js';
 import { readShape } from '../../panes/shape.js';
 import { listView, refreshedList } from '../model/list-view.js';
@@ -25,6 +25,15 @@ export class Openings {
     this.#held = [];
     this.#app.push({ ...by, kind: 'waiting', failure: undefined });
     void this.#read(by);
+  }
+
+  /** Lays over what there is what needs no reading. */
+  show(opened: OpenedRecords): void {
+    this.#lastId += 1;
+    const opening = { title: opened.title, read: () => Promise.resolve(opened) };
+    this.#app.push(
+      viewOf({ id: this.#lastId, opening, kind: 'waiting', failure: undefined }, opened),
+    );
   }
 
   /** Reads what is in front again. */
