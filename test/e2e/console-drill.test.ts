@@ -100,9 +100,11 @@ it('searches a row in full, whatever the case, from match to match and round the
   driver.press('nn');
   await driver.waitFor(`/_id 2 of ${count}`);
   driver.press('/nowhere');
-  await driver.waitFor('not found in what is shown');
+  await driver.waitFor('/nowhere not found');
   driver.press('\rn');
-  await driver.waitFor('Not found in what is shown');
+  await driver.waitFor('Not found: nowhere');
+  driver.press('o');
+  await driver.waitFor('Every value is shown whole');
   driver.press('\x1b');
   await driver.waitFor((lines) => !lines.join().includes('/nowhere'));
   expect(driver.text()).toContain('error_message');

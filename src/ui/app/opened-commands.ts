@@ -1,3 +1,5 @@
+import { innerWidth } from '../draw/box.js';
+import { layOutRecord } from '../draw/record-layout.js';
 import type { OpenedCommandId } from '../keys/opened-keys.js';
 import {
   chosenNode,
@@ -10,6 +12,7 @@ import {
 } from '../model/trace-view.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { asks } from './offline.js';
 import { searchAgain } from './search-commands.js';
 
 function frontTrace({ model }: ConsoleApp): TraceView | undefined {
@@ -52,6 +55,12 @@ export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
       app.replaceView(view, { ...view, unfolded: !view.unfolded, top: 0 });
       searchAgain(app);
     },
+    unavailable({ model }) {
+      const view = model.views.at(-1);
+      if (view?.kind !== 'record' || view.unfolded) return undefined;
+      const { isFolded } = layOutRecord(view, innerWidth(model.size.columns));
+      return isFolded ? undefined : 'Every value is shown whole';
+    },
   },
   fold: inTrace(
     (view) => folded(view),
@@ -68,10 +77,10 @@ export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
   slowest: inTrace(reordered),
   nextFailure: inTrace((view) => toFailure(view, 1), whyNoFailure),
   previousFailure: inTrace((view) => toFailure(view, -1), whyNoFailure),
-  refreshView: {
+  refreshView: asks({
     run(app) {
       app.openings.refresh();
       app.say('Asking now');
     },
-  },
+  }),
 };

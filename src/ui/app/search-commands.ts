@@ -133,7 +133,7 @@ function toMatch(step: 1 | -1): Command {
     unavailable(app) {
       const view = searchedView(app);
       if (!view?.search) return 'Nothing is searched for; / searches';
-      return matchesIn(app, view).length > 0 ? undefined : 'Not found in what is shown';
+      return matchesIn(app, view).length > 0 ? undefined : `Not found: ${view.search.text}`;
     },
   };
 }

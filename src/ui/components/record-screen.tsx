@@ -17,7 +17,7 @@ type Props<View> = { app: ConsoleApp; view: View; size: Size; theme: Theme };
 export function RecordScreen({ app, view, size, theme }: Props<RecordView>) {
   const { search, top } = view;
   const width = innerWidth(size.columns);
-  const { lines, texts } = layOutRecord(view, width);
+  const { lines, texts, isFolded } = layOutRecord(view, width);
   const matches = findMatches(texts, search?.text ?? '');
   const at = Math.min(search?.index ?? 0, Math.max(0, matches.length - 1));
   const draw = (start: number, end: number) =>
@@ -31,7 +31,7 @@ export function RecordScreen({ app, view, size, theme }: Props<RecordView>) {
       title={safeLine(view.title)}
       count={lines.length}
       draw={draw}
-      foot={searchFoot(search, { at, count: matches.length })}
+      foot={searchFoot(search, { at, count: matches.length, isFolded })}
       top={top}
       size={size}
       theme={theme}

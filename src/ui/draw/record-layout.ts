@@ -5,7 +5,12 @@ import { recordLines, sectionLines } from './record.js';
 import { plainText, type TextLine } from './text-line.js';
 
 /** The lines of a record; what is drawn, scrolled and searched are the same ones. */
-export type RecordLayout = { lines: readonly TextLine[]; texts: readonly string[] };
+export type RecordLayout = {
+  lines: readonly TextLine[];
+  texts: readonly string[];
+  /** A value is not shown to its end. */
+  isFolded: boolean;
+};
 
 type Known = RecordLayout & { width: number; unfolded: boolean };
 
@@ -17,7 +22,8 @@ export function layOutRecord(view: RecordView, width: number): RecordLayout {
   const known = layouts.get(rows);
   if (known?.width === width && known.unfolded === unfolded) return known;
   const lines = linesOf(view, width);
-  const layout = { width, unfolded, lines, texts: lines.map(plainText) };
+  const isFolded = lines.some((line) => line.some((piece) => piece.isFold));
+  const layout = { width, unfolded, lines, texts: lines.map(plainText), isFolded };
   layouts.set(rows, layout);
   return layout;
 }

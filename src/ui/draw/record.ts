@@ -98,7 +98,7 @@ function fieldLines({ name, value, column, width, unfolded, limit }: Field): Tex
     }),
     ...more.map((line): TextLine => [
       { text: blank },
-      { text: truncate(line, room), look: 'accent' },
+      { text: truncate(line, room), look: 'accent', isFold: true },
     ]),
   ];
 }

@@ -9,15 +9,18 @@ const textColumns = 30;
 /** What is searched for, and which of how many matches the reader is at: for the lower border. */
 export function searchFoot(
   search: Search | undefined,
-  place: { at: number; count: number },
+  place: { at: number; count: number; isFolded?: boolean },
 ): Segment[] {
   if (!search || search.text === '') return [];
   const text = {
     text: `/${truncate(safeLine(search.text), textColumns)}`,
     look: 'accent',
   } as const;
-  const { at, count } = place;
-  if (count === 0) return [text, { text: 'not found in what is shown', look: 'warning' }];
+  const { at, count, isFolded = false } = place;
+  if (count === 0) {
+    const where = isFolded ? ' in what is shown; o shows long values whole' : '';
+    return [text, { text: `not found${where}`, look: 'warning' }];
+  }
   const all = `${withSeparators(count)}${count === mostMatches ? ' or more' : ''}`;
   // The cursor may have gone on to a row without it.
   return [text, { text: at < 0 ? `${all} found` : `${withSeparators(at + 1)} of ${all}` }];

@@ -2,7 +2,12 @@ import { displayWidth } from '../../terminal/width.js';
 import type { Match } from '../model/search.js';
 import type { Look, Theme } from '../theme.js';
 
-export type Piece = { text: string; look?: Look | undefined };
+export type Piece = {
+  text: string;
+  look?: Look | undefined;
+  /** It stands for what is folded away. */
+  isFold?: true;
+};
 
 /** A line that is laid out but not painted: of 50,000 lines only those in view are. */
 export type TextLine = readonly Piece[];
