@@ -32,7 +32,7 @@ export function openedExport(opened: Opened): Exportable {
     case 'trace': {
       const { tree } = opened;
       return {
-        name: `trace-${tree.asked.event.correlationId}`,
+        name: nameOf(`trace-${tree.asked.event.correlationId}`),
         title: `the trace with its ${tree.nodes.length} events`,
         formats: {
           csv: () => recordsCsv(traceRows(tree)),

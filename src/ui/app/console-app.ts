@@ -185,7 +185,10 @@ export class ConsoleApp {
 
   press(key: string): void {
     const { model } = this;
-    if (isTooSmall(model.size) && key !== 'q') return;
+    if (isTooSmall(model.size)) {
+      if (key === 'q' && !this.#actions?.isRunning) this.#terminal.end(0);
+      return;
+    }
     if (model.message) this.#clearMessage();
     const scope = scopeOf(model);
     if (this.#takesText(key) || this.openings.holds(key)) return;
@@ -212,7 +215,9 @@ export class ConsoleApp {
   /** Text that was pasted: taken by a prompt, and by nothing else. */
   paste(text: string): void {
     const view = this.promptView;
-    if (view) pasteIntoPrompt(this, view, text);
+    if (!view) return;
+    this.#clearMessage();
+    pasteIntoPrompt(this, view, text);
   }
 
   get promptView(): PromptView | undefined {

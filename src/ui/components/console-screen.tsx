@@ -15,7 +15,10 @@ export type ScreenProps = { app: ConsoleApp; model: Model; theme: Theme };
 /** The whole screen: header, panes, what lies over them, and one line at the bottom. */
 export function ConsoleScreen({ app, model, theme }: ScreenProps) {
   const { columns, rows } = model.size;
-  if (isTooSmall(model.size)) return <TooSmall size={model.size} theme={theme} />;
+  if (isTooSmall(model.size)) {
+    const isRunning = app.actions?.isRunning ?? false;
+    return <TooSmall size={model.size} isRunning={isRunning} theme={theme} />;
+  }
   return (
     <Box width={columns} height={rows}>
       <Header model={model} theme={theme} />

@@ -1,5 +1,5 @@
 import { drawBox, innerHeight, innerWidth } from '../draw/box.js';
-import { writer } from '../draw/dialog.js';
+import { cutLines, writer } from '../draw/dialog.js';
 import { drawProgressBar } from '../draw/progress-bar.js';
 import type { Size } from '../layout/layout.js';
 import { bodyOf, type SchemaStage } from '../model/model.js';
@@ -24,7 +24,8 @@ export function SchemaScreen({ stage, size, theme }: Props) {
   const body = bodyLines(theme, stage, innerWidth(width));
   const room = Math.max(0, visible - foot.length);
   // A question shows its beginning, progress its end.
-  const shown = stage.phase === 'applying' ? body.slice(-room) : body.slice(0, room);
+  const shown =
+    stage.phase === 'applying' ? body.slice(-room) : cutLines(theme, body, room, innerWidth(width));
   const lines = drawBox(theme, [...shown, ...foot], {
     width,
     height,

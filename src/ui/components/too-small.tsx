@@ -3,9 +3,13 @@ import { wrapText } from '../../terminal/wrap.js';
 import { leastSize, type Size } from '../layout/layout.js';
 import type { Theme } from '../theme.js';
 
+type Props = { size: Size; isRunning: boolean; theme: Theme };
+
 /** A screen on which nothing readable can be drawn. */
-export function TooSmall({ size, theme }: { size: Size; theme: Theme }) {
+export function TooSmall({ size, isRunning, theme }: Props) {
   const { columns, rows } = size;
-  const message = `${columns}×${rows} is too small: at least ${leastSize.columns}×${leastSize.rows}. q quits.`;
+  // What would be asked before quitting could not be read here.
+  const way = isRunning ? 'An action is running; Ctrl-C twice cancels it.' : 'q quits.';
+  const message = `${columns}×${rows} is too small: at least ${leastSize.columns}×${leastSize.rows}. ${way}`;
   return <Text>{theme.encode(wrapText(message, columns, rows).join('\n'))}</Text>;
 }

@@ -1,7 +1,7 @@
 import type { Preview, Progress } from '../../maintenance/action.js';
 import { formatDuration } from '../../shared/format/duration.js';
 import { formatRate, withSeparators } from '../../shared/format/number.js';
-import { safeLine } from '../../terminal/sanitise.js';
+import { safeBlock, safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
 import type { ActionView } from '../model/views.js';
@@ -26,7 +26,7 @@ export function drawDialog(
 ): DrawnDialog {
   const width = dialogWidth(room);
   const height = Math.min(body.length + 2, room.height);
-  const lines = drawBox(theme, body.slice(0, Math.max(0, height - 2)), {
+  const lines = drawBox(theme, cutLines(theme, body, height - 2, innerWidth(width)), {
     width,
     height,
     focused: true,
@@ -34,6 +34,22 @@ export function drawDialog(
     title: [{ text: safeLine(title), look: 'title' }],
   });
   return { lines, width, height };
+}
+
+/** As many lines as there is room for; the last one says how many are not shown. */
+export function cutLines(
+  theme: Theme,
+  lines: readonly string[],
+  height: number,
+  width: number,
+): readonly string[] {
+  if (lines.length <= height) return lines;
+  const kept = lines.slice(0, Math.max(0, height - 1));
+  const text = `… ${lines.length - kept.length} lines more: a larger window shows them`;
+  return [...kept, drawSegments(theme, [{ text, look: 'accent' }], width)].slice(
+    0,
+    Math.max(0, height),
+  );
 }
 
 export function dialogWidth({ width }: Room): number {
@@ -87,8 +103,7 @@ function previewLines(theme: Theme, preview: Preview, typed: string, room: Room)
   const parts = [facts, warnings, sql, list].filter((part) => part.length > 0);
   const body = parts.flatMap((part) => [...part, ...blank]);
   // The question is always in view; a small screen cuts what stands above it.
-  const kept = body.slice(0, Math.max(0, height - question.length));
-  return [...kept, ...question];
+  return [...cutLines(theme, body, height - question.length, width), ...question];
 }
 
 function questionLines(theme: Theme, preview: Preview, typed: string, width: number): string[] {
@@ -151,10 +166,10 @@ function progressSegments({ done, total, unit = '', rate, secondsLeft }: Progres
   ];
 }
 
-/** Wraps a text to lines of exactly `width` columns. */
+/** Wraps a text, which may hold anything, to lines of exactly `width` columns. */
 export function writer(theme: Theme, width: number): (text: string, look?: Look) => string[] {
   return (text, look) =>
-    wrapText(text, width).map((line) => {
+    wrapText(safeBlock(text), width).map((line) => {
       const blanks = ' '.repeat(Math.max(0, width - displayWidth(line)));
       return theme.paint(look, line) + blanks;
     });

@@ -17,7 +17,7 @@ export function drawPrompt(theme: Theme, view: PromptView, width: number): strin
   const typed = safeLine(text);
   // The end of a long text is what is being typed.
   const room = Math.max(8, width - 6);
-  const shown = displayWidth(typed) > room ? `…${typed.slice(-room)}` : typed;
+  const shown = displayWidth(typed) > room ? `…${lastColumns(typed, room)}` : typed;
   return drawSides(
     theme,
     {
@@ -27,6 +27,14 @@ export function drawPrompt(theme: Theme, view: PromptView, width: number): strin
     },
     width,
   );
+}
+
+/** The longest end of a text that fits. */
+function lastColumns(text: string, columns: number): string {
+  const characters = Array.from(text);
+  let room = columns;
+  const start = characters.findLastIndex((character) => (room -= displayWidth(character)) < 0);
+  return characters.slice(start + 1).join('');
 }
 
 type Choice = { text: string; says: string };
