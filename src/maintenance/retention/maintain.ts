@@ -1,13 +1,18 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
-import { quoteIdent } from '../../db/quote.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { archiveTraces } from '../archive/archive-traces.js';
 import { purgeTrees } from '../archive/purge-trees.js';
 import { prunePatterns } from '../prune/prune-patterns.js';
 import { analyze } from '../statistics/analyze.js';
 import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
-import { isPolicyHidden, keepForEver, readPolicy, type StoredPolicy } from './policy.js';
+import {
+  hiddenPolicy,
+  isPolicyHidden,
+  keepForEver,
+  readPolicy,
+  type StoredPolicy,
+} from './policy.js';
 import { readOpenForMs, untilClosed, windowText } from './window.js';
 
 export type MaintainInput = {
@@ -90,9 +95,7 @@ async function noPolicy(database: Database): Promise<ConsoleError> {
   const { schema, user } = database.capabilities;
   const hidden = await database.transaction({ readOnly: true }, (tx) => isPolicyHidden(tx));
   return hidden
-    ? new ConsoleError('privilege_missing', `"${user}" may not read the retention policies.`, {
-        hint: `Connect as their owner, or let that one run: GRANT USAGE ON SCHEMA trace_console TO ${quoteIdent(user)}; GRANT SELECT ON trace_console.retention_policies TO ${quoteIdent(user)};`,
-      })
+    ? hiddenPolicy(user)
     : new ConsoleError('usage', `No retention policy of the schema "${schema}" is stored.`, {
         hint: 'Store one: trace-console maintain policy set --archive-after 90d',
       });

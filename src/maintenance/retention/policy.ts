@@ -1,5 +1,6 @@
 import type { Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent } from '../../db/quote.js';
 import {
   hasConsoleTable,
   openConsoleTable,
@@ -102,6 +103,13 @@ export async function isPolicyHidden(tx: Queryable): Promise<boolean> {
   return rows.length > 0 && !(await hasConsoleTable(tx, table.name));
 }
 
+export function hiddenPolicy(user: string): ConsoleError {
+  const role = quoteIdent(user);
+  return new ConsoleError('privilege_missing', `"${user}" may not read the retention policies.`, {
+    hint: `Connect as their owner, or let that one run: GRANT USAGE ON SCHEMA trace_console TO ${role}; GRANT SELECT ON trace_console.retention_policies TO ${role};`,
+  });
+}
+
 function fromRow(row: PolicyRow): StoredPolicy {
   const { window_from: from, window_to: to, time_zone: timeZone } = row;
   return {
@@ -155,8 +163,12 @@ export async function writePolicy(
   );
 }
 
-/** @returns whether there was one that the role may see */
-export async function deletePolicy(tx: Queryable, schema: string): Promise<boolean> {
+/**
+ * @returns whether there was one
+ * @throws ConsoleError `privilege_missing` for a role that may not see it
+ */
+export async function deletePolicy(tx: Queryable, schema: string, user: string): Promise<boolean> {
+  if (await isPolicyHidden(tx)) throw hiddenPolicy(user);
   if (!(await hasConsoleTable(tx, table.name))) return false;
   const { rows } = await tx.query(
     'DELETE FROM trace_console.retention_policies WHERE target_schema = $1 RETURNING 1',

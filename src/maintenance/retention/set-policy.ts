@@ -117,9 +117,9 @@ export const clearPolicy: Action<Readonly<Record<string, never>>, ClearPolicyRes
     };
   },
   async *run({ database }) {
-    const { schema } = database.capabilities;
+    const { schema, user } = database.capabilities;
     yield { phase: 'clearing the policy' };
-    const cleared = await database.transaction({}, (tx) => deletePolicy(tx, schema));
+    const cleared = await database.transaction({}, (tx) => deletePolicy(tx, schema, user));
     return {
       summary: cleared ? 'Cleared the retention policy.' : 'There was no retention policy.',
       cancelled: false,
