@@ -53,9 +53,14 @@ describe('archiving', () => {
     const preview = await previewAction('archive', context, { olderThan: '90 days' });
     expect(preview.facts[0]).toEqual({ label: 'Traces due', value: '30 at most' });
     expect(preview.sql[0]).toContain("archive_traces('90 days'");
+    await test.query(`UPDATE execution_traces SET started_at = '-infinity'
+      WHERE id = (SELECT id FROM execution_traces ORDER BY started_at LIMIT 1)`);
+    const endless = await previewAction('archive', context, { olderThan: '90 days' });
+    expect(endless.facts[2]?.value).toMatch(/^before all time to \d{4}-/);
+    await test.query(`DELETE FROM execution_traces WHERE started_at = '-infinity'`);
     const none = await previewAction('archive', context, { olderThan: '200 days' });
     expect(none.nothing).toBe('No trace is older than 200 days.');
-    expect(await counts(test)).toEqual([35, 0, 35, 0, 35, 0]);
+    expect(await counts(test)).toEqual([34, 0, 34, 0, 34, 0]);
     await database.close();
   });
 

@@ -1,6 +1,7 @@
 import { withSeparators } from '../../shared/format/number.js';
 import type { Database } from '../../db/database.js';
 import type { Preview } from '../action.js';
+import { daySpan } from './tree-preview.js';
 
 export type Due = {
   /** The server's clock when the count was made, with microseconds. */
@@ -67,7 +68,7 @@ export async function archivePreview(database: Database, olderThan: string): Pro
         label: 'Rows with them',
         value: `about ${withSeparators(Math.round(due.traces * children))} (decisions, hooks, calls)`,
       },
-      { label: 'Started', value: `${day(due.oldest)} to ${day(due.newest)}` },
+      { label: 'Started', value: daySpan(due.oldest, due.newest) },
       { label: 'Moved to', value: '*_archive tables; can be listed, shown and restored' },
       {
         label: 'Locks',
@@ -77,8 +78,4 @@ export async function archivePreview(database: Database, olderThan: string): Pro
     ],
     warnings: ['Disk space is reused for new rows, not given back to the system.'],
   };
-}
-
-function day(date: Date | null): string {
-  return date === null ? '-' : date.toISOString().slice(0, 10);
 }

@@ -11,7 +11,7 @@ import { deleteExported } from './delete-exported.js';
 import { verifyExport } from './export-file.js';
 import { noCounts } from './export-lines.js';
 import { exportTrees } from './export-trees.js';
-import { day } from './restore-trees.js';
+import { treePreview } from './tree-preview.js';
 import {
   choiceText,
   chooseTrees,
@@ -59,41 +59,25 @@ function readInput(stored: unknown): PurgeInput | undefined {
     : undefined;
 }
 
-async function preview(database: Database, input: PurgeInput): Promise<Preview> {
-  const { trees, traces, oldest, newest } = await countTrees(
-    database,
-    await chooseTrees(database, input),
-  );
-  const title = `Purge from the archive: ${choiceText(input)}`;
-  if (trees === 0) {
-    return {
-      title,
-      facts: [],
-      sql: [],
-      warnings: [],
-      nothing: 'No archived trace is meant by that.',
-    };
-  }
+function preview(database: Database, input: PurgeInput): Promise<Preview> {
   const { exportFile } = input;
-  return {
-    title,
-    facts: [
-      { label: 'Trees', value: withSeparators(trees) },
-      { label: 'Traces', value: `${withSeparators(traces)}, with all that belongs to them` },
-      { label: 'Started', value: `${day(oldest)} to ${day(newest)}` },
-      {
-        label: 'Exported to',
-        value: exportFile === undefined ? 'nowhere' : `${resolve(exportFile)}, verified first`,
-      },
-    ],
+  const [to, warning] =
+    exportFile === undefined
+      ? [
+          'nowhere',
+          'They are gone for good: nothing keeps a copy. archive purge --export FILE does.',
+        ]
+      : [
+          `${resolve(exportFile)}, verified first`,
+          'They come back by trace-console archive import.',
+        ];
+  return treePreview(database, input, {
+    title: `Purge from the archive: ${choiceText(input)}`,
+    facts: [{ label: 'Exported to', value: to }],
     sql: ['DELETE FROM …_archive WHERE …; -- each table, in batches of whole trees'],
-    warnings: [
-      exportFile === undefined
-        ? 'They are gone for good: nothing keeps a copy. archive purge --export FILE does.'
-        : 'They come back by trace-console archive import.',
-    ],
+    warnings: [warning],
     typed: 'purge',
-  };
+  });
 }
 
 async function* run(

@@ -7,6 +7,7 @@ import type { Action, ActionContext, Outcome, Preview, Progress } from '../actio
 import { columnsByTable, traceKey, type ColumnsByTable } from './archive-columns.js';
 import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { noCounts } from './export-lines.js';
+import { treePreview } from './tree-preview.js';
 import {
   choiceText,
   chooseTrees,
@@ -44,39 +45,15 @@ export const restoreTrees: Action<TreeChoice, RestoreResult> = {
   run,
 };
 
-async function preview(database: Database, choice: TreeChoice): Promise<Preview> {
-  const { trees, traces, oldest, newest } = await countTrees(
-    database,
-    await chooseTrees(database, choice),
-  );
-  const title = `Restore from the archive: ${choiceText(choice)}`;
-  if (trees === 0) {
-    return {
-      title,
-      facts: [],
-      sql: [],
-      warnings: [],
-      nothing: 'No archived trace is meant by that.',
-    };
-  }
-  return {
-    title,
-    facts: [
-      { label: 'Trees', value: withSeparators(trees) },
-      { label: 'Traces', value: `${withSeparators(traces)}, with all that belongs to them` },
-      { label: 'Started', value: `${day(oldest)} to ${day(newest)}` },
-      { label: 'Locks', value: 'rows of one batch at a time; readers are not blocked' },
-    ],
+const preview = (database: Database, choice: TreeChoice): Promise<Preview> =>
+  treePreview(database, choice, {
+    title: `Restore from the archive: ${choiceText(choice)}`,
+    facts: [{ label: 'Locks', value: 'rows of one batch at a time; readers are not blocked' }],
     sql: [
       'WITH back AS (DELETE FROM …_archive … RETURNING …) INSERT INTO … SELECT … FROM back; -- each table, per batch',
     ],
     warnings: ['They are as old as before: the next archiving takes them again.'],
-  };
-}
-
-export function day(date: Date | null): string {
-  return date === null ? '-' : date.toISOString().slice(0, 10);
-}
+  });
 
 async function* run(
   { database, signal }: ActionContext,
