@@ -6,6 +6,7 @@
  *     npx tsx scripts/pictures.ts URL [docs/pictures [NAME …]]
  */
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderPicture } from '../test/e2e/helpers/picture.js';
@@ -65,7 +66,7 @@ const pictures: readonly Picture[] = [
     steps: [
       ['6', /┏━ 6 Activity/],
       ['\r', /┏━ Trace [0-9a-f]{8}-/],
-      ['\r', /┃ id +[0-9a-f]{8}-/],
+      ['\r', /trace_id +[0-9a-f]{8}-|correlation_id +[0-9a-f]{8}-/],
     ],
   },
   {
@@ -78,25 +79,65 @@ const pictures: readonly Picture[] = [
       ['r', '[ Cancel ]'],
     ],
   },
+  {
+    name: 'filter',
+    title: 'The activity, filtered as it is typed',
+    cols: 120,
+    rows: 35,
+    steps: [
+      ['6z', /┏━ 6 Activity/],
+      ['/kind:hook took>200ms', /kind:hook took>200ms/],
+    ],
+  },
+  {
+    name: 'commands',
+    title: 'Every command, pane and setting by name',
+    cols: 120,
+    rows: 35,
+    steps: [[':win', 'window 6h']],
+  },
+  {
+    name: 'errors',
+    title: 'Errors on the whole screen',
+    cols: 120,
+    rows: 35,
+    steps: [[':errors\r', /━ 8 Errors[\s\S]*last[\s\S]*\d/]],
+  },
+  {
+    name: 'doctor',
+    title: 'What doctor finds',
+    cols: 120,
+    rows: 35,
+    steps: [
+      [':doctor\r', /━ Doctor/],
+      ['', /good|advice|warning/],
+    ],
+  },
   { name: 'help', title: 'The help', cols: 120, rows: 35, steps: [['?', 'In the panes']] },
 ];
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
+const stateFolder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-pictures-'));
+
 async function draw(picture: Picture, url: string, folder: string): Promise<void> {
   const { name, title, cols, rows, steps = [] } = picture;
   const program = process.env.TRACE_CONSOLE_PROGRAM ?? path.join(root, 'dist/main.js');
-  const driver = spawn(process.execPath, [program, '--url', url], { cols, rows });
+  // The layout that somebody has left, and their config, are not those of a newcomer.
+  const folders = { XDG_STATE_HOME: stateFolder, XDG_CONFIG_HOME: stateFolder };
+  const driver = spawn(process.execPath, [program, '--url', url], { cols, rows, env: folders });
   try {
     await driver.waitFor(isFilled, 30_000);
     for (const [keys, shows] of steps) {
-      driver.press(keys);
+      if (keys !== '') driver.press(keys);
       await driver.waitFor(shows);
     }
     fs.writeFileSync(path.join(folder, `${name}.svg`), renderPicture(driver.emulator, title));
     driver.press('q');
   } finally {
     await driver.dispose();
+    // The next picture begins with the layout of a newcomer, too.
+    fs.rmSync(path.join(stateFolder, 'trace-console'), { recursive: true, force: true });
   }
 }
 
