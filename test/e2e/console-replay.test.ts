@@ -38,6 +38,12 @@ it('a recorded console is played again: the panes of then, its own keys, no data
   await replay.waitFor('This is a recording: nothing is asked or changed');
   replay.press(' ');
   await replay.waitFor('stands still');
+  for (const command of ['window 15m', 'every 5s', 'agent somebody']) {
+    replay.press(`:${command}`);
+    await replay.waitFor(`:${command}█`);
+    replay.press('\r');
+    await replay.waitFor('This is a recording: nothing is asked or changed');
+  }
   replay.press('q');
   expect((await replay.waitForExit()).exitCode).toBe(0);
   expect(replay.buffer).toBe('normal');

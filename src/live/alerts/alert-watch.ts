@@ -100,14 +100,17 @@ export function checkRule({ pane, when }: AlertRule): string | undefined {
   return parsed.filter ? undefined : 'needs a filter';
 }
 
+/** Characters of what a rule found. */
+const longest = 200;
+
 /** The columns that are always shown: `quality-gate Edit p95 5.20s`. */
 function describe({ columns }: AnyPane, row: object, context: { nowMs: number }): string {
-  return [...columns]
+  const text = columns
     .filter(({ priority }) => priority <= 2)
     .map((column) => {
-      const text = cellOf(column, row, context).text;
-      return column.format === 'text' ? text : `${column.title} ${text}`;
+      const cell = cellOf(column, row, context).text;
+      return column.format === 'text' ? cell : `${column.title} ${cell}`;
     })
-    .join(' ')
-    .slice(0, 200);
+    .join(' ');
+  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
 }

@@ -2,9 +2,8 @@ import { ConsoleError } from '../../db/errors.js';
 import { readRun } from '../../maintenance/journal/run.js';
 import { storedAction } from '../../maintenance/registry.js';
 import type { PaneId } from '../../panes/pane.js';
-import { findCursor } from '../model/pane-view.js';
 import type { ConsoleApp } from './console-app.js';
-import { markedRows } from './row-commands.js';
+import { markedRows, rowUnderCursor } from './row-commands.js';
 import { whyOffline } from './offline.js';
 
 /** As the seed's retention advice has it. */
@@ -12,10 +11,7 @@ const archiveAge = '90 days';
 
 /** The row under the cursor, when that pane has the keys. */
 function chosenRow(app: ConsoleApp, paneId: PaneId): object | undefined {
-  const { focusedPane: pane, focusedRows: rows, model } = app;
-  if (pane.id !== paneId) return undefined;
-  const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
-  return index === undefined || gone ? undefined : rows[index];
+  return app.focusedPane.id === paneId ? rowUnderCursor(app)?.row : undefined;
 }
 
 function chosenIndex(app: ConsoleApp): string | undefined {

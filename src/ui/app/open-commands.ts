@@ -1,19 +1,12 @@
 import type { Opening } from '../../panes/opening.js';
 import { rowOpening } from '../../panes/row-opening.js';
-import { chosenRow as chosenListRow } from '../model/list-view.js';
-import { findCursor, moveTo, seenBy } from '../model/pane-view.js';
+import { chosenRow } from '../model/list-view.js';
+import { moveTo, seenBy } from '../model/pane-view.js';
 import { chosenNode } from '../model/trace-view.js';
 import type { View } from '../model/views.js';
 import type { ConsoleApp } from './console-app.js';
 import { whyOffline } from './offline.js';
-
-/** The row under the cursor of the pane that has the keys. */
-function chosenRow(app: ConsoleApp): { row: object; index: number } | undefined {
-  const { focusedPane: pane, focusedRows: rows, model } = app;
-  const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
-  const row = index === undefined || gone ? undefined : rows[index];
-  return row && index !== undefined ? { row, index } : undefined;
-}
+import { rowUnderCursor } from './row-commands.js';
 
 export function whyNotOpen(app: ConsoleApp): string | undefined {
   const { focusedPane: pane, focusedRows: rows, model, database, player } = app;
@@ -21,7 +14,7 @@ export function whyNotOpen(app: ConsoleApp): string | undefined {
   if (view) return openingIn(view) ? undefined : 'There is nothing more to show of it';
   if (!model.live || !(database ?? player)) return whyOffline(app);
   if (rows.length === 0) return `${pane.title} has no row to open`;
-  if (!chosenRow(app)) return 'The chosen row is gone; move the cursor to another';
+  if (!rowUnderCursor(app)) return 'The chosen row is gone; move the cursor to another';
   return pane.detail || player ? undefined : `${pane.title} has nothing more to show of a row`;
 }
 
@@ -34,7 +27,7 @@ export function openChosen(app: ConsoleApp): void {
     if (opening) app.openings.open(opening);
     return;
   }
-  const chosen = chosenRow(app);
+  const chosen = rowUnderCursor(app);
   if (!chosen || !model.live) return;
   const opening = app.player ? undefined : rowOpening(pane, chosen.row);
   if (!opening && !app.player) return;
@@ -48,7 +41,7 @@ export function openChosen(app: ConsoleApp): void {
 /** What Enter opens of the chosen row of a view. */
 function openingIn(view: View): Opening | undefined {
   if (view.kind === 'list') {
-    const row = chosenListRow(view);
+    const row = chosenRow(view);
     return row && view.opened.open?.(row);
   }
   if (view.kind !== 'trace') return undefined;

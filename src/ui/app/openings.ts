@@ -6,6 +6,7 @@ import { listView, refreshedList } from '../model/list-view.js';
 import { refreshed, traceView } from '../model/trace-view.js';
 import { isOpened, type OpenedBy, type OpenedView } from '../model/views.js';
 import type { ConsoleApp } from './console-app.js';
+import { whyOffline } from './offline.js';
 
 /** What Enter has opened over the panes: reads it, and again while it changes. */
 export class Openings {
@@ -20,6 +21,10 @@ export class Openings {
 
   /** Lays it over what is there; it says that it is asking until it is read. */
   open(opening: Opening): void {
+    if (!this.#app.database) {
+      this.#app.say(whyOffline(this.#app), 'warning');
+      return;
+    }
     this.#lastId += 1;
     const by: OpenedBy = { id: this.#lastId, opening };
     this.#held = [];

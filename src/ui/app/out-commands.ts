@@ -9,20 +9,18 @@ import { exportFolder, writeNewFile } from '../../panes/export/write-new-file.js
 import { formatBytes } from '../../shared/format/bytes.js';
 import type { OutCommandId } from '../keys/out-keys.js';
 import { chosenRow } from '../model/list-view.js';
-import { findCursor } from '../model/pane-view.js';
 import type { View } from '../model/views.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { rowUnderCursor } from './row-commands.js';
 
 /** What of the screen `y` copies, and what it is; undefined: nothing. */
 function copyable(app: ConsoleApp): { text: string; what: string } | undefined {
   const view = app.model.views.at(-1);
   switch (view?.kind) {
     case undefined: {
-      const { focusedPane: pane, focusedRows: rows, model } = app;
-      const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
-      const row = index === undefined || gone ? undefined : rows[index];
-      return row && { text: JSON.stringify(row, null, 2), what: 'the row as JSON' };
+      const chosen = rowUnderCursor(app);
+      return chosen && { text: JSON.stringify(chosen.row, null, 2), what: 'the row as JSON' };
     }
     case 'list': {
       const row = chosenRow(view);

@@ -25,17 +25,16 @@ export function layoutFile(logFile: string): string {
 export function recall(file: string, initial: Choices): Choices {
   const kept = readKept(file);
   const known = (id: unknown): id is PaneId => (paneIds as readonly unknown[]).includes(id);
-  const overview = Array.isArray(kept.overview)
-    ? paneIds.filter((id) => kept.overview?.includes(id))
-    : [];
+  const { overview: chosen } = kept;
+  const overview = Array.isArray(chosen) ? paneIds.filter((id) => chosen.includes(id)) : [];
   const shown: readonly PaneId[] = overview.length > 0 ? overview : overviewPaneIds;
   const [first = initial.focus] = shown;
   const focus = known(kept.focus) && shown.includes(kept.focus) ? kept.focus : first;
   const panes = { ...initial.panes };
-  for (const [id, chosen] of Object.entries(kept.sorts ?? {})) {
-    if (!known(id)) continue;
-    const sort = paneById(id).sorts.findIndex((each) => each.id === chosen.by);
-    if (sort >= 0) panes[id] = { ...initialPaneView, sort, reversed: chosen.reversed };
+  for (const [id, order] of Object.entries(kept.sorts ?? {})) {
+    if (!known(id) || !isRecord(order)) continue;
+    const sort = paneById(id).sorts.findIndex((each) => each.id === order.by);
+    if (sort >= 0) panes[id] = { ...initialPaneView, sort, reversed: order.reversed === true };
   }
   return { overview: shown, focus, home: focus, panes, utc: kept.utc === true };
 }
@@ -57,11 +56,16 @@ export function remember(file: string, { overview, home, panes, utc }: Choices):
   }
 }
 
-function readKept(file: string): Partial<Remembered> {
+/** A file that anybody may have edited. */
+function readKept(file: string): Partial<Record<keyof Remembered, unknown>> {
   try {
     const kept: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
-    return typeof kept === 'object' && kept !== null ? kept : {};
+    return isRecord(kept) ? kept : {};
   } catch {
     return {};
   }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

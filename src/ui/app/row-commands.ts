@@ -2,6 +2,17 @@ import { findCursor, moveTo, seenBy } from '../model/pane-view.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 
+/** The row under the cursor of the pane that has the keys; undefined also when the chosen one is gone. */
+export function rowUnderCursor({
+  focusedPane: pane,
+  focusedRows: rows,
+  model,
+}: ConsoleApp): { row: object; index: number } | undefined {
+  const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
+  const row = index === undefined || gone ? undefined : rows[index];
+  return row && index !== undefined ? { row, index } : undefined;
+}
+
 /** The marked rows of the pane that has the keys, as far as they are shown. */
 export function markedRows({ focusedPane: pane, focusedRows: rows, model }: ConsoleApp): object[] {
   const { marks } = model.panes[model.focus];
@@ -29,20 +40,16 @@ export const rowCommands = {
     run(app) {
       const { focusedPane: pane, focusedRows: rows, model } = app;
       const view = model.panes[model.focus];
-      const { index } = findCursor(pane, rows, view);
-      const row = index === undefined ? undefined : rows[index];
-      if (!row || index === undefined) return;
-      const key = pane.rowKey(row);
+      const chosen = rowUnderCursor(app);
+      if (!chosen) return;
+      const key = pane.rowKey(chosen.row);
       const marks = new Set(view.marks);
       if (!marks.delete(key)) marks.add(key);
       const seen = seenBy(model.live?.panes[pane.id].extras);
       // To the next row, so that several are marked by holding the key.
-      app.changePane({ ...moveTo(pane, rows, view, index + 1, seen), marks });
+      app.changePane({ ...moveTo(pane, rows, view, chosen.index + 1, seen), marks });
     },
-    unavailable({ focusedPane: pane, focusedRows: rows, model }) {
-      const { index, gone } = findCursor(pane, rows, model.panes[model.focus]);
-      return index === undefined || gone ? 'There is no row under the cursor' : undefined;
-    },
+    unavailable: (app) => (rowUnderCursor(app) ? undefined : 'There is no row under the cursor'),
   },
   columnsRight: shiftColumns(1),
   columnsLeft: shiftColumns(-1),

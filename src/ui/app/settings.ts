@@ -6,6 +6,7 @@ import { traceOpening } from '../../panes/trace/trace-opening.js';
 import { traceOfPrefixOpening, tracesOpening } from '../../panes/trace/traces-opening.js';
 import { formatSpan, parseDuration } from '../../shared/format/duration.js';
 import type { ConsoleApp } from './console-app.js';
+import { whyOffline } from './offline.js';
 import { goToPane } from './pane-commands.js';
 
 /** Something of the console that is set by name: `window 15m`. */
@@ -25,29 +26,34 @@ const openingOf = (digits: string) =>
 
 const hexadecimal = /^[0-9a-f]{4,32}$/;
 
+/** A span of time that says what is asked; in a recording that was decided when it was made. */
+function askingFor(set: (app: ConsoleApp, ms: number) => void): Setting['run'] {
+  return (app, argument) => {
+    const ms = parseDuration(argument);
+    if (app.player) app.say(whyOffline(app), 'warning');
+    else if (ms !== undefined) set(app, ms);
+  };
+}
+
 /** Everything that `:` can set, beside the panes and the commands of the key map. */
 export const settings: readonly Setting[] = [
   {
     name: 'window',
     says: 'how far back the figures go',
     values: () => windowsMs.map(formatSpan),
-    run(app, argument) {
-      const ms = parseDuration(argument);
-      if (ms === undefined) return;
+    run: askingFor((app, ms) => {
       app.engine?.setWindow(ms);
       app.say(`Window: the last ${formatSpan(ms)}`);
-    },
+    }),
   },
   {
     name: 'every',
     says: 'how often the panes are asked',
     values: () => cadencesMs.map(formatSpan),
-    run(app, argument) {
-      const ms = parseDuration(argument);
-      if (ms === undefined) return;
+    run: askingFor((app, ms) => {
       app.engine?.setCadence(ms);
       app.say(`Asking every ${formatSpan(ms)}, where that costs the server little`);
-    },
+    }),
   },
   {
     name: 'sort',
@@ -100,8 +106,10 @@ export const settings: readonly Setting[] = [
     name: 'agent',
     says: 'the traces of the window that were given to an agent',
     argument: 'NAME',
-    run: (app, agent) =>
-      app.openings.open(tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent })),
+    run(app, agent) {
+      if (agent === '') app.say('Give the name of an agent', 'warning');
+      else app.openings.open(tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent }));
+    },
   },
   {
     name: 'follow',
