@@ -17,9 +17,9 @@ import { coversPanes, isOpened, type PromptView, type View } from '../model/view
 import { ActionRunner } from './action-runner.js';
 import { Alerting, noAlertSettings } from './alerting.js';
 import { commands } from './commands.js';
+import { FollowedSource } from './followed-source.js';
 import { Openings } from './openings.js';
 import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
-import { bridgeLive } from './live-bridge.js';
 
 /** What the app needs of the terminal. */
 export type AppTerminal = {
@@ -35,7 +35,6 @@ export type AppTerminal = {
 };
 
 const messageMs = 6_000;
-const tickMs = 1_000;
 
 /**
  * The console between keys, database and screen: it holds the one model that is drawn. Components
@@ -50,16 +49,14 @@ export class ConsoleApp {
   viewExtent = { height: 1, length: 0 };
   /** What the rules of the config file have to tell. */
   readonly alerting: Alerting;
+  /** What Enter has opened and what of it is in front; reads it again while it changes. */
+  readonly openings = new Openings(this);
+  readonly #followed = new FollowedSource(this);
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
-  #engine: LiveSource | undefined;
-  #player: Player | undefined;
-  #recorder: Recorder | undefined;
   #actions: ActionRunner | undefined;
-  #closeBridge: (() => void) | undefined;
   #messageTimer: NodeJS.Timeout | undefined;
-  #ticker: NodeJS.Timeout | undefined;
   #answer: ((isYes: boolean) => void) | undefined;
 
   constructor(terminal: AppTerminal, alerts = noAlertSettings) {
@@ -86,12 +83,12 @@ export class ConsoleApp {
   }
 
   get engine(): LiveSource | undefined {
-    return this.#engine;
+    return this.#followed.source;
   }
 
   /** The recording that is played instead of a database; undefined where there is one. */
   get player(): Player | undefined {
-    return this.#player;
+    return this.#followed.player;
   }
 
   get actions(): ActionRunner | undefined {
@@ -100,7 +97,7 @@ export class ConsoleApp {
 
   update(change: Partial<Model>): void {
     this.#store.update(change);
-    this.#engine?.setVisible([...this.#visiblePanes(), ...this.alerting.panes]);
+    this.engine?.setVisible([...this.visiblePanes, ...this.alerting.panes]);
   }
 
   /** The connection is open: the header knows where this is. */
@@ -130,37 +127,13 @@ export class ConsoleApp {
         if (quit?.chosen) this.#terminal.end(0);
       },
     });
-    this.#recorder = recorder;
-    this.#follow(engine);
-    recorder?.follow(engine);
+    this.#followed.followEngine(engine, recorder);
   }
 
   /** The panes show a recording. */
   play(player: Player, place: Place): void {
-    this.#player = player;
     this.update({ place });
-    this.#follow(player);
-  }
-
-  #follow(source: LiveSource): void {
-    this.#engine = source;
-    this.#closeBridge = bridgeLive(source, (live) => {
-      this.alerting.see(live, source.clock.wallNow());
-      this.update({ live, ...this.#moment() });
-    });
-    this.#ticker = setInterval(() => this.#tick(), tickMs);
-    this.update({ stage: { kind: 'live' }, live: source.getState(), ...this.#moment() });
-    source.start();
-  }
-
-  /** What moves although no new rows have come. */
-  #moment(): Pick<Model, 'nowMs' | 'replay' | 'recording' | 'alerts'> {
-    return {
-      alerts: this.alerting.state.active,
-      nowMs: this.#engine?.clock.now() ?? 0,
-      replay: this.#player?.replay,
-      recording: this.#recorder && { failure: this.#recorder.failure },
-    };
+    this.#followed.followPlayer(player);
   }
 
   /** Told by what draws a record or the help. No part of the model: nothing is drawn from it. */
@@ -198,10 +171,7 @@ export class ConsoleApp {
       return;
     }
     this.run(binding.command, key);
-    // What a key has set is seen, and counted from, before the next round of data.
-    if (this.#engine && (this.#player || this.#engine.getState() !== this.model.live)) {
-      this.update({ live: this.#engine.getState(), ...this.#moment() });
-    }
+    this.#followed.catchUp();
   }
 
   /** Runs a command of the key map, or says why it can do nothing now. */
@@ -277,8 +247,12 @@ export class ConsoleApp {
     if (index >= 0) this.update({ views: views.with(index, view) });
   }
 
-  /** What Enter has opened and what of it is in front; reads it again while it changes. */
-  readonly openings = new Openings(this);
+  /** The panes that are on the screen now. */
+  get visiblePanes(): PaneId[] {
+    const { model } = this;
+    if (isTooSmall(model.size) || model.views.some(coversPanes)) return [];
+    return layoutOf(model).places.map(({ id }) => id);
+  }
 
   get focusedPane(): AnyPane {
     const { focus } = this.model;
@@ -311,11 +285,8 @@ export class ConsoleApp {
   /** Asks nothing any more, and waits for an action that is cancelled to have tidied up. */
   async stop(): Promise<void> {
     clearTimeout(this.#messageTimer);
-    clearInterval(this.#ticker);
     this.openings.stop();
-    this.#closeBridge?.();
-    this.#recorder?.close();
-    void this.#engine?.stop();
+    this.#followed.stop();
     await this.#actions?.stop();
   }
 
@@ -347,29 +318,6 @@ export class ConsoleApp {
     const quitting = others.filter(({ kind }) => kind === 'quit');
     const behind = others.filter(({ kind }) => kind !== 'quit');
     this.update({ views: [...behind, view, ...quitting] });
-  }
-
-  #visiblePanes(): PaneId[] {
-    const { model } = this;
-    if (isTooSmall(model.size) || model.views.some(coversPanes)) return [];
-    return layoutOf(model).places.map(({ id }) => id);
-  }
-
-  /** Ages on the screen advance; a screen without ages stays as it is. */
-  #tick(): void {
-    const { live, views } = this.model;
-    if (!live || !this.#engine) return;
-    const moment = this.#moment();
-    const { nowMs } = moment;
-    const isQuiet = live.connection.state === 'connected' && !live.paused;
-    const shown = this.#visiblePanes().map((id) => live.panes[id]);
-    const isLate = shown.some(
-      ({ error, receivedAtMs, intervalMs }) =>
-        error !== null || (receivedAtMs !== null && nowMs - receivedAtMs > intervalMs + 4_000),
-    );
-    const runs = views.some((view) => view.kind === 'action' && view.phase !== 'confirm');
-    const hasFailed = moment.recording?.failure !== this.model.recording?.failure;
-    if (!isQuiet || isLate || runs || this.#player || hasFailed) this.update(moment);
   }
 
   #clearMessage(): void {
