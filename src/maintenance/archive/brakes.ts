@@ -6,16 +6,22 @@ import { formatDuration } from '../../shared/format/duration.js';
 export type Brake = { reason: string; pauseMs: number };
 
 /** From here on a brake is put on. */
-const thresholds = {
+type Thresholds = {
   /** A standby behind by so much keeps WAL, and shows old data. */
-  lagBytes: 64 * 1024 * 1024,
-  lagMs: 10_000,
+  lagBytes: number;
+  lagMs: number;
   /** An open transaction keeps the rows that were moved from being cleared away. */
-  transactionMs: 5 * 60_000,
+  transactionMs: number;
+  /** Milliseconds; asked no more often than this, since a batch takes a fifth of it. */
+  askEveryMs: number;
 };
 
-/** Milliseconds; asked no more often than this, since a batch takes a fifth of it. */
-const askEveryMs = 1_000;
+const usual: Thresholds = {
+  lagBytes: 64 * 1024 * 1024,
+  lagMs: 10_000,
+  transactionMs: 5 * 60_000,
+  askEveryMs: 1_000,
+};
 
 const pauses = { lag: 2_000, transaction: 1_000, waiter: 1_000 };
 
@@ -50,11 +56,14 @@ LEFT JOIN LATERAL (
 /** Looks at what the archiving does to others, between two batches. */
 export class Brakes {
   readonly #database: Database;
+  readonly #thresholds: Thresholds;
   #askedAt = -Infinity;
   #last: Brake | undefined;
 
-  constructor(database: Database) {
+  /** @param thresholds others than the usual; for tests */
+  constructor(database: Database, thresholds: Partial<Thresholds> = {}) {
     this.#database = database;
+    this.#thresholds = { ...usual, ...thresholds };
   }
 
   /** @param waiting sessions that waited for the rows of the last batch when it ended */
@@ -65,14 +74,14 @@ export class Brakes {
     }
     // The embedded database has neither standbys nor, but for us, transactions.
     if (this.#database.capabilities.embedded) return undefined;
-    if (performance.now() - this.#askedAt < askEveryMs) return this.#last;
+    if (performance.now() - this.#askedAt < this.#thresholds.askEveryMs) return this.#last;
     this.#last = await this.#ask();
     this.#askedAt = performance.now();
     return this.#last;
   }
 
   async #ask(): Promise<Brake | undefined> {
-    const { lagBytes, lagMs, transactionMs } = thresholds;
+    const { lagBytes, lagMs, transactionMs } = this.#thresholds;
     try {
       const [row] = await this.#database.read<BrakeRow>(brakeStatement, [
         lagBytes,
