@@ -30,9 +30,10 @@ export async function connectForMaintenance(
   }
 }
 
+/** At least a millisecond: none at all would be for ever to the server. */
 export async function setLockTimeout(
   connection: DirectConnection,
   milliseconds: number,
 ): Promise<void> {
-  await connection.query(`SET lock_timeout = ${Math.max(0, Math.round(milliseconds))}`);
+  await connection.query(`SET lock_timeout = ${Math.max(1, Math.round(milliseconds))}`);
 }
