@@ -34,12 +34,10 @@ export const lineSettings = {
   bytea_output: 'hex',
 } as const;
 
+export type LineColumn = Pick<ArchiveColumn, 'name' | 'json'>;
+
 /** A SELECT of `id` and `line` of the rows of `source`, a FROM item with these columns. */
-export function linesOf(
-  table: ArchivedTable,
-  columns: readonly ArchiveColumn[],
-  source: string,
-): string {
+export function linesOf(table: string, columns: readonly LineColumn[], source: string): string {
   const list = columns.map(({ name }) => quoteIdent(name)).join(', ');
   const nulls = columns
     .filter(({ json }) => json)
@@ -86,18 +84,23 @@ export class LineSum {
 }
 
 /** An INSERT of rows as they stand in an export; $1 is a JSON array of lines. */
-export function insertLines(table: ArchivedTable, columns: readonly ArchiveColumn[]): string {
+export function insertLines(table: ArchivedTable, columns: readonly LineColumn[]): string {
   const target = quoteIdent(archiveOf(table));
   const list = columns.map(({ name }) => quoteIdent(name)).join(', ');
+  return `INSERT INTO ${target} (${list}) SELECT ${lineValues(columns)}
+    FROM json_array_elements($1::json) AS line, json_populate_record(NULL::${target}, line->'row') AS r
+    WHERE line->>'table' = ${quoteLiteral(table)}
+    ON CONFLICT (id) DO NOTHING`;
+}
+
+/** The values of a `line`, whose row as a record is `r`. */
+export function lineValues(columns: readonly LineColumn[]): string {
   const values = columns.map(({ name, json }) =>
     json
       ? `CASE WHEN (line->'jsonNull')::jsonb ? ${quoteLiteral(name)} THEN 'null'::jsonb ELSE r.${quoteIdent(name)} END`
       : `r.${quoteIdent(name)}`,
   );
-  return `INSERT INTO ${target} (${list}) SELECT ${values.join(', ')}
-    FROM json_array_elements($1::json) AS line, json_populate_record(NULL::${target}, line->'row') AS r
-    WHERE line->>'table' = ${quoteLiteral(table)}
-    ON CONFLICT (id) DO NOTHING`;
+  return values.join(', ');
 }
 
 export const noCounts = (): Record<ArchivedTable, number> => ({

@@ -28,7 +28,7 @@ export async function exportDatabase(
         const columns = await writableColumns(tx, schema, table);
         const total = await countRows(tx, schema, table);
         let done = 0;
-        for await (const { count, json } of readRows(tx, schema, table)) {
+        for await (const { count, json } of readRows(tx, schema, table, columns)) {
           await write(`\n${insertRows(quoteIdent(table), columns, quoteLiteral(json))};\n`);
           done += count;
           onProgress(table, done, total);

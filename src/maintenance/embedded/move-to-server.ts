@@ -49,7 +49,7 @@ async function copyTable(
   const columns = await writableColumns(from, fromSchema, table);
   const insert = insertRows(quoteIdent(toSchema, table), columns, '$1::json');
   let done = 0;
-  for await (const { count, json } of readRows(from, fromSchema, table)) {
+  for await (const { count, json } of readRows(from, fromSchema, table, columns)) {
     await to.query(insert, [json]);
     done += count;
     onProgress(table, done, total);

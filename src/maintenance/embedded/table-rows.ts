@@ -1,6 +1,7 @@
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archivedTables, archiveOf, coreTables } from '../../shared/tables.js';
+import { linesOf, lineValues, type LineColumn } from '../archive/export-lines.js';
 
 /** Rows fetched at a time: few enough that megabyte prompts fit into memory. */
 const rowsAtATime = 200;
@@ -24,14 +25,14 @@ export async function writableColumns(
   tx: Queryable,
   schema: string,
   table: string,
-): Promise<string[]> {
-  const { rows } = await tx.query<{ name: string }>(
-    `SELECT attname AS name FROM pg_attribute
+): Promise<LineColumn[]> {
+  const { rows } = await tx.query<LineColumn>(
+    `SELECT attname::text AS name, atttypid = 'jsonb'::regtype AS json FROM pg_attribute
      WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
      ORDER BY attnum`,
     [quoteIdent(schema, table)],
   );
-  return rows.map(({ name }) => name);
+  return rows;
 }
 
 export async function countRows(tx: Queryable, schema: string, table: string): Promise<number> {
@@ -41,7 +42,7 @@ export async function countRows(tx: Queryable, schema: string, table: string): P
   return rows[0]?.count ?? 0;
 }
 
-/** Rows as the text of a JSON array, as PostgreSQL writes it: no value passes through JavaScript. */
+/** Rows as the text of a JSON array of lines, as PostgreSQL writes them: no value passes through JavaScript. */
 export type RowBatch = { count: number; json: string };
 
 /** Reads a table in batches, within the caller's transaction. */
@@ -49,21 +50,21 @@ export async function* readRows(
   tx: Queryable,
   schema: string,
   table: string,
+  columns: readonly LineColumn[],
 ): AsyncGenerator<RowBatch> {
-  await tx.query(
-    `DECLARE moving NO SCROLL CURSOR FOR
-     SELECT row_to_json(t)::text AS row FROM ${quoteIdent(schema, table)} AS t`,
-  );
+  const lines = linesOf(table, columns, quoteIdent(schema, table));
+  await tx.query(`DECLARE moving NO SCROLL CURSOR FOR ${lines}`);
   for (;;) {
-    const { rows } = await tx.query<{ row: string }>(`FETCH ${rowsAtATime} FROM moving`);
+    const { rows } = await tx.query<{ line: string }>(`FETCH ${rowsAtATime} FROM moving`);
     if (rows.length === 0) break;
-    yield { count: rows.length, json: `[${rows.map(({ row }) => row).join(',\n')}]` };
+    yield { count: rows.length, json: `[${rows.map(({ line }) => line).join(',\n')}]` };
   }
   await tx.query('CLOSE moving');
 }
 
-/** An INSERT of a JSON array of rows; `source` is an SQL expression of type json. */
-export function insertRows(target: string, columns: readonly string[], source: string): string {
-  const list = columns.map((column) => quoteIdent(column)).join(', ');
-  return `INSERT INTO ${target} (${list})\nSELECT ${list} FROM json_populate_recordset(NULL::${target}, ${source})`;
+/** An INSERT of a JSON array of lines; `source` is an SQL expression of type json. */
+export function insertRows(target: string, columns: readonly LineColumn[], source: string): string {
+  const list = columns.map(({ name }) => quoteIdent(name)).join(', ');
+  return `INSERT INTO ${target} (${list})\nSELECT ${lineValues(columns)}
+FROM json_array_elements(${source}) AS line, json_populate_record(NULL::${target}, line->'row') AS r`;
 }
