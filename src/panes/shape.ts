@@ -20,7 +20,10 @@ export type SchemaShape = {
   serverVersion: number;
   /** The embedded database: one session for everybody. */
   embedded: boolean;
-  /** The counters are read where the embedded database's daemon keeps them: its engine forgets them. */
+  /**
+   * The counters are read where the embedded database's daemon keeps them: its engine forgets them.
+   * False also on an embedded database whose daemon could not create the place for them.
+   */
   keepsCounters: boolean;
   relations: ReadonlyMap<string, RelationShape>;
 };
