@@ -178,11 +178,15 @@ function drawMessage(theme: Theme, { pane, snapshot, view }: PaneInput, size: In
           ],
         ]
       : [['asking …', 'muted']];
-  return paragraphs.flatMap(([text, look]) =>
-    wrapText(safeLine(text), size.width, size.height).map((line) =>
-      drawSegments(theme, [{ text: line, look }], size.width),
-    ),
+  const lines = paragraphs.flatMap(([text, look]) =>
+    wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })),
   );
+  return lines.slice(0, size.height).map(({ text, look }, row) => {
+    // The last line goes on with what has no line any more, so that it ends with the sign of that.
+    const rest = row === size.height - 1 ? lines.slice(row + 1) : [];
+    const whole = [text, ...rest.map((line) => line.text)].join(' ');
+    return drawSegments(theme, [{ text: whole, look }], size.width);
+  });
 }
 
 function noMatch(filter: string, count: number): string {

@@ -57,6 +57,16 @@ describe('a pane', () => {
     expect(draw({ snapshot: snapshotOf([]) }).join('\n')).toContain('No fruit. Buy some.');
   });
 
+  it('says by a sign that a message has no room', () => {
+    const error = new ConsoleError('internal', 'one two three four five six', { hint: 'seven' });
+    const snapshot = snapshotOf([], { error, asOf: null, extras: undefined });
+    expect(draw({ snapshot, width: 20, height: 3 })[1]).toBe('┃ one two three f… ┃');
+    expect(draw({ snapshot, width: 20, height: 4 }).slice(1, 3)).toEqual([
+      '┃ one two three    ┃',
+      '┃ four five six s… ┃',
+    ]);
+  });
+
   it('shows a failure with its hint when it never had rows', () => {
     const error = new ConsoleError('schema_missing', 'fruit does not exist.', { hint: 'Grow it.' });
     const text = draw({
