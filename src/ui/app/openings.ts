@@ -80,7 +80,11 @@ export class Openings {
     this.#app.replaceView(view, viewOf(view, opened));
     this.#refreshLater(by, opened);
     if (view.kind !== 'waiting') return;
-    for (const key of this.#held.splice(0)) this.#app.press(key);
+    const held = this.#held.splice(0);
+    // Something was laid over it meanwhile, as the help: they are not meant for that.
+    const front = this.#app.model.views.at(-1);
+    if (front && isOpened(front) && front.id === by.id)
+      for (const key of held) this.#app.press(key);
   }
 
   /** A failed look again leaves what was read before. */
