@@ -1,9 +1,10 @@
 import type { Database, Queryable } from '../../db/database.js';
+import { quoteIdent } from '../../db/quote.js';
 import { formatBytes } from '../../shared/format/bytes.js';
 import { withSeparators } from '../../shared/format/number.js';
 import type { Fact, Preview } from '../action.js';
 import { readLongTransactions, type LongTransaction } from './index-state.js';
-import { findLeftovers } from './leftovers.js';
+import { dropStatement, findLeftovers } from './leftovers.js';
 import {
   createStatement,
   nameBeside,
@@ -158,10 +159,11 @@ function statementsOf({ state, way, wanted }: RebuildPlan): string[] {
 }
 
 function replaceStatements(state: RebuildPlan['state'], wanted: WantedVector): string[] {
+  const name = (index: string) => quoteIdent(state.schema, index);
   const [built, old] = [nameBeside(state.index, 'tcnew', []), nameBeside(state.index, 'tcold', [])];
   return [
     createStatement(state, wanted, built),
-    `ALTER INDEX ${state.index} RENAME TO ${old}; ALTER INDEX ${built} RENAME TO ${state.index}`,
-    `DROP INDEX CONCURRENTLY ${old}`,
+    `ALTER INDEX ${name(state.index)} RENAME TO ${quoteIdent(old)}; ALTER INDEX ${name(built)} RENAME TO ${quoteIdent(state.index)}`,
+    dropStatement(state.schema, old),
   ];
 }
