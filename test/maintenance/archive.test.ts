@@ -147,7 +147,8 @@ describe('archiving', () => {
     await expect
       .poll(async () => {
         const { rows } = await test.query(
-          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
+          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
         );
         return rows.length;
       })
@@ -186,6 +187,8 @@ describe('archiving', () => {
     expect(sizeAfterFailure(15, failure('statement_timeout'))).toBe(2);
     expect(sizeAfterFailure(1, failure('statement_timeout'))).toBeUndefined();
     expect(sizeAfterFailure(1_000, failure('lock_timeout'))).toBe(1);
+    const deadlock = new ConsoleError('query_failed', 'deadlock detected', { sqlState: '40P01' });
+    expect(sizeAfterFailure(1_000, deadlock)).toBe(1);
     expect(sizeAfterFailure(1, failure('lock_timeout'))).toBeUndefined();
     expect(sizeAfterFailure(1_000, failure('query_failed'))).toBeUndefined();
   });

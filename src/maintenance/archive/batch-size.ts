@@ -32,6 +32,7 @@ export function nextSize(size: number, ms: number, targetMs: number, waiting = 0
  */
 export function sizeAfterFailure(size: number, error: unknown): number | undefined {
   if (!(error instanceof ConsoleError) || size <= 1) return undefined;
-  if (error.code === 'lock_timeout') return 1;
+  // 40P01: the server ended a deadlock with somebody who writes to hooks of the batch.
+  if (error.code === 'lock_timeout' || error.sqlState === '40P01') return 1;
   return error.code === 'statement_timeout' ? Math.ceil(size / 10) : undefined;
 }
