@@ -82,6 +82,9 @@ export class Database {
     });
     // A connection that breaks while idle is dropped by the pool; the next statement reports it.
     pool.on('error', () => undefined);
+    // The pool listens to its idle connections only. One that breaks between two statements of a transaction
+    // would end the process; so its next statement reports it.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     try {
       const capabilities = await readCapabilities(pool, { schema: options.schema });
       return new Database(source, tls, pool, capabilities, options);

@@ -86,6 +86,19 @@ describe('a transaction', () => {
 });
 
 describe('a connection that breaks', () => {
+  it('that ends between two statements of a transaction fails the next one, and not the process', async () => {
+    const single = await open(test.url);
+    const broken = single.transaction({}, async (tx) => {
+      const { rows } = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await test.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+      await sleep(200);
+      await tx.query('SELECT 1');
+    });
+    await expect(broken).rejects.toMatchObject({ code: 'connection_lost' });
+    expect(await single.read('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await single.close();
+  });
+
   it('is replaced by the next statement', async () => {
     const [mine] = await database.read<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     await test.query('SELECT pg_terminate_backend($1)', [mine?.pid]);

@@ -40,11 +40,12 @@ it('of two consoles one archives; the other says who does, shows how far, and en
   const test = await createTestDatabase();
   await fillDueTraces(test, 2_500);
   const before = await contents(test);
-  // Long enough for the second to start on a busy machine.
-  const first = archive(test, 6_000);
-  await expect
-    .poll(async () => (await runs(test))[0]?.moved ?? 0, { timeout: 30_000 })
-    .toBeGreaterThan(0);
+  // Long enough for the second to start on a busy machine, and to hear of the first batch from the journal,
+  // where it stands with the next sign of life (5 s).
+  const first = archive(test, 9_000);
+  const left = async () =>
+    (await test.query<{ n: number }>('SELECT count(*)::int AS n FROM execution_traces')).rows[0]?.n;
+  await expect.poll(left, { timeout: 30_000, interval: 50 }).toBe(1_500);
   const second = await archive(test, 0).result;
   expect(second).toMatchObject({ exitCode: 0 });
   expect(second.stderr).toMatch(
@@ -63,7 +64,9 @@ it('consoles killed at ten random moments lose and double nothing, and a rerun f
   const test = await createTestDatabase();
   await fillDueTraces(test, 8_000);
   const before = await contents(test);
-  const consoles = [archive(test, 200), archive(test, 200)];
+  // Eight batches with pauses between them: they go on for longer than the kills.
+  const pauseMs = 800;
+  const consoles = [archive(test, pauseMs), archive(test, pauseMs)];
   for (let kills = 0; kills < 10; kills += 1) {
     await sleep(Math.random() * 900);
     const at = Math.floor(Math.random() * 2);
@@ -72,7 +75,7 @@ it('consoles killed at ten random moments lose and double nothing, and a rerun f
     process?.kill('SIGKILL');
     await victim?.result;
     await letLeaseRunOut(test, process?.pid);
-    consoles[at] = archive(test, 200);
+    consoles[at] = archive(test, pauseMs);
   }
   const ends = await Promise.all(consoles.map(({ result }) => result));
   for (const { exitCode, stderr } of ends)

@@ -88,8 +88,8 @@ async function* run(
   for (let pass = 1; pass === 1 || (pass === 2 && skipped.locked > 0 && !stopped()); pass += 1) {
     skipped = noTrees();
     batch = undefined;
+    yield progress();
     while (!batch?.done && !stopped()) {
-      yield progress();
       const next: NextBatch = { olderThan, asOf: due.asOf, size, after: batch };
       const tried = yield* moveNext(database, next, progress, stopped);
       if (!tried) break;
@@ -99,7 +99,8 @@ async function* run(
       if (batch.done) break;
       const brake = await brakes.look(batch.waiting);
       size = nextSize(tried.size, batch.ms, targetMs, batch.waiting);
-      if (brake) yield { ...progress(), blockedBy: brake.reason };
+      // Before the pause, which may be long: who looks on hears of what was moved at once.
+      yield brake ? { ...progress(), blockedBy: brake.reason } : progress();
       await pauseBetween(Math.max(pauseMs, brake?.pauseMs ?? 0), signal);
     }
   }
