@@ -1,10 +1,11 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { createTestDatabase } from '../helpers/database.js';
+import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openConsole, refreshUntil, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
+import type { TerminalDriver } from './helpers/terminal.js';
 
-async function chooseIndex(driver: Awaited<ReturnType<typeof openConsole>>): Promise<string> {
+async function chooseIndex(driver: TerminalDriver): Promise<string> {
   driver.press('3');
   await driver.waitFor('┏━ 3 Index usage');
   driver.press('r');
@@ -12,6 +13,24 @@ async function chooseIndex(driver: Awaited<ReturnType<typeof openConsole>>): Pro
   const [, index = ''] = /REINDEX INDEX CONCURRENTLY "public"\."(\w+)"/.exec(driver.text()) ?? [];
   expect(index).not.toBe('');
   return index;
+}
+
+/** Begins the rebuild of an index, which then waits for another session's transaction: it ends with `holder`. */
+async function startBlockedReindex(
+  database: TestDatabase,
+  driver: TerminalDriver,
+): Promise<{ index: string; holder: pg.Client }> {
+  const index = await chooseIndex(driver);
+  const { rows } = await database.query<{ table: string }>(
+    'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
+    [index],
+  );
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
+  driver.press('y');
+  await driver.waitFor(/waits for pid \d+/);
+  return { index, holder };
 }
 
 describe('reindexing by key', () => {
@@ -46,16 +65,7 @@ describe('reindexing by key', () => {
     const database = await createTestDatabase();
     await addTraces(database, 20);
     const driver = await openConsole(database.url, { cols: 120, rows: 35 });
-    const index = await chooseIndex(driver);
-    const { rows } = await database.query<{ table: string }>(
-      'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
-      [index],
-    );
-    const holder = new pg.Client({ connectionString: database.url });
-    await holder.connect();
-    await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
-    driver.press('y');
-    await driver.waitFor(/waits for pid \d+/);
+    const { holder } = await startBlockedReindex(database, driver);
     driver.press('q');
     await driver.waitFor('An action is running');
     driver.press('\r');
@@ -72,16 +82,7 @@ describe('reindexing by key', () => {
   it('quits while it goes on on the server, and the next start takes it up again', async () => {
     const database = await createTestDatabase();
     const driver = await openConsole(database.url, { cols: 120, rows: 35 });
-    const index = await chooseIndex(driver);
-    const { rows } = await database.query<{ table: string }>(
-      'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
-      [index],
-    );
-    const holder = new pg.Client({ connectionString: database.url });
-    await holder.connect();
-    await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
-    driver.press('y');
-    await driver.waitFor(/waits for pid \d+/);
+    const { index, holder } = await startBlockedReindex(database, driver);
     driver.press('q');
     await driver.waitFor('l: leave it running on the server');
     driver.press('l');

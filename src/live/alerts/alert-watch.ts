@@ -34,11 +34,14 @@ type Watched = AlertRule & { definition: AnyPane; filter: Filter; seen: PaneSnap
  * cannot be seen has neither begun nor ended.
  */
 export class AlertWatch {
+  /** The panes that must be asked although nobody looks at them. */
+  readonly panes: readonly PaneId[];
   readonly #rules: Watched[];
   #state = noAlerts;
 
   /** @throws Error for a rule whose filter cannot be read; {@link checkRule} says why before. */
   constructor(rules: readonly AlertRule[]) {
+    this.panes = [...new Set(rules.map(({ pane }) => pane))];
     this.#rules = rules.map((rule) => {
       const definition = paneById(rule.pane);
       const parsed = parseFilter(rule.when, definition);
@@ -46,11 +49,6 @@ export class AlertWatch {
         throw new Error(`the alert ${rule.name} is no filter`);
       return { ...rule, definition, filter: parsed.filter, seen: undefined };
     });
-  }
-
-  /** The panes that must be asked although nobody looks at them. */
-  get panes(): PaneId[] {
-    return [...new Set(this.#rules.map(({ pane }) => pane))];
   }
 
   get state(): AlertState {
