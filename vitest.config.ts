@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { inCi } from './test/helpers/ci.js';
 import { embeddedFiles, notOnEmbedded } from './test/helpers/embedded-suite.js';
 import { testEngine } from './test/helpers/engine.js';
 
@@ -19,6 +20,8 @@ export default defineConfig({
     testTimeout: onEmbedded ? 120_000 : 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    // Unattended, a machine may stall at any moment. What passes at the second try only is named at the end.
+    retry: inCi ? 1 : 0,
     reporters: ['default', './test/reporters/sum-reporter.ts'],
   },
 });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { allowedSkips } from './allowed-skips.js';
-import { formatSum, isAllowedSkip } from './sum-reporter.js';
+import { isAllowedSkip } from './sum-reporter.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -10,11 +10,11 @@ const root = join(import.meta.dirname, '../..');
 function run(
   files: string[],
   env: NodeJS.ProcessEnv,
-): { lastLine: string; exitCode: number | null } {
+): { output: string; lastLine: string; exitCode: number | null } {
   const outer = Object.entries(process.env).filter(
     ([name]) => !/^(VITEST|TEST$|NODE_ENV$|CI$)/.test(name),
   );
-  const { stdout, status } = spawnSync(
+  const { stdout, stderr, status } = spawnSync(
     process.execPath,
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
@@ -22,7 +22,11 @@ function run(
     ],
     { cwd: root, env: { ...Object.fromEntries(outer), ...env }, encoding: 'utf8' },
   );
-  return { lastLine: stdout.split('\n').at(-2) ?? '', exitCode: status };
+  return {
+    output: stdout + stderr,
+    lastLine: stdout.split('\n').at(-2) ?? '',
+    exitCode: status,
+  };
 }
 
 describe('the last line of a run', () => {
@@ -30,20 +34,26 @@ describe('the last line of a run', () => {
     [['all-pass'], {}, '2 passed, 0 failed', 0],
     [['all-pass'], { CI: 'true' }, '2 passed, 0 failed', 0],
     [['all-pass', 'one-fails'], {}, '3 passed, 1 failed', 1],
-    [['one-skips'], {}, '1 passed, 0 failed, 1 skipped', 0],
-    [['one-skips'], { CI: 'false' }, '1 passed, 0 failed, 1 skipped', 0],
+    [['one-skips'], {}, '1 passed, 0 failed', 0],
+    [['one-skips'], { CI: 'false' }, '1 passed, 0 failed', 0],
     [['one-skips'], { CI: 'true' }, '1 passed, 1 failed', 1],
     [['hook-fails'], {}, '1 passed, 1 failed', 1],
     [['all-pass', 'does-not-load'], {}, '2 passed, 1 failed', 1],
     [['no-such-file'], {}, '0 passed, 1 failed', 1],
   ])('of %j with %j is "%s", the exit code %i', (files, env, lastLine, exitCode) => {
-    expect(run(files, env)).toEqual({ lastLine, exitCode });
+    expect(run(files, env)).toMatchObject({ lastLine, exitCode });
   });
 });
 
-test('skipped tests are named in the sum only when there are any', () => {
-  expect(formatSum({ passed: 3, failed: 0, skipped: 0 })).toBe('3 passed, 0 failed');
-  expect(formatSum({ passed: 3, failed: 1, skipped: 2 })).toBe('3 passed, 1 failed, 2 skipped');
+test('what was skipped, and what passed at the second try only, is said above the sum', () => {
+  expect(run(['one-skips'], {}).output).toMatch(/^1 skipped$/m);
+  expect(run(['all-pass'], {}).output).not.toMatch(/skipped|unsteady/);
+  const unsteady = run(['one-unsteady'], { FIXTURE_RETRY: '1' });
+  expect(unsteady).toMatchObject({ lastLine: '1 passed, 0 failed', exitCode: 0 });
+  expect(unsteady.output).toMatch(
+    /^unsteady, passed at the second try: .*one-unsteady.* > is right/m,
+  );
+  expect(run(['one-unsteady'], {})).toMatchObject({ lastLine: '0 passed, 1 failed', exitCode: 1 });
 });
 
 test('a skip is allowed by the full name of its test, not by a part of it', () => {
