@@ -5,7 +5,7 @@ import { noConfig, type Config } from './config/config.js';
 import { readConfig } from './config/read-config.js';
 import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
-import { overviewHelp } from './help.js';
+import { commandHelp, overviewHelp } from './help.js';
 import { configFlag, findCommand, parseCommand } from './parse.js';
 import { commands, type CommandEntry } from './registry.js';
 import { reportError } from './report-error.js';
@@ -13,21 +13,27 @@ import { reportError } from './report-error.js';
 /** Runs the program and gives its exit code; every error ends here. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
   try {
-    const asksForHelp = ['--help', '-h', '--version'].some((flag) => argv.includes(flag));
-    // A mistake in the config must not keep anybody from reading how to mend it.
-    const config = asksForHelp ? noConfig : await readConfig(configFlag(argv));
+    const asked = askedInstead(argv);
+    const config = await readConfig(configFlag(argv)).catch((error: unknown) => {
+      // A mistake in the config must not keep anybody from reading how to mend it.
+      if (asked) return noConfig;
+      throw error;
+    });
+    if (asked === 'version') return print(consoleVersion());
     const invocation = findCommand(argv, config.connections);
     switch (invocation.kind) {
       case 'command':
+        if (asked === 'help') return print(commandHelp(await invocation.entry.load()));
         return await runCommand(config, invocation.entry, invocation.argv);
       case 'group':
-        process.stdout.write(`${overviewHelp(invocation.name)}\n`);
-        return argv.includes('--help') ? exitCodes.good : exitCodes.usage;
+        print(overviewHelp(invocation.name));
+        return asked ? exitCodes.good : exitCodes.usage;
       case 'unknown':
         throw new ConsoleError('usage', `There is no command "${invocation.name}".`, {
           hint: 'trace-console --help lists them; connections are named in the config file.',
         });
       case 'none':
+        if (asked === 'help') return print(overviewHelp());
         return await runWithoutCommand(config, invocation.argv);
     }
   } catch (error) {
@@ -35,16 +41,24 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
+/**
+ * What is asked for instead of a run, wherever it stands among the flags: `archive --yes --help` must
+ * not archive. meow itself heeds these only where they stand alone.
+ */
+function askedInstead(argv: readonly string[]): 'help' | 'version' | undefined {
+  const end = argv.indexOf('--');
+  const flags = new Set(end === -1 ? argv : argv.slice(0, end));
+  if (flags.has('--help') || flags.has('-h')) return 'help';
+  return flags.has('--version') ? 'version' : undefined;
+}
+
+function print(text: string): ExitCode {
+  process.stdout.write(`${text}\n`);
+  return exitCodes.good;
+}
+
 /** The console on a terminal; one status where nobody could press a key. */
 async function runWithoutCommand(config: Config, argv: readonly string[]): Promise<ExitCode> {
-  if (argv.includes('--version')) {
-    process.stdout.write(`${consoleVersion()}\n`);
-    return exitCodes.good;
-  }
-  if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(`${overviewHelp()}\n`);
-    return exitCodes.good;
-  }
   const screen = process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json');
   return screen
     ? runCommand(config, entryOf('console'), argv)

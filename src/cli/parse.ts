@@ -1,6 +1,5 @@
 import meow, { type AnyFlag } from 'meow';
 import { ConsoleError } from '../db/errors.js';
-import { consoleVersion } from '../shared/version.js';
 import {
   consoleFlags,
   dashed,
@@ -10,7 +9,6 @@ import {
   type FlagDeclaration,
   type FlagDeclarations,
 } from './command.js';
-import { commandHelp } from './help.js';
 import { commands, type CommandEntry } from './registry.js';
 
 export type Invocation =
@@ -79,8 +77,8 @@ function takesValue(word: string): boolean {
 }
 
 /**
- * The flags and arguments of one command. meow prints help, version and unknown flags by itself and
- * ends the process (exit code 2 for the last).
+ * The flags and arguments of one command. meow names unknown flags by itself and ends the
+ * process with exit code 2; help and version were answered before.
  *
  * @throws ConsoleError `usage`
  */
@@ -109,9 +107,8 @@ function askMeow(command: Command, flags: FlagDeclarations, argv: readonly strin
     return meow({
       importMeta: import.meta,
       argv: [...argv],
-      help: commandHelp(command),
-      version: consoleVersion(),
-      description: false,
+      autoHelp: false,
+      autoVersion: false,
       allowUnknownFlags: false,
       pkg: { name: 'trace-console' },
       flags: Object.fromEntries(

@@ -42,12 +42,28 @@ describe('help', () => {
       expect(stdout).toContain(summary);
     }
     for (const { name } of commands) {
-      const help = await runCli([...name.split(' '), '--help']);
+      // With flags beside it: nothing may be carried out when somebody asks what it would do.
+      const flags = ['--url', 'postgres://127.0.0.1:1/none', '--help', '--yes'];
+      const help = await runCli([...name.split(' '), ...flags]);
       expect(help.exitCode, name).toBe(0);
       expect(help.stdout).toContain(`Usage: trace-console ${name}`);
       expect(help.stdout).toContain('--url URL');
       expect(help.stdout).toContain('Exit codes: 0 good, 1 not good');
     }
+  });
+});
+
+describe('the version', () => {
+  it('is printed alone or behind a command', async () => {
+    const alone = await runCli(['--version']);
+    expect(alone).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+    });
+    expect(await runCli(['archive', '--yes', '--version'])).toMatchObject({
+      exitCode: 0,
+      stdout: alone.stdout,
+    });
   });
 });
 
