@@ -21,6 +21,7 @@ import { spawn, type TerminalDriver } from '../test/e2e/helpers/terminal.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, withBenchServer } from './lib/bench-server.js';
 import { HeapWatch } from './lib/heap-watch.js';
+import { openEcho, spreadOf, timeKeys } from './lib/key-times.js';
 import { usageOf } from './lib/process-usage.js';
 import { quantile } from './lib/quantile.js';
 
@@ -104,37 +105,33 @@ async function timeToFrame(terminal: TerminalDriver, shows: RegExp): Promise<num
 async function keyToFrame(url: string): Promise<void> {
   const demo = startDemo(url, values['key-rate']);
   const terminal = openConsole(url);
-  const control = spawn(process.execPath, ['-e', echo], screen);
+  const control = openEcho(screen);
   await terminal.waitFor(filled, 30_000);
   await connected(url, async (client) => {
     await client.query(slowPatterns);
     await sleep(5_000);
-    const times: number[] = [];
-    const controls: number[] = [];
+    const keys = Number(values.keys);
     let slow = 0;
-    for (let press = 0; press < Number(values.keys); press += 1) {
-      // What costs much is asked seldom: Ctrl-R has it asked again as soon as it was answered.
-      if (press % 15 === 0) terminal.press('\x12');
-      await sleep(20 + ((press * 37) % 180));
-      times.push(await timeOfKey(terminal, 1 + ((press + 1) % 6)));
-      controls.push(await timeOfKey(control, 1 + ((press + 1) % 6)));
-      const { rowCount } = await client.query(slowIsRunning);
-      slow += rowCount === 0 ? 0 : 1;
-    }
-    const spread = (all: number[]) =>
-      `p50 ${quantile(all, 0.5).toFixed(1)} ms, p99 ${quantile(all, 0.99).toFixed(1)} ms, max ${Math.max(...all).toFixed(1)} ms`;
-    console.log(
-      `key to frame        ${spread(times)}; ` +
-        `${times.length} keys, ${values['key-rate']} traces/s, the slow query was running at ${Math.round((100 * slow) / times.length)} % of them`,
+    const times = await timeKeys(
+      { console: terminal, echo: control },
+      async (press) => {
+        if (press > 0) slow += Math.min(1, (await client.query(slowIsRunning)).rowCount ?? 0);
+        // What costs much is asked seldom: Ctrl-R has it asked again as soon as it was answered.
+        if (press % 15 === 0) terminal.press('\x12');
+        return press < keys;
+      },
+      180,
     );
-    console.log(`  an echo alone     ${spread(controls)}`);
+    console.log(
+      `key to frame        ${spreadOf(times.console)}; ` +
+        `${keys} keys, ${values['key-rate']} traces/s, the slow query was running at ${Math.round((100 * slow) / keys)} % of them`,
+    );
+    console.log(`  an echo alone     ${spreadOf(times.echo)}`);
   });
   await quit(terminal);
   await control.dispose();
   await stopDemo(demo);
 }
-
-const echo = `process.stdin.setRawMode(true).on('data', (key) => process.stdout.write('\\x1b[H┏━ ' + key + ' ─'))`;
 
 /** The pane of patterns then takes 4.9 s, just within its time-out. */
 const slowPatterns = `
@@ -144,21 +141,6 @@ const slowPatterns = `
 const slowIsRunning = `
   SELECT FROM pg_stat_activity
   WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'`;
-
-/** Milliseconds from a key that focuses a pane to the frame that shows it in focus. */
-function timeOfKey(terminal: TerminalDriver, pane: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const started = performance.now();
-    const late = setTimeout(() => reject(new Error(`no frame after ${pane}`)), 10_000);
-    const looking = terminal.emulator.onWriteParsed(() => {
-      if (!terminal.text().includes(`┏━ ${pane} `)) return;
-      looking.dispose();
-      clearTimeout(late);
-      resolve(performance.now() - started);
-    });
-    terminal.press(String(pane));
-  });
-}
 
 async function steadyCost(url: string): Promise<void> {
   const seconds = Number(values.seconds);

@@ -8,7 +8,8 @@ import pg from 'pg';
 import { builtPrograms } from '../src/db/embedded/daemon/programs.js';
 import { isFilled } from '../test/e2e/helpers/filled.js';
 import { writtenBy, writtenStatement } from '../test/e2e/helpers/writers.js';
-import { findPsql, keysBeside, openInHome, startTimes } from './lib/embedded-console.js';
+import { findPsql, keysBeside, openInHome, screen, startTimes } from './lib/embedded-console.js';
+import { openEcho, spreadOf } from './lib/key-times.js';
 import { quantile } from './lib/quantile.js';
 import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/db/embedded/index.js';
 
@@ -43,15 +44,15 @@ const storm = async (processes: number): Promise<void> => {
   await stopEmbedded(folder);
   const warm = await startTimes(home);
   report('console, warm start of the daemon: rows in every pane', warm.panes);
-  const terminal = openInHome(home);
-  await terminal.waitFor(isFilled, 60_000);
+  const terminals = { console: openInHome(home), echo: openEcho(screen) };
+  await terminals.console.waitFor(isFilled, 60_000);
   const { host, port, user, database } = await openEmbedded({ dataDir: folder, programs });
   const psql = findPsql();
   for (const [kind, writer] of [
     ...(psql === undefined ? [] : [['psql', { psql }] as const]),
     ['node', {}] as const,
   ]) {
-    const { seconds, times } = await keysBeside(terminal, { host, port, processes, ...writer });
+    const { seconds, times } = await keysBeside(terminals, { host, port, processes, ...writer });
     const client = new pg.Client({ host, port, user, database });
     await client.connect();
     const { rows } = await client.query(writtenStatement);
@@ -63,12 +64,15 @@ const storm = async (processes: number): Promise<void> => {
       seconds,
       's',
     );
-    report(`  key to frame beside them, median of ${times.length}`, quantile(times, 0.5));
-    report('  key to frame beside them, p99', quantile(times, 0.99));
+    const ratio = quantile(times.console, 0.99) / quantile(times.echo, 0.99);
+    console.log(`  key to frame beside them      ${spreadOf(times.console)}`);
+    console.log(
+      `  the same of an echo alone     ${spreadOf(times.echo)}; p99 ours / its ${ratio.toFixed(1)}`,
+    );
   }
-  terminal.press('q');
-  await terminal.waitForExit();
-  await terminal.dispose();
+  terminals.console.press('q');
+  await terminals.console.waitForExit();
+  for (const terminal of Object.values(terminals)) await terminal.dispose();
   await stopEmbedded(folder);
 };
 

@@ -1,17 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isFilled } from '../../test/e2e/helpers/filled.js';
 import { spawn, type TerminalDriver } from '../../test/e2e/helpers/terminal.js';
 import { writeAtOnce, type Writers } from '../../test/e2e/helpers/writers.js';
+import { timeKeys, type KeyTimes } from './key-times.js';
 
 const program = path.join(import.meta.dirname, '../../bin/trace-console.js');
+
+export const screen = { cols: 200, rows: 60 };
 
 /** The console in a terminal, with a home of its own; no server is named. */
 export function openInHome(home: string): TerminalDriver {
   fs.mkdirSync(home, { recursive: true });
-  return spawn(process.execPath, [program], { cols: 200, rows: 60, env: { HOME: home } });
+  return spawn(process.execPath, [program], { ...screen, env: { HOME: home } });
 }
 
 /** From the command to the header, to the first word of what is being done, to rows in every pane (ms). */
@@ -28,24 +30,16 @@ export async function startTimes(home: string): Promise<{ header: number; panes:
   return { header, panes };
 }
 
-/** Keys pressed in an open console until the writers are done; the time from each to its frame (ms). */
+/** Keys pressed in an open console, and in a program that only echoes them, until the writers are done. */
 export async function keysBeside(
-  terminal: TerminalDriver,
+  terminals: { console: TerminalDriver; echo: TerminalDriver },
   writers: Writers,
-): Promise<{ seconds: number; times: number[] }> {
-  const done = new AbortController();
+): Promise<{ seconds: number; times: KeyTimes }> {
+  let writing = true;
   const begun = performance.now();
-  const writing = writeAtOnce(writers).finally(() => done.abort());
-  const times: number[] = [];
-  while (!done.signal.aborted) {
-    const pane = 1 + (times.length % 6);
-    const pressed = performance.now();
-    terminal.press(String(pane));
-    await terminal.waitFor(new RegExp(`┏━ ${pane} `), 30_000);
-    times.push(performance.now() - pressed);
-    await sleep(20 + ((times.length * 37) % 60));
-  }
-  await writing;
+  const written = writeAtOnce(writers).finally(() => (writing = false));
+  const times = await timeKeys(terminals, () => writing, 60);
+  await written;
   return { seconds: (performance.now() - begun) / 1000, times };
 }
 

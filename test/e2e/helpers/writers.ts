@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
-import { promisify } from 'node:util';
 
 const fixtures = path.join(import.meta.dirname, '../fixtures');
 
@@ -15,7 +15,9 @@ export type Writers = {
 
 /**
  * Starts many processes at once, each of which writes one trace with three hooks and a call and
- * ends. A shell starts them: forking this process two hundred times would stop it for a second.
+ * ends. A shell starts them: forking this process two hundred times would stop it for a second. They
+ * are a session of their own, as those of another terminal are: Linux divides the processors by
+ * session first, and in ours they would keep from work whoever reads the console's screen.
  *
  * @throws Error when one of them failed
  */
@@ -30,7 +32,14 @@ export async function writeAtOnce({ host, port, processes, psql }: Writers): Pro
     failed=0
     for pid in $pids; do wait $pid || failed=$((failed + 1)); done
     [ $failed -eq 0 ] || { echo "$failed writers failed" >&2; exit 1; }`;
-  await promisify(execFile)('sh', ['-c', script], { maxBuffer: 16 * 1024 * 1024 });
+  const shell = spawn('sh', ['-c', script], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let complaints = '';
+  shell.stderr.on('data', (piece: Buffer) => (complaints += piece.toString('utf8')));
+  const [code] = (await once(shell, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`the writers failed: ${complaints.slice(-2_000)}`);
 }
 
 /** Traces and their children as the writers leave them; equal to {@link writtenBy} when none is lost or doubled. */
