@@ -1,11 +1,11 @@
 import { ConsoleError } from '../db/errors.js';
 
 const units: Partial<Record<string, [word: string, milliseconds: number]>> = {
-  s: ['seconds', 1_000],
-  m: ['minutes', 60_000],
-  h: ['hours', 3_600_000],
-  d: ['days', 86_400_000],
-  w: ['weeks', 604_800_000],
+  s: ['second', 1_000],
+  m: ['minute', 60_000],
+  h: ['hour', 3_600_000],
+  d: ['day', 86_400_000],
+  w: ['week', 604_800_000],
 };
 
 /** `90d` → `90 days`: s, m, h, d or w. */
@@ -17,5 +17,9 @@ export function parseAge(text: string, flag: string): { interval: string; millis
       hint: 'A number and a unit: 30s, 10m, 12h, 90d, 4w.',
     });
   }
-  return { interval: `${match[1]} ${unit[0]}`, milliseconds: Number(match[1]) * unit[1] };
+  const count = Number(match[1]);
+  return {
+    interval: `${count} ${unit[0]}${count === 1 ? '' : 's'}`,
+    milliseconds: count * unit[1],
+  };
 }
