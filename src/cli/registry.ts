@@ -129,6 +129,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => erased((await import('./commands/schema-reset.js')).schemaReset),
   },
   {
+    name: 'keys',
+    summary: "list the console's actions with their keys, for the config file",
+    load: async () => erased((await import('./commands/keys.js')).keys),
+  },
+  {
     name: 'demo',
     summary: 'make lifelike traffic, or take it away again',
     load: async () => erased((await import('./commands/demo.js')).demo),

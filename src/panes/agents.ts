@@ -134,7 +134,8 @@ export const agents: Pane<AgentRow, AgentsExtras> = {
   columns: agentsColumns,
   sorts: agentsSorts,
   rowKey: ({ agent }) => agent,
-  empty: 'No agent was chosen in this window. Choose a longer one with w, or: trace-console demo',
+  empty:
+    'No agent was chosen in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new AgentsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ agent }) => tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent }),

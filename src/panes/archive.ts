@@ -144,7 +144,7 @@ export const archive: Pane<ArchivedTree, ArchiveExtras> = {
     },
   ],
   rowKey: ({ root }) => root,
-  empty: 'Nothing was archived yet; a archives traces older than 90 days.',
+  empty: 'Nothing was archived yet; :archive moves traces older than 90 days.',
   createReader: () => new ArchiveReader(),
   summary: ({ rows }) => {
     const [newest] = rows;

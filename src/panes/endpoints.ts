@@ -130,7 +130,7 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
   sorts: endpointsSorts,
   rowKey: ({ service, method, url }) => groupKey([service, method, url]),
   empty:
-    'No endpoint was called in this window. Choose a longer one with w, or: trace-console demo',
+    'No endpoint was called in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),
   detail: ({ service }) =>

@@ -161,7 +161,7 @@ function isUnused({ scans, primary, unique, state }: Omit<IndexUsageRow, 'advice
 function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
   if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
   if (row.state === 'building') return 'is being built';
-  if (row.state === 'leftover') return 'left by a broken rebuild: x drops it';
+  if (row.state === 'leftover') return 'left by a broken rebuild: :clean-up drops it';
   if (row.state === 'invalid') return 'invalid, not used: rebuild it';
   if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
   if (row.lists !== null && row.recommendedLists !== null) {

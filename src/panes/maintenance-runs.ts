@@ -179,7 +179,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras> = {
     { id: 'state', title: 'state', direction: 'asc', value: ({ state }) => state },
   ],
   rowKey: ({ id }) => String(id),
-  empty: 'Nothing was maintained from a console yet; ? lists the keys that do.',
+  empty: 'Nothing was maintained from a console yet; :help lists the keys that do.',
   createReader: () => new MaintenanceRunsReader(),
   summary: ({ rows }, { nowMs }) => {
     const [latest] = rows;

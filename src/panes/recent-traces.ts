@@ -251,7 +251,8 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
     { id: 'status', title: 'status', direction: 'asc', value: ({ status }) => status },
   ],
   rowKey: ({ status }) => status,
-  empty: 'No trace started in this window. Choose a longer one with w, or: trace-console demo',
+  empty:
+    'No trace started in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new RecentTracesReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   chart: ({ extras }) => ({

@@ -130,7 +130,7 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras> = {
   columns: slowHooksColumns,
   sorts: slowHooksSorts,
   rowKey: ({ hook, tool }) => groupKey([hook, tool]),
-  empty: 'No hook ran in this window. Choose a longer one with w, or: trace-console demo',
+  empty: 'No hook ran in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ hook, tool }) =>

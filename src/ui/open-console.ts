@@ -5,21 +5,19 @@ import { Recorder } from '../live/recording/recorder.js';
 import type { Recording } from '../live/recording/recording.js';
 import { showTimesIn } from '../shared/format/time.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
-import type { AlertSettings } from './app/alerting.js';
-import { ConsoleApp } from './app/console-app.js';
+import { ConsoleApp, type AppSettings } from './app/console-app.js';
 import { layoutFile, recall, remember } from './app/remembered.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './app/schema-flow.js';
 import { findUnfinished } from './app/unfinished-rebuilds.js';
 import { drawHeader, type ConnectionBadge } from './draw/header.js';
 import { createTheme, type Theme, type ThemeName } from './theme.js';
 
-export type OpenConsoleOptions = {
+export type OpenConsoleOptions = AppSettings & {
   /** The named connection, for its badge in the header. */
   connection?: ConnectionBadge | undefined;
   cadenceMs?: number | undefined;
   windowMs?: number | undefined;
   theme?: ThemeName | undefined;
-  alerts?: AlertSettings | undefined;
   /** Where to record what is shown. */
   recordTo?: string | undefined;
   /** Opens the database; `onProgress` gets a line while the embedded one starts. */
@@ -34,12 +32,16 @@ export type OpenConsoleOptions = {
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
 export function openConsole(options: OpenConsoleOptions): Promise<number> {
-  return onTerminal(options.theme, options.alerts, (app) => begin(app, options));
+  return onTerminal(options.theme, options, (app) => begin(app, options));
 }
 
 /** The console on a recording; otherwise as {@link openConsole}. */
-export function openReplay(recording: Recording, theme?: ThemeName): Promise<number> {
-  return onTerminal(theme, undefined, (app) => {
+export function openReplay(
+  recording: Recording,
+  theme?: ThemeName,
+  settings?: AppSettings,
+): Promise<number> {
+  return onTerminal(theme, settings, (app) => {
     const { database, host, user } = recording.header.place;
     const place = { database, host, user, origin: 'recording', readOnly: false };
     app.play(new Player(recording), { ...place, connection: undefined });
@@ -49,7 +51,7 @@ export function openReplay(recording: Recording, theme?: ThemeName): Promise<num
 
 async function onTerminal(
   themeName: ThemeName | undefined,
-  alerts: AlertSettings | undefined,
+  settings: AppSettings | undefined,
   start: (app: ConsoleApp) => Promise<void>,
 ): Promise<number> {
   const session = new TerminalSession();
@@ -65,7 +67,7 @@ async function onTerminal(
       copy: (text) => session.copy(text),
       notify: (text, how) => session.notify(text, how),
     },
-    alerts,
+    settings,
   );
   session.input.on('paste', (text) => app.paste(text));
   session.onInterrupt = () => app.interrupt();
@@ -138,7 +140,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
     const { running, leftovers } = await findUnfinished(database);
     // Whoever began one of his own meanwhile sees it in front of him.
     if (app.actions?.isRunning) return;
-    if (leftovers !== undefined) app.say(leftovers, 'warning');
+    if (leftovers !== undefined) app.say(app.keys.inText(leftovers), 'warning');
     if (running.length > 0) app.push({ kind: 'notice', title: 'Still running', lines: running });
   } catch (error) {
     app.log(`unfinished rebuilds could not be looked for: ${String(error)}`);

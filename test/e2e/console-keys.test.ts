@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { overviewPaneIds, type PaneId } from '../../src/panes/pane.js';
 import { panes } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { keyMap, keyText } from '../../src/ui/keys/key-map.js';
+import { keyText } from '../../src/ui/keys/key-text.js';
+import { Keys } from '../../src/ui/keys/keys.js';
 import { boxOf, openConsole, sizes, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
@@ -168,7 +169,7 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
       if (/–(\d+) of \1 /.test(driver.text()) || end === Infinity) break;
       driver.press('\x1b[6~');
     }
-    for (const { keys, scopes } of keyMap.filter(({ scopes }) => scopes.includes('panes'))) {
+    for (const { keys, scopes } of new Keys().in('panes')) {
       const said = keys.length > 8 ? '1–9' : keys.map(keyText).join(' ');
       expect(
         [...seen].some((line) => line.startsWith(`${said} `)),

@@ -4,7 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { keyMap, keyText } from '../../src/ui/keys/key-map.js';
+import { keyText } from '../../src/ui/keys/key-text.js';
+import { Keys } from '../../src/ui/keys/keys.js';
 import { noConfigFile } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { buildFixture } from './helpers/build-fixture.js';
@@ -47,8 +48,8 @@ describe.each(sizes)('in a terminal of $cols×$rows the console', (size) => {
     driver.emulator.onWriteParsed(() => {
       if (driver.text().includes(` ${keyText(pressed)} does nothing here`)) unknown.push(pressed);
     });
-    for (const { keys, scopes, command } of keyMap) {
-      if (!scopes.includes('panes') || leaving.has(command)) continue;
+    for (const { keys, command } of new Keys().in('panes')) {
+      if (leaving.has(command)) continue;
       for (const key of keys) {
         pressed = key;
         driver.press(sequenceOf(key));

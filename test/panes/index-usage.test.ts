@@ -72,7 +72,7 @@ test('a broken concurrent rebuild leaves an index that is named as a leftover', 
   );
   expect(await row('idx_test_ccnew')).toMatchObject({
     state: 'leftover',
-    advice: 'left by a broken rebuild: x drops it',
+    advice: 'left by a broken rebuild: :clean-up drops it',
   });
   await database.query('ALTER INDEX idx_test_ccnew RENAME TO idx_test_plain');
   expect(await row('idx_test_plain')).toMatchObject({ state: 'invalid' });

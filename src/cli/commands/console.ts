@@ -28,13 +28,14 @@ export const console = defineCommand({
     }
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
-    const { connection, intervalMs, windowMs, theme, alerts } = settings;
+    const { connection, intervalMs, windowMs, theme, alerts, keys } = settings;
     const exitCode = await openConsole({
       connection,
       cadenceMs: intervalMs,
       windowMs,
       theme,
       alerts,
+      keys,
       recordTo: flags.record,
       async openDatabase(onProgress) {
         const database = await openDatabase(onProgress);

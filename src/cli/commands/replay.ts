@@ -28,6 +28,7 @@ export const replay = defineCommand({
       });
     }
     const { openReplay } = await import('../../ui/open-console.js');
-    return (await openReplay(recording, settings.theme)) as ExitCode;
+    const { theme, keys } = settings;
+    return (await openReplay(recording, theme, { keys })) as ExitCode;
   },
 });

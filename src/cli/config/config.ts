@@ -1,4 +1,5 @@
 import type { AlertSettings } from '../../ui/app/alerting.js';
+import type { KeyChoices } from '../../ui/keys/keys.js';
 import type { BadgeColour } from '../../ui/look.js';
 import type { ThemeName } from '../../ui/theme.js';
 
@@ -31,6 +32,8 @@ export type Config = {
   connection?: string;
   connections: ReadonlyMap<string, NamedConnection>;
   alerts?: AlertSettings;
+  /** The keys that were chosen for actions. */
+  keys?: KeyChoices;
 };
 
 export const noConfig: Config = { file: undefined, connections: new Map() };

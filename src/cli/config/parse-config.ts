@@ -12,6 +12,8 @@ import { paneIds } from '../../panes/pane.js';
 import { windowsMs } from '../../panes/windows.js';
 import { cadencesMs } from '../../live/engine.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
+import { readKeyChoices } from '../../ui/keys/configured-keys.js';
+import type { KeyChoices } from '../../ui/keys/keys.js';
 import { badgeColours } from '../../ui/look.js';
 import { themeNames } from '../../ui/theme.js';
 import { isCommandWord } from '../registry.js';
@@ -60,6 +62,12 @@ const alerts = v.strictObject({
   rules: v.optional(v.record(v.string(), rule, 'takes tables: [alerts.rules.NAME]'), {}),
 });
 
+/** Of an action: one key, or several; none takes its key away. */
+const keys = v.union(
+  [v.string(), v.array(v.string())],
+  'takes a key, or a list of keys: "X", ["q", "ctrl-q"]',
+);
+
 const config = v.strictObject({
   interval: v.optional(timeOf(cadencesMs)),
   window: v.optional(timeOf(windowsMs)),
@@ -67,6 +75,7 @@ const config = v.strictObject({
   connection: v.optional(text),
   connections: v.optional(v.record(v.string(), connection, 'takes tables: [connections.NAME]'), {}),
   alerts: v.optional(alerts),
+  keys: v.optional(v.record(v.string(), keys, 'takes a table: [keys]')),
 });
 
 /** A word that no shell and no flag takes for something else. */
@@ -97,6 +106,7 @@ export function parseConfig(toml: string, file: string): Config {
     ...(chosen === undefined ? {} : { connection: chosen }),
     connections: new Map(named.map((each) => [each.name, each])),
     ...(result.output.alerts === undefined ? {} : { alerts: alertsOf(result.output.alerts, file) }),
+    ...(result.output.keys === undefined ? {} : { keys: keysOf(result.output.keys, file) }),
   };
 }
 
@@ -112,6 +122,14 @@ function alertsOf(
     }
   }
   return { bell, desktop, rules: named };
+}
+
+function keysOf(written: Record<string, string | string[]>, file: string): KeyChoices {
+  const lists = Object.entries(written).map(([action, keys]) => [action, [keys].flat()] as const);
+  const read = readKeyChoices(Object.fromEntries(lists));
+  if ('choices' in read) return read.choices;
+  const { action, problem, hint } = read;
+  throw new ConsoleError('usage', `${file}: keys.${action} ${problem}.`, { hint });
 }
 
 function parseToml(toml: string, file: string): unknown {

@@ -1,6 +1,7 @@
 import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
+import type { KeyChoices } from '../../ui/keys/keys.js';
 import type { ThemeName } from '../../ui/theme.js';
 import type { Config, NamedConnection } from './config.js';
 
@@ -12,6 +13,7 @@ export type Settings = {
   windowMs: number | undefined;
   theme: ThemeName | undefined;
   alerts: AlertSettings | undefined;
+  keys: KeyChoices | undefined;
 };
 
 /** The flags by which a person names a database. */
@@ -36,6 +38,7 @@ export function settingsFor(config: Config, flags: PlaceFlags): Settings {
     windowMs: connection?.windowMs ?? config.windowMs,
     theme: config.theme,
     alerts: config.alerts,
+    keys: config.keys,
   };
 }
 

@@ -85,7 +85,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
     const build = running.find((one) => one.index === index);
     if (!build) continue;
     throw new ConsoleError('busy', `${index} is being rebuilt by pid ${build.pid}.`, {
-      hint: `r on ${build.building} follows it, or trace-console reindex --follow ${index}`,
+      hint: `:reindex on ${build.building} follows it, or trace-console reindex --follow ${index}`,
     });
   }
   return chosen.map((state) => {
@@ -203,12 +203,16 @@ function summaryOf(
           ]
         : []),
     ...rebuilt.flatMap(({ leftBehind }) =>
-      leftBehind === null ? [] : [`${leftBehind} is still read by others; x drops it later`],
+      leftBehind === null
+        ? []
+        : [`${leftBehind} is still read by others; :clean-up drops it later`],
     ),
     ...(cancelled === null
       ? []
       : [`Cancelled the rebuild of ${cancelled}; the index is as it was`]),
-    ...(left === null ? [] : [`The server goes on with ${left} alone; r on it follows it again`]),
+    ...(left === null
+      ? []
+      : [`The server goes on with ${left} alone; :reindex on it follows it again`]),
     ...(remaining.length > 0 ? [`Not begun: ${remaining.join(', ')}`] : []),
   ];
   return parts.map((part) => `${part}.`).join(' ');

@@ -36,7 +36,12 @@ function healthLines(row: IndexUsageRow): SummaryLine[] {
     ...(lists === null
       ? []
       : [[{ text: `${lists} lists; its rows ask for ${recommendedLists ?? 'unknown'}` }]]),
-    [{ text: 'Esc, then r: rebuild it; x: clean up what broken rebuilds left', tone: 'muted' }],
+    [
+      {
+        text: 'Esc, then :reindex rebuilds it, :clean-up drops what broken rebuilds left',
+        tone: 'muted',
+      },
+    ],
   ];
 }
 

@@ -98,7 +98,7 @@ export function eventsOpening<Row extends object>(query: EventsQuery<Row>): Open
         rows: found.map(eventOf),
         rowKey: ({ kind, id, startedAt }) => `${kind} ${id ?? startedAt?.toISOString()}`,
         summary: [],
-        empty: 'There is none in this window. Choose a longer one with w in the panes.',
+        empty: 'There is none in this window. Choose a longer one with :window in the panes.',
         asOf: new Date(found[0]?.now_ms ?? Date.now()),
         open: ({ kind, id, traceId }) =>
           traceId === null || id === null

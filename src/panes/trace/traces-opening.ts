@@ -166,7 +166,7 @@ function placeOf({ by }: TracesOf, windowMs: number): string {
 function emptyOf({ by }: TracesOf): string {
   if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
   if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
-  return 'There is none in this window. Choose a longer one with w in the panes.';
+  return 'There is none in this window. Choose a longer one with :window in the panes.';
 }
 
 function valueOf(of: TracesOf): string {

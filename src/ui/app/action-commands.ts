@@ -100,7 +100,7 @@ function chosenRun(app: ConsoleApp): number | undefined {
 export function whyNoRestore(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
   if (chosenTree(app) !== undefined || chosenRun(app) !== undefined) return undefined;
-  return 'Choose an archived trace or a crashed run first: o leads to those panes';
+  return `Choose an archived trace or a crashed run first: ${app.keys.keyOf('paneList')} leads to those panes`;
 }
 
 /** Brings back what is under the cursor: an archived tree, or a run whose console died. */
@@ -132,7 +132,7 @@ export function openRestore(app: ConsoleApp): void {
 export function whyNoPurge(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
   if (chosenTree(app) !== undefined) return undefined;
-  return 'Choose an archived trace first: o leads to the archive';
+  return `Choose an archived trace first: ${app.keys.keyOf('paneList')} leads to the archive`;
 }
 
 export function openPurge(app: ConsoleApp): void {
@@ -148,5 +148,6 @@ export function openArchive(app: ConsoleApp): void {
 }
 
 function refuse(app: ConsoleApp, error: { message: string; hint: string | undefined }): void {
-  app.say(error.hint === undefined ? error.message : `${error.message} ${error.hint}`, 'warning');
+  const hint = error.hint === undefined ? '' : ` ${app.keys.inText(error.hint)}`;
+  app.say(`${error.message}${hint}`, 'warning');
 }

@@ -47,7 +47,7 @@ export class Alerting {
 }
 
 export const alertCommands = {
-  showAlerts: {
+  alerts: {
     run(app) {
       const title = 'Alerts: what fired, and when';
       app.openings.open({ title, read: () => Promise.resolve(erasedList(listOf(app, title))) });

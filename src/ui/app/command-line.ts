@@ -1,5 +1,6 @@
 import { panes, paneKey } from '../../panes/registry.js';
-import { bindingsOf, keyText } from '../keys/key-map.js';
+import { actionName } from '../keys/action-name.js';
+import type { Keys } from '../keys/keys.js';
 import { fuzzyScore } from '../model/fuzzy.js';
 import type { ConsoleApp } from './console-app.js';
 import { goToPane } from './pane-commands.js';
@@ -57,7 +58,7 @@ function everything(app: ConsoleApp): Completion[] {
             run: (to: ConsoleApp) => to.say(`${name} needs ${argument}: ${says}`, 'warning'),
           },
     ),
-    ...keyCommands,
+    ...keyCommands(app.keys),
   ];
 }
 
@@ -72,24 +73,32 @@ function valuesOf(app: ConsoleApp): Completion[] {
   );
 }
 
-/** `focusNext` → `focus-next`; those that need the key itself (which pane) have lines of their own. */
-const keyCommands: readonly Completion[] = bindingsOf('panes')
-  .filter(({ command }) => command !== 'focus' && command !== 'commandLine')
-  .map(({ command, keys, text: says }) => {
-    const text = command.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    const key = keys[0] ?? '';
-    return {
-      text,
-      says: `${keyText(key)}  ${says}`,
-      completed: text,
-      run: (app: ConsoleApp) => app.run(command, key),
-    };
-  });
+/** What the keys do, by name; those that need the key itself (which pane) have lines of their own. */
+function keyCommands(keys: Keys): Completion[] {
+  return keys
+    .in('panes')
+    .filter(({ command }) => command !== 'focus' && command !== 'commandLine')
+    .map((binding) => {
+      const { command, keys: bound, text: says } = binding;
+      const text = actionName(command);
+      const [key = ''] = bound;
+      return {
+        text,
+        says: `${key === '' ? '' : `${keys.keyOf(command, 'panes')}  `}${keys.inText(says)}`,
+        completed: text,
+        run: (app: ConsoleApp) => app.run(command, key),
+      };
+    });
+}
 
 /** Does what the chosen line says. */
 export function runCommandLine(app: ConsoleApp, text: string, index: number): void {
   if (text.trim() === '') return;
   const chosen = completions(app, text)[index];
   if (chosen) chosen.run(app);
-  else app.say(`There is no command "${text.trim()}"; : lists them all`, 'warning');
+  else
+    app.say(
+      `There is no command "${text.trim()}"; ${app.keys.keyOf('commandLine')} lists them all`,
+      'warning',
+    );
 }

@@ -133,12 +133,12 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       else if (isBesideOverview(app.model)) app.update({ focus: home });
       else if (zoomed) app.update({ zoomed: false });
     },
-    unavailable({ model, focusedPane }) {
+    unavailable({ model, focusedPane, keys }) {
       if (model.views.length > 0 || model.zoomed || isBesideOverview(model)) return undefined;
       const { filter, marks } = model.panes[model.focus];
       if (filter !== '' || marks.size > 0) return undefined;
       if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
-      return 'This is the overview; q quits';
+      return `This is the overview; ${keys.keyOf('quit')} quits`;
     },
   },
   zoom: {
@@ -178,7 +178,9 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       }
       const paused = !(app.model.live?.paused ?? false);
       app.engine?.setPaused(paused);
-      app.say(paused ? 'Paused: nothing is asked but with Ctrl-R' : 'Asking again');
+      app.say(
+        paused ? `Paused: nothing is asked but with ${app.keys.keyOf('refresh')}` : 'Asking again',
+      );
     },
     unavailable: needsLive,
   },

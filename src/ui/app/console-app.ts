@@ -7,15 +7,18 @@ import { panes } from '../../panes/registry.js';
 import type { ConnectionBadge, Place } from '../draw/header.js';
 import type { ClipboardCopy } from '../../terminal/clipboard.js';
 import { PaneDrawer } from '../draw/pane-drawer.js';
-import { bindingOf, keyText, type CommandId } from '../keys/key-map.js';
+import type { CommandId } from '../keys/key-map.js';
+import { keyText } from '../keys/key-text.js';
+import { Keys, type KeyChoices } from '../keys/keys.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
 import { initialModel, layoutOf, scopeOf, type Model, type SchemaStage } from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
 import { rowsInView } from '../model/rows-in-view.js';
 import { ModelStore } from '../model/store.js';
 import { coversPanes, isOpened, type PromptView, type View } from '../model/views.js';
-import { ActionRunner } from './action-runner.js';
-import { Alerting, noAlertSettings } from './alerting.js';
+import { ActionDialog } from './action-dialog.js';
+import type { ActionRunner } from './action-runner.js';
+import { Alerting, noAlertSettings, type AlertSettings } from './alerting.js';
 import { commands } from './commands.js';
 import { FollowedSource } from './followed-source.js';
 import { Openings } from './openings.js';
@@ -34,6 +37,9 @@ export type AppTerminal = {
   notify(text: string, how: { bell: boolean; desktop: boolean }): void;
 };
 
+/** What the config file says of the console. */
+export type AppSettings = { alerts?: AlertSettings | undefined; keys?: KeyChoices | undefined };
+
 const messageMs = 6_000;
 
 /**
@@ -47,6 +53,8 @@ export class ConsoleApp {
   );
   /** Lines in view of a record or the help, and lines there are: what a page and the end are. */
   viewExtent = { height: 1, length: 0 };
+  /** What each key means. */
+  readonly keys: Keys;
   /** What the rules of the config file have to tell. */
   readonly alerting: Alerting;
   /** What Enter has opened and what of it is in front; reads it again while it changes. */
@@ -55,12 +63,13 @@ export class ConsoleApp {
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
-  #actions: ActionRunner | undefined;
+  #dialog: ActionDialog | undefined;
   #messageTimer: NodeJS.Timeout | undefined;
   #answer: ((isYes: boolean) => void) | undefined;
 
-  constructor(terminal: AppTerminal, alerts = noAlertSettings) {
+  constructor(terminal: AppTerminal, { alerts = noAlertSettings, keys }: AppSettings = {}) {
     this.#terminal = terminal;
+    this.keys = new Keys(keys);
     this.alerting = new Alerting(alerts, (text, how) => terminal.notify(text, how));
     this.#store = new ModelStore(initialModel(terminal.size));
     terminal.onResize(() => this.update({ size: terminal.size }));
@@ -92,7 +101,7 @@ export class ConsoleApp {
   }
 
   get actions(): ActionRunner | undefined {
-    return this.#actions;
+    return this.#dialog?.runner;
   }
 
   update(change: Partial<Model>): void {
@@ -118,15 +127,7 @@ export class ConsoleApp {
 
   /** The panes open. */
   go(database: Database, engine: LiveSource, recorder?: Recorder): void {
-    this.#actions = new ActionRunner(database, {
-      show: (view) => this.#showAction(view),
-      now: () => engine.clock.now(),
-      ended: () => {
-        void engine.schemaChanged();
-        const quit = this.model.views.find((view) => view.kind === 'quit');
-        if (quit?.chosen) this.#terminal.end(0);
-      },
-    });
+    this.#dialog = new ActionDialog(this, database, engine);
     this.#followed.followEngine(engine, recorder);
   }
 
@@ -159,15 +160,17 @@ export class ConsoleApp {
   press(key: string): void {
     const { model } = this;
     if (isTooSmall(model.size)) {
-      if (key === 'q' && !this.#actions?.isRunning) this.#terminal.end(0);
+      const quits = this.keys.bindingOf('panes', key)?.command === 'quit';
+      if (quits && !this.actions?.isRunning) this.#terminal.end(0);
       return;
     }
     if (model.message) this.#clearMessage();
     const scope = scopeOf(model);
     if (this.#takesText(key) || this.openings.holds(key)) return;
-    const binding = bindingOf(scope, key);
+    const binding = this.keys.bindingOf(scope, key);
     if (!binding) {
-      this.say(`${keyText(key)} does nothing here${scope === 'panes' ? '; ? shows the keys' : ''}`);
+      const help = scope === 'panes' ? `; ${this.keys.keyOf('help')} shows the keys` : '';
+      this.say(`${keyText(key)} does nothing here${help}`);
       return;
     }
     this.run(binding.command, key);
@@ -205,13 +208,19 @@ export class ConsoleApp {
 
   /** Ctrl-C: ends at once, but not in the middle of an action. */
   interrupt(): void {
-    if (this.#actions?.isRunning) this.push({ kind: 'quit' });
+    if (this.actions?.isRunning) this.push({ kind: 'quit' });
     else this.#terminal.end(130);
   }
 
   quit(): void {
-    if (this.#actions?.isRunning) this.push({ kind: 'quit' });
+    if (this.actions?.isRunning) this.push({ kind: 'quit' });
     else this.#terminal.end(0);
+  }
+
+  /** Who asked to quit while an action ran is let out. */
+  actionEnded(): void {
+    const quit = this.model.views.find((view) => view.kind === 'quit');
+    if (quit?.chosen) this.#terminal.end(0);
   }
 
   /** Ends although an action runs; it is cancelled on the way out. */
@@ -287,37 +296,12 @@ export class ConsoleApp {
     clearTimeout(this.#messageTimer);
     this.openings.stop();
     this.#followed.stop();
-    await this.#actions?.stop();
+    await this.actions?.stop();
   }
 
-  /** The letters of a word that confirms are no keys. */
   #takesText(key: string): boolean {
-    const view = this.model.views.at(-1);
-    if (view?.kind === 'prompt') return typeIntoPrompt(this, view, key);
-    if (view?.kind !== 'action' || view.phase !== 'confirm') return false;
-    const { typed: word, nothing } = view.preview ?? {};
-    if (word === undefined || nothing !== undefined) return false;
-    if (key === 'enter') {
-      if (view.typed === word) this.#actions?.confirm();
-      else this.say(`Not yet: the word is "${word}"`, 'warning');
-      return true;
-    }
-    if (key === 'space') this.#actions?.type(' ');
-    else if (key === 'backspace' || key.length === 1) this.#actions?.type(key);
-    return key !== 'escape';
-  }
-
-  #showAction(view: View | undefined): void {
-    const { views } = this.model;
-    const others = views.filter(({ kind }) => kind !== 'action');
-    if (!view) {
-      this.update({ views: others });
-      return;
-    }
-    // The question before quitting stays in front.
-    const quitting = others.filter(({ kind }) => kind === 'quit');
-    const behind = others.filter(({ kind }) => kind !== 'quit');
-    this.update({ views: [...behind, view, ...quitting] });
+    const view = this.promptView;
+    return view ? typeIntoPrompt(this, view, key) : (this.#dialog?.takesText(key) ?? false);
   }
 
   #clearMessage(): void {

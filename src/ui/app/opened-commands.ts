@@ -22,7 +22,7 @@ function frontTrace({ model }: ConsoleApp): TraceView | undefined {
 
 function inTrace(
   change: (view: TraceView) => TraceView | undefined,
-  unavailable?: (view: TraceView) => string | undefined,
+  unavailable?: (view: TraceView, app: ConsoleApp) => string | undefined,
 ): Command {
   return {
     run(app) {
@@ -32,14 +32,14 @@ function inTrace(
     },
     unavailable: (app) => {
       const view = frontTrace(app);
-      return view && unavailable?.(view);
+      return view && unavailable?.(view, app);
     },
   };
 }
 
-function whyNoFold(view: TraceView): string | undefined {
-  if (view.order === 'slowest') return 'The slowest first are no tree; s: back to the tree';
-  return undefined;
+function whyNoFold(view: TraceView, { keys }: ConsoleApp): string | undefined {
+  if (view.order !== 'slowest') return undefined;
+  return `The slowest first are no tree; ${keys.keyOf('slowest')}: back to the tree`;
 }
 
 function whyNoFailure({ opened }: TraceView): string | undefined {
@@ -64,8 +64,8 @@ export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
   },
   fold: inTrace(
     (view) => folded(view),
-    (view) =>
-      whyNoFold(view) ??
+    (view, app) =>
+      whyNoFold(view, app) ??
       (chosenNode(view)?.children.length === 0 ? 'Nothing is below this event' : undefined),
   ),
   foldOrParent: inTrace((view) => {

@@ -2,6 +2,7 @@ import { ConsoleError } from '../../db/errors.js';
 import type { Opened, OpenedRecords, Opening } from '../../panes/opening.js';
 import { usualLimits } from '../../panes/pane.js';
 import { readShape } from '../../panes/shape.js';
+import type { CommandId } from '../keys/key-map.js';
 import { listView, refreshedList } from '../model/list-view.js';
 import { refreshed, traceView } from '../model/trace-view.js';
 import { isOpened, type OpenedBy, type OpenedView } from '../model/views.js';
@@ -50,7 +51,9 @@ export class Openings {
   /** Keys that come before what they are meant for is there are kept until it is. */
   holds(key: string): boolean {
     const view = this.#app.model.views.at(-1);
-    if (view?.kind !== 'waiting' || view.failure || wayOut.has(key)) return false;
+    if (view?.kind !== 'waiting' || view.failure) return false;
+    const command = this.#app.keys.bindingOf('waiting', key)?.command;
+    if (command !== undefined && wayOut.has(command)) return false;
     this.#held.push(key);
     return true;
   }
@@ -120,7 +123,8 @@ export class Openings {
   }
 }
 
-const wayOut = new Set(['escape', 'q', '?', 'ctrl+r']);
+/** They are meant for what is waited for, not for what comes. */
+const wayOut: ReadonlySet<CommandId> = new Set(['back', 'help', 'refreshView'] as const);
 
 const leastRefreshMs = 1_000;
 

@@ -94,11 +94,12 @@ export const outCommands: Readonly<Record<OutCommandId, Command>> = {
       const found = copyable(app);
       if (!found) return;
       const { copiedBytes, isCut, doubt } = app.copy(found.text);
-      const size = isCut ? `, cut at ${formatBytes(copiedBytes)}: e writes all of it` : '';
+      const key = app.keys.keyOf('export');
+      const size = isCut ? `, cut at ${formatBytes(copiedBytes)}: ${key} writes all of it` : '';
       if (doubt === undefined) app.say(`Copied: ${found.what}${size}`, 'success');
       else
         app.say(
-          `Sent to the clipboard: ${found.what}${size}. ${doubt}; e writes a file`,
+          `Sent to the clipboard: ${found.what}${size}. ${doubt}; ${key} writes a file`,
           'warning',
         );
     },

@@ -1,4 +1,5 @@
 import { parseFilter } from '../../panes/filter.js';
+import { isTyped } from '../keys/written-key.js';
 import type { PromptView } from '../model/views.js';
 import { completions, runCommandLine } from './command-line.js';
 import type { Command } from './commands.js';
@@ -23,8 +24,7 @@ export function edited(text: string, key: string): string | undefined {
     case 'ctrl+u':
       return '';
     default:
-      // Keys with names are longer than a letter with its marks.
-      return /^(?:ctrl|alt|shift)\+|^[a-z]{2}/i.test(key) ? undefined : text + key;
+      return isTyped(key) ? text + key : undefined;
   }
 }
 

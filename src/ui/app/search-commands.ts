@@ -119,7 +119,7 @@ export function searchAgain(app: ConsoleApp): void {
 export function rowSearchFoot(app: ConsoleApp, view: ListView | TraceView): Segment[] {
   const matches = matchesIn(app, view);
   const at = matches.findIndex(({ line }) => line === view.index);
-  return searchFoot(view.search, { at, count: matches.length });
+  return searchFoot(app.keys, view.search, { at, count: matches.length });
 }
 
 function toMatch(step: 1 | -1): Command {
@@ -132,7 +132,7 @@ function toMatch(step: 1 | -1): Command {
     },
     unavailable(app) {
       const view = searchedView(app);
-      if (!view?.search) return 'Nothing is searched for; / searches';
+      if (!view?.search) return `Nothing is searched for; ${app.keys.keyOf('search')} searches`;
       return matchesIn(app, view).length > 0 ? undefined : `Not found: ${view.search.text}`;
     },
   };

@@ -17,7 +17,7 @@ function whyNoDatabase(app: ConsoleApp): string | undefined {
 
 /** The panes' statements behind what is shown, and everything the console has run. */
 export const statementCommands = {
-  showStatements: {
+  sql: {
     run(app) {
       const { database, focusedPane: pane } = app;
       if (!database) return;
@@ -41,7 +41,7 @@ export const statementCommands = {
       return asked ? undefined : `${pane.title} has not asked anything lately`;
     },
   },
-  showLog: {
+  log: {
     run(app) {
       const { database } = app;
       if (!database) return;

@@ -23,8 +23,8 @@ export async function findUnfinished(database: Database): Promise<Unfinished> {
   return {
     running: builds.map(
       ({ index, building, pid, seconds }) =>
-        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). r on ${building} follows it.`,
+        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :reindex on ${building} follows it.`,
     ),
-    leftovers: first && `A broken rebuild has left ${first.name}${several}; x cleans up`,
+    leftovers: first && `A broken rebuild has left ${first.name}${several}; :clean-up drops it`,
   };
 }

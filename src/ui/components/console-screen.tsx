@@ -17,17 +17,17 @@ export function ConsoleScreen({ app, model, theme }: ScreenProps) {
   const { columns, rows } = model.size;
   if (isTooSmall(model.size)) {
     const isRunning = app.actions?.isRunning ?? false;
-    return <TooSmall size={model.size} isRunning={isRunning} theme={theme} />;
+    return <TooSmall app={app} size={model.size} isRunning={isRunning} theme={theme} />;
   }
   return (
     <Box width={columns} height={rows}>
       <Header model={model} theme={theme} />
       {model.stage.kind === 'schema' ? (
-        <SchemaScreen stage={model.stage} size={model.size} theme={theme} />
+        <SchemaScreen app={app} stage={model.stage} size={model.size} theme={theme} />
       ) : null}
       {model.stage.kind === 'live' ? <Panes app={app} model={model} theme={theme} /> : null}
       <Overlays app={app} model={model} theme={theme} />
-      <BottomLine model={model} theme={theme} />
+      <BottomLine app={app} model={model} theme={theme} />
     </Box>
   );
 }

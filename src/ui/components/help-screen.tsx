@@ -11,7 +11,7 @@ type Props = { app: ConsoleApp; view: HelpView; size: Size; theme: Theme };
 
 export function HelpScreen({ app, view, size, theme }: Props) {
   const width = innerWidth(size.columns);
-  const lines = useMemo(() => helpLines(theme, app.panes, width), [theme, app, width]);
+  const lines = useMemo(() => helpLines(theme, app.keys, app.panes, width), [theme, app, width]);
   return (
     <ScrolledBox
       app={app}

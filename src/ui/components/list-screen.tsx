@@ -52,7 +52,9 @@ export function ListScreen({ app, view, size, theme }: Props) {
     },
   );
   const body =
-    rows.length === 0 ? writer(theme, inner)(empty, 'muted') : [table.heading, ...table.rows];
+    rows.length === 0
+      ? writer(theme, inner)(app.keys.inText(empty), 'muted')
+      : [table.heading, ...table.rows];
   const drawn = drawOpenedBox(theme, [...above, ...body], {
     width,
     height,

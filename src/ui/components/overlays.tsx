@@ -1,6 +1,6 @@
 import { actionLines, dialogWidth, writer } from '../draw/dialog.js';
 import { innerWidth } from '../draw/box.js';
-import { bodyOf, type Model } from '../model/model.js';
+import { bodyOf } from '../model/model.js';
 import {
   coversPanes,
   type ActionView,
@@ -8,7 +8,6 @@ import {
   type QuitView,
   type WayToQuit,
 } from '../model/views.js';
-import type { Theme } from '../theme.js';
 import { CommandLine } from './command-line.js';
 import { Dialog } from './dialog.js';
 import { ExportDialog } from './export-dialog.js';
@@ -34,59 +33,65 @@ export function Overlays(props: ScreenProps) {
         <PaneList view={dialog} app={app} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'export' ? (
-        <ExportDialog view={dialog} model={model} theme={theme} />
+        <ExportDialog app={app} view={dialog} model={model} theme={theme} />
       ) : null}
       {dialog?.kind === 'action' ? (
-        <ActionDialog view={dialog} model={model} theme={theme} />
+        <ActionDialog app={app} view={dialog} model={model} theme={theme} />
       ) : null}
-      {dialog?.kind === 'notice' ? <Notice view={dialog} model={model} theme={theme} /> : null}
-      {dialog?.kind === 'quit' ? <QuitDialog view={dialog} model={model} theme={theme} /> : null}
+      {dialog?.kind === 'notice' ? (
+        <Notice app={app} view={dialog} model={model} theme={theme} />
+      ) : null}
+      {dialog?.kind === 'quit' ? (
+        <QuitDialog app={app} view={dialog} model={model} theme={theme} />
+      ) : null}
     </>
   );
 }
 
-function ActionDialog({ view, model, theme }: { view: ActionView; model: Model; theme: Theme }) {
+function ActionDialog({ app, view, model, theme }: ScreenProps & { view: ActionView }) {
   const room = bodyOf(model.size);
-  const body = actionLines(theme, view, model.nowMs, room);
+  const body = actionLines(theme, app.keys, view, model.nowMs, room);
   const look = view.result?.tone === 'error' ? 'error' : 'focus';
   return <Dialog title={view.title} body={body} look={look} model={model} theme={theme} />;
 }
 
 const chosenTexts: Readonly<Record<WayToQuit, string>> = {
   wait: 'The console ends when the action has ended.',
-  cancel: 'It is cancelled, and the console ends when it has tidied up. y: at once',
+  cancel: 'It is cancelled, and the console ends when it has tidied up. :quit-cancel at once',
   leave: 'The server goes on alone; the next start shows it.',
 };
 
-function QuitDialog({ view, model, theme }: { view: QuitView; model: Model; theme: Theme }) {
+function QuitDialog({ app, view, model, theme }: ScreenProps & { view: QuitView }) {
   const room = bodyOf(model.size);
   const write = writer(theme, innerWidth(dialogWidth(room)));
   const action = model.views.find((other) => other.kind === 'action');
   const detachable = action?.phase === 'running' && (action.progress?.detachable ?? false);
   const body = view.chosen
     ? [
-        ...(action ? actionLines(theme, action, model.nowMs, room).slice(0, 4) : []),
+        ...(action ? actionLines(theme, app.keys, action, model.nowMs, room).slice(0, 4) : []),
         ...write(''),
-        ...write(chosenTexts[view.chosen]),
+        ...write(app.keys.inText(chosenTexts[view.chosen])),
         ...write('Enter, Esc: stay'),
       ]
     : [
         ...write('An action is running.'),
         ...write(''),
-        ...write('w: wait for its end, then quit'),
-        ...write('y: cancel it, clean up, and quit'),
+        ...write(`${app.keys.keyOf('quitWait')}: wait for its end, then quit`),
+        ...write(`${app.keys.keyOf('quitCancel')}: cancel it, clean up, and quit`),
         ...(detachable
-          ? write('l: leave it running on the server; the next start shows it')
+          ? write(
+              `${app.keys.keyOf('quitLeave')}: leave it running on the server; the next start shows it`,
+            )
           : write('It cannot be left alone: the console does its part.', 'muted')),
         ...write('Enter, Esc: stay'),
       ];
   return <Dialog title="Quit?" body={body} look="warning" model={model} theme={theme} />;
 }
 
-function Notice({ view, model, theme }: { view: NoticeView; model: Model; theme: Theme }) {
+function Notice({ app, view, model, theme }: ScreenProps & { view: NoticeView }) {
   const write = writer(theme, innerWidth(dialogWidth(bodyOf(model.size))));
   const body = [
-    ...view.lines.flatMap((line) => write(line)),
+    ...view.lines.flatMap((line) => write(app.keys.inText(line))),
     ...write(''),
     ...write('Enter: back'),
   ];

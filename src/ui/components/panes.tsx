@@ -35,6 +35,7 @@ function PaneRegion({ app, model, theme, place, live }: RegionProps) {
           pane,
           snapshot,
           view: model.panes[id],
+          keys: app.keys,
           number,
           width,
           height,

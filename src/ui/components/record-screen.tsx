@@ -31,7 +31,7 @@ export function RecordScreen({ app, view, size, theme }: Props<RecordView>) {
       title={safeLine(view.title)}
       count={lines.length}
       draw={draw}
-      foot={searchFoot(search, { at, count: matches.length, isFolded })}
+      foot={searchFoot(app.keys, search, { at, count: matches.length, isFolded })}
       top={top}
       size={size}
       theme={theme}

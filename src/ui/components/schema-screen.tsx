@@ -1,13 +1,15 @@
+import type { ConsoleApp } from '../app/console-app.js';
 import { drawBox, innerHeight, innerWidth } from '../draw/box.js';
 import { cutLines, writer } from '../draw/dialog.js';
 import { drawProgressBar } from '../draw/progress-bar.js';
+import type { Keys } from '../keys/keys.js';
 import type { Size } from '../layout/layout.js';
 import { bodyOf, type SchemaStage } from '../model/model.js';
 import type { Look, Theme } from '../theme.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { Lines } from './lines.js';
 
-type Props = { stage: SchemaStage; size: Size; theme: Theme };
+type Props = { app: ConsoleApp; stage: SchemaStage; size: Size; theme: Theme };
 
 const looks: Readonly<Record<SchemaStage['phase'], Look>> = {
   ask: 'focus',
@@ -17,10 +19,10 @@ const looks: Readonly<Record<SchemaStage['phase'], Look>> = {
 };
 
 /** The first run: what will be created where, a line a file while it is, or why it cannot be. */
-export function SchemaScreen({ stage, size, theme }: Props) {
+export function SchemaScreen({ app, stage, size, theme }: Props) {
   const { x, y, width, height } = bodyOf(size);
   const visible = innerHeight(height);
-  const foot = footLines(theme, stage, innerWidth(width));
+  const foot = footLines(theme, app.keys, stage, innerWidth(width));
   const body = bodyLines(theme, stage, innerWidth(width));
   const room = Math.max(0, visible - foot.length);
   // A question shows its beginning, progress its end.
@@ -44,12 +46,15 @@ function bodyLines(theme: Theme, { lines, steps }: SchemaStage, width: number): 
   ];
 }
 
-function footLines(theme: Theme, stage: SchemaStage, width: number): string[] {
+function footLines(theme: Theme, keys: Keys, stage: SchemaStage, width: number): string[] {
   const write = writer(theme, width);
   const blank = write('');
   switch (stage.phase) {
     case 'ask':
-      return [...blank, ...write('y: create this    Enter, Esc: look without it', 'title')];
+      return [
+        ...blank,
+        ...write(`${keys.keyOf('accept')}: create this    Enter, Esc: look without it`, 'title'),
+      ];
     case 'applying':
       return stage.total > 0
         ? [...blank, drawProgressBar(theme, stage.steps.length / stage.total, width)]

@@ -4,6 +4,7 @@ import { formatRate, withSeparators } from '../../shared/format/number.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
+import type { Keys } from '../keys/keys.js';
 import type { ActionView } from '../model/views.js';
 import type { Look, Theme } from '../theme.js';
 import { drawBox, innerWidth } from './box.js';
@@ -57,7 +58,13 @@ export function dialogWidth({ width }: Room): number {
 }
 
 /** The preview, the progress or the result of an action. */
-export function actionLines(theme: Theme, view: ActionView, nowMs: number, room: Room): string[] {
+export function actionLines(
+  theme: Theme,
+  keys: Keys,
+  view: ActionView,
+  nowMs: number,
+  room: Room,
+): string[] {
   const width = innerWidth(dialogWidth(room));
   const write = writer(theme, width);
   const height = room.height - 2;
@@ -65,16 +72,16 @@ export function actionLines(theme: Theme, view: ActionView, nowMs: number, room:
     case 'preview':
       return write('looking at what would be done …', 'muted');
     case 'confirm':
-      return view.preview ? previewLines(theme, view.preview, view.typed, { width, height }) : [];
+      return previewLines(theme, keys, view, { width, height });
     case 'running':
     case 'cancelling':
-      return progressLines(theme, view, nowMs, width);
+      return progressLines(theme, keys, view, nowMs, width);
     case 'done': {
       const { result } = view;
       if (!result) return [];
       return [
-        ...write(result.text, result.tone),
-        ...(result.hint === undefined ? [] : write(result.hint, 'muted')),
+        ...write(keys.inText(result.text), result.tone),
+        ...(result.hint === undefined ? [] : write(keys.inText(result.hint), 'muted')),
         ...write(''),
         ...write('Enter: back'),
       ];
@@ -82,8 +89,13 @@ export function actionLines(theme: Theme, view: ActionView, nowMs: number, room:
   }
 }
 
-function previewLines(theme: Theme, preview: Preview, typed: string, room: Room): string[] {
-  const { width, height } = room;
+function previewLines(
+  theme: Theme,
+  keys: Keys,
+  { preview, typed }: ActionView,
+  { width, height }: Room,
+): string[] {
+  if (!preview) return [];
   const write = writer(theme, width);
   if (preview.nothing) return [...write(preview.nothing), ...write(''), ...write('Enter: back')];
   const label = Math.min(20, Math.max(...preview.facts.map((fact) => fact.label.length), 0) + 2);
@@ -93,9 +105,11 @@ function previewLines(theme: Theme, preview: Preview, typed: string, room: Room)
         theme.paint('muted', fit(index === 0 ? fact.label : '', label)) + fit(line, width - label),
     ),
   );
-  const warnings = preview.warnings.flatMap((text) => write(`! ${safeLine(text)}`, 'warning'));
+  const warnings = preview.warnings.flatMap((text) =>
+    write(`! ${safeLine(keys.inText(text))}`, 'warning'),
+  );
   const sql = preview.sql.flatMap((text) => write(safeLine(text), 'accent'));
-  const question = questionLines(theme, preview, typed, width);
+  const question = questionLines(theme, keys, preview, typed, width);
   const blank = write('');
   const list = (preview.list ?? []).map((line) =>
     drawSegments(theme, [{ text: safeLine(line) }], width),
@@ -106,7 +120,13 @@ function previewLines(theme: Theme, preview: Preview, typed: string, room: Room)
   return [...cutLines(theme, body, height - question.length, width), ...question];
 }
 
-function questionLines(theme: Theme, preview: Preview, typed: string, width: number): string[] {
+function questionLines(
+  theme: Theme,
+  keys: Keys,
+  preview: Preview,
+  typed: string,
+  width: number,
+): string[] {
   if (preview.typed !== undefined) {
     const segments: Segment[] = [
       { text: `Type "${preview.typed}" and Enter to do it:` },
@@ -118,13 +138,19 @@ function questionLines(theme: Theme, preview: Preview, typed: string, width: num
   const segments: Segment[] = [
     { text: '[ Cancel ]', look: 'selected' },
     { text: 'Enter, Esc', look: 'muted' },
-    { text: '   y', look: 'key' },
+    { text: `   ${keys.keyOf('confirm')}`, look: 'key' },
     { text: 'do it' },
   ];
   return [drawSegments(theme, segments, width)];
 }
 
-function progressLines(theme: Theme, view: ActionView, nowMs: number, width: number): string[] {
+function progressLines(
+  theme: Theme,
+  keys: Keys,
+  view: ActionView,
+  nowMs: number,
+  width: number,
+): string[] {
   const { progress, startedAtMs, phase } = view;
   const write = writer(theme, width);
   const elapsed = `for ${formatDuration(Math.max(0, nowMs - startedAtMs))}`;
@@ -146,7 +172,10 @@ function progressLines(theme: Theme, view: ActionView, nowMs: number, width: num
     drawSegments(theme, progressSegments(progress), width, '  '),
     ...(blockedBy === undefined ? [] : write(`waits for ${safeLine(blockedBy)}`, 'warning')),
     ...write(''),
-    ...write(phase === 'cancelling' ? '' : 'Esc or c: cancel', 'muted'),
+    ...write(
+      phase === 'cancelling' ? '' : `${keys.placeKeys('running', 'cancel')}: cancel`,
+      'muted',
+    ),
   ];
 }
 

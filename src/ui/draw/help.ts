@@ -2,26 +2,29 @@ import type { AnyPane } from '../../panes/pane.js';
 import { paneKey } from '../../panes/registry.js';
 import { fit } from '../../terminal/width.js';
 import { wrapText } from '../../terminal/wrap.js';
-import { keyMap, keyText, type Scope } from '../keys/key-map.js';
+import { actionName } from '../keys/action-name.js';
+import type { Binding, Scope } from '../keys/key-map.js';
+import { keyText } from '../keys/key-text.js';
+import type { Keys } from '../keys/keys.js';
+import { placeNames } from '../keys/place-name.js';
 import type { Theme } from '../theme.js';
 import { drawSegments } from './segments.js';
 
 const keyColumn = 16;
 
-const sections: readonly [Scope, string][] = [
-  ['panes', 'In the panes'],
-  ['paneList', 'In the list of panes'],
-  ['prompt', 'While a filter, a search or a command is typed'],
-  ['trace', 'In a trace'],
-  ['list', 'In a list'],
-  ['record', 'In an opened row'],
-  ['confirm', 'Before an action'],
-  ['running', 'While an action runs'],
-  ['quit', 'Asked to quit while it runs'],
-];
+/** The places whose keys are told, in this order; the dialogs name their own. */
+const told = [
+  ...(['panes', 'paneList', 'prompt', 'trace', 'list', 'record'] as const),
+  ...(['confirm', 'running', 'quit'] as const),
+] satisfies readonly Scope[];
 
 /** The help: every key from the key map, then what each pane answers. */
-export function helpLines(theme: Theme, panes: readonly AnyPane[], width: number): string[] {
+export function helpLines(
+  theme: Theme,
+  keys: Keys,
+  panes: readonly AnyPane[],
+  width: number,
+): string[] {
   const lines: string[] = [];
   const seen = new Set<object>();
   const add = (key: string, text: string) => {
@@ -35,15 +38,13 @@ export function helpLines(theme: Theme, panes: readonly AnyPane[], width: number
     if (lines.length > 0) lines.push(' '.repeat(width));
     lines.push(drawSegments(theme, [{ text, look: 'title' }], width));
   };
-  for (const [scope, title] of sections) {
+  for (const scope of told) {
     // A key that works in several places is told once.
-    const bindings = keyMap.filter(
-      (binding) => binding.scopes.includes(scope) && !seen.has(binding),
-    );
-    heading(title);
+    const bindings = keys.in(scope).filter((binding) => !seen.has(binding));
+    heading(placeNames[scope]);
     for (const binding of bindings) {
       seen.add(binding);
-      add(keysText(binding.keys), binding.text);
+      add(keysText(binding), keys.inText(binding.text));
     }
   }
   heading('The panes');
@@ -51,8 +52,9 @@ export function helpLines(theme: Theme, panes: readonly AnyPane[], width: number
   return lines;
 }
 
-function keysText(keys: readonly string[]): string {
-  const digits = keys.every((key) => /^\d$/.test(key));
+/** All keys of a binding; what has none is reached by its name. */
+export function keysText({ command, keys }: Binding): string {
+  const digits = keys.length > 1 && keys.every((key) => /^\d$/.test(key));
   if (digits) return `${keys[0] ?? ''}–${keys.at(-1) ?? ''}`;
-  return keys.map(keyText).join(' ');
+  return keys.length === 0 ? `:${actionName(command)}` : keys.map(keyText).join(' ');
 }

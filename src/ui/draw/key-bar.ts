@@ -1,4 +1,5 @@
-import { keyMap, keyText, type Scope } from '../keys/key-map.js';
+import type { Scope } from '../keys/key-map.js';
+import type { Keys } from '../keys/keys.js';
 import type { Theme } from '../theme.js';
 import { fillLine } from './segments.js';
 import { displayWidth } from '../../terminal/width.js';
@@ -6,13 +7,14 @@ import { displayWidth } from '../../terminal/width.js';
 type Item = { key: string; label: string; priority: number };
 
 /** The keys of a scope on one line; where it is narrow the least important go first. */
-export function drawKeyBar(theme: Theme, scope: Scope, width: number): string {
-  const items: Item[] = keyMap
-    .filter(({ scopes, bar }) => scopes.includes(scope) && bar !== undefined)
-    .map(({ keys, bar = '', barKey, priority = 9 }) => ({
-      key: barKey ?? keyText(keys[0] ?? ''),
-      label: bar,
-      priority,
+export function drawKeyBar(theme: Theme, keys: Keys, scope: Scope, width: number): string {
+  const items: Item[] = keys
+    .in(scope)
+    .filter((binding) => binding.bar !== undefined && binding.keys.length > 0)
+    .map((binding) => ({
+      key: keys.barKeys(binding),
+      label: binding.bar ?? '',
+      priority: binding.priority ?? 9,
     }));
   const widthOf = ({ key, label }: Item) => displayWidth(key) + 1 + displayWidth(label) + 2;
   while (items.length > 1 && items.reduce((sum, item) => sum + widthOf(item), 0) > width) {

@@ -3,6 +3,7 @@ import type { AnyPane, AnyPaneResult, CellContext } from '../../panes/pane.js';
 import { formatDuration } from '../../shared/format/duration.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/wrap.js';
+import type { Keys } from '../keys/keys.js';
 import { findCursor, isTail, scrollTop, seenBy, type PaneView } from '../model/pane-view.js';
 import { rowsInView } from '../model/rows-in-view.js';
 import type { Theme } from '../theme.js';
@@ -16,6 +17,8 @@ export type PaneInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
   view: PaneView;
+  /** What its texts call the keys. */
+  keys: Keys;
   /** The key that focuses it, where it has one. */
   number: string | undefined;
   width: number;
@@ -163,7 +166,11 @@ function drawRows(theme: Theme, input: PaneInput, rows: readonly object[], size:
 }
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
-function drawMessage(theme: Theme, { pane, snapshot, view }: PaneInput, size: Inner): string[] {
+function drawMessage(
+  theme: Theme,
+  { pane, snapshot, view, keys }: PaneInput,
+  size: Inner,
+): string[] {
   const { error } = snapshot;
   const paragraphs: [string, Segment['look']][] = error
     ? [
@@ -173,7 +180,9 @@ function drawMessage(theme: Theme, { pane, snapshot, view }: PaneInput, size: In
     : snapshot.asOf
       ? [
           [
-            snapshot.rows.length > 0 ? noMatch(view.filter, snapshot.rows.length) : pane.empty,
+            snapshot.rows.length > 0
+              ? noMatch(view.filter, snapshot.rows.length)
+              : keys.inText(pane.empty),
             'muted',
           ],
         ]

@@ -1,5 +1,6 @@
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
+import type { Keys } from '../keys/keys.js';
 import { scrollTop } from '../model/pane-view.js';
 import type { PromptView } from '../model/views.js';
 import type { Theme } from '../theme.js';
@@ -7,12 +8,12 @@ import { drawSides } from './segments.js';
 
 const helps: Readonly<Record<PromptView['purpose'], string>> = {
   filter: 'Enter keeps it, Esc shows all',
-  search: 'Enter keeps it, n N lead on, Esc leads back',
-  command: 'Tab completes, Enter does it, Esc leaves',
+  search: 'Enter keeps it, :next-match :previous-match lead on, Esc leads back',
+  command: ':prompt-complete completes, Enter does it, Esc leaves',
 };
 
 /** What is typed, on the bottom line, with what is wrong with it or how it goes on. */
-export function drawPrompt(theme: Theme, view: PromptView, width: number): string {
+export function drawPrompt(theme: Theme, keys: Keys, view: PromptView, width: number): string {
   const { purpose, text, error } = view;
   const typed = safeLine(text);
   // The end of a long text is what is being typed.
@@ -22,7 +23,12 @@ export function drawPrompt(theme: Theme, view: PromptView, width: number): strin
     theme,
     {
       left: [{ text: ` ${purpose === 'command' ? ':' : '/'}${shown}█`, look: 'accent' }],
-      right: [{ text: error ?? helps[purpose], look: error === undefined ? 'muted' : 'error' }],
+      right: [
+        {
+          text: error ?? keys.inText(helps[purpose]),
+          look: error === undefined ? 'muted' : 'error',
+        },
+      ],
       first: 'left',
     },
     width,

@@ -1,6 +1,7 @@
 import { withSeparators } from '../../shared/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { truncate } from '../../terminal/width.js';
+import type { Keys } from '../keys/keys.js';
 import { mostMatches, type Search } from '../model/search.js';
 import type { Segment } from './segments.js';
 
@@ -8,6 +9,7 @@ const textColumns = 30;
 
 /** What is searched for, and which of how many matches the reader is at: for the lower border. */
 export function searchFoot(
+  keys: Keys,
   search: Search | undefined,
   place: { at: number; count: number; isFolded?: boolean },
 ): Segment[] {
@@ -18,7 +20,9 @@ export function searchFoot(
   } as const;
   const { at, count, isFolded = false } = place;
   if (count === 0) {
-    const where = isFolded ? ' in what is shown; o shows long values whole' : '';
+    const where = isFolded
+      ? ` in what is shown; ${keys.keyOf('unfold')} shows long values whole`
+      : '';
     return [text, { text: `not found${where}`, look: 'warning' }];
   }
   const all = `${withSeparators(count)}${count === mostMatches ? ' or more' : ''}`;

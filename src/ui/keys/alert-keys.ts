@@ -3,7 +3,7 @@ import type { Binding } from './key-map.js';
 /** What the rules of the config file have to tell. */
 export const alertKeys: readonly Binding[] = [
   {
-    command: 'showAlerts',
+    command: 'alerts',
     keys: ['!'],
     scopes: ['panes'],
     text: 'the alerts: what fired, and when',

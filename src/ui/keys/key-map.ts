@@ -56,9 +56,9 @@ export type CommandId =
   | 'replayFarBack'
   | 'replayFarForward'
   | 'exact'
-  | 'showAlerts'
-  | 'showStatements'
-  | 'showLog'
+  | 'alerts'
+  | 'sql'
+  | 'log'
   | 'help'
   | 'quit'
   | 'confirm'
@@ -77,8 +77,12 @@ export type Binding = {
   text: string;
   /** On the key bar: a word or two. Absent: help only. */
   bar?: string;
-  /** On the key bar as these keys; default: the first one. */
-  barKey?: string;
+  /** On the key bar as so many of its keys (default 1), or as this text. */
+  barKeys?: number | string;
+  /** On the key bar together with this one's key. */
+  barWith?: CommandId;
+  /** The keys of the action that opened what this one leaves work here, too. */
+  closes?: CommandId;
   /** 1 stays longest on a narrow key bar. */
   priority?: number;
 };
@@ -99,16 +103,16 @@ export const keyMap: readonly Binding[] = [
   ...paneKeys,
   ...promptKeys,
   ...rowKeys,
-  { command: 'up', keys: ['up', 'k'], scopes: scrolled, text: 'one row up' },
   {
-    command: 'down',
-    keys: ['down', 'j'],
+    command: 'up',
+    keys: ['up', 'k'],
     scopes: scrolled,
-    text: 'one row down',
+    text: 'one row up',
     bar: 'move',
-    barKey: '↑↓',
+    barWith: 'down',
     priority: 4,
   },
+  { command: 'down', keys: ['down', 'j'], scopes: scrolled, text: 'one row down' },
   { command: 'pageUp', keys: ['pageUp', 'ctrl+b'], scopes: scrolled, text: 'a page up' },
   { command: 'pageDown', keys: ['pageDown', 'ctrl+f'], scopes: scrolled, text: 'a page down' },
   { command: 'first', keys: ['g', 'home'], scopes: scrolled, text: 'to the first row' },
@@ -124,7 +128,6 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'open the chosen row in full',
     bar: 'open',
-    barKey: 'Enter',
     priority: 2,
   },
   ...openedKeys,
@@ -137,11 +140,11 @@ export const keyMap: readonly Binding[] = [
   },
   {
     command: 'back',
-    keys: ['escape', 'q', '?', 'enter'],
+    keys: ['escape', 'q', 'enter'],
+    closes: 'help',
     scopes: ['help'],
     text: 'back',
     bar: 'back',
-    barKey: 'Esc',
     priority: 1,
   },
   {
@@ -181,7 +184,6 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'stop asking the database, and go on',
     bar: 'pause',
-    barKey: 'Space',
     priority: 6,
   },
   {
@@ -190,7 +192,7 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'ask more often',
     bar: 'cadence',
-    barKey: '+ -',
+    barWith: 'slower',
     priority: 8,
   },
   { command: 'slower', keys: ['-', '_'], scopes: ['panes'], text: 'ask less often' },
@@ -200,7 +202,6 @@ export const keyMap: readonly Binding[] = [
     scopes: ['panes'],
     text: 'ask now, also while paused; try to connect at once',
     bar: 'now',
-    barKey: '^R',
     priority: 9,
   },
   {
@@ -223,11 +224,11 @@ export const keyMap: readonly Binding[] = [
   },
   {
     command: 'cancel',
-    keys: ['escape', 'enter', 'n', 'q'],
+    keys: ['enter', 'escape', 'n', 'q'],
     scopes: ['confirm'],
     text: 'no, change nothing',
     bar: 'cancel',
-    barKey: 'Enter Esc',
+    barKeys: 2,
     priority: 1,
   },
   {
@@ -236,16 +237,15 @@ export const keyMap: readonly Binding[] = [
     scopes: ['running'],
     text: 'stop it at the next safe point',
     bar: 'cancel',
-    barKey: 'Esc c',
+    barKeys: 2,
     priority: 1,
   },
   {
     command: 'back',
-    keys: ['escape', 'enter', 'q', 'space'],
+    keys: ['enter', 'escape', 'q', 'space'],
     scopes: ['done'],
     text: 'back to the panes',
     bar: 'back',
-    barKey: 'Enter',
     priority: 1,
   },
   ...quitKeys,
@@ -259,11 +259,11 @@ export const keyMap: readonly Binding[] = [
   },
   {
     command: 'decline',
-    keys: ['escape', 'enter', 'n'],
+    keys: ['enter', 'escape', 'n'],
     scopes: ['schema'],
     text: 'no',
     bar: 'no',
-    barKey: 'Enter Esc',
+    barKeys: 2,
     priority: 1,
   },
   {
@@ -286,14 +286,3 @@ export const keyMap: readonly Binding[] = [
   { command: 'suspend', keys: ['ctrl+z'], scopes: everywhere, text: 'to the shell; back with fg' },
   { command: 'repaint', keys: ['ctrl+l'], scopes: everywhere, text: 'draw the screen anew' },
 ];
-
-export function bindingsOf(scope: Scope): readonly Binding[] {
-  return keyMap.filter(({ scopes }) => scopes.includes(scope));
-}
-
-/** The binding of a key where it is pressed. */
-export function bindingOf(scope: Scope, key: string): Binding | undefined {
-  return keyMap.find(({ scopes, keys }) => scopes.includes(scope) && keys.includes(key));
-}
-
-export { keyText } from './key-text.js';

@@ -11,6 +11,7 @@ const keyTexts: Readonly<Record<string, string>> = {
   escape: 'Esc',
   space: 'Space',
   tab: 'Tab',
+  backspace: 'Backspace',
   'shift+tab': 'Shift-Tab',
 };
 
@@ -18,5 +19,11 @@ const keyTexts: Readonly<Record<string, string>> = {
 export function keyText(key: string): string {
   const named = keyTexts[key];
   if (named !== undefined) return named;
+  if (key.startsWith('alt+')) return `Alt-${key.slice(4)}`;
   return key.startsWith('ctrl+') ? `Ctrl-${key.slice(5).toUpperCase()}` : key;
+}
+
+/** As {@link keyText}, where there is little room: `^R`. */
+export function shortKeyText(key: string): string {
+  return key.startsWith('ctrl+') ? `^${key.slice(5).toUpperCase()}` : keyText(key);
 }

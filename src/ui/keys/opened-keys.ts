@@ -21,7 +21,6 @@ export const openedKeys: readonly Binding[] = [
     scopes: ['list', 'trace'],
     text: 'open the chosen row: the trace, the event in full',
     bar: 'open',
-    barKey: 'Enter',
     priority: 2,
   },
   {
@@ -87,7 +86,6 @@ export const openedKeys: readonly Binding[] = [
     scopes: ['waiting', 'list', 'trace'],
     text: 'one step back, to the same row',
     bar: 'back',
-    barKey: 'Esc',
     priority: 1,
   },
   {
@@ -96,7 +94,6 @@ export const openedKeys: readonly Binding[] = [
     scopes: ['record'],
     text: 'back to the same row',
     bar: 'back',
-    barKey: 'Esc',
     priority: 1,
   },
 ];

@@ -50,7 +50,6 @@ export const outKeys: readonly Binding[] = [
     scopes: ['export'],
     text: 'back, write nothing',
     bar: 'back',
-    barKey: 'Esc',
     priority: 1,
   },
 ];

@@ -56,7 +56,6 @@ export const promptKeys: readonly Binding[] = [
     scopes: ['prompt'],
     text: 'take what was typed, or the chosen line',
     bar: 'take it',
-    barKey: 'Enter',
     priority: 1,
   },
   {
@@ -65,7 +64,6 @@ export const promptKeys: readonly Binding[] = [
     scopes: ['prompt'],
     text: 'leave it; a filter or a search is cleared',
     bar: 'leave',
-    barKey: 'Esc',
     priority: 1,
   },
   {
@@ -74,7 +72,6 @@ export const promptKeys: readonly Binding[] = [
     scopes: ['prompt'],
     text: 'complete to the chosen line',
     bar: 'complete',
-    barKey: 'Tab',
     priority: 2,
   },
   { command: 'promptUp', keys: ['up', 'ctrl+p'], scopes: ['prompt'], text: 'the line above' },

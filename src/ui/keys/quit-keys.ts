@@ -30,11 +30,11 @@ export const quitKeys: readonly Binding[] = [
   },
   {
     command: 'quitStay',
-    keys: ['escape', 'enter', 'n'],
+    keys: ['enter', 'escape', 'n'],
     scopes: ['quit'],
     text: 'stay',
     bar: 'stay',
-    barKey: 'Enter Esc',
+    barKeys: 2,
     priority: 1,
   },
 ];

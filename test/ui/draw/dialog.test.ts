@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../../src/terminal/width.js';
 import { actionLines, drawDialog } from '../../../src/ui/draw/dialog.js';
+import { Keys } from '../../../src/ui/keys/keys.js';
 import type { ActionView } from '../../../src/ui/model/views.js';
 import { plainTheme, textOf } from '../helpers.js';
 
@@ -23,7 +24,10 @@ describe('a dialog', () => {
       hint: 'see \x9b2Jhere',
       tone: 'error' as const,
     };
-    const lines = actionLines(plainTheme, { ...view, result }, 0, { width: 80, height: 20 });
+    const lines = actionLines(plainTheme, new Keys(), { ...view, result }, 0, {
+      width: 80,
+      height: 20,
+    });
     expect(lines.map(textOf).join('\n')).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/); // eslint-disable-line no-control-regex
     expect(textOf(lines[0] ?? '')).toContain('relation "ab" does not exist');
   });
@@ -36,7 +40,13 @@ describe('a dialog', () => {
       sql: [],
     };
     const room = { width: 60, height: 12 };
-    const body = actionLines(plainTheme, { ...view, phase: 'confirm', preview }, 0, room);
+    const body = actionLines(
+      plainTheme,
+      new Keys(),
+      { ...view, phase: 'confirm', preview },
+      0,
+      room,
+    );
     const drawn = drawDialog(plainTheme, 'Prune', body, room);
     const lines = drawn.lines.map(textOf);
     expect(lines.join('\n')).toMatch(/fact 7 .*\n.*… 23 lines more.*\n.*\[ Cancel \]/);

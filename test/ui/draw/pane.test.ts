@@ -3,6 +3,7 @@ import { ConsoleError } from '../../../src/db/errors.js';
 import { displayWidth } from '../../../src/terminal/width.js';
 import { drawPane, type PaneInput } from '../../../src/ui/draw/pane.js';
 import { PaneDrawer } from '../../../src/ui/draw/pane-drawer.js';
+import { Keys } from '../../../src/ui/keys/keys.js';
 import { initialPaneView } from '../../../src/ui/model/pane-view.js';
 import { fruitPane, fruits, plainTheme, snapshotOf, tailPane, textOf } from '../helpers.js';
 
@@ -10,6 +11,7 @@ const input: PaneInput = {
   pane: fruitPane,
   snapshot: snapshotOf(fruits('apple', 'pear', 'plum')),
   view: initialPaneView,
+  keys: new Keys(),
   number: '4',
   width: 40,
   height: 10,

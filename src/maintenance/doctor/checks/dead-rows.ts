@@ -20,7 +20,7 @@ export const deadRows: Check = {
       severity: 'warning',
       evidence: `${counted(due.length, 'table')}: ${firstOf(lines, 2)}.`,
       items: lines,
-      mend: 'Vacuum them (v on the pane of table sizes), and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).',
+      mend: 'Vacuum them (:vacuum on the pane of table sizes), and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).',
       command: `VACUUM (ANALYZE) ${due.map(({ table }) => quoteIdent(capabilities.schema, table)).join(', ')};`,
     };
   },

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { panes } from '../../../src/panes/registry.js';
+import { drawKeyBar } from '../../../src/ui/draw/key-bar.js';
+import { helpLines } from '../../../src/ui/draw/help.js';
+import { actionName } from '../../../src/ui/keys/action-name.js';
+import { configurableActions, readKeyChoices } from '../../../src/ui/keys/configured-keys.js';
+import { Keys } from '../../../src/ui/keys/keys.js';
+import { plainTheme, textOf } from '../helpers.js';
+
+function chosen(written: Record<string, string[]>): Keys {
+  const read = readKeyChoices(written);
+  if (!('choices' in read)) throw new Error(`${read.action} ${read.problem}`);
+  return new Keys(read.choices);
+}
+
+describe('chosen keys', () => {
+  const keys = chosen({ reindex: ['X'], quit: ['Q', 'ctrl-q'], sql: ['alt-s'], help: ['H'] });
+
+  it('take the place of the usual ones', () => {
+    expect(keys.bindingOf('panes', 'X')?.command).toBe('reindex');
+    expect(keys.bindingOf('panes', 'r')).toBeUndefined();
+    expect(keys.bindingOf('running', 'ctrl+q')?.command).toBe('quit');
+    expect(keys.bindingOf('panes', 'alt+s')?.command).toBe('sql');
+  });
+
+  it('that open something close it, too', () => {
+    expect(keys.bindingOf('help', 'H')?.command).toBe('back');
+    expect(keys.bindingOf('help', '?')).toBeUndefined();
+  });
+
+  it('are those that help, key bar and texts name', () => {
+    const help = helpLines(plainTheme, keys, panes, 100).map(textOf).join('\n');
+    expect(help).toMatch(/^X +rebuild the chosen index/m);
+    expect(help).toMatch(/^Q Ctrl-Q +quit; asks first/m);
+    expect(help).toContain('X rebuilds all marked indexes');
+    const bar = textOf(drawKeyBar(plainTheme, keys, 'panes', 250));
+    expect(bar).toContain('X reindex');
+    expect(bar).toContain('Q quit');
+    expect(keys.inText('Choose one with :window, or :reindex it')).toBe(
+      'Choose one with w, or X it',
+    );
+  });
+
+  it('may be none: the action is reached by its name', () => {
+    const without = chosen({ purge: [], reindex: [] });
+    expect(without.bindingOf('panes', 'D')).toBeUndefined();
+    expect(without.keyOf('purge')).toBe(':purge');
+    expect(textOf(drawKeyBar(plainTheme, without, 'panes', 250))).not.toContain('reindex');
+  });
+
+  it('leave Enter and Esc what they are', () => {
+    const other = chosen({ back: ['backspace'], cancel: ['N'], open: ['ctrl-o'] });
+    for (const scope of ['help', 'record', 'list', 'trace', 'confirm', 'running'] as const)
+      expect(other.bindingOf(scope, 'escape'), scope).toBeDefined();
+    expect(other.bindingOf('confirm', 'enter')?.command).toBe('cancel');
+    expect(other.bindingOf('panes', 'enter')?.command).toBe('open');
+    expect(other.bindingOf('list', 'ctrl+o')?.command).toBe('open');
+  });
+
+  it('can be chosen for every action but those of numbers and of the terminal', () => {
+    const every = Object.fromEntries(configurableActions.map((id) => [actionName(id), []]));
+    expect(readKeyChoices(every)).toHaveProperty('choices');
+  });
+});
+
+describe('keys that cannot be used', () => {
+  it.each([
+    [{ reindx: ['X'] }, /no action/, /Did you mean reindex\?/],
+    [{ focus: ['X'] }, /cannot have other keys/, /trace-console keys/],
+    [{ reindex: ['hyper-x'] }, /"hyper-x" is no key/, /Ctrl-X/],
+    [{ reindex: ['ctrl-c'] }, /Ctrl-C always quits/, /A key is/],
+    [{ reindex: ['ctrl-m'] }, /Enter to a terminal/, /A key is/],
+    [{ reindex: ['enter'] }, /cannot be Enter/, /Enter opens or cancels/],
+    [{ reindex: ['a'] }, /and archive are both a: in the panes/, /other keys, too/],
+    [{ sort: ['1'] }, /and focus are both 1/, /cannot be taken/],
+    [{ 'previous-failure': ['f'] }, /and next-failure are both f: in a trace/, /other keys/],
+    [{ 'prompt-complete': ['x'] }, /is typed there/, /A key is/],
+  ])('%j: %s', (written, problem, hint) => {
+    const read = readKeyChoices(written);
+    expect(read).toMatchObject({
+      action: Object.keys(written)[0],
+      problem: expect.stringMatching(problem) as string,
+      hint: expect.stringMatching(hint) as string,
+    });
+  });
+
+  it('are those that would open a question and answer it', () => {
+    const moved = { copy: ['Y'], accept: ['Y'] };
+    for (const [written, action] of [
+      [{ ...moved, archive: ['y'] }, 'archive'],
+      [{ confirm: ['a'] }, 'confirm'],
+      [{ ...moved, quit: ['y'] }, 'quit'],
+      [{ 'quit-leave': ['q'] }, 'quit-leave'],
+      [{ 'export-csv': ['e'] }, 'export-csv'],
+    ] as const) {
+      const read = readKeyChoices(written);
+      expect(read, JSON.stringify(written)).toMatchObject({ action });
+      expect(JSON.stringify(read)).toContain('with the same key');
+    }
+  });
+});
