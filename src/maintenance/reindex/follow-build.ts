@@ -6,6 +6,7 @@ import { connectForMaintenance } from '../maintenance-connection.js';
 import { pauseUnlessAborted } from '../pause.js';
 import { readBuildProgress } from '../server-progress.js';
 import { dropLeftovers, findLeftovers } from './leftovers.js';
+import { isRebuilding } from './rebuild-lock.js';
 import { cancelBuild, findRunningBuilds, type RunningBuild } from './running-builds.js';
 
 /** Which build; default: the one that has run longest. */
@@ -95,9 +96,14 @@ async function* run(
   return yield* finish(context, build, cancelled);
 }
 
-async function isRunning({ database }: ActionContext, { pid, backendStart }: RunningBuild) {
+/** A console that lives goes on after the build: it swaps and drops, and nobody tidies up after it meanwhile. */
+async function isRunning(
+  { database }: ActionContext,
+  { index, pid, backendStart }: RunningBuild,
+): Promise<boolean> {
   const builds = await findRunningBuilds(database);
-  return builds.some((build) => build.pid === pid && build.backendStart === backendStart);
+  if (builds.some((build) => build.pid === pid && build.backendStart === backendStart)) return true;
+  return isRebuilding(database, index, pid);
 }
 
 /** An invalid index beside it shows that the build did not come to its end. */

@@ -6,6 +6,7 @@ import type { ActionContext, Progress } from '../action.js';
 import { followStatement } from '../follow-statement.js';
 import { setLockTimeout } from '../maintenance-connection.js';
 import { readBuildProgress } from '../server-progress.js';
+import { isBeingRebuilt } from './rebuild-lock.js';
 
 /** An index that an interrupted rebuild left, and that may be dropped. */
 export type Leftover = {
@@ -36,8 +37,8 @@ export function isNamedAfter(leftover: string, other: string): string {
  *   table over the same columns;
  * - the index is invalid, or the console's own mark says that it is finished but not in use, while the
  *   index that is in use is valid;
- * - nobody builds an index of that table. A role that may not see what others build gets no table in the
- *   view, and then any build counts.
+ * - nobody builds an index of that table, and no other console is between building, swapping and dropping. A role
+ *   that may not see what others build gets no table in the view, and then any build counts.
  * A healthy index is therefore never among them, whatever its name.
  *
  * `$2`: the schema; `$3`: index names, or NULL for all; `$4`: the mark; `$5`: the index they are of, or NULL.
@@ -64,6 +65,7 @@ WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2) AND i.r
     SELECT FROM pg_stat_progress_create_index AS p
     WHERE p.datname = current_database() AND (p.relid = t.oid OR p.relid IS NULL)
   )
+  AND NOT ${isBeingRebuilt('$2', 'used.relname')}
 ORDER BY 1`;
 
 export type LeftoverFilter = {

@@ -12,6 +12,7 @@ import { readIndexStates, type IndexState } from './index-state.js';
 import { dropLeftovers } from './leftovers.js';
 import { measureRecall, sampleQueries, type Recall, type RecallSample } from './recall.js';
 import { reindexStatement, type RebuildPlan } from './rebuild-plan.js';
+import { lockRebuild } from './rebuild-lock.js';
 import { finishedReplacement, replaceIndex, type Replaced } from './replace-index.js';
 
 export type RebuiltIndex = {
@@ -36,6 +37,9 @@ export type RebuiltIndex = {
     sample: string | null;
   } | null;
 };
+
+/** Milliseconds that the server may take to end a session that was closed. */
+const patienceMs = 5_000;
 
 export type RebuildOptions = { lockTimeoutMs?: number; recall?: boolean };
 
@@ -103,10 +107,18 @@ async function* buildOrTidyUp(
   dropped: string[],
 ): AsyncGenerator<Progress, { end: RebuildEnd; leftBehind: string | null }> {
   const connection = await connectForMaintenance(context.database, lockTimeoutMs);
+  const { index, oid } = plan.state;
+  try {
+    await lockRebuild(context.database, connection, index);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
   try {
     return yield* build(context, connection, plan, lockTimeoutMs, dropped);
   } catch (error) {
-    const { index, oid } = plan.state;
+    // Its lock goes with it: who tidies up takes it again.
+    await connection.close();
     const [now] = await readIndexStates(context.database, { indexes: [index] });
     try {
       yield* tidyUp(context, plan.state, error, dropped, lockTimeoutMs);
@@ -161,7 +173,7 @@ async function raiseMemory(connection: DirectConnection, bytes: number): Promise
 
 /**
  * Drops what a failed build has left. It may be that the connection broke and the server goes on building:
- * then the safe rule finds nothing, and nothing is dropped.
+ * then nothing is dropped.
  */
 async function* tidyUp(
   { database }: ActionContext,
@@ -175,12 +187,15 @@ async function* tidyUp(
   try {
     const connection = await connectForMaintenance(database);
     try {
+      await lockRebuild(database, connection, state.index, patienceMs);
       const filter = { of: state.index };
       dropped.push(...(yield* dropLeftovers(context, connection, filter, { lockTimeoutMs })));
     } finally {
       await connection.close();
     }
   } catch (cause) {
+    // The server goes on building, or another console has begun; that one drops leftovers first.
+    if (cause instanceof ConsoleError && cause.code === 'busy') return;
     const why = failure instanceof Error ? failure.message : String(failure);
     throw new ConsoleError(
       cause instanceof ConsoleError ? cause.code : 'query_failed',

@@ -10,6 +10,7 @@ import { ownerHint } from '../guard.js';
 import { readIndexStates, type IndexState, type ReindexTarget } from './index-state.js';
 import { rebuildIndex, type RebuildEnd, type RebuiltIndex } from './rebuild-index.js';
 import { planRebuild, type RebuildPlan, type RebuildWishes } from './rebuild-plan.js';
+import { findRebuilder } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
 import { findRunningBuilds } from './running-builds.js';
 
@@ -80,6 +81,11 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
       hint: `The schema's tables: ${coreTables.join(', ')}`,
     });
   }
+  const busy = await findRebuilder(
+    database,
+    chosen.map(({ index }) => index),
+  );
+  if (busy) throw busy;
   const running = await findRunningBuilds(database);
   for (const { index } of chosen) {
     const build = running.find((one) => one.index === index);

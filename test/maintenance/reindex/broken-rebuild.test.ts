@@ -2,25 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
-import { indexUsage } from '../../../src/panes/index-usage.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
-import { readFresh } from '../../panes/open.js';
 import { collect } from '../helpers.js';
 import { addPatterns } from './embeddings.js';
-
-const index = 'idx_execution_traces_root';
-
-/** The phases in which REINDEX CONCURRENTLY waits for others, in their order, and what it leaves in each. */
-const phases = [
-  ['waiting for writers before build', `${index}_ccnew`],
-  ['waiting for writers before validation', `${index}_ccnew`],
-  ['waiting for old snapshots', `${index}_ccnew`],
-  ['waiting for readers before marking dead', `${index}_ccold`],
-  ['waiting for readers before dropping', `${index}_ccold`],
-] as const;
+import { holdTable, index, phaseOf } from './rebuild-phases.js';
 
 const holders: pg.Client[] = [];
 
@@ -28,36 +16,12 @@ afterEach(async () => {
   await Promise.all(holders.splice(0).map((holder) => holder.end()));
 });
 
-/** A transaction that every phase has to wait for: it writes, reads, and has a snapshot. */
-async function holdTable(test: TestDatabase, table = 'execution_traces'): Promise<pg.Client> {
-  const holder = new pg.Client({ connectionString: test.url });
-  await holder.connect();
-  holders.push(holder);
-  await holder.query(
-    `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM ${table} LIMIT 1;
-     LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`,
-  );
-  return holder;
+async function hold(test: TestDatabase, table?: string): Promise<void> {
+  holders.push(await holdTable(test, table));
 }
 
-async function phaseOf(test: TestDatabase): Promise<string | undefined> {
-  const { rows } = await test.query<{ phase: string }>(
-    'SELECT phase FROM pg_stat_progress_create_index WHERE datname = current_database()',
-  );
-  return rows[0]?.phase;
-}
-
-/** Lets a rebuild go on, phase by phase, until it waits in this one. */
-async function waitInPhase(test: TestDatabase, wanted: string): Promise<void> {
-  for (const [phase] of phases) {
-    await expect.poll(() => phaseOf(test), { timeout: 20_000, interval: 20 }).toBe(phase);
-    if (phase === wanted) return;
-    // The next phase waits for the younger transaction.
-    const [older] = holders.splice(0);
-    await holdTable(test);
-    await older?.end();
-  }
-}
+const isInPhase = (test: TestDatabase, phase: string) =>
+  expect.poll(() => phaseOf(test), { timeout: 30_000, interval: 20 }).toBe(phase);
 
 async function invalidIndexes(test: TestDatabase): Promise<string[]> {
   const { rows } = await test.query<{ name: string }>(
@@ -76,61 +40,10 @@ async function openOn(test: TestDatabase): Promise<Database> {
 const never = new AbortController().signal;
 
 describe('a rebuild that is broken off', () => {
-  it.each(phases)('while %s is found, shown and cleaned up', async (phase, left) => {
-    const test = await createTestDatabase();
-    const database = await openOn(test);
-    await holdTable(test);
-    const input = { indexes: [index], lockTimeoutMs: 60_000 };
-    const running = collect(runAction('reindex', { database, signal: never }, input)).catch(
-      (error: unknown) => error,
-    );
-    await waitInPhase(test, phase);
-    // Its tidying up waits for the same transaction, and is broken off as well.
-    const killer = setInterval(() => {
-      void test.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'trace-console maintenance'`,
-      );
-    }, 30);
-    await running;
-    clearInterval(killer);
-    await holders.splice(0)[0]?.end();
-    expect(await invalidIndexes(test)).toEqual([left]);
-
-    const { rows, extras } = await readFresh(await openOn(test), indexUsage);
-    expect(rows.find((row) => row.index === left)).toMatchObject({ state: 'leftover' });
-    expect(rows.find((row) => row.index === index)).toMatchObject({ state: 'valid' });
-    expect(extras.invalid).toBe(1);
-    const { list } = await previewAction('clean-up', { database, signal: never }, {});
-    expect(list?.join()).toContain(`${left}  `);
-    const { outcome } = await collect(runAction('clean-up', { database, signal: never }, {}));
-    expect(outcome.result).toEqual({ dropped: [left], kept: [] });
-    expect(await invalidIndexes(test)).toEqual([]);
-  });
-
-  it.each(phases)('by a cancel while %s leaves nothing', async (phase, left) => {
-    const test = await createTestDatabase();
-    const database = await openOn(test);
-    await holdTable(test);
-    const cancel = new AbortController();
-    const running = collect(
-      runAction('reindex', { database, signal: cancel.signal }, { indexes: [index] }),
-      ({ phase: told }) => (told.startsWith('dropping') ? holders.splice(0)[0]?.end() : undefined),
-    );
-    await waitInPhase(test, phase);
-    cancel.abort();
-    const { outcome } = await running;
-    // Once the new index has the name there is only the old one to be rid of.
-    const isInUse = left.endsWith('_ccold');
-    expect(outcome.cancelled).toBe(!isInUse);
-    expect(outcome.result.rebuilt).toHaveLength(isInUse ? 1 : 0);
-    expect(await invalidIndexes(test)).toEqual([]);
-  });
-
   it('by a lock time-out says who was in the way and what is left', async () => {
     const test = await createTestDatabase();
     const database = await openOn(test);
-    await holdTable(test);
+    await hold(test);
     const input = { indexes: [index], lockTimeoutMs: 700 };
     const told: (string | undefined)[] = [];
     const running = collect(
@@ -157,7 +70,7 @@ describe('a console that is killed', () => {
   it('leaves the server to it, and another one follows the rebuild to its end', async () => {
     const test = await createTestDatabase();
     const database = await openOn(test);
-    await holdTable(test);
+    await hold(test);
     await killedWhile(test, ['reindex', index, '--yes'], 'waiting for writers before build');
     const context = { database, signal: never };
     await expect(previewAction('reindex', context, { indexes: [index] })).rejects.toMatchObject({
@@ -178,7 +91,7 @@ describe('a console that is killed', () => {
     const replacement = `${vector}_tcnew`;
     const database = await openOn(test);
     await addPatterns(test, 200);
-    await holdTable(test, 'success_patterns');
+    await hold(test, 'success_patterns');
     const wish = ['--lists', '20', '--skip-recall', '--yes'];
     await killedWhile(test, ['reindex', vector, ...wish], 'waiting for writers before build');
     await holders.splice(0)[0]?.end();
@@ -199,7 +112,7 @@ describe('a console that is killed', () => {
 async function killedWhile(test: TestDatabase, args: string[], phase: string): Promise<void> {
   let child: ChildProcess | undefined;
   const ended = runCli([...args, '--url', test.url], { onStart: (started) => (child = started) });
-  await expect.poll(() => phaseOf(test), { timeout: 30_000, interval: 50 }).toBe(phase);
+  await isInPhase(test, phase);
   if (args.includes('--lists')) {
     const marked = `SELECT FROM pg_description WHERE description LIKE 'trace-console: not in use; is to replace%'`;
     await expect.poll(async () => (await test.query(marked)).rows.length).toBe(1);
@@ -251,12 +164,12 @@ describe('the clean-up', () => {
   it('leaves alone what somebody is building at the moment', async () => {
     const test = await createTestDatabase();
     const database = await openOn(test);
-    await holdTable(test);
+    await hold(test);
     const builder = new pg.Client({ connectionString: test.url });
     await builder.connect();
     onTestFinished(() => builder.end());
     const building = builder.query(`REINDEX INDEX CONCURRENTLY ${index}`);
-    await waitInPhase(test, 'waiting for writers before build');
+    await isInPhase(test, 'waiting for writers before build');
     expect(await invalidIndexes(test)).toEqual([`${index}_ccnew`]);
     const preview = await previewAction('clean-up', { database, signal: never }, {});
     expect(preview.nothing).toBeDefined();

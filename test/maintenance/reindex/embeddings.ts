@@ -3,8 +3,10 @@ import type { TestDatabase } from '../../helpers/database.js';
 /**
  * Patterns whose embeddings lie in clusters: 40 directions in 48 dimensions, the rest of the 1536 as good as
  * zero, so that thousands are made in a second.
+ *
+ * @param spread of a cluster, beside 1 for that of the directions
  */
-export async function addPatterns(test: TestDatabase, count: number): Promise<void> {
+export async function addPatterns(test: TestDatabase, count: number, spread = 0.3): Promise<void> {
   await test.query(
     `WITH centre AS MATERIALIZED (
        SELECT c, (SELECT array_agg(random() - 0.5) FROM generate_series(1, 48 + 0 * c)) AS numbers
@@ -12,10 +14,10 @@ export async function addPatterns(test: TestDatabase, count: number): Promise<vo
      )
      INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding)
      SELECT 'pattern ' || n, 'intent ' || c,
-       ((SELECT array_agg(x + 0.3 * (random() - 0.5)) FROM unnest(numbers) AS x WHERE n > 0)
+       ((SELECT array_agg(x + $2::float8 * (random() - 0.5)) FROM unnest(numbers) AS x WHERE n > 0)
          || array_fill(0.0001, ARRAY[1488]))::real[]::vector
      FROM generate_series(1, $1::int) AS n JOIN centre ON c = n % 40`,
-    [count],
+    [count, spread],
   );
   await test.query('ANALYZE success_patterns');
 }

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Database } from '../../../src/db/database.js';
 import { verifySchema } from '../../../src/deploy/verify.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import type { ReindexInput } from '../../../src/maintenance/reindex/reindex.js';
@@ -6,6 +7,7 @@ import { openConsole } from '../../deploy/helpers.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { collect } from '../helpers.js';
 import { addPatterns } from './embeddings.js';
+import { holdTable, phaseOf } from './rebuild-phases.js';
 
 const index = 'idx_pattern_embedding';
 
@@ -20,12 +22,19 @@ async function patternIndexes(test: TestDatabase): Promise<object[]> {
   return rows;
 }
 
+async function openForTest(test: TestDatabase): Promise<Database> {
+  const database = await openConsole(test.url);
+  onTestFinished(() => database.close());
+  return database;
+}
+
 const comment = 'the patterns nearest to a prompt: find_similar_patterns';
 
 describe('rebuilding a vector index', () => {
   it('mends one that was built empty, and shows the recall before and after', async () => {
     const test = await createTestDatabase();
-    await addPatterns(test, 1_500);
+    // Wide clusters: lists that were chosen blindly tear them apart, and miss neighbours for certain.
+    await addPatterns(test, 1_500, 0.8);
     const database = await openConsole(test.url);
     const context = { database, signal: new AbortController().signal };
     const preview = await previewAction('reindex', context, { vectors: true });
@@ -63,5 +72,67 @@ describe('rebuilding a vector index', () => {
     ]);
     expect((await verifySchema(database)).ok).toBe(true);
     await database.close();
+  });
+
+  it('is one console’s at a time: the second says who does it, and cleans nothing up under its hands', async () => {
+    const test = await createTestDatabase();
+    await addPatterns(test, 200);
+    const first = await openForTest(test);
+    const second = await openForTest(test);
+    const { signal } = new AbortController();
+    const input = { indexes: [index], lists: 20, recall: false };
+    const holder = await holdTable(test, 'success_patterns');
+    const replacing = collect(runAction('reindex', { database: first, signal }, input));
+    const building = 'waiting for writers before build';
+    await expect.poll(() => phaseOf(test), { timeout: 20_000 }).toBe(building);
+    const busy = {
+      code: 'busy',
+      message: expect.stringMatching(
+        new RegExp(
+          `^${index} is being rebuilt by postgres \\(.*\\) since .* \\(run 1, pid \\d+\\)\\.$`,
+        ),
+      ) as string,
+    };
+    const other = { database: second, signal };
+    await expect(previewAction('reindex', other, input)).rejects.toMatchObject(busy);
+    await expect(collect(runAction('reindex', other, { vectors: true }))).rejects.toMatchObject(
+      busy,
+    );
+
+    // Built, and not yet swapped: somebody has the index, so that it cannot be renamed.
+    const owner = await test.pool.connect();
+    await owner.query(`BEGIN; COMMENT ON INDEX ${index} IS '${comment}'`);
+    await holder.end();
+    const isWaiting = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+      AND query LIKE 'ALTER INDEX%' AND wait_event_type = 'Lock'`;
+    const waiting = async () => (await test.query(isWaiting)).rows.length;
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+    expect(await patternIndexes(test)).toMatchObject([{ valid: true }, { valid: true }]);
+    expect((await previewAction('clean-up', other, {})).nothing).toBeDefined();
+    await expect(collect(runAction('reindex', other, input))).rejects.toMatchObject(busy);
+    await owner.query('ROLLBACK');
+    owner.release();
+    const { outcome } = await replacing;
+    expect(outcome.result.rebuilt[0]).toMatchObject({ vector: { listsAfter: 20 } });
+    expect(await patternIndexes(test)).toMatchObject([{ name: index, options: '{lists=20}' }]);
+  });
+
+  it('and of many that begin at the same moment each one has done it or named who does', async () => {
+    const test = await createTestDatabase();
+    await addPatterns(test, 200);
+    const consoles = await Promise.all(Array.from({ length: 4 }, () => openForTest(test)));
+    const { signal } = new AbortController();
+    const ends = await Promise.allSettled(
+      consoles.map((database, n) => {
+        const input = { indexes: [index], lists: 20 + n, recall: false };
+        return collect(runAction('reindex', { database, signal }, input));
+      }),
+    );
+    const done = ends.filter(({ status }) => status === 'fulfilled');
+    expect(done.length).toBeGreaterThan(0);
+    for (const end of ends) {
+      if (end.status === 'rejected') expect(end.reason).toMatchObject({ code: 'busy' });
+    }
+    expect(await patternIndexes(test)).toMatchObject([{ name: index, valid: true, comment }]);
   });
 });
