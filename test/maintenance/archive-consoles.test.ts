@@ -67,9 +67,15 @@ it('consoles killed at ten random moments lose and double nothing, and a rerun f
   // Eight batches with pauses between them: they go on for longer than the kills.
   const pauseMs = 800;
   const consoles = [archive(test, pauseMs), archive(test, pauseMs)];
+  const atWork = async () => {
+    const pid = (await runs(test)).find(({ state }) => state === 'running')?.client_pid;
+    return pid === undefined ? -1 : consoles.findIndex(({ process }) => process()?.pid === pid);
+  };
+  // The first kill hits the one at work, so that there is a crashed run; on a slow machine the others may come too early.
+  await expect.poll(atWork, { timeout: 60_000, interval: 50 }).not.toBe(-1);
   for (let kills = 0; kills < 10; kills += 1) {
-    await sleep(Math.random() * 900);
-    const at = Math.floor(Math.random() * 2);
+    await sleep(Math.random() * (kills === 0 ? 400 : 900));
+    const at = kills === 0 ? await atWork() : Math.floor(Math.random() * 2);
     const victim = consoles[at];
     const process = victim?.process();
     process?.kill('SIGKILL');
