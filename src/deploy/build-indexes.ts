@@ -7,6 +7,9 @@ import type { Plan } from './plan.js';
 
 type Built = { applied: string[]; failed: { name: string; reason: string }[] };
 
+/** duplicate_table, which says so of an index, too. */
+const duplicateState = '42P07';
+
 /** Held while indexes are built: "trci" in ASCII; the key's second half is the schema's name. */
 const buildLock = 0x74726369;
 
@@ -35,7 +38,8 @@ export async function buildIndexes(
     return { ...built, failed: indexes.map(({ name }) => ({ name, reason })) };
   }
   try {
-    await takeTurn(connection, schema);
+    // The embedded engine has no locks of a session: there the index itself tells.
+    if (!database.capabilities.embedded) await takeTurn(connection, schema);
     // Waiting for a lock for ever would leave the build half-done and every writer behind it.
     await connection.query("SET lock_timeout = '30s'; SET maintenance_work_mem = '256MB'");
     for (const [position, missing] of indexes.entries()) {
@@ -89,8 +93,15 @@ async function build(
   const valid = await validityOf(connection, schema, name, index.table);
   if (valid === true) return 'is there';
   if (valid === false) await dropLeftover(connection, schema, name, index.table);
-  await connection.query(concurrently(index.definition, schema, index.table));
-  return 'built';
+  try {
+    await connection.query(concurrently(index.definition, schema, index.table));
+    return 'built';
+  } catch (error) {
+    if (!(error instanceof ConsoleError) || error.sqlState !== duplicateState) throw error;
+    // Another console has built it since we looked.
+    if ((await validityOf(connection, schema, name, index.table)) !== true) throw error;
+    return 'is there';
+  }
 }
 
 /** `CREATE INDEX x ON t …` → `CREATE INDEX CONCURRENTLY x ON "schema"."t" …` */

@@ -5,6 +5,7 @@ import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { consoleVersion } from '../../shared/version.js';
 import type { Action } from '../action.js';
+import { isSilent } from './presence.js';
 import { openJournal } from './table.js';
 import { readHolder, type Run } from './run.js';
 
@@ -47,10 +48,18 @@ export async function beginRun<Input>(
       return { kind: 'begun', id: await enter(tx, schema, action, input) };
     });
   } catch (error) {
-    // The journal is for people: that it fails is no reason not to do what was asked.
-    if (error instanceof ConsoleError) return { kind: 'unwritten', reason: error.message };
+    // The journal is for people: that it fails is no reason not to do what was asked. That nobody answered
+    // in time does not tell, though, whether another console is at it.
+    const untold = action.exclusive !== undefined && isLate(error);
+    if (error instanceof ConsoleError && !untold)
+      return { kind: 'unwritten', reason: error.message };
     throw error;
   }
+}
+
+function isLate(error: unknown): boolean {
+  if (!(error instanceof ConsoleError)) return false;
+  return error.code === 'statement_timeout' || error.code === 'lock_timeout';
 }
 
 async function enter<Input>(
@@ -63,8 +72,8 @@ async function enter<Input>(
   const json = JSON.stringify(input);
   // Whoever wakes from a long sleep finds its run marked, and stops.
   await tx.query(
-    `UPDATE trace_console.maintenance_runs SET state = 'crashed', ended_at = heartbeat_at
-     WHERE target_schema = $1 AND state = 'running' AND lease_until < clock_timestamp()
+    `UPDATE trace_console.maintenance_runs AS r SET state = 'crashed', ended_at = heartbeat_at
+     WHERE target_schema = $1 AND state = 'running' AND ${isSilent}
        AND (exclusive_name = $2 OR (action = $3 AND input = $4::jsonb))`,
     [schema, exclusive?.name ?? null, id, json],
   );

@@ -62,8 +62,8 @@ async function* runWithEntry<Input, Result>(
   // Of one that nobody reads any more the journal learns as well.
   let failure: unknown = new ConsoleError('interrupted', 'The console gave the run up.');
   let ended = false;
-  entry.start();
   try {
+    await entry.start();
     let event = await events.next();
     while (!event.done) {
       entry.note(event.value);

@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Outcome, Progress } from '../action.js';
 import { lease } from './begin-run.js';
+import { showPresence } from './presence.js';
 
 /** Progress is written at most this often. */
 const progressEveryMs = 2_000;
@@ -25,6 +26,7 @@ export class RunEntry {
   #writtenAt = performance.now();
   #progress: Progress | undefined;
   #written: Progress | undefined;
+  #endPresence = (): Promise<void> => Promise.resolve();
 
   /** @param onLost the run was taken for dead, and another one may be at work */
   constructor(database: Database, id: number, onLost: () => void) {
@@ -33,7 +35,9 @@ export class RunEntry {
     this.#onLost = onLost;
   }
 
-  start(): void {
+  /** To be awaited before the action's first statement, which may be long. */
+  async start(): Promise<void> {
+    this.#endPresence = await showPresence(this.#database, this.#id);
     this.#timer = setInterval(() => this.#tick(), progressEveryMs / 2);
     this.#timer.unref();
   }
@@ -62,6 +66,8 @@ export class RunEntry {
       return found ? undefined : 'its row is gone, or another console took it for dead.';
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
+    } finally {
+      await this.#endPresence();
     }
   }
 

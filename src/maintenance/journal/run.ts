@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
+import { isSilent } from './presence.js';
 import { hasJournal } from './table.js';
 
 /** `crashed`: it was running when its console died, so its lease ran out. */
@@ -36,12 +37,12 @@ export type Run = {
   resumedBy: number | null;
 };
 
-/** The columns of {@link Run} of the row `r`. A lease that ran out means a crash, marked as one or not. */
+/** The columns of {@link Run} of the row `r`. A silent run has crashed, marked as crashed or not. */
 const runColumns = `
   r.id, r.action, r.title, r.subject, r.input,
-  CASE WHEN r.state = 'running' AND r.lease_until < clock_timestamp() THEN 'crashed' ELSE r.state END AS state,
+  CASE WHEN r.state = 'running' AND ${isSilent} THEN 'crashed' ELSE r.state END AS state,
   r.started_at AS "startedAt",
-  CASE WHEN r.state = 'running' AND r.lease_until < clock_timestamp() THEN r.heartbeat_at ELSE r.ended_at END AS "endedAt",
+  CASE WHEN r.state = 'running' AND ${isSilent} THEN r.heartbeat_at ELSE r.ended_at END AS "endedAt",
   r.role::text AS role, r.client_user AS "clientUser", r.client_host AS "clientHost", r.client_pid AS "clientPid",
   host(r.client_address) AS "clientAddress", r.application, r.console_version AS "consoleVersion",
   r.progress, r.result, r.summary, r.error, r.resumes,
@@ -78,7 +79,7 @@ export async function readHolder(
   const { rows } = await tx.query<Run>(
     `SELECT ${runColumns} FROM trace_console.maintenance_runs AS r
      WHERE r.target_schema = $1 AND r.exclusive_name = $2 AND r.state = 'running'
-       AND r.lease_until >= clock_timestamp()
+       AND NOT ${isSilent}
      ORDER BY r.id LIMIT 1`,
     [schema, exclusiveName],
   );
