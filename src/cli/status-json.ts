@@ -4,7 +4,7 @@ import type { PaneSnapshot } from '../live/state.js';
 
 /** What `status --json` prints for a pane: its rows, and beside them what else it knows. */
 export type PaneJson = {
-  /** The server's clock; null when there was no answer. */
+  /** The server's clock, or the moment chosen in the past; null when there was no answer. */
   asOf: Date | null;
   /** Server time in milliseconds. */
   costMs: number | null;
@@ -15,12 +15,19 @@ export type PaneJson = {
 
 export type StatusJson = {
   database: ReturnType<typeof databaseJson>;
+  /** The chosen moment in the past at which the windows end; null: now. */
+  at: Date | null;
   panes: Record<string, PaneJson>;
 };
 
-export function statusJson(database: Database, snapshots: readonly PaneSnapshot[]): StatusJson {
+export function statusJson(
+  database: Database,
+  snapshots: readonly PaneSnapshot[],
+  at: Date | null,
+): StatusJson {
   return {
     database: databaseJson(database),
+    at,
     panes: Object.fromEntries(snapshots.map((snapshot) => [snapshot.id, paneJson(snapshot)])),
   };
 }

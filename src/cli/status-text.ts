@@ -3,8 +3,8 @@ import type { PaneSnapshot } from '../live/state.js';
 import { cellOf } from '../panes/cells.js';
 import { drawChart } from '../panes/chart.js';
 import type { AnyPane, AnyPaneResult, CellContext, Pane } from '../panes/pane.js';
-import { formatDuration } from '../shared/format/duration.js';
-import { formatTimestamp } from '../shared/format/time.js';
+import { formatDuration, formatSpan } from '../shared/format/duration.js';
+import { formatMoment, formatTimestamp } from '../shared/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
 import { truncate } from '../terminal/width.js';
 import { plainTable } from './plain-table.js';
@@ -19,7 +19,11 @@ const chartWidth = 100;
 type Read = { pane: AnyPane; snapshot: PaneSnapshot };
 
 /** The status as plain text: a line for the database, then each pane with summary, chart and table. */
-export function statusText(database: Database, read: readonly Read[], all: boolean): string {
+export function statusText(
+  database: Database,
+  read: readonly Read[],
+  { all, at, windowMs }: { all: boolean; at: Date | null; windowMs: number },
+): string {
   const { capabilities, address, origin } = database;
   const { vector } = capabilities.extensions;
   const place = capabilities.embedded ? 'embedded' : `${address.host}:${address.port}`;
@@ -32,6 +36,7 @@ export function statusText(database: Database, read: readonly Read[], all: boole
     ...(capabilities.embedded ? [] : [`from ${origin}`]),
     ...(capabilities.standby ? ['standby'] : []),
     ...(database.readOnly ? ['read-only'] : []),
+    ...(at ? [`at ${formatMoment(at)}, window ${formatSpan(windowMs)}`] : []),
   ].join(', ');
   const limit = all ? fewRows : manyRows;
   return [safeLine(head), ...read.map((one) => paneText(one, limit))].join('\n\n');

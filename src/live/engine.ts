@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import type { AnyPane, PaneId } from '../panes/pane.js';
+import { looksBack, type AnyPane, type PaneId } from '../panes/pane.js';
 import { panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/windows.js';
@@ -29,6 +29,9 @@ export const defaultCadenceMs = 2_000;
 
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;
+
+/** What has passed changes little: what ran then ends, what was written late comes in. */
+const pastIntervalMs = 30_000;
 
 /** After a pane could not be asked for want of a table, the catalogue is looked at again this often. */
 const shapeRereadMs = 10_000;
@@ -142,10 +145,24 @@ export class LiveEngine {
   }
 
   setWindow(windowMs: number): void {
+    const { untilMs } = this.#store.getState();
     this.#store.update({ windowMs });
     for (const { pane } of this.#feeds.values()) {
-      if (pane.windowed && this.#visible.has(pane.id)) this.#schedule.runNow(pane.id);
+      if (pane.windowed || (untilMs !== undefined && looksBack(pane)))
+        this.#schedule.setDue(pane.id);
     }
+  }
+
+  /** The windows end at this moment in the past, milliseconds since 1970; undefined: now. */
+  setUntil(untilMs: number | undefined): void {
+    for (const feed of this.#feeds.values()) {
+      const { pane } = feed;
+      feed.setUntil(untilMs);
+      if (!looksBack(pane)) continue;
+      const leastMs = untilMs === undefined ? pane.minIntervalMs : pastIntervalMs;
+      this.#schedule.setDue(pane.id, leastMs);
+    }
+    this.#store.update({ untilMs, panes: this.#snapshots() });
   }
 
   /** Exact figures on request: every reading of this pane counts all rows of the window. */

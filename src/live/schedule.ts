@@ -121,6 +121,18 @@ export class Schedule {
     if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
+  /** What it shows is of another window, or of another moment: it is due as soon as it is seen. */
+  setDue(id: string, minIntervalMs?: number): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    entry.minIntervalMs = minIntervalMs ?? entry.minIntervalMs;
+    entry.startedAt = undefined;
+    // A hidden one, too, while nothing else would ask it.
+    if (entry.visible || this.#paused) entry.wanted = true;
+    this.#fit();
+    this.#advance();
+  }
+
   /** While paused only `runNow` starts a task. */
   setPaused(paused: boolean): void {
     this.#paused = paused;

@@ -15,6 +15,8 @@ export interface LiveSource {
   setPaused(paused: boolean): void;
   setCadence(cadenceMs: number): void;
   setWindow(windowMs: number): void;
+  /** The windows end at this moment in the past, milliseconds since 1970; undefined: now. */
+  setUntil(untilMs: number | undefined): void;
   setExact(id: PaneId, exact: boolean): void;
   refreshNow(id?: PaneId): void;
   schemaChanged(): Promise<void>;

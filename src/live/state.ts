@@ -10,7 +10,7 @@ export type PaneSnapshot = {
   rows: readonly object[];
   /** What the pane knows besides its rows; undefined before the first good reading. */
   extras: object | undefined;
-  /** The server's clock when it answered; null before the first good reading. */
+  /** The server's clock when it answered, or the chosen moment in the past; null before the first good reading. */
   asOf: Date | null;
   /** The engine's clock at that moment: `clock.now() - receivedAtMs` is the age of the rows. */
   receivedAtMs: number | null;
@@ -25,6 +25,8 @@ export type PaneSnapshot = {
   notes: readonly string[];
   /** While a window is fetched for the first time: which share of it is there. */
   loading: { share: number } | null;
+  /** The moment in the past at which its window ends, milliseconds since 1970; absent: it shows now. */
+  untilMs?: number | undefined;
   /** The figures are exact on request (slow hooks), not put together from kept buckets. */
   exact: boolean;
 };
@@ -52,4 +54,6 @@ export type LiveState = {
   paused: boolean;
   cadenceMs: number;
   windowMs: number;
+  /** The chosen moment in the past at which the windows end, milliseconds since 1970; absent: now. */
+  untilMs?: number | undefined;
 };

@@ -6,7 +6,12 @@ import { CostMeter } from './measured.js';
 import { PaneFeed } from './pane-feed.js';
 import type { PaneSnapshot } from './state.js';
 
-export type StatusOptions = { windowMs: number; stuckAfterMs: number };
+export type StatusOptions = {
+  windowMs: number;
+  stuckAfterMs: number;
+  /** Where the windows end, milliseconds since 1970; absent: now. */
+  untilMs?: number | undefined;
+};
 
 /** Reads panes one after the other, once or again and again, without a schedule: for reports. */
 export class StatusReader {
@@ -26,6 +31,7 @@ export class StatusReader {
     this.#feeds = panes.map((pane) => {
       const feed = new PaneFeed(pane, database, systemClock, meter);
       feed.exact = options.exact;
+      feed.setUntil(options.untilMs);
       return feed;
     });
   }

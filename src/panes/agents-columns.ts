@@ -1,4 +1,5 @@
 import type { AgentRow } from './agents.js';
+import { callsChangeColumn, comparedSorts, p95ChangeColumn } from './change.js';
 import {
   ageColumn,
   countColumn,
@@ -21,6 +22,7 @@ export const agentsColumns: readonly Column<AgentRow>[] = [
     minWidth: 14,
   },
   countColumn({ id: 'calls', title: 'chosen', value: ({ calls }) => calls, priority: 2 }),
+  callsChangeColumn(4),
   shareColumn({
     id: 'successRate',
     title: 'success',
@@ -44,6 +46,7 @@ export const agentsColumns: readonly Column<AgentRow>[] = [
   }),
   durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 5 }),
   durationColumn({ id: 'p95Ms', title: 'p95', value: ({ p95Ms }) => p95Ms, priority: 3 }),
+  p95ChangeColumn(3),
   shareColumn({
     id: 'confidence',
     title: 'sure',
@@ -71,6 +74,7 @@ export const agentsSorts: readonly [Sort<AgentRow>, ...Sort<AgentRow>[]] = [
     value: ({ successRate }) => successRate,
   },
   { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  ...comparedSorts,
   {
     id: 'confidence',
     title: 'least sure',

@@ -1,7 +1,9 @@
 import { formatDuration, formatSpan } from '../shared/format/duration.js';
 import { formatCount, formatShare } from '../shared/format/number.js';
+import { groupKey } from './call-totals.js';
 import { agentsColumns, agentsSorts } from './agents-columns.js';
 import { CallsReader, type CallGroup } from './calls-reader.js';
+import { beforeOf, beforeSegment, type ComparedRow } from './change.js';
 import { trendParts } from './column-kinds.js';
 import {
   usualLimits,
@@ -14,9 +16,10 @@ import {
 import { rateTone } from './rate-tone.js';
 import { agentSource } from './statements/call-sources.js';
 import { tracesOpening } from './trace/traces-opening.js';
+import { callsIn, WindowBefore } from './window-before.js';
 
 /** One agent, over the decisions of the window that chose it. Durations are those of the traces. */
-export type AgentRow = {
+export type AgentRow = ComparedRow & {
   agent: string;
   /** Decisions. */
   calls: number;
@@ -26,7 +29,6 @@ export type AgentRow = {
   /** Of the traces with an outcome, 0..1; null before the first. */
   successRate: number | null;
   p50Ms: number | null;
-  p95Ms: number | null;
   maxMs: number | null;
   /** 0..1, the mean of the decisions. */
   confidence: number | null;
@@ -40,27 +42,35 @@ export type AgentRow = {
 export type AgentsExtras = {
   windowMs: number;
   calls: number;
+  /** Of the window before; null where that is not counted (windows over a day). */
+  callsBefore: number | null;
   successRate: number | null;
   percentileError: number;
 };
 
 class AgentsReader implements PaneReader<AgentRow, AgentsExtras> {
   readonly #calls = new CallsReader({ source: agentSource, trendParts });
+  readonly #before = new WindowBefore({ source: agentSource });
 
   async read(request: ReadRequest): Promise<PaneResult<AgentRow, AgentsExtras>> {
     return request.transaction(async (tx) => {
-      const { groups, nowMs, percentileError, share } = await this.#calls.read(tx, request);
-      const rows = groups.map(rowOf).sort((a, b) => b.calls - a.calls);
+      const found = await this.#calls.read(tx, request);
+      const { groups, endMs, percentileError } = found;
+      const { before, share } = await this.#before.read(tx, request, found);
+      const rows = groups
+        .map((group) => ({ ...rowOf(group), ...beforeOf(before, groupKey(group.groups)) }))
+        .sort((a, b) => b.calls - a.calls);
       const [successes, outcomes] = [0, 1].map((index) => sumOf(groups, index));
       return {
         rows,
         extras: {
           windowMs: request.windowMs,
           calls: rows.reduce((sum, { calls }) => sum + calls, 0),
+          callsBefore: callsIn(before),
           successRate: rateOf(successes, outcomes),
           percentileError,
         },
-        asOf: new Date(nowMs),
+        asOf: new Date(endMs),
         notes: [],
         ...(share < 1 ? { loading: { share } } : {}),
       };
@@ -69,6 +79,7 @@ class AgentsReader implements PaneReader<AgentRow, AgentsExtras> {
 
   reset(): void {
     this.#calls.reset();
+    this.#before.reset();
   }
 }
 
@@ -80,7 +91,7 @@ function rateOf(successes: number | undefined, outcomes: number | undefined): nu
   return successes !== undefined && outcomes ? successes / outcomes : null;
 }
 
-function rowOf(group: CallGroup): AgentRow {
+function rowOf(group: CallGroup): Omit<AgentRow, 'callsBefore' | 'p95BeforeMs'> {
   const { groups, calls, failures, inProgress, p50Ms, p95Ms, maxMs, lastMs, trend } = group;
   const [successes, outcomes, confidence = 0, unsure = 0] = group.sums;
   return {
@@ -102,7 +113,7 @@ function rowOf(group: CallGroup): AgentRow {
 function summaryOf(rows: readonly AgentRow[], extras: AgentsExtras): SummaryLine[] {
   const [first] = rows;
   if (!first) return [];
-  const { calls, windowMs, successRate } = extras;
+  const { calls, callsBefore, windowMs, successRate } = extras;
   const slowest = rows.reduce((top, row) => ((row.p95Ms ?? 0) > (top.p95Ms ?? 0) ? row : top));
   return [
     [
@@ -114,6 +125,7 @@ function summaryOf(rows: readonly AgentRow[], extras: AgentsExtras): SummaryLine
         tone: rateTone(successRate, calls) ?? 'muted',
       },
       { text: `slowest p95 ${formatDuration(slowest.p95Ms)}: ${slowest.agent}`, tone: 'muted' },
+      ...beforeSegment(calls, callsBefore, windowMs),
     ],
   ];
 }

@@ -40,7 +40,8 @@ export type CallGroup = {
 
 export type CallGroups = {
   groups: CallGroup[];
-  nowMs: number;
+  /** Where the window ends: the server's clock, or the chosen moment. */
+  endMs: number;
   /** How far p50 and p95 can be off, as a share of them: 0 when they are exact. */
   percentileError: number;
   /** Which share of the window is there; 1 when it is whole. */
@@ -84,13 +85,14 @@ export class CallsReader {
     const hasDurations = source.duration !== undefined;
     const withTrend = (this.#options.trendParts ?? 0) > 0;
     if (!exact || !hasDurations) return this.#readKept(tx, request, source, nowMs);
-    const groups = await readExact(tx, request, source, nowMs);
+    const endMs = request.untilMs ?? nowMs;
+    const groups = await readExact(tx, request, source, endMs);
     if (withTrend) {
       const kept = await this.#readKept(tx, request, source, nowMs);
       const trends = new Map(kept.groups.map((group) => [groupKey(group.groups), group.trend]));
       for (const group of groups) group.trend = trends.get(groupKey(group.groups)) ?? [];
     }
-    return { groups, nowMs, percentileError: 0, share: 1 };
+    return { groups, endMs, percentileError: 0, share: 1 };
   }
 
   reset(): void {
@@ -99,20 +101,21 @@ export class CallsReader {
 
   async #readKept(
     tx: Queryable,
-    { windowMs, exact }: ReadRequest,
+    { windowMs, untilMs, exact }: ReadRequest,
     source: CallSource,
     nowMs: number,
   ): Promise<CallGroups> {
     const sliceMs = sliceMsFor(windowMs);
     if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = this.#slicesOf(sliceMs);
     const changed = await this.#options.changed?.(tx, sliceMs);
-    const sinceMs = nowMs - windowMs;
+    const endMs = untilMs ?? nowMs;
+    const sinceMs = endMs - windowMs;
     const { fresh, share } = await this.#slices.read(
-      { sinceMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
+      { sinceMs, untilMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
       (ranges) => readHistograms(tx, source, ranges, sliceMs),
     );
-    const groups = this.#groups(fresh, { sinceMs, nowMs, sliceMs });
-    return { groups, nowMs, percentileError: bucketError, share };
+    const groups = this.#groups(fresh, { sinceMs, endMs, sliceMs });
+    return { groups, endMs, percentileError: bucketError, share };
   }
 
   #slicesOf(sliceMs: number): SliceReader<CallSlice[]> {
@@ -132,7 +135,7 @@ export class CallsReader {
 
   #groups(
     fresh: ReadonlyMap<number, CallSlice[]>,
-    window: { sinceMs: number; nowMs: number; sliceMs: number },
+    window: { sinceMs: number; endMs: number; sliceMs: number },
   ): CallGroup[] {
     const parts = this.#options.trendParts ?? 0;
     const beyond = new Map<string, Beyond>();
@@ -182,11 +185,11 @@ function noteBeyond(beyond: Map<string, Beyond>, call: CallSlice, part: number, 
 /** Parts are equally long; a slice belongs to the one in which its middle lies. */
 function partOf(
   slice: number,
-  { sinceMs, nowMs, sliceMs }: { sinceMs: number; nowMs: number; sliceMs: number },
+  { sinceMs, endMs, sliceMs }: { sinceMs: number; endMs: number; sliceMs: number },
   parts: number,
 ): number {
   const middle = (slice + 0.5) * sliceMs;
-  const part = Math.floor((parts * (middle - sinceMs)) / (nowMs - sinceMs));
+  const part = Math.floor((parts * (middle - sinceMs)) / (endMs - sinceMs));
   return Math.min(Math.max(part, 0), parts - 1);
 }
 
@@ -217,13 +220,13 @@ async function readHistograms(
 
 async function readExact(
   tx: Queryable,
-  { windowMs }: ReadRequest,
+  { windowMs, untilMs }: ReadRequest,
   source: CallSource,
-  nowMs: number,
+  endMs: number,
 ): Promise<CallGroup[]> {
   const { rows } = await tx.query<CallPercentilesRow>(callPercentilesStatement(source), [
-    (nowMs - windowMs) / 1000,
-    Infinity,
+    (endMs - windowMs) / 1000,
+    (untilMs ?? Infinity) / 1000,
   ]);
   return rows.map((row) => ({
     groups: row.groups,

@@ -1,12 +1,13 @@
 import { formatByteChange, formatBytes } from '../shared/format/bytes.js';
 import { formatAge, formatDuration } from '../shared/format/duration.js';
-import { formatCount, formatRate, formatShare } from '../shared/format/number.js';
+import { formatChange, formatCount, formatRate, formatShare } from '../shared/format/number.js';
 import { formatClock, formatTimestamp } from '../shared/format/time.js';
 import type { CellContext, CellValue, Column, Sort, Tone } from './pane.js';
 
 /**
  * How a value is written. Numbers: `count`, `bytes`, `byteChange`, `duration` (milliseconds),
- * `rate` (a second), `share` (0..1); Dates: `age`, `clock`, `timestamp`; the rest as `text`.
+ * `rate` (a second), `share` (0..1),
+ * `change` (0.4: 40 % more; Infinity: none before); Dates: `age`, `clock`, `timestamp`; the rest as `text`.
  */
 export type CellFormat =
   | 'text'
@@ -16,6 +17,7 @@ export type CellFormat =
   | 'duration'
   | 'rate'
   | 'share'
+  | 'change'
   | 'age'
   | 'clock'
   | 'timestamp';
@@ -55,6 +57,8 @@ function formatNumber(value: number, format: CellFormat): string {
       return formatRate(value);
     case 'share':
       return formatShare(value);
+    case 'change':
+      return formatChange(value);
     default:
       return String(value);
   }

@@ -20,6 +20,7 @@ function kind(format: Column<object>['format'], width: number) {
 export const countColumn = kind('count', 6);
 export const durationColumn = kind('duration', 6);
 export const shareColumn = kind('share', 4);
+export const changeColumn = kind('change', 6);
 export const ageColumn = kind('age', 4);
 export const bytesColumn = kind('bytes', 7);
 

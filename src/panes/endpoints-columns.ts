@@ -1,3 +1,4 @@
+import { callsChangeColumn, comparedSorts, p95ChangeColumn } from './change.js';
 import {
   bytesColumn,
   countColumn,
@@ -41,6 +42,7 @@ export const endpointsColumns: readonly Column<EndpointRow>[] = [
     minWidth: 16,
   },
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 2 }),
+  callsChangeColumn(5),
   durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
   durationColumn({
     id: 'p95Ms',
@@ -49,6 +51,7 @@ export const endpointsColumns: readonly Column<EndpointRow>[] = [
     tone: ({ p95Ms }) => durationTone(p95Ms),
     priority: 1,
   }),
+  p95ChangeColumn(3),
   durationColumn({
     id: 'maxMs',
     title: 'max',
@@ -109,6 +112,7 @@ export const endpointsColumns: readonly Column<EndpointRow>[] = [
 export const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]] = [
   { id: 'time', title: 'most time', direction: 'desc', value: ({ totalMs }) => totalMs },
   { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  ...comparedSorts,
   { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
   { id: 'calls', title: 'most calls', direction: 'desc', value: ({ calls }) => calls },
   {

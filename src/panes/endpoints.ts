@@ -3,6 +3,7 @@ import { formatBytes } from '../shared/format/bytes.js';
 import { formatCount, formatShare } from '../shared/format/number.js';
 import { CallsReader, type CallGroup } from './calls-reader.js';
 import { groupKey } from './call-totals.js';
+import { beforeOf, beforeSegment, type ComparedRow } from './change.js';
 import { trendParts } from './column-kinds.js';
 import { endpointsColumns, endpointsSorts } from './endpoints-columns.js';
 import {
@@ -16,18 +17,17 @@ import {
 import { endpointSource } from './statements/call-sources.js';
 import { slowestCallsStatement, type SlowestCallRow } from './statements/newest-calls.js';
 import { eventsOpening, joined } from './trace/events-opening.js';
+import { callsIn, WindowBefore } from './window-before.js';
 
 /** Calls of one endpoint of a service, over the window. */
-export type EndpointRow = {
+export type EndpointRow = ComparedRow & {
   service: string;
   method: string | null;
   /** Without query; identifiers in its path as `:id`. */
   url: string | null;
-  calls: number;
   failures: number;
   inProgress: number;
   p50Ms: number | null;
-  p95Ms: number | null;
   maxMs: number | null;
   totalMs: number;
   /** Answers by class: 2xx and 3xx, 4xx, 5xx. */
@@ -47,6 +47,8 @@ export type EndpointRow = {
 export type EndpointsExtras = {
   windowMs: number;
   calls: number;
+  /** Of the window before; null where that is not counted (windows over a day). */
+  callsBefore: number | null;
   failures: number;
   bytes: number;
   percentileError: number;
@@ -54,11 +56,16 @@ export type EndpointsExtras = {
 
 class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
   readonly #calls = new CallsReader({ source: endpointSource, trendParts });
+  readonly #before = new WindowBefore({ source: endpointSource });
 
   async read(request: ReadRequest): Promise<PaneResult<EndpointRow, EndpointsExtras>> {
     return request.transaction(async (tx) => {
-      const { groups, nowMs, percentileError, share } = await this.#calls.read(tx, request);
-      const rows = groups.map(rowOf).sort((a, b) => b.totalMs - a.totalMs || b.calls - a.calls);
+      const found = await this.#calls.read(tx, request);
+      const { groups, endMs, percentileError } = found;
+      const { before, share } = await this.#before.read(tx, request, found);
+      const rows = groups
+        .map((group) => ({ ...rowOf(group), ...beforeOf(before, groupKey(group.groups)) }))
+        .sort((a, b) => b.totalMs - a.totalMs || b.calls - a.calls);
       const sum = (value: (row: EndpointRow) => number) =>
         rows.reduce((total, row) => total + value(row), 0);
       return {
@@ -66,11 +73,12 @@ class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
         extras: {
           windowMs: request.windowMs,
           calls: sum(({ calls }) => calls),
+          callsBefore: callsIn(before),
           failures: sum(({ failures }) => failures),
           bytes: sum(({ requestBytes, responseBytes }) => requestBytes + responseBytes),
           percentileError,
         },
-        asOf: new Date(nowMs),
+        asOf: new Date(endMs),
         notes: [],
         ...(share < 1 ? { loading: { share } } : {}),
       };
@@ -79,10 +87,16 @@ class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
 
   reset(): void {
     this.#calls.reset();
+    this.#before.reset();
   }
 }
 
-function rowOf({ groups, lastMs, sums, ...figures }: CallGroup): EndpointRow {
+function rowOf({
+  groups,
+  lastMs,
+  sums,
+  ...figures
+}: CallGroup): Omit<EndpointRow, 'callsBefore' | 'p95BeforeMs'> {
   const [service, method, url] = groups;
   const [answered, refused, broken, unanswered, retries, requestBytes, responseBytes] = sums;
   return {
@@ -101,7 +115,13 @@ function rowOf({ groups, lastMs, sums, ...figures }: CallGroup): EndpointRow {
   };
 }
 
-function summaryOf({ calls, failures, bytes, windowMs }: EndpointsExtras): SummaryLine[] {
+function summaryOf({
+  calls,
+  callsBefore,
+  failures,
+  bytes,
+  windowMs,
+}: EndpointsExtras): SummaryLine[] {
   return [
     [
       { text: `${formatCount(calls)} calls in ${formatSpan(windowMs)}` },
@@ -109,6 +129,7 @@ function summaryOf({ calls, failures, bytes, windowMs }: EndpointsExtras): Summa
         ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' }
         : { text: 'none failed', tone: 'success' },
       { text: `${formatBytes(bytes)} sent and received`, tone: 'muted' },
+      ...beforeSegment(calls, callsBefore, windowMs),
     ],
   ];
 }

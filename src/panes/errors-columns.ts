@@ -1,4 +1,5 @@
-import { ageColumn, countColumn, trendColumn } from './column-kinds.js';
+import { changeOf, isMany } from './change.js';
+import { ageColumn, changeColumn, countColumn, trendColumn } from './column-kinds.js';
 import type { ErrorRow } from './errors.js';
 import type { Column, Sort, Tone } from './pane.js';
 
@@ -10,19 +11,6 @@ const severityTones: Readonly<Partial<Record<string, Tone>>> = {
   medium: 'warning',
   low: 'muted',
 };
-
-/** So many more than before that it is no chance: a third, and three of them. */
-export function isMany(count: number, before: number): boolean {
-  return count - before >= Math.max(3, before / 3);
-}
-
-function changeOf({ count, before }: ErrorRow): string | null {
-  if (before === null) return null;
-  if (before === 0) return count === 0 ? '=' : 'new';
-  const percent = Math.round((100 * (count - before)) / before);
-  if (percent === 0) return '=';
-  return percent > 999 ? '>999%' : `${percent > 0 ? '+' : ''}${percent}%`;
-}
 
 export const errorsColumns: readonly Column<ErrorRow>[] = [
   {
@@ -42,18 +30,14 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
     tone: ({ count }) => (count > 0 ? 'error' : 'muted'),
     priority: 1,
   }),
-  {
+  changeColumn({
     id: 'change',
     title: 'change',
-    align: 'right',
-    format: 'text',
-    value: changeOf,
+    value: ({ count, before }) => changeOf(count, before),
     tone: ({ count, before }) =>
       before !== null && isMany(count, before) ? 'warning' : ('muted' as const),
     priority: 3,
-    minWidth: 6,
-    maxWidth: 6,
-  },
+  }),
   trendColumn(3, 'error'),
   ageColumn({ id: 'last', title: 'last', value: ({ last }) => last, priority: 2 }),
   countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 4 }),

@@ -1,9 +1,11 @@
 import type { Queryable } from '../db/database.js';
 import { formatSpan } from '../shared/format/duration.js';
 import { formatCount } from '../shared/format/number.js';
+import { groupKey } from './call-totals.js';
 import { CallsReader } from './calls-reader.js';
 import { trendParts } from './column-kinds.js';
-import { errorsColumns, errorsSorts, isMany } from './errors-columns.js';
+import { isMany } from './change.js';
+import { errorsColumns, errorsSorts } from './errors-columns.js';
 import {
   usualLimits,
   type Pane,
@@ -14,7 +16,6 @@ import {
 } from './pane.js';
 import type { SchemaShape } from './shape.js';
 import { failureSource } from './statements/call-sources.js';
-import { callPercentilesStatement, type CallPercentilesRow } from './statements/calls.js';
 import { errorPatternsStatement, type ErrorPatternsRow } from './statements/error-patterns.js';
 import { failuresOfTypeStatement, type FailureRow } from './statements/newest-calls.js';
 import { eventsOpening } from './trace/events-opening.js';
@@ -22,6 +23,7 @@ import {
   tracesInProgressStatement,
   type TracesInProgressRow,
 } from './statements/traces-in-progress.js';
+import { callsIn, WindowBefore } from './window-before.js';
 
 /** One type of error, with what failed by it in the window. */
 export type ErrorRow = {
@@ -55,9 +57,6 @@ export type ErrorsExtras = {
 
 /** Open patterns of which nothing failed in the window. */
 const mostOpen = 200;
-/** The window before changes little; it is counted anew this often. */
-const beforeMs = 60_000;
-const longestCompared = 86_400_000;
 
 class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   readonly #failures = new CallsReader({
@@ -67,15 +66,16 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
     restless: true,
     changed: (tx, sliceMs) => this.#slicesWhereTracesEnded(tx, sliceMs),
   });
+  readonly #before = new WindowBefore({ source: failureSource, restless: true });
   #running = new Map<number, number>();
   #runningSliceMs = 0;
-  #before: { windowMs: number; atMs: number; counts: Map<string, number> } | undefined;
 
   async read(request: ReadRequest): Promise<PaneResult<ErrorRow, ErrorsExtras>> {
-    const { windowMs, shape } = request;
+    const { windowMs, untilMs, shape } = request;
     return request.transaction(async (tx) => {
-      const { groups, nowMs, share } = await this.#failures.read(tx, request);
-      const before = await this.#countBefore(tx, request, nowMs);
+      const found = await this.#failures.read(tx, request);
+      const { groups, endMs } = found;
+      const { before, share } = await this.#before.read(tx, request, found);
       const types = groups.map(({ groups: [type] }) => type ?? 'unknown');
       const known = new Map((await readPatterns(tx, shape, types)).map((row) => [row.type, row]));
       const failed = groups.map(({ groups: [type], calls: count, sums, lastMs, trend }) => {
@@ -90,13 +90,14 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
           trend,
         };
       });
+      // What is open is so now, and says nothing of the past.
       const quiet = [...known.values()]
-        .filter(({ type, open }) => open > 0 && !types.includes(type))
+        .filter(({ type, open }) => untilMs === undefined && open > 0 && !types.includes(type))
         .map(({ type, last_seen: last }) => ({ ...nothing, type, last }));
       const rows = [...failed, ...quiet]
         .map((row): ErrorRow => ({
           ...row,
-          before: before && (before.get(row.type) ?? 0),
+          before: before && (before.get(groupKey([row.type]))?.calls ?? 0),
           ...knownOf(known.get(row.type)),
         }))
         .sort((a, b) => b.count - a.count || a.type.localeCompare(b.type, 'en'));
@@ -107,10 +108,10 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
         extras: {
           windowMs,
           failures: sum(({ count }) => count),
-          before: before && [...before.values()].reduce((total, count) => total + count, 0),
+          before: callsIn(before),
           open: sum(({ open }) => open),
         },
-        asOf: new Date(nowMs),
+        asOf: new Date(endMs),
         notes: notesOf(shape),
         ...(share < 1 ? { loading: { share } } : {}),
       };
@@ -119,7 +120,7 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
 
   reset(): void {
     this.#failures.reset();
-    this.#before = undefined;
+    this.#before.reset();
   }
 
   /** A trace fails long after it began: slices that have other traces running than the last time. */
@@ -137,24 +138,6 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
     return new Set(
       [...last].filter(([slice, traces]) => running.get(slice) !== traces).map(([slice]) => slice),
     );
-  }
-
-  async #countBefore(
-    tx: Queryable,
-    { windowMs, shape, exact }: ReadRequest,
-    nowMs: number,
-  ): Promise<Map<string, number> | null> {
-    if (windowMs > longestCompared) return null;
-    const kept = this.#before;
-    const isFresh = kept?.windowMs === windowMs && Math.abs(nowMs - kept.atMs) < beforeMs;
-    if (kept && isFresh && !exact) return kept.counts;
-    const { rows } = await tx.query<CallPercentilesRow>(
-      callPercentilesStatement(failureSource(shape)),
-      [(nowMs - 2 * windowMs) / 1000, (nowMs - windowMs) / 1000],
-    );
-    const counts = new Map(rows.map(({ groups: [type], calls }) => [type ?? 'unknown', calls]));
-    this.#before = { windowMs, atMs: nowMs, counts };
-    return counts;
   }
 }
 

@@ -128,6 +128,7 @@ function limitOf({ format }: Field, text: string): number | undefined {
     case 'timestamp':
       return parseDuration(text);
     case 'share':
+    case 'change':
       return text.endsWith('%') ? percent(text.slice(0, -1)) : plain;
     case 'bytes':
     case 'byteChange':
@@ -165,6 +166,8 @@ function exampleOf({ format }: Field): string {
       return 'a time such as 500ms, 2s, 5m';
     case 'share':
       return 'a share such as 80%';
+    case 'change':
+      return 'a change such as 20% or -20%';
     case 'bytes':
     case 'byteChange':
       return 'bytes such as 10MB';

@@ -10,6 +10,8 @@ export type RecordRow = Readonly<Record<string, unknown>>;
 export type DetailAccess = {
   shape: SchemaShape;
   windowMs: number;
+  /** Where the window ends, milliseconds since 1970; absent: now. */
+  untilMs?: number | undefined;
   /** @throws ConsoleError */
   read: <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 };

@@ -80,7 +80,7 @@ export type DetailQuery = { title: string; text: string; values: readonly unknow
 export type PaneResult<Row, Extras> = {
   rows: readonly Row[];
   extras: Extras;
-  /** The server's clock when it answered. */
+  /** Of which moment the rows are: the server's clock when it answered, or the chosen one in the past. */
   asOf: Date;
   /** What the reader should know about these rows: missing columns, locked tables, a row limit. */
   notes: readonly string[];
@@ -94,6 +94,11 @@ export type ReadRequest = {
   /** Runs in one read-only transaction under the pane's time-outs. */
   transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
   windowMs: number;
+  /**
+   * Where the window ends: a moment in the past, milliseconds since 1970 by the server's clock. Absent: now.
+   * Given only to panes that look back. A reader is asked for one kind only: now, or moments in the past.
+   */
+  untilMs?: number | undefined;
   /** A trace in progress for longer than this counts as stuck. */
   stuckAfterMs: number;
   /** Whole and exact figures whatever they cost, instead of what was kept from earlier readings. */
@@ -121,6 +126,8 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   needs: Needs;
   /** Its rows depend on the chosen window. */
   windowed: boolean;
+  /** It can show a chosen moment in the past; default: as `windowed`. */
+  looksBack?: boolean;
   /** Never asked more often than this, whatever the chosen cadence: what changes slowly. */
   minIntervalMs: number;
   limits: PaneLimits;
@@ -138,6 +145,10 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   /** What Enter on a row opens. */
   detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery | Opening;
 };
+
+export function looksBack({ windowed, looksBack: can = windowed }: AnyPane): boolean {
+  return can;
+}
 
 /** A pane whose row type is known only to itself: its rows are only ever handed back to it. */
 export type AnyPane = Pane;

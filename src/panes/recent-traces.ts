@@ -44,9 +44,9 @@ export type RecentTracesExtras = {
   windowMs: number;
   bucketMs: number;
   series: SeriesPoint[];
-  /** In progress now, whenever they started. */
+  /** In progress now, whenever they started; of a moment in the past: those of its window that still are. */
   running: number;
-  /** In progress for longer than `stuckAfterMs`, the longest first; at most 20 of `stuckCount`. */
+  /** In progress for longer than `stuckAfterMs`, the longest first; at most 20 of `stuckCount`. None of the past. */
   stuck: StuckTrace[];
   stuckCount: number;
   stuckAfterMs: number;
@@ -64,7 +64,7 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
   #slices = slicesOf(0);
 
   async read(request: ReadRequest): Promise<PaneResult<TraceStatusRow, RecentTracesExtras>> {
-    const { windowMs, stuckAfterMs, exact, shape } = request;
+    const { windowMs, untilMs, stuckAfterMs, exact, shape } = request;
     const sliceMs = sliceMsFor(windowMs);
     const bucketMs = bucketMsFor(windowMs);
     if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = slicesOf(sliceMs);
@@ -73,26 +73,29 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
     return request.transaction(async (tx) => {
       const progress = await readInProgress(tx, sliceMs, stuckAfterMs);
       const { now_ms: nowMs } = progress;
-      const sinceMs = nowMs - windowMs;
+      const endMs = untilMs ?? nowMs;
+      const sinceMs = endMs - windowMs;
       const changed = changedSlices(slices.ledger, progress);
       const { fresh, share } = await slices.read(
-        { sinceMs, nowMs, changed, whole: exact },
+        { sinceMs, untilMs, nowMs, changed, whole: exact },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
       const bySlice = new Map([...slices.ledger.kept(), ...fresh]);
-      const stuck = progress.stuck > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];
+      const rows = totals(bySlice);
+      const { running, stuckCount } = untilMs === undefined ? nowOf(progress) : thenOf(rows);
+      const stuck = stuckCount > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];
       return {
-        rows: totals(bySlice),
+        rows,
         extras: {
           windowMs,
           bucketMs,
-          series: seriesOf(bySlice, { sliceMs, bucketMs, sinceMs, nowMs }),
-          running: progress.running,
+          series: seriesOf(bySlice, { sliceMs, bucketMs, sinceMs, endMs }),
+          running,
           stuck,
-          stuckCount: progress.stuck,
+          stuckCount,
           stuckAfterMs,
         },
-        asOf: new Date(nowMs),
+        asOf: new Date(endMs),
         notes: [],
         ...(share < 1 ? { loading: { share } } : {}),
       };
@@ -102,6 +105,18 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
   reset(): void {
     this.#slices.ledger.clear();
   }
+}
+
+function nowOf({ running, stuck }: TracesInProgressRow) {
+  return { running, stuckCount: stuck };
+}
+
+/** What ran then cannot be known without reading every trace before; what still runs can. */
+function thenOf(rows: readonly TraceStatusRow[]) {
+  return {
+    running: rows.find(({ status }) => status === 'in_progress')?.count ?? 0,
+    stuckCount: 0,
+  };
 }
 
 function slicesOf(sliceMs: number): SliceReader<TraceCounts> {

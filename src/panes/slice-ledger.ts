@@ -67,10 +67,17 @@ export class SliceLedger<Value> {
    *
    * @param changed slices known to differ from what is held
    * @param newSlices how many slices never asked for may be fetched, the newest first
+   * @param untilMs where the window ends; Infinity: what is newer than the server's clock counts, too
    */
-  plan(sinceMs: number, nowMs: number, changed: ReadonlySet<number>, newSlices: number): Plan {
+  plan(
+    sinceMs: number,
+    nowMs: number,
+    changed: ReadonlySet<number>,
+    newSlices: number,
+    untilMs = Infinity,
+  ): Plan {
     const edge = this.sliceOf(sinceMs);
-    const firstOpen = Math.max(this.sliceOf(nowMs - overlapMs), edge + 1);
+    const firstOpen = Math.max(this.sliceOf(Math.min(nowMs - overlapMs, untilMs)), edge + 1);
     // At the near end too: the server's clock may have been set back.
     for (const slice of this.#held.keys()) {
       if (slice <= edge || slice >= firstOpen) this.#drop(slice);
@@ -91,11 +98,13 @@ export class SliceLedger<Value> {
     for (const slice of due.slice(0, recheckedAtOnce)) keeping.add(slice);
 
     // One microsecond later: the window is open at its far end, as `started_at > now() - window`.
-    const ranges: Range[] = [{ fromMs: sinceMs + 0.001, untilMs: (edge + 1) * this.sliceMs }];
+    const edgeEndsMs = Math.min((edge + 1) * this.sliceMs, untilMs);
+    const ranges: Range[] = [{ fromMs: sinceMs + 0.001, untilMs: edgeEndsMs }];
     for (const slice of [...keeping].sort((a, b) => a - b)) {
       append(ranges, { fromMs: slice * this.sliceMs, untilMs: (slice + 1) * this.sliceMs });
     }
-    append(ranges, { fromMs: firstOpen * this.sliceMs, untilMs: Infinity });
+    const openMs = firstOpen * this.sliceMs;
+    if (openMs < untilMs) append(ranges, { fromMs: openMs, untilMs });
     return { ranges, keeping, missing };
   }
 

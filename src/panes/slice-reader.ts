@@ -2,6 +2,8 @@ import { SliceLedger, type Range } from './slice-ledger.js';
 
 export type SliceWindow = {
   sinceMs: number;
+  /** Where it ends; absent: it goes on. */
+  untilMs?: number | undefined;
   nowMs: number;
   /** Kept slices that are known to have changed. */
   changed?: ReadonlySet<number>;
@@ -36,18 +38,19 @@ export class SliceReader<Value> {
 
   /** @param ask counts the rows of the ranges by slice */
   async read(
-    { sinceMs, nowMs, whole, changed: toldChanged }: SliceWindow,
+    { sinceMs, untilMs, nowMs, whole, changed: toldChanged }: SliceWindow,
     ask: (ranges: readonly Range[]) => Promise<Map<number, Value>>,
   ): Promise<SliceValues<Value>> {
     const began = performance.now();
     for (let changed = toldChanged ?? none; ; changed = none) {
-      const plan = this.ledger.plan(sinceMs, nowMs, changed, whole ? Infinity : this.#chunk);
+      const newSlices = whole ? Infinity : this.#chunk;
+      const plan = this.ledger.plan(sinceMs, nowMs, changed, newSlices, untilMs);
       const before = performance.now();
       const fresh = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
       this.#adapt(plan.keeping.size, performance.now() - before);
       if (plan.missing === 0) return { fresh, share: 1 };
       if (performance.now() - began < chunkMs) continue;
-      const all = Math.ceil((nowMs - sinceMs) / this.ledger.sliceMs);
+      const all = Math.ceil(((untilMs ?? nowMs) - sinceMs) / this.ledger.sliceMs);
       return { fresh, share: Math.max(0, 1 - plan.missing / all) };
     }
   }

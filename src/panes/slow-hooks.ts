@@ -46,10 +46,10 @@ class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
 
   async read(request: ReadRequest): Promise<PaneResult<SlowHookRow, SlowHooksExtras>> {
     return request.transaction(async (tx) => {
-      const { groups, nowMs, percentileError, share } = await this.#calls.read(tx, request);
+      const { groups, endMs, percentileError, share } = await this.#calls.read(tx, request);
       return {
         ...resultOf(groups.map(rowOf), request.windowMs, percentileError),
-        asOf: new Date(nowMs),
+        asOf: new Date(endMs),
         ...(share < 1 ? { loading: { share } } : {}),
       };
     });

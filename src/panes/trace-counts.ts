@@ -30,11 +30,11 @@ export function totals(bySlice: ReadonlyMap<number, TraceCounts>): TraceStatusRo
 /** Buckets that begin at whole multiples of their size; rows from the future go into the last. */
 export function seriesOf(
   bySlice: ReadonlyMap<number, TraceCounts>,
-  span: { sliceMs: number; bucketMs: number; sinceMs: number; nowMs: number },
+  span: { sliceMs: number; bucketMs: number; sinceMs: number; endMs: number },
 ): SeriesPoint[] {
-  const { sliceMs, bucketMs, sinceMs, nowMs } = span;
+  const { sliceMs, bucketMs, sinceMs, endMs } = span;
   const first = Math.floor(sinceMs / bucketMs);
-  const last = Math.floor(nowMs / bucketMs);
+  const last = Math.floor(endMs / bucketMs);
   const points = Array.from({ length: last - first + 1 }, (_, index) => ({
     at: new Date((first + index) * bucketMs),
     started: 0,

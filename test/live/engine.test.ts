@@ -229,3 +229,51 @@ test('subscribers hear of changes, and nothing after the stop', async () => {
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(told).toBe(atStop);
 });
+
+test('a moment in the past: panes that look back show it, the others say that they show now; then the tail goes on', async () => {
+  const database = await createTestDatabase();
+  const old = new Date(Date.now() - 7_200_000);
+  await database.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'old', 'failed', $1::timestamptz - i * interval '1 second'
+     FROM generate_series(1, 3) AS i`,
+    [old],
+  );
+  await insertTrace(database);
+  const engine = await startEngine(database.url);
+  const sources = (state: LiveState) =>
+    (state.panes.activity.rows as ActivityRow[]).map(({ title }) => title);
+  await until(engine, ({ panes }) => all.every((id) => panes[id].asOf !== null));
+  engine.setUntil(old.getTime());
+  // At once, before anything was asked: the rows that are there are not those of then.
+  expect(engine.getState().panes.activity.loading).toEqual({ share: 0 });
+  const isOf = (untilMs: number | undefined) => (state: LiveState) =>
+    (['recent-traces', 'slow-hooks', 'activity'] as const).every(
+      (id) => state.panes[id].untilMs === untilMs && !state.panes[id].loading,
+    );
+  const past = await until(engine, isOf(old.getTime()));
+  expect(past.panes['recent-traces'].rows).toMatchObject([{ status: 'failed', count: 3 }]);
+  expect(sources(past)).toEqual(['old', 'old', 'old']);
+  expect(past.panes['table-sizes'].notes).toContain('shows now: it cannot look back');
+  // What has passed is asked seldom; the sizes go on as they were.
+  expect(past.panes['slow-hooks'].intervalMs).toBeGreaterThanOrEqual(30_000);
+
+  await insertTrace(database);
+  await insertTrace(database);
+  engine.setUntil(undefined);
+  const now = await until(engine, (state) => isOf(undefined)(state) && sources(state).length === 6);
+  expect(sources(now)).toEqual(['old', 'old', 'old', 'test', 'test', 'test']);
+  expect((now.panes.activity.extras as { seen: number }).seen).toBe(6);
+  expect(now.panes['table-sizes'].notes).not.toContain('shows now: it cannot look back');
+});
+
+test('a moment whose rows cannot be read shows no rows of another', async () => {
+  const database = await createTestDatabase();
+  await insertTrace(database);
+  const engine = await startEngine(database.url);
+  await until(engine, ({ panes }) => panes['recent-traces'].rows.length > 0);
+  await lock(database, 'execution_traces');
+  engine.setUntil(Date.now() - 7_200_000);
+  const { panes } = await until(engine, (state) => state.panes['recent-traces'].error !== null);
+  expect(panes['recent-traces']).toMatchObject({ rows: [], asOf: null, stale: false });
+});

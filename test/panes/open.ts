@@ -16,7 +16,13 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   return database;
 }
 
-export type ReadOptions = { windowMs?: number; stuckAfterMs?: number; exact?: boolean };
+export type ReadOptions = {
+  windowMs?: number;
+  /** Where the window ends; absent: now. */
+  untilMs?: number;
+  stuckAfterMs?: number;
+  exact?: boolean;
+};
 
 /** Reads a pane as the console does, with the reader that the caller keeps. */
 export async function readWith<Row extends object, Extras extends object>(
@@ -26,11 +32,13 @@ export async function readWith<Row extends object, Extras extends object>(
   options: ReadOptions = {},
 ): Promise<PaneResult<Row, Extras>> {
   const { windowMs = defaultWindowMs, stuckAfterMs = defaultStuckAfterMs, exact = false } = options;
+  const { untilMs } = options;
   return reader.read({
     shape: await readShape(database),
     capabilities: database.capabilities,
     transaction: (work) => database.transaction({ ...pane.limits, readOnly: true }, work),
     windowMs,
+    untilMs,
     stuckAfterMs,
     exact,
   });
@@ -56,10 +64,14 @@ export function readFresh<Row extends object, Extras extends object>(
 }
 
 /** What the console accesses details with. */
-export async function detailAccess(database: Database): Promise<DetailAccess> {
+export async function detailAccess(
+  database: Database,
+  { windowMs = defaultWindowMs, untilMs }: ReadOptions = {},
+): Promise<DetailAccess> {
   return {
     shape: await readShape(database),
-    windowMs: defaultWindowMs,
+    windowMs,
+    untilMs,
     read: (text, values) => database.read(text, values, usualLimits),
   };
 }
@@ -69,6 +81,7 @@ export async function openRow<Row extends object>(
   database: Database,
   pane: Pane<Row>,
   row: Row,
+  options: ReadOptions = {},
 ): Promise<Opened | undefined> {
-  return rowOpening(pane, row)?.read(await detailAccess(database));
+  return rowOpening(pane, row)?.read(await detailAccess(database, options));
 }

@@ -136,3 +136,36 @@ test('when the clock is set back, what was kept of the future is asked again', (
   const rows = [{ startedMs: start - 2 * minute - 1, presentFromMs: 0 }];
   expect(readAll(kept, rows, 10 * minute, start - 2 * minute).count).toBe(1);
 });
+
+test('of a window that has ended it counts its own rows, and asks again only for both its edges', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(40 * minute), { maxLength: 100 }),
+      fc.nat(40 * minute),
+      fc.integer({ min: 1_000, max: 20 * minute }),
+      (given, until, windowMs) => {
+        const rows = given.map((at) => ({ startedMs: start + at, presentFromMs: 0 }));
+        const untilMs = start + until;
+        const kept = ledger();
+        const expected = rows.filter(
+          ({ startedMs }) => startedMs > untilMs - windowMs && startedMs < untilMs,
+        ).length;
+        for (const [reading, nowMs] of [
+          start + 60 * minute,
+          start + 60 * minute + 30_000,
+          start + 61 * minute,
+        ].entries()) {
+          const plan = kept.plan(untilMs - windowMs, nowMs, new Set(), Infinity, untilMs);
+          const fresh = kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
+          let count = 0;
+          for (const [, value] of [...kept.kept(), ...fresh]) count += value.count;
+          expect(count).toBe(expected);
+          if (reading === 0) continue;
+          expect(plan.keeping.size).toBe(0);
+          const asked = plan.ranges.reduce((sum, range) => sum + range.untilMs - range.fromMs, 0);
+          expect(asked).toBeLessThanOrEqual(2 * minute);
+        }
+      },
+    ),
+  );
+});

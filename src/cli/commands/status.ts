@@ -5,7 +5,9 @@ import { StatusReader } from '../../live/status.js';
 import { furtherPaneIds, overviewPaneIds, type AnyPane } from '../../panes/pane.js';
 import { paneById, panes } from '../../panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../../panes/windows.js';
+import { serverNowStatement, type ServerNowRow } from '../../panes/statements/server-now.js';
 import { parseDuration } from '../../shared/format/duration.js';
+import { parseMoment } from '../../shared/format/moment.js';
 import { defineCommand } from '../command.js';
 import { safeJson } from '../safe-text.js';
 import { statusJson } from '../status-json.js';
@@ -14,7 +16,7 @@ import { statusText } from '../status-text.js';
 export const status = defineCommand({
   name: 'status',
   summary: 'print the panes of the console once, as tables or JSON',
-  usage: '[--pane ID … | --all] [--window 1h] [--watch [SECONDS]] [--json]',
+  usage: '[--pane ID … | --all] [--window 1h] [--at MOMENT | --watch [SECONDS]] [--json]',
   description: [
     'Figures are exact. Exit code 0 when every pane could be read, 1 when one could not: it says why,',
     'and the others are printed.',
@@ -22,7 +24,11 @@ export const status = defineCommand({
     `Panes: ${overviewPaneIds.join(', ')};`,
     `on request also: ${furtherPaneIds.join(', ')}.`,
     '',
-    'With --json: {"database": {…}, "panes": {ID: {"asOf", "costMs", "rows": […], "notes", "error"}}};',
+    'With --at the windows end at that moment in the past: 14:05 (the last time it was that),',
+    '"2026-11-24 14:05", "yesterday 14:05", "2h ago"; in local time, or with UTC, Z or +01:00 behind it. What',
+    'has become of the traces of then is as it is now. Panes that cannot look back say that they show now.',
+    '',
+    'With --json: {"database": {…}, "at": null, "panes": {ID: {"asOf", "costMs", "rows": […], "notes", "error"}}};',
     'recent-traces has "series", "running" and "stuck" as well. With --watch, one such object a line.',
   ].join('\n'),
   flags: {
@@ -38,6 +44,11 @@ export const status = defineCommand({
       type: 'string',
       value: 'TIME',
       description: 'a trace in progress for longer is stuck; default 30m',
+    },
+    at: {
+      type: 'string',
+      value: 'MOMENT',
+      description: 'where the windows end, for example "2026-11-24 14:05" or "2h ago"; default now',
     },
     watch: {
       type: 'string',
@@ -56,11 +67,18 @@ export const status = defineCommand({
       timeOf(flags.window, '--window') ?? context.settings.windowMs ?? defaultWindowMs;
     const stuckAfterMs = timeOf(flags.stuckAfter, '--stuck-after') ?? defaultStuckAfterMs;
     const everyMs = watchInterval(flags.watch);
+    if (flags.at !== undefined && everyMs !== undefined) {
+      throw new ConsoleError('usage', 'Either --at or --watch: the past does not change.');
+    }
+    momentOf(flags.at, Date.now());
     const database = await openDatabase();
+    const untilMs = momentOf(flags.at, await serverNow(database));
     const exact = everyMs === undefined;
-    const reader = new StatusReader(database, chosen, { windowMs, stuckAfterMs, exact });
+    const reader = new StatusReader(database, chosen, { windowMs, untilMs, stuckAfterMs, exact });
     const printOnce = () =>
       printStatus(database, reader, print, {
+        at: untilMs === undefined ? null : new Date(untilMs),
+        windowMs,
         json: flags.json,
         oneLine: !exact,
         all: flags.pane.length === 0,
@@ -83,18 +101,18 @@ function chosenPanes(named: readonly string[], all: boolean): readonly AnyPane[]
   return (named.length > 0 ? named : overviewPaneIds).map((id) => paneById(id));
 }
 
-type Style = { json: boolean; oneLine: boolean; all: boolean };
+type Style = { at: Date | null; windowMs: number; json: boolean; oneLine: boolean; all: boolean };
 
 async function printStatus(
   database: Database,
   reader: StatusReader,
   print: (line: string) => void,
-  { json, oneLine, all }: Style,
+  { at, windowMs, json, oneLine, all }: Style,
 ): Promise<ExitCode> {
   const read = await reader.read();
   const snapshots = read.map(({ snapshot }) => snapshot);
-  if (json) print(safeJson(statusJson(database, snapshots), oneLine ? 0 : 2));
-  else print(statusText(database, read, all));
+  if (json) print(safeJson(statusJson(database, snapshots, at), oneLine ? 0 : 2));
+  else print(statusText(database, read, { all, at, windowMs }));
   return snapshots.every(({ error }) => error === null) ? exitCodes.good : exitCodes.notGood;
 }
 
@@ -106,6 +124,19 @@ async function waits(ms: number, signal: AbortSignal): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+async function serverNow(database: Database): Promise<number> {
+  const [row] = await database.read<ServerNowRow>(serverNowStatement, []);
+  return row?.now_ms ?? Date.now();
+}
+
+/** Undefined: now. */
+function momentOf(text: string | undefined, nowMs: number): number | undefined {
+  if (text === undefined) return undefined;
+  const named = parseMoment(text, nowMs);
+  if ('error' in named) throw new ConsoleError('usage', `--at: ${named.error}`, named);
+  return named.untilMs;
 }
 
 function timeOf(text: string | undefined, flag: string): number | undefined {

@@ -60,6 +60,8 @@ export class AlertWatch {
     return this.#rules.flatMap((rule) => {
       const snapshot = live.panes[rule.pane];
       if (snapshot === rule.seen || snapshot.error || snapshot.loading || !snapshot.asOf) return [];
+      // What the reader looks up in the past is no news.
+      if (snapshot.untilMs !== undefined) return [];
       rule.seen = snapshot;
       return this.#judge(rule, snapshot, wallMs);
     });

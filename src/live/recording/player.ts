@@ -117,6 +117,7 @@ export class Player implements LiveSource {
   readonly setVisible = ignored;
   readonly setCadence = ignored;
   readonly setWindow = ignored;
+  readonly setUntil = ignored;
   readonly setExact = ignored;
   readonly refreshNow = ignored;
   schemaChanged(): Promise<void> {

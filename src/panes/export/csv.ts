@@ -16,7 +16,8 @@ const formula = /^[=+\-@\t\r]/;
 
 function csvCell(value: ExportValue): string {
   if (value === null || value === undefined) return '';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  if (typeof value === 'boolean') return String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '' : value.toISOString();
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   const harmless = formula.test(text) ? `'${text}` : text;

@@ -66,7 +66,8 @@ export type ActivityStateRow = {
 
 /**
  * What was written since the last reading, from the sources given. `$1`: from when on (seconds since 1970,
- * -infinity is allowed), `$2`: the `open_since` of the last reading or NULL, `$3`: how many at most, the newest.
+ * -infinity is allowed), `$2`: the `open_since` of the last reading or NULL, `$3`: how many at most, the newest,
+ * `$4`: before when (infinity is allowed).
  *
  * A row's xmin says which transaction wrote it: so a row is found however late it was committed, and again
  * when it was updated, while nothing that was there before is sent again. Each source is one scan of its
@@ -93,7 +94,7 @@ SELECT
   left(${values.title}, 100) AS title,
   left(${values.text}, 300) AS text
 FROM ${table}
-WHERE ${at} >= to_timestamp($1::float8) AND ${at} < 'infinity'
+WHERE ${at} >= to_timestamp($1::float8) AND ${at} < to_timestamp($4::float8)
   AND ($2::text IS NULL OR age(xmin) <= age($2::text::xid))
 ORDER BY ${at} DESC
 LIMIT $3`;

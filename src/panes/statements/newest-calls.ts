@@ -1,11 +1,12 @@
 import { quoteIdent } from '../../db/quote.js';
 import { columnOrNull, type SchemaShape } from '../shape.js';
+import { within } from './window.js';
 
-/** Values of a detail: window in seconds, then what the rows are chosen by. */
-const within = (at: string) => `${at} > now() - $1::float8 * interval '1 second'`;
+/** `$1` and `$2`; behind them what the rows are chosen by. */
+const inWindow = within('started_at', '$1', '$2');
 
 /**
- * The newest failures of a type among traces, hooks and calls. `$2`: type. Each branch reads its partial index of
+ * The newest failures of a type among traces, hooks and calls. `$1`, `$2`: window, `$3`: type. Each branch reads its partial index of
  * failures, newest first, until it has 50.
  */
 export function failuresOfTypeStatement(shape: SchemaShape): string {
@@ -16,7 +17,7 @@ SELECT '${kind}' AS failed, started_at, ${what} AS what, ${column('duration_ms',
   left(${column('error_message', 'text')}, 300) AS error_message,
   ${kind === 'trace' ? 'id' : column('trace_id', 'uuid')} AS trace_id, id
 FROM ${quoteIdent(table)}
-WHERE ${failed} AND COALESCE(${column('error_type', 'text')}, 'unknown') = $2 AND ${within('started_at')}
+WHERE ${failed} AND COALESCE(${column('error_type', 'text')}, 'unknown') = $3 AND ${inWindow}
 ORDER BY started_at DESC
 LIMIT 50)`;
   };
@@ -45,7 +46,7 @@ export type FailureRow = {
   id: string;
 };
 
-/** The slowest calls of a service. `$2`: service. Reads the window of that service by idx_endpoint_calls_service. */
+/** The slowest calls of a service. `$1`, `$2`: window, `$3`: service. Reads the window of that service by idx_endpoint_calls_service. */
 export function slowestCallsStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'endpoint_calls', column, type);
@@ -63,7 +64,7 @@ SELECT
   ${optional('trace_id', 'uuid')} AS trace_id,
   ${optional('id', 'uuid')} AS id
 FROM endpoint_calls
-WHERE service_name = $2 AND ${within('started_at')}
+WHERE service_name = $3 AND ${inWindow}
 ORDER BY duration_ms DESC NULLS LAST
 LIMIT 50`;
 }

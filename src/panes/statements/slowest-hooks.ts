@@ -1,7 +1,8 @@
 import { columnOrNull, type SchemaShape } from '../shape.js';
+import { within } from './window.js';
 
 /**
- * The slowest calls of one hook with one tool. `$1`: window in seconds, `$2`: hook, `$3`: tool or NULL.
+ * The slowest calls of one hook with one tool. `$1`, `$2`: window, `$3`: hook, `$4`: tool or NULL.
  * Reads the window from idx_hook_executions_window and the 50 rows from the table. Texts are cut.
  */
 export function slowestHooksStatement(shape: SchemaShape): string {
@@ -20,9 +21,9 @@ SELECT
   ${optional('trace_id', 'uuid')} AS trace_id,
   ${optional('id', 'uuid')} AS id
 FROM hook_executions
-WHERE started_at > now() - $1::float8 * interval '1 second'
-  AND hook_name = $2
-  AND ${optional('tool_name', 'text')} IS NOT DISTINCT FROM $3
+WHERE ${within('started_at', '$1', '$2')}
+  AND hook_name = $3
+  AND ${optional('tool_name', 'text')} IS NOT DISTINCT FROM $4
 ORDER BY duration_ms DESC NULLS LAST
 LIMIT 50`;
 }

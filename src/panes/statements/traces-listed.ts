@@ -1,4 +1,5 @@
 import { columnOrNull, type SchemaShape } from '../shape.js';
+import { within } from './window.js';
 
 export const mostTracesListed = 200;
 
@@ -30,8 +31,8 @@ export type ListedTraceRow = {
 };
 
 /**
- * The newest traces of one kind. `$1`: what they have in common, `$2`: how many at most, `$3`: window in
- * seconds (unused for a session or an id). Each is read from the new end of an index by time until enough are found. Texts
+ * The newest traces of one kind. `$1`: what they have in common, `$2`: how many at most, `$3`, `$4`: window
+ * (unused for a session or an id). Each is read from the new end of an index by time until enough are found. Texts
  * are cut: a prompt may be a megabyte.
  */
 export function tracesListedStatement(shape: SchemaShape, { by }: TracesOf): string {
@@ -56,26 +57,28 @@ ORDER BY started_at DESC
 LIMIT $2`;
 }
 
-const since = "now() - $3::float8 * interval '1 second'";
+const inWindow = (at: string) => within(at, '$3', '$4');
+/** Gives the parameters of the window their types where they are not used. */
+const ofAnyTime = '($3::float8 IS NOT NULL OR $4::float8 IS NOT NULL)';
 
 function conditionOf(by: TracesOf['by']): string {
   switch (by) {
     case 'session':
-      return 'session_id = $1::uuid AND $3::float8 IS NOT NULL';
+      return `session_id = $1::uuid AND ${ofAnyTime}`;
     case 'prefix':
-      return `correlation_id >= rpad($1, 32, '0')::uuid AND correlation_id <= rpad($1, 32, 'f')::uuid AND $3::float8 IS NOT NULL`;
+      return `correlation_id >= rpad($1, 32, '0')::uuid AND correlation_id <= rpad($1, 32, 'f')::uuid AND ${ofAnyTime}`;
     case 'prompt':
       return `id IN (
   SELECT id FROM (
-    SELECT id, prompt_text FROM execution_traces WHERE started_at > ${since}
+    SELECT id, prompt_text FROM execution_traces WHERE ${inWindow('started_at')}
     ORDER BY started_at DESC LIMIT ${mostPromptsSearched}) AS newest
   WHERE prompt_text ILIKE $1)`;
     case 'status':
-      return `started_at > ${since} AND status = $1`;
+      return `${inWindow('started_at')} AND status = $1`;
     case 'agent':
       return `id IN (
   SELECT trace_id FROM agent_routing_decisions
-  WHERE agent_selected = $1 AND created_at > ${since}
+  WHERE agent_selected = $1 AND ${inWindow('created_at')}
   ORDER BY created_at DESC LIMIT $2)`;
   }
 }

@@ -2,6 +2,8 @@ import { ageColumn, durationColumn } from '../column-kinds.js';
 import { erasedList, type Opening } from '../opening.js';
 import type { Column } from '../pane.js';
 import type { SchemaShape } from '../shape.js';
+import { windowValues } from '../statements/window.js';
+import { formatMoment } from '../../shared/format/time.js';
 import type { TimelineKind } from '../statements/trace-timeline.js';
 import { eventKey, kindWords } from './event.js';
 import { traceOpening } from './trace-opening.js';
@@ -76,7 +78,7 @@ const columns: readonly Column<ListedEvent>[] = [
 export type EventsQuery<Row> = {
   title: string;
   text: (shape: SchemaShape) => string;
-  /** Behind the window in seconds, which is `$1`. */
+  /** Behind the window, which is `$1` and `$2`. */
   values: readonly unknown[];
   eventOf: (row: Row) => ListedEvent;
 };
@@ -86,10 +88,10 @@ export function eventsOpening<Row extends object>(query: EventsQuery<Row>): Open
   const { title, text, values, eventOf } = query;
   return {
     title,
-    async read({ shape, windowMs, read }) {
+    async read({ shape, windowMs, untilMs, read }) {
       const found = await read<Row & { now_ms: number }>(
         `SELECT date_part('epoch', now()) * 1000 AS now_ms, event.* FROM (${text(shape)}) AS event`,
-        [windowMs / 1000, ...values],
+        [...windowValues({ windowMs, untilMs }), ...values],
       );
       return erasedList<ListedEvent>({
         kind: 'list',
@@ -97,9 +99,10 @@ export function eventsOpening<Row extends object>(query: EventsQuery<Row>): Open
         columns,
         rows: found.map(eventOf),
         rowKey: ({ kind, id, startedAt }) => `${kind} ${id ?? startedAt?.toISOString()}`,
-        summary: [],
+        summary:
+          untilMs === undefined ? [] : [{ text: `before ${formatMoment(new Date(untilMs))}` }],
         empty: 'There is none in this window. Choose a longer one with :window in the panes.',
-        asOf: new Date(found[0]?.now_ms ?? Date.now()),
+        asOf: new Date(untilMs ?? found[0]?.now_ms ?? Date.now()),
         open: ({ kind, id, traceId }) =>
           traceId === null || id === null
             ? undefined

@@ -9,7 +9,9 @@ import {
   type ListedTraceRow,
   type TracesOf,
 } from '../statements/traces-listed.js';
+import { windowValues } from '../statements/window.js';
 import { statusTone } from '../trace-status.js';
+import { formatMoment } from '../../shared/format/time.js';
 import { traceOpening } from './trace-opening.js';
 
 const columns: readonly Column<ListedTraceRow>[] = [
@@ -104,14 +106,14 @@ const columns: readonly Column<ListedTraceRow>[] = [
 export function tracesOpening(title: string, of: TracesOf): Opening {
   return {
     title,
-    async read({ shape, windowMs, read }) {
+    async read({ shape, windowMs, untilMs, read }) {
       const rows = await read<ListedTraceRow>(tracesListedStatement(shape, of), [
         valueOf(of),
         mostTracesListed,
-        windowMs / 1000,
+        ...windowValues({ windowMs, untilMs }),
       ]);
       const failed = rows.filter(({ status }) => statusTone(status) === 'error').length;
-      const span = placeOf(of, windowMs);
+      const span = placeOf(of, windowMs, untilMs);
       const isCut = rows.length === mostTracesListed;
       return erasedList<ListedTraceRow>({
         kind: 'list',
@@ -126,7 +128,7 @@ export function tracesOpening(title: string, of: TracesOf): Opening {
             : []),
         ],
         empty: emptyOf(of),
-        asOf: new Date(rows[0]?.now_ms ?? Date.now()),
+        asOf: new Date((isOfWindow(of) ? untilMs : undefined) ?? rows[0]?.now_ms ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
       });
@@ -148,9 +150,15 @@ export function traceOfPrefixOpening(digits: string): Opening {
   };
 }
 
+/** The others may be of any time. */
+function isOfWindow({ by }: TracesOf): boolean {
+  return by !== 'session' && by !== 'prefix';
+}
+
 /** Where was looked: a search says how far it went. */
-function placeOf({ by }: TracesOf, windowMs: number): string {
-  const span = `in ${formatSpan(windowMs)}`;
+function placeOf({ by }: TracesOf, windowMs: number, untilMs: number | undefined): string {
+  const end = untilMs === undefined ? '' : ` before ${formatMoment(new Date(untilMs))}`;
+  const span = `in ${formatSpan(windowMs)}${end}`;
   switch (by) {
     case 'session':
       return 'of the session';

@@ -52,6 +52,18 @@ export function formatShare(share: number | null | undefined): string {
   return `${Math.round(percent)}%`;
 }
 
+/**
+ * By how much something changed, as a share of what it was, at most 5 columns: `+40%`, `-12%`, `=`; `new` where there was
+ * nothing (Infinity).
+ */
+export function formatChange(change: number | null | undefined): string {
+  if (change === null || change === undefined || Number.isNaN(change)) return '–';
+  if (change === Infinity) return 'new';
+  const percent = Math.round(100 * change);
+  if (percent === 0) return '=';
+  return percent > 999 ? '>999%' : `${percent > 0 ? '+' : ''}${percent}%`;
+}
+
 function threeDigits(value: number): string {
   if (value < 9.995) return value.toFixed(2);
   if (value < 99.95) return value.toFixed(1);

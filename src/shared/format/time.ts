@@ -26,6 +26,17 @@ export function formatTimestamp(time: Date | null | undefined): string {
   return `${date.join('-')} ${clock.map(twoDigits).join(':')}`;
 }
 
+/** A moment that was chosen, with its zone, and seconds where they matter: `2026-03-01 14:03 UTC`, `… 14:03:27 local`. */
+export function formatMoment(time: Date): string {
+  const text = formatTimestamp(time);
+  return `${text.endsWith(':00') ? text.slice(0, -3) : text} ${zone === 'utc' ? 'UTC' : 'local'}`;
+}
+
+/** The zone in which moments are written, and read. */
+export function shownZone(): TimeZone {
+  return zone;
+}
+
 function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }

@@ -1,7 +1,7 @@
 import { AlertWatch, type AlertEvent, type AlertRule } from '../../live/alerts/alert-watch.js';
 import type { LiveState } from '../../live/state.js';
 import { erasedList, type OpenedList } from '../../panes/opening.js';
-import type { Column } from '../../panes/pane.js';
+import { looksBack, type Column } from '../../panes/pane.js';
 import { paneById } from '../../panes/registry.js';
 import { formatTimestamp } from '../../shared/format/time.js';
 import type { Command } from './commands.js';
@@ -39,6 +39,11 @@ export class Alerting {
     return this.#settings.rules.length;
   }
 
+  /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */
+  isPaused({ untilMs }: LiveState): boolean {
+    return untilMs !== undefined && this.panes.some((id) => looksBack(paneById(id)));
+  }
+
   see(live: LiveState, wallMs: number): void {
     for (const { rule, what } of this.#watch.see(live, wallMs)) {
       this.#notify(`trace-console: ${rule}: ${what}`, this.#settings);
@@ -60,7 +65,7 @@ export const alertCommands = {
   },
 } as const satisfies Record<string, Command>;
 
-function listOf({ alerting }: ConsoleApp, title: string): OpenedList<AlertEvent> {
+function listOf({ alerting, model }: ConsoleApp, title: string): OpenedList<AlertEvent> {
   const { active, history } = alerting.state;
   return {
     kind: 'list',
@@ -70,6 +75,9 @@ function listOf({ alerting }: ConsoleApp, title: string): OpenedList<AlertEvent>
     rowKey: ({ at, rule, kind }) => `${at} ${rule} ${kind}`,
     summary: [
       { text: `${active.length} of ${alerting.count} rules hold now`, tone: 'muted' },
+      ...(model.live && alerting.isPaused(model.live)
+        ? [{ text: 'paused while a moment in the past is shown', tone: 'warning' as const }]
+        : []),
       ...active.map(({ rule }) => ({ text: rule, tone: 'error' as const })),
     ],
     empty: 'Nothing has fired since the console was opened',

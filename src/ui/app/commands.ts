@@ -31,7 +31,8 @@ import { openChosen, whyNotOpen } from './open-commands.js';
 import { rowCommands } from './row-commands.js';
 import { promptCommands } from './prompt.js';
 import { quitCommands } from './quit-commands.js';
-import { replayCommands, speedOr, togglePlay } from './replay-commands.js';
+import { momentCommands, showMoment, windowText } from './moment-commands.js';
+import { speedOr, togglePlay } from './replay-commands.js';
 import { endSearch } from './search-commands.js';
 import { statementCommands } from './statement-commands.js';
 
@@ -82,7 +83,7 @@ function stepWindow(by: number): Command {
       const next = windowsMs[(here + by + windowsMs.length) % windowsMs.length];
       if (next === undefined) return;
       app.engine?.setWindow(next);
-      app.say(`Window: the last ${formatSpan(next)}`);
+      app.say(windowText(app, next));
     },
     unavailable: needsLive,
   };
@@ -132,12 +133,14 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
       else if (isBesideOverview(app.model)) app.update({ focus: home });
       else if (zoomed) app.update({ zoomed: false });
+      else if (app.model.live?.untilMs !== undefined) showMoment(app, undefined);
     },
     unavailable({ model, focusedPane, keys }) {
       if (model.views.length > 0 || model.zoomed || isBesideOverview(model)) return undefined;
       const { filter, marks } = model.panes[model.focus];
       if (filter !== '' || marks.size > 0) return undefined;
       if (isTail(focusedPane) && !model.panes[model.focus].follow) return undefined;
+      if (model.live?.untilMs !== undefined) return undefined;
       return `This is the overview; ${keys.keyOf('quit')} quits`;
     },
   },
@@ -187,7 +190,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   faster: speedOr(1, stepCadence(-1)),
   slower: speedOr(-1, stepCadence(1)),
   ...alertCommands,
-  ...replayCommands,
+  ...momentCommands,
   ...statementCommands,
   refresh: asks({
     run(app) {

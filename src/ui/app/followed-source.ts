@@ -7,7 +7,7 @@ import { bridgeLive } from './live-bridge.js';
 
 const tickMs = 1_000;
 
-type Moment = Pick<Model, 'nowMs' | 'replay' | 'recording' | 'alerts'>;
+type Moment = Pick<Model, 'nowMs' | 'replay' | 'recording' | 'alerts' | 'alertsPaused'>;
 
 /** Where the panes' rows come from, and how they reach the screen: an engine, perhaps recorded, or a recording. */
 export class FollowedSource {
@@ -72,8 +72,11 @@ export class FollowedSource {
 
   /** What moves although no new rows have come. */
   #moment(): Moment {
+    const { alerting } = this.#app;
+    const live = this.#source?.getState();
     return {
-      alerts: this.#app.alerting.state.active,
+      alerts: alerting.state.active,
+      alertsPaused: live !== undefined && alerting.isPaused(live),
       nowMs: this.#source?.clock.now() ?? 0,
       replay: this.#player?.replay,
       recording: this.#recorder && { failure: this.#recorder.failure },

@@ -72,6 +72,7 @@ export class Openings {
       opened = await by.opening.read({
         shape,
         windowMs: this.#app.model.live?.windowMs ?? 0,
+        untilMs: this.#app.model.live?.untilMs,
         read: (text, values) => database.read(text, values, usualLimits),
       });
     } catch (error) {

@@ -3,7 +3,8 @@ import { formatSpan } from '../../shared/format/duration.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 
-function step(byMs: number): Command {
+/** Goes on in a recording, or back. */
+export function seekBy(byMs: number): Command {
   return {
     run: ({ player }) => player?.seek(byMs),
     unavailable({ player }) {
@@ -14,15 +15,6 @@ function step(byMs: number): Command {
     },
   };
 }
-
-const minute = 60_000;
-
-export const replayCommands = {
-  replayBack: step(-10_000),
-  replayForward: step(10_000),
-  replayFarBack: step(-5 * minute),
-  replayFarForward: step(5 * minute),
-} as const satisfies Record<string, Command>;
 
 /** In a recording `+` and `-` set its speed; elsewhere they are the command's own. */
 export function speedOr(by: 1 | -1, command: Command): Command {
@@ -35,7 +27,7 @@ export function speedOr(by: 1 | -1, command: Command): Command {
         return;
       }
       app.player.setSpeed(speed);
-      app.say(`${speed} times as fast as it was: a minute in ${formatSpan(minute / speed)}`);
+      app.say(`${speed} times as fast as it was: a minute in ${formatSpan(60_000 / speed)}`);
     },
     unavailable(app, key) {
       if (!app.player) return command.unavailable?.(app, key);

@@ -7,6 +7,7 @@ import { traceOfPrefixOpening, tracesOpening } from '../../panes/trace/traces-op
 import { formatSpan, parseDuration } from '../../shared/format/duration.js';
 import type { ConsoleApp } from './console-app.js';
 import { whyOffline } from './offline.js';
+import { chooseMoment, windowText } from './moment-commands.js';
 import { goToPane } from './pane-commands.js';
 
 /** Something of the console that is set by name: `window 15m`. */
@@ -43,8 +44,15 @@ export const settings: readonly Setting[] = [
     values: () => windowsMs.map(formatSpan),
     run: askingFor((app, ms) => {
       app.engine?.setWindow(ms);
-      app.say(`Window: the last ${formatSpan(ms)}`);
+      app.say(windowText(app, ms));
     }),
+  },
+  {
+    name: 'at',
+    says: 'show a moment in the past: the window that ends there; now: back to now',
+    argument: '14:05, 2026-11-24 14:05, 2h ago, now',
+    values: () => ['now', '1h ago', '1d ago'],
+    run: chooseMoment,
   },
   {
     name: 'every',

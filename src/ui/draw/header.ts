@@ -5,7 +5,7 @@ import type { ConnectionState, LiveState } from '../../live/state.js';
 import type { Vitals } from '../../live/vitals.js';
 import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
 import { formatRate, formatShare } from '../../shared/format/number.js';
-import { formatTimestamp } from '../../shared/format/time.js';
+import { formatMoment, formatTimestamp } from '../../shared/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../look.js';
 import type { Theme } from '../theme.js';
@@ -37,13 +37,15 @@ export type HeaderInput = {
   replay: ReplayState | undefined;
   recording: { failure: string | undefined } | undefined;
   alerts: readonly Alert[];
+  /** They wait while a moment in the past is shown. */
+  alertsPaused?: boolean;
 };
 
 export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
 export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, opening, live, nowMs, replay, recording, alerts, utc } = input;
+  const { place, opening, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
   if (!place || !live) {
     const where = place ? placeSegments(place) : [];
@@ -69,7 +71,7 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
       theme,
       {
         left,
-        right: [...alertSegments(alerts), ...recordingSegments(recording), presentSegment],
+        right: [...alertSegments(input), ...recordingSegments(recording), presentSegment],
         first: 'right',
       },
       width,
@@ -142,7 +144,9 @@ function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boo
 }
 
 /** One alert is named, several are counted; ! lists them. */
-function alertSegments([first, ...others]: readonly Alert[]): Segment[] {
+function alertSegments({ alerts, alertsPaused }: HeaderInput): Segment[] {
+  if (alertsPaused) return [{ text: 'alerts paused', look: 'warning', priority: 1 }];
+  const [first, ...others] = alerts;
   if (!first) return [];
   const text = others.length === 0 ? first.rule : `${others.length + 1} alerts`;
   return [{ text: safeLine(` ! ${text} `), look: 'alarm', priority: 1 }];
@@ -156,8 +160,12 @@ function recordingSegments(recording: HeaderInput['recording']): Segment[] {
     : [{ text: ` recording stopped: ${safeLine(failure)} `, look: 'alarm', priority: 2 }];
 }
 
-function paceSegments({ windowMs, cadenceMs, paused }: LiveState, replayed: boolean): Segment[] {
+function paceSegments(live: LiveState, replayed: boolean): Segment[] {
+  const { windowMs, untilMs, cadenceMs, paused } = live;
+  const isPast = untilMs !== undefined;
+  const moment = isPast ? ` at ${formatMoment(new Date(untilMs))} ` : '';
   return [
+    ...(isPast ? [{ text: moment, look: 'badge' as const, priority: 1 }] : []),
     { text: `window ${formatSpan(windowMs)}` },
     { text: `every ${formatSpan(cadenceMs)}` },
     ...(paused && !replayed ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),

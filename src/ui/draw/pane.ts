@@ -1,6 +1,7 @@
 import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane, AnyPaneResult, CellContext } from '../../panes/pane.js';
 import { formatDuration } from '../../shared/format/duration.js';
+import { formatMoment } from '../../shared/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/wrap.js';
 import type { Keys } from '../keys/keys.js';
@@ -230,7 +231,8 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // Rows that look fresh would not be: asking as often as wanted would cost the server too much.
-  if (snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
+  const isNow = snapshot.untilMs === undefined;
+  if (isNow && snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
     segments.push({
       text: `every ${formatDuration(snapshot.intervalMs)}`,
       look: 'muted',
@@ -248,6 +250,10 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
 }
 
 function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Segment {
+  if (snapshot.untilMs !== undefined) {
+    const moment = formatMoment(new Date(snapshot.untilMs));
+    return { text: `before ${moment}`, look: 'muted', priority: 2 };
+  }
   if (view.follow || cursor === undefined) return { text: 'following', look: 'muted', priority: 2 };
   // How many of the new ones pass a filter is not known without counting.
   const unseen = view.filter === '' ? seenBy(snapshot.extras) - view.seen : 0;

@@ -5,8 +5,8 @@ import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js
 import { paneKeys, type PaneCommandId } from './pane-keys.js';
 import { promptKeys, type PromptCommandId } from './prompt-keys.js';
 import { rowKeys, type RowCommandId } from './row-keys.js';
-import { replayKeys } from './replay-keys.js';
 import { statementKeys } from './statement-keys.js';
+import { timeKeys, type TimeCommandId } from './time-keys.js';
 import { quitKeys, type QuitCommandId } from './quit-keys.js';
 
 /** What has the keys: the panes, or what lies over them. */
@@ -34,6 +34,7 @@ export type CommandId =
   | PaneCommandId
   | PromptCommandId
   | RowCommandId
+  | TimeCommandId
   | 'up'
   | 'down'
   | 'pageUp'
@@ -51,10 +52,6 @@ export type CommandId =
   | 'faster'
   | 'slower'
   | 'refresh'
-  | 'replayBack'
-  | 'replayForward'
-  | 'replayFarBack'
-  | 'replayFarForward'
   | 'exact'
   | 'alerts'
   | 'sql'
@@ -136,7 +133,7 @@ export const keyMap: readonly Binding[] = [
     command: 'back',
     keys: ['escape'],
     scopes: ['panes'],
-    text: 'one step back: marks, filter, newest rows, overview, out of the zoom',
+    text: 'one step back: marks, filter, newest rows, overview, out of the zoom, now',
   },
   {
     command: 'back',
@@ -212,7 +209,7 @@ export const keyMap: readonly Binding[] = [
   },
   ...maintenanceKeys,
   ...alertKeys,
-  ...replayKeys,
+  ...timeKeys,
   ...statementKeys,
   {
     command: 'confirm',

@@ -40,6 +40,8 @@ export type Model = {
   recording: { failure: string | undefined } | undefined;
   /** The rules that hold now. */
   alerts: readonly Alert[];
+  /** They wait while a moment in the past is shown. */
+  alertsPaused: boolean;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The pane that has the keys. */
@@ -65,6 +67,7 @@ export function initialModel(size: Size): Model {
     replay: undefined,
     recording: undefined,
     alerts: [],
+    alertsPaused: false,
     overview: overviewPaneIds,
     focus: 'recent-traces',
     home: 'recent-traces',

@@ -51,6 +51,15 @@ describe('an alert', () => {
     expect(watch.state.active).toHaveLength(1);
   });
 
+  it('takes no notice of what is shown of the past', () => {
+    const watch = new AlertWatch([rule]);
+    const past = { rows: [hook('gate', 6_000)], untilMs: 1 };
+    expect(watch.see(stateWith(past), 1)).toEqual([]);
+    expect(watch.see(stateWith({ rows: past.rows }), 2)).toHaveLength(1);
+    expect(watch.see(stateWith({ rows: [], untilMs: 1 }), 3)).toEqual([]);
+    expect(watch.state.active).toHaveLength(1);
+  });
+
   it('is refused where its filter cannot be read', () => {
     expect(checkRule(rule)).toBeUndefined();
     expect(checkRule({ ...rule, when: 'p96>5s' })).toContain('no column p96');

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
 import type { LiveState } from '../../../src/live/state.js';
+import { showTimesIn } from '../../../src/shared/format/time.js';
 import { displayWidth } from '../../../src/terminal/width.js';
 import { drawHeader, type HeaderInput } from '../../../src/ui/draw/header.js';
 import { plainTheme, textOf } from '../helpers.js';
@@ -90,6 +91,17 @@ describe('the header', () => {
     const place = input.place && { ...input.place, readOnly: true };
     expect(draw({ place }, 80)[0]).toContain(' READ-ONLY ');
     expect(draw({ live: { ...live, paused: true } }, 80)[1]).toContain(' PAUSED ');
+  });
+
+  it('shows a moment in the past at every width, and that alerts wait meanwhile', () => {
+    showTimesIn('utc');
+    onTestFinished(() => showTimesIn('local'));
+    const past = { ...live, untilMs: Date.UTC(2026, 10, 24, 14, 5) };
+    for (const width of [60, 80, 120, 200]) {
+      const [first, second] = draw({ live: past, alertsPaused: true }, width);
+      expect(second).toContain(' at 2026-11-24 14:05 UTC   window 1h');
+      expect(first).toContain('alerts paused');
+    }
   });
 
   it('says since when there is no connection, and when it is tried next', () => {
