@@ -103,8 +103,8 @@ it('searches a row in full, whatever the case, from match to match and round the
   await driver.waitFor('/nowhere not found');
   driver.press('\rn');
   await driver.waitFor('Not found: nowhere');
-  driver.press('o');
-  await driver.waitFor('Every value is shown whole');
+  driver.press('go');
+  await driver.waitFor('This value is shown whole');
   driver.press('\x1b');
   await driver.waitFor((lines) => !lines.join().includes('/nowhere'));
   expect(driver.text()).toContain('error_message');

@@ -4,7 +4,7 @@ import { fullRecord } from '../full-record.js';
 import type { DetailAccess, Opening, RecordRow } from '../opening.js';
 import type { SummaryLine } from '../pane.js';
 import { sparkline } from '../sparkline.js';
-import { sectionOr } from './section.js';
+import { sectionOr, type OpeningLine } from './section.js';
 
 const neighboursShown = 8;
 const days = 30;
@@ -20,6 +20,7 @@ ORDER BY n.similarity DESC
 LIMIT $2`;
 
 type NeighbourRow = {
+  id: string;
   intent: string | null;
   similarity: number;
   success_rate: number | null;
@@ -104,15 +105,18 @@ function sumOf(rows: readonly UsageRow[]): number {
   return rows.reduce((sum, { uses }) => sum + uses, 0);
 }
 
-async function neighbourLines({ read }: DetailAccess, id: string): Promise<SummaryLine[]> {
+async function neighbourLines({ read }: DetailAccess, id: string): Promise<OpeningLine[]> {
   const rows = await read<NeighbourRow>(neighboursStatement, [id, neighboursShown]);
   if (rows.length === 0)
-    return [[{ text: 'none: it has no embedding, or is alone', tone: 'muted' }]];
-  return rows.map((row) => [
-    { text: row.similarity.toFixed(3), tone: 'accent' },
-    { text: (row.intent ?? '').slice(0, 30).padEnd(20) },
-    { text: `${formatShare(row.success_rate)} of ${formatCount(row.uses)} uses`.padEnd(20) },
-    { text: formatDuration(row.avg_ms).padStart(6) },
-    { text: row.prompt ?? '', tone: 'muted' },
-  ]);
+    return [{ line: [{ text: 'none: it has no embedding, or is alone', tone: 'muted' }] }];
+  return rows.map((row) => ({
+    line: [
+      { text: row.similarity.toFixed(3), tone: 'accent' },
+      { text: (row.intent ?? '').slice(0, 30).padEnd(20) },
+      { text: `${formatShare(row.success_rate)} of ${formatCount(row.uses)} uses`.padEnd(20) },
+      { text: formatDuration(row.avg_ms).padStart(6) },
+      { text: row.prompt ?? '', tone: 'muted' },
+    ],
+    opening: patternOpening(`Pattern ${row.intent ?? row.id}`, row.id),
+  }));
 }

@@ -23,6 +23,7 @@ import { commands } from './commands.js';
 import { FollowedSource } from './followed-source.js';
 import { Openings } from './openings.js';
 import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
+import { RecordGrowth } from './record-growth.js';
 
 /** What the app needs of the terminal. */
 export type AppTerminal = {
@@ -51,7 +52,7 @@ export class ConsoleApp {
   readonly drawers: ReadonlyMap<PaneId, PaneDrawer> = new Map(
     panes.map(({ id }) => [id, new PaneDrawer()]),
   );
-  /** Lines in view of a record or the help, and lines there are: what a page and the end are. */
+  /** Lines in view of the help, and lines there are: what a page and the end are. */
   viewExtent = { height: 1, length: 0 };
   /** What each key means. */
   readonly keys: Keys;
@@ -59,6 +60,7 @@ export class ConsoleApp {
   readonly alerting: Alerting;
   /** What Enter has opened and what of it is in front; reads it again while it changes. */
   readonly openings = new Openings(this);
+  readonly #growth = new RecordGrowth(this);
   readonly #followed = new FollowedSource(this);
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
@@ -106,6 +108,7 @@ export class ConsoleApp {
 
   update(change: Partial<Model>): void {
     this.#store.update(change);
+    this.#growth.check();
     this.engine?.setVisible([...this.visiblePanes, ...this.alerting.panes]);
   }
 
@@ -137,7 +140,7 @@ export class ConsoleApp {
     this.#followed.followPlayer(player);
   }
 
-  /** Told by what draws a record or the help. No part of the model: nothing is drawn from it. */
+  /** Told by what draws the help. No part of the model: nothing is drawn from it. */
   measured(height: number, length: number): void {
     this.viewExtent = { height, length };
   }
@@ -295,6 +298,7 @@ export class ConsoleApp {
   async stop(): Promise<void> {
     clearTimeout(this.#messageTimer);
     this.openings.stop();
+    this.#growth.stop();
     this.#followed.stop();
     await this.actions?.stop();
   }

@@ -1,5 +1,6 @@
 import { moved, type Movement } from '../model/cursor.js';
 import type { ConsoleApp } from './console-app.js';
+import { recordCursor } from './record-commands.js';
 
 /** Moves the cursor of what lies over the panes, or scrolls it where it has none. */
 export function moveView(app: ConsoleApp, by: Movement): void {
@@ -15,7 +16,13 @@ export function moveView(app: ConsoleApp, by: Movement): void {
       if (index !== view.index) app.replaceView(view, { ...view, index });
       return;
     }
-    case 'record':
+    case 'record': {
+      // The end is where it is once all of it is laid out.
+      const { index: from, layout } = recordCursor(app, view);
+      const index = by.to === 'last' ? Infinity : moved(from, by, layout.lines.length, view.place);
+      if (index !== view.index) app.replaceView(view, { ...view, index });
+      return;
+    }
     case 'help': {
       const { height, length } = app.viewExtent;
       const count = Math.max(1, length - height + 1);

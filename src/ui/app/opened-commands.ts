@@ -1,5 +1,3 @@
-import { innerWidth } from '../draw/box.js';
-import { layOutRecord } from '../draw/record-layout.js';
 import type { OpenedCommandId } from '../keys/opened-keys.js';
 import {
   chosenNode,
@@ -13,7 +11,7 @@ import {
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 import { asks } from './offline.js';
-import { searchAgain } from './search-commands.js';
+import { recordCommands } from './record-commands.js';
 
 function frontTrace({ model }: ConsoleApp): TraceView | undefined {
   const view = model.views.at(-1);
@@ -37,6 +35,15 @@ function inTrace(
   };
 }
 
+/** The same keys fold a trace and a record. */
+function traceOr(inRecord: Command, inTraceView: Command): Command {
+  const commandOf = (app: ConsoleApp) => (frontTrace(app) ? inTraceView : inRecord);
+  return {
+    run: (app, key) => commandOf(app).run(app, key),
+    unavailable: (app, key) => commandOf(app).unavailable?.(app, key),
+  };
+}
+
 function whyNoFold(view: TraceView, { keys }: ConsoleApp): string | undefined {
   if (view.order !== 'slowest') return undefined;
   return `The slowest first are no tree; ${keys.keyOf('slowest')}: back to the tree`;
@@ -48,32 +55,27 @@ function whyNoFailure({ opened }: TraceView): string | undefined {
 
 /** What the keys do in what Enter has opened. */
 export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
-  unfold: {
-    run(app) {
-      const view = app.model.views.at(-1);
-      if (view?.kind !== 'record') return;
-      app.replaceView(view, { ...view, unfolded: !view.unfolded, top: 0 });
-      searchAgain(app);
-    },
-    unavailable({ model }) {
-      const view = model.views.at(-1);
-      if (view?.kind !== 'record' || view.unfolded) return undefined;
-      const { isFolded } = layOutRecord(view, innerWidth(model.size.columns));
-      return isFolded ? undefined : 'Every value is shown whole';
-    },
-  },
-  fold: inTrace(
-    (view) => folded(view),
-    (view, app) =>
-      whyNoFold(view, app) ??
-      (chosenNode(view)?.children.length === 0 ? 'Nothing is below this event' : undefined),
+  fold: traceOr(
+    recordCommands.fold,
+    inTrace(
+      (view) => folded(view),
+      (view, app) =>
+        whyNoFold(view, app) ??
+        (chosenNode(view)?.children.length === 0 ? 'Nothing is below this event' : undefined),
+    ),
   ),
-  foldOrParent: inTrace((view) => {
-    const next = folded(view, 'folded');
-    return next === view ? toParent(view) : next;
-  }),
-  unfoldTree: inTrace((view) => folded(view, 'unfolded'), whyNoFold),
-  foldAll: inTrace(foldedAll, whyNoFold),
+  foldOrParent: traceOr(
+    recordCommands.foldOrParent,
+    inTrace((view) => {
+      const next = folded(view, 'folded');
+      return next === view ? toParent(view) : next;
+    }),
+  ),
+  unfoldTree: traceOr(
+    recordCommands.unfoldTree,
+    inTrace((view) => folded(view, 'unfolded'), whyNoFold),
+  ),
+  foldAll: traceOr(recordCommands.foldAll, inTrace(foldedAll, whyNoFold)),
   slowest: inTrace(reordered),
   nextFailure: inTrace((view) => toFailure(view, 1), whyNoFailure),
   previousFailure: inTrace((view) => toFailure(view, -1), whyNoFailure),

@@ -4,6 +4,7 @@ import { usualLimits } from '../../panes/pane.js';
 import { readShape } from '../../panes/shape.js';
 import type { CommandId } from '../keys/key-map.js';
 import { listView, refreshedList } from '../model/list-view.js';
+import { initialFolds } from '../model/record-tree.js';
 import { refreshed, traceView } from '../model/trace-view.js';
 import { isOpened, type OpenedBy, type OpenedView } from '../model/views.js';
 import type { ConsoleApp } from './console-app.js';
@@ -129,6 +130,10 @@ const wayOut: ReadonlySet<CommandId> = new Set(['back', 'help', 'refreshView'] a
 
 const leastRefreshMs = 1_000;
 
+function newRecord() {
+  return { folds: initialFolds, index: 0, place: { top: 0, height: 1 }, search: undefined };
+}
+
 function viewOf(view: OpenedView, opened: Opened): OpenedView {
   const { id, opening } = view;
   switch (opened.kind) {
@@ -138,9 +143,8 @@ function viewOf(view: OpenedView, opened: Opened): OpenedView {
       return view.kind === 'list' ? refreshedList(view, opened) : listView({ id, opening }, opened);
     case 'records': {
       const { title, rows, sections = [] } = opened;
-      const before = view.kind === 'record' ? view : { unfolded: false, top: 0, search: undefined };
-      const { unfolded, top, search } = before;
-      return { id, opening, kind: 'record', title, rows, sections, unfolded, top, search };
+      const { folds, index, place, search } = view.kind === 'record' ? view : newRecord();
+      return { id, opening, kind: 'record', title, rows, sections, folds, index, place, search };
     }
   }
 }

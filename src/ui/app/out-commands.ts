@@ -7,15 +7,19 @@ import {
 } from '../../panes/export/exportable.js';
 import { exportFolder, writeNewFile } from '../../panes/export/write-new-file.js';
 import { formatBytes } from '../../shared/format/bytes.js';
+import { safeLine } from '../../terminal/sanitise.js';
 import type { OutCommandId } from '../keys/out-keys.js';
 import { chosenRow } from '../model/list-view.js';
-import type { View } from '../model/views.js';
+import type { RecordView, View } from '../model/views.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { frontRecord, recordCursor } from './record-commands.js';
 import { rowUnderCursor } from './row-commands.js';
 
+type Copyable = { text: string; what: string };
+
 /** What of the screen `y` copies, and what it is; undefined: nothing. */
-function copyable(app: ConsoleApp): { text: string; what: string } | undefined {
+function copyable(app: ConsoleApp): Copyable | undefined {
   const view = app.model.views.at(-1);
   switch (view?.kind) {
     case undefined: {
@@ -34,14 +38,55 @@ function copyable(app: ConsoleApp): { text: string; what: string } | undefined {
       const { correlationId } = view.opened.tree.asked.event;
       return { text: correlationId, what: `the correlation id ${correlationId}` };
     }
-    case 'record': {
-      const [row] = view.rows;
-      const text = JSON.stringify(view.rows.length === 1 ? row : view.rows, null, 2);
-      return row && { text, what: 'the row as JSON' };
-    }
+    case 'record':
+      return copyableValue(app, view);
     default:
       return undefined;
   }
+}
+
+/** The value under the cursor of a record: a text as it is, everything else as JSON. */
+function copyableValue(app: ConsoleApp, view: RecordView): Copyable | undefined {
+  const { name = '', value } = recordCursor(app, view).node ?? {};
+  if (value === null || value === undefined) return undefined;
+  const json = JSON.stringify(value, null, 2);
+  if (name !== '') return { text: plainText(value, json), what: safeLine(name) };
+  return typeof value === 'string'
+    ? { text: value, what: 'the line' }
+    : { text: json, what: 'the row as JSON' };
+}
+
+/** A moment is a text in JSON, but its quotes are not its. */
+function plainText(value: unknown, json: string): string {
+  if (typeof value === 'string') return value;
+  return value instanceof Date ? json.replaceAll('"', '') : json;
+}
+
+/** Every row of a record as JSON. */
+function copyableRecord(app: ConsoleApp): Copyable | undefined {
+  const view = frontRecord(app);
+  const [row] = view?.rows ?? [];
+  const text = JSON.stringify(view?.rows.length === 1 ? row : view?.rows, null, 2);
+  return row && { text, what: 'the row as JSON' };
+}
+
+function copies(find: (app: ConsoleApp) => Copyable | undefined): Command {
+  return {
+    run(app) {
+      const found = find(app);
+      if (!found) return;
+      const { copiedBytes, isCut, doubt } = app.copy(found.text);
+      const key = app.keys.keyOf('export');
+      const size = isCut ? `, cut at ${formatBytes(copiedBytes)}: ${key} writes all of it` : '';
+      if (doubt === undefined) app.say(`Copied: ${found.what}${size}`, 'success');
+      else
+        app.say(
+          `Sent to the clipboard: ${found.what}${size}. ${doubt}; ${key} writes a file`,
+          'warning',
+        );
+    },
+    unavailable: (app) => (find(app) ? undefined : 'There is nothing here to copy'),
+  };
 }
 
 function exportable(app: ConsoleApp): Exportable | undefined {
@@ -89,22 +134,8 @@ async function write(app: ConsoleApp, { name, formats }: Exportable, format: Exp
 
 /** What leaves the console: the clipboard, and files. */
 export const outCommands: Readonly<Record<OutCommandId, Command>> = {
-  copy: {
-    run(app) {
-      const found = copyable(app);
-      if (!found) return;
-      const { copiedBytes, isCut, doubt } = app.copy(found.text);
-      const key = app.keys.keyOf('export');
-      const size = isCut ? `, cut at ${formatBytes(copiedBytes)}: ${key} writes all of it` : '';
-      if (doubt === undefined) app.say(`Copied: ${found.what}${size}`, 'success');
-      else
-        app.say(
-          `Sent to the clipboard: ${found.what}${size}. ${doubt}; ${key} writes a file`,
-          'warning',
-        );
-    },
-    unavailable: (app) => (copyable(app) ? undefined : 'There is nothing here to copy'),
-  },
+  copy: copies(copyable),
+  copyAll: copies(copyableRecord),
   export: {
     run(app) {
       const found = exportable(app);

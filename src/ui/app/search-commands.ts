@@ -1,13 +1,9 @@
 import { cellOf } from '../../panes/cells.js';
 import { eventText } from '../../panes/trace/event.js';
 import { nodeTitle } from '../../panes/trace/tree.js';
-import { innerHeight, innerWidth } from '../draw/box.js';
-import { layOutRecord } from '../draw/record-layout.js';
 import { searchFoot } from '../draw/search-foot.js';
 import type { Segment } from '../draw/segments.js';
-import type { ScrollPlace } from '../model/cursor.js';
 import type { ListView } from '../model/list-view.js';
-import { bodyOf } from '../model/model.js';
 import {
   findMatches,
   firstMatchFrom,
@@ -19,6 +15,7 @@ import type { TraceView } from '../model/trace-view.js';
 import type { RecordView, View } from '../model/views.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
+import { recordCursor } from './record-commands.js';
 
 /** What Enter has opened and `/` searches. */
 type SearchedView = RecordView | ListView | TraceView;
@@ -38,7 +35,7 @@ const rowTexts = new WeakMap<readonly object[], readonly string[]>();
 
 function textsOf(app: ConsoleApp, view: SearchedView): readonly string[] {
   if (view.kind === 'record') {
-    return layOutRecord(view, innerWidth(app.model.size.columns)).texts;
+    return recordCursor(app, view).layout.texts;
   }
   const rows = view.kind === 'list' ? view.opened.rows : view.rows;
   const known = rowTexts.get(rows);
@@ -67,32 +64,33 @@ function matchesIn(
   return findMatches(textsOf(app, view), text, { linesOnly: view.kind !== 'record' });
 }
 
-/** The lines of a record in view, or the row under the cursor. */
-function placeOf(app: ConsoleApp, view: SearchedView): ScrollPlace {
-  if (view.kind !== 'record') return { top: view.index, height: 1 };
-  const height = innerHeight(bodyOf(app.model.size).height);
-  const last = Math.max(0, textsOf(app, view).length - height);
-  return { top: Math.min(view.top, last), height };
-}
-
-/** The view at a line: scrolled no more than needed, or with the cursor there. */
-function at(app: ConsoleApp, view: SearchedView, line: number): SearchedView {
-  if (view.kind !== 'record') return { ...view, index: line };
-  const { top, height } = placeOf(app, view);
-  if (line >= top && line < top + height) return { ...view, top };
-  return { ...view, top: Math.max(0, line - Math.floor(height / 3)) };
+/** The line under the cursor. */
+function lineOf(app: ConsoleApp, view: SearchedView): number {
+  return view.kind === 'record' ? recordCursor(app, view).index : view.index;
 }
 
 function showMatch(app: ConsoleApp, view: SearchedView, search: Search): void {
-  const line = matchesIn(app, view, search.text)[search.index]?.line ?? search.from;
-  app.replaceView(view, { ...at(app, view, line), search });
+  const index = matchesIn(app, view, search.text)[search.index]?.line ?? search.from;
+  app.replaceView(view, { ...view, index, search });
+}
+
+/** How many matches are known by now. */
+export function matchCount(app: ConsoleApp): number {
+  const view = searchedView(app);
+  return view ? matchesIn(app, view).length : 0;
+}
+
+/** What is searched for, once lines with it are laid out that were not when it was typed. */
+export function showFirstMatch(app: ConsoleApp): void {
+  const view = searchedView(app);
+  if (view?.search) showMatch(app, view, view.search);
 }
 
 /** What is typed is looked for from where the search began. */
 export function searchTyped(app: ConsoleApp, text: string): void {
   const view = searchedView(app);
   if (!view) return;
-  const from = view.search?.from ?? placeOf(app, view).top;
+  const from = view.search?.from ?? lineOf(app, view);
   const index = firstMatchFrom(matchesIn(app, view, text), from);
   showMatch(app, view, { text, index, from });
 }
@@ -102,17 +100,7 @@ export function endSearch(app: ConsoleApp, back = false): void {
   const view = searchedView(app);
   if (!view?.search) return;
   const { from } = view.search;
-  const there: SearchedView =
-    view.kind === 'record' ? { ...view, top: from } : { ...view, index: from };
-  app.replaceView(view, { ...(back ? there : view), search: undefined });
-}
-
-/** Long values are shown whole or folded: the first match from the top. */
-export function searchAgain(app: ConsoleApp): void {
-  const text = searchedView(app)?.search?.text;
-  if (text === undefined) return;
-  endSearch(app);
-  searchTyped(app, text);
+  app.replaceView(view, { ...view, ...(back ? { index: from } : {}), search: undefined });
 }
 
 /** Of a list or a trace: which of the rows that match is under the cursor, and how many there are. */
@@ -127,7 +115,8 @@ function toMatch(step: 1 | -1): Command {
     run(app) {
       const view = searchedView(app);
       if (!view?.search) return;
-      const index = nextMatch(matchesIn(app, view), view.search.index, step, placeOf(app, view));
+      const here = { top: lineOf(app, view), height: 1 };
+      const index = nextMatch(matchesIn(app, view), view.search.index, step, here);
       showMatch(app, view, { ...view.search, index });
     },
     unavailable(app) {
@@ -143,7 +132,7 @@ export const searchCommands = {
     run(app) {
       const view = searchedView(app);
       if (!view) return;
-      const search = { text: '', index: 0, from: placeOf(app, view).top };
+      const search = { text: '', index: 0, from: lineOf(app, view) };
       app.replaceView(view, { ...view, search });
       app.push({ kind: 'prompt', purpose: 'search', text: '', index: 0, error: undefined });
     },

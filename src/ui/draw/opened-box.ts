@@ -1,3 +1,4 @@
+import { withSeparators } from '../../shared/format/number.js';
 import type { ScrollPlace } from '../model/cursor.js';
 import type { Theme } from '../theme.js';
 import { drawBox } from './box.js';
@@ -14,6 +15,8 @@ export type OpenedBoxOptions = {
   top: number;
   visibleRows: number;
   count: number;
+  /** These are not all: the rest is made when somebody looks there. */
+  isMore?: boolean;
   /** On the lower border at the left. */
   foot: readonly Segment[];
 };
@@ -24,11 +27,25 @@ export function drawOpenedBox(
   lines: readonly string[],
   options: OpenedBoxOptions,
 ): string[] {
-  const { width, height, title, note, place, top, visibleRows, count, foot } = options;
+  const {
+    width,
+    height,
+    title,
+    note,
+    place,
+    top,
+    visibleRows,
+    count,
+    isMore = false,
+    foot,
+  } = options;
   place.top = top;
   place.height = visibleRows;
   const isWhole = count <= visibleRows;
-  const inView = `${top + 1}–${Math.min(count, top + visibleRows)} of ${count}`;
+  const [first, last, all] = [top + 1, Math.min(count, top + visibleRows), count].map(
+    withSeparators,
+  );
+  const inView = `${first}–${last} of ${all}${isMore ? ' or more' : ''}`;
   return drawBox(theme, lines, {
     width,
     height,

@@ -1,127 +1,149 @@
-import { formatTimestamp } from '../../shared/format/time.js';
-import { safeBlock, safeLine } from '../../terminal/sanitise.js';
+import { withSeparators } from '../../shared/format/number.js';
+import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit, truncate } from '../../terminal/width.js';
-import { wrapText } from '../../terminal/wrap.js';
-import type { DetailSection } from '../../panes/details/section.js';
 import type { RecordRow } from '../../panes/opening.js';
+import type { NodeContent, RecordNode } from '../model/record-tree.js';
+import type { Look } from '../theme.js';
 import { layOutSegments } from './segments.js';
 import type { Piece, TextLine } from './text-line.js';
 
-/** Lines of one value while it is folded. */
-const foldedLines = 8;
-/**
- * What is looked at of one value folded, and of all long ones together unfolded: a whole prompt of a
- * megabyte, but of ten of them a part each. A million emoji take a second to lay out.
- */
-const limits = { folded: 16_384, unfolded: 2 * 1024 * 1024, lines: 50_000 };
-const nameColumn = { least: 8, most: 30 };
+/** Lines of one text while it is folded, and how many of its lines are counted then. */
+export const foldedLines = 8;
+const countedLines = 100;
+/** Nobody scrolls further in one value. */
+const mostLines = 50_000;
 
-/** Rows with all their columns: names on the left, values wrapped beside them, JSON one key a line. */
-export function recordLines(
-  rows: readonly RecordRow[],
-  width: number,
-  unfolded: boolean,
-): TextLine[] {
+const nameColumn = { least: 8, most: 30 };
+const indent = 2;
+
+export type RecordColumns = { name: number; width: number };
+
+/** As wide as the longest name needs, but never more than a third. */
+export function recordColumns(rows: readonly RecordRow[], width: number): RecordColumns {
   const names = rows.flatMap((row) => Object.keys(row).map((name) => displayWidth(safeLine(name))));
   const room = Math.min(nameColumn.most, Math.floor(width / 3));
-  const column = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
-  const limit = unfolded ? unfoldedLimit(rows) : limits.folded;
-  return rows.flatMap((row, index) => [
-    ...(rows.length > 1
-      ? [layOutSegments([{ text: `${index + 1} of ${rows.length}`, look: 'title' }], width)]
-      : []),
-    ...valuesFirst(row).flatMap(([name, value]) =>
-      fieldLines({ name, value, column, width, unfolded, limit }),
-    ),
-    ...(index < rows.length - 1 ? [[]] : []),
-  ]);
+  const name = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
+  return { name, width };
 }
 
-/** What is empty comes last: it says least. */
-function valuesFirst(row: RecordRow): [string, unknown][] {
-  const isEmpty = (value: unknown) => value === null || value === undefined;
-  return Object.entries(row).toSorted(([, a], [, b]) => Number(isEmpty(a)) - Number(isEmpty(b)));
+/** The lines of a long text, however many were asked for by now. */
+export type LinesOf = (key: string, text: string, columns: number) => Iterable<string>;
+
+/** A part of a record: its name on the left, its value wrapped beside it, made as far as it is asked for. */
+export function* nodeLines(
+  node: RecordNode,
+  { name: column, width }: RecordColumns,
+  linesOf: LinesOf,
+): Generator<TextLine, void, undefined> {
+  const { content } = node;
+  switch (content.kind) {
+    case 'blank':
+      yield [];
+      return;
+    case 'title':
+      yield layOutSegments([{ text: content.text, look: 'title' }], width);
+      return;
+    case 'made': {
+      const segments = content.line.map(({ text, tone }) => ({ text: safeLine(text), look: tone }));
+      yield layOutSegments(segments, width);
+      return;
+    }
+    default: {
+      const start = startOf(node, { name: column, width });
+      const room = Math.max(1, width - displayWidth(start.map(({ text }) => text).join('')));
+      yield* beside(start, valueLines(node.key, content, room, linesOf));
+    }
+  }
 }
 
-/** What was made of a row's values, each part under its heading. */
-export function sectionLines(sections: readonly DetailSection[], width: number): TextLine[] {
-  return sections.flatMap(({ title, lines }) => [
-    layOutSegments([{ text: title, look: 'title' }], width),
-    ...lines.map((line) =>
-      layOutSegments(
-        line.map(({ text, tone }) => ({ text: safeLine(text), look: tone })),
-        width,
-      ),
-    ),
-    [],
-  ]);
+/** A field has its name in the column of names; a member of its JSON stands below its field. */
+function startOf({ name, depth, content }: RecordNode, columns: RecordColumns): Piece[] {
+  const safe = safeLine(name);
+  const fold = content.kind === 'group' ? (content.isOpen ? '▾ ' : '▸ ') : '';
+  if (depth === 0) {
+    return [{ text: fit(safe, columns.name), look: 'muted' }, { text: fold }];
+  }
+  const room = Math.max(4, columns.width - columns.name);
+  const blanks = ' '.repeat(columns.name + Math.min(indent * depth, Math.floor(room / 3)));
+  const label = truncate(`${safe}: `, Math.floor(room / 3));
+  return [{ text: blanks }, { text: fold === '' ? '  ' : fold }, { text: label, look: 'muted' }];
 }
 
-type Field = {
-  name: string;
-  value: unknown;
-  column: number;
-  width: number;
-  unfolded: boolean;
-  limit: number;
-};
+type ValueLine = { text: string; look?: Look | undefined; isFold?: true };
 
-/** Every long value gets the same part. */
-function unfoldedLimit(rows: readonly RecordRow[]): number {
-  const long = rows
-    .flatMap((row) => Object.values(row))
-    .filter((value) => lengthOf(value) > limits.folded);
-  return Math.floor(limits.unfolded / Math.max(1, long.length));
+function* valueLines(
+  key: string,
+  content: Extract<NodeContent, { kind: 'text' | 'plain' | 'group' }>,
+  room: number,
+  linesOf: LinesOf,
+): Generator<ValueLine, void, undefined> {
+  switch (content.kind) {
+    case 'group':
+      yield groupLine(content, room);
+      return;
+    case 'plain':
+      yield {
+        text: truncate(safeLine(content.text), room),
+        look: content.isNothing ? 'muted' : undefined,
+      };
+      return;
+    case 'text':
+      yield* content.isOpen
+        ? openLines(linesOf(key, content.text, room), room)
+        : folded(content.text, linesOf(key, content.text, room), room);
+  }
 }
 
-function lengthOf(value: unknown): number {
-  if (typeof value === 'string') return value.length;
-  return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 0;
+function groupLine(
+  { isList, count, isOpen }: Extract<NodeContent, { kind: 'group' }>,
+  room: number,
+): ValueLine {
+  const noun = isList ? 'item' : 'member';
+  const size = `${withSeparators(count)} ${noun}${count === 1 ? '' : 's'}`;
+  if (isOpen) return { text: truncate(size, room), look: 'muted' };
+  const hidden = isList ? `[… ${size}]` : `{… ${size}}`;
+  return { text: truncate(hidden, room), look: 'accent', isFold: true };
 }
 
-function fieldLines({ name, value, column, width, unfolded, limit }: Field): TextLine[] {
-  const room = Math.max(1, width - column);
-  const most = unfolded ? limits.lines : 1_000;
-  const { text, isCut } = valueText(value, limit);
-  const all = wrapText(text, room, most);
-  const shown = unfolded || all.length <= foldedLines + 1 ? all : all.slice(0, foldedLines);
-  const rest = all.length - shown.length;
-  const isMore = isCut || all.length >= most;
-  const more = rest > 0 ? [`… ${rest}${isMore ? ' or more' : ''} lines more`] : [];
-  const label = fit(safeLine(name), column);
-  const blank = ' '.repeat(column);
-  const look = value === null || value === undefined ? 'muted' : undefined;
-  return [
-    ...shown.map((line, index): TextLine => {
-      const start: Piece = index === 0 ? { text: label, look: 'muted' } : { text: blank };
-      return [start, { text: truncate(line, room), look }];
-    }),
-    ...more.map((line): TextLine => [
-      { text: blank },
-      { text: truncate(line, room), look: 'accent', isFold: true },
-    ]),
-  ];
+function* openLines(lines: Iterable<string>, room: number): Generator<ValueLine, void, undefined> {
+  let count = 0;
+  for (const text of lines) {
+    if (++count > mostLines) {
+      yield {
+        text: truncate('… the rest is left out; an export has all of it', room),
+        look: 'warning',
+      };
+      return;
+    }
+    yield { text };
+  }
 }
 
-/** A value as safe text; JSON, also such as was stored as text, with one key a line. */
-function valueText(value: unknown, limit: number): { text: string; isCut: boolean } {
-  if (value === null || value === undefined) return { text: '–', isCut: false };
-  if (value instanceof Date) return { text: timestampText(value), isCut: false };
-  const text = typeof value === 'string' ? prettyJson(value) : JSON.stringify(value, null, 2);
-  return { text: safeBlock(text, { limit }), isCut: text.length > limit };
+/** The beginning, and how much more there is: counted as far as that takes no time. */
+function* folded(
+  text: string,
+  lines: Iterable<string>,
+  room: number,
+): Generator<ValueLine, void, undefined> {
+  const start: string[] = [];
+  for (const line of lines) if (start.push(line) >= countedLines) break;
+  const isShort = start.length <= foldedLines + 1;
+  for (const line of isShort ? start : start.slice(0, foldedLines)) yield { text: line };
+  if (isShort) return;
+  const isMore = start.length >= countedLines;
+  const rest = `${start.length - foldedLines}${isMore ? ' or more' : ''} lines more`;
+  const all = isMore ? `, ${withSeparators(text.length)} characters in all` : '';
+  yield { text: truncate(`… ${rest}${all}`, room), look: 'accent', isFold: true };
 }
 
-function timestampText(value: Date): string {
-  if (Number.isNaN(value.getTime())) return String(value);
-  return `${formatTimestamp(value)}.${String(value.getMilliseconds()).padStart(3, '0')}`;
-}
-
-function prettyJson(text: string): string {
-  const start = text.trimStart().charAt(0);
-  if (start !== '{' && start !== '[') return text;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
+function* beside(
+  start: readonly Piece[],
+  lines: Iterable<ValueLine>,
+): Generator<TextLine, void, undefined> {
+  const blank = [{ text: ' '.repeat(displayWidth(start.map(({ text }) => text).join(''))) }];
+  let isFirst = true;
+  for (const line of lines) {
+    yield [...(isFirst ? start : blank), line];
+    isFirst = false;
   }
 }

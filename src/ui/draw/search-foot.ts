@@ -11,21 +11,22 @@ const textColumns = 30;
 export function searchFoot(
   keys: Keys,
   search: Search | undefined,
-  place: { at: number; count: number; isFolded?: boolean },
+  place: { at: number; count: number; isFolded?: boolean; isMore?: boolean },
 ): Segment[] {
   if (!search || search.text === '') return [];
   const text = {
     text: `/${truncate(safeLine(search.text), textColumns)}`,
     look: 'accent',
   } as const;
-  const { at, count, isFolded = false } = place;
+  const { at, count, isFolded = false, isMore = false } = place;
+  if (count === 0 && isMore) return [text, { text: 'searching …', look: 'muted' }];
   if (count === 0) {
     const where = isFolded
-      ? ` in what is shown; ${keys.keyOf('unfold')} shows long values whole`
+      ? ` in what is shown; ${keys.keyOf('foldAll')} shows every value whole`
       : '';
     return [text, { text: `not found${where}`, look: 'warning' }];
   }
-  const all = `${withSeparators(count)}${count === mostMatches ? ' or more' : ''}`;
+  const all = `${withSeparators(count)}${count === mostMatches || isMore ? ' or more' : ''}`;
   // The cursor may have gone on to a row without it.
   return [text, { text: at < 0 ? `${all} found` : `${withSeparators(at + 1)} of ${all}` }];
 }

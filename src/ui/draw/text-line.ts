@@ -16,16 +16,27 @@ export function plainText(line: TextLine): string {
   return line.map(({ text }) => text).join('');
 }
 
-/** A line of exactly `width` columns, with its matches and the one among them that the reader is at. */
+export type Marks = {
+  matches?: readonly Match[];
+  /** The match that the reader is at. */
+  current?: Match | undefined;
+  /** The cursor is on the line. */
+  isChosen?: boolean;
+};
+
+/** A line of exactly `width` columns, with its matches, where the cursor is on it as the chosen one. */
 export function drawTextLine(
   theme: Theme,
   line: TextLine,
   width: number,
-  matches: readonly Match[] = [],
-  current?: Match,
+  { matches = [], current, isChosen = false }: Marks = {},
 ): string {
   const text = plainText(line);
   const blanks = ' '.repeat(Math.max(0, width - displayWidth(text)));
+  // The match that the reader is at shows best where the cursor is.
+  if (isChosen && !(current && matches.includes(current))) {
+    return theme.paint('selected', text + blanks);
+  }
   const pieces = matches.reduce(
     (parts, match) => marked(parts, match, match === current ? 'selected' : 'match'),
     line,

@@ -1,7 +1,6 @@
 import type { Binding, Scope } from './key-map.js';
 
 export type OpenedCommandId =
-  | 'unfold'
   | 'fold'
   | 'foldOrParent'
   | 'unfoldTree'
@@ -24,13 +23,36 @@ export const openedKeys: readonly Binding[] = [
     priority: 2,
   },
   {
-    command: 'unfold',
-    keys: ['o'],
+    command: 'open',
+    keys: ['enter'],
     scopes: ['record'],
-    text: 'show long values whole, or folded',
-    bar: 'unfold',
+    text: 'open what the line tells of, as a neighbour; else fold or unfold it',
+    bar: 'open',
+    priority: 4,
+  },
+  {
+    command: 'fold',
+    keys: ['o', 'space'],
+    scopes: ['record'],
+    text: 'fold or unfold the value under the cursor: a long text, an object or a list of JSON',
+    bar: 'fold',
     priority: 2,
   },
+  {
+    command: 'foldAll',
+    keys: ['O'],
+    scopes: ['record'],
+    text: 'show every value whole; again: as at first',
+    bar: 'unfold all',
+    priority: 3,
+  },
+  {
+    command: 'foldOrParent',
+    keys: ['left', 'h'],
+    scopes: ['record'],
+    text: 'fold; folded already: to the object or list that it belongs to',
+  },
+  { command: 'unfoldTree', keys: ['right', 'l'], scopes: ['record'], text: 'unfold' },
   {
     command: 'nextFailure',
     keys: ['f'],
@@ -83,16 +105,8 @@ export const openedKeys: readonly Binding[] = [
   {
     command: 'back',
     keys: ['escape', 'q'],
-    scopes: ['waiting', 'list', 'trace'],
+    scopes: ['waiting', 'record', 'list', 'trace'],
     text: 'one step back, to the same row',
-    bar: 'back',
-    priority: 1,
-  },
-  {
-    command: 'back',
-    keys: ['escape', 'q', 'enter'],
-    scopes: ['record'],
-    text: 'back to the same row',
     bar: 'back',
     priority: 1,
   },

@@ -1,15 +1,32 @@
 import type { Binding } from './key-map.js';
 
-export type OutCommandId = 'copy' | 'export' | 'exportCsv' | 'exportJson' | 'exportOtlp';
+export type OutCommandId =
+  'copy' | 'copyAll' | 'export' | 'exportCsv' | 'exportJson' | 'exportOtlp';
 
 /** The keys for what leaves the console. */
 export const outKeys: readonly Binding[] = [
   {
     command: 'copy',
     keys: ['y'],
-    scopes: ['panes', 'record', 'list', 'trace'],
-    text: 'copy: the row, the value, the id of the trace',
+    scopes: ['panes', 'list', 'trace'],
+    text: 'copy: the row, the id of the trace',
     bar: 'copy',
+    priority: 7,
+  },
+  {
+    command: 'copy',
+    keys: ['y'],
+    scopes: ['record'],
+    text: 'copy the value under the cursor, whole also where it is folded',
+    bar: 'copy',
+    priority: 3,
+  },
+  {
+    command: 'copyAll',
+    keys: ['Y'],
+    scopes: ['record'],
+    text: 'copy the whole row as JSON',
+    bar: 'copy row',
     priority: 7,
   },
   {

@@ -20,38 +20,38 @@ export type MatchOptions = {
   linesOnly?: boolean;
 };
 
-const found = new WeakMap<readonly string[], { text: string; matches: readonly Match[] }>();
+type Found = { text: string; matches: Match[]; lines: number };
 
-/** Where the text stands in the lines, whatever its case; the first {@link mostMatches}. */
+const found = new WeakMap<readonly string[], Found>();
+
+/**
+ * Where the text stands in the lines, whatever its case; the first {@link mostMatches}. Lines that have
+ * been added since the last time are searched then.
+ */
 export function findMatches(
   lines: readonly string[],
   text: string,
   options: MatchOptions = {},
 ): readonly Match[] {
-  const known = found.get(lines);
-  if (known?.text === text) return known.matches;
-  const matches = text === '' ? [] : searched(lines, text, options);
-  found.set(lines, { text, matches });
-  return matches;
+  if (text === '') return [];
+  const before = found.get(lines);
+  const known = before?.text === text ? before : { text, matches: [], lines: 0 };
+  found.set(lines, known);
+  search(known, lines, options);
+  return known.matches;
 }
 
-function searched(
-  lines: readonly string[],
-  text: string,
-  { linesOnly = false }: MatchOptions,
-): readonly Match[] {
+function search(known: Found, lines: readonly string[], { linesOnly = false }: MatchOptions): void {
+  const { text, matches } = known;
   // Not toLowerCase of both: it makes some texts longer, and the places would be others.
   const literal = text.normalize('NFC').replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   const pattern = new RegExp(literal, 'giu');
-  const matches: Match[] = [];
-  for (const [line, content] of lines.entries()) {
-    for (const match of content.matchAll(pattern)) {
-      matches.push({ line, start: match.index, end: match.index + match[0].length });
-      if (matches.length === mostMatches) return matches;
-      if (linesOnly) break;
+  for (; known.lines < lines.length && matches.length < mostMatches; known.lines++) {
+    for (const match of (lines[known.lines] ?? '').matchAll(pattern)) {
+      matches.push({ line: known.lines, start: match.index, end: match.index + match[0].length });
+      if (linesOnly || matches.length === mostMatches) break;
     }
   }
-  return matches;
 }
 
 /** The first match from a line on, else the first of all. */

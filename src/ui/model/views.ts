@@ -5,7 +5,9 @@ import type { DetailSection } from '../../panes/details/section.js';
 import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
 import type { Scope } from '../keys/key-map.js';
+import type { ScrollPlace } from './cursor.js';
 import type { ListView } from './list-view.js';
+import type { RecordFolds } from './record-tree.js';
 import type { Search } from './search.js';
 import type { TraceView } from './trace-view.js';
 
@@ -24,8 +26,10 @@ export type RecordView = OpenedBy & {
   title: string;
   rows: readonly RecordRow[];
   sections: readonly DetailSection[];
-  unfolded: boolean;
-  top: number;
+  folds: RecordFolds;
+  /** The line that the cursor is on; beyond the last one it is there, also when that is not known yet. */
+  index: number;
+  place: ScrollPlace;
   search?: Search | undefined;
 };
 

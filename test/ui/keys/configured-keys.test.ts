@@ -85,7 +85,7 @@ describe('keys that cannot be used', () => {
   });
 
   it('are those that would open a question and answer it', () => {
-    const moved = { copy: ['Y'], accept: ['Y'] };
+    const moved = { copy: ['K'], accept: ['Y'] };
     for (const [written, action] of [
       [{ ...moved, archive: ['y'] }, 'archive'],
       [{ confirm: ['a'] }, 'confirm'],

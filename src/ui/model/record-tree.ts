@@ -1,0 +1,149 @@
+import type { DetailSection } from '../../panes/details/section.js';
+import type { Opening, RecordRow } from '../../panes/opening.js';
+import type { SummaryLine } from '../../panes/pane.js';
+import { formatTimestamp } from '../../shared/format/time.js';
+
+/** Which values of a record are folded: all of them as they are at first, but for the toggled ones. */
+export type RecordFolds = { all: 'folded' | 'open' | undefined; toggled: ReadonlySet<string> };
+
+export const initialFolds: RecordFolds = { all: undefined, toggled: new Set() };
+
+/** A heading, a line of a section, a field, or a member of its JSON. */
+export type RecordNode = {
+  /** The same for the same value of a later reading. */
+  key: string;
+  /** Of the field, or of the member in its object or list. */
+  name: string;
+  /** 0 for a field; how deep a member lies in it. */
+  depth: number;
+  /** What `y` copies; undefined where there is nothing to. */
+  value: unknown;
+  content: NodeContent;
+};
+
+export type NodeContent =
+  | { kind: 'title'; text: string }
+  | { kind: 'made'; line: SummaryLine; opening: Opening | undefined }
+  | { kind: 'blank' }
+  | { kind: 'text'; text: string; isOpen: boolean }
+  /** A value of JSON as it is written there. */
+  | { kind: 'plain'; text: string; isNothing: boolean }
+  | { kind: 'group'; isList: boolean; count: number; isOpen: boolean };
+
+/** Members shown at first: of a field's own object, and of one inside it with everything below. */
+const openAtFirst = { field: 40, inside: 8 };
+
+/** Everything that is shown of a record from top to bottom; what is folded is not looked into. */
+export function* recordNodes(
+  rows: readonly RecordRow[],
+  sections: readonly DetailSection[],
+  folds: RecordFolds,
+): Generator<RecordNode, void, undefined> {
+  for (const [at, section] of sections.entries()) yield* sectionNodes(section, `section ${at}`);
+  for (const [at, row] of rows.entries()) {
+    if (rows.length > 1) {
+      const text = `${at + 1} of ${rows.length}`;
+      yield made(`row ${at}`, { kind: 'title', text }, row);
+    }
+    for (const [name, value] of valuesFirst(row)) {
+      yield* valueNodes({ key: `${at}/${name}`, name, depth: 0, value }, folds);
+    }
+    if (at < rows.length - 1) yield made(`after ${at}`, { kind: 'blank' });
+  }
+}
+
+function* sectionNodes(section: DetailSection, key: string): Generator<RecordNode> {
+  yield made(key, { kind: 'title', text: section.title });
+  for (const [at, line] of section.lines.entries()) {
+    const text = line.map((piece) => piece.text.trim()).join('  ');
+    yield made(`${key} ${at}`, { kind: 'made', line, opening: section.open?.(at) }, text);
+  }
+  yield made(`${key} end`, { kind: 'blank' });
+}
+
+function made(key: string, content: NodeContent, value?: unknown): RecordNode {
+  return { key, name: '', depth: 0, value, content };
+}
+
+/** What is empty comes last: it says least. */
+function valuesFirst(row: RecordRow): [string, unknown][] {
+  const isEmpty = (value: unknown) => value === null || value === undefined;
+  return Object.entries(row).toSorted(([, a], [, b]) => Number(isEmpty(a)) - Number(isEmpty(b)));
+}
+
+type Value = Omit<RecordNode, 'content'>;
+
+function* valueNodes(node: Value, folds: RecordFolds): Generator<RecordNode, void, undefined> {
+  const group = groupOf(node.depth === 0 ? jsonOf(node.value) : node.value);
+  if (!group || group.members.length === 0) {
+    yield { ...node, content: plainContent(node, group !== undefined, folds) };
+    return;
+  }
+  const { isList, members } = group;
+  const isOpen = isUnfolded(folds, node.key, opensAtFirst(group.members, node.depth));
+  yield { ...node, content: { kind: 'group', isList, count: members.length, isOpen } };
+  if (!isOpen) return;
+  for (const [name, value] of members) {
+    yield* valueNodes({ key: `${node.key}/${name}`, name, depth: node.depth + 1, value }, folds);
+  }
+}
+
+function plainContent({ key, depth, value }: Value, isGroup: boolean, folds: RecordFolds) {
+  if (isGroup) {
+    return { kind: 'plain', text: Array.isArray(value) ? '[]' : '{}', isNothing: true } as const;
+  }
+  if (typeof value === 'string') {
+    const text = depth === 0 ? value : `"${value}"`;
+    return { kind: 'text', text, isOpen: isUnfolded(folds, key, false) } as const;
+  }
+  const isNothing = value === null || value === undefined;
+  return { kind: 'plain', text: isNothing ? '–' : plainText(value), isNothing } as const;
+}
+
+function plainText(value: unknown): string {
+  if (value instanceof Date) return timestampText(value);
+  return JSON.stringify(value);
+}
+
+function timestampText(value: Date): string {
+  if (Number.isNaN(value.getTime())) return String(value);
+  return `${formatTimestamp(value)}.${String(value.getMilliseconds()).padStart(3, '0')}`;
+}
+
+function isUnfolded({ all, toggled }: RecordFolds, key: string, atFirst: boolean): boolean {
+  return (all === undefined ? atFirst : all === 'open') !== toggled.has(key);
+}
+
+type Group = { isList: boolean; members: readonly (readonly [string, unknown])[] };
+
+function groupOf(value: unknown): Group | undefined {
+  if (typeof value !== 'object' || value === null || value instanceof Date) return undefined;
+  return { isList: Array.isArray(value), members: Object.entries(value) };
+}
+
+/** JSON that was stored as text is shown as JSON. */
+function jsonOf(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^\s*[{[]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+function opensAtFirst(members: Group['members'], depth: number): boolean {
+  if (depth === 0) return members.length <= openAtFirst.field;
+  const most = openAtFirst.inside;
+  return members.length <= most && countBelow(members, most) <= most;
+}
+
+/** How many values there are below, as far as it matters. */
+function countBelow(members: Group['members'], most: number): number {
+  let count = 0;
+  for (const [, value] of members) {
+    const group = groupOf(value);
+    count += 1 + (group ? countBelow(group.members.slice(0, most), most - count) : 0);
+    if (count > most) break;
+  }
+  return count;
+}
