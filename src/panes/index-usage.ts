@@ -92,7 +92,8 @@ class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
   #rowOf(row: IndexUsageDatabaseRow, all: readonly IndexUsageDatabaseRow[]): IndexUsageRow {
     if (row.bytes !== null) this.#sizes.set(row.oid, row.bytes);
     // Each of these estimates may lag behind by itself; none runs ahead for long.
-    const rows = Math.max(row.index_rows, row.table_rows ?? 0, row.live_rows ?? 0);
+    const inTable = Math.max(row.index_rows, row.table_rows ?? 0, row.live_rows ?? 0);
+    const rows = inTable * (1 - (row.share_without ?? 0));
     const { lists } = row;
     const built: Omit<IndexUsageRow, 'advice'> = {
       index: row.index,

@@ -38,7 +38,13 @@ export type SessionRow = {
   blocks: number;
 };
 
-export type SessionsExtras = { active: number; idle: number; waiting: number };
+export type SessionsExtras = {
+  active: number;
+  idle: number;
+  waiting: number;
+  /** The embedded engine: one session for all clients, of which none can be told from another. */
+  shared?: true;
+};
 
 const hiddenQuery = '<insufficient privilege>';
 
@@ -49,9 +55,9 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
         const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
         return {
           rows: [],
-          extras: { active: 0, idle: 0, waiting: 0 },
+          extras: { active: 0, idle: 0, waiting: 0, shared: true },
           asOf: new Date(rows[0]?.now_ms ?? Date.now()),
-          notes: ['the embedded engine has one session, which all share: nobody waits for another'],
+          notes: ['the embedded engine cannot tell its clients apart; embedded status counts them'],
         };
       }
       const found = await tx.query<SessionsDatabaseRow>(sessionsStatement);
@@ -108,7 +114,8 @@ function notesOf(rows: readonly SessionRow[]): string[] {
 }
 
 function summaryOf(rows: readonly SessionRow[], extras: SessionsExtras): SummaryLine[] {
-  const { active, idle, waiting } = extras;
+  const { active, idle, waiting, shared } = extras;
+  if (shared) return [[{ text: 'one session, which all clients share', tone: 'muted' }]];
   const longest = rows.reduce((top, row) => Math.max(top, row.transactionMs ?? 0), 0);
   const blocker = rows.reduce<SessionRow | undefined>(
     (top, row) => (row.blocks > (top?.blocks ?? 0) ? row : top),

@@ -103,6 +103,23 @@ test('an embedding index built before the embeddings came asks for a rebuild unt
   expect(await row('idx_pattern_embedding')).toMatchObject({ builtEmpty: false });
 });
 
+test('rows without an embedding do not make its index look too small', async () => {
+  const trace = '(SELECT id FROM execution_traces LIMIT 1)';
+  await database.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+     SELECT c, c, c, 'test' FROM gen_random_uuid() AS c;
+     INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, query_embedding)
+     SELECT ${trace}, 'agent', 0.9, 'explicit', CASE WHEN i <= 150 THEN
+       (SELECT array_agg(random()) FROM generate_series(1, 1536 + 0 * i))::vector END
+     FROM generate_series(1, 1500) AS i;
+     SELECT pg_stat_force_next_flush()`,
+  );
+  await database.query('REINDEX INDEX idx_routing_embedding');
+  await database.query('ANALYZE agent_routing_decisions');
+  expect(await row('idx_routing_embedding')).toMatchObject({ builtEmpty: false });
+  await database.query('TRUNCATE execution_traces CASCADE');
+});
+
 test('lists follow the rows: their square root, and never fewer than the schema has', () => {
   expect([0, 5_000, 100_000, 400_000, 1_000_000, 4_000_000].map(recommendedLists)).toEqual([
     100, 100, 316, 632, 1_000, 2_000,

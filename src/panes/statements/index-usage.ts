@@ -63,6 +63,12 @@ SELECT
   chosen.reltuples::float8 AS index_rows,
   CASE WHEN chosen.table_tuples < 0 THEN NULL ELSE chosen.table_tuples::float8 END AS table_rows,
   pg_stat_get_live_tuples(chosen.table_oid) AS live_rows,
+  -- Rows without an embedding are not in its index.
+  CASE chosen.amname WHEN 'ivfflat' THEN (
+    SELECT s.null_frac::float8 FROM pg_attribute AS a
+    JOIN pg_stats AS s ON s.schemaname = $1 AND s.tablename = chosen.table_name
+      AND s.attname = a.attname AND NOT s.inherited
+    WHERE a.attrelid = chosen.indexrelid AND a.attnum = 1) END AS share_without,
   chosen.relfilenode::bigint - chosen.table_oid::bigint AS ids_since_table
 FROM chosen
 LEFT JOIN locked ON locked.relation = chosen.indexrelid
@@ -88,6 +94,7 @@ export type IndexUsageDatabaseRow = {
   index_rows: number;
   table_rows: number | null;
   live_rows: number | null;
+  share_without: number | null;
   ids_since_table: number;
 };
 

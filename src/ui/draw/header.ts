@@ -2,7 +2,6 @@ import type { Capabilities } from '../../db/capabilities.js';
 import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
-import type { Vitals } from '../../live/vitals.js';
 import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
 import { formatRate, formatShare } from '../../shared/format/number.js';
 import { formatMoment, formatTimestamp } from '../../shared/format/time.js';
@@ -80,7 +79,7 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
       theme,
       {
         left: [...paceSegments(live, replay !== undefined), ...(utc ? [{ text: 'UTC' }] : [])],
-        right: vitalsSegments(live.vitals),
+        right: vitalsSegments(live),
         first: 'left',
       },
       width,
@@ -172,13 +171,21 @@ function paceSegments(live: LiveState, replayed: boolean): Segment[] {
   ];
 }
 
-function vitalsSegments(vitals: Vitals | null): Segment[] {
+function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
   if (!vitals) return [];
   const { transactionsPerSecond, connections, maxConnections, waiting, cacheHit } = vitals;
   const { longestTransaction: longest } = vitals;
   const full = connections >= 0.9 * maxConnections;
+  const rate: Segment = { text: `tps ${formatRate(transactionsPerSecond)}`, priority: 2 };
+  const cache: Segment = {
+    text: `cache ${formatShare(cacheHit)}`,
+    look: cacheHit !== null && cacheHit < 0.9 ? 'warning' : undefined,
+    priority: 4,
+  };
+  // All clients of the embedded engine share one session: it can tell nothing of others.
+  if (capabilities.embedded) return [rate, cache];
   return [
-    { text: `tps ${formatRate(transactionsPerSecond)}`, priority: 2 },
+    rate,
     {
       text: `connections ${connections}/${maxConnections}`,
       look: full ? 'error' : undefined,
@@ -187,11 +194,7 @@ function vitalsSegments(vitals: Vitals | null): Segment[] {
     ...(waiting > 0
       ? [{ text: `${waiting} waiting for locks`, look: 'warning' as const, priority: 1 }]
       : []),
-    {
-      text: `cache ${formatShare(cacheHit)}`,
-      look: cacheHit !== null && cacheHit < 0.9 ? 'warning' : undefined,
-      priority: 4,
-    },
+    cache,
     longest
       ? {
           text: `longest tx ${formatDuration(longest.ms)}`,

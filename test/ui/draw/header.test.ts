@@ -67,6 +67,14 @@ describe('the header', () => {
     }
   });
 
+  it('tells nothing of other sessions on the embedded engine, where all clients share one', () => {
+    const capabilities = { ...live.capabilities, embedded: true };
+    const [, how] = draw({ live: { ...live, capabilities } });
+    expect(how).toContain('tps 51/s');
+    expect(how).toContain('cache 99%');
+    expect(how).not.toMatch(/connections|longest/);
+  });
+
   it('has two lines of the screen’s width at every size, and never cuts the connection', () => {
     for (let width = 40; width <= 220; width++) {
       const lines = draw({}, width);
