@@ -23,3 +23,24 @@ test('trace prints the tree of a trace as a table, as JSON and as OTLP', async (
   expect((await run('nonsense')).exitCode).toBe(2);
   expect((await run()).exitCode).toBe(2);
 });
+
+test('trace finds a live trace by the first digits of its id, and names those that begin so', async () => {
+  const db = await createTestDatabase();
+  await addTrace(db, { tree: 'one', age: 1 });
+  const { rows } = await db.query<{ id: string }>(
+    'SELECT correlation_id AS id FROM execution_traces',
+  );
+  const id = rows[0]?.id ?? '';
+  const run = (digits: string) => runCli(['trace', digits, '--url', db.url]);
+  expect((await run(id.slice(0, 10))).stdout).toContain(`trace ${id}, completed`);
+  expect((await run('00000000')).exitCode).toBe(1);
+  await addTrace(db, { tree: 'another', age: 1 });
+  const twin = `${id.slice(0, 35)}${id.endsWith('0') ? '1' : '0'}`;
+  await db.query('UPDATE execution_traces SET correlation_id = $1 WHERE correlation_id <> $2', [
+    twin,
+    id,
+  ]);
+  const several = await run(id.slice(0, 8));
+  expect(several.exitCode).toBe(2);
+  for (const one of [id, twin]) expect(several.stderr).toContain(one);
+});

@@ -1,11 +1,13 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { otlpOf } from '../../panes/export/otlp.js';
 import { traceJson } from '../../panes/export/trace-rows.js';
+import type { DetailAccess } from '../../panes/opening.js';
 import { usualLimits } from '../../panes/pane.js';
 import { readShape } from '../../panes/shape.js';
 import { eventText } from '../../panes/trace/event.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
+import { wholeTraceId } from '../../panes/trace/whole-trace-id.js';
 import { formatDuration } from '../../shared/format/duration.js';
 import { formatShare } from '../../shared/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -18,8 +20,8 @@ export const trace = defineCommand({
   summary: 'print a trace with its whole tree, as a table, JSON or OTLP',
   usage: 'ID [--json | --otlp]',
   description: [
-    'ID is the correlation id of a trace, live or archived, or the id of its row. All of the tree it belongs to is',
-    'printed: traces, routing decisions, hooks, endpoint calls.',
+    'ID is the correlation id of a trace, live or archived, or the id of its row; of a live one its first digits are',
+    'enough. All of the tree it belongs to is printed: traces, routing decisions, hooks, endpoint calls.',
     '',
     '"own" is the time in which the whole waited for that event and for nothing below it: what made it slow.',
     'Exit code 1 when there is no such trace.',
@@ -32,6 +34,7 @@ export const trace = defineCommand({
   },
   examples: [
     'trace-console trace 729c859d-6622-4380-9a6b-ebd5758d4f48',
+    'trace-console trace 729c859d',
     'trace-console trace ID --otlp | curl --json @- http://localhost:4318/v1/traces',
   ],
   inputs: 1,
@@ -45,13 +48,11 @@ export const trace = defineCommand({
       );
     }
     const database = await openDatabase();
-    const tree = await readTraceTree(
-      {
-        shape: await readShape(database),
-        read: (text, values) => database.read(text, values, usualLimits),
-      },
-      id,
-    );
+    const access: Pick<DetailAccess, 'shape' | 'read'> = {
+      shape: await readShape(database),
+      read: (text, values) => database.read(text, values, usualLimits),
+    };
+    const tree = await readTraceTree(access, await wholeTraceId(access, id));
     if (flags.otlp) print(safeJson(otlpOf(tree)));
     else print(flags.json ? safeJson(traceJson(tree), 2) : traceText(tree));
     return exitCodes.good;
