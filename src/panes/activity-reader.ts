@@ -1,4 +1,5 @@
 import { ConsoleError } from '../db/errors.js';
+import { formatCount } from '../shared/format/number.js';
 import { ActivityBuffer, type ActivityRow } from './activity-buffer.js';
 import type { PaneReader, PaneResult, ReadRequest } from './pane.js';
 import type { SchemaShape } from './shape.js';
@@ -124,7 +125,7 @@ function readPast(
       extras: { seen: buffer.seen, perSecond: null, gap: false },
       asOf: new Date(untilMs),
       notes: [
-        ...(isCut ? [`only the newest ${activityKept} events of the window`] : []),
+        ...(isCut ? [`only the newest ${formatCount(activityKept)} events of the window`] : []),
         ...missingNotes(shape),
       ],
     };

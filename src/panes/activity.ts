@@ -100,6 +100,7 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
   ],
   sorts: [{ id: 'at', title: 'newest last', direction: 'asc', value: ({ at }) => at }],
   rowKey: ({ kind, id }) => `${kind} ${id}`,
+  idOf: ({ traceId, id }) => traceId ?? id,
   empty: 'Nothing was written yet. For live traffic: trace-console demo',
   createReader: () => new ActivityReader(),
   summary: ({ extras: { perSecond, gap } }) =>

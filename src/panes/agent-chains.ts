@@ -177,6 +177,7 @@ export const agentChains: Pane<AgentChainRow, AgentChainsExtras> = {
     { id: 'lastUsed', title: 'used last', direction: 'desc', value: ({ lastUsed }) => lastUsed },
   ],
   rowKey: ({ id }) => id,
+  idOf: ({ id }) => id,
   empty: 'No chain of agents was learned yet. For examples: trace-console demo',
   createReader: () => new AgentChainsReader(),
   summary: ({ rows }) => {

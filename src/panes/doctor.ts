@@ -134,6 +134,7 @@ export const doctor: Pane<CheckResult, DoctorExtras> = {
     { id: 'title', title: 'check', direction: 'asc', value: ({ title }) => title },
   ],
   rowKey: ({ id }) => id,
+  idOf: ({ id }) => id,
   empty: 'Nothing was looked at yet.',
   createReader: () => new DoctorReader(),
   summary: ({ extras }) => summaryOf(extras),

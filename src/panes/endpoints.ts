@@ -150,6 +150,7 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
   columns: endpointsColumns,
   sorts: endpointsSorts,
   rowKey: ({ service, method, url }) => groupKey([service, method, url]),
+  idOf: ({ service, url }) => url ?? service,
   empty:
     'No endpoint was called in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new EndpointsReader(),

@@ -71,6 +71,8 @@ export type SummaryLine = readonly SummarySegment[];
 export type Chart = {
   title: string;
   bucketMs: number;
+  /** It ends at a moment in the past. */
+  isPast?: boolean;
   curves: readonly { label: string; tone: Tone; values: readonly number[] }[];
 };
 
@@ -137,6 +139,8 @@ export type Pane<Row extends object = object, Extras extends object = object> = 
   /** The first is the order in which rows arrive. */
   sorts: readonly [Sort<Row>, ...Sort<Row>[]];
   rowKey(row: Row): string;
+  /** What names a row elsewhere, for the clipboard; default: its first column. */
+  idOf?(row: Row): string;
   /** How to get data, when there are no rows. */
   empty: string;
   createReader(): PaneReader<Row, Extras>;

@@ -42,6 +42,8 @@ export type StuckTrace = {
 
 export type RecentTracesExtras = {
   windowMs: number;
+  /** Where the window ends, milliseconds since 1970; null: now. */
+  untilMs: number | null;
   bucketMs: number;
   series: SeriesPoint[];
   /** In progress now, whenever they started; of a moment in the past: those of its window that still are. */
@@ -88,6 +90,7 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
         rows,
         extras: {
           windowMs,
+          untilMs: untilMs ?? null,
           bucketMs,
           series: seriesOf(bySlice, { sliceMs, bucketMs, sinceMs, endMs }),
           running,
@@ -196,7 +199,10 @@ function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras):
   const line: SummaryLine = [
     { text: `${formatCount(all)} in ${formatSpan(extras.windowMs)}` },
     { text: formatRate(perSecond), tone: 'muted' },
-    { text: `${formatCount(extras.running)} running`, tone: 'running' },
+    {
+      text: `${formatCount(extras.running)} ${extras.untilMs === null ? 'running' : 'still running'}`,
+      tone: 'running',
+    },
     failed > 0
       ? { text: `${formatShare(failed / all)} failed`, tone: 'error' }
       : { text: 'none failed', tone: 'success' },
@@ -273,6 +279,7 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
   chart: ({ extras }) => ({
     title: 'traces started, failed of them',
     bucketMs: extras.bucketMs,
+    isPast: extras.untilMs !== null,
     curves: [
       { label: 'started', tone: 'accent', values: extras.series.map(({ started }) => started) },
       { label: 'failed', tone: 'error', values: extras.series.map(({ failed }) => failed) },

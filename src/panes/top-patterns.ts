@@ -161,6 +161,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras> = {
     { id: 'avg', title: 'slowest', direction: 'desc', value: ({ avgMs }) => avgMs },
   ],
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
+  idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   empty: 'No pattern was learned yet. For examples: trace-console demo',
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {

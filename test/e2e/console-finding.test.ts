@@ -61,6 +61,49 @@ it('follows an agent in the activity', async () => {
   await driver.waitFor(/6 Activity \/session:"0000" \d+ of 225/);
 });
 
+it('takes marked rows together: copied, written, maintained, wherever they move to', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-marked-'));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const env = { TRACE_CONSOLE_EXPORT_FOLDER: folder };
+  const driver = await openConsole(database.url, { cols: 120, rows: 35, env });
+  const marked = () =>
+    boxOf(driver.screen(), '4 Table sizes').flatMap((line) => /^● (\w+)/.exec(line)?.[1] ?? []);
+  driver.press('4mm');
+  await driver.waitFor('2 marked');
+  await driver.waitFor(() => marked().length === 2);
+  const names = marked().sort();
+  driver.press(':sort table\r');
+  await driver.waitFor(/4 Table sizes .* ↑ /);
+  driver.press('z');
+  await driver.waitFor(() => marked().length === 2);
+  expect(marked().sort()).toEqual(names);
+
+  driver.press('y');
+  await driver.waitFor('2 ids');
+  expect(driver.clipboard.map((text) => text.split('\n').sort())).toEqual([names]);
+  driver.press('e');
+  await driver.waitFor('2 marked rows of Table sizes');
+  driver.press('j');
+  await driver.waitFor('Written: ');
+  const [file = ''] = fs.readdirSync(folder);
+  const written = JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')) as object[];
+  expect(written.map((row) => 'table' in row && row.table).sort()).toEqual(names);
+  driver.press('u');
+  await driver.waitFor('Analyze 2 tables');
+  await driver.waitFor('[ Cancel ]');
+  driver.press('\x1b');
+  await driver.waitFor((lines) => !lines.join().includes('[ Cancel ]'));
+
+  driver.press('/table:archive\r');
+  await driver.waitFor('2 marked, 2 not shown');
+  for (const key of ['v', 'y', 'e']) {
+    driver.press(key);
+    await driver.waitFor('Of 2 marked rows none is shown');
+    driver.press('g');
+    await driver.waitFor((lines) => !lines.join().includes('none is shown'));
+  }
+});
+
 describe.each(sizes)('finding at $cols×$rows', (size) => {
   it('filters the rows of a pane as it is typed, keeps it for the pane, and clears it', async () => {
     const driver = await openConsole(database.url, size);

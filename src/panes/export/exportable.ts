@@ -15,8 +15,14 @@ export type Exportable = {
   formats: Readonly<Partial<Record<ExportFormat, () => string>>>;
 };
 
-export function paneExport(pane: AnyPane, rows: readonly object[]): Exportable {
-  return rowsExport(pane.id, pane.title, pane.columns, rows);
+/** @param which of its rows these are, for the title */
+export function paneExport(
+  pane: AnyPane,
+  rows: readonly object[],
+  which: 'shown' | 'marked' = 'shown',
+): Exportable {
+  const all = rowsExport(pane.id, pane.title, pane.columns, rows);
+  return which === 'shown' ? all : { ...all, title: countText(rows.length, pane.title, 'marked ') };
 }
 
 export function openedExport(opened: Opened): Exportable {
@@ -77,8 +83,8 @@ function jsonOf(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-function countText(count: number, title: string): string {
-  return `${count} ${count === 1 ? 'row' : 'rows'} of ${title}`;
+function countText(count: number, title: string, which = ''): string {
+  return `${count} ${which}${count === 1 ? 'row' : 'rows'} of ${title}`;
 }
 
 /** A title as part of a file's name: it may hold anything that was stored. */

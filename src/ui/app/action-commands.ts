@@ -3,53 +3,47 @@ import { readRun } from '../../maintenance/journal/run.js';
 import { storedAction } from '../../maintenance/registry.js';
 import type { PaneId } from '../../panes/pane.js';
 import type { ConsoleApp } from './console-app.js';
-import { markedRows, rowUnderCursor } from './row-commands.js';
+import { chosenRows, whyNoMarked } from './row-commands.js';
 import { whyOffline } from './offline.js';
 
 /** As the seed's retention advice has it. */
 const archiveAge = '90 days';
 
-/** The row under the cursor, when that pane has the keys. */
-function chosenRow(app: ConsoleApp, paneId: PaneId): object | undefined {
-  return app.focusedPane.id === paneId ? rowUnderCursor(app)?.row : undefined;
+/** What an action is about in a pane that has the keys: the marked rows, or the one under the cursor. */
+function rowsOf(app: ConsoleApp, paneId: PaneId): object[] {
+  return app.focusedPane.id === paneId ? chosenRows(app) : [];
 }
 
-function chosenIndex(app: ConsoleApp): string | undefined {
-  const row = chosenRow(app, 'index-usage');
-  return row && 'index' in row && typeof row.index === 'string' ? row.index : undefined;
+/** A column of those rows. */
+function namesOf(app: ConsoleApp, paneId: PaneId, column: string): string[] {
+  return rowsOf(app, paneId).flatMap((row) => {
+    const value: unknown = Reflect.get(row, column);
+    return typeof value === 'string' ? value : [];
+  });
 }
 
-function isBuilding(app: ConsoleApp): boolean {
-  const row = chosenRow(app, 'index-usage');
-  return row !== undefined && 'state' in row && row.state === 'building';
+/** `idx_a`, `3 indexes` */
+function named(names: readonly string[], several: string): string {
+  return names.length === 1 ? (names[0] ?? '') : `${names.length} ${several}`;
 }
 
 export function whyNoReindex(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
   if (app.focusedPane.id !== 'index-usage') return 'Choose an index first: 3 leads to them';
-  if (markedIndexes(app).length > 0) return undefined;
-  return chosenIndex(app) === undefined ? 'There is no index under the cursor' : undefined;
-}
-
-function markedIndexes(app: ConsoleApp): string[] {
-  return markedRows(app).flatMap((row) =>
-    'index' in row && typeof row.index === 'string' ? row.index : [],
-  );
+  if (namesOf(app, 'index-usage', 'index').length > 0) return undefined;
+  return whyNoMarked(app) ?? 'There is no index under the cursor';
 }
 
 export function openReindex(app: ConsoleApp): void {
-  const indexes = markedIndexes(app);
-  if (indexes.length > 0) {
-    const refusal = app.actions?.open('reindex', `Reindex ${indexes.length} indexes`, { indexes });
-    if (refusal) refuse(app, refusal);
-    return;
-  }
-  const index = chosenIndex(app);
+  const indexes = namesOf(app, 'index-usage', 'index');
+  const [index] = indexes;
   if (index === undefined) return;
+  const states = namesOf(app, 'index-usage', 'state');
   // What is being built can only be followed.
-  const refused = isBuilding(app)
-    ? app.actions?.open('follow-build', `Follow the rebuild of ${index}`, { index })
-    : app.actions?.open('reindex', `Reindex ${index}`, { indexes: [index] });
+  const refused =
+    indexes.length === 1 && states[0] === 'building'
+      ? app.actions?.open('follow-build', `Follow the rebuild of ${index}`, { index })
+      : app.actions?.open('reindex', `Reindex ${named(indexes, 'indexes')}`, { indexes });
   if (refused) refuse(app, refused);
 }
 
@@ -68,15 +62,20 @@ export function openPrune(app: ConsoleApp): void {
   if (refused) refuse(app, refused);
 }
 
-/** The table under the cursor of the sizes, or all of ours. */
+/** The chosen tables of the sizes, or all of ours. */
 function openForTables(name: 'analyze' | 'vacuum', title: string) {
   return (app: ConsoleApp): void => {
-    const row = chosenRow(app, 'table-sizes');
-    const table = row && 'table' in row && typeof row.table === 'string' ? row.table : undefined;
-    const input = table === undefined ? {} : { tables: [table] };
-    const refused = app.actions?.open(name, `${title} ${table ?? 'all tables'}`, input);
+    const tables = namesOf(app, 'table-sizes', 'table');
+    const what = tables.length > 0 ? named(tables, 'tables') : 'all tables';
+    const input = tables.length > 0 ? { tables } : {};
+    const refused = app.actions?.open(name, `${title} ${what}`, input);
     if (refused) refuse(app, refused);
   };
+}
+
+export function whyNoTables(app: ConsoleApp): string | undefined {
+  if (!app.actions) return whyOffline(app);
+  return app.focusedPane.id === 'table-sizes' ? whyNoMarked(app) : undefined;
 }
 
 export const openAnalyze = openForTables('analyze', 'Analyze');
@@ -86,32 +85,36 @@ export function whyNoAction(app: ConsoleApp): string | undefined {
   return app.actions ? undefined : whyOffline(app);
 }
 
-/** The tree under the cursor of the archive, by the trace that it is told by. */
-function chosenTree(app: ConsoleApp): string | undefined {
-  const row = chosenRow(app, 'archive');
-  return row && 'id' in row && typeof row.id === 'string' ? row.id : undefined;
+/** The chosen trees of the archive, each by the trace that it is told by. */
+function chosenTrees(app: ConsoleApp): string[] {
+  return namesOf(app, 'archive', 'id');
 }
 
-function chosenRun(app: ConsoleApp): number | undefined {
-  const row = chosenRow(app, 'maintenance-runs');
-  return row && 'id' in row && typeof row.id === 'number' ? row.id : undefined;
+function chosenRuns(app: ConsoleApp): number[] {
+  return rowsOf(app, 'maintenance-runs').flatMap((row) =>
+    'id' in row && typeof row.id === 'number' ? row.id : [],
+  );
 }
 
 export function whyNoRestore(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
-  if (chosenTree(app) !== undefined || chosenRun(app) !== undefined) return undefined;
-  return `Choose an archived trace or a crashed run first: ${app.keys.keyOf('paneList')} leads to those panes`;
+  const runs = chosenRuns(app).length;
+  if (runs > 1) return 'Runs are done again one at a time';
+  if (runs === 1 || chosenTrees(app).length > 0) return undefined;
+  const leads = `${app.keys.keyOf('paneList')} leads to those panes`;
+  return whyNoMarked(app) ?? `Choose an archived trace or a crashed run first: ${leads}`;
 }
 
-/** Brings back what is under the cursor: an archived tree, or a run whose console died. */
+/** Brings back what is chosen: archived trees, or a run whose console died. */
 export function openRestore(app: ConsoleApp): void {
-  const tree = chosenTree(app);
-  if (tree !== undefined) {
-    const refused = app.actions?.open('restore', 'Restore a trace', { traces: [tree] });
+  const traces = chosenTrees(app);
+  if (traces.length > 0) {
+    const what = traces.length === 1 ? 'a trace' : `${traces.length} traces`;
+    const refused = app.actions?.open('restore', `Restore ${what}`, { traces });
     if (refused) refuse(app, refused);
     return;
   }
-  const id = chosenRun(app);
+  const [id] = chosenRuns(app);
   if (id === undefined || !app.database) return;
   const { database } = app;
   const { schema } = database.capabilities;
@@ -131,14 +134,16 @@ export function openRestore(app: ConsoleApp): void {
 
 export function whyNoPurge(app: ConsoleApp): string | undefined {
   if (!app.actions) return whyOffline(app);
-  if (chosenTree(app) !== undefined) return undefined;
-  return `Choose an archived trace first: ${app.keys.keyOf('paneList')} leads to the archive`;
+  if (chosenTrees(app).length > 0) return undefined;
+  const leads = `${app.keys.keyOf('paneList')} leads to the archive`;
+  return whyNoMarked(app) ?? `Choose an archived trace first: ${leads}`;
 }
 
 export function openPurge(app: ConsoleApp): void {
-  const tree = chosenTree(app);
-  if (tree === undefined) return;
-  const refused = app.actions?.open('purge', 'Purge a trace', { traces: [tree] });
+  const traces = chosenTrees(app);
+  if (traces.length === 0) return;
+  const what = traces.length === 1 ? 'a trace' : `${traces.length} traces`;
+  const refused = app.actions?.open('purge', `Purge ${what}`, { traces });
   if (refused) refuse(app, refused);
 }
 

@@ -20,6 +20,7 @@ import {
   openVacuum,
   whyNoAction,
   whyNoReindex,
+  whyNoTables,
 } from './action-commands.js';
 import { alertCommands } from './alerting.js';
 import { asks, needsLive } from './offline.js';
@@ -219,8 +220,8 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   purge: { run: openPurge, unavailable: whyNoPurge },
   cleanUp: { run: openCleanUp, unavailable: whyNoAction },
   prune: { run: openPrune, unavailable: whyNoAction },
-  analyze: { run: openAnalyze, unavailable: whyNoAction },
-  vacuum: { run: openVacuum, unavailable: whyNoAction },
+  analyze: { run: openAnalyze, unavailable: whyNoTables },
+  vacuum: { run: openVacuum, unavailable: whyNoTables },
   archive: { run: openArchive, unavailable: whyNoAction },
   ...openedCommands,
   ...outCommands,

@@ -5,6 +5,7 @@ import {
   type Exportable,
   type ExportFormat,
 } from '../../panes/export/exportable.js';
+import { idOf } from '../../panes/row-id.js';
 import { exportFolder, writeNewFile } from '../../panes/export/write-new-file.js';
 import { formatBytes } from '../../shared/format/bytes.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -14,7 +15,7 @@ import type { RecordView, View } from '../model/views.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 import { frontRecord, recordCursor } from './record-commands.js';
-import { rowUnderCursor } from './row-commands.js';
+import { chosenRows, markedRows, whyNoMarked } from './row-commands.js';
 
 type Copyable = { text: string; what: string };
 
@@ -22,10 +23,8 @@ type Copyable = { text: string; what: string };
 function copyable(app: ConsoleApp): Copyable | undefined {
   const view = app.model.views.at(-1);
   switch (view?.kind) {
-    case undefined: {
-      const chosen = rowUnderCursor(app);
-      return chosen && { text: JSON.stringify(chosen.row, null, 2), what: 'the row as JSON' };
-    }
+    case undefined:
+      return copyableRows(app);
     case 'list': {
       const row = chosenRow(view);
       if (!row) return undefined;
@@ -43,6 +42,19 @@ function copyable(app: ConsoleApp): Copyable | undefined {
     default:
       return undefined;
   }
+}
+
+/** The ids of the marked rows, one a line, or the whole row under the cursor. */
+function copyableRows(app: ConsoleApp): Copyable | undefined {
+  const { focusedPane: pane, model } = app;
+  const rows = chosenRows(app);
+  const [row] = rows;
+  if (!row) return undefined;
+  if (model.panes[model.focus].marks.size === 0) {
+    return { text: JSON.stringify(row, null, 2), what: 'the row as JSON' };
+  }
+  const ids = rows.map((each) => safeLine(idOf(pane, each)));
+  return { text: ids.join('\n'), what: `${ids.length} ${ids.length === 1 ? 'id' : 'ids'}` };
 }
 
 /** The value under the cursor of a record: a text as it is, everything else as JSON. */
@@ -85,15 +97,29 @@ function copies(find: (app: ConsoleApp) => Copyable | undefined): Command {
           'warning',
         );
     },
-    unavailable: (app) => (find(app) ? undefined : 'There is nothing here to copy'),
+    unavailable: (app) =>
+      find(app) ? undefined : (whyNoMarkedHere(app) ?? 'There is nothing here to copy'),
   };
+}
+
+/** The marked rows, or all that are shown. */
+function exportableRows(app: ConsoleApp): Exportable | undefined {
+  const { focusedPane: pane, focusedRows, model } = app;
+  const isMarked = model.panes[model.focus].marks.size > 0;
+  const rows = isMarked ? markedRows(app) : focusedRows;
+  return rows.length > 0 ? paneExport(pane, rows, isMarked ? 'marked' : 'shown') : undefined;
+}
+
+/** In what is opened there are no marks. */
+function whyNoMarkedHere(app: ConsoleApp): string | undefined {
+  return app.model.views.length === 0 ? whyNoMarked(app) : undefined;
 }
 
 function exportable(app: ConsoleApp): Exportable | undefined {
   const view: View | undefined = app.model.views.at(-1);
   switch (view?.kind) {
     case undefined:
-      return app.focusedRows.length > 0 ? paneExport(app.focusedPane, app.focusedRows) : undefined;
+      return exportableRows(app);
     case 'list':
     case 'trace':
       return openedExport(view.opened);
@@ -141,7 +167,8 @@ export const outCommands: Readonly<Record<OutCommandId, Command>> = {
       const found = exportable(app);
       if (found) app.push({ kind: 'export', exportable: found });
     },
-    unavailable: (app) => (exportable(app) ? undefined : 'There are no rows to write'),
+    unavailable: (app) =>
+      exportable(app) ? undefined : (whyNoMarkedHere(app) ?? 'There are no rows to write'),
   },
   exportCsv: writeAs('csv'),
   exportJson: writeAs('json'),

@@ -19,6 +19,20 @@ export function markedRows({ focusedPane: pane, focusedRows: rows, model }: Cons
   return marks.size === 0 ? [] : rows.filter((row) => marks.has(pane.rowKey(row)));
 }
 
+/** Marks whose rows a filter hides, or that are gone, are acted on by nothing. */
+export function whyNoMarked(app: ConsoleApp): string | undefined {
+  const { size } = app.model.panes[app.model.focus].marks;
+  if (size === 0 || markedRows(app).length > 0) return undefined;
+  return `Of ${size} marked rows none is shown; Esc takes the marks away`;
+}
+
+/** What is copied, written or changed: the marked rows, or the one under the cursor where none is marked. */
+export function chosenRows(app: ConsoleApp): object[] {
+  if (app.model.panes[app.model.focus].marks.size > 0) return markedRows(app);
+  const chosen = rowUnderCursor(app);
+  return chosen ? [chosen.row] : [];
+}
+
 function shiftColumns(by: number): Command {
   return {
     run(app) {

@@ -26,7 +26,9 @@ export function drawChartLines(
         ...chart.curves.map(({ label, tone }) => ({ text: `─ ${label}`, look: tone })),
         { text: `per ${formatSpan(fitted.bucketMs)}`, look: 'muted', priority: 2 },
       ],
-      right: [{ text: `the last ${formatSpan(fitted.spanMs)}`, look: 'muted' }],
+      right: [
+        { text: `${chart.isPast ? '' : 'the last '}${formatSpan(fitted.spanMs)}`, look: 'muted' },
+      ],
       first: 'left',
     },
     width,

@@ -58,7 +58,7 @@ export function drawPane(theme: Theme, input: PaneInput, top: number): DrawnPane
     focused,
     title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
-    foot: footOf(input, cursor.gone, body.hiddenColumns),
+    foot: footOf(input, rows, cursor.gone, body.hiddenColumns),
     footRight: placeOf(rows.length, body.top, body.visibleRows),
   });
   return { ...body, lines };
@@ -262,9 +262,19 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
     : { text: 'held', look: 'muted', priority: 2 };
 }
 
-function footOf({ snapshot, view, focused }: PaneInput, gone: boolean, hidden: number): Segment[] {
+function footOf(
+  { pane, snapshot, view, focused }: PaneInput,
+  rows: readonly object[],
+  gone: boolean,
+  hidden: number,
+): Segment[] {
   const segments: Segment[] = [];
-  if (view.marks.size > 0) segments.push({ text: `${view.marks.size} marked`, look: 'accent' });
+  const { size: marked } = view.marks;
+  if (marked > 0) {
+    const shown = rows.filter((row) => view.marks.has(pane.rowKey(row))).length;
+    const unseen = shown < marked ? `, ${marked - shown} not shown` : '';
+    segments.push({ text: `${marked} marked${unseen}`, look: 'accent' });
+  }
   if (focused && view.shift > 0) {
     const columns = view.shift === 1 ? 'column' : 'columns';
     const more = hidden > 0 ? `, > ${hidden} more` : '';

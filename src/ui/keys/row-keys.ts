@@ -8,7 +8,7 @@ export const rowKeys: readonly Binding[] = [
     command: 'mark',
     keys: ['m'],
     scopes: ['panes'],
-    text: 'mark the row, or no longer: :reindex rebuilds all marked indexes',
+    text: 'mark the row, or no longer: marked rows are copied, written and maintained together',
   },
   {
     command: 'columnsRight',
