@@ -146,7 +146,7 @@ export const sessions: Pane<SessionRow, SessionsExtras> = {
   columns: sessionsColumns,
   sorts: sessionsSorts,
   rowKey: ({ pid, startedAt }) => `${pid} ${startedAt?.getTime() ?? ''}`,
-  empty: 'No other session of this database runs a statement or holds a transaction open.',
+  empty: 'No other session is seen that runs a statement here or holds a transaction open.',
   createReader: () => new SessionsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ pid }) => ({

@@ -1,7 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { panes } from '../../src/panes/registry.js';
+import { usualLimits } from '../../src/panes/pane.js';
 import { readShape } from '../../src/panes/shape.js';
+import { mostPromptsSearched } from '../../src/panes/statements/traces-listed.js';
+import { tracesOpening } from '../../src/panes/trace/traces-opening.js';
 import { defaultStuckAfterMs } from '../../src/panes/windows.js';
 import { coreTables } from '../../src/shared/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
@@ -57,7 +60,14 @@ beforeAll(async () => {
   }
 });
 
-type Node = { 'Node Type': string; 'Relation Name'?: string; Plans?: Node[] };
+type Node = {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Actual Rows'?: number;
+  'Actual Loops'?: number;
+  'Rows Removed by Filter'?: number;
+  Plans?: Node[];
+};
 
 function tablesReadWhole(node: Node): string[] {
   const own = node['Node Type'] === 'Seq Scan' ? [node['Relation Name'] ?? ''] : [];
@@ -110,6 +120,54 @@ for (const { id } of panes) {
     }
   });
 }
+
+/** Rows of a table that a plan has looked at: those it gave, and those it left out. */
+function rowsLookedAt(node: Node, table: string): number {
+  const { 'Actual Rows': rows = 0, 'Rows Removed by Filter': removed = 0 } = node;
+  const own = node['Relation Name'] === table ? (rows + removed) * (node['Actual Loops'] ?? 1) : 0;
+  return (node.Plans ?? []).reduce((sum, each) => sum + rowsLookedAt(each, table), own);
+}
+
+test.each([
+  ['an hour', 3_600_000, undefined],
+  ['100 days', 8_640_000_000, undefined],
+  ['100 days before a moment', 8_640_000_000, 3_600_000],
+])(
+  'a search in prompts reads the newest of %s by an index, and no more than it says',
+  async (_name, windowMs, agoMs) => {
+    // More prompts than are searched, so that the bound is what ends the reading.
+    await database.query(
+      `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at, prompt_text)
+       SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 'completed', now() - interval '40 days' - i * interval '1 s', 'old'
+       FROM generate_series(1, $1::int - (SELECT count(*)::int FROM execution_traces)) AS i`,
+      [mostPromptsSearched + 8_000],
+    );
+    const console_ = await openDatabase(database.url);
+    const plans: Node[] = [];
+    const opening = tracesOpening('Prompts', { by: 'prompt', text: 'no prompt has these words' });
+    await opening.read({
+      shape: await readShape(console_),
+      windowMs,
+      untilMs: agoMs === undefined ? undefined : Date.now() - agoMs,
+      async read(text, values) {
+        const rows = await console_.read<{ 'QUERY PLAN': [{ Plan: Node }] }>(
+          `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${text}`,
+          values,
+          usualLimits,
+        );
+        plans.push(...rows.map((row) => row['QUERY PLAN'][0].Plan));
+        return [];
+      },
+    });
+    const [plan] = plans;
+    if (!plan) throw new Error('nothing was asked');
+    expect(tablesReadWhole(plan)).toEqual([]);
+    const looked = rowsLookedAt(plan, 'execution_traces');
+    // The hour holds fewer; the others have more, and stop there.
+    if (windowMs === 3_600_000) expect(looked).toBeLessThanOrEqual(1_000);
+    else expect(looked).toBe(mostPromptsSearched);
+  },
+);
 
 test('without its indexes the same check finds the table read as a whole', async () => {
   await database.query('DROP INDEX idx_hook_executions_window, idx_hook_executions_started_at');
