@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.js';
 import type { ExitCode } from '../db/errors.js';
+import type { ConnectionChoice } from '../ui/connection-choice.js';
 import type { Settings } from './config/settings.js';
 
 /** One flag of a command, by its camelCase name: `olderThan` is given as `--older-than`. */
@@ -56,6 +57,8 @@ export type CommandContext<Flags extends FlagDeclarations> = {
    * `onProgress` gets a line while the embedded one starts; default: `note`.
    */
   openDatabase: (onProgress?: (line: string) => void) => Promise<Database>;
+  /** The databases that the console can be on, first the one that `openDatabase` opens. */
+  connections: () => readonly [ConnectionChoice, ...ConnectionChoice[]];
 };
 
 /** A subcommand: one file in commands/. */

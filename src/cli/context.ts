@@ -5,6 +5,7 @@ import { ConsoleError } from '../db/errors.js';
 import { openDatabase } from '../db/open.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import type { Config } from './config/config.js';
+import { connectionChoices, openOptionsOf } from './connection-choices.js';
 import { settingsFor } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
 
@@ -26,6 +27,7 @@ export function processContext(
   const settings = settingsFor(config, parsed.flags);
   const { connection } = settings;
   const flags = withDemoFolder(parsed.flags);
+  checkPoolSize(flags.poolSize);
   let open: Promise<Database> | undefined;
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${line}\n`);
@@ -54,23 +56,15 @@ export function processContext(
       }
     },
     openDatabase(onProgress = note) {
-      open ??= openDatabase({
-        url: flags.url ?? connection?.url,
-        ...(connection && { origin: `config: ${connection.name}` as const }),
-        envFile: flags.envFile ?? connection?.envFile,
-        dataDir: flags.dataDir ?? connection?.dataDir,
-        schema: flags.schema ?? connection?.schema,
-        poolSize: checkedPoolSize(flags.poolSize) ?? connection?.poolSize,
-        readOnly: flags.readOnly || connection?.readOnly,
-        ...(connection?.production && { production: connection.name }),
-        onProgress,
-      }).catch((error: unknown) => {
+      const options = { ...openOptionsOf(flags, connection), onProgress };
+      open ??= openDatabase(options).catch((error: unknown) => {
         // The next call may try again.
         open = undefined;
         throw error;
       });
       return open;
     },
+    connections: () => connectionChoices(config, flags, connection),
   };
   return {
     context,
@@ -91,7 +85,7 @@ function withDemoFolder(flags: Flags): Flags {
   return Object.assign(flags, { dataDir: demoDataFolder() });
 }
 
-function checkedPoolSize(size: number | undefined): number | undefined {
+function checkPoolSize(size: number | undefined): void {
   const { lowest, highest } = poolSizes;
   if (size !== undefined && (!Number.isInteger(size) || size < lowest || size > highest)) {
     throw new ConsoleError(
@@ -99,5 +93,4 @@ function checkedPoolSize(size: number | undefined): number | undefined {
       `--pool-size takes a whole number from ${lowest} to ${highest}.`,
     );
   }
-  return size;
 }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { BusyClients } from './busy-clients.js';
 import { readCapabilities, type Capabilities } from './capabilities.js';
 import { sendCancelRequest } from './connection/cancel-request.js';
 import { clientConfig } from './connection/client-config.js';
@@ -47,6 +48,8 @@ export class Database {
   readonly #tls: TlsAttempt;
   readonly #pool: pg.Pool;
   readonly #readOnly: boolean;
+  readonly #busy = new BusyClients();
+  #closing: Promise<void> | undefined;
   readonly production: string | undefined;
   readonly #wake: DatabaseOptions['wake'];
 
@@ -132,6 +135,7 @@ export class Database {
         throw translateError(error, this.#source);
       });
     let broken = false;
+    this.#busy.add(client);
     try {
       await run(
         beginStatement({
@@ -148,6 +152,7 @@ export class Database {
       broken = losesConnection(error) || !(await rollsBack(client));
       throw error;
     } finally {
+      this.#busy.delete(client);
       client.release(broken);
     }
   }
@@ -200,9 +205,23 @@ export class Database {
     }
   }
 
-  /** Closes every connection; waits for running statements. */
-  async close(): Promise<void> {
-    await this.#pool.end();
+  /** Closes every connection; waits for running statements. A second call waits for the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.end();
+    return this.#closing;
+  }
+
+  /**
+   * Closes every connection, and has the server end the statements that these are at. The embedded engine has no
+   * cancel that spares the others: there they end by themselves.
+   */
+  async abandon(): Promise<void> {
+    const closed = this.close();
+    const { host, hostAddress, port } = this.#source;
+    if (!this.capabilities.embedded) {
+      await this.#busy.cancelAll({ host: hostAddress ?? host, port });
+    }
+    await closed;
   }
 
   async #connect(): Promise<pg.PoolClient> {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { cancelKeyOf } from './busy-clients.js';
 import type { CancelKey } from './connection/cancel-request.js';
 import { translateError, type Where } from './connection/translate-error.js';
 import type { Queryable } from './queryable.js';
@@ -18,13 +19,8 @@ export class DirectConnection implements Queryable {
     this.query = statements.watching((text, values) => this.#send(text, values), 'maintenance');
   }
 
-  /** What a CancelRequest names; pg keeps it on the client without declaring it. */
   get cancelKey(): CancelKey {
-    const { processID, secretKey } = this.#client as unknown as {
-      processID: number | null;
-      secretKey: number | null;
-    };
-    return { processId: processID ?? 0, secret: secretKey ?? 0 };
+    return cancelKeyOf(this.#client);
   }
 
   async #send<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {

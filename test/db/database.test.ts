@@ -22,6 +22,35 @@ afterAll(async () => {
   await database.close();
 });
 
+describe('a database that is abandoned', () => {
+  it('has the server end what it was at, and nothing of others', async () => {
+    const [left, other] = await Promise.all([open(test.url), open(test.url)]);
+    const sleeping = async (name: string) => {
+      const { rows } = await test.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE state = 'active' AND query = $1`,
+        [`SELECT pg_sleep(600), '${name}' AS name`],
+      );
+      return rows[0]?.n;
+    };
+    const limits = { statementTimeoutMs: 600_000 };
+    const run = (database: Database, name: string) =>
+      database.read(`SELECT pg_sleep(600), '${name}' AS name`, [], limits);
+    const ended = [run(left, 'left'), run(left, 'left')].map((read) =>
+      expect(read).rejects.toMatchObject({ sqlState: '57014' }),
+    );
+    const others = run(other, 'other').catch(() => undefined);
+    await expect.poll(() => sleeping('left'), { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => sleeping('other'), { timeout: 20_000 }).toBe(1);
+    await left.abandon();
+    await Promise.all(ended);
+    expect(await sleeping('left')).toBe(0);
+    expect(await sleeping('other')).toBe(1);
+    await other.abandon();
+    await others;
+    expect(await sleeping('other')).toBe(0);
+  });
+});
+
 describe('a transaction', () => {
   it('has its own time-outs and leaves none behind in the session', async () => {
     const single = await open(test.url);

@@ -1,37 +1,8 @@
-import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { chooseIndex, startBlockedReindex } from './helpers/blocked-reindex.js';
 import { openConsole, refreshUntil, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
-import type { TerminalDriver } from './helpers/terminal.js';
-
-async function chooseIndex(driver: TerminalDriver): Promise<string> {
-  driver.press('3');
-  await driver.waitFor('┏━ 3 Index usage');
-  driver.press('r');
-  await driver.waitFor('[ Cancel ]');
-  const [, index = ''] = /REINDEX INDEX CONCURRENTLY "public"\."(\w+)"/.exec(driver.text()) ?? [];
-  expect(index).not.toBe('');
-  return index;
-}
-
-/** Begins the rebuild of an index, which then waits for another session's transaction: it ends with `holder`. */
-async function startBlockedReindex(
-  database: TestDatabase,
-  driver: TerminalDriver,
-): Promise<{ index: string; holder: pg.Client }> {
-  const index = await chooseIndex(driver);
-  const { rows } = await database.query<{ table: string }>(
-    'SELECT indrelid::regclass::text AS table FROM pg_index WHERE indexrelid = $1::regclass',
-    [index],
-  );
-  const holder = new pg.Client({ connectionString: database.url });
-  await holder.connect();
-  await holder.query(`BEGIN; LOCK TABLE ${rows[0]?.table ?? ''} IN ROW EXCLUSIVE MODE`);
-  driver.press('y');
-  await driver.waitFor(/waits for pid \d+/);
-  return { index, holder };
-}
 
 describe('reindexing by key', () => {
   it('previews, does nothing on the trigger or Enter, and rebuilds on y', async () => {

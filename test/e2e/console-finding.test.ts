@@ -209,7 +209,7 @@ describe.each(sizes)('finding at $cols×$rows', (size) => {
     driver.press('\x1b');
     await driver.waitFor((lines) => !lines.join().includes('┏━ Commands'));
     driver.press(':xyzzy');
-    await driver.waitFor('No such command');
+    await driver.waitFor('There is no command');
     driver.press('\r');
     await driver.waitFor('There is no command "xyzzy"');
   });

@@ -20,7 +20,7 @@ export const console = defineCommand({
     'trace-console --url postgresql://user@host/database --read-only',
     'trace-console prod      (a connection of the config file)',
   ],
-  async run({ flags, settings, interactive, note, openDatabase }) {
+  async run({ flags, settings, interactive, note, connections }) {
     if (!interactive) {
       throw new ConsoleError('usage', 'The console needs a terminal.', {
         hint: 'For scripts: trace-console status --json',
@@ -28,20 +28,19 @@ export const console = defineCommand({
     }
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
-    const { connection, intervalMs, windowMs, theme, alerts, keys } = settings;
+    const { theme, alerts, keys } = settings;
+    const [first, ...others] = connections();
+    const openWithTraffic: typeof first.open = async (onProgress) => {
+      const database = await first.open(onProgress);
+      stopDemo ??= await startDemoCompanion(database);
+      return database;
+    };
     const exitCode = await openConsole({
-      connection,
-      cadenceMs: intervalMs,
-      windowMs,
+      connections: [flags.demo ? { ...first, open: openWithTraffic } : first, ...others],
       theme,
       alerts,
       keys,
       recordTo: flags.record,
-      async openDatabase(onProgress) {
-        const database = await openDatabase(onProgress);
-        if (flags.demo) stopDemo = await startDemoCompanion(database);
-        return database;
-      },
     }).finally(() => stopDemo?.());
     // A statement that is still running, or a server that does not answer, is not waited for.
     setTimeout(() => process.exit(exitCode), goodbyeMs).unref();

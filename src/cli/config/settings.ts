@@ -34,11 +34,18 @@ export function settingsFor(config: Config, flags: PlaceFlags): Settings {
   const connection = chosenConnection(config, flags);
   return {
     connection,
-    intervalMs: connection?.intervalMs ?? config.intervalMs,
-    windowMs: connection?.windowMs ?? config.windowMs,
+    ...spansFor(config, connection),
     theme: config.theme,
     alerts: config.alerts,
     keys: config.keys,
+  };
+}
+
+/** Cadence and window: the connection's, else those in general. */
+export function spansFor(config: Config, connection: NamedConnection | undefined) {
+  return {
+    intervalMs: connection?.intervalMs ?? config.intervalMs,
+    windowMs: connection?.windowMs ?? config.windowMs,
   };
 }
 

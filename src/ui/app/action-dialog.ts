@@ -39,9 +39,9 @@ export class ActionDialog {
 
   #show(view: View | undefined): void {
     const others = this.#app.model.views.filter(({ kind }) => kind !== 'action');
-    // The question before leaving stays in front.
-    const leaving = others.filter(({ kind }) => kind === 'quit');
-    const behind = others.filter(({ kind }) => kind !== 'quit');
-    this.#app.update({ views: view ? [...behind, view, ...leaving] : others });
+    // Where to go, and the question before leaving, stay in front.
+    const isLeaving = ({ kind }: View) => kind === 'quit' || kind === 'connections';
+    const behind = others.filter((other) => !isLeaving(other));
+    this.#app.update({ views: view ? [...behind, view, ...others.filter(isLeaving)] : others });
   }
 }

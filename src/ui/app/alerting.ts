@@ -14,7 +14,7 @@ export const noAlertSettings: AlertSettings = { rules: [], bell: false, desktop:
 
 /** Watches what comes in, and tells once when something begins. */
 export class Alerting {
-  readonly #watch: AlertWatch;
+  #watch: AlertWatch;
   readonly #settings: AlertSettings;
   readonly #notify: (text: string, how: { bell: boolean; desktop: boolean }) => void;
 
@@ -25,6 +25,11 @@ export class Alerting {
     this.#watch = new AlertWatch(settings.rules);
     this.#settings = settings;
     this.#notify = notify;
+  }
+
+  /** On another database nothing has fired yet. */
+  restart(): void {
+    this.#watch = new AlertWatch(this.#settings.rules);
   }
 
   get state() {

@@ -23,6 +23,7 @@ import {
   whyNoTables,
 } from './action-commands.js';
 import { alertCommands } from './alerting.js';
+import { connectionCommands, moveInConnections } from './connection-commands.js';
 import { asks, needsLive } from './offline.js';
 import { moveInPaneList, paneCommands } from './pane-commands.js';
 import { outCommands } from './out-commands.js';
@@ -50,6 +51,10 @@ function move(by: Movement): Command {
       const front = app.model.views.at(-1);
       if (front?.kind === 'paneList') {
         moveInPaneList(app, by);
+        return;
+      }
+      if (front?.kind === 'connections') {
+        moveInConnections(app, by);
         return;
       }
       if (front) {
@@ -128,8 +133,10 @@ export const commands: Readonly<Record<CommandId, Command>> = {
       const view = views.at(-1);
       if (view?.kind === 'action') app.actions?.close();
       else if (key === 'escape' && view && 'search' in view && view.search) endSearch(app);
-      else if (view) app.pop();
-      else if (panes[focus].marks.size > 0) app.changePane({ marks: new Set() });
+      else if (view) {
+        if (view.kind === 'connecting') app.connections?.callOff();
+        app.pop();
+      } else if (panes[focus].marks.size > 0) app.changePane({ marks: new Set() });
       else if (panes[focus].filter !== '') app.changePane({ filter: '' });
       else if (isTail(app.focusedPane) && !panes[focus].follow) app.changePane({ follow: true });
       else if (isBesideOverview(app.model)) app.update({ focus: home });
@@ -193,6 +200,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   ...alertCommands,
   ...momentCommands,
   ...statementCommands,
+  ...connectionCommands,
   refresh: asks({
     run(app) {
       app.engine?.refreshNow();

@@ -11,7 +11,14 @@ import type { CommandId } from '../keys/key-map.js';
 import { keyText } from '../keys/key-text.js';
 import { Keys, type KeyChoices } from '../keys/keys.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
-import { initialModel, layoutOf, scopeOf, type Model, type SchemaStage } from '../model/model.js';
+import {
+  detached,
+  initialModel,
+  layoutOf,
+  scopeOf,
+  type Model,
+  type SchemaStage,
+} from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
 import { rowsInView } from '../model/rows-in-view.js';
 import { ModelStore } from '../model/store.js';
@@ -21,7 +28,10 @@ import type { ActionRunner } from './action-runner.js';
 import { Alerting, noAlertSettings, type AlertSettings } from './alerting.js';
 import { commands } from './commands.js';
 import { FollowedSource } from './followed-source.js';
+import type { Connections } from './connections.js';
+import { MessageLine } from './message-line.js';
 import { Openings } from './openings.js';
+import { placeOf } from './place-of.js';
 import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
 import { RecordGrowth } from './record-growth.js';
 
@@ -41,7 +51,8 @@ export type AppTerminal = {
 /** What the config file says of the console. */
 export type AppSettings = { alerts?: AlertSettings | undefined; keys?: KeyChoices | undefined };
 
-const messageMs = 6_000;
+/** How long connections may take to close. */
+const goodbyeMs = 300;
 
 /**
  * The console between keys, database and screen: it holds the one model that is drawn. Components
@@ -61,12 +72,14 @@ export class ConsoleApp {
   /** What Enter has opened and what of it is in front; reads it again while it changes. */
   readonly openings = new Openings(this);
   readonly #growth = new RecordGrowth(this);
+  /** Where it can go; undefined in a recording. */
+  connections: Connections | undefined;
   readonly #followed = new FollowedSource(this);
+  readonly #message = new MessageLine(this);
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
   #dialog: ActionDialog | undefined;
-  #messageTimer: NodeJS.Timeout | undefined;
   #answer: ((isYes: boolean) => void) | undefined;
 
   constructor(terminal: AppTerminal, { alerts = noAlertSettings, keys }: AppSettings = {}) {
@@ -113,25 +126,32 @@ export class ConsoleApp {
   }
 
   /** The connection is open: the header knows where this is. */
-  connected(database: Database, connection?: ConnectionBadge): void {
+  attach(database: Database, connection: ConnectionBadge | undefined): void {
     this.#database = database;
-    const { address, capabilities, origin, readOnly } = database;
-    this.update({
-      place: {
-        database: capabilities.database,
-        host: capabilities.embedded ? 'this machine' : hostText(address),
-        origin,
-        user: capabilities.user,
-        readOnly,
-        connection,
-      },
-    });
+    this.update({ place: placeOf(database, connection) });
   }
 
   /** The panes open. */
   go(database: Database, engine: LiveSource, recorder?: Recorder): void {
     this.#dialog = new ActionDialog(this, database, engine);
     this.#followed.followEngine(engine, recorder);
+  }
+
+  /**
+   * Leaves the database for another: nothing of it is shown, asked or followed any more, and its
+   * connections are closed. How the panes are sorted stays.
+   */
+  detach(): void {
+    const database = this.#database;
+    this.openings.stop();
+    this.#followed.stop();
+    this.alerting.restart();
+    this.#dialog = this.#database = undefined;
+    this.#message.clear();
+    this.update(detached(this.model));
+    database?.abandon().catch((error: unknown) => {
+      this.log(`a connection was not closed: ${String(error)}`);
+    });
   }
 
   /** The panes show a recording. */
@@ -167,7 +187,7 @@ export class ConsoleApp {
       if (quits && !this.actions?.isRunning) this.#terminal.end(0);
       return;
     }
-    if (model.message) this.#clearMessage();
+    this.#message.clear();
     const scope = scopeOf(model);
     if (this.#takesText(key) || this.openings.holds(key)) return;
     const binding = this.keys.bindingOf(scope, key);
@@ -192,7 +212,7 @@ export class ConsoleApp {
   paste(text: string): void {
     const view = this.promptView;
     if (!view) return;
-    this.#clearMessage();
+    this.#message.clear();
     pasteIntoPrompt(this, view, text);
   }
 
@@ -203,10 +223,7 @@ export class ConsoleApp {
 
   /** A line in place of the key bar, until the next key or for some seconds. */
   say(text: string, tone: Tone = 'muted'): void {
-    clearTimeout(this.#messageTimer);
-    this.update({ message: { text, tone } });
-    this.#messageTimer = setTimeout(() => this.#clearMessage(), messageMs);
-    this.#messageTimer.unref();
+    this.#message.show(text, tone);
   }
 
   /** Ctrl-C: ends at once, but not in the middle of an action. */
@@ -220,10 +237,14 @@ export class ConsoleApp {
     else this.#terminal.end(0);
   }
 
-  /** Who asked to quit while an action ran is let out. */
+  /** Who asked to leave while an action ran is let out; not to another database, where nobody would see that it failed. */
   actionEnded(): void {
-    const quit = this.model.views.find((view) => view.kind === 'quit');
-    if (quit?.chosen) this.#terminal.end(0);
+    const leaving = this.model.views.find((view) => view.kind === 'quit');
+    if (!leaving?.chosen) return;
+    const failed = this.actions?.view?.result?.tone === 'error';
+    if (leaving.toward && failed) this.pop();
+    else if (leaving.toward) void this.connections?.connect(leaving.toward);
+    else this.#terminal.end(0);
   }
 
   /** Ends although an action runs; it is cancelled on the way out. */
@@ -294,26 +315,19 @@ export class ConsoleApp {
     return this.#terminal.copy(text);
   }
 
-  /** Asks nothing any more, and waits for an action that is cancelled to have tidied up. */
+  /** Asks nothing any more, and waits for an action that is cancelled to have tidied up, but not for a server that is silent. */
   async stop(): Promise<void> {
-    clearTimeout(this.#messageTimer);
+    this.#message.stop();
     this.openings.stop();
     this.#growth.stop();
     this.#followed.stop();
     await this.actions?.stop();
+    const silent = new Promise((resolve) => setTimeout(resolve, goodbyeMs).unref());
+    await Promise.race([this.#database?.abandon().catch(() => undefined), silent]);
   }
 
   #takesText(key: string): boolean {
     const view = this.promptView;
     return view ? typeIntoPrompt(this, view, key) : (this.#dialog?.takesText(key) ?? false);
   }
-
-  #clearMessage(): void {
-    clearTimeout(this.#messageTimer);
-    if (this.model.message) this.update({ message: undefined });
-  }
-}
-
-function hostText({ host, port }: { host: string; port: number }): string {
-  return host.startsWith('/') ? `socket ${host}:${port}` : `${host}:${port}`;
 }

@@ -51,11 +51,13 @@ export class FollowedSource {
     }
   }
 
+  /** Nothing is followed any more; another source may be. */
   stop(): void {
     clearInterval(this.#ticker);
     this.#closeBridge?.();
     this.#recorder?.close();
     void this.#source?.stop();
+    this.#source = this.#player = this.#recorder = this.#closeBridge = undefined;
   }
 
   #follow(source: LiveSource): void {

@@ -1,12 +1,19 @@
 import { paneIds, type PaneId } from '../../panes/pane.js';
 import { paneById } from '../../panes/registry.js';
 import { isBesideOverview } from '../model/model.js';
+import { isOpened } from '../model/views.js';
+import { connectToChosen } from './connection-commands.js';
 import type { Command } from './commands.js';
 import type { ConsoleApp } from './console-app.js';
 
-/** Gives a pane the keys: in the overview, or on the whole screen when it is not one of it. */
+/**
+ * Gives a pane the keys: in the overview, or on the whole screen when it is not one of it. What Enter has
+ * opened is left.
+ */
 export function goToPane(app: ConsoleApp, focus: PaneId): void {
-  app.update(app.model.overview.includes(focus) ? { focus, home: focus } : { focus });
+  const { overview, views } = app.model;
+  const home = overview.includes(focus) ? { home: focus } : {};
+  app.update({ focus, ...home, views: views.filter((view) => !isOpened(view)) });
 }
 
 /** Through the panes of the overview; beside it through the others. */
@@ -80,6 +87,10 @@ export const paneCommands = {
   },
   choose: {
     run(app, key) {
+      if (app.model.views.at(-1)?.kind === 'connections') {
+        connectToChosen(app);
+        return;
+      }
       const id = key === 'enter' ? chosenInList(app) : paneIds[Number(key) - 1];
       app.pop();
       if (id) goToPane(app, id);

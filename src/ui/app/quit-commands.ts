@@ -7,17 +7,17 @@ function quitView({ model }: ConsoleApp): QuitView | undefined {
   return view?.kind === 'quit' ? view : undefined;
 }
 
-/** Ends when the action has: as it is, cancelled and tidied up, or left to the server. */
+/** Leaves when the action has ended: as it is, cancelled and tidied up, or left to the server. */
 function choose(app: ConsoleApp, way: WayToQuit): void {
   const { actions } = app;
-  // Who asks to cancel a second time does not want to wait for the tidying up.
-  if (!actions?.isRunning || (way === 'cancel' && quitView(app)?.chosen === 'cancel')) {
-    app.quitNow();
-    return;
-  }
+  const { toward, chosen } = quitView(app) ?? {};
+  // Who asks to cancel a second time does not want to wait for the tidying up; another database must.
+  const isHasty = way === 'cancel' && chosen === 'cancel' && toward === undefined;
   app.changeView('quit', (view) => ({ ...view, chosen: way }));
-  if (way === 'cancel') actions.cancel();
-  if (way === 'leave') actions.leave();
+  if (isHasty) app.quitNow();
+  else if (!actions?.isRunning) app.actionEnded();
+  else if (way === 'cancel') actions.cancel();
+  else if (way === 'leave') actions.leave();
 }
 
 /** Of the question before quitting while an action runs. */

@@ -5,6 +5,7 @@ import { windowsMs } from '../../panes/windows.js';
 import { traceOpening } from '../../panes/trace/trace-opening.js';
 import { traceOfPrefixOpening, tracesOpening } from '../../panes/trace/traces-opening.js';
 import { formatSpan, parseDuration } from '../../shared/format/duration.js';
+import { openConnections, whyNoConnections } from './connection-commands.js';
 import type { ConsoleApp } from './console-app.js';
 import { whyOffline } from './offline.js';
 import { chooseMoment, windowText } from './moment-commands.js';
@@ -14,10 +15,14 @@ import { goToPane } from './pane-commands.js';
 export type Setting = {
   name: string;
   says: string;
+  /** It is of the pane that has the keys, and means nothing in what Enter has opened. */
+  ofPane?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
   /** What can be chosen; '' where nothing follows the name. */
   values?(app: ConsoleApp): readonly string[];
+  /** What a value means, where that says more than the setting does. */
+  valueSays?(app: ConsoleApp, value: string): string | undefined;
   run(app: ConsoleApp, argument: string): void;
 };
 
@@ -66,6 +71,7 @@ export const settings: readonly Setting[] = [
   {
     name: 'sort',
     says: 'order the rows of this pane',
+    ofPane: true,
     values: ({ focusedPane }) => focusedPane.sorts.map(({ id }) => id),
     run(app, argument) {
       const { focusedPane: pane } = app;
@@ -136,6 +142,20 @@ export const settings: readonly Setting[] = [
     },
   },
   {
+    name: 'connect',
+    says: 'go to another database; alone: the list of them',
+    argument: 'NAME',
+    values: ({ connections }) => ['', ...(connections?.choices.map(({ name }) => name) ?? [])],
+    valueSays: ({ connections }, value) =>
+      connections?.choices.find(({ name }) => name === value)?.says,
+    run(app, name) {
+      const reason = whyNoConnections(app);
+      if (reason !== undefined) app.say(reason, 'warning');
+      else if (name === '') openConnections(app);
+      else app.connections?.goTo(name);
+    },
+  },
+  {
     name: 'time',
     says: 'moments in UTC, or in the time zone of this machine',
     values: () => ['utc', 'local'],
@@ -149,6 +169,7 @@ export const settings: readonly Setting[] = [
   {
     name: 'filter',
     says: 'show only these rows of this pane',
+    ofPane: true,
     argument: 'WORDS',
     run(app, argument) {
       const parsed = parseFilter(argument, app.focusedPane);

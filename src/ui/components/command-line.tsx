@@ -1,4 +1,5 @@
-import { completions } from '../app/command-line.js';
+import { completions, noSuchCommand } from '../app/command-line.js';
+import { safeLine } from '../../terminal/sanitise.js';
 import { innerWidth } from '../draw/box.js';
 import { dialogWidth, drawDialog } from '../draw/dialog.js';
 import { choiceLines } from '../draw/prompt.js';
@@ -17,7 +18,8 @@ export function CommandLine({ app, view, model, theme }: ScreenProps & { view: P
     width: innerWidth(dialogWidth(room)),
     height: Math.min(mostLines, Math.max(1, room.height - 2)),
   });
-  const title = choices.length > 0 ? `Commands, ${choices.length}` : 'No such command';
+  const title =
+    choices.length > 0 ? `Commands, ${choices.length}` : safeLine(noSuchCommand(app, view.text));
   const { lines, width, height } = drawDialog(theme, title, body, room);
   const y = room.y + room.height - height;
   return <Lines text={theme.encode(lines.join('\n'))} x={0} y={y} width={width} height={height} />;

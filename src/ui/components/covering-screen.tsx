@@ -2,6 +2,7 @@ import type { ConsoleApp } from '../app/console-app.js';
 import type { Size } from '../layout/layout.js';
 import type { CoveringView } from '../model/views.js';
 import type { Theme } from '../theme.js';
+import { ConnectingScreen } from './connecting-screen.js';
 import { HelpScreen } from './help-screen.js';
 import { ListScreen } from './list-screen.js';
 import { RecordScreen, WaitingScreen } from './record-screen.js';
@@ -14,6 +15,8 @@ export function CoveringScreen({ app, view, size, theme }: Props) {
   switch (view.kind) {
     case 'help':
       return <HelpScreen app={app} view={view} size={size} theme={theme} />;
+    case 'connecting':
+      return <ConnectingScreen app={app} view={view} size={size} theme={theme} />;
     case 'waiting':
       return <WaitingScreen app={app} view={view} size={size} theme={theme} />;
     case 'record':

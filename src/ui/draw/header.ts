@@ -26,6 +26,8 @@ export type Place = {
 
 export type HeaderInput = {
   place: Place | undefined;
+  /** The database that it is on the way to: nothing of another one is said meanwhile. */
+  toward?: { name: string; badge: ConnectionBadge | undefined } | undefined;
   /** What is being done before there is a connection. */
   opening: string;
   live: LiveState | undefined;
@@ -44,10 +46,10 @@ export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
 export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, opening, live, nowMs, replay, recording, utc } = input;
+  const { place, toward, opening, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
-  if (!place || !live) {
-    const where = place ? placeSegments(place) : [];
+  if (toward || !place || !live) {
+    const where = toward ? towardSegments(toward) : place ? placeSegments(place) : [];
     return [
       drawSides(
         theme,
@@ -95,12 +97,16 @@ function placeSegments(place: Place): Segment[] {
     { text: safeLine(`${user}@${database}`), look: 'accent', priority: 1 },
     { text: safeLine(`on ${host}`), priority: 2 },
     // The badge names the connection already.
-    ...(connection ? [] : [{ text: `(${origin})`, look: 'muted' as const, priority: 5 }]),
+    ...(connection ? [] : [{ text: safeLine(`(${origin})`), look: 'muted' as const, priority: 5 }]),
   ];
 }
 
+function towardSegments({ name, badge }: NonNullable<HeaderInput['toward']>): Segment[] {
+  return [badge ? badgeOf(badge) : { text: safeLine(name), look: 'accent', priority: 1 }];
+}
+
 function badgeOf({ name, production, colour }: ConnectionBadge): Segment {
-  const text = production ? ` ${name} · PRODUCTION ` : ` ${name} `;
+  const text = safeLine(production ? ` ${name} · PRODUCTION ` : ` ${name} `);
   return { text, look: `badge-${colour}`, priority: 1 };
 }
 

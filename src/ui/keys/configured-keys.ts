@@ -19,7 +19,7 @@ const fixed: ReadonlySet<CommandId> = new Set([
 /** What says yes in a dialog must be another key than the one that opened it: a key held too long does nothing. */
 const dialogs: readonly { opened: readonly CommandId[]; does: readonly CommandId[] }[] = [
   { opened: maintenanceKeys.map(({ command }) => command), does: ['confirm'] },
-  { opened: ['quit'], does: ['quitCancel', 'quitWait', 'quitLeave'] },
+  { opened: ['quit', 'connections'], does: ['quitCancel', 'quitWait', 'quitLeave'] },
   { opened: ['export'], does: ['exportCsv', 'exportJson', 'exportOtlp'] },
 ];
 

@@ -1,4 +1,5 @@
 import { alertKeys } from './alert-keys.js';
+import { connectionKeys, type ConnectionCommandId } from './connection-keys.js';
 import { maintenanceKeys, type MaintenanceCommandId } from './maintenance-keys.js';
 import { outKeys, type OutCommandId } from './out-keys.js';
 import { openedKeys, openedScopes, type OpenedCommandId } from './opened-keys.js';
@@ -24,9 +25,12 @@ export type Scope =
   | 'running'
   | 'done'
   | 'quit'
-  | 'schema';
+  | 'schema'
+  | 'connections'
+  | 'connecting';
 
 export type CommandId =
+  | ConnectionCommandId
   | MaintenanceCommandId
   | QuitCommandId
   | OpenedCommandId
@@ -84,7 +88,7 @@ export type Binding = {
   priority?: number;
 };
 
-const scrolled: readonly Scope[] = ['panes', 'paneList', ...openedScopes, 'help'];
+const scrolled: readonly Scope[] = ['panes', 'paneList', ...openedScopes, 'help', 'connections'];
 const everywhere: readonly Scope[] = [
   ...scrolled,
   'prompt',
@@ -93,6 +97,7 @@ const everywhere: readonly Scope[] = [
   'done',
   'quit',
   'schema',
+  'connecting',
 ];
 
 /** The one list of keys: what they do, what help says of them, what the key bar shows. */
@@ -211,6 +216,7 @@ export const keyMap: readonly Binding[] = [
   ...alertKeys,
   ...timeKeys,
   ...statementKeys,
+  ...connectionKeys,
   {
     command: 'confirm',
     keys: ['y'],

@@ -16,4 +16,6 @@ export const placeNames: Readonly<Record<Scope, string>> = {
   done: 'After an action, and at notices',
   quit: 'Asked to leave while an action runs',
   schema: 'Asked to create the schema',
+  connections: 'In the list of connections',
+  connecting: 'While it connects',
 };

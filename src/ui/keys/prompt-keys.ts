@@ -45,7 +45,7 @@ export const promptKeys: readonly Binding[] = [
   {
     command: 'commandLine',
     keys: [':'],
-    scopes: ['panes'],
+    scopes: ['panes', 'record', 'list', 'trace'],
     text: 'every command, pane and setting by name',
     bar: 'command',
     priority: 3,

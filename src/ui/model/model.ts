@@ -79,6 +79,25 @@ export function initialModel(size: Size): Model {
   };
 }
 
+/** What is left on the way from one database to another: nothing of its rows, and how they are looked at. */
+export function detached({ panes }: Model): Partial<Model> {
+  const looked = Object.entries(panes).map(([id, { sort, reversed }]) => [
+    id,
+    { ...initialPaneView, sort, reversed },
+  ]);
+  return {
+    stage: { kind: 'opening' },
+    opening: 'connecting …',
+    place: undefined,
+    live: undefined,
+    recording: undefined,
+    alerts: [],
+    alertsPaused: false,
+    views: [],
+    panes: Object.fromEntries(looked) as Model['panes'],
+  };
+}
+
 /** Who gets the keys. */
 export function scopeOf({ stage, views }: Model): Scope {
   const view = views.at(-1);

@@ -4,6 +4,7 @@ import type { Exportable } from '../../panes/export/exportable.js';
 import type { DetailSection } from '../../panes/details/section.js';
 import type { Opening, RecordRow } from '../../panes/opening.js';
 import type { Tone } from '../../panes/pane.js';
+import type { ConnectionChoice } from '../connection-choice.js';
 import type { Scope } from '../keys/key-map.js';
 import type { ScrollPlace } from './cursor.js';
 import type { ListView } from './list-view.js';
@@ -69,8 +70,21 @@ export type ActionView = {
   result: { text: string; hint: string | undefined; tone: Tone } | undefined;
 };
 
-/** Asked before the console ends although an action runs. */
-export type QuitView = { kind: 'quit'; chosen?: WayToQuit };
+/** Asked before the console ends, or goes to another database, although an action runs. */
+export type QuitView = { kind: 'quit'; toward?: ConnectionChoice; chosen?: WayToQuit };
+
+/** On the way to another database; the one before is still there behind it. */
+export type ConnectingView = {
+  kind: 'connecting';
+  choice: ConnectionChoice;
+  /** Where Escape leads back to. */
+  back: string;
+  progress: string;
+  failure: { message: string; hint: string | undefined } | undefined;
+};
+
+/** The databases that the console can go to, to choose from. */
+export type ConnectionsView = { kind: 'connections'; index: number };
 
 /** What becomes of the running action: waited for, cancelled, or left to the server. */
 export type WayToQuit = 'wait' | 'cancel' | 'leave';
@@ -87,6 +101,8 @@ export type View =
   | HelpView
   | ActionView
   | QuitView
+  | ConnectingView
+  | ConnectionsView
   | NoticeView;
 
 export function scopeOfView(view: View): Scope {
@@ -100,6 +116,8 @@ export function scopeOfView(view: View): Scope {
     case 'trace':
     case 'help':
     case 'quit':
+    case 'connecting':
+    case 'connections':
       return view.kind;
     case 'notice':
       return 'done';
@@ -109,11 +127,11 @@ export function scopeOfView(view: View): Scope {
   }
 }
 
-export type CoveringView = OpenedView | HelpView;
+export type CoveringView = OpenedView | HelpView | ConnectingView;
 
 /** Whether it hides the panes wholly, so that they need not be asked. */
 export function coversPanes(view: View): view is CoveringView {
-  return view.kind === 'help' || isOpened(view);
+  return view.kind === 'help' || view.kind === 'connecting' || isOpened(view);
 }
 
 export function isOpened(view: View): view is OpenedView {

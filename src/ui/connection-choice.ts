@@ -1,0 +1,21 @@
+import type { Database } from '../db/database.js';
+import type { ConnectionBadge } from './draw/header.js';
+
+/** A database that the console can be on: of the config file, the embedded one, or the one it was opened on. */
+export type ConnectionChoice = {
+  /** What is typed behind `:connect`. */
+  name: string;
+  /** Where it is, without any secret. */
+  says: string;
+  /** Of the header; the embedded database and an unnamed one have none. */
+  badge: ConnectionBadge | undefined;
+  readOnly: boolean;
+  cadenceMs: number | undefined;
+  windowMs: number | undefined;
+  /**
+   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
+   *
+   * @throws ConsoleError
+   */
+  open(onProgress: (line: string) => void): Promise<Database>;
+};
