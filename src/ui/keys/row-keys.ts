@@ -8,7 +8,7 @@ export const rowKeys: readonly Binding[] = [
     command: 'mark',
     keys: ['m'],
     scopes: ['panes'],
-    text: 'mark the row, or no longer: marked rows are copied, written and maintained together',
+    text: 'mark the row, or no longer: :copy, :export, :analyze and :reindex take all marked rows',
   },
   {
     command: 'columnsRight',

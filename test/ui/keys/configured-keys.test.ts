@@ -32,7 +32,7 @@ describe('chosen keys', () => {
     const help = helpLines(plainTheme, keys, panes, 100).map(textOf).join('\n');
     expect(help).toMatch(/^X +rebuild the chosen index/m);
     expect(help).toMatch(/^Q Ctrl-Q +quit; asks first/m);
-    expect(help).toContain('X rebuilds all marked indexes');
+    expect(help).toContain('X take all marked rows');
     const bar = textOf(drawKeyBar(plainTheme, keys, 'panes', 250));
     expect(bar).toContain('X reindex');
     expect(bar).toContain('Q quit');
