@@ -120,9 +120,9 @@ test('rows without an embedding do not make its index look too small', async () 
   await database.query('TRUNCATE execution_traces CASCADE');
 });
 
-test('lists follow the rows: their square root, and never fewer than the schema has', () => {
+test('lists follow the rows: twice their square root, up to 1,000, and never fewer than the schema has', () => {
   expect([0, 5_000, 100_000, 400_000, 1_000_000, 4_000_000].map(recommendedLists)).toEqual([
-    100, 100, 316, 632, 1_000, 2_000,
+    100, 141, 632, 1_000, 1_000, 2_000,
   ]);
 });
 

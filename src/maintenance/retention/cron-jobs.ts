@@ -24,14 +24,13 @@ export type ScheduledJob = CronJob & {
 
 /**
  * The jobs of a policy: a batch of the archive every minute, as large as gives the best rate (about
- * half a second), and pruning once an hour. Each is one call of a function of the schema, so that
+ * half a second), and pruning once an hour. Each is one statement of the schema's functions, so that
  * pg_cron needs nothing of the console.
  */
 export function cronJobs(schema: string, policy: RetentionPolicy): CronJob[] {
   const name = (action: string) => `trace-console ${action} ${schema}`;
   const when = policy.window === null ? '' : ` WHERE ${insideWindow(policy.window)}`;
   const { archiveAfter, pruneUsageAfter, prunePatternsAfter } = policy;
-  const archive = quoteIdent(schema, 'archive_traces');
   const prune = quoteIdent(schema, 'prune_patterns');
   return [
     ...(archiveAfter === null
@@ -40,7 +39,7 @@ export function cronJobs(schema: string, policy: RetentionPolicy): CronJob[] {
           {
             name: name('archive'),
             schedule: '* * * * *',
-            command: `SELECT ${archive}(${quoteLiteral(archiveAfter)}, 5000)${when};`,
+            command: archiveCommand(schema, archiveAfter, when),
           },
         ]),
     ...(pruneUsageAfter === null && prunePatternsAfter === null
@@ -53,6 +52,19 @@ export function cronJobs(schema: string, policy: RetentionPolicy): CronJob[] {
           },
         ]),
   ];
+}
+
+/**
+ * One batch that moves something. Where the oldest traces are all of trees that must stay, as those of a tree that is
+ * still growing, the cursor leads past them within the statement: from the beginning the next run would meet them again.
+ */
+function archiveCommand(schema: string, age: string, when: string): string {
+  const call = `${quoteIdent(schema, 'archive_traces')}(${quoteLiteral(age)}, 5000`;
+  return [
+    `WITH RECURSIVE batch AS (SELECT * FROM ${call})${when}`,
+    `UNION ALL SELECT next.* FROM batch, ${call}, after_started_at => batch.next_started_at, after_id => batch.next_id) AS next`,
+    `WHERE batch.execution_traces = 0 AND NOT batch.done) SELECT sum(execution_traces) AS traces FROM batch HAVING count(*) > 0;`,
+  ].join(' ');
 }
 
 /** A condition without a column: where it is false the functions are not called. */

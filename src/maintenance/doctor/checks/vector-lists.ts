@@ -9,7 +9,7 @@ const tolerance = { few: 2, many: 4 };
 export const vectorLists: Check = {
   id: 'vector-lists',
   title: 'Vector indexes: lists',
-  why: 'About one list for every 1,000 rows, and the square root of the rows above a million, is right for ivfflat: with too few each list is long and the search slow, with too many the lists are thin and neighbours are missed.',
+  why: 'Twice the square root of the rows, up to 1,000, is right for an ivfflat index of which find_similar_patterns searches the square root of the lists: with too few each list is long and the search slow, with too many the lists are thin and neighbours are missed.',
   async run({ tx, capabilities }) {
     const indexes = await readVectorIndexes(tx, capabilities.schema);
     const unfit = indexes.filter(({ lists, rows }) => {
