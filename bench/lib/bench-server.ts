@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
-import { currentOwner } from '../../test/helpers/server-folders.js';
+import { PostgresProcess, type Settings } from '../../test/helpers/postgres-process.js';
+import { provision } from '../../test/helpers/provision.js';
+import {
+  currentOwner,
+  removeServersOf,
+  removeServersOfSync,
+} from '../../test/helpers/server-folders.js';
 import { startSharedServer } from '../../test/helpers/shared-server.js';
 import { databaseUrl, runOnce } from '../../test/helpers/template.js';
 
@@ -14,9 +20,16 @@ export type BenchServer = {
 /**
  * Runs a benchmark on the server that the tests would use: TEST_DATABASE_URL, a container, or Debian's packages
  * (fsync off). Compare ratios within one run, not milliseconds between machines.
+ *
+ * @param settings those that the benchmark depends on: then it gets a server of its own, of Debian's packages
  */
-export async function withBenchServer(run: (server: BenchServer) => Promise<void>): Promise<void> {
-  const { server, stop, stopSync } = await startSharedServer(currentOwner());
+export async function withBenchServer(
+  run: (server: BenchServer) => Promise<void>,
+  settings?: Settings,
+): Promise<void> {
+  const { server, stop, stopSync } = settings
+    ? await startOwnServer(settings)
+    : await startSharedServer(currentOwner());
   const onSignal = () => {
     stopSync();
     process.exit(130);
@@ -42,6 +55,23 @@ export async function withBenchServer(run: (server: BenchServer) => Promise<void
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     await stop();
   }
+}
+
+async function startOwnServer(settings: Settings) {
+  const owner = currentOwner();
+  const process = await PostgresProcess.create({ binaries: await provision(), owner, settings });
+  await process.start();
+  const [row] = await runOnce(process.url(), 'SHOW server_version');
+  const told = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+  return {
+    server: {
+      adminUrl: process.url(),
+      version: String(row?.server_version).split(' ')[0],
+      description: told.join(', '),
+    },
+    stop: () => removeServersOf(owner),
+    stopSync: () => removeServersOfSync(owner),
+  };
 }
 
 /** A connection for the duration of `use`. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConsoleError, type ErrorCode } from '../../src/db/errors.js';
 import { nextSize, sizeAfterFailure } from '../../src/maintenance/archive/batch-size.js';
+import { archivePreview, countDue } from '../../src/maintenance/archive/due-traces.js';
 import { previewAction, runAction } from '../../src/maintenance/registry.js';
 import { openConsole } from '../deploy/helpers.js';
 import { runCli } from '../helpers/cli.js';
@@ -191,6 +192,26 @@ describe('archiving', () => {
     expect(sizeAfterFailure(1_000, deadlock)).toBe(1);
     expect(sizeAfterFailure(1, failure('lock_timeout'))).toBeUndefined();
     expect(sizeAfterFailure(1_000, failure('query_failed'))).toBeUndefined();
+  });
+});
+
+describe('the count of what is due', () => {
+  it('is given up when it takes too long, and an estimate is called one', async () => {
+    const test = await createTestDatabase();
+    await fillDueTraces(test, 2);
+    // Every row takes its time.
+    await test.query(
+      `ALTER TABLE execution_traces RENAME TO quick;
+       CREATE VIEW execution_traces AS SELECT * FROM quick WHERE pg_sleep(0.3) IS NOT NULL`,
+    );
+    const database = await openConsole(test.url);
+    const due = await countDue(database, '90 days', undefined, 100);
+    expect(due).toMatchObject({ traces: null, oldest: expect.any(Date) as Date });
+    const { facts, nothing } = await archivePreview(database, '90 days', 100);
+    expect(nothing).toBeUndefined();
+    expect(facts[0]?.value).toMatch(/^about \d+, estimated: too many to be counted in 100ms$/);
+    expect(await countDue(database, '90 days')).toMatchObject({ traces: 2 });
+    await database.close();
   });
 });
 

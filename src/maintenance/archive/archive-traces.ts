@@ -6,7 +6,7 @@ import { archivedTables } from '../../shared/tables.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
-import { archivePreview, countDue } from './due-traces.js';
+import { archivePreview, countDue, countTimeoutMs } from './due-traces.js';
 import { pauseUnlessAborted } from '../pause.js';
 import { archiveBytes } from './archive-size.js';
 import { batchSizes, nextSize, sizeAfterFailure } from './batch-size.js';
@@ -31,8 +31,8 @@ export type ArchiveResult = {
   moved: Record<ArchivedTable, number>;
   /** Trees held back, by reason. */
   skipped: { tooYoung: number; inProgress: number; locked: number };
-  /** Traces older than the cutoff that are still in the live table. */
-  remaining: number;
+  /** Traces older than the cutoff that are still in the live table; null where counting them took too long. */
+  remaining: number | null;
   /** By which the archive tables and their indexes have grown; null where one was locked. */
   bytes: number | null;
   milliseconds: number;
@@ -152,15 +152,18 @@ function addTo<Key extends string>(sums: Record<Key, number>, more: Record<Key, 
   for (const key in sums) sums[key] += more[key];
 }
 
-function progressOf(done: number, total: number, started: number): Progress {
+function progressOf(done: number, total: number | null, started: number): Progress {
   const seconds = (performance.now() - started) / 1000;
   const rate = seconds > 0 && done > 0 ? done / seconds : undefined;
   return {
     phase: 'moving traces',
     done,
-    total: Math.max(total, done),
     unit: 'traces',
-    ...(rate === undefined ? {} : { rate, secondsLeft: Math.max(0, total - done) / rate }),
+    ...(total === null ? {} : { total: Math.max(total, done) }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(rate === undefined || total === null
+      ? {}
+      : { secondsLeft: Math.max(0, total - done) / rate }),
   };
 }
 
@@ -204,7 +207,11 @@ function summaryOf(result: ArchiveResult, cancelled: boolean, analyzed: boolean)
       : []),
     ...(bytes !== null && bytes > 0 ? [`${formatBytes(bytes)} more in the archive`] : []),
     ...(held.length > 0 ? [`${count(trees, 'tree', 'trees')} held back (${held.join(', ')})`] : []),
-    ...(remaining > 0 ? [count(remaining, 'due trace remains', 'due traces remain')] : []),
+    ...(remaining === null
+      ? [`what remains could not be counted in ${formatDuration(countTimeoutMs)}`]
+      : remaining > 0
+        ? [count(remaining, 'due trace remains', 'due traces remain')]
+        : []),
     ...(analyzed ? [] : ['the statistics could not be updated: ANALYZE the tables later']),
   ];
   return `${parts.join('; ')}.`;
