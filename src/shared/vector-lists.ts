@@ -9,9 +9,9 @@ const manyLists = 1_000;
  * schema's) to 1,000; from a million rows on the square root itself, which is pgvector's own advice.
  *
  * Below a million pgvector advises rows / 1000 and assumes that few lists are searched, while find_similar_patterns
- * searches the square root of them for the sake of recall. Of 100,000 × 1536 it reads then (vectors, and recall@10 in
- * 60 wide / 2,000 loose clusters) 10,200 at 100 lists, 6,300 at 316 (1.0 / 0.963), 4,800 at 632 (1.0 / 1.0), 4,400 at
- * 1,000 (1.0 / 1.0), which take twice as long to build as 632.
+ * searches the square root of them for the sake of recall. Of 100,000 × 1536 it compares then 10,200 vectors at 100 lists,
+ * 6,200 at 316 (8.4 ms), 4,800 at 632 (6.6 ms, and twice as long to build), 4,400 at 1,000 (three times as long again).
+ * recall@10 is 1.0 in 60 clusters; in 2,000 clusters whose points are hardly alike 0.50 at 316 lists and 0.92 at 632.
  */
 export function recommendedLists(rows: number): number {
   const root = Math.sqrt(rows);

@@ -10,6 +10,7 @@ import { duplicateIndexes } from './checks/duplicate-indexes.js';
 import { foreignKeys } from './checks/foreign-keys.js';
 import { growth } from './checks/growth.js';
 import { idleTransactions } from './checks/idle-transactions.js';
+import { indexBloat } from './checks/index-bloat.js';
 import { invalidIndexes } from './checks/invalid-indexes.js';
 import { leakingViews } from './checks/leaking-views.js';
 import { lockWaits } from './checks/lock-waits.js';
@@ -40,6 +41,7 @@ export const checks: readonly Check[] = [
   foreignKeys,
   duplicateIndexes,
   unusedIndexes,
+  indexBloat,
   staleStatistics,
   deadRows,
   bloat,

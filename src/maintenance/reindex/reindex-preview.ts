@@ -3,6 +3,7 @@ import { quoteIdent } from '../../db/quote.js';
 import { formatBytes } from '../../shared/format/bytes.js';
 import { withSeparators } from '../../shared/format/number.js';
 import type { Fact, Preview } from '../action.js';
+import { freeSpace, type DiskSpace } from '../free-space.js';
 import { readLongTransactions, type LongTransaction } from './index-state.js';
 import { dropStatement, findLeftovers } from './leftovers.js';
 import {
@@ -24,11 +25,12 @@ export async function reindexPreview(
 ): Promise<Preview> {
   const { schema, embedded } = database.capabilities;
   const names = new Set(plans.map(({ state }) => state.index));
-  const [blockers, { leftovers, memory }] = await Promise.all([
+  const [blockers, { leftovers, memory, disk }] = await Promise.all([
     readLongTransactions(database),
     database.transaction({ readOnly: true }, async (tx) => ({
       leftovers: (await findLeftovers(tx, schema)).filter(({ of }) => names.has(of)),
       memory: await maintenanceMemory(tx),
+      disk: await freeSpace(tx),
     })),
   ]);
   const [only] = plans;
@@ -38,7 +40,7 @@ export async function reindexPreview(
     sql: plans.slice(0, mostListed).flatMap((plan) => statementsOf(plan)),
     facts: [
       ...(single ? factsOfOne(single) : factsOfSeveral(plans)),
-      { label: 'Disk needed', value: diskText(plans) },
+      { label: 'Disk needed', value: diskText(plans, disk) },
       ...memoryFacts(plans, memory),
       { label: 'Locks', value: 'SHARE UPDATE EXCLUSIVE; readers and writers go on' },
       ...(leftovers.length > 0
@@ -53,6 +55,7 @@ export async function reindexPreview(
     ...(single ? {} : { list: listOf(plans) }),
     warnings: [
       ...blockers.map(blockerText),
+      ...diskWarnings(plans, disk),
       ...plans.flatMap(warningsOf),
       ...(embedded
         ? ['Cancelling on the embedded database restarts its engine (about a second).']
@@ -102,9 +105,23 @@ function kindText(method: string, lists: number | null): string {
   return lists === null ? method : `${lists} ${method} lists`;
 }
 
-function diskText(plans: readonly RebuildPlan[]): string {
-  const largest = Math.max(...plans.map((plan) => newBytes(plan)));
-  return `about ${formatBytes(largest)} more while ${plans.length === 1 ? 'it runs' : 'the largest is built'}, and as much WAL`;
+function diskText(plans: readonly RebuildPlan[], disk: DiskSpace | undefined): string {
+  const needed = `about ${formatBytes(largestBytes(plans))} more while ${plans.length === 1 ? 'it runs' : 'the largest is built'}, and as much WAL`;
+  const free = disk ? `${formatBytes(disk.free_bytes)} are free` : 'what is free is not known here';
+  return `${needed}; ${free}`;
+}
+
+/** The index and its WAL, and nothing to spare. */
+function diskWarnings(plans: readonly RebuildPlan[], disk: DiskSpace | undefined): string[] {
+  const needed = 2 * largestBytes(plans);
+  if (!disk || disk.free_bytes >= needed) return [];
+  return [
+    `The disk has ${formatBytes(disk.free_bytes)} free, and this may need ${formatBytes(needed)}: a full disk stops the server.`,
+  ];
+}
+
+function largestBytes(plans: readonly RebuildPlan[]): number {
+  return Math.max(...plans.map((plan) => newBytes(plan)));
 }
 
 /** An index that was built empty says nothing of the size it will have. */

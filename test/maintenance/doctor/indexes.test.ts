@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { duplicateIndexes } from '../../../src/maintenance/doctor/checks/duplicate-indexes.js';
 import { foreignKeys } from '../../../src/maintenance/doctor/checks/foreign-keys.js';
+import { indexBloat, indexBloatCheck } from '../../../src/maintenance/doctor/checks/index-bloat.js';
 import { invalidIndexes } from '../../../src/maintenance/doctor/checks/invalid-indexes.js';
 import { pgvector } from '../../../src/maintenance/doctor/checks/pgvector.js';
 import {
@@ -166,5 +167,35 @@ describe('indexes', () => {
     expect(found.items).toEqual([expect.stringMatching(/^facts_text on facts, \d+ kB$/)]);
     await test.query(`SELECT FROM facts WHERE text = md5('7'); SELECT pg_stat_force_next_flush()`);
     expect(await diagnose(test.url, check)).toMatchObject({ severity: 'good' });
+  });
+
+  it('that are mostly empty are estimated, measured where the server can, and full again when rebuilt', async () => {
+    const test = await createTestDatabase();
+    await test.query(
+      `CREATE TABLE keys (id uuid, text text) WITH (autovacuum_enabled = false);
+       CREATE INDEX keys_id ON keys (id);
+       CREATE INDEX keys_text ON keys (text);
+       CREATE INDEX keys_upper ON keys (upper(text)); -- of which there are no statistics
+       INSERT INTO keys SELECT md5(n::text)::uuid, md5(n::text) FROM generate_series(1, 20000) AS n`,
+    );
+    await test.query('VACUUM (ANALYZE) keys');
+    const check = indexBloatCheck({ leastBytes: 300_000 });
+    expect(await diagnose(test.url, check)).toMatchObject({ severity: 'good' });
+
+    await test.query('DELETE FROM keys WHERE id::text > $1', ['2']);
+    await test.query('VACUUM (ANALYZE) keys');
+    const found = await diagnose(test.url, check);
+    expect(found).toMatchObject({ severity: 'advice', command: 'trace-console reindex keys_text' });
+    expect(found.items).toHaveLength(2);
+    expect(found.items[0]).toMatch(/^keys_text: about .* of .* empty \(\d\d%, estimated\)$/);
+    expect(await diagnose(test.url, indexBloat)).toMatchObject({ severity: 'good' });
+
+    await test.query('CREATE EXTENSION pgstattuple');
+    const measured = await diagnose(test.url, check);
+    expect(measured.items[0]).toMatch(
+      /^keys_text: about .* of .* empty \(\d\d%, measured by pgstattuple\)$/,
+    );
+    await typeInShell(test, measured.command);
+    expect((await diagnose(test.url, check)).items).toHaveLength(1);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
-import type { Progress } from '../../../src/maintenance/action.js';
+import type { ActionContext, Fact, Progress } from '../../../src/maintenance/action.js';
 import { previewAction, refusalOf, runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
@@ -109,12 +109,33 @@ describe('rebuilding an index', () => {
     const { warnings, sql } = await previewAction('reindex', context, { indexes: [index] });
     expect(warnings).toEqual([]);
     expect(sql).toEqual([`REINDEX INDEX CONCURRENTLY "public"."${index}"`]);
+    const disk = await diskFact(context);
+    expect(disk.value).toMatch(
+      /^about .* more while it runs, and as much WAL; what is free is not known here$/,
+    );
+    // A stand-in for the extension system_stats, which Debian does not have: its name and its function.
+    await test.query(
+      `CREATE FUNCTION pg_sys_disk_info(OUT mount_point text, OUT total_space bigint, OUT free_space bigint)
+         RETURNS SETOF record LANGUAGE sql AS $$ VALUES ('/', 1000000::bigint, 9000::bigint) $$;
+       INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+       VALUES (99999, 'system_stats', 10, 'public'::regnamespace, false, '3.0')`,
+    );
+    const known = await previewAction('reindex', context, { indexes: [index] });
+    expect((await diskFact(context)).value).toMatch(/; 8\.8 kB are free$/);
+    expect(known.warnings.join()).toMatch(/^The disk has 8\.8 kB free, and this may need 16 kB/);
     await expect(
       previewAction('reindex', context, { indexes: ['no_such_index'] }),
     ).rejects.toMatchObject({ code: 'usage' });
     await database.close();
   });
 });
+
+async function diskFact(context: ActionContext): Promise<Fact> {
+  const { facts } = await previewAction('reindex', context, { indexes: [index] });
+  const fact = facts.find(({ label }) => label === 'Disk needed');
+  if (!fact) throw new Error('nothing is told of the disk');
+  return fact;
+}
 
 describe('every action is refused', () => {
   const refusals = (database: Database) => [

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../../shared/format/bytes.js';
 import { formatAge } from '../../../shared/format/duration.js';
-import { counted, good, skipped, type Check, type CheckContext } from '../check.js';
+import { freeSpace } from '../../free-space.js';
+import { counted, good, skipped, type Check } from '../check.js';
 
 const dayMs = 86_400_000;
 
@@ -31,26 +32,6 @@ FROM pg_stat_database AS s WHERE s.datname = current_database()`;
 
 type GrowthRow = { age_ms: number; exact: boolean; bytes: number; database_bytes: number };
 
-/** PostgreSQL itself does not know how full its disk is; the extension system_stats does. */
-async function freeSpace({ tx }: CheckContext) {
-  const extension = await tx.query<{ function: string | null }>(
-    `SELECT to_regprocedure(quote_ident(n.nspname) || '.pg_sys_disk_info()')::regproc::text AS function
-     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
-     WHERE e.extname = 'system_stats'
-       AND has_function_privilege(to_regprocedure(quote_ident(n.nspname) || '.pg_sys_disk_info()'), 'EXECUTE')`,
-  );
-  const name = extension.rows[0]?.function;
-  if (!name) return undefined;
-  // The file system with the data is the one whose mount point is the longest beginning of its path.
-  const { rows } = await tx.query<{ free_bytes: number; total_bytes: number }>(
-    `SELECT d.free_space AS free_bytes, d.total_space AS total_bytes
-     FROM ${name}() AS d, pg_settings AS s
-     WHERE s.name = 'data_directory' AND starts_with(s.setting || '/', rtrim(d.mount_point, '/') || '/')
-     ORDER BY length(d.mount_point) DESC LIMIT 1`,
-  );
-  return rows[0];
-}
-
 export const growth: Check = {
   id: 'growth',
   title: 'Growth and disk',
@@ -61,7 +42,7 @@ export const growth: Check = {
     ]);
     const [row] = rows;
     if (!row) return skipped('the server keeps no counters of this database');
-    const disk = await freeSpace(context);
+    const disk = await freeSpace(context.tx);
     const early = row.age_ms < leastAgeMs;
     const perDay = early ? 0 : Math.max(0, (row.bytes * dayMs) / row.age_ms);
     const counting = `${formatAge(row.age_ms)}${row.exact ? '' : ' or longer'}`;
