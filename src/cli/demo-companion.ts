@@ -11,12 +11,20 @@ export function demoDataFolder(): string {
 const history = { length: '7d', traces: 1_500 };
 const rate = 4;
 
+/** What the companion tells the console. */
+export const historyWritten = 'history written';
+
 /**
  * Starts the traffic of `--demo` in a process of its own, which fills in history first where there
  * is none. It ends with the returned function, and with this process however that ends. Where
  * another console's traffic is running, nothing is started.
+ *
+ * @param onHistory the history is written
  */
-export async function startDemoCompanion(database: Database): Promise<() => void> {
+export async function startDemoCompanion(
+  database: Database,
+  onHistory: () => void,
+): Promise<() => void> {
   const { filled, flowing } = await readTraffic(database);
   if (flowing) return () => undefined;
   const backfill = filled ? [] : ['--backfill', history.length, '--traces', String(history.traces)];
@@ -24,10 +32,13 @@ export async function startDemoCompanion(database: Database): Promise<() => void
   const child = spawn(
     process.execPath,
     [...process.execArgv, program, 'demo', '--demo', ...backfill, '--rate', String(rate)],
-    // The channel is how it learns that the console is gone.
+    // The channel is how it learns that the console is gone, and tells that the history is there.
     { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] },
   );
   child.on('error', () => undefined);
+  child.on('message', (message) => {
+    if (message === historyWritten) onHistory();
+  });
   child.unref();
   child.channel?.unref();
   return () => void child.kill('SIGTERM');

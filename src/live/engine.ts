@@ -179,12 +179,16 @@ export class LiveEngine {
     this.#schedule.runNow(id);
   }
 
-  /** After the schema was applied or an index changed: reads the catalogue anew, then every pane. */
+  /**
+   * After the schema was applied, an index was built, or rows of the past came or went: reads the catalogue
+   * anew, and counts again in every pane what is kept of closed minutes.
+   */
   async schemaChanged(): Promise<void> {
     try {
       await this.#database.refreshCapabilities();
       await this.#readShape();
       this.#store.update({ capabilities: { ...this.#database.capabilities } });
+      for (const feed of this.#feeds.values()) feed.forget();
       this.#schedule.runNow();
     } catch (error) {
       this.#failed(error);

@@ -29,6 +29,7 @@ export class PaneFeed {
   /** The chosen moment in the past, for a pane that looks back. */
   #untilMs: number | undefined;
   #snapshot: PaneSnapshot;
+  #forgets = false;
 
   constructor(pane: AnyPane, database: Database, clock: Clock, meter: CostMeter) {
     this.pane = pane;
@@ -64,6 +65,8 @@ export class PaneFeed {
     const { pane, exact } = this;
     const untilMs = looksBack(pane) ? this.#untilMs : undefined;
     let costMs = 0;
+    // Not at once: a reading under way would keep what it has counted before.
+    if (this.#forgets) this.reset();
     try {
       const unmet = unmetNeed(pane.needs, reading.shape);
       if (unmet) throw unmet;
@@ -103,8 +106,14 @@ export class PaneFeed {
     return this.#snapshot;
   }
 
+  /** Forgets what was counted, before the next reading: rows of the past have changed. */
+  forget(): void {
+    this.#forgets = true;
+  }
+
   /** After a reconnect; the last good rows stay until there are new ones. */
   reset(): void {
+    this.#forgets = false;
     this.#reader.reset?.();
     this.#pastReader?.reset?.();
   }

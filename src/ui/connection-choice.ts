@@ -12,6 +12,8 @@ export type ConnectionChoice = {
   readOnly: boolean;
   cadenceMs: number | undefined;
   windowMs: number | undefined;
+  /** Resolves when rows have been written into the past, which the panes may have counted before. */
+  pastWritten?: Promise<unknown>;
   /**
    * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
    *

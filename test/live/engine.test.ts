@@ -148,6 +148,22 @@ test('another window is asked for at once, and while paused nothing but that', a
   expect(panes['slow-hooks'].error).toBeNull();
 });
 
+test('rows written into the past are counted as soon as it is told of them', async () => {
+  const database = await createTestDatabase();
+  const engine = await startEngine(database.url);
+  engine.setVisible(['recent-traces']);
+  const total = ({ panes: { 'recent-traces': pane } }: LiveState) =>
+    (pane.rows as { count: number }[]).reduce((sum, { count }) => sum + count, 0);
+  await until(engine, ({ panes }) => panes['recent-traces'].asOf !== null);
+  await database.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     SELECT c, c, c, 'test', 'completed', now() - interval '50 minutes' + n * interval '1 minute'
+     FROM generate_series(1, 40) AS n, LATERAL (SELECT gen_random_uuid() AS c OFFSET n - n) AS id`,
+  );
+  await engine.schemaChanged();
+  await until(engine, (state) => total(state) === 40);
+});
+
 test('without the schema the panes say what is missing, and show it once it is there', async () => {
   const database = await createTestDatabase();
   await database.query('ALTER TABLE execution_traces RENAME TO elsewhere');

@@ -30,13 +30,18 @@ export const console = defineCommand({
     let stopDemo: (() => void) | undefined;
     const { theme, alerts, keys } = settings;
     const [first, ...others] = connections();
+    let historyWritten: () => void = () => undefined;
+    const pastWritten = new Promise<void>((resolve) => (historyWritten = resolve));
     const openWithTraffic: typeof first.open = async (onProgress) => {
       const database = await first.open(onProgress);
-      stopDemo ??= await startDemoCompanion(database);
+      stopDemo ??= await startDemoCompanion(database, historyWritten);
       return database;
     };
     const exitCode = await openConsole({
-      connections: [flags.demo ? { ...first, open: openWithTraffic } : first, ...others],
+      connections: [
+        flags.demo ? { ...first, open: openWithTraffic, pastWritten } : first,
+        ...others,
+      ],
       theme,
       alerts,
       keys,

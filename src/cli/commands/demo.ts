@@ -17,6 +17,7 @@ import {
 } from '../../demo/index.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
+import { historyWritten } from '../demo-companion.js';
 import { isUnasked, placeOf } from '../../deploy/describe-plan.js';
 
 export const demo = defineCommand({
@@ -88,7 +89,10 @@ export const demo = defineCommand({
     await deployUnasked(database, note);
     const summary = await runDemo(database, options, {
       signal,
-      onProgress: (progress) => note(progressLine(progress)),
+      onProgress: (progress) => {
+        note(progressLine(progress));
+        if (isHistory(progress)) process.send?.(historyWritten);
+      },
     });
     if (flags.json) print(JSON.stringify({ ok: true, ...summary }, null, 2));
     else for (const line of summaryLines(summary)) print(line);
@@ -109,6 +113,9 @@ async function deployUnasked(database: Database, note: (line: string) => void): 
   note(`Applying the schema in ${placeOf(database)}.`);
   await applySchema(database);
 }
+
+const isHistory = (progress: DemoProgress) =>
+  progress.phase === 'backfill' && progress.traces === progress.ofTraces;
 
 const count = (value: number) => withSeparators(value);
 

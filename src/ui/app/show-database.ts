@@ -20,7 +20,7 @@ export function showDatabase(app: ConsoleApp, recordTo: string | undefined): Sho
     app.attach(database, choice.badge);
     const lacking = lacksTables(database);
     const notice = lacking ? await askForSchema(app, database) : undefined;
-    const { cadenceMs, windowMs } = choice;
+    const { cadenceMs, windowMs, pastWritten } = choice;
     const engine = new LiveEngine(database, {
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
@@ -28,6 +28,7 @@ export function showDatabase(app: ConsoleApp, recordTo: string | undefined): Sho
     const recorder = recordTo === undefined ? undefined : record(app, recordTo, isFirst, choice);
     isFirst = false;
     app.go(database, engine, recorder);
+    void pastWritten?.then(() => engine.schemaChanged());
     if (notice) tell(app, notice);
     if (!lacking) void checkLater(app, database);
   };
