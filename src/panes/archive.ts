@@ -145,7 +145,7 @@ export const archive: Pane<ArchivedTree, ArchiveExtras> = {
   ],
   rowKey: ({ root }) => root,
   idOf: ({ id }) => id,
-  empty: 'Nothing was archived yet; :archive moves traces older than 90 days.',
+  empty: 'Nothing was archived yet; :archive-traces moves traces older than 90 days.',
   createReader: () => new ArchiveReader(),
   summary: ({ rows }) => {
     const [newest] = rows;

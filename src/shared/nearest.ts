@@ -5,7 +5,9 @@ export function nearestWord(typed: string, words: Iterable<string>): string | un
   let tooMany = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   let nearest: string | undefined;
   for (const word of words) {
-    const edits = editsBetween(wanted, word.toLowerCase());
+    const known = word.toLowerCase();
+    const isBeginning = wanted.length >= 3 && known.startsWith(wanted);
+    const edits = isBeginning ? 1 : editsBetween(wanted, known);
     if (edits < tooMany) {
       tooMany = edits;
       nearest = word;

@@ -14,7 +14,7 @@ describe('the console with keys of the config file', () => {
     const args = ['--config', config];
     writeFileSync(
       config,
-      '[keys]\narchive = "X"\nconfirm = "Y"\nhelp = "H"\nquit = ["Q", "ctrl-q"]\nsql = "ctrl-s"\n',
+      '[keys]\narchive-traces = "X"\nconfirm = "Y"\nhelp = "H"\nquit = ["Q", "ctrl-q"]\nsql = "ctrl-s"\n',
     );
     const driver = startConsole(database.url, { args, cols: 160 });
     await driver.waitFor('● connected');
@@ -39,7 +39,7 @@ describe('the console with keys of the config file', () => {
     const wrong = startConsole(database.url, { args });
     expect((await wrong.waitForExit()).exitCode).toBe(2);
     expect(wrong.text()).toContain('keys.archiv is no action');
-    expect(wrong.text()).toContain('Did you mean archive?');
+    expect(wrong.text()).toContain('Did you mean archive-traces?');
   });
 });
 

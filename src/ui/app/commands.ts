@@ -230,7 +230,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
   prune: { run: openPrune, unavailable: whyNoAction },
   analyze: { run: openAnalyze, unavailable: whyNoTables },
   vacuum: { run: openVacuum, unavailable: whyNoTables },
-  archive: { run: openArchive, unavailable: whyNoAction },
+  archiveTraces: { run: openArchive, unavailable: whyNoAction },
   ...openedCommands,
   ...outCommands,
   help: { run: (app) => app.push({ kind: 'help', top: 0 }) },

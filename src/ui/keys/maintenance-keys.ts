@@ -9,7 +9,7 @@ export type MaintenanceCommandId =
   | 'prune'
   | 'analyze'
   | 'vacuum'
-  | 'archive';
+  | 'archiveTraces';
 
 /** What changes something, each after a preview. */
 export const maintenanceKeys: readonly Binding[] = [
@@ -64,7 +64,7 @@ export const maintenanceKeys: readonly Binding[] = [
     text: 'vacuum the chosen table, or all',
   },
   {
-    command: 'archive',
+    command: 'archiveTraces',
     keys: ['a'],
     scopes: ['panes'],
     text: 'archive traces older than 90 days, after a preview',

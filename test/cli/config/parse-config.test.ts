@@ -85,7 +85,7 @@ describe('a config file', () => {
       '[alerts.rules.a]\npane = "slow-hooks"\nwhen = "p96>5s"',
       'alerts.rules.a.when cannot be read: no column p96',
     ],
-    ['[keys]\nreindex = "a"', 'keys.reindex and archive are both a'],
+    ['[keys]\nreindex = "a"', 'keys.reindex and archive-traces are both a'],
     ['[keys]\nreindex = 3', 'keys.reindex takes a key'],
     ['\n\ninterval = ', 'config.toml, line 3: '],
   ])('%j is refused: %s', (toml, message) => {

@@ -51,6 +51,29 @@ function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {
 }
 
 describe('the header', () => {
+  it('lets nothing out of a name or an origin that a terminal would obey', () => {
+    const badge = { name: 'a\x1b]0;owned\x07b', production: true, colour: 'red' } as const;
+    const place = input.place && { ...input.place, origin: 'config: \x9b2Jx\x1b[2J' };
+    for (const lines of [
+      draw({ place: place && { ...place, connection: badge } }),
+      draw({ place }),
+      draw({ toward: { name: badge.name, badge } }),
+      draw({ toward: { name: badge.name, badge: undefined } }),
+    ]) {
+      // eslint-disable-next-line no-control-regex
+      expect(lines.join('')).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+      expect(lines[0]).toMatch(/ab|config: x/);
+    }
+  });
+
+  it('says where it is on the way to, and nothing of where it was', () => {
+    const badge = { name: 'prod', production: true, colour: 'red' } as const;
+    const [where, how] = draw({ toward: { name: 'prod', badge }, opening: '○ connecting' });
+    expect(where).toMatch(/ prod · PRODUCTION .*○ connecting/);
+    expect(where).not.toContain('omninode_bridge');
+    expect(how?.trim()).toBe('');
+  });
+
   it('says where this is, and how it is', () => {
     const [where, how] = draw();
     for (const part of [

@@ -71,7 +71,7 @@ describe('keys that cannot be used', () => {
     [{ reindex: ['ctrl-c'] }, /Ctrl-C always quits/, /A key is/],
     [{ reindex: ['ctrl-m'] }, /Enter to a terminal/, /A key is/],
     [{ reindex: ['enter'] }, /cannot be Enter/, /Enter opens or cancels/],
-    [{ reindex: ['a'] }, /and archive are both a: in the panes/, /other keys, too/],
+    [{ reindex: ['a'] }, /and archive-traces are both a: in the panes/, /other keys, too/],
     [{ sort: ['1'] }, /and focus are both 1/, /cannot be taken/],
     [{ 'previous-failure': ['f'] }, /and next-failure are both f: in a trace/, /other keys/],
     [{ 'prompt-complete': ['x'] }, /is typed there/, /A key is/],
@@ -87,7 +87,7 @@ describe('keys that cannot be used', () => {
   it('are those that would open a question and answer it', () => {
     const moved = { copy: ['K'], accept: ['Y'] };
     for (const [written, action] of [
-      [{ ...moved, archive: ['y'] }, 'archive'],
+      [{ ...moved, 'archive-traces': ['y'] }, 'archive-traces'],
       [{ confirm: ['a'] }, 'confirm'],
       [{ ...moved, quit: ['y'] }, 'quit'],
       [{ 'quit-leave': ['q'] }, 'quit-leave'],

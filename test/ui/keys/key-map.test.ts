@@ -28,7 +28,8 @@ describe('the key map', () => {
   it('confirms with another key than those that open an action, and cancels with Enter', () => {
     const keysOf = (...ids: string[]) =>
       keys.bindings.filter(({ command }) => ids.includes(command)).flatMap((each) => each.keys);
-    for (const key of keysOf('reindex', 'archive')) expect(keysOf('confirm')).not.toContain(key);
+    for (const key of keysOf('reindex', 'archiveTraces'))
+      expect(keysOf('confirm')).not.toContain(key);
     expect(keys.bindingOf('confirm', 'enter')?.command).toBe('cancel');
     expect(keys.bindingOf('confirm', 'escape')?.command).toBe('cancel');
   });
