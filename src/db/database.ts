@@ -150,7 +150,7 @@ export class Database {
     } catch (cause) {
       const error = translateError(cause, this.#source);
       broken = losesConnection(error) || !(await rollsBack(client));
-      throw error;
+      throw this.capabilities.embedded && isUnanswered(error) ? engineBusy(error) : error;
     } finally {
       this.#busy.delete(client);
       client.release(broken);
@@ -264,9 +264,20 @@ function withTimeout(client: pg.PoolClient, timeoutMs: number): Queryable['query
 
 /** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
 function losesConnection(error: ConsoleError): boolean {
-  return (
-    error.code === 'connection_lost' || (error.code === 'statement_timeout' && !error.sqlState)
-  );
+  return error.code === 'connection_lost' || isUnanswered(error);
+}
+
+/** The client gave up waiting, not the server. */
+function isUnanswered(error: ConsoleError): boolean {
+  return error.code === 'statement_timeout' && error.sqlState === undefined;
+}
+
+/** No network is between: it runs one statement after the other, and another client's takes long. */
+function engineBusy(cause: ConsoleError): ConsoleError {
+  return new ConsoleError('busy', 'The embedded engine is busy with another statement.', {
+    hint: 'It runs one at a time; this one did not get its turn in time.',
+    cause,
+  });
 }
 
 async function rollsBack(client: pg.PoolClient): Promise<boolean> {

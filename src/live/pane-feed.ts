@@ -92,8 +92,8 @@ export class PaneFeed {
       // Rows of another moment would be taken for those of this one.
       const last = this.#snapshot.untilMs === untilMs ? this.#snapshot : this.#withoutRows();
       this.#snapshot = { ...last, error, stale: last.asOf !== null };
-      // Waiting for a lock keeps no core busy; anything else that failed may have.
-      if (error.code === 'lock_timeout') costMs = 0;
+      // Waiting for a lock, or for its turn, keeps no core busy; anything else that failed may have.
+      if (error.code === 'lock_timeout' || error.code === 'busy') costMs = 0;
     }
     return { snapshot: this.#snapshot, costMs };
   }

@@ -59,7 +59,7 @@ export async function beginRun<Input>(
 
 function isLate(error: unknown): boolean {
   if (!(error instanceof ConsoleError)) return false;
-  return error.code === 'statement_timeout' || error.code === 'lock_timeout';
+  return ['statement_timeout', 'lock_timeout', 'busy'].includes(error.code);
 }
 
 async function enter<Input>(
