@@ -127,6 +127,7 @@ export class CallsReader {
         empty: () => [],
         inProgress: (slices) =>
           restless ? 1 : slices.reduce((sum, { inProgress }) => sum + inProgress, 0),
+        rows: (slices) => slices.reduce((sum, { calls }) => sum + calls, 0),
         added: (slices) => totals.apply(slices, 1),
         removed: (slices) => totals.apply(slices, -1),
       }),

@@ -20,11 +20,12 @@ export function drawChart(
   const longest = Math.max(...curves.map((values) => values.length), 0);
   if (longest === 0) return [];
   const highest = Math.max(1, ...curves.flat());
+  const height = Math.max(1, size.height - 1);
   const config: PlotConfig = {
-    height: Math.max(1, size.height - 1),
+    height,
     min: 0,
     max: highest,
-    format: (value: number) => formatCount(Math.round(value)).padStart(scaleWidth - 2),
+    format: (value: number) => scaleLabel(value, highest / height),
     ...(colours ? { colors: [...colours] } : {}),
   };
   // One value alone makes no line; drawn twice it is a short level one.
@@ -33,6 +34,13 @@ export function drawChart(
     config,
   );
   return drawn.split('\n').map((line) => line.trimEnd());
+}
+
+/** Whole counts, each at the line that is nearest to it. */
+function scaleLabel(value: number, perLine: number): string {
+  const count = Math.round(value);
+  const isNearest = Math.abs(value - count) <= perLine / 2;
+  return (isNearest ? formatCount(count) : '').padStart(scaleWidth - 2);
 }
 
 /** At most `columns` values: neighbours are added up, so that the area stays what was counted. */

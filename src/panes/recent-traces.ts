@@ -127,6 +127,7 @@ function slicesOf(sliceMs: number): SliceReader<TraceCounts> {
     new SliceLedger<TraceCounts>(sliceMs, {
       empty: () => new Map(),
       inProgress: (counts) => counts.get('in_progress') ?? 0,
+      rows: (counts) => [...counts.values()].reduce((sum, count) => sum + count, 0),
     }),
   );
 }

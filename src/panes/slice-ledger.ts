@@ -8,6 +8,8 @@ export type SliceKind<Value> = {
   /** The value of a slice without rows. */
   empty(): Value;
   inProgress(value: Value): number;
+  /** How many rows were counted: by it, a slice to which rows were added long after is told. */
+  rows(value: Value): number;
   /** Called for each value that is kept from now on, and for each that no longer is: keeps totals. */
   added?(value: Value): void;
   removed?(value: Value): void;
@@ -18,6 +20,8 @@ export type Plan = {
   ranges: Range[];
   /** Slices that will be complete with the answer and past the overlap: they can be kept. */
   keeping: Set<number>;
+  /** Those of them that are asked for again only to see whether rows were added to them. */
+  audited: ReadonlySet<number>;
   /** Slices of the window that are neither held nor asked for now: a later plan asks for them. */
   missing: number;
 };
@@ -31,6 +35,10 @@ const overlapMs = 10_000;
 /** At most so many kept slices are asked for again in one reading. */
 const recheckedAtOnce = 8;
 
+/** How often a slice that is not due is asked for all the same: at first, and once nothing was found for a while. */
+const shortestAuditMs = 2_000;
+const longestAuditMs = 10_000;
+
 /**
  * Keeps what was counted in closed slices of time, so that a reading asks the server only for
  * the open part of a window, whatever the window's length.
@@ -42,11 +50,18 @@ const recheckedAtOnce = 8;
  * counted at the latest `d` after it came (and two readings, for slices that are due together wait for
  * one another), and the cost grows with the logarithm of the window only: for an hour each row is read
  * nine times in all.
+ *
+ * Rows may also come in bulk, hours after their time (an import, a restore). For that, now and then the slice that was
+ * not looked at for longest is audited; when rows were added to it, two are audited with the next reading, then four:
+ * the more is found, the more is looked at.
  */
 export class SliceLedger<Value> {
   readonly sliceMs: number;
   readonly #held = new Map<number, Held<Value>>();
   readonly #kind: SliceKind<Value>;
+  #audits = 1;
+  #auditEveryMs = shortestAuditMs;
+  #auditedMs: number | undefined;
 
   constructor(sliceMs: number, kind: SliceKind<Value>) {
     this.sliceMs = sliceMs;
@@ -96,6 +111,10 @@ export class SliceLedger<Value> {
     // The longest overdue first, so that none waits for ever behind the youngest.
     due.sort((a, b) => (this.#held.get(a)?.askedMs ?? 0) - (this.#held.get(b)?.askedMs ?? 0));
     for (const slice of due.slice(0, recheckedAtOnce)) keeping.add(slice);
+    // A window in the past is looked at once; one that is not whole has more to ask for.
+    const isWhole = untilMs === Infinity && missing === 0;
+    const audited = isWhole ? this.#toAudit(keeping, nowMs, newSlices) : none;
+    for (const slice of audited) keeping.add(slice);
 
     // One microsecond later: the window is open at its far end, as `started_at > now() - window`.
     const edgeEndsMs = Math.min((edge + 1) * this.sliceMs, untilMs);
@@ -105,7 +124,7 @@ export class SliceLedger<Value> {
     }
     const openMs = firstOpen * this.sliceMs;
     if (openMs < untilMs) append(ranges, { fromMs: openMs, untilMs });
-    return { ranges, keeping, missing };
+    return { ranges, keeping, audited, missing };
   }
 
   /**
@@ -113,13 +132,16 @@ export class SliceLedger<Value> {
    * but is not kept: the far edge of the window and its open part.
    */
   settle(plan: Plan, answer: ReadonlyMap<number, Value>, nowMs: number): Map<number, Value> {
+    let found = 0;
     for (const slice of plan.keeping) {
-      this.#drop(slice);
       const value = answer.get(slice) ?? this.#kind.empty();
+      if (plan.audited.has(slice) && this.#differs(slice, value)) found += 1;
+      this.#drop(slice);
       this.#kind.added?.(value);
       const inProgress = this.#kind.inProgress(value);
       this.#held.set(slice, { value, inProgress, askedMs: nowMs });
     }
+    if (plan.audited.size > 0) this.#learn(found, nowMs);
     return new Map([...answer].filter(([slice]) => !plan.keeping.has(slice)));
   }
 
@@ -130,6 +152,30 @@ export class SliceLedger<Value> {
 
   clear(): void {
     for (const slice of [...this.#held.keys()]) this.#drop(slice);
+  }
+
+  /** The slices that were asked for longest ago, as many as the last audit gives reason for. */
+  #toAudit(keeping: ReadonlySet<number>, nowMs: number, most: number): ReadonlySet<number> {
+    this.#auditedMs ??= nowMs;
+    const since = nowMs - this.#auditedMs;
+    // The clock may have been set back.
+    if (this.#audits === 1 && since >= 0 && since < this.#auditEveryMs) return none;
+    const candidates = [...this.#held].filter(([slice]) => !keeping.has(slice));
+    candidates.sort(([, a], [, b]) => a.askedMs - b.askedMs);
+    const slices = candidates.slice(0, Math.min(this.#audits, most)).map(([slice]) => slice);
+    return new Set(slices);
+  }
+
+  #learn(found: number, nowMs: number): void {
+    this.#auditedMs = nowMs;
+    this.#audits = found > 0 ? this.#audits * 2 : 1;
+    this.#auditEveryMs =
+      found > 0 ? shortestAuditMs : Math.min(this.#auditEveryMs * 2, longestAuditMs);
+  }
+
+  #differs(slice: number, value: Value): boolean {
+    const held = this.#held.get(slice);
+    return held !== undefined && this.#kind.rows(held.value) !== this.#kind.rows(value);
   }
 
   #drop(slice: number): void {
@@ -145,6 +191,8 @@ export class SliceLedger<Value> {
     return nowMs - end >= (askedMs - end) * growth;
   }
 }
+
+const none: ReadonlySet<number> = new Set();
 
 function append(ranges: Range[], next: Range): void {
   const last = ranges.at(-1);

@@ -31,3 +31,17 @@ test('where there are more buckets than columns, neighbours are added up and not
   expect(fitted.reduce((a, b) => a + b, 0)).toBe(values.reduce((a, b) => a + b, 0));
   expect(fitted.at(-1)).toBe(97 + 98 + 99 + 100);
 });
+
+test('a scale of small counts says each of them once', () => {
+  const lines = drawChart(chart([0, 1, 0]), { width: 40, height: 6 });
+  expect(lines.map((line) => line.slice(0, 6).trim())).toEqual(['1', '', '', '', '', '0']);
+  const large = drawChart(chart([0, 1_000, 0]), { width: 40, height: 6 });
+  expect(large.map((line) => line.slice(0, 6).trim())).toEqual([
+    '1,000',
+    '800',
+    '600',
+    '400',
+    '200',
+    '0',
+  ]);
+});

@@ -26,10 +26,11 @@ export function withSeparators(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** A rate a second, at most 6 columns wide with its unit: `0.4/s`, `51/s`, `1.2k/s`. */
+/** A rate a second, at most 6 columns wide with its unit: `<.1/s`, `0.4/s`, `51/s`, `1.2k/s`. */
 export function formatRate(perSecond: number | null | undefined): string {
   if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return '–';
-  if (perSecond < 0.05) return '0/s';
+  if (perSecond === 0) return '0/s';
+  if (perSecond < 0.05) return '<.1/s';
   if (perSecond < 9.95) return `${perSecond.toFixed(1)}/s`;
   if (perSecond < 999.5) return `${Math.round(perSecond)}/s`;
   for (const [size, letter] of scales) {
