@@ -1,5 +1,5 @@
 import type { AgentRow } from './agents.js';
-import { callsChangeColumn, comparedSorts, p95ChangeColumn } from './change.js';
+import { callsChangeColumn, growthSort, p95ChangeColumn, slowedSort } from './change.js';
 import {
   ageColumn,
   countColumn,
@@ -67,6 +67,7 @@ export const agentsColumns: readonly Column<AgentRow>[] = [
 
 export const agentsSorts: readonly [Sort<AgentRow>, ...Sort<AgentRow>[]] = [
   { id: 'calls', title: 'most chosen', direction: 'desc', value: ({ calls }) => calls },
+  slowedSort,
   {
     id: 'success',
     title: 'least successful',
@@ -74,7 +75,6 @@ export const agentsSorts: readonly [Sort<AgentRow>, ...Sort<AgentRow>[]] = [
     value: ({ successRate }) => successRate,
   },
   { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
-  ...comparedSorts,
   {
     id: 'confidence',
     title: 'least sure',
@@ -82,5 +82,6 @@ export const agentsSorts: readonly [Sort<AgentRow>, ...Sort<AgentRow>[]] = [
     value: ({ confidence }) => confidence,
   },
   { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  growthSort,
   { id: 'agent', title: 'agent', direction: 'asc', value: ({ agent }) => agent },
 ];

@@ -83,12 +83,16 @@ export function p95ChangeColumn(priority: number): Column<ComparedRow> {
   });
 }
 
-export const comparedSorts: readonly Sort<ComparedRow>[] = [
-  {
-    id: 'growth',
-    title: 'fastest growing',
-    direction: 'desc',
-    value: ({ calls, callsBefore }) => (callsBefore === null ? null : calls - callsBefore),
-  },
-  { id: 'slower', title: 'most slowed down', direction: 'desc', value: p95Change },
-];
+export const slowedSort: Sort<ComparedRow> = {
+  id: 'slower',
+  title: 'most slowed down',
+  direction: 'desc',
+  value: p95Change,
+};
+
+export const growthSort: Sort<ComparedRow> = {
+  id: 'growth',
+  title: 'fastest growing',
+  direction: 'desc',
+  value: ({ calls, callsBefore }) => (callsBefore === null ? null : calls - callsBefore),
+};

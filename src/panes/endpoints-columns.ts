@@ -1,4 +1,4 @@
-import { callsChangeColumn, comparedSorts, p95ChangeColumn } from './change.js';
+import { callsChangeColumn, growthSort, p95ChangeColumn, slowedSort } from './change.js';
 import {
   bytesColumn,
   countColumn,
@@ -111,9 +111,9 @@ export const endpointsColumns: readonly Column<EndpointRow>[] = [
 
 export const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]] = [
   { id: 'time', title: 'most time', direction: 'desc', value: ({ totalMs }) => totalMs },
-  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
-  ...comparedSorts,
   { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  slowedSort,
+  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
   { id: 'calls', title: 'most calls', direction: 'desc', value: ({ calls }) => calls },
   {
     id: 'bytes',
@@ -121,5 +121,6 @@ export const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]
     direction: 'desc',
     value: ({ requestBytes, responseBytes }) => requestBytes + responseBytes,
   },
+  growthSort,
   { id: 'service', title: 'service', direction: 'asc', value: ({ service }) => service },
 ];

@@ -15,7 +15,7 @@ import {
   type SummaryLine,
 } from './pane.js';
 import { endpointSource } from './statements/call-sources.js';
-import { slowestCallsStatement, type SlowestCallRow } from './statements/newest-calls.js';
+import { callsOfEndpointStatement, type EndpointCallRow } from './statements/newest-calls.js';
 import { eventsOpening, joined } from './trace/events-opening.js';
 import { callsIn, WindowBefore } from './window-before.js';
 
@@ -155,11 +155,11 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
     'No endpoint was called in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),
-  detail: ({ service }) =>
-    eventsOpening<SlowestCallRow>({
-      title: `Slowest calls of ${service}`,
-      text: slowestCallsStatement,
-      values: [service],
+  detail: ({ service, method, url }) =>
+    eventsOpening<EndpointCallRow>({
+      title: `Calls of ${joined([method, url ?? service])}: failed ones first, then the slowest`,
+      text: callsOfEndpointStatement,
+      values: [service, method, url],
       eventOf: (row) => ({
         kind: 'endpoint_call',
         id: row.id,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { endpoints } from '../../src/panes/endpoints.js';
 import { createTestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh, readWhole } from './open.js';
+import { openDatabase, openRow, readFresh, readWhole } from './open.js';
 
 test('calls by service, method and URL without query and identifiers, as plain SQL counts them', async () => {
   const database = await createTestDatabase();
@@ -44,4 +44,38 @@ test('calls by service, method and URL without query and identifiers, as plain S
   expect(exact.rows).toMatchObject(plain);
   expect(exact.rows.some(({ unanswered }) => unanswered > 0)).toBe(true);
   expect(exact.extras.calls).toBe(1200);
+});
+
+test('Enter opens the calls of that endpoint only: failed ones first, then the slowest', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test') RETURNING id)
+     INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, success, started_at, duration_ms)
+     SELECT trace.id, 'service', 'https://s/' || (ARRAY['a', 'b'])[1 + i % 2] || '/' || i, 'GET', i % 10 > 3,
+       now() - i * interval '1 second', 1000 - i
+     FROM trace, generate_series(1, 200) AS i`,
+  );
+  const console_ = await openDatabase(database.url);
+  const { rows } = await readFresh(console_, endpoints);
+  const row = rows.find(({ url }) => url === 'https://s/b/:id');
+  const opened = row && (await openRow(console_, endpoints, row));
+  if (opened?.kind !== 'list') throw new Error('no list');
+  const shown = opened.rows as unknown as {
+    failed: boolean;
+    startedAt: Date;
+    durationMs: number;
+  }[];
+  // Of 100 odd numbers 40 failed; the newest 25 of them, then the 50 slowest of the others.
+  expect(shown.map(({ failed }) => failed)).toEqual([
+    ...Array.from({ length: 25 }, () => true),
+    ...Array.from({ length: 50 }, () => false),
+  ]);
+  expect(shown.every(({ durationMs }) => durationMs % 2 === 1)).toBe(true);
+  const [failed, slowest] = [shown.slice(0, 25), shown.slice(25)];
+  expect(failed.map(({ startedAt }) => startedAt)).toEqual(
+    failed.map(({ startedAt }) => startedAt).sort((a, b) => b.getTime() - a.getTime()),
+  );
+  expect(slowest[0]?.durationMs).toBe(995);
 });

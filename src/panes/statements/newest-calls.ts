@@ -1,5 +1,6 @@
 import { quoteIdent } from '../../db/quote.js';
 import { columnOrNull, type SchemaShape } from '../shape.js';
+import { endpointSource } from './call-sources.js';
 import { within } from './window.js';
 
 /** `$1` and `$2`; behind them what the rows are chosen by. */
@@ -46,11 +47,18 @@ export type FailureRow = {
   id: string;
 };
 
-/** The slowest calls of a service. `$1`, `$2`: window, `$3`: service. Reads the window of that service by idx_endpoint_calls_service. */
-export function slowestCallsStatement(shape: SchemaShape): string {
+/**
+ * The calls of an endpoint that are worth a look: those that failed, the newest first, and behind them the slowest.
+ * `$1`, `$2`: window, `$3`: service, `$4`: method, `$5`: URL as the pane groups them, or NULL. Each branch reads the
+ * window of that service by idx_endpoint_calls_service.
+ */
+export function callsOfEndpointStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'endpoint_calls', column, type);
-  return `
+  const failed = `COALESCE(${optional('success', 'boolean')}, true) = false`;
+  const [service = '', method = '', url = ''] = endpointSource(shape).groups;
+  const isOfEndpoint = `${service} = $3 AND ${method} IS NOT DISTINCT FROM $4 AND ${url} IS NOT DISTINCT FROM $5`;
+  const branch = (which: string, order: string, most: number) => `(
 SELECT
   ${optional('duration_ms', 'bigint')} AS duration_ms,
   started_at,
@@ -63,13 +71,16 @@ SELECT
   ${optional('retry_count', 'integer')} AS retry_count,
   ${optional('trace_id', 'uuid')} AS trace_id,
   ${optional('id', 'uuid')} AS id
-FROM endpoint_calls
-WHERE service_name = $3 AND ${inWindow}
-ORDER BY duration_ms DESC NULLS LAST
-LIMIT 50`;
+FROM endpoint_calls AS c
+WHERE ${isOfEndpoint} AND ${inWindow} AND ${which}
+ORDER BY ${order}
+LIMIT ${most})`;
+  return `${branch(failed, 'started_at DESC', 25)}
+UNION ALL
+${branch(`NOT ${failed}`, 'duration_ms DESC NULLS LAST', 50)}`;
 }
 
-export type SlowestCallRow = {
+export type EndpointCallRow = {
   duration_ms: number | null;
   started_at: Date | null;
   http_method: string | null;

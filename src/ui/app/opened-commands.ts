@@ -1,4 +1,5 @@
 import type { OpenedCommandId } from '../keys/opened-keys.js';
+import { hasDurations, reorderedList, type ListView } from '../model/list-view.js';
 import {
   chosenNode,
   folded,
@@ -35,14 +36,30 @@ function inTrace(
   };
 }
 
-/** The same keys fold a trace and a record. */
-function traceOr(inRecord: Command, inTraceView: Command): Command {
-  const commandOf = (app: ConsoleApp) => (frontTrace(app) ? inTraceView : inRecord);
+/** The same keys do in a trace what they do elsewhere. */
+function traceOr(elsewhere: Command, inTraceView: Command): Command {
+  const commandOf = (app: ConsoleApp) => (frontTrace(app) ? inTraceView : elsewhere);
   return {
     run: (app, key) => commandOf(app).run(app, key),
     unavailable: (app, key) => commandOf(app).unavailable?.(app, key),
   };
 }
+
+function frontList({ model }: ConsoleApp): ListView | undefined {
+  const view = model.views.at(-1);
+  return view?.kind === 'list' ? view : undefined;
+}
+
+const slowestInList: Command = {
+  run(app) {
+    const view = frontList(app);
+    if (view) app.replaceView(view, reorderedList(view));
+  },
+  unavailable(app) {
+    const view = frontList(app);
+    return view && !hasDurations(view) ? 'These rows have no duration' : undefined;
+  },
+};
 
 function whyNoFold(view: TraceView, { keys }: ConsoleApp): string | undefined {
   if (view.order !== 'slowest') return undefined;
@@ -76,7 +93,7 @@ export const openedCommands: Readonly<Record<OpenedCommandId, Command>> = {
     inTrace((view) => folded(view, 'unfolded'), whyNoFold),
   ),
   foldAll: traceOr(recordCommands.foldAll, inTrace(foldedAll, whyNoFold)),
-  slowest: inTrace(reordered),
+  slowest: traceOr(slowestInList, inTrace(reordered)),
   nextFailure: inTrace((view) => toFailure(view, 1), whyNoFailure),
   previousFailure: inTrace((view) => toFailure(view, -1), whyNoFailure),
   refreshView: asks({

@@ -59,7 +59,7 @@ export function ListScreen({ app, view, size, theme }: Props) {
     width,
     height,
     title: safeLine(opened.title),
-    note: '',
+    note: view.order === 'slowest' ? 'slowest first' : '',
     place,
     top,
     visibleRows,

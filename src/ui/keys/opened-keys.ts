@@ -76,6 +76,14 @@ export const openedKeys: readonly Binding[] = [
     priority: 2,
   },
   {
+    command: 'slowest',
+    keys: ['s'],
+    scopes: ['list'],
+    text: 'the slowest of these rows first; again: as they were read',
+    bar: 'slowest',
+    priority: 2,
+  },
+  {
     command: 'fold',
     keys: ['o', 'space'],
     scopes: ['trace'],
