@@ -404,8 +404,9 @@ $create$;
 -- - FOR UPDATE on every trace of the batch, not only on roots: it is what keeps a hook from being added to a trace after its
 --   hooks were moved and before the trace is deleted; the cascade would take it, unseen. Such a writer waits, and
 --   then gets a foreign key error. Rows that others hold are skipped with their tree.
--- - In each table as many rows are inserted into the archive as were counted before, or the batch is rolled back: a
---   trigger or rule that swallows rows cannot make one vanish.
+-- - In each table as many rows are inserted into the archive as were selected, or the batch is rolled back: a trigger or
+--   rule that swallows rows cannot make one vanish. Only where there is one are they counted before: elsewhere a
+--   row that is selected is deleted and inserted, and the count is a tenth of the work.
 -- - Refused: a role that row-level security filters (it would move nothing, or half of a tree), a table that
 --   references ours and has no archive (the delete would cascade to it), an archive that lacks a column.
 -- Usage logs keep the trace's correlation_id when their trace_id is cleared.
@@ -626,7 +627,19 @@ BEGIN
       FOR i IN 1 .. cardinality(tables) LOOP
         name := tables[i];
         key := CASE name WHEN 'execution_traces' THEN 'id' ELSE 'trace_id' END;
-        EXECUTE format('SELECT count(*) FROM %I WHERE %I = ANY ($1)', name, key) INTO expected USING ids;
+        -- The lock that the DELETE takes as well: nobody adds a trigger or rule after the look.
+        EXECUTE format('LOCK TABLE %I, %I IN ROW EXCLUSIVE MODE', name, name || '_archive');
+        expected := CASE name WHEN 'execution_traces' THEN cardinality(ids) END;
+        IF expected IS NULL AND EXISTS (
+          SELECT FROM pg_class c
+          WHERE c.relnamespace = quote_ident(target)::regnamespace AND c.relname IN (name, name || '_archive')
+            AND (c.relkind <> 'r' OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
+                 OR EXISTS (SELECT FROM pg_trigger t
+                            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                              AND t.tgtype & CASE c.relname WHEN name THEN 8 ELSE 4 END <> 0))   -- DELETE, INSERT
+        ) THEN
+          EXECUTE format('SELECT count(*) FROM %I WHERE %I = ANY ($1)', name, key) INTO expected USING ids;
+        END IF;
         EXECUTE format(
           'WITH moved AS (DELETE FROM %1$I WHERE %2$I = ANY ($1) RETURNING %3$s)
            INSERT INTO %4$I (%3$s) SELECT %3$s FROM moved',

@@ -64,8 +64,8 @@ it('consoles killed at ten random moments lose and double nothing, and a rerun f
   const test = await createTestDatabase();
   await fillDueTraces(test, 8_000);
   const before = await contents(test);
-  // Eight batches with pauses between them: they go on for longer than the kills.
-  const pauseMs = 800;
+  // Five batches with pauses between them: they go on for longer than the kills.
+  const pauseMs = 1_500;
   const consoles = [archive(test, pauseMs), archive(test, pauseMs)];
   const atWork = async () => {
     const pid = (await runs(test)).find(({ state }) => state === 'running')?.client_pid;

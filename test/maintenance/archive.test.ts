@@ -165,10 +165,10 @@ describe('archiving', () => {
     expect(nextSize(1_000, 10, 200)).toBe(2_000);
     expect(nextSize(4_000, 10, 200)).toBe(5_000);
     expect(nextSize(4_000, 1_600, 200)).toBe(2_000);
-    expect(nextSize(2_000, 800, 200)).toBe(1_000);
+    expect(nextSize(4_000, 800, 200)).toBe(2_000);
     // A machine on which 1,000 take long: a second at most.
-    expect(nextSize(1_000, 900, 200)).toBe(1_000);
-    expect(nextSize(1_000, 1_250, 200)).toBe(800);
+    expect(nextSize(2_000, 900, 200)).toBe(2_000);
+    expect(nextSize(2_000, 2_500, 200)).toBe(1_000);
     expect(nextSize(1_000, 9_000, 200)).toBe(500);
     expect(nextSize(111, 1_000, 200)).toBe(111);
     expect(nextSize(10, 10_000, 200)).toBe(5);
