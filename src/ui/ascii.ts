@@ -33,6 +33,8 @@ const standIns: Readonly<Record<string, string>> = {
   '━': '=',
   '┤': '|',
   '┼': '+',
+  '┫': '|',
+  '╋': '+',
   '’': "'",
 };
 

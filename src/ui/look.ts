@@ -10,8 +10,9 @@ export type Look =
   | Tone
   /** The name of the program, of a dialog. */
   | 'title'
-  /** Border and title of the pane that has the keys. */
+  /** The title of what has the keys, and its border. */
   | 'focus'
+  | 'frame'
   | 'border'
   | 'heading'
   /** A key that can be pressed. */

@@ -16,6 +16,7 @@ export const terminalPalette: Palette = {
   accent: '36',
   title: '1',
   focus: '1;36',
+  frame: '1;36',
   border: '2',
   heading: '2',
   key: '1',
@@ -39,6 +40,7 @@ export const colourlessPalette: Palette = {
   error: '1;4',
   accent: '',
   focus: '1',
+  frame: '1',
   match: '4',
   alarm: '7;1',
   'badge-red': '7;1',
@@ -52,9 +54,20 @@ export const colourlessPalette: Palette = {
 // Of the 256-colour cube, which no terminal's theme changes. Contrast against black and against white was
 // computed (WCAG): at least 4.5 for text, 3 for borders; see test/ui/palette.test.ts.
 
+/** Reversed, a terminal's own blue has black letters on it that nobody can read. */
+const badges = {
+  'badge-red': '1;38;5;231;48;5;160',
+  'badge-yellow': '1;38;5;16;48;5;178',
+  'badge-green': '1;38;5;231;48;5;28',
+  'badge-cyan': '1;38;5;231;48;5;24',
+  'badge-blue': '1;38;5;231;48;5;26',
+  'badge-magenta': '1;38;5;231;48;5;127',
+} as const;
+
 /** For a dark background. */
 export const darkPalette: Palette = {
   ...terminalPalette,
+  ...badges,
   success: '38;5;114',
   running: '38;5;80',
   warning: '38;5;221',
@@ -62,6 +75,7 @@ export const darkPalette: Palette = {
   muted: '38;5;246',
   accent: '38;5;117',
   focus: '1;38;5;117',
+  frame: '1;38;5;117',
   match: '4;38;5;221',
   border: '38;5;242',
   heading: '38;5;246',
@@ -71,6 +85,7 @@ export const darkPalette: Palette = {
 /** For a light background. */
 export const lightPalette: Palette = {
   ...terminalPalette,
+  ...badges,
   success: '38;5;22',
   running: '38;5;24',
   warning: '38;5;94',
@@ -78,6 +93,7 @@ export const lightPalette: Palette = {
   muted: '38;5;240',
   accent: '38;5;25',
   focus: '1;38;5;25',
+  frame: '1;38;5;25',
   match: '4;38;5;94',
   border: '38;5;245',
   heading: '38;5;240',
@@ -94,6 +110,7 @@ export const highContrastPalette: Palette = {
   muted: '',
   accent: '1;36',
   focus: '1;7',
+  frame: '1',
   match: '1;4;33',
   border: '',
   heading: '4',

@@ -23,7 +23,7 @@ export type ThemeName = (typeof themeNames)[number];
 export type Theme = {
   /** A text with the look of its meaning; every painted piece ends by itself. */
   paint(look: Look | undefined, text: string): string;
-  /** The control sequence that begins a look, for asciichart; '' where it has none. */
+  /** The control sequence that begins a look for the signs of a curve, without an underline; '' where it has none. */
   start(look: Look): string;
   /** Last step before the screen: without Unicode every sign has a stand-in as wide as itself. */
   encode(text: string): string;
@@ -38,7 +38,11 @@ export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal')
       const parameters = look === undefined ? '' : looks[look];
       return parameters === '' || text === '' ? text : `\x1b[${parameters}m${text}\x1b[0m`;
     },
-    start: (look) => (looks[look] === '' ? '' : `\x1b[${looks[look]}m`),
+    start(look) {
+      // A curve of underlined signs would have a second line below it.
+      const parameters = looks[look].split(';').filter((each) => each !== '4');
+      return parameters.join('') === '' ? '' : `\x1b[${parameters.join(';')}m`;
+    },
     encode: support.unicode ? (text) => text : toAscii,
   };
 }

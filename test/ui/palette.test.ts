@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { badgeColours } from '../../src/ui/look.js';
 import { darkPalette, lightPalette, type Palette } from '../../src/ui/palette.js';
 
 /** Relative luminance of a colour of the 256-colour cube or its grey ramp, as WCAG 2 defines it. */
@@ -39,7 +40,13 @@ describe.each([
     }
     expect(contrast(colourOf(palette, 'border'), background)).toBeGreaterThanOrEqual(3);
     expect(contrast(colourOf(palette, 'focus'), background)).toBeGreaterThanOrEqual(4.5);
-    const [, text, ground] = /38;5;(\d+);48;5;(\d+)/.exec(palette.alarm) ?? [];
-    expect(contrast(Number(text), Number(ground))).toBeGreaterThanOrEqual(4.5);
+    expect(contrast(colourOf(palette, 'frame'), background)).toBeGreaterThanOrEqual(4.5);
+    for (const look of [
+      'alarm',
+      ...badgeColours.map((colour) => `badge-${colour}` as const),
+    ] as const) {
+      const [, text, ground] = /38;5;(\d+);48;5;(\d+)/.exec(palette[look]) ?? [];
+      expect(contrast(Number(text), Number(ground)), look).toBeGreaterThanOrEqual(4.5);
+    }
   });
 });

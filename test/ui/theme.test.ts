@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../src/terminal/width.js';
+import { drawChartLines } from '../../src/ui/draw/chart.js';
 import { createTheme, type Look } from '../../src/ui/theme.js';
 
 const looks: readonly Look[] = [
-  ...(['success', 'running', 'warning', 'error', 'muted', 'accent', 'title', 'focus'] as const),
+  ...([
+    'success',
+    'running',
+    'warning',
+    'error',
+    'muted',
+    'accent',
+    'title',
+    'focus',
+    'frame',
+  ] as const),
   ...(['border', 'heading', 'key', 'selected', 'match', 'badge', 'alarm'] as const),
 ];
 
@@ -18,6 +29,30 @@ describe('the theme', () => {
   it('uses none of the bright colours, which a light background swallows', () => {
     const theme = createTheme({ colours: '16', unicode: true });
     for (const look of looks) expect(theme.paint(look, 'x')).not.toMatch(/[;[](?:37|9\d)[;m]/);
+  });
+
+  it('tells the curves of a chart apart without colours, and underlines none of their signs', () => {
+    for (const theme of [
+      createTheme({ colours: 'none', unicode: true }),
+      createTheme({ colours: '256', unicode: true }, 'high-contrast'),
+    ]) {
+      expect(theme.start('error')).not.toBe(theme.start('running'));
+      expect(theme.start('error')).not.toMatch(/[;[]4[;m]/);
+    }
+    const chart = {
+      title: 'traces',
+      curves: [
+        { label: 'started', tone: 'running', values: [9, 9, 9, 9] },
+        { label: 'failed', tone: 'error', values: [1, 1, 1, 1] },
+      ],
+      bucketMs: 60_000,
+      spanMs: 240_000,
+    } as const;
+    const theme = createTheme({ colours: 'none', unicode: true });
+    const lines = drawChartLines(theme, chart, { width: 40, height: 8 }).join('\n');
+    expect(lines).toContain('━ failed');
+    expect(lines).toContain(`${theme.start('error')}━`);
+    expect(lines).toContain('\x1b[0m─');
   });
 
   it('draws with ASCII as wide as its signs where there is no Unicode', () => {

@@ -24,5 +24,5 @@ export function ConnectionList({
     width: innerWidth(dialogWidth(room)),
     height: room.height - 2,
   });
-  return <Dialog title="Connections" body={body} look="focus" model={model} theme={theme} />;
+  return <Dialog title="Connections" body={body} look="frame" model={model} theme={theme} />;
 }

@@ -25,5 +25,5 @@ export function ExportDialog({ app, view, model, theme }: Props) {
       : []),
     ...write('Esc: back'),
   ];
-  return <Dialog title="Write to a file" body={body} look="focus" model={model} theme={theme} />;
+  return <Dialog title="Write to a file" body={body} look="frame" model={model} theme={theme} />;
 }

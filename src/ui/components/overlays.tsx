@@ -50,7 +50,7 @@ export function Overlays(props: ScreenProps) {
 function ActionDialog({ app, view, model, theme }: ScreenProps & { view: ActionView }) {
   const room = bodyOf(model.size);
   const body = actionLines(theme, app.keys, view, model.nowMs, room);
-  const look = view.result?.tone === 'error' ? 'error' : 'focus';
+  const look = view.result?.tone === 'error' ? 'error' : 'frame';
   return <Dialog title={view.title} body={body} look={look} model={model} theme={theme} />;
 }
 

@@ -17,5 +17,5 @@ export function PaneList({ app, view, model, theme }: ScreenProps & { view: Pane
     height: room.height - 2,
   });
   const title = 'Panes, ● in the overview';
-  return <Dialog title={title} body={body} look="focus" model={model} theme={theme} />;
+  return <Dialog title={title} body={body} look="frame" model={model} theme={theme} />;
 }

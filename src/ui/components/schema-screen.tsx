@@ -12,8 +12,8 @@ import { Lines } from './lines.js';
 type Props = { app: ConsoleApp; stage: SchemaStage; size: Size; theme: Theme };
 
 const looks: Readonly<Record<SchemaStage['phase'], Look>> = {
-  ask: 'focus',
-  applying: 'focus',
+  ask: 'frame',
+  applying: 'frame',
   failed: 'error',
   incompatible: 'warning',
 };

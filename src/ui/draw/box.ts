@@ -35,7 +35,7 @@ export function drawBox(theme: Theme, body: readonly string[], options: BoxOptio
   const { width, height, focused } = options;
   if (width < 4 || height < 2) return Array.from({ length: height }, () => ' '.repeat(width));
   const lines = focused ? heavy : light;
-  const look = options.look ?? (focused ? 'focus' : 'border');
+  const look = options.look ?? (focused ? 'frame' : 'border');
   const side = theme.paint(look, lines.down);
   const blank = ' '.repeat(innerWidth(width));
   const [topLeft, topRight, bottomLeft, bottomRight] = lines.corners;

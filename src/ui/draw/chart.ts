@@ -11,6 +11,19 @@ export const leastChartHeight = 5;
 /** Columns of the scale on the left, as drawChart draws it. */
 const scaleWidth = 8;
 
+const plain = '\x1b[0m';
+const bold = '\x1b[1m';
+
+/** What has no colour is drawn with heavy signs: bold lines alone look like others in many fonts. */
+const heavySigns: Readonly<Record<string, string>> = {
+  ...{ '─': '━', '│': '┃', '╭': '┏', '╮': '┓', '╰': '┗', '╯': '┛', '┼': '╋', '┤': '┫' },
+};
+
+function withHeavySigns(line: string): string {
+  // asciichart puts the colour before each sign of a curve.
+  return line.replace(/(?<=\x1b\[1m)[─│╭╮╰╯┼┤]/g, (sign) => heavySigns[sign] ?? sign); // eslint-disable-line no-control-regex
+}
+
 /** A chart with its legend and its span of time, each line exactly `width` columns wide. */
 export function drawChartLines(
   theme: Theme,
@@ -19,11 +32,15 @@ export function drawChartLines(
 ): string[] {
   const { width, height } = size;
   const fitted = fillColumns(chart, Math.max(2, width - scaleWidth));
+  const colours = chart.curves.map(({ tone }) => theme.start(tone));
   const legend = drawSides(
     theme,
     {
       left: [
-        ...chart.curves.map(({ label, tone }) => ({ text: `─ ${label}`, look: tone })),
+        ...chart.curves.map(({ label, tone }, curve) => ({
+          text: `${colours[curve] === bold ? '━' : '─'} ${label}`,
+          look: tone,
+        })),
         { text: `per ${formatSpan(fitted.bucketMs)}`, look: 'muted', priority: 2 },
       ],
       right: [
@@ -33,13 +50,17 @@ export function drawChartLines(
     },
     width,
   );
-  const colours = chart.curves.map(({ tone }) => theme.start(tone));
+  const isPlain = colours.every((colour) => colour === '');
+  // Of two curves one is plain at most: they must be told apart where they cross.
   const drawn = drawChart(
     fitted.chart,
     { width, height: height - 1 },
-    colours.includes('') ? undefined : colours,
+    isPlain ? undefined : colours.map((colour) => colour || plain),
   );
-  const padded = drawn.map((line) => line + ' '.repeat(Math.max(0, width - plainWidth(line))));
+  const padded = drawn.map((line) => {
+    const blanks = ' '.repeat(Math.max(0, width - plainWidth(line)));
+    return withHeavySigns(line) + blanks;
+  });
   return [...padded, legend].slice(0, height);
 }
 

@@ -23,7 +23,7 @@ export function drawDialog(
   title: string,
   body: readonly string[],
   room: Room,
-  look: Look = 'focus',
+  look: Look = 'frame',
 ): DrawnDialog {
   const width = dialogWidth(room);
   const height = Math.min(body.length + 2, room.height);
