@@ -97,7 +97,8 @@ export function parseCommand(
     if (flag.type === 'number' && !given.every(Number.isFinite)) {
       throw usage(command, `${dashed(name)} takes a number.`);
     }
-    if (given.includes('')) throw usage(command, `${dashed(name)} needs a value.`);
+    const isOptional = flag.value?.startsWith('[') === true;
+    if (!isOptional && given.includes('')) throw usage(command, `${dashed(name)} needs a value.`);
   }
   return { flags: values as CommandContext<FlagDeclarations>['flags'], input };
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findCommand } from '../../src/cli/parse.js';
+import { findCommand, parseCommand } from '../../src/cli/parse.js';
 import { commands } from '../../src/cli/registry.js';
 import { fingerprint } from '../deploy/helpers.js';
 import { runCli } from '../helpers/cli.js';
@@ -169,4 +169,11 @@ describe('what the database says', () => {
       }
     }
   });
+});
+
+it('takes a flag without its value where that may be left out, and only there', async () => {
+  const status = await commands.find(({ name }) => name === 'status')?.load();
+  if (!status) throw new Error('there is no status');
+  expect(parseCommand(status, ['--watch']).flags.watch).toBe('');
+  expect(() => parseCommand(status, ['--window'])).toThrow('--window needs a value.');
 });
