@@ -119,13 +119,15 @@ function readPast(
     const buffer = new ActivityBuffer(activityKept);
     buffer.take(found.rows);
     const all = buffer.rows();
-    const isCut = all.length === activityKept;
+    const most = exact ? shownOnce : activityKept;
     return {
-      rows: exact ? all.slice(-shownOnce) : all,
+      rows: all.slice(-most),
       extras: { seen: buffer.seen, perSecond: null, gap: false },
       asOf: new Date(untilMs),
       notes: [
-        ...(isCut ? [`only the newest ${formatCount(activityKept)} events of the window`] : []),
+        ...(all.length >= most
+          ? [`only the newest ${formatCount(most)} events of the window`]
+          : []),
         ...missingNotes(shape),
       ],
     };

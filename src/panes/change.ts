@@ -39,7 +39,8 @@ export function beforeSegment(
   callsBefore: number | null,
   windowMs: number,
 ): SummaryLine {
-  if (callsBefore === null) return [];
+  // Recordings of earlier consoles do not have it.
+  if (typeof callsBefore !== 'number') return [];
   const change = formatChange(changeOf(calls, callsBefore));
   const text = `${formatCount(callsBefore)} in the ${formatSpan(windowMs)} before: ${change}`;
   return [{ text, tone: 'muted' }];

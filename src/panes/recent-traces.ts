@@ -193,6 +193,11 @@ async function readStuck(
   }));
 }
 
+/** Recordings of earlier consoles do not say. */
+function isPast({ untilMs }: RecentTracesExtras): boolean {
+  return typeof untilMs === 'number';
+}
+
 function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras): SummaryLine[] {
   const all = rows.reduce((sum, { count }) => sum + count, 0);
   const failed = rows.reduce((sum, { status, count }) => sum + (isFailure(status) ? count : 0), 0);
@@ -201,7 +206,7 @@ function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras):
     { text: `${formatCount(all)} in ${formatSpan(extras.windowMs)}` },
     { text: formatRate(perSecond), tone: 'muted' },
     {
-      text: `${formatCount(extras.running)} ${extras.untilMs === null ? 'running' : 'still running'}`,
+      text: `${formatCount(extras.running)} ${isPast(extras) ? 'still running' : 'running'}`,
       tone: 'running',
     },
     failed > 0
@@ -280,7 +285,7 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
   chart: ({ extras }) => ({
     title: 'traces started, failed of them',
     bucketMs: extras.bucketMs,
-    isPast: extras.untilMs !== null,
+    isPast: isPast(extras),
     curves: [
       { label: 'started', tone: 'accent', values: extras.series.map(({ started }) => started) },
       { label: 'failed', tone: 'error', values: extras.series.map(({ failed }) => failed) },

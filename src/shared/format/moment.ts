@@ -4,7 +4,7 @@ import { formatMoment, shownZone, type TimeZone } from './time.js';
 /** A moment that was named: `undefined` is now. */
 export type NamedMoment = { untilMs: number | undefined } | { error: string; hint: string };
 
-export const momentHint = 'Try 14:05, yesterday 14:05, 2026-11-24 14:05, 2h ago.';
+const momentHint = 'Try 14:05, yesterday 14:05, 2026-11-24 14:05, 2h ago.';
 
 const dayMs = 86_400_000;
 
