@@ -59,7 +59,8 @@ describe('rebuilding a vector index', () => {
     ['as hnsw', { method: 'hnsw' }, { method: 'hnsw', options: null }],
   ])('%s puts another index in its place, under its name', async (_, wish, expected) => {
     const test = await createTestDatabase();
-    await addPatterns(test, 600);
+    // As good as no clusters.
+    await addPatterns(test, 600, 6);
     const database = await openConsole(test.url);
     const context = { database, signal: new AbortController().signal };
     const input = { indexes: [index], ...wish };
@@ -67,6 +68,7 @@ describe('rebuilding a vector index', () => {
     expect(sql).toHaveLength(3);
     const { outcome } = await collect(runAction('reindex', context, input));
     expect(outcome.result.rebuilt[0]).toMatchObject({ index, vector: { listsBefore: 100 } });
+    expect(outcome.summary.includes('--method hnsw')).toBe(wish.method !== 'hnsw');
     expect(await patternIndexes(test)).toEqual([
       { name: index, ...expected, valid: true, comment },
     ]);
