@@ -1,7 +1,10 @@
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { stopEmbedded } from '../../src/db/embedded/index.js';
+import { testPrograms } from '../db/embedded/programs.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startBlockedReindex } from './helpers/blocked-reindex.js';
 import { expectIntact, startConsole } from './helpers/console.js';
@@ -106,8 +109,14 @@ describe('going to another database from within', () => {
 
   it('stays where it is when the other cannot be reached, names it never with its password, and tries again', async () => {
     const here = await databaseWith(3);
+    const silent = net.createServer((socket) => void socket.on('error', () => undefined));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const address = silent.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
     const config = configMade(
-      '[connections.dead]\nurl = "postgresql://someone:hunter2@127.0.0.1:1/nowhere"\n',
+      '[connections.dead]\nurl = "postgresql://someone:hunter2@127.0.0.1:1/nowhere"\n' +
+        `[connections.silent]\nurl = "postgresql://someone@127.0.0.1:${port}/nowhere"\n`,
     );
     const driver = startConsole(here.url, { args: ['--config', config], cols: 120, rows: 35 });
     let wasSecret = true;
@@ -130,6 +139,12 @@ describe('going to another database from within', () => {
     await driver.waitFor((lines) => lines[0]?.includes('● connected') === true);
     await addTraces(here, 2);
     driver.press('\x12');
+    await driver.waitFor('5 in 1h');
+    // What does not answer is not waited for either.
+    await command(driver, 'connect silent');
+    await driver.waitFor('┏━ Connecting to silent');
+    expect(driver.screen()[0]).toMatch(/ silent +○ connecting/);
+    driver.press('\x1b');
     await driver.waitFor('5 in 1h');
     expect(wasSecret).toBe(true);
   });
@@ -180,6 +195,24 @@ describe('going to another database from within', () => {
     await holder.end();
     await driver.waitFor(shows('right', 7));
   });
+
+  it('leads to the embedded database and back', async () => {
+    await testPrograms();
+    const home = folderMade();
+    onTestFinished(async () => {
+      await stopEmbedded(path.join(home, 'trace-console/embedded'));
+    });
+    const server = await databaseWith(3);
+    const config = configMade(`[connections.server]\nurl = "${server.url}"\n`);
+    const args = ['server', '--config', config];
+    const driver = startConsole(undefined, { args, env: { XDG_DATA_HOME: home } });
+    await driver.waitFor(shows('server', 3));
+    await command(driver, 'connect embedded');
+    await driver.waitFor(/on this machine .*● connected[\s\S]*0 in 1h/, 120_000);
+    await expect.poll(() => consolesOn(server), { timeout: 20_000 }).toBe(0);
+    await command(driver, 'connect server');
+    await driver.waitFor(shows('server', 3));
+  }, 240_000);
 
   it('creates the schema there when it is asked to, as at the start', async () => {
     const left = await databaseWith(3);
