@@ -12,7 +12,7 @@ import { readIndexStates, type IndexState } from './index-state.js';
 import { dropLeftovers } from './leftovers.js';
 import { measureRecall, sampleQueries, type Recall, type RecallSample } from './recall.js';
 import { reindexStatement, type RebuildPlan } from './rebuild-plan.js';
-import { lockRebuild } from './rebuild-lock.js';
+import { lockRebuild, rebuiltMeanwhile } from './rebuild-lock.js';
 import { finishedReplacement, replaceIndex, type Replaced } from './replace-index.js';
 
 export type RebuiltIndex = {
@@ -110,6 +110,8 @@ async function* buildOrTidyUp(
   const { index, oid } = plan.state;
   try {
     await lockRebuild(context.database, connection, index);
+    const [locked] = await readIndexStates(context.database, { indexes: [index] });
+    if (locked?.oid !== oid) throw rebuiltMeanwhile(index);
   } catch (error) {
     await connection.close();
     throw error;

@@ -46,12 +46,14 @@ export async function lockRebuild(
     if (performance.now() - started >= patienceMs) break;
     await sleep(50);
   }
-  throw (
-    (await findRebuilder(database, [index])) ??
-    new ConsoleError('busy', `${index} was being rebuilt by another session until just now.`, {
-      hint: 'Look at it, and run it again where it is still wanted.',
-    })
-  );
+  throw (await findRebuilder(database, [index])) ?? rebuiltMeanwhile(index);
+}
+
+/** What was looked at is no longer there. */
+export function rebuiltMeanwhile(index: string): ConsoleError {
+  return new ConsoleError('busy', `${index} was rebuilt by another session just now.`, {
+    hint: 'Look at it, and run it again where it is still wanted.',
+  });
 }
 
 /** The error that names who rebuilds one of these indexes now; undefined when nobody does. */
