@@ -3,6 +3,7 @@ import { resolveSource } from '../db/connection/source.js';
 import { resolveDataFolder } from '../db/embedded/folder/paths.js';
 import { openDatabase, type OpenOptions } from '../db/open.js';
 import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionBadge } from '../ui/draw/header.js';
 import type { Config, NamedConnection } from './config/config.js';
 import { spansFor, type PlaceFlags } from './config/settings.js';
 
@@ -72,12 +73,17 @@ function choiceOf(
   return {
     name: connection?.name ?? unnamed,
     says: describePlace(options, flags.demo ?? false),
-    badge: connection,
+    badge: connection && badgeOf(connection),
     readOnly: options.readOnly ?? false,
     cadenceMs: intervalMs,
     windowMs,
     open: (onProgress) => openDatabase({ ...options, onProgress }),
   };
+}
+
+/** Without the URL, which may hold a password: the screen has no use for it. */
+function badgeOf({ name, production, colour }: NamedConnection): ConnectionBadge {
+  return { name, production, colour };
 }
 
 function isEmbedded({ url, envFile, dataDir }: OpenFlags): boolean {

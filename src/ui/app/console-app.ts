@@ -239,10 +239,11 @@ export class ConsoleApp {
 
   /** Who asked to leave while an action ran is let out; not to another database, where nobody would see that it failed. */
   actionEnded(): void {
-    const leaving = this.model.views.find((view) => view.kind === 'quit');
+    const { views } = this.model;
+    const leaving = views.find((view) => view.kind === 'quit');
     if (!leaving?.chosen) return;
     const failed = this.actions?.view?.result?.tone === 'error';
-    if (leaving.toward && failed) this.pop();
+    if (leaving.toward && failed) this.update({ views: views.filter((view) => view !== leaving) });
     else if (leaving.toward) void this.connections?.connect(leaving.toward);
     else this.#terminal.end(0);
   }
