@@ -13,129 +13,242 @@ export const embeddedFiles: readonly string[] = [
   'test/schema/functions-similar.test.ts',
   'test/schema/functions-timeline.test.ts',
   'test/schema/views.test.ts',
+  'test/deploy/*.test.ts',
+  'test/demo/*.test.ts',
+  'test/live/*.test.ts',
+  'test/maintenance/**/*.test.ts',
   'test/panes/*.test.ts',
-  'test/maintenance/archive.test.ts',
 ];
 
+/** Tests that are left to the server, by file: their full names ("describe > test"), or all of a file or folder. */
 export type NotOnEmbedded = {
-  /** A file or a folder. */
-  path: string;
-  /** The full name of one test, "describe > test"; all of the path without it. */
-  test?: string;
   reason: string;
+  files: Readonly<Record<string, readonly string[] | 'all'>>;
 };
-
-const oneSession =
-  'another session holds a transaction open: the engine has one, and the others wait for its end';
 
 export const notOnEmbedded: readonly NotOnEmbedded[] = [
   {
-    path: 'test/schema/archive.test.ts',
-    test: 'beside others > a tree that somebody is writing to is passed over and reported',
-    reason: oneSession,
-  },
-  {
-    path: 'test/schema/archive.test.ts',
-    test: 'beside others > a hook that is being added to a nested trace holds its tree back',
-    reason: oneSession,
-  },
-  {
-    path: 'test/schema/archive.test.ts',
-    test: 'beside others > a second archiver is told that one is at work, and nothing moves twice',
-    reason: oneSession,
-  },
-  {
-    path: 'test/schema/archive.test.ts',
-    test: 'beside others > a batch whose connection is killed leaves everything where it was',
-    reason: 'pg_terminate_backend ends no client of the engine; kill -9 of the daemon is tested',
-  },
-  {
-    path: 'test/schema/functions-patterns.test.ts',
-    test: 'recording a use > a trace that goes to the archive at this moment is kept by its correlation_id',
-    reason: oneSession,
-  },
-  {
-    path: 'test/schema/functions-patterns.test.ts',
-    test: 'pruning > a pattern that is being used at the moment stays',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/activity.test.ts',
-    test: 'a row committed long after others that began later is put where its time belongs',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/activity.test.ts',
-    test: 'misses nothing and shows nothing twice, whatever the order of transactions, subtransactions and commits',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/activity.test.ts',
-    test: 'a table that another session has locked is left out and named; the others go on',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/index-usage.test.ts',
-    test: 'an index that another session has locked keeps its last size and names the process',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/table-sizes.test.ts',
-    test: 'a table that another session has locked keeps its last sizes; the other tables go on',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/table-sizes.test.ts',
-    test: 'an index that another session has locked keeps its last sizes; the other tables go on',
-    reason: oneSession,
-  },
-  {
-    path: 'test/panes/plans.test.ts',
-    test: 'without its indexes the same check finds the table read as a whole',
-    reason: 'proves the check, not the engine; on it another plan is cheaper for so few rows',
-  },
-  {
-    path: 'test/panes/sessions.test.ts',
-    reason: 'pg_stat_activity has one row, and only the role postgres connects',
-  },
-  {
-    path: 'test/maintenance/archive.test.ts',
-    test: 'archiving > passes over a trace to whose hook somebody writes, and moves the rest',
-    reason: oneSession,
-  },
-  {
-    path: 'test/maintenance/archive.test.ts',
-    test: 'archiving > waits for the short batch of another archiver',
-    reason: oneSession,
-  },
-  {
-    path: 'test/maintenance/archive.test.ts',
-    test: 'archiving > says who is at it when another session archives',
-    reason: oneSession,
-  },
-  {
-    path: 'test/maintenance',
     reason:
-      'archive apart: progress views, pg_cancel_backend, pgbouncer, standbys and roles that log in',
+      'another session holds a transaction open: the engine has one, and the others wait for its end',
+    files: {
+      'test/schema/archive.test.ts': [
+        'beside others > a tree that somebody is writing to is passed over and reported',
+        'beside others > a hook that is being added to a nested trace holds its tree back',
+        'beside others > a second archiver is told that one is at work, and nothing moves twice',
+      ],
+      'test/schema/functions-patterns.test.ts': [
+        'recording a use > a trace that goes to the archive at this moment is kept by its correlation_id',
+        'pruning > a pattern that is being used at the moment stays',
+      ],
+      'test/panes/activity.test.ts': [
+        'a row committed long after others that began later is put where its time belongs',
+        'misses nothing and shows nothing twice, whatever the order of transactions, subtransactions and commits',
+        'a table that another session has locked is left out and named; the others go on',
+      ],
+      'test/panes/index-usage.test.ts': [
+        'an index that another session has locked keeps its last size and names the process',
+      ],
+      'test/panes/table-sizes.test.ts': [
+        'a table that another session has locked keeps its last sizes; the other tables go on',
+        'an index that another session has locked keeps its last sizes; the other tables go on',
+      ],
+      'test/deploy/adopt.test.ts': [
+        'an index that is missing > stays as it is while another session works on its table',
+      ],
+      'test/maintenance/archive.test.ts': [
+        'archiving > passes over a trace to whose hook somebody writes, and moves the rest',
+        'archiving > waits for the short batch of another archiver',
+        'archiving > says who is at it when another session archives',
+      ],
+      'test/maintenance/doctor/command.test.ts': [
+        'trace-console doctor > goes on past a locked table, and says what it could not look at',
+      ],
+      'test/maintenance/doctor/sessions.test.ts': 'all',
+      'test/maintenance/reindex/reindex.test.ts': [
+        'rebuilding an index > names who is in the way with the statement, and cancelled it leaves nothing behind',
+      ],
+      'test/maintenance/reindex/replace.test.ts': [
+        'rebuilding a vector index > is one console’s at a time: the second says who does it, and cleans nothing up under its hands',
+      ],
+      'test/maintenance/statistics/statistics.test.ts': [
+        'vacuum and analyze > name who has the table locked, and stop when cancelled',
+      ],
+    },
   },
   {
-    path: 'test/live',
-    reason: 'sessions, locks and statements that the server cancels without a restart',
+    reason:
+      'no lock of a session keeps a second console from the same index: each rebuilds it in turn',
+    files: {
+      'test/maintenance/reindex/replace.test.ts': [
+        'rebuilding a vector index > and of many that begin at the same moment each one has done it or named who does',
+      ],
+    },
   },
   {
-    path: 'test/schema',
+    reason: 'pg_terminate_backend ends no client of the engine; kill -9 of the daemon is tested',
+    files: {
+      'test/schema/archive.test.ts': [
+        'beside others > a batch whose connection is killed leaves everything where it was',
+      ],
+    },
+  },
+  {
+    reason: 'proves the check, not the engine; on it another plan is cheaper for so few rows',
+    files: {
+      'test/panes/plans.test.ts': [
+        'without its indexes the same check finds the table read as a whole',
+      ],
+    },
+  },
+  {
+    reason: 'pg_stat_activity has one row, and only the role postgres connects',
+    files: {
+      'test/panes/sessions.test.ts': 'all',
+    },
+  },
+  {
+    reason: 'the daemon keeps its counters in the schema trace_console, which is there before',
+    files: {
+      'test/deploy/apply.test.ts': [
+        'on an empty database > leaves nothing when the console is killed in the middle',
+      ],
+    },
+  },
+  {
+    reason: 'on the embedded database the console writes without being asked twice',
+    files: {
+      'test/deploy/apply.test.ts': [
+        'beside objects of others > asks first: without a terminal it shows where and what, and exits 4 with nothing changed',
+      ],
+      'test/demo/command.test.ts': [
+        'without --yes a server is not written to: exit code 4, with where and what',
+        '--remove without --yes says what it would delete, and deletes nothing',
+      ],
+    },
+  },
+  {
+    reason:
+      'needs a server of its own: a standby, a pooler, settings, an extension, or roles that log in',
+    files: {
+      'test/deploy/prerequisites.test.ts': 'all',
+      'test/deploy/verify.test.ts': 'all',
+      'test/live/engine.test.ts': [
+        'a role that may not read a table is told so, and sees the others',
+        'the server goes away and comes back: the state says so, rows stay, and the tail misses nothing',
+      ],
+      'test/maintenance/archive-brakes.test.ts': 'all',
+      'test/maintenance/doctor/server.test.ts': 'all',
+      'test/maintenance/journal/journal.test.ts': [
+        'the journal > has who ran what from where, with input, last progress and result; also behind pgbouncer',
+      ],
+      'test/maintenance/registry': 'all',
+      'test/maintenance/reindex/reindex.test.ts': [
+        'every action is refused > on a standby',
+        'every action is refused > where the role lacks what the action needs, with what would allow it',
+        'every action is refused > behind a transaction pooler, when it needs a session of its own',
+      ],
+      'test/maintenance/retention/schedule.test.ts': 'all',
+      'test/maintenance/statistics/statistics.test.ts': [
+        'vacuum and analyze > behind a transaction pooler: ANALYZE works, VACUUM asks for the server itself',
+      ],
+    },
+  },
+  {
+    reason: 'uses no database',
+    files: {
+      'test/deploy/statements.test.ts': 'all',
+      'test/demo/random.test.ts': 'all',
+      'test/live/budget.test.ts': 'all',
+      'test/live/schedule.test.ts': 'all',
+      'test/live/store.test.ts': 'all',
+      'test/live/alerts': 'all',
+      'test/live/recording': 'all',
+      'test/maintenance/progress-rate.test.ts': 'all',
+    },
+  },
+  {
+    reason:
+      'two minutes there; it writes by the statements of test/demo/backfill.test.ts, and --demo is tested end to end',
+    files: {
+      'test/demo/live.test.ts': 'all',
+    },
+  },
+  {
+    reason: 'one session: connections, transactions and locks of others cannot be seen',
+    files: {
+      'test/live/engine.test.ts': [
+        'every pane has its answer, and the vitals of the server are known',
+        'the longest transaction of another session is named',
+        'a locked table: its pane says by whom within its time-out and keeps its rows, the rest goes on',
+      ],
+    },
+  },
+  {
+    reason:
+      'ends the engine, and the other panes wait: test/db/embedded/daemon/busy-engine.test.ts',
+    files: {
+      'test/live/engine.test.ts': [
+        'a statement that takes too long is cancelled, and its pane says so',
+      ],
+    },
+  },
+  {
+    reason: 'there is no autovacuum to judge; the daemon vacuums when it is due',
+    files: {
+      'test/maintenance/doctor/tables.test.ts': [
+        'rows and their statistics > are found stale, dead and bloated, each until its command has run',
+      ],
+    },
+  },
+  {
+    reason: 'starts its own engine in the run on a server',
+    files: {
+      'test/maintenance/embedded': 'all',
+    },
+  },
+  {
+    reason:
+      'a run lives as long as its console is connected, whatever its lease: test/maintenance/embedded/presence.test.ts',
+    files: {
+      'test/maintenance/journal/journal.test.ts': [
+        'a run whose console died > is shown as crashed, and taken up by the next one with the same input',
+        'two runs under one name > the looker-on takes over when the worker dies, and cancelled it leaves the worker alone',
+      ],
+    },
+  },
+  {
+    reason: 'a build of the engine is whole or undone, and nobody waits for another in its phases',
+    files: {
+      'test/maintenance/reindex/broken-rebuild.test.ts': 'all',
+      'test/maintenance/reindex/killed-in-phase.test.ts': 'all',
+    },
+  },
+  {
+    reason: 'the preview says, too, that cancelling restarts the engine',
+    files: {
+      'test/maintenance/reindex/reindex.test.ts': [
+        'rebuilding an index > is previewed with the very statement, and an unknown index is refused',
+      ],
+    },
+  },
+  {
     reason:
       'the rest: servers of their own with roles that log in, Docker, backups, and deploying by psql',
-  },
-  {
-    path: 'test/deploy',
-    reason:
-      'several schemas, roles and half-deployed databases; the first start is tested end to end',
+    files: {
+      'test/schema': 'all',
+    },
   },
 ];
 
+/** Files of which nothing is run. */
+export const wholeFilesNotOnEmbedded: readonly string[] = notOnEmbedded.flatMap(({ files }) =>
+  Object.keys(files).filter((path) => files[path] === 'all'),
+);
+
 /** Why a test is not run on the embedded engine; undefined when it is. */
 export function reasonNotOnEmbedded(file: string, test: string): string | undefined {
-  return notOnEmbedded.find((entry) => entry.path === file && (entry.test ?? test) === test)
-    ?.reason;
+  return notOnEmbedded.find(({ files }) => {
+    const tests = files[file];
+    return tests === 'all' || tests?.includes(test) === true;
+  })?.reason;
 }

@@ -10,14 +10,13 @@ export function isServerOnly(file: string, fullName: string): boolean {
 /** What a run on the embedded engine left out, by reason; empty on a server. */
 export function leftOutLines(): string[] {
   if (testEngine !== 'embedded') return [];
-  const reasons = [...new Set(notOnEmbedded.map(({ reason }) => reason))];
   return [
     'Not run on the embedded engine, but on a server:',
-    ...reasons.flatMap((reason) => [
+    ...notOnEmbedded.flatMap(({ reason, files }) => [
       `  ${reason}`,
-      ...notOnEmbedded
-        .filter((entry) => entry.reason === reason)
-        .map(({ path, test }) => `    ${path}${test === undefined ? '' : ` > ${test}`}`),
+      ...Object.entries(files).flatMap(([path, tests]) =>
+        tests === 'all' ? [`    ${path}`] : tests.map((test) => `    ${path} > ${test}`),
+      ),
     ]),
   ];
 }
@@ -27,8 +26,12 @@ export function staleEntries(modules: readonly TestModule[]): string[] {
   if (testEngine !== 'embedded') return [];
   return modules.flatMap((module) => {
     const names = new Set([...module.children.allTests()].map(({ fullName }) => fullName));
-    return notOnEmbedded
-      .filter(({ path, test }) => path === module.relativeModuleId && test !== undefined)
-      .flatMap(({ path, test = '' }) => (names.has(test) ? [] : [`${path} > ${test}`]));
+    return notOnEmbedded.flatMap(({ files }) => {
+      const tests = files[module.relativeModuleId] ?? [];
+      if (tests === 'all') return [];
+      return tests
+        .filter((test) => !names.has(test))
+        .map((test) => `${module.relativeModuleId} > ${test}`);
+    });
   });
 }
