@@ -180,14 +180,15 @@ export class Multiplexer {
     // Give the caller its turn first: requests of one read of the socket come together.
     await Promise.resolve();
     for (;;) {
-      const left = this.#left.shift();
+      // Within the transaction of another client a clean-up would be undone with it, or be part of it.
+      const free = this.#schedule.owner === undefined;
+      const left = free ? this.#left.shift() : undefined;
       if (left !== undefined) await this.#sayGoodbye(left);
-      else if (this.#schedule.owner === undefined && this.#background.isDue) {
-        await this.#background.runNext();
-      } else {
+      else if (free && this.#background.isDue) await this.#background.runNext();
+      else {
         const client = this.#schedule.next();
         if (client !== undefined) await this.#serve(client);
-        else if (this.#schedule.owner === undefined && this.#background.waits) {
+        else if (free && this.#background.waits) {
           await this.#background.runNext();
         } else {
           this.#busy = false;

@@ -46,6 +46,17 @@ test('keeps roles from other clients', async () => {
   second.leave();
 });
 
+test('cleans up after a client that leaves outside the transaction of another', async () => {
+  const [leaves, stays] = [await connect(), await connect()];
+  await leaves.query('LISTEN departures');
+  await stays.query('BEGIN; SELECT 1');
+  leaves.leave();
+  await stays.query('SELECT 1');
+  await stays.query('ROLLBACK');
+  expect(await stays.value('SELECT count(*) FROM pg_listening_channels()')).toBe('0');
+  stays.leave();
+});
+
 test('takes back a setting whose transaction is rolled back', async () => {
   const [first, second] = [await connect(), await connect()];
   await first.query("BEGIN; SET work_mem = '7MB'");
