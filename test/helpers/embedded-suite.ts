@@ -55,6 +55,7 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
       'test/deploy/adopt.test.ts': [
         'an index that is missing > stays as it is while another session works on its table',
       ],
+      'test/live/engine.test.ts': ['a moment whose rows cannot be read shows no rows of another'],
       'test/maintenance/archive.test.ts': [
         'archiving > passes over a trace to whose hook somebody writes, and moves the rest',
         'archiving > waits for the short batch of another archiver',
@@ -81,6 +82,47 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     files: {
       'test/maintenance/reindex/replace.test.ts': [
         'rebuilding a vector index > and of many that begin at the same moment each one has done it or named who does',
+      ],
+    },
+  },
+  {
+    reason:
+      'minutes, a database of its own a test; what it asks of the engine is asked by tests that run',
+    files: {
+      'test/demo/command.test.ts': 'all',
+      'test/demo/live.test.ts': 'all',
+      'test/demo/places.test.ts': 'all',
+      'test/demo/remove.test.ts': 'all',
+      'test/deploy/reset.test.ts': 'all',
+      'test/deploy/apply.test.ts': [
+        'on an empty database > needs no question, also without a terminal',
+        'beside objects of others > is refused where it would overwrite a function of others',
+        'beside objects of others > is asked for also where only a type lives, and refuses a view of our name',
+        'beside objects of others > shows the plan and changes nothing with --dry-run',
+        'beside objects of others > asks before it creates a schema that --schema names',
+        'under restrictions > with nothing to do is good, also with --read-only',
+        'under restrictions > is refused with --read-only',
+      ],
+      'test/deploy/adopt.test.ts': [
+        "a database deployed by hand in the seed's older shape > is compatible, and what it lacks is told by name",
+        "a database deployed by hand in the seed's older shape > is changed by nothing but a confirmed apply",
+        "a database deployed by hand in the seed's older shape > does not get a second index where one of another name covers the same",
+        "a database deployed by hand in the seed's older shape > is done when nothing is left to create: the next apply changes nothing",
+        "a database deployed by hand in the seed's older shape > gets no trigger that would run a function of others by the name of ours",
+        "a database deployed by hand in the seed's older shape > keeps its writers working, beside the new triggers",
+        'an index that is missing > is built in a schema whose name has a meaning in a replacement text',
+        'a table of the same name that is not ours > is named, refused and untouched',
+        'a table of the same name that is not ours > is refused also when it is a view, or keeps its times without a zone',
+      ],
+      'test/maintenance/doctor/indexes.test.ts': 'all',
+      'test/maintenance/doctor/tables.test.ts': 'all',
+    },
+  },
+  {
+    reason: 'its time-out restarts the engine, which the next statement would wait for',
+    files: {
+      'test/maintenance/archive.test.ts': [
+        'the count of what is due > is given up when it takes too long, and an estimate is called one',
       ],
     },
   },
@@ -119,10 +161,6 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     files: {
       'test/deploy/apply.test.ts': [
         'beside objects of others > asks first: without a terminal it shows where and what, and exits 4 with nothing changed',
-      ],
-      'test/demo/command.test.ts': [
-        'without --yes a server is not written to: exit code 4, with where and what',
-        '--remove without --yes says what it would delete, and deletes nothing',
       ],
     },
   },
@@ -167,13 +205,6 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     },
   },
   {
-    reason:
-      'two minutes there; it writes by the statements of test/demo/backfill.test.ts, and --demo is tested end to end',
-    files: {
-      'test/demo/live.test.ts': 'all',
-    },
-  },
-  {
     reason: 'one session: connections, transactions and locks of others cannot be seen',
     files: {
       'test/live/engine.test.ts': [
@@ -189,14 +220,6 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     files: {
       'test/live/engine.test.ts': [
         'a statement that takes too long is cancelled, and its pane says so',
-      ],
-    },
-  },
-  {
-    reason: 'there is no autovacuum to judge; the daemon vacuums when it is due',
-    files: {
-      'test/maintenance/doctor/tables.test.ts': [
-        'rows and their statistics > are found stale, dead and bloated, each until its command has run',
       ],
     },
   },
