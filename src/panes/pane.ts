@@ -64,7 +64,12 @@ export type Sort<Row> = {
 };
 
 /** Text in pieces, each with its meaning, for the lines above a pane's rows. */
-export type SummarySegment = { text: string; tone?: Tone };
+export type SummarySegment = {
+  text: string;
+  tone?: Tone;
+  /** In a section of a row in full: cut or filled to so many, so that lines align. */
+  columns?: number;
+};
 export type SummaryLine = readonly SummarySegment[];
 
 /** Curves over time, oldest first, one value a bucket. */

@@ -19,6 +19,14 @@ export function wrapText(text: string, columns: number, maxLines = Infinity): st
   return lines;
 }
 
+/** As {@link wrapText}; where there is more than so many lines, the last one ends with the sign of that. */
+export function wrapWithin(text: string, columns: number, maxLines: number): string[] {
+  const lines = wrapText(text, columns, maxLines + 1);
+  const last = lines[maxLines - 1];
+  if (lines.length <= maxLines || last === undefined) return lines.slice(0, Math.max(0, maxLines));
+  return [...lines.slice(0, maxLines - 1), `${takeColumns(last, columns - 1)}…`];
+}
+
 /** The first line of a paragraph, with the spaces at which it was broken. */
 function firstLine(text: string, columns: number): string {
   const fitting = takeColumns(text, columns);

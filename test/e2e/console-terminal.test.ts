@@ -75,24 +75,6 @@ describe.each(sizes)('in a terminal of $cols×$rows the console', (size) => {
     expect(unknown).toEqual([]);
     expect(driver.exit).toBeUndefined();
   });
-
-  it('survives a storm of 200 sizes without a crash or anything left behind', async () => {
-    const driver = await openConsole(database.url, size);
-    for (let step = 0; step < 200; step++) {
-      driver.resize(20 + ((step * 67) % 200), 5 + ((step * 31) % 60));
-      if (step % 4 === 0) await sleep(5);
-    }
-    driver.resize(size.cols, size.rows);
-    const { rows, cols } = size;
-    await driver.waitFor(
-      (lines) =>
-        lines[rows - 1]?.includes('q quit') === true &&
-        lines.some((line) => line.startsWith('┏') && line.length === cols),
-    );
-    expectIntact(driver, size);
-    expect(driver.emulator.buffer.active.baseY).toBe(0);
-    expect(driver.text().match(/[┏]/g)).toHaveLength(1);
-  });
 });
 
 function expectTerminalBack(driver: TerminalDriver): void {

@@ -112,7 +112,7 @@ async function neighbourLines({ read }: DetailAccess, id: string): Promise<Openi
   return rows.map((row) => ({
     line: [
       { text: row.similarity.toFixed(3), tone: 'accent' },
-      { text: (row.intent ?? '').slice(0, 30).padEnd(20) },
+      { text: row.intent ?? '', columns: 24 },
       { text: `${formatShare(row.success_rate)} of ${formatCount(row.uses)} uses`.padEnd(20) },
       { text: formatDuration(row.avg_ms).padStart(6) },
       { text: row.prompt ?? '', tone: 'muted' },

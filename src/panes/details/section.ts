@@ -17,7 +17,7 @@ export type OpeningLine = { line: SummaryLine; opening?: Opening };
 export function barLine(name: string, share: number, tone: 'accent' | 'muted'): SummaryLine {
   const full = Math.round(Math.min(1, Math.max(0, share)) * barWidth);
   return [
-    { text: name.slice(0, nameWidth).padEnd(nameWidth) },
+    { text: name, columns: nameWidth },
     { text: '█'.repeat(full) + '░'.repeat(barWidth - full), tone },
     { text: `${Math.round(share * 100)}%`.padStart(4) },
   ];

@@ -44,7 +44,10 @@ export function* nodeLines(
       yield layOutSegments([{ text: content.text, look: 'title' }], width);
       return;
     case 'made': {
-      const segments = content.line.map(({ text, tone }) => ({ text: safeLine(text), look: tone }));
+      const segments = content.line.map(({ text, tone, columns }) => ({
+        text: columns === undefined ? safeLine(text) : fit(safeLine(text), columns),
+        look: tone,
+      }));
       yield layOutSegments(segments, width);
       return;
     }

@@ -83,6 +83,11 @@ export class TerminalDriver {
     this.#pty.write(keys);
   }
 
+  /** Sends bytes that need not be text. */
+  pressBytes(bytes: readonly number[]): void {
+    (this.#pty as unknown as { write(data: Buffer): void }).write(Buffer.from(bytes));
+  }
+
   /** The visible lines, without trailing blanks. */
   screen(): string[] {
     return visibleLines(this.emulator);

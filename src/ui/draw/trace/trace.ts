@@ -2,7 +2,7 @@ import { eventText } from '../../../panes/trace/event.js';
 import type { TraceNode } from '../../../panes/trace/tree.js';
 import { safeBlock } from '../../../terminal/sanitise.js';
 import { fit } from '../../../terminal/width.js';
-import { wrapText } from '../../../terminal/wrap.js';
+import { wrapWithin } from '../../../terminal/wrap.js';
 import { scrollTop } from '../../model/pane-view.js';
 import { chosenNode, type TraceView } from '../../model/trace-view.js';
 import type { Theme } from '../../theme.js';
@@ -63,7 +63,7 @@ function drawChosen(theme: Theme, node: TraceNode, { width, height }: Size): str
   const lines = [
     theme.paint('border', '─'.repeat(width)),
     drawSegments(theme, chosenSegments(node), width, ' · '),
-    ...(text === '' ? [] : wrapText(text, width, height - 2)).map((line) =>
+    ...(text === '' ? [] : wrapWithin(text, width, height - 2)).map((line) =>
       theme.paint(look, fit(line, width)),
     ),
   ];

@@ -1,0 +1,69 @@
+import { createTheme } from '../../../src/ui/theme.js';
+import { drawKeyBar } from '../../../src/ui/draw/key-bar.js';
+import { Keys } from '../../../src/ui/keys/keys.js';
+import { headingAt, type Screen } from './screens.js';
+import type { TerminalDriver } from './terminal.js';
+
+const plain = createTheme({ colours: 'none', unicode: true });
+const keys = new Keys();
+// eslint-disable-next-line no-control-regex
+const sgr = /\x1b\[[\d;]*m/g;
+
+/** Long names begin with the first and end with the second, so that a cut one is seen. */
+export const cutMarks = { start: 'long-', end: '-zz' };
+
+type Size = { cols: number; rows: number };
+
+/** What is wrong with a screen as it is shown now; empty: nothing. */
+export function problemsOf(driver: TerminalDriver, screen: Screen, { cols, rows }: Size): string[] {
+  const lines = driver.screen();
+  const problems: string[] = [];
+  const check = (isGood: boolean, problem: string) => {
+    if (!isGood) problems.push(problem);
+  };
+  check(/\S/.test(lines[0] ?? ''), 'the header is not there');
+  const bar = drawKeyBar(plain, keys, screen.scope, cols).replace(sgr, '').trimEnd();
+  if (screen.scope !== 'prompt') check(lines[rows - 1] === bar, `the key bar is not "${bar}"`);
+  const top = lines.findIndex((line) => headingAt(line, screen.heading) >= 0);
+  if (top < 0) return [...problems, `no box is headed "${String(screen.heading)}"`];
+  const box = boxFrom(driver, top, headingAt(lines[top] ?? '', screen.heading), { cols, rows });
+  if ('problem' in box) return [...problems, box.problem];
+  check(!/[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffd]/.test(lines.join('\n')), 'control characters'); // eslint-disable-line no-control-regex
+  // What lies behind a dialog is cut by its border.
+  const shown = screen.scope === 'panes' ? lines : box.lines;
+  if (!wraps.has(screen.scope)) problems.push(...shown.flatMap(cutWithoutSign));
+  return problems;
+}
+
+/** Where long words are broken over lines instead of cut. */
+const wraps = new Set(['record', 'confirm', 'done', 'running', 'quit', 'help', 'waiting']);
+
+/** The lines in the box from one heavy corner to the other; its sides stand below each other. */
+function boxFrom(
+  driver: TerminalDriver,
+  top: number,
+  left: number,
+  { cols, rows }: Size,
+): { lines: string[] } | { problem: string } {
+  const at = (column: number, row: number) => driver.cell(column, row)?.getChars() ?? '';
+  const right = Array.from({ length: cols }, (_, column) => at(column, top)).indexOf('┓', left);
+  if (right < 0) return { problem: `no whole border in line ${top}` };
+  const lines: string[] = [];
+  for (let row = top + 1; row < rows; row++) {
+    const sides = at(left, row) + at(right, row);
+    if (sides === '┗┛') return { lines };
+    if (sides !== '┃┃') return { problem: `the box is broken in line ${row}: "${sides}"` };
+    lines.push(Array.from({ length: right - left + 1 }, (_, n) => at(left + n, row)).join(''));
+  }
+  return { problem: 'the box has no end' };
+}
+
+/** A name that is broken at the edge goes on in the next line. */
+function cutWithoutSign(line: string, at: number, lines: readonly string[]): string[] {
+  const { start, end } = cutMarks;
+  const goesOn = /^[┃│] \S*(?:so-on|zz)/.test(lines[at + 1] ?? '');
+  return [...line.matchAll(new RegExp(`${start}[\\w-]*…?`, 'g'))]
+    .map(([name]) => name)
+    .filter((name) => !name.endsWith(end) && !name.endsWith('…') && !goesOn)
+    .map((name) => `cut without a sign: "${name}"`);
+}
