@@ -90,7 +90,7 @@ const openings: Readonly<Record<PaneId, { scope: Scope; heading: string | RegExp
   activity: { scope: 'trace', heading: /Trace [0-9a-f]{8}-/ },
   agents: { scope: 'list', heading: 'Newest traces of ' },
   errors: { scope: 'list', heading: 'Newest failures: ' },
-  endpoints: { scope: 'list', heading: 'Slowest calls of ' },
+  endpoints: { scope: 'list', heading: /━ (?:Slowest calls|Calls) of / },
   sessions: { scope: 'record', heading: /━ Session \d/ },
   'agent-chains': { scope: 'record', heading: 'Chain' },
   'maintenance-runs': { scope: 'record', heading: 'Run' },
