@@ -122,9 +122,15 @@ export class Multiplexer {
     if (this.#turn?.client === client) this.#turn.goneAt = performance.now();
     else {
       this.#schedule.remove(client);
-      this.#left.push(client);
+      this.#takeLeave(client);
       this.#pump();
     }
+  }
+
+  /** Whose transaction is open comes first: the clean-up after another one would be undone with it. */
+  #takeLeave(client: Client): void {
+    if (client.status !== 'I' || client.inPipeline) this.#left.unshift(client);
+    else this.#left.push(client);
   }
 
   #dismiss(client: Client, report: Report): void {
@@ -225,7 +231,7 @@ export class Multiplexer {
       client.idleSince = performance.now();
       const holds = !client.gone && (client.status !== 'I' || client.inPipeline);
       this.#schedule.own(holds ? client : undefined);
-      if (client.gone) this.#left.push(client);
+      if (client.gone) this.#takeLeave(client);
       else this.#request(client);
     }
   }

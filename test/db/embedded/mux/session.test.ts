@@ -54,7 +54,16 @@ test('cleans up after a client that leaves outside the transaction of another', 
   await stays.query('SELECT 1');
   await stays.query('ROLLBACK');
   expect(await stays.value('SELECT count(*) FROM pg_listening_channels()')).toBe('0');
+
+  // Both at once, as of a process that is killed: the one without a transaction first.
+  const listens = await connect();
+  await listens.query('LISTEN departures');
+  await stays.query('BEGIN; SELECT 1');
+  listens.leave();
   stays.leave();
+  const last = await connect();
+  expect(await last.value('SELECT count(*) FROM pg_listening_channels()')).toBe('0');
+  last.leave();
 });
 
 test('takes back a setting whose transaction is rolled back', async () => {
