@@ -16,7 +16,8 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Two cores: tests of terminals and time-outs mostly wait.
+    maxWorkers: 3,
     // On the embedded engine a test may start a daemon of its own.
     testTimeout: onEmbedded ? 120_000 : 60_000,
     hookTimeout: 120_000,

@@ -75,7 +75,7 @@ async function firstFrames(url: string): Promise<void> {
     const started = performance.now();
     spawnSync(process.execPath, ['-e', '0']);
     const control = performance.now() - started;
-    const frame = await timeToFrame(openConsole(url), /trace-console/);
+    const frame = await timeToFrame(openConsole(url), /trace-console {2}/);
     const other = hasPgActivity
       ? await timeToFrame(spawn('pg_activity', [url], screen), /PostgreSQL|DURATION/)
       : undefined;
