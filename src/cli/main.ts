@@ -14,12 +14,12 @@ import { reportError } from './report-error.js';
 async function main(argv: readonly string[]): Promise<ExitCode> {
   try {
     const asked = askedInstead(argv);
+    if (asked === 'version') return print(consoleVersion());
     const config = await readConfig(configFlag(argv)).catch((error: unknown) => {
       // A mistake in the config must not keep anybody from reading how to mend it.
       if (asked) return noConfig;
       throw error;
     });
-    if (asked === 'version') return print(consoleVersion());
     const invocation = findCommand(argv, config.connections);
     switch (invocation.kind) {
       case 'command':
