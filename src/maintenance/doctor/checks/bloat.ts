@@ -1,12 +1,8 @@
 import { quoteIdent } from '../../../db/quote.js';
 import { formatBytes } from '../../../shared/format/bytes.js';
 import { formatShare } from '../../../shared/format/number.js';
-import { counted, firstOf, good, skipped, type Check } from '../check.js';
-
-type Limits = { leastBytes: number; share: number };
-
-/** A table that churns is a third empty at any time; below 64 MB it is not worth a thought. */
-const usual: Limits = { leastBytes: 64 * 1_048_576, share: 0.5 };
+import { counted, firstOf, good, type Check } from '../check.js';
+import { noStatisticsSeen, readBloat, usualBloat, type BloatLimits } from '../read-bloat.js';
 
 /**
  * What the rows would take by the planner's statistics (average width of each column, 24 bytes of header
@@ -35,18 +31,15 @@ ORDER BY empty_bytes DESC`;
 type Row = { table: string; bytes: number; empty_bytes: number; known: boolean };
 
 /** A check with other limits than the usual; for tests. */
-export function bloatCheck(limits: Partial<Limits> = {}): Check {
-  const { leastBytes, share } = { ...usual, ...limits };
+export function bloatCheck(limits: Partial<BloatLimits> = {}): Check {
+  const { leastBytes, share } = { ...usualBloat, ...limits };
   return {
     id: 'bloat',
     title: 'Bloat (estimate)',
     why: 'Rows that were deleted or changed leave room inside the table. New rows fill it again, but until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {
-      const { rows } = await tx.query<Row>(bloatStatement, [capabilities.schema, leastBytes]);
-      const known = rows.filter((row) => row.known);
-      if (rows.length > 0 && known.length === 0) {
-        return skipped('the role sees no statistics of the tables: it needs SELECT on them');
-      }
+      const known = await readBloat<Row>(tx, bloatStatement, capabilities.schema, leastBytes);
+      if (!known) return noStatisticsSeen;
       const bloated = known.filter(({ bytes, empty_bytes }) => empty_bytes > share * bytes);
       const [first] = bloated;
       if (!first) return good(`No large table is more than ${formatShare(share)} empty.`);

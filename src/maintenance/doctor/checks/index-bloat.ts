@@ -1,12 +1,8 @@
 import { formatBytes } from '../../../shared/format/bytes.js';
 import { formatShare } from '../../../shared/format/number.js';
 import type { Queryable } from '../../../db/database.js';
-import { counted, firstOf, good, skipped, type Check } from '../check.js';
-
-type Limits = { leastBytes: number; share: number };
-
-/** An index with keys in random order is a quarter empty at any time; below 64 MB it is not worth a thought. */
-const usual: Limits = { leastBytes: 64 * 1_048_576, share: 0.5 };
+import { counted, firstOf, good, type Check } from '../check.js';
+import { noStatisticsSeen, readBloat, usualBloat, type BloatLimits } from '../read-bloat.js';
 
 /** pgstattuple reads the whole index: one that is larger is left at its estimate. */
 const mostReadBytes = 256 * 1_048_576;
@@ -67,19 +63,16 @@ async function measure(tx: Queryable, name: string, row: Row): Promise<Bloated> 
 }
 
 /** A check with other limits than the usual; for tests. */
-export function indexBloatCheck(limits: Partial<Limits> = {}): Check {
-  const { leastBytes, share } = { ...usual, ...limits };
+export function indexBloatCheck(limits: Partial<BloatLimits> = {}): Check {
+  const { leastBytes, share } = { ...usualBloat, ...limits };
   const isBloated = ({ bytes, empty_bytes }: Row) => empty_bytes > share * bytes;
   return {
     id: 'index-bloat',
     title: 'Index bloat (estimate)',
     why: 'Entries of rows that went leave room in an index, which only keys of the same range fill again. Until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {
-      const { rows } = await tx.query<Row>(bloatStatement, [capabilities.schema, leastBytes]);
-      const known = rows.filter((row) => row.known);
-      if (rows.length > 0 && known.length === 0) {
-        return skipped('the role sees no statistics of the tables: it needs SELECT on them');
-      }
+      const known = await readBloat<Row>(tx, bloatStatement, capabilities.schema, leastBytes);
+      if (!known) return noStatisticsSeen;
       const name = await measuringFunction(tx);
       const bloated: Bloated[] = [];
       let readBytes = 0;
