@@ -1,8 +1,21 @@
 /**
  * The layers of src/, top to bottom. A file may import its own layer and those below it.
- * src/shared holds what has no layer (formatting, types of results) and imports none of them.
+ * src/core holds what has no layer (formatting, types of results) and imports none of them.
  */
-const layers = ['cli', 'ui', 'terminal', 'live', 'panes', 'maintenance', 'demo', 'deploy', 'db'];
+const layers = [
+  'cli',
+  'ui',
+  'terminal',
+  'live',
+  'panes',
+  'maintenance',
+  'learning',
+  'ingest',
+  'demo',
+  'deploy',
+  'embedded',
+  'db',
+];
 
 const upward = layers.slice(1).map((layer, index) => ({
   name: `${layer}-imports-down-only`,
@@ -17,29 +30,51 @@ module.exports = {
   forbidden: [
     ...upward,
     {
-      name: 'shared-has-no-layer',
+      name: 'core-has-no-layer',
       severity: 'error',
-      from: { path: '^src/(shared|sql)/' },
+      from: { path: '^src/core/' },
       to: { path: `^src/(${layers.join('|')})/` },
     },
     {
       name: 'no-circular',
       severity: 'error',
+      comment: 'No circle of imports, those of types included.',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
+    },
+    {
+      name: 'ui-context-without-implementation',
+      severity: 'error',
+      comment: 'Views and commands know the app by its interface only.',
+      from: { path: '^src/ui/(context|keymap|key-choices)[.]ts$' },
+      to: { path: '^src/ui/(app|views|commands|screen)/' },
+    },
+    {
+      name: 'ui-draw-below-views',
+      severity: 'error',
+      comment: 'What draws lines and what holds state know no view, no command and no app.',
+      from: { path: '^src/ui/(draw|model|layout)/' },
+      to: { path: '^src/ui/((app|views|commands|screen)/|context[.]ts$)' },
+    },
+    {
+      name: 'ui-app-on-top',
+      severity: 'error',
+      comment: 'Only what opens the console makes the app.',
+      from: { path: '^src/ui/(?!app/|open-console[.]ts$)' },
+      to: { path: '^src/ui/app/' },
     },
     {
       name: 'no-orphan-layer',
       severity: 'error',
-      comment: 'Every file of src/ belongs to a layer of DESIGN.',
-      from: { path: '^src/', pathNot: `^src/(${[...layers, 'shared', 'sql'].join('|')})/` },
+      comment: 'Every file of src/ belongs to a layer.',
+      from: { path: '^src/', pathNot: `^src/(${[...layers, 'core'].join('|')})/` },
       to: {},
     },
     {
       name: 'ui-only-react',
       severity: 'error',
       comment: 'Below ui nothing knows React or Ink, so that commands start without them.',
-      from: { path: '^src/(live|panes|maintenance|deploy|db|shared)/' },
+      from: { path: '^src/(live|panes|maintenance|learning|ingest|demo|deploy|embedded|db|core)/' },
       to: { path: 'node_modules/(ink|react)/' },
     },
   ],

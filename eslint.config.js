@@ -4,7 +4,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'src/sql/files.generated.ts'] },
+  { ignores: ['dist', 'coverage', 'examples', 'src/deploy/files.generated.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],
@@ -26,6 +26,17 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       'max-lines': ['error', { max: 350, skipBlankLines: true, skipComments: true }],
       eqeqeq: ['error', 'always'],
+    },
+  },
+  {
+    // What the database holds is shown and copied to the digit; JSON of JavaScript rounds.
+    files: ['src/panes/**', 'src/ui/**'],
+    ignores: ['src/ui/open-console.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        { object: 'JSON', property: 'parse', message: 'parseExactJson keeps every digit.' },
+      ],
     },
   },
   {

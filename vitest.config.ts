@@ -1,5 +1,4 @@
 import { configDefaults, defineConfig } from 'vitest/config';
-import { inCi } from './test/helpers/ci.js';
 import { embeddedFiles, wholeFilesNotOnEmbedded } from './test/helpers/embedded-suite.js';
 import { testEngine } from './test/helpers/engine.js';
 
@@ -17,13 +16,11 @@ export default defineConfig({
     setupFiles: ['test/helpers/setup.ts'],
     pool: 'forks',
     // Two cores: tests of terminals and time-outs mostly wait.
-    maxWorkers: 3,
+    maxWorkers: onEmbedded ? 4 : 3,
     // On the embedded engine a test may start a daemon of its own.
     testTimeout: onEmbedded ? 120_000 : 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
-    // Unattended, a machine may stall at any moment. What passes at the second try only is named at the end.
-    retry: inCi ? 1 : 0,
     reporters: ['default', './test/reporters/sum-reporter.ts'],
   },
 });

@@ -5,13 +5,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
-import { builtPrograms } from '../src/db/embedded/daemon/programs.js';
+import { builtPrograms } from '../src/embedded/daemon/programs.js';
 import { isFilled } from '../test/e2e/helpers/filled.js';
 import { writtenBy, writtenStatement } from '../test/e2e/helpers/writers.js';
 import { findPsql, keysBeside, openInHome, screen, startTimes } from './lib/embedded-console.js';
 import { openEcho, spreadOf } from './lib/key-times.js';
 import { quantile } from './lib/quantile.js';
-import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/db/embedded/index.js';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/embedded/index.js';
 
 const programs = builtPrograms(pathToFileURL(path.join(import.meta.dirname, '../dist/')));
 if (programs?.template === undefined) throw new Error('run "npm run build" first');

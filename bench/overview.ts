@@ -16,12 +16,12 @@ import pg from 'pg';
 import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
 import { systemClock } from '../src/live/clock.js';
-import { CostMeter } from '../src/live/measured.js';
+import { CostMeter } from '../src/live/pane-feed.js';
 import { StatusReader } from '../src/live/status.js';
 import { VitalsReader } from '../src/live/vitals.js';
-import { overviewPaneIds } from '../src/panes/pane.js';
+import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';
-import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/windows.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/reading/windows.js';
 import { PostgresProcess } from '../test/helpers/postgres-process.js';
 import { provision } from '../test/helpers/provision.js';
 import {

@@ -1,4 +1,19 @@
-#!/usr/bin/env node
+#!/bin/sh
+':' /*
+# Shell up to exec, which Node skips as a comment. Node 20 and 22 take --env-file for themselves, even
+# behind the name of the script: they end with code 9 when the file is missing, and load the code that its
+# NODE_OPTIONS names. Under another name the flag passes; below, the console gets it back.
+for word do
+  shift
+  case $word in
+    --env-file | --env-file=*) word=--console$word ;;
+  esac
+  set -- "$@" "$word"
+done
+exec node "$0" "$@"
+*/;
+import { createRequire } from 'node:module';
+
 // The launcher: checks what the program needs before any of it is loaded.
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 20) {
@@ -9,8 +24,11 @@ if (major < 20) {
   process.exit(2);
 }
 
+process.argv = process.argv.map((word) => word.replace(/^--console(?=--env-file(=|$))/s, ''));
+
 try {
-  await import('../dist/main.js');
+  if (process.argv[2] === 'hook' && process.argv[3] !== '--help') runHook();
+  else await import('../dist/main.js');
 } catch (error) {
   if (error?.code === 'ERR_MODULE_NOT_FOUND' && String(error.message).includes('dist')) {
     process.stderr.write(
@@ -19,4 +37,13 @@ try {
     process.exit(1);
   }
   throw error;
+}
+
+/** An agent may be waiting for it: nothing else is loaded, and no fault of it may become the agent's. */
+function runHook() {
+  try {
+    createRequire(import.meta.url)('../dist/hook.cjs').run(process.argv.slice(3));
+  } catch {
+    process.exitCode = 0;
+  }
 }

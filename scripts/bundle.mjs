@@ -1,27 +1,41 @@
 // Bundles the programs into a folder: ESM, one file a program and shared chunks, the schema's SQL
-// inside. Used by the build, and by the tests, which run what users run.
+// inside, and the hook's program beside them. Used by the build, and by the tests, which run what users run.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
+import ts from 'typescript';
 import './embed-sql.mjs';
-import { boundedInkCaches } from './esbuild-bounded-ink-caches.mjs';
-import { fastInk } from './esbuild-fast-ink.mjs';
-import { lateEmoji } from './esbuild-late-emoji.mjs';
+import { writeBillOfMaterials } from './bill-of-materials.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Files that stand in for packages in a bundle. */
+export const moduleAliases = {
+  'react-devtools-core': path.join(root, 'scripts/empty-module.mjs'),
+  // What it gives to require() cannot be bundled (UMD).
+  'jsonc-parser': path.join(root, 'node_modules/jsonc-parser/lib/esm/main.js'),
+};
+
+/** Gives Ink our own string-width, see there. The older one of cli-table3 stays: it is CommonJS. */
+const ownStringWidth = {
+  name: 'own-string-width',
+  setup(build) {
+    build.onResolve({ filter: /^string-width$/ }, ({ kind }) =>
+      kind === 'import-statement'
+        ? { path: path.join(root, 'src/terminal/ink/string-width.ts') }
+        : undefined,
+    );
+  },
+};
 
 /** @param {string} outdir emptied first */
 export async function bundle(outdir) {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
   fs.rmSync(outdir, { recursive: true, force: true });
-  await esbuild.build({
+  /** @type {esbuild.BuildOptions} */
+  const options = {
     absWorkingDir: root,
-    entryPoints: {
-      main: 'src/cli/main.ts',
-      'embedded-daemon': 'src/db/embedded/daemon/main.ts',
-      'embedded-worker': 'src/db/embedded/engine/worker.ts',
-    },
     outdir,
     bundle: true,
     splitting: true,
@@ -38,7 +52,7 @@ export async function bundle(outdir) {
     sourcesContent: false,
     // PGlite finds its WASM files beside its own modules, so it stays a package.
     external: ['@electric-sql/*', 'pg-native'],
-    alias: { 'react-devtools-core': path.join(root, 'scripts/empty-module.mjs') },
+    alias: moduleAliases,
     define: {
       // Development React keeps about 415 KB of every render (measured); production does not.
       'process.env.NODE_ENV': '"production"',
@@ -50,7 +64,111 @@ export async function bundle(outdir) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [boundedInkCaches, fastInk, lateEmoji],
+    plugins: [ownStringWidth],
+    logLevel: 'warning',
+    metafile: true,
+  };
+  const programs = await esbuild.build({
+    ...options,
+    entryPoints: {
+      main: 'src/cli/main.ts',
+      'embedded-daemon': 'src/embedded/daemon/main.ts',
+      'embedded-worker': 'src/embedded/engine/worker.ts',
+    },
+  });
+  // The library by itself: sharing chunks with it would cut the program into more of them.
+  const router = await esbuild.build({
+    ...options,
+    entryPoints: { router: 'src/learning/router/index.ts' },
+  });
+  writeBillOfMaterials(root, outdir, [programs.metafile, router.metafile]);
+  for (const [name, source] of Object.entries(serviceLibraries)) {
+    await bundleServiceLibrary(outdir, name, source, options.define);
+  }
+  await bundleHook(outdir);
+  writeTypes(outdir, 'router', 'src/learning/router', ['.d.ts']);
+  for (const [name, source] of Object.entries(serviceLibraries)) {
+    writeTypes(outdir, name, path.dirname(source), ['.d.ts', '.d.cts']);
+  }
+}
+
+/** What services load: as ESM and as CommonJS, with `pg` as the only package that it needs. */
+const serviceLibraries = {
+  writer: 'src/ingest/writer/index.ts',
+  'otel-exporter': 'src/ingest/otel-exporter/index.ts',
+};
+
+async function bundleServiceLibrary(outdir, name, source, define) {
+  for (const [format, extension] of [
+    ['esm', '.js'],
+    ['cjs', '.cjs'],
+  ]) {
+    await esbuild.build({
+      absWorkingDir: root,
+      entryPoints: [source],
+      outfile: path.join(outdir, `${name}${extension}`),
+      bundle: true,
+      format,
+      platform: 'node',
+      target: 'node20',
+      minifyWhitespace: true,
+      minifySyntax: true,
+      legalComments: 'none',
+      // The prices are loaded by the exporter alone, when a call of a model comes.
+      external: ['pg', '@pydantic/genai-prices'],
+      // Unlike in a program, Response is what services answer with.
+      define: { ...define, Response: 'Response' },
+      banner:
+        format === 'esm'
+          ? {
+              js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+            }
+          : {},
+      // What is read there is built in.
+      logOverride: { 'empty-import-meta': 'silent' },
+      logLevel: 'warning',
+    });
+  }
+}
+
+/** The public types of a library stand in two files that import nothing else: index.ts and types.ts. */
+function writeTypes(outdir, name, folder, extensions) {
+  for (const [source, target] of [
+    ['index', name],
+    ['types', `${name}-types`],
+  ]) {
+    const file = path.join(root, folder, `${source}.ts`);
+    const { outputText, diagnostics } = ts.transpileDeclaration(fs.readFileSync(file, 'utf8'), {
+      fileName: file,
+      compilerOptions: {
+        isolatedDeclarations: true,
+        declaration: true,
+        target: ts.ScriptTarget.ES2023,
+      },
+    });
+    if (diagnostics.length > 0) {
+      throw new Error(ts.flattenDiagnosticMessageText(diagnostics[0].messageText, '\n'));
+    }
+    for (const extension of extensions) {
+      const types = `./${name}-types.${extension === '.d.cts' ? 'cjs' : 'js'}`;
+      const text = outputText.replaceAll("'./types.js'", `'${types}'`);
+      fs.writeFileSync(path.join(outdir, `${target}${extension}`), text);
+    }
+  }
+}
+
+/** The program of the agents' hooks: one CommonJS file, which starts as fast as Node itself. */
+async function bundleHook(outdir) {
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ['src/ingest/hook/main.ts'],
+    outfile: path.join(outdir, 'hook.cjs'),
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    minify: true,
+    legalComments: 'none',
     logLevel: 'warning',
   });
 }

@@ -1,26 +1,39 @@
-// Writes src/sql/files.generated.ts: the text of schema/*.sql as a TypeScript module, so that the
-// bundle (and tsx, and the tests) carry the very files that psql runs. Written only when it changes.
+// Writes src/deploy/files.generated.ts: the text of schema/*.sql and schema/trace_console/*.sql as a TypeScript
+// module, so that the bundle (and tsx, and the tests) carry the very files that psql runs. Written only when it
+// changes.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const folder = path.join(root, 'schema');
-const target = path.join(root, 'src/sql/files.generated.ts');
+const target = path.join(root, 'src/deploy/files.generated.ts');
 
-const names = fs
-  .readdirSync(folder)
-  .filter((name) => /^\d{3}_[a-z0-9_]+\.sql$/.test(name))
-  .sort();
+function entriesOf(folder) {
+  const names = fs
+    .readdirSync(path.join(root, folder))
+    .filter((name) => /^\d{3}_[a-z0-9_]+\.sql$/.test(name))
+    .sort();
+  const numbers = names.map((name) => name.slice(0, 3));
+  const twice = numbers.find((number, index) => numbers.indexOf(number) !== index);
+  if (twice)
+    throw new Error(`${folder}: two files have the number ${twice}; renumber the newer one`);
+  return names
+    .map((name) => {
+      const sql = fs.readFileSync(path.join(root, folder, name), 'utf8');
+      return `  { name: ${JSON.stringify(name)}, sql: ${JSON.stringify(sql)} },`;
+    })
+    .join('\n');
+}
 
-const entries = names.map((name) => {
-  const sql = fs.readFileSync(path.join(folder, name), 'utf8');
-  return `  { name: ${JSON.stringify(name)}, sql: ${JSON.stringify(sql)} },`;
-});
+const text = `// Generated from schema/ by scripts/embed-sql.mjs. Do not edit.
+type EmbeddedFile = { readonly name: string; readonly sql: string };
 
-const text = `// Generated from schema/*.sql by scripts/embed-sql.mjs. Do not edit.
-export const embeddedFiles: readonly { readonly name: string; readonly sql: string }[] = [
-${entries.join('\n')}
+export const embeddedFiles: readonly EmbeddedFile[] = [
+${entriesOf('schema')}
+];
+
+export const embeddedConsoleFiles: readonly EmbeddedFile[] = [
+${entriesOf('schema/trace_console')}
 ];
 `;
 

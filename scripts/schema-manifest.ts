@@ -5,9 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { format } from 'prettier';
-import { readCatalogue } from '../src/deploy/catalogue.js';
-import { manifestOf } from '../src/deploy/manifest.js';
-import { createSupabaseRoles } from '../src/deploy/roles.js';
+import { readCatalogue, manifestOf } from '../src/deploy/catalogue.js';
+import { createSupabaseRoles } from '../src/deploy/prerequisites.js';
 import { schemaFiles } from '../src/deploy/schema-files.js';
 
 const [connectionString] = process.argv.slice(2);

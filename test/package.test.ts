@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +53,42 @@ describe('the packed and globally installed program', () => {
     await run(program, ['schema', 'apply'], { env, cwd: folder });
     const { stdout } = await run(program, ['schema', 'verify', '--json'], { env, cwd: folder });
     expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+  });
+
+  it('has the writer for services, by import and by require, and it sends the last rows at the end', async () => {
+    const test = await createTestDatabase();
+    const env = { ...environment, DATABASE_URL: test.url };
+    const beginning = (kind: string) =>
+      `const tracer = createTracer({ flushMs: 60_000 }); tracer.trace('by ${kind}', () => undefined);`;
+    const library = "'trace-console/writer'";
+    // From there the package is found by its name.
+    const cwd = join(folder, 'lib');
+    const byImport = `import { createTracer } from ${library}; ${beginning('import')}`;
+    const byRequire = `const { createTracer } = require(${library}); ${beginning('require')}`;
+    await run(process.execPath, ['--input-type=module', '-e', byImport], { env, cwd });
+    await run(process.execPath, ['-e', byRequire], { env, cwd });
+    const waits = `${byRequire.replace('by require', 'by SIGTERM')} setInterval(() => {}, 1000); console.log('up');`;
+    const exporters = `import { createExporter } from 'trace-console/otel-exporter';
+      import { createRequire } from 'node:module';
+      const required = createRequire('${cwd}/').call(undefined, 'trace-console/otel-exporter');
+      await Promise.all([createExporter(), required.createExporter()].map((each) => each.shutdown()));`;
+    await run(process.execPath, ['--input-type=module', '-e', exporters], { env, cwd });
+    const child = spawn(process.execPath, ['-e', waits], {
+      env,
+      cwd,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    // The signal ends it as if nobody had listened.
+    expect(await ended).toEqual([null, 'SIGTERM']);
+    const { rows } = await test.query('SELECT prompt_text FROM execution_traces ORDER BY 1');
+    expect(rows.map((row) => row.prompt_text as unknown)).toEqual([
+      'by SIGTERM',
+      'by import',
+      'by require',
+    ]);
   });
 
   it('ends with the documented exit codes', async () => {

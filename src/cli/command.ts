@@ -13,6 +13,8 @@ export type FlagDeclaration = {
   /** May be given several times; the command gets an array. */
   multiple?: true;
   shortFlag?: string;
+  /** What the value may be, for completion; read when it is asked for. */
+  values?: () => Promise<readonly string[]>;
 };
 
 export type FlagDeclarations = Readonly<Record<string, FlagDeclaration>>;
@@ -44,6 +46,8 @@ export type CommandContext<Flags extends FlagDeclarations> = {
    * the signal itself; one that does must stop by itself.
    */
   signal: AbortSignal;
+  /** Every command there is. */
+  commands: readonly CommandEntry[];
   /** What the config file says, and the connection that is used. */
   settings: Settings;
   /** A line of the result, to stdout. */
@@ -75,9 +79,20 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   examples?: readonly string[];
   /** How many arguments it takes at most; default 0. */
   inputs?: number;
+  /** What the first argument may be, for completion. */
+  inputValues?: readonly string[];
+  /** It prints a file for another program, so that nothing of it is replaced for the terminal. */
+  printsFile?: true;
   /** It draws the whole screen: signals and the way out are its own. */
   ownsTerminal?: true;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;
+};
+
+/** A command before its code is loaded: only the one that runs costs its start. */
+export type CommandEntry = {
+  name: string;
+  summary: string;
+  load: () => Promise<Command>;
 };
 
 /** Gives a command its flags' types. */
@@ -128,13 +143,42 @@ export const globalFlags = {
   json: { type: 'boolean', description: 'print the result as JSON' },
 } as const satisfies FlagDeclarations;
 
+/** Of the commands that draw the screen. */
+export const screenFlags = {
+  screenReader: {
+    type: 'boolean',
+    description:
+      'tell changes in plain lines, nothing painted; also with TRACE_CONSOLE_SCREEN_READER=1',
+  },
+} as const satisfies FlagDeclarations;
+
 /** The console's own flags: known here because its name may be left out before them. */
 export const consoleFlags = {
+  pane: {
+    type: 'string',
+    value: 'ID',
+    description: 'the pane that is focused, as status lists them',
+    values: async () => (await import('../panes/registry.js')).paneIds,
+  },
+  trace: { type: 'string', value: 'ID', description: 'open this trace; its first 4 digits do' },
+  window: { type: 'string', value: 'TIME', description: 'for example 15m, 6h, 7d; default 1h' },
+  at: {
+    type: 'string',
+    value: 'MOMENT',
+    description: 'where the windows end, for example "yesterday 14:05" or "2h ago"; default now',
+  },
+  theme: {
+    type: 'string',
+    value: 'NAME',
+    description: 'terminal, dark, light, high-contrast or none',
+    values: async () => (await import('../ui/theme.js')).themeNames,
+  },
   record: {
     type: 'string',
     value: 'FILE',
     description: 'record what is shown, prompts too; "trace-console replay FILE" plays it',
   },
+  ...screenFlags,
 } as const satisfies FlagDeclarations;
 
 /** `olderThan` → `--older-than` */

@@ -1,13 +1,27 @@
 import { createInterface } from 'node:readline/promises';
 import type { Database } from '../db/database.js';
-import { poolSizes } from '../db/database.js';
+import { poolSizes } from '../db/server-pool.js';
 import { ConsoleError } from '../db/errors.js';
-import { openDatabase } from '../db/open.js';
-import type { CommandContext, FlagDeclarations } from './command.js';
-import type { Config } from './config/config.js';
-import { connectionChoices, openOptionsOf } from './connection-choices.js';
-import { settingsFor } from './config/settings.js';
+import { openDatabase, type OpenOptions } from '../embedded/open.js';
+import { unicodeSupport } from '../terminal/support.js';
+import { toAscii } from '../ui/theme.js';
+import type { Command, CommandContext, FlagDeclarations } from './command.js';
+import {
+  type Config,
+  settingsFor,
+  type NamedConnection,
+  spansFor,
+  type PlaceFlags,
+} from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
+import { commands } from './registry.js';
+import path from 'node:path';
+import { parseConnectionString } from '../db/connection/conninfo.js';
+import { resolveSource } from '../db/connection/source.js';
+import { dataFolder } from '../embedded/folder/paths.js';
+import { ensureCollector, type CollectorTarget } from '../ingest/collector/launch.js';
+import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionBadge } from '../ui/draw/header.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
 
@@ -20,6 +34,7 @@ type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise
  * @param listen installs the handlers of interruptions; called when the command asks for its signal
  */
 export function processContext(
+  command: Command,
   parsed: Pick<CommandContext<FlagDeclarations>, 'flags' | 'input'>,
   listen: () => AbortSignal,
   config: Config,
@@ -32,15 +47,21 @@ export function processContext(
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${line}\n`);
   };
+  const isText = !flags.json && command.printsFile !== true;
+  const shown = isText && isAsciiOnly() ? toAscii : (line: string) => line;
+  if (config.unreadable !== undefined) {
+    note(`note: without the config file, which cannot be read: ${config.unreadable}`);
+  }
   const context: CommandContext<FlagDeclarations> = {
     flags,
     settings,
+    commands,
     input: parsed.input,
     interactive: process.stdin.isTTY && process.stdout.isTTY,
     get signal() {
       return listen();
     },
-    print: (line) => void process.stdout.write(`${line}\n`),
+    print: (line) => void process.stdout.write(`${shown(line)}\n`),
     note,
     async ask(question) {
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -75,6 +96,13 @@ export function processContext(
   };
 }
 
+/** A file or a pipe loses signs only where the locale says so, a terminal also where nothing is said. */
+function isAsciiOnly(): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = process.env;
+  const isSaid = [LC_ALL, LC_CTYPE, LANG].some(Boolean);
+  return (isSaid || process.stdout.isTTY) && !unicodeSupport(process.env);
+}
+
 function withDemoFolder(flags: Flags): Flags {
   if (!flags.demo) return flags;
   if (flags.url !== undefined || flags.dataDir !== undefined) {
@@ -92,5 +120,127 @@ function checkPoolSize(size: number | undefined): void {
       'usage',
       `--pool-size takes a whole number from ${lowest} to ${highest}.`,
     );
+  }
+}
+
+/** The flags that say how a database is opened, beside which one. */
+type OpenFlags = PlaceFlags & {
+  schema?: string | undefined;
+  poolSize?: number | undefined;
+  readOnly: boolean;
+};
+
+/** How the database of flags and named connection is opened; flags win. */
+function openOptionsOf(flags: OpenFlags, connection: NamedConnection | undefined): OpenOptions {
+  return {
+    url: flags.url ?? connection?.url,
+    ...(connection && { origin: `config: ${connection.name}` as const }),
+    envFile: flags.envFile ?? connection?.envFile,
+    dataDir: flags.dataDir ?? connection?.dataDir,
+    schema: flags.schema ?? connection?.schema,
+    poolSize: flags.poolSize ?? connection?.poolSize,
+    readOnly: flags.readOnly || connection?.readOnly,
+    ...(connection?.production && { production: connection.name }),
+  };
+}
+
+/** What is typed for a database that has no name, as in `cd -`. */
+const unnamed = '-';
+/** No connection can be called by a command's word. */
+const embedded = 'embedded';
+
+/**
+ * The databases that the console can be on, first the one that it is opened on: those of the config file, and the
+ * embedded one. `--read-only` and `--pool-size` hold on each of them.
+ *
+ * @param connection the named connection that is used at first
+ */
+function connectionChoices(
+  config: Config,
+  flags: OpenFlags,
+  connection: NamedConnection | undefined,
+): readonly [ConnectionChoice, ...ConnectionChoice[]] {
+  const { readOnly, poolSize } = flags;
+  const guards = { readOnly, poolSize };
+  const first = choiceOf(config, flags, connection);
+  const named = [...config.connections.values()]
+    .filter((each) => each !== connection)
+    .map((each) => choiceOf(config, guards, each));
+  const folder = dataFolder();
+  if (folder === undefined) return [first, ...named];
+  const own: ConnectionChoice = {
+    ...choiceOf(config, { ...guards, dataDir: folder }, undefined),
+    name: embedded,
+    says: `the embedded database in ${folder}`,
+  };
+  const isOwn = first.name === unnamed && isEmbedded(flags);
+  return isOwn ? [{ ...first, name: own.name, says: own.says }, ...named] : [first, ...named, own];
+}
+
+function choiceOf(
+  config: Config,
+  flags: OpenFlags,
+  connection: NamedConnection | undefined,
+): ConnectionChoice {
+  const options = openOptionsOf(flags, connection);
+  const { intervalMs, windowMs } = spansFor(config, connection);
+  return {
+    name: connection?.name ?? unnamed,
+    says: describePlace(options, flags.demo ?? false),
+    badge: connection && badgeOf(connection),
+    readOnly: options.readOnly ?? false,
+    cadenceMs: intervalMs,
+    windowMs,
+    budgetUsdPerDay: config.budgetUsdPerDay,
+    follow: options.readOnly ? undefined : followerOf(config, connection, options),
+    open: (onProgress) => openDatabase({ ...options, onProgress }),
+  };
+}
+
+/** Starts the collector, which outlives the console; where a database is told by neither of these there is none. */
+function followerOf(
+  { file }: Config,
+  connection: NamedConnection | undefined,
+  { url = process.env.DATABASE_URL, dataDir, envFile, schema }: OpenOptions,
+): (() => void) | undefined {
+  const [, program] = process.argv;
+  if (program === undefined) return undefined;
+  const start = (target: CollectorTarget) => () => void ensureCollector(target, program);
+  if (connection) return start({ kind: 'connection', name: connection.name, config: file });
+  if (dataDir !== undefined) return start({ kind: 'folder', dataDir: path.resolve(dataDir) });
+  if (envFile !== undefined) return undefined;
+  if (url !== undefined) return start({ kind: 'url', url, schema });
+  const folder = resolveSource().kind === 'embedded' ? dataFolder() : undefined;
+  return folder === undefined ? undefined : start({ kind: 'folder', dataDir: folder });
+}
+
+/** Without the URL, which may hold a password: the screen has no use for it. */
+function badgeOf({ name, production, colour }: NamedConnection): ConnectionBadge {
+  return { name, production, colour };
+}
+
+function isEmbedded({ url, envFile, dataDir }: OpenFlags): boolean {
+  const isNamed = url ?? envFile ?? dataDir;
+  return isNamed === undefined && resolveSource().kind === 'embedded';
+}
+
+/** Where a database is, without any secret. */
+function describePlace({ url, envFile, dataDir }: OpenOptions, isDemo: boolean): string {
+  if (url !== undefined) return describeUrl(url);
+  if (envFile !== undefined) return `as ${envFile} says`;
+  if (isDemo) return "the demo's database";
+  return dataDir === undefined ? 'as the environment says' : `the embedded database in ${dataDir}`;
+}
+
+function describeUrl(url: string): string {
+  try {
+    const { user, host, hostaddr, port, dbname, service } = parseConnectionString(url, 'url');
+    if (service !== undefined) return `service ${service}`;
+    const who = user === undefined ? '' : `${user}@`;
+    const where = [host ?? hostaddr, port].filter((part) => part !== undefined).join(':');
+    return `${who}${dbname ?? user ?? ''}${where === '' ? '' : ` on ${where}`}`;
+  } catch {
+    // Opening it says what is wrong.
+    return 'a URL that cannot be read';
   }
 }

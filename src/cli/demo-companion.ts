@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Database } from '../db/database.js';
-import { resolveDataFolder } from '../db/embedded/folder/paths.js';
+import { resolveDataFolder } from '../embedded/folder/paths.js';
 
 /** The embedded database of `--demo`, beside the user's own: nothing of the demo gets into that. */
 export function demoDataFolder(): string {

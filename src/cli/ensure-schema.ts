@@ -1,6 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
 import { applySchema, planApply } from '../deploy/apply.js';
-import { describePlan, isUnasked, placeOf } from '../deploy/describe-plan.js';
+import { describePlan, isUnasked, placeOf } from '../deploy/plan.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeText } from './safe-text.js';
 
@@ -18,7 +18,7 @@ export async function ensureSchema({
   const database = await openDatabase();
   if (database.readOnly || database.capabilities.standby) return;
   const plan = await planApply(database);
-  if (plan.kind !== 'new') return;
+  if (plan.kind !== 'new' && !isUnasked(plan, database, false)) return;
   if (!isUnasked(plan, database, false)) {
     for (const line of describePlan(plan, database, false)) note(safeText(line));
     throw new ConsoleError(
@@ -29,7 +29,8 @@ export async function ensureSchema({
       },
     );
   }
-  note(safeText(`First run: creating the schema (${placeOf(database)})`));
+  const what = plan.kind === 'new' ? 'First run: creating' : 'New version: bringing forward';
+  note(safeText(`${what} the schema (${placeOf(database)})`));
   await applySchema(database, {
     onProgress: ({ index, total, name, outcome }) =>
       note(`[${index}/${total}] ${name}: ${outcome}`),

@@ -1,7 +1,18 @@
-import { dashed, globalFlags, type Command, type FlagDeclarations } from './command.js';
-import { commands } from './registry.js';
+import {
+  dashed,
+  globalFlags,
+  type Command,
+  type CommandEntry,
+  type FlagDeclarations,
+} from './command.js';
 
-const exitCodesText = 'Exit codes: 0 good, 1 not good, 2 wrong usage, 3 cannot connect, 4 refused.';
+export const exitCodesText =
+  'Exit codes: 0 ok, 1 problems found or no such thing in the database, 2 wrong usage, 3 cannot connect, 4 refused.';
+
+export const sourcesText = [
+  'The database is the first of: --url, DATABASE_URL, TRACEABILITY_DB_URL_EXTERNAL,',
+  'TRACEABILITY_DB_URL, PG* (libpq), POSTGRES_*, the embedded database.',
+].join('\n');
 
 /** The text of `trace-console COMMAND --help`. */
 export function commandHelp(command: Command): string {
@@ -26,7 +37,7 @@ export function commandHelp(command: Command): string {
 }
 
 /** The text of `trace-console --help`, or of one group of commands. */
-export function overviewHelp(group?: string): string {
+export function overviewHelp(commands: readonly CommandEntry[], group?: string): string {
   const listed = commands.filter(({ name }) => group === undefined || name.startsWith(`${group} `));
   const width = Math.max(...listed.map(({ name }) => name.length));
   return [
@@ -45,11 +56,10 @@ export function overviewHelp(group?: string): string {
     ...flagLines(globalFlags),
     ...flagLines({
       help: { type: 'boolean', description: 'show help, also of one command' },
-      version: { type: 'boolean', description: 'show the version' },
+      version: { type: 'boolean', description: 'show the version (-v)' },
     }),
     '',
-    'The database is the first of: --url, DATABASE_URL, TRACEABILITY_DB_URL_EXTERNAL,',
-    'TRACEABILITY_DB_URL, PG* (libpq), POSTGRES_HOST and its kin, the embedded database.',
+    sourcesText,
     '',
     exitCodesText,
   ].join('\n');

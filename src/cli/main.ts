@@ -1,14 +1,22 @@
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
-import { consoleVersion } from '../shared/version.js';
-import type { CommandContext, FlagDeclarations } from './command.js';
-import { noConfig, type Config } from './config/config.js';
+import { consoleVersion } from '../core/version.js';
+import {
+  askedInstead,
+  asksForJson,
+  configFlag,
+  findCommand,
+  parseCommand,
+} from './command-line.js';
+import type { CommandContext, CommandEntry, FlagDeclarations } from './command.js';
+import { noConfig, type Config } from './config/settings.js';
 import { readConfig } from './config/read-config.js';
 import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
-import { configFlag, findCommand, parseCommand } from './parse.js';
-import { commands, type CommandEntry } from './registry.js';
+import { commands } from './registry.js';
 import { reportError } from './report-error.js';
+import { canPaint } from '../terminal/support.js';
+import { isLinear } from './screen-kind.js';
 
 /** Runs the program and gives its exit code; every error ends here. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
@@ -16,7 +24,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     const asked = askedInstead(argv);
     if (asked === 'version') return print(consoleVersion());
     const config = await readConfig(configFlag(argv)).catch((error: unknown) => {
-      // A mistake in the config must not keep anybody from reading how to mend it.
+      // A mistake in the config must not keep anybody from reading how to fix it.
       if (asked) return noConfig;
       throw error;
     });
@@ -25,31 +33,27 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
       case 'command':
         if (asked === 'help') return print(commandHelp(await invocation.entry.load()));
         return await runCommand(config, invocation.entry, invocation.argv);
+      case 'help':
+        return await main([...invocation.argv, '--help']);
       case 'group':
-        print(overviewHelp(invocation.name));
+        print(overviewHelp(commands, invocation.name));
         return asked ? exitCodes.good : exitCodes.usage;
       case 'unknown':
-        throw new ConsoleError('usage', `There is no command "${invocation.name}".`, {
-          hint: 'trace-console --help lists them; connections are named in the config file.',
-        });
+        throw unknownCommand(invocation);
       case 'none':
-        if (asked === 'help') return print(overviewHelp());
+        if (asked === 'help') return print(overviewHelp(commands));
         return await runWithoutCommand(config, invocation.argv);
     }
   } catch (error) {
-    return reportError(error, argv.includes('--json'));
+    return reportError(error, asksForJson(argv));
   }
 }
 
-/**
- * What is asked for instead of a run, wherever it stands among the flags: `archive --yes --help` must
- * not archive. meow itself heeds these only where they stand alone.
- */
-function askedInstead(argv: readonly string[]): 'help' | 'version' | undefined {
-  const end = argv.indexOf('--');
-  const flags = new Set(end === -1 ? argv : argv.slice(0, end));
-  if (flags.has('--help') || flags.has('-h')) return 'help';
-  return flags.has('--version') ? 'version' : undefined;
+function unknownCommand({ name, nearest }: { name: string; nearest: string | undefined }) {
+  const list = 'trace-console --help lists them; connections are named in the config file.';
+  return new ConsoleError('usage', `There is no command "${name}".`, {
+    hint: nearest === undefined ? list : `Did you mean "${nearest}"? ${list}`,
+  });
 }
 
 function print(text: string): ExitCode {
@@ -57,9 +61,11 @@ function print(text: string): ExitCode {
   return exitCodes.good;
 }
 
-/** The console on a terminal; one status where nobody could press a key. */
+/** The console on a terminal; one status where nobody could press a key or nothing can be painted. */
 async function runWithoutCommand(config: Config, argv: readonly string[]): Promise<ExitCode> {
-  const screen = process.stdin.isTTY && process.stdout.isTTY && !argv.includes('--json');
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY && !asksForJson(argv);
+  const asked = { screenReader: argv.includes('--screen-reader') };
+  const screen = isTerminal && (canPaint(process.env) || isLinear(asked, process.env));
   return screen
     ? runCommand(config, entryOf('console'), argv)
     : runCommand(config, entryOf('status'), argv, ensureSchema);
@@ -86,14 +92,16 @@ async function runCommand(
   const listen = () => {
     process.off('SIGINT', interrupt).once('SIGINT', interrupt);
     process.off('SIGTERM', interrupt).once('SIGTERM', interrupt);
+    cancelCommand = interrupt;
     return interruption.signal;
   };
-  const { context, close } = processContext(parseCommand(command, argv), listen, config);
+  const { context, close } = processContext(command, parseCommand(command, argv), listen, config);
   try {
     await before?.(context);
     return await command.run(context);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    cancelCommand = undefined;
     await close();
   }
 }
@@ -102,10 +110,28 @@ async function runCommand(
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 process.channel?.unref();
 
-// A reader that closed the pipe (`| head`) has what it wanted.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.good);
-  throw error;
-});
+/** Cancels the command that runs, where it can be; else undefined. */
+let cancelCommand: (() => void) | undefined;
 
-process.exitCode = await main(process.argv.slice(2));
+/** Whether output was lost: 'read' when its reader had enough of it. */
+let lostOutput: 'read' | 'failed' | undefined;
+
+/**
+ * A reader that closed the pipe (`| head`) has what it wanted; on a full disk something is missing.
+ * A command that changes something is cancelled as by Ctrl-C, so that it tidies up; others end here.
+ */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A terminal that is gone ends the console, which hears of it, too.
+  if (process.stdout.isTTY || lostOutput !== undefined) return;
+  lostOutput = error.code === 'EPIPE' ? 'read' : 'failed';
+  if (lostOutput === 'failed') {
+    process.stderr.write(`error: The output cannot be written: ${error.message}\n`);
+  }
+  if (cancelCommand) cancelCommand();
+  else process.exit(lostOutput === 'read' ? exitCodes.good : exitCodes.notGood);
+});
+// There is nobody left to tell.
+process.stderr.on('error', () => undefined);
+
+const exitCode = await main(process.argv.slice(2));
+process.exitCode = lostOutput === 'failed' ? exitCodes.notGood : exitCode;

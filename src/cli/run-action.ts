@@ -1,4 +1,4 @@
-import { withSeparators } from '../shared/format/number.js';
+import { withSeparators } from '../core/format/number.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import type { Fact, Outcome, Preview, Progress } from '../maintenance/action.js';
 import {
@@ -8,9 +8,10 @@ import {
   type InputOf,
   type ResultOf,
 } from '../maintenance/registry.js';
-import { ProgressRate } from '../maintenance/progress-rate.js';
+import { ProgressRate } from '../maintenance/long-statement.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeJson, safeText } from './safe-text.js';
+import { intervalText, parseDuration, spanHint } from '../core/format/duration.js';
 
 /** The flags of every command that changes something. */
 export const actionFlags = {
@@ -114,4 +115,17 @@ export function progressLine(progress: Progress): string {
     ...(blockedBy === undefined ? [] : [`waits for ${blockedBy}`]),
   ];
   return parts.length === 0 ? phase : `${phase}: ${parts.join(', ')}`;
+}
+
+/**
+ * The span of time that a flag was given: `90d` → 7,776,000,000 ms, `90 days`.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function parseAge(text: string, flag: string): { interval: string; milliseconds: number } {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) {
+    throw new ConsoleError('usage', `${flag} does not understand "${text}".`, { hint: spanHint });
+  }
+  return { interval: intervalText(milliseconds), milliseconds };
 }

@@ -1,3 +1,4 @@
+import { exactJson } from '../core/exact-json.js';
 import { safeBlock } from '../terminal/sanitise.js';
 
 /**
@@ -8,10 +9,13 @@ export function safeText(text: string): string {
   return safeBlock(text, { limit: Number.POSITIVE_INFINITY });
 }
 
-/** JSON.stringify leaves DEL and the C1 controls as they are, which some terminals obey. */
+/**
+ * JSON leaves DEL and the C1 controls as they are, which some terminals obey, and the marks
+ * that turn the direction of a line.
+ */
 export function safeJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, null, indent).replace(
-    /[\x7f-\x9f]/g,
+  return exactJson(value, indent).replace(
+    /[\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

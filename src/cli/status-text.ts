@@ -1,10 +1,12 @@
 import type { Database } from '../db/database.js';
 import type { PaneSnapshot } from '../live/state.js';
-import { cellOf } from '../panes/cells.js';
-import { drawChart } from '../panes/chart.js';
-import type { AnyPane, AnyPaneResult, CellContext, Pane } from '../panes/pane.js';
-import { formatDuration, formatSpan } from '../shared/format/duration.js';
-import { formatMoment, formatTimestamp } from '../shared/format/time.js';
+import { cellOf } from '../panes/contract/column.js';
+import { drawChart } from '../panes/contract/chart.js';
+import type { AnyPane } from '../panes/registry.js';
+import type { AnyPaneResult, Pane } from '../panes/contract/pane.js';
+import type { CellContext } from '../panes/contract/column.js';
+import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatMoment, formatTimestamp } from '../core/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
 import { truncate } from '../terminal/width.js';
 import { plainTable } from './plain-table.js';
@@ -112,6 +114,8 @@ export function paneTable<Row extends object>(
         return truncate(text, column.maxWidth ?? widestCell);
       }),
     ),
-    pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+    {
+      right: pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+    },
   );
 }

@@ -1,38 +1,48 @@
-import pg from 'pg';
-import { BusyClients } from './busy-clients.js';
+import type pg from 'pg';
+import {
+  AnswerWatch,
+  type Backend,
+  backendOf,
+  sightOf,
+  type Sight,
+  BusyClients,
+  sendCancelRequest,
+} from './answer-watch.js';
 import { readCapabilities, type Capabilities } from './capabilities.js';
-import { sendCancelRequest } from './connection/cancel-request.js';
-import { clientConfig } from './connection/client-config.js';
-import { establish } from './connection/establish.js';
+import { clientConfig, type TlsAttempt } from './connection/client-config.js';
+import {
+  answersAsPostgres,
+  checkRole,
+  establish,
+  guardedClient,
+  isUnreachable,
+  isWanted,
+} from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
-import type { TlsAttempt } from './connection/tls.js';
 import { translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
+import { oneConnectionOnly, poolSizes, ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
-import { beginStatement, defaultLimits, type TransactionOptions } from './transaction-settings.js';
+import {
+  beginStatement,
+  briefLimits,
+  clientTimeoutMs,
+  engineBusy,
+  isUnanswered,
+  losesConnection,
+  rollsBack,
+  withTimeout,
+  defaultLimits,
+  sessionStatement,
+  type DatabaseOptions,
+  type TransactionOptions,
+} from './transaction-settings.js';
 
 export type { Queryable } from './queryable.js';
 export { DirectConnection } from './direct-connection.js';
-export type { TransactionOptions } from './transaction-settings.js';
-
-export type DatabaseOptions = {
-  /** Target schema (`--schema`); default: the first schema of the role's search_path that exists. */
-  schema?: string | undefined;
-  /** Connections at most, 5 to 20. */
-  poolSize?: number | undefined;
-  /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
-  readOnly?: boolean | undefined;
-  /** The name of a connection marked as production: it is typed to confirm an action. */
-  production?: string | undefined;
-  /**
-   * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
-   *
-   * @throws ConsoleError
-   */
-  wake?: (() => Promise<unknown>) | undefined;
-};
+export type { DatabaseOptions, TransactionOptions } from './transaction-settings.js';
 
 /**
  * A database behind a small pool. Every statement runs in a transaction that sets its own limits
@@ -44,22 +54,27 @@ export class Database {
   readonly capabilities: Capabilities;
   /** What was asked, with its times. */
   readonly statements = new StatementLog();
-  readonly #source: ServerSource;
-  readonly #tls: TlsAttempt;
-  readonly #pool: pg.Pool;
+  // The server that is used: after a failover another one of those that are named.
+  #source: ServerSource;
+  #tls: TlsAttempt;
+  #pool: ServerPool;
+  #moving: Promise<void> | undefined;
+  #primary: Promise<Database> | undefined;
+  readonly #options: DatabaseOptions;
   readonly #readOnly: boolean;
   readonly #busy = new BusyClients();
   #closing: Promise<void> | undefined;
   readonly production: string | undefined;
-  readonly #wake: DatabaseOptions['wake'];
 
   private constructor(
     source: ServerSource,
     tls: TlsAttempt,
-    pool: pg.Pool,
+    pool: ServerPool,
     capabilities: Capabilities,
-    { readOnly = false, production, wake }: DatabaseOptions,
+    options: DatabaseOptions,
   ) {
+    const { readOnly = false, production } = options;
+    this.#options = options;
     this.origin = source.origin;
     this.#source = source;
     this.#tls = tls;
@@ -67,7 +82,6 @@ export class Database {
     this.capabilities = capabilities;
     this.#readOnly = readOnly;
     this.production = production;
-    this.#wake = wake;
   }
 
   /**
@@ -75,21 +89,13 @@ export class Database {
    *
    * @throws ConsoleError with exit code 3 when there is no connection to be had.
    */
-  static async open(source: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
-    const tls = await establish(source);
-    const pool = new pg.Pool({
-      ...clientConfig(source, tls),
-      max: options.poolSize ?? poolSizes.default,
-      idleTimeoutMillis: 30_000,
-      allowExitOnIdle: true,
-    });
-    // A connection that breaks while idle is dropped by the pool; the next statement reports it.
-    pool.on('error', () => undefined);
-    // The pool listens to its idle connections only. One that breaks between two statements of a transaction
-    // would end the process; so its next statement reports it.
-    pool.on('connect', (client) => client.on('error', () => undefined));
+  static async open(named: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
+    const { source, tls } = await establish(named);
+    const pool = new ServerPool(source, tls, options.poolSize ?? poolSizes.default);
     try {
       const capabilities = await readCapabilities(pool, { schema: options.schema });
+      checkRole(source, capabilities);
+      pool.pooled = capabilities.pooled;
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -103,8 +109,14 @@ export class Database {
     return { host, port, user, database, tls: this.#tls !== false };
   }
 
+  /** The console's own backends. */
+  get ownPids(): readonly number[] {
+    return this.#pool.pids;
+  }
+
+  /** `--read-only`, or the role, database or server has default_transaction_read_only on. */
   get readOnly(): boolean {
-    return this.#readOnly;
+    return this.#readOnly || this.capabilities.readOnlyByDefault;
   }
 
   /** One statement in its own read-only transaction. */
@@ -130,10 +142,20 @@ export class Database {
   ): Promise<Result> {
     const client = await this.#connect();
     const send = withTimeout(client, clientTimeoutMs(options));
-    const run: Queryable['query'] = (text, values) =>
-      send<never>(text, values).catch((error: unknown) => {
-        throw translateError(error, this.#source);
-      });
+    const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
+    let watch: AnswerWatch | undefined;
+    const run: Queryable['query'] = async (text, values) => {
+      const begun = performance.now();
+      try {
+        const answer = send<never>(text, values);
+        return await (watch?.wait(answer) ?? answer);
+      } catch (error) {
+        const took = performance.now() - begun;
+        throw translateError(error, this.#source, {
+          timedOut: statementTimeoutMs > 0 && took >= statementTimeoutMs,
+        });
+      }
+    };
     let broken = false;
     this.#busy.add(client);
     try {
@@ -144,6 +166,7 @@ export class Database {
           searchPath: options.searchPath ?? this.capabilities.searchPath,
         }),
       );
+      if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({ query: this.statements.watching(run, options.purpose) });
       await run('COMMIT');
       return result;
@@ -169,35 +192,106 @@ export class Database {
         hint: 'Connect past the pooler: the port of the server itself (5432), not of the pooler (6543).',
       });
     }
-    await this.#wake?.();
-    const client = new pg.Client(clientConfig(this.#source, this.#tls));
-    client.on('error', () => undefined);
+    await this.#options.wake?.();
+    const client = await this.#connectOutside();
     try {
-      await client.connect();
-      await client.query(`SET search_path = ${this.capabilities.searchPath}`);
-      return new DirectConnection(client, this.#source, this.statements);
+      await client.query(sessionStatement(this.capabilities));
+      const backend = await backendOf(client);
+      const look = () => this.#look(backend);
+      return new DirectConnection(
+        client,
+        this.#source,
+        this.statements,
+        look,
+        this.#options.answerPace,
+      );
     } catch (error) {
       await client.end().catch(() => undefined);
       throw translateError(error, this.#source);
     }
   }
 
+  /** Where the server gives no further connection, one of the pool's makes room. */
+  async #connectOutside(): Promise<pg.Client> {
+    const Client = guardedClient(this.#source.parameters);
+    for (;;) {
+      const client = new Client(clientConfig(this.#source, this.#tls));
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        return client;
+      } catch (cause) {
+        await client.end().catch(() => undefined);
+        const error = translateError(cause, this.#source);
+        if (error.code !== 'too_many_connections') throw error;
+        if (!(await this.#pool.spare(error))) throw oneConnectionOnly(error);
+      }
+    }
+  }
+
   /**
    * Cancels what a direct connection of ours is running; its statement then fails with SQLSTATE
-   * 57014. The embedded engine is restarted by it.
+   * 57014, or within seconds with `connection_lost` or `interrupted` when its connection has gone silent.
+   * The embedded engine is restarted by it.
    */
   async cancel(connection: DirectConnection): Promise<void> {
-    if (this.capabilities.embedded) await sendCancelRequest(this.#source, connection.cancelKey);
-    else await this.read('SELECT pg_cancel_backend($1)', [connection.cancelKey.processId]);
+    connection.expectEnd();
+    try {
+      if (this.capabilities.embedded) throw new Error('it has no functions for this');
+      await this.read(
+        'SELECT pg_cancel_backend($1)',
+        [connection.cancelKey.processId],
+        briefLimits,
+      );
+    } catch {
+      // No connection is free for a statement: a cancel request needs none.
+      await sendCancelRequest(this.#cancelAddress, connection.cancelKey).catch(() => undefined);
+    }
+  }
+
+  get #cancelAddress(): { host: string; port: number } {
+    const { host, hostAddress, port } = this.#source;
+    return { host: hostAddress ?? host, port };
+  }
+
+  /** For statements without a time limit: none waits for ever. */
+  async #watchOver(client: pg.ClientBase): Promise<AnswerWatch> {
+    const backend = await backendOf(client);
+    return new AnswerWatch(client, () => this.#look(backend), this.#options.answerPace);
+  }
+
+  /** What another connection sees of a backend of ours. */
+  async #look(backend: Backend | undefined): Promise<Sight> {
+    if (this.capabilities.embedded) {
+      await this.#options.answers?.();
+      return 'unknown';
+    }
+    // It would wait behind the very statement that it is to look at.
+    if (this.#pool.exhausted) {
+      const { host, port } = this.#cancelAddress;
+      if (await answersAsPostgres(host, port, briefLimits.statementTimeoutMs)) return 'unknown';
+    }
+    try {
+      return await sightOf(backend, (text, values) => this.read(text, values, briefLimits));
+    } catch (error) {
+      // The server has answered, although not this.
+      if (error instanceof ConsoleError && error.sqlState !== undefined) return 'unknown';
+      throw error;
+    }
   }
 
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
   async refreshCapabilities(): Promise<Capabilities> {
-    await this.#wake?.();
+    await this.#options.wake?.();
+    const read = () =>
+      readCapabilities({ connect: () => this.#connect() }, { schema: this.capabilities.schema });
     try {
-      const fresh = await readCapabilities(this.#pool, {
-        schema: this.capabilities.schema,
-      });
+      let fresh = await read();
+      if (this.hasOtherServers && !isWanted(this.#source, fresh)) {
+        await this.#move();
+        fresh = await read();
+      }
+      this.#pool.pooled = fresh.pooled;
       Object.assign(this.capabilities, fresh);
       return fresh;
     } catch (error) {
@@ -205,9 +299,38 @@ export class Database {
     }
   }
 
+  /** The connection string names several servers. */
+  get hasOtherServers(): boolean {
+    return this.#source.servers !== undefined;
+  }
+
+  /**
+   * Where changes are made: this database, or, while it is read from a standby, the primary among the servers
+   * that are named. Closed with this one.
+   *
+   * @throws ConsoleError when none of them is a primary
+   */
+  async primary(): Promise<Database> {
+    if (!this.capabilities.standby || !this.hasOtherServers) return this;
+    const known = await this.#primary?.catch(() => undefined);
+    if (known) {
+      await known.refreshCapabilities();
+      return known;
+    }
+    const parameters = { ...this.#source.parameters, target_session_attrs: 'primary' };
+    this.#primary = Database.open({ ...this.#source, parameters }, this.#options);
+    return this.#primary;
+  }
+
   /** Closes every connection; waits for running statements. A second call waits for the first. */
   close(): Promise<void> {
-    this.#closing ??= this.#pool.end();
+    this.#closing ??= Promise.all([
+      this.#pool.end(),
+      this.#primary?.then(
+        (primary) => primary.close(),
+        () => undefined,
+      ),
+    ]).then(() => undefined);
     return this.#closing;
   }
 
@@ -217,74 +340,47 @@ export class Database {
    */
   async abandon(): Promise<void> {
     const closed = this.close();
-    const { host, hostAddress, port } = this.#source;
-    if (!this.capabilities.embedded) {
-      await this.#busy.cancelAll({ host: hostAddress ?? host, port });
-    }
+    if (!this.capabilities.embedded) await this.#busy.cancelAll(this.#cancelAddress);
     await closed;
   }
 
   async #connect(): Promise<pg.PoolClient> {
     try {
       return await this.#pool.connect();
-    } catch (cause) {
-      const error = translateError(cause, this.#source);
-      if (error.code !== 'connection_refused' || !this.#wake) throw error;
+    } catch (error) {
+      await this.#recover(error);
     }
-    await this.#wake();
     try {
       return await this.#pool.connect();
     } catch (error) {
       throw translateError(error, this.#source);
     }
   }
-}
 
-/** The seed recommends 5 to 20 connections. */
-export const poolSizes = { lowest: 5, default: 5, highest: 20 } as const;
+  /** Starts the server, or goes to another one, where that can help; throws the error where it cannot. */
+  async #recover(cause: unknown): Promise<void> {
+    const error = translateError(cause, this.#source);
+    if (this.#options.wake && error.code === 'connection_refused') await this.#options.wake();
+    else if (this.hasOtherServers && isUnreachable(error)) await this.#move();
+    else throw error;
+  }
 
-/** How long the client waits beyond the server's own statement time-out before it hangs up. */
-const graceMs = 5_000;
+  /** To the first of the servers that answers and is what is asked for; it may be the same one. */
+  #move(): Promise<void> {
+    this.#moving ??= this.#find().finally(() => {
+      this.#moving = undefined;
+    });
+    return this.#moving;
+  }
 
-/** A cut network would hold a connection for ever; 0 where the statement itself has no limit. */
-function clientTimeoutMs({ statementTimeoutMs = defaultLimits.statementTimeoutMs }): number {
-  return statementTimeoutMs === 0 ? 0 : statementTimeoutMs + graceMs;
-}
-
-function withTimeout(client: pg.PoolClient, timeoutMs: number): Queryable['query'] {
-  return <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
-    // `query_timeout` of one statement is documented by pg but missing from its types. Without
-    // values the simple protocol is used, which takes several statements at once.
-    const config: pg.QueryConfig & { query_timeout?: number } = { text };
-    if (values.length > 0) config.values = [...values];
-    if (timeoutMs > 0) config.query_timeout = timeoutMs;
-    return client.query<Row>(config);
-  };
-}
-
-/** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
-function losesConnection(error: ConsoleError): boolean {
-  return error.code === 'connection_lost' || isUnanswered(error);
-}
-
-/** The client gave up waiting, not the server. */
-function isUnanswered(error: ConsoleError): boolean {
-  return error.code === 'statement_timeout' && error.sqlState === undefined;
-}
-
-/** No network is between: it runs one statement after the other, and another client's takes long. */
-function engineBusy(cause: ConsoleError): ConsoleError {
-  return new ConsoleError('busy', 'The embedded engine is busy with another statement.', {
-    hint: 'It runs one at a time; this one did not get its turn in time.',
-    cause,
-  });
-}
-
-async function rollsBack(client: pg.PoolClient): Promise<boolean> {
-  try {
-    await withTimeout(client, graceMs)('ROLLBACK');
-    return true;
-  } catch {
-    return false;
+  async #find(): Promise<void> {
+    const { source, tls } = await establish(this.#source);
+    const left = this.#pool;
+    this.#source = source;
+    this.#tls = tls;
+    this.#pool = new ServerPool(source, tls, this.#options.poolSize ?? poolSizes.default);
+    this.#pool.pooled = left.pooled;
+    // What is still at work there ends by its own time-out.
+    left.end().catch(() => undefined);
   }
 }

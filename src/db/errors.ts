@@ -89,3 +89,16 @@ export class ConsoleError extends Error {
     return exitCodeOf[this.code] ?? exitCodes.notGood;
   }
 }
+
+/** What a person reads of a failure: what failed, and what to try next where that is known. */
+export type Failure = { message: string; hint: string | undefined };
+
+export function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, hint: error instanceof ConsoleError ? error.hint : undefined };
+}
+
+/** Whether the rows themselves were refused (data, constraints, limits), so that trying again would not help. */
+export function isRecordsFault(error: unknown): error is ConsoleError {
+  return error instanceof ConsoleError && /^(22|23|54)/.test(error.sqlState ?? '');
+}

@@ -20,6 +20,8 @@ export type LoggedStatement = {
 
 /** Statements kept; the oldest go. */
 const kept = 500;
+const mostText = 4_096;
+const mostItems = 256;
 
 /** What one console has asked its database, in memory only: for `:log` and `:sql`. */
 export class StatementLog {
@@ -49,7 +51,7 @@ export class StatementLog {
       const before = performance.now();
       const add = (rows: number | null, failure: string | undefined) => {
         const ms = performance.now() - before;
-        this.#add({ purpose, text, values, startedAt, ms, rows, failure });
+        this.#add({ purpose, text, values: values.map(bounded), startedAt, ms, rows, failure });
       };
       try {
         const result = await query<Row>(text, values);
@@ -67,6 +69,13 @@ export class StatementLog {
     // In halves, so that not every statement moves the whole list.
     if (this.#entries.length >= 2 * kept) this.#entries = this.#entries.slice(-kept);
   }
+}
+
+/** Rows that are written are values of megabytes, and lists of ids are long: of those only the size is kept. */
+function bounded(value: unknown): unknown {
+  if (typeof value === 'string' && value.length > mostText) return `(${value.length} characters)`;
+  if (Array.isArray(value) && value.length > mostItems) return `(${value.length} values)`;
+  return value;
 }
 
 function codeOf(error: unknown): string {

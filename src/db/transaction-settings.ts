@@ -1,4 +1,33 @@
+import type { Pace } from './answer-watch.js';
+import type pg from 'pg';
+import { ConsoleError } from './errors.js';
+import type { Queryable } from './queryable.js';
 import { quoteLiteral } from './quote.js';
+
+export type DatabaseOptions = {
+  /** Target schema (`--schema`); default: the first schema of the role's search_path that exists. */
+  schema?: string | undefined;
+  /** Connections at most, 5 to 20. */
+  poolSize?: number | undefined;
+  /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
+  readOnly?: boolean | undefined;
+  /** The name of a connection marked as production: it is typed to confirm an action. */
+  production?: string | undefined;
+  /**
+   * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
+   *
+   * @throws ConsoleError
+   */
+  wake?: (() => Promise<unknown>) | undefined;
+  /**
+   * Whether a server answers that cannot be asked while it is at a statement: the embedded one.
+   *
+   * @throws ConsoleError when it does not
+   */
+  answers?: (() => Promise<unknown>) | undefined;
+  /** For tests: how soon an answer that does not come is looked after. */
+  answerPace?: Pace | undefined;
+};
 
 /** Limits and kind of one transaction. Times are milliseconds; 0 means no limit. */
 export type TransactionOptions = {
@@ -7,6 +36,8 @@ export type TransactionOptions = {
   statementTimeoutMs?: number;
   /** Default 1,000: a console never queues behind DDL, where others would queue behind it. */
   lockTimeoutMs?: number;
+  /** How long the client waits beyond the statement time-out before it hangs up; default 5,000. */
+  graceMs?: number;
   isolation?: 'READ COMMITTED' | 'REPEATABLE READ';
   /** A ready list of quoted schemas instead of the target's. */
   searchPath?: string;
@@ -17,7 +48,42 @@ export type TransactionOptions = {
 };
 
 /** Milliseconds. */
-export const defaultLimits = { statementTimeoutMs: 10_000, lockTimeoutMs: 1_000 };
+export const defaultLimits = { statementTimeoutMs: 10_000, lockTimeoutMs: 1_000, graceMs: 5_000 };
+
+/** What every session of the console needs, whatever the role, the database or the server has set. */
+const ownSettings: Readonly<Record<string, string>> = {
+  // pg reads timestamps and intervals in these forms only.
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  // The texts of definitions are compared, and our statements hold string constants.
+  standard_conforming_strings: 'on',
+  quote_all_identifiers: 'off',
+  // At 0 and below the server rounds what it shows.
+  extra_float_digits: '1',
+};
+
+/**
+ * The settings of a session of its own. Time limits of the role or the database for whole transactions and
+ * idle sessions would end a long build; its statement time-out is left to the caller.
+ */
+export function sessionStatement({
+  serverVersion,
+  searchPath,
+}: {
+  serverVersion: number;
+  searchPath: string;
+}): string {
+  const settings: Record<string, string> = {
+    ...ownSettings,
+    idle_session_timeout: '0',
+    idle_in_transaction_session_timeout: '0',
+    ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
+  };
+  return [
+    ...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteLiteral(value)}`),
+    `SET search_path = ${searchPath}`,
+  ].join('; ');
+}
 
 /**
  * BEGIN with its settings in one round trip. All are SET LOCAL: they end with the transaction, also
@@ -27,8 +93,7 @@ export function beginStatement(options: TransactionOptions): string {
   const settings: Record<string, string> = {
     statement_timeout: String(options.statementTimeoutMs ?? defaultLimits.statementTimeoutMs),
     lock_timeout: String(options.lockTimeoutMs ?? defaultLimits.lockTimeoutMs),
-    // pg reads timestamps in ISO form only; a role may have another default.
-    datestyle: 'ISO, YMD',
+    ...ownSettings,
     ...options.settings,
   };
   const kind = options.readOnly ? ' READ ONLY' : '';
@@ -40,4 +105,53 @@ export function beginStatement(options: TransactionOptions): string {
     ),
     ...(options.searchPath ? [`SET LOCAL search_path = ${options.searchPath}`] : []),
   ].join('; ');
+}
+
+/** Limits of the statements that look after another one, or cancel it (ms). */
+export const briefLimits = { statementTimeoutMs: 3_000, graceMs: 1_000 };
+
+/** A cut network would hold a connection for ever; 0 where the statement itself has no limit. */
+export function clientTimeoutMs({
+  statementTimeoutMs = defaultLimits.statementTimeoutMs,
+  graceMs = defaultLimits.graceMs,
+}: TransactionOptions): number {
+  return statementTimeoutMs === 0 ? 0 : statementTimeoutMs + graceMs;
+}
+
+export function withTimeout(client: pg.PoolClient, timeoutMs: number): Queryable['query'] {
+  return <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
+    // `query_timeout` of one statement is documented by pg but missing from its types. Without
+    // values the simple protocol is used, which takes several statements at once.
+    const config: pg.QueryConfig & { query_timeout?: number } = { text };
+    if (values.length > 0) config.values = [...values];
+    if (timeoutMs > 0) config.query_timeout = timeoutMs;
+    return client.query<Row>(config);
+  };
+}
+
+/** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
+export function losesConnection(error: ConsoleError): boolean {
+  return error.code === 'connection_lost' || isUnanswered(error);
+}
+
+/** The client gave up waiting, not the server. */
+export function isUnanswered(error: ConsoleError): boolean {
+  return error.code === 'statement_timeout' && error.sqlState === undefined;
+}
+
+/** No network is between: it runs one statement after the other, and another client's takes long. */
+export function engineBusy(cause: ConsoleError): ConsoleError {
+  return new ConsoleError('busy', 'The embedded engine is busy with another statement.', {
+    hint: 'It runs one at a time; this one did not get its turn in time.',
+    cause,
+  });
+}
+
+export async function rollsBack(client: pg.PoolClient): Promise<boolean> {
+  try {
+    await withTimeout(client, defaultLimits.graceMs)('ROLLBACK');
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,7 +1,7 @@
-export { describeDemo } from './describe.js';
-export { parseLength, parseStart } from './length.js';
+export { describeDemo } from './options.js';
+export { parseLength, parseStart } from './options.js';
 export { defaultTraces, demoLimits, planDemo, type DemoOptions, type DemoPlan } from './options.js';
-export type { DemoProgress, DemoSummary } from './progress.js';
+export type { DemoProgress, DemoSummary } from './run.js';
 export {
   countDemo,
   removeDemo,
@@ -10,4 +10,4 @@ export {
   type RemovalSummary,
 } from './remove.js';
 export { runDemo, type RunContext } from './run.js';
-export { demoTag } from './tag.js';
+export { demoTag } from './options.js';

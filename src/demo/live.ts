@@ -1,7 +1,10 @@
 import type { Clock } from './clock.js';
-import { LiveSchedule } from './live-schedule.js';
-import type { World } from './simulation/tree.js';
+import { type World, Office } from './simulation/tree.js';
 import type { Writer } from './writing/writer.js';
+import { Random } from './random.js';
+import { runPrompt } from './simulation/prompt.js';
+import { Scheduler } from './simulation/scheduler.js';
+import { Batch, OpenWork } from './writing/batch.js';
 
 export type LiveOptions = {
   seed: number;
@@ -72,5 +75,112 @@ export async function runLive(
     at = until;
     const rest = Math.min(at + stepMs, end) - elapsed();
     if (rest > 0) await clock.sleep(rest, signal);
+  }
+}
+
+/** Share of the turns that go to waiting delegations; the others start a new prompt. */
+const delegationShare = 0.75;
+const widestTree = 12;
+
+/**
+ * The traffic of a live run on its own clock. A turn to start a trace comes every 1/rate seconds
+ * and goes to a delegation that waits or to a new prompt, so that every second starts as many traces.
+ */
+class LiveSchedule {
+  readonly #world: World;
+  readonly #options: { seed: number; start: number; rate: number };
+  readonly #scheduler: Scheduler;
+  readonly #office: Office;
+  readonly #random: Random;
+  readonly #open = new OpenWork();
+  #batch = new Batch();
+  #turn = 0;
+  #missed = 0;
+  #cancelled = 0;
+
+  constructor(world: World, options: { seed: number; start: number; rate: number }) {
+    const { seed, start, rate } = options;
+    this.#world = world;
+    this.#options = options;
+    this.#scheduler = new Scheduler(start, { waitForTurns: true });
+    // A person sends a prompt every few seconds at most: more traffic means more people.
+    this.#office = new Office(seed, start, 6 + Math.ceil(2 * rate));
+    this.#random = new Random('turns', seed, start);
+  }
+
+  get started(): number {
+    return this.#turn - this.#missed;
+  }
+
+  /** Turns that were left out. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  get cancelled(): number {
+    return this.#cancelled;
+  }
+
+  get open(): number {
+    return this.#open.traces.size;
+  }
+
+  /** Everything up to this time happens. A turn at the very moment belongs to the next step. */
+  runUntil(time: number): void {
+    for (let at = this.#turnAt(); at < time; at = this.#turnAt()) {
+      this.#scheduler.runUntil(at);
+      this.#takeTurn();
+    }
+    this.#scheduler.runUntil(time);
+    this.#open.follow(this.#batch);
+  }
+
+  /** Leaves out the turns before this time. */
+  skipTo(time: number): void {
+    const due = Math.ceil(((time - this.#options.start) * this.#options.rate) / 1_000);
+    if (due <= this.#turn) return;
+    this.#missed += due - this.#turn;
+    this.#turn = due;
+  }
+
+  /** Cancels what is open. */
+  close(time: number): void {
+    this.#cancelled = this.#open.cancel(this.#batch, time);
+  }
+
+  /** What has happened since the last call. */
+  takeBatch(): Batch {
+    const batch = this.#batch;
+    this.#batch = new Batch();
+    return batch;
+  }
+
+  #turnAt(): number {
+    // Whole milliseconds, as the durations of the tables.
+    return this.#options.start + Math.floor((this.#turn * 1_000) / this.#options.rate);
+  }
+
+  #takeTurn(): void {
+    const { seed, start } = this.#options;
+    const turn = this.#turn;
+    this.#turn += 1;
+    const delegates = this.#random.chance(delegationShare);
+    if (delegates && this.#scheduler.giveTurn()) return;
+    const visit = this.#office.next(this.#scheduler.now);
+    const process = runPrompt({
+      world: this.#world,
+      visit,
+      // Rows of a later step must not go to the batch of an earlier one.
+      recorder: {
+        put: (table, row) => this.#batch.put(table, row),
+        usage: (row) => this.#batch.usage(row),
+        chain: (row) => this.#batch.chain(row),
+        error: (row) => this.#batch.error(row),
+      },
+      clock: this.#scheduler,
+      key: [seed, start, 'live', turn],
+      mostTraces: widestTree,
+    });
+    this.#scheduler.spawn(process, true);
   }
 }

@@ -1,4 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
+import { withSeparators } from '../core/format/number.js';
+import { parseDuration, spanHint } from '../core/format/duration.js';
 
 /** What to generate. Everything left out has a default. */
 export type DemoOptions = {
@@ -65,3 +67,59 @@ function check(name: string, value: number | undefined, low: number, high: numbe
     hint: `Give ${whole ? 'a whole number' : 'a value'} from ${low} to ${high}${name === '--backfill' ? ' milliseconds' : ''}.`,
   });
 }
+
+/** What a run would write, for the question before it. */
+export function describeDemo({ history, live }: DemoPlan): string[] {
+  const lines = [];
+  if (history) {
+    const days = Math.round(history.lengthMs / 8_640_000) / 10;
+    lines.push(
+      `would write ${withSeparators(history.traces)} traces over the last ${days} days, about ${withSeparators(12 * history.traces)} rows`,
+    );
+  }
+  if (live) {
+    const length = Number.isFinite(live.seconds) ? `for ${live.seconds} s` : 'until stopped';
+    lines.push(`would write ${live.rate} traces a second ${length}, about 12 rows each`);
+  }
+  lines.push(`every row tagged ${demoTag}; "demo --remove" takes them away again`);
+  return lines;
+}
+
+/**
+ * A length of time in milliseconds: `120d`, `36h`, `90m`, `2w`, `1.5d`.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function parseLength(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) {
+    throw new ConsoleError('usage', `"${text}" is no length of time.`, { hint: spanHint });
+  }
+  return ms;
+}
+
+/**
+ * A moment as milliseconds since 1970; without an offset it is UTC.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function parseStart(text: string): number {
+  const hasOffset = /(z|[+-]\d\d:?\d\d)$/i.test(text) || !text.includes('T');
+  const time = Date.parse(hasOffset ? text : `${text}Z`);
+  if (Number.isFinite(time)) return time;
+  throw new ConsoleError('usage', `"${text}" is no moment in time.`, {
+    hint: 'Give it as 2026-03-29T12:00:00Z.',
+  });
+}
+
+/**
+ * Marks every row that the demo owns: in `tags` of execution_traces, success_patterns,
+ * agent_chaining_patterns and error_patterns. All other rows belong to one of those.
+ */
+export const demoTag = 'trace-console-demo';
+
+/**
+ * Marks the demo's rows of pattern_usage_log, which has no tags, under this key of `deviations`:
+ * a log outlives its trace when that is archived and purged.
+ */
+export const demoUsageMarker = { generator: demoTag } as const;

@@ -1,11 +1,9 @@
-import { embeddingModel, type Embeddings } from './embeddings.js';
-import { Random } from './random.js';
+import { embeddingModel, type Embeddings, Random } from './random.js';
 import type { PatternRow } from './rows.js';
-import { demoTag } from './tag.js';
+import { demoTag } from './options.js';
 import { agentNamed } from './vocabulary/agents.js';
 import { intents, type Intent } from './vocabulary/intents.js';
-import { writePrompt } from './vocabulary/prompts.js';
-import { projects } from './vocabulary/projects.js';
+import { writePrompt, projects } from './vocabulary/prompts.js';
 
 /** A learned pattern, as the simulation uses it. */
 export type Pattern = {

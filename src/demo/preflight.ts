@@ -1,8 +1,8 @@
 import type { Database } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
 import { ConsoleError } from '../db/errors.js';
-import { coreTables } from '../shared/tables.js';
-import { columns } from './writing/columns.js';
+import { coreTables } from '../core/tables.js';
+import { columns } from './writing/recordset.js';
 
 /**
  * Checks that the demo can write all its rows, and could take them away again.

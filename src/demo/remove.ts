@@ -1,10 +1,10 @@
 import type { Database, Queryable } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
-import { archivedTables, archiveOf, type CoreTable } from '../shared/tables.js';
+import { archivedTables, archiveOf, type CoreTable } from '../core/tables.js';
 import { systemClock, type Clock } from './clock.js';
 import { checkWritable } from './preflight.js';
-import { demoTag, demoUsageMarker } from './tag.js';
-import { withRetries } from './writing/retry.js';
+import { demoTag, demoUsageMarker } from './options.js';
+import { withRetries } from './writing/writer.js';
 
 export type RemovalContext = {
   /** Stops after the current batch. */

@@ -1,16 +1,16 @@
 import type { Database } from '../db/database.js';
+import { quoteIdent } from '../db/quote.js';
 import { backfill } from './backfill.js';
 import { systemClock, type Clock } from './clock.js';
-import { Embeddings } from './embeddings.js';
+import { Embeddings, Random } from './random.js';
 import { Incidents } from './incidents.js';
 import { runLive } from './live.js';
 import { planDemo, type DemoOptions, type DemoPlan } from './options.js';
-import { PatternBook } from './patterns.js';
+import { PatternBook, patternRow } from './patterns.js';
 import { checkWritable } from './preflight.js';
-import type { DemoProgress, DemoSummary } from './progress.js';
-import { storePatterns } from './seed-patterns.js';
 import type { World } from './simulation/tree.js';
 import { intents } from './vocabulary/intents.js';
+import { recordset, runInChunks } from './writing/recordset.js';
 import { Writer, type RowCounts } from './writing/writer.js';
 
 export type RunContext = {
@@ -198,3 +198,89 @@ function rate(count: number, ms: number): number {
 function round2(value: number): number {
   return Math.round(value * 100) / 100;
 }
+
+const pattern = recordset('success_patterns');
+
+const insert = `
+INSERT INTO success_patterns (${pattern.names})
+SELECT ${pattern.values} FROM ${pattern.source}
+ON CONFLICT (pattern_hash) DO NOTHING`;
+
+const perTransaction = 100;
+
+/** Stores the patterns that are not there yet, learned at some time within `from`…`until`. */
+async function storePatterns(
+  book: PatternBook,
+  embeddings: Embeddings,
+  writer: Writer,
+  times: { from: number; until: number; seed: number },
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const known = await writer.run(async (tx) => {
+    const { rows } = await tx.query<{ pattern_hash: string }>(
+      `SELECT pattern_hash FROM ${quoteIdent('success_patterns')} WHERE pattern_hash = ANY ($1)`,
+      [book.patterns.map(({ hash }) => hash)],
+    );
+    return new Set(rows.map(({ pattern_hash }) => pattern_hash));
+  });
+  const missing = book.patterns.filter(({ hash }) => !known.has(hash));
+  let stored = 0;
+  for (let index = 0; index < missing.length && !signal?.aborted; index += perTransaction) {
+    const rows = missing.slice(index, index + perTransaction).map((one) => {
+      const random = new Random('learned', times.seed, one.hash);
+      // Most are known early, so that history can use them.
+      const age = (times.until - times.from) * (1 - 0.3 * random.next() ** 2);
+      return patternRow(one, Math.round(times.until - age), embeddings);
+    });
+    stored += await writer.run((tx) => runInChunks(tx, insert, 'success_patterns', rows));
+  }
+  writer.inserted.success_patterns += stored;
+  return stored;
+}
+
+/** Where a run is. */
+export type DemoProgress =
+  | { phase: 'patterns'; rows: number }
+  | {
+      phase: 'backfill';
+      traces: number;
+      ofTraces: number;
+      rows: number;
+      rowsPerSecond: number;
+    }
+  | {
+      phase: 'live';
+      /** Since the beginning. */
+      traces: number;
+      rows: number;
+      /** Since the last report. */
+      tracesPerSecond: number;
+      open: number;
+      /** How late the last rows were committed, ms. */
+      lagMs: number;
+      /** Traces not started because the server was too far behind. */
+      missed: number;
+    }
+  /** The server does not answer; the run goes on when it does. */
+  | { phase: 'waiting'; reason: string };
+
+/** What a run did. */
+export type DemoSummary = {
+  seed: number;
+  /** ISO 8601 */
+  start: string;
+  /** Rows inserted by table; of chains and errors: occurrences counted. */
+  rows: RowCounts;
+  backfill: { traces: number; rows: number; seconds: number; rowsPerSecond: number } | null;
+  live: {
+    traces: number;
+    rows: number;
+    seconds: number;
+    tracesPerSecond: number;
+    missed: number;
+    cancelled: number;
+    longestLagMs: number;
+  } | null;
+  /** Ended by the signal. */
+  interrupted: boolean;
+};

@@ -1,13 +1,19 @@
-import type { Database, Queryable } from '../db/database.js';
+import type { Database } from '../db/database.js';
+import type { Queryable } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
-import type { ApplyOptions, ApplyResult } from './apply.js';
-import { readCatalogue, type Catalogue } from './catalogue.js';
-import { changedFrom } from './compare-catalogues.js';
-import { manifest } from './manifest.js';
-import { functionProblem } from './object-problems.js';
-import type { ColumnAddition, Plan } from './plan.js';
+import { readCatalogue, type Catalogue, manifest } from './catalogue.js';
+import {
+  createdObjects,
+  earlierSignatures,
+  isEarlierView,
+  migrate,
+  pendingMigrations,
+  isOfFamily,
+  type TypeFamily,
+} from './judge.js';
+import { earlierVersion, functionProblem } from './object-problems.js';
+import type { ApplyOptions, ApplyResult, ColumnAddition, Plan } from './plan.js';
 import { indexFile, rowSecurityFile, schemaFiles, type SchemaFile } from './schema-files.js';
-import { splitStatements } from './statements.js';
 
 /** Runs work in a transaction of its own, in turn with other consoles. */
 export type InTurn = <Result>(work: (tx: Queryable) => Promise<Result>) => Promise<Result>;
@@ -31,10 +37,15 @@ export async function adopt(
   const files = schemaFiles.filter(
     ({ name }) => name !== indexFile && (options.rls === true || name !== rowSecurityFile),
   );
+  const migrations = schemaFiles.filter(({ name }) => plan.migrations.includes(name));
   const additions = [
+    ...migrations.map((file) => ({
+      name: file.name,
+      run: () => attempt(inTurn, (tx) => migrateIfPending(tx, database, file)),
+    })),
     ...plan.addColumns.map((addition) => ({
       name: `column ${addition.table}.${addition.name}`,
-      run: () => addColumn(database, inTurn, addition),
+      run: () => attempt(inTurn, (tx) => addColumn(tx, database, addition)),
     })),
     ...files.map((file) => ({
       name: file.name,
@@ -48,7 +59,7 @@ export async function adopt(
     additions.push(
       ...plan.missingTables.map((table) => ({
         name: `row-level security of ${table}`,
-        run: () => protect(database, inTurn, table),
+        run: () => attempt(inTurn, (tx) => protect(tx, database, table)),
       })),
     );
   }
@@ -80,13 +91,17 @@ async function runStatements(
   const before = await inTurn((tx) => readCatalogue(tx, schema));
   let current = before;
   for (const statement of splitStatements(file.sql)) {
+    if (isReplacedLater(statement, current)) continue;
     try {
       current = await inTurn(async (tx) => {
-        const triggerFunction = foreignTriggerFunction(statement, current);
-        if (triggerFunction) throw new Error(`the function ${triggerFunction} is not ours`);
+        const obstacle = triggerObstacle(statement, current);
+        if (obstacle !== undefined) throw new Error(`no trigger was added: ${obstacle}`);
         await tx.query(statement);
         const after = await readCatalogue(tx, schema);
-        const touched = changedFrom(current, after, file.name === rowSecurityFile);
+        const touched = changedFrom(current, after, file.name === rowSecurityFile).filter(
+          (name) =>
+            !isEarlierView(name, current) && !earlierSignatures(name, current).includes(name),
+        );
         if (touched.length > 0) throw new Error(`it would change ${touched.join(', ')}`);
         return after;
       });
@@ -98,24 +113,75 @@ async function runStatements(
 }
 
 /**
- * The function of others that a statement would bind to our tables: one of our trigger function's
- * name was there before and stayed, and a trigger must not run it.
+ * Why a trigger of ours would harm the table that a statement adds it to: its function is not ours (one of that
+ * name was there before), or a column has a type that the function cannot work with, so that the writer's own
+ * statement would fail.
  */
-function foreignTriggerFunction(statement: string, catalogue: Catalogue): string | undefined {
-  if (!statement.includes('CREATE TRIGGER')) return undefined;
-  return Object.keys(manifest.functions).find(
-    (name) =>
-      manifest.functions[name]?.result === 'trigger' &&
-      catalogue.functions[name] !== undefined &&
-      functionProblem(name, catalogue) !== undefined,
+function triggerObstacle(statement: string, catalogue: Catalogue): string | undefined {
+  const key = Object.keys(manifest.triggers).find((name) =>
+    statement.includes(`CREATE TRIGGER ${name.slice(name.indexOf('.') + 1)} `),
+  );
+  const trigger = key === undefined ? undefined : manifest.triggers[key];
+  if (key === undefined || !trigger) return undefined;
+  const problem = functionProblem(`${trigger.function}()`, catalogue);
+  if (problem !== undefined && problem !== earlierVersion) {
+    return `the function ${trigger.function}() is not ours: it ${problem}`;
+  }
+  const table = key.slice(0, key.indexOf('.'));
+  const columns = catalogue.tables[table]?.columns ?? {};
+  const wrong = Object.entries(triggerColumns(trigger.arguments)).flatMap(([name, family]) => {
+    const type = columns[name]?.type;
+    return type !== undefined && isOfFamily(type, family)
+      ? []
+      : [`${name} is ${type ?? 'missing'}`];
+  });
+  return wrong.length === 0 ? undefined : `${table}: ${wrong.join(', ')}`;
+}
+
+/** The columns that the trigger function works with, by the trigger's argument. */
+function triggerColumns(argument: string): Record<string, TypeFamily> {
+  if (argument === '') return { updated_at: 'time' };
+  const derived = {
+    updated_at: 'time',
+    started_at: 'time',
+    completed_at: 'time',
+    duration_ms: 'number',
+    success: 'boolean',
+  } as const;
+  return argument.startsWith('status_code')
+    ? { ...derived, status_code: 'number', error_type: 'text' }
+    : { ...derived, status: 'text' };
+}
+
+/** A function of ours that is there in its latest version: the file that made the first one passes it over. */
+function isReplacedLater(statement: string, catalogue: Catalogue): boolean {
+  return createdObjects(statement).some(({ kind, name }) =>
+    kind === 'VIEW'
+      ? false
+      : Object.keys(manifest.functions).some(
+          (signature) =>
+            signature.startsWith(`${name}(`) && functionProblem(signature, catalogue) === undefined,
+        ),
   );
 }
 
+/** False when another console has run it meanwhile. */
+async function migrateIfPending(
+  tx: Queryable,
+  { capabilities: { schema } }: Database,
+  file: SchemaFile,
+): Promise<boolean> {
+  const pending = pendingMigrations(await readCatalogue(tx, schema));
+  if (!pending.some(({ name }) => name === file.name)) return false;
+  await migrate(tx, schema, file);
+  return true;
+}
+
 async function addColumn(
+  tx: Queryable,
   { capabilities }: Database,
-  inTurn: InTurn,
   { table, name, column }: ColumnAddition,
-): Promise<Outcome> {
+): Promise<boolean> {
   const vectorSchema = capabilities.extensions.vector?.schema;
   const type =
     column.type.startsWith('vector(') && vectorSchema
@@ -123,29 +189,25 @@ async function addColumn(
       : column.type;
   const notNull = column.notNull ? ' NOT NULL' : '';
   const fallback = column.default === null ? '' : ` DEFAULT ${column.default}`;
-  try {
-    await inTurn((tx) =>
-      tx.query(
-        `ALTER TABLE ${quoteIdent(capabilities.schema, table)}
-         ADD COLUMN IF NOT EXISTS ${quoteIdent(name)} ${type}${notNull}${fallback}`,
-      ),
-    );
-    return { changed: true, failures: [] };
-  } catch (error) {
-    return { changed: false, failures: [messageOf(error)] };
-  }
+  await tx.query(
+    `ALTER TABLE ${quoteIdent(capabilities.schema, table)}
+     ADD COLUMN IF NOT EXISTS ${quoteIdent(name)} ${type}${notNull}${fallback}`,
+  );
+  return true;
 }
 
-async function protect(
-  { capabilities }: Database,
+async function protect(tx: Queryable, { capabilities }: Database, table: string): Promise<boolean> {
+  await tx.query(`ALTER TABLE ${quoteIdent(capabilities.schema, table)} ENABLE ROW LEVEL SECURITY`);
+  return true;
+}
+
+/** Runs one addition in a transaction of its own; that it fails is told, and no reason to stop. */
+async function attempt(
   inTurn: InTurn,
-  table: string,
+  work: (tx: Queryable) => Promise<boolean>,
 ): Promise<Outcome> {
   try {
-    await inTurn((tx) =>
-      tx.query(`ALTER TABLE ${quoteIdent(capabilities.schema, table)} ENABLE ROW LEVEL SECURITY`),
-    );
-    return { changed: true, failures: [] };
+    return { changed: await inTurn(work), failures: [] };
   } catch (error) {
     return { changed: false, failures: [messageOf(error)] };
   }
@@ -153,4 +215,62 @@ async function protect(
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Names what was in a schema before and is another now. Additions do not count: a new column, index
+ * or trigger of a table leaves what was there as it was.
+ *
+ * @param allowsPolicies policies replaced by the file of row-level security are its purpose
+ */
+function changedFrom(before: Catalogue, after: Catalogue, allowsPolicies = false): string[] {
+  const components = ['indexes', 'views', 'triggers', 'policies'] as const;
+  const functions = differing(withoutGrants(before.functions), withoutGrants(after.functions));
+  const changed = components
+    .filter((component) => !(allowsPolicies && component === 'policies'))
+    .flatMap((component) => differing(before[component], after[component]));
+  const tables = Object.entries(before.tables).flatMap(([table, { columns, constraints }]) => {
+    const now = after.tables[table];
+    if (!now) return [table];
+    const lost = constraints.filter((definition) => !now.constraints.includes(definition));
+    return [...differing(columns, now.columns), ...lost].map((what) => `${table}: ${what}`);
+  });
+  return [...changed, ...functions, ...tables];
+}
+
+/** Each function's file takes EXECUTE from PUBLIC right after it was created. */
+function withoutGrants(functions: Catalogue['functions']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(functions).map(([name, definition]) => [name, { ...definition, public: false }]),
+  );
+}
+
+function differing(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
+  return Object.keys(before).filter(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  );
+}
+
+/**
+ * Splits the text of an SQL file into its statements. Knows what can hide a semicolon: quoted
+ * strings and identifiers, dollar-quoted bodies, comments. The schema's files have no
+ * `standard_conforming_strings = off` strings and no BEGIN ATOMIC bodies.
+ */
+export function splitStatements(sql: string): string[] {
+  const statements: string[] = [];
+  // One token: something that may hold a semicolon, or a semicolon, or a run of anything else.
+  const token =
+    /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|;|[^;'"$/-]+|[\s\S]/g;
+  let start = 0;
+  for (let match = token.exec(sql); match; match = token.exec(sql)) {
+    if (match[0] !== ';') continue;
+    statements.push(sql.slice(start, match.index).trim());
+    start = token.lastIndex;
+  }
+  statements.push(sql.slice(start).trim());
+  return statements.filter((statement) => withoutComments(statement) !== '');
+}
+
+function withoutComments(statement: string): string {
+  return statement.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim();
 }

@@ -2,29 +2,15 @@ import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
 import { adopt, type InTurn } from './adopt.js';
-import { openLedger, recordFile } from './ledger.js';
-import { makePlan, type Plan } from './plan.js';
-import { checkPrerequisites } from './prerequisites.js';
-import { createSupabaseRoles } from './roles.js';
+import { openLedger, recordFile } from './console-schema.js';
+import { makePlan, type ApplyOptions, type ApplyResult, type Plan } from './plan.js';
+import {
+  checkPrerequisites,
+  consoleRoles,
+  createConsoleRoles,
+  createSupabaseRoles,
+} from './prerequisites.js';
 import { schemaFiles } from './schema-files.js';
-
-export type ApplyOptions = {
-  /** Create Supabase's roles where they are missing and switch row-level security on. */
-  rls?: boolean;
-  /** A line of progress: a file, an index, a column. */
-  onProgress?: (step: ApplyStep) => void;
-};
-
-/** `index` of `total` steps; `name` is the file or the object. */
-export type ApplyStep = { index: number; total: number; name: string; outcome: string };
-
-export type ApplyResult = {
-  /** What the plan was when it was carried out; `complete`: somebody else had done it meanwhile. */
-  plan: Plan;
-  applied: string[];
-  /** What could not be created, with the server's reason; the rest went on. */
-  failed: { name: string; reason: string }[];
-};
 
 /**
  * Two consoles that apply at once take turns; the second finds the work done. The number is "trcs"
@@ -48,7 +34,8 @@ export async function planApply(database: Database): Promise<Plan> {
 /**
  * Creates what is missing of the schema. On a database without our tables all files run in one
  * transaction: all or nothing, also when the console is killed. On a deployed one what is missing is
- * created around what is there, which is never changed.
+ * created around what is there. Of that only views and functions of an earlier version are replaced, a file a
+ * transaction; no table is changed.
  *
  * The caller has shown the plan and asked, where asking is due.
  *
@@ -74,6 +61,13 @@ export async function applySchema(
   const result = adopts
     ? await adopt(database, inTurn, plan, options)
     : { plan, applied, failed: [] };
+  if (options.roles) {
+    await inTurn(async (tx) => {
+      await openLedger(tx);
+      await createConsoleRoles(tx);
+    });
+    result.applied.push(...consoleRoles);
+  }
   await database.refreshCapabilities();
   return result;
 }
@@ -83,7 +77,12 @@ function takingTurns(database: Database): InTurn {
   const { schema } = database.capabilities;
   return (work) =>
     database.transaction(
-      { statementTimeoutMs: 0, lockTimeoutMs: 0, searchPath: quoteIdent(schema) },
+      {
+        statementTimeoutMs: 0,
+        lockTimeoutMs: 0,
+        searchPath: quoteIdent(schema),
+        settings: { standard_conforming_strings: 'on' },
+      },
       async (tx) => {
         await tx.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [applyLock, schema]);
         await tx.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);

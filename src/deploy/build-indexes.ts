@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, DirectConnection } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
-import type { ApplyStep } from './apply.js';
+import type { ApplyStep } from './plan.js';
 import type { Plan } from './plan.js';
 
 type Built = { applied: string[]; failed: { name: string; reason: string }[] };

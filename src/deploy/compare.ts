@@ -1,6 +1,5 @@
-import { archiveOf, archivedTables, coreTables } from '../shared/tables.js';
-import type { Catalogue } from './catalogue.js';
-import { manifest } from './manifest.js';
+import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
+import { type Catalogue, manifest, readCatalogue } from './catalogue.js';
 import {
   archiveProblem,
   functionGrantProblem,
@@ -11,7 +10,8 @@ import {
   triggerProblem,
   viewProblem,
 } from './object-problems.js';
-import { supabaseRoles } from './roles.js';
+import { supabaseRoles } from './prerequisites.js';
+import type { Database } from '../db/database.js';
 
 /** One line of the seed's table. Counts are of expected objects that are there and as expected. */
 export type ComponentResult = {
@@ -36,7 +36,7 @@ export type Difference = {
   problem: string;
 };
 
-export type Comparison = { ok: boolean; objects: ComponentResult[]; differences: Difference[] };
+type Comparison = { ok: boolean; objects: ComponentResult[]; differences: Difference[] };
 
 /**
  * Compares a schema with the manifest. Objects that are not ours are none of its business; nor are
@@ -107,4 +107,14 @@ function problemsOf(
   problemOf: (name: string) => string | undefined,
 ): Record<string, string | undefined> {
   return Object.fromEntries(names.map((name) => [name, problemOf(name)]));
+}
+
+/** Compares the deployed schema with the expected one. Reads catalogues only. */
+export async function verifySchema(database: Database): Promise<Comparison> {
+  const { schema, supabaseRoles } = database.capabilities;
+  const catalogue = await database.transaction(
+    { readOnly: true, isolation: 'REPEATABLE READ', lockTimeoutMs: 3_000 },
+    (tx) => readCatalogue(tx, schema),
+  );
+  return compareWithManifest(catalogue, supabaseRoles);
 }

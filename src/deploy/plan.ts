@@ -1,10 +1,11 @@
-import type { Database, Queryable } from '../db/database.js';
-import { coreTables, type CoreTable } from '../shared/tables.js';
-import { readCatalogue, type Catalogue, type Column, type Index } from './catalogue.js';
+import type { Database } from '../db/database.js';
+import type { Queryable } from '../db/queryable.js';
+import { coreTables, type CoreTable } from '../core/tables.js';
+import { readCatalogue, type Catalogue, type Column, type Index, manifest } from './catalogue.js';
 import { compareWithManifest, type Difference } from './compare.js';
-import { judgeTables, type TableVerdict } from './judge.js';
-import { manifest } from './manifest.js';
+import { judgeTables, type TableVerdict, pendingMigrations } from './judge.js';
 import { functionProblem, indexKey, viewProblem } from './object-problems.js';
+import { schemaFiles } from './schema-files.js';
 
 /** A column that ALTER TABLE adds without rewriting the table. */
 export type ColumnAddition = { table: CoreTable; name: string; column: Column };
@@ -15,7 +16,8 @@ export type ColumnAddition = { table: CoreTable; name: string; column: Column };
  * - `new`: none of our tables is there; all files run in one transaction. `empty` tells whether the
  *   schema holds nothing at all: only then it happens unasked.
  * - `complete`: nothing to create. Differences may remain that apply never changes.
- * - `adopt`: some tables are there; what is missing is created around them, on request.
+ * - `adopt`: some tables are there; what is missing is created around them, and views and functions of an earlier
+ *   version are replaced, on request.
  * - `incompatible`: something else has one of our names. Refused.
  */
 export type Plan = {
@@ -31,6 +33,8 @@ export type Plan = {
   addIndexes: { name: string; index: Index }[];
   /** Missing views, functions, triggers, archives: `view trace_summary`. */
   addObjects: string[];
+  /** Files that replace views and functions of an earlier version of ours, in their order. */
+  migrations: string[];
   /** For `incompatible`: what is in the way, a clause each. */
   conflicts: string[];
   /** Everything that `schema verify` would report now. */
@@ -82,6 +86,7 @@ export function planFor(
     leftColumns: left,
     addIndexes: isNew ? [] : missingIndexes(catalogue, missingTables, left),
     addObjects: isNew ? [] : missingObjects(differences),
+    migrations: isNew ? [] : pendingMigrations(catalogue).map(({ name }) => name),
     conflicts,
     differences,
   };
@@ -91,7 +96,13 @@ export function planFor(
 function kindOf(plan: Omit<Plan, 'kind'>, isNew: boolean): Plan['kind'] {
   if (plan.conflicts.length > 0) return 'incompatible';
   if (isNew) return 'new';
-  const work = [plan.missingTables, plan.addColumns, plan.addIndexes, plan.addObjects];
+  const work = [
+    plan.missingTables,
+    plan.addColumns,
+    plan.addIndexes,
+    plan.addObjects,
+    plan.migrations,
+  ];
   return work.every((items) => items.length === 0) ? 'complete' : 'adopt';
 }
 
@@ -183,3 +194,91 @@ function missingObjects(differences: readonly Difference[]): string[] {
       : [],
   );
 }
+
+/** `localhost:5432, database omninode_bridge, schema public`: where something would be changed. */
+export function placeOf(database: Database): string {
+  const { address, capabilities } = database;
+  const host = capabilities.embedded ? 'the embedded database' : `${address.host}:${address.port}`;
+  return `${host}, database ${capabilities.database}, schema ${capabilities.schema}`;
+}
+
+/**
+ * Whether the schema may be applied without a question: to an empty schema; to the embedded database also where only
+ * views and functions of an earlier version are replaced.
+ */
+export function isUnasked(plan: Plan, { capabilities }: Database, rls: boolean): boolean {
+  if (rls) return false;
+  if (plan.kind === 'adopt') return capabilities.embedded && onlyMigrates(plan);
+  return plan.kind === 'new' && plan.schemaExists && (plan.empty || capabilities.embedded);
+}
+
+function onlyMigrates({ missingTables, addColumns, addIndexes, addObjects }: Plan): boolean {
+  return [missingTables, addColumns, addIndexes, addObjects].every((work) => work.length === 0);
+}
+
+/** What an apply would do, a line each; also what it would leave alone. */
+export function describePlan(plan: Plan, database: Database, rls: boolean): string[] {
+  const lines = [`Target: ${placeOf(database)}`];
+  if (plan.kind === 'incompatible') {
+    lines.push('Refused, because other objects have the same names:');
+    lines.push(...plan.conflicts.map((conflict) => `  ${conflict}`));
+  }
+  if (plan.kind === 'new') {
+    if (!plan.schemaExists) lines.push(`Would create the schema ${database.capabilities.schema}.`);
+    if (plan.schemaExists && !plan.empty) {
+      lines.push('The schema holds objects of others; they stay untouched.');
+    }
+    lines.push('Would run, in one transaction:', ...schemaFiles.map(({ name }) => `  ${name}`));
+  }
+  if (plan.kind === 'adopt') {
+    lines.push('Found a deployed schema.');
+    if (plan.migrations.length > 0) {
+      lines.push('Would replace views and functions of an earlier version, a transaction a file:');
+      lines.push(...plan.migrations.map((file) => `  ${file}`));
+    }
+    if (!onlyMigrates(plan)) lines.push('Would create what it lacks:');
+    lines.push(...plan.missingTables.map((table) => `  table ${table}`));
+    lines.push(
+      ...plan.addColumns.map(
+        ({ table, name, column }) => `  column ${table}.${name} ${column.type}`,
+      ),
+    );
+    lines.push(...plan.addObjects.map((object) => `  ${object}`));
+    lines.push(
+      ...plan.addIndexes.map(
+        ({ name, index }) => `  index ${name} on ${index.table}, CONCURRENTLY`,
+      ),
+    );
+  }
+  for (const { table, name, column } of plan.leftColumns) {
+    const kind = column.generated ? `${column.type}, generated` : column.type;
+    lines.push(`Left to you, since it rewrites the table: column ${table}.${name} (${kind}).`);
+  }
+  if (rls) {
+    lines.push(
+      "Would create Supabase's roles where they are missing and switch row-level security on:",
+      '  roles other than the owner, service_role and superusers then see only their own rows.',
+    );
+  }
+  return lines;
+}
+
+export type ApplyOptions = {
+  /** Create Supabase's roles where they are missing and switch row-level security on. */
+  rls?: boolean;
+  /** Create the roles of readers, writers and maintainers, and grant them what they need. */
+  roles?: boolean;
+  /** A line of progress: a file, an index, a column. */
+  onProgress?: (step: ApplyStep) => void;
+};
+
+/** `index` of `total` steps; `name` is the file or the object. */
+export type ApplyStep = { index: number; total: number; name: string; outcome: string };
+
+export type ApplyResult = {
+  /** What the plan was when it was carried out; `complete`: somebody else had done it meanwhile. */
+  plan: Plan;
+  applied: string[];
+  /** What could not be created, with the server's reason; the rest went on. */
+  failed: { name: string; reason: string }[];
+};

@@ -1,13 +1,12 @@
-import type { Database, Queryable } from '../db/database.js';
+import type { Database } from '../db/database.js';
+import type { Queryable } from '../db/queryable.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
-import { archiveOf, archivedTables, coreTables } from '../shared/tables.js';
-import { readCatalogue, type Catalogue } from './catalogue.js';
-import { judgeTables } from './judge.js';
-import { clearLedger } from './ledger.js';
-import { manifest } from './manifest.js';
+import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
+import { readCatalogue, type Catalogue, manifest, functionName } from './catalogue.js';
+import { judgeTables, earlierSignatures, isEarlierView } from './judge.js';
+import { clearLedger } from './console-schema.js';
 import { functionProblem, viewProblem } from './object-problems.js';
-import { dropFunctionStatements } from './drop-functions.js';
 
 /** What a reset would drop, with the estimated rows that would be lost. */
 export type ResetPlan = {
@@ -106,11 +105,14 @@ async function resetPlan(
     tables: tables.map((name) => ({ name, estimatedRows: rowsOf.get(name) ?? 0 })),
     // A view or function of our name that we did not write is somebody else's.
     views: Object.keys(manifest.views).filter(
-      (name) => catalogue.views[name] && !viewProblem(name, catalogue),
+      (name) =>
+        catalogue.views[name] && (isEarlierView(name, catalogue) || !viewProblem(name, catalogue)),
     ),
-    functions: Object.keys(manifest.functions).filter(
-      (name) => catalogue.functions[name] && !functionProblem(name, catalogue),
-    ),
+    functions: Object.keys(manifest.functions).flatMap((name) => {
+      const earlier = earlierSignatures(name, catalogue);
+      if (earlier.length > 0) return earlier;
+      return catalogue.functions[name] && !functionProblem(name, catalogue) ? [name] : [];
+    }),
     keptArchives: options.archives ? [] : archives,
   };
 }
@@ -122,4 +124,23 @@ function dependents(cause: unknown): unknown {
     hint: `Nothing was dropped. ${original?.detail ?? ''}`.trim(),
     cause,
   });
+}
+
+/**
+ * The DROP FUNCTION statements of functions, named as the catalogue names them. The server writes
+ * the signatures, since only it knows in which schema the types of the arguments live.
+ */
+async function dropFunctionStatements(
+  tx: Queryable,
+  schema: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const { rows } = await tx.query<{ statement: string }>(
+    `SELECT format('DROP FUNCTION %s', p.oid::regprocedure) AS statement
+     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+     WHERE n.nspname = $1 AND ${functionName} = ANY ($2)
+     ORDER BY p.proname`,
+    [schema, names],
+  );
+  return rows.map(({ statement }) => statement);
 }

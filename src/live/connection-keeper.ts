@@ -6,6 +6,9 @@ import type { ConnectionState } from './state.js';
 /** Waits between attempts; the last one repeats for ever. */
 const waitsMs = [1_000, 2_000, 4_000, 8_000, 10_000] as const;
 
+/** Among several servers one becomes the primary within moments. */
+const longestWaitAmongSeveralMs = 1_000;
+
 const lossCodes: ReadonlySet<ErrorCode> = new Set([
   'connection_refused',
   'connection_timeout',
@@ -62,7 +65,10 @@ export class ConnectionKeeper {
     const sinceMs = this.#clock.now();
     let error = cause;
     for (let attempts = 0; ; attempts += 1) {
-      const waitMs = attempts === 0 ? 0 : (waitsMs[attempts - 1] ?? 10_000);
+      const usualMs = attempts === 0 ? 0 : (waitsMs[attempts - 1] ?? 10_000);
+      const waitMs = this.#database.hasOtherServers
+        ? Math.min(usualMs, longestWaitAmongSeveralMs)
+        : usualMs;
       const nextAttemptMs = this.#clock.now() + waitMs;
       this.#tell({ state: 'reconnecting', sinceMs, attempts, nextAttemptMs, error });
       await this.#sleep(waitMs);

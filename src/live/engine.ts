@@ -1,23 +1,24 @@
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import { looksBack, type AnyPane, type PaneId } from '../panes/pane.js';
-import { panes as allPanes } from '../panes/registry.js';
-import { readShape, type SchemaShape } from '../panes/shape.js';
-import { defaultStuckAfterMs, defaultWindowMs } from '../panes/windows.js';
+import { looksBack } from '../panes/contract/pane.js';
+import { type AnyPane, type PaneId, panes as allPanes } from '../panes/registry.js';
+import { readShape, type SchemaShape } from '../panes/contract/shape.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from './clock.js';
+import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
-import { CostMeter } from './measured.js';
-import { PaneFeed } from './pane-feed.js';
+import { CostMeter, PaneFeed } from './pane-feed.js';
 import { Schedule, type RunResult } from './schedule.js';
-import type { LiveState, PaneSnapshot } from './state.js';
-import { Store } from './store.js';
-import { VitalsReader } from './vitals.js';
+import { type LiveState, type PaneSnapshot, Store } from './state.js';
+import { VitalsReader, type Vitals } from './vitals.js';
 
 export type EngineOptions = {
   panes?: readonly AnyPane[];
   cadenceMs?: number;
   windowMs?: number;
   stuckAfterMs?: number;
+  /** US dollars; absent: no budget is set. */
+  budgetUsdPerDay?: number | undefined;
   /** The share of one server core for everything together; default 0.02. */
   share?: number;
   clock?: Clock;
@@ -51,8 +52,12 @@ export class LiveEngine {
   readonly #keeper: ConnectionKeeper;
   readonly #meter: CostMeter;
   readonly #vitals: VitalsReader;
+  readonly #collecting: CollectingReader;
+  readonly #spool: SpoolWatch;
+  #capabilitiesReadAt = 0;
   readonly #feeds: ReadonlyMap<string, PaneFeed>;
   readonly #stuckAfterMs: number;
+  readonly #budgetUsdPerDay: number | undefined;
   #visible: ReadonlySet<string>;
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
@@ -62,8 +67,12 @@ export class LiveEngine {
     this.clock = clock;
     this.#database = database;
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
+    this.#budgetUsdPerDay = options.budgetUsdPerDay;
     this.#meter = new CostMeter(database, clock);
     this.#vitals = new VitalsReader(clock);
+    this.#collecting = new CollectingReader(database, clock);
+    this.#spool = new SpoolWatch(clock, () => this.#showEvents());
+    this.#capabilitiesReadAt = clock.now();
     this.#feeds = new Map(
       panes.map((pane) => [pane.id, new PaneFeed(pane, database, clock, this.#meter)]),
     );
@@ -120,6 +129,7 @@ export class LiveEngine {
   /** Ends; resolves when no statement of the panes runs any more. The database stays open. */
   async stop(): Promise<void> {
     this.#store.close();
+    this.#spool.stop();
     this.#keeper.stop();
     await this.#schedule.stop();
   }
@@ -147,8 +157,8 @@ export class LiveEngine {
   setWindow(windowMs: number): void {
     const { untilMs } = this.#store.getState();
     this.#store.update({ windowMs });
-    for (const { pane } of this.#feeds.values()) {
-      if (pane.windowed || (untilMs !== undefined && looksBack(pane)))
+    for (const { pane, filter } of this.#feeds.values()) {
+      if (pane.windowed || filter !== undefined || (untilMs !== undefined && looksBack(pane)))
         this.#schedule.setDue(pane.id);
     }
   }
@@ -170,6 +180,27 @@ export class LiveEngine {
     const feed = this.#feeds.get(id);
     if (!feed || feed.exact === exact) return;
     feed.exact = exact;
+    this.#schedule.runNow(id);
+  }
+
+  /** Another variant of a pane; what it does not have is ignored. */
+  setVariant(id: PaneId, variant: string): void {
+    this.#choose(id, (feed) => feed.setVariant(variant));
+  }
+
+  setGrouping(id: PaneId, grouping: string): void {
+    this.#choose(id, (feed) => feed.setGrouping(grouping));
+  }
+
+  /** Rows of a pane that asks the server for what its filter chooses; others filter what they have. */
+  setFilter(id: PaneId, filter: string): void {
+    this.#choose(id, (feed) => feed.setFilter(filter));
+  }
+
+  #choose(id: PaneId, choose: (feed: PaneFeed) => boolean): void {
+    const feed = this.#feeds.get(id);
+    if (!feed || !choose(feed)) return;
+    this.#store.update({ panes: this.#snapshots() });
     this.#schedule.runNow(id);
   }
 
@@ -195,6 +226,17 @@ export class LiveEngine {
     }
   }
 
+  /** Events come in: panes of single events are asked at once, unless they cost so much that they are asked seldom. */
+  #showEvents(): void {
+    const { paused, untilMs, cadenceMs } = this.#store.getState();
+    if (paused || untilMs !== undefined) return;
+    for (const { pane } of this.#feeds.values()) {
+      const isCheap = (this.#schedule.intervalOf(pane.id) ?? Infinity) <= cadenceMs;
+      const isShown = pane.showsEvents === true && this.#visible.has(pane.id);
+      if (isShown && isCheap) this.#schedule.runNow(pane.id);
+    }
+  }
+
   async #begin(): Promise<void> {
     try {
       await this.#readShape();
@@ -209,8 +251,12 @@ export class LiveEngine {
     const { windowMs } = this.#store.getState();
     const shape = await this.#currentShape(feed.snapshot);
     if (!shape) return { costMs: 0 };
-    const stuckAfterMs = this.#stuckAfterMs;
-    const { snapshot, costMs } = await feed.read({ windowMs, stuckAfterMs, shape });
+    const { snapshot, costMs } = await feed.read({
+      windowMs,
+      stuckAfterMs: this.#stuckAfterMs,
+      budgetUsdPerDay: this.#budgetUsdPerDay,
+      shape,
+    });
     if (snapshot.error) this.#failed(snapshot.error);
     this.#store.update({ panes: this.#snapshots() });
     // The window was changed while this was read: runNow has asked for another run.
@@ -220,16 +266,37 @@ export class LiveEngine {
   async #readVitals(): Promise<RunResult> {
     let costMs = 0;
     try {
-      const vitals = await this.#meter.transaction(
+      const { vitals, collecting } = await this.#meter.transaction(
         { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: vitalsTask },
         (spent) => (costMs += spent),
-        (tx) => this.#vitals.read(tx),
+        async (tx) => ({
+          vitals: await this.#vitals.read(tx),
+          collecting: await this.#collecting.read(tx),
+        }),
       );
-      this.#store.update({ vitals });
+      this.#store.update({ vitals, collecting });
+      this.#spool.isFollowed = collecting?.state === 'following';
+      await this.#followServer(vitals);
     } catch (error) {
       this.#failed(error);
     }
     return { costMs };
+  }
+
+  /**
+   * What a server may do can change under an open connection: a standby is promoted, a privilege granted, an
+   * extension created. A change of its role shows with the vitals, the rest within half a minute.
+   */
+  async #followServer({ standby, readOnlyByDefault }: Vitals): Promise<void> {
+    const known = this.#database.capabilities;
+    const isOther = known.standby !== standby || known.readOnlyByDefault !== readOnlyByDefault;
+    if (!isOther && this.clock.now() - this.#capabilitiesReadAt < capabilitiesRereadMs) return;
+    this.#capabilitiesReadAt = this.clock.now();
+    const before = JSON.stringify(known);
+    const fresh = await this.#database.refreshCapabilities();
+    if (JSON.stringify(fresh) === before) return;
+    await this.#readShape();
+    this.#store.update({ capabilities: { ...fresh } });
   }
 
   /** Reads the catalogue again where a pane lacked something, from time to time. */
@@ -281,6 +348,9 @@ export class LiveEngine {
 }
 
 const vitalsTask = 'vitals';
+
+/** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
+const capabilitiesRereadMs = 30_000;
 
 function asConsoleError(error: unknown): ConsoleError {
   if (error instanceof ConsoleError) return error;

@@ -1,16 +1,66 @@
-import type { Database } from '../db/database.js';
+import type { Database, Queryable, TransactionOptions } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import { whoLocks } from '../panes/locks.js';
-import { looksBack, type AnyPane, type AnyPaneResult, type PaneReader } from '../panes/pane.js';
-import { shapeNotes, unmetNeed, type SchemaShape } from '../panes/shape.js';
+import { looksBack, type AnyPaneResult, type PaneReader } from '../panes/contract/pane.js';
+import type { AnyPane } from '../panes/registry.js';
+import { shapeNotes, unmetNeed, type SchemaShape } from '../panes/contract/shape.js';
 import type { Clock } from './clock.js';
-import type { CostMeter } from './measured.js';
 import type { PaneSnapshot } from './state.js';
+
+/**
+ * Runs transactions and adds up what their statements cost the server: the time from asking to the
+ * answer, less one round trip of the network. The round trip is the fastest statement seen so far, which
+ * is never more than any statement took.
+ */
+export class CostMeter {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  #roundTripMs = Infinity;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** After a reconnect the way to the server may be another. */
+  reset(): void {
+    this.#roundTripMs = Infinity;
+  }
+
+  /** A read-only transaction; `spent` is told what each of its statements cost, in milliseconds. */
+  transaction<Result>(
+    options: TransactionOptions,
+    spent: (costMs: number) => void,
+    work: (tx: Queryable) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#database.transaction({ ...options, readOnly: true }, (tx) =>
+      work({
+        query: async (text, values) => {
+          const before = this.#clock.now();
+          try {
+            return await tx.query(text, values);
+          } finally {
+            const elapsed = this.#clock.now() - before;
+            this.#roundTripMs = Math.min(this.#roundTripMs, elapsed);
+            spent(elapsed - this.#roundTripMs);
+          }
+        },
+      }),
+    );
+  }
+}
 
 export type Reading = {
   windowMs: number;
   stuckAfterMs: number;
+  budgetUsdPerDay?: number | undefined;
   shape: SchemaShape;
+};
+
+/** What the rows of a pane are chosen by, for each a reader of its own. */
+type Choice = {
+  variant?: string | undefined;
+  grouping?: string | undefined;
+  filter?: string | undefined;
 };
 
 /** What stands below a pane that goes on showing now while the others show a moment in the past. */
@@ -23,11 +73,14 @@ export class PaneFeed {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #meter: CostMeter;
-  readonly #reader: PaneReader<object, object>;
+  #reader: PaneReader<object, object>;
   /** Of moments in the past: what is kept of now stays as it is, a tail where it was. */
   #pastReader: PaneReader<object, object> | undefined;
   /** The chosen moment in the past, for a pane that looks back. */
   #untilMs: number | undefined;
+  /** Of what a filter chooses, so that the tail of everything goes on where it was. */
+  #filteredReader: PaneReader<object, object> | undefined;
+  #choice: Choice;
   #snapshot: PaneSnapshot;
   #forgets = false;
 
@@ -37,6 +90,7 @@ export class PaneFeed {
     this.#clock = clock;
     this.#meter = meter;
     this.#reader = pane.createReader();
+    this.#choice = { variant: pane.variants?.[0].id, grouping: pane.groupings?.[0].id };
     this.#snapshot = emptySnapshot(pane);
   }
 
@@ -60,6 +114,44 @@ export class PaneFeed {
     if (this.#snapshot.asOf) this.#snapshot = { ...this.#snapshot, loading: { share: 0 } };
   }
 
+  /** @returns whether the pane has another variant of that id */
+  setVariant(variant: string): boolean {
+    if (!this.pane.variants?.some(({ id }) => id === variant)) return false;
+    return this.#choose({ ...this.#choice, variant });
+  }
+
+  /** @returns whether the pane has another grouping of that id */
+  setGrouping(grouping: string): boolean {
+    if (!this.pane.groupings?.some(({ id }) => id === grouping)) return false;
+    return this.#choose({ ...this.#choice, grouping });
+  }
+
+  /** What the server is asked to filter the rows by; absent: nothing. */
+  get filter(): string | undefined {
+    return this.#choice.filter;
+  }
+
+  /** @returns whether it is another one, of a pane that asks the server for it; '' for none */
+  setFilter(text: string): boolean {
+    if (!this.pane.asksFilter) return false;
+    const filter = text === '' ? undefined : text;
+    return this.#choose({ ...this.#choice, filter });
+  }
+
+  /** Another choice has other rows: a reader of its own, and those that are there count as being fetched. */
+  #choose(choice: Choice): boolean {
+    const { variant, grouping, filter } = this.#choice;
+    const isSameFilter = choice.filter === filter;
+    if (choice.variant === variant && choice.grouping === grouping && isSameFilter) return false;
+    this.#choice = choice;
+    if (isSameFilter) this.#reader = this.pane.createReader();
+    this.#pastReader = this.#filteredReader = undefined;
+    const loading = this.#snapshot.asOf ? { share: 0 } : null;
+    const shown = { variant: choice.variant, grouping: choice.grouping };
+    this.#snapshot = { ...this.#snapshot, ...shown, loading };
+    return true;
+  }
+
   /** @returns the next snapshot, and what the reading cost the server, successful or not. */
   async read(reading: Reading): Promise<{ snapshot: PaneSnapshot; costMs: number }> {
     const { pane, exact } = this;
@@ -67,12 +159,14 @@ export class PaneFeed {
     let costMs = 0;
     // Not at once: a reading under way would keep what it has counted before.
     if (this.#forgets) this.reset();
+    const choice = this.#choice;
     try {
       const unmet = unmetNeed(pane.needs, reading.shape);
       if (unmet) throw unmet;
       const result = await this.#readerOf(untilMs).read({
         ...reading,
         untilMs,
+        ...choice,
         capabilities: this.#database.capabilities,
         exact,
         transaction: (work) =>
@@ -86,7 +180,7 @@ export class PaneFeed {
             work,
           ),
       });
-      this.#snapshot = this.#good(result, { costMs, exact, untilMs, shape: reading.shape });
+      this.#snapshot = this.#good(result, { costMs, exact, untilMs, shape: reading.shape, choice });
     } catch (failure) {
       const error = await this.#explain(failure);
       // Rows of another moment would be taken for those of this one.
@@ -116,10 +210,14 @@ export class PaneFeed {
     this.#forgets = false;
     this.#reader.reset?.();
     this.#pastReader?.reset?.();
+    this.#filteredReader?.reset?.();
   }
 
   #readerOf(untilMs: number | undefined): PaneReader<object, object> {
-    if (untilMs === undefined) return this.#reader;
+    if (untilMs === undefined) {
+      if (this.#choice.filter === undefined) return this.#reader;
+      return (this.#filteredReader ??= this.pane.createReader());
+    }
     return (this.#pastReader ??= this.pane.createReader());
   }
 
@@ -134,12 +232,18 @@ export class PaneFeed {
 
   #good(
     result: AnyPaneResult,
-    how: { costMs: number; exact: boolean; untilMs: number | undefined; shape: SchemaShape },
+    how: {
+      costMs: number;
+      exact: boolean;
+      untilMs: number | undefined;
+      shape: SchemaShape;
+      choice: Choice;
+    },
   ): PaneSnapshot {
-    const { costMs, exact, untilMs, shape } = how;
+    const { costMs, exact, untilMs, shape, choice } = how;
     const notes = [...result.notes, ...shapeNotes(this.pane.needs, shape)];
-    // Another moment was chosen while this was read.
-    const isOld = looksBack(this.pane) && untilMs !== this.#untilMs;
+    // Another moment, or another variant, was chosen while this was read.
+    const isOld = choice !== this.#choice || (looksBack(this.pane) && untilMs !== this.#untilMs);
     return {
       ...this.#snapshot,
       rows: result.rows,
@@ -153,6 +257,7 @@ export class PaneFeed {
       loading: isOld ? { share: 0 } : (result.loading ?? null),
       exact,
       untilMs,
+      filter: choice.filter,
     };
   }
 
@@ -188,6 +293,60 @@ export function emptySnapshot(pane: AnyPane): PaneSnapshot {
     stale: false,
     notes: [],
     loading: null,
+    ...(pane.variants ? { variant: pane.variants[0].id } : {}),
+    ...(pane.groupings ? { grouping: pane.groupings[0].id } : {}),
     exact: false,
   };
+}
+
+/**
+ * Sessions that hold, or queue for, an ACCESS EXCLUSIVE lock on a relation of `$1` (schema), `$2`
+ * (names; NULL: any): whoever reads it now waits. Reads shared memory, takes no lock itself.
+ */
+export const lockHoldersStatement = `
+SELECT c.relname::text AS relation, l.pid, l.granted, left(a.query, 120) AS query,
+  a.application_name AS application
+FROM pg_locks AS l
+JOIN pg_class AS c ON c.oid = l.relation
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.pid <> pg_backend_pid()
+  AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+  AND c.relname = ANY ($2)
+ORDER BY l.granted DESC, l.pid`;
+
+export type LockHolderRow = {
+  relation: string;
+  pid: number;
+  granted: boolean;
+  query: string | null;
+  application: string | null;
+};
+
+/**
+ * The same failure with the name of who holds the lock; undefined when it is free again, or when
+ * nobody can be asked.
+ */
+async function whoLocks(
+  database: Database,
+  relations: readonly string[],
+  error: ConsoleError,
+): Promise<ConsoleError | undefined> {
+  try {
+    const holders = await database.read<LockHolderRow>(lockHoldersStatement, [
+      database.capabilities.schema,
+      relations,
+    ]);
+    const [holder] = holders;
+    if (!holder) return undefined;
+    const verb = holder.granted ? 'is locked by' : 'waits to be locked by';
+    return new ConsoleError('lock_timeout', `${holder.relation} ${verb} pid ${holder.pid}.`, {
+      hint: holder.query ? `It runs: ${holder.query}` : 'Its query is not shown to this role.',
+      cause: error,
+      ...(error.sqlState === undefined ? {} : { sqlState: error.sqlState }),
+    });
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,9 @@
 import type { Capabilities } from '../db/capabilities.js';
 import type { ConsoleError } from '../db/errors.js';
-import type { PaneId } from '../panes/pane.js';
+import type { PaneId } from '../panes/registry.js';
+import type { Collecting } from './collecting.js';
 import type { Vitals } from './vitals.js';
+import type { Clock } from './clock.js';
 
 /** What a pane shows now. A new object whenever anything of it changes. */
 export type PaneSnapshot = {
@@ -27,6 +29,11 @@ export type PaneSnapshot = {
   loading: { share: number } | null;
   /** The moment in the past at which its window ends, milliseconds since 1970; absent: it shows now. */
   untilMs?: number | undefined;
+  /** What the server was asked to filter the rows by; absent: nothing. */
+  filter?: string | undefined;
+  /** The chosen variant and grouping of a pane that has some; absent: it has none. */
+  variant?: string | undefined;
+  grouping?: string | undefined;
   /** The figures are exact on request (slow hooks), not put together from kept buckets. */
   exact: boolean;
 };
@@ -48,8 +55,10 @@ export type ConnectionState =
 export type LiveState = {
   panes: Readonly<Record<PaneId, PaneSnapshot>>;
   vitals: Vitals | null;
+  /** How events of agents come in; null: nothing collects, nor ever has; absent: not known. */
+  collecting?: Collecting | null | undefined;
   connection: ConnectionState;
-  /** As read at connect and after each reconnect. */
+  /** As read at connect, and whenever the server is seen to have changed. */
   capabilities: Readonly<Capabilities>;
   paused: boolean;
   cadenceMs: number;
@@ -57,3 +66,70 @@ export type LiveState = {
   /** The chosen moment in the past at which the windows end, milliseconds since 1970; absent: now. */
   untilMs?: number | undefined;
 };
+
+/** Changes of less than a frame are told together. */
+const batchMs = 30;
+
+/**
+ * Holds one immutable state and tells its listeners, at most once in 30 ms, that there is a new one. Fits
+ * React's useSyncExternalStore without knowing it.
+ */
+export class Store<State extends object> {
+  #state: State;
+  #cancelTimer: (() => void) | undefined;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(initial: State, clock: Clock) {
+    this.#state = initial;
+    this.#clock = clock;
+  }
+
+  /** The same object until something changes. */
+  readonly getState = (): State => this.#state;
+
+  /** Calls `listener` after changes; the result ends it. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  update(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#cancelTimer ??= this.#clock.after(batchMs, () => {
+      this.#cancelTimer = undefined;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+
+  /** No listener is called any more. */
+  close(): void {
+    this.#cancelTimer?.();
+    this.#listeners.clear();
+  }
+}
+
+/** Where the screen's state comes from: the engine, which asks a database, or a recording. */
+export interface LiveSource {
+  readonly clock: Clock;
+  /** The same object until something changes. */
+  readonly getState: () => LiveState;
+  /** Calls `listener` after changes, several at once; the result ends it. */
+  readonly subscribe: (listener: () => void) => () => void;
+  start(): void;
+  stop(): Promise<void>;
+  setVisible(ids: Iterable<PaneId>): void;
+  setPaused(paused: boolean): void;
+  setCadence(cadenceMs: number): void;
+  setWindow(windowMs: number): void;
+  /** The windows end at this moment in the past, milliseconds since 1970; undefined: now. */
+  setUntil(untilMs: number | undefined): void;
+  setExact(id: PaneId, exact: boolean): void;
+  /** Another variant, or another grouping, of a pane that has it; others are ignored. */
+  setVariant(id: PaneId, variant: string): void;
+  setGrouping(id: PaneId, grouping: string): void;
+  /** What the rows of a pane that asks the server for it are filtered by; '' for nothing. */
+  setFilter(id: PaneId, filter: string): void;
+  refreshNow(id?: PaneId): void;
+  schemaChanged(): Promise<void>;
+}

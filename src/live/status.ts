@@ -1,14 +1,16 @@
 import type { Database } from '../db/database.js';
-import type { AnyPane } from '../panes/pane.js';
-import { readShape } from '../panes/shape.js';
+import type { AnyPane } from '../panes/registry.js';
+import { readShape } from '../panes/contract/shape.js';
 import { systemClock } from './clock.js';
-import { CostMeter } from './measured.js';
-import { PaneFeed } from './pane-feed.js';
+import { CostMeter, PaneFeed } from './pane-feed.js';
 import type { PaneSnapshot } from './state.js';
 
 export type StatusOptions = {
   windowMs: number;
   stuckAfterMs: number;
+  budgetUsdPerDay?: number | undefined;
+  /** Of the panes that have it. */
+  grouping?: string | undefined;
   /** Where the windows end, milliseconds since 1970; absent: now. */
   untilMs?: number | undefined;
 };
@@ -32,6 +34,7 @@ export class StatusReader {
       const feed = new PaneFeed(pane, database, systemClock, meter);
       feed.exact = options.exact;
       feed.setUntil(options.untilMs);
+      if (options.grouping !== undefined) feed.setGrouping(options.grouping);
       return feed;
     });
   }

@@ -16,6 +16,10 @@ export type Vitals = {
   longestTransaction: { pid: number; ms: number } | null;
   /** The server's clock minus this machine's, within the time of one round trip. */
   clockOffsetMs: number;
+  /** The server replays another one's changes: no action can change anything. */
+  standby: boolean;
+  /** default_transaction_read_only is on. */
+  readOnlyByDefault: boolean;
 };
 
 type VitalsRow = {
@@ -28,6 +32,8 @@ type VitalsRow = {
   waiting: number;
   longest_pid: number | null;
   longest_ms: number | null;
+  standby: boolean;
+  read_only_by_default: boolean;
 };
 
 /** Shared memory only: no table, no lock. 0.3 ms with 20 sessions. */
@@ -52,7 +58,9 @@ SELECT
   current_setting('max_connections')::int AS max_connections,
   (SELECT count(*) FROM session WHERE datname = current_database() AND wait_event_type = 'Lock') AS waiting,
   longest.pid AS longest_pid,
-  longest.ms AS longest_ms
+  longest.ms AS longest_ms,
+  pg_is_in_recovery() AS standby,
+  current_setting('default_transaction_read_only')::bool AS read_only_by_default
 FROM (SELECT) AS one
 LEFT JOIN pg_stat_database AS d ON d.datname = current_database()
 LEFT JOIN longest ON true`;
@@ -86,6 +94,8 @@ export class VitalsReader {
           ? null
           : { pid: row.longest_pid, ms: Math.round(row.longest_ms) },
       clockOffsetMs: Math.round(row.now_ms - middle),
+      standby: row.standby,
+      readOnlyByDefault: row.read_only_by_default,
     };
   }
 

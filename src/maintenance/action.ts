@@ -58,6 +58,8 @@ export type Outcome<Result> = {
   summary: string;
   cancelled: boolean;
   result: Result;
+  /** What there is to see now: a pane, and from when on (milliseconds since 1970). */
+  shows?: { pane: string; since: number };
 };
 
 export type ActionContext = {
@@ -66,6 +68,8 @@ export type ActionContext = {
   signal: AbortSignal;
   /** Aborted when the console ends while the server goes on by itself (`Progress.detachable`). */
   detach?: AbortSignal;
+  /** Starts what goes on bringing in what agents do when this console has ended; absent: nothing can. */
+  follow?: (() => void) | undefined;
 };
 
 /**
@@ -95,6 +99,54 @@ export type Action<Input, Result> = {
   readInput?: (stored: unknown) => Input | undefined;
   /** The tables whose ownership and row security count. */
   tables: (input: Input) => readonly string[];
+  /** How the console offers it; absent: by its command of the shell only. */
+  offers?: readonly Offer<InputChoice<Input>>[];
   preview: (context: ActionContext, input: Input) => Promise<Preview>;
   run: (context: ActionContext, input: Input) => AsyncGenerator<Progress, Outcome<Result>>;
 };
+
+/** A command of the console that opens actions, each after a preview. Several offers may share one. */
+export type OfferCommand = {
+  /** Its name behind `:` and in the config's `[keys]`. */
+  id: string;
+  key: string;
+  /** What it does, for help. */
+  title: string;
+  /** On the key bar: a word. */
+  bar?: string;
+  /** 1 stays longest on a narrow key bar. */
+  priority?: number;
+};
+
+/** How the console offers an action: by which command, and on which rows. */
+export type Offer<Choice> = {
+  command: OfferCommand;
+  /** The id of the pane whose rows it takes: the marked ones, or the one under the cursor. */
+  pane?: string;
+  /** It needs such a row: `an index`. Absent: without rows it is done to everything. */
+  needs?: string;
+  /** Why it does not take these rows. */
+  whyNot?(rows: readonly object[]): string | undefined;
+  /**
+   * What would be done to these rows; undefined: another offer of the command takes them.
+   *
+   * @throws ConsoleError
+   */
+  choose(rows: readonly object[], database: Database): Choice | undefined | Promise<Choice>;
+};
+
+/** What an action is called in its dialog, and what it is done to. */
+type InputChoice<Input> = { title: string; input: Input };
+
+/** The texts in a column of rows of a pane. */
+export function textsOf(rows: readonly object[], column: string): string[] {
+  return rows.flatMap((row) => {
+    const value: unknown = Reflect.get(row, column);
+    return typeof value === 'string' ? value : [];
+  });
+}
+
+/** `idx_a`, `3 indexes` */
+export function oneOrCount(names: readonly string[], several: string): string {
+  return names.length === 1 ? (names[0] ?? '') : `${names.length} ${several}`;
+}

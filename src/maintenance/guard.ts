@@ -18,6 +18,15 @@ export function refusal<Input>(
       hint: 'Start it without --read-only.',
     });
   }
+  if (database.capabilities.readOnlyByDefault) {
+    return new ConsoleError(
+      'read_only',
+      `${action.title}: refused, default_transaction_read_only is on for this connection.`,
+      {
+        hint: 'Connect as a role or to a database without it. REINDEX and VACUUM would run in spite of it.',
+      },
+    );
+  }
   const tables = action.tables(input);
   for (const requirement of action.requires) {
     const error = checks[requirement](database, action.title, tables);
@@ -33,8 +42,9 @@ type Check = (
 ) => ConsoleError | undefined;
 
 const checks: Record<Requirement, Check> = {
-  primary({ capabilities }, title) {
-    if (capabilities.standby) {
+  // Among several servers the primary is looked for when the action begins.
+  primary({ capabilities, hasOtherServers }, title) {
+    if (capabilities.standby && !hasOtherServers) {
       return new ConsoleError('standby', `${title}: refused, this server is a standby.`, {
         hint: 'Connect to the primary.',
       });

@@ -1,24 +1,24 @@
 import { ConsoleError } from '../db/errors.js';
 import type { Database } from '../db/database.js';
-import type { Action, ActionContext, Preview, Progress } from './action.js';
+import type { Action, ActionContext, Preview, Progress, Offer } from './action.js';
+import { closeStuck } from './close-stuck.js';
+import { cancelQuery, terminateBackend } from './end-backend.js';
+import { importSessions } from './import-sessions.js';
 import { archiveTraces } from './archive/archive-traces.js';
 import { importTrees } from './archive/import-trees.js';
 import { purgeTrees } from './archive/purge-trees.js';
-import { restoreTrees } from './archive/restore-trees.js';
+import { restoreTrees, restoreCommand } from './archive/restore-trees.js';
 import { refusal } from './guard.js';
-import { holderWarning } from './journal/follow-run.js';
-import type { RunOutcome } from './journal/journaled.js';
-import { findHolder, type Run } from './journal/run.js';
+import { holderWarning, findHolder, type Run, readRun } from './journal/run.js';
+import { type RunOutcome, runGuarded } from './journal/journaled.js';
 import { prunePatterns } from './prune/prune-patterns.js';
-import { cleanUp } from './reindex/clean-up.js';
+import { cleanUp } from './reindex/leftovers.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
 import { maintain } from './retention/maintain.js';
 import { schedule, unschedule } from './retention/schedule.js';
 import { clearPolicy, setPolicy } from './retention/set-policy.js';
-import { runGuarded } from './run-guarded.js';
-import { analyze } from './statistics/analyze.js';
-import { vacuum } from './statistics/vacuum.js';
+import { analyze, vacuum } from './statistics/maintain-tables.js';
 
 /**
  * Every action of the console, by the name that the screen and the journal use. Adding one is adding
@@ -32,9 +32,13 @@ export const actions = {
   restore: restoreTrees,
   purge: purgeTrees,
   import: importTrees,
+  'import-sessions': importSessions,
   maintain,
   'set-policy': setPolicy,
   'clear-policy': clearPolicy,
+  'close-stuck': closeStuck,
+  'cancel-query': cancelQuery,
+  'terminate-backend': terminateBackend,
   prune: prunePatterns,
   analyze,
   vacuum,
@@ -71,14 +75,15 @@ export async function previewAction<Name extends ActionName>(
   context: ActionContext,
   input: InputOf<Name>,
 ): Promise<Preview> {
-  const error = refusalOf(name, context.database, input);
+  const database = await context.database.primary();
+  const error = refusalOf(name, database, input);
   if (error) throw error;
   const action = actionOf(name);
   const [preview, holder] = await Promise.all([
-    action.preview(context, input),
-    action.exclusive && findHolder(context.database, action.exclusive.name),
+    action.preview({ ...context, database }, input),
+    action.exclusive && findHolder(database, action.exclusive.name),
   ]);
-  const word = preview.typed ?? context.database.production;
+  const word = preview.typed ?? database.production;
   return {
     ...preview,
     ...(word === undefined ? {} : { typed: word }),
@@ -96,7 +101,8 @@ export async function* runAction<Name extends ActionName>(
   context: ActionContext,
   input: InputOf<Name>,
 ): AsyncGenerator<Progress, RunOutcome<ResultOf<Name>>> {
-  return yield* runGuarded(actionOf(name), context, input);
+  const database = await context.database.primary();
+  return yield* runGuarded(actionOf(name), { ...context, database }, input);
 }
 
 /**
@@ -122,4 +128,44 @@ export function storedAction(run: Run): { name: ActionName; input: InputOf<Actio
 /** TypeScript cannot follow a generic key through the record; the record itself is checked above. */
 function actionOf<Name extends ActionName>(name: Name): Action<InputOf<Name>, ResultOf<Name>> {
   return actions[name] as unknown as Action<InputOf<Name>, ResultOf<Name>>;
+}
+
+/** An action with its input, ready to be previewed. */
+export type OfferedAction = { name: ActionName; title: string; input: InputOf<ActionName> };
+
+/** A run whose console died is done again from what the journal has kept. */
+const resumeOffer: Offer<OfferedAction> = {
+  command: restoreCommand,
+  pane: 'maintenance-runs',
+  needs: 'a crashed run',
+  whyNot: (rows) => (rows.length > 1 ? 'Resume one run at a time' : undefined),
+  async choose([row], database) {
+    const id: unknown = row && Reflect.get(row, 'id');
+    const { schema } = database.capabilities;
+    const run =
+      typeof id === 'number'
+        ? await database.transaction({ readOnly: true }, (tx) => readRun(tx, schema, id))
+        : undefined;
+    if (!run) throw new ConsoleError('not_found', `Run ${String(id)} is no longer in the journal.`);
+    return { ...storedAction(run), title: `Resume run ${run.id}` };
+  },
+};
+
+/** Every way in which the console offers an action, in the order of the registry. */
+export const offers: readonly Offer<OfferedAction>[] = [
+  ...(Object.keys(actions) as ActionName[]).flatMap(offersOf),
+  resumeOffer,
+];
+
+function offersOf(name: ActionName): Offer<OfferedAction>[] {
+  // The input of an offer is that of its action: the declarations are checked where they stand.
+  const action = actions[name] as Pick<Action<InputOf<ActionName>, unknown>, 'offers'>;
+  return (action.offers ?? []).map((offer) => ({
+    ...offer,
+    choose(rows, database) {
+      const choice = offer.choose(rows, database);
+      if (choice instanceof Promise) return choice.then((chosen) => ({ name, ...chosen }));
+      return choice && { name, ...choice };
+    },
+  }));
 }

@@ -1,16 +1,12 @@
-import { formatRate } from '../shared/format/number.js';
-import type { ActivityRow } from './activity-buffer.js';
-import { ActivityReader, type ActivityExtras } from './activity-reader.js';
-import { fullRecord, recordOpening } from './full-record.js';
-import { usualLimits, type Pane, type Tone } from './pane.js';
-import { eventKey } from './trace/event.js';
+import { durationColumn, textColumn, type Tone } from './contract/column.js';
+import { formatRate } from '../core/format/number.js';
+import type { ActivityExtras, ActivityKind, ActivityRow } from './reading/activity-buffer.js';
+import { ActivityReader } from './reading/activity-reader.js';
+import { activitySources } from './reading/activity-statement.js';
+import { fullRecord, recordOpening } from './reading/record.js';
+import { usualLimits, type Pane } from './contract/pane.js';
+import { eventKey, type TimelineKind, statusTone } from './trace/event.js';
 import { traceOpening } from './trace/trace-opening.js';
-import { statusTone } from './trace-status.js';
-import { activitySources, type ActivityKind } from './statements/activity.js';
-import type { TimelineKind } from './statements/trace-timeline.js';
-
-export type { ActivityRow } from './activity-buffer.js';
-export { activityKept, type ActivityExtras } from './activity-reader.js';
 
 const kindTones: Readonly<Record<ActivityKind, Tone | undefined>> = {
   trace: 'accent',
@@ -19,13 +15,18 @@ const kindTones: Readonly<Record<ActivityKind, Tone | undefined>> = {
   call: undefined,
 };
 
-export const activity: Pane<ActivityRow, ActivityExtras> = {
+export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
   id: 'activity',
   title: 'Activity',
   question: 'What is happening now?',
   needs: {},
+  isInOverview: true,
+  layout: { height: 1.6 },
+  isTail: true,
+  showsEvents: true,
   windowed: false,
   looksBack: true,
+  asksFilter: true,
   minIntervalMs: 0,
   limits: usualLimits,
   columns: [
@@ -40,63 +41,57 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
       minWidth: 8,
       maxWidth: 8,
     },
-    {
+    textColumn({
       id: 'kind',
       title: 'kind',
-      align: 'left',
-      format: 'text',
       value: ({ kind }) => kind,
       tone: ({ kind }) => kindTones[kind],
       priority: 2,
       minWidth: 7,
       maxWidth: 7,
-    },
-    {
+    }),
+    textColumn({
       id: 'status',
       title: 'status',
-      align: 'left',
-      format: 'text',
       value: ({ status }) => status ?? '',
       tone: ({ status }) => statusTone(status),
       priority: 3,
       minWidth: 9,
       maxWidth: 11,
-    },
-    {
+    }),
+    durationColumn({
       id: 'durationMs',
       title: 'took',
-      align: 'right',
-      format: 'duration',
       value: ({ durationMs }) => durationMs,
       priority: 4,
-      minWidth: 6,
-      maxWidth: 6,
-    },
-    {
+    }),
+    textColumn({
       id: 'title',
       title: 'what',
-      align: 'left',
-      format: 'text',
       value: ({ title }) => title,
       priority: 1,
       minWidth: 12,
       maxWidth: 28,
-    },
-    {
+    }),
+    textColumn({
       id: 'text',
       title: 'detail',
-      align: 'left',
-      format: 'text',
       value: ({ text }) => text,
       tone: () => 'muted',
       priority: 2,
       minWidth: 12,
-    },
+    }),
   ],
   fields: [
     { id: 'session', title: 'session', format: 'text', value: ({ within }) => within.session },
     { id: 'agent', title: 'agent', format: 'text', value: ({ within }) => within.agent },
     { id: 'trace', title: 'trace', format: 'text', value: ({ traceId }) => traceId },
+    ...(['hook', 'tool', 'service', 'project', 'user'] as const).map((id) => ({
+      id,
+      title: id,
+      format: 'text' as const,
+      value: (row: ActivityRow) => namedBy(id, row),
+    })),
   ],
   sorts: [{ id: 'at', title: 'newest last', direction: 'asc', value: ({ at }) => at }],
   rowKey: ({ kind, id }) => `${kind} ${id}`,
@@ -122,6 +117,16 @@ export const activity: Pane<ActivityRow, ActivityExtras> = {
     });
   },
 };
+
+/** While a filter is typed, and in a recording, rows are filtered by what they show. */
+function namedBy(
+  field: 'hook' | 'tool' | 'service' | 'project' | 'user',
+  { kind, title, text }: ActivityRow,
+): string | null {
+  if (field === 'hook') return kind === 'hook' ? title : null;
+  if (field === 'service') return kind === 'call' ? title : null;
+  return field === 'tool' && kind === 'hook' ? text : null;
+}
 
 const timelineKinds: Readonly<Record<ActivityKind, TimelineKind>> = {
   trace: 'trace',

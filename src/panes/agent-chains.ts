@@ -1,17 +1,24 @@
-import { formatCount, formatShare } from '../shared/format/number.js';
-import { sortRows } from './cells.js';
-import { fullRecord } from './full-record.js';
+import { formatCount, formatShare } from '../core/format/number.js';
+import {
+  sortRows,
+  type Sort,
+  ageColumn,
+  countColumn,
+  durationColumn,
+  rateTone,
+  shareColumn,
+  textColumn,
+} from './contract/column.js';
+import { fullRecord } from './reading/record.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type Sort,
-} from './pane.js';
-import { rateTone } from './rate-tone.js';
-import { agentChainsStatement, type AgentChainsRow } from './statements/agent-chains.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
+} from './contract/pane.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
 
 /** A sequence of agents that work one after another. */
 export type AgentChainRow = {
@@ -73,7 +80,39 @@ function rowOf(row: AgentChainsRow): AgentChainRow {
   };
 }
 
-export const agentChains: Pane<AgentChainRow, AgentChainsExtras> = {
+/** The chains used last. `$1`: how many. The first rows of idx_agent_chaining_last_used. */
+export function agentChainsStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'agent_chaining_patterns', column, type);
+  return `
+SELECT
+  id,
+  left(primary_agent, 512) AS primary_agent,
+  ${boundedTexts(optional('agent_sequence', 'text[]'))} AS agents,
+  ${optional('delegation_depth', 'integer')} AS depth,
+  ${optional('occurrence_count', 'integer')} AS occurrences,
+  ${optional('success_rate', 'numeric')} AS success_rate,
+  ${optional('avg_total_duration_ms', 'bigint')} AS avg_ms,
+  ${optional('avg_coordination_overhead_ms', 'bigint')} AS overhead_ms,
+  last_used_at AS last_used
+FROM agent_chaining_patterns
+ORDER BY last_used_at DESC
+LIMIT $1`;
+}
+
+export type AgentChainsRow = {
+  id: string;
+  primary_agent: string;
+  agents: string[] | null;
+  depth: number | null;
+  occurrences: number | null;
+  success_rate: number | null;
+  avg_ms: number | null;
+  overhead_ms: number | null;
+  last_used: Date | null;
+};
+
+export const agentChains: Pane<AgentChainRow, AgentChainsExtras, 'agent-chains'> = {
   id: 'agent-chains',
   title: 'Agent chains',
   question: 'Which agents work one after another, how well, and what does handing over cost?',
@@ -87,15 +126,13 @@ export const agentChains: Pane<AgentChainRow, AgentChainsExtras> = {
   minIntervalMs: 5_000,
   limits: usualLimits,
   columns: [
-    {
+    textColumn({
       id: 'agents',
       title: 'agents',
-      align: 'left',
-      format: 'text',
       value: ({ agents, primaryAgent }) => (agents.length > 0 ? agents.join(' → ') : primaryAgent),
       priority: 1,
       minWidth: 16,
-    },
+    }),
     {
       id: 'depth',
       title: 'depth',
@@ -107,57 +144,37 @@ export const agentChains: Pane<AgentChainRow, AgentChainsExtras> = {
       minWidth: 5,
       maxWidth: 5,
     },
-    {
+    countColumn({
       id: 'occurrences',
       title: 'times',
-      align: 'right',
-      format: 'count',
       value: ({ occurrences }) => occurrences,
       priority: 1,
-      minWidth: 6,
-      maxWidth: 6,
-    },
-    {
+    }),
+    shareColumn({
       id: 'successRate',
       title: 'success',
-      align: 'right',
-      format: 'share',
       value: ({ successRate }) => successRate,
       tone: ({ successRate, occurrences }) => rateTone(successRate, occurrences),
       priority: 2,
-      minWidth: 7,
-      maxWidth: 7,
-    },
-    {
+    }),
+    durationColumn({
       id: 'avgMs',
       title: 'avg',
-      align: 'right',
-      format: 'duration',
       value: ({ avgMs }) => avgMs,
       priority: 3,
-      minWidth: 6,
-      maxWidth: 6,
-    },
-    {
+    }),
+    durationColumn({
       id: 'overheadMs',
       title: 'handover',
-      align: 'right',
-      format: 'duration',
       value: ({ overheadMs }) => overheadMs,
       priority: 4,
-      minWidth: 8,
-      maxWidth: 8,
-    },
-    {
+    }),
+    ageColumn({
       id: 'lastUsed',
       title: 'used',
-      align: 'right',
-      format: 'age',
       value: ({ lastUsed }) => lastUsed,
       priority: 5,
-      minWidth: 4,
-      maxWidth: 4,
-    },
+    }),
   ],
   sorts: [
     mostFrequent,

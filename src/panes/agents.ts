@@ -1,22 +1,43 @@
-import { formatDuration, formatSpan } from '../shared/format/duration.js';
-import { formatCount, formatShare } from '../shared/format/number.js';
-import { groupKey } from './call-totals.js';
-import { agentsColumns, agentsSorts } from './agents-columns.js';
-import { CallsReader, type CallGroup } from './calls-reader.js';
-import { beforeOf, beforeSegment, type ComparedRow } from './change.js';
-import { trendParts } from './column-kinds.js';
+import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatCount, formatShare } from '../core/format/number.js';
+import { groupKey, columnOf, type CallSource } from './reading/calls.js';
+import { CallsReader, type CallGroup } from './reading/calls-reader.js';
+import {
+  beforeOf,
+  beforeSegment,
+  type ComparedRow,
+  callsIn,
+  WindowBefore,
+  callsChangeColumn,
+  growthSort,
+  p95ChangeColumn,
+  slowedSort,
+  callFigures,
+  comparedCalls,
+} from './reading/comparison.js';
+import {
+  ageColumn,
+  countColumn,
+  durationColumn,
+  failureTone,
+  rateTone,
+  shareColumn,
+  textColumn,
+  trendColumn,
+  trendParts,
+  type SummaryLine,
+  type Column,
+  type Sort,
+} from './contract/column.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-} from './pane.js';
-import { rateTone } from './rate-tone.js';
-import { agentSource } from './statements/call-sources.js';
-import { tracesOpening } from './trace/traces-opening.js';
-import { callsIn, WindowBefore } from './window-before.js';
+} from './contract/pane.js';
+import { tracesOpening } from './trace/traces-listed.js';
+import type { SchemaShape } from './contract/shape.js';
 
 /** One agent, over the decisions of the window that chose it. Durations are those of the traces. */
 export type AgentRow = ComparedRow & {
@@ -91,7 +112,7 @@ function rateOf(successes: number | undefined, outcomes: number | undefined): nu
   return successes !== undefined && outcomes ? successes / outcomes : null;
 }
 
-function rowOf(group: CallGroup): Omit<AgentRow, 'callsBefore' | 'p95BeforeMs'> {
+function rowOf(group: CallGroup): Omit<AgentRow, 'callsBefore' | 'failuresBefore' | 'p95BeforeMs'> {
   const { groups, calls, failures, inProgress, p50Ms, p95Ms, maxMs, lastMs, trend } = group;
   const [successes, outcomes, confidence = 0, unsure = 0] = group.sums;
   return {
@@ -130,7 +151,107 @@ function summaryOf(rows: readonly AgentRow[], extras: AgentsExtras): SummaryLine
   ];
 }
 
-export const agents: Pane<AgentRow, AgentsExtras> = {
+/**
+ * Routing decisions by agent, each with how its trace went: as agent_performance counts them, but only those of a
+ * window. Sums: traces that succeeded, traces that succeeded or failed (not the cancelled ones), confidence, decisions
+ * under 70 % confidence.
+ */
+export function agentSource(shape: SchemaShape): CallSource {
+  const trace = columnOf(shape, 'execution_traces', 'e');
+  return {
+    // A lookup a decision: the planner would rather read all traces for a window of some thousand decisions.
+    from: `agent_routing_decisions AS d CROSS JOIN LATERAL (
+    SELECT e.status, ${trace('duration_ms', 'bigint')} AS duration_ms, ${trace('success', 'boolean')} AS success
+    FROM execution_traces AS e WHERE e.id = d.trace_id LIMIT 1) AS t`,
+    at: 'd.created_at',
+    groups: ['d.agent_selected'],
+    failed: `CASE WHEN t.success IS NULL THEN t.status IN ('failed', 'timeout')
+      ELSE NOT t.success AND t.status <> 'cancelled' END`,
+    inProgress: "t.status = 'in_progress'",
+    duration: 't.duration_ms',
+    sums: [
+      'CASE WHEN t.success THEN 1 ELSE 0 END',
+      "CASE WHEN t.success OR (NOT t.success AND t.status <> 'cancelled') THEN 1 ELSE 0 END",
+      'd.confidence_score',
+      'CASE WHEN d.confidence_score < 0.7 THEN 1 ELSE 0 END',
+    ],
+  };
+}
+
+export const agentsColumns: readonly Column<AgentRow>[] = [
+  textColumn({
+    id: 'agent',
+    title: 'agent',
+    value: ({ agent }) => agent,
+    priority: 1,
+    minWidth: 14,
+  }),
+  countColumn({ id: 'calls', title: 'chosen', value: ({ calls }) => calls, priority: 2 }),
+  callsChangeColumn(4),
+  shareColumn({
+    id: 'successRate',
+    title: 'success',
+    value: ({ successRate }) => successRate,
+    tone: ({ successRate, calls }) => rateTone(successRate, calls),
+    priority: 1,
+  }),
+  countColumn({
+    id: 'failures',
+    title: 'failed',
+    value: ({ failures }) => failures,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
+    priority: 2,
+  }),
+  countColumn({
+    id: 'inProgress',
+    title: 'running',
+    value: ({ inProgress }) => inProgress,
+    tone: ({ inProgress }) => (inProgress > 0 ? 'running' : 'muted'),
+    priority: 6,
+  }),
+  durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 5 }),
+  durationColumn({ id: 'p95Ms', title: 'p95', value: ({ p95Ms }) => p95Ms, priority: 3 }),
+  p95ChangeColumn(3),
+  shareColumn({
+    id: 'confidence',
+    title: 'sure',
+    value: ({ confidence }) => confidence,
+    tone: ({ confidence }) => (confidence !== null && confidence < 0.7 ? 'warning' : undefined),
+    priority: 3,
+  }),
+  countColumn({
+    id: 'unsure',
+    title: 'unsure',
+    value: ({ unsure }) => unsure,
+    tone: ({ unsure }) => (unsure > 0 ? 'warning' : 'muted'),
+    priority: 6,
+  }),
+  trendColumn(4, 'accent'),
+  ageColumn({ id: 'lastUsed', title: 'last', value: ({ lastUsed }) => lastUsed, priority: 7 }),
+];
+
+export const agentsSorts: readonly [Sort<AgentRow>, ...Sort<AgentRow>[]] = [
+  { id: 'calls', title: 'most chosen', direction: 'desc', value: ({ calls }) => calls },
+  slowedSort,
+  {
+    id: 'success',
+    title: 'least successful',
+    direction: 'asc',
+    value: ({ successRate }) => successRate,
+  },
+  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  {
+    id: 'confidence',
+    title: 'least sure',
+    direction: 'asc',
+    value: ({ confidence }) => confidence,
+  },
+  { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  growthSort,
+  { id: 'agent', title: 'agent', direction: 'asc', value: ({ agent }) => agent },
+];
+
+export const agents: Pane<AgentRow, AgentsExtras, 'agents'> = {
   id: 'agents',
   title: 'Agents',
   question: 'Which agents work, how sure is the routing of them, and how do their traces end?',
@@ -144,11 +265,12 @@ export const agents: Pane<AgentRow, AgentsExtras> = {
   minIntervalMs: 0,
   limits: usualLimits,
   columns: agentsColumns,
+  comparison: { names: 1, figures: callFigures, of: comparedCalls },
   sorts: agentsSorts,
   rowKey: ({ agent }) => agent,
   empty:
     'No agent was chosen in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new AgentsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ agent }) => tracesOpening(`Newest traces of ${agent}`, { by: 'agent', agent }),
+  detail: ({ agent }) => tracesOpening(`Traces of ${agent}`, { by: 'agent', agent }),
 };

@@ -1,16 +1,22 @@
+import {
+  ageColumn,
+  countColumn,
+  durationColumn,
+  textColumn,
+  type Tone,
+} from './contract/column.js';
 import { listTrees, type ArchivedTree } from '../maintenance/archive/list-trees.js';
-import { archiveOf, archivedTables } from '../shared/tables.js';
-import { formatTimestamp } from '../shared/format/time.js';
+import { archiveOf, archivedTables } from '../core/tables.js';
+import { formatTimestamp } from '../core/format/time.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type Tone,
-} from './pane.js';
-import { recordOpening } from './full-record.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
+} from './contract/pane.js';
+import { recordOpening } from './reading/record.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { traceOpening } from './trace/trace-opening.js';
 
 export type ArchiveExtras = { shown: number };
@@ -45,7 +51,7 @@ function statusTone({ status }: ArchivedTree): Tone {
 
 const table = archiveOf(archivedTables[0]);
 
-export const archive: Pane<ArchivedTree, ArchiveExtras> = {
+export const archive: Pane<ArchivedTree, ArchiveExtras, 'archive'> = {
   id: 'archive',
   title: 'Archive',
   question: 'Which trees of traces are in the archive, to be looked at, restored or purged?',
@@ -69,68 +75,50 @@ export const archive: Pane<ArchivedTree, ArchiveExtras> = {
       minWidth: 19,
       maxWidth: 19,
     },
-    {
+    textColumn({
       id: 'status',
       title: 'status',
-      align: 'left',
-      format: 'text',
       value: ({ status }) => status,
       tone: statusTone,
       priority: 2,
       minWidth: 9,
       maxWidth: 11,
-    },
-    {
+    }),
+    countColumn({
       id: 'traces',
       title: 'traces',
-      align: 'right',
-      format: 'count',
       value: ({ traces }) => traces,
       priority: 2,
-      minWidth: 6,
-      maxWidth: 6,
-    },
-    {
+    }),
+    durationColumn({
       id: 'tookMs',
       title: 'took',
-      align: 'right',
-      format: 'duration',
       value: ({ tookMs }) => tookMs,
       priority: 4,
-      minWidth: 6,
-      maxWidth: 6,
-    },
-    {
+    }),
+    textColumn({
       id: 'project',
       title: 'project',
-      align: 'left',
-      format: 'text',
       value: ({ project }) => project,
       tone: () => 'muted',
       priority: 5,
       minWidth: 8,
       maxWidth: 20,
-    },
-    {
+    }),
+    textColumn({
       id: 'prompt',
       title: 'prompt',
-      align: 'left',
-      format: 'text',
       value: ({ prompt, source }) => prompt ?? source,
       priority: 1,
       minWidth: 16,
-    },
-    {
+    }),
+    ageColumn({
       id: 'archivedAt',
       title: 'archived',
-      align: 'right',
-      format: 'age',
       value: ({ archivedAt }) => archivedAt,
       tone: () => 'muted',
       priority: 3,
-      minWidth: 8,
-      maxWidth: 8,
-    },
+    }),
   ],
   sorts: [
     { id: 'newest', title: 'newest', direction: 'desc', value: ({ startedAt }) => startedAt },

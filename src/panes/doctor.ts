@@ -1,6 +1,6 @@
+import { textColumn, type SummaryLine, type Tone } from './contract/column.js';
 import { severities, type Severity } from '../maintenance/doctor/check.js';
-import { checks } from '../maintenance/doctor/checks.js';
-import { runChecks, type CheckResult } from '../maintenance/doctor/run-checks.js';
+import { checks, runChecks, type CheckResult } from '../maintenance/doctor/checks.js';
 import {
   usualLimits,
   type DetailQuery,
@@ -8,10 +8,11 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-  type Tone,
-} from './pane.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
+} from './contract/pane.js';
+import { stuckTraces } from '../maintenance/doctor/checks/upkeep.js';
+import type { Opening, RecordRow } from './contract/opening.js';
+import { stuckTracesOpening } from './trace/traces-listed.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 
 export type DoctorExtras = Record<Severity, number>;
 
@@ -54,6 +55,36 @@ function summaryOf(extras: DoctorExtras): SummaryLine[] {
   ];
 }
 
+/** Where a check leads to, and how that is called. */
+const leadsTo: ReadonlyMap<string, { text: string; opening: Opening }> = new Map([
+  [stuckTraces.id, { text: 'Enter lists exactly these traces', opening: stuckTracesOpening }],
+]);
+
+function openingOf(row: CheckResult): DetailQuery | Opening {
+  const detail = detailOf(row);
+  const target =
+    row.severity === 'good' || row.severity === 'skipped' ? undefined : leadsTo.get(row.id);
+  if (!target) return detail;
+  return {
+    title: detail.title,
+    async read({ read }) {
+      const rows = await read<RecordRow>(detail.text, detail.values);
+      return {
+        kind: 'records',
+        title: detail.title,
+        rows,
+        sections: [
+          {
+            title: 'Where',
+            lines: [[{ text: target.text, tone: 'accent' }]],
+            open: () => target.opening,
+          },
+        ],
+      };
+    },
+  };
+}
+
 /** Everything that is known already, as one row: nothing of the database is read again. */
 function detailOf(row: CheckResult): DetailQuery {
   const fields: readonly (readonly [string, string | null])[] = [
@@ -61,7 +92,7 @@ function detailOf(row: CheckResult): DetailQuery {
     ['evidence', row.evidence],
     ...(row.items.length > 1 ? [['found', row.items.join('\n')] as const] : []),
     ['why it matters', row.why],
-    ['how to mend it', row.mend],
+    ['how to fix it', row.fix],
     ['command', row.command],
     ['on its own', `trace-console doctor --check ${row.id}`],
   ];
@@ -72,57 +103,49 @@ function detailOf(row: CheckResult): DetailQuery {
   };
 }
 
-export const doctor: Pane<CheckResult, DoctorExtras> = {
+export const doctor: Pane<CheckResult, DoctorExtras, 'doctor'> = {
   id: 'doctor',
   title: 'Doctor',
-  question: 'What is wrong with the database, and how is it mended?',
+  question: 'What is wrong with the database, and how is it fixed?',
   needs: {},
   windowed: false,
   minIntervalMs: 60_000,
   limits: usualLimits,
   columns: [
-    {
+    textColumn({
       id: 'severity',
       title: 'severity',
-      align: 'left',
-      format: 'text',
       value: ({ severity }) => severity,
       tone: ({ severity }) => tones[severity],
       priority: 1,
       minWidth: 8,
       maxWidth: 8,
-    },
-    {
+    }),
+    textColumn({
       id: 'title',
       title: 'check',
-      align: 'left',
-      format: 'text',
       value: ({ title }) => title,
       priority: 1,
       minWidth: 16,
       maxWidth: 29,
-    },
-    {
+    }),
+    textColumn({
       id: 'evidence',
       title: 'evidence',
-      align: 'left',
-      format: 'text',
       value: ({ evidence }) => evidence,
       tone: ({ severity }) => (severity === 'good' || severity === 'skipped' ? 'muted' : undefined),
       priority: 2,
       minWidth: 30,
-    },
-    {
+    }),
+    textColumn({
       id: 'command',
-      title: 'to mend it',
-      align: 'left',
-      format: 'text',
+      title: 'fix',
       value: ({ command }) => command,
       tone: () => 'accent',
       priority: 3,
       minWidth: 24,
       maxWidth: 60,
-    },
+    }),
   ],
   sorts: [
     {
@@ -138,5 +161,5 @@ export const doctor: Pane<CheckResult, DoctorExtras> = {
   empty: 'Nothing was looked at yet.',
   createReader: () => new DoctorReader(),
   summary: ({ extras }) => summaryOf(extras),
-  detail: detailOf,
+  detail: openingOf,
 };

@@ -1,23 +1,43 @@
-import { formatSpan } from '../shared/format/duration.js';
-import { formatBytes } from '../shared/format/bytes.js';
-import { formatCount, formatShare } from '../shared/format/number.js';
-import { CallsReader, type CallGroup } from './calls-reader.js';
-import { groupKey } from './call-totals.js';
-import { beforeOf, beforeSegment, type ComparedRow } from './change.js';
-import { trendParts } from './column-kinds.js';
-import { endpointsColumns, endpointsSorts } from './endpoints-columns.js';
+import { formatSpan } from '../core/format/duration.js';
+import { formatBytes } from '../core/format/bytes.js';
+import { formatCount, formatShare } from '../core/format/number.js';
+import { CallsReader, type CallGroup } from './reading/calls-reader.js';
+import { groupKey } from './reading/calls.js';
+import {
+  beforeOf,
+  beforeSegment,
+  type ComparedRow,
+  callsIn,
+  WindowBefore,
+  callsChangeColumn,
+  growthSort,
+  p95ChangeColumn,
+  slowedSort,
+  callFigures,
+  comparedCalls,
+} from './reading/comparison.js';
+import {
+  bytesColumn,
+  countColumn,
+  durationColumn,
+  durationTone,
+  failureTone,
+  textColumn,
+  trendColumn,
+  trendParts,
+  type SummaryLine,
+  type Column,
+  type Sort,
+} from './contract/column.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-} from './pane.js';
-import { endpointSource } from './statements/call-sources.js';
-import { callsOfEndpointStatement, type EndpointCallRow } from './statements/newest-calls.js';
-import { eventsOpening, joined } from './trace/events-opening.js';
-import { callsIn, WindowBefore } from './window-before.js';
+} from './contract/pane.js';
+import { eventsOpening } from './trace/events-opening.js';
+import { callsOfEndpointStatement, endpointSource } from './reading/endpoint-calls.js';
 
 /** Calls of one endpoint of a service, over the window. */
 export type EndpointRow = ComparedRow & {
@@ -96,7 +116,7 @@ function rowOf({
   lastMs,
   sums,
   ...figures
-}: CallGroup): Omit<EndpointRow, 'callsBefore' | 'p95BeforeMs'> {
+}: CallGroup): Omit<EndpointRow, 'callsBefore' | 'failuresBefore' | 'p95BeforeMs'> {
   const [service, method, url] = groups;
   const [answered, refused, broken, unanswered, retries, requestBytes, responseBytes] = sums;
   return {
@@ -134,7 +154,116 @@ function summaryOf({
   ];
 }
 
-export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
+export const endpointsColumns: readonly Column<EndpointRow>[] = [
+  textColumn({
+    id: 'service',
+    title: 'service',
+    value: ({ service }) => service,
+    priority: 1,
+    minWidth: 12,
+    maxWidth: 24,
+  }),
+  textColumn({
+    id: 'method',
+    title: 'method',
+    value: ({ method }) => method,
+    tone: () => 'muted',
+    priority: 5,
+    minWidth: 6,
+    maxWidth: 6,
+  }),
+  textColumn({
+    id: 'url',
+    title: 'url',
+    value: ({ url }) => url,
+    priority: 2,
+    minWidth: 16,
+  }),
+  countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 2 }),
+  callsChangeColumn(5),
+  durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
+  durationColumn({
+    id: 'p95Ms',
+    title: 'p95',
+    value: ({ p95Ms }) => p95Ms,
+    tone: ({ p95Ms }) => durationTone(p95Ms),
+    priority: 1,
+  }),
+  p95ChangeColumn(3),
+  durationColumn({
+    id: 'maxMs',
+    title: 'max',
+    value: ({ maxMs }) => maxMs,
+    tone: ({ maxMs }) => durationTone(maxMs),
+    priority: 6,
+  }),
+  countColumn({
+    id: 'failures',
+    title: 'failed',
+    value: ({ failures }) => failures,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
+    priority: 1,
+  }),
+  countColumn({
+    id: 'refused',
+    title: '4xx',
+    value: ({ refused }) => refused,
+    tone: ({ refused }) => (refused > 0 ? 'warning' : 'muted'),
+    priority: 5,
+  }),
+  countColumn({
+    id: 'broken',
+    title: '5xx',
+    value: ({ broken }) => broken,
+    tone: ({ broken }) => (broken > 0 ? 'error' : 'muted'),
+    priority: 5,
+  }),
+  countColumn({
+    id: 'unanswered',
+    title: 'no answer',
+    value: ({ unanswered }) => unanswered,
+    tone: ({ unanswered }) => (unanswered > 0 ? 'error' : 'muted'),
+    priority: 8,
+  }),
+  countColumn({
+    id: 'retries',
+    title: 'retries',
+    value: ({ retries }) => retries,
+    tone: ({ retries }) => (retries > 0 ? 'warning' : 'muted'),
+    priority: 9,
+  }),
+  bytesColumn({
+    id: 'requestBytes',
+    title: 'sent',
+    value: ({ requestBytes }) => requestBytes,
+    priority: 8,
+  }),
+  bytesColumn({
+    id: 'responseBytes',
+    title: 'received',
+    value: ({ responseBytes }) => responseBytes,
+    priority: 7,
+  }),
+  trendColumn(6, 'accent'),
+];
+
+export const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]] = [
+  { id: 'time', title: 'most time', direction: 'desc', value: ({ totalMs }) => totalMs },
+  { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  slowedSort,
+  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  { id: 'calls', title: 'most calls', direction: 'desc', value: ({ calls }) => calls },
+  {
+    id: 'bytes',
+    title: 'most bytes',
+    direction: 'desc',
+    value: ({ requestBytes, responseBytes }) => requestBytes + responseBytes,
+  },
+  growthSort,
+  { id: 'service', title: 'service', direction: 'asc', value: ({ service }) => service },
+];
+
+export const endpoints: Pane<EndpointRow, EndpointsExtras, 'endpoints'> = {
   id: 'endpoints',
   title: 'Endpoints',
   question: 'Which services are called, how fast and how well do they answer?',
@@ -148,6 +277,7 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
   minIntervalMs: 0,
   limits: usualLimits,
   columns: endpointsColumns,
+  comparison: { names: 3, figures: callFigures, of: comparedCalls },
   sorts: endpointsSorts,
   rowKey: ({ service, method, url }) => groupKey([service, method, url]),
   idOf: ({ service, url }) => url ?? service,
@@ -156,23 +286,10 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras> = {
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),
   detail: ({ service, method, url }) =>
-    eventsOpening<EndpointCallRow>({
-      title: `Calls of ${joined([method, url ?? service])}: failed ones first, then the slowest`,
+    eventsOpening({
+      title: `Calls of ${[method, url ?? service].filter(Boolean).join(' ')}`,
       text: callsOfEndpointStatement,
       values: [service, method, url],
-      eventOf: (row) => ({
-        kind: 'endpoint_call',
-        id: row.id,
-        traceId: row.trace_id,
-        startedAt: row.started_at,
-        durationMs: row.duration_ms,
-        failed: row.success === false,
-        what: joined([
-          row.http_method,
-          row.status_code,
-          row.retry_count ? `${row.retry_count} retries` : null,
-        ]),
-        text: joined([row.error_type, row.error_message ?? row.endpoint_url], ': '),
-      }),
+      orders: ['failed', 'slowest', 'newest'],
     }),
 };

@@ -1,29 +1,32 @@
 import type { Queryable } from '../db/database.js';
-import { formatSpan } from '../shared/format/duration.js';
-import { formatCount } from '../shared/format/number.js';
-import { groupKey } from './call-totals.js';
-import { CallsReader } from './calls-reader.js';
-import { trendParts } from './column-kinds.js';
-import { isMany } from './change.js';
-import { errorsColumns, errorsSorts } from './errors-columns.js';
+import { formatSpan } from '../core/format/duration.js';
+import { formatCount } from '../core/format/number.js';
+import { groupKey } from './reading/calls.js';
+import { CallsReader } from './reading/calls-reader.js';
+import {
+  ageColumn,
+  changeColumn,
+  countColumn,
+  textColumn,
+  trendColumn,
+  trendParts,
+  type SummaryLine,
+  type Column,
+  type Sort,
+  type Tone,
+} from './contract/column.js';
+import { isMany, callsIn, WindowBefore, changeOf } from './reading/comparison.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-} from './pane.js';
-import type { SchemaShape } from './shape.js';
-import { failureSource } from './statements/call-sources.js';
-import { errorPatternsStatement, type ErrorPatternsRow } from './statements/error-patterns.js';
-import { failuresOfTypeStatement, type FailureRow } from './statements/newest-calls.js';
+} from './contract/pane.js';
+import { type SchemaShape, columnOrNull } from './contract/shape.js';
+import { failureSource, failuresOfTypeStatement } from './reading/failures.js';
 import { eventsOpening } from './trace/events-opening.js';
-import {
-  tracesInProgressStatement,
-  type TracesInProgressRow,
-} from './statements/traces-in-progress.js';
-import { callsIn, WindowBefore } from './window-before.js';
+import { tracesInProgressStatement, type TracesInProgressRow } from './reading/trace-counts.js';
 
 /** One type of error, with what failed by it in the window. */
 export type ErrorRow = {
@@ -196,7 +199,134 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
   ];
 }
 
-export const errors: Pane<ErrorRow, ErrorsExtras> = {
+/**
+ * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
+ * severe first, `$2` at most. By idx_error_type and idx_error_open.
+ */
+export function errorPatternsStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'error_patterns', column, type);
+  const columns = `left(error_type, 200) AS error_type, left(${optional('severity', 'text')}, 20) AS severity,
+    left(${optional('error_category', 'text')}, 200) AS category, first_occurrence_at, last_occurrence_at,
+    ${optional('resolved_at', 'timestamptz')} AS resolved_at, left(${optional('resolution_pattern', 'text')}, 300) AS resolution`;
+  return `
+WITH known AS (
+  (SELECT ${columns} FROM error_patterns WHERE error_type = ANY ($1))
+  UNION
+  (SELECT ${columns} FROM error_patterns
+   WHERE ${optional('resolved_at', 'timestamptz')} IS NULL
+   ORDER BY ${optional('severity', 'text')}, ${optional('occurrence_count', 'integer')} DESC LIMIT $2)
+)
+SELECT
+  error_type AS type,
+  (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
+  min(category) AS category,
+  count(*) FILTER (WHERE resolved_at IS NULL) AS open,
+  min(first_occurrence_at) AS first_seen,
+  max(last_occurrence_at) AS last_seen,
+  (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
+FROM known
+GROUP BY error_type`;
+}
+
+export type ErrorPatternsRow = {
+  type: string;
+  severity: string | null;
+  category: string | null;
+  open: number;
+  first_seen: Date | null;
+  last_seen: Date | null;
+  resolution: string | null;
+};
+
+const severities = ['critical', 'high', 'medium', 'low'];
+
+const severityTones: ReadonlyMap<string, Tone> = new Map(
+  Object.entries({
+    critical: 'error',
+    high: 'error',
+    medium: 'warning',
+    low: 'muted',
+  } as const),
+);
+
+export const errorsColumns: readonly Column<ErrorRow>[] = [
+  textColumn({
+    id: 'type',
+    title: 'error',
+    value: ({ type }) => type,
+    tone: ({ count }) => (count === 0 ? 'muted' : undefined),
+    priority: 1,
+    minWidth: 16,
+  }),
+  countColumn({
+    id: 'count',
+    title: 'count',
+    value: ({ count }) => count,
+    tone: ({ count }) => (count > 0 ? 'error' : 'muted'),
+    priority: 1,
+  }),
+  changeColumn({
+    id: 'change',
+    title: 'change',
+    value: ({ count, before }) => changeOf(count, before),
+    tone: ({ count, before }) =>
+      before !== null && isMany(count, before) ? 'warning' : ('muted' as const),
+    priority: 3,
+  }),
+  trendColumn(3, 'error'),
+  ageColumn({ id: 'last', title: 'last', value: ({ last }) => last, priority: 2 }),
+  countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 4 }),
+  countColumn({ id: 'hooks', title: 'hooks', value: ({ hooks }) => hooks, priority: 5 }),
+  countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 5 }),
+  textColumn({
+    id: 'severity',
+    title: 'severity',
+    value: ({ severity }) => severity,
+    tone: ({ severity }) => (severity === null ? 'muted' : severityTones.get(severity)),
+    priority: 4,
+    minWidth: 8,
+    maxWidth: 8,
+  }),
+  countColumn({
+    id: 'open',
+    title: 'open',
+    value: ({ open }) => open,
+    tone: ({ open }) => (open > 0 ? 'warning' : 'muted'),
+    priority: 4,
+  }),
+  ageColumn({ id: 'firstSeen', title: 'first', value: ({ firstSeen }) => firstSeen, priority: 7 }),
+  textColumn({
+    id: 'resolution',
+    title: 'what helped',
+    value: ({ resolution }) => resolution,
+    tone: () => 'muted',
+    priority: 8,
+    minWidth: 14,
+    maxWidth: 40,
+  }),
+];
+
+export const errorsSorts: readonly [Sort<ErrorRow>, ...Sort<ErrorRow>[]] = [
+  { id: 'count', title: 'most failures', direction: 'desc', value: ({ count }) => count },
+  { id: 'last', title: 'newest', direction: 'desc', value: ({ last }) => last },
+  {
+    id: 'growth',
+    title: 'fastest growing',
+    direction: 'desc',
+    value: ({ count, before }) => changeOf(count, before),
+  },
+  {
+    id: 'severity',
+    title: 'most severe',
+    direction: 'asc',
+    value: ({ severity }) => (severity === null ? null : severities.indexOf(severity)),
+  },
+  { id: 'open', title: 'most open', direction: 'desc', value: ({ open }) => open },
+  { id: 'type', title: 'error', direction: 'asc', value: ({ type }) => type },
+];
+
+export const errors: Pane<ErrorRow, ErrorsExtras, 'errors'> = {
   id: 'errors',
   title: 'Errors',
   question: 'What fails, does it fail more often than before, and is it known?',
@@ -207,25 +337,21 @@ export const errors: Pane<ErrorRow, ErrorsExtras> = {
   minIntervalMs: 0,
   limits: usualLimits,
   columns: errorsColumns,
+  comparison: {
+    names: 1,
+    figures: ['calls'],
+    of: ({ count, before }) => ({ calls: { now: count, before } }),
+  },
   sorts: errorsSorts,
   rowKey: ({ type }) => type,
   empty: 'Nothing failed in this window, and no pattern of errors is open.',
   createReader: () => new ErrorsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ type }) =>
-    eventsOpening<FailureRow>({
-      title: `Newest failures: ${type}`,
+    eventsOpening({
+      title: `Failures: ${type}`,
       text: failuresOfTypeStatement,
       values: [type],
-      eventOf: (row) => ({
-        kind: row.failed === 'call' ? 'endpoint_call' : row.failed,
-        id: row.id,
-        traceId: row.trace_id,
-        startedAt: row.started_at,
-        durationMs: row.duration_ms,
-        failed: true,
-        what: row.what ?? '',
-        text: row.error_message ?? '',
-      }),
+      orders: ['newest', 'slowest'],
     }),
 };

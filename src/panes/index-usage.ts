@@ -1,177 +1,29 @@
-import type { Queryable } from '../db/database.js';
-import { ConsoleError } from '../db/errors.js';
-import { formatBytes } from '../shared/format/bytes.js';
-import { isNamedAfter } from '../shared/index-leftovers.js';
-import { builtOnTooFewRows, defaultLists, recommendedLists } from '../shared/vector-lists.js';
-import { indexUsageColumns, indexUsageSorts } from './index-usage-columns.js';
-import { indexOpening } from './details/relation-openings.js';
 import {
-  usualLimits,
+  ageColumn,
+  bytesColumn,
+  countColumn,
+  textColumn,
   type CellContext,
-  type Pane,
-  type PaneReader,
-  type PaneResult,
-  type ReadRequest,
   type SummaryLine,
-} from './pane.js';
+  type SummarySegment,
+  type Column,
+  type Sort,
+  type Tone,
+} from './contract/column.js';
+import { formatBytes } from '../core/format/bytes.js';
+import { formatAge } from '../core/format/duration.js';
+import { formatCount } from '../core/format/number.js';
+import { formatTimestamp } from '../core/format/time.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { usualLimits, type Pane } from './contract/pane.js';
+import { countersSinceText } from '../maintenance/index-verdict.js';
 import {
-  countersSinceText,
-  readCountersSince,
-  type CountersSince,
-} from './statements/counters-since.js';
-import { indexUsageStatement, type IndexUsageDatabaseRow } from './statements/index-usage.js';
-
-export type IndexState = 'valid' | 'building' | 'invalid' | 'leftover';
-
-export type IndexUsageRow = {
-  index: string;
-  table: string;
-  /** Object id; changes when the index is rebuilt concurrently. */
-  oid: number;
-  /** btree, gin, ivfflat, hnsw, … */
-  method: string;
-  primary: boolean;
-  unique: boolean;
-  /** Index scans since the counters began. */
-  scans: number;
-  /** PostgreSQL 16 and newer. */
-  lastScan: Date | null;
-  /** Null while it cannot be measured; the size from before is kept. */
-  bytes: number | null;
-  /** `leftover`: of a rebuild that did not finish; safe to drop. */
-  state: IndexState;
-  /** The process that keeps others from reading it. */
-  lockedBy: number | null;
-  /** ivfflat: the lists it has, and those that its rows ask for. */
-  lists: number | null;
-  recommendedLists: number | null;
-  /** ivfflat: its centres come from fewer rows than came later, or none: it misses neighbours. */
-  builtEmpty: boolean;
-  /** What deserves attention, in words; null when nothing does. */
-  advice: string | null;
-};
-
-export type IndexUsageExtras = CountersSince & {
-  indexes: number;
-  bytes: number;
-  /** Neither used since the counters began nor needed for a key. */
-  unused: number;
-  invalid: number;
-};
-
-const mostIndexes = 500;
-
-class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
-  readonly #sizes = new Map<number, number>();
-
-  async read(request: ReadRequest): Promise<PaneResult<IndexUsageRow, IndexUsageExtras>> {
-    const { rows, nowMs, since } = await askTwice(() =>
-      request.transaction((tx) => ask(tx, request.shape)),
-    );
-    const usage = rows.map((row) => this.#rowOf(row, rows));
-    const bytes = usage.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
-    return {
-      rows: usage,
-      extras: {
-        indexes: usage.length,
-        bytes,
-        unused: usage.filter(isUnused).length,
-        invalid: usage.filter(({ state }) => state === 'invalid' || state === 'leftover').length,
-        ...since,
-      },
-      asOf: new Date(nowMs),
-      notes: [
-        ...(rows.length === mostIndexes ? [`only the ${mostIndexes} largest indexes`] : []),
-        ...(usage.some(({ lockedBy }) => lockedBy !== null)
-          ? ['sizes of locked indexes are those of before']
-          : []),
-      ],
-    };
-  }
-
-  #rowOf(row: IndexUsageDatabaseRow, all: readonly IndexUsageDatabaseRow[]): IndexUsageRow {
-    if (row.bytes !== null) this.#sizes.set(row.oid, row.bytes);
-    // Each of these estimates may lag behind by itself; none runs ahead for long.
-    const inTable = Math.max(row.index_rows, row.table_rows ?? 0, row.live_rows ?? 0);
-    const rows = inTable * (1 - (row.share_without ?? 0));
-    const { lists } = row;
-    const built: Omit<IndexUsageRow, 'advice'> = {
-      index: row.index,
-      table: row.table,
-      oid: row.oid,
-      method: row.method,
-      primary: row.is_primary,
-      unique: row.is_unique,
-      scans: row.scans,
-      lastScan: row.last_scan,
-      bytes: row.bytes ?? this.#sizes.get(row.oid) ?? null,
-      state: stateOf(row, all),
-      lockedBy: row.locked_by,
-      lists: row.method === 'ivfflat' ? (lists ?? defaultLists) : null,
-      recommendedLists: row.method === 'ivfflat' ? recommendedLists(rows) : null,
-      builtEmpty:
-        row.method === 'ivfflat' &&
-        builtOnTooFewRows({
-          lists: lists ?? defaultLists,
-          rows,
-          idsSinceTable: row.ids_since_table,
-        }),
-    };
-    return { ...built, advice: adviceFor(built) };
-  }
-}
-
-async function ask(tx: Queryable, shape: ReadRequest['shape']) {
-  const { nowMs, ...since } = await readCountersSince(tx, shape);
-  const { rows } = await tx.query<IndexUsageDatabaseRow>(indexUsageStatement(shape), [
-    shape.schema,
-    mostIndexes,
-  ]);
-  return { nowMs, since, rows };
-}
-
-/** What was locked between the look at the locks and the measuring is passed over the second time. */
-export async function askTwice<Result>(read: () => Promise<Result>): Promise<Result> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof ConsoleError && error.code === 'lock_timeout') return read();
-    throw error;
-  }
-}
-
-function stateOf(
-  { building, valid, not_in_use, index, table }: IndexUsageDatabaseRow,
-  all: readonly IndexUsageDatabaseRow[],
-): IndexState {
-  if (building) return 'building';
-  if (valid && !not_in_use) return 'valid';
-  // The clean-up asks for more; this is what can be seen here.
-  const beside = all.filter((other) => other.table === table);
-  if (beside.some((other) => isNamedAfter(index, other.index))) {
-    // The server names one of the two, the old one at first.
-    return beside.some((other) => other.building) ? 'building' : 'leftover';
-  }
-  return valid ? 'valid' : 'invalid';
-}
-
-function isUnused({ scans, primary, unique, state }: Omit<IndexUsageRow, 'advice'>): boolean {
-  return scans === 0 && !primary && !unique && state === 'valid';
-}
-
-function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
-  if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
-  if (row.state === 'building') return 'is being built';
-  if (row.state === 'leftover') return 'left by a broken rebuild: :clean-up drops it';
-  if (row.state === 'invalid') return 'invalid, not used: rebuild it';
-  if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
-  if (row.lists !== null && row.recommendedLists !== null) {
-    if (row.recommendedLists > row.lists * 2) {
-      return `${row.lists} lists, ${row.recommendedLists} recommended`;
-    }
-  }
-  return isUnused(row) ? 'unused' : null;
-}
+  IndexUsageReader,
+  type IndexUsageExtras,
+  type IndexUsageRow,
+  indexDetailStatement,
+} from './reading/indexes.js';
+import type { Opening, RecordRow } from './contract/opening.js';
 
 function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLine[] {
   return [
@@ -181,17 +33,200 @@ function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLin
       ...(extras.invalid > 0
         ? [{ text: `${extras.invalid} invalid`, tone: 'error' as const }]
         : []),
-      { text: `${extras.unused} unused`, tone: 'muted' as const },
+      ...(extras.tooEarly > 0 && extras.unused === 0
+        ? [{ text: 'unused: too early to say', tone: 'muted' as const }]
+        : [unusedSegment(extras)]),
       { text: countersSinceText(extras, nowMs), tone: 'muted' as const },
     ],
   ];
 }
 
-export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras> = {
+function unusedSegment({ unused, unusedBytes }: IndexUsageExtras): SummarySegment {
+  if (unused === 0) return { text: 'none unused', tone: 'muted' };
+  return { text: `${unused} unused (${formatBytes(unusedBytes)})`, tone: 'warning' };
+}
+
+/** An index: how it is, how its lists fit its rows, and which keys mend it. */
+export function indexOpening(row: IndexUsageRow): Opening {
+  const title = `Index ${row.index}`;
+  return {
+    title,
+    async read({ shape, read }) {
+      const rows = await read<RecordRow>(indexDetailStatement(shape), [row.oid]);
+      const now = await read<ServerNowRow>(serverNowStatement, []);
+      return {
+        kind: 'records',
+        title,
+        rows,
+        sections:
+          rows.length === 0
+            ? []
+            : [{ title: 'Verdict', lines: verdictLines(row, now[0]?.now_ms ?? Date.now()) }],
+      };
+    },
+  };
+}
+
+/** The verdict, the statement that follows from it, and what it rests on. */
+function verdictLines(row: IndexUsageRow, nowMs: number): SummaryLine[] {
+  const { advice, state, lists, recommendedLists, verdict, verdictText, drop } = row;
+  const isBad = state === 'invalid' || state === 'leftover';
+  const name = (text: string) => ({ text, columns: 12, tone: 'muted' as const });
+  const isSaid = advice === null || advice === verdictText || verdict === 'early';
+  const ageMs = nowMs - row.countedSince.getTime();
+  return [
+    [
+      { text: verdictText, tone: isBad ? 'error' : drop === null ? 'success' : 'warning' },
+      ...(isSaid ? [] : [{ text: advice, tone: 'warning' as const }]),
+    ],
+    ...(drop === null ? [] : [[{ text: drop, tone: 'accent' as const }]]),
+    [name('serves'), { text: row.serves ?? 'it has no comment' }],
+    [name('used'), { text: usedText(row, nowMs) }],
+    [
+      name('counted'),
+      { text: `for ${formatAge(ageMs)}, since ${formatTimestamp(row.countedSince)}` },
+    ],
+    [name('costs'), { text: costText(row, ageMs) }],
+    ...(lists === null
+      ? []
+      : [[name('lists'), { text: `${lists}; its rows ask for ${recommendedLists ?? 'unknown'}` }]]),
+    [
+      {
+        text: 'Esc, then :reindex rebuilds it, :clean-up drops what broken rebuilds left',
+        tone: 'muted',
+      },
+    ],
+  ];
+}
+
+function usedText({ scans, lastScan }: IndexUsageRow, nowMs: number): string {
+  if (scans === 0) return 'never in this time';
+  const last = lastScan === null ? '' : `, last ${formatAge(nowMs - lastScan.getTime())} ago`;
+  return `${formatCount(scans)} scans${last}`;
+}
+
+function costText({ bytes, writes }: IndexUsageRow, ageMs: number): string {
+  const size = bytes === null ? 'an unknown size' : formatBytes(bytes);
+  if (writes === null) return size;
+  const perDay = ageMs < hourMs ? '' : ` (${formatCount((writes * 24 * hourMs) / ageMs)} a day)`;
+  return `${size}; up to ${formatCount(writes)} entries written in this time${perDay}`;
+}
+
+const hourMs = 3_600_000;
+
+function stateTone({ state }: IndexUsageRow): Tone | undefined {
+  if (state === 'valid') return 'muted';
+  return state === 'building' ? 'running' : 'error';
+}
+
+function adviceTone({ state, advice, verdict }: IndexUsageRow): Tone {
+  if (state === 'invalid' || state === 'leftover') return 'error';
+  return advice === null || verdict === 'early' ? 'muted' : 'warning';
+}
+
+export const indexUsageColumns: readonly Column<IndexUsageRow>[] = [
+  textColumn({
+    id: 'index',
+    title: 'index',
+    value: ({ index }) => index,
+    priority: 1,
+    minWidth: 16,
+  }),
+  textColumn({
+    id: 'table',
+    title: 'table',
+    value: ({ table }) => table,
+    tone: () => 'muted',
+    priority: 6,
+    minWidth: 12,
+    maxWidth: 26,
+  }),
+  textColumn({
+    id: 'method',
+    title: 'method',
+    value: ({ method }) => method,
+    tone: () => 'muted',
+    priority: 7,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  countColumn({
+    id: 'scans',
+    title: 'scans',
+    value: ({ scans }) => scans,
+    tone: ({ scans }) => (scans === 0 ? 'muted' : undefined),
+    priority: 1,
+  }),
+  bytesColumn({
+    id: 'bytes',
+    title: 'size',
+    value: ({ bytes }) => bytes,
+    priority: 2,
+  }),
+  ageColumn({
+    id: 'lastScan',
+    title: 'used',
+    value: ({ lastScan }) => lastScan,
+    priority: 3,
+  }),
+  countColumn({
+    id: 'writes',
+    title: 'writes',
+    value: ({ writes }) => writes,
+    tone: () => 'muted',
+    priority: 8,
+  }),
+  textColumn({
+    id: 'state',
+    title: 'state',
+    value: ({ state }) => state,
+    tone: stateTone,
+    priority: 5,
+    minWidth: 8,
+    maxWidth: 8,
+  }),
+  textColumn({
+    id: 'advice',
+    title: 'note',
+    value: ({ advice }) => advice,
+    tone: adviceTone,
+    priority: 4,
+    minWidth: 10,
+    maxWidth: 40,
+  }),
+  textColumn({
+    id: 'serves',
+    title: 'serves',
+    value: ({ serves }) => serves,
+    tone: () => 'muted',
+    priority: 9,
+    minWidth: 24,
+  }),
+];
+
+/** What needs care comes first, then the largest. */
+function urgency({ state, advice, verdict, drop }: IndexUsageRow): number {
+  if (state === 'invalid' || state === 'leftover') return 5;
+  if (state === 'building') return 4;
+  if (drop !== null) return 3;
+  if (advice === null) return 0;
+  return verdict === 'early' ? 1 : 2;
+}
+
+export const indexUsageSorts: readonly [Sort<IndexUsageRow>, ...Sort<IndexUsageRow>[]] = [
+  { id: 'size', title: 'largest', direction: 'desc', value: ({ bytes }) => bytes },
+  { id: 'care', title: 'needs care', direction: 'desc', value: urgency },
+  { id: 'scans', title: 'least used', direction: 'asc', value: ({ scans }) => scans },
+  { id: 'used', title: 'used last', direction: 'desc', value: ({ lastScan }) => lastScan },
+  { id: 'index', title: 'index', direction: 'asc', value: ({ index }) => index },
+];
+
+export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras, 'index-usage'> = {
   id: 'index-usage',
   title: 'Index usage',
   question: 'Which indexes are used, how large are they, and which need care?',
   needs: {},
+  isInOverview: true,
   windowed: false,
   minIntervalMs: 5_000,
   limits: usualLimits,

@@ -1,18 +1,21 @@
-import { readRuns, type Run, type RunState } from '../maintenance/journal/run.js';
-import { hasJournal } from '../maintenance/journal/table.js';
-import { readProgress } from '../maintenance/journal/follow-run.js';
-import { formatAge } from '../shared/format/duration.js';
-import { formatShare } from '../shared/format/number.js';
+import { textColumn, type CellContext, type Tone } from './contract/column.js';
+import {
+  readRuns,
+  type Run,
+  type RunState,
+  hasJournal,
+  readProgress,
+} from '../maintenance/journal/run.js';
+import { formatAge } from '../core/format/duration.js';
+import { formatShare } from '../core/format/number.js';
 import {
   usualLimits,
-  type CellContext,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type Tone,
-} from './pane.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
+} from './contract/pane.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 
 export type MaintenanceRunsExtras = { shown: number };
 
@@ -72,7 +75,7 @@ function tookMs({ startedAt, endedAt }: Run, { nowMs }: CellContext): number {
   return (endedAt?.getTime() ?? nowMs) - startedAt.getTime();
 }
 
-export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras> = {
+export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs'> = {
   id: 'maintenance-runs',
   title: 'Maintenance',
   question: 'Who maintained what here, when and from where, and what came of it?',
@@ -103,27 +106,23 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras> = {
       minWidth: 19,
       maxWidth: 19,
     },
-    {
+    textColumn({
       id: 'state',
       title: 'state',
-      align: 'left',
-      format: 'text',
       value: ({ state }) => state,
       tone: ({ state }) => tones[state],
       priority: 1,
       minWidth: 9,
       maxWidth: 9,
-    },
-    {
+    }),
+    textColumn({
       id: 'what',
       title: 'what',
-      align: 'left',
-      format: 'text',
       value: whatRan,
       priority: 1,
       minWidth: 12,
       maxWidth: 40,
-    },
+    }),
     {
       id: 'took',
       title: 'took',
@@ -135,38 +134,32 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras> = {
       minWidth: 6,
       maxWidth: 6,
     },
-    {
+    textColumn({
       id: 'role',
       title: 'role',
-      align: 'left',
-      format: 'text',
       value: ({ role }) => role,
       tone: () => 'muted',
       priority: 6,
       minWidth: 8,
       maxWidth: 16,
-    },
-    {
+    }),
+    textColumn({
       id: 'from',
       title: 'from',
-      align: 'left',
-      format: 'text',
       value: ({ clientUser, clientHost }) =>
         [clientUser, clientHost].filter((part) => part !== null).join('@') || null,
       tone: () => 'muted',
       priority: 5,
       minWidth: 10,
       maxWidth: 24,
-    },
-    {
+    }),
+    textColumn({
       id: 'came',
       title: 'result',
-      align: 'left',
-      format: 'text',
       value: whatCame,
       priority: 2,
       minWidth: 14,
-    },
+    }),
   ],
   sorts: [
     { id: 'newest', title: 'newest', direction: 'desc', value: ({ id }) => id },

@@ -1,33 +1,33 @@
+import { shareColumn, textColumn, type SummaryLine } from './contract/column.js';
 import type { Queryable } from '../db/database.js';
-import { formatDuration, formatSpan } from '../shared/format/duration.js';
-import { formatCount, formatRate, formatShare } from '../shared/format/number.js';
+import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatCount, formatRate, formatShare } from '../core/format/number.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-} from './pane.js';
-import type { SchemaShape } from './shape.js';
-import { SliceLedger, type Range } from './slice-ledger.js';
-import { SliceReader } from './slice-reader.js';
-import { traceCountsStatement, type TraceCountsRow } from './statements/trace-counts.js';
+} from './contract/pane.js';
+import { type SchemaShape, columnOrNull } from './contract/shape.js';
+import { groupKey } from './reading/calls.js';
+import { callsIn, WindowBefore, type CallsBefore } from './reading/comparison.js';
+import { SliceLedger, type Range, SliceReader } from './reading/slices.js';
 import {
+  traceCountsStatement,
+  type TraceCountsRow,
   tracesInProgressStatement,
   type TracesInProgressRow,
-} from './statements/traces-in-progress.js';
-import { tracesStuckStatement, type TraceStuckRow } from './statements/traces-stuck.js';
-import {
   seriesOf,
+  statusSource,
   totals,
   type SeriesPoint,
   type TraceCounts,
   type TraceStatusRow,
-} from './trace-counts.js';
-import { isFailure, statusTone } from './trace-status.js';
-import { tracesOpening } from './trace/traces-opening.js';
-import { bucketMsFor, sliceMsFor } from './windows.js';
+} from './reading/trace-counts.js';
+import { isFailure, statusTone } from './trace/event.js';
+import { tracesOpening } from './trace/traces-listed.js';
+import { bucketMsFor, sliceMsFor } from './reading/windows.js';
 
 export type StuckTrace = {
   id: string;
@@ -64,6 +64,7 @@ const stuckShown = 20;
  */
 class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtras> {
   #slices = slicesOf(0);
+  readonly #before = new WindowBefore({ source: statusSource });
 
   async read(request: ReadRequest): Promise<PaneResult<TraceStatusRow, RecentTracesExtras>> {
     const { windowMs, untilMs, stuckAfterMs, exact, shape } = request;
@@ -83,7 +84,9 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
       const bySlice = new Map([...slices.ledger.kept(), ...fresh]);
-      const rows = totals(bySlice);
+      const counted = totals(bySlice);
+      const compared = await this.#before.read(tx, request, { endMs, share });
+      const rows = withBefore(counted, compared.before);
       const { running, stuckCount } = untilMs === undefined ? nowOf(progress) : thenOf(rows);
       const stuck = stuckCount > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];
       return {
@@ -100,14 +103,24 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
         },
         asOf: new Date(endMs),
         notes: [],
-        ...(share < 1 ? { loading: { share } } : {}),
+        ...(compared.share < 1 ? { loading: { share: compared.share } } : {}),
       };
     });
   }
 
   reset(): void {
     this.#slices.ledger.clear();
+    this.#before.reset();
   }
+}
+
+function withBefore(rows: readonly TraceStatusRow[], before: CallsBefore | null): TraceStatusRow[] {
+  const all = callsIn(before);
+  return rows.map((row) => {
+    const countBefore = before && (before.get(groupKey([row.status]))?.calls ?? 0);
+    const shareBefore = countBefore === null || !all ? null : countBefore / all;
+    return { ...row, countBefore, shareBefore };
+  });
 }
 
 function nowOf({ running, stuck }: TracesInProgressRow) {
@@ -226,7 +239,39 @@ function summaryOf(rows: readonly TraceStatusRow[], extras: RecentTracesExtras):
   ];
 }
 
-export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
+/**
+ * The traces that have been in progress for longest. `$1`: limit in seconds, `$2`: how many.
+ * idx_execution_traces_running is read from its old end, in order: no sort, `$2` rows.
+ */
+export function tracesStuckStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'execution_traces', column, type);
+  return `
+SELECT
+  id,
+  ${optional('correlation_id', 'uuid')} AS correlation_id,
+  left(${optional('source', 'text')}, 200) AS source,
+  left(${optional('project', 'text')}, 200) AS project,
+  left(${optional('prompt_text', 'text')}, 200) AS prompt,
+  CASE WHEN isfinite(started_at) THEN started_at END AS started_at,
+  (1000 * date_part('epoch', now() - started_at))::float8 AS age_ms
+FROM execution_traces
+WHERE status = 'in_progress' AND started_at < now() - $1::float8 * interval '1 second' AND isfinite(started_at)
+ORDER BY started_at
+LIMIT $2`;
+}
+
+export type TraceStuckRow = {
+  id: string;
+  correlation_id: string | null;
+  source: string | null;
+  project: string | null;
+  prompt: string | null;
+  started_at: Date | null;
+  age_ms: number;
+};
+
+export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras, 'recent-traces'> = {
   id: 'recent-traces',
   title: 'Recent traces',
   question: 'How many traces started in the window, how did they end, what runs and what is stuck?',
@@ -236,21 +281,22 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
       optional: ['correlation_id', 'source', 'prompt_text'],
     },
   },
+  isInOverview: true,
+  showsEvents: true,
+  layout: { height: 1.2 },
   windowed: true,
   minIntervalMs: 0,
   limits: usualLimits,
   columns: [
-    {
+    textColumn({
       id: 'status',
       title: 'status',
-      align: 'left',
-      format: 'text',
       value: ({ status }) => status,
       tone: ({ status }) => statusTone(status),
       priority: 1,
       minWidth: 9,
       maxWidth: 14,
-    },
+    }),
     {
       id: 'count',
       title: 'traces',
@@ -261,22 +307,26 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
       minWidth: 6,
       maxWidth: 8,
     },
-    {
+    shareColumn({
       id: 'share',
       title: 'share',
-      align: 'right',
-      format: 'share',
       value: ({ share }) => share,
       tone: () => 'muted',
       priority: 2,
-      minWidth: 5,
-      maxWidth: 5,
-    },
+    }),
   ],
   sorts: [
     { id: 'count', title: 'most traces', direction: 'desc', value: ({ count }) => count },
     { id: 'status', title: 'status', direction: 'asc', value: ({ status }) => status },
   ],
+  comparison: {
+    names: 1,
+    figures: ['calls', 'share'],
+    of: ({ count, countBefore = null, share, shareBefore = null }) => ({
+      calls: { now: count, before: countBefore },
+      share: { now: share, before: shareBefore },
+    }),
+  },
   rowKey: ({ status }) => status,
   empty:
     'No trace started in this window. Choose a longer one with :window, or: trace-console demo',
@@ -291,5 +341,5 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras> = {
       { label: 'failed', tone: 'error', values: extras.series.map(({ failed }) => failed) },
     ],
   }),
-  detail: ({ status }) => tracesOpening(`Newest traces: ${status}`, { by: 'status', status }),
+  detail: ({ status }) => tracesOpening(`Traces: ${status}`, { by: 'status', status }),
 };

@@ -1,54 +1,93 @@
+import { nearestWord } from '../core/nearest.js';
 import { ConsoleError } from '../db/errors.js';
-import { paneIds, type AnyPane, type PaneId } from './pane.js';
 import { activity } from './activity.js';
+import { agentChains } from './agent-chains.js';
 import { agents } from './agents.js';
 import { archive } from './archive.js';
-import { agentChains } from './agent-chains.js';
+import type { Pane } from './contract/pane.js';
 import { doctor } from './doctor.js';
 import { endpoints } from './endpoints.js';
 import { errors } from './errors.js';
 import { indexUsage } from './index-usage.js';
 import { maintenanceRuns } from './maintenance-runs.js';
+import { models } from './models.js';
+import { postgresql } from './postgresql.js';
 import { recentTraces } from './recent-traces.js';
 import { sessions } from './sessions.js';
 import { slowHooks } from './slow-hooks.js';
 import { tableSizes } from './table-sizes.js';
 import { topPatterns } from './top-patterns.js';
+import { usage } from './usage.js';
 
-/** Adding a pane is adding its file, its id in `paneIds`, where its place is, and its line here. */
-const declarations: Readonly<Record<PaneId, AnyPane>> = {
-  'recent-traces': recentTraces,
-  'slow-hooks': slowHooks,
-  'index-usage': indexUsage,
-  'table-sizes': tableSizes,
-  'top-patterns': topPatterns,
+/** Every pane, in the order of the keys 1 to 9; those behind the ninth have none. Another one is a line here. */
+const declared = [
+  recentTraces,
+  slowHooks,
+  indexUsage,
+  tableSizes,
+  topPatterns,
   activity,
   agents,
   errors,
   endpoints,
+  postgresql,
+  models,
+  usage,
   sessions,
-  'agent-chains': agentChains,
-  'maintenance-runs': maintenanceRuns,
+  agentChains,
+  maintenanceRuns,
   archive,
   doctor,
-};
+] as const;
 
-/** Every pane, in the order of the keys 1 to 9; those behind the ninth have none. */
-export const panes: readonly AnyPane[] = paneIds.map((id) => declarations[id]);
+export type PaneId = (typeof declared)[number]['id'];
+
+/** A pane of the registry; its row type is known only to itself. */
+export type AnyPane = Pane & { id: PaneId };
+
+export const panes: readonly AnyPane[] = declared;
+
+export const paneIds: readonly PaneId[] = panes.map(({ id }) => id);
+
+/** The panes of the overview, until the reader chooses others. */
+export const overviewPaneIds: readonly PaneId[] = panes
+  .filter(({ isInOverview }) => isInOverview)
+  .map(({ id }) => id);
+
+/** The first of the overview: it has the focus at first. */
+export const firstPaneId: PaneId = recentTraces.id;
+
+/** An id of today comes before the same one of an earlier version. */
+const byId: ReadonlyMap<string, AnyPane> = new Map([
+  ...panes.flatMap((pane) => (pane.formerIds ?? []).map((id) => [id, pane] as const)),
+  ...panes.map((pane) => [pane.id, pane] as const),
+]);
+
+/** A pane by its id, or by one that it had in an earlier version. */
+export function findPane(id: unknown): AnyPane | undefined {
+  return typeof id === 'string' ? byId.get(id) : undefined;
+}
+
+/** A pane by an id of a file that an earlier version has written: there it means what it meant then. */
+export function findPaneOfEarlier(id: unknown): AnyPane | undefined {
+  return panes.find(({ formerIds }) => formerIds?.some((each) => each === id)) ?? findPane(id);
+}
+
+/** @throws ConsoleError `usage`, naming the panes there are. */
+export function paneById(id: string): AnyPane {
+  const pane = findPane(id);
+  if (!pane) {
+    const nearest = nearestWord(id, paneIds);
+    const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+    throw new ConsoleError('usage', `There is no pane "${id}".`, {
+      hint: `${meant}Panes: ${paneIds.join(', ')}`,
+    });
+  }
+  return pane;
+}
 
 /** The key that leads to a pane. */
 export function paneKey(id: PaneId): string | undefined {
   const number = paneIds.indexOf(id) + 1;
   return number <= 9 ? String(number) : undefined;
-}
-
-/** @throws ConsoleError `usage`, naming the panes there are. */
-export function paneById(id: string): AnyPane {
-  const pane = panes.find((candidate) => candidate.id === id);
-  if (!pane) {
-    throw new ConsoleError('usage', `There is no pane "${id}".`, {
-      hint: `Panes: ${paneIds.join(', ')}`,
-    });
-  }
-  return pane;
 }

@@ -1,157 +1,327 @@
-import { formatDuration } from '../shared/format/duration.js';
-import { sortRows } from './cells.js';
+import { hasConsoleTable } from '../deploy/console-schema.js';
+import { contextWindowOf } from '../ingest/prices.js';
+import { formatCount, formatMoney } from '../core/format/number.js';
+import {
+  ageColumn,
+  countColumn,
+  moneyColumn,
+  shareColumn,
+  textColumn,
+  type SummaryLine,
+  type Tone,
+} from './contract/column.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
-  type SummaryLine,
-} from './pane.js';
-import { sessionsColumns, sessionsSorts } from './sessions-columns.js';
+} from './contract/pane.js';
 import {
-  sessionDetailStatement,
-  sessionsStatement,
-  type SessionsDatabaseRow,
-} from './statements/sessions.js';
-import { serverNowStatement, type ServerNowRow } from './statements/server-now.js';
+  repeatsOf,
+  seenSessionsStatement,
+  SessionCounter,
+  stateOf,
+  type SeenSession,
+  type SessionFigures,
+  type SessionState,
+} from './reading/agent-sessions.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { sessionOpening } from './trace/session-opening.js';
 
-/** A session that runs a statement or holds a transaction open. */
+/** One session of an agent's program. */
 export type SessionRow = {
-  pid: number;
-  user: string | null;
-  application: string | null;
-  client: string | null;
-  startedAt: Date | null;
-  /** active, idle in transaction, …; null where this role may not know. */
-  state: string | null;
-  /** What it waits for: `Lock: relation`; null while it works. */
-  wait: string | null;
-  transactionMs: number | null;
-  /** In its state. */
-  stateMs: number | null;
-  /** Its first 500 characters. */
-  query: string | null;
-  /** Processes whose locks it waits for; 0 is a prepared transaction. */
-  blockedBy: readonly number[];
-  /** How many wait for it, directly. */
-  blocks: number;
+  sessionId: string;
+  /** The program's own id of it. */
+  session: string;
+  agent: string;
+  state: SessionState;
+  /** The tool that runs, or that a permission is waited for. */
+  tool: string | null;
+  /** When that began. */
+  since: Date;
+  project: string | null;
+  branch: string | null;
+  model: string | null;
+  prompts: number;
+  tools: number;
+  /** Traces and uses of tools that failed. */
+  failures: number;
+  subagents: number;
+  tokens: number;
+  /** US dollars; null: nothing has a price. */
+  costUsd: number | null;
+  /** Of the model's context window, what the last call has filled, 0..1; null: unknown. */
+  contextShare: number | null;
+  /** How often the newest use of a tool was made in a row with the same input. */
+  repeats: number;
+  /** The last sign of life. */
+  seen: Date;
 };
 
-export type SessionsExtras = {
-  active: number;
-  idle: number;
-  waiting: number;
-  /** The embedded engine: one session for all clients, of which none can be told from another. */
-  shared?: true;
-};
+export type SessionsExtras = { shown: number; waiting: number; working: number; costUsd: number };
 
-const hiddenQuery = '<insufficient privilege>';
+const mostSessions = 200;
+/** Those that are shown where the window has none, since when they may be. */
+const mostBefore = 50;
+const alwaysMs = 3_650 * 86_400_000;
 
 class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
+  readonly #counter = new SessionCounter();
+
   async read(request: ReadRequest): Promise<PaneResult<SessionRow, SessionsExtras>> {
+    const { shape, windowMs } = request;
     return request.transaction(async (tx) => {
-      if (request.shape.embedded) {
-        const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
-        return {
-          rows: [],
-          extras: { active: 0, idle: 0, waiting: 0, shared: true },
-          asOf: new Date(rows[0]?.now_ms ?? Date.now()),
-          notes: ['the embedded engine cannot tell its clients apart; embedded status counts them'],
-        };
+      const now = await tx.query<ServerNowRow>(serverNowStatement);
+      const asOf = new Date(now.rows[0]?.now_ms ?? Date.now());
+      if (!(await hasConsoleTable(tx, 'agent_sessions'))) {
+        return { rows: [], extras: extrasOf([]), asOf, notes: [nothingTakenIn] };
       }
-      const found = await tx.query<SessionsDatabaseRow>(sessionsStatement);
-      const [first] = found.rows;
-      if (!first) throw new Error('a left join to one row has one row');
-      const rows = sortRows(rowsOf(found.rows), sessionsSorts[0]);
+      const seenIn = async (ms: number, most: number) =>
+        (await tx.query<SeenSession>(seenSessionsStatement, [shape.schema, ms / 1_000, most])).rows;
+      const inWindow = await seenIn(windowMs, mostSessions);
+      // Sessions that were brought in may be older than any window.
+      const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);
+      const share = await this.#counter.count(tx, shape, seen);
+      const rows = await Promise.all(
+        seen.map((session) => rowOf(session, this.#counter.figuresOf(session.session_id))),
+      );
       return {
-        rows,
-        extras: {
-          active: rows.length,
-          idle: first.idle,
-          waiting: rows.filter(({ blockedBy }) => blockedBy.length > 0).length,
-        },
-        asOf: new Date(first.now_ms),
-        notes: notesOf(rows),
+        rows: rows.toSorted(byUrgency),
+        extras: extrasOf(rows),
+        asOf,
+        notes:
+          seen.length === mostSessions
+            ? [`only the latest ${mostSessions} sessions`]
+            : inWindow.length === 0 && seen.length > 0
+              ? ['none in this window: the latest ones before it']
+              : [],
+        ...(share < 1 ? { loading: { share } } : {}),
       };
     });
   }
-}
 
-function rowsOf(found: readonly SessionsDatabaseRow[]): SessionRow[] {
-  const waiting = new Map<number, number>();
-  for (const { blocked_by: pids } of found) {
-    for (const pid of new Set(pids)) waiting.set(pid, (waiting.get(pid) ?? 0) + 1);
+  reset(): void {
+    this.#counter.reset();
   }
-  return found.flatMap((row) =>
-    row.pid === null
-      ? []
-      : {
-          pid: row.pid,
-          user: row.user,
-          application: row.application === '' ? row.backend_type : row.application,
-          client: row.client,
-          startedAt: row.backend_start,
-          state: row.backend_type === 'autovacuum worker' ? 'active' : row.state,
-          // A client that has the turn is no wait of the session's own.
-          wait:
-            row.wait_event_type === null || row.wait_event_type === 'Client'
-              ? null
-              : `${row.wait_event_type}: ${row.wait_event ?? ''}`,
-          transactionMs: row.transaction_ms,
-          stateMs: row.state_ms,
-          query: row.query,
-          blockedBy: [...new Set(row.blocked_by)],
-          blocks: waiting.get(row.pid) ?? 0,
-        },
-  );
 }
 
-function notesOf(rows: readonly SessionRow[]): string[] {
-  const hidden = rows.filter(({ query }) => query === hiddenQuery).length;
-  if (hidden === 0) return [];
-  return [`${hidden} of other roles are hidden from this one: GRANT pg_read_all_stats shows them`];
+const nothingTakenIn =
+  'nothing was imported or collected into this database: it has no table trace_console.agent_sessions';
+
+async function rowOf(seen: SeenSession, figures: SessionFigures | undefined): Promise<SessionRow> {
+  const { state, sinceMs, tool } = stateOf(seen, figures?.open_traces ?? 0);
+  const used = figures?.context_tokens ?? null;
+  const window =
+    used === null || seen.model === null ? undefined : await contextWindowOf(seen.model);
+  return {
+    sessionId: seen.session_id,
+    session: seen.session,
+    agent: seen.agent,
+    state,
+    tool,
+    since: new Date(sinceMs),
+    project: seen.project,
+    branch: seen.branch,
+    model: seen.model,
+    prompts: figures?.prompts ?? 0,
+    tools: figures?.tools ?? 0,
+    failures: (figures?.failed_traces ?? 0) + (figures?.failed_tools ?? 0),
+    subagents: figures?.subagents ?? 0,
+    tokens: figures?.tokens ?? 0,
+    costUsd: figures?.cost_usd ?? null,
+    contextShare: used === null || window === undefined ? null : used / window,
+    repeats: repeatsOf(figures?.uses ?? null),
+    seen: new Date(seen.seen_ms),
+  };
 }
 
-function summaryOf(rows: readonly SessionRow[], extras: SessionsExtras): SummaryLine[] {
-  const { active, idle, waiting, shared } = extras;
-  if (shared) return [[{ text: 'one session, which all clients share', tone: 'muted' }]];
-  const longest = rows.reduce((top, row) => Math.max(top, row.transactionMs ?? 0), 0);
-  const blocker = rows.reduce<SessionRow | undefined>(
-    (top, row) => (row.blocks > (top?.blocks ?? 0) ? row : top),
-    undefined,
-  );
+const ranks: Readonly<Record<SessionState, number>> = {
+  permission: 0,
+  user: 1,
+  tool: 2,
+  thinking: 2,
+  compacting: 2,
+  interrupted: 3,
+  idle: 4,
+  ended: 5,
+};
+
+/** Who waits for somebody comes first, longest first; then who works, then the others, latest first. */
+function byUrgency(a: SessionRow, b: SessionRow): number {
+  const rank = ranks[a.state] - ranks[b.state];
+  if (rank !== 0) return rank;
+  const sign = isWaiting(a) ? 1 : -1;
+  return sign * (a.since.getTime() - b.since.getTime());
+}
+
+function isWaiting({ state }: SessionRow): boolean {
+  return state === 'permission' || state === 'user';
+}
+
+const words: Readonly<Record<SessionState, string>> = {
+  permission: 'waits: permission',
+  user: 'waits for the user',
+  tool: 'runs a tool',
+  thinking: 'thinking',
+  compacting: 'compacting',
+  interrupted: 'interrupted',
+  idle: 'idle',
+  ended: 'ended',
+};
+
+function doingOf({ state, tool }: SessionRow): string {
+  if (tool === null) return words[state];
+  return state === 'permission' ? `${words.permission} ${tool}` : tool;
+}
+
+const tones: Readonly<Record<SessionState, Tone>> = {
+  permission: 'error',
+  user: 'warning',
+  tool: 'running',
+  thinking: 'running',
+  compacting: 'running',
+  interrupted: 'warning',
+  idle: 'muted',
+  ended: 'muted',
+};
+
+function extrasOf(rows: readonly SessionRow[]): SessionsExtras {
+  return {
+    shown: rows.length,
+    waiting: rows.filter(isWaiting).length,
+    working: rows.filter(({ state }) => ranks[state] === ranks.tool).length,
+    costUsd: rows.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0),
+  };
+}
+
+function summaryOf({ shown, waiting, working, costUsd }: SessionsExtras): SummaryLine[] {
+  if (shown === 0) return [];
   return [
     [
-      { text: `${active} at work, ${idle} idle` },
       waiting > 0
-        ? { text: `${waiting} wait for locks`, tone: 'error' }
-        : { text: 'nobody waits for a lock', tone: 'success' },
-      ...(blocker ? [{ text: `most wait for pid ${blocker.pid}`, tone: 'error' as const }] : []),
-      ...(longest > 0
-        ? [{ text: `longest transaction ${formatDuration(longest)}`, tone: 'muted' as const }]
-        : []),
+        ? { text: `${waiting} wait for somebody`, tone: 'warning' }
+        : { text: 'none waits', tone: 'success' },
+      { text: `${working} at work`, tone: working > 0 ? 'running' : 'muted' },
+      { text: `${formatCount(shown)} sessions` },
+      { text: formatMoney(costUsd) },
     ],
   ];
 }
 
-export const sessions: Pane<SessionRow, SessionsExtras> = {
+export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   id: 'sessions',
   title: 'Sessions',
-  question: 'Who runs what for how long, who waits, and for whom?',
-  needs: {},
-  windowed: false,
+  question: 'What does each agent session do now, which wait for somebody, and what did they take?',
+  needs: {
+    execution_traces: {
+      required: ['id', 'session_id', 'status', 'started_at'],
+      optional: ['parent_id', 'cost_usd'],
+    },
+  },
+  windowed: true,
+  showsEvents: true,
+  looksBack: false,
   minIntervalMs: 0,
   limits: usualLimits,
-  columns: sessionsColumns,
-  sorts: sessionsSorts,
-  rowKey: ({ pid, startedAt }) => `${pid} ${startedAt?.getTime() ?? ''}`,
-  empty: 'No other session is seen that runs a statement here or holds a transaction open.',
+  columns: [
+    textColumn({
+      id: 'doing',
+      title: 'now',
+      value: doingOf,
+      tone: ({ state }) => tones[state],
+      priority: 1,
+      minWidth: 18,
+      maxWidth: 30,
+    }),
+    ageColumn({ id: 'since', title: 'for', value: ({ since }) => since, priority: 1 }),
+    textColumn({
+      id: 'project',
+      title: 'project',
+      value: ({ project }) => project,
+      priority: 1,
+      minWidth: 10,
+    }),
+    textColumn({
+      id: 'branch',
+      title: 'branch',
+      value: ({ branch }) => branch,
+      tone: () => 'muted',
+      priority: 6,
+      minWidth: 8,
+      maxWidth: 24,
+    }),
+    textColumn({
+      id: 'model',
+      title: 'model',
+      value: ({ model }) => model,
+      tone: () => 'accent',
+      priority: 4,
+      minWidth: 10,
+      maxWidth: 26,
+    }),
+    countColumn({ id: 'prompts', title: 'prompts', value: (row) => row.prompts, priority: 3 }),
+    countColumn({ id: 'tools', title: 'tools', value: ({ tools }) => tools, priority: 5 }),
+    countColumn({
+      id: 'failures',
+      title: 'failed',
+      value: ({ failures }) => failures,
+      tone: ({ failures }) => (failures > 0 ? 'warning' : 'muted'),
+      priority: 4,
+    }),
+    countColumn({
+      id: 'subagents',
+      title: 'subagents',
+      value: (row) => row.subagents,
+      priority: 7,
+    }),
+    countColumn({ id: 'tokens', title: 'tokens', value: ({ tokens }) => tokens, priority: 5 }),
+    moneyColumn({ id: 'costUsd', title: 'cost', value: ({ costUsd }) => costUsd, priority: 2 }),
+    shareColumn({
+      id: 'contextShare',
+      title: 'context',
+      value: (row) => row.contextShare,
+      tone: ({ contextShare }) => ((contextShare ?? 0) >= 0.8 ? 'warning' : undefined),
+      priority: 3,
+    }),
+    ageColumn({ id: 'seen', title: 'seen', value: ({ seen }) => seen, priority: 6 }),
+    textColumn({
+      id: 'agent',
+      title: 'agent',
+      value: ({ agent }) => agent,
+      tone: () => 'muted',
+      priority: 8,
+      minWidth: 11,
+      maxWidth: 14,
+    }),
+  ],
+  fields: [
+    { id: 'state', title: 'state', format: 'text', value: ({ state }) => state },
+    {
+      id: 'waits',
+      title: 'waits',
+      format: 'age',
+      value: (row) => (isWaiting(row) ? row.since : null),
+    },
+    { id: 'repeats', title: 'repeats', format: 'count', value: ({ repeats }) => repeats },
+    { id: 'session', title: 'session', format: 'text', value: ({ session }) => session },
+  ],
+  sorts: [
+    { id: 'urgency', title: 'who waits', direction: 'asc', value: ({ state }) => ranks[state] },
+    { id: 'seen', title: 'latest', direction: 'desc', value: ({ seen }) => seen },
+    { id: 'cost', title: 'highest cost', direction: 'desc', value: ({ costUsd }) => costUsd },
+    { id: 'context', title: 'fullest', direction: 'desc', value: (row) => row.contextShare },
+    { id: 'failures', title: 'most failures', direction: 'desc', value: (row) => row.failures },
+    { id: 'repeats', title: 'most repeated', direction: 'desc', value: ({ repeats }) => repeats },
+    { id: 'project', title: 'project', direction: 'asc', value: ({ project }) => project },
+  ],
+  isWaiting,
+  rowKey: ({ sessionId }) => sessionId,
+  idOf: ({ session }) => session,
+  empty:
+    'No session of an agent was seen yet. Bring sessions in with trace-console import, or follow them with trace-console hooks install.',
   createReader: () => new SessionsReader(),
-  summary: ({ rows, extras }) => summaryOf(rows, extras),
-  detail: ({ pid }) => ({
-    title: `Session ${pid}`,
-    text: sessionDetailStatement,
-    values: [pid],
-  }),
+  summary: ({ extras }) => summaryOf(extras),
+  detail: ({ sessionId, project, session }) =>
+    sessionOpening(`Session ${project ?? session}`, sessionId),
 };

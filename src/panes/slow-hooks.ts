@@ -1,32 +1,49 @@
-import { formatDuration, formatSpan } from '../shared/format/duration.js';
-import { formatCount, formatShare } from '../shared/format/number.js';
-import { groupKey } from './call-totals.js';
-import { CallsReader, type CallGroup } from './calls-reader.js';
+import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatCount, formatShare } from '../core/format/number.js';
+import { groupKey, columnOf, type CallSource } from './reading/calls.js';
+import { CallsReader, type CallGroup } from './reading/calls-reader.js';
+import {
+  beforeOf,
+  callFigures,
+  callsChangeColumn,
+  comparedCalls,
+  growthSort,
+  p95ChangeColumn,
+  slowedSort,
+  WindowBefore,
+  type CallsBefore,
+  type ComparedRow,
+} from './reading/comparison.js';
 import {
   usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+} from './contract/pane.js';
+import { eventsOpening } from './trace/events-opening.js';
+import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
+import { within } from './reading/windows.js';
+import {
   type SummaryLine,
-} from './pane.js';
-import { slowHooksColumns, slowHooksSorts } from './slow-hooks-columns.js';
-import { slowestHooksStatement, type SlowestHookRow } from './statements/slowest-hooks.js';
-import { eventsOpening, joined } from './trace/events-opening.js';
-import { isFailure } from './trace-status.js';
-import { hookSource } from './statements/call-sources.js';
+  type Column,
+  type Sort,
+  countColumn,
+  durationColumn,
+  durationTone,
+  failureTone,
+  shareColumn,
+  textColumn,
+} from './contract/column.js';
 
 /** One hook with one tool, over the window. Durations in milliseconds, of calls that have ended. */
-export type SlowHookRow = {
+export type SlowHookRow = ComparedRow & {
   hook: string;
   tool: string | null;
-  /** Calls that started in the window, those still in progress included. */
-  calls: number;
   /** Those of them that failed or timed out. */
   failures: number;
   inProgress: number;
   p50Ms: number | null;
-  p95Ms: number | null;
   maxMs: number | null;
   totalMs: number;
   /** Of the time that all hooks took together, 0..1. */
@@ -42,13 +59,20 @@ export type SlowHooksExtras = {
 };
 
 class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
-  readonly #calls = new CallsReader({ source: hookSource });
+  #variant: string | undefined;
+  readonly #source = (shape: SchemaShape) => hookSource(shape, this.#variant);
+  readonly #calls = new CallsReader({ source: this.#source });
+  readonly #before = new WindowBefore({ source: this.#source });
 
   async read(request: ReadRequest): Promise<PaneResult<SlowHookRow, SlowHooksExtras>> {
+    this.#variant = request.variant;
     return request.transaction(async (tx) => {
-      const { groups, endMs, percentileError, share } = await this.#calls.read(tx, request);
+      const found = await this.#calls.read(tx, request);
+      const { groups, endMs, percentileError } = found;
+      const { before, share } = await this.#before.read(tx, request, found);
+      const rows = groups.map((group) => rowOf(group, before));
       return {
-        ...resultOf(groups.map(rowOf), request.windowMs, percentileError),
+        ...resultOf(rows, request.windowMs, percentileError),
         asOf: new Date(endMs),
         ...(share < 1 ? { loading: { share } } : {}),
       };
@@ -57,10 +81,11 @@ class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
 
   reset(): void {
     this.#calls.reset();
+    this.#before.reset();
   }
 }
 
-function rowOf({ groups, ...figures }: CallGroup): SlowHookRow {
+function rowOf({ groups, ...figures }: CallGroup, before: CallsBefore | null): SlowHookRow {
   const [hook, tool] = groups;
   const { calls, failures, inProgress, p50Ms, p95Ms, maxMs, totalMs } = figures;
   return {
@@ -74,6 +99,7 @@ function rowOf({ groups, ...figures }: CallGroup): SlowHookRow {
     maxMs,
     totalMs,
     share: 0,
+    ...beforeOf(before, groupKey(groups)),
   };
 }
 
@@ -114,7 +140,112 @@ function summaryOf(rows: readonly SlowHookRow[], extras: SlowHooksExtras): Summa
   ];
 }
 
-export const slowHooks: Pane<SlowHookRow, SlowHooksExtras> = {
+/** Tools are called by the agent, hooks run beside them: both are rows of hook_executions, told apart by their type. */
+const conditions: ReadonlyMap<string | undefined, string> = new Map([
+  ['hooks', "IS DISTINCT FROM 'ToolUse'"],
+  ['tools', "= 'ToolUse'"],
+]);
+
+/** Hooks and tool calls by name and tool. */
+export function hookSource(shape: SchemaShape, variant: string | undefined): CallSource {
+  const column = columnOf(shape, 'hook_executions', 'h');
+  const condition = conditions.get(variant);
+  const from =
+    condition === undefined
+      ? 'hook_executions AS h'
+      : `(SELECT * FROM hook_executions AS h WHERE ${column('hook_type', 'text')} ${condition}) AS h`;
+  return {
+    from,
+    at: 'h.started_at',
+    groups: ['left(h.hook_name, 512)', `left(${column('tool_name', 'text')}, 512)`],
+    failed: `${column('status', 'text')} IN ('failed', 'timeout')`,
+    inProgress: `${column('status', 'text')} = 'in_progress'`,
+    duration: 'h.duration_ms',
+    sums: [],
+  };
+}
+
+/**
+ * The calls of one hook with one tool. `$1`, `$2`: window, `$3`: hook, `$4`: tool or NULL. The slowest are found in
+ * idx_hook_executions_window, and their rows in the table. Texts are cut.
+ */
+export function callsOfHookStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'hook_executions', column, type);
+  const detail = `COALESCE(left(${optional('error_message', 'text')}, 300), left(${optional('file_path', 'text')}, 300))`;
+  return `
+SELECT
+  'hook' AS kind,
+  ${optional('id', 'uuid')} AS id,
+  ${optional('trace_id', 'uuid')} AS trace_id,
+  started_at,
+  duration_ms,
+  COALESCE(${optional('status', 'text')} IN ('failed', 'timeout'), false) AS failed,
+  ${joinedSql(' ', `left(${optional('hook_type', 'text')}, 200)`, `'exit ' || ${optional('exit_code', 'integer')}`)} AS what,
+  ${joinedSql(': ', `left(${optional('error_type', 'text')}, 200)`, detail)} AS text
+FROM hook_executions
+WHERE ${within('started_at', '$1', '$2')}
+  AND hook_name = $3
+  AND ${optional('tool_name', 'text')} IS NOT DISTINCT FROM $4`;
+}
+
+export const slowHooksColumns: readonly Column<SlowHookRow>[] = [
+  textColumn({
+    id: 'hook',
+    title: 'hook',
+    value: ({ hook }) => hook,
+    priority: 1,
+    minWidth: 8,
+  }),
+  textColumn({
+    id: 'tool',
+    title: 'tool',
+    value: ({ tool }) => tool,
+    tone: ({ tool }) => (tool === null ? 'muted' : undefined),
+    priority: 2,
+    minWidth: 5,
+    maxWidth: 24,
+  }),
+  countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 3 }),
+  callsChangeColumn(7),
+  durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
+  durationColumn({
+    id: 'p95Ms',
+    title: 'p95',
+    value: ({ p95Ms }) => p95Ms,
+    tone: ({ p95Ms }) => durationTone(p95Ms),
+    priority: 1,
+  }),
+  p95ChangeColumn(6),
+  durationColumn({
+    id: 'maxMs',
+    title: 'max',
+    value: ({ maxMs }) => maxMs,
+    tone: ({ maxMs }) => durationTone(maxMs),
+    priority: 5,
+  }),
+  countColumn({
+    id: 'failures',
+    title: 'failed',
+    value: ({ failures }) => failures,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
+    priority: 2,
+  }),
+  shareColumn({ id: 'share', title: 'time', value: ({ share }) => share, priority: 3 }),
+];
+
+export const slowHooksSorts: readonly [Sort<SlowHookRow>, ...Sort<SlowHookRow>[]] = [
+  { id: 'p95', title: 'slowest p95', direction: 'desc', value: ({ p95Ms }) => p95Ms },
+  { id: 'share', title: 'most time', direction: 'desc', value: ({ share }) => share },
+  { id: 'calls', title: 'most calls', direction: 'desc', value: ({ calls }) => calls },
+  { id: 'failures', title: 'most failures', direction: 'desc', value: ({ failures }) => failures },
+  { id: 'max', title: 'longest call', direction: 'desc', value: ({ maxMs }) => maxMs },
+  slowedSort,
+  growthSort,
+  { id: 'hook', title: 'hook', direction: 'asc', value: ({ hook }) => hook },
+];
+
+export const slowHooks: Pane<SlowHookRow, SlowHooksExtras, 'slow-hooks'> = {
   id: 'slow-hooks',
   title: 'Slow hooks',
   question: 'Which hooks, with which tools, take the time, and which fail?',
@@ -124,29 +255,27 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras> = {
       optional: ['tool_name', 'status'],
     },
   },
+  isInOverview: true,
   windowed: true,
   minIntervalMs: 0,
   limits: usualLimits,
+  variants: [
+    { id: 'all', title: 'hooks and tool calls' },
+    { id: 'hooks', title: 'hooks only' },
+    { id: 'tools', title: 'tool calls only' },
+  ],
   columns: slowHooksColumns,
+  comparison: { names: 2, figures: callFigures, of: comparedCalls },
   sorts: slowHooksSorts,
   rowKey: ({ hook, tool }) => groupKey([hook, tool]),
   empty: 'No hook ran in this window. Choose a longer one with :window, or: trace-console demo',
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ hook, tool }) =>
-    eventsOpening<SlowestHookRow>({
-      title: `Slowest calls: ${hook}${tool === null ? '' : ` (${tool})`}`,
-      text: slowestHooksStatement,
+    eventsOpening({
+      title: `Calls: ${hook}${tool === null ? '' : ` (${tool})`}`,
+      text: callsOfHookStatement,
       values: [hook, tool],
-      eventOf: (row) => ({
-        kind: 'hook',
-        id: row.id,
-        traceId: row.trace_id,
-        startedAt: row.started_at,
-        durationMs: row.duration_ms,
-        failed: isFailure(row.status ?? ''),
-        what: joined([row.hook_type, row.exit_code === null ? null : `exit ${row.exit_code}`]),
-        text: joined([row.error_type, row.error_message ?? row.file_path], ': '),
-      }),
+      orders: ['slowest', 'newest'],
     }),
 };

@@ -1,152 +1,31 @@
-import { formatByteChange, formatBytes } from '../shared/format/bytes.js';
-import { formatCount } from '../shared/format/number.js';
-import { askTwice } from './index-usage.js';
-import { tableOpening } from './details/relation-openings.js';
 import {
-  usualLimits,
+  countColumn,
+  textColumn,
   type CellContext,
-  type Pane,
-  type PaneReader,
-  type PaneResult,
-  type ReadRequest,
   type SummaryLine,
-} from './pane.js';
-import {
-  countersSinceText,
-  readCountersSince,
-  type CountersSince,
-} from './statements/counters-since.js';
-import { tableSizesStatement, type TableSizesDatabaseRow } from './statements/table-sizes.js';
-import { tableSizesColumns, tableSizesSorts } from './table-sizes-columns.js';
-
-export type TableSizeRow = {
-  table: string;
-  oid: number;
-  /** Bytes; heap includes the free space and visibility maps. Those of before while the table is locked. */
-  totalBytes: number | null;
-  heapBytes: number | null;
-  indexBytes: number | null;
-  toastBytes: number | null;
-  /** An estimate of the statistics; null before the first. */
-  rows: number | null;
-  deadRows: number;
-  changedSinceAnalyze: number;
-  /** The later of the last manual one and autovacuum's. */
-  lastVacuum: Date | null;
-  lastAnalyze: Date | null;
-  vacuumWasAutomatic: boolean;
-  analyzeWasAutomatic: boolean;
-  /** Since the console began to look. */
-  growthBytes: number | null;
-  /** The process that keeps others from reading it. */
-  lockedBy: number | null;
-};
-
-export type TableSizesExtras = CountersSince & {
-  tables: number;
-  totalBytes: number;
-  /** Since the console began to look; null at the first reading. */
-  growthBytes: number | null;
-  deadRows: number;
-};
-
-const mostTables = 200;
-
-type Sizes = Pick<TableSizeRow, 'totalBytes' | 'heapBytes' | 'indexBytes' | 'toastBytes'>;
-
-class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtras> {
-  readonly #first = new Map<number, number>();
-  readonly #last = new Map<number, Sizes>();
-
-  async read(request: ReadRequest): Promise<PaneResult<TableSizeRow, TableSizesExtras>> {
-    const { shape } = request;
-    const { nowMs, since, found } = await askTwice(() =>
-      request.transaction(async (tx) => {
-        const { nowMs, ...since } = await readCountersSince(tx, shape);
-        const { rows } = await tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [
-          shape.schema,
-          mostTables,
-        ]);
-        return { nowMs, since, found: rows };
-      }),
-    );
-    const rows = found
-      .map((row) => this.#rowOf(row))
-      .sort((a, b) => (b.totalBytes ?? 0) - (a.totalBytes ?? 0));
-    const sum = (value: (row: TableSizeRow) => number | null) =>
-      rows.reduce((total, row) => total + (value(row) ?? 0), 0);
-    return {
-      rows,
-      extras: {
-        tables: rows.length,
-        totalBytes: sum((row) => row.totalBytes),
-        growthBytes: rows.some((row) => row.growthBytes !== null)
-          ? sum((row) => row.growthBytes)
-          : null,
-        deadRows: sum((row) => row.deadRows),
-        ...since,
-      },
-      asOf: new Date(nowMs),
-      notes: [
-        ...rows.flatMap(({ table, lockedBy }) =>
-          lockedBy === null
-            ? []
-            : [`${table} is locked by pid ${lockedBy}: its sizes are those of before`],
-        ),
-        ...(rows.length === mostTables ? [`only the ${mostTables} largest tables`] : []),
-      ],
-    };
-  }
-
-  #rowOf(row: TableSizesDatabaseRow): TableSizeRow {
-    // Of the first reading there is no growth to tell yet.
-    const first = this.#first.get(row.oid);
-    const sizes = this.#sizesOf(row);
-    return {
-      table: row.table,
-      oid: row.oid,
-      ...sizes,
-      rows: row.rows_estimate,
-      deadRows: row.dead_rows,
-      changedSinceAnalyze: row.changed_since_analyze,
-      lastVacuum: later(row.last_vacuum, row.last_autovacuum),
-      lastAnalyze: later(row.last_analyze, row.last_autoanalyze),
-      vacuumWasAutomatic: isLater(row.last_autovacuum, row.last_vacuum),
-      analyzeWasAutomatic: isLater(row.last_autoanalyze, row.last_analyze),
-      growthBytes:
-        first === undefined || sizes.totalBytes === null ? null : sizes.totalBytes - first,
-      lockedBy: row.locked_by,
-    };
-  }
-
-  #sizesOf(row: TableSizesDatabaseRow): Sizes {
-    if (row.total_bytes === null) {
-      const unknown = { totalBytes: null, heapBytes: null, indexBytes: null, toastBytes: null };
-      return this.#last.get(row.oid) ?? unknown;
-    }
-    const { total_bytes: totalBytes, index_bytes: indexBytes } = row;
-    const toastBytes = row.toast_bytes ?? 0;
-    const heapBytes = totalBytes - (indexBytes ?? 0) - toastBytes;
-    const sizes = { totalBytes, heapBytes, indexBytes, toastBytes };
-    this.#last.set(row.oid, sizes);
-    if (!this.#first.has(row.oid)) this.#first.set(row.oid, row.total_bytes);
-    return sizes;
-  }
-}
-
-function isLater(time: Date | null, than: Date | null): boolean {
-  return time !== null && (than === null || time > than);
-}
-
-function later(a: Date | null, b: Date | null): Date | null {
-  return isLater(a, b) ? a : b;
-}
+  type SummarySegment,
+  type Column,
+  type Sort,
+  type Tone,
+} from './contract/column.js';
+import { formatByteChange, formatBytes } from '../core/format/bytes.js';
+import { formatCount } from '../core/format/number.js';
+import { formatAge } from '../core/format/duration.js';
+import { countersSinceText } from '../maintenance/index-verdict.js';
+import { usualLimits, type Pane } from './contract/pane.js';
+import type { SchemaShape } from './contract/shape.js';
+import { type Opening, type RecordRow, sectionOr } from './contract/opening.js';
+import { TableSizesReader, type TableSizeRow, type TableSizesExtras } from './reading/tables.js';
 
 function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLine[] {
+  const tables = { text: `${extras.tables} tables` };
+  const month = forecast(extras);
   return [
     [
-      { text: `${extras.tables} tables` },
+      ...(month.length === 0 ? [tables] : []),
       { text: formatBytes(extras.totalBytes) },
+      ...month,
+      ...(month.length === 0 ? [] : [tables]),
       ...(extras.growthBytes === null
         ? []
         : [
@@ -158,11 +37,207 @@ function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLin
   ];
 }
 
-export const tableSizes: Pane<TableSizeRow, TableSizesExtras> = {
+/** The size in a month, and what that rests on; nothing where no sizes are kept. */
+function forecast(
+  grown: Pick<TableSizeRow, 'bytesPerDay' | 'grownOverMs' | 'bytesIn30Days'>,
+): SummarySegment[] {
+  const { bytesPerDay, grownOverMs, bytesIn30Days } = grown;
+  if (bytesPerDay === null || grownOverMs === null || bytesIn30Days === null) return [];
+  return [
+    { text: `${formatBytes(bytesIn30Days)} in 30 days`, tone: 'accent' },
+    {
+      text: `${formatByteChange(bytesPerDay)} a day over ${formatAge(grownOverMs)}`,
+      tone: 'muted',
+    },
+  ];
+}
+
+/** One table in full. `$1`: its oid. */
+export const tableDetailStatement = ({
+  keepsCounters,
+}: Pick<SchemaShape, 'keepsCounters'>): string => `
+SELECT
+  c.relname AS "table",
+  obj_description(c.oid, 'pg_class') AS comment,
+  pg_get_userbyid(c.relowner) AS owner,
+  c.reltuples AS rows_at_last_analyze,
+  c.relrowsecurity AS row_security,
+  c.reloptions AS options,
+  (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = c.oid) AS indexes,
+  ${keepsCounters ? keptDetail : 's.*'}
+FROM pg_class AS c
+LEFT JOIN ${keepsCounters ? 'trace_console.table_counters AS s ON s.table_oid' : 'pg_stat_user_tables AS s ON s.relid'} = c.oid
+WHERE c.oid = $1::oid`;
+
+const keptDetail = `
+  s.since AS counting_since,
+  s.rows AS rows_estimate,
+  s.dead_rows,
+  s.changed_since_analyze,
+  s.inserted_since_vacuum,
+  s.last_vacuum,
+  s.last_analyze`;
+
+/** `$1`: the table's oid. */
+const columnsStatement = `
+SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required
+FROM pg_attribute AS a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
+
+const indexesStatement = `
+SELECT c.relname::text AS name, c.relpages::float8 * current_setting('block_size')::float8 AS bytes,
+  pg_stat_get_numscans(c.oid) AS scans, i.indisvalid AS valid
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indrelid = $1::oid ORDER BY c.relpages DESC, c.relname LIMIT 100`;
+
+/** A table: growth, columns, indexes; its vacuum history stands among its values. */
+export function tableOpening(row: TableSizeRow): Opening {
+  const title = `Table ${row.table}`;
+  return {
+    title,
+    async read({ shape, read }) {
+      const rows = await read<RecordRow>(tableDetailStatement(shape), [row.oid]);
+      if (rows.length === 0) return { kind: 'records', title, rows };
+      return {
+        kind: 'records',
+        title,
+        rows,
+        sections: [
+          { title: 'Size', lines: sizeLines(row) },
+          await sectionOr('Indexes, largest first', async () => {
+            const found = await read<{
+              name: string;
+              bytes: number;
+              scans: number;
+              valid: boolean;
+            }>(indexesStatement, [row.oid]);
+            return found.map(({ name, bytes, scans, valid }) => [
+              { text: name.padEnd(40) },
+              { text: formatBytes(bytes).padStart(7) },
+              { text: `${formatCount(scans)} scans`.padStart(12), tone: 'muted' },
+              ...(valid ? [] : [{ text: 'invalid', tone: 'error' as const }]),
+            ]);
+          }),
+          await sectionOr('Columns', async () => {
+            const found = await read<{ name: string; type: string; required: boolean }>(
+              columnsStatement,
+              [row.oid],
+            );
+            return found.map(({ name, type, required }) => [
+              { text: name.padEnd(26) },
+              { text: `${type}${required ? ' not null' : ''}`, tone: 'muted' },
+            ]);
+          }),
+        ],
+      };
+    },
+  };
+}
+
+function sizeLines(row: TableSizeRow): SummaryLine[] {
+  const { totalBytes, heapBytes, indexBytes, toastBytes, growthBytes, rows, deadRows } = row;
+  return [
+    [
+      { text: formatBytes(totalBytes) },
+      { text: `heap ${formatBytes(heapBytes)}`, tone: 'muted' },
+      { text: `indexes ${formatBytes(indexBytes)}`, tone: 'muted' },
+      { text: `toast ${formatBytes(toastBytes)}`, tone: 'muted' },
+      ...(growthBytes === null
+        ? []
+        : [{ text: `${formatByteChange(growthBytes)} since the console looks` }]),
+    ],
+    ...(row.bytesPerDay === null ? [] : [forecast(row)]),
+    [{ text: `${formatCount(rows)} rows` }, { text: `${formatCount(deadRows)} dead rows` }],
+  ];
+}
+
+/** Autovacuum's own default: 50 rows and a fifth of the table. */
+function deadTone({ deadRows, rows }: TableSizeRow): Tone | undefined {
+  if (deadRows === 0) return 'muted';
+  return deadRows > 50 + 0.2 * (rows ?? 0) ? 'warning' : undefined;
+}
+
+const bytes = { align: 'right', format: 'bytes', minWidth: 7, maxWidth: 7 } as const;
+const age = { align: 'right', format: 'age', minWidth: 4, maxWidth: 4 } as const;
+
+export const tableSizesColumns: readonly Column<TableSizeRow>[] = [
+  textColumn({
+    id: 'table',
+    title: 'table',
+    value: ({ table }) => table,
+    tone: ({ lockedBy }) => (lockedBy === null ? undefined : 'warning'),
+    priority: 1,
+    minWidth: 12,
+  }),
+  { ...bytes, id: 'totalBytes', title: 'total', value: (row) => row.totalBytes, priority: 1 },
+  { ...bytes, id: 'heapBytes', title: 'heap', value: (row) => row.heapBytes, priority: 4 },
+  { ...bytes, id: 'indexBytes', title: 'index', value: (row) => row.indexBytes, priority: 4 },
+  { ...bytes, id: 'toastBytes', title: 'toast', value: (row) => row.toastBytes, priority: 6 },
+  countColumn({
+    id: 'rows',
+    title: 'rows',
+    value: ({ rows }) => rows,
+    priority: 2,
+  }),
+  countColumn({
+    id: 'deadRows',
+    title: 'dead',
+    value: ({ deadRows }) => deadRows,
+    tone: deadTone,
+    priority: 3,
+  }),
+  { ...age, id: 'lastVacuum', title: 'vac', value: (row) => row.lastVacuum, priority: 5 },
+  { ...age, id: 'lastAnalyze', title: 'anl', value: (row) => row.lastAnalyze, priority: 5 },
+  {
+    id: 'growthBytes',
+    title: 'growth',
+    align: 'right',
+    format: 'byteChange',
+    value: ({ growthBytes }) => growthBytes,
+    tone: ({ growthBytes }) => (growthBytes ? undefined : 'muted'),
+    priority: 3,
+    minWidth: 8,
+    maxWidth: 8,
+  },
+  {
+    id: 'bytesPerDay',
+    title: 'a day',
+    align: 'right',
+    format: 'byteChange',
+    value: ({ bytesPerDay }) => bytesPerDay,
+    tone: ({ bytesPerDay }) => (bytesPerDay ? undefined : 'muted'),
+    priority: 4,
+    minWidth: 8,
+    maxWidth: 8,
+  },
+  {
+    ...bytes,
+    id: 'bytesIn30Days',
+    title: 'in 30d',
+    value: (row) => row.bytesIn30Days,
+    priority: 3,
+  },
+];
+
+export const tableSizesSorts: readonly [Sort<TableSizeRow>, ...Sort<TableSizeRow>[]] = [
+  { id: 'size', title: 'largest', direction: 'desc', value: ({ totalBytes }) => totalBytes },
+  { id: 'growth', title: 'grown most', direction: 'desc', value: ({ growthBytes }) => growthBytes },
+  {
+    id: 'month',
+    title: 'largest in 30 days',
+    direction: 'desc',
+    value: ({ bytesIn30Days }) => bytesIn30Days,
+  },
+  { id: 'dead', title: 'most dead rows', direction: 'desc', value: ({ deadRows }) => deadRows },
+  { id: 'rows', title: 'most rows', direction: 'desc', value: ({ rows }) => rows },
+  { id: 'table', title: 'table', direction: 'asc', value: ({ table }) => table },
+];
+
+export const tableSizes: Pane<TableSizeRow, TableSizesExtras, 'table-sizes'> = {
   id: 'table-sizes',
   title: 'Table sizes',
   question: 'How large are the tables, do they grow, and are they vacuumed and analysed?',
   needs: {},
+  isInOverview: true,
   windowed: false,
   minIntervalMs: 5_000,
   limits: usualLimits,

@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import { eastAsianWidth } from 'get-east-asian-width';
 
 /** Made when it is needed: 9 ms, which the first frame does not. */
 let segmenter: Intl.Segmenter | undefined;
@@ -50,11 +50,11 @@ export function* graphemes(text: string): Generator<string, void, undefined> {
   }
 }
 
-/** Columns one grapheme cluster takes, as Ink's layout counts them (string-width). */
+/** Columns that one grapheme cluster takes. */
 export function graphemeWidth(cluster: string): number {
   let width = widths.get(cluster);
   if (width === undefined) {
-    width = stringWidth(cluster);
+    width = widthOfCluster(cluster);
     if (widths.size >= maxWidths) widths.clear();
     widths.set(cluster, width);
   }
@@ -86,4 +86,74 @@ export function isOneColumnText(text: string): boolean {
     if (!isOneColumn(text.charCodeAt(index))) return false;
   }
   return true;
+}
+
+const invisible = String.raw`\p{Default_Ignorable_Code_Point}\p{Control}\p{Format}\p{Nonspacing_Mark}\p{Enclosing_Mark}\p{Surrogate}`;
+const firstVisible = new RegExp(`[^${invisible}]`, 'u');
+/** What every recommended emoji has at least one of; few other texts have any. */
+const partOfEmoji = /[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u20e3]/u;
+const pictographs = /\p{Extended_Pictographic}/gu;
+const keycap = /^[\d#*]\u20e3$/;
+/** More is no emoji. */
+const longestEmoji = 50;
+
+/** All emoji that are recommended for interchange. Made when a text has one: it takes 14 ms. */
+let emoji: RegExp | undefined;
+
+/**
+ * Columns of one grapheme cluster, as terminals draw it and as the package string-width counts it:
+ * nothing for what is invisible, two for emoji, else the width of its first character (East Asian
+ * Width) and of what stands beside it.
+ */
+function widthOfCluster(cluster: string): number {
+  const start = cluster.search(firstVisible);
+  if (start < 0) return 0;
+  if (partOfEmoji.test(cluster) && isEmoji(cluster)) return 2;
+  const [first = 0, ...others] = Array.from(cluster.slice(start), codePoint);
+  if (jamoOf(first)) return hangulWidth([first, ...others]);
+  const beside = others.filter(takesColumns);
+  return beside.reduce((sum, code) => sum + eastAsianWidth(code), eastAsianWidth(first));
+}
+
+function isEmoji(cluster: string): boolean {
+  emoji ??= new RegExp(String.raw`^\p{RGI_Emoji}$`, 'v');
+  if (emoji.test(cluster)) return true;
+  if (cluster.length > longestEmoji) return false;
+  // Some are sent without the selector that makes them emoji.
+  if (keycap.test(cluster)) return true;
+  return cluster.includes('\u200d') && (cluster.match(pictographs)?.length ?? 0) >= 2;
+}
+
+/** Marks with a column of their own, and the half and full width forms. */
+function takesColumns(code: number): boolean {
+  return (code >= 0xff00 && code <= 0xffef) || /\p{Spacing_Mark}/u.test(String.fromCodePoint(code));
+}
+
+type Jamo = 'lead' | 'vowel' | 'tail';
+
+function jamoOf(code: number): Jamo | undefined {
+  if ((code >= 0x1100 && code <= 0x115f) || (code >= 0xa960 && code <= 0xa97c)) return 'lead';
+  if ((code >= 0x1160 && code <= 0x11a7) || (code >= 0xd7b0 && code <= 0xd7c6)) return 'vowel';
+  if ((code >= 0x11a8 && code <= 0x11ff) || (code >= 0xd7cb && code <= 0xd7fb)) return 'tail';
+  return undefined;
+}
+
+/** Letters of Hangul that make a syllable are two columns together; others stand side by side. */
+function hangulWidth(codes: readonly number[]): number {
+  const shown = codes.filter((code) => firstVisible.test(String.fromCodePoint(code)));
+  let width = 0;
+  for (let index = 0; index < shown.length; index++) {
+    const [lead = 0, vowel = 0, tail = 0] = shown.slice(index, index + 3);
+    if (jamoOf(lead) === 'lead' && jamoOf(vowel) === 'vowel') {
+      width += 2;
+      index += jamoOf(tail) === 'tail' ? 2 : 1;
+    } else {
+      width += eastAsianWidth(lead);
+    }
+  }
+  return width;
+}
+
+function codePoint(character: string): number {
+  return character.codePointAt(0) ?? 0;
 }

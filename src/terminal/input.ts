@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { StringDecoder } from 'node:string_decoder';
 import { KeyTokens, type Token } from './key-tokens.js';
 
-/** What the wrapper needs of the terminal's input stream; process.stdin has it. */
+/** What the keyboard needs of the terminal's input stream; process.stdin has it. */
 export type TerminalSource = {
   readonly isTTY?: boolean | undefined;
   setRawMode(isRaw: boolean): unknown;
@@ -15,56 +15,47 @@ export type TerminalSource = {
 };
 
 export type InputEvents = {
-  readable: [];
+  /** A key by its name, see key-names.ts. */
+  key: [name: string];
   /** A pasted text, its lines parted by line feeds, without control characters, at most 64 KiB. */
   paste: [text: string];
   /** The terminal is gone: end of input, or a read error. */
   closed: [];
 };
 
-/** How long a lone Escape may be the start of a key's sequence, in milliseconds. */
-const escapeTimeout = 50;
-/** Keys kept for an Ink that does not listen yet. */
-const maxKeysAhead = 64;
-/** Keys handed to Ink in one turn of the event loop; each may draw a frame. */
-const keysPerTurn = 16;
+/** How long a lone Escape may be the start of a key's sequence, in milliseconds; longer on a slow line. */
+const escapeTimeout = { usual: 100, slow: 500 };
+/** How long the rest of a longer sequence is waited for. */
+const sequenceTimeout = 1000;
+/** How long after a lone Escape its sequence may still come. */
+const lateRestTimeout = 1000;
+/** A sequence whose parts came so far from each other came over a slow line. */
+const slowGap = 30;
 
 /**
- * The keyboard behind Ink. Ink 6.8 reads whatever has arrived as one key: `jjj` typed fast is one
- * event, and paste brackets, mouse reports and replies of the terminal come as text. This stream
- * hands over one key a read, and nothing that is none.
- *
- * Give Ink `input.stdin`. `intercept` sees each key first and keeps it from Ink by returning true.
+ * The keyboard: the only place in which bytes of the terminal become keys. A lone Escape is the key
+ * once nothing has followed it for a moment; on a line that was seen to split sequences, a longer one.
  */
 export class TerminalInput extends EventEmitter<InputEvents> {
-  readonly isTTY: boolean;
-  intercept: (sequence: string) => boolean = () => false;
-
   readonly #source: TerminalSource;
+  readonly #kept: ReadonlyMap<string, () => void>;
   readonly #decoder = new StringDecoder('utf8');
   readonly #tokens = new KeyTokens();
-  #keys: string[] = [];
-  #turnLeft = keysPerTurn;
-  #isScheduled = false;
-  #escapeTimer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isSlow = false;
+  #lastReceived = 0;
+  /** When a lone Escape was taken for the key; undefined: something has come since. */
+  #escapedAt: number | undefined;
   #isOpen = false;
 
-  constructor(source: TerminalSource) {
+  /** @param kept keys that mean the same everywhere, and what they do; they are not emitted */
+  constructor(source: TerminalSource, kept: ReadonlyMap<string, () => void> = new Map()) {
     super();
     this.#source = source;
-    this.isTTY = source.isTTY === true;
-    // Keys typed before Ink listens are its first ones.
-    EventEmitter.prototype.on.call(this, 'newListener', (event: unknown) => {
-      if (event === 'readable' && this.#keys.length > 0) this.#scheduleTurn();
-    });
+    this.#kept = kept;
   }
 
-  /** The wrapper in the type Ink's render() asks for. */
-  get stdin(): NodeJS.ReadStream {
-    return this as unknown as NodeJS.ReadStream;
-  }
-
-  /** Starts reading keys. Raw mode stays on until `close`, whatever Ink asks for in between. */
+  /** Starts reading keys in raw mode, until `close`. */
   open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
@@ -79,8 +70,7 @@ export class TerminalInput extends EventEmitter<InputEvents> {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    clearTimeout(this.#escapeTimer);
-    this.#keys = [];
+    clearTimeout(this.#timer);
     this.#source.off('data', this.#received);
     this.#source.off('end', this.#ended);
     this.#source.off('close', this.#ended);
@@ -106,53 +96,54 @@ export class TerminalInput extends EventEmitter<InputEvents> {
     this.#source.setRawMode(true);
   }
 
-  /** The next key, or null when there is none now. Called by Ink after 'readable'. */
-  readonly read = (): string | null => {
-    if (this.#turnLeft <= 0) return null;
-    const key = this.#keys.shift();
-    if (key === undefined) return null;
-    // Ink takes Escape together with the next key unless a turn of the event loop lies between.
-    this.#turnLeft = key === '\x1b' ? 0 : this.#turnLeft - 1;
-    if (this.#turnLeft <= 0) this.#scheduleTurn();
-    return key;
-  };
-
-  // Ink's own switches: the session owns raw mode and the stream's life.
-  readonly setRawMode = (): this => this;
-  readonly setEncoding = (): this => this;
-  readonly ref = (): this => this;
-  readonly unref = (): this => this;
-
   readonly #received = (chunk: Buffer): void => {
-    clearTimeout(this.#escapeTimer);
-    this.#take(this.#tokens.push(this.#decoder.write(chunk)));
-    if (!this.#tokens.isUnfinished) return;
-    this.#escapeTimer = setTimeout(() => this.#take(this.#tokens.flush()), escapeTimeout);
+    clearTimeout(this.#timer);
+    const now = performance.now();
+    const { unfinished } = this.#tokens;
+    const isSplit = unfinished !== undefined && now - this.#lastReceived > slowGap;
+    let text = this.#decoder.write(chunk);
+    const isLate = this.#escapedAt !== undefined && now - this.#escapedAt < lateRestTimeout;
+    this.#escapedAt = undefined;
+    if (isLate && this.#tokens.isLateRest(text)) {
+      text = `\x1b${text}`;
+      this.#isSlow = true;
+    } else if (isSplit && unfinished === 'sequence') {
+      this.#isSlow = true;
+    }
+    this.#lastReceived = now;
+    this.#take(this.#tokens.push(text));
+    this.#waitForRest();
   };
+
+  #waitForRest(): void {
+    const { unfinished } = this.#tokens;
+    if (unfinished === undefined || !this.#isOpen) return;
+    const escape = this.#isSlow ? escapeTimeout.slow : escapeTimeout.usual;
+    this.#timer = setTimeout(
+      () => {
+        if (unfinished === 'escape') this.#escapedAt = performance.now();
+        this.#take(this.#tokens.flush());
+      },
+      unfinished === 'escape' ? escape : sequenceTimeout,
+    );
+  }
 
   readonly #ended = (): void => {
     if (this.#isOpen) this.emit('closed');
   };
 
-  #take(tokens: Iterable<Token>): void {
-    for (const token of tokens) {
-      if (token.type === 'paste') this.emit('paste', token.text);
-      else if (!this.intercept(token.sequence)) this.#keys.push(token.sequence);
-    }
-    if (this.listenerCount('readable') === 0) this.#keys.splice(maxKeysAhead);
-    else if (this.#keys.length > 0 && !this.#isScheduled) this.emit('readable');
+  #press(name: string): void {
+    const act = this.#kept.get(name);
+    if (act) act();
+    else this.emit('key', name);
   }
 
-  /** Two turns, so that Ink's own look at a lone Escape (one turn later) comes first. */
-  #scheduleTurn(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() =>
-      setImmediate(() => {
-        this.#isScheduled = false;
-        this.#turnLeft = keysPerTurn;
-        if (this.#keys.length > 0) this.emit('readable');
-      }),
-    );
+  #take(tokens: Iterable<Token>): void {
+    for (const token of tokens) {
+      // A key may have ended the session.
+      if (!this.#isOpen) return;
+      if (token.type === 'paste') this.emit('paste', token.text);
+      else this.#press(token.name);
+    }
   }
 }

@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { redactSecrets } from './redact.js';
+import { consoleFolder, createFolder } from '../core/folders.js';
+import { Console } from 'node:console';
+import { Writable } from 'node:stream';
 
 type Environment = Record<string, string | undefined>;
 
@@ -10,13 +12,9 @@ const maxBytes = 1024 * 1024;
 const maxEntry = 16_384;
 
 /** The log of the console: $XDG_STATE_HOME/trace-console/console.log, else below ~/.local/state. */
-export function logFilePath(environment: Environment, home: string = os.homedir()): string {
-  const { XDG_STATE_HOME: state, LOCALAPPDATA: windows } = environment;
-  const base =
-    state !== undefined && path.isAbsolute(state)
-      ? state
-      : (windows ?? path.join(home, '.local', 'state'));
-  return path.join(base, 'trace-console', 'console.log');
+export function logFilePath(environment: Environment): string {
+  // Below a file nothing can be written: without a home folder, there is no log.
+  return path.join(consoleFolder('state', environment) ?? os.devNull, 'console.log');
 }
 
 /**
@@ -60,7 +58,7 @@ export class LogFile {
 
   #open(): number {
     if (this.#descriptor !== undefined) return this.#descriptor;
-    fs.mkdirSync(path.dirname(this.path), { recursive: true, mode: 0o700 });
+    createFolder(path.dirname(this.path));
     this.#descriptor = fs.openSync(this.path, 'a', 0o600);
     fs.fchmodSync(this.#descriptor, 0o600);
     this.#size = fs.fstatSync(this.#descriptor).size;
@@ -72,4 +70,58 @@ export class LogFile {
     fs.renameSync(this.path, `${this.path}.1`);
     this.#open();
   }
+}
+
+// A URL with a password; password=… of a connection string or an environment; "password": "…".
+const inUrl = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/gi;
+const inPair =
+  /((?:password|passwd|secret|token|api_?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi;
+
+/** A text without the passwords and tokens that libraries write into messages. */
+export function redactSecrets(text: string): string {
+  return text.replace(inUrl, '$1***').replace(inPair, '$1***');
+}
+
+type StandardError = { isTTY?: boolean; write: typeof process.stderr.write };
+
+/**
+ * Sends what would be printed over the screen to the log file: the console object, Node's
+ * warnings, and stderr where it is the terminal. The result undoes it.
+ */
+export function redirectConsole(log: LogFile, stderr: StandardError = process.stderr): () => void {
+  const originalConsole = globalThis.console;
+  globalThis.console = new Console({ stdout: sink(log, 'info'), stderr: sink(log, 'error') });
+
+  const warningListeners = process.rawListeners('warning');
+  process.removeAllListeners('warning');
+  const logWarning = (warning: Error) => log.write('warning', warning.stack ?? String(warning));
+  process.on('warning', logWarning);
+
+  const writeError = stderr.write;
+  if (stderr.isTTY === true) {
+    stderr.write = (text: string | Uint8Array, ...rest: unknown[]) => {
+      log.write('error', typeof text === 'string' ? text : Buffer.from(text).toString('utf8'));
+      const done = rest.findLast((value) => typeof value === 'function');
+      if (done) process.nextTick(done);
+      return true;
+    };
+  }
+
+  return () => {
+    globalThis.console = originalConsole;
+    process.off('warning', logWarning);
+    for (const listener of warningListeners)
+      process.on('warning', listener as (warning: Error) => void);
+    stderr.write = writeError;
+  };
+}
+
+function sink(log: LogFile, level: 'info' | 'error'): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(text: string | Buffer, _encoding, done) {
+      log.write(level, text.toString());
+      done();
+    },
+  });
 }

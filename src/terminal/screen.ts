@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { layOut, blankRow, type Row } from './row.js';
-import { rowDiff } from './row-diff.js';
+import { plainAppearance, type Frame } from './frame.js';
+import { GridPainter, type Painter } from './painter.js';
 
 /** What the painter needs of the terminal's output stream; process.stdout has it. */
 export type TerminalOutput = {
@@ -13,7 +13,7 @@ export type TerminalOutput = {
 
 /** Counters since the start, for benches and the help screen. */
 export type ScreenStatistics = {
-  /** Frames Ink handed over. */
+  /** Frames that were handed over. */
   frames: number;
   /** Frames that changed something and were written. */
   painted: number;
@@ -23,33 +23,23 @@ export type ScreenStatistics = {
   bytes: number;
 };
 
-const beginUpdate = '\x1b[?2026h';
-const endUpdate = '\x1b[?2026l';
-const clear = '\x1b[H\x1b[2J';
-const cursorVisibility = /^\x1b\[\?25[hl]$/; // eslint-disable-line no-control-regex
-
 /** While a window is dragged, sizes arrive faster than a frame is laid out; one in this time is drawn. */
 const resizeInterval = 25;
 
 /**
- * The painter behind Ink. Ink runs in its debug mode, where each write is one whole frame; the
- * painter writes to the terminal what differs from the frame before, addressed absolutely and inside
- * synchronized-output brackets (DEC 2026). It never scrolls, and clips what does not fit. A terminal
- * that does not take its bytes gets the latest frame once it does.
- *
- * Give Ink `screen.stdout`.
+ * The terminal's side that is looked at: hands each frame to its painter and writes what that makes
+ * of it. A terminal that does not take its bytes gets the latest frame once it does.
  */
 export class Screen extends EventEmitter<{ resize: [] }> {
-  readonly isTTY = true;
-  readonly writable = true;
   readonly statistics: ScreenStatistics = { frames: 0, painted: 0, skipped: 0, bytes: 0 };
+  /** What makes bytes of frames; chosen before the first one. */
+  painter: Painter = new GridPainter(plainAppearance);
+  /** The size that frames have at least, whatever the terminal says. */
+  leastSize = { columns: 1, rows: 1 };
 
   readonly #output: TerminalOutput;
-  #frame: string | undefined;
-  #lines: string[] = [];
-  #shown: Row[] = [];
-  #shownColumns = 0;
-  #clearFirst = true;
+  #frame: Frame | undefined;
+  #isAnew = true;
   #writing = false;
   #waiting = false;
   #active = true;
@@ -58,40 +48,28 @@ export class Screen extends EventEmitter<{ resize: [] }> {
 
   constructor(output: TerminalOutput) {
     super();
-    this.setMaxListeners(0);
     this.#output = output;
     output.on('resize', this.#resized);
   }
 
-  /** The painter in the type Ink's render() asks for. */
-  get stdout(): NodeJS.WriteStream {
-    return this as unknown as NodeJS.WriteStream;
-  }
-
   get columns(): number {
-    return positive(this.#output.columns, 80);
+    return Math.max(this.leastSize.columns, positive(this.#output.columns, 80));
   }
 
   get rows(): number {
-    return positive(this.#output.rows, 24);
+    return Math.max(this.leastSize.rows, positive(this.#output.rows, 24));
   }
 
-  /** Takes a whole frame. Always true: there is nothing for Ink to wait for. */
-  readonly write = (frame: string, done?: () => void): boolean => {
-    // Besides frames Ink writes cursor switches, empty barriers and, in CI, a last line feed.
-    if (frame !== '' && frame !== '\n' && !cursorVisibility.test(frame)) {
-      this.statistics.frames++;
-      if (this.#waiting) this.statistics.skipped++;
-      this.#frame = frame;
-      this.#paint();
-    }
-    if (done) process.nextTick(done);
-    return true;
-  };
+  show(frame: Frame): void {
+    this.statistics.frames++;
+    if (this.#waiting) this.statistics.skipped++;
+    this.#frame = frame;
+    this.#paint();
+  }
 
   /** Draws everything anew: after Ctrl-L, or when the process comes back from the background. */
   repaint(): void {
-    this.#clearFirst = true;
+    this.#isAnew = true;
     this.#paint();
   }
 
@@ -126,9 +104,10 @@ export class Screen extends EventEmitter<{ resize: [] }> {
       return;
     }
     this.#waiting = false;
-    const changes = this.#changes(this.#frame);
-    if (changes === '') return;
-    const data = beginUpdate + changes + endUpdate;
+    const { columns, rows } = this;
+    const data = this.painter.paint(this.#frame, { columns, rows }, this.#isAnew);
+    this.#isAnew = false;
+    if (data === '') return;
     this.statistics.painted++;
     this.statistics.bytes += Buffer.byteLength(data);
     this.#writing = true;
@@ -140,37 +119,14 @@ export class Screen extends EventEmitter<{ resize: [] }> {
     if (this.#waiting) this.#paint();
   };
 
-  #changes(frame: string): string {
-    const { columns, rows } = this;
-    let changes = '';
-    if (this.#clearFirst || columns !== this.#shownColumns || rows !== this.#shown.length) {
-      changes = clear;
-      this.#clearFirst = false;
-      this.#shownColumns = columns;
-      this.#lines = new Array<string>(rows).fill('');
-      this.#shown = Array.from(this.#lines, () => blankRow(columns));
-    }
-    const lines = frame.split('\n', rows);
-    for (let index = 0; index < rows; index++) {
-      const line = lines[index] ?? '';
-      const before = this.#shown[index];
-      if (before === undefined || line === this.#lines[index]) continue;
-      const after = layOut(line, columns);
-      changes += rowDiff(index, before, after);
-      this.#lines[index] = line;
-      this.#shown[index] = after;
-    }
-    return changes;
-  }
-
   readonly #resized = (): void => {
-    this.#clearFirst = true;
+    this.#isAnew = true;
     if (this.#resizeTimer) {
       this.#resizedAgain = true;
       return;
     }
     this.emit('resize');
-    // Ink has written a frame by now; where it has not (it ignores sizes in CI), the last one is cut.
+    // Whoever draws has handed over a frame by now; where nobody has, the last one is cut.
     this.#paint();
     this.#resizeTimer = setTimeout(() => {
       this.#resizeTimer = undefined;

@@ -1,14 +1,10 @@
-import { clipboardCopy, type ClipboardCopy } from './clipboard.js';
-import { colourSupport, forceColorValue, type ColourSupport } from './colour-support.js';
-import { redirectConsole } from './console-redirect.js';
+import { clipboardCopy, type ClipboardCopy, notification } from './clipboard.js';
+import { redirectConsole, LogFile, logFilePath, redactSecrets } from './log-file.js';
 import { TerminalInput, type TerminalSource } from './input.js';
-import { LogFile, logFilePath } from './log-file.js';
-import { notification } from './notification.js';
-import { redactSecrets } from './redact.js';
 import { safeBlock } from './sanitise.js';
 import { Screen } from './screen.js';
-import { TerminalHold, type TerminalStream } from './terminal-hold.js';
-import { unicodeSupport } from './unicode-support.js';
+import { TerminalHold, type TerminalStream, linearModes, paintedModes } from './terminal-hold.js';
+import { colourSupport, unicodeSupport, type ColourSupport } from './support.js';
 
 /** Exit codes of the console: 128 plus the signal's number, as shells report them. */
 export const sessionExitCodes = {
@@ -20,6 +16,10 @@ export const sessionExitCodes = {
   hangUp: 129,
   /** Ctrl-C or SIGINT. */
   interrupt: 130,
+  /** SIGQUIT. */
+  quitSignal: 131,
+  /** SIGABRT. */
+  abort: 134,
   /** SIGTERM. */
   terminate: 143,
 } as const;
@@ -31,6 +31,8 @@ export type SessionOptions = {
   input?: TerminalSource;
   output?: TerminalStream;
   environment?: NodeJS.ProcessEnv;
+  /** Nothing is painted: the screen's painter writes lines one after the other. */
+  isLinear?: boolean;
 };
 
 /** How long hooks and the way out may take before the process ends anyway, in milliseconds. */
@@ -40,12 +42,14 @@ const signals = {
   SIGINT: sessionExitCodes.interrupt,
   SIGTERM: sessionExitCodes.terminate,
   SIGHUP: sessionExitCodes.hangUp,
+  SIGQUIT: sessionExitCodes.quitSignal,
+  SIGABRT: sessionExitCodes.abort,
 } as const;
 
 /**
  * The time in which the console owns the terminal. Opening it enters the alternate screen; every way
  * out (quit, Ctrl-C, signals, a crash, a closed terminal, process.exit) leaves the terminal as it was.
- * Open it before Ink is loaded: it tells Ink's libraries which colours there are.
+ * Open it before Ink is loaded, which reads the environment then.
  */
 export class TerminalSession {
   readonly screen: Screen;
@@ -68,19 +72,29 @@ export class TerminalSession {
 
   constructor(options: SessionOptions = {}) {
     const { input = process.stdin, output = process.stdout, environment = process.env } = options;
+    const modes = options.isLinear === true ? linearModes : paintedModes;
     this.#environment = environment;
     this.colours = colourSupport(environment, true);
     this.unicode = unicodeSupport(environment);
-    prepareForInk(environment, this.colours);
+    prepareForInk(environment);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.log = new LogFile(logFilePath(environment));
     this.screen = new Screen(output);
-    this.input = new TerminalInput(input);
-    this.input.intercept = this.#intercept;
+    this.input = new TerminalInput(
+      input,
+      new Map([
+        ['ctrl+c', () => this.#interrupted()],
+        ['ctrl+z', () => this.suspend()],
+        ['ctrl+l', () => this.screen.repaint()],
+      ]),
+    );
     this.input.on('closed', () => this.end(sessionExitCodes.hangUp));
     output.on('error', this.#outputFailed);
-    this.#hold = new TerminalHold(output, this.screen, this.input);
+    this.#hold = new TerminalHold(output, this.screen, this.input, modes);
     for (const signal of signalNames()) process.on(signal, this.#signalled);
+    // SIGIOT is SIGABRT by another name: Ink's signal-exit would find itself alone there, raise the signal
+    // again, and half the time the process ended with 0 before it was cleaned up.
+    if (process.platform !== 'win32') process.on('SIGIOT', () => undefined);
     process.on('uncaughtException', this.#crashed);
     process.on('unhandledRejection', this.#crashed);
     process.on('exit', this.#exiting);
@@ -131,14 +145,6 @@ export class TerminalSession {
     if (how.desktop) this.screen.send(notification(text, this.#environment));
   }
 
-  readonly #intercept = (sequence: string): boolean => {
-    if (sequence === '\x03') this.#interrupted();
-    else if (sequence === '\x1a') this.suspend();
-    else if (sequence === '\x0c') this.screen.repaint();
-    else return false;
-    return true;
-  };
-
   #interrupted(): void {
     if (this.#wasInterrupted || this.onInterrupt === undefined) {
       this.end(sessionExitCodes.interrupt);
@@ -186,17 +192,17 @@ export class TerminalSession {
 }
 
 function signalNames(): (keyof typeof signals)[] {
-  return Object.keys(signals) as (keyof typeof signals)[];
+  const names = Object.keys(signals) as (keyof typeof signals)[];
+  // Windows knows no others.
+  return process.platform === 'win32'
+    ? names.filter((name) => ['SIGINT', 'SIGTERM', 'SIGHUP'].includes(name))
+    : names;
 }
 
-/**
- * Ink's colours (chalk) and its resize handling depend on variables read when it is loaded: with CI
- * set it ignores new sizes.
- */
-function prepareForInk(environment: NodeJS.ProcessEnv, colours: ColourSupport): void {
+/** Ink reads these when it is loaded, and ignores new sizes when they are set. */
+function prepareForInk(environment: NodeJS.ProcessEnv): void {
   delete environment.CI;
   delete environment.CONTINUOUS_INTEGRATION;
-  environment.FORCE_COLOR = forceColorValue(colours);
 }
 
 /**

@@ -1,8 +1,7 @@
 import tty from 'node:tty';
 import type { TerminalInput } from './input.js';
 import type { Screen, TerminalOutput } from './screen.js';
-import { cancelSequence, enterModes, leaveModes } from './terminal-modes.js';
-import { writeSync } from './write-sync.js';
+import fs from 'node:fs';
 
 /** The terminal's output as the session needs it; process.stdout has it. */
 export type TerminalStream = TerminalOutput & {
@@ -22,15 +21,19 @@ export class TerminalHold {
   #isHeld = false;
   #isReleased = false;
   #isLeavingLate = false;
+  readonly #modes: TerminalModes;
 
   constructor(
     readonly output: TerminalStream,
     readonly screen: Screen,
     readonly input: TerminalInput,
-  ) {}
+    modes: TerminalModes = paintedModes,
+  ) {
+    this.#modes = modes;
+  }
 
   take(): void {
-    writeSync(this.output.fd, enterModes);
+    writeSync(this.output.fd, this.#modes.enter);
     // Node writes to terminals synchronously: one that stops reading would stop the whole console.
     setBlocking(this.output, false);
     this.input.open();
@@ -55,7 +58,7 @@ export class TerminalHold {
   /** The last look, from process 'exit': nothing asynchronous is written after it. */
   releaseNow(): void {
     this.release();
-    if (this.#isLeavingLate) writeSync(this.output.fd, cancelSequence + leaveModes);
+    if (this.#isLeavingLate) writeSync(this.output.fd, cancelSequence + this.#modes.leave);
     this.#isLeavingLate = false;
   }
 
@@ -83,7 +86,7 @@ export class TerminalHold {
     if (this.#isReleased) return;
     if (!this.#isHeld) process.on('SIGTSTP', this.suspend);
     this.#isHeld = true;
-    writeSync(this.output.fd, enterModes);
+    writeSync(this.output.fd, this.#modes.enter);
     this.input.resume();
     // The kernel tells a new size to the foreground only, which was the shell.
     this.output._refreshSize?.();
@@ -96,9 +99,9 @@ export class TerminalHold {
     if (handleOf(this.output)?.writeQueueSize) {
       // A terminal that stands still has part of a frame to come; this must come after it.
       this.#isLeavingLate = true;
-      this.output.write(leaveModes, () => (this.#isLeavingLate = false));
+      this.output.write(this.#modes.leave, () => (this.#isLeavingLate = false));
     } else {
-      writeSync(this.output.fd, leaveModes);
+      writeSync(this.output.fd, this.#modes.leave);
     }
   }
 }
@@ -110,4 +113,53 @@ function handleOf(output: TerminalStream): Handle | undefined {
 /** Without it, writes just stay synchronous. */
 function setBlocking(output: TerminalStream, isBlocking: boolean): void {
   handleOf(output)?.setBlocking?.(isBlocking);
+}
+
+/** What is switched on when the console takes the terminal, and how that is undone from any state. */
+type TerminalModes = { readonly enter: string; readonly leave: string };
+
+/**
+ * What a full-screen program switches on: the alternate screen, no cursor, no wrap at the last
+ * column, pastes in brackets, and no reordering of right-to-left text by the terminal (ECMA-48 BDSM),
+ * which would move the columns beside it.
+ *
+ * The way back ends a half-painted frame and clears the frame that is shown: a terminal without an
+ * alternate screen (GNU screen by default) would keep it, with the shell's prompt in the middle.
+ */
+export const paintedModes: TerminalModes = {
+  enter: '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h\x1b[8l',
+  leave: '\x1b[?2026l\x1b[m\x1b[8h\x1b[H\x1b[2J\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l',
+};
+
+/** Lines that are written one after the other need nothing switched. */
+export const linearModes: TerminalModes = { enter: '', leave: '' };
+
+/** Ends whatever sequence the terminal is in the middle of. */
+const cancelSequence = '\x18';
+
+/** How long a terminal that takes no bytes may hold up the exit, in milliseconds. */
+const patience = 1000;
+const pause = 10;
+
+/**
+ * Writes to a file descriptor before returning, for the last words of a process. Waits a little for
+ * a full terminal; a terminal that is gone is no error.
+ */
+function writeSync(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text, 'utf8');
+  let deadline = Date.now() + patience;
+  let offset = 0;
+  while (offset < bytes.length) {
+    try {
+      offset += fs.writeSync(descriptor, bytes, offset);
+      deadline = Date.now() + patience;
+    } catch (error) {
+      if (!isTryAgain(error) || Date.now() > deadline) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+    }
+  }
+}
+
+function isTryAgain(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
 }

@@ -12,6 +12,9 @@ export type ConnectionChoice = {
   readOnly: boolean;
   cadenceMs: number | undefined;
   windowMs: number | undefined;
+  budgetUsdPerDay?: number | undefined;
+  /** Starts the collector of agents' events for it; absent: it cannot be told where. */
+  follow?: (() => void) | undefined;
   /** Resolves when rows have been written into the past, which the panes may have counted before. */
   pastWritten?: Promise<unknown>;
   /**

@@ -1,21 +1,44 @@
+import { isObject } from '../core/values.js';
 import { Player } from '../live/recording/player.js';
 import type { Recording } from '../live/recording/recording.js';
-import { showTimesIn } from '../shared/format/time.js';
+import { showTimesIn } from '../core/format/time.js';
+import { GridPainter } from '../terminal/painter.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
 import { ConsoleApp, type AppSettings } from './app/console-app.js';
-import { Connections } from './app/connections.js';
-import { layoutFile, recall, remember } from './app/remembered.js';
-import { showDatabase } from './app/show-database.js';
+import { ConnectionSwitch, showDatabase, type OpensAt } from './app/show-database.js';
 import type { ConnectionChoice } from './connection-choice.js';
-import { drawHeader } from './draw/header.js';
-import { createTheme, type Theme, type ThemeName } from './theme.js';
+import { drawHeader, headerHeight } from './draw/header.js';
+import { LinearPainter } from './draw/linear-painter.js';
+import { createTheme, type ThemeName } from './theme.js';
+import fs from 'node:fs';
+import path from 'node:path';
+import { createFolder } from '../core/folders.js';
+import {
+  findPane,
+  findPaneOfEarlier,
+  overviewPaneIds,
+  paneIds,
+  type PaneId,
+  paneById,
+} from '../panes/registry.js';
+import { initialPaneView, sortsOf } from './model/pane-view.js';
+import type { ConsoleState } from './model/model.js';
+
+type TerminalLook = Pick<OpenConsoleOptions, 'theme' | 'isLinear'>;
+
+/** Lines that are told may be longer than the terminal's; nothing is cut for it. */
+const leastLinearSize = { columns: 120, rows: 40 };
 
 export type OpenConsoleOptions = AppSettings & {
   /** The databases that it can be on; it is opened on the first. */
   connections: readonly [ConnectionChoice, ...ConnectionChoice[]];
   theme?: ThemeName | undefined;
+  /** Tells changes in lines instead of painting the screen. */
+  isLinear?: boolean;
   /** Where to record what is shown. */
   recordTo?: string | undefined;
+  /** What the first database is shown at. */
+  opensAt?: OpensAt;
 };
 
 /**
@@ -26,21 +49,22 @@ export type OpenConsoleOptions = AppSettings & {
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
 export function openConsole(options: OpenConsoleOptions): Promise<number> {
-  const { theme, connections, recordTo } = options;
-  return onTerminal(theme, options, (app) => {
-    const show = showDatabase(app, recordTo);
-    app.connections = new Connections(app, connections, show);
-    return app.connections.begin();
+  const { connections, recordTo, opensAt } = options;
+  return onTerminal(options, options, (app) => {
+    const show = showDatabase(app, recordTo, opensAt);
+    const connectionSwitch = new ConnectionSwitch(app, connections, show);
+    app.connections = connectionSwitch;
+    return connectionSwitch.begin();
   });
 }
 
 /** The console on a recording; otherwise as {@link openConsole}. */
 export function openReplay(
   recording: Recording,
-  theme?: ThemeName,
+  look: TerminalLook,
   settings?: AppSettings,
 ): Promise<number> {
-  return onTerminal(theme, settings, (app) => {
+  return onTerminal(look, settings, (app) => {
     const { database, host, user } = recording.header.place;
     const place = { database, host, user, origin: 'recording', readOnly: false };
     app.play(new Player(recording), { ...place, connection: undefined });
@@ -49,12 +73,17 @@ export function openReplay(
 }
 
 async function onTerminal(
-  themeName: ThemeName | undefined,
+  { theme, isLinear = false }: TerminalLook,
   settings: AppSettings | undefined,
   start: (app: ConsoleApp) => Promise<void>,
 ): Promise<number> {
-  const session = new TerminalSession();
-  const theme = createTheme(session, themeName);
+  const session = new TerminalSession({ isLinear });
+  if (isLinear) {
+    session.screen.painter = new LinearPainter();
+    session.screen.leastSize = leastLinearSize;
+  } else {
+    session.screen.painter = new GridPainter(createTheme(session, theme));
+  }
   const app = new ConsoleApp(
     {
       get size() {
@@ -69,6 +98,7 @@ async function onTerminal(
     settings,
   );
   session.input.on('paste', (text) => app.paste(text));
+  session.input.on('key', (key) => app.press(key));
   session.onInterrupt = () => app.interrupt();
   const layout = layoutFile(session.log.path);
   app.update(recall(layout, app.model));
@@ -77,15 +107,15 @@ async function onTerminal(
     remember(layout, app.model);
     return app.stop();
   });
-  drawFirstFrame(session, theme, app);
+  drawFirstFrame(session, app);
 
   let failure: Error | undefined;
   const opened = start(app).catch((error: unknown) => {
     failure = error instanceof Error ? error : new Error(String(error));
     session.end(sessionExitCodes.quit);
   });
-  const { mountApp } = await import('./app/mount-app.js');
-  if (failure === undefined) await mountApp(session, app, theme);
+  const { mountConsole } = await import('./screen/console-screen.js');
+  if (failure === undefined) await mountConsole(session, app);
   const { exitCode } = await session.ended;
   if (failure !== undefined) throw failure;
   // A connection that is still being opened is not waited for.
@@ -93,7 +123,103 @@ async function onTerminal(
   return exitCode;
 }
 
-function drawFirstFrame(session: TerminalSession, theme: Theme, app: ConsoleApp): void {
-  const lines = drawHeader(theme, app.model, session.screen.columns);
-  session.screen.write(theme.encode(lines.join('\n')));
+function drawFirstFrame({ screen }: TerminalSession, app: ConsoleApp): void {
+  const { columns: width } = screen;
+  const lines = drawHeader(app.model, width);
+  screen.show([{ x: 0, y: 0, width, height: headerHeight, lines }]);
+}
+
+const layoutVersion = 2;
+
+/** What the console was left with, as it is kept between two runs. */
+type Remembered = {
+  /** Since 2 an id of a pane means what it means today. */
+  version: typeof layoutVersion;
+  overview: PaneId[];
+  focus: PaneId;
+  /** Pane to the id of its sort. */
+  sorts: Partial<Record<PaneId, { by: string; reversed: boolean }>>;
+  /** Pane to the ids of its variant and grouping. */
+  choices: Partial<Record<PaneId, { variant?: string; grouping?: string }>>;
+  utc: boolean;
+};
+
+type Choices = Pick<ConsoleState, 'overview' | 'focus' | 'home' | 'panes' | 'utc'>;
+
+/** Beside the log, in the folder for state. */
+function layoutFile(logFile: string): string {
+  return path.join(path.dirname(logFile), 'layout.json');
+}
+
+/** The layout of the last run; what cannot be read, or is no longer known, is as it is at first. */
+export function recall(file: string, initial: Choices): Choices {
+  const kept = readKept(file);
+  const { overview: chosen } = kept;
+  const paneOf = kept.version === layoutVersion ? findPane : findPaneOfEarlier;
+  const known = new Set(Array.isArray(chosen) ? chosen.map((id) => paneOf(id)?.id) : []);
+  const overview = paneIds.filter((id) => known.has(id));
+  const shown: readonly PaneId[] = overview.length > 0 ? overview : overviewPaneIds;
+  const [first = initial.focus] = shown;
+  const last = paneOf(kept.focus)?.id;
+  const focus = last !== undefined && shown.includes(last) ? last : first;
+  const panes = { ...initial.panes };
+  for (const [id, order] of Object.entries(kept.sorts ?? {})) {
+    const pane = paneOf(id);
+    if (!pane || !isObject(order)) continue;
+    const sort = sortsOf(pane).findIndex((each) => each.id === order.by);
+    if (sort >= 0) panes[pane.id] = { ...initialPaneView, sort, reversed: order.reversed === true };
+  }
+  for (const [id, choice] of Object.entries(kept.choices ?? {})) {
+    const pane = paneOf(id);
+    if (!pane || !isObject(choice)) continue;
+    const variant = pane.variants?.find((each) => each.id === choice.variant)?.id;
+    const grouping = pane.groupings?.find((each) => each.id === choice.grouping)?.id;
+    panes[pane.id] = {
+      ...panes[pane.id],
+      ...(variant === undefined ? {} : { variant }),
+      ...(grouping === undefined ? {} : { grouping }),
+    };
+  }
+  return { overview: shown, focus, home: focus, panes, utc: kept.utc === true };
+}
+
+/** Written when the console ends. A file that cannot be written is no reason to fail. */
+export function remember(file: string, { overview, home, panes, utc }: Choices): void {
+  const sorts: Remembered['sorts'] = {};
+  const choices: Remembered['choices'] = {};
+  for (const id of paneIds) {
+    const { sort, reversed, variant, grouping } = panes[id];
+    const by = sortsOf(paneById(id))[sort]?.id;
+    if (by !== undefined && (sort > 0 || reversed)) sorts[id] = { by, reversed };
+    if (variant !== undefined || grouping !== undefined) {
+      choices[id] = {
+        ...(variant === undefined ? {} : { variant }),
+        ...(grouping === undefined ? {} : { grouping }),
+      };
+    }
+  }
+  const kept: Remembered = {
+    version: layoutVersion,
+    overview: [...overview],
+    focus: home,
+    sorts,
+    choices,
+    utc,
+  };
+  try {
+    createFolder(path.dirname(file));
+    fs.writeFileSync(file, `${JSON.stringify(kept, null, 2)}\n`, { mode: 0o600 });
+  } catch {
+    // The next run begins as the first one.
+  }
+}
+
+/** A file that anybody may have edited. */
+function readKept(file: string): Partial<Record<keyof Remembered, unknown>> {
+  try {
+    const kept: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
+    return isObject(kept) ? kept : {};
+  } catch {
+    return {};
+  }
 }

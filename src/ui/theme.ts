@@ -1,16 +1,7 @@
-import type { ColourSupport } from '../terminal/colour-support.js';
-import { toAscii } from './ascii.js';
-import type { Look } from './look.js';
-import {
-  colourlessPalette,
-  darkPalette,
-  highContrastPalette,
-  lightPalette,
-  terminalPalette,
-  type Palette,
-} from './palette.js';
-
-export type { Look } from './look.js';
+import type { ColourSupport } from '../terminal/support.js';
+import type { Appearance } from '../terminal/frame.js';
+import { isTone, type PaletteLook } from './look.js';
+import { graphemes, graphemeWidth } from '../terminal/graphemes.js';
 
 /**
  * `terminal` keeps to the terminal's own 16 colours, which are readable on whatever background it has;
@@ -20,32 +11,36 @@ export const themeNames = ['terminal', 'dark', 'light', 'high-contrast', 'none']
 
 export type ThemeName = (typeof themeNames)[number];
 
-export type Theme = {
-  /** A text with the look of its meaning; every painted piece ends by itself. */
-  paint(look: Look | undefined, text: string): string;
-  /** The control sequence that begins a look for the signs of a curve, without an underline; '' where it has none. */
-  start(look: Look): string;
-  /** Last step before the screen: without Unicode every sign has a stand-in as wide as itself. */
-  encode(text: string): string;
-};
-
 export type ThemeSupport = { colours: ColourSupport; unicode: boolean };
 
-export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal'): Theme {
-  const looks = paletteOf(name, support.colours);
+/** What the looks are on a terminal: asked only where lines are written to it. */
+export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal'): Appearance {
+  const palette = paletteOf(name, support.colours);
+  const styles = new Map<string, string>();
+  for (const [look, style] of Object.entries(palette) as [PaletteLook, string][]) {
+    styles.set(look, style);
+    // A curve of underlined signs would have a second line below it.
+    if (isTone(look)) styles.set(`curve-${look}`, style.replace(/^4;?|;4(?=;|$)/g, ''));
+  }
+  const styleOf = (look: string | undefined) => styles.get(look ?? '') ?? '';
   return {
-    paint(look, text) {
-      const parameters = look === undefined ? '' : looks[look];
-      return parameters === '' || text === '' ? text : `\x1b[${parameters}m${text}\x1b[0m`;
+    styleOf,
+    signsOf(text, look) {
+      const isBoldCurve = look?.startsWith('curve-') === true && styleOf(look) === '1';
+      const signs = isBoldCurve ? withHeavySigns(text) : text;
+      return support.unicode ? signs : toAscii(signs);
     },
-    start(look) {
-      // A curve of underlined signs would have a second line below it.
-      const parameters = looks[look].split(';').filter((each) => each !== '4');
-      return parameters.join('') === '' ? '' : `\x1b[${parameters.join(';')}m`;
-    },
-    encode: support.unicode ? (text) => text : toAscii,
   };
 }
+
+/** A curve that has no colour gets heavy signs: bold lines alone look like others in many fonts. */
+function withHeavySigns(text: string): string {
+  return text.replace(/[─│╭╮╰╯┼┤]/g, (sign) => heavySigns[sign] ?? sign);
+}
+
+const heavySigns: Readonly<Record<string, string>> = {
+  ...{ '─': '━', '│': '┃', '╭': '┏', '╮': '┓', '╰': '┗', '╯': '┛', '┼': '╋', '┤': '┫' },
+};
 
 /** NO_COLOR and a terminal without colours win over the name; finer shades need 256 colours. */
 function paletteOf(name: ThemeName, colours: ColourSupport): Palette {
@@ -62,4 +57,177 @@ function paletteOf(name: ThemeName, colours: ColourSupport): Palette {
     case 'terminal':
       return terminalPalette;
   }
+}
+
+export type Palette = Readonly<Record<PaletteLook, string>>;
+
+/**
+ * SGR parameters by meaning. Only the 16 colours that every terminal's own theme makes readable on
+ * its background, and none of the bright ones, which vanish on a light one. What must be seen without
+ * colours has an attribute besides.
+ */
+const terminalPalette: Palette = {
+  success: '32',
+  running: '36',
+  warning: '33',
+  error: '31',
+  muted: '2',
+  accent: '36',
+  title: '1',
+  focus: '1;36',
+  frame: '1;36',
+  border: '2',
+  heading: '2',
+  key: '1',
+  selected: '7',
+  match: '4;33',
+  badge: '7;1',
+  alarm: '7;1;31',
+  'badge-red': '7;1;31',
+  'badge-yellow': '7;1;33',
+  'badge-green': '7;1;32',
+  'badge-cyan': '7;1;36',
+  'badge-blue': '7;1;34',
+  'badge-magenta': '7;1;35',
+};
+
+const colourlessPalette: Palette = {
+  ...terminalPalette,
+  success: '',
+  running: '',
+  warning: '1',
+  error: '1;4',
+  accent: '',
+  focus: '1',
+  frame: '1',
+  match: '4',
+  alarm: '7;1',
+  'badge-red': '7;1',
+  'badge-yellow': '7;1',
+  'badge-green': '7;1',
+  'badge-cyan': '7;1',
+  'badge-blue': '7;1',
+  'badge-magenta': '7;1',
+};
+
+// Of the 256-colour cube, which no terminal's theme changes. Contrast against black and against white was
+// computed (WCAG): at least 4.5 for text, 3 for borders; see test/ui/palette.test.ts.
+
+/** Reversed, a terminal's own blue has black letters on it that nobody can read. */
+const badges = {
+  'badge-red': '1;38;5;231;48;5;160',
+  'badge-yellow': '1;38;5;16;48;5;178',
+  'badge-green': '1;38;5;231;48;5;28',
+  'badge-cyan': '1;38;5;231;48;5;24',
+  'badge-blue': '1;38;5;231;48;5;26',
+  'badge-magenta': '1;38;5;231;48;5;127',
+} as const;
+
+/** For a dark background. */
+export const darkPalette: Palette = {
+  ...terminalPalette,
+  ...badges,
+  success: '38;5;114',
+  running: '38;5;80',
+  warning: '38;5;221',
+  error: '38;5;210',
+  muted: '38;5;246',
+  accent: '38;5;117',
+  focus: '1;38;5;117',
+  frame: '1;38;5;117',
+  match: '4;38;5;221',
+  border: '38;5;242',
+  heading: '38;5;246',
+  alarm: '1;38;5;16;48;5;210',
+};
+
+/** For a light background. */
+export const lightPalette: Palette = {
+  ...terminalPalette,
+  ...badges,
+  success: '38;5;22',
+  running: '38;5;24',
+  warning: '38;5;94',
+  error: '38;5;124',
+  muted: '38;5;240',
+  accent: '38;5;25',
+  focus: '1;38;5;25',
+  frame: '1;38;5;25',
+  match: '4;38;5;94',
+  border: '38;5;245',
+  heading: '38;5;240',
+  alarm: '1;38;5;231;48;5;124',
+};
+
+/** Nothing is dimmed, and every meaning has an attribute besides its colour. */
+const highContrastPalette: Palette = {
+  ...terminalPalette,
+  success: '1;32',
+  running: '1;36',
+  warning: '1;33',
+  error: '1;4;31',
+  muted: '',
+  accent: '1;36',
+  focus: '1;7',
+  frame: '1',
+  match: '1;4;33',
+  border: '',
+  heading: '4',
+};
+
+/** Stand-ins of the signs that the console draws with. */
+const standIns: Readonly<Record<string, string>> = {
+  '…': '~',
+  '–': '-',
+  '—': '-',
+  '→': '>',
+  '←': '<',
+  '↑': '^',
+  '↓': 'v',
+  '±': '~',
+  '×': 'x',
+  '·': '|',
+  '●': '*',
+  '○': 'o',
+  '⏎': ' ',
+  '▁': '_',
+  '▂': '.',
+  '▃': ':',
+  '▄': '-',
+  '▅': '=',
+  '▆': '+',
+  '▇': '*',
+  '✗': 'x',
+  '▸': '>',
+  '▾': 'v',
+  '█': '#',
+  '░': '.',
+  '│': '|',
+  '┃': '|',
+  '─': '-',
+  '━': '=',
+  '┤': '|',
+  '┼': '+',
+  '┫': '|',
+  '╋': '+',
+  '’': "'",
+};
+
+// eslint-disable-next-line no-control-regex
+const plain = /^[\x0a\x1b\x20-\x7e]*$/;
+
+/** A text of ASCII only, each sign as wide as the one it stands for. */
+export function toAscii(text: string): string {
+  if (plain.test(text)) return text;
+  let result = '';
+  for (const sign of graphemes(text)) {
+    if (plain.test(sign)) result += sign;
+    else result += standIns[sign] ?? (isBoxCorner(sign) ? '+' : '?'.repeat(graphemeWidth(sign)));
+  }
+  return result;
+}
+
+function isBoxCorner(sign: string): boolean {
+  const unit = sign.charCodeAt(0);
+  return sign.length === 1 && unit >= 0x2500 && unit <= 0x257f;
 }

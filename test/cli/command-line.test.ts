@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findCommand, parseCommand } from '../../src/cli/parse.js';
+import { findCommand, parseCommand } from '../../src/cli/command-line.js';
 import { commands } from '../../src/cli/registry.js';
 import { fingerprint } from '../deploy/helpers.js';
 import { runCli } from '../helpers/cli.js';
@@ -24,12 +24,24 @@ describe('finding the command', () => {
 
   it('tells a group, an unknown word and no command apart', () => {
     expect(findCommand(['schema'])).toEqual({ kind: 'group', name: 'schema' });
-    expect(findCommand(['schema', 'nonsense'])).toEqual({
+    expect(findCommand(['schema', 'nonsense'])).toMatchObject({
       kind: 'unknown',
       name: 'schema nonsense',
     });
-    expect(findCommand(['nonsense'])).toEqual({ kind: 'unknown', name: 'nonsense' });
+    expect(findCommand(['nonsense'])).toEqual({
+      kind: 'unknown',
+      name: 'nonsense',
+      nearest: undefined,
+    });
     expect(findCommand(['--read-only'])).toEqual({ kind: 'none', argv: ['--read-only'] });
+  });
+});
+
+describe('the registry', () => {
+  it('says of each command what its file says', async () => {
+    for (const { name, summary, load } of commands) {
+      expect(await load(), name).toMatchObject({ name, summary });
+    }
   });
 });
 
@@ -48,14 +60,58 @@ describe('help', () => {
       expect(help.exitCode, name).toBe(0);
       expect(help.stdout).toContain(`Usage: trace-console ${name}`);
       expect(help.stdout).toContain('--url URL');
-      expect(help.stdout).toContain('Exit codes: 0 good, 1 not good');
+      expect(help.stdout).toContain('Exit codes: 0 ok, 1 problems found');
     }
+  });
+});
+
+describe('a word that is asked about', () => {
+  it('help NAME is NAME --help, and help alone lists the commands', async () => {
+    const asked = await runCli(['archive', 'list', '--help']);
+    expect(await runCli(['help', 'archive', 'list'])).toMatchObject(asked);
+    expect((await runCli(['help'])).stdout).toContain('Commands:');
+  });
+
+  it.each([
+    [['statsu'], 'Did you mean "status"?'],
+    [['schema', 'aply'], 'Did you mean "schema apply"?'],
+    [['status', '--windw', '1h'], 'Did you mean --window?'],
+  ])('%j is answered with the nearest there is, and exit code 2', async (argv, hint) => {
+    const { exitCode, stderr } = await runCli(argv);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^error: /);
+    expect(stderr).toContain(hint);
+  });
+});
+
+describe('a flag that is on or off', () => {
+  it.each(['--json', '--json=1', '--json=true'])('%s prints the error as JSON', async (flag) => {
+    const { exitCode, stdout } = await runCli(['statsu', flag]);
+    expect(exitCode).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { hint: expect.stringContaining('status') as string },
+    });
+  });
+
+  it('is off with =false, and nothing else with another word', async () => {
+    expect((await runCli(['statsu', '--json=false'])).stdout).toBe('');
+    expect((await runCli(['keys', '--json=maybe'])).stderr).toContain('--json is on or off');
+  });
+});
+
+describe('the value of a flag', () => {
+  it('may begin with a minus', () => {
+    const status = commands.find(({ name }) => name === 'status');
+    return status?.load().then((command) => {
+      expect(parseCommand(command, ['--at', '-2h']).flags).toMatchObject({ at: '-2h' });
+    });
   });
 });
 
 describe('the version', () => {
   it('is printed alone or behind a command', async () => {
     const alone = await runCli(['--version']);
+    expect(await runCli(['-v'])).toMatchObject({ exitCode: 0, stdout: alone.stdout });
     expect(alone).toMatchObject({
       exitCode: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
@@ -110,7 +166,7 @@ describe('without a command and without a terminal', () => {
     const test = await createTestDatabase({ schema: false });
     const { exitCode, stdout, stderr } = await runCli(['--url', test.url]);
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    expect(stderr).toContain('[13/13] 013_archive.sql: applied');
+    expect(stderr).toContain('013_archive.sql: applied');
     expect(stdout).toMatch(/recent traces/i);
   });
 

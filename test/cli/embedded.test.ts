@@ -2,10 +2,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checks } from '../../src/maintenance/doctor/checks.js';
-import type { CheckResult } from '../../src/maintenance/doctor/run-checks.js';
-import { stopEmbedded } from '../../src/db/embedded/index.js';
-import { testPrograms } from '../db/embedded/programs.js';
+import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
+import { stopEmbedded } from '../../src/embedded/index.js';
+import { testPrograms } from '../embedded/programs.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { psql } from '../helpers/psql.js';
@@ -97,4 +96,26 @@ test('doctor runs whole: what cannot happen there is skipped, and nothing fails'
   }
   expect(report.checks.find(({ id }) => id === 'settings')).toMatchObject({ severity: 'skipped' });
   expect(exitCode).toBe(0);
+});
+
+test('says that a stopped daemon does not answer, instead of waiting for it', async () => {
+  const { running } = JSON.parse((await embedded('status', '--json')).stdout) as {
+    running: { pid: number };
+  };
+  const silent = new RegExp(`process ${running.pid}, which does not answer`);
+  process.kill(running.pid, 'SIGSTOP');
+  try {
+    const results = await Promise.all([
+      embedded('status'),
+      embedded('stop'),
+      runCli(['status', '--data-dir', dataDir]),
+    ]);
+    for (const { stderr, exitCode } of results) {
+      expect(stderr).toMatch(silent);
+      expect(stderr).toContain(`kill -CONT ${running.pid}`);
+      expect(exitCode).toBe(3);
+    }
+  } finally {
+    process.kill(running.pid, 'SIGCONT');
+  }
 });

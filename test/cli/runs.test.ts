@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { maintenanceRuns } from '../../src/panes/maintenance-runs.js';
-import { beginRun } from '../../src/maintenance/journal/begin-run.js';
+import { beginRun } from '../../src/maintenance/journal/run-entry.js';
 import { actions } from '../../src/maintenance/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
@@ -40,7 +40,7 @@ it('the journal is listed, shown in full, and a crashed run is resumed from it',
   const shown = await run('1');
   expect(shown.stdout).toMatch(/^Run +1, crashed\nAction +Archive old traces \(archive\)/);
   expect(shown.stdout).not.toContain('\u001b');
-  expect(await run('99')).toMatchObject({ exitCode: 2 });
+  expect(await run('99')).toMatchObject({ exitCode: 1 });
   expect(await run('--read-only')).toMatchObject({ exitCode: 0 });
 });
 

@@ -44,3 +44,32 @@ test('trace finds a live trace by the first digits of its id, and names those th
   expect(several.exitCode).toBe(2);
   for (const one of [id, twin]) expect(several.stderr).toContain(one);
 });
+
+test('traces lists what all conditions hold for, counts all of it, and refuses what it cannot read', async () => {
+  const db = await createTestDatabase();
+  await db.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, project, status, started_at)
+     SELECT id, id, md5('s' || i % 2)::uuid, 'user_prompt', CASE WHEN i % 3 = 0 THEN 'billing' ELSE 'web' END,
+       CASE WHEN i % 2 = 0 THEN 'failed' ELSE 'completed' END, now() - i * interval '1 s'
+     FROM (SELECT i, gen_random_uuid() AS id FROM generate_series(1, 30) AS i) AS made`,
+  );
+  const run = (...args: string[]) => runCli(['traces', ...args, '--url', db.url]);
+  const json = async (...args: string[]) =>
+    JSON.parse((await run(...args, '--json')).stdout) as Listed;
+  type Listed = { total: number; failed: number; traces: { status: string; project: string }[] };
+  const failed = await json('--status', 'failed', '--project', 'billing', '--limit', '2');
+  expect(failed).toMatchObject({ total: 5, failed: 5 });
+  expect(failed.traces).toEqual(
+    Array(2).fill(expect.objectContaining({ status: 'failed', project: 'billing' })),
+  );
+  const { rows } = await db.query<{ id: string }>(`SELECT md5('s1') AS id`);
+  expect(await json('--session', rows[0]?.id.slice(0, 6) ?? '')).toMatchObject({
+    total: 15,
+    failed: 0,
+  });
+  const table = await run('--where', '!project:billing', '--limit', '3');
+  expect(table.stdout).toContain('20 traces, 10 failed; the newest 3:');
+  const unknown = await run('--where', 'colour:red');
+  expect(unknown.exitCode).toBe(2);
+  expect(unknown.stderr).toContain('no column colour');
+});

@@ -82,6 +82,44 @@ describe('a transaction', () => {
     expect(rows).toEqual([{ relname: 'kept' }]);
   });
 
+  it('reads the same whatever the database has set for its sessions', async () => {
+    const hostile = await createTestDatabase();
+    const read = async () => {
+      const other = await open(hostile.url);
+      const direct = await other.connectDirect();
+      const questions = `SELECT pg_get_viewdef('trace_summary'::regclass) AS view, 'a\\b' AS backslash,
+        format_type('timestamptz'::regtype, NULL) AS type, interval '1 day 2 hours' AS span,
+        (0.1::float8 + 0.2::float8)::text AS sum, timestamptz '2026-01-02 03:04:05Z' AS moment,
+        current_setting('idle_session_timeout') AS idle`;
+      const [inPool] = await other.read(questions);
+      const { rows } = await direct.query(questions);
+      await direct.close();
+      await other.close();
+      return { inPool: { ...inPool, idle: undefined }, direct: rows[0] };
+    };
+    const before = await read();
+    const settings = {
+      standard_conforming_strings: 'off',
+      quote_all_identifiers: 'on',
+      intervalstyle: 'iso_8601',
+      datestyle: 'SQL, DMY',
+      extra_float_digits: '-10',
+      idle_session_timeout: '10min',
+    };
+    for (const [name, value] of Object.entries(settings)) {
+      await test.query(`ALTER DATABASE "${hostile.name}" SET ${name} = '${value}'`);
+    }
+    expect(await read()).toEqual(before);
+  });
+
+  it('is refused where the database is read-only by default, as under --read-only', async () => {
+    const quiet = await createTestDatabase();
+    await test.query(`ALTER DATABASE "${quiet.name}" SET default_transaction_read_only = on`);
+    const other = await open(quiet.url);
+    expect(other.readOnly).toBe(true);
+    await other.close();
+  });
+
   it('ends a statement that runs too long with a typed error, and the next one works', async () => {
     await expect(
       database.read('SELECT pg_sleep(5)', [], { statementTimeoutMs: 50 }),

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { demo } from '../../src/cli/commands/demo.js';
+import { command as demo } from '../../src/cli/commands/demo.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, openDatabase } from './helpers.js';
 

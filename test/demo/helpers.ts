@@ -2,7 +2,7 @@ import { resolveSource } from '../../src/db/connection/source.js';
 import type { ServerSource } from '../../src/db/connection/source.js';
 import { Database, type DatabaseOptions } from '../../src/db/database.js';
 import type { Clock } from '../../src/demo/clock.js';
-import { coreTables } from '../../src/shared/tables.js';
+import { coreTables } from '../../src/core/tables.js';
 import type { TestDatabase } from '../helpers/database.js';
 
 /** Noon of a Thursday. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { removeDemo, runDemo } from '../../src/demo/index.js';
-import { coreTables } from '../../src/shared/tables.js';
+import { coreTables } from '../../src/core/tables.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { schemaFiles } from '../helpers/template.js';
 import { closeDatabases, countRows, day, noon, openDatabase, SteppingClock } from './helpers.js';

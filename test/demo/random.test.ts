@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest';
-import { Embeddings, embeddingDimension } from '../../src/demo/embeddings.js';
+import { Embeddings, embeddingDimension, Random } from '../../src/demo/random.js';
 import { Incidents } from '../../src/demo/incidents.js';
-import { Random } from '../../src/demo/random.js';
-import { Rhythm } from '../../src/demo/rhythm.js';
+import { Rhythm } from '../../src/demo/backfill.js';
 import { Scheduler, sleep, type Process } from '../../src/demo/simulation/scheduler.js';
 import { intents } from '../../src/demo/vocabulary/intents.js';
-import { projects } from '../../src/demo/vocabulary/projects.js';
-import { writePrompt } from '../../src/demo/vocabulary/prompts.js';
+import { projects, writePrompt } from '../../src/demo/vocabulary/prompts.js';
 import { day, noon } from './helpers.js';
 
 test('equal keys give equal sequences, other keys unrelated ones', () => {

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { countDemo, demoTag, removeDemo, runDemo } from '../../src/demo/index.js';
-import { archivedTables, archiveOf, coreTables } from '../../src/shared/tables.js';
+import { archivedTables, archiveOf, coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, day, noon, openDatabase, SteppingClock } from './helpers.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { applySchema, planApply } from '../../src/deploy/apply.js';
 import { buildIndexes } from '../../src/deploy/build-indexes.js';
-import { verifySchema } from '../../src/deploy/verify.js';
+import { verifySchema } from '../../src/deploy/compare.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { fingerprint, openConsole } from './helpers.js';
@@ -125,14 +125,41 @@ describe("a database deployed by hand in the seed's older shape", () => {
     await test.query(`CREATE FUNCTION maintain_derived_columns() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE 'not for you'; END $$`);
     const { failed } = await applySchema(database);
-    expect(failed.map(({ reason }) => reason)).toContain(
-      'the function maintain_derived_columns() is not ours',
+    expect(failed.map(({ reason }) => reason)).toContainEqual(
+      expect.stringContaining('the function maintain_derived_columns() is not ours'),
     );
     const { rows } = await test.query(
       `SELECT 1 FROM pg_trigger WHERE tgname LIKE '%derived_columns'`,
     );
     expect(rows).toEqual([]);
     await test.query(`UPDATE execution_traces SET status = 'failed'`);
+    await database.close();
+  });
+
+  it('keeps its writers working where a duration does not fit into its own column', async () => {
+    const { test, database } = await older();
+    await applySchema(database);
+    await test.query(`INSERT INTO execution_traces (correlation_id, root_id, session_id, source, started_at)
+      VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'forgotten', now() - interval '40 days')`);
+    const { rows } = await test.query(
+      `UPDATE execution_traces SET status = 'timeout' WHERE source = 'forgotten'
+       RETURNING success, completed_at IS NOT NULL AS completed, duration_ms`,
+    );
+    expect(rows).toEqual([{ success: false, completed: true, duration_ms: null }]);
+    await database.close();
+  });
+
+  it('gets no trigger that could not work with its types, and says which', async () => {
+    const test = await createTestDatabase({ schema: false });
+    await test.query(olderShape);
+    await test.query('ALTER TABLE execution_traces ALTER success TYPE smallint USING success::int');
+    const database = await openConsole(test.url);
+    const { failed } = await applySchema(database);
+    expect(failed.map(({ reason }) => reason)).toContain(
+      'no trigger was added: execution_traces: success is smallint',
+    );
+    await test.query(`INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, success)
+      VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'old_writer', 'completed', 1)`);
     await database.close();
   });
 

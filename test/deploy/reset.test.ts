@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
-import { readLedger } from '../../src/deploy/ledger.js';
-import { verifySchema } from '../../src/deploy/verify.js';
+import { readLedger } from '../../src/deploy/console-schema.js';
+import { verifySchema } from '../../src/deploy/compare.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { fingerprint, openConsole } from './helpers.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { schemaFiles } from '../../src/deploy/schema-files.js';
-import { splitStatements } from '../../src/deploy/statements.js';
+import { splitStatements } from '../../src/deploy/adopt.js';
 
 describe('splitting a file into statements', () => {
   it('keeps semicolons inside strings, names, bodies and comments', () => {

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
-import { readCatalogue } from '../../src/deploy/catalogue.js';
-import { manifest, manifestOf } from '../../src/deploy/manifest.js';
-import { verifySchema } from '../../src/deploy/verify.js';
+import { readCatalogue, manifest, manifestOf } from '../../src/deploy/catalogue.js';
+import { verifySchema } from '../../src/deploy/compare.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
@@ -50,6 +49,15 @@ describe('a complete deployment', () => {
       ['extensions', 2],
     ].map(([component, count]) => ({ component, expected: count, deployed: count, status: 'ok' }));
     expect(JSON.parse(stdout)).toEqual({ ok: true, objects, differences: [] });
+    await database.close();
+  });
+
+  it('is complete whatever a role or database sets for the printing of definitions', async () => {
+    const test = await createTestDatabase();
+    await test.query(`ALTER DATABASE ${test.name} SET quote_all_identifiers = on;
+      ALTER DATABASE ${test.name} SET standard_conforming_strings = off`);
+    const database = await openConsole(test.url);
+    expect(await verifySchema(database)).toMatchObject({ ok: true, differences: [] });
     await database.close();
   });
 

@@ -25,13 +25,15 @@ describe.each(sizes)('drilling down at $cols×$rows', (size) => {
     await driver.waitFor('┏━ 1 Recent traces');
     driver.press('j');
     driver.press('\r');
-    await driver.waitFor('Newest traces: failed');
+    await driver.waitFor('Traces: failed');
     await driver.waitFor('ToolFailed: exit');
     driver.press('j\r');
     await driver.waitFor(/Trace [0-9a-f]{8}-/);
     await driver.waitFor('failed: PreToolUse policy-guard (Bash): Denied: not allowed here');
     driver.press('f');
     await driver.waitFor(() => chosenText(driver).includes('policy-guard (Bash)'));
+    driver.press('-');
+    await driver.waitFor('Kept: this turn was bad.');
     driver.press('\r');
     driver.press('G');
     await driver.waitFor(/error_message +not allowed here/);
@@ -39,7 +41,7 @@ describe.each(sizes)('drilling down at $cols×$rows', (size) => {
     await driver.waitFor(/Trace [0-9a-f]{8}-/);
     expect(chosenText(driver)).toContain('policy-guard (Bash)');
     driver.press('\x1b');
-    await driver.waitFor('Newest traces: failed');
+    await driver.waitFor('Traces: failed');
     expect(chosenRow(driver)).toBe(5 + 1);
     driver.press('\x1b');
     await driver.waitFor('┏━ 1 Recent traces');
@@ -61,7 +63,7 @@ describe.each(sizes)('drilling down at $cols×$rows', (size) => {
     driver.press('s');
     await driver.waitFor('slowest first');
     driver.press('o');
-    await driver.waitFor('s: back to the tree');
+    await driver.waitFor('s shows the tree');
     driver.press('s');
     await driver.waitFor('├─');
   });
@@ -146,7 +148,7 @@ it('a trace that runs is looked at again until it has ended', async () => {
   const driver = await openConsole(db.url);
   driver.press('1');
   driver.press('\r');
-  await driver.waitFor('Newest traces: in_progress');
+  await driver.waitFor('Traces: in_progress');
   driver.press('\r');
   await driver.waitFor('1 running');
   await db.query(

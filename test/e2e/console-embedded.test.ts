@@ -3,10 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/db/embedded/index.js';
-import { testPrograms } from '../db/embedded/programs.js';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/index.js';
+import { readStatus } from '../../src/ingest/collector/status-file.js';
+import { testPrograms } from '../embedded/programs.js';
 import { psqlProgram } from '../helpers/psql.js';
 import { runOnce } from '../helpers/template.js';
+import { sessions } from '../ingest/claude-folder.js';
+import { ClaudeLines, toolUse, usage } from '../ingest/claude-lines.js';
 import { boxOf, refreshUntil, startConsole } from './helpers/console.js';
 import { isFilled } from './helpers/filled.js';
 import { writeAtOnce, writtenBy, writtenStatement } from './helpers/writers.js';
@@ -48,6 +51,41 @@ describe('the console without a server, in an empty home', () => {
     expect(driver.text()).toContain('this machine');
     driver.press('q');
     expect(await driver.waitForExit()).toEqual({ exitCode: 0, signal: 0 });
+  });
+
+  it('finds the sessions of an agent, brings them in with i and y, and goes on with what comes', async () => {
+    const at = Date.now() - 3 * 60_000;
+    const lines = new ClaudeLines({
+      session: sessions.main,
+      startMs: at,
+      cwd: '/home/dev/webshop',
+    });
+    lines.prompt('Fix the checkout', 'p1');
+    lines.assistant('m1', [toolUse('t1', 'Bash', { command: 'npm test' })], { usage: usage() });
+    lines.result('t1', 'ok');
+    const folder = path.join(home, '.claude/projects/-home-dev-webshop');
+    fs.mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, `${sessions.main}.jsonl`);
+    fs.writeFileSync(file, lines.toString());
+    const env = { HOME: home, XDG_DATA_HOME: undefined, XDG_STATE_HOME: path.join(home, 'state') };
+    const spool = path.join(home, 'state/trace-console/spool');
+    onTestFinished(() => {
+      const pid = readStatus(spool)?.pid;
+      if (pid !== undefined) process.kill(pid);
+    });
+    const driver = startConsole(undefined, { cols: 120, rows: 35, env });
+    await driver.waitFor('This machine has 1 Claude Code session, the last', 60_000);
+    driver.press('i');
+    await driver.waitFor('it stays on this machine');
+    expect(driver.text()).toContain('taken out before anything is written');
+    driver.press('y');
+    await driver.waitFor(/Imported 1 session: 1 prompt, 1 tool call, \$/, 60_000);
+    driver.press('\r');
+    await driver.waitFor(/┃ thinking +\d.*webshop/);
+    await driver.waitFor('collecting, ', 60_000);
+    expect(readStatus(spool)?.state).toBe('following');
+    driver.press('q');
+    await driver.waitForExit();
   });
 
   it('--demo fills five panes and the tail, apart from the own data; a second console shares it', async () => {

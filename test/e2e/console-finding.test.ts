@@ -15,7 +15,7 @@ beforeAll(async () => {
   await database.query('ANALYZE');
 });
 
-it('opens as it was left: panes of the overview, focus, order and time zone', async () => {
+it('opens as it was left: panes of the overview, focus, order, groups and time zone', async () => {
   const state = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-layout-'));
   onTestFinished(() => fs.rmSync(state, { recursive: true, force: true }));
   const env = { XDG_STATE_HOME: state };
@@ -23,6 +23,17 @@ it('opens as it was left: panes of the overview, focus, order and time zone', as
   first.press('o ');
   await first.waitFor('○ Recent traces');
   first.press('q4s');
+  await first.waitFor('┏━ 4 Table sizes');
+  expect(first.screen().at(-1)).not.toContain('t group');
+  first.press('2');
+  await first.waitFor(/┏━ 2 Slow hooks · hooks and tool calls/);
+  await first.waitFor((lines) => lines.at(-1)?.includes('t group') === true);
+  first.press('t');
+  await first.waitFor(/┏━ 2 Slow hooks · hooks only/);
+  first.press(':show tools\r');
+  await first.waitFor('┏━ 2 Slow hooks · tool calls only');
+  await first.waitFor('No hook ran in this window');
+  first.press(':show hooks\r4');
   await first.waitFor('┏━ 4 Table sizes');
   first.press(':time utc\r');
   await first.waitFor('Moments are in UTC');
@@ -33,6 +44,8 @@ it('opens as it was left: panes of the overview, focus, order and time zone', as
     (lines) =>
       !lines.join().includes('Recent traces') &&
       /┏━ 4 Table sizes ━+ ↓ /.test(lines.join()) &&
+      lines.join().includes('2 Slow hooks · hooks only') &&
+      boxOf(lines, '2 Slow hooks').join().includes('policy-guard') &&
       lines[1]?.includes('UTC') === true,
   );
 });
@@ -56,9 +69,9 @@ it('opens a trace by the beginning of its id, and finds prompts and says how far
 it('follows an agent in the activity', async () => {
   const driver = await openConsole(database.url);
   driver.press(':follow agent-test-writer\r');
-  await driver.waitFor(/6 Activity \/agent:"agent-test-writer" 225 of 225/);
+  await driver.waitFor(/6 Activity \/agent:"agent-test-writer" 225 found/);
   driver.press(':follow 0000\r');
-  await driver.waitFor(/6 Activity \/session:"0000" \d+ of 225/);
+  await driver.waitFor(/6 Activity \/session:"0000" \d+ found/);
 });
 
 it('takes marked rows together: copied, written, maintained, wherever they move to', async () => {
@@ -98,7 +111,7 @@ it('takes marked rows together: copied, written, maintained, wherever they move 
   await driver.waitFor('2 marked, 2 not shown');
   for (const key of ['v', 'y', 'e']) {
     driver.press(key);
-    await driver.waitFor('Of 2 marked rows none is shown');
+    await driver.waitFor('The 2 marked rows are filtered out');
     driver.press('g');
     await driver.waitFor((lines) => !lines.join().includes('none is shown'));
   }
@@ -108,7 +121,7 @@ describe.each(sizes)('finding at $cols×$rows', (size) => {
   it('filters the rows of a pane as it is typed, keeps it for the pane, and clears it', async () => {
     const driver = await openConsole(database.url, size);
     driver.press('3/');
-    await driver.waitFor(/ \/█ +Enter keeps it, Esc shows all/);
+    await driver.waitFor(/ \/█ +Tab completes, Enter keeps it, Esc shows all/);
     driver.press('table:hook !pkey');
     await driver.waitFor(/3 Index usage \/table:hook !pkey \d+ of \d+/);
     const rows = boxOf(driver.screen(), '3 Index usage').filter((line) => line.includes('idx_'));
@@ -177,7 +190,7 @@ describe.each(sizes)('finding at $cols×$rows', (size) => {
       ['agents', /agent-test-writer +\d.*89%/],
       ['errors', /unknown +5 +new/],
       ['endpoints', /embedd.* 30ms/],
-      ['sessions', /at work, \d+ idle/],
+      ['postgresql', /at work, \d+ idle/],
       ['agent-chains', 'No chain of agents was learned yet'],
     ] as const) {
       driver.press(`:${name}\r`);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { quoteIdent } from '../../src/db/quote.js';
-import { coreTables } from '../../src/shared/tables.js';
+import { coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { expectIntact, openConsole, sizes } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { overviewPaneIds, type PaneId } from '../../src/panes/pane.js';
+import { overviewPaneIds, type PaneId } from '../../src/panes/registry.js';
 import { panes } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { keyText } from '../../src/ui/keys/key-text.js';
-import { Keys } from '../../src/ui/keys/keys.js';
+import { keyText, Keymap } from '../../src/ui/keymap.js';
+import { scopes } from '../../src/ui/views/registry.js';
 import { boxOf, openConsole, sizes, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
@@ -144,13 +144,13 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
     await driver.waitFor(' PAUSED ');
     await driver.waitFor(/as of \d+s ago/);
     driver.press('\x12');
-    await driver.waitFor('Asking now');
+    await driver.waitFor('Refreshing now');
     driver.press(' ');
     await driver.waitFor((lines) => !lines.join().includes(' PAUSED '));
     driver.press('+');
     await driver.waitFor('every 1s');
     driver.press('++');
-    await driver.waitFor('as often as it gets');
+    await driver.waitFor('is the fastest refresh');
     driver.press('-');
     await driver.waitFor('every 1s');
   });
@@ -169,11 +169,11 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
       if (/–(\d+) of \1 /.test(driver.text()) || end === Infinity) break;
       driver.press('\x1b[6~');
     }
-    for (const { keys, scopes } of new Keys().in('panes')) {
+    for (const { keys } of new Keymap(scopes).in({ id: 'panes' })) {
       const said = keys.length > 8 ? '1–9' : keys.map(keyText).join(' ');
       expect(
         [...seen].some((line) => line.startsWith(`${said} `)),
-        `${said} ${scopes.join()}`,
+        said,
       ).toBe(true);
     }
     driver.press('q');
@@ -185,7 +185,7 @@ describe.each(sizes)('the console at $cols×$rows', (size) => {
     driver.press('%');
     await driver.waitFor('% does nothing here; ? shows the keys');
     driver.press('r');
-    await driver.waitFor('Choose an index first');
+    await driver.waitFor('Select an index first');
     driver.press('6s');
     await driver.waitFor('Activity has one order');
   });

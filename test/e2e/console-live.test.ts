@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { formatDuration } from '../../src/shared/format/duration.js';
-import { formatCount, formatShare } from '../../src/shared/format/number.js';
-import { formatClock } from '../../src/shared/format/time.js';
+import { formatDuration } from '../../src/core/format/duration.js';
+import { formatCount, formatShare } from '../../src/core/format/number.js';
+import { formatClock } from '../../src/core/format/time.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';
@@ -63,7 +63,7 @@ describe('the console while the database works', () => {
     await holder.connect();
     await holder.query('BEGIN; LOCK TABLE hook_executions IN ACCESS EXCLUSIVE MODE');
     await refreshUntil(driver, 'hook_executions is locked by pid');
-    await driver.waitFor(/2 Slow hooks ─+ as of \d+s ago/, 20_000);
+    await driver.waitFor(/2 Slow hooks [^┐]*─ as of \d+s ago/, 20_000);
     expect(boxOf(driver.screen(), '2 Slow hooks').join('\n')).toContain('policy-guard');
     await database.query(`UPDATE execution_traces SET status = 'failed'`);
     await refreshUntil(driver, '100% failed');

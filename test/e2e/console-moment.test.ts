@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { boxOf, openConsole, refreshUntil } from './helpers/console.js';
+import { boxOf, openConsole, refreshUntil, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
 
 const minuteMs = 60_000;
@@ -63,6 +63,38 @@ it('shows a moment in the past, steps from there, and comes back to a tail witho
   await refreshUntil(driver, / of 70 ─/);
   driver.press(']');
   await driver.waitFor('This is now; [ leads back');
+});
+
+it('opens on what a link says: pane, window, moment and trace; wrong ones are named before anything opens', async () => {
+  const database = await createTestDatabase();
+  const old = await addOldTraces(database, 7);
+  const { rows } = await database.query<{ id: string }>(
+    'SELECT correlation_id AS id FROM execution_traces LIMIT 1',
+  );
+  const [{ id } = { id: '' }] = rows;
+  const link = ['--pane', 'errors', '--window', '6h', '--at', momentText(old)];
+  const args = [...link, '--trace', id.slice(0, 13), '--theme', 'none'];
+  const driver = startConsole(database.url, { args, cols: 120, rows: 35 });
+  await driver.waitFor(`Trace ${id}`, 30_000);
+  driver.press('\x1b');
+  await driver.waitFor(/┏━ 8 Errors /);
+  await driver.waitFor((lines) =>
+    /window 6h .*at \d{4}-|at \d{4}-.* window 6h/.test(lines[1] ?? ''),
+  );
+  driver.press(',');
+  await driver.waitFor(':sort █');
+  driver.press('hooks\r');
+  await driver.waitFor(/8 Errors .*↓ hooks/);
+  for (const [flag, value, hint] of [
+    ['--pane', 'erors', 'Did you mean errors?'],
+    ['--theme', 'drak', 'Did you mean dark?'],
+    ['--trace', 'xyz', 'hexadecimal digits'],
+    ['--window', 'long', '--window'],
+  ] as const) {
+    const wrong = startConsole(database.url, { args: [flag, value], cols: 120, rows: 35 });
+    expect((await wrong.waitForExit()).exitCode, flag).toBe(2);
+    expect(wrong.text()).toContain(hint);
+  }
 });
 
 it('status prints the panes of a moment in the past, for people and for programs', async () => {

@@ -37,7 +37,7 @@ it('a recorded console is played again: the panes of then, its own keys, no data
   replay.press('a');
   await replay.waitFor('This is a recording: nothing is asked or changed');
   replay.press(' ');
-  await replay.waitFor('stands still');
+  await replay.waitFor('paused');
   for (const command of ['window 15m', 'every 5s', 'agent somebody']) {
     replay.press(`:${command}`);
     await replay.waitFor(`:${command}█`);

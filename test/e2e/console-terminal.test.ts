@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { keyText } from '../../src/ui/keys/key-text.js';
-import { Keys } from '../../src/ui/keys/keys.js';
+import { keyText, Keymap } from '../../src/ui/keymap.js';
+import { scopes } from '../../src/ui/views/registry.js';
 import { noConfigFile } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { buildFixture } from './helpers/build-fixture.js';
@@ -38,7 +38,7 @@ function sequenceOf(key: string): string {
 /** These end the console or leave it; their tests are further down. */
 const leaving = new Set(['quit', 'interrupt', 'suspend']);
 /** What follows them is text. */
-const prompting = new Set(['filter', 'commandLine']);
+const prompting = new Set(['sort-by', 'filter', 'command-line']);
 
 describe.each(sizes)('in a terminal of $cols×$rows the console', (size) => {
   it('knows every key of its key map, and stays whole whatever is pressed', async () => {
@@ -48,17 +48,17 @@ describe.each(sizes)('in a terminal of $cols×$rows the console', (size) => {
     driver.emulator.onWriteParsed(() => {
       if (driver.text().includes(` ${keyText(pressed)} does nothing here`)) unknown.push(pressed);
     });
-    for (const { keys, command } of new Keys().in('panes')) {
-      if (leaving.has(command)) continue;
+    for (const { keys, id } of new Keymap(scopes).in({ id: 'panes' })) {
+      if (leaving.has(id)) continue;
       for (const key of keys) {
         pressed = key;
         driver.press(sequenceOf(key));
         // No key at all: the answer says that the one before was seen, and where the keys go now.
         const answered = () => /% does nothing here.*/.exec(driver.text())?.[0] ?? '';
-        if (prompting.has(command)) driver.press('x\x1b');
+        if (prompting.has(id)) driver.press('x\x1b');
         // Every key takes the message of the one before away.
         await driver.waitFor(() => answered() === '');
-        await sleep(key === 'escape' || prompting.has(command) ? 60 : 0);
+        await sleep(key === 'escape' || prompting.has(id) ? 60 : 0);
         driver.press('%');
         await driver.waitFor(() => answered() !== '');
         expectIntact(driver, size);

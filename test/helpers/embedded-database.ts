@@ -7,14 +7,14 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
 import { provideTemplate } from '../../scripts/build-template.mjs';
-import { builtPrograms, type Programs } from '../../src/db/embedded/daemon/programs.js';
-import { inFolder } from '../../src/db/embedded/folder/paths.js';
+import { builtPrograms, type Programs } from '../../src/embedded/daemon/programs.js';
+import { inFolder } from '../../src/embedded/folder/paths.js';
 import {
   embeddedStatus,
   openEmbedded,
   stopEmbedded,
   type EmbeddedAddress,
-} from '../../src/db/embedded/index.js';
+} from '../../src/embedded/index.js';
 import { applySchemaFiles, runOnce } from './template.js';
 
 declare module 'vitest' {

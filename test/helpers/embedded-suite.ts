@@ -29,6 +29,15 @@ export type NotOnEmbedded = {
 export const notOnEmbedded: readonly NotOnEmbedded[] = [
   {
     reason:
+      'a deployment of the version before is brought forward on a server, where it is asked about; the engine is never asked',
+    files: { 'test/deploy/migrate.test.ts': 'all' },
+  },
+  {
+    reason: 'runs the printed commands with psql, against databases of other names',
+    files: { 'test/maintenance/doctor/printed-command.test.ts': 'all' },
+  },
+  {
+    reason:
       'another session holds a transaction open: the engine has one, and the others wait for its end',
     files: {
       'test/schema/archive.test.ts': [
@@ -52,9 +61,6 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
         'a table that another session has locked keeps its last sizes; the other tables go on',
         'an index that another session has locked keeps its last sizes; the other tables go on',
       ],
-      'test/deploy/adopt.test.ts': [
-        'an index that is missing > stays as it is while another session works on its table',
-      ],
       'test/live/engine.test.ts': ['a moment whose rows cannot be read shows no rows of another'],
       'test/maintenance/archive.test.ts': [
         'archiving > passes over a trace to whose hook somebody writes, and moves the rest',
@@ -63,6 +69,9 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
       ],
       'test/maintenance/doctor/command.test.ts': [
         'trace-console doctor > goes on past a locked table, and says what it could not look at',
+      ],
+      'test/maintenance/close-stuck.test.ts': [
+        'passes over a trace that its writer has locked, and says that it remains',
       ],
       'test/maintenance/doctor/sessions.test.ts': 'all',
       'test/maintenance/reindex/reindex.test.ts': [
@@ -103,17 +112,9 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
         'under restrictions > with nothing to do is good, also with --read-only',
         'under restrictions > is refused with --read-only',
       ],
-      'test/deploy/adopt.test.ts': [
-        "a database deployed by hand in the seed's older shape > is compatible, and what it lacks is told by name",
-        "a database deployed by hand in the seed's older shape > is changed by nothing but a confirmed apply",
-        "a database deployed by hand in the seed's older shape > does not get a second index where one of another name covers the same",
-        "a database deployed by hand in the seed's older shape > is done when nothing is left to create: the next apply changes nothing",
-        "a database deployed by hand in the seed's older shape > gets no trigger that would run a function of others by the name of ours",
-        "a database deployed by hand in the seed's older shape > keeps its writers working, beside the new triggers",
-        'an index that is missing > is built in a schema whose name has a meaning in a replacement text',
-        'a table of the same name that is not ours > is named, refused and untouched',
-        'a table of the same name that is not ours > is refused also when it is a view, or keeps its times without a zone',
-      ],
+      'test/deploy/adopt.test.ts': 'all',
+      'test/maintenance/archive-consoles.test.ts': 'all',
+      'test/panes/older-shape.test.ts': 'all',
       'test/maintenance/doctor/indexes.test.ts': 'all',
       'test/maintenance/doctor/tables.test.ts': 'all',
     },
@@ -145,7 +146,8 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
   {
     reason: 'pg_stat_activity has one row, and only the role postgres connects',
     files: {
-      'test/panes/sessions.test.ts': 'all',
+      'test/panes/postgresql.test.ts': 'all',
+      'test/maintenance/end-backend.test.ts': 'all',
     },
   },
   {
@@ -170,6 +172,7 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     files: {
       'test/deploy/prerequisites.test.ts': 'all',
       'test/deploy/verify.test.ts': 'all',
+      'test/live/promotion.test.ts': 'all',
       'test/live/engine.test.ts': [
         'a role that may not read a table is told so, and sees the others',
         'the server goes away and comes back: the state says so, rows stay, and the tail misses nothing',
@@ -207,6 +210,9 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
   {
     reason: 'one session: connections, transactions and locks of others cannot be seen',
     files: {
+      'test/deploy/console-schema.test.ts': [
+        "the console's own schema > waits for another console that is making it, longer than it waits for a row",
+      ],
       'test/live/engine.test.ts': [
         'every pane has its answer, and the vitals of the server are known',
         'the longest transaction of another session is named',
@@ -215,8 +221,7 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     },
   },
   {
-    reason:
-      'ends the engine, and the other panes wait: test/db/embedded/daemon/busy-engine.test.ts',
+    reason: 'ends the engine, and the other panes wait: test/embedded/daemon/busy-engine.test.ts',
     files: {
       'test/live/engine.test.ts': [
         'a statement that takes too long is cancelled, and its pane says so',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fairIntervals } from '../../src/live/budget.js';
+import { fairIntervals } from '../../src/live/schedule.js';
 
 const loads = fc.array(
   fc.record({

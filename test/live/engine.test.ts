@@ -2,8 +2,8 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { LiveEngine, type EngineOptions } from '../../src/live/engine.js';
 import type { LiveState } from '../../src/live/state.js';
-import type { ActivityRow } from '../../src/panes/activity.js';
-import type { PaneId } from '../../src/panes/pane.js';
+import type { ActivityRow } from '../../src/panes/reading/activity-buffer.js';
+import type { PaneId } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';
 import { openDatabase } from '../panes/open.js';
@@ -146,6 +146,29 @@ test('another window is asked for at once, and while paused nothing but that', a
   });
   expect([windowMs, paused]).toEqual([86_400_000, true]);
   expect(panes['slow-hooks'].error).toBeNull();
+});
+
+test('another variant of a pane is read at once, and one that it does not have is ignored', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test') RETURNING id)
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, duration_ms)
+     SELECT id, type, type, 'completed', 5 FROM trace, unnest(ARRAY['Stop', 'ToolUse']) AS type`,
+  );
+  const engine = await startEngine(database.url, { cadenceMs: 60_000 });
+  const shown = ({ panes: { 'slow-hooks': pane } }: LiveState) =>
+    pane.loading ? [] : (pane.rows as { hook: string }[]).map(({ hook }) => hook);
+  await until(engine, (state) => shown(state).length === 2);
+  engine.setVariant('slow-hooks', 'tools');
+  const tools = await until(engine, (state) => shown(state).length === 1);
+  expect(shown(tools)).toEqual(['ToolUse']);
+  expect(tools.panes['slow-hooks'].variant).toBe('tools');
+  engine.setVariant('slow-hooks', 'others');
+  engine.setVariant('errors', 'tools');
+  expect(engine.getState().panes['slow-hooks'].variant).toBe('tools');
+  expect(engine.getState().panes.errors.variant).toBeUndefined();
 });
 
 test('rows written into the past are counted as soon as it is told of them', async () => {

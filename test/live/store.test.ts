@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Store } from '../../src/live/store.js';
+import { Store } from '../../src/live/state.js';
 import { FakeClock } from './fake-clock.js';
 
 test('tells many changes at once, and the state is the same object until it changes', async () => {

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { columnsByTable } from '../../src/maintenance/archive/archive-columns.js';
 import {
+  columnsByTable,
   chooseTrees,
   countTrees,
   nextTrees,
@@ -223,7 +223,7 @@ it('is listed, searched, looked at, restored and purged by command', async () =>
   expect(shown.stdout).not.toContain('\u001b');
   expect(await run('restore', two?.root ?? '', '--yes')).toMatchObject({ exitCode: 0 });
   expect((await counts(test)).execution_traces).toEqual([1, 3]);
-  expect(await run('restore', two?.root ?? '', '--yes')).toMatchObject({ exitCode: 2 });
+  expect(await run('restore', two?.root ?? '', '--yes')).toMatchObject({ exitCode: 1 });
   expect(await run('purge', '--older-than', '30d')).toMatchObject({ exitCode: 4 });
   expect(await run('purge')).toMatchObject({ exitCode: 2 });
   expect((await counts(test)).execution_traces).toEqual([1, 3]);

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConsoleError, type ErrorCode } from '../../src/db/errors.js';
-import { nextSize, sizeAfterFailure } from '../../src/maintenance/archive/batch-size.js';
-import { archivePreview, countDue } from '../../src/maintenance/archive/due-traces.js';
+import {
+  nextSize,
+  sizeAfterFailure,
+  archivePreview,
+  countDue,
+} from '../../src/maintenance/archive/move-batch.js';
 import { previewAction, runAction } from '../../src/maintenance/registry.js';
 import { openConsole } from '../deploy/helpers.js';
 import { runCli } from '../helpers/cli.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ProgressRate } from '../../src/maintenance/progress-rate.js';
+import { ProgressRate } from '../../src/maintenance/long-statement.js';
 
 describe('the rate of an action', () => {
   it('is measured from how its phase has advanced', () => {

@@ -24,7 +24,7 @@ const plainSql = `
   SELECT d.agent_selected AS agent, count(*)::int AS calls,
     (count(*) FILTER (WHERE t.status IN ('failed', 'timeout')))::int AS failures,
     (count(*) FILTER (WHERE t.status = 'in_progress'))::int AS running,
-    (count(*) FILTER (WHERE t.success))::float8 / count(t.success) AS success,
+    (count(*) FILTER (WHERE t.success))::float8 / count(t.success) FILTER (WHERE t.status <> 'cancelled') AS success,
     avg(d.confidence_score)::float8 AS confidence,
     (count(*) FILTER (WHERE d.confidence_score < 0.7))::int AS unsure,
     percentile_disc(0.95) WITHIN GROUP (ORDER BY t.duration_ms)::int AS p95,

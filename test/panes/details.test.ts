@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { DetailSection } from '../../src/panes/details/section.js';
-import { routingSections } from '../../src/panes/details/routing-sections.js';
-import type { Opened } from '../../src/panes/opening.js';
+import type { DetailSection } from '../../src/panes/contract/opening.js';
+import { routingSections } from '../../src/panes/reading/record.js';
+import type { Opened } from '../../src/panes/contract/opening.js';
 import { indexUsage } from '../../src/panes/index-usage.js';
 import { tableSizes } from '../../src/panes/table-sizes.js';
 import { topPatterns } from '../../src/panes/top-patterns.js';
@@ -65,7 +65,7 @@ test('an index shows its health, a table its indexes and columns', async () => {
   const index = indexes.rows.find((row) => row.index === 'idx_pattern_embedding');
   if (!index) throw new Error('no index');
   expect(sectionsOf(await openRow(console_, indexUsage, index)).join('\n')).toMatch(
-    /Health\nvalid .*\n100 lists; its rows ask for \d+/,
+    /Verdict\n[^]*\nlists +100; its rows ask for \d+/,
   );
   const tables = await readFresh(console_, tableSizes);
   const table = tables.rows.find((row) => row.table === 'hook_executions');

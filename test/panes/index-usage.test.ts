@@ -1,9 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
 import pg from 'pg';
 import { indexUsage } from '../../src/panes/index-usage.js';
-import { recommendedLists } from '../../src/shared/vector-lists.js';
+import { recommendedLists } from '../../src/core/vector-lists.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh, readWith } from './open.js';
+import { readIndexes, usualVerdictLimits, verdictOf } from '../../src/maintenance/index-verdict.js';
+import { keepSizes } from '../../src/deploy/kept-sizes.js';
+import { openConsoleTable } from '../../src/deploy/console-schema.js';
+import { openDatabase, openRow, readFresh, readWith } from './open.js';
 
 let database: TestDatabase;
 
@@ -57,9 +60,85 @@ test('shows every index of the schema with the scans and size that the statistic
   expect(extras.indexes).toBe(plain.rows.length);
 });
 
-test('an unused index is called so, a key that nobody reads is not', async () => {
-  expect(await row('idx_execution_traces_tags')).toMatchObject({ advice: 'unused' });
-  expect(await row('error_patterns_fingerprint_key')).toMatchObject({ advice: null, unique: true });
+const weekMs = 7 * 86_400_000;
+
+test('an index without a scan is unused once the counters are a week old, in the pane as in doctor', async () => {
+  const console_ = await openDatabase(database.url);
+  await database.query(
+    `CREATE INDEX "idx prompts; DROP" ON execution_traces (source, session_id, prompt_text);
+     COMMENT ON INDEX "idx prompts; DROP" IS 'the traces of one source'`,
+  );
+  const found = await console_.transaction({ readOnly: true }, (tx) =>
+    readIndexes(tx, console_.capabilities),
+  );
+  const { since } = found;
+  const limits = { ...usualVerdictLimits, leastBytes: 8_192 };
+  const verdict = (name: string, nowMs: number) => {
+    const evidence = found.rows.find(({ index }) => index === name);
+    return evidence && verdictOf(evidence, { nowMs, since, limits });
+  };
+  const name = 'idx prompts; DROP';
+  expect(verdict(name, found.nowMs)?.text).toMatch(
+    /^too early to say: counters are \w+ old, 7d are needed$/,
+  );
+  const nextWeek = found.nowMs + weekMs;
+  expect(verdict(name, nextWeek)?.text).toMatch(/^unused for \d+d( or longer)?$/);
+  expect(verdict('error_patterns_fingerprint_key', nextWeek)?.id).toBe('needed');
+  expect(verdict('idx_hook_executions_trace', nextWeek)?.text).toMatch(/needed: foreign key /);
+  expect(verdict('idx_error_recent', nextWeek)?.id).toBe('small');
+  expect(verdict('execution_traces_pkey', nextWeek)?.id).toBe('used');
+
+  expect(await row(name)).toMatchObject({
+    verdict: 'early',
+    advice: 'too early',
+    serves: 'the traces of one source',
+    drop: null,
+  });
+  const { extras } = await readFresh(console_, indexUsage);
+  expect(extras).toMatchObject({ unused: 0 });
+  await database.query('DROP INDEX "idx prompts; DROP"');
+});
+
+test('an index that came after the first kept day is judged by its own age', async () => {
+  const console_ = await openDatabase(database.url);
+  expect(await keepSizes(console_)).toBe(false);
+  await console_.transaction({}, (tx) => openConsoleTable(tx, 'schema_files'));
+  expect([await keepSizes(console_), await keepSizes(console_)]).toEqual([true, false]);
+  await database.query(
+    `UPDATE trace_console.relation_sizes SET taken_at = taken_at - interval '3 days', taken_on = taken_on - 3;
+     CREATE INDEX idx_young ON execution_traces (project, source)`,
+  );
+  expect(await keepSizes(console_)).toBe(true);
+  const found = await console_.transaction({ readOnly: true }, (tx) =>
+    readIndexes(tx, console_.capabilities),
+  );
+  const of = (name: string) => found.rows.find(({ index }) => index === name)?.countedSince;
+  expect(of('idx_young')?.getTime()).toBeGreaterThan(of('idx_error_recent')?.getTime() ?? Infinity);
+  expect(of('idx_error_recent')).toEqual(found.since.countersSince);
+  await database.query('DROP INDEX idx_young; DROP SCHEMA trace_console CASCADE');
+});
+
+test('an index that another one covers can be dropped: by a statement that is quoted', async () => {
+  await database.query('CREATE INDEX "Wid""e" ON endpoint_calls (service_name)');
+  const console_ = await openDatabase(database.url);
+  const { rows, extras } = await readFresh(console_, indexUsage);
+  expect(extras.unused).toBe(1);
+  const found = rows.find(({ index }) => index === 'Wid"e');
+  expect(found).toMatchObject({
+    verdict: 'covered',
+    advice: 'is the beginning of idx_endpoint_calls_service',
+    drop: 'DROP INDEX CONCURRENTLY "public"."Wid""e";',
+  });
+  if (!found) throw new Error('the index is shown');
+  const opened = await openRow(console_, indexUsage, found);
+  const lines = opened?.kind === 'records' ? (opened.sections?.[0]?.lines ?? []) : [];
+  expect(lines.map((line) => line.map(({ text }) => text).join(' ')).slice(0, 3)).toEqual([
+    'is the beginning of idx_endpoint_calls_service',
+    'DROP INDEX CONCURRENTLY "public"."Wid""e";',
+    'serves it has no comment',
+  ]);
+  await database.query(found.drop ?? '');
+  expect((await readFresh(console_, indexUsage)).extras.unused).toBe(0);
 });
 
 test('a broken concurrent rebuild leaves an index that is named as a leftover', async () => {

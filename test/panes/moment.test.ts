@@ -5,7 +5,7 @@ import { endpoints } from '../../src/panes/endpoints.js';
 import { errors } from '../../src/panes/errors.js';
 import { recentTraces } from '../../src/panes/recent-traces.js';
 import { slowHooks } from '../../src/panes/slow-hooks.js';
-import { tracesOpening } from '../../src/panes/trace/traces-opening.js';
+import { tracesOpening } from '../../src/panes/trace/traces-listed.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { detailAccess, openDatabase, openRow, readFresh, readWhole, readWith } from './open.js';
 
@@ -202,9 +202,9 @@ test('what is opened ends at the same moment', async () => {
     await openRow(console_, errors, error, options),
   ]) {
     if (opened?.kind !== 'list') throw new Error('no list');
-    expect(opened.rows).toHaveLength(50);
+    expect(opened.rows.length).toBeGreaterThan(50);
     expect(opened.rows.every((row) => 'startedAt' in row && isBefore(row.startedAt))).toBe(true);
-    expect(opened.summary[0]?.text).toMatch(/^before \d{4}-/);
+    expect(opened.summary[0]?.text).toMatch(/ before \d{4}-/);
   }
   const access = await detailAccess(console_, options);
   for (const of of [

@@ -1,11 +1,16 @@
 import { onTestFinished } from 'vitest';
 import { resolveSource } from '../../src/db/connection/source.js';
 import { Database, type DatabaseOptions } from '../../src/db/database.js';
-import type { DetailAccess, Opened } from '../../src/panes/opening.js';
-import { usualLimits, type Pane, type PaneReader, type PaneResult } from '../../src/panes/pane.js';
-import { rowOpening } from '../../src/panes/row-opening.js';
-import { readShape } from '../../src/panes/shape.js';
-import { defaultStuckAfterMs, defaultWindowMs } from '../../src/panes/windows.js';
+import type { DetailAccess, Opened } from '../../src/panes/contract/opening.js';
+import {
+  usualLimits,
+  type Pane,
+  type PaneReader,
+  type PaneResult,
+} from '../../src/panes/contract/pane.js';
+import { rowOpening } from '../../src/panes/contract/pane.js';
+import { readShape } from '../../src/panes/contract/shape.js';
+import { defaultStuckAfterMs, defaultWindowMs } from '../../src/panes/reading/windows.js';
 
 /** Opens the console's own kind of connection; closed when the test ends. */
 export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
@@ -22,6 +27,10 @@ export type ReadOptions = {
   untilMs?: number;
   stuckAfterMs?: number;
   exact?: boolean;
+  variant?: string;
+  grouping?: string;
+  filter?: string;
+  budgetUsdPerDay?: number;
 };
 
 /** Reads a pane as the console does, with the reader that the caller keeps. */
@@ -32,7 +41,7 @@ export async function readWith<Row extends object, Extras extends object>(
   options: ReadOptions = {},
 ): Promise<PaneResult<Row, Extras>> {
   const { windowMs = defaultWindowMs, stuckAfterMs = defaultStuckAfterMs, exact = false } = options;
-  const { untilMs } = options;
+  const { untilMs, variant, grouping, filter, budgetUsdPerDay } = options;
   return reader.read({
     shape: await readShape(database),
     capabilities: database.capabilities,
@@ -41,6 +50,10 @@ export async function readWith<Row extends object, Extras extends object>(
     untilMs,
     stuckAfterMs,
     exact,
+    variant,
+    grouping,
+    filter,
+    budgetUsdPerDay,
   });
 }
 

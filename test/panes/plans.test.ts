@@ -1,12 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { panes } from '../../src/panes/registry.js';
-import { usualLimits } from '../../src/panes/pane.js';
-import { readShape } from '../../src/panes/shape.js';
-import { mostPromptsSearched } from '../../src/panes/statements/traces-listed.js';
-import { tracesOpening } from '../../src/panes/trace/traces-opening.js';
-import { defaultStuckAfterMs } from '../../src/panes/windows.js';
-import { coreTables } from '../../src/shared/tables.js';
+import { usualLimits } from '../../src/panes/contract/pane.js';
+import { readShape } from '../../src/panes/contract/shape.js';
+import { mostPromptsSearched } from '../../src/panes/trace/traces-query.js';
+import { tracesOpening } from '../../src/panes/trace/traces-listed.js';
+import { defaultStuckAfterMs } from '../../src/panes/reading/windows.js';
+import { coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { fillOverview } from '../../bench/lib/overview-data.js';
 import { openDatabase } from './open.js';
@@ -36,6 +36,10 @@ beforeAll(async () => {
     await client.query(
       `INSERT INTO success_patterns (pattern_hash, intent_classification, success_count, failure_count, total_usage_count)
        SELECT 'hash-' || i, 'intent', i % 13, i % 5, i % 13 + i % 5 FROM generate_series(1, 6000) AS i`,
+    );
+    await client.query(
+      `INSERT INTO pattern_usage_log (pattern_id, outcome, used_at)
+       SELECT id, 'success', now() - n * interval '1 hour' FROM success_patterns, generate_series(1, 3) AS n`,
     );
     await client.query(
       `INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, status_code, started_at)

@@ -170,3 +170,26 @@ test('a window that moves on lets go of what has left it', async () => {
   expect(await names()).toContain('leaving');
   await expect.poll(names, { timeout: 5_000, interval: 200 }).not.toContain('leaving');
 });
+
+test('shows hooks and tool calls, or one kind of them', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+       VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test') RETURNING id)
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, duration_ms)
+     SELECT id, type, name, 'Bash', 'completed', 5
+     FROM trace, (VALUES ('PreToolUse', 'guard'), ('ToolUse', 'tool')) AS hook (type, name)`,
+  );
+  const console_ = await openDatabase(database.url);
+  const named = async (variant: string, exact: boolean) => {
+    const { rows } = await readFresh(console_, slowHooks, { variant, exact });
+    return rows.map(({ hook }) => hook).sort();
+  };
+  expect(slowHooks.variants?.map(({ id }) => id)).toEqual(['all', 'hooks', 'tools']);
+  for (const exact of [false, true]) {
+    expect(await named('all', exact)).toEqual(['guard', 'tool']);
+    expect(await named('hooks', exact)).toEqual(['guard']);
+    expect(await named('tools', exact)).toEqual(['tool']);
+  }
+});

@@ -2,6 +2,10 @@ import { beforeAll, expect, test } from 'vitest';
 import pg from 'pg';
 import { tableSizes } from '../../src/panes/table-sizes.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { keepSizes } from '../../src/deploy/kept-sizes.js';
+import { openConsoleTable } from '../../src/deploy/console-schema.js';
+import { growth } from '../../src/maintenance/doctor/checks/tables.js';
+import { diagnose } from '../maintenance/doctor/helpers.js';
 import { openDatabase, readFresh, readWith } from './open.js';
 
 let database: TestDatabase;
@@ -108,3 +112,33 @@ for (const [what, statement, locked] of [
     }
   });
 }
+
+test('growth a day and the size in 30 days come from kept sizes, from two days on; doctor says the same', async () => {
+  const console_ = await openDatabase(database.url);
+  await console_.transaction({}, (tx) => openConsoleTable(tx, 'schema_files'));
+  const reader = tableSizes.createReader();
+  expect((await readWith(console_, tableSizes, reader)).extras.keptDays).toBeNull();
+  await keepSizes(console_);
+  const one = await readWith(console_, tableSizes, reader);
+  expect(one.extras).toMatchObject({ keptDays: 1, bytesIn30Days: null });
+  await database.query(
+    `UPDATE trace_console.relation_sizes
+     SET taken_at = taken_at - interval '4 days', taken_on = taken_on - 4`,
+  );
+  const readOnly = await openDatabase(database.url, { readOnly: true });
+  expect([await keepSizes(readOnly), await keepSizes(console_)]).toEqual([false, true]);
+  await database.query(
+    `UPDATE trace_console.relation_sizes AS now
+     SET bytes = before.bytes + CASE before.relation WHEN 'execution_traces' THEN 400000 ELSE 0 END
+     FROM trace_console.relation_sizes AS before
+     WHERE before.relation = now.relation AND before.taken_on < now.taken_on`,
+  );
+  const two = await readWith(console_, tableSizes, reader);
+  const traces = two.rows.find(({ table }) => table === 'execution_traces');
+  expect(traces?.bytesPerDay).toBeCloseTo(100_000, -2);
+  expect(traces?.bytesIn30Days).toBeCloseTo((traces?.totalBytes ?? 0) + 3_000_000, -4);
+  expect(two.extras.bytesPerDay).toBeCloseTo(100_000, -2);
+  expect((await diagnose(database.url, growth)).evidence).toContain(
+    'it grows by about 98 kB a day (over 4d of kept sizes)',
+  );
+});

@@ -33,3 +33,52 @@ test("a view with only the seed's columns is shown, and what lacks is named", as
   const { rows } = await readFresh(await openDatabase(database.url), topPatterns);
   expect(rows).toMatchObject([{ hash: 'h', uses: 7, successRate: 0.5, intent: null, agents: [] }]);
 });
+
+test('patterns that fail lately are found among the last used, by logged uses or by what was learned', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `INSERT INTO success_patterns (intent_classification, pattern_hash, success_count, failure_count, total_usage_count, context, last_used_at)
+     VALUES ('', 'steady', 90, 10, 100, '{"learned": {"recent": {"good": 9, "bad": 1}}}', now()),
+       ('', 'learned worse', 90, 10, 100, '{"learned": {"recent": {"good": 2, "bad": 6}}}', now()),
+       ('', 'used worse', 80, 20, 100, '{"learned": {"recent": {"good": 9, "bad": 1}}}', now()),
+       ('', 'few', 9, 1, 10, '{"learned": {"recent": {"good": 0, "bad": 2}}}', now()),
+       ('', 'odd', 9, 1, 10, '{"learned": {"recent": {"good": "x", "bad": null}}}', now());
+     INSERT INTO pattern_usage_log (pattern_id, outcome, used_at)
+     SELECT id, CASE WHEN n <= 20 THEN 'failure' ELSE 'success' END, now() - n * interval '1 minute'
+     FROM success_patterns, generate_series(1, 60) AS n WHERE pattern_hash = 'used worse'`,
+  );
+  const console_ = await openDatabase(database.url);
+  const { rows } = await readFresh(console_, topPatterns, { variant: 'failing' });
+  expect(rows.map(({ hash, lately }) => [hash, lately])).toEqual([
+    ['used worse', 0],
+    ['learned worse', 0.25],
+  ]);
+  const all = await readFresh(console_, topPatterns);
+  expect(all.rows.map(({ hash, lately }) => [hash, lately])).toEqual([
+    ['steady', 0.9],
+    ['learned worse', 0.25],
+    ['few', null],
+    ['odd', null],
+    ['used worse', 0],
+  ]);
+});
+
+test('patterns of one embedding model that ask for the same are shown beside each other', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `INSERT INTO success_patterns (intent_classification, pattern_hash, prompt_embedding, embedding_model, success_count, total_usage_count)
+     SELECT name, name, (ARRAY[1.0, slope] || array_fill(0.0, ARRAY[1534]))::vector, model, 5, 5
+     FROM (VALUES ('one', 0, 'hash'), ('twin', 0.1, 'hash'), ('other model', 0, 'large'), ('far', 3, 'hash'))
+       AS p (name, slope, model);
+     INSERT INTO success_patterns (pattern_hash, intent_classification) VALUES ('none', '')`,
+  );
+  const { rows } = await readFresh(await openDatabase(database.url), topPatterns, {
+    variant: 'twins',
+  });
+  expect(new Map(rows.map(({ hash, twin }) => [hash, twin]))).toEqual(
+    new Map([
+      ['one', 'twin 1.00'],
+      ['twin', 'one 1.00'],
+    ]),
+  );
+});

@@ -49,6 +49,33 @@ describe('with few patterns', () => {
     expect(await find(', match_count => 0')).toEqual([]);
   });
 
+  test('an embedding of zeros matches nothing, and nothing matches it, at any threshold', async () => {
+    await db.query(`INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding)
+      VALUES ('zeros', 'i', array_fill(0::real, ARRAY[1536])::vector)`);
+    expect((await find(', -1, 100')).map(([hash]) => hash)).not.toContain('zeros');
+    const { rows } = await db.query(
+      `SELECT * FROM find_similar_patterns(array_fill(0::real, ARRAY[1536])::vector, -1, 100)`,
+    );
+    expect(rows).toEqual([]);
+    await db.query(`DELETE FROM success_patterns WHERE pattern_hash = 'zeros'`);
+  });
+
+  test('embeddings of different models are never compared', async () => {
+    await db.query(`INSERT INTO success_patterns (pattern_hash, intent_classification, embedding_model, prompt_embedding)
+      VALUES ('of another', 'i', 'other-model', ${axis(7, 0.2)}), ('of another, far', 'i', 'other-model', ${axis(8, 1.1)})`);
+    // The nearest one has no model named: so is the whole answer.
+    expect(await find()).toEqual([
+      ['same', 1],
+      ['near', 0.9553],
+    ]);
+    expect(await find(`, -1, 2, 'other-model'`)).toEqual([
+      ['of another', 0.9801],
+      ['of another, far', 0.4536],
+    ]);
+    expect(await find(`, -1, 10, 'no such model'`)).toEqual([]);
+    await db.query(`DELETE FROM success_patterns WHERE embedding_model = 'other-model'`);
+  });
+
   test('a NULL embedding has no neighbours, one of another size is an error', async () => {
     const { rows } = await db.query('SELECT * FROM find_similar_patterns(NULL)');
     expect(rows).toEqual([]);

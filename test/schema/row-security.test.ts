@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, afterAll, expect, test } from 'vitest';
+import { verifySchema } from '../../src/deploy/compare.js';
+import { openConsole } from '../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
 import { psql } from '../helpers/psql.js';
 import { runOnce, schemaFiles } from '../helpers/template.js';
@@ -197,4 +200,25 @@ test('archived traces are protected as live ones are', async () => {
     expect(rows).toEqual([{ user_id: 'ada' }]);
     await query('RESET ROLE');
   });
+});
+
+test('a policy on request keeps the patterns of others from a signed-in user, and verify knows it', async () => {
+  await owner.query(
+    `UPDATE success_patterns SET source_correlation_id = (SELECT correlation_id FROM execution_traces WHERE user_id = 'bob')`,
+  );
+  const file = join(import.meta.dirname, '../../examples/sql/private-patterns.sql');
+  for (const run of ['first', 'again']) {
+    expect(await psql(appUrl(), { files: [file] }), run).toMatchObject({ exitCode: 0 });
+  }
+  const seenBy = async (user: string) => {
+    await owner.query(`BEGIN; SET LOCAL ROLE authenticated;
+      SET LOCAL request.jwt.claims = '{"sub": "${user}"}'`);
+    const { rowCount } = await owner.query('SELECT FROM success_patterns');
+    await owner.query('ROLLBACK');
+    return rowCount;
+  };
+  expect([await seenBy('ada'), await seenBy('bob')]).toEqual([0, 1]);
+  const database = await openConsole(appUrl());
+  expect((await verifySchema(database)).differences).toEqual([]);
+  await database.close();
 });

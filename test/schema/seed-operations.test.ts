@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
-import { verifySchema } from '../../src/deploy/verify.js';
+import { verifySchema } from '../../src/deploy/compare.js';
 import { openConsole } from '../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
 import { psql } from '../helpers/psql.js';

@@ -82,8 +82,49 @@ describe('with data', () => {
       active_agents: '3',
       // Of 4 hooks and 4 calls of the last day; the traces of that day still run.
       errors_24h: '8',
-      unique_error_types: '1',
+      // Slow, and unknown: the calls name none.
+      unique_error_types: '2',
     });
+  });
+
+  test('a cancelled trace is neither a success nor a failure', async () => {
+    const other = await createTestDatabase();
+    await other.query(`
+      INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status)
+      SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 's', status
+      FROM unnest(ARRAY['completed', 'cancelled', 'cancelled', 'failed', 'timeout', 'in_progress']) AS status;
+      INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+      SELECT id, 'agent', 0.5, 'explicit' FROM execution_traces`);
+    const { rows } = await other.query(
+      `SELECT total_executions, successful_executions, failed_executions, success_rate FROM agent_performance`,
+    );
+    expect(rows).toEqual([
+      {
+        total_executions: '6',
+        successful_executions: '1',
+        failed_executions: '2',
+        success_rate: '0.3333',
+      },
+    ]);
+    const { rows: summary } = await other.query(
+      `SELECT overall_success_rate FROM dashboard_summary`,
+    );
+    expect(summary).toEqual([{ overall_success_rate: '0.3333' }]);
+  });
+
+  test('a call without an answer, status code 0, failed', async () => {
+    const other = await createTestDatabase();
+    const { rows } = await other.query<{ status_code: number; success: boolean | null }>(`
+      WITH trace AS (
+        INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status)
+        VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 's', 'completed') RETURNING id)
+      INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, status_code)
+      SELECT id, 'search', '/', 'GET', code FROM trace, unnest(ARRAY[0, 99, 100, 204, 399, 400]) AS code
+      RETURNING status_code, success`);
+    expect(rows.filter(({ success }) => success).map(({ status_code }) => status_code)).toEqual([
+      100, 204, 399,
+    ]);
+    expect(rows.filter(({ success }) => success === null)).toEqual([]);
   });
 
   test('agent_performance agrees with a plain reading of the last 30 days', async () => {

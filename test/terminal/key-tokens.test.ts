@@ -6,50 +6,70 @@ function tokensOf(...chunks: string[]): (string | { paste: string })[] {
   const tokens = new KeyTokens();
   const all: Token[] = chunks.flatMap((chunk) => [...tokens.push(chunk)]);
   all.push(...tokens.flush());
-  return all.map((token) => (token.type === 'key' ? token.sequence : { paste: token.text }));
+  return all.map((token) => (token.type === 'key' ? token.name : { paste: token.text }));
 }
 
 describe('KeyTokens', () => {
   it('parts what was typed fast into single keys', () => {
-    expect(tokensOf('jjé漢\r\t\x7f\x03')).toEqual([
-      'j',
-      'j',
-      'é',
-      '漢',
-      '\r',
-      '\t',
-      '\x7f',
-      '\x03',
+    expect(tokensOf('jjé漢\r\t\x7f\x03 G')).toEqual([
+      ...['j', 'j', 'é', '漢', 'enter', 'tab', 'backspace', 'ctrl+c', 'space', 'G'],
     ]);
   });
 
-  it('keeps known keys whole, however they are split', () => {
-    const keys = [
-      '\x1b[A',
-      '\x1bOB',
-      '\x1b[1;5C',
-      '\x1b[5~',
-      '\x1b[Z',
-      '\x1b[[A',
-      '\x1b\x1b[D',
-      '\x1bx',
-      '\x1b[3;2~',
-    ];
-    for (const key of keys) {
-      expect(tokensOf(`a${key}b`)).toEqual(['a', key, 'b']);
-      for (let cut = 1; cut < key.length; cut++) {
-        expect(tokensOf(key.slice(0, cut), `${key.slice(cut)}z`)).toEqual([key, 'z']);
-      }
+  const keys: readonly [sequence: string, name: string][] = [
+    ['\x1b[A', 'up'],
+    ['\x1bOB', 'down'],
+    ['\x1b[1;5C', 'right'],
+    ['\x1b[5~', 'pageUp'],
+    ['\x1b[6;3~', 'pageDown'],
+    ['\x1b[3;2~', 'backspace'],
+    ['\x1b[Z', 'shift+tab'],
+    ['\x1b[H', 'home'],
+    ['\x1b[4~', 'end'],
+    ['\x1b\x1b[D', 'left'],
+    ['\x1bx', 'alt+x'],
+    ['\x1bOM', 'enter'],
+  ];
+  const codedKeys: typeof keys = [
+    // Kitty's protocol: CSI code ; modifiers u.
+    ['\x1b[27u', 'escape'],
+    ['\x1b[27;1:1u', 'escape'],
+    ['\x1b[99;5u', 'ctrl+c'],
+    ['\x1b[113u', 'q'],
+    ['\x1b[103;2u', 'G'],
+    ['\x1b[103:71;2u', 'G'],
+    ['\x1b[49;2;33u', '!'],
+    ['\x1b[97;65u', 'A'],
+    ['\x1b[120;3u', 'alt+x'],
+    ['\x1b[13u', 'enter'],
+    ['\x1b[9;2u', 'shift+tab'],
+    ['\x1b[91;5u', 'escape'],
+    ['\x1b[32;1u', 'space'],
+    ['\x1b[1;1:2A', 'up'],
+    ['\x1b[57421u', 'pageUp'],
+    // xterm's modifyOtherKeys: CSI 27 ; modifiers ; code ~
+    ['\x1b[27;5;99~', 'ctrl+c'],
+    ['\x1b[27;2;71~', 'G'],
+    ['\x1b[27;1;27~', 'escape'],
+    ['\x1b[27;5;114~', 'ctrl+r'],
+    ['\x1b[27;3;120~', 'alt+x'],
+  ];
+
+  it.each([...keys, ...codedKeys])('knows %j as %s, however it is split', (sequence, name) => {
+    expect(tokensOf(`a${sequence}b`)).toEqual(['a', name, 'b']);
+    for (let cut = 1; cut < sequence.length; cut++) {
+      expect(tokensOf(sequence.slice(0, cut), `${sequence.slice(cut)}z`)).toEqual([name, 'z']);
     }
   });
 
   it('takes an Escape nothing follows for the key', () => {
-    expect(tokensOf('\x1b')).toEqual(['\x1b']);
-    expect(tokensOf('j\x1b\x1b')).toEqual(['j', '\x1b', '\x1b']);
-    expect(tokensOf('\x1b[')).toEqual(['\x1b[']);
+    expect(tokensOf('\x1b')).toEqual(['escape']);
+    expect(tokensOf('j\x1b\x1b')).toEqual(['j', 'escape', 'escape']);
+    expect(tokensOf('\x1b[')).toEqual(['alt+[']);
+    expect(tokensOf('\x1b[1;')).toEqual([]);
   });
 
-  it('leaves out reports, replies and sequences Ink would take for text', () => {
+  it('leaves out reports, replies, keys that are let go and sequences nobody knows', () => {
     const noise = [
       '\x1b[<35;20;4M',
       '\x1b[<0;1;1m',
@@ -63,7 +83,12 @@ describe('KeyTokens', () => {
       '\x1b]11;rgb:00/00/00\x07',
       '\x1bP1+r\x1b\\',
       '\x1b[1;5P',
-      '\x1b[97;5u',
+      '\x1b[97;1:3u',
+      '\x1b[1;1:3A',
+      '\x1b[97;9u',
+      '\x1b[57441u',
+      '\x1b[?1u',
+      '\x1b[[A',
       '\x1b[99~',
       '\x1b[201~',
       '\x1c',

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { safeLines } from '../../src/terminal/safe-lines.js';
-import { safeBlock } from '../../src/terminal/sanitise.js';
-import { wrapText } from '../../src/terminal/wrap.js';
+import { safeLines, safeBlock } from '../../src/terminal/sanitise.js';
+import { wrapText } from '../../src/terminal/width.js';
 
 describe('lines made one after the other', () => {
   const texts: [string, string][] = [

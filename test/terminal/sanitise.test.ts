@@ -31,9 +31,10 @@ describe('safeLine', () => {
     expect(safeLine('a\nb', { lineBreak: ' ' })).toBe('a b');
   });
 
-  it('removes what turns the direction or cannot be seen', () => {
-    expect(safeLine('user\u202egpj.exe')).toBe('usergpj.exe');
-    expect(safeLine('\u2066a\u2069\u200b\ufeffb\u00adc\u3164')).toBe('abc');
+  it('marks what turns the direction, and removes what cannot be seen', () => {
+    expect(safeLine('user\u202egpj.exe')).toBe('user\ufffdgpj.exe');
+    expect(safeLine('a\u2066b\u2069')).toBe('a\ufffdb\ufffd');
+    expect(safeLine('\u2066a\u2069\u200b\ufeffb\u00adc\u3164')).toBe('\ufffda\ufffdbc');
   });
 
   it('spells emoji sequences as the emoji every terminal knows', () => {

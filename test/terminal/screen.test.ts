@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Appearance, Frame } from '../../src/terminal/frame.js';
+import { GridPainter } from '../../src/terminal/painter.js';
 import { safeLine } from '../../src/terminal/sanitise.js';
 import { Screen } from '../../src/terminal/screen.js';
 import { fit } from '../../src/terminal/width.js';
@@ -7,38 +9,48 @@ import { visibleLines } from '../e2e/helpers/emulator.js';
 import { EmulatedOutput } from './emulated-output.js';
 import { untrustedText } from './untrusted-text.js';
 
-const styles = [
-  '',
-  '\x1b[1m',
-  '\x1b[31m',
-  '\x1b[38;5;120m',
-  '\x1b[48;2;1;2;3m',
-  '\x1b[7m',
-  '\x1b[39m',
-  '\x1b[0m',
-];
+const looks = ['', '1', '31', '38;5;120', '48;2;1;2;3', '7'];
 const words = ['abc', '   ', 'x', '漢字', '─┤', '🎉', 'é', '0123456789'];
 
+/** Looks that are their own SGR parameters. */
+const appearance: Appearance = { styleOf: (look = '') => look, signsOf: (text) => text };
+
 const styledLine = fc
-  .array(fc.tuple(fc.constantFrom(...styles), fc.constantFrom(...words)), { maxLength: 8 })
-  .map((parts) => parts.map(([style, word]) => style + word).join('') + '\x1b[0m');
-const frameText = fc
-  .array(styledLine, { maxLength: 8 })
-  .map((lines) => lines.join('\n'))
-  .filter((frame) => frame !== '' && frame !== '\n');
+  .array(fc.tuple(fc.constantFrom(...looks), fc.constantFrom(...words)), { maxLength: 8 })
+  .map((spans) => spans.map(([look, text]) => ({ text, look })));
+const region = fc.record({
+  x: fc.nat(23),
+  y: fc.nat(5),
+  width: fc.nat(24),
+  height: fc.nat(6),
+  lines: fc.array(styledLine, { maxLength: 6 }),
+});
+const anyFrame = fc.array(region, { minLength: 1, maxLength: 4 });
+
+/** Lines that fill the screen from the top. */
+function frameOf(text: string): Frame {
+  const lines = text.split('\n').map((line) => [{ text: line }]);
+  return [{ x: 0, y: 0, width: 1000, height: lines.length, lines }];
+}
+
+function screenOn(output: EmulatedOutput): Screen {
+  const screen = new Screen(output);
+  screen.painter = new GridPainter(appearance);
+  return screen;
+}
 
 describe('Screen', () => {
   it('shows after any frames what a fresh screen shows of the last one', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(frameText, { minLength: 1, maxLength: 6 }), async (frames) => {
+      fc.asyncProperty(fc.array(anyFrame, { minLength: 1, maxLength: 6 }), async (frames) => {
         const output = new EmulatedOutput(24, 6);
-        const screen = new Screen(output);
+        const screen = screenOn(output);
         for (const frame of frames) {
-          screen.write(frame);
+          screen.show(frame);
           await output.settled();
         }
         const fresh = new EmulatedOutput(24, 6);
-        new Screen(fresh).write(frames.at(-1) ?? '');
+        screenOn(fresh).show(frames.at(-1) ?? []);
         await fresh.settled();
         expect(output.cells()).toEqual(fresh.cells());
       }),
@@ -56,7 +68,7 @@ describe('Screen', () => {
         output.terminal.onData(() => noises.push('reply'));
         output.terminal.onScroll(() => noises.push('scroll'));
         const lines = texts.map((text) => text.replaceAll('\n', ' '));
-        new Screen(output).write(['top', ...lines, 'bottom'].join('\n'));
+        screenOn(output).show(frameOf(['top', ...lines, 'bottom'].join('\n')));
         await output.settled();
         expect(noises).toEqual([]);
         expect(visibleLines(output.terminal)[0]).toBe('top');
@@ -73,7 +85,7 @@ describe('Screen', () => {
         const output = new EmulatedOutput(24, 2);
         const screen = new Screen(output);
         for (const text of frames) {
-          screen.write(`${fit(safeLine(text), 20)}|end`);
+          screen.show(frameOf(`${fit(safeLine(text), 20)}|end`));
           await output.settled();
           const line = output.terminal.buffer.active.getLine(0);
           const right = [20, 21, 22, 23].map((column) => line?.getCell(column)?.getChars());
@@ -86,7 +98,7 @@ describe('Screen', () => {
 
   it('clips lines and rows that do not fit, and half a wide character', async () => {
     const output = new EmulatedOutput(5, 2);
-    new Screen(output).write('abcdefgh\n1234漢\nthird');
+    screenOn(output).show(frameOf('abcdefgh\n1234漢\nthird'));
     await output.settled();
     expect(visibleLines(output.terminal)).toEqual(['abcde', '1234']);
     expect(output.terminal.buffer.active.baseY).toBe(0);
@@ -96,16 +108,19 @@ describe('Screen', () => {
     const output = new EmulatedOutput(200, 60);
     const screen = new Screen(output);
     const frame = (clock: string) =>
-      Array.from({ length: 60 }, (_, row) => `${row} `.repeat(30) + (row === 7 ? clock : '')).join(
-        '\n',
+      frameOf(
+        Array.from(
+          { length: 60 },
+          (_, row) => `${row} `.repeat(30) + (row === 7 ? clock : ''),
+        ).join('\n'),
       );
-    screen.write(frame('12:00:01'));
+    screen.show(frame('12:00:01'));
     await output.settled();
     const before = screen.statistics.bytes;
-    screen.write(frame('12:00:02'));
+    screen.show(frame('12:00:02'));
     await output.settled();
     expect(screen.statistics.bytes - before).toBeLessThan(40);
-    screen.write(frame('12:00:02'));
+    screen.show(frame('12:00:02'));
     expect(screen.statistics).toMatchObject({ frames: 3, painted: 2 });
   });
 
@@ -113,7 +128,7 @@ describe('Screen', () => {
     const output = new EmulatedOutput(20, 3);
     const screen = new Screen(output);
     output.stalled = true;
-    for (let frame = 0; frame < 100; frame++) screen.write(`frame ${frame}`);
+    for (let frame = 0; frame < 100; frame++) screen.show(frameOf(`frame ${frame}`));
     expect(output.writes).toHaveLength(1);
     output.takeAll();
     await output.settled();
@@ -124,8 +139,8 @@ describe('Screen', () => {
 
   it('redraws what another program has overwritten, on demand', async () => {
     const output = new EmulatedOutput(20, 3);
-    const screen = new Screen(output);
-    screen.write('one\ntwo');
+    const screen = screenOn(output);
+    screen.show(frameOf('one\ntwo'));
     await output.settled();
     output.terminal.write('\x1b[2J\x1b[Hgarbage everywhere');
     screen.repaint();
@@ -137,8 +152,8 @@ describe('Screen', () => {
     const output = new EmulatedOutput(20, 3);
     const screen = new Screen(output);
     screen.suspend();
-    screen.write('one');
-    screen.write('two');
+    screen.show(frameOf('one'));
+    screen.show(frameOf('two'));
     expect(output.writes).toEqual([]);
     screen.resume();
     await output.settled();
@@ -149,9 +164,11 @@ describe('Screen', () => {
     const output = new EmulatedOutput(80, 24);
     const screen = new Screen(output);
     const draw = () =>
-      screen.write(
-        Array.from({ length: screen.rows }, (_, row) => `${row}`.padEnd(screen.columns, '.')).join(
-          '\n',
+      screen.show(
+        frameOf(
+          Array.from({ length: screen.rows }, (_, row) =>
+            `${row}`.padEnd(screen.columns, '.'),
+          ).join('\n'),
         ),
       );
     screen.on('resize', draw);
@@ -168,10 +185,23 @@ describe('Screen', () => {
     );
   });
 
-  it('leaves alone what Ink writes besides frames', () => {
+  it('lays a region over those behind it, blanks too, and leaves no half of a wide character', async () => {
+    const output = new EmulatedOutput(8, 2);
+    const behind = frameOf('漢漢漢漢\nabcdefgh');
+    const dialog = { x: 1, y: 0, width: 4, height: 2, lines: [[{ text: 'x' }]] };
+    screenOn(output).show([...behind, dialog]);
+    await output.settled();
+    expect(visibleLines(output.terminal)).toEqual([' x    漢', 'a    fgh']);
+  });
+
+  it('does not look at the texts of lines that are the same as before', () => {
     const output = new EmulatedOutput(20, 3);
     const screen = new Screen(output);
-    for (const other of ['', '\n', '\x1b[?25h', '\x1b[?25l']) screen.write(other);
-    expect(output.writes).toEqual([]);
+    let asked = 0;
+    screen.painter = new GridPainter({ ...appearance, signsOf: (text) => (asked++, text) });
+    const frame = frameOf('one\ntwo');
+    screen.show(frame);
+    screen.show(frame.map((each) => ({ ...each })));
+    expect(asked).toBe(2);
   });
 });

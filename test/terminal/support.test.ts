@@ -3,10 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { clipboardCopy, maxCopyBytes } from '../../src/terminal/clipboard.js';
-import { colourSupport } from '../../src/terminal/colour-support.js';
-import { LogFile, logFilePath } from '../../src/terminal/log-file.js';
-import { redactSecrets } from '../../src/terminal/redact.js';
-import { unicodeSupport } from '../../src/terminal/unicode-support.js';
+import { LogFile, logFilePath, redactSecrets } from '../../src/terminal/log-file.js';
+import { colourSupport, unicodeSupport } from '../../src/terminal/support.js';
 
 describe('colourSupport', () => {
   it.each([

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { safeLine } from '../../src/terminal/sanitise.js';
-import { displayWidth, fit, takeColumns, truncate } from '../../src/terminal/width.js';
-import { wrapText } from '../../src/terminal/wrap.js';
+import { displayWidth, fit, takeColumns, truncate, wrapText } from '../../src/terminal/width.js';
 import { untrustedText } from './untrusted-text.js';
 
 const safeText = untrustedText.map((text) => safeLine(text));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { wrapWithin } from '../../src/terminal/wrap.js';
+import { wrapWithin } from '../../src/terminal/width.js';
 
 it('ends the last line with a sign where there is more, and only there', () => {
   expect(wrapWithin('one two three', 5, 3)).toEqual(['one', 'two', 'three']);

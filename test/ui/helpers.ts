@@ -1,16 +1,17 @@
 import type { PaneSnapshot } from '../../src/live/state.js';
-import { usualLimits, type AnyPane, type Column, type Pane } from '../../src/panes/pane.js';
-import { createTheme } from '../../src/ui/theme.js';
-
-export const plainTheme = createTheme({ colours: 'none', unicode: true });
-export const colourTheme = createTheme({ colours: '16', unicode: true });
-
-// eslint-disable-next-line no-control-regex
-const sgr = /\x1b\[[\d;]*m/g;
+import { usualLimits, type Pane } from '../../src/panes/contract/pane.js';
+import type { AnyPane } from '../../src/panes/registry.js';
+import type { Column } from '../../src/panes/contract/column.js';
+import { plainText, type StyledLine } from '../../src/ui/draw/styled-line.js';
 
 /** What of a drawn line is text. */
-export function textOf(line: string): string {
-  return line.replace(sgr, '');
+export function textOf(line: StyledLine | undefined): string {
+  return plainText(line ?? []);
+}
+
+/** The texts of a line that have a look, each with it. */
+export function looksOf(line: StyledLine | undefined): [look: string, text: string][] {
+  return (line ?? []).flatMap(({ text, look }) => (look === undefined ? [] : [[look, text]]));
 }
 
 export type Fruit = { name: string; weight: number | null };
@@ -59,7 +60,7 @@ const fruit: Pane<Fruit, { all: number }> = {
 
 /** A pane of our own, as the registry's are: its rows go only back to itself. */
 export const fruitPane = fruit as unknown as AnyPane;
-export const tailPane: AnyPane = { ...fruitPane, id: 'activity', title: 'Tail' };
+export const tailPane: AnyPane = { ...fruitPane, id: 'activity', title: 'Tail', isTail: true };
 
 export function snapshotOf(
   rows: readonly object[],

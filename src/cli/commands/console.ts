@@ -1,16 +1,28 @@
-import { ConsoleError, type ExitCode } from '../../db/errors.js';
-import { consoleFlags, defineCommand } from '../command.js';
+import { nearestWord } from '../../core/nearest.js';
+import { parseMoment } from '../../core/format/moment.js';
+import { type ExitCode, ConsoleError } from '../../db/errors.js';
+import { paneById } from '../../panes/registry.js';
+import type { OpensAt } from '../../ui/app/show-database.js';
+import { isIdStart } from '../../ui/commands/lookup.js';
+import { strings } from '../../ui/strings.js';
+import { themeNames, type ThemeName } from '../../ui/theme.js';
+import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../command.js';
+import { parseAge } from '../run-action.js';
+import { screenOptions } from '../screen-kind.js';
 import { startDemoCompanion } from '../demo-companion.js';
+import { Recording } from '../../live/recording/recording.js';
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
 
-export const console = defineCommand({
+export const command = defineCommand({
   name: 'console',
   summary: 'open the live console (the default)',
   description: [
     'Shows what the agents do, what is slow, what fails and how the database bears it. ? lists the',
     'keys. The exit code is 0 after q, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.',
+    '',
+    '--pane, --trace, --window and --at say what it opens on, as a link does: for a runbook, or a message to a colleague.',
   ].join('\n'),
   flags: consoleFlags,
   ownsTerminal: true,
@@ -19,17 +31,19 @@ export const console = defineCommand({
     'trace-console --demo',
     'trace-console --url postgresql://user@host/database --read-only',
     'trace-console prod      (a connection of the config file)',
+    "trace-console prod --pane errors --window 6h --at 'yesterday 14:05'",
   ],
   async run({ flags, settings, interactive, note, connections }) {
-    if (!interactive) {
-      throw new ConsoleError('usage', 'The console needs a terminal.', {
-        hint: 'For scripts: trace-console status --json',
-      });
-    }
+    const screen = screenOptions(flags, interactive);
+    const opensAt = readOpensAt(flags);
+    const windowMs =
+      flags.window === undefined ? undefined : parseAge(flags.window, '--window').milliseconds;
+    const theme = flags.theme === undefined ? settings.theme : themeNamed(flags.theme);
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
-    const { theme, alerts, keys } = settings;
-    const [first, ...others] = connections();
+    const { alerts, keys } = settings;
+    const [named, ...others] = connections();
+    const first = { ...named, windowMs: windowMs ?? named.windowMs };
     let historyWritten: () => void = () => undefined;
     const pastWritten = new Promise<void>((resolve) => (historyWritten = resolve));
     const openWithTraffic: typeof first.open = async (onProgress) => {
@@ -43,14 +57,65 @@ export const console = defineCommand({
         ...others,
       ],
       theme,
+      ...screen,
       alerts,
       keys,
       recordTo: flags.record,
+      opensAt,
     }).finally(() => stopDemo?.());
     // A statement that is still running, or a server that does not answer, is not waited for.
     setTimeout(() => process.exit(exitCode), goodbyeMs).unref();
     if (flags.record !== undefined) note(`Recorded: ${flags.record}`);
     // Beside the documented codes it may be 128 plus a signal's number.
     return exitCode as ExitCode;
+  },
+});
+
+/** @throws ConsoleError `usage` before anything is opened */
+function readOpensAt({ pane, trace, at }: FlagValues<typeof consoleFlags>): OpensAt {
+  if (trace !== undefined && !isIdStart(trace)) {
+    throw new ConsoleError('usage', `"${trace}" is no id of a trace.`, {
+      hint: `${strings.idHasDigits}.`,
+    });
+  }
+  const moment = at === undefined ? undefined : parseMoment(at, Date.now());
+  if (moment && 'error' in moment) throw new ConsoleError('usage', `--at: ${moment.error}`, moment);
+  return { pane: pane === undefined ? undefined : paneById(pane).id, trace, at };
+}
+
+function themeNamed(name: string): ThemeName {
+  const theme = themeNames.find((each) => each === name);
+  if (theme) return theme;
+  const nearest = nearestWord(name, themeNames);
+  const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+  throw new ConsoleError('usage', `There is no theme "${name}".`, {
+    hint: `${meant}Themes: ${themeNames.join(', ')}`,
+  });
+}
+
+export const replayCommand = defineCommand({
+  name: 'replay',
+  summary: 'play a recording of the console, for the review of an incident',
+  usage: 'FILE',
+  description: [
+    'Shows what the console showed while it ran with --record FILE. Space stops it and lets it go on,',
+    '+ and - set its speed, [ and ] go ten seconds back and on, { and } five minutes. No database is asked.',
+  ].join('\n'),
+  flags: screenFlags,
+  inputs: 1,
+  ownsTerminal: true,
+  examples: ['trace-console --record incident.jsonl', 'trace-console replay incident.jsonl'],
+  async run({ flags, input, interactive, settings }) {
+    const [file] = input;
+    if (file === undefined) {
+      throw new ConsoleError('usage', 'Which recording? Give its file.', {
+        hint: 'trace-console --record FILE makes one.',
+      });
+    }
+    const recording = Recording.open(file);
+    const screen = screenOptions(flags, interactive);
+    const { openReplay } = await import('../../ui/open-console.js');
+    const { theme, keys } = settings;
+    return (await openReplay(recording, { theme, ...screen }, { keys })) as ExitCode;
   },
 });

@@ -1,4 +1,4 @@
-import { withSeparators } from '../../shared/format/number.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
@@ -18,11 +18,11 @@ import {
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
 import { historyWritten } from '../demo-companion.js';
-import { isUnasked, placeOf } from '../../deploy/describe-plan.js';
+import { isUnasked, placeOf } from '../../deploy/plan.js';
 
-export const demo = defineCommand({
+export const command = defineCommand({
   name: 'demo',
-  summary: 'make lifelike traffic, or take it away again',
+  summary: 'generate lifelike traffic, or remove it again',
   usage: '[--rate N] [--seconds N] [--backfill 120d] [--yes] | --remove [--yes]',
   description: [
     'Writes traces with routing, hooks, endpoint calls, patterns and errors: history first with',

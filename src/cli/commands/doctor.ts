@@ -1,27 +1,28 @@
 import { exitCodes } from '../../db/errors.js';
-import { checkById, checks } from '../../maintenance/doctor/checks.js';
 import {
+  checkById,
+  checks,
   checkLimits,
   isHealthy,
   runChecks,
   type CheckResult,
-} from '../../maintenance/doctor/run-checks.js';
-import { severities } from '../../maintenance/doctor/check.js';
-import { wrapText } from '../../terminal/wrap.js';
+} from '../../maintenance/doctor/checks.js';
+import { printedCommand, type CommandTarget, severities } from '../../maintenance/doctor/check.js';
+import { wrapText } from '../../terminal/width.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
 
-export const doctor = defineCommand({
+export const command = defineCommand({
   name: 'doctor',
-  summary: 'look for what is wrong with the database, and say how to mend it',
+  summary: 'look for what is wrong with the database, and say how to fix it',
   usage: '[--check ID …] [--json]',
   description: [
     'Reads catalogues and statistics only, and changes nothing. Exit code 0 when nothing worse than',
     'advice was found, 1 otherwise. A check that cannot run here is skipped and says why.',
     '',
-    'With --json: {"ok", "checks": [{"id", "title", "severity", "evidence", "items", "mend", "command"}]};',
-    `severity: ${severities.join(', ')}.`,
+    'With --json: {"ok", "checks": [{"id", "title", "severity", "evidence", "items", "fix", "command"}]};',
+    `severity: ${severities.join(', ')}. A command is one line for the shell, with its connection but no password.`,
     '',
     ...wrapText(`Checks: ${checks.map(({ id }) => id).join(', ')}.`, 100),
   ].join('\n'),
@@ -49,22 +50,27 @@ export const doctor = defineCommand({
     );
     const ok = isHealthy(results);
     if (flags.json) {
-      print(safeJson({ ok, checks: results.map(toJson) }, 2));
+      print(safeJson({ ok, checks: results.map((result) => toJson(result, database)) }, 2));
     } else {
-      for (const line of reportLines(results, process.stdout.columns)) print(line);
+      for (const line of reportLines(results, database, process.stdout.columns)) print(line);
     }
     return ok ? exitCodes.good : exitCodes.notGood;
   },
 });
 
-function toJson({ id, title, severity, evidence, items, mend, command }: CheckResult) {
-  return { id, title, severity, evidence, items, mend, command };
+function toJson(result: CheckResult, target: CommandTarget) {
+  const { id, title, severity, evidence, items, fix } = result;
+  return { id, title, severity, evidence, items, fix, command: commandOf(result, target) };
 }
 
 const widths = { severity: 8, least: 40, most: 140, usual: 120 };
 
-/** A table whose last column is wrapped: what was found, and below it how to mend it. */
-function reportLines(results: readonly CheckResult[], columns = widths.usual): string[] {
+/** A table whose last column is wrapped: what was found, and below it how to fix it. */
+function reportLines(
+  results: readonly CheckResult[],
+  target: CommandTarget,
+  columns = widths.usual,
+): string[] {
   const title = Math.max(5, ...results.map((result) => result.title.length));
   const room = Math.max(
     widths.least,
@@ -72,7 +78,12 @@ function reportLines(results: readonly CheckResult[], columns = widths.usual): s
   );
   const table = plainTable(
     ['Severity', 'Check', 'Evidence'],
-    results.map((result) => [result.severity, result.title, cellLines(result, room).join('\n')]),
+    results.map((result) => [
+      result.severity,
+      result.title,
+      cellLines(result, target, room).join('\n'),
+    ]),
+    { whole: [2] },
   );
   const counts = severities.flatMap((severity) => {
     const count = results.filter((result) => result.severity === severity).length;
@@ -81,12 +92,17 @@ function reportLines(results: readonly CheckResult[], columns = widths.usual): s
   return [table, '', `${counts.join(', ')}.`];
 }
 
-/** A command is not wrapped, so that it can be copied: a line a statement. */
-function cellLines({ evidence, mend, command }: CheckResult, room: number): string[] {
-  const indent = '  ';
+/** A command is not wrapped, so that it can be copied: one line for the shell. */
+function cellLines(result: CheckResult, target: CommandTarget, room: number): string[] {
+  const { evidence, fix } = result;
+  const command = commandOf(result, target);
   return [
     ...wrapText(safeText(evidence), room),
-    ...(mend === null ? [] : wrapText(`→ ${mend}`, room)),
-    ...(command === null ? [] : command.split(/(?<=;) /).map((line) => indent + safeText(line))),
+    ...(fix === null ? [] : wrapText(`→ ${fix}`, room)),
+    ...(command === null ? [] : [`  ${safeText(command)}`]),
   ];
+}
+
+function commandOf({ commands }: CheckResult, target: CommandTarget): string | null {
+  return commands.length === 0 ? null : printedCommand(commands, target);
 }

@@ -1,13 +1,11 @@
 import { exitCodes } from '../../db/errors.js';
-import { keysText } from '../../ui/draw/help.js';
-import { actionName } from '../../ui/keys/action-name.js';
-import { configurableActions } from '../../ui/keys/configured-keys.js';
-import { Keys } from '../../ui/keys/keys.js';
-import { placeNames } from '../../ui/keys/place-name.js';
+import { configurableCommands } from '../../ui/key-choices.js';
+import { Keymap, keysText } from '../../ui/keymap.js';
+import { scopes } from '../../ui/views/registry.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
 
-export const keys = defineCommand({
+export const command = defineCommand({
   name: 'keys',
   summary: "list the console's actions with their keys, for the config file",
   description: [
@@ -17,15 +15,19 @@ export const keys = defineCommand({
   flags: {},
   examples: ['trace-console keys --json'],
   async run({ flags, settings, print }) {
-    const all = new Keys(settings.keys);
-    const bindings = all.bindings.filter(({ command }) => configurableActions.includes(command));
-    const rows = bindings.map((binding) => ({
-      action: actionName(binding.command),
-      keys: binding.keys,
-      written: keysText(binding),
-      where: binding.scopes.map((scope) => placeNames[scope]),
-      does: all.inText(binding.text),
-    }));
+    const all = new Keymap(scopes, settings.keys);
+    const configurable = configurableCommands(scopes);
+    const rows = all.bindings
+      .filter(({ id }) => configurable.includes(id))
+      .map((command) => ({
+        action: command.id,
+        keys: command.keys,
+        written: keysText(command),
+        where: all.scopes
+          .filter((scope) => scope.commands.includes(command))
+          .map(({ title }) => title),
+        does: all.inText(command.title),
+      }));
     if (flags.json) {
       const list = rows.map(({ action, keys, where, does }) => ({ action, keys, where, does }));
       print(JSON.stringify(list, null, 2));

@@ -1,13 +1,15 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { readRun, readRuns, whoRuns, type Run } from '../../maintenance/journal/run.js';
 import { maintenanceRuns } from '../../panes/maintenance-runs.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { formatTimestamp } from '../../shared/format/time.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { formatTimestamp } from '../../core/format/time.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { paneTable } from '../status-text.js';
+import { storedAction } from '../../maintenance/registry.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 
-export const runs = defineCommand({
+export const command = defineCommand({
   name: 'runs',
   summary: 'list the maintenance runs of every console, or show one in full',
   usage: '[RUN] [--limit N] [--json]',
@@ -57,7 +59,7 @@ export function runNumber(text: string): number {
 }
 
 export function unknownRun(id: number): ConsoleError {
-  return new ConsoleError('usage', `There is no run ${id} in the journal of this schema.`, {
+  return new ConsoleError('not_found', `There is no run ${id} in the journal of this schema.`, {
     hint: 'trace-console runs lists them; --schema names another schema.',
   });
 }
@@ -89,3 +91,31 @@ function runText(run: Run): string {
     )
     .join('\n');
 }
+
+export const runsResumeCommand = defineCommand({
+  name: 'runs resume',
+  summary: 'do a maintenance run again whose console died',
+  usage: 'RUN [--dry-run] [--yes] [--json]',
+  description: [
+    'With the input that the journal has kept, and the preview and confirmation of its command. What',
+    'the crashed run had finished is not done twice.',
+  ].join('\n'),
+  flags: actionFlags,
+  inputs: 1,
+  examples: ['trace-console runs resume 12 --yes'],
+  async run(context) {
+    const [text] = context.input;
+    if (text === undefined) {
+      throw new ConsoleError('usage', 'Which run? Give its number.', {
+        hint: 'trace-console runs lists them.',
+      });
+    }
+    const id = runNumber(text);
+    const database = await context.openDatabase();
+    const { schema } = database.capabilities;
+    const run = await database.transaction({ readOnly: true }, (tx) => readRun(tx, schema, id));
+    if (!run) throw unknownRun(id);
+    const { name, input } = storedAction(run);
+    return runActionCommand(name, context, input);
+  },
+});

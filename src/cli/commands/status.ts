@@ -2,27 +2,31 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
 import { StatusReader } from '../../live/status.js';
-import { furtherPaneIds, overviewPaneIds, type AnyPane } from '../../panes/pane.js';
-import { paneById, panes } from '../../panes/registry.js';
-import { defaultStuckAfterMs, defaultWindowMs } from '../../panes/windows.js';
-import { serverNowStatement, type ServerNowRow } from '../../panes/statements/server-now.js';
-import { parseDuration } from '../../shared/format/duration.js';
-import { parseMoment } from '../../shared/format/moment.js';
+import { paneIds, overviewPaneIds, type AnyPane, paneById, panes } from '../../panes/registry.js';
+import {
+  defaultStuckAfterMs,
+  defaultWindowMs,
+  serverNowStatement,
+  type ServerNowRow,
+} from '../../panes/reading/windows.js';
+import { parseMoment } from '../../core/format/moment.js';
+import { parseAge } from '../run-action.js';
 import { defineCommand } from '../command.js';
 import { safeJson } from '../safe-text.js';
-import { statusJson } from '../status-json.js';
 import { statusText } from '../status-text.js';
+import type { PaneSnapshot } from '../../live/state.js';
 
-export const status = defineCommand({
+export const command = defineCommand({
   name: 'status',
   summary: 'print the panes of the console once, as tables or JSON',
-  usage: '[--pane ID … | --all] [--window 1h] [--at MOMENT | --watch [SECONDS]] [--json]',
+  usage:
+    '[--pane ID … | --all] [--window 1h] [--group NAME] [--at MOMENT | --watch [SECONDS]] [--json]',
   description: [
     'Figures are exact. Exit code 0 when every pane could be read, 1 when one could not: it says why,',
     'and the others are printed.',
     '',
     `Panes: ${overviewPaneIds.join(', ')};`,
-    `on request also: ${furtherPaneIds.join(', ')}.`,
+    `on request also: ${paneIds.filter((id) => !overviewPaneIds.includes(id)).join(', ')}.`,
     '',
     'With --at the windows end at that moment in the past: 14:05 (the last time it was that),',
     '"2026-11-24 14:05", "yesterday 14:05", "2h ago"; in local time, or with UTC, Z or +01:00 behind it. What',
@@ -37,6 +41,7 @@ export const status = defineCommand({
       value: 'ID',
       multiple: true,
       description: 'only this pane; repeatable',
+      values: () => Promise.resolve(paneIds),
     },
     all: { type: 'boolean', description: 'every pane, not only those of the overview' },
     window: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
@@ -50,6 +55,11 @@ export const status = defineCommand({
       value: 'MOMENT',
       description: 'where the windows end, for example "2026-11-24 14:05" or "2h ago"; default now',
     },
+    group: {
+      type: 'string',
+      value: 'NAME',
+      description: 'what the rows of a pane with groupings are, for example project (usage)',
+    },
     watch: {
       type: 'string',
       value: '[SECONDS]',
@@ -58,6 +68,7 @@ export const status = defineCommand({
   },
   examples: [
     'trace-console status --pane slow-hooks --window 15m',
+    'trace-console status --pane usage --group project --window 7d',
     'trace-console status --json | jq \'.panes["recent-traces"].stuck\'',
   ],
   async run(context) {
@@ -73,8 +84,13 @@ export const status = defineCommand({
     momentOf(flags.at, Date.now());
     const database = await openDatabase();
     const untilMs = momentOf(flags.at, await serverNow(database));
+    checkGrouping(chosen, flags.group);
     const exact = everyMs === undefined;
-    const reader = new StatusReader(database, chosen, { windowMs, untilMs, stuckAfterMs, exact });
+    const reader = new StatusReader(database, chosen, {
+      ...{ windowMs, untilMs, stuckAfterMs, exact },
+      budgetUsdPerDay: context.settings.budgetUsdPerDay,
+      grouping: flags.group,
+    });
     const printOnce = () =>
       printStatus(database, reader, print, {
         at: untilMs === undefined ? null : new Date(untilMs),
@@ -99,6 +115,18 @@ function chosenPanes(named: readonly string[], all: boolean): readonly AnyPane[]
     return panes;
   }
   return (named.length > 0 ? named : overviewPaneIds).map((id) => paneById(id));
+}
+
+/** @throws ConsoleError `usage` where no chosen pane has the grouping */
+function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined): void {
+  const known = chosen.flatMap(({ groupings = [] }) => groupings.map(({ id }) => id));
+  if (grouping === undefined || known.includes(grouping)) return;
+  throw new ConsoleError('usage', `--group does not know "${grouping}".`, {
+    hint:
+      known.length > 0
+        ? `Groups: ${known.join(', ')}`
+        : `Only some panes have groups: --pane ${panes.find(({ groupings }) => groupings)?.id ?? ''}`,
+  });
 }
 
 type Style = { at: Date | null; windowMs: number; json: boolean; oneLine: boolean; all: boolean };
@@ -126,28 +154,25 @@ async function waits(ms: number, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-async function serverNow(database: Database): Promise<number> {
+export async function serverNow(database: Database): Promise<number> {
   const [row] = await database.read<ServerNowRow>(serverNowStatement, []);
   return row?.now_ms ?? Date.now();
 }
 
 /** Undefined: now. */
-function momentOf(text: string | undefined, nowMs: number): number | undefined {
+export function momentOf(
+  text: string | undefined,
+  nowMs: number,
+  name = '--at',
+): number | undefined {
   if (text === undefined) return undefined;
   const named = parseMoment(text, nowMs);
-  if ('error' in named) throw new ConsoleError('usage', `--at: ${named.error}`, named);
+  if ('error' in named) throw new ConsoleError('usage', `${name}: ${named.error}`, named);
   return named.untilMs;
 }
 
 function timeOf(text: string | undefined, flag: string): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text);
-  if (ms === undefined) {
-    throw new ConsoleError('usage', `${flag} does not understand "${text}".`, {
-      hint: 'A number and a unit: 30s, 15m, 1h, 7d.',
-    });
-  }
-  return ms;
+  return text === undefined ? undefined : parseAge(text, flag).milliseconds;
 }
 
 /** Undefined without --watch; `--watch` alone is every two seconds. */
@@ -158,4 +183,66 @@ function watchInterval(text: string | undefined): number | undefined {
     throw new ConsoleError('usage', '--watch takes seconds, from 0.5 to 86400.');
   }
   return seconds * 1_000;
+}
+
+/** What `status --json` prints for a pane: its rows, and beside them what else it knows. */
+export type PaneJson = {
+  /** The server's clock, or the moment chosen in the past; null when there was no answer. */
+  asOf: Date | null;
+  /** Server time in milliseconds. */
+  costMs: number | null;
+  rows: readonly object[];
+  notes: readonly string[];
+  error: { code: string; message: string; hint: string | null } | null;
+};
+
+export type StatusJson = {
+  database: ReturnType<typeof databaseJson>;
+  /** The chosen moment in the past at which the windows end; null: now. */
+  at: Date | null;
+  panes: Record<string, PaneJson>;
+};
+
+export function statusJson(
+  database: Database,
+  snapshots: readonly PaneSnapshot[],
+  at: Date | null,
+): StatusJson {
+  return {
+    database: databaseJson(database),
+    at,
+    panes: Object.fromEntries(snapshots.map((snapshot) => [snapshot.id, paneJson(snapshot)])),
+  };
+}
+
+function databaseJson({ capabilities, address, origin, readOnly }: Database) {
+  return {
+    name: capabilities.database,
+    host: address.host,
+    port: address.port,
+    user: capabilities.user,
+    schema: capabilities.schema,
+    source: origin,
+    serverVersion: capabilities.serverVersionText,
+    pgvector: capabilities.extensions.vector?.version ?? null,
+    tls: address.tls,
+    embedded: capabilities.embedded,
+    standby: capabilities.standby,
+    readOnly,
+  };
+}
+
+function paneJson({ asOf, costMs, rows, extras, notes, error }: PaneSnapshot): PaneJson {
+  return {
+    ...extras,
+    asOf,
+    costMs: costMs === null ? null : Math.round(costMs * 100) / 100,
+    rows,
+    notes,
+    error: error && errorJson(error),
+  };
+}
+
+function errorJson({ code, message, hint }: ConsoleError) {
+  return { code, message, hint: hint ?? null };
 }

@@ -1,21 +1,21 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { otlpOf } from '../../panes/export/otlp.js';
-import { traceJson } from '../../panes/export/trace-rows.js';
-import type { DetailAccess } from '../../panes/opening.js';
-import { usualLimits } from '../../panes/pane.js';
-import { readShape } from '../../panes/shape.js';
+import { traceJson } from '../../panes/export/exportable.js';
+import type { DetailAccess } from '../../panes/contract/opening.js';
+import { usualLimits } from '../../panes/contract/pane.js';
+import { readShape } from '../../panes/contract/shape.js';
 import { eventText } from '../../panes/trace/event.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
-import { wholeTraceId } from '../../panes/trace/whole-trace-id.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { formatShare } from '../../shared/format/number.js';
+import { wholeTraceId } from '../../panes/trace/traces-listed.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { formatShare } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson } from '../safe-text.js';
 
-export const trace = defineCommand({
+export const command = defineCommand({
   name: 'trace',
   summary: 'print a trace with its whole tree, as a table, JSON or OTLP',
   usage: 'ID [--json | --otlp]',
@@ -80,7 +80,7 @@ function traceText(tree: TraceTree): string {
         ),
       ];
     }),
-    [0, 1, 2, 3],
+    { right: [0, 1, 2, 3] },
   );
   const summary = [
     `trace ${asked.event.correlationId}`,

@@ -1,23 +1,24 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
-import { poolSizes } from '../../db/database.js';
+import { homeFolder } from '../../core/folders.js';
+import { poolSizes } from '../../db/server-pool.js';
 import { ConsoleError } from '../../db/errors.js';
 import { parseConnectionString } from '../../db/connection/conninfo.js';
-import { formatSpan, parseDuration } from '../../shared/format/duration.js';
+import { formatSpan, parseDuration } from '../../core/format/duration.js';
 import { checkRule } from '../../live/alerts/alert-watch.js';
-import { paneIds } from '../../panes/pane.js';
-import { windowsMs } from '../../panes/windows.js';
+import { findPane, paneIds } from '../../panes/registry.js';
+import { windowsMs } from '../../panes/reading/windows.js';
 import { cadencesMs } from '../../live/engine.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
-import { readKeyChoices } from '../../ui/keys/configured-keys.js';
-import type { KeyChoices } from '../../ui/keys/keys.js';
+import { readKeyChoices } from '../../ui/key-choices.js';
+import type { KeyChoices } from '../../ui/keymap.js';
 import { badgeColours } from '../../ui/look.js';
 import { themeNames } from '../../ui/theme.js';
+import { scopes } from '../../ui/views/registry.js';
 import { isCommandWord } from '../registry.js';
-import type { Config, NamedConnection } from './config.js';
+import type { Config, NamedConnection } from './settings.js';
 
 /** A time of a list, written as `2s` or `1h`; the list is what the keys step through. */
 function timeOf(list: readonly number[]) {
@@ -51,8 +52,21 @@ const connection = v.strictObject({
   window: v.optional(timeOf(windowsMs)),
 });
 
+/** The collector of agents' events. */
+const collect = v.strictObject({ connection: v.optional(text), listen: v.optional(text) });
+
+const usage = v.strictObject({
+  'budget-usd-per-day': v.optional(
+    v.pipe(v.number('takes a number of US dollars'), v.gtValue(0, 'is more than 0')),
+  ),
+});
+
 const rule = v.strictObject({
-  pane: v.picklist(paneIds, `takes one of ${paneIds.join(', ')}`),
+  pane: v.pipe(
+    v.string(),
+    v.transform((id) => findPane(id)?.id ?? id),
+    v.picklist(paneIds, `takes one of ${paneIds.join(', ')}`),
+  ),
   when: text,
 });
 
@@ -74,6 +88,8 @@ const config = v.strictObject({
   theme: v.optional(v.picklist(themeNames, `takes one of ${themeNames.join(', ')}`)),
   connection: v.optional(text),
   connections: v.optional(v.record(v.string(), connection, 'takes tables: [connections.NAME]'), {}),
+  collect: v.optional(collect),
+  usage: v.optional(usage),
   alerts: v.optional(alerts),
   keys: v.optional(v.record(v.string(), keys, 'takes a table: [keys]')),
 });
@@ -98,12 +114,28 @@ export function parseConfig(toml: string, file: string): Config {
   if (chosen !== undefined && !(chosen in connections)) {
     throw mistake(file, 'connection', `names "${chosen}", which is not among the connections`);
   }
+  const collecting = result.output.collect?.connection;
+  if (collecting !== undefined && !(collecting in connections)) {
+    throw mistake(
+      file,
+      'collect.connection',
+      `names "${collecting}", which is not among the connections`,
+    );
+  }
+  const listen = result.output.collect?.listen;
+  if (listen !== undefined && !/^(?:.*:)?\d{1,5}$/.test(listen)) {
+    throw mistake(file, 'collect.listen', 'takes HOST:PORT, for example "127.0.0.1:4318"');
+  }
+  const budget = result.output.usage?.['budget-usd-per-day'];
   return {
     file,
     ...(interval === undefined ? {} : { intervalMs: interval }),
     ...(window === undefined ? {} : { windowMs: window }),
     ...(theme === undefined ? {} : { theme }),
     ...(chosen === undefined ? {} : { connection: chosen }),
+    ...(collecting === undefined ? {} : { collectConnection: collecting }),
+    ...(listen === undefined ? {} : { collectListen: listen }),
+    ...(budget === undefined ? {} : { budgetUsdPerDay: budget }),
     connections: new Map(named.map((each) => [each.name, each])),
     ...(result.output.alerts === undefined ? {} : { alerts: alertsOf(result.output.alerts, file) }),
     ...(result.output.keys === undefined ? {} : { keys: keysOf(result.output.keys, file) }),
@@ -126,7 +158,7 @@ function alertsOf(
 
 function keysOf(written: Record<string, string | string[]>, file: string): KeyChoices {
   const lists = Object.entries(written).map(([action, keys]) => [action, [keys].flat()] as const);
-  const read = readKeyChoices(Object.fromEntries(lists));
+  const read = readKeyChoices(scopes, Object.fromEntries(lists));
   if ('choices' in read) return read.choices;
   const { action, problem, hint } = read;
   throw new ConsoleError('usage', `${file}: keys.${action} ${problem}.`, { hint });
@@ -192,7 +224,7 @@ function pathOf<Key extends string>(
   file: string,
 ): Partial<Record<Key, string>> {
   if (given === undefined) return {};
-  const expanded = given.replace(/^~(?=\/|$)/, os.homedir());
+  const expanded = given.replace(/^~(?=\/|$)/, homeFolder() ?? '~');
   return { [key]: path.resolve(path.dirname(file), expanded) } as Partial<Record<Key, string>>;
 }
 

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { ConsoleError } from '../../db/errors.js';
-import { noConfig, type Config } from './config.js';
-import { configLocation } from './location.js';
+import { noConfig, type Config } from './settings.js';
+import path from 'node:path';
+import { consoleFolder } from '../../core/folders.js';
 
 /**
  * Reads the config file, where there is one. What understands it is loaded only then: a start without a
@@ -11,12 +12,15 @@ import { configLocation } from './location.js';
  * @throws ConsoleError `usage` that names file and line
  */
 export async function readConfig(flag: string | undefined): Promise<Config> {
-  const { file, named } = configLocation(flag);
+  const location = configLocation(flag);
+  if (location === undefined) return noConfig;
+  const { file, named } = location;
   let text: string;
   try {
     text = fs.readFileSync(file, 'utf8');
   } catch (cause) {
     if (!named && isMissing(cause)) return noConfig;
+    if (!named) return { ...noConfig, unreadable: file };
     throw new ConsoleError('usage', `The config file cannot be read: ${file}`, {
       hint: 'Give the path of a readable file, or leave --config and TRACE_CONSOLE_CONFIG out.',
       cause,
@@ -29,4 +33,24 @@ export async function readConfig(flag: string | undefined): Promise<Config> {
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Where the config file is, and whether somebody named it: then it must be there.
+ * `--config`, `TRACE_CONSOLE_CONFIG`, `$XDG_CONFIG_HOME/trace-console/config.toml`, else below `~/.config`.
+ * Undefined for a user without a home folder.
+ */
+export function configLocation(
+  flag: string | undefined,
+  environment: Environment = process.env,
+): { file: string; named: boolean } | undefined {
+  const { TRACE_CONSOLE_CONFIG: variable } = environment;
+  const named = flag ?? (variable === '' ? undefined : variable);
+  if (named !== undefined) return { file: path.resolve(named), named: true };
+  const folder = consoleFolder('config', environment);
+  return folder === undefined
+    ? undefined
+    : { file: path.join(folder, 'config.toml'), named: false };
 }

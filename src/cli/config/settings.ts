@@ -1,9 +1,10 @@
+import { nearestWord } from '../../core/nearest.js';
 import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
-import type { KeyChoices } from '../../ui/keys/keys.js';
+import type { KeyChoices } from '../../ui/keymap.js';
 import type { ThemeName } from '../../ui/theme.js';
-import type { Config, NamedConnection } from './config.js';
+import type { BadgeColour } from '../../ui/look.js';
 
 /** What a command takes from the config file: of the connection where it says something, else in general. */
 export type Settings = {
@@ -11,6 +12,12 @@ export type Settings = {
   connection: NamedConnection | undefined;
   intervalMs: number | undefined;
   windowMs: number | undefined;
+  /** The connection that the collector writes to where nothing else names one. */
+  collectConnection: string | undefined;
+  /** Where the collector takes telemetry unless `--listen` says it. */
+  collectListen: string | undefined;
+  /** US dollars that somebody wants to spend a day at most. */
+  budgetUsdPerDay: number | undefined;
   theme: ThemeName | undefined;
   alerts: AlertSettings | undefined;
   keys: KeyChoices | undefined;
@@ -35,6 +42,9 @@ export function settingsFor(config: Config, flags: PlaceFlags): Settings {
   return {
     connection,
     ...spansFor(config, connection),
+    collectConnection: config.collectConnection,
+    collectListen: config.collectListen,
+    budgetUsdPerDay: config.budgetUsdPerDay,
     theme: config.theme,
     alerts: config.alerts,
     keys: config.keys,
@@ -66,15 +76,64 @@ function chosenConnection(config: Config, flags: PlaceFlags): NamedConnection | 
   return resolveSource().kind === 'embedded' ? connectionNamed(config, usual) : undefined;
 }
 
-function connectionNamed({ connections, file }: Config, name: string): NamedConnection {
+function connectionNamed({ connections, file, unreadable }: Config, name: string): NamedConnection {
   const connection = connections.get(name);
   if (connection) return connection;
   const known = [...connections.keys()];
+  const nearest = nearestWord(name, known);
   const hint =
-    file === undefined
-      ? 'There is no config file; docs/configuration.md shows one.'
-      : known.length > 0
-        ? `Connections: ${known.join(', ')}`
-        : `${file} has no [connections.NAME].`;
+    unreadable !== undefined
+      ? `The config file cannot be read: ${unreadable}`
+      : file === undefined
+        ? 'There is no config file; docs/configuration.md shows one.'
+        : known.length > 0
+          ? `${nearest === undefined ? '' : `Did you mean ${nearest}? `}Connections: ${known.join(', ')}`
+          : `${file} has no [connections.NAME].`;
   throw new ConsoleError('usage', `There is no connection "${name}".`, { hint });
 }
+
+/** A database with a name: `trace-console prod`. */
+export type NamedConnection = {
+  name: string;
+  /** One of these three names the database; none: as without a config, from the environment. */
+  url?: string;
+  envFile?: string;
+  dataDir?: string;
+  schema?: string;
+  poolSize?: number;
+  readOnly: boolean;
+  /** Every action that changes something asks for the connection's name to be typed. */
+  production: boolean;
+  /** Of the name's badge in the header. */
+  colour: BadgeColour;
+  intervalMs?: number;
+  windowMs?: number;
+};
+
+/** What the config file says; without one, nothing. */
+export type Config = {
+  /** The file that was read; undefined when there is none. */
+  file: string | undefined;
+  /**
+   * The usual file, which is there and cannot be read, as another user's after `sudo -u`. What needs no
+   * config goes on without it.
+   */
+  unreadable?: string;
+  intervalMs?: number;
+  windowMs?: number;
+  theme?: ThemeName;
+  /** The connection that is used when none is named. */
+  connection?: string;
+  connections: ReadonlyMap<string, NamedConnection>;
+  /** `[collect] connection`: where the collector writes. */
+  collectConnection?: string;
+  /** `[collect] listen`: where it takes telemetry. */
+  collectListen?: string;
+  /** `[usage] budget-usd-per-day`. */
+  budgetUsdPerDay?: number;
+  alerts?: AlertSettings;
+  /** The keys that were chosen for actions. */
+  keys?: KeyChoices;
+};
+
+export const noConfig: Config = { file: undefined, connections: new Map() };

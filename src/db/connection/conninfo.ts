@@ -19,10 +19,8 @@ export function parseConnectionString(text: string, origin: string): ConnectionP
 
 function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
   const [base = '', query = ''] = url.split(/\?(.*)/s);
-  if (/^[^/]*\/\/[^/]*,/.test(base)) {
-    throw invalid(origin, 'names several hosts', 'Give one host; the console follows one server.');
-  }
-  const [, afterAuthority = ''] = base.split(/^[^/]*\/\/[^/]*/);
+  const [, scheme = '', authority = '', afterAuthority = ''] =
+    /^([^/]*\/\/)([^/]*)(.*)$/s.exec(base) ?? [];
   if (base.includes('#') || afterAuthority.includes('@')) {
     throw invalid(
       origin,
@@ -32,11 +30,22 @@ function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
   }
   let parsed: ReturnType<typeof parseUrl>;
   let extra: ConnectionParameters;
+  let database: string;
   try {
     // Only the part before "?" goes to the library: it would read certificate files by itself and
     // gives sslmode a meaning other than libpq's.
-    parsed = parseUrl(base);
-    extra = Object.fromEntries(new URLSearchParams(query));
+    const [, login = '', servers = ''] = /^(.*@)?(.*)$/s.exec(authority) ?? [];
+    const hosts = servers.includes(',') ? servers.split(',').map(hostAndPort) : undefined;
+    parsed = parseUrl(hosts ? `${scheme}${login}h${afterAuthority}` : base);
+    if (hosts) {
+      parsed.host = hosts.map(({ host }) => host).join(',');
+      const ports = hosts.map(({ port }) => port);
+      parsed.port = ports.some((port) => port !== '') ? ports.join(',') : null;
+    }
+    // The library leaves the characters encoded that a URL has a meaning for: ; / ? : @ & = + , #
+    database = decodeURIComponent(afterAuthority.slice(1));
+    // A plus is a plus to libpq, no space.
+    extra = Object.fromEntries(new URLSearchParams(query.replaceAll('+', '%2B')));
   } catch {
     throw invalid(
       origin,
@@ -49,9 +58,15 @@ function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
     port: parsed.port ?? undefined,
     user: parsed.user,
     password: parsed.password,
-    dbname: parsed.database ?? undefined,
+    dbname: database,
     ...checkedNames(extra, origin),
   });
+}
+
+function hostAndPort(text: string): { host: string; port: string } {
+  const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(text);
+  if (!match) throw new Error('neither host nor host:port');
+  return { host: decodeURIComponent(match[1] ?? match[2] ?? ''), port: match[3] ?? '' };
 }
 
 /** A misspelt sslmode would connect in clear: an unknown name is refused, as libpq does. */
@@ -78,6 +93,58 @@ const knownParameters = new Set(
   load_balance_hosts replication
   pgbouncer supa connection_limit pool_timeout statement_cache_size schema`.split(/\s+/),
 );
+
+/** A parameter whose value libpq does not know either. */
+export function invalidParameter(name: string, value: string, values: string): ConsoleError {
+  return new ConsoleError('connection_source_invalid', `The ${name} "${value}" is not known.`, {
+    hint: `Values: ${values}.`,
+  });
+}
+
+/** What libpq can do and the console cannot: silence would promise what is not kept. */
+const refusedParameters: Readonly<Record<string, (value: string) => boolean>> = {
+  gssencmode: (value) => value === 'require',
+  sslcrldir: () => true,
+  sslcertmode: (value) => value === 'require',
+  sslsni: (value) => value === '0',
+  requirepeer: () => true,
+  replication: (value) => !['false', 'off', 'no', '0'].includes(value),
+  min_protocol_version: (value) => value !== '3.0',
+};
+
+/** The values of parameters that have a list of them. */
+const listedValues: Readonly<Record<string, readonly string[]>> = {
+  gssencmode: ['disable', 'prefer', 'require'],
+  sslcertmode: ['disable', 'allow', 'require'],
+  sslnegotiation: ['postgres', 'direct'],
+  target_session_attrs: [
+    ...['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+  ],
+  load_balance_hosts: ['disable', 'random'],
+};
+
+/**
+ * Refuses, by name, what would be without effect although somebody relies on it.
+ *
+ * @throws ConsoleError `connection_source_invalid`
+ */
+export function checkParameters(parameters: ConnectionParameters): void {
+  for (const [name, value = ''] of Object.entries(parameters)) {
+    const values = listedValues[name];
+    if (values && !values.includes(value)) throw invalidParameter(name, value, values.join(', '));
+    if (!refusedParameters[name]?.(value)) continue;
+    throw new ConsoleError('connection_source_invalid', `The console cannot do ${name}=${value}.`, {
+      hint: 'docs/connecting.md lists the parameters. Leave it out, if nothing depends on it.',
+    });
+  }
+  const { sslnegotiation, sslmode = 'prefer' } = parameters;
+  if (sslnegotiation === 'direct' && ['disable', 'allow', 'prefer'].includes(sslmode)) {
+    throw new ConsoleError(
+      'connection_source_invalid',
+      `sslnegotiation=direct needs sslmode=require or stricter, not ${sslmode}.`,
+    );
+  }
+}
 
 function parseKeywords(text: string, origin: string): ConnectionParameters {
   const parameters: ConnectionParameters = {};

@@ -1,25 +1,88 @@
-import pg from 'pg';
-import { ConsoleError } from '../errors.js';
-import { clientConfig } from './client-config.js';
-import { answersAsPostgres } from './probe-port.js';
+import { ConsoleError, type ErrorCode } from '../errors.js';
+import { clientConfig, tlsAttempts, type TlsAttempt } from './client-config.js';
 import type { ServerSource } from './source.js';
-import { tlsAttempts, type TlsAttempt } from './tls.js';
 import { sqlStateOf, translateError } from './translate-error.js';
+import net from 'node:net';
+import pg from 'pg';
+import { invalidParameter, type ConnectionParameters } from './conninfo.js';
 
 const localContainerPort = 5436;
 
+/** A server that answers, and the way (TLS or not) to it. */
+export type Found = { source: ServerSource; tls: TlsAttempt };
+
 /**
- * Opens and closes one connection to learn which way (TLS or not) works; the pool then goes that
- * way. Every attempt has the source's connect time-out.
+ * Finds the server to use: the first of those that are named that answers and is what
+ * target_session_attrs asks for. Opens and closes one connection to each to learn which way (TLS or not)
+ * works. Every attempt has the source's connect time-out. As for libpq, a server that refuses the user ends the search.
  *
  * @throws ConsoleError with the reason of the last attempt and a hint.
  */
-export async function establish(source: ServerSource): Promise<TlsAttempt> {
+export async function establish(source: ServerSource): Promise<Found> {
+  const { target_session_attrs: wanted, load_balance_hosts: order } = source.parameters;
+  const named = source.servers ?? [source];
+  const servers = order === 'random' ? shuffled(named) : named;
+  const failures: ConsoleError[] = [];
+  for (const role of wanted === 'prefer-standby' ? ['standby', 'any'] : [wanted ?? 'any']) {
+    failures.length = 0;
+    for (const { host, hostAddress, port } of servers) {
+      const at: ServerSource = { ...source, host, port };
+      if (hostAddress === undefined) delete at.hostAddress;
+      else at.hostAddress = hostAddress;
+      try {
+        return { source: at, tls: await reach(at, servers.length > 1 ? role : 'any') };
+      } catch (error) {
+        const failure = translateError(error, at);
+        failures.push(failure);
+        if (!isUnreachable(failure)) throw failure;
+      }
+    }
+  }
+  const [only] = failures;
+  if (only && failures.length === 1) throw only;
+  throw new ConsoleError(
+    failures.at(-1)?.code ?? 'internal',
+    `None of the ${failures.length} servers will do: ${failures.map(({ message }) => message).join(' ')}`,
+    {
+      hint: 'The console goes to the first that does, as soon as one does.',
+      cause: failures.at(-1),
+    },
+  );
+}
+
+const unreachableCodes: ReadonlySet<ErrorCode> = new Set([
+  'connection_refused',
+  'connection_timeout',
+  'connection_lost',
+]);
+
+/** Another one of several servers may be there. */
+export function isUnreachable({ code }: ConsoleError): boolean {
+  return unreachableCodes.has(code);
+}
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
+async function reach(source: ServerSource, role: string): Promise<TlsAttempt> {
+  const Client = guardedClient(source.parameters);
   const attempts = tlsAttempts(source.parameters, source.host);
   for (const [index, attempt] of attempts.entries()) {
-    const client = new pg.Client(clientConfig(source, attempt));
+    const client = new Client(clientConfig(source, attempt));
     try {
       await client.connect();
+      if (role !== 'any') {
+        const query: pg.QueryConfig & { query_timeout: number } = {
+          text: roleQuery,
+          query_timeout: source.connectTimeoutMs,
+        };
+        const { rows } = await client.query<ServerRole>(query);
+        if (rows[0]) checkRole(source, rows[0], role);
+      }
       return attempt;
     } catch (error) {
       const last = index === attempts.length - 1;
@@ -29,6 +92,40 @@ export async function establish(source: ServerSource): Promise<TlsAttempt> {
     }
   }
   throw new ConsoleError('internal', 'No way to connect was tried.');
+}
+
+type ServerRole = { standby: boolean; readOnlyByDefault: boolean };
+
+const roleQuery = `SELECT pg_is_in_recovery() AS standby,
+  current_setting('default_transaction_read_only')::bool AS "readOnlyByDefault"`;
+
+/** @throws ConsoleError for a server that is not what target_session_attrs asks for */
+export function checkRole(source: ServerSource, role: ServerRole, wanted?: string): void {
+  const asked = wanted ?? source.parameters.target_session_attrs ?? 'any';
+  if (isRole(role, asked)) return;
+  const { standby, readOnlyByDefault } = role;
+  const is = standby ? 'a standby' : readOnlyByDefault ? 'a read-only primary' : 'a primary';
+  throw new ConsoleError(
+    'connection_refused',
+    `The server at ${source.host}:${source.port} is ${is}, and target_session_attrs=${asked}.`,
+    { hint: 'Name another server, or target_session_attrs=any.' },
+  );
+}
+
+/** Whether a server is still what target_session_attrs asks for. */
+export function isWanted({ parameters }: ServerSource, role: ServerRole): boolean {
+  return isRole(role, parameters.target_session_attrs ?? 'any');
+}
+
+function isRole({ standby, readOnlyByDefault }: ServerRole, wanted: string): boolean {
+  const writes = !standby && !readOnlyByDefault;
+  const answers = new Map([
+    ['read-write', writes],
+    ['read-only', !writes],
+    ['primary', !standby],
+    ['standby', standby],
+  ]);
+  return answers.get(wanted) ?? true;
 }
 
 /** Whether the other of TLS and plain text could help: not when nothing answers at all. */
@@ -54,3 +151,102 @@ async function withPortHint(source: ServerSource, error: unknown): Promise<Conso
     cause: translated.cause,
   });
 }
+
+const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+
+/** Whether a PostgreSQL server answers there: it replies S or N to a request for TLS. */
+export function answersAsPostgres(host: string, port: number, timeoutMs = 500): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = host.startsWith('/')
+      ? net.connect({ path: `${host}/.s.PGSQL.${port}` })
+      : net.connect({ host, port });
+    const finish = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => finish(false));
+    socket.on('connect', () => socket.write(sslRequest));
+    socket.on('data', (data) => finish(data[0] === 0x53 || data[0] === 0x4e));
+    socket.on('error', () => finish(false));
+    socket.on('close', () => finish(false));
+  });
+}
+
+/** What require_auth names, as libpq does; gss and sspi are none that pg can do. */
+const methods = ['password', 'md5', 'gss', 'sspi', 'scram-sha-256', 'none'] as const;
+type Method = (typeof methods)[number];
+
+type Requirement = {
+  /** The ways in which this user may be asked for who he is. */
+  allowed: ReadonlySet<Method>;
+  /** The password's exchange must be bound to the TLS connection, so that nobody stands between. */
+  channelBinding: boolean;
+};
+
+/**
+ * Reads `require_auth` (a list, or a list of what is not allowed: `!password,!md5`) and `channel_binding`.
+ *
+ * @throws ConsoleError `connection_source_invalid`
+ */
+function requirementOf({ require_auth, channel_binding }: ConnectionParameters): Requirement {
+  const words = require_auth?.split(',').map((word) => word.trim()) ?? [];
+  const isNegated = words.length > 0 && words.every((word) => word.startsWith('!'));
+  const named = words.map((word) => {
+    const method = methods.find((known) => known === (isNegated ? word.slice(1) : word));
+    if (method) return method;
+    throw invalidParameter(
+      'require_auth',
+      require_auth ?? '',
+      `${methods.join(', ')}; all or none with "!"`,
+    );
+  });
+  const isAllowed = (method: Method) =>
+    require_auth === undefined || named.includes(method) !== isNegated;
+  const binding = channel_binding ?? 'prefer';
+  if (!['disable', 'prefer', 'require'].includes(binding)) {
+    throw invalidParameter('channel_binding', binding, 'disable, prefer, require');
+  }
+  return { allowed: new Set(methods.filter(isAllowed)), channelBinding: binding === 'require' };
+}
+
+function refusal(message: string): ConsoleError {
+  return new ConsoleError('authentication_failed', message, {
+    hint: 'require_auth and channel_binding say what is allowed; another server may have answered than was meant.',
+  });
+}
+
+/**
+ * pg's client, which asks the server for more than pg does: nothing is sent in answer to a way of
+ * authentication that the parameters do not allow.
+ */
+export function guardedClient(parameters: ConnectionParameters): typeof pg.Client {
+  const { allowed, channelBinding } = requirementOf(parameters);
+  return class GuardedClient extends pg.Client {
+    constructor(config?: pg.ClientConfig) {
+      super(config);
+      const { connection } = this as unknown as { connection: NodeJS.EventEmitter & Stream };
+      let asked: Method = 'none';
+      const check = (method: Method, isBound = false) => {
+        asked = method;
+        if (!allowed.has(method)) fail(`The server asks for authentication by ${method}.`);
+        else if (channelBinding && !isBound) {
+          fail('The server offers no channel binding, which channel_binding=require demands.');
+        }
+      };
+      const fail = (message: string) => {
+        // pg's own listener comes later, and writes to a stream that is closed.
+        connection.stream.destroy(refusal(message));
+      };
+      connection.on('authenticationCleartextPassword', () => check('password'));
+      connection.on('authenticationMD5Password', () => check('md5'));
+      connection.on('authenticationSASL', ({ mechanisms }: { mechanisms: string[] }) =>
+        check('scram-sha-256', mechanisms.includes('SCRAM-SHA-256-PLUS')),
+      );
+      connection.on('authenticationOk', () => {
+        if (asked === 'none') check('none');
+      });
+    }
+  };
+}
+
+type Stream = { stream: { destroy(error: Error): void } };

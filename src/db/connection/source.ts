@@ -1,9 +1,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { ConsoleError } from '../errors.js';
-import { parseConnectionString, type ConnectionParameters } from './conninfo.js';
-import { processEnvironment, readEnvironmentFile, type Environment } from './environment.js';
-import { readService } from './service-file.js';
+import { checkParameters, parseConnectionString, type ConnectionParameters } from './conninfo.js';
+import { parse } from 'dotenv';
+import { expand } from 'dotenv-expand';
+import path from 'node:path';
+import { homeFolder } from '../../core/folders.js';
 
 /** Where the address came from, as the header and the errors name it. */
 export type SourceOrigin =
@@ -17,14 +19,19 @@ export type SourceOrigin =
   | 'POSTGRES_*'
   | 'embedded';
 
-export type ServerSource = {
-  kind: 'server';
-  origin: SourceOrigin;
+export type ServerAddress = {
   /** A host name, an IP address, or the absolute folder of a unix socket. */
   host: string;
   /** Dialled instead of the host's name (libpq's hostaddr); the name still counts for TLS. */
   hostAddress?: string;
   port: number;
+};
+
+export type ServerSource = ServerAddress & {
+  kind: 'server';
+  origin: SourceOrigin;
+  /** Where several servers are named: all of them, in that order; host and port are those of the one that is used. */
+  servers?: readonly ServerAddress[];
   user: string;
   database: string;
   /** Absent: pg asks the password file (`PGPASSFILE`, `~/.pgpass`). */
@@ -67,13 +74,18 @@ const defaultConnectTimeoutSeconds = 10;
  */
 export function resolveSource(options: SourceOptions = {}): ConnectionSource {
   const outer = options.environment ?? processEnvironment();
-  if (options.url !== undefined) return fromString(options.url, options.origin ?? '--url', outer);
-  if (options.envFile !== undefined) {
-    const inner = readEnvironmentFile(options.envFile, outer);
-    const found = fromEnvironment(inner, { ...outer, ...inner });
-    if (found) return found;
+  const { url, envFile } = options;
+  const inner = envFile === undefined ? {} : readEnvironmentFile(envFile, outer);
+  const both = { ...outer, ...inner };
+  if (url !== undefined) return fromString(url, options.origin ?? '--url', both);
+  if (envFile === undefined) {
+    return fromEnvironment(outer, outer) ?? { kind: 'embedded', origin: 'embedded' };
   }
-  return fromEnvironment(outer, outer) ?? { kind: 'embedded', origin: 'embedded' };
+  const found = fromEnvironment(inner, both);
+  if (found) return found;
+  throw new ConsoleError('usage', `The file ${envFile} names no database.`, {
+    hint: `It needs one of ${[...urlVariables, ...choosing, 'POSTGRES_HOST', 'POSTGRES_DATABASE'].join(', ')} with a value.`,
+  });
 }
 
 function fromEnvironment(asked: Environment, defaults: Environment): ServerSource | undefined {
@@ -116,20 +128,20 @@ function complete(
   const service = given.service ?? environment.PGSERVICE;
   const fallback = {
     ...fromPgVariables(environment),
-    ...(service ? readService(service, environment) : {}),
+    ...(service ? readService(service, serviceEnvironment(given, environment)) : {}),
   };
   const { host, hostaddr, port, user, dbname, password, connect_timeout, ...parameters } = {
     ...fallback,
     ...given,
   };
-  const login = user ?? os.userInfo().username;
-  const portNumber = wholeNumber(port ?? '5432', 'port', 1, 65_535);
+  checkParameters(parameters);
+  const login = user ?? loginName();
+  const servers = serversOf(host, hostaddr, port);
   return {
     kind: 'server',
     origin,
-    host: host ?? hostaddr ?? defaultHost(portNumber),
-    ...(host !== undefined && hostaddr !== undefined ? { hostAddress: hostaddr } : {}),
-    port: portNumber,
+    ...servers[0],
+    ...(servers.length > 1 ? { servers } : {}),
     user: login,
     database: dbname ?? login,
     ...(password === undefined ? {} : { password }),
@@ -139,6 +151,57 @@ function complete(
         defaultConnectTimeoutSeconds),
     parameters,
   };
+}
+
+/** The lists of libpq: a host and an address belong together, one port is for all of them. */
+function serversOf(
+  host: string | undefined,
+  hostaddr: string | undefined,
+  port = '',
+): [ServerAddress, ...ServerAddress[]] {
+  const hosts = host?.split(',').map((name) => name.trim());
+  const addresses = hostaddr?.split(',').map((name) => name.trim());
+  const ports = port
+    .split(',')
+    .map((text) => wholeNumber(text.trim() === '' ? '5432' : text.trim(), 'port', 1, 65_535));
+  const names = hosts ?? addresses ?? [''];
+  if ((addresses ?? names).length !== names.length || ![1, names.length].includes(ports.length)) {
+    throw new ConsoleError(
+      'connection_source_invalid',
+      `${names.length} hosts have ${addresses?.length ?? names.length} addresses and ${ports.length} ports.`,
+      { hint: 'As many ports as hosts, or one for all of them.' },
+    );
+  }
+  const [first, ...others] = names.map((name, index): ServerAddress => {
+    const portNumber = ports[index] ?? ports[0] ?? 5432;
+    const address = addresses?.[index];
+    return {
+      host: [name, address].find(Boolean) ?? defaultHost(portNumber),
+      ...(name && address ? { hostAddress: address } : {}),
+      port: portNumber,
+    };
+  });
+  if (!first) throw new ConsoleError('internal', 'No host was read.');
+  return [first, ...others];
+}
+
+function serviceEnvironment(
+  { servicefile }: ConnectionParameters,
+  environment: Environment,
+): Environment {
+  return servicefile === undefined ? environment : { ...environment, PGSERVICEFILE: servicefile };
+}
+
+/** libpq's default user. A user id without an entry, as containers have them, has no name. */
+function loginName(): string {
+  try {
+    return os.userInfo().username;
+  } catch (cause) {
+    throw new ConsoleError('connection_source_invalid', 'No user is named.', {
+      hint: 'Name it in the URL (postgresql://user@host/database) or by PGUSER.',
+      cause,
+    });
+  }
 }
 
 /** libpq's default: the server's unix socket where there is one, else the loopback address. */
@@ -162,6 +225,20 @@ function fromPgVariables(environment: Environment): ConnectionParameters {
     sslcert: environment.PGSSLCERT,
     sslkey: environment.PGSSLKEY,
     passfile: environment.PGPASSFILE,
+    sslcrl: environment.PGSSLCRL,
+    sslcrldir: environment.PGSSLCRLDIR,
+    sslsni: environment.PGSSLSNI,
+    sslcertmode: environment.PGSSLCERTMODE,
+    sslnegotiation: environment.PGSSLNEGOTIATION,
+    ssl_min_protocol_version: environment.PGSSLMINPROTOCOLVERSION,
+    ssl_max_protocol_version: environment.PGSSLMAXPROTOCOLVERSION,
+    channel_binding: environment.PGCHANNELBINDING,
+    require_auth: environment.PGREQUIREAUTH,
+    requirepeer: environment.PGREQUIREPEER,
+    gssencmode: environment.PGGSSENCMODE,
+    target_session_attrs: environment.PGTARGETSESSIONATTRS,
+    load_balance_hosts: environment.PGLOADBALANCEHOSTS,
+    min_protocol_version: environment.PGMINPROTOCOLVERSION,
   });
 }
 
@@ -177,4 +254,76 @@ function wholeNumber(text: string, what: string, low: number, high: number): num
     });
   }
   return value;
+}
+
+/** Environment variables; an empty one counts as unset and is not in here. */
+type Environment = Partial<Record<string, string>>;
+
+/** The process's variables without the empty ones. */
+export function processEnvironment(variables: NodeJS.ProcessEnv = process.env): Environment {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value));
+}
+
+/**
+ * The variables of a `.env` file, `${NAME}` expanded from the file itself, then from `environment`.
+ *
+ * @throws ConsoleError `usage` when the file cannot be read.
+ */
+function readEnvironmentFile(file: string, environment: Environment): Environment {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConsoleError('usage', `The file of --env-file cannot be read: ${file}`, {
+      hint: 'Give the path of a file with lines NAME=value, like .env.example.',
+      cause,
+    });
+  }
+  const parsed = parse(text);
+  // dotenv-expand lets the process's value win over the file's; here the file was asked for by name.
+  const outer = Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !(name in parsed)),
+  ) as Record<string, string>;
+  return processEnvironment(expand({ parsed, processEnv: outer }).parsed ?? {});
+}
+
+/**
+ * The parameters of a libpq service: `PGSERVICEFILE` or `~/.pg_service.conf`, then the system's
+ * file under `PGSYSCONFDIR`.
+ * Source: https://www.postgresql.org/docs/current/libpq-pgservice.html
+ *
+ * @throws ConsoleError `connection_source_invalid` when no file defines the service.
+ */
+function readService(name: string, environment: Environment): ConnectionParameters {
+  const files = [
+    environment.PGSERVICEFILE ?? path.join(homeFolder() ?? os.devNull, '.pg_service.conf'),
+    path.join(environment.PGSYSCONFDIR ?? '/etc/postgresql-common', 'pg_service.conf'),
+  ];
+  for (const file of files) {
+    if (!fs.existsSync(file)) continue;
+    const section = parseSections(fs.readFileSync(file, 'utf8')).get(name);
+    if (section) return section;
+  }
+  throw new ConsoleError('connection_source_invalid', `The service "${name}" is not defined.`, {
+    hint: `Looked into ${files.join(' and ')}. PGSERVICEFILE names another file.`,
+  });
+}
+
+function parseSections(text: string): Map<string, ConnectionParameters> {
+  const sections = new Map<string, ConnectionParameters>();
+  let current: ConnectionParameters | undefined;
+  for (const raw of text.split(/\r?\n/)) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const header = /^\[(.+)\]$/.exec(line);
+    if (header?.[1]) {
+      current = {};
+      // libpq takes the first section of a name.
+      if (!sections.has(header[1])) sections.set(header[1], current);
+      continue;
+    }
+    const [key, value] = line.split(/=(.*)/s);
+    if (current && key && value !== undefined) current[key.trim()] = value.trim();
+  }
+  return sections;
 }

@@ -8,13 +8,25 @@ type Translation = { code: ErrorCode; message: string; hint?: string };
 /** SQLSTATE of an error of the server; undefined for network errors (`ECONNREFUSED` is no state). */
 export function sqlStateOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  // No class of SQLSTATE begins with E, as EPIPE does.
+  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** What the caller knows of the statement, and the server's text may say in any language. */
+type Circumstances = {
+  /** It ran for as long as it was allowed to. */
+  timedOut?: boolean;
+};
+
 /** Turns what pg, Node or the server throws into one typed error. Idempotent. */
-export function translateError(error: unknown, where: Where): ConsoleError {
+export function translateError(
+  error: unknown,
+  where: Where,
+  { timedOut = false }: Circumstances = {},
+): ConsoleError {
   if (error instanceof ConsoleError) return error;
-  const { code, message, hint } = byState(error, where) ?? byNetwork(error, where) ?? other(error);
+  const { code, message, hint } =
+    byState(error, where, timedOut) ?? byNetwork(error, where) ?? other(error);
   const sqlState = sqlStateOf(error);
   return new ConsoleError(code, message, {
     cause: error,
@@ -23,7 +35,7 @@ export function translateError(error: unknown, where: Where): ConsoleError {
   });
 }
 
-function byState(error: unknown, where: Where): Translation | undefined {
+function byState(error: unknown, where: Where, timedOut: boolean): Translation | undefined {
   const state = sqlStateOf(error);
   if (state === undefined) return undefined;
   const text = messageOf(error);
@@ -60,13 +72,23 @@ function byState(error: unknown, where: Where): Translation | undefined {
         message: `The server is going down or coming up: ${text}`,
         hint: 'The console tries again by itself; a command can be repeated in a moment.',
       };
-    case '57014':
+    case '57014': {
+      const code = cancelCode(text, timedOut);
       return {
-        code: cancelCode(text),
+        code,
         message: `The statement was cancelled: ${text}`,
-        ...(text.includes('timeout')
+        ...(code === 'statement_timeout'
           ? { hint: 'The server is busy or the table is large; try a shorter time window.' }
           : {}),
+      };
+    }
+    case '25P03':
+    case '25P04':
+    case '57P05':
+      return {
+        code: 'connection_lost',
+        message: `The server ended the session: ${text}`,
+        hint: `${sessionLimits[state]} of the role, the database or the server is shorter than this takes.`,
       };
     case '55P03':
       return {
@@ -86,6 +108,18 @@ function byState(error: unknown, where: Where): Translation | undefined {
         message: `The transaction is read-only: ${text}`,
         hint: 'The server is a standby, or default_transaction_read_only is on.',
       };
+    case '22P05':
+      return {
+        code: 'query_failed',
+        message: `The encoding of the database cannot hold it: ${text}`,
+        hint: "The console needs a database with ENCODING 'UTF8': CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'.",
+      };
+    case '08P01': {
+      const refused = poolerRefusals.find(([words]) => words.test(text));
+      if (!refused) return { code: 'connection_lost', message: `The connection broke: ${text}` };
+      const [, message, hint] = refused;
+      return { code: 'pooled_connection', message, hint };
+    }
     default:
       return state.startsWith('08')
         ? { code: 'connection_lost', message: `The connection broke: ${text}` }
@@ -93,12 +127,40 @@ function byState(error: unknown, where: Where): Translation | undefined {
   }
 }
 
-/** One SQLSTATE for time-outs and for a cancel by hand; only the text tells them apart. */
-function cancelCode(text: string): ErrorCode {
-  if (text.includes('lock timeout')) return 'lock_timeout';
-  return text.includes('user request') && !text.includes('embedded')
-    ? 'interrupted'
-    : 'statement_timeout';
+/** What pgbouncer refuses, in its own words, which are in no other language: for people. */
+const poolerRefusals: readonly (readonly [RegExp, string, string])[] = [
+  [
+    /unsupported startup parameter.*options/,
+    'The pooler lets no options pass (PGOPTIONS, or options in the URL).',
+    'Leave them out, or set them for the role: ALTER ROLE … SET ….',
+  ],
+  [
+    /statement pooling mode/,
+    'The pooler pools single statements, and the console needs transactions.',
+    'Connect to the server itself, or to a pooler in transaction or session mode.',
+  ],
+  [
+    /^invalid command /,
+    'This is the administration console of the pooler, and no database.',
+    'Name a database that the pooler serves; SHOW DATABASES lists them.',
+  ],
+];
+
+/** The settings by which a server ends sessions, by the SQLSTATE. */
+const sessionLimits = {
+  '25P03': 'idle_in_transaction_session_timeout',
+  '25P04': 'transaction_timeout',
+  '57P05': 'idle_session_timeout',
+} as const;
+
+/**
+ * One SQLSTATE for time-outs and for a cancel by hand. The text is in the language of lc_messages, so the
+ * time that the statement took comes first; in English the text tells of a limit that the role has set.
+ */
+function cancelCode(text: string, timedOut: boolean): ErrorCode {
+  return timedOut || text.includes('statement timeout') || text.includes('embedded')
+    ? 'statement_timeout'
+    : 'interrupted';
 }
 
 function byNetwork(error: unknown, where: Where): Translation | undefined {
@@ -175,7 +237,7 @@ function byNetwork(error: unknown, where: Where): Translation | undefined {
     return {
       code: 'statement_timeout',
       message: `${place} did not answer in time.`,
-      hint: 'The network may be cut; the connection was given up.',
+      hint: 'The network may be cut, or a pooler has no connection free; this one was given up.',
     };
   }
   return undefined;

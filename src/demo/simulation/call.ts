@@ -1,10 +1,11 @@
-import type { Random } from '../random.js';
-import type { CallRow } from '../rows.js';
-import { modelNamed } from '../vocabulary/models.js';
+import { Random } from '../random.js';
+import type { CallRow, ErrorRow } from '../rows.js';
+import { modelNamed } from '../vocabulary/agents.js';
 import { serviceNamed, type Failure, type Service } from '../vocabulary/services.js';
-import { noteError } from './error-note.js';
 import { sleep, type Process } from './scheduler.js';
 import type { Run, Trouble } from './tree.js';
+import { demoTag } from '../options.js';
+import { errorKind } from '../vocabulary/failures.js';
 
 type CallOptions = {
   /** Median of one attempt, ms; default: the service's. */
@@ -106,4 +107,32 @@ function attemptMs(random: Random, latency: number, failure: Failure | null): nu
 
 function bytes(random: Random, service: Service): number {
   return Math.round(random.logNormal(service.responseBytes, 0.7));
+}
+
+type Where = Partial<Pick<ErrorRow, 'agent_name' | 'hook_type' | 'endpoint_url'>>;
+
+/** Notes one occurrence of an error for error_patterns. */
+export function noteError(run: Run, errorType: string, where: Where): void {
+  const { clock, recorder } = run.tree;
+  const { resolutionSuccessRate, ...kind } = errorKind(errorType);
+  const place = where.endpoint_url ?? where.hook_type ?? where.agent_name ?? '';
+  const fingerprint = `${demoTag}:${errorType}:${place}`;
+  recorder.error({
+    id: new Random('error', fingerprint).uuid(),
+    created_at: clock.now,
+    updated_at: clock.now,
+    fingerprint,
+    error_type: errorType,
+    ...kind,
+    agent_name: where.agent_name ?? null,
+    hook_type: where.hook_type ?? null,
+    endpoint_url: where.endpoint_url ?? null,
+    occurrence_count: 1,
+    first_occurrence_at: clock.now,
+    last_occurrence_at: clock.now,
+    example_trace_ids: [run.trace.id],
+    resolution_success_rate: resolutionSuccessRate,
+    resolved_at: null,
+    tags: [demoTag],
+  });
 }

@@ -1,12 +1,10 @@
-import { cut } from '../cut.js';
+import { cut, type Run } from './tree.js';
 import type { Random } from '../random.js';
 import type { HookRow } from '../rows.js';
 import { hooksFor, type Hook } from '../vocabulary/hooks.js';
 import { services } from '../vocabulary/services.js';
-import { callService } from './call.js';
-import { noteError } from './error-note.js';
+import { callService, noteError } from './call.js';
 import { sleep, type Process } from './scheduler.js';
-import type { Run } from './tree.js';
 
 /** What a hook is told about the tool that it runs before or after. */
 export type ToolUse = { name: string; id: string; file: string | null };

@@ -1,13 +1,11 @@
 import { round4, type Pattern } from '../patterns.js';
 import { Random } from '../random.js';
 import type { Outcome, Status } from '../rows.js';
-import { demoTag, demoUsageMarker } from '../tag.js';
+import { demoTag, demoUsageMarker } from '../options.js';
 import { writePrompt } from '../vocabulary/prompts.js';
-import type { Visit } from './office.js';
-import type { Recorder } from './recorder.js';
+import type { Visit, Recorder, Tree, World } from './tree.js';
 import type { Process } from './scheduler.js';
 import { runTrace, type TraceEnd } from './trace.js';
-import type { Tree, World } from './tree.js';
 
 export type PromptOptions = {
   world: World;

@@ -1,4 +1,4 @@
-import { cut } from '../cut.js';
+import { cut, type Run } from './tree.js';
 import { round4, type Pattern } from '../patterns.js';
 import type { Random } from '../random.js';
 import type { DecisionRow, Json } from '../rows.js';
@@ -6,7 +6,6 @@ import { agentNamed, agents, type Agent } from '../vocabulary/agents.js';
 import { services } from '../vocabulary/services.js';
 import { callService } from './call.js';
 import { sleep, type Process } from './scheduler.js';
-import type { Run } from './tree.js';
 
 export type Route = { decision: DecisionRow; pattern: Pattern | null };
 

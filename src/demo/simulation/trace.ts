@@ -1,17 +1,17 @@
-import type { Status, TraceRow } from '../rows.js';
-import { demoTag } from '../tag.js';
-import { agentNamed, type Agent } from '../vocabulary/agents.js';
+import type { Status, TraceRow, HookRow } from '../rows.js';
+import { demoTag } from '../options.js';
+import { agentNamed, type Agent, modelNamed } from '../vocabulary/agents.js';
 import { agentFailures } from '../vocabulary/failures.js';
 import type { Intent } from '../vocabulary/intents.js';
-import { modelNamed } from '../vocabulary/models.js';
 import { writeDelegation } from '../vocabulary/prompts.js';
-import { callModel } from './call.js';
-import { noteError } from './error-note.js';
-import { runHooks } from './hook.js';
+import { callModel, noteError, callService } from './call.js';
+import { runHooks, type ToolUse } from './hook.js';
 import { route, type Route } from './route.js';
 import { sleep, type Process } from './scheduler.js';
-import { runTool } from './tool.js';
 import type { Run, Tree, Trouble } from './tree.js';
+import type { Random } from '../random.js';
+import { toolTimes } from '../vocabulary/hooks.js';
+import { serviceNamed, services, type Service } from '../vocabulary/services.js';
 
 /** What a trace is started for. */
 export type Task = {
@@ -205,4 +205,58 @@ function endTrace({ trace, tree: { clock, random } }: Run, { status, trouble }: 
   trace.duration_ms = clock.now - trace.started_at;
   if (status === 'cancelled') trace.context = { ...trace.context, cancelled_by: 'user' };
   if (random.chance(0.05)) trace.tags = [...trace.tags, 'reviewed'];
+}
+
+export type ToolResult = {
+  trouble: Trouble | null;
+  /** A quality hook wants somebody to look at what was written. */
+  needsReview: boolean;
+};
+
+/** One use of a tool with the hooks before and after it. */
+function* runTool(run: Run): Process<ToolResult> {
+  const { random } = run.tree;
+  const tool = chooseTool(run);
+  const before = yield* runHooks(run, 'PreToolUse', tool);
+  if (before.some(({ decision }) => decision === 'deny')) {
+    const message = `blocked by policy-guard: ${tool.name} outside of the project`;
+    return { trouble: { errorType: 'PolicyViolation', message }, needsReview: false };
+  }
+  const trouble = yield* toolWork(run, tool);
+  const after = yield* runHooks(run, trouble ? 'PostToolUseFailure' : 'PostToolUse', tool);
+  if (random.chance(0.01)) yield* runHooks(run, 'PreCompact');
+  return { trouble, needsReview: after.some(wantsReview) };
+}
+
+function chooseTool(run: Run): ToolUse {
+  const { random } = run.tree;
+  const name = random.pick(run.agent.tools);
+  const takesFile = ['Read', 'Edit', 'Write', 'Grep'].includes(name);
+  return {
+    name,
+    id: `toolu_${random.token(20)}`,
+    file: takesFile ? random.pick(run.tree.visit.project.files) : null,
+  };
+}
+
+function* toolWork(run: Run, tool: ToolUse): Process<Trouble | null> {
+  const { random } = run.tree;
+  const remote = remoteOf(tool.name, random);
+  if (remote) return yield* callService(run, remote);
+  const { medianMs, sigma } = toolTimes[tool.name] ?? { medianMs: 120, sigma: 0.8 };
+  yield sleep(random.logNormal(medianMs, sigma));
+  if (!random.chance(tool.name === 'Bash' ? 0.07 : 0.015)) return null;
+  const message = `command exited with code ${random.pick([1, 1, 2, 127, 137])}`;
+  return { errorType: 'ToolExecutionError', message: `${tool.name}: ${message}` };
+}
+
+/** Tools that reach out are calls to a service. */
+function remoteOf(tool: string, random: Random): Service | null {
+  if (tool.startsWith('mcp__github')) return serviceNamed('github-api');
+  if (tool === 'WebFetch') return random.pick([services.github, services.registry]);
+  return null;
+}
+
+function wantsReview({ quality_results: quality }: HookRow): boolean {
+  return quality?.verdict === 'needs review';
 }

@@ -1,5 +1,5 @@
 import type { ChainRow, ErrorRow, HookRow, TraceRow, UsageRow } from '../rows.js';
-import type { Recorder, TraceTable, TraceTables } from '../simulation/recorder.js';
+import type { Recorder, TraceTable, TraceTables } from '../simulation/tree.js';
 
 type RowSets = { [Table in TraceTable]: Set<TraceTables[Table]> };
 

@@ -1,6 +1,15 @@
-import type { Queryable } from '../../db/database.js';
+import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
-import { columns, type ColumnType, type DemoTables } from './columns.js';
+import type {
+  CallRow,
+  ChainRow,
+  DecisionRow,
+  ErrorRow,
+  HookRow,
+  PatternRow,
+  TraceRow,
+  UsageRow,
+} from '../rows.js';
 
 /** Rows and JSON bytes of one statement at most; the embedded database takes messages of 2 MB well. */
 const mostRows = 1_000;
@@ -103,3 +112,188 @@ function valueText(type: ColumnType, value: unknown): string {
       return JSON.stringify(value);
   }
 }
+
+/** Every table that the demo writes to, with its rows. */
+export type DemoTables = {
+  execution_traces: TraceRow;
+  agent_routing_decisions: DecisionRow;
+  hook_executions: HookRow;
+  endpoint_calls: CallRow;
+  success_patterns: PatternRow;
+  pattern_usage_log: UsageRow;
+  agent_chaining_patterns: ChainRow;
+  error_patterns: ErrorRow;
+};
+
+type ColumnType =
+  | 'uuid'
+  | 'uuid[]'
+  | 'text'
+  | 'text[]'
+  | 'boolean'
+  | 'integer'
+  | 'bigint'
+  | 'numeric'
+  | 'jsonb'
+  | 'timestamptz'
+  | 'vector';
+
+const own = { id: 'uuid', created_at: 'timestamptz', updated_at: 'timestamptz' } as const;
+
+const work = {
+  ...own,
+  started_at: 'timestamptz',
+  completed_at: 'timestamptz',
+  duration_ms: 'bigint',
+  error_type: 'text',
+  error_message: 'text',
+} as const;
+
+/** The columns that the demo writes, with their types. What is derived or generated is left out. */
+export const columns: {
+  readonly [Table in keyof DemoTables]: Readonly<Record<keyof DemoTables[Table], ColumnType>>;
+} = {
+  execution_traces: {
+    ...work,
+    correlation_id: 'uuid',
+    root_id: 'uuid',
+    parent_id: 'uuid',
+    session_id: 'uuid',
+    user_id: 'text',
+    project: 'text',
+    source: 'text',
+    prompt_text: 'text',
+    status: 'text',
+    model: 'text',
+    provider: 'text',
+    input_tokens: 'bigint',
+    output_tokens: 'bigint',
+    cache_read_tokens: 'bigint',
+    cache_creation_tokens: 'bigint',
+    cost_usd: 'numeric',
+    context: 'jsonb',
+    tags: 'text[]',
+  },
+  agent_routing_decisions: {
+    ...own,
+    trace_id: 'uuid',
+    query_text: 'text',
+    query_embedding: 'vector',
+    agent_selected: 'text',
+    confidence_score: 'numeric',
+    confidence_breakdown: 'jsonb',
+    routing_strategy: 'text',
+    selection_reason: 'text',
+    alternatives: 'jsonb',
+    cache_hit: 'boolean',
+    pattern_id: 'uuid',
+    decision_duration_ms: 'bigint',
+    actual_success: 'boolean',
+  },
+  hook_executions: {
+    ...work,
+    trace_id: 'uuid',
+    hook_type: 'text',
+    hook_name: 'text',
+    execution_order: 'integer',
+    tool_name: 'text',
+    tool_use_id: 'text',
+    agent_id: 'text',
+    file_path: 'text',
+    status: 'text',
+    exit_code: 'integer',
+    decision: 'text',
+    input_data: 'jsonb',
+    output_data: 'jsonb',
+    modifications_made: 'jsonb',
+    rag_query_performed: 'boolean',
+    rag_results: 'jsonb',
+    quality_check_performed: 'boolean',
+    quality_results: 'jsonb',
+    error_stack: 'text',
+    metadata: 'jsonb',
+  },
+  endpoint_calls: {
+    ...work,
+    trace_id: 'uuid',
+    hook_execution_id: 'uuid',
+    service_name: 'text',
+    endpoint_url: 'text',
+    http_method: 'text',
+    status_code: 'integer',
+    headers: 'jsonb',
+    request_body: 'jsonb',
+    response_body: 'jsonb',
+    request_bytes: 'bigint',
+    response_bytes: 'bigint',
+    retry_count: 'integer',
+    context: 'jsonb',
+  },
+  success_patterns: {
+    ...own,
+    pattern_hash: 'text',
+    prompt_text: 'text',
+    prompt_embedding: 'vector',
+    embedding_model: 'text',
+    intent_classification: 'text',
+    keywords: 'text[]',
+    agent_sequence: 'text[]',
+    routing_strategy: 'text',
+    hook_sequence: 'jsonb',
+    endpoint_pattern: 'jsonb',
+    confidence_score: 'numeric',
+    is_active: 'boolean',
+    context: 'jsonb',
+    tags: 'text[]',
+  },
+  pattern_usage_log: {
+    ...own,
+    pattern_id: 'uuid',
+    trace_id: 'uuid',
+    correlation_id: 'uuid',
+    used_at: 'timestamptz',
+    match_score: 'numeric',
+    was_used: 'boolean',
+    outcome: 'text',
+    expected_duration_ms: 'bigint',
+    actual_duration_ms: 'bigint',
+    deviations: 'jsonb',
+    user_feedback: 'text',
+  },
+  agent_chaining_patterns: {
+    ...own,
+    chain_hash: 'text',
+    primary_agent: 'text',
+    agent_sequence: 'text[]',
+    delegation_depth: 'integer',
+    trigger_context: 'text',
+    occurrence_count: 'integer',
+    success_count: 'integer',
+    avg_total_duration_ms: 'bigint',
+    avg_coordination_overhead_ms: 'bigint',
+    example_trace_ids: 'uuid[]',
+    tags: 'text[]',
+    first_seen_at: 'timestamptz',
+    last_used_at: 'timestamptz',
+  },
+  error_patterns: {
+    ...own,
+    fingerprint: 'text',
+    error_type: 'text',
+    error_category: 'text',
+    error_message_pattern: 'text',
+    severity: 'text',
+    agent_name: 'text',
+    hook_type: 'text',
+    endpoint_url: 'text',
+    occurrence_count: 'integer',
+    first_occurrence_at: 'timestamptz',
+    last_occurrence_at: 'timestamptz',
+    example_trace_ids: 'uuid[]',
+    resolution_pattern: 'text',
+    resolution_success_rate: 'numeric',
+    prevention_strategies: 'text[]',
+    resolved_at: 'timestamptz',
+    tags: 'text[]',
+  },
+};

@@ -1,6 +1,6 @@
-import { cellOf } from '../../panes/cells.js';
-import { parseFilter, type Filter } from '../../panes/filter.js';
-import type { AnyPane, PaneId } from '../../panes/pane.js';
+import { cellOf } from '../../panes/contract/column.js';
+import { parseFilter, type Filter } from '../../panes/contract/filter.js';
+import type { AnyPane, PaneId } from '../../panes/registry.js';
 import { paneById } from '../../panes/registry.js';
 import type { LiveState, PaneSnapshot } from '../state.js';
 
@@ -60,8 +60,8 @@ export class AlertWatch {
     return this.#rules.flatMap((rule) => {
       const snapshot = live.panes[rule.pane];
       if (snapshot === rule.seen || snapshot.error || snapshot.loading || !snapshot.asOf) return [];
-      // What the reader looks up in the past is no news.
-      if (snapshot.untilMs !== undefined) return [];
+      // What the reader looks up, in the past or by a filter, is no news.
+      if (snapshot.untilMs !== undefined || snapshot.filter !== undefined) return [];
       rule.seen = snapshot;
       return this.#judge(rule, snapshot, wallMs);
     });

@@ -1,7 +1,5 @@
 import { systemClock, type Clock } from '../clock.js';
-import type { LiveSource } from '../source.js';
-import type { LiveState } from '../state.js';
-import { Store } from '../store.js';
+import { type LiveSource, type LiveState, Store } from '../state.js';
 import { Recording, type Moment } from './recording.js';
 
 /** What `+` and `-` step through. */
@@ -119,6 +117,9 @@ export class Player implements LiveSource {
   readonly setWindow = ignored;
   readonly setUntil = ignored;
   readonly setExact = ignored;
+  readonly setVariant = ignored;
+  readonly setGrouping = ignored;
+  readonly setFilter = ignored;
   readonly refreshNow = ignored;
   schemaChanged(): Promise<void> {
     return Promise.resolve();

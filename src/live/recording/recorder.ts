@@ -1,9 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { ConsoleError } from '../../db/errors.js';
-import { consoleVersion } from '../../shared/version.js';
-import type { LiveSource } from '../source.js';
-import type { LiveState } from '../state.js';
+import { consoleVersion } from '../../core/version.js';
+import type { LiveSource, LiveState } from '../state.js';
 import { frameBetween } from './frame.js';
 import { recordingFormat, type RecordingHeader } from './recording.js';
 
@@ -94,5 +93,15 @@ export class Recorder {
       this.#unsubscribe?.();
       fs.closeSync(this.#descriptor);
     }
+  }
+}
+
+/** `incident.jsonl` → `incident.prod.jsonl`, or with a number where that exists: a recording overwrites nothing. */
+export function fileBeside(file: string, name: string): string {
+  const { dir, name: base, ext } = path.parse(file);
+  for (let number = 1; ; number += 1) {
+    const suffix = number === 1 ? '' : `-${number}`;
+    const beside = path.join(dir, `${base}.${name}${suffix}${ext}`);
+    if (!fs.existsSync(beside)) return beside;
   }
 }

@@ -1,20 +1,32 @@
 import fs from 'node:fs';
+import * as v from 'valibot';
+import { formatBytes } from '../../core/format/bytes.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { LiveState } from '../state.js';
-import { applyFrame, type Frame } from './frame.js';
+import { applyFrame, frameOf, type FormatVersion, type Frame } from './frame.js';
 
-export const recordingFormat = 'trace-console recording 1';
+/** What a recording begins with; a console writes the last of them and reads all. */
+const formats = ['trace-console recording 1', 'trace-console recording 2'] as const;
+export const recordingFormat = formats[1];
 
-/** The first line of a recording. */
-export type RecordingHeader = {
-  format: typeof recordingFormat;
+const name = v.pipe(v.string(), v.maxLength(1_000));
+
+/** The first line of a recording. `place`: where it was recorded, without any secret. */
+const headerSchema = v.object({
+  format: v.picklist(formats),
   /** The console's version. */
-  console: string;
+  console: name,
   /** ISO 8601 */
-  startedAt: string;
-  /** Where it was recorded, without any secret. */
-  place: { database: string; host: string; user: string };
-};
+  startedAt: name,
+  place: v.object({ database: name, host: name, user: name }),
+});
+
+export type RecordingHeader = v.InferOutput<typeof headerSchema>;
+
+/** A day of a busy console takes some 50 MB; what is larger is not read into memory. */
+const mostBytes = 400_000_000;
+/** Deeper than any value of the state; values are decoded by recursion. */
+const deepest = 100;
 
 /** The state at a moment of a recording. */
 export type Moment = { index: number; state: LiveState };
@@ -34,36 +46,29 @@ export class Recording {
     this.#frames = frames;
   }
 
-  /** @throws ConsoleError `usage` when it cannot be read, or is no recording */
+  /**
+   * Reads and checks a recording, which anybody may have written: every line is decoded once.
+   *
+   * @throws ConsoleError `usage` when it cannot be read, is no recording, or is damaged
+   */
   static open(file: string): Recording {
-    let text: string;
-    try {
-      text = fs.readFileSync(file, 'utf8');
-    } catch (cause) {
-      throw new ConsoleError('usage', `The recording cannot be read: ${file}`, {
-        hint: 'trace-console --record FILE makes one.',
-        cause,
-      });
-    }
-    const [first = '', ...lines] = text.split('\n');
-    const header = parseLine(first) as Partial<RecordingHeader> | undefined;
-    if (header?.format !== recordingFormat) {
-      throw new ConsoleError('usage', `${file} is no recording of this console.`, {
-        hint: `Its first line would say "${recordingFormat}".`,
-      });
-    }
+    const [first = '', ...lines] = readFile(file).split('\n');
+    const parsed = v.safeParse(headerSchema, parseLine(first));
+    if (!parsed.success) throw noRecording(file, first);
     const frames = lines.flatMap((line, index) => {
       if (line === '') return [];
-      const frame = parseLine(line);
-      if (isFrame(frame)) return [frame];
+      const frame = frameOf(parseLine(line));
+      if (frame) return [frame];
       // Written when the console was killed, or the disk was full.
       if (index === lines.length - 1) return [];
-      throw new ConsoleError('usage', `${file}, line ${index + 2} is damaged.`);
+      throw damaged(file, index);
     });
     if (frames[0]?.full !== true) {
       throw new ConsoleError('usage', `${file} is empty: it ended before the first answer.`);
     }
-    return new Recording(file, header as RecordingHeader, frames);
+    const recording = new Recording(file, parsed.output, frames);
+    recording.#check();
+    return recording;
   }
 
   get length(): number {
@@ -99,13 +104,23 @@ export class Recording {
     if (state && before?.index === index) return before;
     for (let next = state ? start + 1 : start; next <= index; next += 1) {
       try {
-        state = applyFrame(state, this.#frame(next));
+        state = applyFrame(state, this.#frame(next), this.#version);
       } catch (cause) {
-        throw new ConsoleError('usage', `${this.#file}, line ${next + 2} is damaged.`, { cause });
+        throw damaged(this.#file, next, cause);
       }
     }
     if (!state) throw new Error('a recording begins with a whole frame');
     return { index, state };
+  }
+
+  get #version(): FormatVersion {
+    return this.header.format === recordingFormat ? 2 : 1;
+  }
+
+  /** Goes through all frames once, with one state in memory at a time. */
+  #check(): void {
+    let moment: Moment | undefined;
+    for (let index = 0; index < this.length; index += 1) moment = this.moment(index, moment);
   }
 
   #frame(index: number): Frame {
@@ -115,7 +130,44 @@ export class Recording {
   }
 }
 
+function readFile(file: string): string {
+  try {
+    const { size } = fs.statSync(file);
+    if (size > mostBytes) {
+      throw new ConsoleError('usage', `${file} is too large for a replay: ${formatBytes(size)}.`, {
+        hint: `At most ${formatBytes(mostBytes)} are read; its first lines alone are a recording, too.`,
+      });
+    }
+    return fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof ConsoleError) throw cause;
+    throw new ConsoleError('usage', `The recording cannot be read: ${file}`, {
+      hint: 'trace-console --record FILE makes one.',
+      cause,
+    });
+  }
+}
+
+/** A newer console's recording is one, too. */
+function noRecording(file: string, first: string): ConsoleError {
+  const [, version] = /^\{"format":"trace-console recording (\d{1,4})"/.exec(first) ?? [];
+  if (version !== undefined && Number(version) > formats.length) {
+    return new ConsoleError('usage', `${file} is a recording of a newer console.`, {
+      hint: `It has format ${version}; this console reads up to ${formats.length}.`,
+    });
+  }
+  return new ConsoleError('usage', `${file} is no recording of this console.`, {
+    hint: `Its first line would say "${recordingFormat}".`,
+  });
+}
+
+function damaged(file: string, frame: number, cause?: unknown): ConsoleError {
+  return new ConsoleError('usage', `${file}, line ${frame + 2} is damaged.`, { cause });
+}
+
+/** JSON that is no deeper than a value of the state; undefined for anything else. */
 function parseLine(line: string): unknown {
+  if (isTooDeep(line)) return undefined;
   try {
     return JSON.parse(line);
   } catch {
@@ -123,16 +175,23 @@ function parseLine(line: string): unknown {
   }
 }
 
-function isFrame(value: unknown): value is Frame {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'at' in value &&
-    Number.isFinite(value.at) &&
-    'wall' in value &&
-    Number.isFinite(value.wall) &&
-    'panes' in value &&
-    typeof value.panes === 'object' &&
-    value.panes !== null
-  );
+function isTooDeep(json: string): boolean {
+  let depth = 0;
+  let isInText = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const sign = json.charCodeAt(at);
+    if (isInText) {
+      if (sign === backslash) at += 1;
+      else if (sign === quote) isInText = false;
+    } else if (sign === quote) isInText = true;
+    else if (sign === openBrace || sign === openBracket) {
+      depth += 1;
+      if (depth > deepest) return true;
+    } else if (sign === closeBrace || sign === closeBracket) depth -= 1;
+  }
+  return false;
 }
+
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [
+  0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
+];

@@ -1,18 +1,26 @@
-import { formatBytes } from '../../shared/format/bytes.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { withSeparators } from '../../shared/format/number.js';
-import type { ArchivedTable } from '../../shared/tables.js';
-import { archivedTables } from '../../shared/tables.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { formatDuration, parseDuration } from '../../core/format/duration.js';
+import { withSeparators } from '../../core/format/number.js';
+import type { ArchivedTable } from '../../core/tables.js';
+import { archivedTables } from '../../core/tables.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
-import { archivePreview, countDue, countTimeoutMs } from './due-traces.js';
-import { pauseUnlessAborted } from '../pause.js';
-import { archiveBytes } from './archive-size.js';
-import { batchSizes, nextSize, sizeAfterFailure } from './batch-size.js';
-import { Brakes } from './brakes.js';
+import {
+  archivePreview,
+  countDue,
+  countTimeoutMs,
+  batchSizes,
+  nextSize,
+  sizeAfterFailure,
+  moveBatch,
+  passLockedTrace,
+  type Batch,
+  type NextBatch,
+} from './move-batch.js';
+import { pauseUnlessAborted } from '../long-statement.js';
+import { archiveBytes, Brakes } from './brakes.js';
 import { noCounts } from './export-lines.js';
-import { moveBatch, passLockedTrace, type Batch, type NextBatch } from './move-batch.js';
 
 export type ArchiveInput = {
   /** An interval in PostgreSQL's words: `90 days`. */
@@ -53,14 +61,25 @@ export const archiveTraces: Action<ArchiveInput, ArchiveResult> = {
   subject: ({ olderThan }) => `older than ${olderThan}`,
   readInput,
   tables: () => archivedTables,
+  offers: [
+    {
+      command: {
+        id: 'archive-traces',
+        key: 'a',
+        title: 'archive traces older than 90 days, after a preview',
+        bar: 'archive',
+        priority: 7,
+      },
+      choose: () => ({ title: 'Archive old traces', input: { olderThan: '90 days' } }),
+    },
+  ],
   preview: ({ database }, { olderThan }) => archivePreview(database, olderThan),
   run,
 };
 
 function readInput(stored: unknown): ArchiveInput | undefined {
   const { olderThan, pauseMs, targetMs, maxTimeMs } = (stored ?? {}) as Record<string, unknown>;
-  if (typeof olderThan !== 'string' || !/^\d{1,6} (second|minute|hour|day|week)s$/.test(olderThan))
-    return undefined;
+  if (typeof olderThan !== 'string' || parseDuration(olderThan) === undefined) return undefined;
   const numbers = { pauseMs, targetMs, maxTimeMs };
   const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
   if (!given.every(([, value]) => typeof value === 'number' && value >= 0)) return undefined;

@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.js';
-import { formatBytes } from '../../shared/format/bytes.js';
-import { formatDuration } from '../../shared/format/duration.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { archiveOf, archivedTables } from '../../core/tables.js';
 
 /** Why to go slower, and how much: milliseconds before the next batch. */
 export type Brake = { reason: string; pauseMs: number };
@@ -112,4 +113,19 @@ function brakeOf(row: BrakeRow): Brake | undefined {
     };
   }
   return undefined;
+}
+
+/** Bytes of the archive tables with their indexes; undefined where one is locked. */
+export async function archiveBytes(database: Database): Promise<number | undefined> {
+  try {
+    const [row] = await database.read<{ bytes: number }>(
+      `SELECT COALESCE(sum(pg_total_relation_size(c.oid)), 0) AS bytes
+       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relname = ANY ($2)`,
+      [database.capabilities.schema, archivedTables.map(archiveOf)],
+    );
+    return row?.bytes;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@ import { createReadStream, rmSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ConsoleError } from '../../db/errors.js';
-import { archivedTables, type ArchivedTable } from '../../shared/tables.js';
+import { archivedTables, type ArchivedTable } from '../../core/tables.js';
 import {
   isArchivedTable,
   LineSum,

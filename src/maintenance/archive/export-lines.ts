@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
-import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
-import type { ArchiveColumn } from './archive-columns.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
+import type { ArchiveColumn } from './trees.js';
 
 /**
  * An export of archived trees: JSON lines. The first line is a {@link ExportHeader}, then come rows,

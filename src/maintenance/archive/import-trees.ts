@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
-import { withSeparators } from '../../shared/format/number.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
-import { idOf } from './delete-exported.js';
+import { idOf } from './export-trees.js';
 import { readExport, verifyExport } from './export-file.js';
 import {
   insertLines,
@@ -17,8 +17,7 @@ import {
   sumOf,
   type ExportHeader,
 } from './export-lines.js';
-import { columnsByTable, type ColumnsByTable } from './archive-columns.js';
-import { needArchive } from './trees.js';
+import { columnsByTable, type ColumnsByTable, needArchive } from './trees.js';
 
 export type ImportInput = { file: string };
 

@@ -1,18 +1,14 @@
 import { resolve } from 'node:path';
-import { withSeparators } from '../../shared/format/number.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { columnsByTable, traceKey } from './archive-columns.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
-import { deleteExported } from './delete-exported.js';
-import { verifyExport } from './export-file.js';
-import { noCounts } from './export-lines.js';
-import { exportTrees } from './export-trees.js';
-import { treePreview } from './tree-preview.js';
 import {
+  columnsByTable,
+  traceKey,
+  treePreview,
   choiceText,
   chooseTrees,
   countTrees,
@@ -22,6 +18,11 @@ import {
   type TreeChoice,
   type TreeCursor,
 } from './trees.js';
+import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
+import { deleteExported, exportTrees } from './export-trees.js';
+import { verifyExport } from './export-file.js';
+import { noCounts } from './export-lines.js';
+import { archivedRows, treesOf } from './restore-trees.js';
 
 export type PurgeInput = TreeChoice & {
   /** Write them to this file first, as JSON lines. */
@@ -46,6 +47,20 @@ export const purgeTrees: Action<PurgeInput, PurgeResult> = {
   subject: choiceText,
   readInput,
   tables: () => [...archivedTables, ...archivedTables.map(archiveOf)],
+  offers: [
+    {
+      ...archivedRows,
+      command: {
+        id: 'purge',
+        key: 'D',
+        title: 'delete the chosen archived trace for good, after a typed word',
+      },
+      choose(rows) {
+        const { traces, what } = treesOf(rows);
+        return { title: `Purge ${what}`, input: { traces } };
+      },
+    },
+  ],
   preview: ({ database }, input) => preview(database, input),
   run,
 };

@@ -1,14 +1,23 @@
-import { withSeparators } from '../../shared/format/number.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { archiveOf, archivedTables, type ArchivedTable } from '../../shared/tables.js';
-import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { columnsByTable, traceKey, type ColumnsByTable } from './archive-columns.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
-import { noCounts } from './export-lines.js';
-import { treePreview } from './tree-preview.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import {
+  type Action,
+  type ActionContext,
+  type Outcome,
+  type Preview,
+  type Progress,
+  oneOrCount,
+  textsOf,
+  type OfferCommand,
+} from '../action.js';
+import {
+  columnsByTable,
+  traceKey,
+  type ColumnsByTable,
+  treePreview,
   choiceText,
   chooseTrees,
   countTrees,
@@ -17,6 +26,8 @@ import {
   type TreeChoice,
   type TreeCursor,
 } from './trees.js';
+import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
+import { noCounts } from './export-lines.js';
 
 export type RestoreResult = {
   trees: number;
@@ -33,6 +44,21 @@ const mostNamed = 20;
 const mostTrees = 200;
 
 /** Brings archived trees back into the live tables, whole and unchanged. */
+export const restoreCommand: OfferCommand = {
+  id: 'restore',
+  key: 'b',
+  title: 'bring back the chosen archived trace, or resume the chosen crashed run',
+};
+
+/** Of the pane with what is archived: each trace stands for its tree. */
+export const archivedRows = { pane: 'archive', needs: 'an archived trace' };
+
+/** The trees of chosen rows, and what they are called. */
+export function treesOf(rows: readonly object[]): { traces: string[]; what: string } {
+  const traces = textsOf(rows, 'id');
+  return { traces, what: traces.length === 1 ? 'a trace' : oneOrCount(traces, 'traces') };
+}
+
 export const restoreTrees: Action<TreeChoice, RestoreResult> = {
   id: 'restore',
   title: 'Restore archived traces',
@@ -41,6 +67,16 @@ export const restoreTrees: Action<TreeChoice, RestoreResult> = {
   subject: choiceText,
   readInput: (stored) => readChoice((stored ?? {}) as Record<string, unknown>),
   tables: () => [...archivedTables, ...archivedTables.map(archiveOf)],
+  offers: [
+    {
+      ...archivedRows,
+      command: restoreCommand,
+      choose(rows) {
+        const { traces, what } = treesOf(rows);
+        return { title: `Restore ${what}`, input: { traces } };
+      },
+    },
+  ],
   preview: ({ database }, choice) => preview(database, choice),
   run,
 };

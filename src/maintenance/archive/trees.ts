@@ -1,8 +1,10 @@
-import type { Database, Queryable } from '../../db/database.js';
+import type { Database } from '../../db/database.js';
+import type { Queryable } from '../../db/queryable.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { archiveOf, archivedTables } from '../../shared/tables.js';
-import { traceKey, type ColumnsByTable } from './archive-columns.js';
+import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
+import { withSeparators } from '../../core/format/number.js';
+import type { Preview } from '../action.js';
 
 /** Which archived trees: exactly one of these is given. */
 export type TreeChoice = {
@@ -62,7 +64,7 @@ async function rootsOf(
   const found = new Set(rows.map((row) => row.asked));
   const missing = asked.filter((id) => !found.has(id.toLowerCase()));
   if (missing.length > 0) {
-    throw new ConsoleError('usage', `Not in the archive: ${missing.join(', ')}.`, {
+    throw new ConsoleError('not_found', `Not in the archive: ${missing.join(', ')}.`, {
       hint: 'trace-console archive list shows what is.',
     });
   }
@@ -205,4 +207,72 @@ export function choiceText({ traces, session, since, olderThan }: TreeChoice): s
   if (olderThan !== undefined) return `older than ${olderThan}`;
   const [first = 'nothing', ...more] = traces ?? [];
   return more.length === 0 ? first : `${first} and ${more.length} more`;
+}
+
+/** The preview of what is done to chosen trees: how many and of which time, then `rest`. */
+export async function treePreview(
+  database: Database,
+  choice: TreeChoice,
+  rest: Omit<Preview, 'nothing' | 'list'>,
+): Promise<Preview> {
+  const chosen = await chooseTrees(database, choice);
+  const { trees, traces, oldest, newest } = await countTrees(database, chosen);
+  if (trees === 0) {
+    const nothing = 'No archived trace is meant by that.';
+    return { title: rest.title, facts: [], sql: [], warnings: [], nothing };
+  }
+  return {
+    ...rest,
+    facts: [
+      { label: 'Trees', value: withSeparators(trees) },
+      { label: 'Traces', value: `${withSeparators(traces)}, with all that belongs to them` },
+      { label: 'Started', value: daySpan(oldest, newest) },
+      ...rest.facts,
+    ],
+  };
+}
+
+/** `2026-03-01 to 2026-04-02`. A writer may have given an infinite time, which arrives as a number. */
+export function daySpan(...moments: readonly (Date | number | null)[]): string {
+  const day = (moment: Date | number | null) => {
+    if (moment instanceof Date) return moment.toISOString().slice(0, 10);
+    return moment === null ? '-' : moment < 0 ? 'before all time' : 'after all time';
+  };
+  return moments.map(day).join(' to ');
+}
+
+export type ArchiveColumn = { name: string; json: boolean; inLive: boolean };
+
+/** The columns of an archive table; `inLive`: the live table has it, and it can be written there. */
+export async function archiveColumns(
+  tx: Queryable,
+  schema: string,
+  table: ArchivedTable,
+): Promise<ArchiveColumn[]> {
+  const { rows } = await tx.query<ArchiveColumn>(
+    `SELECT a.attname::text AS name, a.atttypid = 'jsonb'::regtype AS json, live.attname IS NOT NULL AS "inLive"
+     FROM pg_attribute AS a
+     LEFT JOIN pg_attribute AS live ON live.attrelid = to_regclass($2) AND live.attname = a.attname
+       AND NOT live.attisdropped AND live.attgenerated = ''
+     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+    [quoteIdent(schema, archiveOf(table)), quoteIdent(schema, table)],
+  );
+  return rows;
+}
+
+export type ColumnsByTable = Record<ArchivedTable, ArchiveColumn[]>;
+
+export async function columnsByTable(database: Database): Promise<ColumnsByTable> {
+  const { schema } = database.capabilities;
+  return database.transaction({ readOnly: true }, async (tx) => ({
+    execution_traces: await archiveColumns(tx, schema, 'execution_traces'),
+    agent_routing_decisions: await archiveColumns(tx, schema, 'agent_routing_decisions'),
+    hook_executions: await archiveColumns(tx, schema, 'hook_executions'),
+    endpoint_calls: await archiveColumns(tx, schema, 'endpoint_calls'),
+  }));
+}
+
+/** What links a row to its trace. */
+export function traceKey(table: ArchivedTable): string {
+  return table === 'execution_traces' ? 'id' : 'trace_id';
 }

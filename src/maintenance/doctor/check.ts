@@ -1,12 +1,13 @@
 import type { Capabilities } from '../../db/capabilities.js';
-import type { Queryable } from '../../db/database.js';
+import type { Queryable } from '../../db/queryable.js';
+import type { Database } from '../../db/database.js';
 
 /** The worst first, as they are listed. */
 export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
 
 /**
  * - `critical`: data, or the database's working, is in danger;
- * - `warning`: something is wrong and should be mended soon;
+ * - `warning`: something is wrong and should be fixed soon;
  * - `advice`: it works, and could work better;
  * - `good`: looked at, nothing found;
  * - `skipped`: could not be looked at; the evidence says why.
@@ -20,9 +21,9 @@ export type Finding = {
   /** Everything that was found, one each; the evidence may name only the first. */
   items?: readonly string[];
   /** What to do about it. */
-  mend: string;
-  /** SQL, or a command of the shell, that does it. */
-  command?: string;
+  fix: string;
+  /** SQL statements, or one command of the shell with its words quoted, that do it. */
+  command?: string | readonly string[];
 };
 
 export type Verdict = Finding | { severity: 'good' | 'skipped'; evidence: string };
@@ -84,4 +85,55 @@ export function needsAllStats(reason: string): NonNullable<Check['skip']> {
     if (readsAllStats) return undefined;
     return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO "${user}"`;
   };
+}
+
+/** Where a printed command is to run: the connection that the finding was made on, without its password. */
+export type CommandTarget = Pick<Database, 'address' | 'capabilities'>;
+
+/**
+ * The commands of a finding as one line for a shell, safe to paste, on the connection they were found on: SQL by
+ * psql, a `-c` a statement, since ALTER SYSTEM and CONCURRENTLY cannot share one; a command of the console with its
+ * `--url` and `--schema`. The password comes from where psql finds it, too: PGPASSWORD or a password file.
+ */
+export function printedCommand(commands: readonly string[], target: CommandTarget): string {
+  const [first = ''] = commands;
+  if (first.startsWith('trace-console ')) return `${first}${consoleFlags(target)}`;
+  if (first.startsWith('apt ')) return first;
+  const statements = commands.map((statement) => `-c ${shellWord(statement)}`).join(' ');
+  return `psql ${shellWord(connectionString(target))} -v ON_ERROR_STOP=1 ${statements}`;
+}
+
+/** The embedded database is the console's own: it finds it without a flag, or by the one it was started with. */
+function consoleFlags(target: CommandTarget): string {
+  const { embedded, schema } = target.capabilities;
+  const url = embedded ? '' : ` --url ${shellWord(urlOf(target))}`;
+  return `${url}${schema === 'public' ? '' : ` --schema ${shellWord(schema)}`}`;
+}
+
+function urlOf({ address: { host, port, user, database, tls } }: CommandTarget): string {
+  const text = encodeURIComponent;
+  const isFolder = host.startsWith('/');
+  const name = host.includes(':') ? `[${host}]` : isFolder ? '' : host;
+  const parameters = [
+    ...(isFolder ? [`host=${text(host)}`] : []),
+    ...(tls ? ['sslmode=require'] : []),
+  ];
+  const query = parameters.length > 0 ? `?${parameters.join('&')}` : '';
+  return `postgresql://${text(user)}@${name}:${port}/${text(database)}${query}`;
+}
+
+function connectionString({ address: { host, port, user, database, tls } }: CommandTarget): string {
+  const value = (text: string) => `'${text.replaceAll(/['\\]/g, '\\$&')}'`;
+  const parts = [
+    `host=${value(host)}`,
+    `port=${port}`,
+    `dbname=${value(database)}`,
+    `user=${value(user)}`,
+  ];
+  return [...parts, ...(tls ? ['sslmode=require'] : [])].join(' ');
+}
+
+/** A word as a POSIX shell reads it back unchanged: `idx_a`, `'hk$(touch x)'`. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

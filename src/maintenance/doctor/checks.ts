@@ -1,35 +1,30 @@
+import { nearestWord } from '../../core/nearest.js';
 import { ConsoleError } from '../../db/errors.js';
-import type { Check } from './check.js';
-import { autovacuum } from './checks/autovacuum.js';
-import { bloat } from './checks/bloat.js';
-import { checkpoints } from './checks/checkpoints.js';
-import { connections } from './checks/connections.js';
-import { crashedRuns } from './checks/crashed-runs.js';
-import { deadRows } from './checks/dead-rows.js';
-import { duplicateIndexes } from './checks/duplicate-indexes.js';
-import { foreignKeys } from './checks/foreign-keys.js';
-import { growth } from './checks/growth.js';
-import { idleTransactions } from './checks/idle-transactions.js';
-import { indexBloat } from './checks/index-bloat.js';
-import { invalidIndexes } from './checks/invalid-indexes.js';
-import { leakingViews } from './checks/leaking-views.js';
-import { lockWaits } from './checks/lock-waits.js';
-import { pgvector } from './checks/pgvector.js';
-import { preparedTransactions } from './checks/prepared-transactions.js';
-import { replicationLag } from './checks/replication-lag.js';
-import { replicationSlots } from './checks/replication-slots.js';
-import { retention } from './checks/retention.js';
-import { roleAccess } from './checks/role-access.js';
-import { rowSecurity } from './checks/row-security.js';
-import { schemaDifferences } from './checks/schema-differences.js';
-import { settings } from './checks/settings.js';
-import { staleStatistics } from './checks/stale-statistics.js';
-import { stuckTraces } from './checks/stuck-traces.js';
-import { temporaryFiles } from './checks/temporary-files.js';
-import { unusedIndexes } from './checks/unused-indexes.js';
-import { vectorLists } from './checks/vector-lists.js';
-import { vectorTraining } from './checks/vector-training.js';
-import { wraparound } from './checks/wraparound.js';
+import { type Check, severities, type Severity, type Verdict } from './check.js';
+import { agentEvents, agentHooks } from './checks/agents.js';
+import { autovacuum, deadRows, growth, staleStatistics, wraparound } from './checks/tables.js';
+import {
+  backups,
+  checkpoints,
+  settings,
+  temporaryFiles,
+  replicationLag,
+  replicationSlots,
+} from './checks/server.js';
+import { bloat, indexBloat } from './checks/bloat.js';
+import {
+  connections,
+  idleTransactions,
+  lockWaits,
+  preparedTransactions,
+} from './checks/sessions.js';
+import { crashedRuns, retention, stuckTraces } from './checks/upkeep.js';
+import { duplicateIndexes, foreignKeys, invalidIndexes, unusedIndexes } from './checks/indexes.js';
+import { leakingViews, roleAccess, rowSecurity, schemaDifferences } from './checks/schema.js';
+import { pgvector, vectorLists, vectorTraining } from './checks/vectors.js';
+import type { Capabilities } from '../../db/capabilities.js';
+import type { Queryable } from '../../db/queryable.js';
+import type { TransactionOptions } from '../../db/transaction-settings.js';
 
 /** Every check, in the order in which they are listed among their equals. */
 export const checks: readonly Check[] = [
@@ -60,18 +55,103 @@ export const checks: readonly Check[] = [
   preparedTransactions,
   replicationLag,
   replicationSlots,
+  backups,
   settings,
   checkpoints,
   temporaryFiles,
+  agentEvents,
+  agentHooks,
 ];
 
 /** @throws ConsoleError `usage`, naming the checks there are. */
 export function checkById(id: string): Check {
   const check = checks.find((candidate) => candidate.id === id);
   if (!check) {
+    const ids = checks.map((one) => one.id);
+    const nearest = nearestWord(id, ids);
+    const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
     throw new ConsoleError('usage', `There is no check "${id}".`, {
-      hint: `Checks: ${checks.map((one) => one.id).join(', ')}`,
+      hint: `${meant}Checks: ${ids.join(', ')}`,
     });
   }
   return check;
+}
+
+/** What a check found; the row of the pane and of `doctor --json`. */
+export type CheckResult = {
+  id: string;
+  title: string;
+  severity: Severity;
+  evidence: string;
+  items: readonly string[];
+  fix: string | null;
+  /** As SQL, or a command of the shell; several statements one after the other. */
+  command: string | null;
+  /** The same, one each. */
+  commands: readonly string[];
+  why: string;
+};
+
+export type DoctorContext = {
+  capabilities: Capabilities;
+  /** Runs `work` in one read-only transaction. */
+  transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
+};
+
+/** A check is cheap; one that must wait says so soon, and the others go on. */
+export const checkLimits = {
+  readOnly: true,
+  statementTimeoutMs: 5_000,
+  lockTimeoutMs: 1_000,
+} as const satisfies TransactionOptions;
+
+/**
+ * Runs checks one after the other, each in a transaction of its own: one that fails is skipped with the
+ * reason and breaks none of the others.
+ *
+ * @throws ConsoleError when the connection is lost
+ */
+export async function runChecks(
+  context: DoctorContext,
+  checks: readonly Check[],
+): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const check of checks) results.push(resultOf(check, await verdictOf(context, check)));
+  return results.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+}
+
+/** Nothing found that is more than advice. */
+export function isHealthy(results: readonly CheckResult[]): boolean {
+  return results.every(({ severity }) => severity !== 'critical' && severity !== 'warning');
+}
+
+async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict> {
+  const { capabilities } = context;
+  const reason = check.skip?.(capabilities);
+  if (reason !== undefined) return { severity: 'skipped', evidence: reason };
+  try {
+    return await context.transaction((tx) => check.run({ tx, capabilities }));
+  } catch (error) {
+    if (error instanceof ConsoleError && error.code !== 'connection_lost') {
+      return { severity: 'skipped', evidence: `could not be read: ${error.message}` };
+    }
+    throw error;
+  }
+}
+
+function resultOf({ id, title, why }: Check, verdict: Verdict): CheckResult {
+  const { severity, evidence } = verdict;
+  const found = 'fix' in verdict ? verdict : undefined;
+  const commands = found?.command === undefined ? [] : [found.command].flat();
+  return {
+    id,
+    title,
+    severity,
+    evidence,
+    items: found?.items ?? [],
+    fix: found?.fix ?? null,
+    command: commands.length === 0 ? null : commands.join(' '),
+    commands,
+    why,
+  };
 }

@@ -1,9 +1,8 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Progress } from '../action.js';
-import { beginRun } from './begin-run.js';
-import { busyError, followRun } from './follow-run.js';
-import { whoRuns, type Run } from './run.js';
-import { RunEntry } from './run-entry.js';
+import { beginRun, RunEntry } from './run-entry.js';
+import { busyError, followRun, whoRuns, type Run } from './run.js';
+import { refusal } from '../guard.js';
 
 /** What is known of a run besides its outcome. */
 export type RunOutcome<Result> = Outcome<Result> & {
@@ -109,4 +108,20 @@ function outcomeOf<Result>(run: Run): RunOutcome<Result> {
     run: run.id,
     followed: true,
   };
+}
+
+/**
+ * Runs an action past the guard and into the journal: what the registry does, and an action that is made
+ * of others.
+ *
+ * @throws ConsoleError when the action may not run here, or fails.
+ */
+export async function* runGuarded<Input, Result>(
+  action: Action<Input, Result>,
+  context: ActionContext,
+  input: Input,
+): AsyncGenerator<Progress, RunOutcome<Result>> {
+  const error = refusal(context.database, action, input);
+  if (error) throw error;
+  return yield* journaled(action, context, input);
 }

@@ -1,7 +1,38 @@
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
-import { isSilent } from './presence.js';
-import { hasJournal } from './table.js';
+import { quoteIdent } from '../../db/quote.js';
+import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
+import { ConsoleError } from '../../db/errors.js';
+import { formatClock } from '../../core/format/time.js';
+import type { ActionContext, Progress } from '../action.js';
+import { pauseUnlessAborted } from '../long-statement.js';
+
+/**
+ * On the embedded engine a long statement keeps the signs of life of its own run waiting until the
+ * lease is over. But there a run can be seen to live: its console listens to a channel of the run's,
+ * and the session that all clients share listens while one of them does. On a server, where a session
+ * is one client's, nobody sees another's channels, and the lease alone counts.
+ */
+const channelPrefix = 'trace_console.run.';
+
+/** Of the row `r` of the journal: its lease ran out, and its console is not known to live. */
+export const isSilent = `(r.lease_until < clock_timestamp() AND NOT EXISTS (
+  SELECT FROM pg_listening_channels() AS channel WHERE channel = '${channelPrefix}' || r.id))`;
+
+/**
+ * Shows that the console of a run lives, until the result is called or the console ends. What cannot
+ * be shown is no reason not to run: the lease counts.
+ */
+export async function showPresence(database: Database, run: number): Promise<() => Promise<void>> {
+  if (!database.capabilities.embedded) return () => Promise.resolve();
+  try {
+    const connection = await database.connectDirect();
+    await connection.query(`LISTEN ${quoteIdent(`${channelPrefix}${run}`)}`);
+    return () => connection.close();
+  } catch {
+    return () => Promise.resolve();
+  }
+}
 
 /** `crashed`: it was running when its console died, so its lease ran out. */
 export type RunState = 'running' | 'done' | 'cancelled' | 'failed' | 'crashed';
@@ -102,4 +133,84 @@ export function whoRuns({ role, clientUser, clientHost, clientAddress }: Run): s
   const person = clientUser === null ? clientHost : `${clientUser}@${clientHost ?? '?'}`;
   const from = [person, clientAddress].filter((part) => part !== null).join(', ');
   return from === '' ? role : `${role} (${from})`;
+}
+
+const table = 'maintenance_runs';
+
+/** Creates the journal where it is missing; false for a role that may not write it. */
+export function openJournal(transaction: Queryable): Promise<boolean> {
+  return openConsoleTable(transaction, table);
+}
+
+/** Whether the journal exists and may be read. */
+export function hasJournal(transaction: Queryable): Promise<boolean> {
+  return hasConsoleTable(transaction, table);
+}
+
+const pollMs = 1_000;
+
+/**
+ * Shows the progress of another console's run until it ends; returns it as it ended.
+ *
+ * @throws ConsoleError `interrupted` when cancelled: the run itself goes on.
+ */
+export async function* followRun(
+  { database, signal }: ActionContext,
+  holder: Run,
+): AsyncGenerator<Progress, Run> {
+  for (let run = holder; ;) {
+    if (run.state !== 'running') return run;
+    yield followedProgress(run);
+    await pauseUnlessAborted(signal.aborted ? 0 : pollMs, signal);
+    if (signal.aborted) {
+      throw new ConsoleError(
+        'interrupted',
+        `Run ${run.id} of ${whoRuns(run)} goes on without us.`,
+        {
+          hint: `Nothing was changed from here; trace-console runs ${run.id} shows it.`,
+        },
+      );
+    }
+    const next = await database.transaction({ readOnly: true }, (tx) =>
+      readRun(tx, database.capabilities.schema, run.id),
+    );
+    // A row that somebody deleted tells nothing any more: as if its console had died.
+    run = next ?? { ...run, state: 'crashed' };
+  }
+}
+
+/** Its own progress, with who it is. */
+function followedProgress(run: Run): Progress {
+  const progress = readProgress(run.progress);
+  const who = `${whoRuns(run)}, who is at it since ${formatClock(run.startedAt)} (run ${run.id})`;
+  const behind = progress.blockedBy === undefined ? '' : ` and waits for ${progress.blockedBy}`;
+  return { ...progress, phase: progress.phase || 'beginning', blockedBy: who + behind };
+}
+
+/** The journal's JSON as progress; what is not as expected is left out. */
+export function readProgress(stored: unknown): Progress {
+  const value = (stored ?? {}) as Record<string, unknown>;
+  const progress: Progress = { phase: typeof value.phase === 'string' ? value.phase : '' };
+  for (const key of ['done', 'total', 'rate', 'secondsLeft'] as const) {
+    const number = value[key];
+    if (typeof number === 'number') progress[key] = number;
+  }
+  for (const key of ['unit', 'blockedBy'] as const) {
+    const text = value[key];
+    if (typeof text === 'string') progress[key] = text;
+  }
+  return progress;
+}
+
+/** What a preview says of another one's run under the same name. */
+export function holderWarning(holder: Run): string {
+  const what = holder.subject === null ? holder.title : `${holder.title} (${holder.subject})`;
+  return `${whoRuns(holder)} is at "${what}" since ${formatClock(holder.startedAt)}`;
+}
+
+/** Why an action may not run beside another one. */
+export function busyError(title: string, holder: Run): ConsoleError {
+  return new ConsoleError('busy', `${title}: refused, ${holderWarning(holder)}.`, {
+    hint: `Wait until run ${holder.id} has ended; trace-console runs ${holder.id} shows it.`,
+  });
 }

@@ -1,6 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
-import { withSeparators } from '../../shared/format/number.js';
+import { parseDuration } from '../../core/format/duration.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 
 /** The rules: the seed's figures are the defaults. Intervals in PostgreSQL's words: `180 days`. */
@@ -44,6 +45,16 @@ export const prunePatterns: Action<PruneInput, PruneResult> = {
   subject: rulesText,
   readInput,
   tables: () => ['success_patterns', 'pattern_usage_log'],
+  offers: [
+    {
+      command: {
+        id: 'prune',
+        key: 'p',
+        title: 'delete old usage logs and patterns of little value, after a preview',
+      },
+      choose: () => ({ title: 'Prune patterns', input: {} }),
+    },
+  ],
   preview,
   run,
 };
@@ -199,7 +210,8 @@ function readInput(stored: unknown): PruneInput | undefined {
   if (typeof stored !== 'object' || stored === null) return undefined;
   const { usageOlderThan, minUses, minSuccess, unusedFor } = stored as Record<string, unknown>;
   const texts = [usageOlderThan, unusedFor].every(
-    (value) => value === undefined || (typeof value === 'string' && /^\d+ [a-z]+$/.test(value)),
+    (value) =>
+      value === undefined || (typeof value === 'string' && parseDuration(value) !== undefined),
   );
   const numbers = [minUses, minSuccess].every(
     (value) => value === undefined || typeof value === 'number',

@@ -1,13 +1,17 @@
-import { manifest } from '../../deploy/manifest.js';
-import { isNamedAfter } from '../../shared/index-leftovers.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import type { Action, ActionContext, Outcome, Progress } from '../action.js';
-import { connectForMaintenance } from '../maintenance-connection.js';
-import { pauseUnlessAborted } from '../pause.js';
-import { readBuildProgress } from '../server-progress.js';
+import { manifest } from '../../deploy/catalogue.js';
+import { isNamedAfter } from '../../core/index-leftovers.js';
+import { formatDuration } from '../../core/format/duration.js';
+import {
+  type Action,
+  type ActionContext,
+  type Outcome,
+  type Progress,
+  textsOf,
+} from '../action.js';
+import { connectForMaintenance, pauseUnlessAborted, readBuildProgress } from '../long-statement.js';
 import { dropLeftovers, findLeftovers } from './leftovers.js';
-import { isRebuilding } from './rebuild-lock.js';
-import { cancelBuild, findRunningBuilds, type RunningBuild } from './running-builds.js';
+import { isRebuilding, cancelBuild, findRunningBuilds, type RunningBuild } from './rebuild-lock.js';
+import { indexRows, isBuilding, reindexCommand } from './reindex.js';
 
 /** Which build; default: the one that has run longest. */
 export type FollowInput = { index?: string };
@@ -35,6 +39,17 @@ export const followBuild: Action<FollowInput, FollowResult> = {
     const table = index === undefined ? undefined : manifest.indexes[index]?.table;
     return table === undefined ? [] : [table];
   },
+  offers: [
+    {
+      ...indexRows,
+      command: reindexCommand,
+      choose(rows) {
+        const [index] = textsOf(rows, 'index');
+        if (index === undefined || !isBuilding(rows)) return undefined;
+        return { title: `Follow the rebuild of ${index}`, input: { index } };
+      },
+    },
+  ],
   preview: async (context, input) => {
     const build = await findBuild(context, input);
     if (!build) {

@@ -1,15 +1,21 @@
-import type { DirectConnection, Queryable } from '../../db/database.js';
+import type { DirectConnection } from '../../db/direct-connection.js';
+import type { Queryable } from '../../db/queryable.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { leftoverPattern, replacementMark } from '../../shared/index-leftovers.js';
-import type { ActionContext, Progress } from '../action.js';
-import { followStatement } from '../follow-statement.js';
-import { setLockTimeout } from '../maintenance-connection.js';
-import { readBuildProgress } from '../server-progress.js';
+import { isNamedAfterInSql, leftoverPattern, replacementMark } from '../../core/index-leftovers.js';
+import type { ActionContext, Progress, Action, Outcome } from '../action.js';
+import {
+  followStatement,
+  readBuildProgress,
+  setLockTimeout,
+  connectForMaintenance,
+} from '../long-statement.js';
 import { isBeingRebuilt } from './rebuild-lock.js';
+import { coreTables } from '../../core/tables.js';
+import { formatBytes } from '../../core/format/bytes.js';
 
 /** An index that an interrupted rebuild left, and that may be dropped. */
-export type Leftover = {
+type Leftover = {
   name: string;
   table: string;
   /** The index it was to replace, or was replaced by. */
@@ -20,16 +26,6 @@ export type Leftover = {
   /** False: half-built. True: finished by the console, and not in use. */
   valid: boolean;
 };
-
-/**
- * Whether an index is named after another, `$1`: the pattern. A name of 63 bytes is cut, so there its beginning
- * counts; a character of several bytes at the cut makes it a little shorter.
- */
-export function isNamedAfter(leftover: string, other: string): string {
-  const base = `regexp_replace(${leftover}, $1, '')`;
-  return `(${other} = ${base} OR (octet_length(${leftover}) > 59
-    AND octet_length(${other}) > octet_length(${leftover}) - 8 AND starts_with(${other}, ${base})))`;
-}
 
 /**
  * The safe rule, all of it:
@@ -54,7 +50,7 @@ JOIN LATERAL (
   SELECT other.relname, y.indisvalid
   FROM pg_index AS y JOIN pg_class AS other ON other.oid = y.indexrelid
   WHERE y.indrelid = x.indrelid AND y.indexrelid <> x.indexrelid AND y.indkey::text = x.indkey::text
-    AND ${isNamedAfter('i.relname', 'other.relname')} AND ($5::text IS NULL OR other.relname = $5)
+    AND ${isNamedAfterInSql('i.relname', 'other.relname')} AND ($5::text IS NULL OR other.relname = $5)
   ORDER BY other.relname LIMIT 1
 ) AS used ON true
 WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $2) AND i.relkind = 'i'
@@ -135,4 +131,81 @@ export async function* dropLeftovers(
 
 export function dropStatement(schema: string, index: string): string {
   return `DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema, index)}`;
+}
+
+/** Nothing to choose: all leftovers that the preview lists. */
+export type CleanUpInput = Readonly<Record<string, never>>;
+
+export type CleanUpResult = {
+  dropped: string[];
+  /** Leftovers that are still there: of other owners, or not reached. */
+  kept: string[];
+};
+
+/** Drops what interrupted rebuilds left, by the safe rule of leftovers.ts and by nothing else. */
+export const cleanUp: Action<CleanUpInput, CleanUpResult> = {
+  id: 'clean-up',
+  title: 'Clean up leftovers',
+  requires: ['primary', 'direct-connection', 'ownership'],
+  tables: () => coreTables,
+  offers: [
+    {
+      command: { id: 'clean-up', key: 'x', title: 'drop the leftovers of interrupted rebuilds' },
+      choose: () => ({ title: 'Clean up leftovers', input: {} }),
+    },
+  ],
+  preview: async ({ database }) => {
+    const { schema } = database.capabilities;
+    const found = await database.transaction({ readOnly: true }, (tx) => findLeftovers(tx, schema));
+    const owned = found.filter((leftover) => leftover.owned);
+    return {
+      title: `Clean up ${owned.length} leftover ${owned.length === 1 ? 'index' : 'indexes'}`,
+      facts: [
+        { label: 'Disk', value: `${formatBytes(sumOf(owned))} come free` },
+        { label: 'Locks', value: 'SHARE UPDATE EXCLUSIVE; readers and writers go on' },
+      ],
+      list: owned.map(lineOf),
+      sql: owned.map(({ name }) => dropStatement(schema, name)),
+      warnings: found
+        .filter((leftover) => !leftover.owned)
+        .map(({ name }) => `${name} belongs to another owner and stays.`),
+      ...(owned.length === 0
+        ? { nothing: 'No interrupted rebuild has left an index, or one is running.' }
+        : {}),
+    };
+  },
+  run,
+};
+
+function sumOf(leftovers: readonly Leftover[]): number {
+  return leftovers.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** `idx_pattern_embedding_ccnew  12 MB, invalid, of idx_pattern_embedding` */
+function lineOf({ name, bytes, valid, of }: Leftover): string {
+  return `${name}  ${formatBytes(bytes)}, ${valid ? 'not in use' : 'invalid'}, of ${of}`;
+}
+
+async function* run(context: ActionContext): AsyncGenerator<Progress, Outcome<CleanUpResult>> {
+  const { database, signal } = context;
+  const { schema } = database.capabilities;
+  const connection = await connectForMaintenance(database);
+  const dropped: string[] = [];
+  try {
+    try {
+      dropped.push(...(yield* dropLeftovers(context, connection, {})));
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  } finally {
+    await connection.close();
+  }
+  const kept = await database.transaction({ readOnly: true }, (tx) => findLeftovers(tx, schema));
+  const result = { dropped, kept: kept.map(({ name }) => name) };
+  const cancelled = signal.aborted && kept.length > 0;
+  const parts = [
+    `${cancelled ? 'Cancelled; dropped' : 'Dropped'} ${dropped.length === 0 ? 'nothing' : dropped.join(', ')}`,
+    ...(kept.length > 0 ? [`still there: ${result.kept.join(', ')}`] : []),
+  ];
+  return { summary: `${parts.join('; ')}.`, cancelled, result };
 }

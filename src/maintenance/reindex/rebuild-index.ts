@@ -1,17 +1,21 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { DirectConnection } from '../../db/database.js';
 import type { ActionContext, Progress } from '../action.js';
-import { followStatement } from '../follow-statement.js';
 import {
+  followStatement,
+  readBuildProgress,
   connectForMaintenance,
   defaultLockTimeoutMs,
   setLockTimeout,
-} from '../maintenance-connection.js';
-import { readBuildProgress } from '../server-progress.js';
-import { readIndexStates, type IndexState } from './index-state.js';
+} from '../long-statement.js';
+import {
+  readIndexStates,
+  type IndexState,
+  reindexStatement,
+  type RebuildPlan,
+} from './rebuild-plan.js';
 import { dropLeftovers } from './leftovers.js';
 import { measureRecall, sampleQueries, type Recall, type RecallSample } from './recall.js';
-import { reindexStatement, type RebuildPlan } from './rebuild-plan.js';
 import { lockRebuild, rebuiltMeanwhile } from './rebuild-lock.js';
 import { finishedReplacement, replaceIndex, type Replaced } from './replace-index.js';
 

@@ -1,7 +1,7 @@
 import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { probesFor } from '../../shared/vector-lists.js';
-import type { IndexState } from './index-state.js';
+import { probesFor } from '../../core/vector-lists.js';
+import type { IndexState } from './rebuild-plan.js';
 
 /** A sample of query vectors with their true neighbours, to hold an index against. */
 export type RecallSample = {

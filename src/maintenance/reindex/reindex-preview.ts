@@ -1,19 +1,20 @@
 import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../shared/format/bytes.js';
-import { withSeparators } from '../../shared/format/number.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { Fact, Preview } from '../action.js';
 import { freeSpace, type DiskSpace } from '../free-space.js';
-import { readLongTransactions, type LongTransaction } from './index-state.js';
-import { dropStatement, findLeftovers } from './leftovers.js';
 import {
+  readLongTransactions,
+  type LongTransaction,
   createStatement,
   nameBeside,
   reindexStatement,
   type RebuildPlan,
   type WantedVector,
+  vectorIndexBytes,
 } from './rebuild-plan.js';
-import { vectorIndexBytes } from './vector-size.js';
+import { dropStatement, findLeftovers } from './leftovers.js';
 
 /** More than these are counted, not listed. */
 const mostListed = 12;

@@ -1,18 +1,31 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
-import { coreTables } from '../../shared/tables.js';
-import { leftoverPattern } from '../../shared/index-leftovers.js';
-import { formatBytes } from '../../shared/format/bytes.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { manifest } from '../../deploy/manifest.js';
-import type { Action, ActionContext, Outcome, Progress } from '../action.js';
+import { coreTables } from '../../core/tables.js';
+import { leftoverPattern } from '../../core/index-leftovers.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { manifest } from '../../deploy/catalogue.js';
+import {
+  type Action,
+  type ActionContext,
+  type Outcome,
+  type Progress,
+  oneOrCount,
+  textsOf,
+  type OfferCommand,
+} from '../action.js';
 import { ownerHint } from '../guard.js';
-import { readIndexStates, type IndexState, type ReindexTarget } from './index-state.js';
+import {
+  readIndexStates,
+  type IndexState,
+  type ReindexTarget,
+  planRebuild,
+  type RebuildPlan,
+  type RebuildWishes,
+} from './rebuild-plan.js';
 import { rebuildIndex, type RebuildEnd, type RebuiltIndex } from './rebuild-index.js';
-import { planRebuild, type RebuildPlan, type RebuildWishes } from './rebuild-plan.js';
-import { findRebuilder } from './rebuild-lock.js';
+import { findRebuilder, findRunningBuilds } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
-import { findRunningBuilds } from './running-builds.js';
 
 /** `{indexes: ['idx_pattern_embedding']}`, `{table: 'hook_executions'}` or `{vectors: true}`. */
 export type ReindexInput = ReindexTarget &
@@ -31,6 +44,22 @@ export type ReindexResult = {
   left: string | null;
 };
 
+export const reindexCommand: OfferCommand = {
+  id: 'reindex',
+  key: 'r',
+  title: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
+  bar: 'reindex',
+  priority: 6,
+};
+
+/** Of the pane with the indexes. */
+export const indexRows = { pane: 'index-usage', needs: 'an index' };
+
+/** What is being built can only be followed. */
+export function isBuilding(rows: readonly object[]): boolean {
+  return rows.length === 1 && textsOf(rows, 'state')[0] === 'building';
+}
+
 /**
  * Rebuilds indexes CONCURRENTLY, one at a time, each on a connection of its own, while readers and writers go
  * on. An ivfflat index gets the number of lists that fits its rows.
@@ -41,6 +70,25 @@ export const reindex: Action<ReindexInput, ReindexResult> = {
   requires: ['primary', 'direct-connection', 'maintain'],
   subject: subjectOf,
   tables: tablesOf,
+  offers: [
+    {
+      ...indexRows,
+      command: reindexCommand,
+      choose(rows) {
+        const indexes = textsOf(rows, 'index');
+        if (isBuilding(rows)) return undefined;
+        return { title: `Reindex ${oneOrCount(indexes, 'indexes')}`, input: { indexes } };
+      },
+    },
+    {
+      command: {
+        id: 'reindex-vectors',
+        key: 'R',
+        title: 'rebuild all vector indexes, with lists that fit their rows',
+      },
+      choose: () => ({ title: 'Reindex the vector indexes', input: { vectors: true } }),
+    },
+  ],
   preview: async ({ database }, input) => reindexPreview(database, await plansFor(database, input)),
   run,
 };
@@ -67,7 +115,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
   const { schema } = database.capabilities;
   for (const name of input.indexes ?? []) {
     if (states.some(({ index }) => index === name)) continue;
-    throw new ConsoleError('usage', `There is no index ${name} in ${schema}.`, {
+    throw new ConsoleError('not_found', `There is no index ${name} in ${schema}.`, {
       hint: 'The pane "index usage" lists them: trace-console status --pane index-usage',
     });
   }
@@ -77,7 +125,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
     ({ index, valid }) => named.has(index) || valid || !isLeftover(index),
   );
   if (chosen.length === 0) {
-    throw new ConsoleError('usage', nothingText(input, schema), {
+    throw new ConsoleError('not_found', nothingText(input, schema), {
       hint: `The schema's tables: ${coreTables.join(', ')}`,
     });
   }

@@ -1,14 +1,11 @@
 import type { DirectConnection } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
-import { replacementMark } from '../../shared/index-leftovers.js';
+import { replacementMark } from '../../core/index-leftovers.js';
 import type { ActionContext, Progress } from '../action.js';
-import { followStatement } from '../follow-statement.js';
-import { pauseUnlessAborted } from '../pause.js';
-import { readBuildProgress } from '../server-progress.js';
-import type { IndexState } from './index-state.js';
+import { followStatement, readBuildProgress, pauseUnlessAborted } from '../long-statement.js';
+import { type IndexState, createStatement, nameBeside, type WantedVector } from './rebuild-plan.js';
 import { dropLeftovers } from './leftovers.js';
-import { createStatement, nameBeside, type WantedVector } from './rebuild-plan.js';
 
 /** The swap takes two locks on indexes that nobody holds for long; tried several times. */
 const swap = { lockTimeoutMs: 2_000, attempts: 10, pauseMs: 1_000 };

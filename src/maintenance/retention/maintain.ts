@@ -1,19 +1,24 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { keepSizes } from '../../deploy/kept-sizes.js';
 import { archiveTraces } from '../archive/archive-traces.js';
 import { purgeTrees } from '../archive/purge-trees.js';
 import { prunePatterns } from '../prune/prune-patterns.js';
-import { analyze } from '../statistics/analyze.js';
-import { planStep, type MaintenanceStep, type PlanStep } from './maintenance-step.js';
+import { analyze } from '../statistics/maintain-tables.js';
 import {
   hiddenPolicy,
   isPolicyHidden,
   keepForEver,
   readPolicy,
   type StoredPolicy,
+  readOpenForMs,
+  untilClosed,
+  windowText,
+  type RetentionPolicy,
 } from './policy.js';
-import { readOpenForMs, untilClosed, windowText } from './window.js';
+import { refusal } from '../guard.js';
+import { runGuarded } from '../journal/journaled.js';
 
 export type MaintainInput = {
   /** Also outside the policy's time of day. */
@@ -139,6 +144,8 @@ async function* run(
       results.push(yield* runStep({ ...context, signal }, step));
     }
   }
+  // Where no console is left open, this is what comes every day.
+  await keepSizes(context.database).catch(() => false);
   const failed = results.filter(({ state }) => state === 'failed');
   const cancelled = context.signal.aborted;
   const summary = results.map((one) => one.summary).join(' ');
@@ -166,4 +173,38 @@ async function* runStep(
     const summary = `${step.title} ${stopped ? 'stopped' : 'failed'}: ${error.message}`;
     return { action: step.id, state: stopped ? 'cancelled' : 'failed', summary, result: null };
   }
+}
+
+/** One action as a step of the policy: its input comes from the policy, and nobody else need know it. */
+type MaintenanceStep = {
+  id: string;
+  title: string;
+  /** Only of use when a step before it has changed something, and left out where it is refused. */
+  follows: boolean;
+  refusal: (database: Database) => ConsoleError | undefined;
+  preview: (context: ActionContext) => Promise<Preview>;
+  run: (context: ActionContext) => AsyncGenerator<Progress, Outcome<unknown>>;
+};
+
+/** @param openForMs how long the daily window stays open; Infinity without one */
+type PlanStep = (policy: RetentionPolicy, openForMs: number) => MaintenanceStep | undefined;
+
+/** @param inputOf undefined where the policy does not ask for the action */
+function planStep<Input>(
+  action: Action<Input, unknown>,
+  inputOf: (policy: RetentionPolicy, openForMs: number) => Input | undefined,
+  { follows = false }: { follows?: boolean } = {},
+): PlanStep {
+  return (policy, openForMs) => {
+    const input = inputOf(policy, openForMs);
+    if (input === undefined) return undefined;
+    return {
+      id: action.id,
+      title: action.title,
+      follows,
+      refusal: (database) => refusal(database, action, input),
+      preview: (context) => action.preview(context, input),
+      run: (context) => runGuarded(action, context, input),
+    };
+  };
 }

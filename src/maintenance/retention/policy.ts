@@ -1,11 +1,8 @@
-import type { Queryable } from '../../db/database.js';
+import type { Queryable } from '../../db/queryable.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import {
-  hasConsoleTable,
-  openConsoleTable,
-  type ConsoleTable,
-} from '../../deploy/console-table.js';
+import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
+import type { Fact } from '../action.js';
 
 /** When the policy may be carried out: from one time of day to another, over midnight too. */
 export type DailyWindow = {
@@ -30,29 +27,8 @@ export type RetentionPolicy = {
   window: DailyWindow | null;
 };
 
-/**
- * Ages are text, as they were given, and checked to be intervals: `interval` itself is shown in the words
- * of whoever reads it. The constraint is there for writers other than the console.
- */
-const table: ConsoleTable = {
-  name: 'retention_policies',
-  ddl: `
-    CREATE TABLE trace_console.retention_policies (
-      target_schema name PRIMARY KEY,
-      archive_after text CHECK (archive_after::interval >= interval '1 hour'),
-      purge_after text CHECK (purge_after::interval >= interval '1 hour'),
-      prune_usage_after text CHECK (prune_usage_after::interval >= interval '1 hour'),
-      prune_patterns_after text CHECK (prune_patterns_after::interval >= interval '1 hour'),
-      window_from time,
-      window_to time,
-      time_zone text NOT NULL DEFAULT 'UTC',
-      changed_at timestamptz NOT NULL DEFAULT now(),
-      changed_by name NOT NULL DEFAULT current_user,
-      CHECK ((window_from IS NULL) = (window_to IS NULL) AND window_from <> window_to)
-    );
-    COMMENT ON TABLE trace_console.retention_policies IS
-      'How long what is kept, one row a schema; carried out by "trace-console maintain --once"'`,
-};
+/** The table of the console's schema that holds the policies. */
+const table = 'retention_policies';
 
 /** The age that keeps everything, for a function that takes no NULL. */
 export const keepForEver = '1000 years';
@@ -82,7 +58,7 @@ type PolicyRow = {
 
 /** The stored policy of a schema; undefined when there is none, or the role may not read it. */
 export async function readPolicy(tx: Queryable, schema: string): Promise<StoredPolicy | undefined> {
-  if (!(await hasConsoleTable(tx, table.name))) return undefined;
+  if (!(await hasConsoleTable(tx, table))) return undefined;
   const { rows } = await tx.query<PolicyRow>(
     `SELECT archive_after, purge_after, prune_usage_after, prune_patterns_after,
        to_char(window_from, 'HH24:MI') AS window_from, to_char(window_to, 'HH24:MI') AS window_to,
@@ -98,9 +74,9 @@ export async function isPolicyHidden(tx: Queryable): Promise<boolean> {
   const { rows } = await tx.query(
     `SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = 'trace_console' AND c.relname = $1`,
-    [table.name],
+    [table],
   );
-  return rows.length > 0 && !(await hasConsoleTable(tx, table.name));
+  return rows.length > 0 && !(await hasConsoleTable(tx, table));
 }
 
 export function hiddenPolicy(user: string): ConsoleError {
@@ -169,10 +145,64 @@ export async function writePolicy(
  */
 export async function deletePolicy(tx: Queryable, schema: string, user: string): Promise<boolean> {
   if (await isPolicyHidden(tx)) throw hiddenPolicy(user);
-  if (!(await hasConsoleTable(tx, table.name))) return false;
+  if (!(await hasConsoleTable(tx, table))) return false;
   const { rows } = await tx.query(
     'DELETE FROM trace_console.retention_policies WHERE target_schema = $1 RETURNING 1',
     [schema],
   );
   return rows.length > 0;
+}
+
+const dayMs = 86_400_000;
+
+/** Milliseconds until the window closes; 0 while it is closed. Times of day are milliseconds since midnight. */
+export function openForMs(fromMs: number, toMs: number, nowMs: number): number {
+  const length = (toMs - fromMs + dayMs) % dayMs;
+  const since = (nowMs - fromMs + dayMs) % dayMs;
+  return since < length ? length - since : 0;
+}
+
+/** By the server's clock, in the window's own time zone; Infinity without a window. */
+export async function readOpenForMs(tx: Queryable, window: DailyWindow | null): Promise<number> {
+  if (window === null) return Infinity;
+  const { rows } = await tx.query<{ ms: number }>(
+    `SELECT 1000 * date_part('epoch', (now() AT TIME ZONE $1)::time) AS ms`,
+    [window.timeZone],
+  );
+  return openForMs(timeOfDayMs(window.from), timeOfDayMs(window.to), rows[0]?.ms ?? 0);
+}
+
+/** Comes when the person cancels, or the window closes: purging and pruning stop then as archiving does. */
+export function untilClosed(signal: AbortSignal, openForMs: number): AbortSignal {
+  if (!Number.isFinite(openForMs)) return signal;
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.round(openForMs))]);
+}
+
+/** `01:30` → 5,400,000 */
+function timeOfDayMs(text: string): number {
+  const [hours = 0, minutes = 0] = text.split(':').map(Number);
+  return (hours * 60 + minutes) * 60_000;
+}
+
+/** `01:00 to 05:00 (UTC)` */
+export function windowText({ from, to, timeZone }: DailyWindow): string {
+  return `${from} to ${to} (${timeZone})`;
+}
+
+/** A policy for people, a line a rule. */
+export function policyFacts(policy: RetentionPolicy): Fact[] {
+  const after = (age: string | null, text: string) => (age === null ? 'never' : `${text} ${age}`);
+  return [
+    { label: 'Traces', value: after(policy.archiveAfter, 'archived when older than') },
+    { label: 'Archived', value: after(policy.purgeAfter, 'deleted for good when older than') },
+    { label: 'Usage logs', value: after(policy.pruneUsageAfter, 'deleted when older than') },
+    {
+      label: 'Poor patterns',
+      value: after(policy.prunePatternsAfter, 'deleted when unused for'),
+    },
+    {
+      label: 'At',
+      value: policy.window === null ? 'any time of day' : windowText(policy.window),
+    },
+  ];
 }

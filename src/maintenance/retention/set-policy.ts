@@ -1,8 +1,13 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database, Queryable } from '../../db/database.js';
 import type { Action } from '../action.js';
-import { policyFacts } from './describe-policy.js';
-import { deletePolicy, readPolicy, writePolicy, type RetentionPolicy } from './policy.js';
+import {
+  policyFacts,
+  deletePolicy,
+  readPolicy,
+  writePolicy,
+  type RetentionPolicy,
+} from './policy.js';
 
 /** What is to change; what is missing stays as it is. */
 export type SetPolicyInput = Partial<RetentionPolicy>;

@@ -1,19 +1,28 @@
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../shared/format/bytes.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { withSeparators } from '../../shared/format/number.js';
-import type { Action, ActionContext, Outcome, Progress, Requirement } from '../action.js';
-import { followStatement, type FollowOptions } from '../follow-statement.js';
-import { connectForMaintenance } from '../maintenance-connection.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { withSeparators } from '../../core/format/number.js';
 import {
-  ourTables,
-  readChosenTables,
-  readTablesInput,
-  subjectOf,
-  type TableFigures,
-  type TablesInput,
-} from './chosen-tables.js';
+  type Action,
+  type ActionContext,
+  type Outcome,
+  type Progress,
+  type Requirement,
+  oneOrCount,
+  textsOf,
+  type OfferCommand,
+} from '../action.js';
+import {
+  followStatement,
+  type FollowOptions,
+  readAnalyzeProgress,
+  readVacuumProgress,
+  connectForMaintenance,
+} from '../long-statement.js';
+import type { Database } from '../../db/database.js';
+import { archiveOf, archivedTables, coreTables } from '../../core/tables.js';
+import { ownerHint } from '../guard.js';
 
 export type MaintainedTable = {
   table: string;
@@ -37,6 +46,7 @@ type Kind = {
   done: string;
   command: 'VACUUM' | 'ANALYZE';
   requires: readonly Requirement[];
+  offer: OfferCommand;
   readProgress: FollowOptions['readProgress'];
   /** What it does to the tables, and what it waits for. */
   facts: (tables: readonly TableFigures[]) => { label: string; value: string }[];
@@ -51,7 +61,7 @@ const pooledTimeoutMs = 1_800_000;
 const mostListed = 12;
 
 /** VACUUM and ANALYZE alike: a statement a table, on one connection, with the server's own progress. */
-export function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesResult> {
+function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesResult> {
   return {
     id: kind.id,
     title: kind.title,
@@ -59,6 +69,17 @@ export function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesRe
     subject: subjectOf,
     readInput: readTablesInput,
     tables: ({ tables }) => tables ?? ourTables,
+    offers: [
+      {
+        command: kind.offer,
+        pane: 'table-sizes',
+        choose(rows) {
+          const tables = textsOf(rows, 'table');
+          if (tables.length === 0) return { title: `${kind.title} all tables`, input: {} };
+          return { title: `${kind.title} ${oneOrCount(tables, 'tables')}`, input: { tables } };
+        },
+      },
+    ],
     preview: async ({ database }, input) => {
       const tables = await readChosenTables(database, kind.title, input);
       const [only] = tables;
@@ -207,4 +228,122 @@ function summaryOf(
     ...(remaining.length > 0 ? [`not done: ${remaining.join(', ')}`] : []),
   ];
   return `${parts.join('; ')}.`;
+}
+
+/** Lets the planner know what the tables hold now: the seed's ANALYZE list and the tables beside it. */
+export const analyze = maintainTables({
+  id: 'analyze',
+  title: 'Analyze',
+  done: 'Analyzed',
+  command: 'ANALYZE',
+  requires: ['primary', 'vacuum'],
+  offer: {
+    id: 'analyze',
+    key: 'u',
+    title: 'update planner statistics (ANALYZE) of the chosen table, or of all',
+  },
+  readProgress: readAnalyzeProgress,
+  facts: (tables) => [
+    {
+      label: 'Changed',
+      value: `${withSeparators(tables.reduce((sum, { changedSinceAnalyze }) => sum + changedSinceAnalyze, 0))} rows since the last analyze`,
+    },
+    { label: 'Reads', value: 'a sample of 30,000 rows a table at most' },
+  ],
+});
+
+/** Makes the room of dead rows usable again; the files keep their size, as a rule. */
+export const vacuum = maintainTables({
+  id: 'vacuum',
+  title: 'Vacuum',
+  done: 'Vacuumed',
+  command: 'VACUUM',
+  requires: ['primary', 'direct-connection', 'vacuum'],
+  offer: {
+    id: 'vacuum',
+    key: 'v',
+    title: 'reclaim dead rows (VACUUM) of the chosen table, or of all',
+  },
+  readProgress: readVacuumProgress,
+  facts: (tables) => [
+    {
+      label: 'Dead rows',
+      value: `${withSeparators(tables.reduce((sum, { deadRows }) => sum + deadRows, 0))}, estimated`,
+    },
+    { label: 'Disk', value: 'the room is used again; the files seldom shrink' },
+  ],
+});
+
+/** Which tables: these, or all of the schema's and their archives. */
+type TablesInput = { tables?: readonly string[] };
+
+/** Ours, as far as they exist. */
+const ourTables: readonly string[] = [...coreTables, ...archivedTables.map(archiveOf)];
+
+type TableFigures = {
+  table: string;
+  bytes: number;
+  rows: number | null;
+  deadRows: number;
+  changedSinceAnalyze: number;
+};
+
+type Row = TableFigures & { allowed: boolean };
+
+/**
+ * The tables that are meant, the smallest first, with what the statistics know of them.
+ *
+ * @throws ConsoleError when one is unknown, or the role may not maintain it: the server would only warn
+ */
+async function readChosenTables(
+  database: Database,
+  title: string,
+  { tables }: TablesInput,
+): Promise<TableFigures[]> {
+  const { schema, serverVersion, user } = database.capabilities;
+  const names = tables ?? ourTables;
+  const maintain = serverVersion >= 170_000 ? `OR has_table_privilege(c.oid, 'MAINTAIN')` : '';
+  const rows = await database.read<Row>(
+    `SELECT c.relname::text AS table, pg_table_size(c.oid) AS bytes,
+       CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END AS rows,
+       pg_stat_get_dead_tuples(c.oid) AS "deadRows",
+       pg_stat_get_mod_since_analyze(c.oid) AS "changedSinceAnalyze",
+       pg_has_role(current_user, c.relowner, 'USAGE') ${maintain}
+         OR (SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database
+             WHERE datname = current_database()) AS allowed
+     FROM pg_class AS c
+     WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+       AND c.relkind IN ('r', 'm') AND c.relname = ANY ($2)
+     ORDER BY bytes, c.relname`,
+    [schema, [...names]],
+  );
+  const unknown = tables?.find((name) => !rows.some(({ table }) => table === name));
+  if (unknown !== undefined || rows.length === 0) {
+    throw new ConsoleError('not_found', `There is no table ${unknown ?? 'of ours'} in ${schema}.`, {
+      hint: 'trace-console status --pane table-sizes lists them.',
+    });
+  }
+  const refused = rows.filter(({ allowed }) => !allowed).map(({ table }) => table);
+  if (refused.length > 0) {
+    const grant = serverVersion >= 170_000 ? ' GRANT MAINTAIN on the table allows it, too.' : '';
+    throw new ConsoleError(
+      'privilege_missing',
+      `${title}: refused, "${user}" does not own ${refused.join(', ')}.`,
+      { hint: `${ownerHint}${grant}` },
+    );
+  }
+  return rows;
+}
+
+function subjectOf({ tables }: TablesInput): string {
+  return tables === undefined ? 'all tables' : tables.join(', ');
+}
+
+/** The journal's JSON as input again. */
+function readTablesInput(stored: unknown): TablesInput | undefined {
+  if (typeof stored !== 'object' || stored === null) return undefined;
+  const { tables } = stored as { tables?: unknown };
+  if (tables === undefined) return {};
+  const names = Array.isArray(tables) ? tables.filter((name) => typeof name === 'string') : [];
+  return Array.isArray(tables) && names.length === tables.length ? { tables: names } : undefined;
 }

@@ -1,8 +1,14 @@
-import type { Opened, RecordRow } from '../opening.js';
-import type { AnyPane, Column } from '../pane.js';
-import { csvOf } from './csv.js';
+import { ExactNumber, exactJson } from '../../core/exact-json.js';
+import type { Opened, RecordRow } from '../contract/opening.js';
+import type { Pane } from '../contract/pane.js';
+import type { Column } from '../contract/column.js';
 import { otlpOf } from './otlp.js';
-import { traceJson, traceRows } from './trace-rows.js';
+import { withoutControls } from '../../core/control-sequences.js';
+import { eventText, eventTitle, kindWords } from '../trace/event.js';
+import type { TraceTree } from '../trace/tree.js';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { ConsoleError } from '../../db/errors.js';
 
 export type ExportFormat = 'csv' | 'json' | 'otlp';
 
@@ -17,7 +23,7 @@ export type Exportable = {
 
 /** @param which of its rows these are, for the title */
 export function paneExport(
-  pane: AnyPane,
+  pane: Pane,
   rows: readonly object[],
   which: 'shown' | 'marked' = 'shown',
 ): Exportable {
@@ -43,7 +49,7 @@ export function openedExport(opened: Opened): Exportable {
         formats: {
           csv: () => recordsCsv(traceRows(tree)),
           json: () => jsonOf(traceJson(tree)),
-          otlp: () => JSON.stringify(otlpOf(tree)),
+          otlp: () => exactJson(otlpOf(tree)),
         },
       };
     }
@@ -80,7 +86,7 @@ function recordsCsv(rows: readonly RecordRow[]): string {
 }
 
 function jsonOf(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${exactJson(value, 2)}\n`;
 }
 
 function countText(count: number, title: string, which = ''): string {
@@ -94,4 +100,131 @@ function nameOf(title: string): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
   return plain.slice(0, 60) || 'rows';
+}
+
+/** A value of a row: what the database gave, not what was drawn. */
+export type ExportValue = unknown;
+
+/**
+ * Rows as CSV by RFC 4180, with a heading: times in ISO 8601, lists and JSON as JSON, NULL as nothing. A text that a
+ * spreadsheet would take for a formula gets an apostrophe before it, and control sequences are left out: the texts
+ * come from prompts.
+ */
+export function csvOf(
+  heading: readonly string[],
+  rows: readonly (readonly ExportValue[])[],
+): string {
+  return [heading, ...rows].map((row) => `${row.map(csvCell).join(',')}\r\n`).join('');
+}
+
+const formula = /^[=+\-@\t\r]/;
+
+function csvCell(value: ExportValue): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  if (value instanceof ExactNumber) return value.text;
+  if (typeof value === 'boolean') return String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? '' : value.toISOString();
+  const text = withoutControls(typeof value === 'string' ? value : exactJson(value));
+  const harmless = formula.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
+
+/** An event of a trace as `trace --json` prints it and CSV has it; times in milliseconds. */
+export type TraceRow = {
+  kind: string;
+  id: string;
+  parentId: string | null;
+  depth: number;
+  event: string;
+  status: string | null;
+  outcome: string;
+  startedAt: Date | null;
+  offsetMs: number;
+  durationMs: number | null;
+  /** In which the whole waited for it and for none of its children. */
+  ownMs: number;
+  archived: boolean;
+  text: string;
+  details: Readonly<Record<string, unknown>>;
+};
+
+function traceRows(tree: TraceTree): TraceRow[] {
+  return tree.nodes.map((node) => {
+    const { event, depth, startMs, ownMs } = node;
+    return {
+      kind: kindWords[event.kind],
+      id: event.id,
+      parentId: node.parent?.event.id ?? null,
+      depth,
+      event: eventTitle(event),
+      status: event.status,
+      outcome: event.outcome,
+      startedAt: event.startedUs === null ? null : new Date(event.startedUs / 1000),
+      offsetMs: startMs,
+      durationMs: event.durationMs,
+      ownMs: Math.round(ownMs),
+      archived: event.archived,
+      text: eventText(event),
+      details: event.details,
+    };
+  });
+}
+
+/** The whole trace for programs. */
+export function traceJson(tree: TraceTree): object {
+  const { asked, totalMs, failures, running, inputTokens, outputTokens, costUsd } = tree;
+  return {
+    correlationId: asked.event.correlationId,
+    status: asked.event.status,
+    totalMs,
+    failures,
+    running,
+    inputTokens,
+    outputTokens,
+    costUsd,
+    isCut: tree.isCut,
+    events: traceRows(tree),
+  };
+}
+
+const mostTries = 1_000;
+
+/**
+ * Writes a file that only its owner may read (prompts are private), never over another: a second one of the name gets
+ * `-2`.
+ *
+ * @returns where it is
+ * @throws ConsoleError `file_not_written`
+ */
+export async function writeNewFile(
+  folder: string,
+  name: string,
+  extension: string,
+  text: string,
+): Promise<string> {
+  for (let number = 1; number <= mostTries; number++) {
+    const suffix = number === 1 ? '' : `-${number}`;
+    const file = path.resolve(folder, `${name}${suffix}.${extension}`);
+    try {
+      await fs.writeFile(file, text, { flag: 'wx', mode: 0o600 });
+      return file;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') continue;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ConsoleError('file_not_written', `The file could not be written: ${reason}`, {
+        cause: error,
+        hint: `Start the console in a folder of your own, or name one: ${exportFolderVariable}=FOLDER`,
+      });
+    }
+  }
+  throw new ConsoleError('file_not_written', `${folder} has ${mostTries} files of that name.`);
+}
+
+export const exportFolderVariable = 'TRACE_CONSOLE_EXPORT_FOLDER';
+
+/** Where exports go: the configured folder, or the current one. */
+export function exportFolder(environment: NodeJS.ProcessEnv): string {
+  const configured = environment[exportFolderVariable];
+  return configured === undefined || configured === '' ? process.cwd() : configured;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { consoleVersion } from '../../shared/version.js';
+import { consoleVersion } from '../../core/version.js';
 import {
   detailNumber,
   detailText,
@@ -35,12 +35,33 @@ export type OtlpTraces = {
   }[];
 };
 
+/** What a row of endpoint_calls that is a call of a model says of it. Tokens: `input` is uncached. */
+export type ModelCallFacts = {
+  provider: string;
+  model: string | null;
+  finished: string | null;
+  input: number | null;
+  output: number | null;
+  cacheRead: number | null;
+  cacheCreation: number | null;
+  costUsd: number | null;
+};
+
+/** What a trace's timeline does not hold. */
+export type OtlpExtras = {
+  /** By the ids of their rows. */
+  calls: ReadonlyMap<string, ModelCallFacts>;
+  session?: string | undefined;
+};
+
+const noExtras: OtlpExtras = { calls: new Map() };
+
 /**
  * A trace's tree as an OTLP/JSON export request, as collectors take it (`POST /v1/traces`, or the file exporter's
  * lines): ids in hexadecimal, times as strings of nanoseconds. The trace id is the root's correlation id; a span's id
  * is the start of a hash of its row's id, which stands in an attribute.
  */
-export function otlpOf(tree: TraceTree): OtlpTraces {
+export function otlpOf(tree: TraceTree, extras = noExtras): OtlpTraces {
   const root = tree.roots[0] ?? tree.asked;
   const traceId = root.event.correlationId.replaceAll('-', '');
   return {
@@ -50,7 +71,7 @@ export function otlpOf(tree: TraceTree): OtlpTraces {
         scopeSpans: [
           {
             scope: { name: 'trace-console', version: consoleVersion() },
-            spans: tree.nodes.map((node) => spanOf(node, traceId, tree)),
+            spans: tree.nodes.map((node) => spanOf(node, traceId, tree, extras)),
           },
         ],
       },
@@ -58,7 +79,7 @@ export function otlpOf(tree: TraceTree): OtlpTraces {
   };
 }
 
-function spanOf(node: TraceNode, traceId: string, tree: TraceTree): OtlpSpan {
+function spanOf(node: TraceNode, traceId: string, tree: TraceTree, extras: OtlpExtras): OtlpSpan {
   const { event, parent } = node;
   const startUs = event.startedUs ?? tree.asOfUs;
   const lengthUs = Math.round((node.endMs - node.startMs) * 1000);
@@ -71,7 +92,7 @@ function spanOf(node: TraceNode, traceId: string, tree: TraceTree): OtlpSpan {
     kind: event.kind === 'endpoint_call' ? 3 : 1,
     startTimeUnixNano: nanoseconds(startUs),
     endTimeUnixNano: nanoseconds(startUs + lengthUs),
-    attributes: attributesOf(facts(event)),
+    attributes: attributesOf({ ...facts(event), ...genAiFacts(node, extras) }),
     status:
       event.outcome === 'failed'
         ? { code: 2, ...(message === undefined ? {} : { message }) }
@@ -102,6 +123,52 @@ function facts(event: TraceEvent): Facts {
     'trace_console.in_progress': event.outcome === 'running',
     'error.type': detailText(event, 'error_type'),
     ...factsOfKind(event),
+  };
+}
+
+/** What agents, tools and calls of models are in the words of the GenAI conventions. */
+function genAiFacts({ event, parent, agent }: TraceNode, { calls, session }: OtlpExtras): Facts {
+  switch (event.kind) {
+    case 'trace': {
+      const isAgent = event.name === 'agent_delegation';
+      return {
+        ...(parent === undefined ? { 'gen_ai.conversation.id': session } : {}),
+        ...(isAgent ? { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': agent } : {}),
+        // Its calls tell them: a backend that adds up spans would count them twice.
+        ...(calls.size === 0
+          ? {}
+          : {
+              'gen_ai.request.model': undefined,
+              'gen_ai.usage.input_tokens': undefined,
+              'gen_ai.usage.output_tokens': undefined,
+            }),
+      };
+    }
+    case 'hook':
+      return detailText(event, 'type') === 'ToolUse'
+        ? { 'gen_ai.operation.name': 'execute_tool' }
+        : {};
+    case 'endpoint_call':
+      return modelCallFacts(calls.get(event.id));
+    case 'routing_decision':
+      return {};
+  }
+}
+
+function modelCallFacts(call: ModelCallFacts | undefined): Facts {
+  if (call === undefined) return {};
+  const { input, cacheRead, cacheCreation } = call;
+  return {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': call.provider,
+    'gen_ai.request.model': call.model ?? undefined,
+    'gen_ai.usage.input_tokens':
+      input === null ? undefined : input + (cacheRead ?? 0) + (cacheCreation ?? 0),
+    'gen_ai.usage.cache_read.input_tokens': cacheRead ?? undefined,
+    'gen_ai.usage.cache_creation.input_tokens': cacheCreation ?? undefined,
+    'gen_ai.usage.output_tokens': call.output ?? undefined,
+    'gen_ai.response.finish_reasons': call.finished ?? undefined,
+    'gen_ai.usage.cost': call.costUsd ?? undefined,
   };
 }
 

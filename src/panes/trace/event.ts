@@ -1,6 +1,27 @@
-import type { Tone } from '../pane.js';
-import type { TimelineKind, TimelineRow } from '../statements/trace-timeline.js';
-import { isFailure } from '../trace-status.js';
+import { formatCount, formatMoney, formatShare } from '../../core/format/number.js';
+import type { Tone } from '../contract/column.js';
+
+export type TimelineKind = 'trace' | 'routing_decision' | 'hook' | 'endpoint_call';
+
+export type TimelineRow = {
+  now_us: number;
+  /** Of the trace that was asked for; the other rows belong to its tree. */
+  asked_id: string | null;
+  kind: TimelineKind;
+  id: string;
+  trace_id: string;
+  trace_correlation_id: string;
+  parent_id: string | null;
+  name: string | null;
+  status: string | null;
+  success: boolean | null;
+  /** Microseconds since 1970; null where the time is infinite. */
+  started_us: number | null;
+  offset_ms: number | null;
+  duration_ms: number | null;
+  archived: boolean;
+  details: Record<string, unknown> | null;
+};
 
 export type Outcome = 'ok' | 'failed' | 'running' | 'cancelled';
 
@@ -88,14 +109,49 @@ export function eventTitle(event: TraceEvent, short = false): string {
     }
     case 'hook': {
       const tool = detailText(event, 'tool');
+      // The agent's own use of a tool is no hook that ran beside it.
+      if (tool !== undefined && detailText(event, 'type') === 'ToolUse') return tool;
       const type = short ? undefined : detailText(event, 'type');
       return `${type === undefined ? '' : `${type} `}${event.name}${tool === undefined ? '' : ` (${tool})`}`;
     }
     case 'endpoint_call':
+      if (isModelCall(event)) return modelTitle(event);
       return [detailText(event, 'method'), event.name, event.status]
         .filter((part) => part !== undefined && part !== null)
         .join(' ');
   }
+}
+
+/** A call that names its model; {@link traceTimelineStatement} says what was read and written. */
+export function isModelCall(event: TraceEvent): boolean {
+  return event.kind === 'endpoint_call' && detailText(event, 'model') !== undefined;
+}
+
+/** `claude-sonnet-4-5 26.3k in, 340 out`; the status where it failed. */
+function modelTitle(event: TraceEvent): string {
+  const model = detailText(event, 'model') ?? '';
+  if (event.outcome === 'failed') return `${model} ${event.status ?? ''}`.trimEnd();
+  const output = detailNumber(event, 'output');
+  return output === undefined
+    ? model
+    : `${model} ${formatCount(readTokens(event))} in, ${formatCount(output)} out`;
+}
+
+/** All that a call has read, from a cache or not, and what it wrote to one. */
+function readTokens(event: TraceEvent): number {
+  const kinds = ['uncached', 'cache_read', 'cache_written'];
+  return kinds.reduce((sum, kind) => sum + (detailNumber(event, kind) ?? 0), 0);
+}
+
+/** `$0.04, 90% from a cache` */
+function costText(event: TraceEvent): string {
+  const cost = detailNumber(event, 'call_cost_usd');
+  const cached = detailNumber(event, 'cache_read');
+  const read = readTokens(event);
+  return [
+    ...(cost === undefined ? [] : [formatMoney(cost)]),
+    ...(cached === undefined || read === 0 ? [] : [`${formatShare(cached / read)} from a cache`]),
+  ].join(', ');
 }
 
 /** What went wrong, or else what it worked on. Untrusted text. */
@@ -114,7 +170,7 @@ export function eventText(event: TraceEvent): string {
     case 'hook':
       return detailText(event, 'file_path') ?? detailText(event, 'decision') ?? '';
     case 'endpoint_call':
-      return detailText(event, 'url') ?? '';
+      return isModelCall(event) ? costText(event) : (detailText(event, 'url') ?? '');
   }
 }
 
@@ -131,3 +187,22 @@ export const outcomeTones: Readonly<Record<Outcome, Tone | undefined>> = {
   running: 'running',
   cancelled: 'warning',
 };
+
+const statusTones: ReadonlyMap<string, Tone> = new Map(
+  Object.entries({
+    completed: 'success',
+    in_progress: 'running',
+    failed: 'error',
+    timeout: 'error',
+    cancelled: 'warning',
+  } as const),
+);
+
+export function statusTone(status: string | null): Tone | undefined {
+  return status === null ? undefined : statusTones.get(status);
+}
+
+/** Failed is everywhere: status failed or timeout. */
+export function isFailure(status: string): boolean {
+  return status === 'failed' || status === 'timeout';
+}

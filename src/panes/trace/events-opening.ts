@@ -1,10 +1,16 @@
-import { ageColumn, durationColumn } from '../column-kinds.js';
-import { erasedList, type Opening } from '../opening.js';
-import type { Column } from '../pane.js';
-import type { SchemaShape } from '../shape.js';
-import { windowValues } from '../statements/window.js';
-import { formatMoment } from '../../shared/format/time.js';
-import type { TimelineKind } from '../statements/trace-timeline.js';
+import { ageColumn, durationColumn, textColumn, type Column } from '../contract/column.js';
+import { erasedList, type Opening } from '../contract/opening.js';
+import { hasColumn, type SchemaShape } from '../contract/shape.js';
+import {
+  firstPage,
+  pagedList,
+  readPage,
+  windowText,
+  type ListField,
+  type ListOrder,
+  type ListQuery,
+} from '../contract/listing.js';
+import type { TimelineKind } from './event.js';
 import { eventKey, kindWords } from './event.js';
 import { traceOpening } from './trace-opening.js';
 
@@ -31,78 +37,156 @@ const columns: readonly Column<ListedEvent>[] = [
     value: ({ startedAt }) => startedAt,
     tone: () => 'muted',
   }),
-  {
+  textColumn({
     id: 'kind',
     title: 'kind',
-    align: 'left',
-    format: 'text',
     value: ({ kind }) => kindWords[kind],
     tone: () => 'muted',
     priority: 4,
     minWidth: 7,
     maxWidth: 7,
-  },
-  {
+  }),
+  textColumn({
     id: 'result',
     title: 'result',
-    align: 'left',
-    format: 'text',
     value: ({ failed }) => (failed ? 'failed' : 'ok'),
     tone: ({ failed }) => (failed ? 'error' : 'muted'),
     priority: 1,
     minWidth: 6,
     maxWidth: 6,
-  },
-  {
+  }),
+  textColumn({
     id: 'what',
     title: 'what',
-    align: 'left',
-    format: 'text',
     value: ({ what }) => what,
     priority: 3,
     minWidth: 14,
     maxWidth: 30,
-  },
-  {
+  }),
+  textColumn({
     id: 'text',
     title: 'error or detail',
-    align: 'left',
-    format: 'text',
     value: ({ text }) => text,
     tone: ({ failed }) => (failed ? 'error' : 'muted'),
     priority: 1,
     minWidth: 15,
-  },
+  }),
 ];
 
-export type EventsQuery<Row> = {
+export type EventsQuery = {
   title: string;
+  /**
+   * Events with the columns of {@link EventRow}, without order and limit. `$1` and `$2` are the window, `$3` and on the
+   * values.
+   */
   text: (shape: SchemaShape) => string;
-  /** Behind the window, which is `$1` and `$2`. */
   values: readonly unknown[];
-  eventOf: (row: Row) => ListedEvent;
+  /** Ids of {@link eventOrders}, the first of them first. */
+  orders: readonly [OrderId, ...OrderId[]];
 };
 
+/** What a statement of events gives. Its texts are cut. */
+export type EventRow = {
+  kind: 'trace' | 'hook' | 'endpoint_call';
+  id: string | null;
+  trace_id: string | null;
+  started_at: Date | null;
+  duration_ms: number | null;
+  failed: boolean;
+  what: string | null;
+  text: string | null;
+};
+
+type OrderId = 'newest' | 'slowest' | 'failed';
+
+const eventOrders: Readonly<Record<OrderId, ListOrder>> = {
+  newest: { id: 'newest', title: 'newest', sql: 'listed.started_at', type: 'timestamptz' },
+  slowest: {
+    id: 'slowest',
+    title: 'slowest',
+    sql: 'COALESCE(listed.duration_ms, -1)::float8',
+    type: 'float8',
+  },
+  // A year of milliseconds parts them.
+  failed: {
+    id: 'failed',
+    title: 'failed, then slowest',
+    sql: '(CASE WHEN listed.failed THEN 31536000000 ELSE 0 END + COALESCE(listed.duration_ms, -1))::float8',
+    type: 'float8',
+  },
+};
+
+function fieldsOf(shape: SchemaShape): readonly ListField[] {
+  const ofTrace = (id: string, table: string, column: string, key: string): ListField[] =>
+    hasColumn(shape, table, column) && hasColumn(shape, table, key)
+      ? [
+          {
+            id,
+            title: id,
+            format: 'text',
+            within: (holds) =>
+              `EXISTS (SELECT FROM ${table} AS b WHERE b.${key} = listed.trace_id AND ${holds(`b.${column}`)})`,
+          },
+        ]
+      : [];
+  return [
+    { id: 'durationMs', title: 'took', format: 'duration', sql: 'listed.duration_ms' },
+    { id: 'age', title: 'ago', format: 'age', sql: 'listed.started_at' },
+    { id: 'kind', title: 'kind', format: 'text', sql: 'listed.kind' },
+    {
+      id: 'result',
+      title: 'result',
+      format: 'text',
+      sql: "CASE WHEN listed.failed THEN 'failed' ELSE 'ok' END",
+    },
+    { id: 'what', title: 'what', format: 'text', sql: 'listed.what' },
+    { id: 'text', title: 'error or detail', format: 'text', sql: 'listed.text' },
+    { id: 'trace', title: 'trace', format: 'text', sql: 'listed.trace_id' },
+    ...ofTrace('session', 'execution_traces', 'session_id', 'id'),
+    ...ofTrace('project', 'execution_traces', 'project', 'id'),
+    ...ofTrace('user', 'execution_traces', 'user_id', 'id'),
+    ...ofTrace('agent', 'agent_routing_decisions', 'agent_selected', 'trace_id'),
+  ];
+}
+
+function eventOf(row: EventRow): ListedEvent {
+  return {
+    kind: row.kind,
+    id: row.id,
+    traceId: row.trace_id,
+    startedAt: row.started_at,
+    durationMs: row.duration_ms,
+    failed: row.failed,
+    what: row.what ?? '',
+    text: row.text ?? '',
+  };
+}
+
 /** Events of many traces in the window; Enter on one opens its trace, at the event. */
-export function eventsOpening<Row extends object>(query: EventsQuery<Row>): Opening {
-  const { title, text, values, eventOf } = query;
+export function eventsOpening({ title, text, values, orders }: EventsQuery): Opening {
   return {
     title,
-    async read({ shape, windowMs, untilMs, read }) {
-      const found = await read<Row & { now_ms: number }>(
-        `SELECT date_part('epoch', now()) * 1000 AS now_ms, event.* FROM (${text(shape)}) AS event`,
-        [...windowValues({ windowMs, untilMs }), ...values],
-      );
+    async read(access) {
+      const { shape, windowMs, untilMs, list = firstPage } = access;
+      const [first, ...others] = orders;
+      const query: ListQuery<ListedEvent> = {
+        text: text(shape),
+        values,
+        fields: fieldsOf(shape),
+        orders: [eventOrders[first], ...others.map((id) => eventOrders[id])],
+        failed: 'listed.failed',
+        rowOf: (row) => eventOf(row as unknown as EventRow),
+      };
+      const page = await readPage(access, query, list);
       return erasedList<ListedEvent>({
         kind: 'list',
         title,
         columns,
-        rows: found.map(eventOf),
+        rows: page.rows,
         rowKey: ({ kind, id, startedAt }) => `${kind} ${id ?? startedAt?.toISOString()}`,
-        summary:
-          untilMs === undefined ? [] : [{ text: `before ${formatMoment(new Date(untilMs))}` }],
-        empty: 'There is none in this window. Choose a longer one with :window in the panes.',
-        asOf: new Date(untilMs ?? found[0]?.now_ms ?? Date.now()),
+        ...pagedList(query, list, page, windowText(windowMs, untilMs)),
+        empty: 'There is none in this window. Choose a longer one with :window.',
+        asOf: new Date(untilMs ?? page.nowMs ?? Date.now()),
         open: ({ kind, id, traceId }) =>
           traceId === null || id === null
             ? undefined
@@ -111,9 +195,4 @@ export function eventsOpening<Row extends object>(query: EventsQuery<Row>): Open
       });
     },
   };
-}
-
-/** Parts that are there, in a line. */
-export function joined(parts: readonly (string | number | null)[], separator = ' '): string {
-  return parts.filter((part) => part !== null && part !== '').join(separator);
 }

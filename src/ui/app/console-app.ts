@@ -1,39 +1,27 @@
 import type { Database } from '../../db/database.js';
 import type { Player } from '../../live/recording/player.js';
 import type { Recorder } from '../../live/recording/recorder.js';
-import type { LiveSource } from '../../live/source.js';
-import type { AnyPane, PaneId, Tone } from '../../panes/pane.js';
-import { panes } from '../../panes/registry.js';
-import type { ConnectionBadge, Place } from '../draw/header.js';
+import type { LiveSource } from '../../live/state.js';
+import { panes, type PaneId } from '../../panes/registry.js';
+import type { Tone } from '../../panes/contract/column.js';
 import type { ClipboardCopy } from '../../terminal/clipboard.js';
-import { PaneDrawer } from '../draw/pane-drawer.js';
-import type { CommandId } from '../keys/key-map.js';
-import { keyText } from '../keys/key-text.js';
-import { Keys, type KeyChoices } from '../keys/keys.js';
+import { setChoice } from '../commands/group.js';
+import { colonCommands } from '../commands/registry.js';
+import type { Command, Connections, Context, Focus, Model, View } from '../context.js';
+import type { ConnectionInfo } from '../draw/header.js';
+import { keyText, Keymap, type KeyChoices } from '../keymap.js';
 import { isTooSmall, type Size } from '../layout/layout.js';
-import {
-  detached,
-  initialModel,
-  layoutOf,
-  scopeOf,
-  type Model,
-  type SchemaStage,
-} from '../model/model.js';
-import type { PaneView } from '../model/pane-view.js';
-import { rowsInView } from '../model/rows-in-view.js';
-import { ModelStore } from '../model/store.js';
-import { coversPanes, isOpened, type PromptView, type View } from '../model/views.js';
-import { ActionDialog } from './action-dialog.js';
-import type { ActionRunner } from './action-runner.js';
+import { detached, initialState, layoutOf, ModelStore } from '../model/model.js';
+import { overview } from '../views/overview.js';
+import { leaveIfAsked, QuitView } from '../views/quit.js';
+import { scopes } from '../views/registry.js';
+import { ActionDesk } from './actions.js';
 import { Alerting, noAlertSettings, type AlertSettings } from './alerting.js';
-import { commands } from './commands.js';
+import { OpenedDrilldowns } from './drilldowns.js';
+import { FocusedPane } from './focus.js';
+import { KnownNames } from './known-names.js';
 import { FollowedSource } from './followed-source.js';
-import type { Connections } from './connections.js';
-import { MessageLine } from './message-line.js';
-import { Openings } from './openings.js';
-import { placeOf } from './place-of.js';
-import { pasteIntoPrompt, typeIntoPrompt } from './prompt.js';
-import { RecordGrowth } from './record-growth.js';
+import { IdleWork, MessageLine } from './timed.js';
 
 /** What the app needs of the terminal. */
 export type AppTerminal = {
@@ -55,38 +43,30 @@ export type AppSettings = { alerts?: AlertSettings | undefined; keys?: KeyChoice
 const goodbyeMs = 300;
 
 /**
- * The console between keys, database and screen: it holds the one model that is drawn. Components
- * read it; every change of it goes through here.
+ * The console between keys, database and screen: it holds the one model that is drawn, and hands each
+ * key to the focused view or to its command. Views and commands know it as a Context only.
  */
-export class ConsoleApp {
-  readonly panes: readonly AnyPane[] = panes;
-  readonly drawers: ReadonlyMap<PaneId, PaneDrawer> = new Map(
-    panes.map(({ id }) => [id, new PaneDrawer()]),
-  );
-  /** Lines in view of the help, and lines there are: what a page and the end are. */
-  viewExtent = { height: 1, length: 0 };
-  /** What each key means. */
-  readonly keys: Keys;
-  /** What the rules of the config file have to tell. */
-  readonly alerting: Alerting;
-  /** What Enter has opened and what of it is in front; reads it again while it changes. */
-  readonly openings = new Openings(this);
-  readonly #growth = new RecordGrowth(this);
-  /** Where it can go; undefined in a recording. */
+export class ConsoleApp implements Context {
+  readonly keys: Keymap<Command>;
+  readonly colonCommands = colonCommands;
+  readonly alerts: Alerting;
+  readonly drilldowns: OpenedDrilldowns = new OpenedDrilldowns(this);
+  readonly focus: Focus = new FocusedPane(this);
+  readonly names: KnownNames = new KnownNames(this);
   connections: Connections | undefined;
+  readonly #idle = new IdleWork(this);
   readonly #followed = new FollowedSource(this);
   readonly #message = new MessageLine(this);
   readonly #terminal: AppTerminal;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
-  #dialog: ActionDialog | undefined;
-  #answer: ((isYes: boolean) => void) | undefined;
+  #actions: ActionDesk | undefined;
 
   constructor(terminal: AppTerminal, { alerts = noAlertSettings, keys }: AppSettings = {}) {
     this.#terminal = terminal;
-    this.keys = new Keys(keys);
-    this.alerting = new Alerting(alerts, (text, how) => terminal.notify(text, how));
-    this.#store = new ModelStore(initialModel(terminal.size));
+    this.keys = new Keymap(scopes, keys);
+    this.alerts = new Alerting(alerts, (text, how) => terminal.notify(text, how));
+    this.#store = new ModelStore<Model>({ ...initialState(terminal.size), views: [overview] });
     terminal.onResize(() => this.update({ size: terminal.size }));
   }
 
@@ -102,233 +82,170 @@ export class ConsoleApp {
     return this.#store.get();
   }
 
+  get front(): View {
+    return this.model.views.at(-1) ?? overview;
+  }
+
   get database(): Database | undefined {
     return this.#database;
   }
 
-  get engine(): LiveSource | undefined {
+  get source(): LiveSource | undefined {
     return this.#followed.source;
   }
 
-  /** The recording that is played instead of a database; undefined where there is one. */
   get player(): Player | undefined {
     return this.#followed.player;
   }
 
-  get actions(): ActionRunner | undefined {
-    return this.#dialog?.runner;
-  }
-
-  update(change: Partial<Model>): void {
-    this.#store.update(change);
-    this.#growth.check();
-    this.engine?.setVisible([...this.visiblePanes, ...this.alerting.panes]);
-  }
-
-  /** The connection is open: the header knows where this is. */
-  attach(database: Database, connection: ConnectionBadge | undefined): void {
-    this.#database = database;
-    this.update({ place: placeOf(database, connection) });
-  }
-
-  /** The panes open. */
-  go(database: Database, engine: LiveSource, recorder?: Recorder): void {
-    this.#dialog = new ActionDialog(this, database, engine);
-    this.#followed.followEngine(engine, recorder);
-  }
-
-  /**
-   * Leaves the database for another: nothing of it is shown, asked or followed any more, and its
-   * connections are closed. How the panes are sorted stays.
-   */
-  detach(): void {
-    const database = this.#database;
-    this.openings.stop();
-    this.#followed.stop();
-    this.alerting.restart();
-    this.#dialog = this.#database = undefined;
-    this.#message.clear();
-    this.update(detached(this.model));
-    database?.abandon().catch((error: unknown) => {
-      this.log(`a connection was not closed: ${String(error)}`);
-    });
-  }
-
-  /** The panes show a recording. */
-  play(player: Player, place: Place): void {
-    this.update({ place });
-    this.#followed.followPlayer(player);
-  }
-
-  /** Told by what draws the help. No part of the model: nothing is drawn from it. */
-  measured(height: number, length: number): void {
-    this.viewExtent = { height, length };
-  }
-
-  showSchema(stage: SchemaStage): void {
-    this.update({ stage });
-  }
-
-  /** Resolves with the next y or n on the schema screen. */
-  ask(): Promise<boolean> {
-    return new Promise((resolve) => (this.#answer = resolve));
-  }
-
-  answer(isYes: boolean): void {
-    const answer = this.#answer;
-    this.#answer = undefined;
-    answer?.(isYes);
-  }
-
-  press(key: string): void {
-    const { model } = this;
-    if (isTooSmall(model.size)) {
-      const quits = this.keys.bindingOf('panes', key)?.command === 'quit';
-      if (quits && !this.actions?.isRunning) this.#terminal.end(0);
-      return;
-    }
-    this.#message.clear();
-    const scope = scopeOf(model);
-    if (this.#takesText(key) || this.openings.holds(key)) return;
-    const binding = this.keys.bindingOf(scope, key);
-    if (!binding) {
-      const help = scope === 'panes' ? `; ${this.keys.keyOf('help')} shows the keys` : '';
-      this.say(`${keyText(key)} does nothing here${help}`);
-      return;
-    }
-    this.run(binding.command, key);
-    this.#followed.catchUp();
-  }
-
-  /** Runs a command of the key map, or says why it can do nothing now. */
-  run(id: CommandId, key: string): void {
-    const command = commands[id];
-    const reason = command.unavailable?.(this, key);
-    if (reason === undefined) command.run(this, key);
-    else this.say(reason, 'warning');
-  }
-
-  /** Text that was pasted: taken by a prompt, and by nothing else. */
-  paste(text: string): void {
-    const view = this.promptView;
-    if (!view) return;
-    this.#message.clear();
-    pasteIntoPrompt(this, view, text);
-  }
-
-  get promptView(): PromptView | undefined {
-    const view = this.model.views.at(-1);
-    return view?.kind === 'prompt' ? view : undefined;
-  }
-
-  /** A line in place of the key bar, until the next key or for some seconds. */
-  say(text: string, tone: Tone = 'muted'): void {
-    this.#message.show(text, tone);
-  }
-
-  /** Ctrl-C: ends at once, but not in the middle of an action. */
-  interrupt(): void {
-    if (this.actions?.isRunning) this.push({ kind: 'quit' });
-    else this.#terminal.end(130);
-  }
-
-  quit(): void {
-    if (this.actions?.isRunning) this.push({ kind: 'quit' });
-    else this.#terminal.end(0);
-  }
-
-  /** Who asked to leave while an action ran is let out; not to another database, where nobody would see that it failed. */
-  actionEnded(): void {
-    const { views } = this.model;
-    const leaving = views.find((view) => view.kind === 'quit');
-    if (!leaving?.chosen) return;
-    const failed = this.actions?.view?.result?.tone === 'error';
-    if (leaving.toward && failed) this.update({ views: views.filter((view) => view !== leaving) });
-    else if (leaving.toward) void this.connections?.connect(leaving.toward);
-    else this.#terminal.end(0);
-  }
-
-  /** Ends although an action runs; it is cancelled on the way out. */
-  quitNow(): void {
-    this.#terminal.end(0);
-  }
-
-  push(view: View): void {
-    const { views } = this.model;
-    if (!isOpened(view) && views.at(-1)?.kind === view.kind) return;
-    this.update({ views: [...views, view] });
-  }
-
-  pop(): void {
-    this.update({ views: this.model.views.slice(0, -1) });
-  }
-
-  /** Changes the view of a kind that is in front of the others of it. */
-  changeView<Kind extends View['kind']>(
-    kind: Kind,
-    change: (view: Extract<View, { kind: Kind }>) => View,
-  ): void {
-    const view = this.model.views.findLast(
-      (candidate): candidate is Extract<View, { kind: Kind }> => candidate.kind === kind,
-    );
-    if (view) this.replaceView(view, change(view));
-  }
-
-  /** Puts another view into the place of one that lies over the panes; does nothing when it is gone. */
-  replaceView(old: View, view: View): void {
-    const { views } = this.model;
-    const index = views.indexOf(old);
-    if (index >= 0) this.update({ views: views.with(index, view) });
+  get actions(): ActionDesk | undefined {
+    return this.#actions;
   }
 
   /** The panes that are on the screen now. */
   get visiblePanes(): PaneId[] {
     const { model } = this;
-    if (isTooSmall(model.size) || model.views.some(coversPanes)) return [];
+    if (isTooSmall(model.size) || model.views.some(({ covers }) => covers)) return [];
     return layoutOf(model).places.map(({ id }) => id);
   }
 
-  get focusedPane(): AnyPane {
-    const { focus } = this.model;
-    const pane = this.panes.find(({ id }) => id === focus) ?? this.panes[0];
-    if (!pane) throw new Error('there are no panes');
-    return pane;
+  update(change: Partial<Model>): void {
+    this.#store.update(change);
+    this.#idle.check();
+    this.#askFilters();
+    this.source?.setVisible([...this.visiblePanes, ...this.alerts.panes]);
   }
 
-  /** The rows of the focused pane in the order in which they are shown. */
-  get focusedRows(): readonly object[] {
-    const { live, focus, panes: views } = this.model;
-    if (!live) return [];
-    const { rows, asOf } = live.panes[focus];
-    return rowsInView(this.focusedPane, rows, views[focus], asOf?.getTime() ?? 0);
+  /** What a filter chooses is asked of the server once it is typed. */
+  #askFilters(): void {
+    const { panes: views, views: stack } = this.model;
+    if (stack.some(({ isPrompt }) => isPrompt)) return;
+    for (const { id, asksFilter } of panes) {
+      if (asksFilter) this.source?.setFilter(id, views[id].filter);
+    }
   }
 
-  changePane(change: Partial<PaneView>): void {
-    const { focus, panes: views } = this.model;
-    this.update({ panes: { ...views, [focus]: { ...views[focus], ...change } } });
+  say(text: string, tone: Tone = 'muted'): void {
+    this.#message.show(text, tone);
   }
 
-  log(text: string): void {
-    this.#terminal.log(text);
+  /** A dialog is opened once; what Enter opens may be opened again and again. */
+  push(view: View): void {
+    const { front } = this;
+    if (!view.openedBy && front.constructor === view.constructor) return;
+    if (view.isPrompt) this.names.learn();
+    this.update({ views: [...this.model.views, view] });
+  }
+
+  pop(): void {
+    const { views } = this.model;
+    if (views.length > 1) this.update({ views: views.slice(0, -1) });
+  }
+
+  replace(old: View, view: View): void {
+    const { views } = this.model;
+    const index = views.indexOf(old);
+    if (index >= 0) this.update({ views: views.with(index, view) });
+  }
+
+  /** A key goes to the focused view, then to the command of its scope. */
+  press(key: string): void {
+    const { front, keys } = this;
+    if (isTooSmall(this.model.size)) {
+      const quits = keys.commandOf(overview.scope, key)?.id === 'quit';
+      if (quits && !this.actions?.isRunning) this.end(0);
+      return;
+    }
+    this.#message.clear();
+    if (front.takesKey?.(this, key)) return;
+    const command = keys.commandOf(front.scope, key);
+    if (!command) {
+      const help = front === overview ? `; ${keys.keyOf('help')} shows the keys` : '';
+      this.say(`${keyText(key)} does nothing here${help}`);
+      return;
+    }
+    this.run(command, key);
+    this.#followed.catchUp();
+  }
+
+  run(command: Command, key: string): void {
+    const reason = command.unavailable?.(this, key);
+    if (reason === undefined) command.run(this, key);
+    else this.say(reason, 'warning');
+  }
+
+  /** A pasted text: taken by a view that takes texts, and by nothing else. */
+  paste(text: string): void {
+    const { front } = this;
+    if (!front.takesPaste) return;
+    this.#message.clear();
+    front.takesPaste(this, text);
   }
 
   copy(text: string): ClipboardCopy {
     return this.#terminal.copy(text);
   }
 
-  /** Asks nothing any more, and waits for an action that is cancelled to have tidied up, but not for a server that is silent. */
+  log(text: string): void {
+    this.#terminal.log(text);
+  }
+
+  interrupt(): void {
+    if (this.actions?.isRunning) this.push(new QuitView());
+    else this.end(130);
+  }
+
+  end(exitCode: number): void {
+    this.#terminal.end(exitCode);
+  }
+
+  /** The connection is open: the header knows where this is. */
+  attach(database: Database, place: ConnectionInfo): void {
+    this.#database = database;
+    this.update({ place });
+  }
+
+  /** The panes open. */
+  go(database: Database, engine: LiveSource, recorder?: Recorder): void {
+    this.#actions = new ActionDesk(this, database, engine, () => {
+      this.update({ welcome: undefined });
+      leaveIfAsked(this);
+    });
+    for (const pane of panes) setChoice(engine, pane, this.model.panes[pane.id]);
+    this.#followed.followEngine(engine, recorder);
+  }
+
+  /** The panes show a recording. */
+  play(player: Player, place: ConnectionInfo): void {
+    this.update({ place });
+    this.#followed.followPlayer(player);
+  }
+
+  /**
+   * Leaves the database for another: nothing of it is shown, asked or followed any more, and its
+   * connections are closed.
+   */
+  detach(): void {
+    const database = this.#database;
+    this.drilldowns.stop();
+    this.#followed.stop();
+    this.alerts.restart();
+    this.#actions = this.#database = undefined;
+    this.#message.clear();
+    this.update({ ...detached(this.model), views: [overview] });
+    database?.abandon().catch((error: unknown) => {
+      this.log(`a connection was not closed: ${String(error)}`);
+    });
+  }
+
+  /** Asks nothing any more; waits for a cancelled action to clean up, but not for a server that is silent. */
   async stop(): Promise<void> {
     this.#message.stop();
-    this.openings.stop();
-    this.#growth.stop();
+    this.drilldowns.stop();
+    this.#idle.stop();
     this.#followed.stop();
     await this.actions?.stop();
     const silent = new Promise((resolve) => setTimeout(resolve, goodbyeMs).unref());
     await Promise.race([this.#database?.abandon().catch(() => undefined), silent]);
-  }
-
-  #takesText(key: string): boolean {
-    const view = this.promptView;
-    return view ? typeIntoPrompt(this, view, key) : (this.#dialog?.takesText(key) ?? false);
   }
 }

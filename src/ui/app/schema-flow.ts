@@ -1,13 +1,12 @@
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
+import { failureOf } from '../../db/errors.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';
-import { describePlan, isUnasked, placeOf } from '../../deploy/describe-plan.js';
-import type { Plan } from '../../deploy/plan.js';
+import { describePlan, isUnasked, placeOf, type Plan } from '../../deploy/plan.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { schemaFiles } from '../../deploy/schema-files.js';
-import { coreTables } from '../../shared/tables.js';
-import type { SchemaStage } from '../model/model.js';
+import { coreTables } from '../../core/tables.js';
+import type { SchemaStage } from '../views/schema.js';
 
 export type SchemaFlow = {
   /** Shows the stage; undefined: the panes may open. */
@@ -70,7 +69,15 @@ export async function checkSchema(database: Database): Promise<SchemaNotice | un
   if (plan.kind === 'incompatible') {
     return { text: `Other objects have our names: ${plan.conflicts.join('; ')}`, important: true };
   }
+  if (isUnasked(plan, database, false) && cannotApply(database) === undefined) {
+    await applySchema(database);
+    return undefined;
+  }
   if (plan.kind === 'adopt') {
+    if (plan.migrations.length > 0) {
+      const text = `Views and functions are of an earlier version; see: trace-console schema apply --dry-run`;
+      return { text, important: false };
+    }
     const { missingTables, addColumns, addIndexes, addObjects } = plan;
     const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
     const text = `The schema lacks ${lacks} objects; see: trace-console schema apply --dry-run`;
@@ -122,8 +129,7 @@ async function apply(
     if (!first) return undefined;
     return { text: `Not created: ${first.name}: ${first.reason}`, important: true };
   } catch (error) {
-    const hint = error instanceof ConsoleError ? error.hint : undefined;
-    const message = error instanceof Error ? error.message : String(error);
+    const { message, hint } = failureOf(error);
     flow.show({
       ...stage,
       phase: 'failed',
@@ -140,5 +146,5 @@ function stageOf(
   title: string,
   lines: readonly string[],
 ): SchemaStage {
-  return { kind: 'schema', phase, title, lines, steps: [], total: 0 };
+  return { phase, title, lines, steps: [], total: 0 };
 }

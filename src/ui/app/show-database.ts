@@ -1,53 +1,147 @@
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
+import { failureOf } from '../../db/errors.js';
+import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
-import { fileBeside } from '../../live/recording/file-beside.js';
-import { Recorder } from '../../live/recording/recorder.js';
+import { fileBeside, Recorder } from '../../live/recording/recorder.js';
+import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
+import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
+import { formatAge, formatDuration } from '../../core/format/duration.js';
+import { parseMoment } from '../../core/format/moment.js';
+import { withSeparators } from '../../core/format/number.js';
+import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
+import type { PaneId } from '../../panes/registry.js';
+import { colonTrace } from '../commands/lookup.js';
+import { showMoment } from '../commands/moment.js';
 import type { ConnectionChoice } from '../connection-choice.js';
 import type { ConsoleApp } from './console-app.js';
-import type { ShowDatabase } from './connections.js';
+import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
+import { failureText } from '../strings.js';
+import { NoticeView } from '../views/action.js';
+import { SchemaView, type SchemaStage } from '../views/schema.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
-import { findUnfinished } from './unfinished-rebuilds.js';
+import { nearestWord } from '../../core/nearest.js';
+import type { Connections } from '../context.js';
+import { ConnectingView } from '../views/waiting.js';
+import { QuitView } from '../views/quit.js';
+
+/** What the console opens on, as a link says it: all of it was looked at before. */
+export type OpensAt = {
+  pane?: PaneId | undefined;
+  /** The digits of a trace's id, or the first of them. */
+  trace?: string | undefined;
+  /** A moment as a person names it: `2h ago`. */
+  at?: string | undefined;
+};
 
 /**
  * From an open connection over the schema to the panes.
  *
  * @param recordTo where to record what is shown; each further database gets a file beside it
  */
-export function showDatabase(app: ConsoleApp, recordTo: string | undefined): ShowDatabase {
+export function showDatabase(
+  app: ConsoleApp,
+  recordTo: string | undefined,
+  opensAt: OpensAt = {},
+): ShowDatabase {
   let isFirst = true;
   return async (database, choice) => {
-    app.attach(database, choice.badge);
+    app.attach(database, infoOf(database, choice.badge));
     const lacking = lacksTables(database);
     const notice = lacking ? await askForSchema(app, database) : undefined;
-    const { cadenceMs, windowMs, pastWritten } = choice;
+    const { cadenceMs, windowMs, budgetUsdPerDay, pastWritten } = choice;
     const engine = new LiveEngine(database, {
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
+      budgetUsdPerDay,
     });
     const recorder = recordTo === undefined ? undefined : record(app, recordTo, isFirst, choice);
+    const { pane, trace, at } = isFirst ? opensAt : {};
     isFirst = false;
+    if (pane !== undefined) app.focus.goTo(pane);
     app.go(database, engine, recorder);
+    if (at !== undefined) await showAt(app, database, at);
+    if (trace !== undefined) colonTrace.run(app, trace);
     void pastWritten?.then(() => engine.schemaChanged());
     if (notice) tell(app, notice);
+    if (!pastWritten) void welcome(app, database);
     if (!lacking) void checkLater(app, database);
+    void keepSizesHourly(app, database);
   };
 }
 
-/** What goes wrong is told over the panes: there is a connection, and they say themselves what they lack. */
+/** By the server's clock, which has written what is looked for. */
+async function showAt(app: ConsoleApp, database: Database, at: string): Promise<void> {
+  const [row] = await database.read<ServerNowRow>(serverNowStatement, []);
+  const moment = parseMoment(at, row?.now_ms ?? Date.now());
+  if ('error' in moment) app.say(moment.error, 'warning');
+  else showMoment(app, moment.untilMs);
+}
+
+/** What the header says of an open database. */
+function infoOf(database: Database, connection: ConnectionBadge | undefined): ConnectionInfo {
+  const { address, capabilities, origin, readOnly } = database;
+  const { host, port } = address;
+  const server = host.startsWith('/') ? `socket ${host}:${port}` : `${host}:${port}`;
+  return {
+    database: capabilities.database,
+    host: capabilities.embedded ? 'this machine' : server,
+    origin,
+    user: capabilities.user,
+    readOnly,
+    connection,
+  };
+}
+
+/** Where no trace is there yet: which sessions of agents this machine has. The empty pane says it. */
+async function welcome(app: ConsoleApp, database: Database): Promise<void> {
+  if (database.readOnly || database.capabilities.standby) return;
+  try {
+    const [first] = await database.read('SELECT 1 FROM execution_traces LIMIT 1', []);
+    if (first) return;
+    const { discover } = await import('../../ingest/discover.js');
+    const found = await discover();
+    if (found.length === 0 || app.database !== database) return;
+    const programs = found.map(({ source, sessions, newestAt }, index) => {
+      const age = formatAge(Date.now() - newestAt);
+      const last = index === 0 ? `the last ${age} ago` : `${age} ago`;
+      const several = sessions === 1 ? 'session' : 'sessions';
+      return `${withSeparators(sessions)} ${source.title} ${several}, ${last}`;
+    });
+    app.update({
+      welcome: `This machine has ${programs.join('; ')}. :import brings them in, after a preview.`,
+    });
+  } catch (error) {
+    app.log(`sessions of agents could not be looked for: ${String(error)}`);
+  }
+}
+
+/** A failure is shown over the panes: there is a connection, and they say themselves what they lack. */
 async function askForSchema(
   app: ConsoleApp,
   database: Database,
 ): Promise<SchemaNotice | undefined> {
+  let answer: ((isYes: boolean) => void) | undefined;
+  const withoutSchema = () => app.model.views.filter((view) => !(view instanceof SchemaView));
+  const show = (stage: SchemaStage) => {
+    const view = new SchemaView(stage, (isYes) => {
+      const resolve = answer;
+      answer = undefined;
+      resolve?.(isYes);
+    });
+    // What lies over it stays there, as the question before quitting.
+    const [bottom, ...over] = withoutSchema();
+    app.update({ views: [...(bottom ? [bottom] : []), view, ...over] });
+  };
   try {
     return await firstRun(database, {
-      show: (stage) => app.showSchema(stage),
-      answer: () => app.ask(),
+      show,
+      answer: () => new Promise((resolve) => (answer = resolve)),
     });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const hint = error instanceof ConsoleError && error.hint !== undefined ? ` ${error.hint}` : '';
-    return { text: `The schema could not be looked at: ${message}${hint}`, important: true };
+    const text = `Could not inspect the schema: ${failureText(failureOf(error))}`;
+    return { text, important: true };
+  } finally {
+    app.update({ views: withoutSchema() });
   }
 }
 
@@ -89,13 +183,145 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
     // Whoever began one of his own meanwhile sees it in front of him.
     if (isLeft() || app.actions?.isRunning) return;
     if (leftovers !== undefined) app.say(app.keys.inText(leftovers), 'warning');
-    if (running.length > 0) app.push({ kind: 'notice', title: 'Still running', lines: running });
+    if (running.length > 0) app.push(new NoticeView('Still running', running));
   } catch (error) {
     app.log(`unfinished rebuilds could not be looked for: ${String(error)}`);
   }
 }
 
+/** As long as the database is shown: the sizes of the day, so that its growth can be told. */
+async function keepSizesHourly(app: ConsoleApp, database: Database): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 3_000).unref());
+  while (app.database === database) {
+    try {
+      await keepSizes(database);
+    } catch (error) {
+      app.log(`the sizes could not be kept: ${String(error)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3_600_000).unref());
+  }
+}
+
 function tell(app: ConsoleApp, { text, important }: SchemaNotice): void {
-  if (important) app.push({ kind: 'notice', title: 'The schema', lines: [text] });
+  if (important) app.push(new NoticeView('The schema', [text]));
   else app.say(text, 'warning');
+}
+
+/** What an earlier console left: rebuilds that go on, and what broken ones have left. */
+type Unfinished = {
+  /** Lines of a notice; empty: nothing runs. */
+  running: string[];
+  /** A line for the bottom of the screen. */
+  leftovers: string | undefined;
+};
+
+/** Looked for once, at the start. */
+async function findUnfinished(database: Database): Promise<Unfinished> {
+  const { schema } = database.capabilities;
+  const builds = await findRunningBuilds(database);
+  const leftovers = await database.transaction({ readOnly: true }, (tx) =>
+    findLeftovers(tx, schema),
+  );
+  const [first] = leftovers;
+  const several = leftovers.length === 1 ? '' : ` and ${leftovers.length - 1} more`;
+  return {
+    running: builds.map(
+      ({ index, building, pid, seconds }) =>
+        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :reindex on ${building} follows it.`,
+    ),
+    leftovers: first && `A broken rebuild has left ${first.name}${several}; :clean-up drops it`,
+  };
+}
+
+/** Shows a database that was opened: from its schema to its panes. */
+type ShowDatabase = (database: Database, choice: ConnectionChoice) => Promise<void>;
+
+/**
+ * The databases that the console can be on, and the one that it is on. The old one is kept until the new
+ * one answers: who cannot get there is still where he was.
+ */
+export class ConnectionSwitch implements Connections {
+  readonly choices: readonly ConnectionChoice[];
+  readonly #app: ConsoleApp;
+  readonly #show: ShowDatabase;
+  #current: ConnectionChoice;
+  #attempt = 0;
+
+  constructor(
+    app: ConsoleApp,
+    choices: readonly [ConnectionChoice, ...ConnectionChoice[]],
+    show: ShowDatabase,
+  ) {
+    this.#app = app;
+    this.choices = choices;
+    [this.#current] = choices;
+    this.#show = show;
+  }
+
+  get current(): ConnectionChoice {
+    return this.#current;
+  }
+
+  /** The first database, at the start. */
+  async begin(): Promise<void> {
+    const { current } = this;
+    const database = await current.open((line) => this.#app.update({ connecting: line }));
+    await this.#show(database, current);
+  }
+
+  /** Goes to the database of a name, or says why not. */
+  goTo(name: string): void {
+    const app = this.#app;
+    const choice = this.choices.find((each) => each.name === name);
+    if (!choice) {
+      const nearest = nearestWord(
+        name,
+        this.choices.map((each) => each.name),
+      );
+      const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+      app.say(`There is no connection "${name}"${meant}`, 'warning');
+    } else if (choice === this.#current) app.say(`This is ${name} already`);
+    else if (app.actions?.isRunning) app.push(new QuitView(choice));
+    else void this.connect(choice);
+  }
+
+  /** Lays over everything that it is connecting; what is behind comes back when it cannot, or is called off. */
+  async connect(choice: ConnectionChoice): Promise<void> {
+    const app = this.#app;
+    const attempt = (this.#attempt += 1);
+    const { views } = app.model;
+    let view = new ConnectingView(choice, this.#nameOfCurrent());
+    app.update({ views: [...views.filter((each) => !each.endsWithConnection), view] });
+    const change = (changes: Partial<ConnectingView['state']>) => {
+      if (attempt !== this.#attempt) return;
+      const next = view.with(changes);
+      app.replace(view, next);
+      view = next;
+    };
+    let database: Database;
+    try {
+      database = await choice.open((progress) => change({ progress }));
+    } catch (error) {
+      change({ failure: failureOf(error) });
+      return;
+    }
+    if (attempt !== this.#attempt) {
+      await database.close();
+      return;
+    }
+    app.detach();
+    this.#current = choice;
+    await this.#show(database, choice);
+  }
+
+  /** What a person calls it; a database without a name is what it is. */
+  #nameOfCurrent(): string {
+    const { name, badge } = this.#current;
+    const { place } = this.#app.model;
+    return badge || !place ? name : `${place.user}@${place.database}`;
+  }
+
+  callOff(): void {
+    this.#attempt += 1;
+  }
 }

@@ -1,9 +1,7 @@
-import { formatSpan } from '../../shared/format/duration.js';
-import { drawChart, fitTo } from '../../panes/chart.js';
-import type { Chart } from '../../panes/pane.js';
-import { plainWidth } from '../../terminal/ink/widest-line.js';
-import type { Theme } from '../theme.js';
-import { drawSides } from './segments.js';
+import { formatSpan } from '../../core/format/duration.js';
+import { drawChart, fitTo } from '../../panes/contract/chart.js';
+import type { Chart } from '../../panes/contract/pane.js';
+import { drawSides, fillLine, type Span, type StyledLine } from './styled-line.js';
 
 /** Below this height a curve says nothing. */
 export const leastChartHeight = 5;
@@ -11,35 +9,26 @@ export const leastChartHeight = 5;
 /** Columns of the scale on the left, as drawChart draws it. */
 const scaleWidth = 8;
 
-const plain = '\x1b[0m';
-const bold = '\x1b[1m';
-
-/** What has no colour is drawn with heavy signs: bold lines alone look like others in many fonts. */
-const heavySigns: Readonly<Record<string, string>> = {
-  ...{ '─': '━', '│': '┃', '╭': '┏', '╮': '┓', '╰': '┗', '╯': '┛', '┼': '╋', '┤': '┫' },
-};
-
-function withHeavySigns(line: string): string {
-  // asciichart puts the colour before each sign of a curve.
-  return line.replace(/(?<=\x1b\[1m)[─│╭╮╰╯┼┤]/g, (sign) => heavySigns[sign] ?? sign); // eslint-disable-line no-control-regex
-}
+/**
+ * asciichart writes what it is given as a curve's colour before each of the curve's signs, and a reset
+ * behind it. It is given a character that says which curve it is.
+ */
+const firstTag = 0xe000;
+const taggedSign = /([\ue000-\uf8ff])([^])\x1b\[0m/; // eslint-disable-line no-control-regex
 
 /** A chart with its legend and its span of time, each line exactly `width` columns wide. */
 export function drawChartLines(
-  theme: Theme,
   chart: Chart,
   size: { width: number; height: number },
-): string[] {
+): StyledLine[] {
   const { width, height } = size;
   const fitted = fillColumns(chart, Math.max(2, width - scaleWidth));
-  const colours = chart.curves.map(({ tone }) => theme.start(tone));
   const legend = drawSides(
-    theme,
     {
       left: [
-        ...chart.curves.map(({ label, tone }, curve) => ({
-          text: `${colours[curve] === bold ? '━' : '─'} ${label}`,
-          look: tone,
+        ...chart.curves.map(({ label, tone }) => ({
+          text: `─ ${label}`,
+          look: `curve-${tone}` as const,
         })),
         { text: `per ${formatSpan(fitted.bucketMs)}`, look: 'muted', priority: 2 },
       ],
@@ -50,18 +39,31 @@ export function drawChartLines(
     },
     width,
   );
-  const isPlain = colours.every((colour) => colour === '');
-  // Of two curves one is plain at most: they must be told apart where they cross.
   const drawn = drawChart(
     fitted.chart,
     { width, height: height - 1 },
-    isPlain ? undefined : colours.map((colour) => colour || plain),
+    chart.curves.map((_, curve) => String.fromCharCode(firstTag + curve)),
   );
-  const padded = drawn.map((line) => {
-    const blanks = ' '.repeat(Math.max(0, width - plainWidth(line)));
-    return withHeavySigns(line) + blanks;
-  });
-  return [...padded, legend].slice(0, height);
+  const lines = drawn.map((line) => fillLine(spansOf(line, chart), width));
+  return [...lines, legend].slice(0, height);
+}
+
+/** A line of tagged signs as spans, those of one curve side by side in one. */
+function spansOf(line: string, chart: Chart): StyledLine {
+  const spans: Span[] = [];
+  const add = (text: string, look: Span['look']) => {
+    const last = spans.at(-1);
+    if (text === '') return;
+    if (last && last.look === look) spans[spans.length - 1] = { text: last.text + text, look };
+    else spans.push({ text, look });
+  };
+  const parts = line.split(taggedSign);
+  for (let at = 0; at < parts.length; at += 3) {
+    add(parts[at] ?? '', undefined);
+    const curve = chart.curves[(parts[at + 1]?.charCodeAt(0) ?? 0) - firstTag];
+    add(parts[at + 2] ?? '', curve && `curve-${curve.tone}`);
+  }
+  return spans;
 }
 
 /**

@@ -2,19 +2,21 @@ import type { Capabilities } from '../../db/capabilities.js';
 import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
-import { formatAge, formatDuration, formatSpan } from '../../shared/format/duration.js';
-import { formatRate, formatShare } from '../../shared/format/number.js';
-import { formatMoment, formatTimestamp } from '../../shared/format/time.js';
+import { formatAge, formatDuration, formatSpan } from '../../core/format/duration.js';
+import { formatBytes } from '../../core/format/bytes.js';
+import { formatCount, formatRate, formatShare } from '../../core/format/number.js';
+import { formatMoment, formatTimestamp } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../look.js';
-import type { Theme } from '../theme.js';
-import { drawSides, type Segment } from './segments.js';
+import { drawSides, type Segment, blank, type StyledLine, fillLine } from './styled-line.js';
+import type { Binding, Keymap } from '../keymap.js';
+import { displayWidth } from '../../terminal/width.js';
 
 /** How a named connection is told from the others at a glance. */
 export type ConnectionBadge = { name: string; production: boolean; colour: BadgeColour };
 
 /** What the header says of the place; known from the moment the connection is open. */
-export type Place = {
+export type ConnectionInfo = {
   database: string;
   host: string;
   /** Where the address came from: `--url`, `DATABASE_URL`, … */
@@ -25,11 +27,11 @@ export type Place = {
 };
 
 export type HeaderInput = {
-  place: Place | undefined;
+  place: ConnectionInfo | undefined;
   /** The database that it is on the way to: nothing of another one is said meanwhile. */
   toward?: { name: string; badge: ConnectionBadge | undefined } | undefined;
   /** What is being done before there is a connection. */
-  opening: string;
+  connecting: string;
   live: LiveState | undefined;
   /** The engine's clock, for ages. */
   nowMs: number;
@@ -45,22 +47,21 @@ export type HeaderInput = {
 export const headerHeight = 2;
 
 /** Two lines: where this is, and how it is. */
-export function drawHeader(theme: Theme, input: HeaderInput, width: number): string[] {
-  const { place, toward, opening, live, nowMs, replay, recording, utc } = input;
+export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
+  const { place, toward, connecting, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
   if (toward || !place || !live) {
     const where = toward ? towardSegments(toward) : place ? placeSegments(place) : [];
     return [
       drawSides(
-        theme,
         {
           left: [name, ...where],
-          right: [{ text: safeLine(opening), look: 'muted' }],
+          right: [{ text: safeLine(connecting), look: 'muted' }],
           first: 'left',
         },
         width,
       ),
-      ' '.repeat(width),
+      [blank(width)],
     ];
   }
   const left = [name, ...placeSegments(place), ...serverSegments(live.capabilities)];
@@ -69,7 +70,6 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
     : connectionSegment(live.connection, nowMs);
   return [
     drawSides(
-      theme,
       {
         left,
         right: [...alertSegments(input), ...recordingSegments(recording), presentSegment],
@@ -78,10 +78,9 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
       width,
     ),
     drawSides(
-      theme,
       {
         left: [...paceSegments(live, replay !== undefined), ...(utc ? [{ text: 'UTC' }] : [])],
-        right: vitalsSegments(live),
+        right: [...collectingSegments(live.collecting), ...vitalsSegments(live)],
         first: 'left',
       },
       width,
@@ -89,7 +88,7 @@ export function drawHeader(theme: Theme, input: HeaderInput, width: number): str
   ];
 }
 
-function placeSegments(place: Place): Segment[] {
+function placeSegments(place: ConnectionInfo): Segment[] {
   const { database, host, origin, user, readOnly, connection } = place;
   return [
     ...(connection ? [badgeOf(connection)] : []),
@@ -144,7 +143,7 @@ function connectionSegment(connection: ConnectionState, nowMs: number): Segment 
 /** `▶ 2026-11-20 14:03:12  ×10  42%`; nothing of it is live. */
 function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boolean): Segment {
   const moment = formatTimestamp(new Date(wallMs));
-  const state = ended ? 'end of the recording' : paused ? 'stands still' : `× ${speed}`;
+  const state = ended ? 'end of the recording' : paused ? 'paused' : `× ${speed}`;
   return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
 }
 
@@ -174,6 +173,37 @@ function paceSegments(live: LiveState, replayed: boolean): Segment[] {
     { text: `window ${formatSpan(windowMs)}` },
     { text: `every ${formatSpan(cadenceMs)}` },
     ...(paused && !replayed ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
+  ];
+}
+
+/** Whether what agents do comes in: `collecting, last event 2s ago`, what waits, what could not be written. */
+function collectingSegments(collecting: LiveState['collecting']): Segment[] {
+  if (!collecting) return [];
+  const { state, reason, eventAgeMs, waitingBytes, quarantined } = collecting;
+  const event = eventAgeMs === null ? 'no event yet' : `last event ${formatAge(eventAgeMs)} ago`;
+  const waits = waitingBytes > 0 ? `, ${formatBytes(waitingBytes)} waiting` : '';
+  return [
+    ...(state === 'following'
+      ? [{ text: `collecting, ${event}${waits}`, look: 'success' as const, priority: 2 }]
+      : []),
+    ...(state === 'waiting'
+      ? [
+          {
+            text: safeLine(`collector waits: ${reason ?? 'for the database'}${waits}`),
+            look: 'warning' as const,
+            priority: 1,
+          },
+        ]
+      : []),
+    ...(state === 'ended' && waitingBytes > 0
+      ? [{ text: `no collector${waits}`, look: 'warning' as const, priority: 1 }]
+      : []),
+    ...(state === undefined && eventAgeMs !== null
+      ? [{ text: event, look: 'muted' as const, priority: 4 }]
+      : []),
+    ...(quarantined > 0
+      ? [{ text: `${formatCount(quarantined)} quarantined`, look: 'error' as const, priority: 1 }]
+      : []),
   ];
 }
 
@@ -209,4 +239,36 @@ function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
         }
       : { text: 'longest tx –', look: 'muted', priority: 5 },
   ];
+}
+
+type Item = { key: string; label: string; priority: number };
+
+/** The keys of a scope on one line, those that are shown; where it is narrow the least important go first. */
+export function drawKeyBar<Command extends Binding>(
+  keys: Keymap<Command>,
+  scope: { id: string },
+  width: number,
+  isShown: (command: Command) => boolean = () => true,
+): StyledLine {
+  const items: Item[] = keys
+    .in(scope)
+    .filter((command) => command.bar !== undefined && command.keys.length > 0 && isShown(command))
+    .map((binding) => ({
+      key: keys.barKeys(binding),
+      label: binding.bar ?? '',
+      priority: binding.priority ?? 9,
+    }));
+  const widthOf = ({ key, label }: Item) => displayWidth(key) + 1 + displayWidth(label) + 2;
+  while (items.length > 1 && items.reduce((sum, item) => sum + widthOf(item), 0) > width) {
+    const last = items.reduce((worst, item, index) => {
+      return item.priority >= (items[worst]?.priority ?? 0) ? index : worst;
+    }, 0);
+    items.splice(last, 1);
+  }
+  const spans = items.flatMap(({ key, label }, index) => [
+    { text: index === 0 ? ' ' : '  ' },
+    { text: key, look: 'key' as const },
+    { text: ` ${label}` },
+  ]);
+  return fillLine(spans, width);
 }

@@ -1,30 +1,39 @@
 import type { PaneSnapshot } from '../../live/state.js';
-import type { AnyPane, AnyPaneResult, CellContext } from '../../panes/pane.js';
-import { formatDuration } from '../../shared/format/duration.js';
-import { formatMoment } from '../../shared/format/time.js';
+import type { AnyPane } from '../../panes/registry.js';
+import type { AnyPaneResult, Chart } from '../../panes/contract/pane.js';
+import type { CellContext } from '../../panes/contract/column.js';
+import { formatDuration } from '../../core/format/duration.js';
+import { formatMoment } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { wrapText } from '../../terminal/wrap.js';
-import type { Keys } from '../keys/keys.js';
-import { findCursor, isTail, scrollTop, seenBy, type PaneView } from '../model/pane-view.js';
-import { rowsInView } from '../model/rows-in-view.js';
-import type { Theme } from '../theme.js';
+import { wrapText } from '../../terminal/width.js';
+import type { Keymap } from '../keymap.js';
+import {
+  findCursor,
+  leftToFilter,
+  rowsInView,
+  seenBy,
+  sortsOf,
+  type PaneView,
+} from '../model/pane-view.js';
+import { scrollTop } from '../model/scroll.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
-import { columnGap } from './columns.js';
-import { drawSegments, type Segment } from './segments.js';
-import { drawTable } from './table.js';
+import { columnGap, placeColumns, drawTable, tableColumnsWidth } from './table.js';
+import { drawSegments, type Segment, blank, type StyledLine } from './styled-line.js';
 
 export type PaneInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
   view: PaneView;
   /** What its texts call the keys. */
-  keys: Keys;
+  keys: Pick<Keymap, 'inText'>;
   /** The key that focuses it, where it has one. */
   number: string | undefined;
   width: number;
   height: number;
   focused: boolean;
+  /** What the empty pane says first: what could be brought in. */
+  welcome?: string | undefined;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
   /** In which zone moments are written: what was drawn in another is drawn anew. */
@@ -33,52 +42,71 @@ export type PaneInput = {
   cadenceMs: number;
 };
 
-export type DrawnPane = {
-  lines: string[];
-  /** Position of the first row shown: where the next drawing begins to look. */
+/** What decides how much of a pane is in view. */
+export type PanePlace = Pick<PaneInput, 'pane' | 'snapshot' | 'view' | 'width' | 'height'>;
+
+/** What of a pane is in view. */
+export type PaneRoom = {
+  /** Position of the first row shown. */
   top: number;
-  /** Rows in view, for a page up or down. */
   visibleRows: number;
   /** Columns that have no room, to the right. */
   hiddenColumns: number;
 };
 
-/** A whole pane in its border, from its declaration and its snapshot. `top` is that of the last drawing. */
-export function drawPane(theme: Theme, input: PaneInput, top: number): DrawnPane {
-  const { pane, snapshot, view, width, height, focused } = input;
-  const inner = { width: innerWidth(width), height: innerHeight(height) };
-  const rows = rowsInView(pane, snapshot.rows, view, contextOf(snapshot).nowMs);
+/** What of a pane's rows is in view at its size; the same for who draws it and for who scrolls it. */
+export function paneRoom(place: PanePlace): PaneRoom {
+  return partsOf(place).room;
+}
+
+/** A whole pane in its border, from its declaration and its snapshot. */
+export function drawPane(input: PaneInput): StyledLine[] {
+  const { width, height, focused, pane, view } = input;
+  const parts = partsOf(input);
+  const { above, rows, room } = parts;
   const cursor = findCursor(pane, rows, view);
-  const above = linesAbove(theme, input, inner);
-  const room = Math.max(0, inner.height - above.length);
-  const body = drawBody(theme, input, rows, { width: inner.width, height: room, top });
-  const lines = drawBox(theme, [...above, ...body.lines], {
+  return drawBox([...above, ...drawBody(input, parts)], {
     width,
     height,
     focused,
     title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
-    foot: footOf(input, rows, cursor.gone, body.hiddenColumns),
-    footRight: placeOf(rows.length, body.top, body.visibleRows),
+    foot: footOf(input, rows, cursor.gone, room.hiddenColumns),
+    footRight: inViewOf(rows.length, room),
   });
-  return { ...body, lines };
 }
 
 type Inner = { width: number; height: number };
 
+type Parts = BodyParts & {
+  above: StyledLine[];
+  rows: readonly object[];
+  body: Inner;
+  room: PaneRoom;
+};
+
+function partsOf(place: PanePlace): Parts {
+  const { pane, snapshot, view, width, height } = place;
+  const inner = { width: innerWidth(width), height: innerHeight(height) };
+  const left = leftToFilter(view, snapshot.filter);
+  const rows = rowsInView(pane, snapshot.rows, left, contextOf(snapshot).nowMs);
+  const above = linesAbove(place, inner);
+  const body = { width: inner.width, height: Math.max(0, inner.height - above.length) };
+  const parts = bodyParts(place, rows, body);
+  return { ...parts, above, rows, body, room: tableRoom(place, rows, parts.table) };
+}
+
 /** A failure and the summary stand above the rows. */
-function linesAbove(theme: Theme, { pane, snapshot }: PaneInput, inner: Inner): string[] {
-  const lines: string[] = [];
+function linesAbove({ pane, snapshot }: PanePlace, inner: Inner): StyledLine[] {
+  const lines: StyledLine[] = [];
   const { error } = snapshot;
   if (error && snapshot.asOf) {
-    lines.push(
-      drawSegments(theme, [{ text: safeLine(error.message), look: 'error' }], inner.width),
-    );
+    lines.push(drawSegments([{ text: safeLine(error.message), look: 'error' }], inner.width));
   }
   if (snapshot.asOf && inner.height >= 4) {
     const most = inner.height >= 8 ? 2 : 1;
     for (const summary of summaryOf(pane, snapshot).slice(0, most)) {
-      lines.push(drawSegments(theme, summary, inner.width, ' · '));
+      lines.push(drawSegments(summary, inner.width, ' · '));
     }
   }
   return lines.slice(0, inner.height);
@@ -104,33 +132,38 @@ function shiftedColumns(columns: AnyPane['columns'], shift: number): AnyPane['co
   return shift === 0 ? columns : [...columns.slice(0, 1), ...columns.slice(1 + shift)];
 }
 
-type Body = Omit<DrawnPane, 'lines'> & { lines: string[] };
-type BodySize = Inner & { top: number };
+/** Where the table and the chart of a pane are: side by side, one below the other, or the table alone. */
+type BodyParts = { table: Inner; chart?: { kind: 'beside' | 'below'; size: Inner; chart: Chart } };
 
-function drawBody(theme: Theme, input: PaneInput, rows: readonly object[], size: BodySize): Body {
-  const { pane, snapshot } = input;
-  if (rows.length === 0) {
-    return { lines: drawMessage(theme, input, size), top: 0, visibleRows: 0, hiddenColumns: 0 };
-  }
-  const result = resultOf(snapshot);
+function bodyParts({ pane, snapshot }: PanePlace, rows: readonly object[], size: Inner): BodyParts {
+  const result = rows.length === 0 ? undefined : resultOf(snapshot);
   const chart = result && pane.chart?.(result);
-  if (!chart) return drawRows(theme, input, rows, size);
+  if (!chart) return { table: size };
+  const { width, height } = size;
   const least = tableWidth(pane);
-  const beside = size.width - least - chartGap;
-  if (beside >= leastChartWidth && size.height >= leastChartHeight) {
-    const table = drawRows(theme, input, rows, { ...size, width: least });
-    const drawn = drawChartLines(theme, chart, { width: beside, height: size.height });
-    const blank = ' '.repeat(least);
-    const lines = drawn.map(
-      (line, index) => `${table.lines[index] ?? blank}${' '.repeat(chartGap)}${line}`,
-    );
-    return { ...table, lines };
+  const beside = width - least - chartGap;
+  if (beside >= leastChartWidth && height >= leastChartHeight) {
+    const room = { width: beside, height };
+    return { table: { width: least, height }, chart: { kind: 'beside', size: room, chart } };
   }
-  const below = size.height - rows.length - 1;
-  if (below < leastChartHeight || size.width < 24) return drawRows(theme, input, rows, size);
-  const table = drawRows(theme, input, rows, { ...size, height: rows.length + 1 });
-  const drawn = drawChartLines(theme, chart, { width: size.width, height: below });
-  return { ...table, lines: [...table.lines, ...drawn] };
+  const below = height - rows.length - 1;
+  if (below < leastChartHeight || width < 24) return { table: size };
+  const room = { width, height: below };
+  return {
+    table: { width, height: rows.length + 1 },
+    chart: { kind: 'below', size: room, chart },
+  };
+}
+
+function drawBody(input: PaneInput, parts: Parts): readonly StyledLine[] {
+  const { rows, body, table, chart } = parts;
+  if (rows.length === 0) return drawMessage(input, body);
+  const lines = drawRows(input, parts);
+  if (!chart) return lines;
+  const drawn = drawChartLines(chart.chart, chart.size);
+  if (chart.kind === 'below') return [...lines, ...drawn];
+  const empty = [blank(table.width)];
+  return drawn.map((line, index) => [...(lines[index] ?? empty), blank(chartGap), ...line]);
 }
 
 /** Beside a chart a table is as narrow as it can be, but for words a little longer than foreseen. */
@@ -144,15 +177,28 @@ function tableWidth(pane: AnyPane): number {
   return widths.reduce((sum, width) => sum + width + columnGap(0), spareWidth - columnGap(0));
 }
 
-function drawRows(theme: Theme, input: PaneInput, rows: readonly object[], size: BodySize): Body {
-  const { pane, snapshot, view, focused } = input;
-  const hasHeading = size.height >= 2;
-  const visibleRows = Math.max(0, size.height - (hasHeading ? 1 : 0));
+/** A heading needs a line of two at least. */
+const headingLines = (height: number) => (height >= 2 ? 1 : 0);
+
+function tableRoom({ pane, view }: PanePlace, rows: readonly object[], size: Inner): PaneRoom {
+  if (rows.length === 0) return { top: 0, visibleRows: 0, hiddenColumns: 0 };
+  const visibleRows = Math.max(0, size.height - headingLines(size.height));
   const cursor = findCursor(pane, rows, view);
-  const top = scrollTop(size.top, cursor.index, visibleRows, rows.length);
-  const { marks } = view;
   const columns = shiftedColumns(pane.columns, view.shift);
-  const table = drawTable(theme, columns, rows, contextOf(snapshot), {
+  const width = tableColumnsWidth(size.width, view.marks.size > 0);
+  return {
+    top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
+    visibleRows,
+    hiddenColumns: columns.length - placeColumns(columns, width).length,
+  };
+}
+
+function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledLine[] {
+  const { pane, snapshot, view, focused } = input;
+  const { top, visibleRows } = room;
+  const cursor = findCursor(pane, rows, view);
+  const { marks } = view;
+  const table = drawTable(shiftedColumns(pane.columns, view.shift), rows, contextOf(snapshot), {
     width: size.width,
     height: visibleRows,
     top,
@@ -161,17 +207,14 @@ function drawRows(theme: Theme, input: PaneInput, rows: readonly object[], size:
     faded: snapshot.error !== null,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
-  const hiddenColumns = columns.length - table.shownColumns;
-  const lines = hasHeading ? [table.heading, ...table.rows] : table.rows;
-  return { lines, top, visibleRows, hiddenColumns };
+  return headingLines(size.height) > 0 ? [table.heading, ...table.rows] : table.rows;
 }
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
 function drawMessage(
-  theme: Theme,
-  { pane, snapshot, view, keys }: PaneInput,
+  { pane, snapshot, view, keys, welcome }: PaneInput,
   size: Inner,
-): string[] {
+): StyledLine[] {
   const { error } = snapshot;
   const paragraphs: [string, Segment['look']][] = error
     ? [
@@ -180,10 +223,17 @@ function drawMessage(
       ]
     : snapshot.asOf
       ? [
+          ...(welcome === undefined || snapshot.rows.length > 0
+            ? []
+            : [[keys.inText(welcome), 'accent'] as [string, Segment['look']]]),
           [
             snapshot.rows.length > 0
               ? noMatch(view.filter, snapshot.rows.length)
-              : keys.inText(pane.empty),
+              : keys.inText(
+                  snapshot.filter === undefined
+                    ? pane.empty
+                    : `Nothing in the window matches /${snapshot.filter}; :window chooses another, Esc shows all.`,
+                ),
             'muted',
           ],
         ]
@@ -192,10 +242,10 @@ function drawMessage(
     wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })),
   );
   return lines.slice(0, size.height).map(({ text, look }, row) => {
-    // The last line goes on with what has no line any more, so that it ends with the sign of that.
+    // Append the overflow to the last line, so that truncation shows an ellipsis.
     const rest = row === size.height - 1 ? lines.slice(row + 1) : [];
     const whole = [text, ...rest.map((line) => line.text)].join(' ');
-    return drawSegments(theme, [{ text: whole, look }], size.width);
+    return drawSegments([{ text: whole, look }], size.width);
   });
 }
 
@@ -204,8 +254,19 @@ function noMatch(filter: string, count: number): string {
 }
 
 /** `/status:failed 3 of 12`: which rows are shown, and how many there are. */
-export function filterSegments({ filter }: PaneView, shown: number, count: number): Segment[] {
+export function filterSegments(
+  { filter }: PaneView,
+  shown: number,
+  { rows: { length: count }, filter: asked, loading }: PaneSnapshot,
+): Segment[] {
   if (filter === '') return [];
+  // All that the server has: there are no others that would be hidden.
+  if (asked === filter && !loading) {
+    return [
+      { text: `/${safeLine(filter)}`, look: 'accent' },
+      { text: `${shown} found`, look: shown === 0 ? 'warning' : 'muted' },
+    ];
+  }
   return [
     { text: `/${safeLine(filter)}`, look: 'accent' },
     { text: `${shown} of ${count}`, look: shown === 0 ? 'warning' : 'muted' },
@@ -217,9 +278,24 @@ function titleOf(input: PaneInput, shown: number): Segment[] {
   return [
     { text: number ?? '', look: focused ? 'focus' : 'muted' },
     { text: pane.title, look: focused ? 'focus' : 'title' },
-    ...filterSegments(view, shown, snapshot.rows.length),
+    ...choiceSegments(input),
+    ...filterSegments(view, shown, snapshot),
+    ...(view.compared === true
+      ? [{ text: '· beside the window before', look: 'accent' as const, priority: 2 }]
+      : []),
     ...(snapshot.exact ? [{ text: 'exact', look: 'accent' as const, priority: 2 }] : []),
   ];
+}
+
+/** Which variant and grouping the rows are of: `tool calls only`, `by model`. */
+function choiceSegments({ pane, snapshot }: PaneInput): Segment[] {
+  const chosen = [
+    pane.variants?.find(({ id }) => id === snapshot.variant),
+    pane.groupings?.find(({ id }) => id === snapshot.grouping),
+  ];
+  return chosen.flatMap((choice) =>
+    choice ? [{ text: `· ${choice.title}`, look: 'muted' as const, priority: 3 }] : [],
+  );
 }
 
 function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
@@ -239,8 +315,8 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
       priority: 2,
     });
   }
-  const sort = pane.sorts[view.sort] ?? pane.sorts[0];
-  if (isTail(pane)) {
+  const sort = sortsOf(pane)[view.sort] ?? pane.sorts[0];
+  if (pane.isTail) {
     segments.push(followOf(input, cursor));
   } else if (view.sort > 0 || view.reversed) {
     const arrow = (sort.direction === 'desc') === view.reversed ? '↑' : '↓';
@@ -288,9 +364,9 @@ function footOf(
 }
 
 /** `13–24 of 108`, where not everything is in view. */
-function placeOf(count: number, top: number, visible: number): Segment[] {
-  if (visible <= 0 || count <= visible) return [];
-  return [{ text: `${top + 1}–${Math.min(count, top + visible)} of ${count}`, look: 'muted' }];
+function inViewOf(count: number, { top, visibleRows }: PaneRoom): Segment[] {
+  if (visibleRows <= 0 || count <= visibleRows) return [];
+  return [{ text: `${top + 1}–${Math.min(count, top + visibleRows)} of ${count}`, look: 'muted' }];
 }
 
 function contextOf(snapshot: PaneSnapshot): CellContext {

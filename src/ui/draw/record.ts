@@ -1,11 +1,22 @@
-import { withSeparators } from '../../shared/format/number.js';
-import { safeLine } from '../../terminal/sanitise.js';
-import { displayWidth, fit, truncate } from '../../terminal/width.js';
-import type { RecordRow } from '../../panes/opening.js';
-import type { NodeContent, RecordNode } from '../model/record-tree.js';
-import type { Look } from '../theme.js';
-import { layOutSegments } from './segments.js';
-import type { Piece, TextLine } from './text-line.js';
+import { withSeparators } from '../../core/format/number.js';
+import { safeLine, safeLines } from '../../terminal/sanitise.js';
+import { displayWidth, fit, truncate, wrapText } from '../../terminal/width.js';
+import type { RecordRow, DetailSection } from '../../panes/contract/opening.js';
+import {
+  type NodeContent,
+  type RecordNode,
+  recordNodes,
+  type RecordFolds,
+} from '../model/record-tree.js';
+import {
+  fitSegments,
+  blank,
+  lineWidth,
+  type Span,
+  type StyledLine,
+  plainText,
+  styled,
+} from './styled-line.js';
 
 /** Lines of one text while it is folded, and how many of its lines are counted then. */
 export const foldedLines = 8;
@@ -19,7 +30,7 @@ const indent = 2;
 export type RecordColumns = { name: number; width: number };
 
 /** As wide as the longest name needs, but never more than a third. */
-export function recordColumns(rows: readonly RecordRow[], width: number): RecordColumns {
+function recordColumns(rows: readonly RecordRow[], width: number): RecordColumns {
   const names = rows.flatMap((row) => Object.keys(row).map((name) => displayWidth(safeLine(name))));
   const room = Math.min(nameColumn.most, Math.floor(width / 3));
   const name = Math.max(nameColumn.least, Math.min(room, Math.max(0, ...names))) + 2;
@@ -30,37 +41,37 @@ export function recordColumns(rows: readonly RecordRow[], width: number): Record
 export type LinesOf = (key: string, text: string, columns: number) => Iterable<string>;
 
 /** A part of a record: its name on the left, its value wrapped beside it, made as far as it is asked for. */
-export function* nodeLines(
+function* nodeLines(
   node: RecordNode,
   { name: column, width }: RecordColumns,
   linesOf: LinesOf,
-): Generator<TextLine, void, undefined> {
+): Generator<StyledLine, void, undefined> {
   const { content } = node;
   switch (content.kind) {
     case 'blank':
       yield [];
       return;
     case 'title':
-      yield layOutSegments([{ text: content.text, look: 'title' }], width);
+      yield fitSegments([{ text: content.text, look: 'title' }], width);
       return;
     case 'made': {
       const segments = content.line.map(({ text, tone, columns }) => ({
         text: columns === undefined ? safeLine(text) : fit(safeLine(text), columns),
         look: tone,
       }));
-      yield layOutSegments(segments, width);
+      yield fitSegments(segments, width);
       return;
     }
     default: {
       const start = startOf(node, { name: column, width });
-      const room = Math.max(1, width - displayWidth(start.map(({ text }) => text).join('')));
+      const room = Math.max(1, width - lineWidth(start));
       yield* beside(start, valueLines(node.key, content, room, linesOf));
     }
   }
 }
 
 /** A field has its name in the column of names; a member of its JSON stands below its field. */
-function startOf({ name, depth, content }: RecordNode, columns: RecordColumns): Piece[] {
+function startOf({ name, depth, content }: RecordNode, columns: RecordColumns): Span[] {
   const safe = safeLine(name);
   const fold = content.kind === 'group' ? (content.isOpen ? '▾ ' : '▸ ') : '';
   if (depth === 0) {
@@ -72,14 +83,12 @@ function startOf({ name, depth, content }: RecordNode, columns: RecordColumns): 
   return [{ text: blanks }, { text: fold === '' ? '  ' : fold }, { text: label, look: 'muted' }];
 }
 
-type ValueLine = { text: string; look?: Look | undefined; isFold?: true };
-
 function* valueLines(
   key: string,
   content: Extract<NodeContent, { kind: 'text' | 'plain' | 'group' }>,
   room: number,
   linesOf: LinesOf,
-): Generator<ValueLine, void, undefined> {
+): Generator<Span, void, undefined> {
   switch (content.kind) {
     case 'group':
       yield groupLine(content, room);
@@ -100,7 +109,7 @@ function* valueLines(
 function groupLine(
   { isList, count, isOpen }: Extract<NodeContent, { kind: 'group' }>,
   room: number,
-): ValueLine {
+): Span {
   const noun = isList ? 'item' : 'member';
   const size = `${withSeparators(count)} ${noun}${count === 1 ? '' : 's'}`;
   if (isOpen) return { text: truncate(size, room), look: 'muted' };
@@ -108,7 +117,7 @@ function groupLine(
   return { text: truncate(hidden, room), look: 'accent', isFold: true };
 }
 
-function* openLines(lines: Iterable<string>, room: number): Generator<ValueLine, void, undefined> {
+function* openLines(lines: Iterable<string>, room: number): Generator<Span, void, undefined> {
   let count = 0;
   for (const text of lines) {
     if (++count > mostLines) {
@@ -127,7 +136,7 @@ function* folded(
   text: string,
   lines: Iterable<string>,
   room: number,
-): Generator<ValueLine, void, undefined> {
+): Generator<Span, void, undefined> {
   const start: string[] = [];
   for (const line of lines) if (start.push(line) >= countedLines) break;
   const isShort = start.length <= foldedLines + 1;
@@ -140,13 +149,153 @@ function* folded(
 }
 
 function* beside(
-  start: readonly Piece[],
-  lines: Iterable<ValueLine>,
-): Generator<TextLine, void, undefined> {
-  const blank = [{ text: ' '.repeat(displayWidth(start.map(({ text }) => text).join(''))) }];
+  start: readonly Span[],
+  lines: Iterable<Span>,
+): Generator<StyledLine, void, undefined> {
+  const below = [blank(lineWidth(start))];
   let isFirst = true;
   for (const line of lines) {
-    yield [...(isFirst ? start : blank), line];
+    yield [...(isFirst ? start : below), line];
     isFirst = false;
+  }
+}
+
+/** A line, and the part of the record that it belongs to. */
+export type RecordLine = { line: StyledLine; node: RecordNode | undefined };
+
+/**
+ * The lines of a record from the top to where somebody looks: two megabytes of wide characters take
+ * seconds. What is drawn, scrolled and searched are the same lines.
+ */
+export class RecordLayout {
+  readonly #lines: Gathered<RecordLine>;
+  readonly #texts: string[] = [];
+
+  constructor(lines: Iterable<RecordLine>) {
+    this.#lines = new Gathered(lines);
+  }
+
+  /** The lines that there are by now. */
+  get lines(): readonly RecordLine[] {
+    return this.#lines.items;
+  }
+
+  /** What is written on them. */
+  get texts(): readonly string[] {
+    for (let at = this.#texts.length; at < this.lines.length; at++) {
+      this.#texts.push(plainText(this.lines[at]?.line ?? []));
+    }
+    return this.#texts;
+  }
+
+  /** Whether these are all. */
+  get isWhole(): boolean {
+    return this.#lines.isWhole;
+  }
+
+  /** Something of it is folded, as far as it is laid out. */
+  get isFolded(): boolean {
+    return this.lines.some(({ line }) => line.some(({ isFold }) => isFold));
+  }
+
+  /** Lays out until there are so many lines, or all. */
+  grow(count: number): void {
+    this.#lines.gather(count);
+  }
+
+  /** The first line of a part, of the lines that there are; -1: not among them. */
+  lineOf(key: string): number {
+    return this.lines.findIndex(({ node }) => node?.key === key);
+  }
+}
+
+/** What a record is laid out from. */
+export type RecordContent = {
+  rows: readonly RecordRow[];
+  sections: readonly DetailSection[];
+  folds: RecordFolds;
+};
+
+type Known = { width: number; folds: RecordFolds; layout: RecordLayout };
+/** Long texts wrapped to a width stay wrapped when something else is folded. */
+type Wrapped = { width: number; texts: Map<string, Gathered<string>> };
+
+const layouts = new WeakMap<readonly RecordRow[], Known>();
+const wrapped = new WeakMap<readonly RecordRow[], Wrapped>();
+
+/** Lays a record out, or finds it as far as it was. */
+export function layOutRecord(view: RecordContent, width: number): RecordLayout {
+  const { rows, folds } = view;
+  const known = layouts.get(rows);
+  if (known?.width === width && known.folds === folds) return known.layout;
+  const layout = new RecordLayout(linesOf(view, width));
+  layouts.set(rows, { width, folds, layout });
+  return layout;
+}
+
+function* linesOf(
+  { rows, sections, folds }: RecordContent,
+  width: number,
+): Generator<RecordLine, void, undefined> {
+  if (rows.length === 0) {
+    const lines = wrapText('It is no longer there.', width);
+    yield* lines.map((text) => ({ line: styled(text, 'muted'), node: undefined }));
+    return;
+  }
+  const columns = recordColumns(rows, width);
+  const texts = wrappedTexts(rows, width);
+  const wrap = (key: string, text: string, room: number) => {
+    const known = texts.get(key) ?? new Gathered(drawable(text, room));
+    texts.set(key, known);
+    return known;
+  };
+  for (const node of recordNodes(rows, sections, folds)) {
+    for (const line of nodeLines(node, columns, wrap)) yield { line, node };
+  }
+}
+
+/** A character that is wider than the room there is, is left out with a sign. */
+function* drawable(text: string, room: number): Generator<string, void, undefined> {
+  for (const line of safeLines(text, room)) yield truncate(line, room);
+}
+
+function wrappedTexts(rows: readonly RecordRow[], width: number): Wrapped['texts'] {
+  const known = wrapped.get(rows);
+  if (known?.width === width) return known.texts;
+  const texts: Wrapped['texts'] = new Map();
+  wrapped.set(rows, { width, texts });
+  return texts;
+}
+
+/** The items of an iteration as far as somebody asked for them; each is made once. */
+export class Gathered<Item> implements Iterable<Item> {
+  readonly items: Item[] = [];
+  readonly #rest: Iterator<Item>;
+  #isWhole = false;
+
+  constructor(all: Iterable<Item>) {
+    this.#rest = all[Symbol.iterator]();
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Until there are so many, or all. */
+  gather(count: number): void {
+    while (this.items.length < count && !this.#isWhole) {
+      const next = this.#rest.next();
+      if (next.done === true) this.#isWhole = true;
+      else this.items.push(next.value);
+    }
+  }
+
+  *[Symbol.iterator](): Generator<Item, void, undefined> {
+    for (let at = 0; ; at++) {
+      this.gather(at + 1);
+      const item = this.items[at];
+      if (item === undefined) return;
+      yield item;
+    }
   }
 }

@@ -1,36 +1,20 @@
 import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { LiveState } from '../../live/state.js';
-import { overviewPaneIds, paneIds, type PaneId, type Tone } from '../../panes/pane.js';
-import type { Place } from '../draw/header.js';
-import { headerHeight } from '../draw/header.js';
-import type { Scope } from '../keys/key-map.js';
+import { firstPaneId, overviewPaneIds, paneIds, type PaneId } from '../../panes/registry.js';
+import type { Tone } from '../../panes/contract/column.js';
+import { headerHeight, type ConnectionInfo } from '../draw/header.js';
 import { placePanes, type Layout, type Rectangle, type Size } from '../layout/layout.js';
 import { initialPaneView, type PaneView } from './pane-view.js';
-import { scopeOfView, type View } from './views.js';
 
 export type Message = { text: string; tone: Tone };
 
-/** The first run, or a schema that lacks something. */
-export type SchemaStage = {
-  kind: 'schema';
-  phase: 'ask' | 'applying' | 'failed' | 'incompatible';
-  title: string;
-  /** What would be done, or why it cannot be. */
-  lines: readonly string[];
-  steps: readonly { name: string; outcome: string }[];
-  total: number;
-};
-
-export type Stage = { kind: 'opening' } | SchemaStage | { kind: 'live' };
-
-/** Everything that is drawn. Immutable. */
-export type Model = {
+/** What is drawn below the view stack. Immutable. */
+export type ConsoleState = {
   size: Size;
-  stage: Stage;
-  /** What is being done until there is something to show. */
-  opening: string;
-  place: Place | undefined;
+  /** What is being done until there is a connection. */
+  connecting: string;
+  place: ConnectionInfo | undefined;
   live: LiveState | undefined;
   /** The engine's clock at the last look, for ages. */
   nowMs: number;
@@ -42,67 +26,60 @@ export type Model = {
   alerts: readonly Alert[];
   /** They wait while a moment in the past is shown. */
   alertsPaused: boolean;
+  /** Of an empty database: what could be brought in; absent once something was. */
+  welcome?: string | undefined;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
-  /** The pane that has the keys. */
+  /** The focused pane. */
   focus: PaneId;
-  /** The pane of the overview that had the keys last: where Escape leads to. */
+  /** The pane of the overview that was focused last: where Escape leads to. */
   home: PaneId;
   zoomed: boolean;
   /** Moments are written in UTC, not in the time zone of this machine. */
   utc: boolean;
   panes: Readonly<Record<PaneId, PaneView>>;
-  views: readonly View[];
   message: Message | undefined;
 };
 
-export function initialModel(size: Size): Model {
+export function initialState(size: Size): ConsoleState {
   return {
+    ...disconnected,
     size,
-    stage: { kind: 'opening' },
-    opening: 'connecting …',
-    place: undefined,
-    live: undefined,
     nowMs: 0,
     replay: undefined,
-    recording: undefined,
-    alerts: [],
-    alertsPaused: false,
     overview: overviewPaneIds,
-    focus: 'recent-traces',
-    home: 'recent-traces',
+    focus: firstPaneId,
+    home: firstPaneId,
     zoomed: false,
     utc: false,
-    panes: Object.fromEntries(paneIds.map((id) => [id, initialPaneView])) as Model['panes'],
-    views: [],
+    panes: Object.fromEntries(paneIds.map((id) => [id, initialPaneView])) as ConsoleState['panes'],
     message: undefined,
   };
 }
 
-/** What is left on the way from one database to another: nothing of its rows, and how they are looked at. */
-export function detached({ panes }: Model): Partial<Model> {
-  const looked = Object.entries(panes).map(([id, { sort, reversed }]) => [
-    id,
-    { ...initialPaneView, sort, reversed },
-  ]);
-  return {
-    stage: { kind: 'opening' },
-    opening: 'connecting …',
-    place: undefined,
-    live: undefined,
-    recording: undefined,
-    alerts: [],
-    alertsPaused: false,
-    views: [],
-    panes: Object.fromEntries(looked) as Model['panes'],
-  };
-}
+const disconnected = {
+  connecting: 'connecting …',
+  place: undefined,
+  live: undefined,
+  recording: undefined,
+  welcome: undefined,
+  alerts: [],
+  alertsPaused: false,
+};
 
-/** Who gets the keys. */
-export function scopeOf({ stage, views }: Model): Scope {
-  const view = views.at(-1);
-  if (view) return scopeOfView(view);
-  return stage.kind === 'schema' ? 'schema' : 'panes';
+/** What is left on the way from one database to another: nothing of its rows, but how they are sorted and grouped. */
+export function detached({ panes }: ConsoleState): Partial<ConsoleState> {
+  const kept = Object.entries(panes).map(([id, { sort, reversed, variant, grouping }]) => [
+    id,
+    {
+      ...initialPaneView,
+      sort,
+      reversed,
+      ...(variant === undefined ? {} : { variant }),
+      ...(grouping === undefined ? {} : { grouping }),
+    },
+  ]);
+  return { ...disconnected, panes: Object.fromEntries(kept) as ConsoleState['panes'] };
 }
 
 /** Between header and key bar. */
@@ -110,12 +87,34 @@ export function bodyOf({ columns, rows }: Size): Rectangle {
   return { x: 0, y: headerHeight, width: columns, height: Math.max(0, rows - headerHeight - 1) };
 }
 
-/** Whether the pane with the keys is one that the overview does not show. */
-export function isBesideOverview({ overview, focus }: Pick<Model, 'overview' | 'focus'>): boolean {
+/** Whether the focused pane is one that the overview does not show. */
+export function isBesideOverview({ overview, focus }: ConsoleState): boolean {
   return !overview.includes(focus);
 }
 
-export function layoutOf(model: Model): Layout {
-  const { size, overview, focus, zoomed } = model;
-  return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(model));
+export function layoutOf(state: ConsoleState): Layout {
+  const { size, overview, focus, zoomed } = state;
+  return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(state));
+}
+
+/** Holds one immutable state and tells its listeners at once; fits React's useSyncExternalStore. */
+export class ModelStore<State extends object> {
+  #state: State;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(initial: State) {
+    this.#state = initial;
+  }
+
+  readonly get = (): State => this.#state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  update(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of [...this.#listeners]) listener();
+  }
 }

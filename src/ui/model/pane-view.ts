@@ -1,4 +1,30 @@
-import type { AnyPane, PaneId } from '../../panes/pane.js';
+import { sortRows, type Sort } from '../../panes/contract/column.js';
+import { parseFilter, type Filter } from '../../panes/contract/filter.js';
+import { comparedPane } from '../../panes/reading/comparison.js';
+import type { AnyPane } from '../../panes/registry.js';
+
+const allSorts = new WeakMap<AnyPane, readonly Sort<object>[]>();
+
+/** Every order of a pane: those that it declares, which one key steps through, then its other columns. */
+export function sortsOf(pane: AnyPane): readonly Sort<object>[] {
+  const known = allSorts.get(pane);
+  if (known) return known;
+  // A tail is newest last, whatever its columns are.
+  const others = pane.isTail
+    ? []
+    : pane.columns.filter(({ id }) => !pane.sorts.some((sort) => sort.id === id));
+  const sorts = [
+    ...pane.sorts,
+    ...others.map((column): Sort<object> => ({
+      id: column.id,
+      title: column.title || column.id,
+      direction: column.format === 'text' ? 'asc' : 'desc',
+      value: (row) => column.value(row),
+    })),
+  ];
+  allSorts.set(pane, sorts);
+  return sorts;
+}
 
 /** What the reader did with one pane. */
 export type PaneView = {
@@ -6,15 +32,22 @@ export type PaneView = {
   key: string | null;
   /** Where the cursor is, or was when its row disappeared. */
   index: number;
-  /** Position of the sort in the pane's declaration. */
+  /** Position of the sort in {@link sortsOf}. */
   sort: number;
   reversed: boolean;
+  /** What the reader chose of the pane's variants and groupings; absent: nothing. */
+  variant?: string;
+  grouping?: string;
   /** Which rows are shown; '' shows all. Always one that can be read. */
   filter: string;
+  /** Where the rows were scrolled to when the cursor was moved last. */
+  top: number;
   /** Identities of the marked rows. */
   marks: ReadonlySet<string>;
   /** How many columns behind the first are scrolled out to the left. */
   shift: number;
+  /** The rows stand beside those of the window before. */
+  compared?: boolean;
   /** Of a tail: keeps the newest row in view. */
   follow: boolean;
   /** Of a tail: how many events had been seen when it stopped following. */
@@ -27,16 +60,12 @@ export const initialPaneView: PaneView = {
   sort: 0,
   reversed: false,
   filter: '',
+  top: 0,
   marks: new Set(),
   shift: 0,
   follow: true,
   seen: 0,
 };
-
-/** Newest last, and followed: the activity. */
-export function isTail({ id }: { id: PaneId }): boolean {
-  return id === 'activity';
-}
 
 /** Events seen since the start, of a tail. */
 export function seenBy(extras: object | undefined): number {
@@ -53,7 +82,7 @@ export type Cursor = {
 /** Finds the chosen row among the rows, wherever it has moved. */
 export function findCursor(pane: AnyPane, rows: readonly object[], view: PaneView): Cursor {
   if (rows.length === 0) return { index: undefined, gone: view.key !== null };
-  if (isTail(pane) && view.follow) return { index: rows.length - 1, gone: false };
+  if (pane.isTail && view.follow) return { index: rows.length - 1, gone: false };
   const place = Math.min(Math.max(view.index, 0), rows.length - 1);
   if (view.key === null) return { index: place, gone: false };
   const here = rows[place];
@@ -74,27 +103,72 @@ export function moveTo(
   const place = Math.min(Math.max(index, 0), rows.length - 1);
   const row = rows[place];
   const atEnd = place === rows.length - 1;
-  const leaves = isTail(pane) && view.follow && !atEnd;
+  const leaves = pane.isTail && view.follow && !atEnd;
   return {
     ...view,
     index: place,
     key: row ? pane.rowKey(row) : null,
-    follow: isTail(pane) ? atEnd : view.follow,
+    follow: pane.isTail ? atEnd : view.follow,
     seen: leaves ? seen : view.seen,
   };
 }
 
-/** Position of the first row shown, so that the cursor is in view and the window moves little. */
-export function scrollTop(
-  top: number,
-  cursor: number | undefined,
-  height: number,
-  count: number,
-): number {
-  const last = Math.max(0, count - height);
-  let next = Math.min(Math.max(top, 0), last);
-  if (cursor === undefined || height <= 0) return next;
-  if (cursor < next) next = cursor;
-  if (cursor >= next + height) next = cursor - height + 1;
-  return Math.min(Math.max(next, 0), last);
+/** A pane as the reader has chosen to see it. */
+export function shownPane(pane: AnyPane, view: PaneView): AnyPane {
+  // It has the id of the other: only its columns and orders are others.
+  return view.compared === true ? (comparedPane(pane) as AnyPane) : pane;
+}
+
+/** What the screen has to filter: nothing where the server has filtered the rows already. */
+export function leftToFilter(view: PaneView, asked: string | undefined): PaneView {
+  return asked !== undefined && asked === view.filter ? { ...view, filter: '' } : view;
+}
+
+type Choice = Pick<PaneView, 'sort' | 'reversed' | 'filter'>;
+type Shown = Choice & { rows: readonly object[] };
+
+const cache = new WeakMap<readonly object[], Shown>();
+const filters = new WeakMap<AnyPane, { text: string; filter: Filter | undefined }>();
+
+/**
+ * The rows that pass the filter, in the chosen order; made once for each reading.
+ *
+ * @param nowMs the server's clock at the reading, for ages
+ */
+export function rowsInView(
+  pane: AnyPane,
+  rows: readonly object[],
+  { sort, reversed, filter }: Choice,
+  nowMs: number,
+): readonly object[] {
+  const chosen = sortsOf(pane)[sort] ?? pane.sorts[0];
+  // Rows arrive in the order of the first sort.
+  const isSorted = chosen === pane.sorts[0] && !reversed;
+  if (isSorted && filter === '') return rows;
+  const known = cache.get(rows);
+  if (known?.sort === sort && known.reversed === reversed && known.filter === filter) {
+    return known.rows;
+  }
+  const wanted = filterOf(pane, filter);
+  const passed = wanted ? rows.filter((row) => wanted.matches(row, { nowMs })) : rows;
+  const shown = isSorted ? passed : waitingFirst(pane, sortRows(passed, chosen, reversed));
+  cache.set(rows, { sort, reversed, filter, rows: shown });
+  return shown;
+}
+
+/** Rows that wait for somebody stand on top in every order. */
+function waitingFirst(pane: AnyPane, rows: readonly object[]): readonly object[] {
+  if (!pane.isWaiting) return rows;
+  const isWaiting = (row: object) => pane.isWaiting?.(row) === true;
+  return [...rows.filter(isWaiting), ...rows.filter((row) => !isWaiting(row))];
+}
+
+/** Read once for each text. A view holds only filters that could be read. */
+function filterOf(pane: AnyPane, text: string): Filter | undefined {
+  const known = filters.get(pane);
+  if (known?.text === text) return known.filter;
+  const parsed = parseFilter(text, pane);
+  const filter = 'filter' in parsed ? parsed.filter : undefined;
+  filters.set(pane, { text, filter });
+  return filter;
 }

@@ -1,7 +1,8 @@
-import type { DetailSection } from '../../panes/details/section.js';
-import type { Opening, RecordRow } from '../../panes/opening.js';
-import type { SummaryLine } from '../../panes/pane.js';
-import { formatTimestamp } from '../../shared/format/time.js';
+import { ExactNumber, exactJson, parseExactJson } from '../../core/exact-json.js';
+import type { DetailSection } from '../../panes/contract/opening.js';
+import type { Opening, RecordRow } from '../../panes/contract/opening.js';
+import type { SummaryLine } from '../../panes/contract/column.js';
+import { formatTimestamp } from '../../core/format/time.js';
 
 /** Which values of a record are folded: all of them as they are at first, but for the toggled ones. */
 export type RecordFolds = { all: 'folded' | 'open' | undefined; toggled: ReadonlySet<string> };
@@ -102,7 +103,7 @@ function plainContent({ key, depth, value }: Value, isGroup: boolean, folds: Rec
 
 function plainText(value: unknown): string {
   if (value instanceof Date) return timestampText(value);
-  return JSON.stringify(value);
+  return exactJson(value);
 }
 
 function timestampText(value: Date): string {
@@ -118,6 +119,7 @@ type Group = { isList: boolean; members: readonly (readonly [string, unknown])[]
 
 function groupOf(value: unknown): Group | undefined {
   if (typeof value !== 'object' || value === null || value instanceof Date) return undefined;
+  if (value instanceof ExactNumber) return undefined;
   return { isList: Array.isArray(value), members: Object.entries(value) };
 }
 
@@ -125,7 +127,7 @@ function groupOf(value: unknown): Group | undefined {
 function jsonOf(value: unknown): unknown {
   if (typeof value !== 'string' || !/^\s*[{[]/.test(value)) return value;
   try {
-    return JSON.parse(value);
+    return parseExactJson(value);
   } catch {
     return value;
   }

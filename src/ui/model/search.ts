@@ -1,4 +1,6 @@
-import type { ScrollPlace } from './cursor.js';
+import type { Scroll } from './scroll.js';
+import type { Look } from '../look.js';
+import { fillLine, plainText, type StyledLine } from '../draw/styled-line.js';
 
 /** What is searched for in a view that Enter has opened. */
 export type Search = {
@@ -70,7 +72,7 @@ export function nextMatch(
   matches: readonly Match[],
   index: number,
   step: 1 | -1,
-  { top, height }: ScrollPlace,
+  { top, height }: Scroll,
 ): number {
   const here = matches[index];
   if (here && here.line >= top && here.line < top + height) {
@@ -79,4 +81,44 @@ export function nextMatch(
   if (step === 1) return firstMatchFrom(matches, top);
   const before = matches.findLastIndex(({ line }) => line < top);
   return before < 0 ? matches.length - 1 : before;
+}
+
+export type Marks = {
+  matches?: readonly Match[];
+  /** The match that the reader is at. */
+  current?: Match | undefined;
+  /** The cursor is on the line. */
+  isChosen?: boolean;
+};
+
+/** A line of exactly `width` columns with its matches marked; the line under the cursor is reversed. */
+export function drawMatches(
+  line: StyledLine,
+  width: number,
+  { matches = [], current, isChosen = false }: Marks = {},
+): StyledLine {
+  // The match that the reader is at shows best where the cursor is.
+  if (isChosen && !(current && matches.includes(current))) {
+    return [{ text: plainText(fillLine(line, width)), look: 'selected' }];
+  }
+  const marked = matches.reduce(
+    (parts, match) => withMatch(parts, match, match === current ? 'selected' : 'match'),
+    line,
+  );
+  return fillLine(marked, width);
+}
+
+/** The line with what stands between start and end of a match in another look. */
+function withMatch(line: StyledLine, { start, end }: Match, look: Look): StyledLine {
+  let at = 0;
+  return line.flatMap((span) => {
+    const { text } = span;
+    const [from, to] = [start - at, end - at].map((place) => Math.max(0, place));
+    at += text.length;
+    return [
+      { ...span, text: text.slice(0, from) },
+      { text: text.slice(from, to), look },
+      { ...span, text: text.slice(to) },
+    ].filter((part) => part.text !== '');
+  });
 }

@@ -2,9 +2,8 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { configLocation } from '../../../src/cli/config/location.js';
+import { configLocation, readConfig } from '../../../src/cli/config/read-config.js';
 import { parseConfig } from '../../../src/cli/config/parse-config.js';
-import { readConfig } from '../../../src/cli/config/read-config.js';
 import { ConsoleError } from '../../../src/db/errors.js';
 
 const file = '/etc/console/config.toml';
@@ -80,6 +79,8 @@ describe('a config file', () => {
     ['[connections."a b"]', 'connections.a b is no usable name'],
     ['[connections.a]\nurl = "host=x"\ndata-dir = "y"', 'connections.a names two databases'],
     ['connections = 3', 'connections takes'],
+    ['[collect]\nlisten = "here"', 'collect.listen takes HOST:PORT'],
+    ['[usage]\nbudget-usd-per-day = 0', 'usage.budget-usd-per-day is more than 0'],
     ['[alerts.rules.a]\npane = "nonsense"\nwhen = "x"', 'alerts.rules.a.pane takes one of'],
     [
       '[alerts.rules.a]\npane = "slow-hooks"\nwhen = "p96>5s"',
@@ -131,8 +132,9 @@ describe('where the config file is', () => {
       file: '/x/trace-console/config.toml',
       named: false,
     });
-    expect(configLocation(undefined, { XDG_CONFIG_HOME: 'relative' }).file).toBe(
-      join(homedir(), '.config/trace-console/config.toml'),
+    const relative = { HOME: '/home/ada', XDG_CONFIG_HOME: 'relative' };
+    expect(configLocation(undefined, relative)?.file).toBe(
+      '/home/ada/.config/trace-console/config.toml',
     );
   });
 

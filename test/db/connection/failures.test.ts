@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { establish } from '../../../src/db/connection/establish.js';
-import { answersAsPostgres } from '../../../src/db/connection/probe-port.js';
+import { establish, answersAsPostgres } from '../../../src/db/connection/establish.js';
 import { resolveSource, type ServerSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
 import { freePort } from '../../helpers/postgres-process.js';

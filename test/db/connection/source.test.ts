@@ -2,8 +2,11 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { processEnvironment } from '../../../src/db/connection/environment.js';
-import { resolveSource, type ServerSource } from '../../../src/db/connection/source.js';
+import {
+  processEnvironment,
+  resolveSource,
+  type ServerSource,
+} from '../../../src/db/connection/source.js';
 import { ConsoleError } from '../../../src/db/errors.js';
 
 const all = {
@@ -65,8 +68,14 @@ describe('the order of sources', () => {
     expect(source.origin).toBe('TRACEABILITY_DB_URL');
   });
 
-  it('goes on to the environment when the file names no database', () => {
-    expect(server({ envFile: file('env', 'OTHER=1\n'), environment: all }).host).toBe('first');
+  it('refuses a file that names no database, whatever the environment names', () => {
+    const named = file('env', 'DATABASE_URL=\nCOLOUR=red\n');
+    expect(() => resolveSource({ envFile: named, environment: all })).toThrow(/names no database/);
+    // With a URL it may hold the rest.
+    const rest = file('env', 'PGPASSWORD=from-the-file\n');
+    expect(server({ url: 'postgresql://u@h/d', envFile: rest })).toMatchObject({
+      password: 'from-the-file',
+    });
   });
 
   it('refuses a file that is not there, with a usage error', () => {
@@ -124,10 +133,33 @@ describe('connection strings', () => {
     });
   });
 
+  it('reads several hosts as libpq does', () => {
+    const servers = (url: string) => server({ url, environment: {} }).servers;
+    const two = [
+      { host: 'a', port: 1 },
+      { host: '::1', port: 5432 },
+    ];
+    expect(servers('postgresql://u:p%40ss@a:1,[::1]/d?target_session_attrs=primary')).toEqual(two);
+    expect(servers('host=a,::1 port=1, dbname=d')).toEqual(two);
+    expect(servers('host=a,b port=7 dbname=d')?.map(({ port }) => port)).toEqual([7, 7]);
+    expect(servers('host=a,b hostaddr=10.0.0.1,10.0.0.2')?.[1]).toEqual({
+      host: 'b',
+      hostAddress: '10.0.0.2',
+      port: 5432,
+    });
+    expect(server({ url: 'postgresql://u:p%40ss@a:1,b/d', environment: {} })).toMatchObject({
+      host: 'a',
+      port: 1,
+      password: 'p@ss',
+      database: 'd',
+    });
+    expect(servers('postgresql://u@a/d')).toBeUndefined();
+  });
+
   it.each([
     ['nonsense', 'nonsense:secret'],
     ['a broken URL', 'postgresql://u:sec%ret@h:port/d'],
-    ['several hosts', 'postgresql://u:secret@a,b/d'],
+    ['more ports than hosts', 'host=a,b port=1,2,3 user=u password=secret'],
     ['a port out of range', 'postgresql://u:secret@h:99999/d'],
     ['an empty value', ' '],
     ['a misspelt parameter', 'postgresql://u:secret@h/d?sslmod=verify-full'],

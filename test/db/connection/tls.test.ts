@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveSource, type ServerSource } from '../../../src/db/connection/source.js';
-import { tlsAttempts } from '../../../src/db/connection/tls.js';
+import { tlsAttempts } from '../../../src/db/connection/client-config.js';
 import { Database } from '../../../src/db/database.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
+import { moduleAliases } from '../../../scripts/bundle.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const cache = path.join(root, 'node_modules', '.cache', 'trace-console-fixtures');
@@ -22,7 +23,7 @@ export async function buildFixture(name: string): Promise<string> {
     platform: 'node',
     target: 'node20',
     jsx: 'automatic',
-    alias: { 'react-devtools-core': path.join(root, 'scripts/empty-module.mjs') },
+    alias: moduleAliases,
     define: { 'process.env.NODE_ENV': '"production"' },
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",

@@ -1,3 +1,4 @@
+import { consoleFiles } from '../../../src/deploy/schema-files.js';
 import type pg from 'pg';
 
 type Queryable = { query(sql: string, values?: unknown[]): Promise<pg.QueryResult> };
@@ -21,5 +22,19 @@ export async function addTraces(db: Queryable, count: number, status = 'complete
      SELECT id, 'PreToolUse', 'policy-guard', tool, n, 'completed', started_at, 40 * n
      FROM trace, unnest(ARRAY['Edit', 'Bash']) WITH ORDINALITY AS used (tool, n)`,
     [count, status],
+  );
+}
+
+/** Sessions of agents, one a trace that is there, as import and the collector write them. */
+export async function addSessions(db: Queryable, project = 'shop'): Promise<void> {
+  const file = consoleFiles.find(({ name }) => name === '006_ingest.sql');
+  await db.query(`CREATE SCHEMA IF NOT EXISTS trace_console; ${file?.sql ?? ''}`);
+  await db.query(
+    `INSERT INTO trace_console.agent_sessions (target_schema, session_id, agent, session, project, git_branch, model,
+       started_at, last_seen_at, activity)
+     SELECT current_schema(), session_id, 'claude-code', session_id::text, $1, 'main', $1, min(started_at), now(),
+       jsonb_build_object('kind', 'tool_started', 'tool', $1::text, 'at', 1000 * date_part('epoch', now()))
+     FROM execution_traces GROUP BY session_id`,
+    [project],
   );
 }

@@ -1,13 +1,12 @@
-import { createTheme } from '../../../src/ui/theme.js';
-import { drawKeyBar } from '../../../src/ui/draw/key-bar.js';
-import { Keys } from '../../../src/ui/keys/keys.js';
+import { drawKeyBar } from '../../../src/ui/draw/header.js';
+import { firstPaneId, paneById } from '../../../src/panes/registry.js';
+import { plainText } from '../../../src/ui/draw/styled-line.js';
+import { Keymap } from '../../../src/ui/keymap.js';
+import { scopes } from '../../../src/ui/views/registry.js';
 import { headingAt, type Screen } from './screens.js';
-import type { TerminalDriver } from './terminal.js';
+import type { ScreenDriver } from './terminal.js';
 
-const plain = createTheme({ colours: 'none', unicode: true });
-const keys = new Keys();
-// eslint-disable-next-line no-control-regex
-const sgr = /\x1b\[[\d;]*m/g;
+const keys = new Keymap(scopes);
 
 /** Long names begin with the first and end with the second, so that a cut one is seen. */
 export const cutMarks = { start: 'long-', end: '-zz' };
@@ -15,14 +14,17 @@ export const cutMarks = { start: 'long-', end: '-zz' };
 type Size = { cols: number; rows: number };
 
 /** What is wrong with a screen as it is shown now; empty: nothing. */
-export function problemsOf(driver: TerminalDriver, screen: Screen, { cols, rows }: Size): string[] {
+export function problemsOf(driver: ScreenDriver, screen: Screen, { cols, rows }: Size): string[] {
   const lines = driver.screen();
   const problems: string[] = [];
   const check = (isGood: boolean, problem: string) => {
     if (!isGood) problems.push(problem);
   };
   check(/\S/.test(lines[0] ?? ''), 'the header is not there');
-  const bar = drawKeyBar(plain, keys, screen.scope, cols).replace(sgr, '').trimEnd();
+  const focused = paneById(screen.pane ?? firstPaneId);
+  const bar = plainText(
+    drawKeyBar(keys, { id: screen.scope }, cols, ({ isOnBar }) => isOnBar?.(focused) ?? true),
+  ).trimEnd();
   if (screen.scope !== 'prompt') check(lines[rows - 1] === bar, `the key bar is not "${bar}"`);
   const top = lines.findIndex((line) => headingAt(line, screen.heading) >= 0);
   if (top < 0) return [...problems, `no box is headed "${String(screen.heading)}"`];
@@ -40,7 +42,7 @@ const wraps = new Set(['record', 'confirm', 'done', 'running', 'quit', 'help', '
 
 /** The lines in the box from one heavy corner to the other; its sides stand below each other. */
 function boxFrom(
-  driver: TerminalDriver,
+  driver: ScreenDriver,
   top: number,
   left: number,
   { cols, rows }: Size,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Screen, Step } from './screens.js';
-import type { TerminalDriver } from './terminal.js';
+import type { ScreenDriver } from './terminal.js';
 
 /** A screen that is open, and the way back from it. */
 export type OpenScreen = {
@@ -14,7 +14,7 @@ export type OpenScreen = {
 
 /** Walks from the overview to a screen. */
 export async function walkTo(
-  driver: TerminalDriver,
+  driver: ScreenDriver,
   screen: Screen,
   url: string,
 ): Promise<OpenScreen> {
@@ -49,12 +49,12 @@ export async function walkTo(
   };
 }
 
-async function take(driver: TerminalDriver, [keys, shows]: Step): Promise<void> {
+async function take(driver: ScreenDriver, [keys, shows]: Step): Promise<void> {
   if (keys !== '') driver.press(keys);
   await driver.waitFor(shows);
 }
 
-async function chooseSecondRow(driver: TerminalDriver): Promise<void> {
+async function chooseSecondRow(driver: ScreenDriver): Promise<void> {
   const { line } = place(driver);
   driver.press('\x1b[B');
   await driver.waitFor(() => place(driver).line !== line);
@@ -62,7 +62,7 @@ async function chooseSecondRow(driver: TerminalDriver): Promise<void> {
 
 /** One step back at a time, until it is there. */
 async function escapeUntil(
-  driver: TerminalDriver,
+  driver: ScreenDriver,
   isThere: (lines: string[]) => boolean,
 ): Promise<void> {
   for (let step = 0; step < 20; step++) {
@@ -85,7 +85,7 @@ type Place = {
   row: string;
 };
 
-function place(driver: TerminalDriver): Place {
+function place(driver: ScreenDriver): Place {
   const lines = driver.screen();
   const top = lines.findIndex((line) => line.includes('┏'));
   const left = lines[top]?.indexOf('┏') ?? 0;
@@ -94,7 +94,11 @@ function place(driver: TerminalDriver): Place {
     heading: (lines[top] ?? '').slice(left, left + 14),
     keyBar: lines.at(-1) ?? '',
     line,
-    row: (lines[line] ?? '').slice(left + 2, left + 14).trim(),
+    row: (lines[line] ?? '')
+      .slice(left + 2)
+      .trim()
+      .replace(/ +/g, ' ')
+      .slice(0, 10),
   };
 }
 

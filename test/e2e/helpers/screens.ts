@@ -1,6 +1,5 @@
-import { overviewPaneIds, type PaneId } from '../../../src/panes/pane.js';
+import { overviewPaneIds, type PaneId } from '../../../src/panes/registry.js';
 import { panes, paneKey } from '../../../src/panes/registry.js';
-import type { Scope } from '../../../src/ui/keys/key-map.js';
 
 /** The sizes for which a layout was designed; the last is a tall, narrow part of a screen. */
 export const screenSizes = [
@@ -26,8 +25,8 @@ export type Screen = {
   title: string;
   /** On what the console is opened; default: a database. */
   place?: ScreenPlace;
-  /** Who has the keys there. */
-  scope: Scope;
+  /** The id of the focused view's keys. */
+  scope: string;
   /** On the border of the box that has the keys. */
   heading: string | RegExp;
   /** The pane that it shows. */
@@ -81,17 +80,20 @@ const paneScreens: Screen[] = panes.map(({ id, title }) => ({
 }));
 
 /** What Enter on a row of each pane leads to. */
-const openings: Readonly<Record<PaneId, { scope: Scope; heading: string | RegExp }>> = {
-  'recent-traces': { scope: 'list', heading: 'Newest traces: ' },
-  'slow-hooks': { scope: 'list', heading: 'Slowest calls: ' },
+const openings: Readonly<Record<PaneId, { scope: string; heading: string | RegExp }>> = {
+  'recent-traces': { scope: 'list', heading: 'Traces: ' },
+  'slow-hooks': { scope: 'list', heading: 'Calls: ' },
   'index-usage': { scope: 'record', heading: 'Index ' },
   'table-sizes': { scope: 'record', heading: 'Table ' },
   'top-patterns': { scope: 'record', heading: 'Pattern ' },
   activity: { scope: 'trace', heading: /Trace [0-9a-f]{8}-/ },
-  agents: { scope: 'list', heading: 'Newest traces of ' },
-  errors: { scope: 'list', heading: 'Newest failures: ' },
-  endpoints: { scope: 'list', heading: /━ (?:Slowest calls|Calls) of / },
-  sessions: { scope: 'record', heading: /━ Session \d/ },
+  agents: { scope: 'list', heading: 'Traces of ' },
+  errors: { scope: 'list', heading: 'Failures: ' },
+  endpoints: { scope: 'list', heading: 'Calls of ' },
+  postgresql: { scope: 'record', heading: /━ Backend \d/ },
+  models: { scope: 'list', heading: 'Traces of ' },
+  sessions: { scope: 'record', heading: 'Session ' },
+  usage: { scope: 'list', heading: 'Traces: ' },
   'agent-chains': { scope: 'record', heading: 'Chain' },
   'maintenance-runs': { scope: 'record', heading: 'Run' },
   archive: { scope: 'trace', heading: /Trace [0-9a-f]{8}-/ },
@@ -120,9 +122,9 @@ const openedScreens: Screen[] = panes.map(({ id, title }) => {
     title: `What Enter opens in ${title}`,
     scope,
     heading,
-    steps: [...toPane(id), ...(id === 'sessions' ? [['', / idle i/] as const] : [])],
+    steps: [...toPane(id), ...(id === 'postgresql' ? [['', / idle i/] as const] : [])],
     // What sessions do changes from one moment to the next; the activity begins at its last row.
-    fromSecondRow: id !== 'sessions' && id !== 'activity',
+    fromSecondRow: id !== 'postgresql' && id !== 'activity',
     opens: [['\r', opened(heading)]],
   };
 });
@@ -171,7 +173,7 @@ const actionScreens: Screen[] = [
 
 const inTrace: Step[] = [
   ...toPane('recent-traces'),
-  ['\r', opened('Newest traces: ')],
+  ['\r', opened('Traces: ')],
   ['\r', opened(/Trace [0-9a-f]{8}-/)],
 ];
 

@@ -20,6 +20,12 @@ const pollInterval = 10;
 /** Generous: a machine that is busy is no failure, and what comes is not waited for longer. */
 const defaultTimeout = 20_000;
 
+/** What shows a screen and takes keys: a program in a terminal, or the console in the test's own process. */
+export type ScreenDriver = Pick<
+  TerminalDriver,
+  'press' | 'screen' | 'text' | 'cell' | 'resize' | 'waitFor' | 'titles'
+>;
+
 /** A program in a pseudo terminal, whose screen is a headless xterm. Close it with `dispose`. */
 export class TerminalDriver {
   readonly emulator: Terminal;

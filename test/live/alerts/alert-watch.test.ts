@@ -11,7 +11,14 @@ const rule = { name: 'slow', pane: 'slow-hooks', when: 'p95>5s calls>20' } as co
 function hook(name: string, p95Ms: number, calls = 30): SlowHookRow {
   return {
     ...{ hook: name, tool: null, calls, failures: 0, inProgress: 0, p50Ms: 10, p95Ms },
-    ...{ maxMs: p95Ms, totalMs: 10, share: 1 },
+    ...{
+      maxMs: p95Ms,
+      totalMs: 10,
+      share: 1,
+      callsBefore: null,
+      failuresBefore: null,
+      p95BeforeMs: null,
+    },
   };
 }
 

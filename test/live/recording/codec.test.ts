@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
-import { decodeValue, encodeValue } from '../../../src/live/recording/codec.js';
-import { applyRowDelta, rowDelta } from '../../../src/live/recording/row-delta.js';
+import {
+  decodeValue,
+  encodeValue,
+  applyRowDelta,
+  rowDelta,
+} from '../../../src/live/recording/frame.js';
 
 const through = (value: unknown) => decodeValue(JSON.parse(JSON.stringify(encodeValue(value))));
 

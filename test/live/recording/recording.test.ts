@@ -14,6 +14,13 @@ import { FakeClock } from '../fake-clock.js';
 const place = { database: 'traces', host: 'db.example', user: 'ops' };
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'trace-console-recording-')), 'a.jsonl');
 
+const headerLine = JSON.stringify({
+  format: 'trace-console recording 1',
+  console: '0.1.0',
+  startedAt: '2026-11-26T12:00:00Z',
+  place,
+});
+
 function started(state: LiveState): number {
   const rows = state.panes['recent-traces'].rows as { count: number }[];
   return rows.reduce((sum, { count }) => sum + count, 0);
@@ -103,8 +110,9 @@ describe('a recording', () => {
 
   it.each([
     ['hello\n', 'is no recording'],
-    ['{"format":"trace-console recording 1"}\n', 'is empty'],
-    ['{"format":"trace-console recording 1"}\nx\n{}\n', 'line 2 is damaged'],
+    ['{"format":"trace-console recording 1"}\n', 'is no recording'],
+    [`${headerLine}\n`, 'is empty'],
+    [`${headerLine}\nx\n{}\n`, 'line 2 is damaged'],
   ])('is refused where it is none: %j', (text, message) => {
     const file = newFile();
     writeFileSync(file, text);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { severities } from '../../../src/maintenance/doctor/check.js';
-import { checks } from '../../../src/maintenance/doctor/checks.js';
-import type { CheckResult } from '../../../src/maintenance/doctor/run-checks.js';
+import { checks, type CheckResult } from '../../../src/maintenance/doctor/checks.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase } from '../../helpers/database.js';
 

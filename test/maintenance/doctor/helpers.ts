@@ -4,7 +4,7 @@ import {
   checkLimits,
   runChecks,
   type CheckResult,
-} from '../../../src/maintenance/doctor/run-checks.js';
+} from '../../../src/maintenance/doctor/checks.js';
 import type { Database, DatabaseOptions } from '../../../src/db/database.js';
 import { openConsole } from '../../deploy/helpers.js';
 

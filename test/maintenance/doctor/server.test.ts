@@ -1,25 +1,25 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { autovacuum } from '../../../src/maintenance/doctor/checks/autovacuum.js';
-import { checkpoints } from '../../../src/maintenance/doctor/checks/checkpoints.js';
-import { connections } from '../../../src/maintenance/doctor/checks/connections.js';
-import { leakingViews } from '../../../src/maintenance/doctor/checks/leaking-views.js';
+import { autovacuum, wraparound } from '../../../src/maintenance/doctor/checks/tables.js';
 import {
-  preparedTransactions,
-  preparedTransactionsCheck,
-} from '../../../src/maintenance/doctor/checks/prepared-transactions.js';
-import {
+  backups,
+  checkpoints,
+  settings,
   replicationLag,
   replicationLagCheck,
-} from '../../../src/maintenance/doctor/checks/replication-lag.js';
-import {
   replicationSlots,
   replicationSlotsCheck,
-} from '../../../src/maintenance/doctor/checks/replication-slots.js';
-import { roleAccess } from '../../../src/maintenance/doctor/checks/role-access.js';
-import { rowSecurity } from '../../../src/maintenance/doctor/checks/row-security.js';
-import { settings } from '../../../src/maintenance/doctor/checks/settings.js';
-import { wraparound } from '../../../src/maintenance/doctor/checks/wraparound.js';
+} from '../../../src/maintenance/doctor/checks/server.js';
+import {
+  connections,
+  preparedTransactions,
+  preparedTransactionsCheck,
+} from '../../../src/maintenance/doctor/checks/sessions.js';
+import {
+  leakingViews,
+  roleAccess,
+  rowSecurity,
+} from '../../../src/maintenance/doctor/checks/schema.js';
 import { checks } from '../../../src/maintenance/doctor/checks.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
@@ -229,4 +229,25 @@ it('runs whole for a role without privileges: what it may not see is skipped wit
   expect(skipped.find(({ id }) => id === 'lock-waits')?.evidence).toContain(
     'GRANT pg_read_all_stats TO "nobody"',
   );
+});
+
+it('says whether the log is archived, and when that fails', async () => {
+  expect(await diagnose(url, backups)).toMatchObject({
+    severity: 'advice',
+    evidence: expect.stringContaining('archive_mode is off') as string,
+  });
+  const archiving = await startPrivateServer({
+    settings: { archive_mode: 'on', archive_command: 'test ! -e "$PWD/full"' },
+  });
+  const ask = () => diagnose(archiving.adminUrl, backups);
+  const switchFile = 'SELECT pg_switch_wal(), pg_logical_emit_message(true, $$t$$, $$m$$)';
+  await runOnce(archiving.adminUrl, switchFile);
+  await expect
+    .poll(async () => (await ask()).evidence, { timeout: 20_000 })
+    .toMatch(/^The write-ahead log is archived: the last archived file, \w{24}/);
+  await runOnce(archiving.adminUrl, `ALTER SYSTEM SET archive_command = 'false'`);
+  await runOnce(archiving.adminUrl, 'SELECT pg_reload_conf()');
+  await runOnce(archiving.adminUrl, switchFile);
+  expect((await ask()).evidence).toMatch(/archived/);
+  await archiving.stop('immediate');
 });

@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import {
   idleTransactions,
   idleTransactionsCheck,
-} from '../../../src/maintenance/doctor/checks/idle-transactions.js';
-import { lockWaitsCheck } from '../../../src/maintenance/doctor/checks/lock-waits.js';
+  lockWaitsCheck,
+} from '../../../src/maintenance/doctor/checks/sessions.js';
 import {
   temporaryFiles,
   temporaryFilesCheck,
-} from '../../../src/maintenance/doctor/checks/temporary-files.js';
+} from '../../../src/maintenance/doctor/checks/server.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { diagnose } from './helpers.js';
 

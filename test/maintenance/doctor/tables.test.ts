@@ -1,15 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { autovacuum } from '../../../src/maintenance/doctor/checks/autovacuum.js';
+import {
+  autovacuum,
+  deadRows,
+  growth,
+  staleStatistics,
+} from '../../../src/maintenance/doctor/checks/tables.js';
 import { bloat, bloatCheck } from '../../../src/maintenance/doctor/checks/bloat.js';
-import { crashedRuns } from '../../../src/maintenance/doctor/checks/crashed-runs.js';
-import { deadRows } from '../../../src/maintenance/doctor/checks/dead-rows.js';
-import { growth } from '../../../src/maintenance/doctor/checks/growth.js';
-import { retention } from '../../../src/maintenance/doctor/checks/retention.js';
-import { schemaDifferences } from '../../../src/maintenance/doctor/checks/schema-differences.js';
-import { staleStatistics } from '../../../src/maintenance/doctor/checks/stale-statistics.js';
-import { stuckTraces } from '../../../src/maintenance/doctor/checks/stuck-traces.js';
+import {
+  crashedRuns,
+  retention,
+  stuckTraces,
+} from '../../../src/maintenance/doctor/checks/upkeep.js';
+import { schemaDifferences } from '../../../src/maintenance/doctor/checks/schema.js';
 import { archiveTraces } from '../../../src/maintenance/archive/archive-traces.js';
-import { beginRun } from '../../../src/maintenance/journal/begin-run.js';
+import { beginRun } from '../../../src/maintenance/journal/run-entry.js';
 import { runCli } from '../../helpers/cli.js';
 import { writePolicy, recommendedPolicy } from '../../../src/maintenance/retention/policy.js';
 import { openConsole } from '../../deploy/helpers.js';
@@ -106,8 +110,17 @@ describe('traces', () => {
     await trace(test, 3, 'in_progress');
     const found = await diagnose(test.url, stuckTraces);
     expect(found).toMatchObject({ severity: 'warning' });
-    await test.query(found.command ?? '');
+    expect(found.command).toMatch(/^trace-console close-stuck --started-before 20\S+Z$/);
+    // Becomes stuck between the report and the command: it was not reported.
+    await trace(test, 0.0208, 'in_progress');
+    await test.query(`UPDATE execution_traces SET started_at = now() - interval '30 minutes'
+      WHERE status = 'in_progress' AND started_at BETWEEN now() - interval '1 hour' AND now() - interval '20 minutes'`);
+    const [, ...words] = (found.command ?? '').split(' ');
+    const { stdout } = await runCli([...words, '--yes', '--json', '--url', test.url]);
+    expect(JSON.parse(stdout)).toEqual({ closed: 2, remaining: 0 });
     expect(await diagnose(test.url, stuckTraces)).toMatchObject({ severity: 'advice' });
+    await runCli(['close-stuck', '--yes', '--url', test.url]);
+    expect(await diagnose(test.url, stuckTraces)).toMatchObject({ severity: 'good' });
     await test.query('DROP INDEX idx_execution_traces_running');
     const skipped = await diagnose(test.url, stuckTraces);
     expect(skipped).toMatchObject({ severity: 'skipped' });

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { exportDatabase } from '../../../src/maintenance/embedded/export-database.js';
-import { copyRows } from '../../../src/maintenance/embedded/move-to-server.js';
+import { exportDatabase, copyRows } from '../../../src/maintenance/embedded/copy-out.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { addTrace } from '../../schema/helpers/trace-rows.js';

@@ -2,9 +2,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
 import type { Action } from '../../../src/maintenance/action.js';
 import { journaled } from '../../../src/maintenance/journal/journaled.js';
-import { showPresence } from '../../../src/maintenance/journal/presence.js';
-import { readRuns } from '../../../src/maintenance/journal/run.js';
-import { openDatabase, TestFolder } from '../../db/embedded/daemon/folder.js';
+import { showPresence, readRuns } from '../../../src/maintenance/journal/run.js';
+import { openDatabase, TestFolder } from '../../embedded/daemon/folder.js';
 import { collect } from '../helpers.js';
 
 async function twoConsoles(): Promise<[Database, Database]> {

@@ -66,6 +66,10 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
     input: { file: join(import.meta.dirname, 'archived-tree.jsonl') },
     refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
   },
+  'import-sessions': {
+    input: { paths: [join(import.meta.dirname, 'agent-session.jsonl')] },
+    refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },
+  },
   maintain: {
     input: { anyTime: true },
     refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
@@ -77,6 +81,20 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
   'clear-policy': {
     input: {},
     refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  'close-stuck': {
+    input: { olderThan: '1 day' },
+    refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
+  },
+  'cancel-query': {
+    input: { backends: [{ pid: 1, startedAt: '2026-01-01T00:00:00.000Z' }] },
+    refused: { 'no-owner': 'runs', filtered: 'runs', pooler: 'runs' },
+    idle: true,
+  },
+  'terminate-backend': {
+    input: { backends: [{ pid: 1, startedAt: '2026-01-01T00:00:00.000Z' }] },
+    refused: { 'no-owner': 'runs', filtered: 'runs', pooler: 'runs' },
+    idle: true,
   },
   prune: {
     input: {},

@@ -12,15 +12,18 @@ import { somethingToDo } from './something-to-do.js';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** The only places that may cancel: each a statement of a session that the console opened itself. */
+/** The only places that may cancel: a statement of a session that the console opened itself, or what somebody chose. */
 const allowed = [
   // A direct connection of this very console.
   'src/db/database.ts: pg_cancel_backend',
   // A rebuild that a console of this role began and left; known by name, role and start of its session.
-  'src/maintenance/reindex/running-builds.ts: pg_cancel_backend',
+  'src/maintenance/reindex/rebuild-lock.ts: pg_cancel_backend',
+  // The backend that somebody chose and confirmed, by its process id and start: the type and the action of each.
+  ...Array<string>(2).fill('src/maintenance/end-backend.ts: pg_cancel_backend'),
+  ...Array<string>(2).fill('src/maintenance/end-backend.ts: pg_terminate_backend'),
 ];
 
-it('has no statement that ends or cancels sessions, but for those it opened itself', () => {
+it('has no statement that ends or cancels sessions, but for those it opened itself, and those that are chosen', () => {
   const files = ['src', 'schema'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.(tsx?|sql)$/.test(name) && !name.includes('generated'))

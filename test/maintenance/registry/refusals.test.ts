@@ -8,7 +8,7 @@ import {
   type ActionName,
 } from '../../../src/maintenance/registry.js';
 import { recommendedPolicy, writePolicy } from '../../../src/maintenance/retention/policy.js';
-import { coreTables } from '../../../src/shared/tables.js';
+import { coreTables } from '../../../src/core/tables.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { startPgbouncer, type Pgbouncer } from '../../helpers/pgbouncer.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';

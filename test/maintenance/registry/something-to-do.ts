@@ -7,7 +7,7 @@ import pg from 'pg';
 export const somethingToDo = `
 WITH trace AS (
   INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
-  SELECT id, id, id, 'test', 'completed', now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 1 END)
+  SELECT id, id, id, 'test', CASE WHEN n = 30 THEN 'in_progress' ELSE 'completed' END, now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 2 END)
   FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 30) AS n) AS ids
   RETURNING id, correlation_id, started_at
 ), hook AS (

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
-import { invalidIndexes } from '../../../src/maintenance/doctor/checks/invalid-indexes.js';
+import { invalidIndexes } from '../../../src/maintenance/doctor/checks/indexes.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { indexUsage } from '../../../src/panes/index-usage.js';
 import { openConsole } from '../../deploy/helpers.js';

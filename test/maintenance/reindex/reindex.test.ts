@@ -125,7 +125,7 @@ describe('rebuilding an index', () => {
     expect(known.warnings.join()).toMatch(/^The disk has 8\.8 kB free, and this may need 16 kB/);
     await expect(
       previewAction('reindex', context, { indexes: ['no_such_index'] }),
-    ).rejects.toMatchObject({ code: 'usage' });
+    ).rejects.toMatchObject({ code: 'not_found' });
     await database.close();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
-import { verifySchema } from '../../../src/deploy/verify.js';
+import { verifySchema } from '../../../src/deploy/compare.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import type { ReindexInput } from '../../../src/maintenance/reindex/reindex.js';
 import { openConsole } from '../../deploy/helpers.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cronJobs } from '../../../src/maintenance/retention/cron-jobs.js';
+import { cronJobs } from '../../../src/maintenance/retention/schedule.js';
 import { recommendedPolicy } from '../../../src/maintenance/retention/policy.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { fillDueTraces } from '../helpers.js';

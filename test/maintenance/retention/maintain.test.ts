@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openForMs, untilClosed } from '../../../src/maintenance/retention/window.js';
+import { openForMs, untilClosed } from '../../../src/maintenance/retention/policy.js';
 import { runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { runCli } from '../../helpers/cli.js';
@@ -63,7 +63,7 @@ describe('trace-console maintain policy', () => {
     const expected = {
       archiveAfter: '60 days',
       purgeAfter: null,
-      pruneUsageAfter: '26 weeks',
+      pruneUsageAfter: '182 days',
       prunePatternsAfter: null,
       window: { from: '22:30', to: '04:00', timeZone: 'Europe/Berlin' },
     };

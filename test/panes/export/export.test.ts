@@ -2,10 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { csvOf } from '../../../src/panes/export/csv.js';
-import { openedExport } from '../../../src/panes/export/exportable.js';
+import { csvOf, openedExport, writeNewFile } from '../../../src/panes/export/exportable.js';
 import { otlpOf } from '../../../src/panes/export/otlp.js';
-import { writeNewFile } from '../../../src/panes/export/write-new-file.js';
 import { eventMade, treeMade } from '../trace/events.js';
 
 const root = '0af76519-16cd-43dd-8448-eb211c80319c';

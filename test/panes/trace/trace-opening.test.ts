@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { OpenedTrace } from '../../../src/panes/opening.js';
-import { eventTitle } from '../../../src/panes/trace/event.js';
+import type { OpenedTrace } from '../../../src/panes/contract/opening.js';
+import { eventText, eventTitle, isModelCall } from '../../../src/panes/trace/event.js';
 import { traceOpening } from '../../../src/panes/trace/trace-opening.js';
-import { tracesOpening } from '../../../src/panes/trace/traces-opening.js';
-import type { TracesOf } from '../../../src/panes/statements/traces-listed.js';
+import { tracesOpening } from '../../../src/panes/trace/traces-listed.js';
+import type { TracesOf } from '../../../src/panes/trace/traces-query.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { addTrace, archiveAll } from '../../schema/helpers/trace-rows.js';
 import { detailAccess, openDatabase } from '../open.js';
@@ -87,7 +87,7 @@ test.each<[TracesOf, number]>([
   [{ by: 'status', status: 'failed' }, 1],
   [{ by: 'status', status: 'timeout' }, 0],
   [{ by: 'agent', agent: 'agent' }, 2],
-  [{ by: 'session', sessionId: '22af645d-1859-cb5c-a6da-0c484f1f37ea' }, 2],
+  [{ by: 'session', digits: '22af645d' }, 2],
 ])('the traces of %o are listed, and each opens its tree', async (of, count) => {
   const access = await detailAccess(await openDatabase(db.url));
   const list = await tracesOpening('Traces', of).read(access);
@@ -95,5 +95,35 @@ test.each<[TracesOf, number]>([
   expect(list.rows).toHaveLength(count);
   for (const row of list.rows) {
     expect(await list.open?.(row)?.read(access)).toMatchObject({ kind: 'trace' });
+  }
+});
+
+test('a call of a model stands with its tokens and its cost, live and archived; a use of a tool with its name', async () => {
+  for (const [tree, age] of [
+    ['calling', 0.001],
+    ['called', 100],
+  ] as const) {
+    await addTrace(db, { tree, age });
+    await db.query(
+      `WITH trace AS (SELECT id, started_at FROM execution_traces WHERE correlation_id = md5($1 || '/root')::uuid),
+       tool AS (
+         INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, started_at)
+         SELECT id, 'ToolUse', 'tool', 'WebFetch', started_at FROM trace)
+       INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, started_at, context)
+       SELECT id, 'anthropic', '/v1/messages', 'POST', started_at, '{"model": "large", "cost": {"usd": 0.25},
+         "usage": {"input": 100, "cacheRead": 900, "cacheCreation": 0, "output": 42}}' FROM trace`,
+      [tree],
+    );
+  }
+  await archiveAll(db);
+  for (const name of ['calling', 'called']) {
+    const { tree } = await open(await idOf(name));
+    const call = tree.nodes.find(({ event }) => isModelCall(event))?.event;
+    expect(call && [eventTitle(call), eventText(call), call.archived]).toEqual([
+      'large 1,000 in, 42 out',
+      '$0.25, 90% from a cache',
+      name === 'called',
+    ]);
+    expect(tree.nodes.map(({ event }) => eventTitle(event))).toContain('WebFetch');
   }
 });

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
-import { isEarly, type TraceTree } from '../../../src/panes/trace/tree.js';
-import { eventMade, treeMade, treeOf } from './events.js';
+import { describe, expect, it, test } from 'vitest';
+import type { TraceEvent } from '../../../src/panes/trace/event.js';
+import { isEarly, timesOf, type TraceTree } from '../../../src/panes/trace/tree.js';
+import { eventMade, treeMade, treeOf, type Made } from './events.js';
 
 const own = (tree: TraceTree) =>
   Object.fromEntries(tree.nodes.map(({ event, ownMs }) => [event.name, ownMs]));
@@ -90,4 +91,19 @@ describe('the time that the whole waited for an event', () => {
     const tree = treeOf(['one', null, 0, 10], ['two', null, 90, 10]);
     expect(own(tree)).toEqual({ one: 10, two: 10 });
   });
+});
+
+test('the time of an agent goes to thinking, tools, hooks and the user; other traces have no such time', () => {
+  const made = (kind: 'hook' | 'endpoint_call', one: Made, details: TraceEvent['details'] = {}) =>
+    eventMade(one, { kind, details });
+  const hooks = [
+    made('hook', ['bash', 'turn', 10, 20], { type: 'ToolUse', tool: 'Bash' }),
+    made('hook', ['gate', 'turn', 30, 5], { type: 'PreToolUse', tool: 'Edit' }),
+    made('hook', ['question', 'turn', 40, 30], { type: 'ToolUse', tool: 'AskUserQuestion' }),
+  ];
+  const call = ['call', 'turn', 70, 20] satisfies Made;
+  const turn = eventMade(['turn', null, 0, 100]);
+  const agent = treeMade([turn, ...hooks, made('endpoint_call', call, { model: 'm' })]);
+  expect(timesOf(agent)).toEqual({ thinking: 45, tools: 20, hooks: 5, user: 30, others: 0 });
+  expect(timesOf(treeMade([turn, ...hooks, made('endpoint_call', call)]))).toBeUndefined();
 });

@@ -1,10 +1,10 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
 import type { LiveState } from '../../../src/live/state.js';
-import { showTimesIn } from '../../../src/shared/format/time.js';
+import { showTimesIn } from '../../../src/core/format/time.js';
 import { displayWidth } from '../../../src/terminal/width.js';
 import { drawHeader, type HeaderInput } from '../../../src/ui/draw/header.js';
-import { plainTheme, textOf } from '../helpers.js';
+import { textOf } from '../helpers.js';
 
 const live = {
   panes: {},
@@ -38,7 +38,7 @@ const input: HeaderInput = {
     readOnly: false,
     connection: undefined,
   },
-  opening: '',
+  connecting: '',
   live,
   nowMs: 60_000,
   replay: undefined,
@@ -47,10 +47,26 @@ const input: HeaderInput = {
 };
 
 function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {
-  return drawHeader(plainTheme, { ...input, ...changes }, width).map(textOf);
+  return drawHeader({ ...input, ...changes }, width).map(textOf);
 }
 
 describe('the header', () => {
+  it('says whether what agents do comes in, what waits, and what could not be written', () => {
+    const said = (collecting: LiveState['collecting']) =>
+      draw({ live: { ...live, collecting } }, 200)[1] ?? '';
+    const quiet = { eventAgeMs: 2_000, waitingBytes: 0, quarantined: 0 };
+    expect(said(null)).not.toMatch(/collect|event/);
+    expect(said({ ...quiet, state: 'following' })).toContain('collecting, last event 2s ago');
+    expect(said({ ...quiet, eventAgeMs: null, state: 'following' })).toContain('no event yet');
+    const waiting = { ...quiet, waitingBytes: 120_000 };
+    expect(said({ ...waiting, state: 'waiting', reason: 'no route\x1b[2J' })).toMatch(
+      /collector waits: no route.*117 kB waiting/,
+    );
+    expect(said({ ...waiting, state: 'ended' })).toContain('no collector, 117 kB waiting');
+    expect(said(quiet)).toContain('last event 2s ago');
+    expect(said({ ...quiet, quarantined: 3 })).toContain('3 quarantined');
+  });
+
   it('lets nothing out of a name or an origin that a terminal would obey', () => {
     const badge = { name: 'a\x1b]0;owned\x07b', production: true, colour: 'red' } as const;
     const place = input.place && { ...input.place, origin: 'config: \x9b2Jx\x1b[2J' };
@@ -68,7 +84,7 @@ describe('the header', () => {
 
   it('says where it is on the way to, and nothing of where it was', () => {
     const badge = { name: 'prod', production: true, colour: 'red' } as const;
-    const [where, how] = draw({ toward: { name: 'prod', badge }, opening: '○ connecting' });
+    const [where, how] = draw({ toward: { name: 'prod', badge }, connecting: '○ connecting' });
     expect(where).toMatch(/ prod · PRODUCTION .*○ connecting/);
     expect(where).not.toContain('omninode_bridge');
     expect(how?.trim()).toBe('');

@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
 import { displayWidth } from '../../../src/terminal/width.js';
-import { drawPane, type PaneInput } from '../../../src/ui/draw/pane.js';
-import { PaneDrawer } from '../../../src/ui/draw/pane-drawer.js';
-import { Keys } from '../../../src/ui/keys/keys.js';
+import { drawPane, paneRoom, type PaneInput } from '../../../src/ui/draw/pane.js';
+import { Keymap } from '../../../src/ui/keymap.js';
 import { initialPaneView } from '../../../src/ui/model/pane-view.js';
-import { fruitPane, fruits, plainTheme, snapshotOf, tailPane, textOf } from '../helpers.js';
+import { fruitPane, fruits, snapshotOf, tailPane, textOf } from '../helpers.js';
 
 const input: PaneInput = {
   pane: fruitPane,
   snapshot: snapshotOf(fruits('apple', 'pear', 'plum')),
   view: initialPaneView,
-  keys: new Keys(),
+  keys: new Keymap([]),
   number: '4',
   width: 40,
   height: 10,
@@ -21,8 +20,8 @@ const input: PaneInput = {
   cadenceMs: 2_000,
 };
 
-function draw(changes: Partial<PaneInput> = {}, top = 0): string[] {
-  return drawPane(plainTheme, { ...input, ...changes }, top).lines.map(textOf);
+function draw(changes: Partial<PaneInput> = {}): string[] {
+  return drawPane({ ...input, ...changes }).map(textOf);
 }
 
 describe('a pane', () => {
@@ -97,9 +96,9 @@ describe('a pane', () => {
 
   it('says that the chosen row is gone, and marks no other for it', () => {
     const view = { ...initialPaneView, key: 'melon', index: 1 };
-    const { lines } = drawPane(plainTheme, { ...input, view }, 0);
-    expect(textOf(lines.at(-1) ?? '')).toContain('the chosen row is gone');
-    expect(lines.join()).not.toContain('\x1b[7m');
+    const lines = drawPane({ ...input, view });
+    expect(textOf(lines.at(-1))).toContain('the chosen row is gone');
+    expect(lines.map(textOf).join()).not.toContain('\x1b[7m');
   });
 
   it('says how often it is asked when that is seldom, to spare the server', () => {
@@ -128,12 +127,23 @@ describe('the tail', () => {
   });
 });
 
-describe('the drawer of a pane', () => {
-  it('gives the same text object as long as nothing of the pane has changed', () => {
-    const drawer = new PaneDrawer();
-    const first = drawer.draw(plainTheme, { ...input });
-    expect(drawer.draw(plainTheme, { ...input })).toBe(first);
-    expect(drawer.draw(plainTheme, { ...input, focused: false })).not.toBe(first);
-    expect(drawer.visibleRows).toBe(6);
+describe('what of a pane is in view', () => {
+  const names = Array.from({ length: 30 }, (_, n) => `fruit ${n}`);
+  const snapshot = snapshotOf(fruits(...names));
+
+  it('is known without drawing it: rows, where they are scrolled to, columns without room', () => {
+    const view = { ...initialPaneView, key: 'fruit 20', index: 20 };
+    expect(paneRoom({ ...input, snapshot, view })).toEqual({
+      top: 15,
+      visibleRows: 6,
+      hiddenColumns: 0,
+    });
+    expect(paneRoom({ ...input, snapshot, width: 16 }).hiddenColumns).toBe(1);
+  });
+
+  it('moves as little as the cursor needs', () => {
+    const view = { ...initialPaneView, key: 'fruit 20', index: 20, top: 18 };
+    expect(paneRoom({ ...input, snapshot, view }).top).toBe(18);
+    expect(draw({ snapshot, view }).at(-1)).toContain('19–24 of 30');
   });
 });

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { displayWidth } from '../../../src/terminal/width.js';
-import type { RecordRow } from '../../../src/panes/opening.js';
-import { layOutRecord } from '../../../src/ui/draw/record-layout.js';
-import { drawTextLine } from '../../../src/ui/draw/text-line.js';
+import type { RecordRow } from '../../../src/panes/contract/opening.js';
+import { layOutRecord } from '../../../src/ui/draw/record.js';
+import { drawMatches } from '../../../src/ui/model/search.js';
 import { initialFolds, type RecordFolds } from '../../../src/ui/model/record-tree.js';
-import { plainTheme, textOf } from '../helpers.js';
+import { textOf } from '../helpers.js';
 
 const open: RecordFolds = { ...initialFolds, all: 'open' };
 const toggled = (...keys: string[]): RecordFolds => ({ ...initialFolds, toggled: new Set(keys) });
@@ -12,7 +12,7 @@ const toggled = (...keys: string[]): RecordFolds => ({ ...initialFolds, toggled:
 function drawn(rows: readonly RecordRow[], width: number, folds: RecordFolds): string[] {
   const layout = layOutRecord({ rows, sections: [], folds }, width);
   layout.grow(Infinity);
-  return layout.lines.map(({ line }) => textOf(drawTextLine(plainTheme, line, width)));
+  return layout.lines.map(({ line }) => textOf(drawMatches(line, width)));
 }
 
 function lines(row: Record<string, unknown>, folds = initialFolds, width = 50): string[] {

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../../src/terminal/width.js';
-import { placeColumns } from '../../../src/ui/draw/columns.js';
-import { drawTable } from '../../../src/ui/draw/table.js';
+import { placeColumns, drawTable } from '../../../src/ui/draw/table.js';
 import { panes } from '../../../src/panes/registry.js';
-import { colourTheme, fruitColumns, fruits, plainTheme, textOf } from '../helpers.js';
+import { fruitColumns, fruits, textOf, looksOf } from '../helpers.js';
 
 const options = { width: 30, height: 3, top: 0, cursor: undefined, faded: false };
 const context = { nowMs: 0 };
@@ -47,9 +46,9 @@ describe('a table', () => {
       { name: 'a name that is much too long for it', weight: 8_192 },
       { name: 'fig', weight: null },
     ];
-    const drawn = drawTable(plainTheme, fruitColumns, rows, context, options);
+    const drawn = drawTable(fruitColumns, rows, context, options);
     expect(textOf(drawn.heading)).toBe('fruit                   weight');
-    expect(drawn.rows).toEqual([
+    expect(drawn.rows.map(textOf)).toEqual([
       'a name that is much t…  8.0 kB',
       'fig                          –',
     ]);
@@ -58,33 +57,34 @@ describe('a table', () => {
   it('is exactly as wide as asked, also with wide characters', () => {
     const rows = [{ name: '漢字漢字漢字漢字漢字漢字漢字', weight: 1 }];
     for (const width of [10, 17, 30, 31]) {
-      const { heading, rows: drawn } = drawTable(plainTheme, fruitColumns, rows, context, {
+      const { heading, rows: drawn } = drawTable(fruitColumns, rows, context, {
         ...options,
         width,
       });
       expect(displayWidth(textOf(heading))).toBe(width);
-      expect(drawn.map((line) => displayWidth(line))).toEqual([width]);
+      expect(drawn.map((line) => displayWidth(textOf(line)))).toEqual([width]);
     }
   });
 
   it('shows control sequences of the database neither as text nor as control', () => {
     const rows = [{ name: '\x1b]52;c;aGk=\x07\x1b[2Jplum\x9b31m\x07', weight: 1 }];
-    const drawn = drawTable(colourTheme, fruitColumns, rows, context, options);
-    expect(drawn.rows[0]).toMatch(/^plum +1 B$/);
+    const drawn = drawTable(fruitColumns, rows, context, options);
+    expect(textOf(drawn.rows[0])).toMatch(/^plum +1 B$/);
   });
 
   it('paints the text of a cell, not the blanks beside it', () => {
     const rows = fruits('rotten');
-    const [line] = drawTable(colourTheme, fruitColumns, rows, context, options).rows;
-    expect(line).toMatch(/^\x1b\[31mrotten\x1b\[0m +1\.0 kB$/); // eslint-disable-line no-control-regex
+    const [line] = drawTable(fruitColumns, rows, context, options).rows;
+    expect(textOf(line)).toMatch(/^rotten +1\.0 kB$/);
+    expect(looksOf(line)).toEqual([['error', 'rotten']]);
   });
 
   it('marks the whole chosen row and nothing else', () => {
-    const drawn = drawTable(colourTheme, fruitColumns, fruits('a', 'b'), context, {
+    const drawn = drawTable(fruitColumns, fruits('a', 'b'), context, {
       ...options,
       cursor: 1,
     });
-    expect(drawn.rows.map((line) => line.startsWith('\x1b[7m'))).toEqual([false, true]);
-    expect(displayWidth(textOf(drawn.rows[1] ?? ''))).toBe(30);
+    expect(drawn.rows.map(looksOf)).toEqual([[], [['selected', textOf(drawn.rows[1])]]]);
+    expect(displayWidth(textOf(drawn.rows[1]))).toBe(30);
   });
 });

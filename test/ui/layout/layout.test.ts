@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { overviewPaneIds as paneIds } from '../../../src/panes/pane.js';
+import { overviewPaneIds as paneIds } from '../../../src/panes/registry.js';
 import {
   isTooSmall,
   placePanes,

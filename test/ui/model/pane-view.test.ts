@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { findCursor, initialPaneView, moveTo, scrollTop } from '../../../src/ui/model/pane-view.js';
-import { rowsInView } from '../../../src/ui/model/rows-in-view.js';
+import {
+  findCursor,
+  initialPaneView,
+  moveTo,
+  rowsInView,
+} from '../../../src/ui/model/pane-view.js';
+import { scrollTop } from '../../../src/ui/model/scroll.js';
 import { fruitPane, fruits, tailPane } from '../helpers.js';
 
 describe('the cursor', () => {

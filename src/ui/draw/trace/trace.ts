@@ -1,52 +1,47 @@
-import { eventText } from '../../../panes/trace/event.js';
-import type { TraceNode } from '../../../panes/trace/tree.js';
-import { safeBlock } from '../../../terminal/sanitise.js';
-import { fit } from '../../../terminal/width.js';
-import { wrapWithin } from '../../../terminal/wrap.js';
-import { scrollTop } from '../../model/pane-view.js';
-import { chosenNode, type TraceView } from '../../model/trace-view.js';
-import type { Theme } from '../../theme.js';
-import { drawSegments } from '../segments.js';
-import { traceColumns } from './columns.js';
-import { drawTraceHeading, drawTraceRow } from './rows.js';
-import { causesOf, chosenSegments, totalsOf } from './summary.js';
-
-export type DrawnTrace = { lines: string[]; top: number; visibleRows: number };
+import {
+  eventText,
+  detailNumber,
+  detailText,
+  kindWords,
+  outcomeTones,
+} from '../../../panes/trace/event.js';
+import {
+  type TraceNode,
+  isEarly,
+  nodeTitle,
+  timesOf,
+  type TraceTree,
+} from '../../../panes/trace/tree.js';
+import { safeBlock, safeLine } from '../../../terminal/sanitise.js';
+import { wrapWithin } from '../../../terminal/width.js';
+import { scrollTop } from '../../model/scroll.js';
+import { chosenNode, type TraceState } from '../../model/trace-state.js';
+import {
+  drawSegments,
+  blank,
+  cell,
+  styled,
+  type StyledLine,
+  type Segment,
+} from '../styled-line.js';
+import { traceColumns, drawTraceHeading, drawTraceRow } from './rows.js';
+import { formatDuration } from '../../../core/format/duration.js';
+import { formatCount, formatShare } from '../../../core/format/number.js';
+import { formatTimestamp } from '../../../core/format/time.js';
 
 type Size = { width: number; height: number };
 
-/**
- * A trace's tree: what it comes to, its events on one time axis, and the chosen one. Only the rows in
- * view are drawn, so that 10,000 events scroll as fast as ten.
- */
-export function drawTrace(theme: Theme, view: TraceView, { width, height }: Size): DrawnTrace {
-  const { rows, index, order, folded, opened } = view;
-  const { tree } = opened;
-  const above = [
-    drawSegments(theme, totalsOf(tree), width, ' · '),
-    ...causesOf(tree)
-      .slice(0, height >= 14 ? 2 : height >= 8 ? 1 : 0)
-      .map((line) => drawSegments(theme, line, width, ' · ')),
-  ];
-  const columns = traceColumns(width);
-  const heading = drawTraceHeading(theme, columns, tree.totalMs, width);
-  const chosen = chosenNode(view);
-  const below = chosen ? drawChosen(theme, chosen, { width, height: footHeight(height) }) : [];
-  const visibleRows = Math.max(1, height - above.length - 1 - below.length);
-  const top = scrollTop(view.place.top, index, visibleRows, rows.length);
-  const drawn = rows.slice(top, top + visibleRows).map((node, row) =>
-    drawTraceRow(theme, node, {
-      tree,
-      columns,
-      width,
-      asTree: order === 'time',
-      isFolded: folded.has(node.event.key) && order === 'time',
-      selected: top + row === index,
-    }),
-  );
-  const blank = ' '.repeat(width);
-  const filling = Array.from({ length: visibleRows - drawn.length }, () => blank);
-  return { lines: [...above, heading, ...drawn, ...filling, ...below], top, visibleRows };
+/** How many lines each part of a trace has, and where its rows are scrolled to. */
+export type TraceRoom = { causes: number; visibleRows: number; chosenLines: number; top: number };
+
+/** Divides the lines of a box among what stands above the rows, the rows, and the chosen one below. */
+export function traceRoom(state: TraceState, height: number): TraceRoom {
+  const { rows, index, top, opened } = state;
+  const most = height >= 18 ? 3 : height >= 14 ? 2 : height >= 8 ? 1 : 0;
+  const causes = Math.min(most, causesOf(opened.tree).length);
+  const chosenLines = chosenNode(state) ? footHeight(height) : 0;
+  const visibleRows = Math.max(1, height - 2 - causes - chosenLines);
+  return { causes, visibleRows, chosenLines, top: scrollTop(top, index, visibleRows, rows.length) };
 }
 
 function footHeight(height: number): number {
@@ -55,17 +50,180 @@ function footHeight(height: number): number {
   return height < 40 ? 3 : 5;
 }
 
+/**
+ * A trace's tree: what it comes to, its events on one time axis, and the chosen one. Only the rows in
+ * view are drawn, so that 10,000 events scroll as fast as ten.
+ */
+export function drawTrace(state: TraceState, { width, height }: Size): StyledLine[] {
+  const { rows, index, order, folded, opened } = state;
+  const { tree } = opened;
+  const { causes, visibleRows, chosenLines, top } = traceRoom(state, height);
+  const above = [totalsOf(tree), ...causesOf(tree).slice(0, causes)];
+  const columns = traceColumns(width);
+  const chosen = chosenNode(state);
+  const drawn = rows.slice(top, top + visibleRows).map((node, row) =>
+    drawTraceRow(node, {
+      tree,
+      columns,
+      width,
+      asTree: order === 'time',
+      isFolded: folded.has(node.event.key) && order === 'time',
+      selected: top + row === index,
+    }),
+  );
+  return [
+    ...above.map((line) => drawSegments(line, width, ' · ')),
+    drawTraceHeading(columns, tree.totalMs, width),
+    ...drawn,
+    ...Array.from({ length: visibleRows - drawn.length }, () => [blank(width)]),
+    ...(chosen ? drawChosen(chosen, { width, height: chosenLines }) : []),
+  ];
+}
+
 /** The chosen event under a rule: its figures, then its error or what it worked on. */
-function drawChosen(theme: Theme, node: TraceNode, { width, height }: Size): string[] {
+function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
   if (height === 0) return [];
   const text = safeBlock(eventText(node.event), { limit: 4 * width });
   const look = node.event.outcome === 'failed' ? 'error' : undefined;
   const lines = [
-    theme.paint('border', '─'.repeat(width)),
-    drawSegments(theme, chosenSegments(node), width, ' · '),
-    ...(text === '' ? [] : wrapWithin(text, width, height - 2)).map((line) =>
-      theme.paint(look, fit(line, width)),
-    ),
+    styled('─'.repeat(width), 'border'),
+    drawSegments(chosenSegments(node), width, ' · '),
+    ...(text === '' ? [] : wrapWithin(text, width, height - 2)).map((line) => [
+      cell(line, width, look),
+    ]),
   ];
-  return [...lines, ...Array.from({ length: height - lines.length }, () => ' '.repeat(width))];
+  return [...lines, ...Array.from({ length: height - lines.length }, () => [blank(width)])];
+}
+
+/** What the whole comes to: events, time, failures, tokens, costs. */
+function totalsOf(tree: TraceTree): Segment[] {
+  const { event } = tree.asked;
+  const { failures, running, inputTokens, outputTokens, costUsd, early } = tree;
+  return [
+    { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
+    { text: `${formatCount(tree.nodes.length)} events` },
+    { text: formatDuration(tree.totalMs) },
+    failures > 0
+      ? { text: `${formatCount(failures)} failed`, look: 'error' }
+      : { text: 'none failed', look: 'success', priority: 2 },
+    ...(running > 0 ? [{ text: `${formatCount(running)} running`, look: 'running' as const }] : []),
+    ...(inputTokens + outputTokens > 0
+      ? [
+          {
+            text: `${formatCount(inputTokens)} tokens in, ${formatCount(outputTokens)} out`,
+            priority: 3,
+          },
+        ]
+      : []),
+    ...(costUsd > 0 ? [{ text: costText(costUsd), priority: 2 }] : []),
+    ...(event.archived ? [{ text: 'archived', look: 'warning' as const }] : []),
+    ...(tree.isCut
+      ? [
+          {
+            text: `only the first ${formatCount(tree.nodes.length)} events`,
+            look: 'warning' as const,
+          },
+        ]
+      : []),
+    ...(early > 0
+      ? [{ text: `clocks differ in ${early} events`, look: 'warning' as const, priority: 4 }]
+      : []),
+    { text: startText(tree.asked), look: 'muted', priority: 5 },
+  ];
+}
+
+/** US dollars, with as many digits as small prices need. */
+export function costText(usd: number): string {
+  return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
+}
+
+function startText({ event: { startedUs } }: TraceNode): string {
+  return startedUs === null ? '' : `started ${formatTimestamp(new Date(startedUs / 1000))}`;
+}
+
+/** What failed first, what took the time, and what an agent did with it: what a trace is opened for; a line each. */
+function causesOf(tree: TraceTree): Segment[][] {
+  const slowest = largest(tree.nodes);
+  const hook = largest(tree.nodes.filter(({ event }) => event.kind === 'hook'));
+  const failure = tree.nodes.find(
+    ({ event, failuresBelow }) => event.outcome === 'failed' && failuresBelow === 0,
+  );
+  const lines: Segment[][] = [
+    failure ? [{ text: `failed: ${titleAndText(failure)}`, look: 'error' }] : [],
+    [
+      ...(slowest ? [{ text: `slowest: ${waitText(slowest, tree)}` }] : []),
+      ...(hook && hook !== slowest
+        ? [{ text: `slowest hook: ${waitText(hook, tree)}`, priority: 2 }]
+        : []),
+    ],
+    timeSegments(tree),
+  ];
+  return lines.filter((line) => line.length > 0);
+}
+
+/** `thinking 12.0s (40%) · tools 10.0s (33%) · waiting for the user 8.0s (27%)`, the longest first. */
+function timeSegments(tree: TraceTree): Segment[] {
+  const times = timesOf(tree);
+  if (!times || tree.totalMs <= 0) return [];
+  return [
+    { name: 'thinking', ms: times.thinking },
+    { name: 'tools', ms: times.tools },
+    { name: 'hooks', ms: times.hooks },
+    { name: 'waiting for the user', ms: times.user },
+    { name: 'other calls', ms: times.others },
+  ]
+    .filter(({ ms }) => ms > 0)
+    .toSorted((a, b) => b.ms - a.ms)
+    .map(({ name, ms }, index) => ({
+      text: `${name} ${formatDuration(ms)} (${formatShare(ms / tree.totalMs)})`,
+      priority: index + 1,
+    }));
+}
+
+function largest(nodes: readonly TraceNode[]): TraceNode | undefined {
+  let found: TraceNode | undefined;
+  for (const node of nodes) if (node.ownMs > (found?.ownMs ?? 0)) found = node;
+  return found;
+}
+
+function waitText(node: TraceNode, { totalMs }: TraceTree): string {
+  const itself = node.event.kind === 'trace' ? ' itself' : '';
+  const { ownMs } = node;
+  return `${title(node)}${itself} ${formatDuration(ownMs)}, ${formatShare(ownMs / totalMs)}`;
+}
+
+function title(node: TraceNode): string {
+  return safeLine(nodeTitle(node), { limit: 100 });
+}
+
+function titleAndText(node: TraceNode): string {
+  const text = safeLine(eventText(node.event), { limit: 300 });
+  return text === '' ? title(node) : `${title(node)}: ${text}`;
+}
+
+/** The chosen event in a line: what it is, when, how long, and what else is known of it. */
+function chosenSegments(node: TraceNode): Segment[] {
+  const { event, startMs, endMs, ownMs } = node;
+  const exitCode = detailNumber(event, 'exit_code');
+  const retries = detailNumber(event, 'retry_count') ?? 0;
+  const model = detailText(event, 'model');
+  const cost = detailNumber(event, 'cost_usd') ?? 0;
+  const took = event.durationMs ?? (event.outcome === 'running' ? endMs - startMs : null);
+  return [
+    { text: kindWords[event.kind], look: 'muted', priority: 2 },
+    { text: title(node), look: 'title' },
+    ...(event.status === null || event.kind === 'endpoint_call'
+      ? []
+      : [{ text: safeLine(event.status), look: outcomeTones[event.outcome] }]),
+    { text: `at +${formatDuration(startMs)}`, priority: 2 },
+    ...(took === null ? [] : [{ text: `took ${formatDuration(took)}` }]),
+    ...(ownMs > 0 ? [{ text: `the whole waited ${formatDuration(ownMs)} for it` }] : []),
+    ...(exitCode === undefined ? [] : [{ text: `exit code ${exitCode}`, priority: 2 }]),
+    ...(retries > 0 ? [{ text: `${retries} retries`, look: 'warning' as const }] : []),
+    ...(model === undefined ? [] : [{ text: safeLine(model), priority: 4 }]),
+    ...(cost > 0 ? [{ text: costText(cost), priority: 4 }] : []),
+    ...(isEarly(node)
+      ? [{ text: 'starts before what it belongs to: clocks differ', look: 'warning' as const }]
+      : []),
+  ];
 }

@@ -2,13 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { eventMade, treeMade, treeOf, type Made } from '../../../panes/trace/events.js';
 import type { TraceNode, TraceTree } from '../../../../src/panes/trace/tree.js';
 import { displayWidth } from '../../../../src/terminal/width.js';
-import { barCells } from '../../../../src/ui/draw/trace/bar.js';
-import { branchOf } from '../../../../src/ui/draw/trace/branch.js';
-import { drawTrace } from '../../../../src/ui/draw/trace/trace.js';
-import { choose, foldedAll } from '../../../../src/ui/model/trace-view.js';
+import { barCells, branchOf } from '../../../../src/ui/draw/trace/rows.js';
+import { drawTrace, traceRoom } from '../../../../src/ui/draw/trace/trace.js';
+import { choose, foldedAll } from '../../../../src/ui/model/trace-state.js';
 import { createTheme } from '../../../../src/ui/theme.js';
-import { plainTheme, textOf } from '../../helpers.js';
-import { viewMade } from '../../trace-view-made.js';
+import { textOf } from '../../helpers.js';
+import { traceMade } from '../../trace-made.js';
 
 const bar = (tree: TraceTree, name: string, width = 10) => {
   const node = nodeIn(tree, name);
@@ -111,7 +110,9 @@ describe('a trace on the screen', () => {
     [76, 19],
     [36, 6],
   ])('fills %i×%i exactly, with totals, cause and events', (width, height) => {
-    const { lines, visibleRows } = drawTrace(plainTheme, viewMade(failing, 'h'), { width, height });
+    const state = traceMade(failing, 'h');
+    const lines = drawTrace(state, { width, height });
+    const { visibleRows } = traceRoom(state, height);
     expect(lines).toHaveLength(height);
     expect(new Set(lines.map((line) => displayWidth(textOf(line))))).toEqual(new Set([width]));
     expect(visibleRows).toBeGreaterThan(0);
@@ -122,14 +123,14 @@ describe('a trace on the screen', () => {
   });
 
   it('says what failed and which hook took the time', () => {
-    const { lines } = drawTrace(plainTheme, viewMade(failing), { width: 116, height: 30 });
+    const lines = drawTrace(traceMade(failing), { width: 116, height: 30 });
     const text = lines.map(textOf).join('\n');
     expect(text).toContain('failed: PreToolUse policy-guard (Bash): Denied: no');
     expect(text).toContain('slowest hook: PreToolUse policy-guard (Bash) 4.05s, 33%');
   });
 
   it('tells what a folded event hides', () => {
-    const { lines } = drawTrace(plainTheme, foldedAll(viewMade(failing)), {
+    const lines = drawTrace(foldedAll(traceMade(failing)), {
       width: 116,
       height: 30,
     });
@@ -138,9 +139,10 @@ describe('a trace on the screen', () => {
 
   it('is ASCII on a terminal without Unicode', () => {
     const theme = createTheme({ colours: 'none', unicode: false });
-    const { lines } = drawTrace(theme, viewMade(failing), { width: 116, height: 30 });
-    expect(theme.encode(lines.map(textOf).join('\n'))).toMatch(/^[\x20-\x7e\n]*$/);
-    expect(theme.encode(lines.map(textOf).join('\n'))).toContain('x +v PreToolUse');
+    const lines = drawTrace(traceMade(failing), { width: 116, height: 30 });
+    const text = lines.map((line) => theme.signsOf(textOf(line), undefined)).join('\n');
+    expect(text).toMatch(/^[\x20-\x7e\n]*$/);
+    expect(text).toContain('x +v PreToolUse');
   });
 
   it('draws only what is in view of 10,000 events, wherever the cursor is', () => {
@@ -148,8 +150,9 @@ describe('a trace on the screen', () => {
       ['root', null, 0, 10_000],
       ...Array.from({ length: 9_999 }, (_, n): Made => [`e${n}`, 'root', n, 1]),
     );
-    const view = choose(viewMade(many), 'e9998');
-    const { lines, top, visibleRows } = drawTrace(plainTheme, view, { width: 196, height: 55 });
+    const view = choose(traceMade(many), 'e9998');
+    const lines = drawTrace(view, { width: 196, height: 55 });
+    const { top, visibleRows } = traceRoom(view, 55);
     expect(top + visibleRows).toBe(10_000);
     expect(lines.map(textOf).join('\n')).toContain('e9998');
   });

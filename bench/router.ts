@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
+import { Database } from '../src/db/database.js';
+import { hashEmbedder } from '../src/learning/embedding/embedder.js';
+import { routerOn } from '../src/learning/router/router.js';
+import { runAction } from '../src/maintenance/registry.js';
+import { applySchemaFiles } from '../test/helpers/template.js';
+import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import { quantile } from './lib/quantile.js';
+
+// A router on many patterns: how long decide and finish take. Limit: p99 of decide 20 ms at 100,000 patterns.
+//
+//   npm run bench -- router [--patterns 100000] [--decisions 500]
+//
+// Patterns are made of 60 requests of the same kind as prompts of people, each with noise, and the index is rebuilt by
+// the console's own action. The server's cache holds the index.
+
+const { values: flags } = parseArgs({
+  options: {
+    patterns: { type: 'string', default: '100000' },
+    decisions: { type: 'string', default: '500' },
+  },
+});
+const patterns = Number(flags.patterns);
+const decisions = Number(flags.decisions);
+const verbs = [
+  'fix',
+  'write',
+  'review',
+  'explain',
+  'rename',
+  'deploy',
+  'measure',
+  'translate',
+  'split',
+  'document',
+];
+const things = [
+  'login tests',
+  'refund endpoint',
+  'search index',
+  'build pipeline',
+  'schema migration',
+  'landing page',
+];
+const prompts = verbs.flatMap((verb) =>
+  things.map((thing) => `Please ${verb} the ${thing} for the next release`),
+);
+
+const noisy = `(SELECT array_agg(x + 0.4 * (random() + random() + random() - 1.5) * 2 / sqrt(1536))
+  FROM unnest(c.vector) AS x WHERE n > 0)::real[]::vector`;
+
+await withBenchServer(
+  async (server) => {
+    const url = await server.create('router_bench');
+    await applySchemaFiles(url);
+    const embedder = hashEmbedder();
+    const vectors = await embedder.embed(prompts);
+    await connected(url, async (client) => {
+      await client.query('CREATE TEMP TABLE centre (c integer, vector real[])');
+      for (const [index, vector] of vectors.entries()) {
+        await client.query('INSERT INTO centre VALUES ($1, $2)', [index, [...vector]]);
+      }
+      await client.query(
+        `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding, embedding_model,
+           agent_sequence, success_count, failure_count)
+         SELECT n::text, 'request ' || c.c, ${noisy}, $1, ARRAY['agent-' || n % 7], n % 90, n % 11
+         FROM generate_series(1, $2::int) AS n JOIN centre AS c ON c.c = n % ${prompts.length}`,
+        [embedder.model, patterns],
+      );
+      await client.query('VACUUM (ANALYZE) success_patterns');
+    });
+    const source = resolveSource({ url, environment: {} }) as ServerSource;
+    const database = await Database.open(source);
+    const rebuild = runAction(
+      'reindex',
+      { database, signal: new AbortController().signal },
+      { indexes: ['idx_pattern_embedding'] },
+    );
+    for (let event = await rebuild.next(); !event.done; event = await rebuild.next());
+    const router = await routerOn(database, embedder);
+    const times = { decide: [] as number[], finish: [] as number[] };
+    let cpuBefore: number | undefined;
+    const asking = { query: async (text: string) => ({ rows: await database.read(text) }) };
+    for (let n = -50; n < decisions; n += 1) {
+      // The first ones warm the cache.
+      if (n === 0) cpuBefore = await serverCpuMs(asking);
+      const prompt = `${prompts[(n + 50) % prompts.length] ?? ''}, number ${n}`;
+      const correlationId = randomUUID();
+      await database.transaction({}, (tx) =>
+        tx.query(
+          `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
+           VALUES ($1, $1, $1, 'user_prompt', $2)`,
+          [correlationId, prompt],
+        ),
+      );
+      const begun = performance.now();
+      const decision = await router.decide({ prompt, correlationId, fallback: 'nobody' });
+      const decided = performance.now();
+      if (typeof decision?.patternId !== 'string')
+        throw new Error('a pattern should have been found');
+      await router.finish(decision, { outcome: 'success', durationMs: 10 });
+      if (n < 0) continue;
+      times.decide.push(decided - begun);
+      times.finish.push(performance.now() - decided);
+    }
+    const cpuAfter = await serverCpuMs(asking);
+    const of = (list: number[]) =>
+      `p50 ${quantile(list, 0.5).toFixed(1)} ms, p99 ${quantile(list, 0.99).toFixed(1)} ms`;
+    const cpu =
+      cpuBefore === undefined || cpuAfter === undefined
+        ? ''
+        : `; ${((cpuAfter - cpuBefore) / decisions).toFixed(1)} ms of the server's processor for both`;
+    process.stdout.write(
+      `${server.description}; ${patterns} patterns, ${decisions} decisions: decide ${of(times.decide)}; finish ${of(times.finish)}${cpu}\n`,
+    );
+    await router.close();
+    await server.drop('router_bench');
+  },
+  { shared_buffers: '2GB', max_wal_size: '8GB' },
+);

@@ -1,0 +1,372 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import { withSeparators } from '../../core/format/number.js';
+import { openMetricsText, openMetricsType } from '../../core/format/open-metrics.js';
+import { resolveSource } from '../../db/connection/source.js';
+import type { Database } from '../../db/database.js';
+import { ConsoleError, exitCodes } from '../../db/errors.js';
+import { Collector, collectorOf } from '../../ingest/collector/collector.js';
+import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
+import { launchdPlist, systemdUnit } from '../../ingest/collector/launch.js';
+import {
+  reportFailure,
+  type CollectorStatus,
+  readStatus,
+  reportOf,
+  targetOf,
+} from '../../ingest/collector/status-file.js';
+import { recordWriter } from '../../ingest/collector/write-records.js';
+import { staleAfterMs } from '../../ingest/import.js';
+import { given } from '../../ingest/environment.js';
+import { listenAddress, OtlpReceiver } from '../../ingest/otlp/receiver.js';
+import { SpanFlusher } from '../../ingest/otlp/staging.js';
+import { Prices } from '../../ingest/prices.js';
+import { Recorder } from '../../ingest/recorder.js';
+import { spoolFolder } from '../../ingest/spool/append.js';
+import { readMetrics } from '../../panes/export/metrics.js';
+import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
+import { ensureSchema } from '../ensure-schema.js';
+import { safeJson, safeText } from '../safe-text.js';
+import { formatAge } from '../../core/format/duration.js';
+import { formatBytes } from '../../core/format/bytes.js';
+
+/** A collector that a hook or the console has started ends when nothing has come for so long (ms). */
+const idleExitMs = 15 * 60_000;
+
+/** What durations, tokens and cost on /metrics are of (ms). */
+const metricsWindowMs = 3_600_000;
+
+/** How long (ms) a collector in the background waits before it tries to open its database again. */
+const reopenMs = 5_000;
+
+export const command = defineCommand({
+  name: 'collect',
+  summary: 'bring what the hooks of agents have told into the database, and go on doing so',
+  usage: '[--once] [--listen HOST:PORT] [--service] [--json]',
+  description: [
+    'Reads the spool that the hooks write into, and writes traces. One process a spool: where another is',
+    'at it, nothing is done. How far it has read is written with the rows, so that an event is in the',
+    'database once, whatever is killed. A database that is away is waited for.',
+    '',
+    'With --listen it also takes OpenTelemetry over HTTP (/v1/traces, /v1/logs, /v1/metrics): of this machine',
+    'only, unless TRACE_CONSOLE_LISTEN_TOKEN is set, which senders then give as a bearer token. [collect] listen of',
+    'the config file says the same for every collector, also one that a hook starts; that one then stays.',
+    '',
+    'Writes to the database that the flags name, else the environment, else [collect] connection of the',
+    "config file, else the embedded one. Hooks start it by themselves, without the agent's environment.",
+    '',
+    'With --json, at the end: {"ok", "state", "target", "records", "torn", "quarantined", "lastEvents"}.',
+  ].join('\n'),
+  flags: {
+    once: { type: 'boolean', description: 'write what is there now, and end' },
+    listen: {
+      type: 'string',
+      value: 'HOST:PORT',
+      description: 'take OpenTelemetry over HTTP there, for example 127.0.0.1:4318',
+    },
+    service: {
+      type: 'boolean',
+      description: 'print a systemd user unit, or a launchd agent on macOS, and end',
+    },
+    background: {
+      type: 'boolean',
+      description: 'print nothing, and end when nothing has come for 15 minutes: what hooks start',
+    },
+  },
+  examples: [
+    'trace-console collect',
+    'trace-console collect --once --json',
+    'trace-console collect --listen 127.0.0.1:4318',
+    'trace-console collect --service > ~/.config/systemd/user/trace-console-collect.service',
+  ],
+  async run(context) {
+    const { flags, print, note, signal } = context;
+    if (flags.service) {
+      print(serviceText(context));
+      return exitCodes.good;
+    }
+    const folder = spoolFolder(process.env, os.homedir);
+    const holder = collectorOf(folder);
+    if (holder !== undefined) {
+      if (flags.background) return exitCodes.good;
+      throw new ConsoleError('busy', `A collector runs already (process ${holder.pid}).`, {
+        hint: 'trace-console collect status says what it does.',
+      });
+    }
+    let known: Database | undefined;
+    const { receiver, listen } = await openReceiver(context, folder, () => known);
+    const opened = await openTarget(context).catch(async (error: unknown) => {
+      await receiver?.close();
+      if (flags.background) {
+        reportFailure(folder, error instanceof Error ? error.message : String(error));
+      }
+      throw error;
+    });
+    try {
+      const { database } = opened;
+      known = database;
+      const recorder = new Recorder(database, { prices: new Prices() });
+      const follower = new TranscriptFollower(database, recorder);
+      const flusher = new SpanFlusher(database, recorder, { waits: !flags.once });
+      const collector = Collector.open({
+        database,
+        folder,
+        signal,
+        write: recordWriter(database, recorder),
+        follow: async (records) => {
+          const hasRead = await follower.round(records);
+          return (await flusher.round()) !== undefined || hasRead;
+        },
+        closeStale: async () => {
+          while ((await recorder.closeStale(staleAfterMs)) >= 100);
+        },
+        target: targetOf(database),
+        listen,
+        // Senders of telemetry start none.
+        idleExitMs: flags.background && receiver === undefined ? idleExitMs : undefined,
+        onProgress: flags.background ? undefined : (status) => note(safeText(progressLine(status))),
+      });
+      if (collector === undefined) return exitCodes.good;
+      const status = await (flags.once ? collector.once() : collector.follow());
+      if (flags.json) print(safeJson({ ok: true, ...summaryOf(status) }, 2));
+      else if (!flags.background) print(safeText(summaryLine(status)));
+      return exitCodes.good;
+    } finally {
+      await receiver?.close();
+      await opened.close();
+    }
+  },
+});
+
+type Context = CommandContext<FlagDeclarations> & {
+  flags: {
+    background: boolean;
+    once: boolean;
+    connection?: string | undefined;
+    listen?: string | undefined;
+  };
+};
+
+type Receiving = {
+  receiver: OtlpReceiver | undefined;
+  listen?: NonNullable<CollectorStatus['listen']>;
+};
+
+/**
+ * What takes telemetry, where that is asked for. It fills the spool also while the database is waited for. Where only the
+ * config file asks for it, hooks are collected all the same if it cannot be had.
+ */
+async function openReceiver(
+  { flags, settings, note }: Context,
+  folder: string,
+  database: () => Database | undefined,
+): Promise<Receiving> {
+  const asked = flags.listen ?? (flags.once ? undefined : settings.collectListen);
+  if (asked === undefined) return { receiver: undefined };
+  if (flags.once) {
+    throw new ConsoleError('usage', 'Either --once or --listen.', {
+      hint: 'With --listen it goes on until it is ended.',
+    });
+  }
+  try {
+    const { host, port } = listenAddress(asked);
+    const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+    const metrics = () => metricsText(database(), folder);
+    const receiver = await OtlpReceiver.open({ host, port, token, folder, metrics });
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${receiver.port}`;
+    note(safeText(`listening  OTLP on ${url}`));
+    return { receiver, listen: { url } };
+  } catch (error) {
+    if (flags.listen !== undefined || !(error instanceof ConsoleError)) throw error;
+    note(safeText(`listening  ${error.message}`));
+    return { receiver: undefined, listen: { problem: error.message } };
+  }
+}
+
+/** @throws ConsoleError */
+async function metricsText(database: Database | undefined, spool: string) {
+  if (database === undefined) {
+    throw new ConsoleError('connection_lost', 'The database is waited for.');
+  }
+  const metrics = await readMetrics(database, { windowMs: metricsWindowMs, spool });
+  return { type: openMetricsType, text: openMetricsText(metrics) };
+}
+
+/** The database, with its schema; in the background waited for. */
+async function openTarget(
+  context: Context,
+): Promise<{ database: Database; close: () => Promise<void> }> {
+  for (;;) {
+    try {
+      const opened = await openOnce(context);
+      await ensureSchema({
+        openDatabase: () => Promise.resolve(opened.database),
+        note: context.note,
+      });
+      return opened;
+    } catch (error) {
+      const waits = !context.flags.once && isAway(error) && !context.signal.aborted;
+      if (!waits) throw error;
+      context.note(safeText(`waiting: ${error.message}`));
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, reopenMs);
+        context.signal.addEventListener(
+          'abort',
+          () => {
+            clearTimeout(timer);
+            resolve(undefined);
+          },
+          { once: true },
+        );
+      });
+    }
+  }
+}
+
+const isAway = (error: unknown): error is ConsoleError =>
+  error instanceof ConsoleError && error.exitCode === exitCodes.cannotConnect;
+
+async function openOnce(
+  context: Context,
+): Promise<{ database: Database; close: () => Promise<void> }> {
+  const { settings, flags, openDatabase, connections } = context;
+  const { collectConnection } = settings;
+  const isNamed = flags.connection ?? flags.url ?? flags.envFile ?? flags.dataDir;
+  const fromConfig =
+    collectConnection !== undefined &&
+    isNamed === undefined &&
+    !flags.demo &&
+    resolveSource().kind === 'embedded';
+  // The context closes what it has opened.
+  if (!fromConfig) return { database: await openDatabase(), close: () => Promise.resolve() };
+  const choice = connections().find(({ name }) => name === collectConnection);
+  if (choice === undefined)
+    throw new ConsoleError('usage', `There is no connection "${collectConnection}".`);
+  const database = await choice.open(context.note);
+  return { database, close: () => database.close() };
+}
+
+/** The flags that name the database are passed on; a URL is not, since everybody may read a unit. */
+function serviceText({ flags }: Context): string {
+  if (flags.url !== undefined) {
+    throw new ConsoleError(
+      'usage',
+      'A service does not take --url: its file would show the password.',
+      {
+        hint: 'Name the connection in the config file, and give --connection NAME.',
+      },
+    );
+  }
+  const passed = (
+    ['connection', 'config', 'envFile', 'dataDir', 'schema', 'listen'] as const
+  ).flatMap((name) => {
+    const value = (flags as Record<string, unknown>)[name];
+    return typeof value === 'string'
+      ? [`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value]
+      : [];
+  });
+  const program = fs.realpathSync(process.argv[1] ?? '');
+  const service = { program: process.execPath, args: [program, 'collect', ...passed] };
+  return process.platform === 'darwin' ? launchdPlist(service) : systemdUnit(service);
+}
+
+function progressLine({ state, reason, records, quarantined }: CollectorStatus): string {
+  const counts = `${withSeparators(records)} events${quarantined > 0 ? `, ${quarantined} put aside` : ''}`;
+  return state === 'waiting' ? `waiting    ${reason ?? ''}` : `${state.padEnd(10)} ${counts}`;
+}
+
+function summaryOf({ state, target, records, torn, quarantined, lastEvents }: CollectorStatus) {
+  return { state, target, records, torn, quarantined, lastEvents };
+}
+
+function summaryLine({ records, torn, quarantined, target }: CollectorStatus): string {
+  const aside = quarantined > 0 ? `, ${quarantined} put aside` : '';
+  const cut = torn > 0 ? `, ${torn} cut by a killed hook` : '';
+  return `${withSeparators(records)} events written to ${target}${aside}${cut}`;
+}
+
+export const collectStatusCommand = defineCommand({
+  name: 'collect status',
+  summary: 'say whether the collector runs, what waits in the spool, and when events came last',
+  usage: '[--json]',
+  description: [
+    'Reads the spool only, no database. Exit code 1 when the collector waits for its database or could not',
+    'begin, when it has put events aside, or when the spool was full.',
+    '',
+    'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "records", "torn",',
+    '"quarantined", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
+  ].join('\n'),
+  flags: {},
+  examples: ['trace-console collect status --json'],
+  run({ flags, print }) {
+    const folder = spoolFolder(process.env, os.homedir);
+    const holder = collectorOf(folder);
+    const status = readStatus(folder);
+    const { waiting, lastEvents: last } = reportOf(folder);
+    const state = holder === undefined ? 'not running' : (status?.state ?? 'starting');
+    const listen = holder === undefined ? undefined : status?.listen;
+    const ok =
+      status?.reason === undefined &&
+      (status?.quarantined ?? 0) === 0 &&
+      waiting.dropped === 0 &&
+      !(listen && 'problem' in listen);
+    if (flags.json) {
+      const { reason, target, records, torn, quarantined } = status ?? {};
+      print(
+        safeJson(
+          {
+            ok,
+            running: holder !== undefined,
+            pid: holder?.pid ?? null,
+            state,
+            reason: reason ?? null,
+            target: target ?? null,
+            listen: listen ?? null,
+            records: records ?? 0,
+            torn: torn ?? 0,
+            quarantined: quarantined ?? 0,
+            waiting,
+            lastEvents: Object.fromEntries(last),
+            spool: folder,
+          },
+          2,
+        ),
+      );
+      return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+    }
+    const fields: [string, string | undefined][] = [
+      [
+        'Collector',
+        holder === undefined
+          ? 'not running; the next event of a hook starts it'
+          : `${state}, process ${holder.pid}`,
+      ],
+      [holder === undefined ? 'Ended because' : 'Waits for', status?.reason],
+      ['Database', status?.target],
+      ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
+      ['Written', status && `${withSeparators(status.records)} events since it started`],
+      [
+        'Put aside',
+        status && status.quarantined > 0
+          ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
+          : undefined,
+      ],
+      ['Waiting', `${withSeparators(waiting.events)} events, ${formatBytes(waiting.bytes)}`],
+      [
+        'Dropped',
+        waiting.dropped > 0
+          ? `${withSeparators(waiting.dropped)} events, while the spool was full`
+          : undefined,
+      ],
+      ['Spool', folder],
+      ...[...last].map(([cli, at]): [string, string] => [
+        `Last of ${cli}`,
+        `${formatAge(Date.now() - at.getTime())} ago`,
+      ]),
+    ];
+    for (const [name, value] of fields) {
+      if (value !== undefined) print(safeText(`${name.padEnd(18)} ${value}`));
+    }
+    return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+  },
+});

@@ -1,0 +1,164 @@
+import { exitCodes, ConsoleError } from '../../db/errors.js';
+import { embeddedStatus, socketFolderOf, stopEmbedded } from '../../embedded/index.js';
+import { resolveDataFolder } from '../../embedded/folder/paths.js';
+import { defineCommand } from '../command.js';
+import fs from 'node:fs';
+import { openEmbeddedDatabase, openDatabase } from '../../embedded/open.js';
+import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js';
+import { plainTable } from '../plain-table.js';
+import { applySchema, planApply } from '../../deploy/apply.js';
+import { describePlan, isUnasked, placeOf } from '../../deploy/plan.js';
+
+export const embeddedStatusCommand = defineCommand({
+  name: 'embedded status',
+  summary: 'say whether the embedded database runs, and how psql connects',
+  description: 'Exit code 1 when it does not run. It is started by whatever needs it.',
+  flags: {},
+  examples: ['trace-console embedded status --json'],
+  async run({ flags, print }) {
+    const folder = resolveDataFolder(flags.dataDir);
+    const status = await embeddedStatus(folder);
+    const host = socketFolderOf(folder);
+    const connect =
+      host === undefined ? undefined : `psql -h ${host} -p 5432 -U postgres -d postgres`;
+    if (flags.json)
+      print(JSON.stringify({ folder, running: status ?? null, psql: connect ?? null }, null, 2));
+    else if (status === undefined) print(`Not running (${folder}).`);
+    else {
+      print(
+        `Running (${folder}): process ${status.pid}, version ${status.version}, ${status.phase}.`,
+      );
+      print(
+        `Clients: ${status.clients}. Engine restarts since ${status.startedAt}: ${status.engineRestarts}.`,
+      );
+      if (status.exitsAt !== undefined) print(`Ends without a client at ${status.exitsAt}.`);
+      if (connect !== undefined) print(`Connect: ${connect}`);
+    }
+    return status === undefined ? exitCodes.notGood : exitCodes.good;
+  },
+});
+
+export const embeddedStopCommand = defineCommand({
+  name: 'embedded stop',
+  summary: 'stop the embedded database; its data stays',
+  description: 'Consoles that use it lose their connection and start it again when they ask next.',
+  flags: {},
+  async run({ flags, print }) {
+    const folder = resolveDataFolder(flags.dataDir);
+    const stopped = await stopEmbedded(folder);
+    if (flags.json) print(JSON.stringify({ folder, stopped }, null, 2));
+    else print(stopped ? `Stopped (${folder}).` : `It was not running (${folder}).`);
+    return exitCodes.good;
+  },
+});
+
+export const embeddedExportCommand = defineCommand({
+  name: 'embedded export',
+  summary: 'write the embedded database to a file of SQL',
+  usage: 'FILE',
+  inputs: 1,
+  description: [
+    'Schema and rows, archives too, as one state; run it with "psql -f FILE" on an empty database.',
+    'Other clients of the embedded database wait meanwhile. An existing file is not overwritten.',
+  ].join('\n'),
+  flags: {},
+  examples: ['trace-console embedded export traces.sql'],
+  async run({ flags, input, print, note }) {
+    const file = input[0];
+    if (file === undefined) throw new ConsoleError('usage', 'embedded export needs a FILE.');
+    const output = await openNew(file);
+    const database = await openEmbeddedDatabase({ ...flags, onProgress: note });
+    try {
+      const tables = await exportDatabase(database, async (text) => {
+        await output.write(text);
+      });
+      await output.sync();
+      if (flags.json) print(JSON.stringify({ file, tables }, null, 2));
+      else
+        print(
+          plainTable(
+            ['Table', 'Rows'],
+            tables.map(({ table, rows }) => [table, rows]),
+            { right: [1] },
+          ),
+        );
+      return exitCodes.good;
+    } catch (error) {
+      fs.rmSync(file, { force: true });
+      throw error;
+    } finally {
+      await output.close();
+      await database.close();
+    }
+  },
+});
+
+async function openNew(file: string): Promise<fs.promises.FileHandle> {
+  try {
+    // Prompts are private: the file is its owner's alone.
+    return await fs.promises.open(file, 'wx', 0o600);
+  } catch (cause) {
+    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+    const message = exists
+      ? `${file} exists already.`
+      : `Cannot write ${file}: ${(cause as Error).message}`;
+    throw new ConsoleError('usage', message, { cause });
+  }
+}
+
+export const embeddedImportToCommand = defineCommand({
+  name: 'embedded import-to',
+  summary: 'copy the embedded database to a server',
+  usage: 'URL [--yes]',
+  inputs: 1,
+  description: [
+    'Applies the schema there, copies every row, archives too, and compares the counts; the copy is',
+    'kept only when all are equal. The tables there must be empty. The embedded database stays as',
+    'it is; its other clients wait meanwhile.',
+  ].join('\n'),
+  flags: { yes: { type: 'boolean', description: 'do not ask' } },
+  examples: ['trace-console embedded import-to postgresql://me@host/traces'],
+  async run({ flags, input, print, note, interactive, ask }) {
+    const url = input[0] ?? flags.url;
+    if (url === undefined) throw new ConsoleError('usage', 'embedded import-to needs a URL.');
+    const { dataDir, schema, readOnly } = flags;
+    if (readOnly)
+      throw new ConsoleError('read_only', 'import-to changes the server; --read-only forbids it.');
+    const source = await openEmbeddedDatabase({ dataDir, onProgress: note });
+    const target = await openDatabase({ url, schema }).catch(async (error: unknown) => {
+      await source.close();
+      throw error;
+    });
+    try {
+      const plan = await planApply(target);
+      for (const line of describePlan(plan, target, false)) note(line);
+      if (!flags.yes && !isUnasked(plan, target, false)) {
+        if (!interactive || flags.json) {
+          throw new ConsoleError(
+            'confirmation_needed',
+            `Nothing was changed in ${placeOf(target)}.`,
+            {
+              hint: 'To copy there: trace-console embedded import-to URL --yes',
+            },
+          );
+        }
+        const answer = await ask(`Copy to ${placeOf(target)}? Type "yes": `);
+        if (answer.trim().toLowerCase() !== 'yes') return exitCodes.refused;
+      }
+      await applySchema(target, { onProgress: ({ name, outcome }) => note(`${name}: ${outcome}`) });
+      const tables = await copyRows(source, target);
+      if (flags.json) print(JSON.stringify({ ok: true, tables }, null, 2));
+      else
+        print(
+          plainTable(
+            ['Table', 'Rows'],
+            tables.map(({ table, rows }) => [table, rows]),
+            { right: [1] },
+          ),
+        );
+      return exitCodes.good;
+    } finally {
+      await Promise.all([source.close(), target.close()]);
+    }
+  },
+});

@@ -1,0 +1,117 @@
+import { parseDuration } from '../../core/format/duration.js';
+import type { Database } from '../../db/database.js';
+import { ConsoleError, exitCodes } from '../../db/errors.js';
+import type { DetailAccess } from '../../panes/contract/opening.js';
+import { usualLimits } from '../../panes/contract/pane.js';
+import { hasColumn, readShape } from '../../panes/contract/shape.js';
+import { otlpOf, type ModelCallFacts } from '../../panes/export/otlp.js';
+import { readTraceTree } from '../../panes/trace/trace-opening.js';
+import { defineCommand } from '../command.js';
+import { safeJson } from '../safe-text.js';
+
+export const command = defineCommand({
+  name: 'export otlp',
+  summary: 'print traces as OpenTelemetry requests, one a line',
+  usage: '[--since 1d] [--project NAME] [--session ID]',
+  description: [
+    'Each line is an OTLP/JSON export request with one trace and its whole tree: what backends take at /v1/traces, and',
+    'what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models, tools and agents',
+    'have the words of the GenAI conventions. Traces are of the live tables, the oldest first.',
+  ].join('\n'),
+  flags: {
+    since: { type: 'string', value: 'TIME', description: 'traces that began since; default: 1d' },
+    project: { type: 'string', value: 'NAME', description: 'only of this project' },
+    session: { type: 'string', value: 'ID', description: 'only of the session with this id' },
+  },
+  examples: [
+    'trace-console export otlp --since 7d --project shop > traces.jsonl',
+    'trace-console export otlp --session 729c859d-6622-4380-9a6b-ebd5758d4f48',
+  ],
+  async run({ flags, openDatabase, print, signal }) {
+    const sinceMs = parseDuration(flags.since ?? '1d');
+    if (sinceMs === undefined) {
+      throw new ConsoleError('usage', `--since does not understand "${flags.since ?? ''}".`, {
+        hint: 'A number and a unit: 12h, 30d, 4w.',
+      });
+    }
+    const database = await openDatabase();
+    const access: Pick<DetailAccess, 'shape' | 'read'> = {
+      shape: await readShape(database),
+      read: (text, values) => database.read(text, values, usualLimits),
+    };
+    const chosen = { sinceMs, project: flags.project, session: flags.session };
+    for await (const { id, session } of rootsOf(database, chosen)) {
+      if (signal.aborted) return exitCodes.notGood;
+      const tree = await readTraceTree(access, id);
+      const ids = tree.nodes.flatMap(({ event }) =>
+        event.kind === 'endpoint_call' && !event.archived ? event.id : [],
+      );
+      const calls = hasColumn(access.shape, 'endpoint_calls', 'context')
+        ? await modelCalls(access, ids)
+        : new Map<string, ModelCallFacts>();
+      print(safeJson(otlpOf(tree, { calls, session })));
+    }
+    return exitCodes.good;
+  },
+});
+
+type Chosen = { sinceMs: number; project: string | undefined; session: string | undefined };
+
+const rootsAtOnce = 500;
+
+/** The roots of the chosen trees, in the order in which they began. */
+async function* rootsOf(
+  database: Database,
+  { sinceMs, project, session }: Chosen,
+): AsyncGenerator<{ id: string; session: string }> {
+  if (session !== undefined && !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(session)) {
+    throw new ConsoleError('usage', `"${session}" is no id of a session.`, {
+      hint: 'The id in execution_traces.session_id, a UUID.',
+    });
+  }
+  let last: { started: string; row: string } | undefined;
+  for (;;) {
+    const rows = await database.read<{
+      id: string;
+      row: string;
+      session: string;
+      started: string;
+    }>(
+      `SELECT correlation_id::text AS id, id::text AS row, session_id::text AS session, started_at::text AS started
+       FROM execution_traces
+       WHERE parent_id IS NULL AND started_at >= now() - $1::float8 * interval '1 ms'
+         AND ($2::text IS NULL OR project = $2) AND ($3::uuid IS NULL OR session_id = $3)
+         AND ($4::timestamptz IS NULL OR (started_at, id) > ($4, $5::uuid))
+       ORDER BY started_at, id LIMIT $6`,
+      [
+        sinceMs,
+        project ?? null,
+        session ?? null,
+        last?.started ?? null,
+        last?.row ?? null,
+        rootsAtOnce,
+      ],
+      usualLimits,
+    );
+    yield* rows;
+    last = rows.at(-1);
+    if (rows.length < rootsAtOnce) return;
+  }
+}
+
+async function modelCalls(
+  { read }: Pick<DetailAccess, 'read'>,
+  ids: readonly string[],
+): Promise<Map<string, ModelCallFacts>> {
+  if (ids.length === 0) return new Map();
+  const rows = await read<ModelCallFacts & { id: string }>(
+    `SELECT id::text, service_name AS provider, context->>'model' AS model, context->>'finish_reason' AS finished,
+       (context#>>'{usage,input}')::float8 AS input, (context#>>'{usage,output}')::float8 AS output,
+       (context#>>'{usage,cacheRead}')::float8 AS "cacheRead",
+       (context#>>'{usage,cacheCreation}')::float8 AS "cacheCreation",
+       (context#>>'{cost,usd}')::float8 AS "costUsd"
+     FROM endpoint_calls WHERE id = ANY($1::uuid[]) AND (context ? 'usage' OR context ? 'model')`,
+    [ids],
+  );
+  return new Map(rows.map(({ id, ...facts }) => [id, facts]));
+}

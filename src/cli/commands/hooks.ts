@@ -1,0 +1,295 @@
+import {
+  planInstall,
+  planTelemetryFile,
+  planRemove,
+  applyChange,
+  isChange,
+  type HookChange,
+} from '../../ingest/install/change.js';
+import {
+  hookCommand,
+  locateHookProgram,
+  scopes,
+  type Agent,
+  type Scope,
+  type Surroundings,
+} from '../../ingest/install/agent.js';
+import { usualAddress } from '../../ingest/install/telemetry.js';
+import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
+import os from 'node:os';
+import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';
+import { formatAge } from '../../core/format/duration.js';
+import { reportOf } from '../../ingest/collector/status-file.js';
+import { agentById, agents } from '../../ingest/install/registry.js';
+import { findInstallations } from '../../ingest/install/status.js';
+import { spoolFolder } from '../../ingest/spool/append.js';
+import { plainTable } from '../plain-table.js';
+import { safeJson, safeText } from '../safe-text.js';
+import fs from 'node:fs';
+import { lineDiff } from '../../ingest/install/settings-file.js';
+
+/** Flags of the commands that change hooks. */
+export const hookFlags = {
+  scope: {
+    type: 'string',
+    value: 'SCOPE',
+    description: 'user (default), project (shared) or local (this user in this project)',
+  },
+  dryRun: { type: 'boolean', description: 'show what would change, and change nothing' },
+  yes: { type: 'boolean', description: 'do not ask' },
+} as const satisfies FlagDeclarations;
+
+export function surroundingsHere(): Surroundings {
+  return { home: os.homedir(), project: process.cwd(), environment: process.env };
+}
+
+/** @throws ConsoleError `usage` */
+export function scopeOf(given: string | undefined): Scope {
+  const scope = scopes.find((candidate) => candidate === (given ?? 'user'));
+  if (scope) return scope;
+  throw new ConsoleError('usage', `--scope takes ${scopes.join(', ')}, not "${given ?? ''}".`);
+}
+
+/**
+ * The CLIs that are named, or those whose folder is on this machine.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function chosenAgents(
+  names: readonly string[],
+  scope: Scope,
+  surroundings: Surroundings,
+): Agent[] {
+  if (names.length > 0) return [...new Set(names)].map(agentById);
+  const used = agents.filter(
+    (agent) =>
+      agent.file(scope, surroundings) !== undefined && fs.existsSync(agent.folder(surroundings)),
+  );
+  if (used.length > 0) return used;
+  throw new ConsoleError('usage', 'No CLI with hooks was found on this machine.', {
+    hint: `Name one: ${agents.map(({ id }) => id).join(', ')}.`,
+  });
+}
+
+type Context = Pick<CommandContext<FlagDeclarations>, 'print' | 'note' | 'ask' | 'interactive'> & {
+  flags: { yes: boolean; dryRun: boolean; json: boolean };
+};
+
+/**
+ * Shows what changes, asks, and changes it.
+ *
+ * @param command what is typed to do it without a question
+ * @param remarks what else there is to say, after the changes
+ * @throws ConsoleError
+ */
+export async function changeHooks(
+  { flags, print, note, ask, interactive }: Context,
+  changes: readonly HookChange[],
+  { command, remarks }: { command: string; remarks: readonly string[] },
+): Promise<ExitCode> {
+  const say = flags.json ? () => undefined : (line: string) => print(safeText(line));
+  for (const change of changes) for (const line of changeLines(change)) say(line);
+  const due = changes.filter(isChange);
+  if (due.length > 0 && !flags.dryRun) {
+    if (!flags.yes) {
+      if (!interactive || flags.json) {
+        throw new ConsoleError('confirmation_needed', 'Nothing was changed.', {
+          hint: `To change what is listed above: trace-console ${command} --yes`,
+        });
+      }
+      const answer = await ask('Write this? Type "yes": ');
+      if (answer.trim().toLowerCase() !== 'yes') {
+        note('Cancelled; nothing was changed.');
+        return exitCodes.refused;
+      }
+    }
+    for (const change of due) applyChange(change, surroundingsHere());
+    say(`Written: ${due.map(({ path }) => path).join(', ')}`);
+  }
+  for (const remark of remarks) say(remark);
+  if (flags.json) {
+    const list = changes.map((change) => ({
+      cli: change.agent.id,
+      file: change.path,
+      changes: isChange(change),
+      diff: diffOf(change),
+    }));
+    print(safeJson({ ok: true, dryRun: flags.dryRun, files: list, remarks }, 2));
+  }
+  return exitCodes.good;
+}
+
+const diffOf = ({ file, after }: HookChange) => lineDiff(file.text ?? '', after ?? '');
+
+function changeLines(change: HookChange): string[] {
+  const { agent, path, file, after } = change;
+  const link = file.real === path ? '' : ` → ${file.real}`;
+  const what = !isChange(change)
+    ? 'nothing to change'
+    : file.text === undefined
+      ? 'new file'
+      : after === undefined
+        ? 'the file is removed'
+        : 'changed';
+  return [`${agent.title}: ${path}${link} (${what})`, ...diffOf(change).map((line) => `  ${line}`)];
+}
+
+export const hooksInstallCommand = defineCommand({
+  name: 'hooks install',
+  summary: 'have agents report what they do, by hooks in their settings',
+  usage: '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--dry-run]',
+  description: [
+    'Adds a hook to the settings of the named CLIs, or of all that are found on this machine: shows the',
+    'difference first, then asks. Comments, order and other hooks stay; installed twice nothing changes.',
+    'The hook puts each event, without secrets, into a spool in the home folder; "trace-console collect"',
+    'brings it into the database, and is started by the hook where it does not run.',
+    '',
+    'With --json: {"ok", "dryRun", "files": [{"cli", "file", "changes", "diff"}], "remarks"}.',
+  ].join('\n'),
+  flags: {
+    ...hookFlags,
+    telemetry: {
+      type: 'boolean',
+      description:
+        'Claude Code, Codex, Gemini CLI: send their telemetry to "collect --listen", too',
+    },
+  },
+  inputs: 6,
+  examples: [
+    'trace-console hooks install claude --dry-run',
+    'trace-console hooks install claude codex --yes',
+    'trace-console hooks install claude --scope project',
+    'trace-console hooks install claude --telemetry',
+  ],
+  async run(context) {
+    const scope = scopeOf(context.flags.scope);
+    const surroundings = surroundingsHere();
+    const hookProgram = locateHookProgram();
+    const { telemetry } = context.flags;
+    const programs = { command: hookCommand(scope, hookProgram), hookProgram, telemetry };
+    const chosen = chosenAgents(context.input, scope, surroundings);
+    const changes = chosen.flatMap((agent) => [
+      planInstall(agent, scope, surroundings, programs),
+      ...(telemetry ? planTelemetryFile(agent, surroundings, true) : []),
+    ]);
+    const remarks = chosen.flatMap((agent) => [
+      ...(agent.afterwards === undefined ? [] : [`To do: ${agent.afterwards}`]),
+      ...(agent.kind === 'plugin'
+        ? []
+        : agent.obstacles(surroundings).map((obstacle) => `Not run now: ${obstacle}.`)),
+    ]);
+    const where = scope === 'user' ? '' : ` --scope ${scope}`;
+    const also = telemetry ? ' --telemetry' : '';
+    const names = chosen.map(({ id }) => id).join(' ');
+    return changeHooks(context, changes, {
+      command: `hooks install ${names}${where}${also}`,
+      remarks: [
+        ...remarks,
+        ...(telemetry && context.settings.collectListen === undefined
+          ? [`To do: [collect] listen = "${usualAddress}" in the config file`]
+          : []),
+        `See whether events come: trace-console hooks status. Take it away: trace-console hooks remove ${names}${where}`,
+      ],
+    });
+  },
+});
+
+export const hooksRemoveCommand = defineCommand({
+  name: 'hooks remove',
+  summary: "take trace-console's hooks out of agents' settings again",
+  usage: '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--dry-run]',
+  description: [
+    'A settings file that nobody has changed since the installation becomes what it was before, byte for',
+    'byte; from another only the hooks of trace-console are taken. What was collected stays.',
+    '',
+    'With --json: {"ok", "dryRun", "files": [{"cli", "file", "changes", "diff"}], "remarks"}.',
+  ].join('\n'),
+  flags: hookFlags,
+  inputs: 6,
+  examples: ['trace-console hooks remove claude --dry-run', 'trace-console hooks remove --yes'],
+  async run(context) {
+    const scope = scopeOf(context.flags.scope);
+    const surroundings = surroundingsHere();
+    const chosen = chosenAgents(context.input, scope, surroundings);
+    const changes = chosen.flatMap((agent) => [
+      planRemove(agent, scope, surroundings),
+      // It is the user's, whatever the scope of the hooks.
+      ...(scope === 'user' ? planTelemetryFile(agent, surroundings, false) : []),
+    ]);
+    const names = chosen.map(({ id }) => id).join(' ');
+    const where = scope === 'user' ? '' : ` --scope ${scope}`;
+    return changeHooks(context, changes, {
+      command: `hooks remove ${names}${where}`,
+      remarks: [],
+    });
+  },
+});
+
+export const hooksStatusCommand = defineCommand({
+  name: 'hooks status',
+  summary: 'say which agents report, when each did last, and what keeps them from it',
+  usage: '[claude|codex|gemini|cursor|copilot|opencode …] [--json]',
+  description: [
+    'Reads settings and spool only, no database. Exit code 1 where an installed hook cannot work.',
+    '',
+    'With --json: {"ok", "clis": [{"cli", "title", "installations": [{"scope", "file", "events", "outOf",',
+    '"problems"}], "obstacles", "lastEvent"}]}.',
+  ].join('\n'),
+  flags: {},
+  inputs: 6,
+  examples: ['trace-console hooks status', 'trace-console hooks status claude --json'],
+  run({ flags, input, print }) {
+    const surroundings = surroundingsHere();
+    const hookProgram = locateHookProgram();
+    const chosen = input.length > 0 ? input.map(agentById) : agents;
+    const { lastEvents: last } = reportOf(spoolFolder(process.env, os.homedir));
+    const clis = chosen.map((agent) => ({
+      cli: agent.id,
+      title: agent.title,
+      installations: findInstallations(agent, surroundings, hookProgram).map(
+        ({ scope, file, events, outOf, problems }) => ({ scope, file, events, outOf, problems }),
+      ),
+      obstacles: agent.kind === 'plugin' ? [] : agent.obstacles(surroundings),
+      lastEvent: last.get(agent.id)?.toISOString() ?? null,
+    }));
+    const ok = clis.every(
+      ({ installations, obstacles }) =>
+        installations.length === 0 ||
+        (obstacles.length === 0 && installations.every(({ problems }) => problems.length === 0)),
+    );
+    if (flags.json) {
+      print(safeJson({ ok, clis }, 2));
+      return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+    }
+    const rows = clis.flatMap(({ title, cli, installations }) => {
+      const at = last.get(cli);
+      const age = at === undefined ? 'never' : `${formatAge(Date.now() - at.getTime())} ago`;
+      if (installations.length === 0) return [[title, 'no hooks', '', '', age]];
+      return installations.map(({ scope, file, events, outOf }) => [
+        title,
+        scope,
+        `${events} of ${outOf}`,
+        safeText(file),
+        age,
+      ]);
+    });
+    print(plainTable(['CLI', 'Scope', 'Events', 'File', 'Last event'], rows));
+    for (const { title, installations, obstacles } of clis) {
+      if (installations.length === 0) continue;
+      const problems = installations.flatMap((each) =>
+        each.problems.map((what) => `${each.file}: ${what}`),
+      );
+      for (const line of [...problems, ...obstacles.map((what) => `not run: ${what}`)]) {
+        print(safeText(`${title}: ${line}`));
+      }
+    }
+    for (const { afterwards } of chosen.filter(
+      ({ id }) =>
+        last.get(id) === undefined &&
+        clis.some((each) => each.cli === id && each.installations.length > 0),
+    )) {
+      if (afterwards !== undefined) print(afterwards);
+    }
+    return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+  },
+});

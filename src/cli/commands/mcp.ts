@@ -1,0 +1,136 @@
+import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';
+import { chooseEmbedder } from '../../learning/embedding/choose.js';
+import { serveMcp } from '../../learning/mcp/server.js';
+import { defineCommand, type CommandContext } from '../command.js';
+import { embeddingFlags } from '../embedding-flags.js';
+import { homedir } from 'node:os';
+import { realpathSync } from 'node:fs';
+import { lineDiff, replaceSettingsFile } from '../../ingest/install/settings-file.js';
+import {
+  mcpClients,
+  mcpSettingsPath,
+  planMcpInstall,
+  planMcpRemove,
+  type McpChange,
+} from '../../learning/mcp/install.js';
+import { actionFlags } from '../run-action.js';
+import { safeJson, safeText } from '../safe-text.js';
+
+export const command = defineCommand({
+  name: 'mcp',
+  summary: 'let an agent ask its own history: a read-only MCP server on stdin and stdout',
+  usage: '[--embedding WHICH]',
+  description: [
+    'Speaks the Model Context Protocol: list_traces, get_trace, search_events, similar_patterns, usage, known_errors.',
+    'Every statement runs in a read-only transaction with a time-out, answers are small, and recorded texts are marked',
+    'as data. Connect it by a role that may only SELECT. It is started by the agent: see "trace-console mcp install".',
+  ].join('\n'),
+  flags: embeddingFlags,
+  examples: ['trace-console mcp --connection prod'],
+  async run({ flags, print, openDatabase }) {
+    const embedder = chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel });
+    // Before anything is answered, so that a wrong address is said on stderr and ends the server.
+    const database = await openDatabase();
+    await serveMcp({ database, embedder }, process.stdin, print);
+    return exitCodes.good;
+  },
+});
+
+const mcpFlags = {
+  ...actionFlags,
+  remove: { type: 'boolean', description: 'take the server out of the settings again' },
+} as const;
+
+type Context = CommandContext<typeof mcpFlags>;
+
+export const mcpInstallCommand = defineCommand({
+  name: 'mcp install',
+  summary: 'have an agent start the MCP server, by its settings',
+  usage: 'claude|codex|gemini|cursor [--connection NAME] [--remove] [--dry-run] [--yes]',
+  description: [
+    'Adds the server to the settings of this user (~/.claude.json, ~/.codex/config.toml, ~/.gemini/settings.json,',
+    '~/.cursor/mcp.json): shows the difference first, then asks. What else is in the file stays. --connection, --data-dir,',
+    '--schema and --config are handed to the server; an URL is not, because it may hold a password.',
+    'With --json: {"file", "changes", "dryRun"}.',
+  ].join('\n'),
+  flags: mcpFlags,
+  inputs: 1,
+  examples: [
+    'trace-console mcp install claude --connection prod',
+    'trace-console mcp install codex --remove',
+  ],
+  async run(context) {
+    const { flags, input } = context;
+    const client = mcpClients.find((known) => known === input[0]);
+    if (!client) {
+      throw new ConsoleError('usage', `For which agent: ${mcpClients.join(', ')}?`, {
+        hint: 'trace-console mcp install claude',
+      });
+    }
+    if (flags.url !== undefined && !flags.remove) {
+      throw new ConsoleError(
+        'usage',
+        'A URL is not written into the settings of an agent: it may hold a password.',
+        {
+          hint: 'Name the connection in the config file, and give --connection NAME.',
+        },
+      );
+    }
+    const at = mcpSettingsPath(client, homedir());
+    const change = flags.remove
+      ? planMcpRemove(client, at)
+      : planMcpInstall(client, at, serverCommand(context));
+    return apply(context, change);
+  },
+});
+
+/** This very program, whatever PATH an agent has. */
+function serverCommand({ flags }: Context) {
+  const { connection, dataDir, schema, config } = flags;
+  const given = {
+    '--connection': connection,
+    '--data-dir': dataDir,
+    '--schema': schema,
+    '--config': config,
+  };
+  return {
+    command: process.execPath,
+    args: [
+      realpathSync(process.argv[1] ?? ''),
+      'mcp',
+      ...Object.entries(given).flatMap(([flag, value]) =>
+        value === undefined ? [] : [flag, value],
+      ),
+    ],
+  };
+}
+
+async function apply(context: Context, { path, file, after }: McpChange): Promise<ExitCode> {
+  const { flags, print, note } = context;
+  const changes = file.text !== after;
+  const say = (dryRun: boolean) => {
+    if (flags.json) print(safeJson({ file: path, changes, dryRun }, 2));
+  };
+  if (!changes) {
+    say(flags.dryRun);
+    note(`${path}: nothing to change.`);
+    return exitCodes.good;
+  }
+  if (!flags.json) print(safeText([path, ...lineDiff(file.text ?? '', after ?? '')].join('\n')));
+  if (flags.dryRun) {
+    say(true);
+    return exitCodes.good;
+  }
+  if (!flags.yes) {
+    if (!context.interactive || flags.json) {
+      throw new ConsoleError('confirmation_needed', `${path}: nothing was changed.`, {
+        hint: 'Add --yes to do it, or --dry-run to see what would be done.',
+      });
+    }
+    if ((await context.ask('Type "yes" to go on: ')).trim() !== 'yes') return exitCodes.refused;
+  }
+  replaceSettingsFile(file, after);
+  say(false);
+  note(`${path}: written. Start the agent anew.`);
+  return exitCodes.good;
+}

@@ -1,0 +1,106 @@
+import os from 'node:os';
+import { parseDuration } from '../../core/format/duration.js';
+import { openMetricsText, otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
+import { consoleVersion } from '../../core/version.js';
+import { ConsoleError, exitCodes } from '../../db/errors.js';
+import { given } from '../../ingest/environment.js';
+import { spoolFolder } from '../../ingest/spool/append.js';
+import { readMetrics } from '../../panes/export/metrics.js';
+import { defineCommand } from '../command.js';
+
+const defaultWindow = '1h';
+
+/** A receiver of metrics that takes longer (ms) is away. */
+const sendTimeoutMs = 10_000;
+
+export const command = defineCommand({
+  name: 'metrics',
+  summary: 'print what the panes know as OpenMetrics, or send it by OTLP',
+  usage: '[--window 1h] [--to URL]',
+  description: [
+    'Traces by status, durations of traces, hooks, tools and calls as histograms, tokens and cost by model, sizes of tables',
+    'and indexes, what is due for the archive, and the spool of this user. Names of tools, hooks, services and models: the 20',
+    'that are used most, the others as one.',
+    '',
+    'For the textfile collector of the node exporter, from cron: write to a file beside it, and rename that. "collect',
+    '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
+    'OTEL_EXPORTER_OTLP_HEADERS.',
+  ].join('\n'),
+  flags: {
+    window: {
+      type: 'string',
+      value: 'TIME',
+      description: 'what durations, tokens and cost are of; default 1h',
+    },
+    to: {
+      type: 'string',
+      value: 'URL',
+      description: 'send it there, for example http://127.0.0.1:4318',
+    },
+  },
+  examples: [
+    'trace-console metrics > trace_console.prom.new && mv trace_console.prom.new trace_console.prom',
+    'trace-console metrics --to http://collector:4318',
+  ],
+  async run({ flags, openDatabase, print, note }) {
+    const windowMs = parseDuration(flags.window ?? defaultWindow);
+    if (windowMs === undefined || windowMs <= 0) {
+      throw new ConsoleError('usage', `--window does not understand "${flags.window ?? ''}".`, {
+        hint: 'A number and a unit: 15m, 1h, 1d.',
+      });
+    }
+    const url = flags.to === undefined ? undefined : metricsUrl(flags.to);
+    const database = await openDatabase();
+    const spool = spoolFolder(process.env, os.homedir);
+    const metrics = await readMetrics(database, { windowMs, spool });
+    if (url === undefined) {
+      print(openMetricsText(metrics).trimEnd());
+      return exitCodes.good;
+    }
+    await send(url, metrics, windowMs);
+    note(`sent ${metrics.length} metrics to ${url.host}`);
+    return exitCodes.good;
+  },
+});
+
+/** @throws ConsoleError `usage` */
+function metricsUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new ConsoleError('usage', `--to does not understand "${text}".`, {
+      hint: 'The base of an OTLP/HTTP endpoint, for example http://127.0.0.1:4318.',
+    });
+  }
+  const path = url.pathname.replace(/\/$/, '');
+  url.pathname = path.endsWith('/v1/metrics') ? path : `${path}/v1/metrics`;
+  return url;
+}
+
+/** `name=value,name=value`, percent-encoded, as the specification has it. */
+function headersOf(text: string | undefined): Record<string, string> {
+  const pairs = (text ?? '').split(',').flatMap((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    return name.trim() === '' ? [] : [[name.trim(), decodeURIComponent(value.join('=').trim())]];
+  });
+  return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+async function send(url: URL, metrics: readonly Metric[], windowMs: number): Promise<void> {
+  const request = otlpMetrics(metrics, { version: consoleVersion(), nowMs: Date.now(), windowMs });
+  const headers = headersOf(given(process.env.OTEL_EXPORTER_OTLP_HEADERS));
+  const failed = (reason: string, cause?: unknown) =>
+    new ConsoleError('query_failed', `${url.host} did not take the metrics: ${reason}.`, {
+      hint: 'It is asked by OTLP over HTTP with JSON at /v1/metrics.',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(request),
+    signal: AbortSignal.timeout(sendTimeoutMs),
+  }).catch((error: unknown) => {
+    throw failed(error instanceof Error ? error.message : String(error), error);
+  });
+  await answer.body?.cancel();
+  if (!answer.ok) throw failed(`status ${answer.status}`);
+}

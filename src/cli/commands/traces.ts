@@ -1,0 +1,145 @@
+import { ConsoleError, exitCodes } from '../../db/errors.js';
+import { cellOf } from '../../panes/contract/column.js';
+import { firstPage, mostRowsAtOnce, positionOf, readPage } from '../../panes/contract/listing.js';
+import type { ListPage } from '../../panes/contract/listing.js';
+import type { DetailAccess, ListRequest } from '../../panes/contract/opening.js';
+import { usualLimits } from '../../panes/contract/pane.js';
+import { readShape } from '../../panes/contract/shape.js';
+import { defaultWindowMs } from '../../panes/reading/windows.js';
+import { traceColumns } from '../../panes/trace/traces-listed.js';
+import { tracesQuery, type ListedTraceRow, type TracesOf } from '../../panes/trace/traces-query.js';
+import { withSeparators } from '../../core/format/number.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { defineCommand } from '../command.js';
+import { momentOf, serverNow } from './status.js';
+import { parseAge } from '../run-action.js';
+import { plainTable } from '../plain-table.js';
+import { safeJson } from '../safe-text.js';
+
+const defaultLimit = 50;
+
+export const command = defineCommand({
+  name: 'traces',
+  summary: 'list traces by status, agent, project, session, hook, tool or any filter',
+  usage:
+    '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
+  description: [
+    'The newest first. What is given holds together: --agent X --status failed lists the failed traces of X.',
+    'Without --since the last hour is listed; of a session all of its traces. With --at the time ends at that moment in',
+    'the past: 14:05, "yesterday 14:05", "2h ago".',
+    '',
+    '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
+    'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent.',
+    '',
+    'With --json: {"asOf", "total", "failed", "traces": […]}; total and failed count all that match, also behind --limit.',
+  ].join('\n'),
+  flags: {
+    status: { type: 'string', value: 'STATUS', description: 'completed, failed, timeout, …' },
+    agent: { type: 'string', value: 'NAME', description: 'given to this agent' },
+    project: { type: 'string', value: 'NAME', description: 'of this project' },
+    session: { type: 'string', value: 'ID', description: 'of this session; its first 4 digits do' },
+    hook: { type: 'string', value: 'NAME', description: 'in which this hook ran' },
+    tool: { type: 'string', value: 'NAME', description: 'in which this tool was called' },
+    since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
+    at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
+    where: { type: 'string', value: 'FILTER', description: "the console's filter" },
+    limit: { type: 'number', value: 'N', description: `at most so many; default ${defaultLimit}` },
+  },
+  examples: [
+    'trace-console traces --status failed --agent agent-debug --since 1d',
+    "trace-console traces --where 'took>2s !project:billing' --json | jq '.traces[].correlation_id'",
+  ],
+  async run({ flags, openDatabase, print }) {
+    const { limit = defaultLimit, since, session, json, at } = flags;
+    momentOf(at, Date.now());
+    if (!Number.isSafeInteger(limit) || limit < 1) {
+      throw new ConsoleError('usage', '--limit takes a whole number from 1 on.');
+    }
+    const sinceMs = since === undefined ? undefined : parseAge(since, '--since').milliseconds;
+    const of = session === undefined ? ({ by: 'all' } as const) : sessionOf(session);
+    const filter = filterOf(flags, session === undefined ? undefined : sinceMs);
+    const database = await openDatabase();
+    const access: DetailAccess = {
+      shape: await readShape(database),
+      windowMs: sinceMs ?? defaultWindowMs,
+      untilMs: momentOf(at, await serverNow(database)),
+      read: (text, values) => database.read(text, values, usualLimits),
+    };
+    const { rows, total, nowMs = Date.now() } = await readAll(access, of, filter, limit);
+    const asOf = new Date(nowMs);
+    if (json) {
+      print(safeJson({ asOf, total: total?.rows, failed: total?.failed, traces: rows }, 2));
+    } else {
+      const listed = total?.rows ?? rows.length;
+      const counts = `${withSeparators(listed)} traces, ${withSeparators(total?.failed ?? 0)} failed`;
+      const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
+      print(`${counts}${cut}`);
+      if (rows.length > 0) print(`\n${tableOf(rows, asOf)}`);
+    }
+    return exitCodes.good;
+  },
+});
+
+function sessionOf(id: string): TracesOf {
+  const digits = id.replaceAll('-', '').toLowerCase();
+  if (/^[0-9a-f]{4,32}$/.test(digits)) return { by: 'session', digits };
+  throw new ConsoleError('usage', `"${id}" is no id of a session.`, {
+    hint: 'An id has hexadecimal digits; give the first four at least.',
+  });
+}
+
+const conditions = ['status', 'agent', 'project', 'hook', 'tool'] as const;
+
+type Conditions = Record<(typeof conditions)[number] | 'where', string | undefined>;
+
+/** The flags as terms of a filter, before what was given as one. */
+function filterOf(flags: Conditions, sinceMs: number | undefined): string {
+  const terms = conditions.flatMap((name) => {
+    const value = flags[name];
+    if (value === undefined) return [];
+    if (value.includes('"')) throw new ConsoleError('usage', `--${name} takes no quotes.`);
+    return [`${name}="${value}"`];
+  });
+  if (sinceMs !== undefined) terms.push(`age<${sinceMs}ms`);
+  return [...terms, flags.where ?? ''].join(' ');
+}
+
+/** Page by page, up to the limit. */
+async function readAll(
+  access: DetailAccess,
+  of: TracesOf,
+  filter: string,
+  limit: number,
+): Promise<ListPage<ListedTraceRow>> {
+  const query = tracesQuery(access.shape, of);
+  const request = (rows: number): ListRequest => ({
+    ...firstPage,
+    filter,
+    limit: Math.min(mostRowsAtOnce, limit - rows),
+  });
+  const first = await readPage(access, query, request(0));
+  const rows = [...first.rows];
+  for (let { hasMore } = first; hasMore && rows.length < limit;) {
+    const last = rows.at(-1);
+    const page = await readPage(access, query, {
+      ...request(rows.length),
+      after: last && positionOf(last),
+    });
+    rows.push(...page.rows);
+    ({ hasMore } = page);
+  }
+  return { ...first, rows };
+}
+
+function tableOf(rows: readonly ListedTraceRow[], asOf: Date): string {
+  const context = { nowMs: asOf.getTime() };
+  const columns = traceColumns.filter(({ id }) => id !== 'age');
+  return plainTable(
+    columns.map(({ title }) => title),
+    rows.map((row) => columns.map((column) => safeLine(cellOf(column, row, context).text))),
+    {
+      right: columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+      whole: columns.flatMap(({ id }, index) => (id === 'correlationId' ? [index] : [])),
+    },
+  );
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+
+/**
+ * A number that JavaScript cannot hold to the digit: `1005254182451511297`, `1e400`. It computes as the nearest
+ * number, and is written as it came.
+ */
+export class ExactNumber extends Number {
+  readonly text: string;
+
+  constructor(text: string) {
+    super(text);
+    this.text = text;
+  }
+
+  override toString(): string {
+    return this.text;
+  }
+
+  /** Where nobody asks for the exact number, its digits as a text are nearer than a rounded number. */
+  toJSON(): string {
+    return this.text;
+  }
+}
+
+/** The number of a decimal text, exact when JavaScript's would be another one. */
+export function exactNumber(text: string): number | ExactNumber {
+  const number = Number(text);
+  if (String(number) === text) return number;
+  return isSame(number, text) ? number : new ExactNumber(text);
+}
+
+/** Every decimal number of 15 digits is one of JavaScript's. */
+function isSame(number: number, text: string): boolean {
+  const [mantissa = ''] = text.toLowerCase().split('e');
+  const digits = mantissa.replace(/[-+.]/g, '').replace(/^0+|0+$/g, '');
+  if (digits === '') return number === 0;
+  if (!Number.isFinite(number) || number === 0) return false;
+  return Number.isSafeInteger(number) || (digits.length <= 15 && !String(number).includes('e'));
+}
+
+/** Cheap, and true of every text that holds such a number; of some others, too. */
+const mayHoldExact = /\d{15}|\d[eE][-+]?\d|\d\.\d{12}/;
+
+/** Begins a text that stands for a number while JSON is read or written; nobody outside can know it. */
+const mark = `${randomUUID()}:`;
+
+/**
+ * JSON.parse, but numbers that JavaScript cannot hold are {@link ExactNumber}. Nothing in it recurses: the text
+ * comes from others.
+ *
+ * @throws SyntaxError
+ */
+export function parseExactJson(text: string): unknown {
+  if (!mayHoldExact.test(text)) return JSON.parse(text);
+  const marked = withMarks(text);
+  const root = [JSON.parse(marked ?? text) as unknown];
+  if (marked === undefined) return root[0];
+  const open: object[] = [root];
+  for (let container = open.pop(); container !== undefined; container = open.pop()) {
+    const entries = container as Record<string, unknown>;
+    for (const [key, value] of Object.entries(entries)) {
+      if (typeof value === 'string' && value.startsWith(mark)) {
+        const exact = new ExactNumber(value.slice(mark.length));
+        // `__proto__` is a key like any other.
+        Object.defineProperty(entries, key, {
+          value: exact,
+          enumerable: true,
+          writable: true,
+          configurable: true,
+        });
+      } else if (typeof value === 'object' && value !== null) {
+        open.push(value);
+      }
+    }
+  }
+  return root[0];
+}
+
+/** The text with its exact numbers as marked texts; undefined when there are none. */
+function withMarks(text: string): string | undefined {
+  const parts: string[] = [];
+  let copied = 0;
+  const token = /"|-?\d[\d.eE+-]*/g;
+  for (let match = token.exec(text); match; match = token.exec(text)) {
+    if (match[0] === '"') {
+      token.lastIndex = endOfString(text, token.lastIndex);
+      continue;
+    }
+    if (typeof exactNumber(match[0]) === 'number') continue;
+    parts.push(text.slice(copied, match.index), `"${mark}${match[0]}"`);
+    copied = token.lastIndex;
+  }
+  if (copied === 0) return undefined;
+  return [...parts, text.slice(copied)].join('');
+}
+
+function endOfString(text: string, from: number): number {
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) return at + 1;
+    if (code === 0x5c) at += 1;
+  }
+  return text.length;
+}
+
+const marked = new RegExp(`"${mark}([^"]*)"`, 'g');
+
+/** JSON.stringify, but exact numbers are written to the digit. */
+export function exactJson(value: unknown, indent?: number): string {
+  const exact: string[] = [];
+  const text = JSON.stringify(
+    value,
+    function (this: Record<string, unknown>, key: string, each: unknown) {
+      const own = this[key];
+      if (!(own instanceof ExactNumber)) return each;
+      exact.push(own.text);
+      return `${mark}${own.text}`;
+    },
+    indent,
+  ) as string | undefined;
+  if (text === undefined) return 'null';
+  return exact.length === 0 ? text : text.replace(marked, '$1');
+}

@@ -1,0 +1,288 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { ConsoleError } from '../../db/errors.js';
+import { consoleVersion } from '../../core/version.js';
+import {
+  controlProtocol,
+  type ControlAnswer,
+  type ControlRequest,
+  type DaemonStatus,
+} from '../control.js';
+import { Engine } from '../engine/engine.js';
+import type { FolderLock } from '../folder/folder-lock.js';
+import { inFolder, socketFile, ensurePrivateFolder, databaseExists } from '../folder/paths.js';
+import { unpackTemplate } from '../folder/template.js';
+import type { Limits } from '../mux/limits.js';
+import { Multiplexer } from '../mux/multiplexer.js';
+import { serveConnection } from './connection.js';
+import { buildOf, type Programs } from './programs.js';
+import { Upkeep } from './upkeep.js';
+
+export type DaemonOptions = {
+  dataFolder: string;
+  socketFolder: string;
+  lock: FolderLock;
+  programs: Programs;
+  /** Time without a client after which the daemon ends. */
+  idleExitMs: number;
+  limits?: Partial<Limits>;
+};
+
+/** A daemon that could not start says why for this long (ms), then ends. */
+const failureToldMs = 1_000;
+
+type Progress = ControlAnswer & { kind: 'progress' };
+
+/** The process that owns a data folder: socket, multiplexer, engine and upkeep. */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #log: LogFile;
+  readonly #build: string;
+  readonly #multiplexer: Multiplexer;
+  readonly #upkeep: Upkeep;
+  readonly #server: net.Server;
+  readonly #watchers = new Set<net.Socket>();
+  readonly #startedAt = new Date();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #phase: DaemonStatus['phase'] = 'starting';
+  #progress: Progress = { kind: 'progress', message: 'Starting the embedded database' };
+  #failure: ControlAnswer | undefined;
+  #ready: Promise<void> = Promise.resolve();
+  #usedAt = performance.now();
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#log = new LogFile(inFolder.log(options.dataFolder));
+    this.#build = buildOf(options.programs);
+    const log = (message: string): void => this.#log.write(message);
+    const postgres = inFolder.postgres(options.dataFolder);
+    this.#multiplexer = new Multiplexer({
+      startEngine: () => Engine.start(options.programs.worker, postgres),
+      log,
+      onUnavailable: () => void this.stop('the engine does not start any more'),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    });
+    this.#upkeep = new Upkeep(this.#multiplexer, postgres, log);
+    this.#server = net.createServer((socket) =>
+      serveConnection(socket, {
+        multiplexer: this.#multiplexer,
+        ready: this.#ready,
+        control: (request, peer) => this.#control(request, peer),
+      }),
+    );
+  }
+
+  /** Listens at once; clients wait until the engine is ready. */
+  async listen(): Promise<void> {
+    ensurePrivateFolder(this.#options.socketFolder);
+    const file = socketFile(this.#options.socketFolder);
+    fs.rmSync(file, { force: true });
+    const umask = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once('error', reject);
+        this.#server.listen(file, resolve);
+      });
+    } finally {
+      process.umask(umask);
+    }
+    this.#log.write(`listening, ${this.#build}`);
+    // Who waits for a long first start must see that somebody is at it.
+    const signs = setInterval(() => this.#tellWatchers(this.#progress), 5_000);
+    this.#ready = this.#start().finally(() => clearInterval(signs));
+    this.#ready.catch((error: unknown) => this.#startFailed(error));
+  }
+
+  async #start(): Promise<void> {
+    const begun = performance.now();
+    const { dataFolder, programs } = this.#options;
+    const postgres = inFolder.postgres(dataFolder);
+    const isNew = !databaseExists(postgres);
+    if (isNew) await this.#createDatabase(postgres, programs);
+    this.#report({ message: 'Starting the embedded database' });
+    await this.#multiplexer.start();
+    await this.#upkeep.prepare();
+    this.#phase = 'ready';
+    this.#usedAt = performance.now();
+    const what = isNew ? 'new database' : 'database';
+    this.#log.write(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
+    this.#tellWatchers(this.#statusAnswer());
+    this.#watch();
+    this.#upkeep.begin();
+  }
+
+  async #createDatabase(postgres: string, programs: Programs): Promise<void> {
+    const report = (step: Omit<Progress, 'kind'>): void => this.#report(step);
+    if (programs.template !== undefined) {
+      await unpackTemplate(programs.template, postgres, report);
+      return;
+    }
+    report({ message: 'Creating the embedded database (no template was built: some seconds)' });
+    const draft = `${postgres}.new`;
+    fs.rmSync(draft, { recursive: true, force: true });
+    fs.mkdirSync(draft, { mode: 0o700 });
+    const engine = await Engine.start(programs.worker, draft);
+    await engine.close();
+    fs.renameSync(draft, postgres);
+  }
+
+  #startFailed(error: unknown): void {
+    const known = error instanceof ConsoleError ? error : undefined;
+    const message =
+      known?.message ??
+      `The embedded database did not start: ${error instanceof Error ? error.message : String(error)}`;
+    const hint = known?.hint ?? `See ${inFolder.log(this.#options.dataFolder)}.`;
+    const code = known?.code ?? 'embedded_unavailable';
+    this.#failure = { kind: 'failed', code, message, hint };
+    this.#tellWatchers(this.#failure);
+    this.#log.write(message);
+    // Who started this daemon may not have asked yet.
+    setTimeout(() => void this.stop('it did not start'), failureToldMs);
+  }
+
+  #report(step: Omit<Progress, 'kind'>): void {
+    this.#progress = { kind: 'progress', ...step };
+    this.#tellWatchers(this.#progress);
+  }
+
+  #tellWatchers(answer: ControlAnswer): void {
+    for (const watcher of this.#watchers) this.#answer(watcher, answer);
+  }
+
+  #watch(): void {
+    this.#timers.push(
+      setInterval(() => this.#multiplexer.tick(), 500),
+      setInterval(() => this.#exitWhenUnused(), 250),
+      setInterval(() => this.#checkFolders(), 10_000),
+    );
+  }
+
+  #exitWhenUnused(): void {
+    if (this.#multiplexer.clients > 0) this.#usedAt = performance.now();
+    else if (performance.now() - this.#usedAt > this.#options.idleExitMs) {
+      void this.stop('no client for a while');
+    }
+  }
+
+  /** A folder deleted under a running daemon ends it; a swept socket folder is made again. */
+  #checkFolders(): void {
+    const { lock, socketFolder } = this.#options;
+    if (!lock.isOurs) {
+      this.#log.write('the data folder is gone or taken: leaving it alone');
+      process.exit(1);
+    }
+    lock.touch();
+    const now = new Date();
+    if (fs.existsSync(socketFile(socketFolder))) {
+      fs.utimesSync(socketFile(socketFolder), now, now);
+      fs.utimesSync(socketFolder, now, now);
+    } else if (this.#multiplexer.clients === 0) void this.stop('the socket was removed');
+  }
+
+  #status(): DaemonStatus {
+    const unused = this.#multiplexer.clients === 0 && this.#phase === 'ready';
+    const left = this.#options.idleExitMs - (performance.now() - this.#usedAt);
+    return {
+      protocol: controlProtocol,
+      version: consoleVersion(),
+      build: this.#build,
+      pid: process.pid,
+      phase: this.#phase,
+      clients: this.#multiplexer.clients,
+      startedAt: this.#startedAt.toISOString(),
+      engineRestarts: this.#multiplexer.restarts,
+      ...(unused ? { exitsAt: new Date(Date.now() + left).toISOString() } : {}),
+    };
+  }
+
+  #statusAnswer = (): ControlAnswer => ({ kind: 'status', status: this.#status() });
+
+  #answer(socket: net.Socket, answer: ControlAnswer): void {
+    if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
+  }
+
+  #control(text: string, socket: net.Socket): void {
+    let request: Partial<ControlRequest>;
+    try {
+      request = JSON.parse(text) as Partial<ControlRequest>;
+    } catch {
+      socket.destroy();
+      return;
+    }
+    socket.on('close', () => this.#watchers.delete(socket));
+    if (request.op === 'hello' && this.#failure !== undefined) {
+      this.#answer(socket, this.#failure);
+      return;
+    }
+    if (request.op === 'hello' && this.#phase === 'starting') {
+      this.#answer(socket, this.#progress);
+      this.#watchers.add(socket);
+      return;
+    }
+    if (request.op === 'hello') this.#usedAt = performance.now();
+    const busy = this.#multiplexer.clients > 0 || this.#phase === 'starting';
+    if (request.op === 'retire' && busy) {
+      this.#answer(socket, { kind: 'refused', status: this.#status() });
+      return;
+    }
+    this.#answer(socket, this.#statusAnswer());
+    if (request.op === 'retire' || request.op === 'stop') void this.stop(`asked to ${request.op}`);
+  }
+
+  /** Ends clients, writes everything out, gives the folder free and exits. */
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string): Promise<void> {
+    this.#log.write(`stopping: ${reason}`);
+    const started = this.#phase === 'ready';
+    this.#phase = 'stopping';
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#upkeep.end();
+    this.#server.close();
+    try {
+      const unused = this.#multiplexer.clients === 0;
+      await this.#multiplexer.dismissAll();
+      if (started) await this.#upkeep.leave(unused);
+      await this.#multiplexer.close();
+    } catch (error) {
+      this.#log.write(`stopping: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
+    this.#log.write('stopped');
+    this.#options.lock.release();
+    process.exit(0);
+  }
+}
+
+/**
+ * The daemon's log: one line an event, never a statement's text, a value or a setting. When it
+ * reaches its limit it becomes FILE.1, so that two files of that size are all there ever is.
+ */
+export class LogFile {
+  readonly #file: string;
+  readonly #largest: number;
+
+  constructor(file: string, largest = 512 * 1024) {
+    this.#file = file;
+    this.#largest = largest;
+  }
+
+  write(message: string): void {
+    // One event stays one line, and control characters stay out of the reader's terminal.
+    // eslint-disable-next-line no-control-regex
+    const line = message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 2_000);
+    try {
+      const size = fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+      if (size > this.#largest) fs.renameSync(this.#file, `${this.#file}.1`);
+      fs.appendFileSync(this.#file, `${new Date().toISOString()} ${process.pid} ${line}\n`, {
+        mode: 0o600,
+      });
+    } catch {
+      // A full disk must not end the daemon because of its log.
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
+import { simpleQuery, type Report, type TransactionStatus, FrameSplitter } from '../wire/frames.js';
+import type { PreparedStatement } from './batch.js';
+import { readDataRow, readReport } from '../wire/extended.js';
+
+/** The engine was restarted while it ran something; the report is what its client is told. */
+export class EngineInterrupted extends Error {
+  override readonly name = 'EngineInterrupted';
+  readonly report: Report;
+
+  constructor(report: Report) {
+    super(report.message);
+    this.report = report;
+  }
+}
+
+/** The engine does not start any more: the daemon has to end. */
+export class EngineUnavailable extends Error {
+  override readonly name = 'EngineUnavailable';
+}
+
+/** Waits between attempts to start the engine again, in ms. */
+const restartPauses = [0, 200, 1_000, 3_000];
+
+const brokeReport: Report = {
+  severity: 'ERROR',
+  code: 'XX000',
+  message: 'the embedded engine broke while it ran this statement; it was restarted',
+  hint: 'What was committed is safe. Repeat the statement; if it breaks the engine again, report it.',
+};
+
+/**
+ * The engine that is there now, and what is known of its one session. When a run ends with the
+ * engine lost, a new engine is started before the caller hears of it.
+ */
+export class EngineHost {
+  /** How many engines there were. */
+  generation = 0;
+  /** Restarts since the daemon started. */
+  restarts = 0;
+  /** The unnamed statement that the session has now. */
+  unnamed: PreparedStatement | undefined;
+  /** Key of the settings that the session has now; undefined when not known. */
+  settingsKey: string | undefined;
+  readonly #start: () => Promise<Engine>;
+  readonly #log: (message: string) => void;
+  #engine: Engine | undefined;
+  #interruption: Report | undefined;
+  #running = false;
+
+  constructor(start: () => Promise<Engine>, log: (message: string) => void) {
+    this.#start = start;
+    this.#log = log;
+  }
+
+  /** ParameterStatus values of a fresh session. */
+  get parameters(): [string, string][] {
+    return this.#engine?.parameters ?? [];
+  }
+
+  async start(): Promise<void> {
+    const engine = await this.#start();
+    engine.onLost((reason) => {
+      this.#log(reason);
+      if (this.#engine === engine) this.#engine = undefined;
+    });
+    this.generation += 1;
+    this.unnamed = undefined;
+    this.settingsKey = undefined;
+    this.#engine = engine;
+  }
+
+  async #restart(): Promise<Engine> {
+    for (const pause of restartPauses) {
+      await sleep(pause);
+      try {
+        const begun = performance.now();
+        await this.start();
+        this.restarts += 1;
+        this.#log(`engine restarted in ${Math.round(performance.now() - begun)} ms`);
+        if (this.#engine) return this.#engine;
+      } catch (error) {
+        this.#log(
+          `engine did not start: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    throw new EngineUnavailable('the embedded engine does not start any more');
+  }
+
+  /**
+   * Runs frontend messages.
+   * @param limitMs ends the engine when it takes longer; 0 is no limit.
+   */
+  async run(bytes: Buffer, sink: EngineSink, limitMs: number): Promise<void> {
+    const engine = this.#engine ?? (await this.#restart());
+    this.#interruption = undefined;
+    this.#running = true;
+    const timer =
+      limitMs > 0 ? setTimeout(() => this.interrupt(timeoutReport(limitMs)), limitMs) : undefined;
+    try {
+      await engine.run(bytes, sink);
+      // Interrupted when its answer was already on the way: the engine is ending all the same.
+      if (this.#reasonOfEnd() === undefined) return;
+      await engine.terminate('interrupted');
+    } catch (error) {
+      if (!(error instanceof EngineLost)) throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#running = false;
+    }
+    this.#engine = undefined;
+    await this.#restart();
+    throw new EngineInterrupted(this.#reasonOfEnd() ?? brokeReport);
+  }
+
+  #reasonOfEnd(): Report | undefined {
+    return this.#interruption;
+  }
+
+  /** Ends what the engine runs, by ending the engine: nothing less stops it. */
+  interrupt(report: Report): void {
+    if (!this.#running || this.#interruption !== undefined) return;
+    this.#interruption = report;
+    this.#log(`engine ended: ${report.message}`);
+    void this.#engine?.terminate(report.message);
+  }
+
+  /** Replaces an engine that still answers, but wrongly. */
+  async replace(): Promise<never> {
+    await this.#engine?.terminate('the engine gave no complete answer');
+    this.#engine = undefined;
+    await this.#restart();
+    throw new EngineInterrupted(brokeReport);
+  }
+
+  /** Runs messages of the multiplexer's own and returns their rows; a refusal is thrown. */
+  async internal(messages: Buffer, limitMs = 60_000): Promise<(string | null)[][]> {
+    const collector = new RowCollector();
+    this.unnamed = undefined;
+    await this.run(
+      messages,
+      (bytes, release) => {
+        collector.take(bytes);
+        release();
+      },
+      limitMs,
+    );
+    if (collector.error) throw collector.error;
+    if (collector.status === undefined) await this.replace();
+    return collector.rows;
+  }
+
+  query(sql: string, limitMs?: number): Promise<(string | null)[][]> {
+    return this.internal(simpleQuery(sql), limitMs);
+  }
+
+  async close(): Promise<void> {
+    const engine = this.#engine;
+    this.#engine = undefined;
+    await engine?.close();
+  }
+}
+
+function timeoutReport(limitMs: number): Report {
+  return {
+    severity: 'ERROR',
+    code: '57014',
+    message: `canceling statement due to statement timeout (${limitMs} ms; the embedded engine was restarted)`,
+  };
+}
+
+/** A statement of the multiplexer's own that the engine refused. */
+export class InternalStatementFailed extends Error {
+  override readonly name = 'InternalStatementFailed';
+  readonly sqlState: string;
+
+  constructor(message: string, sqlState: string) {
+    super(message);
+    this.sqlState = sqlState;
+  }
+}
+
+/** Collects the rows of an internal statement. */
+class RowCollector {
+  readonly rows: (string | null)[][] = [];
+  status: TransactionStatus | undefined;
+  error: InternalStatementFailed | undefined;
+  readonly #splitter = new FrameSplitter(0x7fff_ffff);
+
+  take(bytes: Buffer): void {
+    this.#splitter.push(bytes);
+    for (let frame = this.#splitter.next(); frame; frame = this.#splitter.next()) {
+      if (frame.type === 'D') this.rows.push(readDataRow(frame.bytes));
+      if (frame.type === 'Z') {
+        this.status = String.fromCharCode(frame.bytes[5] ?? 0) as TransactionStatus;
+      }
+      if (frame.type === 'E') {
+        const fields = readReport(frame.bytes);
+        this.error ??= new InternalStatementFailed(
+          fields.get('M') ?? 'unknown error',
+          fields.get('C') ?? 'XX000',
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,253 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { consoleVersion } from '../../core/version.js';
+import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { keepSizes } from '../../deploy/kept-sizes.js';
+import {
+  FolderLock,
+  isHeld,
+  readLock,
+  type LockHolder,
+} from '../../embedded/folder/folder-lock.js';
+import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
+import { collectorLock, lockFreshMs } from '../spool/append.js';
+import { atMsOf, type SpoolRecord } from '../spool/frame.js';
+import { SpoolDrain, type Drained, type RecordWriter, type Spool } from './drain.js';
+import { readStatus, writeStatus, type CollectorStatus } from './status-file.js';
+
+/** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
+const pollMs = { busy: 50, idle: 200 };
+const idleAfterMs = 10_000;
+
+/** How long (ms) is waited after a refusal of the database: at first, at last. */
+const retryMs = { first: 250, last: 5_000 };
+
+const statusEveryMs = 1_000;
+const tidyEveryMs = 30_000;
+const sizesEveryMs = 3_600_000;
+const touchEveryMs = lockFreshMs / 6;
+
+/**
+ * Records a transaction takes at most. The embedded engine does one thing after the other: a console beside it waits for
+ * a whole batch.
+ */
+const batchSize = { server: 500, embedded: 50 };
+
+export type CollectorOptions = {
+  database: Database;
+  folder: string;
+  write: RecordWriter;
+  /** The database in words. */
+  target: string;
+  /** Where it takes telemetry, for its status. */
+  listen?: CollectorStatus['listen'];
+  /** Ends by itself after so long (ms) without an event. */
+  idleExitMs?: number | undefined;
+  signal: AbortSignal;
+  onProgress?: ((status: CollectorStatus) => void) | undefined;
+  /** Done in every round with the records that were written: what follows other sources. True: it has written. */
+  follow?: ((records: readonly SpoolRecord[]) => Promise<boolean>) | undefined;
+  /** Done every half minute, and at the end: what closes turns that nobody tells of any more. */
+  closeStale?: (() => Promise<void>) | undefined;
+};
+
+/** Who collects from a spool now; undefined when nobody does. */
+export function collectorOf(folder: string): LockHolder | undefined {
+  const file = path.join(folder, collectorLock);
+  const holder = readLock(file);
+  return holder !== undefined && isHeld(file, holder) ? holder : undefined;
+}
+
+/**
+ * The process that brings a spool's events into a database: one a spool, which others on other machines may share the
+ * database with. A database that is away is waited for; meanwhile the spool keeps what comes, up to its limit.
+ */
+export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #drain: SpoolDrain;
+  readonly #lock: FolderLock;
+  readonly #status: CollectorStatus;
+  #lastEventMs = Date.now();
+  #statusWrittenMs = 0;
+  #tidiedMs = 0;
+  #sizedMs = 0;
+
+  private constructor(options: CollectorOptions, lock: FolderLock, spool: Spool) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#drain = new SpoolDrain(options.database, spool, options.write);
+    const now = new Date().toISOString();
+    this.#status = {
+      pid: process.pid,
+      version: consoleVersion(),
+      target: options.target,
+      startedAt: now,
+      updatedAt: now,
+      state: 'following',
+      ...(options.listen === undefined ? {} : { listen: options.listen }),
+      records: 0,
+      torn: 0,
+      quarantined: 0,
+      lastEvents: readStatus(spool.folder)?.lastEvents ?? {},
+      offsets: {},
+    };
+  }
+
+  /**
+   * Takes the spool; undefined when another process collects from it.
+   *
+   * @throws ConsoleError
+   */
+  static open(options: CollectorOptions): Collector | undefined {
+    const { folder } = options;
+    ensurePrivateFolder(folder);
+    const lock = FolderLock.acquire(folder, '', collectorLock);
+    if (lock === undefined) return undefined;
+    return new Collector(options, lock, { folder, id: spoolId(folder), host: os.hostname() });
+  }
+
+  /**
+   * Writes what is in the spool now, and ends.
+   *
+   * @throws ConsoleError when the database does not take it; the spool keeps it
+   */
+  async once(): Promise<CollectorStatus> {
+    try {
+      for (;;) {
+        const drained = await this.#round();
+        if (drained === 0 || this.#options.signal.aborted) break;
+      }
+      await this.#tidy();
+      this.#status.quarantined = await this.#drain.countQuarantined();
+      return this.#end();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Follows the spool until the signal, or until nothing has come for long. */
+  async follow(): Promise<CollectorStatus> {
+    let wait = retryMs.first;
+    // Hooks take a lock that was not touched for longer for one of before a reboot, or of a process that hangs.
+    const touching = setInterval(() => this.#lock.touch(), touchEveryMs);
+    try {
+      while (!this.#isOver()) {
+        try {
+          const written = await this.#round();
+          wait = retryMs.first;
+          this.#report('following');
+          await this.#tidyAtTimes();
+          if (written === 0) await this.#pause(this.#isBusy() ? pollMs.busy : pollMs.idle);
+        } catch (error) {
+          this.#report('waiting', reasonOf(error));
+          await this.#pause(wait);
+          wait = Math.min(wait * 2, retryMs.last);
+        }
+      }
+      // Where it cannot, the next collector does it.
+      if (!this.#options.signal.aborted) await this.#tidy().catch(() => undefined);
+      return this.#end();
+    } finally {
+      clearInterval(touching);
+      this.#lock.release();
+    }
+  }
+
+  #isOver(): boolean {
+    const { signal, idleExitMs = Infinity } = this.#options;
+    return signal.aborted || !this.#lock.isOurs || Date.now() - this.#lastEventMs > idleExitMs;
+  }
+
+  #isBusy(): boolean {
+    return Date.now() - this.#lastEventMs < idleAfterMs;
+  }
+
+  /** @returns how much was written */
+  async #round(): Promise<number> {
+    const { database, follow } = this.#options;
+    const most = database.capabilities.embedded ? batchSize.embedded : batchSize.server;
+    const drained = await this.#drain.next(most);
+    this.#count(drained);
+    const followed = (await follow?.(drained.records)) ?? false;
+    if (drained.records.length > 0 || followed) this.#lastEventMs = Date.now();
+    return drained.records.length + drained.torn + (followed ? 1 : 0);
+  }
+
+  #count({ records, torn, quarantined }: Drained): void {
+    const status = this.#status;
+    status.records += records.length;
+    status.torn += torn;
+    status.quarantined += quarantined;
+    for (const record of records) {
+      const at = new Date(atMsOf(record)).toISOString();
+      if (at > (status.lastEvents[record.cli] ?? '')) status.lastEvents[record.cli] = at;
+    }
+  }
+
+  async #tidyAtTimes(): Promise<void> {
+    if (Date.now() - this.#tidiedMs < tidyEveryMs) return;
+    await this.#tidy();
+  }
+
+  async #tidy(): Promise<void> {
+    this.#tidiedMs = Date.now();
+    await this.#drain.tidy();
+    await this.#options.closeStale?.();
+    if (Date.now() - this.#sizedMs < sizesEveryMs) return;
+    this.#sizedMs = Date.now();
+    // What cannot be measured now, as behind a lock, is no reason to stop collecting.
+    await keepSizes(this.#options.database).catch(() => false);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
+  }
+
+  #report(state: CollectorStatus['state'], reason?: string): void {
+    const status = this.#status;
+    const isNew = status.state !== state;
+    if (!isNew && Date.now() - this.#statusWrittenMs < statusEveryMs) return;
+    status.state = state;
+    status.updatedAt = new Date().toISOString();
+    if (this.#drain.offsets.size > 0) status.offsets = Object.fromEntries(this.#drain.offsets);
+    if (reason === undefined) delete status.reason;
+    else status.reason = reason;
+    this.#statusWrittenMs = Date.now();
+    try {
+      writeStatus(this.#options.folder, status);
+    } catch {
+      // The disk is full: what is said about the collector is not what it is for.
+    }
+    this.#options.onProgress?.(status);
+  }
+
+  #end(): CollectorStatus {
+    this.#statusWrittenMs = 0;
+    this.#report('ended');
+    return this.#status;
+  }
+}
+
+const reasonOf = (error: unknown): string => {
+  if (error instanceof ConsoleError) return error.message;
+  return error instanceof Error ? error.message : String(error);
+};
+
+/** The id of a spool: in a file of its own, made by the first collector. */
+function spoolId(folder: string): string {
+  const file = path.join(folder, 'spool-id');
+  try {
+    fs.writeFileSync(file, randomUUID(), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const id = fs.readFileSync(file, 'utf8').trim();
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
+  throw new ConsoleError('file_failed', `${file} does not hold the id of a spool.`, {
+    hint: 'Remove the file: events that were read already are written again, to the same rows.',
+  });
+}

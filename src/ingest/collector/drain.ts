@@ -1,0 +1,185 @@
+import type { Database, Queryable } from '../../db/database.js';
+import { ConsoleError, isRecordsFault } from '../../db/errors.js';
+import { atMsOf, type SpoolRecord } from '../spool/frame.js';
+import { listSegments, readSpool, removeRead, type SpoolBatch } from '../spool/reader.js';
+import {
+  countQuarantined,
+  countSources,
+  forgetSegments,
+  lockSpool,
+  moveOffsets,
+  openCollectorTables,
+  quarantine,
+  readOffsets,
+  type Quarantined,
+  type SourceCount,
+  type SpoolKey,
+} from './tables.js';
+
+/** What a writer could not turn into rows. */
+export type WriteResult = {
+  /** Records of events that no adapter knows; they are counted. */
+  unknown: readonly SpoolRecord[];
+  /** Records that an adapter could not read; they are put aside. */
+  failed: readonly Quarantined[];
+};
+
+/** What belongs to the rows of a batch: it runs in their transaction, behind them. */
+export type Commit = (tx: Queryable, result: WriteResult) => Promise<void>;
+
+/**
+ * Turns records into rows, in one transaction that ends with `commit`; what that throws rolls the rows back. The same
+ * records twice give the same rows.
+ */
+export type RecordWriter = (
+  records: readonly SpoolRecord[],
+  key: SpoolKey,
+  commit: Commit,
+) => Promise<void>;
+
+export type Spool = {
+  folder: string;
+  /** The same wherever the folder is moved. */
+  id: string;
+  /** The machine's name, for those who look into the database. */
+  host: string;
+};
+
+export type Drained = {
+  records: readonly SpoolRecord[];
+  /** Frames that a killed hook left in part. */
+  torn: number;
+  quarantined: number;
+};
+
+/** Another collector of the same spool may be at its batch. */
+const limits = { statementTimeoutMs: 30_000, lockTimeoutMs: 5_000, purpose: 'collector' } as const;
+
+/**
+ * Brings a spool into a database, a batch a transaction. How far it was read is written with the rows: whatever is killed,
+ * an event is in the database once.
+ */
+export class SpoolDrain {
+  readonly #database: Database;
+  readonly #spool: Spool;
+  readonly #write: RecordWriter;
+  /** As committed; undefined: to be read from the database. */
+  #offsets: Map<string, number> | undefined;
+
+  constructor(database: Database, spool: Spool, write: RecordWriter) {
+    this.#database = database;
+    this.#spool = spool;
+    this.#write = write;
+  }
+
+  /**
+   * Writes the next records; none when all are written.
+   *
+   * @param most records at most
+   * @throws ConsoleError when the database does not take them now; nothing is lost, and the next call tries again
+   */
+  async next(most: number): Promise<Drained> {
+    const batch = readSpool(this.#spool.folder, await this.#committedOffsets(), most);
+    if (batch.offsets.size === 0) return { records: [], torn: 0, quarantined: 0 };
+    try {
+      return await this.#commit(batch, this.#write);
+    } catch (error) {
+      if (!isRecordsFault(error)) throw error;
+      // One of them is the cause: alone it is put aside.
+      if (batch.records.length > 1) return this.next(Math.ceil(batch.records.length / 4));
+      return this.#commit(batch, (records, _, commit) => {
+        const failed = records.map((record) => ({ record, error: error.message }));
+        return this.#database.transaction(limits, (tx) => commit(tx, { unknown: [], failed }));
+      });
+    }
+  }
+
+  /** Removes the segments that were read to their end, and forgets their offsets. */
+  async tidy(): Promise<void> {
+    const offsets = await this.#committedOffsets();
+    removeRead(this.#spool.folder, offsets);
+    const there = new Set(listSegments(this.#spool.folder));
+    const gone = [...offsets.keys()].filter((segment) => !there.has(segment));
+    if (gone.length === 0) return;
+    await this.#database.transaction(limits, (tx) => forgetSegments(tx, this.#key, gone));
+    for (const segment of gone) offsets.delete(segment);
+  }
+
+  /** The events of this spool that were put aside so far. */
+  countQuarantined(): Promise<number> {
+    return this.#database.transaction(limits, async (tx) => {
+      await openCollectorTables(tx);
+      return countQuarantined(tx, this.#key);
+    });
+  }
+
+  /** How far the spool was read; empty before the database was asked. */
+  get offsets(): ReadonlyMap<string, number> {
+    return this.#offsets ?? new Map();
+  }
+
+  get #key(): SpoolKey {
+    return { schema: this.#database.capabilities.schema, spool: this.#spool.id };
+  }
+
+  async #committedOffsets(): Promise<Map<string, number>> {
+    this.#offsets ??= await this.#database.transaction(limits, async (tx) => {
+      await openCollectorTables(tx);
+      return readOffsets(tx, this.#key);
+    });
+    return this.#offsets;
+  }
+
+  async #commit(batch: SpoolBatch, write: RecordWriter): Promise<Drained> {
+    const expected = await this.#committedOffsets();
+    // Until the commit is known to have happened, or not to have.
+    this.#offsets = undefined;
+    let quarantined = 0;
+    await write(inOrder(batch.records), this.#key, async (tx, { unknown, failed }) => {
+      await lockSpool(tx, this.#key);
+      requireUnmoved(expected, await readOffsets(tx, this.#key));
+      await quarantine(tx, this.#key, failed);
+      await countSources(tx, this.#key, this.#spool.host, sourcesOf(batch.records, unknown));
+      await moveOffsets(tx, this.#key, batch.offsets);
+      quarantined = failed.length;
+    });
+    this.#offsets = new Map([...expected, ...batch.offsets]);
+    return { records: batch.records, torn: batch.torn, quarantined };
+  }
+}
+
+/** Asynchronous hooks overtake each other; the time of receipt is what is nearest to their order. */
+const inOrder = (records: readonly SpoolRecord[]): SpoolRecord[] =>
+  [...records].sort((a, b) => atMsOf(a) - atMsOf(b));
+
+function requireUnmoved(expected: ReadonlyMap<string, number>, there: ReadonlyMap<string, number>) {
+  const moved = [...there].some(([segment, bytes]) => expected.get(segment) !== bytes);
+  if (!moved) return;
+  throw new ConsoleError('busy', 'Another collector has read this spool meanwhile.', {
+    hint: 'One collector a spool is enough; this one goes on behind the other.',
+  });
+}
+
+function sourcesOf(
+  records: readonly SpoolRecord[],
+  unknown: readonly SpoolRecord[],
+): Map<string, SourceCount> {
+  const sources = new Map<string, SourceCount>();
+  for (const record of records) {
+    const {
+      events,
+      unknown: strange,
+      lastAtMs,
+    } = sources.get(record.cli) ?? {
+      events: 0,
+      unknown: 0,
+      lastAtMs: 0,
+    };
+    sources.set(record.cli, {
+      events: events + 1,
+      unknown: strange + (unknown.includes(record) ? 1 : 0),
+      lastAtMs: Math.max(lastAtMs, atMsOf(record)),
+    });
+  }
+  return sources;
+}

@@ -1,0 +1,136 @@
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { ConsoleError } from '../db/errors.js';
+import type { TranscriptFile, TranscriptSource } from './sources/source.js';
+import { claude } from './sources/claude.js';
+import { codex } from './sources/codex.js';
+import { gemini } from './sources/gemini.js';
+
+/** One file to read, with its size (bytes) and when it was last written (milliseconds since 1970). */
+export type FoundFile = {
+  source: TranscriptSource;
+  file: TranscriptFile;
+  size: number;
+  changedAt: number;
+};
+
+/** What one program has left on this machine. */
+export type Found = {
+  source: TranscriptSource;
+  sessions: number;
+  files: number;
+  bytes: number;
+  oldestAt: number;
+  newestAt: number;
+};
+
+export type FindOptions = {
+  /** Only of this program; default: of every program that is known. */
+  source?: TranscriptSource | undefined;
+  /** Files and folders to look through instead of the programs' own. */
+  paths?: readonly string[];
+  /** Leaves out what was not written since (milliseconds since 1970). */
+  since?: number | undefined;
+  environment?: Readonly<Record<string, string | undefined>>;
+  home?: string;
+};
+
+/** A folder of folders that is no transcripts' must not be walked for ever. */
+const deepest = 8;
+
+/**
+ * The transcripts on this machine, the oldest first, each session's own file before those of its subagents.
+ *
+ * @throws ConsoleError `usage` for a named path that is not there
+ */
+export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]> {
+  const { environment = process.env, home = os.homedir(), since = 0 } = options;
+  const sources = options.source ? [options.source] : transcriptSources;
+  const found = new Map<string, FoundFile>();
+  for (const source of sources) {
+    const roots = options.paths?.length ? options.paths : source.folders(environment, home);
+    for (const root of roots) {
+      for await (const file of walk(source, path.resolve(root), 0)) {
+        if (file.changedAt >= since && !found.has(file.file.path)) found.set(file.file.path, file);
+      }
+    }
+  }
+  for (const named of options.paths ?? []) {
+    await fs.access(named).catch((cause: unknown) => {
+      throw new ConsoleError('usage', `There is no file or folder ${named}.`, {
+        hint: 'Give a transcript, or a folder with transcripts; without one the programs’ own folders are read.',
+        cause,
+      });
+    });
+  }
+  return [...found.values()].toSorted(
+    (a, b) =>
+      Number(a.file.subagent !== undefined) - Number(b.file.subagent !== undefined) ||
+      a.changedAt - b.changedAt ||
+      (a.file.path < b.file.path ? -1 : 1),
+  );
+}
+
+async function* walk(
+  source: TranscriptSource,
+  at: string,
+  depth: number,
+): AsyncGenerator<FoundFile> {
+  const stat = await fs.stat(at).catch(() => undefined);
+  if (stat?.isFile()) {
+    const file = await describe(source, at);
+    if (file) yield { source, file, size: stat.size, changedAt: stat.mtimeMs };
+    return;
+  }
+  if (!stat?.isDirectory() || depth > deepest) return;
+  const names = await fs.readdir(at).catch(() => []);
+  for (const name of names.toSorted()) yield* walk(source, path.join(at, name), depth + 1);
+}
+
+async function describe(source: TranscriptSource, at: string): Promise<TranscriptFile | undefined> {
+  const file = source.describe(at);
+  if (file?.subagent === undefined) return file;
+  const sidecar = await fs
+    .readFile(at.replace(/\.jsonl$/, '.meta.json'), 'utf8')
+    .catch(() => undefined);
+  if (sidecar === undefined || sidecar.length > 1_000_000) return file;
+  try {
+    return { ...file, sidecar: JSON.parse(sidecar) as Record<string, unknown> };
+  } catch {
+    return file;
+  }
+}
+
+/** What is on this machine, by program; programs without a session are left out. Reads no file. */
+export async function discover(options: FindOptions = {}): Promise<Found[]> {
+  return summarise(await findFiles(options));
+}
+
+/** Files by the program that has left them. */
+export function summarise(files: readonly FoundFile[]): Found[] {
+  const all = new Map<TranscriptSource, Found>();
+  for (const { source, file, size, changedAt } of files) {
+    const known = all.get(source) ?? {
+      source,
+      sessions: 0,
+      files: 0,
+      bytes: 0,
+      oldestAt: changedAt,
+      newestAt: changedAt,
+    };
+    known.sessions += file.subagent === undefined ? 1 : 0;
+    known.files += 1;
+    known.bytes += size;
+    known.oldestAt = Math.min(known.oldestAt, changedAt);
+    known.newestAt = Math.max(known.newestAt, changedAt);
+    all.set(source, known);
+  }
+  return [...all.values()];
+}
+
+/**
+ * The programs whose transcripts can be read. Adding one is adding its file and a line here. A file that several would
+ * read is the first one's: Claude Code's is any file of JSON lines.
+ */
+export const transcriptSources: readonly TranscriptSource[] = [codex, gemini, claude];

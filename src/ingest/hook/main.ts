@@ -1,0 +1,112 @@
+// The program that an agent's CLI runs for each event: dist/hook.cjs. The agent may be waiting for it, so it loads the
+// file system and nothing else, puts the event into the spool and ends. Whatever happens it prints nothing and exits with
+// 0: any other code, and for some events any output, would change what the agent does.
+import fs from 'node:fs';
+import {
+  appendFrame,
+  collectorLock,
+  lockFreshMs,
+  spoolFolder,
+  startingFile,
+} from '../spool/append.js';
+import { frameOf, type Received } from './record.js';
+
+declare const require: NodeJS.Require;
+declare const module: NodeJS.Module;
+declare const __dirname: string;
+
+/** What the collector is started with; the agent's own database variables are not among it. */
+const passedOn =
+  /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|TRACE_CONSOLE_.*|CLAUDE_CONFIG_DIR|CODEX_HOME|PGPASSFILE|SYSTEMROOT|APPDATA|LOCALAPPDATA|USERPROFILE)$/;
+
+/** A collector that was started has so long (ms) to take its lock before another is started. */
+const startingMs = 10_000;
+
+/** Reads an event of `cli` from stdin. @param words the arguments: CLI, and the event where its payload does not say */
+export function run(words: readonly string[]): void {
+  try {
+    const [cli = '', event] = words;
+    receive({ cli, event, input: readInput(), atMs: Date.now() });
+  } catch {
+    // A hook has nobody to tell.
+  }
+  process.exitCode = 0;
+}
+
+/** Puts one event into the spool, and sees to it that a collector lives. Never throws. */
+export function receive(event: Received): void {
+  try {
+    const folder = spoolFolder(process.env, () =>
+      (require('node:os') as typeof import('node:os')).homedir(),
+    );
+    appendFrame(folder, frameOf(event, process.env));
+    if (process.env.TRACE_CONSOLE_COLLECTOR !== 'off' && !collectorLives(folder)) {
+      startCollector(folder);
+    }
+  } catch {
+    // The disk is full, or the folder is not ours: the agent goes on all the same.
+  }
+}
+
+function readInput(): Buffer {
+  const pieces: Buffer[] = [];
+  const piece = Buffer.allocUnsafe(65_536);
+  for (;;) {
+    try {
+      const length = fs.readSync(0, piece, 0, piece.length, null);
+      if (length === 0) return pieces.length === 1 ? (pieces[0] ?? piece) : Buffer.concat(pieces);
+      pieces.push(Buffer.from(piece.subarray(0, length)));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Windows says so at the end of a pipe.
+      if (code === 'EOF') return Buffer.concat(pieces);
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    }
+  }
+}
+
+function collectorLives(folder: string): boolean {
+  const lock = `${folder}/${collectorLock}`;
+  try {
+    const { pid } = JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number };
+    // After a reboot another process may have its number.
+    if (Date.now() - fs.statSync(lock).mtimeMs > lockFreshMs) return false;
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function startCollector(folder: string): void {
+  if (!isFirstToStart(`${folder}/${startingFile}`)) return;
+  const { spawn } = require('node:child_process') as typeof import('node:child_process');
+  const environment = Object.entries(process.env).filter(([name]) => passedOn.test(name));
+  spawn(process.execPath, [`${__dirname}/main.js`, 'collect', '--background'], {
+    cwd: folder,
+    detached: true,
+    stdio: 'ignore',
+    windowsHide: true,
+    env: { ...Object.fromEntries(environment), TRACE_CONSOLE_SPOOL: folder },
+  })
+    .on('error', () => undefined)
+    .unref();
+}
+
+/** Of many hooks at once one starts the collector. */
+function isFirstToStart(file: string): boolean {
+  const since = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  if (since !== undefined) {
+    if (Date.now() - since < startingMs) return false;
+    fs.rmSync(file, { force: true });
+  }
+  try {
+    fs.closeSync(fs.openSync(file, 'wx', 0o600));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (require.main === module) run(process.argv.slice(2));

@@ -1,0 +1,177 @@
+import { isDeepStrictEqual } from 'node:util';
+import { applyEdits, modify, type FormattingOptions, type JSONPath } from 'jsonc-parser';
+import { ConsoleError } from '../../db/errors.js';
+import { isOurs, type HookCommand, type SettingsAgent } from './agent.js';
+import { parseSettings } from './settings-file.js';
+
+type Hooks = Map<string, unknown[]>;
+
+/**
+ * Adds our hook to every event of a settings file, behind what is there; comments, order and indentation stay. What an
+ * earlier installation wrote is brought up to date in its place.
+ *
+ * @param text of the file; undefined where there is none
+ * @throws ConsoleError `file_failed` where the file is broken or its hooks have an unknown shape
+ */
+export function addHooks(
+  text: string | undefined,
+  agent: SettingsAgent,
+  command: HookCommand,
+  file: string,
+): string {
+  return editSettings(text?.trim() ? text : '{}\n', file, (document) => {
+    for (const [key, value] of Object.entries(agent.base)) {
+      if (!document.has(key)) document.set([key], value);
+    }
+    for (const event of agent.events) {
+      const entry = agent.entry(event, command);
+      const entries = document.hooks().get(event);
+      const at = entries?.findIndex(holdsOurs) ?? -1;
+      const there: unknown = entries?.[at];
+      if (entries === undefined) document.set(['hooks', event], [entry]);
+      else if (there === undefined) document.append(['hooks', event, entries.length], entry);
+      else updateEntry(document, ['hooks', event, at], there, entry);
+    }
+  });
+}
+
+/** Somebody may have put a matcher or another hook beside ours: these stay. */
+function updateEntry(document: Document, at: JSONPath, there: unknown, entry: object): void {
+  const handlers = handlersOf(there);
+  const [ours] = handlersOf(entry) ?? [];
+  const path = handlers ? [...at, 'hooks', handlers.findIndex(isOurs)] : at;
+  const current = handlers ? handlers.find(isOurs) : there;
+  const wanted = handlers ? ours : entry;
+  if (!isDeepStrictEqual(current, wanted)) document.set(path, wanted);
+}
+
+/**
+ * Takes every hook of ours out of a settings file, with the lists that are empty then.
+ *
+ * @throws ConsoleError `file_failed`
+ */
+export function removeHooks(text: string, file: string): string {
+  if (text.trim() === '') return text;
+  return editSettings(text, file, (document) => {
+    let removed = false;
+    for (const [event, entries] of document.hooks()) {
+      if (!entries.some(holdsOurs)) continue;
+      removed = true;
+      for (const [index, entry] of [...entries.entries()].reverse()) {
+        const handlers = handlersOf(entry);
+        if (isOurs(entry) || (handlers?.every(isOurs) && handlers.length > 0)) {
+          document.set(['hooks', event, index], undefined);
+          continue;
+        }
+        for (const [at, handler] of [...(handlers ?? []).entries()].reverse()) {
+          if (isOurs(handler)) document.set(['hooks', event, index, 'hooks', at], undefined);
+        }
+      }
+      if (document.hooks().get(event)?.length === 0) document.set(['hooks', event], undefined);
+    }
+    if (removed && document.hooks().size === 0) document.set(['hooks'], undefined);
+  });
+}
+
+/** The events that have our hook, with the strings it is started by. */
+export function installedHooks(text: string, file: string): Map<string, unknown> {
+  if (text.trim() === '') return new Map();
+  const installed = new Map<string, unknown>();
+  for (const [event, entries] of hooksOf(parseSettings(text.replace(/^\uFEFF/, ''), file), file)) {
+    const entry = entries.find(holdsOurs);
+    const ours = isOurs(entry) ? entry : handlersOf(entry)?.find(isOurs);
+    if (ours !== undefined) installed.set(event, ours);
+  }
+  return installed;
+}
+
+/** A settings file while it is changed; each change is made in the text. */
+export class Document {
+  #text: string;
+  readonly #file: string;
+  readonly #formatting: FormattingOptions;
+
+  constructor(text: string, file: string) {
+    this.#text = text;
+    this.#file = file;
+    this.#formatting = formattingOf(text);
+  }
+
+  get text(): string {
+    return this.#text;
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.#root(), key);
+  }
+
+  hooks(): Hooks {
+    return hooksOf(this.#root(), this.#file);
+  }
+
+  /** @param value undefined: takes it out */
+  set(path: JSONPath, value: unknown): void {
+    const options = { formattingOptions: this.#formatting };
+    this.#text = applyEdits(this.#text, modify(this.#text, path, value, options));
+  }
+
+  append(path: JSONPath, value: unknown): void {
+    const options = { formattingOptions: this.#formatting, isArrayInsertion: true };
+    this.#text = applyEdits(this.#text, modify(this.#text, path, value, options));
+  }
+
+  #root(): object {
+    const root = parseSettings(this.#text, this.#file);
+    if (typeof root === 'object' && root !== null && !Array.isArray(root)) return root;
+    throw unknownShape(this.#file, 'it is no object');
+  }
+}
+
+/** Changes the text of a settings file, and nothing of it but what `change` sets. */
+export function editSettings(
+  text: string,
+  file: string,
+  change: (document: Document) => void,
+): string {
+  const mark = text.startsWith('\uFEFF') ? '\uFEFF' : '';
+  const document = new Document(text.slice(mark.length), file);
+  change(document);
+  return mark + document.text;
+}
+
+function hooksOf(root: unknown, file: string): Hooks {
+  const hooks = (root as { hooks?: unknown } | null)?.hooks ?? {};
+  if (typeof hooks !== 'object' || Array.isArray(hooks)) {
+    throw unknownShape(file, '"hooks" is no object');
+  }
+  const lists = new Map<string, unknown[]>();
+  for (const [event, entries] of Object.entries(hooks)) {
+    // Some CLIs keep switches beside the events.
+    if (Array.isArray(entries)) lists.set(event, entries as unknown[]);
+  }
+  return lists;
+}
+
+function handlersOf(entry: unknown): unknown[] | undefined {
+  const handlers = (entry as { hooks?: unknown } | null | undefined)?.hooks;
+  return Array.isArray(handlers) ? (handlers as unknown[]) : undefined;
+}
+
+const holdsOurs = (entry: unknown): boolean =>
+  isOurs(entry) || (handlersOf(entry)?.some(isOurs) ?? false);
+
+function unknownShape(file: string, what: string): ConsoleError {
+  return new ConsoleError('file_failed', `${file} has an unknown shape: ${what}.`, {
+    hint: 'Nothing was changed.',
+  });
+}
+
+function formattingOf(text: string): FormattingOptions {
+  const [, indent = '  '] = /\n([ \t]+)\S/.exec(text) ?? [];
+  const tabs = indent.startsWith('\t');
+  return {
+    insertSpaces: !tabs,
+    tabSize: tabs ? 1 : indent.length,
+    eol: text.includes('\r\n') ? '\r\n' : '\n',
+  };
+}

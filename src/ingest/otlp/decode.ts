@@ -1,0 +1,299 @@
+import { objectOf } from '../../core/values.js';
+import { numberOf, stringOf } from '../sources/source.js';
+import protobuf from 'protobufjs';
+
+/** Attributes of a span, a log record or a resource: values of JSON. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** Who sent it: a service and the library in it. */
+export type Origin = { resource: Attributes; scope?: string | undefined };
+
+/** Times are milliseconds since 1970, ids lower-case hexadecimal. */
+export type TelemetrySpan = Origin & {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string | undefined;
+  name: string;
+  startedAt: number;
+  /** Undefined: it has not ended. */
+  endedAt?: number | undefined;
+  isError: boolean;
+  message?: string | undefined;
+  attributes: Attributes;
+  events: readonly { name: string; at: number; attributes: Attributes }[];
+};
+
+export type TelemetryLog = Origin & {
+  at: number;
+  event?: string | undefined;
+  body?: unknown;
+  traceId?: string | undefined;
+  spanId?: string | undefined;
+  attributes: Attributes;
+};
+
+/** What a request holds. Metrics are counted only: what they tell is in spans and logs. */
+export type Telemetry = {
+  spans: TelemetrySpan[];
+  logs: TelemetryLog[];
+  metrics: number;
+  /** Spans and log records without what identifies them. */
+  rejected: number;
+};
+
+const mostAttributes = 128;
+const mostEvents = 64;
+const mostValues = 1_000;
+const deepestValue = 16;
+
+/**
+ * Reads an OTLP request.
+ *
+ * @throws Error for what is no request
+ */
+export function decodeRequest(
+  signal: Signal,
+  bytes: Uint8Array,
+  encoding: 'json' | 'protobuf',
+): Telemetry {
+  if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
+  const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Error('The request is no object.');
+  }
+  return telemetryOf(value as Record<string, unknown>);
+}
+
+/** A request in the shape of OTLP/JSON; what is unknown in it is passed over. */
+export function telemetryOf(request: Record<string, unknown>): Telemetry {
+  const telemetry: Telemetry = { spans: [], logs: [], metrics: 0, rejected: 0 };
+  for (const [origin, span] of itemsOf(request.resourceSpans, 'scopeSpans', 'spans')) {
+    const read = spanOf(span, origin);
+    if (read) telemetry.spans.push(read);
+    else telemetry.rejected += 1;
+  }
+  for (const [origin, log] of itemsOf(request.resourceLogs, 'scopeLogs', 'logRecords')) {
+    const read = logOf(log, origin);
+    if (read) telemetry.logs.push(read);
+    else telemetry.rejected += 1;
+  }
+  telemetry.metrics = [...itemsOf(request.resourceMetrics, 'scopeMetrics', 'metrics')].length;
+  return telemetry;
+}
+
+const listOf = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value) ? value.map(objectOf) : [];
+
+function* itemsOf(
+  resources: unknown,
+  scopes: string,
+  items: string,
+): Generator<[Origin, Record<string, unknown>]> {
+  for (const each of listOf(resources)) {
+    const resource = attributesOf(objectOf(each.resource).attributes);
+    for (const one of listOf(each[scopes])) {
+      const origin = { resource, scope: stringOf(objectOf(one.scope).name) };
+      for (const item of listOf(one[items])) yield [origin, item];
+    }
+  }
+}
+
+function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | undefined {
+  const [traceId, spanId] = [hexOf(span.traceId, 16), hexOf(span.spanId, 8)];
+  const startedAt = millisecondsOf(span.startTimeUnixNano);
+  if (traceId === undefined || spanId === undefined || startedAt === undefined) return undefined;
+  const endedAt = millisecondsOf(span.endTimeUnixNano);
+  const { code, message } = objectOf(span.status);
+  return {
+    ...origin,
+    traceId,
+    spanId,
+    parentSpanId: hexOf(span.parentSpanId, 8),
+    name: stringOf(span.name) ?? 'span',
+    startedAt,
+    endedAt: endedAt === undefined ? undefined : Math.max(endedAt, startedAt),
+    isError: code === 2 || code === 'STATUS_CODE_ERROR',
+    message: stringOf(message),
+    attributes: attributesOf(span.attributes),
+    events: listOf(span.events)
+      .slice(0, mostEvents)
+      .map((event) => ({
+        name: stringOf(event.name) ?? 'event',
+        at: millisecondsOf(event.timeUnixNano) ?? startedAt,
+        attributes: attributesOf(event.attributes),
+      })),
+  };
+}
+
+function logOf(log: Record<string, unknown>, origin: Origin): TelemetryLog | undefined {
+  const at = millisecondsOf(log.timeUnixNano) ?? millisecondsOf(log.observedTimeUnixNano);
+  if (at === undefined) return undefined;
+  const attributes = attributesOf(log.attributes);
+  return {
+    ...origin,
+    at,
+    event: stringOf(log.eventName) ?? stringOf(attributes['event.name']),
+    body: valueOf(log.body, 0),
+    traceId: hexOf(log.traceId, 16),
+    spanId: hexOf(log.spanId, 8),
+    attributes,
+  };
+}
+
+/** Ids are bytes in protobuf and hexadecimal in JSON; zeros are none. */
+function hexOf(value: unknown, bytes: number): string | undefined {
+  const hex =
+    value instanceof Uint8Array
+      ? Buffer.from(value).toString('hex')
+      : stringOf(value)?.toLowerCase();
+  const isId = hex?.length === bytes * 2 && /^[\da-f]+$/.test(hex) && !/^0+$/.test(hex);
+  return isId ? hex : undefined;
+}
+
+/** An integer of 64 bits: a number, a text, or two halves. */
+function integerOf(value: unknown): number | undefined {
+  if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
+  if (typeof value === 'number') return numberOf(value);
+  const { high, low } = objectOf(value);
+  return typeof high === 'number' && typeof low === 'number'
+    ? high * 2 ** 32 + (low >>> 0)
+    : undefined;
+}
+
+/** Beyond what a date may be (milliseconds), as one of a broken clock. */
+const latest = 8.64e15;
+
+function millisecondsOf(nanoseconds: unknown): number | undefined {
+  const value = integerOf(nanoseconds);
+  if (value === undefined || value <= 0 || value / 1e6 > latest) return undefined;
+  return Math.round(value / 1e3) / 1e3;
+}
+
+/** Later values of a name win. */
+function attributesOf(list: unknown): Attributes {
+  const entries = listOf(list)
+    .slice(0, mostAttributes)
+    .flatMap(({ key, value }) =>
+      typeof key === 'string' && key !== ''
+        ? [[key.slice(0, 256), valueOf(value, 0)] as const]
+        : [],
+    );
+  return Object.fromEntries(entries);
+}
+
+function valueOf(value: unknown, depth: number): unknown {
+  const any = objectOf(value);
+  // Protobuf's decoder gives every field a default in the prototype: only what was sent is its own.
+  const has = (name: string) => Object.hasOwn(any, name) && any[name] !== null;
+  if (has('stringValue')) return String(any.stringValue);
+  if (has('boolValue')) return any.boolValue === true;
+  if (has('intValue')) return integerOf(any.intValue);
+  if (has('doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
+  if (has('bytesValue')) return '[bytes]';
+  if (depth >= deepestValue) return '[too deep]';
+  const values = (field: unknown) => listOf(objectOf(field).values).slice(0, mostValues);
+  if (has('arrayValue')) return values(any.arrayValue).map((each) => valueOf(each, depth + 1));
+  if (!has('kvlistValue')) return null;
+  return Object.fromEntries(
+    values(any.kvlistValue).map(({ key, value: inner }) => [
+      stringOf(key) ?? '',
+      valueOf(inner, depth + 1),
+    ]),
+  );
+}
+
+/**
+ * The messages of OTLP (opentelemetry-proto 1.x) that are read, with the fields that are read of them. Others are
+ * skipped by the decoder.
+ */
+
+type Fields = Readonly<Record<string, readonly [id: number, type: string, repeated?: 'repeated']>>;
+
+const messages: Readonly<Record<string, Fields>> = {
+  AnyValue: {
+    stringValue: [1, 'string'],
+    boolValue: [2, 'bool'],
+    intValue: [3, 'int64'],
+    doubleValue: [4, 'double'],
+    arrayValue: [5, 'ArrayValue'],
+    kvlistValue: [6, 'KeyValueList'],
+    bytesValue: [7, 'bytes'],
+  },
+  ArrayValue: { values: [1, 'AnyValue', 'repeated'] },
+  KeyValueList: { values: [1, 'KeyValue', 'repeated'] },
+  KeyValue: { key: [1, 'string'], value: [2, 'AnyValue'] },
+  Resource: { attributes: [1, 'KeyValue', 'repeated'] },
+  Scope: { name: [1, 'string'], version: [2, 'string'] },
+  Status: { message: [2, 'string'], code: [3, 'int32'] },
+  Event: {
+    timeUnixNano: [1, 'fixed64'],
+    name: [2, 'string'],
+    attributes: [3, 'KeyValue', 'repeated'],
+  },
+  Span: {
+    traceId: [1, 'bytes'],
+    spanId: [2, 'bytes'],
+    parentSpanId: [4, 'bytes'],
+    name: [5, 'string'],
+    kind: [6, 'int32'],
+    startTimeUnixNano: [7, 'fixed64'],
+    endTimeUnixNano: [8, 'fixed64'],
+    attributes: [9, 'KeyValue', 'repeated'],
+    events: [11, 'Event', 'repeated'],
+    status: [15, 'Status'],
+  },
+  ScopeSpans: { scope: [1, 'Scope'], spans: [2, 'Span', 'repeated'] },
+  ResourceSpans: { resource: [1, 'Resource'], scopeSpans: [2, 'ScopeSpans', 'repeated'] },
+  traces: { resourceSpans: [1, 'ResourceSpans', 'repeated'] },
+  LogRecord: {
+    timeUnixNano: [1, 'fixed64'],
+    body: [5, 'AnyValue'],
+    attributes: [6, 'KeyValue', 'repeated'],
+    traceId: [9, 'bytes'],
+    spanId: [10, 'bytes'],
+    observedTimeUnixNano: [11, 'fixed64'],
+    eventName: [12, 'string'],
+  },
+  ScopeLogs: { scope: [1, 'Scope'], logRecords: [2, 'LogRecord', 'repeated'] },
+  ResourceLogs: { resource: [1, 'Resource'], scopeLogs: [2, 'ScopeLogs', 'repeated'] },
+  logs: { resourceLogs: [1, 'ResourceLogs', 'repeated'] },
+  Metric: { name: [1, 'string'] },
+  ScopeMetrics: { scope: [1, 'Scope'], metrics: [2, 'Metric', 'repeated'] },
+  ResourceMetrics: { resource: [1, 'Resource'], scopeMetrics: [2, 'ScopeMetrics', 'repeated'] },
+  metrics: { resourceMetrics: [1, 'ResourceMetrics', 'repeated'] },
+};
+
+/** What a request brings: `/v1/traces`, `/v1/logs`, `/v1/metrics`. */
+export const signals = ['traces', 'logs', 'metrics'] as const;
+export type Signal = (typeof signals)[number];
+
+let types: protobuf.Root | undefined;
+
+function root(): protobuf.Root {
+  types ??= protobuf.Root.fromJSON({
+    nested: Object.fromEntries(
+      Object.entries(messages).map(([name, fields]) => [
+        name,
+        {
+          fields: Object.fromEntries(
+            Object.entries(fields).map(([field, [id, type, rule]]) => [
+              field,
+              rule === undefined ? { id, type } : { id, type, rule },
+            ]),
+          ),
+        },
+      ]),
+    ),
+  });
+  return types;
+}
+
+/**
+ * A request as protobuf, in the shape of its JSON.
+ *
+ * @throws Error for bytes that are no such message
+ */
+function decodeProtobuf(signal: Signal, bytes: Uint8Array): Record<string, unknown> {
+  const message = root().lookupType(signal).decode(bytes);
+  return message;
+}

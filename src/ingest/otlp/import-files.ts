@@ -1,0 +1,223 @@
+import fs from 'node:fs/promises';
+import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import { readLines } from '../lines.js';
+import { noRows, type Recorder, type Written } from '../recorder.js';
+import type { AgentEvent } from '../events.js';
+import {
+  decodeRequest,
+  telemetryOf,
+  type Telemetry,
+  type TelemetrySpan,
+  signals,
+} from './decode.js';
+import { telemetryRecords, toldBy } from './records.js';
+import { SpanFlusher, stageSpans } from './staging.js';
+
+export type TelemetryCounts = {
+  files: number;
+  requests: number;
+  spans: number;
+  logs: number;
+  /** Metrics are not kept. */
+  metrics: number;
+  /** Spans and log records without an id or a time. */
+  rejected: number;
+  /** Log records that nobody here knows. */
+  unknown: number;
+  /** Lines that are no request. */
+  skippedLines: number;
+};
+
+export type TelemetryImport = TelemetryCounts & { written: Written };
+
+/** A file that is one request is read at once (bytes). */
+const mostWhole = 256 << 20;
+
+/**
+ * Brings files of OTLP requests into the database: one JSON a line, as the file exporter of the OpenTelemetry Collector
+ * writes them, one JSON, or protobuf, with or without lengths in front. Run again it changes nothing.
+ *
+ * @param recorder undefined: reads and counts only
+ * @throws ConsoleError
+ */
+export async function importTelemetry(
+  files: readonly string[],
+  {
+    database,
+    recorder,
+    signal,
+  }: { database: Database; recorder: Recorder | undefined; signal: AbortSignal },
+): Promise<TelemetryImport> {
+  const counts: TelemetryCounts = {
+    files: 0,
+    requests: 0,
+    spans: 0,
+    logs: 0,
+    metrics: 0,
+    rejected: 0,
+    unknown: 0,
+    skippedLines: 0,
+  };
+  const written: Written = { rows: noRows(), unchanged: 0 };
+  const sink = recorder && new TelemetrySink(database, recorder, written);
+  for (const file of files) {
+    for await (const telemetry of requestsIn(file)) {
+      if (signal.aborted) break;
+      if (telemetry === undefined) {
+        counts.skippedLines += 1;
+        continue;
+      }
+      counts.requests += 1;
+      counts.spans += telemetry.spans.length;
+      counts.logs += telemetry.logs.length;
+      counts.metrics += telemetry.metrics;
+      counts.rejected += telemetry.rejected;
+      counts.unknown += (await sink?.take(telemetry)) ?? 0;
+    }
+    counts.files += 1;
+  }
+  await sink?.finish();
+  return { ...counts, written };
+}
+
+class TelemetrySink {
+  readonly #database: Database;
+  readonly #recorder: Recorder;
+  readonly #written: Written;
+
+  constructor(database: Database, recorder: Recorder, written: Written) {
+    this.#database = database;
+    this.#recorder = recorder;
+    this.#written = written;
+  }
+
+  /** @returns how many log records nobody knows */
+  async take(telemetry: Telemetry): Promise<number> {
+    const spans: TelemetrySpan[] = [];
+    const events: AgentEvent[] = [];
+    let unknown = 0;
+    for (const record of telemetryRecords(telemetry, Date.now())) {
+      const told = toldBy(record);
+      if (told.span !== undefined) spans.push(told.span);
+      else if (told.events === undefined) unknown += 1;
+      else events.push(...told.events);
+    }
+    if (spans.length + events.length === 0) return unknown;
+    const { schema } = this.#database.capabilities;
+    this.#count(
+      await this.#recorder.record(events, {
+        inTransaction: (tx) => stageSpans(tx, schema, spans),
+      }),
+    );
+    return unknown;
+  }
+
+  async finish(): Promise<void> {
+    const flusher = new SpanFlusher(this.#database, this.#recorder, { waits: false });
+    for (;;) {
+      const written = await flusher.round();
+      if (written === undefined) return;
+      this.#count(written);
+    }
+  }
+
+  #count({ rows, unchanged }: Written): void {
+    this.#written.unchanged += unchanged;
+    for (const [table, count] of Object.entries(rows) as [keyof Written['rows'], number][]) {
+      this.#written.rows[table] += count;
+    }
+  }
+}
+
+/** `undefined` stands for a line that is no request. */
+async function* requestsIn(file: string): AsyncGenerator<Telemetry | undefined> {
+  const { size, begin } = await beginningOf(file);
+  if (size === 0) return;
+  if (!/^\s*\{/.test(begin)) {
+    yield* protobufRequests(await whole(file, size));
+    return;
+  }
+  if (isSpread(begin)) {
+    yield requestOf(await whole(file, size));
+    return;
+  }
+  for await (const { bytes } of readLines(file, 0)) {
+    if (bytes?.length !== 0) yield bytes && requestOf(bytes);
+  }
+}
+
+const beginningBytes = 4_096;
+
+async function beginningOf(file: string): Promise<{ size: number; begin: string }> {
+  try {
+    const handle = await fs.open(file, 'r');
+    try {
+      const { buffer, bytesRead } = await handle.read(
+        Buffer.alloc(beginningBytes),
+        0,
+        beginningBytes,
+        0,
+      );
+      return { size: (await handle.stat()).size, begin: buffer.toString('latin1', 0, bytesRead) };
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    throw new ConsoleError('usage', `The file ${file} cannot be read.`, { cause });
+  }
+}
+
+/** Whether an object goes over several lines: its first line is no object of its own. */
+const isSpread = (begin: string): boolean => /^\s*\{\s*\r?\n/.test(begin);
+
+async function whole(file: string, size: number): Promise<Buffer> {
+  if (size <= mostWhole) return fs.readFile(file);
+  throw new ConsoleError('usage', `The file ${file} is one request of ${size} bytes.`, {
+    hint: 'Write one request a line (JSON), which is read in parts.',
+  });
+}
+
+function requestOf(bytes: Buffer): Telemetry | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const isRequest =
+      typeof value === 'object' &&
+      value !== null &&
+      ['resourceSpans', 'resourceLogs', 'resourceMetrics'].some((key) => Object.hasOwn(value, key));
+    return isRequest ? telemetryOf(value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function* protobufRequests(bytes: Buffer): Generator<Telemetry | undefined> {
+  for (const part of partsOf(bytes) ?? [bytes]) yield protobufRequest(part);
+}
+
+/** Requests with their length in four bytes before each; undefined: these are no lengths. */
+function partsOf(bytes: Buffer): Buffer[] | undefined {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    if (at + 4 > bytes.length) return undefined;
+    const end = at + 4 + bytes.readUInt32BE(at);
+    if (end > bytes.length) return undefined;
+    parts.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return parts;
+}
+
+/** The bytes do not say of which signal they are: of another one nothing can be read. */
+function protobufRequest(bytes: Buffer): Telemetry | undefined {
+  for (const signal of signals) {
+    try {
+      const telemetry = decodeRequest(signal, bytes, 'protobuf');
+      const { spans, logs, metrics, rejected } = telemetry;
+      if (rejected === 0 && spans.length + logs.length + metrics > 0) return telemetry;
+    } catch {
+      // Not this one.
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,308 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { ConsoleError } from '../../db/errors.js';
+import { appendFrame, waitingBytes, spoolLimitBytes } from '../spool/append.js';
+import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
+import { decodeRequest, type Telemetry, signals, type Signal } from './decode.js';
+import { framesOf, telemetryRecords } from './records.js';
+
+/** Bytes of a request as it is sent, and unpacked. */
+const mostSent = 16 << 20;
+const mostUnpacked = 32 << 20;
+
+/** Bytes of requests that are read at a time; with more of them, senders are asked to come again. */
+const mostBuffered = 64 << 20;
+const mostConnections = 1_024;
+
+/** A request takes no longer (ms), and neither does a connection without one; looked at so often. */
+const slowest = 20_000;
+const lookEveryMs = 5_000;
+
+/** Seconds after which a sender may try again. */
+const retryAfter = { busy: 1, full: 5 };
+
+export type ListenAddress = { host: string; port: number };
+
+export type ReceiverOptions = ListenAddress & {
+  folder: string;
+  /** What a sender must give as `Authorization: Bearer TOKEN`. */
+  token?: string | undefined;
+  /** With so much in the spool nothing more is taken (bytes). */
+  limitBytes?: number | undefined;
+  /** What `GET /metrics` answers; without it there is nothing. */
+  metrics?: (() => Promise<{ type: string; text: string }>) | undefined;
+};
+
+/**
+ * `HOST:PORT`, `:PORT` or `PORT`, the host 127.0.0.1 unless given.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function listenAddress(text: string): ListenAddress {
+  const [, host = '', port = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
+  const number = Number.parseInt(port, 10);
+  if (port === '' || number > 65_535) {
+    throw new ConsoleError('usage', `--listen does not understand "${text}".`, {
+      hint: 'HOST:PORT, for example 127.0.0.1:4318.',
+    });
+  }
+  return { host: host.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1', port: number };
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+
+/**
+ * Takes OTLP over HTTP into the spool. What was answered with 200 is on disk; the rest is the sender's to send again.
+ */
+export class OtlpReceiver {
+  readonly #options: ReceiverOptions;
+  readonly #server: http.Server;
+  #buffered = 0;
+  /** One request is unpacked at a time: what it grows to is what takes the memory. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: ReceiverOptions) {
+    this.#options = options;
+    const timeouts = {
+      requestTimeout: slowest,
+      headersTimeout: slowest,
+      keepAliveTimeout: slowest,
+      connectionsCheckingInterval: lookEveryMs,
+    };
+    this.#server = http.createServer(timeouts, (request, response) => {
+      void this.#serve(request, response);
+    });
+    this.#server.maxConnections = mostConnections;
+  }
+
+  /** @throws ConsoleError `usage` for an address of others without a token, `busy` for one that is taken */
+  static async open(options: ReceiverOptions): Promise<OtlpReceiver> {
+    const { host, port, token, folder } = options;
+    if (!isLoopback(host) && token === undefined) {
+      throw new ConsoleError('usage', `Others could write to ${host} without a token.`, {
+        hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN".',
+      });
+    }
+    ensurePrivateFolder(folder);
+    const receiver = new OtlpReceiver(options);
+    const server = receiver.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => {
+        server.removeListener('error', reject);
+        resolve();
+      });
+    }).catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ConsoleError('busy', `Cannot listen on ${host}:${port}: ${reason}.`, {
+        hint: 'Another program may have the port; choose one with --listen HOST:PORT.',
+        cause,
+      });
+    });
+    return receiver;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    const closed = promisify(this.#server.close.bind(this.#server))();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const answer = await this.#answer(request).catch((error: unknown) =>
+      error instanceof Refusal ? error : new Refusal(500, 'The request could not be stored.'),
+    );
+    if (response.destroyed) return;
+    if (answer instanceof Refusal) {
+      // What is left of the body is not read.
+      response.writeHead(answer.status, {
+        'content-type': 'text/plain; charset=utf-8',
+        connection: 'close',
+        ...(answer.retryAfter === undefined ? {} : { 'retry-after': String(answer.retryAfter) }),
+      });
+      response.end(`${answer.message}\n`, () => request.destroy());
+      return;
+    }
+    response.writeHead(200, { 'content-type': answer.type });
+    response.end(answer.body);
+  }
+
+  async #answer(request: http.IncomingMessage): Promise<{ type: string; body: Buffer }> {
+    this.#authorise(request);
+    const { metrics } = this.#options;
+    if (metrics === undefined || request.method !== 'GET' || !isMetricsPath(request.url)) {
+      return this.#answerTo(request);
+    }
+    const { type, text } = await metrics().catch((error: unknown) => {
+      const reason = error instanceof ConsoleError ? error.message : 'The metrics cannot be read.';
+      throw new Refusal(503, reason, retryAfter.full);
+    });
+    return { type, body: Buffer.from(text) };
+  }
+
+  async #answerTo(request: http.IncomingMessage): Promise<{ type: string; body: Buffer }> {
+    const signal = signalOf(request);
+    const encoding = encodingOf(request);
+    const body = await this.#bodyOf(request);
+    try {
+      const telemetry = this.#last.then(async () => {
+        const read = decoded(signal, await unpacked(request, body), encoding);
+        this.#store(read);
+        return read;
+      });
+      this.#last = telemetry.catch(() => undefined);
+      return {
+        type: contentTypes[encoding],
+        body: resultOf(await telemetry, signal, encoding),
+      };
+    } finally {
+      this.#buffered -= body.length;
+    }
+  }
+
+  /** The caller gives back the bytes that it has taken of those that may be read at a time. */
+  async #bodyOf(request: http.IncomingMessage): Promise<Buffer> {
+    const tooLarge = () => new Refusal(413, `A request holds ${mostSent} bytes at most.`);
+    if (Number(request.headers['content-length'] ?? 0) > mostSent) throw tooLarge();
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        this.#buffered += chunk.length;
+        if (bytes > mostSent) throw tooLarge();
+        if (this.#buffered > mostBuffered) {
+          throw new Refusal(503, 'Too many requests at a time.', retryAfter.busy);
+        }
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      this.#buffered -= bytes;
+      if (error instanceof Refusal) throw error;
+      throw new Refusal(400, 'The request broke off.');
+    }
+    return Buffer.concat(chunks, bytes);
+  }
+
+  #authorise(request: http.IncomingMessage): void {
+    const { token } = this.#options;
+    if (token === undefined) return;
+    const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const digest = (text: string) => createHash('sha256').update(text).digest();
+    if (!timingSafeEqual(digest(given), digest(token)))
+      throw new Refusal(401, 'The token is wrong.');
+  }
+
+  #store(telemetry: Telemetry): void {
+    const records = telemetryRecords(telemetry, Date.now());
+    if (records.length === 0) return;
+    const { folder, limitBytes = spoolLimitBytes } = this.#options;
+    const full = () =>
+      new Refusal(429, 'The spool is full: the database is behind.', retryAfter.full);
+    if (waitingBytes(folder) >= limitBytes) throw full();
+    for (const frames of framesOf(records)) {
+      if (appendFrame(folder, frames, limitBytes) === 'full') throw full();
+    }
+  }
+}
+
+class Refusal extends Error {
+  readonly status: number;
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, message: string, retryAfterSeconds?: number) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfterSeconds;
+  }
+}
+
+const isMetricsPath = (url: string | undefined): boolean => /^\/metrics(?:\?|$)/.test(url ?? '');
+
+/** Undefined: the bare base path, to which some senders post everything. */
+function signalOf({ method, url }: http.IncomingMessage): Signal | undefined {
+  const path = (url ?? '/').replace(/\?.*$/, '');
+  const signal = signals.find((each) => path === `/v1/${each}`);
+  if (signal === undefined && path !== '/') {
+    throw new Refusal(404, 'OTLP is taken on /v1/traces, /v1/logs and /v1/metrics.');
+  }
+  if (method !== 'POST') throw new Refusal(405, 'Telemetry comes by POST.');
+  return signal;
+}
+
+const contentTypes = { json: 'application/json', protobuf: 'application/x-protobuf' } as const;
+type Encoding = keyof typeof contentTypes;
+
+function encodingOf({ headers }: http.IncomingMessage): Encoding {
+  const type = (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
+  if (type === contentTypes.json) return 'json';
+  if (type === contentTypes.protobuf || type === 'application/protobuf') return 'protobuf';
+  throw new Refusal(415, 'The content type is application/x-protobuf or application/json.');
+}
+
+const unpackers = { gzip: promisify(zlib.gunzip), deflate: promisify(zlib.inflate) } as const;
+
+async function unpacked({ headers }: http.IncomingMessage, body: Buffer): Promise<Buffer> {
+  const packing = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (packing === 'identity') return body;
+  if (packing !== 'gzip' && packing !== 'deflate') {
+    throw new Refusal(415, 'The content encoding is gzip, deflate or none.');
+  }
+  try {
+    return await unpackers[packing](body, { maxOutputLength: mostUnpacked });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new Refusal(413, `A request holds ${mostUnpacked} bytes at most when unpacked.`);
+    }
+    throw new Refusal(400, `The body is no ${packing}.`);
+  }
+}
+
+function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): Telemetry {
+  for (const each of signal === undefined ? signals : [signal]) {
+    try {
+      const telemetry = decodeRequest(each, body, encoding);
+      // Bytes do not say which message they are: of another one nothing is left.
+      const { spans, logs, metrics, rejected } = telemetry;
+      const isEmpty = spans.length + logs.length + metrics === 0 && body.length > 2;
+      const isOther = signal === undefined && (rejected > 0 || isEmpty);
+      if (!isOther) return telemetry;
+    } catch {
+      // Not this one.
+    }
+  }
+  throw new Refusal(400, 'The body is no OTLP request.');
+}
+
+const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' } as const;
+
+/** `Export…ServiceResponse`: empty, or with how much was left out. */
+function resultOf({ rejected }: Telemetry, signal: Signal | undefined, encoding: Encoding): Buffer {
+  const message = 'without an id or a time';
+  if (encoding === 'json') {
+    if (rejected === 0) return Buffer.from('{}');
+    const name = `rejected${itemNames[signal ?? 'traces']}`;
+    const partialSuccess = { [name]: String(rejected), errorMessage: message };
+    return Buffer.from(JSON.stringify({ partialSuccess }));
+  }
+  if (rejected === 0) return Buffer.alloc(0);
+  const text = Buffer.from(message);
+  const partial = Buffer.concat([
+    Buffer.from([0x08, ...varint(rejected), 0x12, text.length]),
+    text,
+  ]);
+  return Buffer.concat([Buffer.from([0x0a, partial.length]), partial]);
+}
+
+function varint(value: number): number[] {
+  const rest = Math.floor(value / 128);
+  return rest === 0 ? [value] : [(value % 128) + 128, ...varint(rest)];
+}

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import type { AgentEvent } from '../events.js';
+import { redact } from '../redact.js';
+import { encodeFrame, type SpoolRecord } from '../spool/frame.js';
+import type { Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
+import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
+
+/** What telemetry is called in the spool, where hooks have the name of their CLI. */
+export const telemetryCli = 'otlp';
+
+/** A longer one keeps only short attributes (bytes). */
+const mostBytes = 1 << 20;
+const longestKept = 1_024;
+
+/** Spans and log records as the spool holds them: one record each, without secrets. */
+export function telemetryRecords(telemetry: Telemetry, nowMs: number): SpoolRecord[] {
+  return [
+    ...telemetry.spans.map((span) => recordOf('span', span, nowMs)),
+    ...telemetry.logs.map((log) => recordOf('log', log, nowMs)),
+  ];
+}
+
+/** What a record tells: a span that is kept until its trace can be written, or events; undefined events: nobody knows. */
+export function toldBy({ event, payload }: SpoolRecord): {
+  span?: TelemetrySpan;
+  events?: readonly AgentEvent[] | undefined;
+} {
+  if (event === 'log') return { events: logEvents(payload as TelemetryLog) };
+  if (event !== 'span') return {};
+  const span = payload as TelemetrySpan;
+  return isOfProgram(span) ? { events: programSpanEvents(span) } : { span };
+}
+
+/** A write of the spool holds no more (bytes), so that its files stay small. */
+const mostAtOnce = 4 << 20;
+
+/** Records as the spool takes them, in as few writes as its files allow. */
+export function framesOf(records: readonly SpoolRecord[]): Buffer[] {
+  const writes: Buffer[][] = [[]];
+  let bytes = 0;
+  for (const record of records) {
+    const whole = encodeFrame(record);
+    const frame = whole.length <= mostBytes ? whole : encodeFrame(shortened(record));
+    if (bytes + frame.length > mostAtOnce && bytes > 0) {
+      writes.push([]);
+      bytes = 0;
+    }
+    writes.at(-1)?.push(frame);
+    bytes += frame.length;
+  }
+  return writes.filter((frames) => frames.length > 0).map((frames) => Buffer.concat(frames));
+}
+
+function recordOf(event: string, item: TelemetrySpan | TelemetryLog, nowMs: number): SpoolRecord {
+  return {
+    id: randomUUID(),
+    at: `${nowMs}000000`,
+    cli: telemetryCli,
+    event,
+    payload: redact(item),
+    bytes: 0,
+  };
+}
+
+function shortened(record: SpoolRecord): SpoolRecord {
+  const item = record.payload as TelemetrySpan | TelemetryLog;
+  const short = Object.entries(item.attributes).filter(([, value]) =>
+    typeof value === 'string' ? value.length <= longestKept : typeof value !== 'object',
+  );
+  const payload = { ...item, attributes: Object.fromEntries(short), events: [], body: null };
+  return { ...record, payload, problem: 'too_large' };
+}

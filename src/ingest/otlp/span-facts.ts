@@ -1,0 +1,289 @@
+import { objectOf } from '../../core/values.js';
+import type { Failure, Usage } from '../events.js';
+import { firstLine, numberOf, stringOf } from '../sources/source.js';
+import type { Attributes, TelemetrySpan } from './decode.js';
+
+/**
+ * What a span means, in the words of OpenTelemetry's GenAI conventions (also their earlier ones), of OpenInference and of
+ * OpenLLMetry.
+ */
+
+/** `span`: of another kind; it keeps its name and its place in the tree. */
+export type SpanRole = 'agent' | 'model' | 'tool' | 'span';
+
+const roles: ReadonlyMap<string, SpanRole> = new Map([
+  ['chat', 'model'],
+  ['generate_content', 'model'],
+  ['text_completion', 'model'],
+  ['embeddings', 'model'],
+  ['completion', 'model'],
+  ['embedding', 'model'],
+  ['llm', 'model'],
+  ['execute_tool', 'tool'],
+  ['tool', 'tool'],
+  ['retriever', 'tool'],
+  ['reranker', 'tool'],
+  ['retrieval', 'tool'],
+  ['invoke_agent', 'agent'],
+  ['agent', 'agent'],
+]);
+
+const roleNames = [
+  'gen_ai.operation.name',
+  'openinference.span.kind',
+  'traceloop.span.kind',
+  'llm.request.type',
+] as const;
+
+export function roleOf({ attributes }: TelemetrySpan): SpanRole {
+  for (const name of roleNames) {
+    const told = textAt(attributes, name)?.toLowerCase();
+    const role = told === undefined ? undefined : roles.get(told);
+    if (role !== undefined) return role;
+  }
+  return textAt(attributes, 'mcp.method.name') === 'tools/call' ? 'tool' : 'span';
+}
+
+/** The first of some attributes that is there, whatever it holds. */
+export function valueAt(attributes: Attributes, ...names: readonly string[]): unknown {
+  for (const name of names) {
+    if (Object.hasOwn(attributes, name) && attributes[name] !== null) return attributes[name];
+  }
+  return undefined;
+}
+
+export function textAt(attributes: Attributes, ...names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const text = stringOf(valueAt(attributes, name));
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
+/** Some senders write numbers as texts. */
+export function numberAt(attributes: Attributes, ...names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const value = valueAt(attributes, name);
+    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    if (numberOf(number) !== undefined) return number as number;
+  }
+  return undefined;
+}
+
+/** JSON that stands in a text, as a value. */
+export function jsonAt(attributes: Attributes, ...names: readonly string[]): unknown {
+  const value = valueAt(attributes, ...names);
+  if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+}
+
+export const sessionNames = [
+  'gen_ai.conversation.id',
+  'session.id',
+  'traceloop.association.properties.session_id',
+  'langfuse.session.id',
+] as const;
+
+/** The model that answered and what it took; undefined: the span tells no tokens. */
+export function usageAt(attributes: Attributes): Usage | undefined {
+  const all = numberAt(
+    attributes,
+    'gen_ai.usage.input_tokens',
+    'gen_ai.usage.prompt_tokens',
+    'llm.token_count.prompt',
+    'llm.usage.prompt_tokens',
+  );
+  const output = numberAt(
+    attributes,
+    'gen_ai.usage.output_tokens',
+    'gen_ai.usage.completion_tokens',
+    'llm.token_count.completion',
+    'llm.usage.completion_tokens',
+  );
+  if (all === undefined && output === undefined) return undefined;
+  const cacheRead = numberAt(
+    attributes,
+    'gen_ai.usage.cache_read.input_tokens',
+    'gen_ai.usage.cache_read_input_tokens',
+    'llm.token_count.prompt_details.cache_read',
+  );
+  const cacheCreation = numberAt(
+    attributes,
+    'gen_ai.usage.cache_creation.input_tokens',
+    'gen_ai.usage.cache_creation_input_tokens',
+    'llm.token_count.prompt_details.cache_write',
+  );
+  const cached = count(cacheRead) + count(cacheCreation);
+  const input = count(all);
+  return {
+    // Cached tokens are part of the input; where they are not, it is smaller than they are.
+    input: input >= cached ? input - cached : input,
+    output: count(output),
+    cacheRead: count(cacheRead),
+    cacheCreation: count(cacheCreation),
+    cacheCreation1h: 0,
+  };
+}
+
+/** What columns hold: what anybody sends may be any number. */
+export const count = (value: number | undefined): number =>
+  Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(value ?? 0)));
+
+/** A cost that no column holds (US dollars) is none. */
+const mostCost = 1e7;
+
+const longestName = 256;
+
+export function modelAt(attributes: Attributes): string | undefined {
+  const model = textAt(
+    attributes,
+    'gen_ai.response.model',
+    'gen_ai.request.model',
+    'llm.model_name',
+    'embedding.model_name',
+    'llm.request.model',
+  );
+  return model?.slice(0, longestName);
+}
+
+export function providerAt(attributes: Attributes): string {
+  const name = textAt(
+    attributes,
+    'gen_ai.provider.name',
+    'gen_ai.system',
+    'llm.provider',
+    'llm.system',
+  );
+  return name?.toLowerCase().slice(0, longestName) ?? 'unknown';
+}
+
+const costNames = [
+  'cost_usd',
+  'llm.cost.total',
+  'gen_ai.usage.cost',
+  'gen_ai.usage.total_cost',
+] as const;
+
+export function costAt(attributes: Attributes): number | undefined {
+  const cost = numberAt(attributes, ...costNames);
+  return cost !== undefined && cost >= 0 && cost < mostCost ? cost : undefined;
+}
+
+export function statusCodeAt(attributes: Attributes): number | undefined {
+  const code = numberAt(attributes, 'http.response.status_code', 'http.status_code');
+  return code !== undefined && Number.isInteger(code) && code > 0 && code < 1_000
+    ? code
+    : undefined;
+}
+
+/** A day and a half (ms): nothing that is told as one thing lasts longer. */
+const longestMs = 36 * 3_600_000;
+
+export function millisecondsAt(attributes: Attributes, name: string): number | undefined {
+  const ms = numberAt(attributes, name);
+  return ms !== undefined && ms >= 0 && ms < longestMs ? ms : undefined;
+}
+
+export function agentAt({ attributes, name }: TelemetrySpan): string {
+  return (
+    textAt(attributes, 'gen_ai.agent.name', 'agent.name', 'traceloop.entity.name') ??
+    name.replace(/^invoke_agent /, '')
+  );
+}
+
+export function toolAt({ attributes, name }: TelemetrySpan): string {
+  return (
+    textAt(attributes, 'gen_ai.tool.name', 'tool.name', 'traceloop.entity.name') ??
+    name.replace(/^(?:execute_tool|tools\/call) /, '')
+  );
+}
+
+/** An id that is only counted (`call_1`) comes again in other traces. */
+const surelyUnique = 16;
+
+export function uniqueId(id: string | undefined, { traceId, spanId }: TelemetrySpan): string {
+  if (id === undefined) return spanId;
+  return id.length >= surelyUnique ? id : `${traceId}:${id}`;
+}
+
+export function inputAt(attributes: Attributes): unknown {
+  return jsonAt(
+    attributes,
+    'gen_ai.tool.call.arguments',
+    'input.value',
+    'tool.parameters',
+    'traceloop.entity.input',
+  );
+}
+
+export function outputAt(attributes: Attributes): unknown {
+  return jsonAt(attributes, 'gen_ai.tool.call.result', 'output.value', 'traceloop.entity.output');
+}
+
+/** What failed; undefined: nothing did. */
+export function failureOf(span: TelemetrySpan): Failure | undefined {
+  const thrown = span.events.find(({ name }) => name === 'exception')?.attributes ?? {};
+  const type = textAt(span.attributes, 'error.type') ?? textAt(thrown, 'exception.type');
+  if (!span.isError && textAt(span.attributes, 'error.type') === undefined) return undefined;
+  const message = span.message ?? textAt(thrown, 'exception.message');
+  return {
+    type: type?.slice(0, longestName) ?? 'error',
+    message: message === undefined ? undefined : firstLine(message),
+  };
+}
+
+/** What a user said last, as far as a span tells it. */
+export function promptAt(span: TelemetrySpan): string | undefined {
+  const { attributes } = span;
+  const messages = jsonAt(attributes, 'gen_ai.input.messages');
+  if (Array.isArray(messages)) {
+    const last = messages.map(objectOf).findLast(({ role }) => role === 'user');
+    if (last) return partsOf(last);
+  }
+  return (
+    textAt(attributes, 'trace_console.prompt') ??
+    countedPrompt(attributes) ??
+    promptInEvents(span) ??
+    plainInput(jsonAt(attributes, 'input.value', 'traceloop.entity.input'))
+  );
+}
+
+function partsOf({ parts, content }: Record<string, unknown>): string | undefined {
+  if (typeof content === 'string') return content;
+  const list = Array.isArray(parts) ? parts : Array.isArray(content) ? content : [];
+  const texts = list.map(objectOf).flatMap((part) => stringOf(part.content ?? part.text) ?? []);
+  return texts.length === 0 ? undefined : texts.join('\n');
+}
+
+const mostPrompts = 64;
+
+/** `gen_ai.prompt.0.role`, `llm.input_messages.0.message.role`, … */
+function countedPrompt(attributes: Attributes): string | undefined {
+  for (let index = mostPrompts - 1; index >= 0; index -= 1) {
+    for (const prefix of [`gen_ai.prompt.${index}`, `llm.input_messages.${index}.message`]) {
+      if (textAt(attributes, `${prefix}.role`) === 'user') {
+        return textAt(attributes, `${prefix}.content`);
+      }
+    }
+  }
+  return undefined;
+}
+
+function promptInEvents({ events }: TelemetrySpan): string | undefined {
+  const said = events.findLast(({ name }) => name === 'gen_ai.user.message')?.attributes;
+  return said && textAt(said, 'content');
+}
+
+/** The words in a root's input, where it is a text or has one under a usual name. */
+function plainInput(value: unknown): string | undefined {
+  if (typeof value === 'string') return stringOf(value);
+  const { inputs, input, question, query, prompt } = objectOf(value);
+  const text =
+    input ?? question ?? query ?? prompt ?? (typeof inputs === 'string' ? inputs : undefined);
+  if (typeof text === 'string') return text;
+  return Object.keys(objectOf(inputs)).length > 0 ? plainInput(inputs) : undefined;
+}

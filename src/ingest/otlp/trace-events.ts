@@ -1,0 +1,299 @@
+import type { AgentEvent, EventBase } from '../events.js';
+import type { TelemetrySpan } from './decode.js';
+import {
+  agentAt,
+  costAt,
+  failureOf,
+  inputAt,
+  modelAt,
+  numberAt,
+  outputAt,
+  promptAt,
+  providerAt,
+  roleOf,
+  sessionNames,
+  statusCodeAt,
+  textAt,
+  toolAt,
+  uniqueId,
+  usageAt,
+  valueAt,
+  type SpanRole,
+} from './span-facts.js';
+
+/** As what a span was written, and to whom it belongs: a span's id, or `''` for the turn. JSON. */
+export type Recorded = { session: string; role: Role; owner: string };
+
+/** `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. */
+type Role = SpanRole | 'turn' | 'group';
+
+export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
+
+export type TraceEvents = {
+  events: AgentEvent[];
+  recorded: Map<string, Recorded>;
+  /** The session under which its rows were written so far, when it turns out to be another. */
+  replaced?: string | undefined;
+};
+
+/**
+ * The events of one trace, from all of its spans that are known. Spans that were written before are told of again
+ * only where they belong to somebody else now.
+ */
+export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
+  const before = known.find(({ recorded }) => recorded !== undefined)?.recorded?.session;
+  const session = sessionOf(known, before);
+  const isReplaced = before !== undefined && before !== session;
+  const staged = isReplaced ? known.map(({ span }) => ({ span })) : known;
+  const tree = new SpanTree(staged, session);
+  const replaced = isReplaced ? before : undefined;
+  const result: TraceEvents = { events: [], recorded: new Map(), replaced };
+  for (const { span, recorded } of tree.inOrder()) {
+    const now = tree.standingOf(span, recorded);
+    if (recorded?.owner === now.owner && recorded.role === now.role) continue;
+    result.recorded.set(span.spanId, now);
+    result.events.push(...eventsOf(span, now, tree));
+  }
+  if (result.recorded.size > 0) result.events.unshift(...tree.turnEvents());
+  return result;
+}
+
+/** A chain of parents is no longer. */
+const deepest = 1_000;
+
+class SpanTree {
+  readonly #staged: ReadonlyMap<string, StagedSpan>;
+  readonly #children = new Map<string, TelemetrySpan[]>();
+  readonly #root: TelemetrySpan | undefined;
+  readonly #session: string;
+
+  constructor(staged: readonly StagedSpan[], session: string) {
+    this.#staged = new Map(staged.map((each) => [each.span.spanId, each]));
+    for (const { span } of staged) {
+      if (span.parentSpanId === undefined) continue;
+      const siblings = this.#children.get(span.parentSpanId);
+      if (siblings) siblings.push(span);
+      else this.#children.set(span.parentSpanId, [span]);
+    }
+    const spans = staged.map(({ span }) => span);
+    const tops = spans.filter((span) => this.#parentOf(span) === undefined);
+    this.#root =
+      tops.find(({ parentSpanId }) => parentSpanId === undefined) ??
+      (tops.length === 1 ? tops[0] : undefined);
+    this.#session = session;
+  }
+
+  /** Parents first: the row of an agent is there before what happened in it. */
+  inOrder(): StagedSpan[] {
+    const depth = ({ span }: StagedSpan) => [...this.#ancestorsOf(span)].length;
+    return [...this.#staged.values()]
+      .map((each) => ({ each, depth: depth(each) }))
+      .toSorted((a, b) => a.depth - b.depth || a.each.span.startedAt - b.each.span.startedAt)
+      .map(({ each }) => each);
+  }
+
+  standingOf(span: TelemetrySpan, before: Recorded | undefined): Recorded {
+    const owner = [...this.#ancestorsOf(span)].find((each) => {
+      const role = this.roleOf(each);
+      return role === 'agent' || role === 'group';
+    });
+    const role = this.roleOf(span);
+    // What was written as a row of its trace stays one.
+    const isRow = before?.role === 'span' && role === 'group';
+    return { session: this.#session, role: isRow ? 'span' : role, owner: owner?.spanId ?? '' };
+  }
+
+  roleOf(span: TelemetrySpan): Role {
+    const role = roleOf(span);
+    const isHolder = role === 'agent' || role === 'span';
+    if (span === this.#root && isHolder) return 'turn';
+    const known = this.#staged.get(span.spanId)?.recorded?.role;
+    if (known === 'span' || known === 'group') return known;
+    const children = this.#children.get(span.spanId) ?? [];
+    // A library's call that another instrumentation tells of in a span below is one call.
+    if (role === 'model' && children.some((child) => roleOf(child) === 'model')) return 'group';
+    return role === 'span' && children.length > 0 ? 'group' : role;
+  }
+
+  /** Whether a tool's span repeats the one that it is in: MCP's client is instrumented, too. */
+  isRepeated(span: TelemetrySpan): boolean {
+    const parent = this.#parentOf(span);
+    return parent !== undefined && roleOf(parent) === 'tool' && toolAt(parent) === toolAt(span);
+  }
+
+  base(span: TelemetrySpan, at: number, owner: string): EventBase {
+    const service = textAt(span.resource, 'service.name');
+    return {
+      source: 'telemetry',
+      agent: service ?? 'opentelemetry',
+      session: this.#session,
+      turn: span.traceId,
+      subagent: owner === '' ? undefined : owner,
+      at,
+      place: {
+        // What a console has exported is another console's project.
+        project: (this.#root && textAt(this.#root.attributes, 'trace_console.project')) ?? service,
+        version: textAt(span.resource, 'service.version'),
+        user: textAt(span.attributes, 'user.id', 'enduser.id'),
+      },
+    };
+  }
+
+  turnEvents(): AgentEvent[] {
+    const spans = [...this.#staged.values()].map(({ span }) => span);
+    const [first] = spans.toSorted((a, b) => a.startedAt - b.startedAt);
+    const shown = this.#root ?? first;
+    if (shown === undefined) return [];
+    const began = Math.min(...spans.map(({ startedAt }) => startedAt));
+    const ends = spans.flatMap(({ endedAt }) => endedAt ?? []);
+    const endedAt = this.#root ? this.#root.endedAt : Math.max(...ends);
+    const text = this.#promptOf(shown);
+    const base = this.base(shown, began, '');
+    const isAgents = spans.some((span) => roleOf(span) !== 'span');
+    const origin = isAgents ? undefined : 'telemetry';
+    const error = this.#root && failureOf(this.#root);
+    const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
+    return [
+      { ...base, kind: 'prompt', text, origin },
+      ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
+    ];
+  }
+
+  /** The root may not tell what the user said; the first call of a model does. */
+  #promptOf(root: TelemetrySpan): string {
+    const calls = [...this.#staged.values()]
+      .map(({ span }) => span)
+      .filter((span) => roleOf(span) === 'model' || roleOf(span) === 'agent')
+      .toSorted((a, b) => a.startedAt - b.startedAt);
+    return promptAt(root) ?? calls.map(promptAt).find((text) => text !== undefined) ?? root.name;
+  }
+
+  #parentOf({ parentSpanId }: TelemetrySpan): TelemetrySpan | undefined {
+    return parentSpanId === undefined ? undefined : this.#staged.get(parentSpanId)?.span;
+  }
+
+  /** The nearest first; a circle of parents ends. */
+  *#ancestorsOf(span: TelemetrySpan): Generator<TelemetrySpan> {
+    let parent = this.#parentOf(span);
+    for (let depth = 0; parent !== undefined && depth < deepest; depth += 1) {
+      if (parent === span) return;
+      yield parent;
+      parent = this.#parentOf(parent);
+    }
+  }
+}
+
+const withoutSession = 'trace:';
+
+/** The session of a trace: what a span says, else the trace itself, until a span says it. */
+function sessionOf(staged: readonly StagedSpan[], before: string | undefined): string {
+  if (before !== undefined && !before.startsWith(withoutSession)) return before;
+  const told = staged.flatMap(({ span }) => textAt(span.attributes, ...sessionNames) ?? []);
+  return told[0] ?? before ?? `${withoutSession}${staged[0]?.span.traceId ?? ''}`;
+}
+
+function eventsOf(span: TelemetrySpan, { role, owner }: Recorded, tree: SpanTree): AgentEvent[] {
+  const base = tree.base(span, span.startedAt, owner);
+  switch (role) {
+    case 'turn':
+      return [];
+    case 'agent':
+    case 'group':
+      return holderEvents(span, role, base);
+    case 'model':
+      return [modelCall(span, base)];
+    case 'tool':
+      return tree.isRepeated(span) ? [] : toolEvents(span, base);
+    case 'span':
+      return decision(span, base) ?? [otherSpan(span, base)];
+  }
+}
+
+/** A routing decision that a console has exported; one for an agent that has a span of its own is known by that. */
+function decision(span: TelemetrySpan, base: EventBase): AgentEvent[] | undefined {
+  const { attributes } = span;
+  const strategy = textAt(attributes, 'trace_console.strategy');
+  if (strategy === undefined) return undefined;
+  if (strategy === 'delegation') return [];
+  const confidence = numberAt(attributes, 'trace_console.confidence');
+  const selected = agentAt(span);
+  return [{ ...base, kind: 'routing', id: span.spanId, selected, strategy, confidence }];
+}
+
+const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
+
+function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventBase): AgentEvent[] {
+  const isAgent = role === 'agent';
+  const started = {
+    ...base,
+    kind: 'subagent_started' as const,
+    id: span.spanId,
+    prompt: promptAt(span) ?? span.name,
+    ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry' }),
+  };
+  if (span.endedAt === undefined) return [started];
+  const error = failureOf(span);
+  return [started, { ...base, kind: 'subagent_ended', id: span.spanId, at: span.endedAt, error }];
+}
+
+function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
+  const { attributes } = span;
+  const reasons = valueAt(attributes, 'gen_ai.response.finish_reasons');
+  const seconds = numberAt(attributes, 'gen_ai.response.time_to_first_chunk');
+  const response = textAt(attributes, 'gen_ai.response.id');
+  return {
+    ...base,
+    at: endOf(span),
+    kind: 'model_call',
+    message: uniqueId(response, span),
+    provider: providerAt(attributes),
+    model: modelAt(attributes),
+    endpoint: textAt(attributes, 'gen_ai.operation.name') ?? span.name,
+    startedAt: span.startedAt,
+    usage: usageAt(attributes),
+    finishReason: Array.isArray(reasons)
+      ? String(reasons[0])
+      : textAt(attributes, 'gen_ai.response.finish_reasons'),
+    timeToFirstTokenMs: seconds === undefined ? undefined : Math.round(seconds * 1_000),
+    costUsd: costAt(attributes),
+    statusCode: statusCodeAt(attributes),
+    error: failureOf(span),
+  };
+}
+
+function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
+  const { attributes, startedAt, endedAt } = span;
+  const id = textAt(attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id');
+  const call = { toolUse: uniqueId(id, span), tool: toolAt(span), input: inputAt(attributes) };
+  if (endedAt === undefined) return [{ ...base, kind: 'tool_started', ...call }];
+  const error = failureOf(span);
+  return [
+    {
+      ...base,
+      at: endedAt,
+      kind: 'tool_ended',
+      ...call,
+      startedAt,
+      output: outputAt(attributes),
+      outcome: error ? 'failed' : 'completed',
+      error,
+    },
+  ];
+}
+
+function otherSpan(span: TelemetrySpan, base: EventBase): AgentEvent {
+  const error = failureOf(span);
+  return {
+    ...base,
+    at: endOf(span),
+    kind: 'span',
+    id: span.spanId,
+    name: span.name,
+    startedAt: span.startedAt,
+    outcome: error ? 'failed' : 'completed',
+    error,
+    attributes: { ...span.attributes },
+    parent: span.parentSpanId,
+    scope: span.scope,
+  };
+}

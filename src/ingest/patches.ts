@@ -1,0 +1,268 @@
+import type { AgentEvent, Place } from './events.js';
+import { decisionId, happeningId, toolCallId } from './ids.js';
+import type { HookPatch } from './merge-hook.js';
+import type { TracePatch } from './merge.js';
+import { name, type DecisionRow, type Json, type TraceRow } from './rows.js';
+import type { Session } from './session.js';
+
+/** What each kind of event tells of the rows it belongs to. */
+
+export function courseFrom(event: AgentEvent): TracePatch['course'] {
+  switch (event.kind) {
+    case 'turn_ended':
+    case 'subagent_ended':
+      return event.error
+        ? {
+            failed: {
+              at: event.at,
+              type: name(event.error.type),
+              message: event.error.message?.slice(0, 2_000),
+            },
+          }
+        : { endedAt: event.at, endedFrom: event.source };
+    case 'interrupted':
+      return { interruptedAt: event.at };
+    default:
+      return undefined;
+  }
+}
+
+export function contextFrom({ agent, place }: AgentEvent, session: Session): Json {
+  return {
+    agent,
+    ...(session.key === session.id ? {} : { session: session.key.slice(0, 512) }),
+    ...(place?.version === undefined ? {} : { version: place.version }),
+    ...(place?.cwd === undefined ? {} : { cwd: place.cwd }),
+    ...(place?.project === undefined ? {} : { project: name(place.project) }),
+    ...(place?.entrypoint === undefined ? {} : { entrypoint: place.entrypoint }),
+    ...(place?.permissionMode === undefined ? {} : { permission_mode: place.permissionMode }),
+    ...(place?.gitBranch === undefined && place?.gitCommit === undefined
+      ? {}
+      : {
+          git: {
+            ...(place.gitBranch === undefined ? {} : { branch: place.gitBranch }),
+            ...(place.gitCommit === undefined ? {} : { commit: place.gitCommit }),
+          },
+        }),
+  };
+}
+
+export function placeColumns(place: Place | undefined): Partial<TraceRow> {
+  return {
+    ...(place?.user === undefined ? {} : { user_id: name(place.user) }),
+  };
+}
+
+export function toolPatch(
+  event: Extract<AgentEvent, { kind: 'tool_started' | 'tool_ended' }>,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch {
+  const ended = event.kind === 'tool_ended' ? event : undefined;
+  const startedAt =
+    event.kind === 'tool_started'
+      ? event.at
+      : (event.startedAt ??
+        (event.durationMs === undefined ? undefined : event.at - event.durationMs));
+  const file = filePath(event.input);
+  return {
+    from: event.source,
+    at: event.at,
+    byTime,
+    startedAt,
+    endedAt: ended?.at,
+    outcome: ended && (ended.outcome === 'denied' ? 'failed' : ended.outcome),
+    row: {
+      id: toolCallId(session.key, event.toolUse),
+      trace_id: traceId,
+      hook_type: 'ToolUse',
+      hook_name: 'tool',
+      tool_use_id: name(event.toolUse),
+      ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
+      ...(event.subagent === undefined ? {} : { agent_id: event.subagent }),
+      ...(file === undefined ? {} : { file_path: file }),
+      ...(event.input === undefined ? {} : { input_data: event.input }),
+      ...(ended?.output === undefined ? {} : { output_data: ended.output }),
+      ...exitCode(ended?.exitCode),
+      ...(ended?.outcome === 'denied' ? { decision: 'deny' } : {}),
+      ...(ended?.error === undefined
+        ? {}
+        : { error_type: name(ended.error.type), error_message: ended.error.message ?? null }),
+    },
+  };
+}
+
+/** What a command has written may look like the code of its exit. */
+function exitCode(code: number | undefined): { exit_code?: number } {
+  return code === undefined || code !== (code | 0) ? {} : { exit_code: code };
+}
+
+function filePath(input: unknown): string | undefined {
+  if (typeof input !== 'object' || input === null) return undefined;
+  for (const key of ['file_path', 'notebook_path', 'path'] as const) {
+    const value: unknown = Object.hasOwn(input, key) ? (input as Json)[key] : undefined;
+    if (typeof value === 'string' && value !== '') return value.slice(0, 4_096);
+  }
+  return undefined;
+}
+
+export function hookRunPatch(
+  event: Extract<AgentEvent, { kind: 'hook_run' }>,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch {
+  return {
+    from: event.source,
+    at: event.at,
+    byTime,
+    startedAt: event.durationMs === undefined ? undefined : event.at - event.durationMs,
+    endedAt: event.at,
+    outcome: event.outcome,
+    row: {
+      id: happeningId(session.key, 'hook', event.id),
+      trace_id: traceId,
+      hook_type: name(event.event),
+      hook_name: name(event.name),
+      ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
+      ...(event.toolUse === undefined ? {} : { tool_use_id: name(event.toolUse) }),
+      ...exitCode(event.exitCode),
+      ...(event.output === undefined ? {} : { output_data: event.output }),
+      ...(event.command === undefined ? {} : { metadata: { command: event.command } }),
+    },
+  };
+}
+
+/** A decision that names its tool use is told in that row; one that is only asked for has a row of its own. */
+export function permissionPatch(
+  event: Extract<AgentEvent, { kind: 'permission' }>,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch {
+  const metadata = {
+    ...(event.by === undefined ? {} : { decided_by: event.by }),
+    ...(event.reason === undefined ? {} : { decision_reason: event.reason }),
+  };
+  if (event.toolUse !== undefined) {
+    const isDenied = event.decision === 'deny';
+    return {
+      from: event.source,
+      at: event.at,
+      byTime,
+      endedAt: isDenied ? event.at : undefined,
+      outcome: isDenied ? 'failed' : undefined,
+      row: {
+        id: toolCallId(session.key, event.toolUse),
+        trace_id: traceId,
+        hook_type: 'ToolUse',
+        hook_name: 'tool',
+        tool_use_id: name(event.toolUse),
+        ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
+        decision: event.decision,
+        ...(isDenied
+          ? { error_type: 'permission_denied', error_message: event.reason ?? null }
+          : {}),
+        metadata,
+      },
+    };
+  }
+  return {
+    from: event.source,
+    at: event.at,
+    byTime,
+    startedAt: event.at,
+    endedAt: event.at,
+    outcome: 'completed',
+    row: {
+      id: happeningId(session.key, 'permission', event.tool ?? '', String(event.at)),
+      trace_id: traceId,
+      hook_type: event.decision === 'ask' ? 'PermissionRequest' : 'PermissionDenied',
+      hook_name: 'permission',
+      ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
+      decision: event.decision,
+      ...(event.input === undefined ? {} : { input_data: event.input }),
+      metadata,
+    },
+  };
+}
+
+export function notePatch(
+  event: Extract<AgentEvent, { kind: 'note' }>,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch {
+  return {
+    from: event.source,
+    at: event.at,
+    byTime,
+    startedAt: event.durationMs === undefined ? event.at : event.at - event.durationMs,
+    endedAt: event.at,
+    outcome: 'completed',
+    row: {
+      id: happeningId(session.key, 'note', event.event, event.id ?? String(event.at)),
+      trace_id: traceId,
+      hook_type: name(event.event),
+      hook_name: 'event',
+      ...(event.data === undefined && event.text === undefined
+        ? {}
+        : {
+            output_data: {
+              ...(event.text === undefined ? {} : { text: event.text }),
+              ...(event.data === undefined ? {} : { data: event.data }),
+            },
+          }),
+    },
+  };
+}
+
+export function spanPatch(
+  event: Extract<AgentEvent, { kind: 'span' }>,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch {
+  return {
+    from: event.source,
+    at: event.at,
+    byTime,
+    startedAt: event.startedAt,
+    endedAt: event.at,
+    outcome: event.outcome,
+    row: {
+      id: happeningId(session.key, 'span', event.id),
+      trace_id: traceId,
+      hook_type: 'Span',
+      hook_name: name(event.name),
+      input_data: event.attributes,
+      ...(event.error === undefined
+        ? {}
+        : { error_type: name(event.error.type), error_message: event.error.message ?? null }),
+      metadata: {
+        span_id: event.id,
+        ...(event.parent === undefined ? {} : { parent_span_id: event.parent }),
+        ...(event.scope === undefined ? {} : { scope: event.scope }),
+      },
+    },
+  };
+}
+
+export function routingRow(
+  event: Extract<AgentEvent, { kind: 'routing' }>,
+  session: Session,
+  traceId: string,
+): DecisionRow {
+  return {
+    id: decisionId(session.key, event.id),
+    created_at: event.at,
+    trace_id: traceId,
+    query_text: event.query ?? null,
+    agent_selected: name(event.selected),
+    confidence_score: Math.min(1, Math.max(0, event.confidence ?? 1)),
+    routing_strategy: name(event.strategy),
+    selection_reason: event.reason ?? null,
+    decision_duration_ms: event.durationMs === undefined ? null : Math.round(event.durationMs),
+  };
+}

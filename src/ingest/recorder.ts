@@ -1,0 +1,66 @@
+import type { Database } from '../db/database.js';
+import type { Queryable } from '../db/queryable.js';
+import type { AgentEvent } from './events.js';
+import { Batch, type RecorderOptions } from './batch.js';
+import type { Written } from './row-store.js';
+
+export type { RecorderOptions } from './batch.js';
+export { noRows, type Written } from './row-store.js';
+
+export type RecordOptions = {
+  /** Runs in the same transaction, behind the rows: where a reader notes how far it has come. */
+  inTransaction?: (tx: Queryable) => Promise<void>;
+};
+
+/** A batch takes a second at most; a busy server may take longer. */
+const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 15_000 };
+
+/**
+ * Turns events into rows, idempotently: events may come in any order, twice, late, and from several sources at
+ * once; the rows are the same. A batch is one transaction; batches of one session wait for each other.
+ */
+export class Recorder {
+  readonly #database: Database;
+  readonly #options: RecorderOptions;
+  #isOpen = false;
+
+  constructor(database: Database, options: RecorderOptions = {}) {
+    this.#database = database;
+    this.#options = options;
+  }
+
+  /** @throws ConsoleError, and nothing of the batch is written */
+  async record(
+    events: readonly AgentEvent[],
+    { inTransaction }: RecordOptions = {},
+  ): Promise<Written> {
+    const { schema } = this.#database.capabilities;
+    const isOpen = this.#isOpen;
+    // Where they are gone again, the next batch looks for them.
+    this.#isOpen = false;
+    const written = await this.#database.transaction(
+      { ...limits, purpose: 'ingest' },
+      async (tx) => {
+        const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen });
+        const rows = await batch.record(events);
+        await inTransaction?.(tx);
+        return rows;
+      },
+    );
+    this.#isOpen = true;
+    return written;
+  }
+
+  /**
+   * Closes what nobody has told of for longer than this (milliseconds): turns that are in progress are closed
+   * as if the session had ended.
+   *
+   * @returns the number of sessions that were looked at
+   */
+  closeStale(olderThanMs: number, nowMs = Date.now()): Promise<number> {
+    return this.#database.transaction({ ...limits, purpose: 'ingest' }, async (tx) => {
+      const batch = await Batch.begin(tx, this.#database.capabilities.schema, this.#options);
+      return batch.closeStale(nowMs - olderThanMs);
+    });
+  }
+}

@@ -1,0 +1,153 @@
+// What agents say holds secrets: in inputs and answers of tools, headers, URLs, files that were read. They are taken out
+// before anything is written, also to the spool. Loaded by the hook: it imports nothing.
+
+export const redacted = '[redacted]';
+
+/** A longer text is cut, with a mark (UTF-16 units). */
+export const fieldLimit = 65_536;
+
+/** What is deeper is left out, with a mark. */
+const deepest = 64;
+
+/** Read beyond the limit, so that a secret across it is seen whole. */
+const overlap = 8_192;
+
+/** Names whose value is a secret, without separators and in lower case. `tokens` counts; `token` is one. */
+const secretName =
+  /passw(or)?d|passphrase|secret|apikey|authorization|credential|privatekey|accesskey|accountkey|signingkey|encryptionkey|sharedkey|connectionstring|cookie|.pwd$|(?<!next|page|continuation|cursor)token$|^auth$/;
+
+/**
+ * A value as it may be stored: without secrets by name or by shape at any depth, without NUL, and with long texts cut.
+ *
+ * @param value as JSON.parse gives it
+ */
+export function redact(value: unknown, limit = fieldLimit): unknown {
+  return clean(value, limit, 0);
+}
+
+/** What has nothing to take out stays the same object: of most values nothing has to be made anew. */
+function clean(value: unknown, limit: number, depth: number): unknown {
+  if (typeof value === 'string') return redactText(value, limit);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= deepest) return '[too deep]';
+  if (Array.isArray(value)) return cleanArray(value, limit, depth + 1);
+  const object = value as Record<string, unknown>;
+  const keys = Object.keys(object);
+  let entries: [string, unknown][] | undefined;
+  let index = 0;
+  for (const key of keys) {
+    const item = object[key];
+    const name = key.length < shortestSecret ? key : redactText(key, limit);
+    const next =
+      isSecretName(key) && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
+    if (!entries && (next !== item || name !== key))
+      entries = keys.slice(0, index).map((before) => [before, object[before]]);
+    entries?.push([name, next]);
+    index += 1;
+  }
+  return entries ? Object.fromEntries(entries) : value;
+}
+
+function cleanArray(values: readonly unknown[], limit: number, depth: number): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  let index = 0;
+  for (const item of values) {
+    const next = clean(item, limit, depth);
+    if (!copy && next !== item) copy = values.slice(0, index);
+    copy?.push(next);
+    index += 1;
+  }
+  return copy ?? values;
+}
+
+const secretNames = new Map<string, boolean>();
+
+export function isSecretName(name: string): boolean {
+  const known = secretNames.get(name);
+  if (known !== undefined) return known;
+  const isSecret = secretName.test(name.replace(/[-_.\s]/g, '').toLowerCase());
+  // Names come from outside: they must not pile up.
+  if (secretNames.size >= 1_000) secretNames.clear();
+  if (name.length <= 64) secretNames.set(name, isSecret);
+  return isSecret;
+}
+
+/** Switches and empty values tell nothing; a number under such a name may be a PIN. */
+const isSecretValue = (value: unknown): boolean =>
+  value !== null && value !== '' && typeof value !== 'boolean';
+
+/** Nothing shorter has the shape of a secret. */
+const shortestSecret = 16;
+
+/** Secrets by their own shape. */
+const shapes =
+  /\b(?:sk-[\w-]{16,}|(?:sk|rk|pk|whsec)_(?:live|test)_\w{10,}|gh[pousr]_\w{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w.-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|hf_\w{20,}|dop_v1_\w{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+
+const privateKeys = /-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----[\s\S]*?(?:-----END [A-Z ]*-----|$)/g;
+
+/** A URL with a password, and a password alone before the host. */
+const inUrl = /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@"']*:)[^\s@/"']+(?=@)/gi;
+const passwordOfUrl = /:\/\/[^\s:/@"']*:[^\s@/"']+@/;
+
+const schemes = /\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{8,}/gi;
+
+/**
+ * `NAME=value`, `"name": "value"`, `--name value`, `?name=value`; the value to its quote, or to the next blank. It begins
+ * with the words themselves, whatever stands before them: so a text is searched in one go.
+ */
+const pairs =
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|connection[_-]?string|cookie|token)(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+
+/** What `pairs` begins with: of most texts this is all that is read for them. */
+const wordsOfPairs =
+  /pass(?:w|phrase)|secret|key|authorization|credential|connection|cookie|token/i;
+
+/** Whether a short text, of which there are many, needs the closer look. */
+const suspicious =
+  /PRIVATE KEY|pass(?:w|phrase)|secret|key|authorization|credential|connection|cookie|token|:\/\/[^\s/]*@|\b(?:bearer|basic|digest)\s|sk-|[srp]k_|whsec|gh[pousr]_|github_pat|glpat|xox|AKIA|ASIA|AIza|ya29|npm_|pypi-|hf_|dop_v1|SG\.|eyJ/i;
+const shortText = 256;
+/** No shorter text holds a secret. */
+const shortestText = 6;
+
+const mayHoldSecret = (text: string): boolean =>
+  text.length > shortText || (text.length > shortestText && suspicious.test(text));
+
+/** A text without NUL, without secrets, and no longer than the limit. */
+export function redactText(text: string, limit = fieldLimit): string {
+  let result = text.length > limit + overlap ? text.slice(0, limit + overlap) : text;
+  if (result.includes('\0')) result = result.replaceAll('\0', '');
+  if (mayHoldSecret(result)) {
+    if (result.includes('PRIVATE KEY')) result = result.replace(privateKeys, redacted);
+    result = result.replace(shapes, redacted);
+    if (passwordOfUrl.test(result)) result = result.replace(inUrl, `$1${redacted}`);
+    result = result.replace(schemes, `$1 ${redacted}`);
+    if (wordsOfPairs.test(result)) {
+      result = result.replace(pairs, (pair, name: string, value: string) =>
+        isHarmless(value) ? pair : name + masked(value),
+      );
+    }
+  }
+  if (result.length <= limit && text.length <= limit + overlap) return result;
+  const cut = Math.max(0, text.length - limit);
+  return `${result.slice(0, wholeLength(result, limit))}… [${cut} more characters cut]`;
+}
+
+/** Placeholders, counts and what was taken out already. */
+const isHarmless = (value: string): boolean =>
+  /^["'`\\]*(?:\[redacted\]?|\*+|<[^>]*>|\d{1,7}|true|false|null|undefined|none|string|number)?["'`\\]*$/i.test(
+    value,
+  );
+
+/** Keeps the quotes, so that JSON within a text stays JSON. */
+function masked(value: string): string {
+  const [, open = ''] = /^(\\?["'`])/.exec(value) ?? [];
+  return open !== '' && value.length > open.length && value.endsWith(open)
+    ? open + redacted + open
+    : redacted;
+}
+
+/** No half of a surrogate pair at the end. */
+function wholeLength(text: string, limit: number): number {
+  const last = text.charCodeAt(limit - 1);
+  return last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit;
+}

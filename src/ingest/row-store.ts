@@ -1,0 +1,82 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Queryable } from '../db/queryable.js';
+import { ingestTables, loadRows, writeRows, type IngestTable, type IngestTables } from './rows.js';
+
+/** Rows that were written by table, and how many of those that events touched stayed as they were. */
+export type Written = { rows: Record<IngestTable, number>; unchanged: number };
+
+export type Changes = { [Table in IngestTable]: Map<string, IngestTables[Table]> };
+
+/** The rows that one transaction works on, and those of them that were stored before. */
+export class RowStore {
+  readonly rows: Changes = newChanges();
+  readonly stored: Changes = newChanges();
+  readonly #tx: Queryable;
+
+  constructor(tx: Queryable) {
+    this.#tx = tx;
+  }
+
+  /** Brings in stored rows; one that is here already stays as it is. */
+  async load(table: IngestTable, ids: readonly string[]): Promise<void> {
+    const unknown = [...new Set(ids)].filter((id) => !this.rows[table].has(id));
+    for (const row of await loadRows(this.#tx, table, unknown)) this.keep(table, row);
+  }
+
+  keep(table: IngestTable, row: { id: string }): void {
+    // Which table a row is of is known to those who read it.
+    const rows = this.rows[table] as Map<string, { id: string }>;
+    if (rows.has(row.id)) return;
+    (this.stored[table] as Map<string, { id: string }>).set(row.id, row);
+    rows.set(row.id, row);
+  }
+
+  /** Writes what has changed. */
+  async write(): Promise<Written> {
+    const written: Written = { rows: noRows(), unchanged: 0 };
+    const archived = await this.#archivedTraces();
+    for (const table of ingestTables) await this.#writeTable(table, archived, written);
+    return written;
+  }
+
+  async #writeTable(table: IngestTable, archived: ReadonlySet<string>, written: Written) {
+    const rows: IngestTables[IngestTable][] = [];
+    for (const [id, row] of this.rows[table]) {
+      const old = this.stored[table].get(id);
+      const traceId = 'trace_id' in row ? row.trace_id : row.id;
+      if (archived.has(traceId) || (old && isDeepStrictEqual(old, row))) written.unchanged += 1;
+      else rows.push(row);
+    }
+    await writeRows(this.#tx, table, rows);
+    written.rows[table] += rows.length;
+  }
+
+  /** What was archived stays there: it is neither changed nor written a second time. */
+  async #archivedTraces(): Promise<Set<string>> {
+    const ids = [...this.rows.execution_traces.keys()].filter(
+      (id) => !this.stored.execution_traces.has(id),
+    );
+    const { rows: known } = await this.#tx.query<{ there: boolean }>(
+      "SELECT to_regclass('execution_traces_archive') IS NOT NULL AS there",
+    );
+    if (ids.length === 0 || !known[0]?.there) return new Set();
+    const { rows } = await this.#tx.query<{ id: string }>(
+      'SELECT id FROM execution_traces_archive WHERE id = ANY($1::uuid[])',
+      [ids],
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+}
+
+function newChanges(): Changes {
+  return {
+    execution_traces: new Map(),
+    hook_executions: new Map(),
+    endpoint_calls: new Map(),
+    agent_routing_decisions: new Map(),
+  };
+}
+
+export function noRows(): Record<IngestTable, number> {
+  return { execution_traces: 0, agent_routing_decisions: 0, hook_executions: 0, endpoint_calls: 0 };
+}

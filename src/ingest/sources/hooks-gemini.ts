@@ -1,0 +1,95 @@
+import type { AgentEvent, EventBase } from '../events.js';
+import {
+  noteOf,
+  objectOf,
+  otherFields,
+  ownValue,
+  textOf,
+  timeOf,
+  type HookAdapter,
+  type HookInput,
+} from './hook-payload.js';
+
+const common: ReadonlySet<string> = new Set([
+  'session_id',
+  'transcript_path',
+  'cwd',
+  'hook_event_name',
+  'timestamp',
+]);
+
+/** Gemini CLI: https://geminicli.com/docs/hooks/reference. It gives neither turns nor tool calls an id. */
+export const geminiHooks: HookAdapter = (input) => {
+  const { payload, record } = input;
+  const session = textOf(payload, 'session_id');
+  const event = textOf(payload, 'hook_event_name') ?? record.event;
+  if (session === undefined || event === undefined) return undefined;
+  return eventsOf(event, input, {
+    source: 'hook',
+    agent: 'gemini',
+    session,
+    at: timeOf(record, ownValue(payload, 'timestamp')),
+    place: { cwd: textOf(payload, 'cwd'), transcriptPath: textOf(payload, 'transcript_path') },
+  });
+};
+
+function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[] | undefined {
+  const { payload, pairs } = input;
+  switch (event) {
+    case 'SessionStart':
+      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'source') }];
+    case 'SessionEnd':
+      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+    case 'BeforeAgent': {
+      // Its words name the turn, as they do in the transcript.
+      const text = textOf(payload, 'prompt');
+      const turn = pairs.promptOf(base.session, text ?? '', base.at);
+      return [{ ...base, kind: 'prompt', turn, text }];
+    }
+    case 'AfterAgent':
+      return [{ ...base, kind: 'turn_ended' }];
+    case 'BeforeTool':
+    case 'AfterTool':
+      return toolEvents(event, input, base);
+    case 'Notification':
+    case 'PreCompress':
+      return [
+        noteOf(base, event, {
+          text: textOf(payload, 'message', 'trigger'),
+          data: otherFields(payload, common),
+        }),
+      ];
+    default:
+      return undefined;
+  }
+}
+
+function toolEvents(
+  event: string,
+  { payload, pairs }: HookInput,
+  base: EventBase,
+): AgentEvent[] | undefined {
+  const tool = textOf(payload, 'tool_name');
+  if (tool === undefined) return undefined;
+  const input = ownValue(payload, 'tool_input');
+  if (event === 'BeforeTool') {
+    const toolUse = pairs.startOf(base.session, tool, input, base.at);
+    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+  }
+  const toolUse = pairs.endOf(base.session, tool, input, base.at);
+  const output = ownValue(payload, 'tool_response');
+  const response = objectOf(payload, 'tool_response');
+  const error = response && errorIn(ownValue(response, 'error'));
+  const outcome = error === undefined ? 'completed' : 'failed';
+  return [{ ...base, kind: 'tool_ended', toolUse, tool, input, output, outcome, error }];
+}
+
+function errorIn(value: unknown): { type: string; message: string } | undefined {
+  if (value === undefined || value === null || value === '' || value === false) return undefined;
+  if (typeof value === 'string') return { type: 'tool_error', message: value };
+  const { message, type } = value as { message?: unknown; type?: unknown };
+  return {
+    type: typeof type === 'string' ? type : 'tool_error',
+    message: typeof message === 'string' ? message : JSON.stringify(value),
+  };
+}

@@ -1,0 +1,158 @@
+import { isObject } from '../../core/values.js';
+import type { AgentEvent, EventBase } from '../events.js';
+import {
+  noteOf,
+  numberOf,
+  objectOf,
+  ownValue,
+  textOf,
+  timeOf,
+  type HookAdapter,
+  type Payload,
+} from './hook-payload.js';
+import { countOf } from './source.js';
+
+/** OpenCode: what the plugin of trace-console passes on of https://opencode.ai/docs/plugins. */
+export const opencodeHooks: HookAdapter = ({ payload, record }) => {
+  const { event } = record;
+  const properties = objectOf(payload, 'properties') ?? payload;
+  const info = objectOf(properties, 'info');
+  const session =
+    textOf(properties, 'sessionID') ??
+    (info &&
+      (textOf(info, 'sessionID') ??
+        (event?.startsWith('session.') ? textOf(info, 'id') : undefined)));
+  if (session === undefined || event === undefined) return undefined;
+  const base: EventBase = {
+    source: 'hook',
+    agent: 'opencode',
+    session,
+    at: timeOf(record, undefined),
+    place: { cwd: textOf(payload, 'cwd'), version: info && textOf(info, 'version') },
+  };
+  return eventsOf(event, properties, base);
+};
+
+function eventsOf(event: string, said: Payload, base: EventBase): AgentEvent[] | undefined {
+  switch (event) {
+    case 'session.created':
+      return [{ ...base, kind: 'session_started' }];
+    case 'session.deleted':
+      return [{ ...base, kind: 'session_ended', reason: 'deleted' }];
+    case 'session.idle':
+      return [{ ...base, kind: 'turn_ended' }];
+    case 'session.error':
+      return errorEvents(said, base);
+    case 'session.compacted':
+      return [noteOf(base, event, {})];
+    case 'chat.message':
+      return promptEvents(said, base);
+    case 'tool.execute.before':
+    case 'tool.execute.after':
+      return toolEvents(event, said, base);
+    case 'message.updated':
+      return messageEvents(said, base);
+    case 'permission.asked':
+    case 'permission.updated':
+    case 'permission.replied':
+      return permissionEvents(event, said, base);
+    default:
+      return undefined;
+  }
+}
+
+function errorEvents(said: Payload, base: EventBase): AgentEvent[] {
+  const error = objectOf(said, 'error');
+  const type = (error && textOf(error, 'name')) ?? 'error';
+  if (type === 'MessageAbortedError') return [{ ...base, kind: 'interrupted' }];
+  const data = error && objectOf(error, 'data');
+  return [
+    { ...base, kind: 'turn_ended', error: { type, message: data && textOf(data, 'message') } },
+  ];
+}
+
+function promptEvents(said: Payload, base: EventBase): AgentEvent[] {
+  const message = objectOf(said, 'message');
+  const parts = ownValue(said, 'parts');
+  const texts = (Array.isArray(parts) ? (parts as unknown[]) : [])
+    .filter(isObject)
+    .flatMap((part) => textOf(part, 'text') ?? []);
+  const turn = textOf(said, 'messageID') ?? (message && textOf(message, 'id'));
+  const text = texts.length > 0 ? texts.join('\n') : undefined;
+  return [{ ...base, kind: 'prompt', turn, text }];
+}
+
+function toolEvents(event: string, said: Payload, base: EventBase): AgentEvent[] | undefined {
+  const toolUse = textOf(said, 'callID');
+  const tool = textOf(said, 'tool');
+  if (toolUse === undefined || tool === undefined) return undefined;
+  const input = ownValue(said, 'args');
+  if (event === 'tool.execute.before') {
+    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+  }
+  const output = ownValue(said, 'output');
+  const metadata = objectOf(said, 'metadata');
+  const exitCode = metadata && numberOf(metadata, 'exit');
+  const failed = exitCode !== undefined && exitCode !== 0;
+  return [
+    {
+      ...base,
+      kind: 'tool_ended',
+      toolUse,
+      tool,
+      input,
+      output,
+      exitCode,
+      outcome: failed ? 'failed' : 'completed',
+      error: failed ? { type: 'tool_error', message: `Exit code ${exitCode}` } : undefined,
+    },
+  ];
+}
+
+/** An answer of the model, once it is complete: it comes again with every piece. */
+function messageEvents(said: Payload, base: EventBase): AgentEvent[] {
+  const info = objectOf(said, 'info');
+  const message = info && textOf(info, 'id');
+  if (!info || message === undefined || textOf(info, 'role') !== 'assistant') return [];
+  const time = objectOf(info, 'time') ?? {};
+  const created = numberOf(time, 'created');
+  const completed = numberOf(time, 'completed');
+  if (completed === undefined) return [];
+  const tokens = objectOf(info, 'tokens') ?? {};
+  const cache = objectOf(tokens, 'cache') ?? {};
+  const error = objectOf(info, 'error');
+  return [
+    {
+      ...base,
+      kind: 'model_call',
+      at: completed,
+      turn: textOf(info, 'parentID'),
+      message,
+      provider: textOf(info, 'providerID') ?? 'unknown',
+      model: textOf(info, 'modelID'),
+      startedAt: created,
+      durationMs: created === undefined ? undefined : completed - created,
+      usage: {
+        input: countOf(tokens.input),
+        output: countOf(tokens.output) + countOf(tokens.reasoning),
+        cacheRead: countOf(cache.read),
+        cacheCreation: countOf(cache.write),
+      },
+      costUsd: numberOf(info, 'cost'),
+      finishReason: textOf(info, 'finish'),
+      error: error && { type: textOf(error, 'name') ?? 'error' },
+    },
+  ];
+}
+
+function permissionEvents(event: string, said: Payload, base: EventBase): AgentEvent[] {
+  const tool = textOf(said, 'permission', 'type');
+  const call = objectOf(said, 'tool');
+  const toolUse = textOf(said, 'callID') ?? (call && textOf(call, 'callID'));
+  if (event !== 'permission.replied') {
+    const reason = textOf(said, 'title');
+    return [{ ...base, kind: 'permission', decision: 'ask', toolUse, tool, reason }];
+  }
+  const decision = textOf(said, 'response', 'reply') === 'reject' ? 'deny' : 'allow';
+  return [{ ...base, kind: 'permission', decision, toolUse, tool, by: 'user' }];
+}

@@ -1,0 +1,125 @@
+/** One event as a hook received it. */
+export type SpoolRecord = {
+  /** A UUID of this record; a record that was written twice keeps it. */
+  id: string;
+  /** When the hook received it: nanoseconds since 1970, as a decimal number. */
+  at: string;
+  /** The CLI that sent it, as the hook's first argument names it. */
+  cli: string;
+  /** The event's name where the hook's second argument gives it. */
+  event?: string;
+  /** What the environment said about the trace this belongs to; redacted. */
+  env?: Record<string, string>;
+  /** What the CLI sent, redacted and cut. Absent when it was no JSON. */
+  payload?: unknown;
+  /** Why there is no payload, or only a part of it. */
+  problem?: 'unreadable' | 'too_large';
+  /** What the hook read, in bytes. */
+  bytes: number;
+};
+
+/** When a record was received, in milliseconds since 1970. */
+export const atMsOf = ({ at }: SpoolRecord): number => Number(BigInt(at) / 1_000_000n);
+
+/**
+ * A frame is `magic`, the length of the body and its checksum (both 32 bits, little endian), and the body: the record as
+ * JSON. The magic begins with a control character, which JSON escapes: it does not occur in a body.
+ */
+const magic = Buffer.from('\u001eTC1', 'latin1');
+const headerBytes = magic.length + 8;
+
+/** A longer body was never written: its length field is not one. */
+export const longestBody = 16 * 1024 * 1024;
+
+export function encodeFrame(record: SpoolRecord): Buffer {
+  const body = JSON.stringify(record);
+  const length = Buffer.byteLength(body);
+  const frame = Buffer.allocUnsafeSlow(headerBytes + length);
+  frame.write(body, headerBytes);
+  magic.copy(frame, 0);
+  frame.writeUInt32LE(length, magic.length);
+  frame.writeUInt32LE(checksum(frame.subarray(headerBytes)), magic.length + 4);
+  return frame;
+}
+
+export type Decoded = {
+  records: SpoolRecord[];
+  /** How many bytes are done with. */
+  consumed: number;
+  /** Frames that a killed writer left in part, and their bytes. */
+  torn: number;
+  tornBytes: number;
+};
+
+/**
+ * Reads the frames at the beginning of `bytes`, which reach to the end of the file. Where a frame is not whole, reading
+ * goes on at the next one that is: a later writer has appended behind the torn one. Without a later one the rest is left:
+ * its writer may still be at it, unless the segment is `closed`.
+ *
+ * @param most records at most
+ */
+export function decodeFrames(bytes: Buffer, closed: boolean, most: number): Decoded {
+  const result: Decoded = { records: [], consumed: 0, torn: 0, tornBytes: 0 };
+  while (result.consumed < bytes.length && result.records.length < most) {
+    const frame = frameAt(bytes, result.consumed);
+    if (frame !== undefined) {
+      result.records.push(frame.record);
+      result.consumed = frame.end;
+      continue;
+    }
+    const next = nextFrame(bytes, result.consumed + 1) ?? (closed ? bytes.length : undefined);
+    if (next === undefined) break;
+    result.torn += 1;
+    result.tornBytes += next - result.consumed;
+    result.consumed = next;
+  }
+  return result;
+}
+
+function nextFrame(bytes: Buffer, from: number): number | undefined {
+  for (let at = bytes.indexOf(magic, from); at !== -1; at = bytes.indexOf(magic, at + 1)) {
+    if (frameAt(bytes, at) !== undefined) return at;
+  }
+  return undefined;
+}
+
+function frameAt(bytes: Buffer, at: number): { record: SpoolRecord; end: number } | undefined {
+  const start = at + headerBytes;
+  if (start > bytes.length || bytes.compare(magic, 0, magic.length, at, at + magic.length) !== 0) {
+    return undefined;
+  }
+  const length = bytes.readUInt32LE(at + magic.length);
+  const end = start + length;
+  if (length > longestBody || end > bytes.length) return undefined;
+  const body = bytes.subarray(start, end);
+  if (checksum(body) !== bytes.readUInt32LE(at + magic.length + 4)) return undefined;
+  try {
+    return { record: JSON.parse(body.toString('utf8')) as SpoolRecord, end };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The words of a body, multiplied and folded; of a long body every eighth, sixteen of each sector of a disk: what it has
+ * to find is a body of which a part was never written. A CRC by bytes takes 8 to 14 ms for 200 KB in code that has just
+ * started, this 0.2 ms.
+ */
+function checksum(body: Buffer): number {
+  const { buffer, byteOffset, length } = body;
+  // A view of words needs an address that is a multiple of 4; in a file's bytes it may be any.
+  const words =
+    byteOffset % 4 === 0
+      ? new Int32Array(buffer, byteOffset, length >> 2)
+      : new Int32Array(new Uint8Array(body).buffer, 0, length >> 2);
+  const step = length < 16_384 ? 1 : 8;
+  let sum = length;
+  for (let index = 0; index < words.length; index += step) sum = fold(sum, words[index] ?? 0);
+  for (let index = words.length * 4; index < length; index += 1) sum = fold(sum, body[index] ?? 0);
+  return sum >>> 0;
+}
+
+function fold(sum: number, value: number): number {
+  const product = Math.imul(sum ^ value, 0x5bd1e995);
+  return product ^ (product >>> 15);
+}

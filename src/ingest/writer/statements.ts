@@ -1,0 +1,275 @@
+import { ConsoleError } from '../../db/errors.js';
+import type { Queryable } from '../../db/queryable.js';
+import { quoteIdent } from '../../db/quote.js';
+import type { SpoolRecord } from '../spool/frame.js';
+
+/** The tables that a service's rows go to, parents before children. */
+export const writerTables = [
+  'execution_traces',
+  'agent_routing_decisions',
+  'hook_executions',
+  'endpoint_calls',
+  'pattern_usage_log',
+] as const;
+
+export type WriterTable = (typeof writerTables)[number];
+
+/** What rows of services are called in the spool, where hooks have the name of their CLI. */
+export const writerCli = 'writer';
+
+/** A row as JSON: its columns, times in milliseconds since 1970. */
+export type RowJson = string;
+
+type ColumnType =
+  | 'uuid'
+  | 'text'
+  | 'text[]'
+  | 'boolean'
+  | 'bigint'
+  | 'integer'
+  | 'numeric'
+  | 'jsonb'
+  | 'timestamptz';
+
+type Columns = Readonly<Record<string, ColumnType>>;
+
+const work: Columns = {
+  started_at: 'timestamptz',
+  completed_at: 'timestamptz',
+  duration_ms: 'bigint',
+  error_type: 'text',
+  error_message: 'text',
+};
+
+const columns: Readonly<Record<Exclude<WriterTable, 'pattern_usage_log'>, Columns>> = {
+  execution_traces: {
+    id: 'uuid',
+    correlation_id: 'uuid',
+    root_id: 'uuid',
+    parent_id: 'uuid',
+    session_id: 'uuid',
+    user_id: 'text',
+    project: 'text',
+    source: 'text',
+    prompt_text: 'text',
+    status: 'text',
+    model: 'text',
+    provider: 'text',
+    input_tokens: 'bigint',
+    output_tokens: 'bigint',
+    cache_read_tokens: 'bigint',
+    cache_creation_tokens: 'bigint',
+    cost_usd: 'numeric',
+    context: 'jsonb',
+    tags: 'text[]',
+    ...work,
+  },
+  agent_routing_decisions: {
+    id: 'uuid',
+    created_at: 'timestamptz',
+    trace_id: 'uuid',
+    query_text: 'text',
+    agent_selected: 'text',
+    confidence_score: 'numeric',
+    confidence_breakdown: 'jsonb',
+    routing_strategy: 'text',
+    selection_reason: 'text',
+    alternatives: 'jsonb',
+    cache_hit: 'boolean',
+    pattern_id: 'uuid',
+    decision_duration_ms: 'bigint',
+    actual_success: 'boolean',
+  },
+  hook_executions: {
+    id: 'uuid',
+    trace_id: 'uuid',
+    hook_type: 'text',
+    hook_name: 'text',
+    execution_order: 'integer',
+    tool_name: 'text',
+    tool_use_id: 'text',
+    agent_id: 'text',
+    file_path: 'text',
+    status: 'text',
+    exit_code: 'integer',
+    decision: 'text',
+    input_data: 'jsonb',
+    output_data: 'jsonb',
+    modifications_made: 'jsonb',
+    rag_query_performed: 'boolean',
+    rag_results: 'jsonb',
+    quality_check_performed: 'boolean',
+    quality_results: 'jsonb',
+    error_stack: 'text',
+    metadata: 'jsonb',
+    ...work,
+  },
+  endpoint_calls: {
+    id: 'uuid',
+    trace_id: 'uuid',
+    hook_execution_id: 'uuid',
+    service_name: 'text',
+    endpoint_url: 'text',
+    http_method: 'text',
+    status_code: 'integer',
+    headers: 'jsonb',
+    request_body: 'jsonb',
+    response_body: 'jsonb',
+    request_bytes: 'bigint',
+    response_bytes: 'bigint',
+    retry_count: 'integer',
+    context: 'jsonb',
+    ...work,
+  },
+};
+
+/** What is done does not become undone by a row that comes late, from the spool. */
+const newerOnly: Readonly<Record<keyof typeof columns, string>> = {
+  execution_traces: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
+  hook_executions: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
+  endpoint_calls: 'excluded.completed_at IS NOT NULL OR t.completed_at IS NULL',
+  agent_routing_decisions: 'excluded.actual_success IS NOT NULL OR t.actual_success IS NULL',
+};
+
+/** Writes rows by their ids, a statement a table: again it changes nothing. Uses of patterns are counted each time. */
+export class RowStatements {
+  readonly #plain: ReadonlyMap<WriterTable, string>;
+  readonly #checked: ReadonlyMap<WriterTable, string>;
+
+  private constructor(
+    plain: ReadonlyMap<WriterTable, string>,
+    checked: ReadonlyMap<WriterTable, string>,
+  ) {
+    this.#plain = plain;
+    this.#checked = checked;
+  }
+
+  /**
+   * For the tables as they are here: what a column that an older deployment lacks would hold is left out.
+   *
+   * @throws ConsoleError `schema_missing`
+   */
+  static async read(tx: Queryable): Promise<RowStatements> {
+    const names = [...writerTables, 'execution_traces_archive'];
+    const { rows } = await tx.query<{ table: string; names: string[] }>(
+      `SELECT t AS table, array_agg(a.attname::text) AS names
+       FROM unnest($1::text[]) AS t JOIN pg_attribute AS a ON a.attrelid = to_regclass(t)
+       WHERE a.attnum > 0 AND NOT a.attisdropped GROUP BY t`,
+      [names],
+    );
+    const there = new Map(rows.map((row) => [row.table, new Set(row.names)]));
+    const missing = writerTables.filter((table) => !there.has(table));
+    if (missing.length > 0) {
+      throw new ConsoleError(
+        'schema_missing',
+        `These tables are not there: ${missing.join(', ')}.`,
+        {
+          hint: 'trace-console schema apply makes them.',
+        },
+      );
+    }
+    const hasArchive = there.has('execution_traces_archive');
+    const texts = (isChecked: boolean) =>
+      new Map(
+        writerTables.map((table) => [
+          table,
+          table === 'pattern_usage_log'
+            ? usageStatement
+            : upsertStatement(table, there.get(table) ?? new Set(), hasArchive, isChecked),
+        ]),
+      );
+    return new RowStatements(texts(false), texts(true));
+  }
+
+  /**
+   * @param isChecked rows whose trace is not there are left out; otherwise they are an error
+   * @returns how many rows cannot be there: their trace, or their pattern, is not
+   * @throws ConsoleError; then the transaction is over
+   */
+  async write(
+    tx: Queryable,
+    table: WriterTable,
+    rows: readonly RowJson[],
+    isChecked: boolean,
+  ): Promise<number> {
+    const text = (isChecked ? this.#checked : this.#plain).get(table) ?? '';
+    const { rows: answer } = await tx.query<{ refused: number }>(text, [`[${rows.join(',')}]`]);
+    return answer[0]?.refused ?? 0;
+  }
+
+  async writeAll(tx: Queryable, rows: WriterRows): Promise<void> {
+    for (const table of writerTables) {
+      const some = rows.get(table);
+      if (some !== undefined) await this.write(tx, table, [...some.values()], true);
+    }
+  }
+}
+
+/** Rows by table and id: a later image of a row takes the place of an earlier one. */
+export type WriterRows = Map<WriterTable, Map<string, RowJson>>;
+
+/** Adds the rows that a record of the spool holds. */
+export function rowsOf({ event, payload, id: record }: SpoolRecord, rows: WriterRows): void {
+  const table = writerTables.find((each) => each === event);
+  if (table === undefined || !Array.isArray(payload)) throw new Error('no rows of a known table');
+  const known = rows.get(table) ?? new Map<string, RowJson>();
+  for (const [index, row] of (payload as unknown[]).entries()) {
+    const { id } = row as { id?: unknown };
+    // The use of a pattern has no id.
+    known.set(typeof id === 'string' ? id : `${record} ${index}`, JSON.stringify(row));
+  }
+  rows.set(table, known);
+}
+
+function upsertStatement(
+  table: keyof typeof columns,
+  there: ReadonlySet<string>,
+  hasArchive: boolean,
+  isChecked: boolean,
+): string {
+  const all = Object.entries(columns[table]).filter(([name]) => there.has(name));
+  const names = all.map(([name]) => quoteIdent(name));
+  const source = all.map(
+    ([name, type]) => `${quoteIdent(name)} ${type === 'timestamptz' ? 'float8' : type}`,
+  );
+  const values = all.map(([name, type]) => {
+    if (type === 'timestamptz') return `to_timestamp(r.${quoteIdent(name)} / 1000)`;
+    if (name !== 'hook_execution_id' || !isChecked) return `r.${quoteIdent(name)}`;
+    return '(SELECT h.id FROM hook_executions AS h WHERE h.id = r.hook_execution_id)';
+  });
+  const changes = names
+    .filter((name) => name !== quoteIdent('id'))
+    .map((name) => `${name} = excluded.${name}`);
+  const isTraces = table === 'execution_traces';
+  const guard = there.has(isTraces ? 'status' : 'trace_id') ? `WHERE ${newerOnly[table]}` : '';
+  const from = `json_to_recordset($1::json) AS r (${source.join(', ')})`;
+  const insert = (rows: string) =>
+    `INSERT INTO ${quoteIdent(table)} AS t (${names.join(', ')}) SELECT ${values.join(', ')} FROM ${rows}
+     ON CONFLICT (id) DO UPDATE SET ${changes.join(', ')} ${guard}`;
+  // Subqueries that give one value are looked up in the index; EXISTS would read the table as a whole.
+  if (isTraces) {
+    // What was archived stays there.
+    const live = '(SELECT a.id FROM execution_traces_archive AS a WHERE a.id = r.id) IS NULL';
+    return insert(hasArchive ? `${from} WHERE ${live}` : from);
+  }
+  if (!isChecked) return insert(from);
+  const known = '(SELECT x.id FROM execution_traces AS x WHERE x.id = r.trace_id) IS NOT NULL';
+  return `WITH r AS MATERIALIZED (SELECT r.*, ${known} AS is_known FROM ${from}),
+    written AS (${insert('r WHERE r.is_known')})
+    SELECT count(*)::int AS refused FROM r WHERE NOT r.is_known`;
+}
+
+/** In one order, so that two writers do not wait for each other. */
+const usageStatement = `
+  SELECT (count(*) - count(used.entry))::int AS refused
+  FROM (
+    SELECT CASE WHEN p.id IS NOT NULL THEN record_pattern_usage(
+      p.id, r.outcome, r.correlation_id, r.match_score, r.actual_duration_ms, r.expected_duration_ms,
+      NULL, r.deviations, r.user_feedback, to_timestamp(r.used_at / 1000)) END AS entry
+    FROM (
+      SELECT * FROM json_to_recordset($1::json) AS r (
+        pattern_id uuid, outcome text, correlation_id uuid, match_score numeric, actual_duration_ms bigint,
+        expected_duration_ms bigint, deviations jsonb, user_feedback text, used_at float8)
+      ORDER BY r.pattern_id) AS r
+    LEFT JOIN success_patterns AS p ON p.id = r.pattern_id
+    OFFSET 0) AS used`;

@@ -1,0 +1,295 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConsoleError } from '../../db/errors.js';
+import type { Database } from '../../db/database.js';
+import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
+import { Learner } from './learner.js';
+import { LearnerLease } from './lease.js';
+import { publish, type Published } from './publish.js';
+import { findCandidates, type Candidate } from './read-turns.js';
+import { mostFrequent, ranked } from './chain-state.js';
+import { bytesOf } from './store.js';
+
+export type LearnOptions = {
+  embedder: Embedder;
+  /** Only turns that started since; default: all that were not learned from. */
+  since?: Date | undefined;
+  /** At most so many turns. */
+  limit?: number | undefined;
+  /** A pattern gets a row from so many turns on; default 2. */
+  leastTurns?: number | undefined;
+  /** Turns a transaction; default 500. */
+  batchSize?: number | undefined;
+  signal?: AbortSignal | undefined;
+};
+
+export type LearnSummary = {
+  /** Turns that were learned from. */
+  turns: number;
+  /** Turns whose judgement people overruled. */
+  overruled: number;
+  published: Published;
+  embedding: EmbeddingUsage & { model: string };
+  milliseconds: number;
+  /** The signal came before all were learned. */
+  interrupted: boolean;
+};
+
+const defaults = { leastTurns: 2, batchSize: 500 };
+/** Turns that are looked up at once: each look-up sorts what is left to learn. */
+const candidatesAtOnce = 20_000;
+/** Rows are published so often in a long run: each publishing writes into every index of a pattern. */
+const publishEveryMs = 20_000;
+const limits = { statementTimeoutMs: 120_000 };
+
+/**
+ * Learns from the turns that ended and were not learned from: success patterns, agent chains, error patterns.
+ * Stopped or killed, it goes on where it was.
+ *
+ * @throws ConsoleError `busy` while another process learns; `read_only`, `row_security`, `privilege_missing`
+ */
+export async function* learn(
+  database: Database,
+  options: LearnOptions,
+): AsyncGenerator<LearnProgress, LearnSummary> {
+  const begun = performance.now();
+  const { embedder, signal, leastTurns = defaults.leastTurns } = options;
+  checkAllowed(database);
+  const lease = await LearnerLease.take(database);
+  const published: Published = { patterns: 0, chains: 0, errors: 0 };
+  try {
+    yield* embedAnew(database, lease, embedder, signal);
+    const learner = await Learner.open({ database, embedder, lease });
+    const overruled = await learner.hearFeedback();
+    let publishedAt = performance.now();
+    let turns = 0;
+    const ended = yield* eachBatch(database, options, true, async (batch) => {
+      turns += await learner.learn(batch, signal);
+      if (performance.now() - publishedAt < publishEveryMs) return;
+      await publish(database, lease, leastTurns, published);
+      publishedAt = performance.now();
+    });
+    yield { phase: 'writing patterns' };
+    await publish(database, lease, leastTurns, published);
+    return {
+      turns,
+      overruled,
+      published,
+      embedding: { model: embedder.model, ...embedder.usage() },
+      milliseconds: Math.round(performance.now() - begun),
+      interrupted: !ended,
+    };
+  } finally {
+    await lease.release();
+  }
+}
+
+/** What learning would find, without writing anything. Texts are embedded: an endpoint is asked, too. */
+export async function* learnDry(
+  database: Database,
+  options: LearnOptions,
+): AsyncGenerator<LearnProgress, Findings> {
+  const { embedder, signal } = options;
+  const learner = await Learner.open({ database, embedder, lease: undefined });
+  let turns = 0;
+  yield* eachBatch(database, options, learner.hasStore, async (batch) => {
+    turns += await learner.learn(batch, signal);
+  });
+  return describeFindings(learner, turns, options.leastTurns ?? defaults.leastTurns);
+}
+
+export type WatchOptions = LearnOptions & {
+  /** Milliseconds between two looks; default 5,000. */
+  everyMs?: number | undefined;
+};
+
+/** A look goes back so far: what came late is found by the next full one. */
+const looksBackMs = 60 * 60_000;
+const fullEveryMs = 10 * 60_000;
+
+/** Learns until the signal; each look that learned something is reported. */
+export async function* watch(
+  database: Database,
+  options: WatchOptions,
+): AsyncGenerator<LearnSummary, void> {
+  const { signal, everyMs = 5_000, embedder, leastTurns = defaults.leastTurns } = options;
+  checkAllowed(database);
+  const lease = await LearnerLease.take(database);
+  try {
+    await ended(embedAnew(database, lease, embedder, signal));
+    const learner = await Learner.open({ database, embedder, lease });
+    let fullAt = -Infinity;
+    while (!signal?.aborted) {
+      const begun = performance.now();
+      const isFull = begun - fullAt >= fullEveryMs;
+      if (isFull) fullAt = begun;
+      const since = isFull ? options.since : new Date(Date.now() - looksBackMs);
+      const published: Published = { patterns: 0, chains: 0, errors: 0 };
+      const overruled = await learner.hearFeedback();
+      let turns = 0;
+      const batches = eachBatch(database, { ...options, since }, true, async (batch) => {
+        turns += await learner.learn(batch, signal);
+      });
+      await ended(batches);
+      if (turns + overruled > 0) {
+        await publish(database, lease, leastTurns, published);
+        yield {
+          turns,
+          overruled,
+          published,
+          embedding: { model: embedder.model, ...embedder.usage() },
+          milliseconds: Math.round(performance.now() - begun),
+          interrupted: false,
+        };
+      }
+      await sleep(everyMs, undefined, signal ? { signal } : {}).catch(() => undefined);
+    }
+  } finally {
+    await lease.release();
+  }
+}
+
+async function ended(steps: AsyncGenerator<unknown, unknown>): Promise<void> {
+  while (!(await steps.next()).done);
+}
+
+/** Gives the turns to `take`, batch by batch; false when the signal came before the last. */
+async function* eachBatch(
+  database: Database,
+  { since, limit = Infinity, batchSize = defaults.batchSize, signal }: LearnOptions,
+  hasLedger: boolean,
+  take: (batch: Candidate[]) => Promise<void>,
+): AsyncGenerator<LearnProgress, boolean> {
+  const { schema } = database.capabilities;
+  let after: Candidate | undefined;
+  let done = 0;
+  while (done < limit) {
+    const wanted = Math.min(candidatesAtOnce, limit - done);
+    const query = { schema, since: since ?? null, after, limit: wanted, hasLedger };
+    const found = await database.transaction({ ...limits, readOnly: true }, (tx) =>
+      findCandidates(tx, query),
+    );
+    for (let from = 0; from < found.length; from += batchSize) {
+      if (signal?.aborted) return false;
+      const batch = found.slice(from, from + batchSize);
+      await take(batch);
+      done += batch.length;
+      yield { phase: 'learning', done, unit: 'turns' };
+    }
+    after = found.at(-1);
+    if (found.length < wanted) break;
+  }
+  return true;
+}
+
+function checkAllowed(database: Database): void {
+  const { capabilities, readOnly } = database;
+  if (readOnly) {
+    throw new ConsoleError('read_only', 'Learning: refused, the console is read-only.', {
+      hint: 'Start it without --read-only, or add --dry-run.',
+    });
+  }
+  const isFiltered = capabilities.tables.execution_traces?.filtered ?? false;
+  if (isFiltered && capabilities.user !== 'service_role') {
+    throw new ConsoleError(
+      'row_security',
+      `Learning: refused, row-level security hides traces from "${capabilities.user}".`,
+      { hint: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.' },
+    );
+  }
+}
+
+/** What learning found, for people: the largest first. */
+export type Findings = {
+  turns: number;
+  clusters: number;
+  patterns: { prompt: string; agent: string; turns: number; good: number; tools: string | null }[];
+  chains: { agents: readonly string[]; occurrences: number; good: number }[];
+  errors: { type: string; message: string; occurrences: number; resolution: string | null }[];
+};
+
+const most = 20;
+
+/** Of what is in a learner's memory. */
+function describeFindings(learner: Learner, turns: number, leastTurns: number): Findings {
+  const patterns = [...learner.patterns.entries()]
+    .map(([, state]) => state)
+    .filter((state) => state.turns >= leastTurns)
+    .toSorted((one, other) => other.turns - one.turns)
+    .slice(0, most)
+    .map(({ prompt, agent, turns: count, good, tools }) => ({
+      prompt,
+      agent,
+      turns: count,
+      good,
+      tools: mostFrequent(tools) ?? null,
+    }));
+  const chains = [...learner.chains.entries()]
+    .map(([, { agents, occurrences, good }]) => ({ agents, occurrences, good }))
+    .toSorted((one, other) => other.occurrences - one.occurrences)
+    .slice(0, most);
+  const errors = [...learner.errors.families()]
+    .toSorted((one, other) => other.occurrences - one.occurrences)
+    .slice(0, most)
+    .map(({ errorType, template, occurrences, resolutions }) => ({
+      type: errorType,
+      message: template.join(' '),
+      occurrences,
+      resolution: ranked(resolutions)[0]?.[0] ?? null,
+    }));
+  return { turns, clusters: learner.clusters.size, patterns, chains, errors };
+}
+
+/** How far learning is. */
+export type LearnProgress = { phase: string; done?: number; total?: number; unit?: string };
+
+const clustersAtOnce = 100;
+const embedLimits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
+
+/**
+ * After a change of the model: embeds every group of prompts and the patterns learned from it anew. Until one has its
+ * new vector it is not found; vectors of two models are never compared. Interrupted, it goes on where it was.
+ */
+async function* embedAnew(
+  database: Database,
+  lease: LearnerLease,
+  embedder: Embedder,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<LearnProgress, void> {
+  const { schema } = database.capabilities;
+  const [left] = await database.read<{ count: number }>(
+    'SELECT count(*)::int AS count FROM trace_console.prompt_clusters WHERE target_schema = $1 AND model <> $2',
+    [schema, embedder.model],
+    embedLimits,
+  );
+  const total = left?.count ?? 0;
+  for (let done = 0; done < total && !signal?.aborted;) {
+    const rows = await database.read<{ cluster: string; request: string }>(
+      `SELECT cluster, request FROM trace_console.prompt_clusters
+       WHERE target_schema = $1 AND model <> $2 ORDER BY cluster LIMIT $3`,
+      [schema, embedder.model, clustersAtOnce],
+    );
+    if (rows.length === 0) return;
+    const vectors = await embedder.embed(
+      rows.map(({ request }) => request),
+      signal,
+    );
+    await database.transaction(embedLimits, async (tx) => {
+      await lease.hold(tx);
+      const ids = rows.map(({ cluster }) => cluster);
+      await tx.query(
+        `UPDATE trace_console.prompt_clusters AS c SET model = $2, embedding = n.embedding
+         FROM unnest($3::text[], $4::bytea[]) AS n (cluster, embedding)
+         WHERE c.target_schema = $1 AND c.cluster = n.cluster`,
+        [schema, embedder.model, ids, vectors.map((vector) => bytesOf(vector))],
+      );
+      await tx.query(
+        `UPDATE success_patterns AS p SET prompt_embedding = n.embedding::vector, embedding_model = $1
+         FROM unnest($2::text[], $3::text[]) AS n (cluster, embedding)
+         WHERE p.pattern_hash LIKE 'learned:%' AND split_part(p.pattern_hash, ':', 2) = n.cluster`,
+        [embedder.model, ids, vectors.map(vectorText)],
+      );
+    });
+    done += rows.length;
+    yield { phase: `embedding prompts with ${embedder.model}`, done, total, unit: 'groups' };
+  }
+}

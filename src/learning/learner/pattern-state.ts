@@ -1,0 +1,159 @@
+import { isStopWord, wordsOf } from '../text/prompt-text.js';
+import { count, type Counter } from './chain-state.js';
+import { collapsed, type Turn } from './tree.js';
+import { createHash } from 'node:crypto';
+
+/** What is known of one way to serve one kind of request: a group of prompts with the agent that led. */
+export type PatternState = {
+  cluster: string;
+  agent: string;
+  /** The first prompt, and the turn it came from. */
+  prompt: string;
+  source: string;
+  turns: number;
+  good: number;
+  bad: number;
+  /** Turns whose use of this pattern a router logged: the pattern's counters have them already. */
+  logged: { good: number; bad: number };
+  /** What of the counts is in the pattern's row. */
+  published: { good: number; bad: number };
+  /** Good and bad turns, each turn before counting 0.97 of the one after it: how it goes lately. */
+  recent: { good: number; bad: number };
+  /** Milliseconds of good turns. */
+  duration: { count: number; sum: number; min: number; max: number };
+  /** Durations by powers of the square root of 2: enough for a median. */
+  histogram: [bucket: number, count: number][];
+  cost: { count: number; sum: number };
+  intents: Counter;
+  words: Counter;
+  strategies: Counter;
+  agents: Counter;
+  tools: Counter;
+  hooks: Counter;
+  services: Counter;
+  /** Milliseconds since 1970. */
+  firstAt: number;
+  lastAt: number;
+};
+
+/** What a turn weighs against the one after it. */
+export const decay = 0.97;
+const longestPrompt = 2_000;
+
+export function newPattern(cluster: string, turn: Turn): PatternState {
+  return {
+    cluster,
+    agent: turn.agent,
+    prompt: (turn.prompt ?? '').slice(0, longestPrompt),
+    source: turn.correlationId,
+    turns: 0,
+    good: 0,
+    bad: 0,
+    logged: { good: 0, bad: 0 },
+    published: { good: 0, bad: 0 },
+    recent: { good: 0, bad: 0 },
+    duration: { count: 0, sum: 0, min: 0, max: 0 },
+    histogram: [],
+    cost: { count: 0, sum: 0 },
+    intents: [],
+    words: [],
+    strategies: [],
+    agents: [],
+    tools: [],
+    hooks: [],
+    services: [],
+    firstAt: turn.startedAt,
+    lastAt: turn.endedAt,
+  };
+}
+
+/** @param isLogged a router logged the use, so that the pattern's counters have it */
+export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogged: boolean): void {
+  const side = isGood ? 'good' : 'bad';
+  state.turns += 1;
+  state[side] += 1;
+  if (isLogged) state.logged[side] += 1;
+  state.recent.good *= decay;
+  state.recent.bad *= decay;
+  state.recent[side] += 1;
+  state.firstAt = Math.min(state.firstAt, turn.startedAt);
+  state.lastAt = Math.max(state.lastAt, turn.endedAt);
+  if (turn.intent !== null) count(state.intents, turn.intent, 8);
+  for (const word of new Set(wordsOf(turn.prompt?.slice(0, longestPrompt) ?? ''))) {
+    if (word.length > 2 && !isStopWord(word)) count(state.words, word.slice(0, 40), 64);
+  }
+  if (turn.strategy !== null) count(state.strategies, turn.strategy, 8);
+  if (!isGood) return;
+  addDuration(state, turn.durationMs);
+  if (turn.costUsd !== null) {
+    state.cost.count += 1;
+    // Millionths of a dollar: sums of fractions would depend on their order.
+    state.cost.sum += Math.round(turn.costUsd * 1e6);
+  }
+  count(state.agents, JSON.stringify(turn.agents.slice(0, 6)), 12);
+  const tools = collapsed(turn.tools.map(({ name }) => name)).slice(0, 12);
+  if (tools.length > 0) count(state.tools, JSON.stringify(tools), 12);
+  for (const hook of turn.hooks) count(state.hooks, hook, 16);
+  for (const [service, calls] of turn.services) count(state.services, service, 16, calls);
+}
+
+/** A turn that was counted turned out to be the other. */
+export function reviseTurn(state: PatternState, isGood: boolean, isLogged: boolean): void {
+  const [to, from] = isGood ? (['good', 'bad'] as const) : (['bad', 'good'] as const);
+  state[to] += 1;
+  state[from] -= 1;
+  state.recent[to] += 1;
+  state.recent[from] = Math.max(0, state.recent[from] - 1);
+  if (!isLogged) return;
+  state.logged[to] += 1;
+  state.logged[from] -= 1;
+}
+
+function addDuration(state: PatternState, ms: number | null): void {
+  if (ms === null || ms < 0) return;
+  const { duration, histogram } = state;
+  duration.min = duration.count === 0 ? ms : Math.min(duration.min, ms);
+  duration.max = Math.max(duration.max, ms);
+  duration.count += 1;
+  duration.sum += ms;
+  const bucket = bucketOf(ms);
+  const entry = histogram.find(([known]) => known === bucket);
+  if (entry) entry[1] += 1;
+  else histogram.push([bucket, 1]);
+}
+
+function bucketOf(ms: number): number {
+  return ms < 1 ? 0 : Math.round(2 * Math.log2(ms));
+}
+
+/** The duration under which this share of the good turns lies, to a fifth of itself; null without any. */
+export function durationQuantile(state: PatternState, share: number): number | null {
+  const sorted = state.histogram.toSorted(([one], [other]) => one - other);
+  const total = sorted.reduce((sum, [, turns]) => sum + turns, 0);
+  let passed = 0;
+  for (const [bucket, turns] of sorted) {
+    passed += turns;
+    if (passed >= share * total) return Math.round(2 ** (bucket / 2));
+  }
+  return null;
+}
+
+const prefix = 'learned';
+
+/** The `pattern_hash` of a way to serve a group of prompts: the group and the agent that leads. */
+export function patternKey(cluster: string, agent: string): string {
+  return `${prefix}:${cluster}:${createHash('sha1').update(agent).digest('hex').slice(0, 12)}`;
+}
+
+/** The id that a learned row gets from its key: the same in every database, so that it can be learned again. */
+export function uuidOf(key: string): string {
+  const hex = createHash('sha1').update(key).digest('hex');
+  const variant = ((parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `5${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(18, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
+}

@@ -1,0 +1,221 @@
+import { resolveSource } from '../../db/connection/source.js';
+import { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import type { Queryable } from '../../db/queryable.js';
+import { openDatabase } from '../../embedded/open.js';
+import { chooseEmbedder } from '../embedding/choose.js';
+import { vectorText, type Embedder } from '../embedding/embedder.js';
+import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';
+import { findSimilar, type Found, suggest, thresholdFor, vectorFor } from './suggest.js';
+import type {
+  AgentOffer,
+  Decision,
+  DecisionRequest,
+  Ending,
+  Router,
+  RouterOptions,
+} from './types.js';
+
+const patternsLookedAt = 40;
+
+export async function openRouter(options: RouterOptions = {}): Promise<Router> {
+  const { url, schema, poolSize, embedding, embeddingModel } = options;
+  const embedder = chooseEmbedder({ embedding, model: embeddingModel });
+  const source = resolveSource({ url });
+  const database =
+    source.kind === 'embedded'
+      ? await openDatabase({ schema, poolSize })
+      : await Database.open(source, { schema, poolSize });
+  return routerOn(database, embedder, options);
+}
+
+/** A router on an open database; its `close` closes that. */
+export async function routerOn(
+  database: Database,
+  embedder: Embedder,
+  { threshold, random = Math.random }: Pick<RouterOptions, 'threshold' | 'random'> = {},
+): Promise<Router> {
+  const least = threshold ?? (await thresholdFor(database, embedder.model));
+  return {
+    suggest: (prompt, { limit } = {}) =>
+      suggest(database, embedder, prompt, { limit, threshold: least }),
+    async decide(request) {
+      const begun = performance.now();
+      const vector = await vectorFor(embedder, request.prompt);
+      return database.transaction({}, async (tx) => {
+        const found = vector
+          ? await findSimilar(tx, vector, {
+              threshold: least,
+              limit: patternsLookedAt,
+              model: embedder.model,
+            })
+          : [];
+        const decided = decideBy(request, found, random);
+        if (!decided) return null;
+        const durationMs = Math.round(performance.now() - begun);
+        const id = await writeDecision(tx, request, decided, vector, durationMs);
+        return { ...decided, id };
+      });
+    },
+    finish: (decision, ending) =>
+      database.transaction({}, (tx) => writeEnding(tx, decision, ending)),
+    close: () => database.close(),
+  };
+}
+
+type Decided = Omit<Decision, 'id'>;
+
+function decideBy(
+  request: DecisionRequest,
+  found: readonly Found[],
+  random: () => number,
+): Decided | undefined {
+  const { prompt, agents, explicit, fallback, explore = true } = request;
+  const offers = agents ?? knownAgents(found);
+  const candidates = offers.map((offer) => candidateOf(offer, found));
+  if (explicit !== undefined) {
+    const offer = offers.find(({ name }) => name === explicit) ?? { name: explicit };
+    const reason = `${explicit} was asked for by name`;
+    return decided(request, 'explicit', candidateOf(offer, found), candidates, found, reason);
+  }
+  const isKnown = candidates.some(({ similarity }) => similarity > 0);
+  if (isKnown) {
+    const choice = choose(candidates, prompt, explore ? random : undefined);
+    if (!choice) return undefined;
+    const { candidate, isTry } = choice;
+    const strategy = isTry ? 'exploration' : 'learned_pattern';
+    const reason = isTry
+      ? `${candidate.name} is tried: it may be better than what is known`
+      : `${candidate.name} did best with such prompts lately`;
+    return decided(request, strategy, candidate, candidates, found, reason);
+  }
+  const triggered = candidates
+    .map((candidate) => ({ candidate, ...breakdownOf(candidate, prompt) }))
+    .filter(({ trigger }) => trigger > 0)
+    .toSorted((one, other) => other.trigger - one.trigger || other.capability - one.capability)[0];
+  if (triggered) {
+    const reason = `nothing known; the prompt has triggers of ${triggered.candidate.name}`;
+    return decided(request, 'trigger_match', triggered.candidate, candidates, found, reason);
+  }
+  if (fallback === undefined) return undefined;
+  const candidate = candidateOf({ name: fallback }, found);
+  return decided(request, 'fallback', candidate, candidates, found, 'nothing known');
+}
+
+function decided(
+  { prompt, correlationId }: DecisionRequest,
+  strategy: Decision['strategy'],
+  candidate: Candidate,
+  candidates: readonly Candidate[],
+  found: readonly Found[],
+  reason: string,
+): Decided {
+  const breakdown = breakdownOf(candidate, prompt);
+  const nearest = patternsOf(candidate.name, found)[0]?.pattern;
+  return {
+    correlationId,
+    agent: candidate.name,
+    strategy,
+    confidence: strategy === 'explicit' ? 1 : confidenceOf(breakdown),
+    breakdown,
+    reason,
+    patternId: nearest?.id ?? null,
+    similarity: nearest?.similarity ?? null,
+    expectedDurationMs: nearest?.expectedDurationMs ?? null,
+    alternatives: candidates
+      .filter(({ name }) => name !== candidate.name)
+      .map((other) => ({ agent: other.name, confidence: confidenceOf(breakdownOf(other, prompt)) }))
+      .toSorted((one, other) => other.confidence - one.confidence)
+      .slice(0, 10),
+  };
+}
+
+function patternsOf(agent: string, found: readonly Found[]): Found[] {
+  return found.filter(({ pattern }) => pattern.agents[0] === agent);
+}
+
+/** What an agent's patterns tell, the nearer the more. */
+function candidateOf(offer: AgentOffer, found: readonly Found[]): Candidate {
+  const own = patternsOf(offer.name, found);
+  const nearest = own[0]?.pattern.similarity ?? 0;
+  const evidence = { good: 0, bad: 0 };
+  for (const { pattern, evidence: of } of own) {
+    const weight = Math.max(0, pattern.similarity / nearest) ** 4;
+    evidence.good += weight * of.good;
+    evidence.bad += weight * of.bad;
+  }
+  return { ...offer, evidence, similarity: nearest };
+}
+
+function knownAgents(found: readonly Found[]): AgentOffer[] {
+  const names = new Set(found.flatMap(({ pattern }) => pattern.agents.slice(0, 1)));
+  return [...names].map((name) => ({ name }));
+}
+
+const longestQuery = 2_000;
+
+async function writeDecision(
+  tx: Queryable,
+  { prompt, correlationId }: DecisionRequest,
+  decision: Decided,
+  vector: Float32Array | undefined,
+  durationMs: number,
+): Promise<string> {
+  const { rows } = await tx.query<{ id: string }>(
+    `INSERT INTO agent_routing_decisions (trace_id, query_text, query_embedding, agent_selected, confidence_score,
+       confidence_breakdown, routing_strategy, selection_reason, alternatives, pattern_id, decision_duration_ms)
+     SELECT t.id, $2, $3::vector, $4, $5, $6::jsonb, $7, $8, $9::jsonb, $10, $11
+     FROM execution_traces AS t WHERE t.correlation_id = $1 RETURNING id`,
+    [
+      correlationId,
+      prompt.slice(0, longestQuery),
+      vector ? vectorText(vector) : null,
+      decision.agent,
+      rounded(decision.confidence),
+      JSON.stringify(decision.breakdown, (_, value: unknown) => rounded(value)),
+      decision.strategy,
+      decision.reason,
+      JSON.stringify(decision.alternatives, (_, value: unknown) => rounded(value)),
+      decision.patternId,
+      durationMs,
+    ],
+  );
+  const [row] = rows;
+  if (!row) {
+    throw new ConsoleError('not_found', `There is no trace ${correlationId} to decide for.`, {
+      hint: 'Write its row of execution_traces first.',
+    });
+  }
+  return row.id;
+}
+
+function rounded(value: unknown): unknown {
+  return typeof value === 'number' ? Math.round(value * 10_000) / 10_000 : value;
+}
+
+/** A pattern that was pruned meanwhile leaves only the decision to be completed. */
+async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): Promise<void> {
+  const { outcome, durationMs, feedback } = ending;
+  const { patternId, similarity } = decision;
+  if (patternId !== null) {
+    await tx.query(
+      `SELECT record_pattern_usage(pattern_id => p.id, outcome => $2, correlation_id => $3, match_score => $4,
+         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)
+       FROM success_patterns AS p WHERE p.id = $1`,
+      [
+        patternId,
+        outcome,
+        decision.correlationId,
+        similarity === null ? null : rounded(Math.max(0, Math.min(1, similarity))),
+        durationMs === undefined ? null : Math.round(durationMs),
+        decision.expectedDurationMs,
+        feedback ?? null,
+      ],
+    );
+  }
+  const success = outcome === 'success' ? true : outcome === 'failure' ? false : null;
+  await tx.query('UPDATE agent_routing_decisions SET actual_success = $2 WHERE id = $1', [
+    decision.id,
+    success,
+  ]);
+}

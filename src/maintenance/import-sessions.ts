@@ -1,0 +1,156 @@
+import { formatBytes } from '../core/format/bytes.js';
+import { formatAge } from '../core/format/duration.js';
+import { formatMoney, withSeparators } from '../core/format/number.js';
+import { formatMoment } from '../core/format/time.js';
+import type { Database } from '../db/database.js';
+import { hasConsoleTable } from '../deploy/console-schema.js';
+import type { Found } from '../ingest/discover.js';
+import type { ImportResult } from '../ingest/import.js';
+import type { Action, ActionContext, Fact, Outcome, Preview, Progress } from './action.js';
+
+/** Which transcripts are brought in: files and folders; absent: the programs' own folders on this machine. */
+export type ImportSessionsInput = { paths?: readonly string[] };
+
+/**
+ * Brings the sessions of agents' programs on this machine into the database, and goes on with what comes. What reads them
+ * is loaded when it is needed: the console starts without it.
+ */
+export const importSessions: Action<ImportSessionsInput, ImportResult> = {
+  id: 'import-sessions',
+  title: 'Import agent sessions',
+  requires: ['primary', 'all-rows'],
+  exclusive: { name: 'import-sessions', whenTaken: 'refuse' },
+  subject: ({ paths }) => paths?.join(', ') ?? 'of this machine',
+  tables: () => [
+    'execution_traces',
+    'agent_routing_decisions',
+    'hook_executions',
+    'endpoint_calls',
+  ],
+  offers: [
+    {
+      command: {
+        id: 'import',
+        key: 'i',
+        title: "bring in the sessions of agents' programs on this machine, after a preview",
+      },
+      choose: () => ({ title: 'Import agent sessions', input: {} }),
+    },
+  ],
+  preview,
+  run,
+};
+
+async function preview(
+  { database, follow }: ActionContext,
+  input: ImportSessionsInput,
+): Promise<Preview> {
+  const { findFiles, summarise, transcriptSources } = await import('../ingest/discover.js');
+  const found = summarise(await findFiles(input));
+  const programs = transcriptSources.map(({ title }) => title).join(', ');
+  return {
+    title: 'Import agent sessions',
+    facts: [
+      ...found.map((each) => ({ label: each.source.title, value: describe(each) })),
+      placeFact(database),
+      { label: 'Secrets', value: 'taken out before anything is written' },
+      { label: 'Again', value: 'brings in what is new, and changes nothing else' },
+      ...(follow
+        ? [
+            {
+              label: 'Then',
+              value:
+                'the collector goes on in the background: open sessions, and whatever hooks report (trace-console hooks install)',
+            },
+          ]
+        : []),
+    ],
+    sql: [],
+    warnings: [],
+    ...(found.length === 0
+      ? { nothing: `There are no sessions of ${programs} in the folders of this user.` }
+      : {}),
+  };
+}
+
+function describe({ sessions, files, bytes, oldestAt, newestAt }: Found): string {
+  const ages = `from ${formatMoment(new Date(oldestAt))} to ${formatAge(Date.now() - newestAt)} ago`;
+  return `${counted(sessions, 'session')} in ${counted(files, 'file')}, ${formatBytes(bytes)}, ${ages}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${withSeparators(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** Whether prompts and results leave this machine is what there is to decide. */
+function placeFact({ capabilities, address }: Database): Fact {
+  const { embedded, database, schema } = capabilities;
+  if (embedded) return { label: 'Into', value: 'the embedded database: it stays on this machine' };
+  const { host, port } = address;
+  const isHere = host.startsWith('/') || ['localhost', '127.0.0.1', '::1'].includes(host);
+  const where = `${database} on ${host}:${port}, schema ${schema}`;
+  return {
+    label: 'Into',
+    value: isHere
+      ? `${where}: a server on this machine`
+      : `${where}: prompts and results of tools leave this machine`,
+  };
+}
+
+const megabyte = 1 << 20;
+
+async function* run(
+  { database, signal, follow }: ActionContext,
+  input: ImportSessionsInput,
+): AsyncGenerator<Progress, Outcome<ImportResult>> {
+  const [{ findFiles }, { importSessions: importFiles }, { Prices }, { Recorder }] =
+    await Promise.all([
+      import('../ingest/discover.js'),
+      import('../ingest/import.js'),
+      import('../ingest/prices.js'),
+      import('../ingest/recorder.js'),
+    ]);
+  const files = await findFiles(input);
+  const prices = new Prices();
+  const recorder = new Recorder(database, { prices });
+  const events = importFiles(files, { database, recorder, prices, signal });
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done) {
+      if (!signal.aborted) follow?.();
+      const since = await newestSeen(database);
+      return {
+        summary: summaryOf(value, signal.aborted),
+        cancelled: signal.aborted,
+        result: value,
+        ...(since === undefined ? {} : { shows: { pane: 'sessions', since } }),
+      };
+    }
+    yield {
+      phase: 'reading transcripts',
+      done: value.bytes / megabyte,
+      total: value.totalBytes / megabyte,
+      unit: 'MB',
+    };
+  }
+}
+
+/** When the newest session gave its last sign of life, milliseconds since 1970: files may have been copied since. */
+async function newestSeen(database: Database): Promise<number | undefined> {
+  return database.transaction({ readOnly: true }, async (tx) => {
+    if (!(await hasConsoleTable(tx, 'agent_sessions'))) return undefined;
+    const { rows } = await tx.query<{ at: number | null }>(
+      `SELECT (date_part('epoch', max(last_seen_at)) * 1000)::float8 AS at
+       FROM trace_console.agent_sessions WHERE target_schema = $1`,
+      [database.capabilities.schema],
+    );
+    return rows[0]?.at ?? undefined;
+  });
+}
+
+function summaryOf(result: ImportResult, isCancelled: boolean): string {
+  const { sessions, prompts, toolCalls, costUsd, written } = result;
+  const rows = Object.values(written.rows).reduce((sum, count) => sum + count, 0);
+  if (rows === 0 && !isCancelled) return 'Nothing has come since the last import.';
+  return `${isCancelled ? 'Cancelled after' : 'Imported'} ${counted(sessions, 'session')}: ${counted(prompts, 'prompt')}, ${counted(toolCalls, 'tool call')}, ${formatMoney(costUsd)}; ${counted(rows, 'row')}.`;
+}

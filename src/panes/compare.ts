@@ -1,0 +1,339 @@
+import { ConsoleError } from '../db/errors.js';
+import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatChange, formatCount, formatMoney, formatShare } from '../core/format/number.js';
+import { formatMoment } from '../core/format/time.js';
+import { agents, agentSource } from './agents.js';
+import { textColumn, type Column, type Tone } from './contract/column.js';
+import { memoryList } from './contract/listing.js';
+import type { DetailAccess, Opening } from './contract/opening.js';
+import { rowOpening } from './contract/pane.js';
+import type { SchemaShape } from './contract/shape.js';
+import { endpoints } from './endpoints.js';
+import { errors } from './errors.js';
+import { models, modelSource } from './models.js';
+import {
+  bucketBounds,
+  callHistogramStatement,
+  callSliceOf,
+  CallTotals,
+  type CallHistogramRow,
+  type CallSource,
+} from './reading/calls.js';
+import { changeOf } from './reading/comparison.js';
+import {
+  callsChange,
+  costChange,
+  failingChange,
+  slowerChange,
+  type ChangeRow,
+  type Verdict,
+} from './reading/changes.js';
+import { endpointSource } from './reading/endpoint-calls.js';
+import { failureSource } from './reading/failures.js';
+import { statusSource } from './reading/trace-counts.js';
+import { usageSource, usageSums } from './reading/usage.js';
+import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { recentTraces } from './recent-traces.js';
+import { hookSource, slowHooks } from './slow-hooks.js';
+import { usage } from './usage.js';
+import { isFailure } from './trace/event.js';
+
+type Groups = readonly (string | null)[];
+
+/** What is compared: the rows of a pane, counted in one statement a window. */
+type Part = {
+  pane: string;
+  source(shape: SchemaShape): CallSource;
+  name(groups: Groups): string;
+  open(groups: Groups): Opening | undefined;
+  /** That there are more of them is worse, or better. */
+  more?(groups: Groups): 'worse' | 'better' | undefined;
+  cost?: number;
+};
+
+const joined = (groups: Groups) => groups.filter((each) => each !== null).join(' ');
+
+const parts: readonly Part[] = [
+  {
+    pane: agents.title,
+    source: agentSource,
+    name: joined,
+    open: ([agent]) => rowOpening(agents, { agent }),
+  },
+  {
+    pane: slowHooks.title,
+    source: (shape) => hookSource(shape, undefined),
+    name: joined,
+    open: ([hook, tool]) => rowOpening(slowHooks, { hook, tool }),
+  },
+  {
+    pane: endpoints.title,
+    source: endpointSource,
+    name: joined,
+    open: ([service, method, url]) => rowOpening(endpoints, { service, method, url }),
+  },
+  {
+    pane: errors.title,
+    source: failureSource,
+    name: joined,
+    open: ([type]) => rowOpening(errors, { type }),
+    more: () => 'worse',
+  },
+  {
+    pane: recentTraces.title,
+    source: statusSource,
+    name: joined,
+    open: ([status]) => rowOpening(recentTraces, { status }),
+    more: ([status = null]) => (status !== null && isFailure(status) ? 'worse' : undefined),
+  },
+  {
+    pane: models.title,
+    source: modelSource,
+    name: joined,
+    open: ([model]) => rowOpening(models, { model }),
+  },
+  {
+    pane: usage.title,
+    source: (shape) => usageSource(shape, 'project'),
+    name: ([project]) => project ?? 'no project',
+    open: ([group]) => rowOpening(usage, { group, grouping: 'project' }),
+    cost: usageSums.cost,
+  },
+];
+
+type Ranked = ChangeRow & { weight: number; opening: Opening | undefined };
+
+export type ComparedMoment = {
+  rows: readonly Ranked[];
+  /** Seconds since 1970, milliseconds: the windows are before..moment and moment..end. */
+  spanMs: number;
+  momentMs: number;
+  endMs: number;
+  isUntilNow: boolean;
+  /** What could not be compared, and why. */
+  notes: readonly string[];
+};
+
+const keptMs = 10_000;
+
+/**
+ * Compares the window before a moment with the one after it, which ends now at the latest, in all panes of calls. Reads
+ * each window once a pane: as much as a first reading of these panes.
+ *
+ * @throws ConsoleError `usage` for a moment that is not past
+ */
+export async function compareMoment(
+  { read, shape, windowMs }: Pick<DetailAccess, 'read' | 'shape' | 'windowMs'>,
+  momentMs: number,
+): Promise<ComparedMoment> {
+  const nowMs = (await read<ServerNowRow>(serverNowStatement, []))[0]?.now_ms ?? Date.now();
+  const endMs = Math.min(nowMs, momentMs + windowMs);
+  const spanMs = endMs - momentMs;
+  if (spanMs <= 0) throw new ConsoleError('usage', 'The moment to compare at must be in the past.');
+  const rows: Ranked[] = [];
+  const notes: string[] = [];
+  for (const part of parts) {
+    try {
+      const source = part.source(shape);
+      const before = await totalsOf(read, source, momentMs - spanMs, momentMs);
+      const after = await totalsOf(read, source, momentMs, endMs);
+      rows.push(...changesOf(part, before, after));
+    } catch (error) {
+      const reason = error instanceof ConsoleError ? error.message : String(error);
+      notes.push(`${part.pane} is not compared: ${reason}`);
+    }
+  }
+  const ranks: readonly Verdict[] = ['worse', 'better', 'changed', 'too few'];
+  rows.sort((a, b) => ranks.indexOf(a.verdict) - ranks.indexOf(b.verdict) || b.weight - a.weight);
+  return { rows, spanMs, momentMs, endMs, isUntilNow: endMs === nowMs, notes };
+}
+
+/** All of a window falls into one slice. */
+const oneSliceSeconds = 1e12;
+
+async function totalsOf(
+  read: DetailAccess['read'],
+  source: CallSource,
+  fromMs: number,
+  untilMs: number,
+): Promise<CallTotals> {
+  const rows = await read<CallHistogramRow>(callHistogramStatement(source, 1), [
+    oneSliceSeconds,
+    fromMs / 1000,
+    untilMs / 1000,
+    ...(source.duration === undefined ? [] : [bucketBounds]),
+  ]);
+  const totals = new CallTotals();
+  totals.apply(rows.map(callSliceOf), 1);
+  return totals;
+}
+
+function changesOf(part: Part, before: CallTotals, after: CallTotals): Ranked[] {
+  const keys = new Set([...before.byKey.keys(), ...after.byKey.keys()]);
+  return [...keys].flatMap((key) => {
+    const [was, is] = [before.byKey.get(key), after.byKey.get(key)];
+    const groups = (is ?? was)?.groups ?? [];
+    const common = {
+      pane: part.pane,
+      row: part.name(groups),
+      callsBefore: was?.calls ?? 0,
+      callsAfter: is?.calls ?? 0,
+      opening: part.open(groups),
+    };
+    const found =
+      part.cost === undefined
+        ? [failingChange(was, is), slowerChange(was, is), callsChange(was, is, part.more?.(groups))]
+        : [costChange(was, is, part.cost)];
+    return found.flatMap((change) => (change ? [{ ...common, ...change }] : []));
+  });
+}
+
+const tones: Readonly<Record<Verdict, Tone>> = {
+  worse: 'error',
+  better: 'success',
+  changed: 'accent',
+  'too few': 'muted',
+};
+
+const writes: Readonly<Record<ChangeRow['figure'], (value: number | null) => string>> = {
+  failing: formatShare,
+  p95: formatDuration,
+  calls: (value) => (value === null ? '–' : formatCount(value)),
+  cost: formatMoney,
+};
+
+/** `+47 points`, `+300%` */
+function changeText({ figure, before, after }: ChangeRow): string {
+  if (figure !== 'failing') return formatChange(changeOf(after, before));
+  const points = Math.round(100 * ((after ?? 0) - (before ?? 0)));
+  return `${points > 0 ? '+' : ''}${points} points`;
+}
+
+function basisText({ verdict, callsBefore, callsAfter, between }: ChangeRow): string {
+  const counts = `of ${formatCount(callsBefore)} and ${formatCount(callsAfter)} calls`;
+  if (verdict === 'too few' || !between) return counts;
+  const [low, high] = between.map((share) => Math.round(100 * share));
+  return `${counts}, 95% sure: ${low} to ${high} points`;
+}
+
+export const changeColumns: readonly Column<ChangeRow>[] = [
+  textColumn({
+    id: 'verdict',
+    title: 'verdict',
+    value: ({ verdict }) => verdict,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  textColumn({
+    id: 'pane',
+    title: 'pane',
+    value: ({ pane }) => pane,
+    tone: () => 'muted',
+    priority: 3,
+    minWidth: 10,
+    maxWidth: 14,
+  }),
+  textColumn({ id: 'row', title: 'row', value: ({ row }) => row, priority: 1, minWidth: 14 }),
+  textColumn({
+    id: 'figure',
+    title: 'figure',
+    value: ({ figure }) => figure,
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  ...(['before', 'after'] as const).map((when): Column<ChangeRow> => ({
+    ...textColumn<ChangeRow, string>({
+      id: when,
+      title: when,
+      value: (row) => writes[row.figure](row[when]),
+      priority: 2,
+      minWidth: 8,
+      maxWidth: 8,
+    }),
+    align: 'right',
+  })),
+  textColumn({
+    id: 'change',
+    title: 'change',
+    value: changeText,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 10,
+    maxWidth: 12,
+  }),
+  textColumn({
+    id: 'basis',
+    title: 'how sure',
+    value: basisText,
+    tone: () => 'muted',
+    priority: 2,
+    minWidth: 20,
+    maxWidth: 52,
+  }),
+];
+
+/** A row for scripts: without what opens it. */
+export function changeOfRow(row: ChangeRow): ChangeRow {
+  const { verdict, pane, row: name, figure, before, after, callsBefore, callsAfter, between } = row;
+  return {
+    ...{ verdict, pane, row: name, figure, before, after, callsBefore, callsAfter },
+    ...(between ? { between } : {}),
+  };
+}
+
+/** The windows in words. */
+export function comparedText({ spanMs, momentMs, isUntilNow }: ComparedMoment): string {
+  const span = formatSpan(Math.round(spanMs / 1000) * 1000);
+  return `${span} before ${formatMoment(new Date(momentMs))} and ${span} after${isUntilNow ? ', until now' : ''}`;
+}
+
+/** What got worse and better at a moment across the panes; Enter on a row opens what is behind it after the moment. */
+export function compareOpening(momentMs: number): Opening {
+  const title = `Compared at ${formatMoment(new Date(momentMs))}`;
+  // A filter that is typed asks again with each letter.
+  let kept: { atMs: number; windowMs: number; found: ComparedMoment } | undefined;
+  return {
+    title,
+    async read(access) {
+      const isFresh = kept?.windowMs === access.windowMs && performance.now() - kept.atMs < keptMs;
+      const found = kept && isFresh ? kept.found : await compareMoment(access, momentMs);
+      if (found !== kept?.found) {
+        kept = { atMs: performance.now(), windowMs: access.windowMs, found };
+      }
+      const { rows, spanMs, endMs, isUntilNow, notes } = found;
+      const count = (verdict: Verdict) => rows.filter((row) => row.verdict === verdict).length;
+      return memoryList<Ranked>(
+        {
+          title,
+          columns: changeColumns,
+          rows,
+          rowKey: ({ pane, row, figure }) => `${pane} ${row} ${figure}`,
+          summary: [
+            { text: `${count('worse')} worse`, tone: count('worse') > 0 ? 'error' : 'success' },
+            { text: `${count('better')} better`, tone: 'success' },
+            { text: comparedText(found) },
+            ...notes.map((text) => ({ text, tone: 'warning' as const })),
+          ],
+          empty: 'Nothing changed by more than chance. Choose another window with :window.',
+          order: 'worst',
+          asOf: new Date(endMs),
+          open: ({ opening }) =>
+            opening && {
+              title: opening.title,
+              read: (to) =>
+                opening.read({
+                  ...to,
+                  windowMs: Math.round(spanMs / 1000) * 1000,
+                  untilMs: isUntilNow ? undefined : endMs,
+                }),
+            },
+          copy: ({ row }) => row,
+        },
+        access.list,
+      );
+    },
+  };
+}

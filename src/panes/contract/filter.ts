@@ -1,0 +1,216 @@
+import { parseDuration } from '../../core/format/duration.js';
+import { formatValue, type CellContext, type CellValue, type Column } from './column.js';
+import type { Pane } from './pane.js';
+
+/** Which rows of a pane are shown. */
+export type Filter = {
+  matches(row: object, context: CellContext): boolean;
+};
+
+/** A filter, or what is wrong with the text. `undefined`: everything is shown. */
+export type ParsedFilter = { filter: Filter | undefined } | { error: string };
+
+type Field = Pick<Column<object>, 'id' | 'title' | 'format' | 'value'>;
+/** What names a field and says how its limits are written. */
+export type FilterField = Pick<Field, 'id' | 'title' | 'format'>;
+export type Operator = ':' | '=' | '>' | '>=' | '<' | '<=';
+
+/** A part of a filter; all of them must hold. */
+export type FilterTerm<Named extends FilterField = FilterField> = {
+  /** It holds where the rest of it does not. */
+  isNot: boolean;
+  /** Absent: the text stands in any of them. */
+  field?: Named;
+  operator: Operator;
+  /** As it was typed. */
+  text: string;
+  /** What `>`, `>=`, `<` and `<=` compare with: milliseconds, bytes, a share, a count; of a time its age. */
+  limit?: number;
+};
+type Test = (row: object, context: CellContext) => boolean;
+
+/** A term: perhaps turned round, perhaps of one field, its text perhaps in quotes. */
+const term = /(!?)(?:([A-Za-z][\w-]*)(:|>=|<=|=|>|<))?(?:"([^"]*)("?)|([^\s"]+))?(\s+|$)/y;
+
+/**
+ * Reads `text`, terms parted by blanks, all of which must hold:
+ * - `word` or `"some words"`: in any column, whatever the case;
+ * - `field:word`, `field=word`: in that column, or all of it;
+ * - `field>2s`, `>=`, `<`, `<=`: numbers, shares (`80%`), bytes (`10MB`), durations, and ages of times (`last<5m`);
+ * - `!` before a term turns it round.
+ *
+ * A field is a column by its id or its title, or the beginning of one.
+ */
+export function readTerms<Named extends FilterField>(
+  text: string,
+  fields: readonly Named[],
+): { terms: readonly FilterTerm<Named>[] } | { error: string } {
+  const source = text.trim();
+  const terms: FilterTerm<Named>[] = [];
+  term.lastIndex = 0;
+  while (term.lastIndex < source.length) {
+    const match = term.exec(source);
+    if (!match) return { error: 'a quote stands in the middle of a word' };
+    const [, not, name, operator, quoted, closing, word] = match;
+    if (quoted !== undefined && closing === '') return { error: 'a quote is not closed' };
+    const read = termOf(fields, name, operator as Operator | undefined, quoted ?? word);
+    if (typeof read === 'string') return { error: read };
+    terms.push({ ...read, isNot: not === '!' });
+  }
+  return { terms };
+}
+
+/** A filter of rows that are there; {@link readTerms} says what may be typed. */
+export function parseFilter(text: string, pane: Pick<Pane, 'columns' | 'fields'>): ParsedFilter {
+  const fields: readonly Field[] = [...pane.columns, ...(pane.fields ?? [])];
+  const read = readTerms(text, fields);
+  if ('error' in read) return read;
+  if (read.terms.length === 0) return { filter: undefined };
+  const tests = read.terms.map((each) => testOf(each, fields));
+  return { filter: { matches: (row, context) => tests.every((test) => test(row, context)) } };
+}
+
+function termOf<Named extends FilterField>(
+  fields: readonly Named[],
+  name: string | undefined,
+  operator: Operator | undefined,
+  text: string | undefined,
+): Omit<FilterTerm<Named>, 'isNot'> | string {
+  if (name === undefined || operator === undefined) {
+    return text === undefined ? 'something must follow the !' : { operator: ':', text };
+  }
+  const field = fieldOf(fields, name);
+  if (typeof field === 'string') return field;
+  if (text === undefined) return `something must follow ${name}${operator}`;
+  if (operator === ':' || operator === '=') return { field, operator, text };
+  const limit = limitOf(field, text);
+  if (limit !== undefined) return { field, operator, text, limit };
+  return `${field.id}${operator} takes ${exampleOf(field)}, not "${text}"`;
+}
+
+function testOf(
+  { isNot, field, operator, text, limit }: FilterTerm<Field>,
+  fields: readonly Field[],
+): Test {
+  const wanted = text.toLowerCase();
+  const holds = operator === '=' ? (found: string) => found === wanted : has(wanted);
+  const searched = field ? [field] : fields;
+  const test: Test =
+    field && limit !== undefined
+      ? comparison(field, operator, limit)
+      : (row, context) => searched.some((each) => textsOf(each, row, context).some(holds));
+  return isNot ? (row, context) => !test(row, context) : test;
+}
+
+const has = (wanted: string) => (text: string) => text.includes(wanted);
+
+function fieldOf<Named extends FilterField>(
+  fields: readonly Named[],
+  name: string,
+): Named | string {
+  const wanted = name.toLowerCase();
+  const names = ({ id, title }: Named) => [id.toLowerCase(), title.toLowerCase()];
+  const exact = fields.find((field) => names(field).includes(wanted));
+  if (exact) return exact;
+  const begun = fields.filter((field) => names(field).some((known) => known.startsWith(wanted)));
+  const [only] = begun;
+  if (only && begun.length === 1) return only;
+  if (only) return `${name} may be ${begun.map(({ id }) => id).join(' or ')}`;
+  return `no column ${name}; there are ${fields.map(({ id }) => id).join(', ')}`;
+}
+
+/** As it is shown, and as it is: a count is found as `12,345` and as `12345`. */
+function textsOf(field: Field, row: object, context: CellContext): string[] {
+  const value = field.value(row);
+  const shown = formatValue(value, field.format, context).toLowerCase();
+  return typeof value === 'number' ? [shown, String(value)] : [shown];
+}
+
+function comparison(field: Field, operator: Operator, limit: number): Test {
+  return (row, context) => {
+    const found = comparable(field.value(row), context);
+    if (found === undefined) return false;
+    switch (operator) {
+      case '>':
+        return found > limit;
+      case '>=':
+        return found >= limit;
+      case '<':
+        return found < limit;
+      default:
+        return found <= limit;
+    }
+  };
+}
+
+/** A time is compared by its age in milliseconds. */
+function comparable(value: CellValue, { nowMs }: CellContext): number | undefined {
+  if (value instanceof Date) return nowMs - value.getTime();
+  if (typeof value === 'string') return value === '' ? undefined : Number(value);
+  return value === null ? undefined : Number(value);
+}
+
+const byteUnits = ['b', 'kb', 'mb', 'gb', 'tb'];
+const countUnits: ReadonlyMap<string, number> = new Map([
+  ['k', 1e3],
+  ['m', 1e6],
+  ['g', 1e9],
+]);
+
+function limitOf({ format }: FilterField, text: string): number | undefined {
+  const plain = /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : undefined;
+  switch (format) {
+    case 'duration':
+      return text === '0' ? 0 : (parseDuration(text) ?? plain);
+    case 'age':
+    case 'clock':
+    case 'timestamp':
+      return parseDuration(text);
+    case 'share':
+    case 'change':
+      return text.endsWith('%') ? percent(text.slice(0, -1)) : plain;
+    case 'bytes':
+    case 'byteChange':
+      return bytes(text) ?? plain;
+    case 'count':
+    case 'rate':
+      return counted(text) ?? plain;
+    default:
+      return plain;
+  }
+}
+
+function percent(text: string): number | undefined {
+  return text !== '' && Number.isFinite(Number(text)) ? Number(text) / 100 : undefined;
+}
+
+function bytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)([kmgt]?b)$/i.exec(text);
+  const unit = byteUnits.indexOf(match?.[2]?.toLowerCase() ?? '');
+  return match && unit >= 0 ? Number(match[1]) * 1024 ** unit : undefined;
+}
+
+function counted(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)([kmg])$/i.exec(text);
+  const unit = countUnits.get(match?.[2]?.toLowerCase() ?? '');
+  return match && unit !== undefined ? Number(match[1]) * unit : undefined;
+}
+
+function exampleOf({ format }: FilterField): string {
+  switch (format) {
+    case 'duration':
+    case 'age':
+    case 'clock':
+    case 'timestamp':
+      return 'a time such as 500ms, 2s, 5m';
+    case 'share':
+      return 'a share such as 80%';
+    case 'change':
+      return 'a change such as 20% or -20%';
+    case 'bytes':
+    case 'byteChange':
+      return 'bytes such as 10MB';
+    default:
+      return 'a number';
+  }
+}

@@ -1,0 +1,370 @@
+import { ConsoleError } from '../../db/errors.js';
+import type { Queryable } from '../../db/queryable.js';
+import { formatCount } from '../../core/format/number.js';
+import { readTerms, type FilterField, type FilterTerm } from '../contract/filter.js';
+import { likePattern, Parameters } from '../contract/listing.js';
+import type { PaneResult, ReadRequest } from '../contract/pane.js';
+import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
+import {
+  ActivityBuffer,
+  type ActivityDatabaseRow,
+  type ActivityExtras,
+  type ActivityRow,
+} from './activity-buffer.js';
+import {
+  activityStatement,
+  activityStateStatement,
+  lookedBackTo,
+  selectedOf,
+  type ActivitySource,
+  type ActivityStateRow,
+  type ChosenEvents,
+} from './activity-statement.js';
+import {
+  isNameKind,
+  knowsAll,
+  namesMeant,
+  readNames,
+  unknownName,
+  type NameKind,
+} from './names.js';
+
+/** What events can be filtered by in the server, named as the pane names it. */
+const fields: readonly FilterField[] = [
+  { id: 'at', title: 'time', format: 'clock' },
+  { id: 'durationMs', title: 'took', format: 'duration' },
+  ...[
+    ['kind', 'kind'],
+    ['status', 'status'],
+    ['title', 'what'],
+    ['text', 'detail'],
+    ...['session', 'agent', 'trace', 'hook', 'tool', 'service', 'project', 'user'].map(
+      (name) => [name, name] as const,
+    ),
+  ].map(([id = '', title = '']) => ({ id, title, format: 'text' as const })),
+];
+
+type Term = FilterTerm;
+/** A condition over a row; `isIndexed`: an index may answer it. */
+type Condition = { sql: string; isIndexed?: true };
+
+const none: Condition = { sql: 'false' };
+
+/** Whole windows are looked at again this often at least, and never so that it takes more than a fiftieth of the time. */
+const wholeEveryMs = 60_000;
+/** Until then only what began lately is looked at. */
+const recentMs = 120_000;
+/** A look that took less is no matter. */
+const quickMs = 30;
+const namesEveryMs = 60_000;
+
+/**
+ * The tail of what a filter chooses, over the window, at any rate. What an index answers (agent, session, project, user,
+ * tool, service) is found however much was written; anything else is looked for in the newest 200,000 rows of a table.
+ * A look at the whole window is made again as often as it is cheap; between, only the last two minutes are read.
+ */
+export class FilteredActivity {
+  readonly #terms: readonly Term[];
+  readonly #kept: number;
+  #buffer: ActivityBuffer;
+  #names = new Map<NameKind, readonly string[]>();
+  #namesAtMs = -Infinity;
+  #openSince: string | null = null;
+  #lastMs: number | undefined;
+  #wholeAtMs = -Infinity;
+  #wholeTookMs = 0;
+  #boundNotes: readonly string[] = [];
+
+  /** @throws ConsoleError `usage` for a filter that cannot be read */
+  constructor(filter: string, kept: number) {
+    const read = readTerms(filter, fields);
+    if ('error' in read)
+      throw new ConsoleError('usage', `The filter cannot be read: ${read.error}.`);
+    this.#terms = read.terms;
+    this.#kept = kept;
+    this.#buffer = new ActivityBuffer(kept);
+  }
+
+  reset(): void {
+    this.#wholeAtMs = this.#namesAtMs = -Infinity;
+    this.#openSince = null;
+    this.#lastMs = undefined;
+  }
+
+  read(
+    request: ReadRequest,
+    sources: readonly ActivitySource[],
+    notes: readonly string[],
+  ): Promise<PaneResult<ActivityRow, ActivityExtras>> {
+    const { shape, windowMs, untilMs } = request;
+    return request.transaction(async (tx) => {
+      const tables = sources.map(({ table }) => table);
+      const states = await tx.query<ActivityStateRow>(activityStateStatement, [
+        shape.schema,
+        tables,
+      ]);
+      const [state] = states.rows;
+      if (!state) throw new ConsoleError('internal', 'The server told no snapshot.');
+      const endMs = untilMs ?? state.now_ms;
+      await this.#learnNames(tx, shape, state.now_ms);
+      const free = sources.filter(({ table }) => !(table in state.locked));
+      const before = this.#buffer.seen;
+      await this.#look(tx, request, { ...state, endMs, sources: free });
+      this.#openSince = free.length === sources.length ? state.open_since : null;
+      const perSecond =
+        this.#lastMs === undefined || untilMs !== undefined
+          ? null
+          : (1000 * (this.#buffer.seen - before)) / Math.max(1, state.now_ms - this.#lastMs);
+      this.#lastMs = state.now_ms;
+      this.#buffer.keep(({ at }) => at.getTime() > endMs - windowMs);
+      const rows = this.#buffer.rows();
+      const locked = Object.entries(state.locked).map(
+        ([table, pid]) => `${table} is locked by pid ${pid}`,
+      );
+      const full = rows.length >= this.#kept ? [`the newest ${formatCount(this.#kept)}`] : [];
+      return {
+        rows,
+        extras: { seen: this.#buffer.seen, perSecond, gap: false },
+        asOf: new Date(endMs),
+        notes: [...this.#unknown(), ...full, ...this.#boundNotes, ...locked, ...notes],
+      };
+    });
+  }
+
+  async #look(
+    tx: Queryable,
+    { shape, windowMs, untilMs }: ReadRequest,
+    {
+      now_ms: nowMs,
+      endMs,
+      sources,
+    }: ActivityStateRow & { endMs: number; sources: readonly ActivitySource[] },
+  ): Promise<void> {
+    const isPast = untilMs !== undefined;
+    const everyMs =
+      this.#wholeTookMs < quickMs ? 0 : Math.min(wholeEveryMs, 50 * this.#wholeTookMs);
+    const isWhole = isPast || this.#openSince === null || nowMs - this.#wholeAtMs >= everyMs;
+    const parameters = new Parameters([
+      (isWhole ? endMs - windowMs : Math.max(endMs - windowMs, endMs - recentMs)) / 1000,
+      isWhole ? null : this.#openSince,
+      this.#kept,
+      untilMs === undefined ? Infinity : untilMs / 1000,
+    ]);
+    const chosen = new Map<ActivitySource, ChosenEvents>();
+    for (const source of sources) {
+      const events = this.#chosenOf(source, shape, parameters);
+      if (events) chosen.set(source, events);
+    }
+    if (isPast) this.#buffer = new ActivityBuffer(this.#kept);
+    const usable = [...chosen.keys()];
+    const startMs = performance.now();
+    const { rows } =
+      usable.length === 0
+        ? { rows: [] }
+        : await tx.query<ActivityDatabaseRow>(
+            activityStatement(
+              shape,
+              usable,
+              (source) => chosen.get(source) ?? { indexed: [], others: [] },
+            ),
+            parameters.values,
+          );
+    if (isWhole) {
+      this.#wholeAtMs = nowMs;
+      this.#wholeTookMs = performance.now() - startMs;
+      const found = new Set(rows.map(({ kind, id }) => `${kind} ${id}`));
+      this.#buffer.keep(({ kind, id }) => found.has(`${kind} ${id}`));
+      const searched = usable.filter((source) => (chosen.get(source)?.others.length ?? 0) > 0);
+      this.#boundNotes =
+        this.#wholeTookMs < quickMs
+          ? []
+          : await lookedBackTo(tx, searched, [(endMs - windowMs) / 1000, parameters.values[3]]);
+    }
+    this.#buffer.take(rows);
+  }
+
+  async #learnNames(tx: Queryable, shape: SchemaShape, nowMs: number): Promise<void> {
+    if (nowMs - this.#namesAtMs < namesEveryMs) return;
+    this.#namesAtMs = nowMs;
+    const wanted = new Set(
+      this.#terms.map(({ field }): NameKind | undefined => {
+        if (!field) return 'agent';
+        return isNameKind(field.id) && field.id !== 'session' ? field.id : undefined;
+      }),
+    );
+    for (const kind of wanted) {
+      if (!kind) continue;
+      const names = await readNames(
+        async (text) => (await tx.query<{ name: string }>(text)).rows,
+        shape,
+        kind,
+      );
+      this.#names.set(kind, names);
+    }
+  }
+
+  /** What is said of names that do not exist. */
+  #unknown(): string[] {
+    return this.#terms.flatMap(({ field, operator, text, isNot }) => {
+      if (isNot || !isNameKind(field?.id) || field.id === 'session') return [];
+      const names = this.#names.get(field.id) ?? [];
+      if (namesMeant(names, operator, text).length > 0) return [];
+      const where = knowsAll(field.id) ? '' : ' among the newest';
+      return [unknownName(field.id, text, names) + where];
+    });
+  }
+
+  /** Undefined where no row of a source can match. */
+  #chosenOf(
+    source: ActivitySource,
+    shape: SchemaShape,
+    parameters: Parameters,
+  ): ChosenEvents | undefined {
+    const indexed: string[] = [];
+    const others: string[] = [];
+    const { length } = parameters.values;
+    for (const term of this.#terms) {
+      const known = parameters.values.length;
+      const { sql, isIndexed } = this.#conditionOf(term, source, shape, parameters);
+      // A parameter that no condition names has no type.
+      if (sql === 'true' || sql === 'false') parameters.values.length = known;
+      if (sql === (term.isNot ? 'true' : 'false')) {
+        parameters.values.length = length;
+        return undefined;
+      }
+      if (term.isNot) {
+        if (sql !== 'false') others.push(`NOT COALESCE(${sql}, false)`);
+      } else if (sql !== 'true') (isIndexed ? indexed : others).push(sql);
+    }
+    return { indexed, others };
+  }
+
+  #conditionOf(
+    term: Term,
+    source: ActivitySource,
+    shape: SchemaShape,
+    parameters: Parameters,
+  ): Condition {
+    const { field, operator, text, limit } = term;
+    const { kind, table, at } = source;
+    const column = (name: string, type: string) => columnOrNull(shape, table, name, type);
+    const values = selectedOf(kind, column);
+    const holds = (expression: string): string =>
+      operator === '='
+        ? `lower((${expression})::text) = lower(${parameters.add(text)}::text)`
+        : `(${expression})::text ILIKE ${parameters.add(likePattern(text))}::text`;
+    const hasText = (known: string) =>
+      operator === '=' ? known === text.toLowerCase() : known.includes(text.toLowerCase());
+    const named = (name: NameKind, expression: string): Condition => {
+      const names = namesMeant(this.#names.get(name) ?? [], operator, text);
+      return names.length === 0
+        ? none
+        : { sql: `${expression} = ANY (${parameters.add(names)}::text[])`, isIndexed: true };
+    };
+    const ofTrace = (condition: Condition, inTime: string): Condition => {
+      if (condition.sql === 'false' || kind === 'trace') return condition;
+      const sql = `trace_id IN (SELECT id FROM execution_traces WHERE ${condition.sql}${inTime})`;
+      return { sql, isIndexed: true };
+    };
+    // A trace began before its events, by no more than a day.
+    const before = (moment: string) =>
+      ` AND ${moment} >= to_timestamp($1::float8) - interval '1 day'`;
+    switch (field?.id) {
+      case 'kind':
+        return { sql: String(hasText(kind)) };
+      case 'status':
+        return statusCondition(kind, hasText, holds, values.status, parameters);
+      case 'at': {
+        const age = `1000 * date_part('epoch', LEAST(now(), to_timestamp($4::float8)) - ${at})`;
+        return limit === undefined
+          ? none
+          : { sql: `${age} ${operator} ${parameters.add(limit)}::float8` };
+      }
+      case 'durationMs':
+        return limit === undefined
+          ? { sql: holds(values.duration) }
+          : { sql: `${values.duration} ${operator} ${parameters.add(limit)}::float8` };
+      case 'title':
+        return { sql: holds(values.title) };
+      case 'text':
+        return { sql: holds(values.text) };
+      case 'hook':
+        return kind === 'hook' ? { sql: holds('hook_name') } : none;
+      case 'tool':
+        return kind === 'hook' && hasColumn(shape, table, 'tool_name')
+          ? named('tool', 'tool_name')
+          : none;
+      case 'service':
+        return kind === 'call' ? named('service', 'service_name') : none;
+      case 'agent': {
+        const agent = named('agent', 'agent_selected');
+        return kind === 'routing' ? agent : ofAgent(agent, kind, shape, before('created_at'));
+      }
+      case 'project':
+        return ofTrace(named('project', 'project'), before('started_at'));
+      case 'user':
+        return ofTrace(named('user', 'user_id'), before('started_at'));
+      case 'session': {
+        const range = idRange('session_id', text, parameters);
+        return hasColumn(shape, 'execution_traces', 'session_id') ? ofTrace(range, '') : none;
+      }
+      case 'trace':
+        return idRange(kind === 'trace' ? 'id' : 'trace_id', text, parameters);
+      default: {
+        const agent = named('agent', 'agent_selected');
+        const parts = [
+          ...[values.title, values.text, values.status].map(holds),
+          ofAgent(agent, kind, shape, before('created_at')).sql,
+          idRange(kind === 'trace' ? 'id' : 'trace_id', text, parameters).sql,
+        ].filter((sql) => sql !== 'false');
+        return { sql: hasText(kind) ? 'true' : `COALESCE(${parts.join(' OR ')}, false)` };
+      }
+    }
+  }
+}
+
+function ofAgent(
+  agent: Condition,
+  kind: ActivitySource['kind'],
+  shape: SchemaShape,
+  inTime: string,
+): Condition {
+  if (agent.sql === 'false' || !hasColumn(shape, 'agent_routing_decisions', 'trace_id'))
+    return none;
+  const id = kind === 'trace' ? 'id' : 'trace_id';
+  return {
+    sql: `${id} IN (SELECT trace_id FROM agent_routing_decisions WHERE ${agent.sql}${inTime})`,
+    isIndexed: true,
+  };
+}
+
+const statuses = ['in_progress', 'completed', 'failed', 'cancelled', 'timeout'];
+
+/** By values, so that the indexes of failures and of what runs are used. */
+function statusCondition(
+  kind: ActivitySource['kind'],
+  hasText: (status: string) => boolean,
+  holds: (expression: string) => string,
+  status: string,
+  parameters: Parameters,
+): Condition {
+  const meant = statuses.filter(hasText);
+  if (kind === 'routing') return none;
+  if (kind === 'call' || meant.length === 0) {
+    return meant.length === 1 && meant[0] === 'failed'
+      ? { sql: 'success = false', isIndexed: true }
+      : { sql: holds(status) };
+  }
+  return { sql: `status = ANY (${parameters.add(meant)}::text[])`, isIndexed: true };
+}
+
+/** An id that begins with these hexadecimal digits. */
+function idRange(column: string, text: string, parameters: Parameters): Condition {
+  const digits = text.replaceAll('-', '').toLowerCase();
+  if (!/^[0-9a-f]{4,32}$/.test(digits)) return none;
+  const value = `${parameters.add(digits)}::text`;
+  return {
+    sql: `${column} BETWEEN rpad(${value}, 32, '0')::uuid AND rpad(${value}, 32, 'f')::uuid`,
+    isIndexed: true,
+  };
+}

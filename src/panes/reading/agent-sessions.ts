@@ -1,0 +1,229 @@
+import type { Queryable } from '../../db/database.js';
+import { columnOf } from './calls.js';
+import type { SchemaShape } from '../contract/shape.js';
+
+/** What a session does, by its last sign of life. */
+export type SessionState =
+  'permission' | 'user' | 'tool' | 'thinking' | 'compacting' | 'interrupted' | 'idle' | 'ended';
+
+/** A session as it was seen last. Times are milliseconds since 1970. */
+export type SeenSession = {
+  session_id: string;
+  agent: string;
+  session: string;
+  project: string | null;
+  branch: string | null;
+  model: string | null;
+  ended_ms: number | null;
+  seen_ms: number;
+  /** The event that was the last sign of life, and when it was. */
+  kind: string | null;
+  at_ms: number | null;
+  tool: string | null;
+  message: string | null;
+  /** The permission that is waited for longest. */
+  asked_ms: number | null;
+  asked_tool: string | null;
+  now_ms: number;
+};
+
+/**
+ * Sessions of agents that gave a sign of life in a window. `$1`: the schema of the traces, `$2`: window in seconds,
+ * `$3`: how many at most, the latest. Reads agent_sessions_last_seen.
+ */
+export const seenSessionsStatement = `
+SELECT
+  session_id,
+  left(agent, 100) AS agent,
+  left(session, 200) AS session,
+  left(project, 200) AS project,
+  left(git_branch, 200) AS branch,
+  left(model, 200) AS model,
+  (date_part('epoch', ended_at) * 1000)::float8 AS ended_ms,
+  (date_part('epoch', last_seen_at) * 1000)::float8 AS seen_ms,
+  left(activity ->> 'kind', 100) AS kind,
+  CASE WHEN jsonb_typeof(activity -> 'at') = 'number' THEN (activity ->> 'at')::float8 END AS at_ms,
+  left(activity ->> 'tool', 200) AS tool,
+  left(activity ->> 'message', 200) AS message,
+  CASE WHEN jsonb_typeof(activity #> '{asks,0,at}') = 'number' THEN (activity #>> '{asks,0,at}')::float8 END AS asked_ms,
+  left(activity #>> '{asks,0,tool}', 200) AS asked_tool,
+  date_part('epoch', now()) * 1000 AS now_ms
+FROM trace_console.agent_sessions
+WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'
+ORDER BY last_seen_at DESC
+LIMIT $3`;
+
+/** What a session's traces come to. */
+export type SessionFigures = {
+  session_id: string;
+  prompts: number;
+  subagents: number;
+  failed_traces: number;
+  open_traces: number;
+  tokens: number;
+  /** US dollars; null: nothing has a price. */
+  cost_usd: number | null;
+  tools: number;
+  failed_tools: number;
+  /** Tokens that the model's last call of the session itself has read and written; null: unknown. */
+  context_tokens: number | null;
+  /** The newest uses of tools in the last turn, newest first: tool and input, as one text each. */
+  uses: string[] | null;
+};
+
+/** Uses of tools that are looked at for one that is repeated. */
+const mostUses = 30;
+
+/**
+ * Figures of some sessions. `$1`: their ids. By idx_execution_traces_session; tools and calls by their traces.
+ */
+export function sessionFiguresStatement(shape: SchemaShape): string {
+  const trace = columnOf(shape, 'execution_traces', 't');
+  const hook = columnOf(shape, 'hook_executions', 'h');
+  const call = columnOf(shape, 'endpoint_calls', 'c');
+  const tokens = ['input_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'output_tokens']
+    .map((column) => `COALESCE(${trace(column, 'bigint')}, 0)`)
+    .join(' + ');
+  const parent = trace('parent_id', 'uuid');
+  const usage = `${call('context', 'jsonb')} -> 'usage'`;
+  const read = ['input', 'cacheRead', 'cacheCreation', 'output']
+    .map((kind) => `COALESCE((${usage} ->> '${kind}')::float8, 0)`)
+    .join(' + ');
+  return `
+SELECT
+  s.id AS session_id, sums.*, used.*, last_call.context_tokens,
+  ARRAY(
+    SELECT left(h.tool_name, 200) || ' ' || md5(COALESCE(${hook('input_data', 'jsonb')}::text, ''))
+    FROM hook_executions AS h
+    WHERE h.trace_id = newest.ids[1] AND ${hook('hook_type', 'text')} = 'ToolUse'
+    ORDER BY h.started_at DESC LIMIT ${mostUses}) AS uses
+FROM unnest($1::uuid[]) AS s (id)
+CROSS JOIN LATERAL (
+  SELECT
+    count(*) FILTER (WHERE ${parent} IS NULL)::int AS prompts,
+    count(*) FILTER (WHERE ${parent} IS NOT NULL)::int AS subagents,
+    count(*) FILTER (WHERE t.status IN ('failed', 'timeout'))::int AS failed_traces,
+    count(*) FILTER (WHERE t.status = 'in_progress' AND ${parent} IS NULL)::int AS open_traces,
+    COALESCE(sum(${tokens}), 0)::float8 AS tokens,
+    sum(${trace('cost_usd', 'numeric')})::float8 AS cost_usd
+  FROM execution_traces AS t WHERE t.session_id = s.id) AS sums
+CROSS JOIN LATERAL (
+  SELECT count(*)::int AS tools, count(*) FILTER (WHERE h.status IN ('failed', 'timeout'))::int AS failed_tools
+  FROM execution_traces AS t JOIN hook_executions AS h ON h.trace_id = t.id
+  WHERE t.session_id = s.id AND ${hook('hook_type', 'text')} = 'ToolUse') AS used
+CROSS JOIN LATERAL (
+  SELECT ARRAY(
+    SELECT t.id FROM execution_traces AS t WHERE t.session_id = s.id AND ${parent} IS NULL
+    ORDER BY t.started_at DESC LIMIT 3) AS ids) AS newest
+LEFT JOIN LATERAL (
+  SELECT ${read} AS context_tokens
+  FROM endpoint_calls AS c
+  WHERE c.trace_id = ANY (newest.ids) AND jsonb_typeof(${usage}) = 'object'
+  ORDER BY c.started_at DESC LIMIT 1) AS last_call ON true`;
+}
+
+/** Figures are counted anew so often (ms) where a turn goes on; else when the session gave a sign of life. */
+const recountMs = 30_000;
+/** Sessions that one reading counts at most: the first reading of a long window comes in parts. */
+const countedAtOnce = 50;
+
+/** Keeps what sessions come to; only those that gave a sign of life since are counted again. */
+export class SessionCounter {
+  readonly #kept = new Map<
+    string,
+    { seenMs: number; countedMs: number; figures: SessionFigures }
+  >();
+
+  /** @returns the share of them that is counted */
+  async count(
+    tx: Queryable,
+    shape: SchemaShape,
+    sessions: readonly SeenSession[],
+  ): Promise<number> {
+    const due = sessions.filter((session) => this.#isDue(session));
+    const chosen = due.slice(0, countedAtOnce);
+    if (chosen.length > 0) {
+      const ids = chosen.map(({ session_id: id }) => id);
+      const { rows } = await tx.query<SessionFigures>(sessionFiguresStatement(shape), [ids]);
+      const byId = new Map(rows.map((row) => [row.session_id, row]));
+      for (const { session_id: id, seen_ms: seenMs, now_ms: countedMs } of chosen) {
+        const figures = byId.get(id);
+        if (figures) this.#kept.set(id, { seenMs, countedMs, figures });
+      }
+    }
+    const shown = new Set(sessions.map(({ session_id: id }) => id));
+    for (const id of this.#kept.keys()) if (!shown.has(id)) this.#kept.delete(id);
+    return sessions.length === 0 ? 1 : 1 - (due.length - chosen.length) / sessions.length;
+  }
+
+  figuresOf(id: string): SessionFigures | undefined {
+    return this.#kept.get(id)?.figures;
+  }
+
+  reset(): void {
+    this.#kept.clear();
+  }
+
+  #isDue({ session_id: id, seen_ms: seenMs, now_ms: nowMs }: SeenSession): boolean {
+    const kept = this.#kept.get(id);
+    if (kept?.seenMs !== seenMs) return true;
+    return kept.figures.open_traces > 0 && nowMs - kept.countedMs >= recountMs;
+  }
+}
+
+/** Without a sign of life for so long (ms) nothing is going on: in a turn, after it. */
+const silentMs = { inTurn: 15 * 60_000, after: 60 * 60_000 };
+/** Tools that are questions to the user. */
+const questions: ReadonlySet<string> = new Set([
+  'AskUserQuestion',
+  'ExitPlanMode',
+  'request_user_input',
+]);
+
+/** What a session does now, and since when (milliseconds since 1970). */
+export function stateOf(
+  seen: SeenSession,
+  openTraces: number,
+): { state: SessionState; sinceMs: number; tool: string | null } {
+  const { kind, at_ms: atMs, ended_ms: endedMs, seen_ms: seenMs, now_ms: nowMs } = seen;
+  const { asked_ms: askedMs } = seen;
+  if (endedMs !== null) return { state: 'ended', sinceMs: endedMs, tool: null };
+  const sinceMs = askedMs ?? atMs ?? seenMs;
+  const silence = nowMs - seenMs;
+  const told = toldState(seen);
+  const isOver = kind === 'turn_ended' || kind === 'session_started' || openTraces === 0;
+  const state = told ?? (isOver ? 'user' : workOf(seen));
+  const isAfter = state === 'user' || state === 'permission' || state === 'interrupted';
+  const isSilent = silence > (isAfter ? silentMs.after : silentMs.inTurn);
+  if (isSilent) return { state: 'idle', sinceMs: seenMs, tool: null };
+  const tool = askedMs === null ? seen.tool : seen.asked_tool;
+  return { state, sinceMs, tool: state === 'tool' || state === 'permission' ? tool : null };
+}
+
+/** What the program itself says that it waits for. */
+function toldState({
+  kind,
+  tool,
+  message,
+  asked_ms: askedMs,
+}: SeenSession): SessionState | undefined {
+  if (askedMs !== null || kind === 'permission_ask') return 'permission';
+  if (kind === 'interrupted') return 'interrupted';
+  if (kind === 'Notification')
+    return /permission|approv/i.test(message ?? '') ? 'permission' : 'user';
+  if (kind === 'tool_started' && questions.has(tool ?? '')) return 'user';
+  return undefined;
+}
+
+function workOf({ kind }: SeenSession): SessionState {
+  if (kind === 'tool_started' || kind === 'permission_allow') return 'tool';
+  return kind === 'PreCompact' ? 'compacting' : 'thinking';
+}
+
+/** How often the newest use of a tool was made in a row, with the same input. */
+export function repeatsOf(uses: readonly string[] | null): number {
+  const [newest] = uses ?? [];
+  if (newest === undefined) return 0;
+  const other = (uses ?? []).findIndex((use) => use !== newest);
+  return other < 0 ? (uses?.length ?? 0) : other;
+}

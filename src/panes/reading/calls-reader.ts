@@ -1,0 +1,248 @@
+import type { Queryable } from '../../db/database.js';
+import {
+  callSliceOf,
+  CallTotals,
+  groupKey,
+  type CallSlice,
+  type CallTotal,
+  bucketBounds,
+  bucketError,
+  callHistogramStatement,
+  callPercentilesStatement,
+  type CallHistogramRow,
+  type CallPercentilesRow,
+  type CallSource,
+} from './calls.js';
+import type { ReadRequest } from '../contract/pane.js';
+import type { SchemaShape } from '../contract/shape.js';
+import { SliceLedger, type Range, SliceReader } from './slices.js';
+import { serverNowStatement, type ServerNowRow, sliceMsFor } from './windows.js';
+
+/** One group over the window. Durations in milliseconds, of calls that have ended. */
+export type CallGroup = {
+  groups: readonly (string | null)[];
+  calls: number;
+  failures: number;
+  inProgress: number;
+  /** Of the source's further expressions. */
+  sums: readonly number[];
+  lastMs: number;
+  totalMs: number;
+  p50Ms: number | null;
+  p95Ms: number | null;
+  maxMs: number | null;
+  /** Calls by part of the window, oldest first; empty unless asked for. */
+  trend: readonly number[];
+};
+
+export type CallGroups = {
+  groups: CallGroup[];
+  /** Where the window ends: the server's clock, or the chosen moment. */
+  endMs: number;
+  /** How far p50 and p95 can be off, as a share of them: 0 when they are exact. */
+  percentileError: number;
+  /** Which share of the window is there; 1 when it is whole. */
+  share: number;
+};
+
+export type CallsOptions = {
+  source(shape: SchemaShape): CallSource;
+  /** Parts of the window that are added up apart, for a sparkline; 0: none. */
+  trendParts?: number;
+  /** What of a group's calls a part of the trend adds up; default: how many there are. */
+  trendOf?: (call: CallSlice) => number;
+  /** Kept slices that are known to have changed, asked before the calls. */
+  changed?(tx: Queryable, sliceMs: number): Promise<ReadonlySet<number>>;
+  /** Calls change after they were written although none is seen in progress. */
+  restless?: boolean;
+};
+
+/**
+ * Counts calls of a window by group. Closed slices of time are kept as histograms, so that a reading costs the
+ * open one whatever the window. Counts, sums and maxima are exact; p50 and p95 are at most 3.1 % off (see
+ * duration-buckets). A call that ends or is written late is counted when its slice is asked for again (see
+ * {@link SliceLedger}): within seconds for the youngest, at the latest after as long again as it was late (a
+ * quarter of that for one that was seen in progress).
+ *
+ * On demand (`exact`) every row of the window is read, and the percentiles are exact, too.
+ */
+export class CallsReader {
+  readonly #options: CallsOptions;
+  #totals = new CallTotals();
+  #slices: SliceReader<CallSlice[]>;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+    this.#slices = this.#slicesOf(0);
+  }
+
+  async read(tx: Queryable, request: ReadRequest): Promise<CallGroups> {
+    const source = this.#options.source(request.shape);
+    const now = await tx.query<ServerNowRow>(serverNowStatement);
+    const nowMs = now.rows[0]?.now_ms ?? Date.now();
+    const { exact } = request;
+    const hasDurations = source.duration !== undefined;
+    const withTrend = (this.#options.trendParts ?? 0) > 0;
+    if (!exact || !hasDurations) return this.#readKept(tx, request, source, nowMs);
+    const endMs = request.untilMs ?? nowMs;
+    const groups = await readExact(tx, request, source, endMs);
+    if (withTrend) {
+      const kept = await this.#readKept(tx, request, source, nowMs);
+      const trends = new Map(kept.groups.map((group) => [groupKey(group.groups), group.trend]));
+      for (const group of groups) group.trend = trends.get(groupKey(group.groups)) ?? [];
+    }
+    return { groups, endMs, percentileError: 0, share: 1 };
+  }
+
+  reset(): void {
+    this.#slices.ledger.clear();
+  }
+
+  async #readKept(
+    tx: Queryable,
+    { windowMs, untilMs, exact }: ReadRequest,
+    source: CallSource,
+    nowMs: number,
+  ): Promise<CallGroups> {
+    const sliceMs = sliceMsFor(windowMs);
+    if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = this.#slicesOf(sliceMs);
+    const changed = await this.#options.changed?.(tx, sliceMs);
+    const endMs = untilMs ?? nowMs;
+    const sinceMs = endMs - windowMs;
+    const { fresh, share } = await this.#slices.read(
+      { sinceMs, untilMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
+      (ranges) => readHistograms(tx, source, ranges, sliceMs),
+    );
+    const groups = this.#groups(fresh, { sinceMs, endMs, sliceMs });
+    return { groups, endMs, percentileError: bucketError, share };
+  }
+
+  #slicesOf(sliceMs: number): SliceReader<CallSlice[]> {
+    const totals = new CallTotals();
+    const restless = this.#options.restless ?? false;
+    this.#totals = totals;
+    return new SliceReader(
+      new SliceLedger<CallSlice[]>(sliceMs, {
+        empty: () => [],
+        inProgress: (slices) =>
+          restless ? 1 : slices.reduce((sum, { inProgress }) => sum + inProgress, 0),
+        rows: (slices) => slices.reduce((sum, { calls }) => sum + calls, 0),
+        added: (slices) => totals.apply(slices, 1),
+        removed: (slices) => totals.apply(slices, -1),
+      }),
+    );
+  }
+
+  #groups(
+    fresh: ReadonlyMap<number, CallSlice[]>,
+    window: { sinceMs: number; endMs: number; sliceMs: number },
+  ): CallGroup[] {
+    const { trendParts: parts = 0, trendOf = ({ calls }: CallSlice) => calls } = this.#options;
+    const beyond = new Map<string, Beyond>();
+    const look = (slice: number, slices: readonly CallSlice[]) => {
+      const part = parts === 0 ? -1 : partOf(slice, window, parts);
+      for (const call of slices) noteBeyond(beyond, call, { part, parts, trendOf });
+    };
+    for (const [slice, slices] of this.#slices.ledger.kept()) look(slice, slices);
+    for (const [slice, slices] of fresh) look(slice, slices);
+    return this.#totals.with([...fresh.values()].flat(), () =>
+      [...this.#totals.byKey].map(([key, total]) => groupOf(total, beyond.get(key))),
+    );
+  }
+}
+
+function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
+  const { maxMs = null, lastMs = 0, trend = [] } = beyond ?? {};
+  return {
+    groups: total.groups,
+    calls: total.calls,
+    failures: total.failures,
+    inProgress: total.inProgress,
+    sums: [...total.sums],
+    lastMs,
+    totalMs: total.totalMs,
+    p50Ms: atMost(total.percentile(0.5), maxMs),
+    p95Ms: atMost(total.percentile(0.95), maxMs),
+    maxMs,
+    trend,
+  };
+}
+
+/** What cannot be taken out of a total again, and so is looked for in every slice. */
+type Beyond = { maxMs: number | null; lastMs: number; trend: number[] };
+
+function noteBeyond(
+  beyond: Map<string, Beyond>,
+  call: CallSlice,
+  { part, parts, trendOf }: { part: number; parts: number; trendOf: (call: CallSlice) => number },
+) {
+  let known = beyond.get(call.key);
+  if (!known) {
+    known = { maxMs: null, lastMs: 0, trend: Array.from({ length: parts }, () => 0) };
+    beyond.set(call.key, known);
+  }
+  if (call.maxMs !== null && call.maxMs >= (known.maxMs ?? 0)) known.maxMs = call.maxMs;
+  if (call.lastMs > known.lastMs) known.lastMs = call.lastMs;
+  if (part >= 0) known.trend[part] = (known.trend[part] ?? 0) + trendOf(call);
+}
+
+/** Parts are equally long; a slice belongs to the one in which its middle lies. */
+function partOf(
+  slice: number,
+  { sinceMs, endMs, sliceMs }: { sinceMs: number; endMs: number; sliceMs: number },
+  parts: number,
+): number {
+  const middle = (slice + 0.5) * sliceMs;
+  const part = Math.floor((parts * (middle - sinceMs)) / (endMs - sinceMs));
+  return Math.min(Math.max(part, 0), parts - 1);
+}
+
+/** The middle of the last bucket may lie above the longest duration in it. */
+function atMost(value: number | null, maxMs: number | null): number | null {
+  return value === null || maxMs === null ? value : Math.min(value, maxMs);
+}
+
+async function readHistograms(
+  tx: Queryable,
+  source: CallSource,
+  ranges: readonly Range[],
+  sliceMs: number,
+): Promise<Map<number, CallSlice[]>> {
+  const { rows } = await tx.query<CallHistogramRow>(callHistogramStatement(source, ranges.length), [
+    sliceMs / 1000,
+    ...ranges.flatMap(({ fromMs, untilMs }) => [fromMs / 1000, untilMs / 1000]),
+    ...(source.duration === undefined ? [] : [bucketBounds]),
+  ]);
+  const bySlice = new Map<number, CallSlice[]>();
+  for (const row of rows) {
+    const slices = bySlice.get(row.slice) ?? [];
+    slices.push(callSliceOf(row));
+    bySlice.set(row.slice, slices);
+  }
+  return bySlice;
+}
+
+async function readExact(
+  tx: Queryable,
+  { windowMs, untilMs }: ReadRequest,
+  source: CallSource,
+  endMs: number,
+): Promise<CallGroup[]> {
+  const { rows } = await tx.query<CallPercentilesRow>(callPercentilesStatement(source), [
+    (endMs - windowMs) / 1000,
+    (untilMs ?? Infinity) / 1000,
+  ]);
+  return rows.map((row) => ({
+    groups: row.groups,
+    calls: row.calls,
+    failures: row.failures,
+    inProgress: row.in_progress,
+    sums: row.sums.map((sum) => sum ?? 0),
+    lastMs: row.last_ms,
+    totalMs: row.total_ms ?? 0,
+    p50Ms: row.p50_ms,
+    p95Ms: row.p95_ms,
+    maxMs: row.max_ms,
+    trend: [],
+  }));
+}

@@ -1,0 +1,83 @@
+import { nearestWord } from '../../core/nearest.js';
+import { hasColumn, type SchemaShape } from '../contract/shape.js';
+
+/** What a filter or a command can name: fields whose values are few enough to be known. */
+export type NameKind = 'agent' | 'project' | 'user' | 'hook' | 'tool' | 'service' | 'session';
+
+export const nameKinds: readonly NameKind[] = [
+  ...(['agent', 'project', 'user', 'hook', 'tool', 'service', 'session'] as const),
+];
+
+export function isNameKind(field: string | undefined): field is NameKind {
+  return nameKinds.some((kind) => kind === field);
+}
+
+const places: Readonly<Record<NameKind, readonly [table: string, column: string, at: string]>> = {
+  agent: ['agent_routing_decisions', 'agent_selected', 'created_at'],
+  project: ['execution_traces', 'project', 'started_at'],
+  user: ['execution_traces', 'user_id', 'started_at'],
+  hook: ['hook_executions', 'hook_name', 'started_at'],
+  tool: ['hook_executions', 'tool_name', 'started_at'],
+  service: ['endpoint_calls', 'service_name', 'started_at'],
+  session: ['execution_traces', 'session_id', 'started_at'],
+};
+
+/** So many names of a kind at most. */
+const mostNames = 1_000;
+/** Names without an index of their own are those of the newest rows. */
+const rowsLookedAt = 20_000;
+
+/** Whether all names of a kind are read; else those of the newest rows are. */
+export function knowsAll(kind: NameKind): boolean {
+  return kind !== 'hook' && kind !== 'session';
+}
+
+/**
+ * The names of a kind; undefined where the database does not have them. Where an index begins with the name, it is read
+ * from name to name, one row each: 2 ms for 100 names, however many rows have them. Else the newest rows are looked at.
+ */
+function namesStatement(shape: SchemaShape, kind: NameKind): string | undefined {
+  const [table, column, at] = places[kind];
+  if (!shape.relations.get(table)?.select || !hasColumn(shape, table, column)) return undefined;
+  if (!knowsAll(kind)) {
+    if (!hasColumn(shape, table, at)) return undefined;
+    return `
+SELECT left(name, 512) AS name FROM (
+  SELECT ${column}::text AS name, ${at} AS at FROM ${table} ORDER BY ${at} DESC LIMIT ${rowsLookedAt}) AS newest
+WHERE name IS NOT NULL GROUP BY name ORDER BY max(at) DESC LIMIT ${mostNames}`;
+  }
+  return `
+WITH RECURSIVE known AS (
+  (SELECT ${column} AS name FROM ${table} WHERE ${column} IS NOT NULL ORDER BY ${column} LIMIT 1)
+  UNION ALL
+  SELECT (SELECT ${column} FROM ${table} WHERE ${column} > known.name ORDER BY ${column} LIMIT 1)
+  FROM known WHERE known.name IS NOT NULL)
+SELECT left(name, 512) AS name FROM known WHERE name IS NOT NULL LIMIT ${mostNames}`;
+}
+
+type Read = (text: string) => Promise<readonly { name: string }[]>;
+
+/** Empty where the database does not have them. @throws ConsoleError */
+export async function readNames(
+  read: Read,
+  shape: SchemaShape,
+  kind: NameKind,
+): Promise<readonly string[]> {
+  const text = namesStatement(shape, kind);
+  return text === undefined ? [] : (await read(text)).map(({ name }) => name);
+}
+
+/** Names that a term of a filter means: all of a name (`=`), or a text in it, whatever the case. */
+export function namesMeant(names: readonly string[], operator: string, text: string): string[] {
+  const wanted = text.toLowerCase();
+  return names.filter((name) =>
+    operator === '=' ? name.toLowerCase() === wanted : name.toLowerCase().includes(wanted),
+  );
+}
+
+/** That there is no such name, and which one may have been meant. */
+export function unknownName(kind: NameKind, text: string, names: readonly string[]): string {
+  const nearest = nearestWord(text, names);
+  const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+  return `there is no ${kind} "${text}"${meant}`;
+}

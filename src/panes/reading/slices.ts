@@ -1,0 +1,263 @@
+/** From `fromMs` on and before `untilMs`, in milliseconds since 1970 by the server's clock. */
+export type Range = { fromMs: number; untilMs: number };
+
+type Held<Value> = { value: Value; inProgress: number; askedMs: number };
+
+/** What the ledger must know of the values it keeps. */
+export type SliceKind<Value> = {
+  /** The value of a slice without rows. */
+  empty(): Value;
+  inProgress(value: Value): number;
+  /** How many rows were counted: by it, a slice to which rows were added long after is told. */
+  rows(value: Value): number;
+  /** Called for each value that is kept from now on, and for each that no longer is: keeps totals. */
+  added?(value: Value): void;
+  removed?(value: Value): void;
+};
+
+export type Plan = {
+  /** Disjoint, oldest first. */
+  ranges: Range[];
+  /** Slices that will be complete with the answer and past the overlap: they can be kept. */
+  keeping: Set<number>;
+  /** Those of them that are asked for again only to see whether rows were added to them. */
+  audited: ReadonlySet<number>;
+  /** Slices of the window that are neither held nor asked for now: a later plan asks for them. */
+  missing: number;
+};
+
+/**
+ * How long after its end a slice is still asked for with every reading: rows of short transactions
+ * that commit after it are then in.
+ */
+const overlapMs = 10_000;
+
+/** At most so many kept slices are asked for again in one reading. */
+const recheckedAtOnce = 8;
+
+/** How often a slice that is not due is asked for all the same: at first, and once nothing was found for a while. */
+const shortestAuditMs = 2_000;
+const longestAuditMs = 10_000;
+
+/**
+ * Keeps what was counted in closed slices of time, so that a reading asks the server only for
+ * the open part of a window, whatever the window's length.
+ *
+ * Rows can come late (they carry their start, and commit at their end), and they change: a row is
+ * written in progress and updated when it ends. A kept slice is therefore asked for again when its
+ * age has doubled since the last time, when it has grown by a quarter while rows of it are in progress,
+ * and at once when the caller knows that it changed. So a row that comes `d` after its slice ended is
+ * counted at the latest `d` after it came (and two readings, for slices that are due together wait for
+ * one another), and the cost grows with the logarithm of the window only: for an hour each row is read
+ * nine times in all.
+ *
+ * Rows may also come in bulk, hours after their time (an import, a restore). For that, now and then the slice that was
+ * not looked at for longest is audited; when rows were added to it, two are audited with the next reading, then four:
+ * the more is found, the more is looked at.
+ */
+export class SliceLedger<Value> {
+  readonly sliceMs: number;
+  readonly #held = new Map<number, Held<Value>>();
+  readonly #kind: SliceKind<Value>;
+  #audits = 1;
+  #auditEveryMs = shortestAuditMs;
+  #auditedMs: number | undefined;
+
+  constructor(sliceMs: number, kind: SliceKind<Value>) {
+    this.sliceMs = sliceMs;
+    this.#kind = kind;
+  }
+
+  sliceOf(ms: number): number {
+    return Math.floor(ms / this.sliceMs);
+  }
+
+  /** The kept slices, each with its number of rows in progress when it was asked for. */
+  *heldInProgress(): Iterable<[slice: number, inProgress: number]> {
+    for (const [slice, { inProgress }] of this.#held) yield [slice, inProgress];
+  }
+
+  /**
+   * What to ask for a window that begins after `sinceMs`.
+   *
+   * @param changed slices known to differ from what is held
+   * @param newSlices how many slices never asked for may be fetched, the newest first
+   * @param untilMs where the window ends; Infinity: what is newer than the server's clock counts, too
+   */
+  plan(
+    sinceMs: number,
+    nowMs: number,
+    changed: ReadonlySet<number>,
+    newSlices: number,
+    untilMs = Infinity,
+  ): Plan {
+    const edge = this.sliceOf(sinceMs);
+    const firstOpen = Math.max(this.sliceOf(Math.min(nowMs - overlapMs, untilMs)), edge + 1);
+    // At the near end too: the server's clock may have been set back.
+    for (const slice of this.#held.keys()) {
+      if (slice <= edge || slice >= firstOpen) this.#drop(slice);
+    }
+    const keeping = new Set<number>();
+    const due: number[] = [];
+    let missing = 0;
+    for (let slice = firstOpen - 1; slice > edge; slice -= 1) {
+      const held = this.#held.get(slice);
+      if (!held) {
+        if (keeping.size < newSlices) keeping.add(slice);
+        else missing += 1;
+      } else if (changed.has(slice)) keeping.add(slice);
+      else if (this.#isDue(slice, held, nowMs)) due.push(slice);
+    }
+    // The longest overdue first, so that none waits for ever behind the youngest.
+    due.sort((a, b) => (this.#held.get(a)?.askedMs ?? 0) - (this.#held.get(b)?.askedMs ?? 0));
+    for (const slice of due.slice(0, recheckedAtOnce)) keeping.add(slice);
+    // A window in the past is looked at once; one that is not whole has more to ask for.
+    const isWhole = untilMs === Infinity && missing === 0;
+    const audited = isWhole ? this.#toAudit(keeping, nowMs, newSlices) : none;
+    for (const slice of audited) keeping.add(slice);
+
+    // One microsecond later: the window is open at its far end, as `started_at > now() - window`.
+    const edgeEndsMs = Math.min((edge + 1) * this.sliceMs, untilMs);
+    const ranges: Range[] = [{ fromMs: sinceMs + 0.001, untilMs: edgeEndsMs }];
+    for (const slice of [...keeping].sort((a, b) => a - b)) {
+      append(ranges, { fromMs: slice * this.sliceMs, untilMs: (slice + 1) * this.sliceMs });
+    }
+    const openMs = firstOpen * this.sliceMs;
+    if (openMs < untilMs) append(ranges, { fromMs: openMs, untilMs });
+    return { ranges, keeping, audited, missing };
+  }
+
+  /**
+   * Takes the answer to a plan, by slice; slices without rows are absent from it. Returns what was asked
+   * but is not kept: the far edge of the window and its open part.
+   */
+  settle(plan: Plan, answer: ReadonlyMap<number, Value>, nowMs: number): Map<number, Value> {
+    let found = 0;
+    for (const slice of plan.keeping) {
+      const value = answer.get(slice) ?? this.#kind.empty();
+      if (plan.audited.has(slice) && this.#differs(slice, value)) found += 1;
+      this.#drop(slice);
+      this.#kind.added?.(value);
+      const inProgress = this.#kind.inProgress(value);
+      this.#held.set(slice, { value, inProgress, askedMs: nowMs });
+    }
+    if (plan.audited.size > 0) this.#learn(found, nowMs);
+    return new Map([...answer].filter(([slice]) => !plan.keeping.has(slice)));
+  }
+
+  /** The kept slices with their values. */
+  *kept(): Iterable<[slice: number, value: Value]> {
+    for (const [slice, { value }] of this.#held) yield [slice, value];
+  }
+
+  clear(): void {
+    for (const slice of [...this.#held.keys()]) this.#drop(slice);
+  }
+
+  /** The slices that were asked for longest ago, as many as the last audit gives reason for. */
+  #toAudit(keeping: ReadonlySet<number>, nowMs: number, most: number): ReadonlySet<number> {
+    this.#auditedMs ??= nowMs;
+    const since = nowMs - this.#auditedMs;
+    // The clock may have been set back.
+    if (this.#audits === 1 && since >= 0 && since < this.#auditEveryMs) return none;
+    const candidates = [...this.#held].filter(([slice]) => !keeping.has(slice));
+    candidates.sort(([, a], [, b]) => a.askedMs - b.askedMs);
+    const slices = candidates.slice(0, Math.min(this.#audits, most)).map(([slice]) => slice);
+    return new Set(slices);
+  }
+
+  #learn(found: number, nowMs: number): void {
+    this.#auditedMs = nowMs;
+    this.#audits = found > 0 ? this.#audits * 2 : 1;
+    this.#auditEveryMs =
+      found > 0 ? shortestAuditMs : Math.min(this.#auditEveryMs * 2, longestAuditMs);
+  }
+
+  #differs(slice: number, value: Value): boolean {
+    const held = this.#held.get(slice);
+    return held !== undefined && this.#kind.rows(held.value) !== this.#kind.rows(value);
+  }
+
+  #drop(slice: number): void {
+    const held = this.#held.get(slice);
+    if (!held) return;
+    this.#held.delete(slice);
+    this.#kind.removed?.(held.value);
+  }
+
+  #isDue(slice: number, { askedMs, inProgress }: Held<Value>, nowMs: number): boolean {
+    const end = (slice + 1) * this.sliceMs;
+    const growth = inProgress > 0 ? 1.25 : 2;
+    return nowMs - end >= (askedMs - end) * growth;
+  }
+}
+
+const none: ReadonlySet<number> = new Set();
+
+function append(ranges: Range[], next: Range): void {
+  const last = ranges.at(-1);
+  if (last?.untilMs === next.fromMs) last.untilMs = next.untilMs;
+  else ranges.push(next);
+}
+
+export type SliceWindow = {
+  sinceMs: number;
+  /** Where it ends; absent: it goes on. */
+  untilMs?: number | undefined;
+  nowMs: number;
+  /** Kept slices that are known to have changed. */
+  changed?: ReadonlySet<number>;
+  /** Everything in one go, whatever it takes. */
+  whole: boolean;
+};
+
+export type SliceValues<Value> = {
+  /** What is not kept, by slice: the far edge of the window and its open part. The rest is in the ledger. */
+  fresh: Map<number, Value>;
+  /** Which share of the window is there; 1 when it is whole. */
+  share: number;
+};
+
+/** What fetching a window for the first time may take of one reading. */
+const chunkMs = 100;
+const firstChunk = 60;
+const smallestChunk = 5;
+
+/**
+ * Reads windows through a {@link SliceLedger}. A window of a busy server that was never read before
+ * comes in pieces, the newest first: each reading fetches as many slices as take a tenth of a second.
+ */
+export class SliceReader<Value> {
+  readonly ledger: SliceLedger<Value>;
+  #chunk = firstChunk;
+
+  constructor(ledger: SliceLedger<Value>) {
+    this.ledger = ledger;
+  }
+
+  /** @param ask counts the rows of the ranges by slice */
+  async read(
+    { sinceMs, untilMs, nowMs, whole, changed: toldChanged }: SliceWindow,
+    ask: (ranges: readonly Range[]) => Promise<Map<number, Value>>,
+  ): Promise<SliceValues<Value>> {
+    const began = performance.now();
+    for (let changed = toldChanged ?? none; ; changed = none) {
+      const newSlices = whole ? Infinity : this.#chunk;
+      const plan = this.ledger.plan(sinceMs, nowMs, changed, newSlices, untilMs);
+      const before = performance.now();
+      const fresh = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
+      this.#adapt(plan.keeping.size, performance.now() - before);
+      if (plan.missing === 0) return { fresh, share: 1 };
+      if (performance.now() - began < chunkMs) continue;
+      const all = Math.ceil(((untilMs ?? nowMs) - sinceMs) / this.ledger.sliceMs);
+      return { fresh, share: Math.max(0, 1 - plan.missing / all) };
+    }
+  }
+
+  #adapt(slices: number, ms: number): void {
+    if (slices < smallestChunk) return;
+    const fitting = Math.round((slices * chunkMs) / Math.max(ms, 1));
+    // No more than fourfold: the next slices may be fuller than these.
+    this.#chunk = Math.min(Math.max(fitting, smallestChunk), slices * 4);
+  }
+}

@@ -1,0 +1,218 @@
+import { ageColumn, durationColumn, textColumn, type Column } from '../contract/column.js';
+import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
+import { formatSpan } from '../../core/format/duration.js';
+import { formatCount } from '../../core/format/number.js';
+import {
+  erasedList,
+  type ListRequest,
+  type Opening,
+  type DetailAccess,
+} from '../contract/opening.js';
+import { statusTone } from './event.js';
+import { defaultStuckAfterMs } from '../reading/windows.js';
+import { traceOpening } from './trace-opening.js';
+import {
+  mostPromptsSearched,
+  tracesQuery,
+  type ListedTraceRow,
+  type TracesOf,
+} from './traces-query.js';
+import { ConsoleError } from '../../db/errors.js';
+
+export const traceColumns: readonly Column<ListedTraceRow>[] = [
+  {
+    id: 'started',
+    title: 'started',
+    align: 'left',
+    format: 'timestamp',
+    value: (row) => row.started_at,
+    tone: () => 'muted',
+    priority: 5,
+    minWidth: 19,
+    maxWidth: 19,
+  },
+  ageColumn({
+    id: 'age',
+    title: 'ago',
+    value: (row) => row.started_at,
+    priority: 1,
+  }),
+  textColumn({
+    id: 'status',
+    title: 'status',
+    value: ({ status }) => status,
+    tone: ({ status }) => statusTone(status),
+    priority: 1,
+    minWidth: 11,
+    maxWidth: 11,
+  }),
+  durationColumn({
+    id: 'durationMs',
+    title: 'took',
+    value: (row) => row.duration_ms,
+    priority: 2,
+  }),
+  textColumn({
+    id: 'source',
+    title: 'source',
+    value: ({ source }) => source,
+    tone: () => 'accent',
+    priority: 3,
+    minWidth: 11,
+    maxWidth: 18,
+  }),
+  textColumn({
+    id: 'project',
+    title: 'project',
+    value: ({ project }) => project,
+    tone: () => 'muted',
+    priority: 6,
+    minWidth: 10,
+    maxWidth: 20,
+  }),
+  textColumn({
+    id: 'error',
+    title: 'error',
+    value: ({ error_type: type, error_message: message }) =>
+      [type, message].filter((part) => part !== null).join(': '),
+    tone: () => 'error',
+    priority: 2,
+    minWidth: 15,
+  }),
+  textColumn({
+    id: 'prompt',
+    title: 'prompt',
+    value: ({ prompt }) => prompt,
+    tone: () => 'muted',
+    priority: 1,
+    minWidth: 15,
+  }),
+  textColumn({
+    id: 'correlationId',
+    title: 'correlation id',
+    value: (row) => row.correlation_id,
+    tone: () => 'muted',
+    priority: 7,
+    minWidth: 36,
+    maxWidth: 36,
+  }),
+];
+
+/** A list of traces; Enter on one opens its tree. */
+export function tracesOpening(
+  title: string,
+  of: TracesOf,
+  wanted: Partial<Pick<ListRequest, 'filter' | 'failedOnly'>> = {},
+): Opening {
+  return {
+    title,
+    async read(access) {
+      const { shape, windowMs, untilMs, list = { ...firstPage, ...wanted } } = access;
+      const query = tracesQuery(shape, of);
+      const page = await readPage(access, query, list);
+      const end = isOfWindow(of) ? untilMs : undefined;
+      return erasedList<ListedTraceRow>({
+        kind: 'list',
+        title,
+        columns: traceColumns,
+        rows: page.rows,
+        rowKey: ({ id }) => id,
+        ...pagedList(query, list, page, placeOf(of, windowMs, untilMs)),
+        empty: emptyOf(of),
+        asOf: new Date(end ?? page.nowMs ?? Date.now()),
+        open: ({ id }) => traceOpening(id),
+        copy: (row) => row.correlation_id ?? row.id,
+        action: of.by === 'stuck' ? 'close-stuck' : undefined,
+      });
+    },
+  };
+}
+
+/** Exactly the traces that are counted as stuck, whenever they started. */
+export const stuckTracesOpening: Opening = tracesOpening('Stuck traces', {
+  by: 'stuck',
+  stuckAfterMs: defaultStuckAfterMs,
+});
+
+/** The trace whose correlation id begins with these hexadecimal digits; a list where there are several. */
+export function traceOfPrefixOpening(digits: string): Opening {
+  const title = `Traces ${digits}…`;
+  return {
+    title,
+    async read(access) {
+      const found = await tracesOpening(title, { by: 'prefix', digits }).read(access);
+      if (found.kind !== 'list' || found.rows.length !== 1) return found;
+      const [only] = found.rows;
+      return (only && (await found.open?.(only)?.read(access))) ?? found;
+    },
+  };
+}
+
+/** The others may be of any time. */
+function isOfWindow({ by }: TracesOf): boolean {
+  return by !== 'session' && by !== 'prefix' && by !== 'stuck' && by !== 'nearest';
+}
+
+/** Where was looked: a search says how far it went. */
+function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): string {
+  const span = windowText(windowMs, untilMs);
+  switch (of.by) {
+    case 'session':
+      return 'of the session';
+    case 'stuck':
+      return `in progress for over ${formatSpan(of.stuckAfterMs)}`;
+    case 'prefix':
+      return 'that begin so';
+    case 'nearest':
+      return 'of all time';
+    case 'words':
+    case 'prompt':
+      return `among the newest ${formatCount(mostPromptsSearched)} prompts at most ${span}`;
+    default:
+      return span;
+  }
+}
+
+function emptyOf({ by }: TracesOf): string {
+  if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
+  if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
+  if (by === 'stuck') return 'No trace is stuck.';
+  return 'There is none in this window. Choose a longer one with :window.';
+}
+
+const beginning = /^[0-9a-f]{4,31}$/i;
+const mostNamed = 4;
+
+/**
+ * The correlation id of the live trace that begins with these digits, as it is read off a screen; whatever is no
+ * beginning of an id comes back as it is.
+ *
+ * @throws ConsoleError `not_found` when none begins so, `usage` when several do
+ */
+export async function wholeTraceId(
+  access: Pick<DetailAccess, 'shape' | 'read'>,
+  text: string,
+): Promise<string> {
+  const digits = text.replaceAll('-', '').toLowerCase();
+  if (!beginning.test(digits)) return text;
+  const query = tracesQuery(access.shape, { by: 'prefix', digits });
+  const { rows } = await readPage({ ...access, windowMs: 0 }, query, {
+    ...firstPage,
+    limit: mostNamed + 1,
+  });
+  const [first, second] = rows;
+  if (first && !second) return first.correlation_id ?? first.id;
+  if (!first) {
+    throw new ConsoleError('not_found', `No trace has a correlation id that begins with ${text}.`, {
+      hint: 'An archived trace is found by its whole id: trace-console archive list.',
+    });
+  }
+  const named = rows.slice(0, mostNamed).map((row) => row.correlation_id);
+  throw new ConsoleError(
+    'usage',
+    `Several traces have a correlation id that begins with ${text}.`,
+    {
+      hint: `Give more of it: ${named.join(', ')}${rows.length > mostNamed ? ', …' : ''}`,
+    },
+  );
+}

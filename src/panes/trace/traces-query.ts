@@ -1,0 +1,314 @@
+import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
+import type { ListedRow, ListField, ListOrder, ListQuery } from '../contract/listing.js';
+import { usageOf, type UsageGrouping } from '../reading/usage.js';
+import { within } from '../reading/windows.js';
+
+/** Which traces. Those of a session and those found by their id may be of any time, the others are of the window. */
+export type TracesOf =
+  | { by: 'all' }
+  | { by: 'status'; status: string }
+  /** In progress for longer than this, whenever they started. */
+  | { by: 'stuck'; stuckAfterMs: number }
+  | { by: 'agent'; agent: string }
+  | { by: 'project'; project: string }
+  /** Their own model, or one that they called; its first 200 characters. */
+  | { by: 'model'; model: string }
+  /** What a row of the usage pane counts; null: of those that say nothing of it. */
+  | { by: 'usage'; grouping: UsageGrouping; group: string | null }
+  /** The id of the session begins with these hexadecimal digits. */
+  | { by: 'session'; digits: string }
+  /** The correlation id, or the id of the row, begins with these hexadecimal digits. */
+  | { by: 'prefix'; digits: string }
+  /** The prompt has this text, whatever the case. */
+  | { by: 'prompt'; text: string }
+  /** Prompts of one group; null: of those that say nothing of it. */
+  | { by: 'prompts'; grouping: PromptGrouping; group: string | null }
+  /** These, the first of them is the most alike. */
+  | { by: 'nearest'; ids: readonly string[] }
+  /** The prompt has at least half of these words, which are in lower case. */
+  | { by: 'words'; words: readonly string[]; not: string };
+
+/** What prompts can have in common. `similar`: the pattern that their routing followed, else their first words. */
+export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent';
+
+/** So many words of a prompt say what it asks for. */
+const wordsOfGroup = 8;
+
+/** What a prompt is counted under, as SQL; its first 200 characters. */
+export function promptGroupOf(shape: SchemaShape, grouping: PromptGrouping, alias: string): string {
+  if (grouping === 'project' || grouping === 'agent') return usageOf(shape, grouping, alias);
+  const knowsPattern =
+    hasColumn(shape, 'agent_routing_decisions', 'pattern_id') &&
+    hasColumn(shape, 'success_patterns', 'intent_classification');
+  // By idx_routing_trace and the primary key.
+  const followed = (what: string) =>
+    knowsPattern
+      ? `(SELECT left(${what}, 200) FROM agent_routing_decisions AS d JOIN success_patterns AS p ON p.id = d.pattern_id
+    WHERE d.trace_id = ${alias}.id ORDER BY d.created_at DESC LIMIT 1)`
+      : 'NULL::text';
+  if (grouping === 'intent') return followed('p.intent_classification');
+  const prompt = columnOrNull(shape, 'execution_traces', 'prompt_text', 'text');
+  const words = `regexp_replace(regexp_replace(lower(left(${prompt}, 300)), '"[^"]*"|\\S*[0-9/\\\\]\\S*', ' ', 'g'), '[[:space:][:punct:]]+', ' ', 'g')`;
+  return `COALESCE(${followed("'pattern: ' || p.intent_classification")},
+    left(array_to_string((string_to_array(btrim(${words}), ' '))[1:${wordsOfGroup}], ' '), 200))`;
+}
+
+/** A text is looked for in so many prompts at most, the newest of the window: no index has their words. */
+export const mostPromptsSearched = 20_000;
+
+export type ListedTraceRow = {
+  id: string;
+  session_id: string | null;
+  correlation_id: string | null;
+  started_at: Date | null;
+  status: string | null;
+  duration_ms: number | null;
+  source: string | null;
+  project: string | null;
+  user_id: string | null;
+  model: string | null;
+  error_type: string | null;
+  error_message: string | null;
+  prompt: string | null;
+  /** The error where there is one, else the prompt. */
+  text: string | null;
+};
+
+/** Texts are cut: a prompt may be a megabyte. `failed` is the condition of the index of failures. */
+function tracesText(shape: SchemaShape, of: TracesOf): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'execution_traces', column, type);
+  return `
+SELECT
+  id,
+  ${optional('session_id', 'uuid')} AS session_id,
+  ${optional('correlation_id', 'uuid')} AS correlation_id,
+  started_at,
+  left(status, 100) AS status,
+  status IN ('failed', 'timeout') AS failed,
+  ${optional('duration_ms', 'bigint')} AS duration_ms,
+  left(${optional('source', 'text')}, 200) AS source,
+  left(${optional('project', 'text')}, 200) AS project,
+  left(${optional('user_id', 'text')}, 200) AS user_id,
+  left(${optional('model', 'text')}, 200) AS model,
+  left(${optional('error_type', 'text')}, 200) AS error_type,
+  left(${optional('error_message', 'text')}, 300) AS error_message,
+  left(${optional('prompt_text', 'text')}, 300) AS prompt,
+  left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text
+FROM execution_traces
+WHERE ${conditionsOf(of, shape).join(' AND ')}`;
+}
+
+/** `$1`, `$2`: window; `$3`: what the traces have in common. Parameters that are not used get their types here. */
+function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
+  const inWindow = (at: string) => within(at, '$1', '$2');
+  const anyTime = '($1::float8 IS NOT NULL OR $2::float8 IS NOT NULL)';
+  const beginsSo = (column: string) =>
+    `${column} BETWEEN rpad($3, 32, '0')::uuid AND rpad($3, 32, 'f')::uuid`;
+  switch (of.by) {
+    case 'all':
+      return [inWindow('started_at')];
+    case 'usage': {
+      const group = usageOf(shape, of.grouping, 'execution_traces');
+      return [inWindow('started_at'), `${group} IS NOT DISTINCT FROM $3::text`];
+    }
+    case 'stuck':
+      return [
+        "status = 'in_progress'",
+        "started_at < now() - $3::float8 * interval '1 second'",
+        'isfinite(started_at)',
+        anyTime,
+      ];
+    case 'session':
+      return [beginsSo('session_id'), anyTime];
+    case 'prefix':
+      return [`(${beginsSo('correlation_id')} OR ${beginsSo('id')})`, anyTime];
+    case 'prompt':
+      return [
+        `id IN (
+  SELECT id FROM (
+    SELECT id, prompt_text FROM execution_traces WHERE ${inWindow('started_at')}
+    ORDER BY started_at DESC LIMIT ${mostPromptsSearched}) AS newest
+  WHERE prompt_text ILIKE $3)`,
+      ];
+    case 'prompts': {
+      const group = promptGroupOf(shape, of.grouping, 'execution_traces');
+      const prompt = columnOrNull(shape, 'execution_traces', 'prompt_text', 'text');
+      return [
+        inWindow('started_at'),
+        `${prompt} IS NOT NULL`,
+        `${group} IS NOT DISTINCT FROM $3::text`,
+      ];
+    }
+    case 'nearest':
+      return ['id = ANY ($3::uuid[])', anyTime];
+    case 'words':
+      return [
+        `id IN (
+  SELECT id FROM (
+    SELECT id, lower(left(prompt_text, 2000)) AS prompt FROM execution_traces
+    WHERE ${inWindow('started_at')} ORDER BY started_at DESC LIMIT ${mostPromptsSearched}) AS newest
+  WHERE ${likeness('prompt')} >= 0.5)`,
+        'id <> $4::uuid',
+      ];
+    case 'status':
+      return [inWindow('started_at'), 'left(status, 100) = $3'];
+    case 'project':
+      return [inWindow('started_at'), 'project = $3'];
+    case 'model': {
+      const own = columnOrNull(shape, 'execution_traces', 'model', 'text');
+      const called = `id IN (
+  SELECT trace_id FROM endpoint_calls
+  WHERE left(context ->> 'model', 200) = $3 AND ${inWindow('started_at')})`;
+      const isOwn = `left(${own}, 200) = $3`;
+      const calls = hasColumn(shape, 'endpoint_calls', 'context');
+      return [inWindow('started_at'), calls ? `(${isOwn} OR ${called})` : isOwn];
+    }
+    case 'agent':
+      return [
+        `id IN (
+  SELECT trace_id FROM agent_routing_decisions
+  WHERE agent_selected = $3 AND ${inWindow('created_at')})`,
+      ];
+  }
+}
+
+/** The share of the words `$3` that are in a text in lower case. */
+function likeness(text: string): string {
+  return `(SELECT avg(CASE WHEN position(word IN ${text}) > 0 THEN 1 ELSE 0 END) FROM unnest($3::text[]) AS word)`;
+}
+
+/** How alike a trace is to the one that was asked about. */
+function alikeOrder(of: TracesOf): [ListOrder] | [] {
+  const order = { id: 'alike', title: 'most alike', type: 'float8' } as const;
+  if (of.by === 'nearest') {
+    return [{ ...order, sql: '-array_position($3::uuid[], listed.id)::float8' }];
+  }
+  if (of.by !== 'words') return [];
+  return [{ ...order, sql: `COALESCE(${likeness('lower(listed.prompt)')}, 0)::float8` }];
+}
+
+/** What is stored beside a trace can be asked for as what is stored in it. */
+function fieldsOf(shape: SchemaShape): readonly ListField[] {
+  const beside = (id: string, table: string, column: string): ListField[] =>
+    !hasColumn(shape, table, column) || !hasColumn(shape, table, 'trace_id')
+      ? []
+      : [
+          {
+            id,
+            title: id,
+            format: 'text',
+            within: (holds) =>
+              `EXISTS (SELECT FROM ${table} AS b WHERE b.trace_id = listed.id AND ${holds(`b.${column}`)})`,
+          },
+        ];
+  const intent: ListField = {
+    id: 'intent',
+    title: 'intent',
+    format: 'text',
+    within: (holds) => `EXISTS (
+  SELECT FROM agent_routing_decisions AS d JOIN success_patterns AS p ON p.id = d.pattern_id
+  WHERE d.trace_id = listed.id AND ${holds('p.intent_classification')})`,
+  };
+  const knowsIntent =
+    hasColumn(shape, 'agent_routing_decisions', 'pattern_id') &&
+    hasColumn(shape, 'success_patterns', 'intent_classification');
+  return [
+    ...ownFields,
+    ...beside('agent', 'agent_routing_decisions', 'agent_selected'),
+    ...beside('hook', 'hook_executions', 'hook_name'),
+    ...beside('tool', 'hook_executions', 'tool_name'),
+    ...beside('service', 'endpoint_calls', 'service_name'),
+    ...(knowsIntent ? [intent] : []),
+  ];
+}
+
+const ownFields: readonly ListField[] = [
+  { id: 'started', title: 'started', format: 'timestamp', sql: 'listed.started_at' },
+  { id: 'age', title: 'ago', format: 'age', sql: 'listed.started_at' },
+  { id: 'status', title: 'status', format: 'text', sql: 'listed.status' },
+  { id: 'durationMs', title: 'took', format: 'duration', sql: 'listed.duration_ms' },
+  { id: 'source', title: 'source', format: 'text', sql: 'listed.source' },
+  { id: 'project', title: 'project', format: 'text', sql: 'listed.project' },
+  { id: 'user', title: 'user', format: 'text', sql: 'listed.user_id' },
+  { id: 'model', title: 'model', format: 'text', sql: 'listed.model' },
+  { id: 'error', title: 'error', format: 'text', sql: 'listed.error_type' },
+  { id: 'text', title: 'error or prompt', format: 'text', sql: 'listed.text' },
+  { id: 'prompt', title: 'prompt', format: 'text', sql: 'listed.prompt' },
+  { id: 'correlationId', title: 'correlation id', format: 'text', sql: 'listed.correlation_id' },
+  { id: 'session', title: 'session', format: 'text', sql: 'listed.session_id' },
+  { id: 'id', title: 'id', format: 'text', sql: 'listed.id' },
+];
+
+/** The traces of one kind; their rows come newest first from the index by time. */
+export function tracesQuery(shape: SchemaShape, of: TracesOf): ListQuery<ListedTraceRow> {
+  return {
+    text: tracesText(shape, of),
+    values: valuesOf(of),
+    fields: fieldsOf(shape),
+    orders: [
+      ...alikeOrder(of),
+      { id: 'started', title: 'newest', sql: 'listed.started_at', type: 'timestamptz' },
+      {
+        id: 'took',
+        title: 'slowest',
+        sql: 'COALESCE(listed.duration_ms, -1)::float8',
+        type: 'float8',
+      },
+    ],
+    failed: 'listed.failed',
+    rowOf,
+  };
+}
+
+function rowOf(row: ListedRow): ListedTraceRow {
+  const named = Object.fromEntries(rowColumns.map((column) => [column, row[column] ?? null]));
+  return named as unknown as ListedTraceRow;
+}
+
+const rowColumns: readonly (keyof ListedTraceRow)[] = [
+  'id',
+  'session_id',
+  'correlation_id',
+  'started_at',
+  'status',
+  'duration_ms',
+  'source',
+  'project',
+  'user_id',
+  'model',
+  'error_type',
+  'error_message',
+  'prompt',
+  'text',
+];
+
+function valuesOf(of: TracesOf): readonly unknown[] {
+  switch (of.by) {
+    case 'all':
+      return [];
+    case 'status':
+      return [of.status];
+    case 'usage':
+      return [of.group];
+    case 'stuck':
+      return [of.stuckAfterMs / 1000];
+    case 'agent':
+      return [of.agent];
+    case 'prompts':
+      return [of.group];
+    case 'nearest':
+      return [of.ids];
+    case 'words':
+      return [of.words, of.not];
+    case 'project':
+      return [of.project];
+    case 'model':
+      return [of.model];
+    case 'session':
+    case 'prefix':
+      return [of.digits];
+    case 'prompt':
+      return [`%${of.text.replace(/[\\%_]/g, '\\$&')}%`];
+  }
+}

@@ -1,0 +1,187 @@
+import { failureOf, type Failure } from '../../db/errors.js';
+import type { Database } from '../../db/database.js';
+import type { LiveSource } from '../../live/state.js';
+import {
+  previewAction,
+  refusalOf,
+  runAction,
+  type OfferedAction,
+} from '../../maintenance/registry.js';
+import { ProgressRate } from '../../maintenance/long-statement.js';
+import type { Outcome, Preview, Progress } from '../../maintenance/action.js';
+import { windowsMs } from '../../panes/reading/windows.js';
+import { findPane } from '../../panes/registry.js';
+import type { Actions, Context } from '../context.js';
+import type { ActionState } from '../draw/action.js';
+import { ActionView } from '../views/action.js';
+
+/** Progress comes as fast as an action makes it; a bar need not move more often. */
+const progressMs = 200;
+
+/** Takes one action from its preview to its result. Nothing is changed before `confirm`. */
+export class ActionDesk implements Actions {
+  readonly #context: Context;
+  readonly #database: Database;
+  readonly #source: LiveSource;
+  readonly #ended: () => void;
+  #abort = new AbortController();
+  #detach = new AbortController();
+  #state: ActionState | undefined;
+  #start: (() => Promise<void>) | undefined;
+  #running: Promise<void> | undefined;
+
+  /** @param ended called when an action has ended; what is shown may be out of date */
+  constructor(context: Context, database: Database, source: LiveSource, ended: () => void) {
+    this.#context = context;
+    this.#database = database;
+    this.#source = source;
+    this.#ended = ended;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get state(): ActionState | undefined {
+    return this.#state;
+  }
+
+  open({ name, title, input }: OfferedAction): Failure | undefined {
+    const refused = refusalOf(name, this.#database, input);
+    if (refused) return refused;
+    this.#abort = new AbortController();
+    this.#detach = new AbortController();
+    const context = {
+      database: this.#database,
+      signal: this.#abort.signal,
+      detach: this.#detach.signal,
+      follow: this.#context.connections?.current.follow,
+    };
+    this.#set({
+      title,
+      phase: 'preview',
+      preview: undefined,
+      typed: '',
+      progress: undefined,
+      startedAtMs: 0,
+      result: undefined,
+    });
+    this.#start = () => this.#run(runAction(name, context, input));
+    void this.#preview(() => previewAction(name, context, input), context.signal);
+    return undefined;
+  }
+
+  confirm(): void {
+    if (this.#state?.phase !== 'confirm' || !this.#start) return;
+    this.#set({ ...this.#state, phase: 'running', startedAtMs: this.#now() });
+    this.#running = this.#start().finally(() => {
+      this.#running = undefined;
+      void this.#source.schemaChanged();
+      this.#ended();
+    });
+  }
+
+  cancel(): void {
+    this.#abort.abort();
+    if (this.#state?.phase === 'running') this.#set({ ...this.#state, phase: 'cancelling' });
+    else if (!this.isRunning) this.close();
+  }
+
+  get isDetachable(): boolean {
+    return this.#state?.phase === 'running' && (this.#state.progress?.detachable ?? false);
+  }
+
+  leave(): void {
+    if (this.isDetachable) this.#detach.abort();
+  }
+
+  close(): void {
+    if (this.isRunning) return;
+    this.#abort.abort();
+    this.#set(undefined);
+  }
+
+  type(key: string): void {
+    if (this.#state?.phase !== 'confirm') return;
+    const { typed } = this.#state;
+    this.#set({ ...this.#state, typed: key === 'backspace' ? typed.slice(0, -1) : typed + key });
+  }
+
+  /** Cancels what was not left to the server, and waits until nothing is being changed. */
+  async stop(): Promise<void> {
+    if (!this.#detach.signal.aborted) this.#abort.abort();
+    await this.#running;
+  }
+
+  async #preview(read: () => Promise<Preview>, signal: AbortSignal): Promise<void> {
+    try {
+      const preview = await read();
+      if (signal.aborted || this.#state?.phase !== 'preview') return;
+      this.#set({ ...this.#state, phase: 'confirm', preview, title: preview.title });
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error);
+    }
+  }
+
+  async #run(events: AsyncGenerator<Progress, Outcome<unknown>>): Promise<void> {
+    const rate = new ProgressRate();
+    let shownAt = -Infinity;
+    try {
+      for (;;) {
+        const { value, done } = await events.next();
+        if (!this.#state) return;
+        if (done) {
+          const { summary, cancelled, shows } = value;
+          const tone = cancelled ? 'warning' : 'success';
+          this.#set({
+            ...this.#state,
+            phase: 'done',
+            result: { message: summary, hint: undefined, tone },
+          });
+          if (shows) this.#show(shows);
+          return;
+        }
+        const now = this.#now();
+        const progress = rate.complete(value, now);
+        if (now - shownAt < progressMs && progress.phase === this.#state.progress?.phase) continue;
+        shownAt = now;
+        this.#set({ ...this.#state, progress });
+      }
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Behind the dialog: the pane, and a window that reaches back far enough. */
+  #show({ pane, since }: NonNullable<Outcome<unknown>['shows']>): void {
+    const id = findPane(pane)?.id;
+    if (id === undefined) return;
+    const { focus, model } = this.#context;
+    const neededMs = this.#source.clock.wallNow() - since;
+    const here = model.live?.windowMs ?? 0;
+    const wide = windowsMs.find((span) => span >= neededMs) ?? windowsMs.at(-1) ?? here;
+    if (wide > here) this.#source.setWindow(wide);
+    focus.goTo(id);
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#state) return;
+    const result = { ...failureOf(error), tone: 'error' as const };
+    this.#set({ ...this.#state, phase: 'done', result });
+  }
+
+  #now(): number {
+    return this.#source.clock.now();
+  }
+
+  /** The dialog goes in front of everything but what asks about leaving; undefined closes it. */
+  #set(state: ActionState | undefined): void {
+    this.#state = state;
+    const others = this.#context.model.views.filter((view) => !(view instanceof ActionView));
+    const behind = others.filter(({ asksToLeave }) => !asksToLeave);
+    const leaving = others.filter(({ asksToLeave }) => asksToLeave);
+    this.#context.update({
+      views: state ? [...behind, new ActionView(state), ...leaving] : others,
+    });
+  }
+}

@@ -1,0 +1,150 @@
+import { failureOf } from '../../db/errors.js';
+import type { Opened, OpenedRecords, Opening } from '../../panes/contract/opening.js';
+import { usualLimits } from '../../panes/contract/pane.js';
+import { readShape } from '../../panes/contract/shape.js';
+import { whyOffline } from '../commands/kinds.js';
+import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
+import { openedView, WaitingView } from '../views/waiting.js';
+
+const leastRefreshMs = 1_000;
+/** So often it is looked whether something is due. */
+const tickMs = 250;
+/** What has passed changes little. */
+const pastIntervalMs = 30_000;
+
+type Host = Context & { press(key: string): void };
+
+/** What Enter has opened over the panes: reads it, and again while it changes. */
+export class OpenedDrilldowns implements Drilldowns {
+  readonly #app: Host;
+  #lastId = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Ids of what is being read, and of what is to be read once more after that. */
+  readonly #reading = new Set<number>();
+  readonly #again = new Set<number>();
+  /** When an opened view is to be read again, by its id. */
+  readonly #dueAt = new Map<number, number>();
+
+  constructor(app: Host) {
+    this.#app = app;
+  }
+
+  /** Lays it over what is there; it says that it is asking until it is read. */
+  open(opening: Opening): void {
+    if (!this.#app.database) {
+      this.#app.say(whyOffline(this.#app), 'warning');
+      return;
+    }
+    const openedBy = this.#numbered(opening);
+    this.#app.push(new WaitingView(openedBy));
+    void this.#read(openedBy);
+  }
+
+  show(opened: OpenedRecords): void {
+    const by = this.#numbered({ title: opened.title, read: () => Promise.resolve(opened) });
+    this.#app.push(openedView(by, opened, new WaitingView(by)));
+  }
+
+  refresh(openedBy: OpenedBy | undefined = this.#app.front.openedBy): void {
+    if (openedBy) void this.#read(openedBy);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #numbered(opening: Opening): OpenedBy {
+    this.#lastId += 1;
+    return { id: this.#lastId, opening };
+  }
+
+  /** One reading of a view at a time; what was asked meanwhile is read after it. */
+  async #read(by: OpenedBy): Promise<void> {
+    if (this.#reading.has(by.id)) {
+      this.#again.add(by.id);
+      return;
+    }
+    this.#reading.add(by.id);
+    const startMs = performance.now();
+    try {
+      do {
+        this.#again.delete(by.id);
+        await this.#readOnce(by);
+      } while (this.#again.has(by.id) && this.#find(by));
+    } finally {
+      this.#reading.delete(by.id);
+      this.#refreshLater(by, performance.now() - startMs);
+    }
+  }
+
+  async #readOnce(by: OpenedBy): Promise<void> {
+    const { database } = this.#app;
+    if (!database) return;
+    let opened: Opened;
+    try {
+      // The catalogue is read first: a table may have been changed.
+      const shape = await readShape(database);
+      opened = await by.opening.read({
+        shape,
+        windowMs: this.#app.model.live?.windowMs ?? 0,
+        untilMs: this.#app.model.live?.untilMs,
+        list: this.#find(by)?.listRequest,
+        read: (text, values) => database.read(text, values, usualLimits),
+      });
+    } catch (error) {
+      this.#failed(by, error);
+      return;
+    }
+    const before = this.#find(by);
+    if (!before) return;
+    this.#app.replace(before, openedView(by, opened, before));
+    // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
+    if (before instanceof WaitingView && this.#isFront(by)) {
+      for (const key of before.held) this.#app.press(key);
+    }
+  }
+
+  /** A failed look again leaves what was read before. */
+  #failed(by: OpenedBy, error: unknown): void {
+    const view = this.#find(by);
+    if (!view) return;
+    const failure = failureOf(error);
+    if (view instanceof WaitingView) this.#app.replace(view, new WaitingView(by, failure));
+    else this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
+  }
+
+  /**
+   * A list, and a trace that runs, is read again as often as the panes are, but not so often that it takes more than
+   * a fiftieth of the time.
+   */
+  #refreshLater({ id }: OpenedBy, tookMs: number): void {
+    const { live } = this.#app.model;
+    const cadenceMs = live?.untilMs === undefined ? (live?.cadenceMs ?? 0) : pastIntervalMs;
+    const waitMs = Math.max(cadenceMs, leastRefreshMs, tookMs * 50);
+    this.#dueAt.set(id, performance.now() + waitMs);
+    this.#timer ??= setTimeout(() => this.#tick(), tickMs).unref();
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    const { model, front } = this.#app;
+    const opened = model.views.flatMap(({ openedBy }) => openedBy?.id ?? []);
+    for (const id of this.#dueAt.keys()) if (!opened.includes(id)) this.#dueAt.delete(id);
+    if (this.#dueAt.size === 0) return;
+    this.#timer = setTimeout(() => this.#tick(), tickMs).unref();
+    const { openedBy, isLive } = front;
+    const isDue = openedBy && (this.#dueAt.get(openedBy.id) ?? Infinity) <= performance.now();
+    const { live } = model;
+    if (!isDue || isLive !== true || live?.paused === true) return;
+    if (live?.connection.state === 'connected') void this.#read(openedBy);
+  }
+
+  #isFront({ id }: OpenedBy): boolean {
+    return this.#app.front.openedBy?.id === id;
+  }
+
+  #find({ id }: OpenedBy): View | undefined {
+    return this.#app.model.views.find(({ openedBy }) => openedBy?.id === id);
+  }
+}

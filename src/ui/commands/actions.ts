@@ -1,0 +1,94 @@
+import { failureOf, type Failure } from '../../db/errors.js';
+import { offers, type OfferedAction } from '../../maintenance/registry.js';
+import type { Offer } from '../../maintenance/action.js';
+import { paneById } from '../../panes/registry.js';
+import type { Command, Context } from '../context.js';
+import { failureText } from '../strings.js';
+import { confirmScope } from '../views/action.js';
+import { whyOffline } from './kinds.js';
+import { chosenRows, whyNoMarked } from './rows.js';
+
+type Offered = Offer<OfferedAction>;
+
+/** A command for every one that actions are offered by; several offers of one are told apart by the focused pane. */
+export const actionCommands: readonly Command[] = [
+  ...new Set(offers.map(({ command }) => command)),
+].map(({ id, key, title, bar, priority }) => {
+  const own = offers.filter(({ command }) => command.id === id);
+  return {
+    id,
+    keys: [key],
+    title,
+    ...(bar === undefined ? {} : { bar }),
+    ...(priority === undefined ? {} : { priority }),
+    asks: confirmScope.id,
+    isOnBar: (focused) => own.some(({ pane, needs }) => needs === undefined || pane === focused.id),
+    run: (context) => openOffered(context, own),
+    unavailable: (context) => whyNotOffered(context, own),
+  };
+});
+
+/** The rows that an offer takes: of the focused pane, where it is the offer's. */
+function rowsFor(context: Context, { pane }: Offered): object[] {
+  return pane === context.focus.pane.id ? chosenRows(context) : [];
+}
+
+/** The offers that can be taken with the pane that is focused. */
+function takable(context: Context, own: readonly Offered[]): Offered[] {
+  return own.filter(({ pane, needs }) => needs === undefined || pane === context.focus.pane.id);
+}
+
+function whyNotOffered(context: Context, own: readonly Offered[]): string | undefined {
+  if (!context.actions) return whyOffline(context);
+  const [offer] = takable(context, own);
+  if (!offer) return selectFirst(own);
+  if (offer.pane === context.focus.pane.id) {
+    const hidden = whyNoMarked(context);
+    if (hidden !== undefined) return hidden;
+  }
+  const rows = rowsFor(context, offer);
+  if (offer.needs !== undefined && rows.length === 0) {
+    return `There is no ${withoutArticle(offer.needs)} under the cursor`;
+  }
+  return offer.whyNot?.(rows);
+}
+
+/** `Select an index first (pane Index usage)` */
+function selectFirst(own: readonly Offered[]): string {
+  const all = (texts: readonly string[]) => [...new Set(texts)].join(' or ');
+  const titles = own.flatMap(({ pane }) => (pane === undefined ? [] : paneById(pane).title));
+  return `Select ${all(own.flatMap(({ needs }) => needs ?? []))} first (pane ${all(titles)})`;
+}
+
+function withoutArticle(noun: string): string {
+  return noun.replace(/^an? /, '');
+}
+
+/** Opens the dialog of the first offer that takes the chosen rows. */
+function openOffered(context: Context, own: readonly Offered[]): void {
+  const { database } = context;
+  if (!database) return;
+  for (const offer of takable(context, own)) {
+    const choice = offer.choose(rowsFor(context, offer), database);
+    if (choice instanceof Promise) {
+      choice.then(
+        (action) => open(context, action),
+        (error: unknown) => refuse(context, failureOf(error)),
+      );
+      return;
+    }
+    if (choice) {
+      open(context, choice);
+      return;
+    }
+  }
+}
+
+function open(context: Context, action: OfferedAction): void {
+  const refused = context.actions?.open(action);
+  if (refused) refuse(context, refused);
+}
+
+function refuse(context: Context, failure: Failure): void {
+  context.say(context.keys.inText(failureText(failure)), 'warning');
+}

@@ -1,0 +1,102 @@
+import type { AlertEvent } from '../../live/alerts/alert-watch.js';
+import { memoryList, type MemoryList } from '../../panes/contract/listing.js';
+import type { DetailAccess } from '../../panes/contract/opening.js';
+import type { Column } from '../../panes/contract/column.js';
+import { paneById } from '../../panes/registry.js';
+import { formatTimestamp } from '../../core/format/time.js';
+import type { Command, Context } from '../context.js';
+
+/** What the rules of the config file have found. */
+export const alerts: Command = {
+  id: 'alerts',
+  keys: ['!'],
+  title: 'the alerts: what fired, and when',
+  run(context) {
+    const title = 'Alerts: what fired, and when';
+    const read = ({ list }: DetailAccess) =>
+      Promise.resolve(memoryList(listOf(context, title), list));
+    context.drilldowns.open({ title, read });
+  },
+  unavailable: (context) =>
+    context.alerts.count > 0
+      ? undefined
+      : 'No alert is set; docs/configuration.md says how: [alerts.rules.NAME]',
+};
+
+function listOf({ alerts: report, model }: Context, title: string): MemoryList<AlertEvent> {
+  const { active, history } = report.state;
+  return {
+    title,
+    columns,
+    rows: history,
+    rowKey: ({ at, rule, kind }) => `${at} ${rule} ${kind}`,
+    summary: [
+      { text: `${active.length} of ${report.count} rules hold now`, tone: 'muted' },
+      ...(model.live && report.isPaused(model.live)
+        ? [{ text: 'paused while a moment in the past is shown', tone: 'warning' as const }]
+        : []),
+      ...active.map(({ rule }) => ({ text: rule, tone: 'error' as const })),
+    ],
+    empty: 'Nothing has fired since the console was opened',
+    asOf: new Date(),
+    open: (event) => ({
+      title: event.rule,
+      read: () => Promise.resolve({ kind: 'records', title: event.rule, rows: [recordOf(event)] }),
+    }),
+    copy: ({ rule, what }) => `${rule}: ${what}`,
+  };
+}
+
+function recordOf({ kind, rule, pane, what, since, at }: AlertEvent) {
+  return {
+    rule,
+    state: kind,
+    at: formatTimestamp(new Date(at)),
+    since: formatTimestamp(new Date(since)),
+    pane: paneById(pane).title,
+    what,
+  };
+}
+
+const columns: readonly Column<AlertEvent>[] = [
+  {
+    id: 'at',
+    title: 'time',
+    align: 'left',
+    format: 'timestamp',
+    value: ({ at }) => new Date(at),
+    priority: 1,
+    minWidth: 19,
+    maxWidth: 19,
+  },
+  {
+    id: 'state',
+    title: 'state',
+    align: 'left',
+    format: 'text',
+    value: ({ kind }) => kind,
+    tone: ({ kind }) => (kind === 'fired' ? 'error' : 'success'),
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  },
+  {
+    id: 'rule',
+    title: 'rule',
+    align: 'left',
+    format: 'text',
+    value: ({ rule }) => rule,
+    priority: 1,
+    minWidth: 10,
+    maxWidth: 24,
+  },
+  {
+    id: 'what',
+    title: 'what',
+    align: 'left',
+    format: 'text',
+    value: ({ what }) => what,
+    priority: 1,
+    minWidth: 16,
+  },
+];

@@ -1,0 +1,113 @@
+import { parseFilter } from '../../panes/contract/filter.js';
+import { panes } from '../../panes/registry.js';
+import type { ColonCommand, Command, Context } from '../context.js';
+import { FilterPrompt, SearchPrompt } from '../views/prompt.js';
+import { needsLive } from './kinds.js';
+import { isIdStart } from './lookup.js';
+import { nextMatch } from '../model/search.js';
+import { matchesIn, searchedView, showMatch } from '../views/searching.js';
+
+export const filter: Command = {
+  id: 'filter',
+  keys: ['/'],
+  title: 'filter the rows: words, !not, column:word, dur>2s; Esc clears it',
+  bar: 'filter',
+  priority: 3,
+  run: (context) => context.push(new FilterPrompt(context.front.filtered?.(context)?.filter ?? '')),
+  unavailable: (context) => (context.front.openedBy ? undefined : needsLive(context)),
+};
+
+export const colonFilter: ColonCommand = {
+  name: 'filter',
+  title: 'show only these rows of this pane',
+  ofPane: true,
+  argument: 'WORDS',
+  run(context, argument) {
+    const parsed = parseFilter(argument, context.focus.pane);
+    if ('error' in parsed) context.say(parsed.error, 'warning');
+    else context.focus.change({ filter: argument });
+  },
+};
+
+const tail = panes.find(({ isTail }) => isTail);
+
+/** What a name can be of, the likeliest first. */
+const followed = ['agent', 'project', 'hook', 'tool', 'service', 'user'] as const;
+
+/** The tail of a session, an agent or whatever else has a name, from any pane. */
+export const colonFollow: ColonCommand = {
+  name: 'follow',
+  title: `in ${tail?.title.toLowerCase() ?? 'the tail'}: only what belongs to this session, agent, project, hook or tool`,
+  argument: 'SESSION or NAME',
+  names: [...followed, 'session'],
+  run(context, argument) {
+    if (argument === '') {
+      context.say('Give a session, the beginning of its id, or a name', 'warning');
+    } else if (tail) {
+      const { names } = context;
+      const wanted = argument.toLowerCase();
+      const kind = followed.find((each) =>
+        names.of(each).some((name) => name.toLowerCase() === wanted),
+      );
+      const field = kind ?? (isIdStart(argument) ? 'session' : 'agent');
+      const meant = field === 'agent' ? names.meant('agent', argument) : argument;
+      if (typeof meant !== 'string') {
+        context.say(meant.unknown, 'warning');
+        return;
+      }
+      context.focus.goTo(tail.id);
+      context.focus.change({ filter: `${field}:"${meant.replaceAll('"', '')}"`, follow: true });
+    }
+  },
+};
+
+export const search: Command = {
+  id: 'search',
+  keys: ['/'],
+  title: 'search what is shown, whatever the case; Esc ends the search',
+  bar: 'search',
+  priority: 3,
+  run(context) {
+    const searched = searchedView(context);
+    if (!searched) return;
+    const { view, searchable } = searched;
+    const line = searchable.line(context);
+    context.replace(view, searchable.found(context, line, { text: '', index: 0, from: line }));
+    context.push(new SearchPrompt());
+  },
+};
+
+function step(context: Context, by: 1 | -1): void {
+  const searched = searchedView(context);
+  const found = searched?.searchable.search;
+  if (!found) return;
+  const { searchable } = searched;
+  const here = { top: searchable.line(context), height: 1 };
+  const index = nextMatch(matchesIn(context, searchable), found.index, by, here);
+  showMatch(context, searched, { ...found, index });
+}
+
+function whyNoMatch(context: Context): string | undefined {
+  const searchable = searchedView(context)?.searchable;
+  if (!searchable?.search) {
+    return `Nothing is searched for; ${context.keys.keyOf('search')} searches`;
+  }
+  const { text } = searchable.search;
+  return matchesIn(context, searchable).length > 0 ? undefined : `Not found: ${text}`;
+}
+
+export const nextMatchCommand: Command = {
+  id: 'next-match',
+  keys: ['n'],
+  title: 'to the next match, round the end',
+  run: (context) => step(context, 1),
+  unavailable: whyNoMatch,
+};
+
+export const previousMatchCommand: Command = {
+  id: 'previous-match',
+  keys: ['N'],
+  title: 'to the match before',
+  run: (context) => step(context, -1),
+  unavailable: whyNoMatch,
+};

@@ -1,0 +1,77 @@
+import type { LiveSource } from '../../live/state.js';
+import type { PaneChoice } from '../../panes/contract/pane.js';
+import type { AnyPane } from '../../panes/registry.js';
+import type { ColonCommand, Command, Context } from '../context.js';
+import type { PaneView } from '../model/pane-view.js';
+import { asksDatabase, needsLive, whyOffline } from './kinds.js';
+
+/** What a pane offers to choose from: groups of its rows, or selections of them. */
+type Kind = 'grouping' | 'variant';
+
+const kindOf = ({ groupings }: AnyPane): Kind => (groupings ? 'grouping' : 'variant');
+
+function choicesOf(pane: AnyPane, kind: Kind): readonly PaneChoice[] {
+  return (kind === 'grouping' ? pane.groupings : pane.variants) ?? [];
+}
+
+function choose(context: Context, kind: Kind, { id, title }: PaneChoice): void {
+  const { focus, source } = context;
+  const { pane } = focus;
+  // Rows of another choice have other identities: no cursor and no marks lead over.
+  focus.change({ [kind]: id, key: null, index: 0, top: 0, marks: new Set() });
+  if (source) setChoice(source, pane, { [kind]: id });
+  context.say(`${pane.title}: ${title}`);
+}
+
+/** Asks a source for the chosen rows of a pane; what was never chosen stays as the pane has it. */
+export function setChoice(
+  source: LiveSource,
+  { id }: AnyPane,
+  { variant, grouping }: Pick<PaneView, 'variant' | 'grouping'>,
+): void {
+  if (variant !== undefined) source.setVariant(id, variant);
+  if (grouping !== undefined) source.setGrouping(id, grouping);
+}
+
+export const group: Command = asksDatabase({
+  id: 'group',
+  keys: ['t'],
+  title: 'group the rows of this pane otherwise, or select others',
+  bar: 'group',
+  priority: 4,
+  isOnBar: (pane) => choicesOf(pane, kindOf(pane)).length > 0,
+  run(context) {
+    const { pane } = context.focus;
+    const kind = kindOf(pane);
+    const choices = choicesOf(pane, kind);
+    const here = context.model.live?.panes[pane.id][kind];
+    const next = choices[(choices.findIndex(({ id }) => id === here) + 1) % choices.length];
+    if (next) choose(context, kind, next);
+  },
+  unavailable(context) {
+    const { pane } = context.focus;
+    if (choicesOf(pane, kindOf(pane)).length > 0) return needsLive(context);
+    return `${pane.title} has one grouping`;
+  },
+});
+
+/** `:group project`, `:show tools`: one choice of the focused pane by its name. */
+function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
+  return {
+    name,
+    title,
+    ofPane: true,
+    values: ({ focus }) => choicesOf(focus.pane, kind).map(({ id }) => id),
+    valueTitle: ({ focus }, value) =>
+      choicesOf(focus.pane, kind).find(({ id }) => id === value)?.title,
+    run(context, argument) {
+      const found = choicesOf(context.focus.pane, kind).find(({ id }) => id === argument);
+      const why = context.player ? whyOffline(context) : needsLive(context);
+      if (why !== undefined) context.say(why, 'warning');
+      else if (found) choose(context, kind, found);
+    },
+  };
+}
+
+export const colonGroup = colonChoice('group', 'grouping', 'what the rows of this pane are');
+export const colonShow = colonChoice('show', 'variant', 'which rows this pane shows');

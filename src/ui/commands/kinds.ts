@@ -1,0 +1,74 @@
+import type { Command, Context, View } from '../context.js';
+import type { Binding } from '../keymap.js';
+import { strings } from '../strings.js';
+
+/** Why nothing can be asked or changed where there is no database. */
+export function whyOffline({ player }: Pick<Context, 'player'>): string {
+  return player ? strings.recordingIsFixed : strings.notConnected;
+}
+
+/** Pressing a key before the connection is open must not vanish without a word. */
+export function needsLive(context: Context): string | undefined {
+  return context.model.live ? undefined : whyOffline(context);
+}
+
+/** A command that asks the database; a recording has none. */
+export function asksDatabase(command: Command): Command {
+  return {
+    ...command,
+    unavailable: (context, key) =>
+      context.player ? whyOffline(context) : command.unavailable?.(context, key),
+  };
+}
+
+type ViewCommand<Focused extends View> = Binding & {
+  run(view: Focused, context: Context, key: string): void;
+  unavailable?(view: Focused, context: Context, key: string): string | undefined;
+};
+
+/** A command of one view: it gets the view, which is focused whenever its keys work. */
+export function inView<Focused extends View>(
+  type: abstract new (...args: never[]) => Focused,
+  command: ViewCommand<Focused>,
+): Command {
+  return {
+    ...command,
+    run(context, key) {
+      const { front } = context;
+      if (front instanceof type) command.run(front, context, key);
+    },
+    unavailable(context, key) {
+      const { front } = context;
+      return front instanceof type ? command.unavailable?.(front, context, key) : undefined;
+    },
+  };
+}
+
+/** Leaves a dialog; `close` does more than that where it must. */
+export function closing(
+  binding: Omit<Binding, 'id' | 'bar' | 'priority'>,
+  close: (context: Context) => void = (context) => context.pop(),
+): Command {
+  return { id: 'back', bar: 'back', priority: 1, ...binding, run: close };
+}
+
+const nothing = () => undefined;
+
+/** The terminal layer takes these before any view sees them; they stand here for help and the palette. */
+export const terminalCommands: readonly Command[] = [
+  {
+    id: 'interrupt',
+    keys: ['ctrl+c'],
+    isFixed: true,
+    title: 'quit; twice: at once',
+    run: (context) => context.interrupt(),
+  },
+  {
+    id: 'suspend',
+    keys: ['ctrl+z'],
+    isFixed: true,
+    title: 'to the shell; back with fg',
+    run: nothing,
+  },
+  { id: 'repaint', keys: ['ctrl+l'], isFixed: true, title: 'draw the screen anew', run: nothing },
+];

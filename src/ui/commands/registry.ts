@@ -1,0 +1,100 @@
+import type { ColonCommand, Command } from '../context.js';
+import { actionCommands } from './actions.js';
+import { alerts } from './alerts.js';
+import { backInOverview, openRow } from './open.js';
+import { colonConnect, connections, palette, help, quit } from './program.js';
+import { copy, exportRows } from './copy-export.js';
+import { colonFilter, colonFollow, filter } from './filter.js';
+import { focusNext, focusPane, focusPrevious, paneList, colonTime, zoom } from './focus.js';
+import { colonGroup, colonShow, group } from './group.js';
+import {
+  colonAgent,
+  colonSearch,
+  colonSession,
+  colonPrompts,
+  colonStuck,
+  colonTrace,
+  colonTraces,
+  listStuck,
+} from './lookup.js';
+import { colonAt, colonCompare, moments } from './moment.js';
+import {
+  moves,
+  columnsLeft,
+  columnsRight,
+  mark,
+  colonSort,
+  reverse,
+  sort,
+  sortBy,
+} from './rows.js';
+import { colonEvery, faster, pause, refresh, slower } from './pace.js';
+import { log, sql } from './statements.js';
+import { terminalCommands } from './kinds.js';
+import { colonWindow, compare, exact, longerWindow, shorterWindow } from './window.js';
+
+/**
+ * Every command of the overview, in the order of help and key bar. Adding one is adding its file and a
+ * line here; the keymap, help, the palette and the config's `[keys]` are made of this list.
+ */
+export const overviewCommands: readonly Command[] = [
+  focusPane,
+  focusNext,
+  focusPrevious,
+  paneList,
+  filter,
+  palette,
+  mark,
+  columnsRight,
+  columnsLeft,
+  ...moves,
+  openRow,
+  copy,
+  exportRows,
+  backInOverview,
+  zoom,
+  sort,
+  sortBy,
+  reverse,
+  group,
+  longerWindow,
+  shorterWindow,
+  compare,
+  pause,
+  faster,
+  slower,
+  refresh,
+  exact,
+  ...actionCommands,
+  listStuck,
+  alerts,
+  ...moments,
+  sql,
+  log,
+  connections,
+  help,
+  quit,
+  ...terminalCommands,
+];
+
+/** What is typed behind `:` with an argument, besides the panes and the commands above. */
+export const colonCommands: readonly ColonCommand[] = [
+  colonWindow,
+  colonAt,
+  colonCompare,
+  colonEvery,
+  colonSort,
+  colonGroup,
+  colonShow,
+  colonTrace,
+  colonTraces,
+  colonStuck,
+  colonSearch,
+  colonSession,
+  colonAgent,
+  colonPrompts,
+  colonFollow,
+  colonConnect,
+  colonTime,
+  colonFilter,
+];

@@ -1,0 +1,239 @@
+import type { ReactNode } from 'react';
+import type { Database } from '../db/database.js';
+import type { Failure } from '../db/errors.js';
+import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
+import type { Player } from '../live/recording/player.js';
+import type { LiveSource, LiveState } from '../live/state.js';
+import type { OfferedAction } from '../maintenance/registry.js';
+import type { Exportable } from '../panes/export/exportable.js';
+import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
+import type { NameKind } from '../panes/reading/names.js';
+import type { AnyPane, PaneId } from '../panes/registry.js';
+import type { Tone } from '../panes/contract/column.js';
+import type { ClipboardCopy } from '../terminal/clipboard.js';
+import type { ConnectionChoice } from './connection-choice.js';
+import type { StyledLine } from './draw/styled-line.js';
+import type { Binding, Keymap, KeyScope } from './keymap.js';
+import type { ActionState } from './draw/action.js';
+import type { ConsoleState } from './model/model.js';
+import type { PaneView } from './model/pane-view.js';
+import type { Movement } from './model/scroll.js';
+import type { Search } from './model/search.js';
+
+/** Everything that is drawn. Immutable. */
+export type Model = ConsoleState & {
+  /** The view stack: the overview, and what lies over it. The last one is focused. Never empty. */
+  views: readonly View[];
+};
+
+/** Something that a key does: its keys and what the screen says of them, and what happens. */
+export type Command = Binding & {
+  /** `key` is the one that was pressed, for commands whose keys mean a number. */
+  run(context: Context, key: string): void;
+  /** Why it can do nothing now, for the bottom line; undefined when it can. */
+  unavailable?(context: Context, key: string): string | undefined;
+  /** Whether the key bar has it while this pane, and this view, is focused; absent: always. */
+  isOnBar?: (pane: AnyPane, front?: View) => boolean;
+};
+
+export type Scope = KeyScope<Command>;
+
+/** What is typed behind `:` with an argument: `window 15m`. */
+export type ColonCommand = {
+  name: string;
+  title: string;
+  /** It is of the focused pane, and means nothing in what Enter has opened. */
+  ofPane?: true;
+  /** What may be typed behind the name; absent where only `values` may. */
+  argument?: string;
+  /** Whether a text is understood as it is: then it is not taken for the beginning of a value. */
+  accepts?(text: string): boolean;
+  /** What is typed behind the name names one of these: Tab completes them. */
+  names?: readonly NameKind[];
+  /** What can be chosen; '' where nothing follows the name. */
+  values?(context: Context): readonly string[];
+  /** What a value means, where that says more than the title. */
+  valueTitle?(context: Context, value: string): string | undefined;
+  run(context: Context, argument: string): void;
+};
+
+/**
+ * One view on the stack: its keys, its state, what it draws. Immutable: a change puts another view in
+ * its place. A key goes to the focused view first (`takesKey`), then to the command of its scope.
+ */
+export interface View {
+  readonly scope: Scope;
+  /** Hides the panes wholly, so that they are not asked. */
+  readonly covers?: boolean;
+  /** Enter has opened it: which drill-down it is, and how it is read again. Going to a pane closes it. */
+  readonly openedBy?: OpenedBy;
+  /** A line to type into: what it is about stays in view behind it. */
+  readonly isPrompt?: boolean;
+  /** It asks about leaving: it stays in front of an action's dialog. */
+  readonly asksToLeave?: boolean;
+  /** It is about the database that is left when another one is connected. */
+  readonly endsWithConnection?: boolean;
+  /** It shows how long something takes: it is drawn every second. */
+  readonly showsTime?: boolean;
+  /** Where the console is going, for the header. */
+  readonly destination?: { toward: ConnectionChoice; connecting: string };
+  /** Absent: it has the bottom line only. */
+  draw?(context: Context): ReactNode;
+  /** The bottom line in place of the key bar. */
+  drawBottomLine?(context: Context): StyledLine;
+  /** Takes a key before the commands do; false leaves it to them. */
+  takesKey?(context: Context, key: string): boolean;
+  /** Takes a pasted text. */
+  takesPaste?(context: Context, text: string): void;
+  /** Moves the cursor, or scrolls. */
+  move?(context: Context, by: Movement): void;
+  /** Why there is nothing to move to. */
+  whyNotMove?(context: Context): string | undefined;
+  /** What Enter opens of the row or line under the cursor. */
+  target?(context: Context): Opening | undefined;
+  /** What `:copy` copies. */
+  copyable?(context: Context): Copyable | undefined;
+  /** What `:export` writes. */
+  exportable?(context: Context): Exportable | undefined;
+  /** Why there is nothing to copy or to write, where more can be said than that. */
+  whyNothingChosen?(context: Context): string | undefined;
+  readonly searchable?: Searchable;
+  /** How `/` filters its rows. */
+  filtered?(context: Context): Filtered | undefined;
+  /** It is read again as often as the panes are, while it is in front. */
+  readonly isLive?: boolean;
+  /** Which rows are to be read, of a list. */
+  readonly listRequest?: ListRequest;
+  /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
+  idleWork?(context: Context): (() => void) | undefined;
+}
+
+export type OpenedBy = { readonly id: number; readonly opening: Opening };
+
+/** A text for the clipboard, and what it is: `the row as JSON`. */
+export type Copyable = { text: string; what: string };
+
+/** How `/` filters the rows of a view. */
+export interface Filtered {
+  readonly filter: string;
+  /** Why a text cannot be read; undefined when it can. */
+  whyNot(text: string): string | undefined;
+  /** Shows only the rows that match; '' shows all. */
+  show(text: string): void;
+  /** What a term may begin with. */
+  readonly fields: readonly string[];
+}
+
+/** How `/` searches a view. */
+export interface Searchable {
+  readonly search: Search | undefined;
+  /** A step leads from line to line, not from match to match. */
+  readonly linesOnly: boolean;
+  /** The line under the cursor. */
+  line(context: Context): number;
+  texts(context: Context): readonly string[];
+  /** The view with the cursor on a line of it. */
+  found(context: Context, line: number, search: Search | undefined): View;
+}
+
+/** The focused pane and its rows. */
+export interface Focus {
+  readonly pane: AnyPane;
+  /** In the order in which they are shown, without those that the filter hides. */
+  readonly rows: readonly object[];
+  readonly view: PaneView;
+  change(change: Partial<PaneView>): void;
+  /** Focuses a pane, on the whole screen when the overview does not show it; closes what Enter has opened. */
+  goTo(id: PaneId): void;
+}
+
+/** What Enter has opened, in front of each other. */
+export interface Drilldowns {
+  open(opening: Opening): void;
+  /** Shows what needs no reading. */
+  show(records: OpenedRecords): void;
+  /** Reads it, or the one in front, again. */
+  refresh(openedBy?: OpenedBy): void;
+}
+
+/** The one action that may be open: from its preview to its result. */
+export interface Actions {
+  /** Of its dialog; undefined: none is open. */
+  readonly state: ActionState | undefined;
+  /** Something is being changed now. */
+  readonly isRunning: boolean;
+  /** The server would finish it alone. */
+  readonly isDetachable: boolean;
+  /** Shows what an action would do, or returns why it may not run here. */
+  open(action: OfferedAction): Failure | undefined;
+  confirm(): void;
+  /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
+  type(key: string): void;
+  /** Stops a running action at its next safe point; closes a dialog that has not begun. */
+  cancel(): void;
+  /** Leaves to the server what it is doing, before the console ends. */
+  leave(): void;
+  close(): void;
+}
+
+/** What the database has names for. */
+export interface Names {
+  of(kind: NameKind): readonly string[];
+  /** The one name that a text means; the text itself as long as the names are not known. */
+  meant(kind: NameKind, text: string): string | { unknown: string };
+}
+
+/** The databases that the console can be on. */
+export interface Connections {
+  readonly choices: readonly ConnectionChoice[];
+  readonly current: ConnectionChoice;
+  /** Connects to the database of a name, or says why not. */
+  goTo(name: string): void;
+  connect(choice: ConnectionChoice): Promise<void>;
+  /** Gives up the attempt that has not answered yet. */
+  callOff(): void;
+}
+
+/** What the alert rules of the config file found. */
+export interface AlertReport {
+  /** Rules there are. */
+  readonly count: number;
+  readonly state: { readonly active: readonly Alert[]; readonly history: readonly AlertEvent[] };
+  isPaused(live: LiveState): boolean;
+}
+
+/** What views and commands may do; the app implements it. */
+export interface Context {
+  readonly model: Model;
+  readonly keys: Keymap<Command>;
+  readonly colonCommands: readonly ColonCommand[];
+  /** The focused view. */
+  readonly front: View;
+  readonly focus: Focus;
+  readonly database: Database | undefined;
+  /** Where the panes' rows come from. */
+  readonly source: LiveSource | undefined;
+  /** The recording that is played instead of a database. */
+  readonly player: Player | undefined;
+  readonly actions: Actions | undefined;
+  /** Undefined in a recording. */
+  readonly connections: Connections | undefined;
+  readonly drilldowns: Drilldowns;
+  readonly names: Names;
+  readonly alerts: AlertReport;
+  update(change: Partial<Model>): void;
+  /** A line in place of the key bar, until the next key or for some seconds. */
+  say(text: string, tone?: Tone): void;
+  push(view: View): void;
+  pop(): void;
+  /** Puts another view into the place of one on the stack; does nothing when it is gone. */
+  replace(old: View, view: View): void;
+  /** Runs a command, or says why it can do nothing now. */
+  run(command: Command, key: string): void;
+  copy(text: string): ClipboardCopy;
+  log(text: string): void;
+  /** Ctrl-C: ends at once, but asks in the middle of an action. */
+  interrupt(): void;
+  /** Ends the program; an action that runs is cancelled on the way out. */
+  end(exitCode: number): void;
+}

@@ -1,0 +1,85 @@
+import { mostRowsAtOnce, positionOf, rowsAPage } from '../../panes/contract/listing.js';
+import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+
+/** Of a list: its rows, and which one is chosen. */
+export type ListState = {
+  /** With the rows of all pages that were read. */
+  opened: OpenedList;
+  /** What the reader asks for; the rows are of an earlier request until it is read. */
+  wanted: Pick<ListRequest, 'filter' | 'failedOnly' | 'sort'>;
+  /** The page behind the last row is asked for. */
+  wantsMore: boolean;
+  index: number;
+  /** The reader chose a row: it stays chosen wherever it moves. Else the cursor stays at its place. */
+  hasChosen: boolean;
+  /** Where it was scrolled to when the cursor was moved last. */
+  top: number;
+  /** Identities of the marked rows. */
+  marks: ReadonlySet<string>;
+};
+
+export function listState(opened: OpenedList): ListState {
+  const { filter, failedOnly, sort } = opened.paging.request;
+  return {
+    opened,
+    wanted: { filter, failedOnly, sort },
+    wantsMore: false,
+    index: 0,
+    hasChosen: false,
+    top: 0,
+    marks: new Set(),
+  };
+}
+
+export function chosenRow({ opened, index }: ListState): object | undefined {
+  return opened.rows[index];
+}
+
+/** What is to be read next: the page behind the last row, or the rows that are there once more. */
+export function nextRequest({ opened, wanted, wantsMore }: ListState): ListRequest {
+  const last = opened.rows.at(-1);
+  const after = wantsMore && last ? positionOf(last) : undefined;
+  if (after) return { ...wanted, limit: rowsAPage, after };
+  const limit = Math.min(mostRowsAtOnce, Math.max(rowsAPage, opened.rows.length));
+  return { ...wanted, limit };
+}
+
+/** With what was read: the next page, or the same rows once more. What answers an earlier wish changes nothing. */
+export function withReading(state: ListState, read: OpenedList): ListState {
+  const { wanted, opened } = state;
+  const { request } = read.paging;
+  if (!isSame(request, wanted)) return state;
+  if (request.after) {
+    const rows = [...opened.rows, ...read.rows];
+    const paging = { ...opened.paging, hasMore: read.paging.hasMore };
+    return { ...state, opened: { ...opened, rows, paging }, wantsMore: false };
+  }
+  const isOther = !isSame(opened.paging.request, wanted);
+  return withChosen(state, isOther ? read : withRowsBehind(read, opened));
+}
+
+function isSame(a: ListState['wanted'], b: ListState['wanted']): boolean {
+  return a.filter === b.filter && a.failedOnly === b.failedOnly && a.sort === b.sort;
+}
+
+/** The newest reading, and behind its last row those that earlier pages have. */
+function withRowsBehind(read: OpenedList, before: OpenedList): OpenedList {
+  const last = read.rows.at(-1);
+  if (!read.paging.hasMore || !last) return read;
+  const key = read.rowKey(last);
+  const at = before.rows.findLastIndex((row) => before.rowKey(row) === key);
+  const behind = at < 0 ? [] : before.rows.slice(at + 1);
+  if (behind.length === 0) return read;
+  const { hasMore } = before.paging;
+  return { ...read, rows: [...read.rows, ...behind], paging: { ...read.paging, hasMore } };
+}
+
+/** The chosen row stays chosen, on the line of the screen where it is. */
+function withChosen(state: ListState, opened: OpenedList): ListState {
+  const row = state.hasChosen ? chosenRow(state) : undefined;
+  const key = row && opened.rowKey(row);
+  const found = opened.rows.findIndex((candidate) => opened.rowKey(candidate) === key);
+  const last = Math.max(0, opened.rows.length - 1);
+  const index = found < 0 ? Math.min(state.index, last) : found;
+  return { ...state, opened, index, top: Math.max(0, state.top + index - state.index) };
+}

@@ -1,0 +1,27 @@
+import type { Failure } from '../db/errors.js';
+
+/** What several places of the screen say, in one list to be read together. */
+export const strings = {
+  asking: 'asking …',
+  connecting: 'connecting …',
+  back: 'Enter: back',
+  stay: 'Enter, Esc: stay',
+  refreshing: 'Refreshing now',
+  recordingIsFixed: 'This is a recording: nothing is asked or changed',
+  consoleIsReadOnly: 'The console is read-only',
+  notConnected: 'There is no connection yet',
+  nothingToCopy: 'There is nothing here to copy',
+  nothingToExport: 'There are no rows to write',
+  cannotDetach: 'Cannot detach now: this step needs the console',
+  idHasDigits: 'An id has hexadecimal digits; give the first four at least',
+  slowestFirst: 'slowest first',
+  inOrder: (title: string) => `${title} first`,
+  noTimeWindow: (title: string) => `${title} has no time window`,
+  refreshEvery: (span: string) => `Refresh: every ${span} (slower if it would load the server)`,
+  sortedBy: (title: string, sort: string, end: 'first' | 'last') => `${title}: ${sort} ${end}`,
+} as const;
+
+/** A failure in one line: the message, and what to try next. */
+export function failureText({ message, hint }: Failure): string {
+  return hint === undefined ? message : `${message} ${hint}`;
+}

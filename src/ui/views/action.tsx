@@ -1,0 +1,129 @@
+import { closing, terminalCommands } from '../commands/kinds.js';
+import { connections, quit } from '../commands/program.js';
+import type { Command, Context, Scope, View } from '../context.js';
+import { actionLines, type ActionState } from '../draw/action.js';
+import { Dialog, innerDialog } from '../screen/boxes.js';
+import { writer } from '../draw/box.js';
+import { strings } from '../strings.js';
+
+/** The dialog of an action. */
+export class ActionView implements View {
+  readonly state: ActionState;
+  readonly endsWithConnection = true;
+
+  constructor(state: ActionState) {
+    this.state = state;
+  }
+
+  get scope(): Scope {
+    const { phase, preview } = this.state;
+    if (phase === 'running' || phase === 'cancelling') return runningScope;
+    return phase === 'confirm' && preview?.nothing === undefined ? confirmScope : doneScope;
+  }
+
+  get showsTime(): boolean {
+    return this.state.phase !== 'confirm';
+  }
+
+  draw(context: Context) {
+    const { title, result } = this.state;
+    const { size, nowMs } = context.model;
+    const body = actionLines(context.keys, this.state, nowMs, innerDialog(size));
+    const look = result?.tone === 'error' ? 'error' : 'frame';
+    return <Dialog title={title} body={body} look={look} size={size} />;
+  }
+
+  /** The letters of a word that confirms are no keys. */
+  takesKey(context: Context, key: string): boolean {
+    const { phase, preview, typed } = this.state;
+    const word = preview?.typed;
+    if (phase !== 'confirm' || word === undefined || preview?.nothing !== undefined) return false;
+    if (key === 'enter') {
+      if (typed === word) context.actions?.confirm();
+      else context.say(`Not yet: the word is "${word}"`, 'warning');
+      return true;
+    }
+    if (key === 'space') context.actions?.type(' ');
+    else if (key === 'backspace' || key.length === 1) context.actions?.type(key);
+    return key !== 'escape';
+  }
+}
+
+const confirm: Command = {
+  id: 'confirm',
+  keys: ['y'],
+  title: 'yes, do it',
+  bar: 'do it',
+  priority: 1,
+  accepts: true,
+  run: (context) => context.actions?.confirm(),
+};
+
+const decline: Command = {
+  id: 'cancel',
+  keys: ['enter', 'escape', 'n', 'q'],
+  title: 'no, change nothing',
+  bar: 'cancel',
+  barKeys: 2,
+  priority: 1,
+  run: (context) => context.actions?.cancel(),
+};
+
+const cancel: Command = {
+  id: 'cancel',
+  keys: ['escape', 'c'],
+  title: 'stop it at the next safe point',
+  bar: 'cancel',
+  barKeys: 2,
+  priority: 1,
+  run: (context) => context.actions?.cancel(),
+};
+
+export const confirmScope: Scope = {
+  id: 'confirm',
+  title: 'Before an action',
+  isInHelp: true,
+  commands: [confirm, decline, ...terminalCommands],
+};
+
+export const runningScope: Scope = {
+  id: 'running',
+  title: 'While an action runs',
+  isInHelp: true,
+  commands: [connections, cancel, quit, ...terminalCommands],
+};
+
+/** Also of notices: something was read, and is closed. */
+export const doneScope: Scope = {
+  id: 'done',
+  title: 'After an action, and at notices',
+  commands: [
+    closing({ keys: ['enter', 'escape', 'q', 'space'], title: 'back to the panes' }, (context) => {
+      if (context.front instanceof ActionView) context.actions?.close();
+      else context.pop();
+    }),
+    ...terminalCommands,
+  ],
+};
+
+/** Something to be read before going on. */
+export class NoticeView implements View {
+  readonly scope: Scope = doneScope;
+  readonly title: string;
+  readonly lines: readonly string[];
+
+  constructor(title: string, lines: readonly string[]) {
+    this.title = title;
+    this.lines = lines;
+  }
+
+  draw({ model: { size }, keys }: Context) {
+    const write = writer(innerDialog(size).width);
+    const body = [
+      ...this.lines.flatMap((line) => write(keys.inText(line))),
+      ...write(''),
+      ...write(strings.back),
+    ];
+    return <Dialog title={this.title} body={body} look="warning" size={size} />;
+  }
+}

@@ -1,0 +1,314 @@
+import { exactJson } from '../../core/exact-json.js';
+import { openedExport } from '../../panes/export/exportable.js';
+import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { actionCommands } from '../commands/actions.js';
+import { inView, terminalCommands } from '../commands/kinds.js';
+import { copy, exportRows } from '../commands/copy-export.js';
+import { moves } from '../commands/rows.js';
+import { filter } from '../commands/filter.js';
+import { nothingMore, openBinding, refreshView } from '../commands/open.js';
+import { palette, help } from '../commands/program.js';
+import { longerWindow, shorterWindow } from '../commands/window.js';
+import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
+import { writer } from '../draw/box.js';
+import { drawSegments, type Segment, type StyledLine } from '../draw/styled-line.js';
+import { drawTable } from '../draw/table.js';
+import {
+  chosenRow,
+  listState,
+  nextRequest,
+  withReading,
+  type ListState,
+} from '../model/list-state.js';
+import { moved, scrollTop, type Movement, type Scroll } from '../model/scroll.js';
+import { innerBody, OpenedBox } from '../screen/boxes.js';
+import { strings } from '../strings.js';
+
+/** Rows one a line; Enter on one goes one step further. It is read again and again, as a pane is. */
+export class ListView implements View {
+  readonly scope: Scope = listScope;
+  readonly covers = true;
+  readonly openedBy: OpenedBy;
+  readonly state: ListState;
+
+  constructor(openedBy: OpenedBy, state: ListState) {
+    this.openedBy = openedBy;
+    this.state = state;
+  }
+
+  /** As it is opened, or as it is read again: the chosen row stays chosen wherever it moved. */
+  static of(openedBy: OpenedBy, opened: OpenedList, before: View): ListView {
+    const isSame = before instanceof ListView;
+    return new ListView(openedBy, isSame ? withReading(before.state, opened) : listState(opened));
+  }
+
+  get isLive(): boolean {
+    return this.state.opened.paging.isInMemory !== true;
+  }
+
+  get listRequest(): ListRequest {
+    return nextRequest(this.state);
+  }
+
+  draw(context: Context) {
+    const { size } = context.model;
+    const { opened, wanted } = this.state;
+    const { top, height } = this.#scroll(context);
+    const order = opened.paging.orders.find(({ id }) => id === wanted.sort);
+    return (
+      <OpenedBox
+        lines={this.#lines(context)}
+        title={safeLine([opened.title, this.#filterText].filter(Boolean).join(' '))}
+        note={order ? strings.inOrder(order.title) : ''}
+        top={top}
+        visibleRows={height}
+        count={opened.paging.total ?? opened.rows.length}
+        isMore={opened.paging.hasMore && opened.paging.total === undefined}
+        foot={this.#foot}
+        size={size}
+      />
+    );
+  }
+
+  move(context: Context, by: Movement): void {
+    const { index, opened } = this.state;
+    const { height } = this.#scroll(context);
+    const next = moved(index, by, opened.rows.length, height);
+    if (next !== index) this.choose(context, next);
+    else this.#readMore(context);
+  }
+
+  whyNotMove(): string | undefined {
+    return this.state.opened.rows.length > 0 ? undefined : 'There are no rows';
+  }
+
+  /** Puts the cursor on a row, which it holds on to; near the last row the next page is read. */
+  choose(context: Context, index: number, change: Partial<ListState> = {}): void {
+    const state = { ...this.state, ...change, index, hasChosen: true };
+    const view = this.#scrolled(context, state);
+    context.replace(this, view);
+    view.#readMore(context);
+  }
+
+  /** Asks for other rows, from their beginning. */
+  ask(context: Context, wanted: Partial<ListState['wanted']>): void {
+    const state = { ...this.state, wanted: { ...this.state.wanted, ...wanted } };
+    const view = new ListView(this.openedBy, { ...state, index: 0, top: 0, hasChosen: false });
+    context.replace(this, view);
+    context.drilldowns.refresh(this.openedBy);
+  }
+
+  target() {
+    const row = chosenRow(this.state);
+    return row && this.state.opened.open?.(row);
+  }
+
+  /** The rows that are marked, or the one under the cursor where none is. */
+  get chosenRows(): readonly object[] {
+    const { marks, opened } = this.state;
+    if (marks.size > 0) return opened.rows.filter((row) => marks.has(opened.rowKey(row)));
+    const row = chosenRow(this.state);
+    return row ? [row] : [];
+  }
+
+  copyable(): Copyable | undefined {
+    const rows = this.chosenRows;
+    const [row] = rows;
+    const { opened } = this.state;
+    if (!row) return undefined;
+    if (!opened.copy) return { text: exactJson(row, 2), what: 'the row as JSON' };
+    const ids = rows.map((each) => safeLine(opened.copy?.(each) ?? ''));
+    const what = ids.length === 1 ? `the id ${ids[0]}` : `${ids.length} ids`;
+    return { text: ids.join('\n'), what };
+  }
+
+  /** The marked rows, or all that were read. */
+  exportable() {
+    const { marks, opened } = this.state;
+    return openedExport(marks.size > 0 ? { ...opened, rows: this.chosenRows } : opened);
+  }
+
+  filtered(context: Context): Filtered {
+    return {
+      filter: this.state.wanted.filter,
+      whyNot: (text) => this.state.opened.paging.whyNotFilter(text),
+      show: (filter) => this.ask(context, { filter }),
+      fields: this.state.opened.paging.fields,
+    };
+  }
+
+  get #filterText(): string {
+    const { filter, failedOnly } = this.state.wanted;
+    return [filter && `/${filter}`, failedOnly && 'only failed'].filter(Boolean).join(' ');
+  }
+
+  get #foot(): readonly Segment[] {
+    const { marks } = this.state;
+    const shown = marks.size > 0 ? this.chosenRows.length : 0;
+    const hidden = shown < marks.size ? `, ${marks.size - shown} not shown` : '';
+    return marks.size > 0 ? [{ text: `${marks.size} marked${hidden}`, look: 'accent' }] : [];
+  }
+
+  #readMore(context: Context): void {
+    const { index, opened, wantsMore } = this.state;
+    const { height } = this.#scroll(context);
+    if (wantsMore || !opened.paging.hasMore || index < opened.rows.length - 2 * height) return;
+    context.replace(this, new ListView(this.openedBy, { ...this.state, wantsMore: true }));
+    context.drilldowns.refresh(this.openedBy);
+  }
+
+  #lines(context: Context): readonly StyledLine[] {
+    const { width } = innerBody(context.model.size);
+    const { opened, index, marks, wanted } = this.state;
+    const { columns, rows, asOf, empty } = opened;
+    const above = this.#hasSummary ? [this.#summary(width)] : [];
+    if (rows.length === 0) {
+      const isChosen = wanted.filter !== '' || wanted.failedOnly;
+      const none = isChosen ? `None matches ${this.#filterText}; :back shows all.` : empty;
+      return [...above, ...writer(width)(context.keys.inText(none), 'muted')];
+    }
+    const { top, height } = this.#scroll(context);
+    const isMarked = marks.size > 0 ? (row: object) => marks.has(opened.rowKey(row)) : undefined;
+    const options = { width, height, top, cursor: index, faded: false, isMarked };
+    const table = drawTable(columns, rows, { nowMs: asOf.getTime() }, options);
+    return [...above, table.heading, ...table.rows];
+  }
+
+  get #hasSummary(): boolean {
+    return this.state.opened.summary.length > 0;
+  }
+
+  #summary(width: number): StyledLine {
+    const segments = this.state.opened.summary.map(({ text, tone }, at) => ({
+      text: safeLine(text),
+      look: tone,
+      priority: at + 1,
+    }));
+    return drawSegments(segments, width, ' · ');
+  }
+
+  #scrolled(context: Context, state: ListState): ListView {
+    const { top, height } = this.#scroll(context);
+    const next = scrollTop(top, state.index, height, state.opened.rows.length);
+    return new ListView(this.openedBy, { ...state, top: next });
+  }
+
+  #scroll({ model }: Context): Scroll {
+    const { index, top, opened } = this.state;
+    const above = this.#hasSummary ? 1 : 0;
+    const height = Math.max(1, innerBody(model.size).height - above - 1);
+    return { top: scrollTop(top, index, height, opened.rows.length), height };
+  }
+}
+
+const whyNoRow = ({ state }: ListView) =>
+  chosenRow(state) ? undefined : 'There is no row under the cursor';
+
+const own = {
+  open: inView(ListView, {
+    ...openBinding,
+    /** The cursor holds on to the row, so that the way back leads to it. */
+    run(view, context) {
+      const target = view.target();
+      view.choose(context, view.state.index);
+      if (target) context.drilldowns.open(target);
+    },
+    unavailable: (view) => (view.target() ? undefined : nothingMore),
+  }),
+  sort: inView(ListView, {
+    id: 'list-sort',
+    keys: ['s'],
+    title: 'sort by the next column: the newest, the slowest',
+    bar: 'sort',
+    priority: 5,
+    run(view, context) {
+      const { orders } = view.state.opened.paging;
+      const here = orders.findIndex(({ id }) => id === view.state.wanted.sort);
+      view.ask(context, { sort: orders[(Math.max(0, here) + 1) % orders.length]?.id });
+    },
+    unavailable: ({ state }) =>
+      state.opened.paging.orders.length > 1 ? undefined : 'These rows have one order',
+  }),
+  failed: inView(ListView, {
+    id: 'only-failed',
+    keys: ['f'],
+    title: 'only what failed; again: all',
+    bar: 'failed',
+    priority: 4,
+    run: (view, context) => view.ask(context, { failedOnly: !view.state.wanted.failedOnly }),
+    unavailable: (view) => (view.isLive ? undefined : 'None of these rows can fail'),
+  }),
+  mark: inView(ListView, {
+    id: 'list-mark',
+    keys: ['m'],
+    title: 'mark or unmark the row; copy and export take all marked rows',
+    run(view, context) {
+      const { marks, opened, index } = view.state;
+      const row = chosenRow(view.state);
+      const key = row && opened.rowKey(row);
+      if (key === undefined) return;
+      const changed = new Set(marks);
+      if (!changed.delete(key)) changed.add(key);
+      const next = Math.min(index + 1, opened.rows.length - 1);
+      view.choose(context, next, { marks: changed });
+    },
+    unavailable: whyNoRow,
+  }),
+  back: inView(ListView, {
+    id: 'back',
+    keys: ['escape', 'q'],
+    title: 'one step back: marks, filter, then to the row that was opened',
+    bar: 'back',
+    priority: 1,
+    run(view, context, key) {
+      const { marks, wanted } = view.state;
+      if (key === 'q') context.pop();
+      else if (marks.size > 0)
+        context.replace(view, new ListView(view.openedBy, { ...view.state, marks: new Set() }));
+      else if (wanted.filter !== '' || wanted.failedOnly)
+        view.ask(context, { filter: '', failedOnly: false });
+      else context.pop();
+    },
+  }),
+};
+
+/** What is done to all rows of the list: as in the panes, where the list is what the action is for. */
+const actionsOfLists: readonly Command[] = actionCommands
+  .filter(({ id }) => id === 'close-stuck')
+  .map((command) => {
+    const isFor = ({ front }: { front?: View | undefined }) =>
+      front instanceof ListView && front.state.opened.action === command.id;
+    return {
+      ...command,
+      bar: 'close all',
+      priority: 3,
+      isOnBar: (_, front) => isFor({ front }),
+      unavailable: (context, key) =>
+        isFor(context) ? command.unavailable?.(context, key) : 'These are not the stuck traces',
+    };
+  });
+
+export const listScope: Scope = {
+  id: 'list',
+  title: 'In a list',
+  isInHelp: true,
+  commands: [
+    filter,
+    palette,
+    ...moves,
+    own.open,
+    own.failed,
+    own.sort,
+    own.mark,
+    ...actionsOfLists,
+    longerWindow,
+    shorterWindow,
+    refreshView,
+    own.back,
+    copy,
+    exportRows,
+    help,
+    ...terminalCommands,
+  ],
+};

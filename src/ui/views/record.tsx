@@ -1,0 +1,351 @@
+import { exactJson } from '../../core/exact-json.js';
+import { openedExport } from '../../panes/export/exportable.js';
+import type {
+  DetailSection,
+  OpenedRecords,
+  Opening,
+  RecordRow,
+} from '../../panes/contract/opening.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { inView, terminalCommands } from '../commands/kinds.js';
+import { backFromOpened, nothingMore, openTarget, refreshView } from '../commands/open.js';
+import { copies, exportRows } from '../commands/copy-export.js';
+import { moves } from '../commands/rows.js';
+import { palette, help } from '../commands/program.js';
+import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
+import type { Context, Copyable, OpenedBy, Scope, Searchable, View } from '../context.js';
+import { drawMatches, findMatches, type Search } from '../model/search.js';
+import { foldedLines, layOutRecord, type RecordLayout } from '../draw/record.js';
+import { initialFolds, type RecordFolds, type RecordNode } from '../model/record-tree.js';
+import { moved, scrollTop, type Movement, type Scroll } from '../model/scroll.js';
+import { innerBody, OpenedBox } from '../screen/boxes.js';
+import { matchesIn, searchFoot, showFirstMatch } from './searching.js';
+
+type RecordState = {
+  title: string;
+  rows: readonly RecordRow[];
+  sections: readonly DetailSection[];
+  folds: RecordFolds;
+  /** The line that the cursor is on; beyond the last one it is there, also when that is not known yet. */
+  index: number;
+  /** Where it was scrolled to when the cursor was moved last. */
+  top: number;
+  search?: Search | undefined;
+};
+
+/** Lines laid out at a time to find a part. */
+const atOnce = 200;
+/** Lines laid out below the cursor although nobody looks there yet. */
+const lookAhead = 1_000;
+/** How long a record is laid out at a time, so that a key never waits for longer. */
+const sliceMs = 8;
+const linesAtOnce = 4;
+
+/** One row with all its columns, or the rows behind a sum. */
+export class RecordView implements View {
+  readonly scope: Scope = recordScope;
+  readonly covers = true;
+  readonly openedBy: OpenedBy;
+  readonly state: RecordState;
+
+  constructor(openedBy: OpenedBy, state: RecordState) {
+    this.openedBy = openedBy;
+    this.state = state;
+  }
+
+  /** As it is opened, or as it is read again: where the reader is stays so. */
+  static of(openedBy: OpenedBy, opened: OpenedRecords, before: View): RecordView {
+    const { title, rows, sections = [] } = opened;
+    const kept =
+      before instanceof RecordView ? before.state : { folds: initialFolds, index: 0, top: 0 };
+    return new RecordView(openedBy, { ...kept, title, rows, sections });
+  }
+
+  draw(context: Context) {
+    const { size } = context.model;
+    const { width } = innerBody(size);
+    const { index, layout } = this.cursor(context);
+    const { top, height } = this.#scroll(context);
+    const { lines, texts, isFolded, isWhole } = layout;
+    const { search: searched, title } = this.state;
+    const matches = findMatches(texts, searched?.text ?? '');
+    const at = Math.min(searched?.index ?? 0, Math.max(0, matches.length - 1));
+    const found = { at, count: matches.length, isFolded, isMore: !isWhole };
+    return (
+      <OpenedBox
+        lines={lines.slice(top, top + height).map(({ line }, row) =>
+          drawMatches(line, width, {
+            matches: matches.filter((match) => match.line === top + row),
+            current: matches[at],
+            isChosen: top + row === index,
+          }),
+        )}
+        title={safeLine(title)}
+        note=""
+        top={top}
+        visibleRows={height}
+        count={lines.length}
+        isMore={!isWhole}
+        foot={searchFoot(context.keys, searched, found)}
+        size={size}
+      />
+    );
+  }
+
+  move(context: Context, by: Movement): void {
+    const { index, layout } = this.cursor(context);
+    // The end is where it is once all of it is laid out.
+    const next =
+      by.to === 'last'
+        ? Infinity
+        : moved(index, by, layout.lines.length, this.#scroll(context).height);
+    if (next !== this.state.index) this.show(context, { index: next });
+  }
+
+  /** Another state, scrolled as little as it needs from where this one is. */
+  show(context: Context, change: Partial<RecordState>): void {
+    context.replace(this, this.#changed(context, change));
+  }
+
+  target(context: Context): Opening | undefined {
+    const content = this.cursor(context).node?.content;
+    return content?.kind === 'made' ? content.opening : undefined;
+  }
+
+  /** The value under the cursor: a text as it is, everything else as JSON. */
+  copyable(context: Context): Copyable | undefined {
+    const { name = '', value } = this.cursor(context).node ?? {};
+    if (value === null || value === undefined) return undefined;
+    const json = exactJson(value, 2);
+    if (name !== '') return { text: plainText(value, json), what: safeLine(name) };
+    return typeof value === 'string'
+      ? { text: value, what: 'the line' }
+      : { text: json, what: 'the row as JSON' };
+  }
+
+  exportable() {
+    const { title, rows } = this.state;
+    return openedExport({ kind: 'records', title, rows });
+  }
+
+  get searchable(): Searchable {
+    return {
+      search: this.state.search,
+      linesOnly: false,
+      line: (context: Context) => this.cursor(context).index,
+      texts: (context: Context) => this.cursor(context).layout.texts,
+      found: (context: Context, index: number, next: Search | undefined) =>
+        this.#changed(context, { index, search: next }),
+    };
+  }
+
+  /** Lays it out further: to its end while all of it is needed, else some screens ahead. */
+  idleWork(context: Context): (() => void) | undefined {
+    const { index, search: searched } = this.state;
+    const layout = this.layout(context);
+    const isNeeded = layout.lines.length < index + lookAhead || (searched?.text ?? '') !== '';
+    if (layout.isWhole || !isNeeded) return undefined;
+    return () => {
+      const count = () => matchesIn(context, this.searchable).length;
+      const before = count();
+      const start = performance.now();
+      while (!layout.isWhole && performance.now() - start < sliceMs) {
+        layout.grow(layout.lines.length + linesAtOnce);
+      }
+      if (before === 0 && count() > 0) showFirstMatch(context);
+    };
+  }
+
+  /** The lines of the record at the width that the screen has. */
+  layout({ model }: Context): RecordLayout {
+    return layOutRecord(this.state, innerBody(model.size).width);
+  }
+
+  /** Where the cursor is: its line among those that there are by now, and the part of the record there. */
+  cursor(context: Context) {
+    const layout = this.layout(context);
+    const { index: wanted } = this.state;
+    if (Number.isSafeInteger(wanted)) layout.grow(wanted + context.model.size.rows);
+    const index = Math.min(wanted, Math.max(0, layout.lines.length - 1));
+    return { index, layout, node: layout.lines[index]?.node };
+  }
+
+  #changed(context: Context, change: Partial<RecordState>): RecordView {
+    const { top } = this.#scroll(context);
+    const changed = new RecordView(this.openedBy, { ...this.state, top, ...change });
+    if (!Number.isSafeInteger(changed.state.index)) return changed;
+    return new RecordView(this.openedBy, { ...changed.state, top: changed.#scroll(context).top });
+  }
+
+  #scroll(context: Context): Scroll {
+    const { height } = innerBody(context.model.size);
+    const { index, layout } = this.cursor(context);
+    return { top: scrollTop(this.state.top, index, height, layout.lines.length), height };
+  }
+}
+
+/** A moment is a text in JSON, but its quotes are not its. */
+function plainText(value: unknown, json: string): string {
+  if (typeof value === 'string') return value;
+  return value instanceof Date ? json.replaceAll('"', '') : json;
+}
+
+/** Whether there is something to fold or to unfold in a part of a record. */
+function isFoldable({ content, key }: RecordNode, layout: RecordLayout): boolean {
+  if (content.kind !== 'text') return content.kind === 'group';
+  const last = layout.lines[layout.lineOf(key) + foldedLines];
+  if (last?.node?.key !== key) return false;
+  return !content.isOpen ? last.line.some(({ isFold }) => isFold) : true;
+}
+
+/** The folds with the part under the cursor the other way; undefined where it is so already, or cannot be. */
+function toggled(view: RecordView, context: Context, to?: 'folded' | 'open') {
+  const { node, layout } = view.cursor(context);
+  if (!node || !('isOpen' in node.content) || !isFoldable(node, layout)) return undefined;
+  if (to !== undefined && node.content.isOpen === (to === 'open')) return undefined;
+  const { folds } = view.state;
+  const parts = new Set(folds.toggled);
+  if (!parts.delete(node.key)) parts.add(node.key);
+  return { folds: { ...folds, toggled: parts }, key: node.key };
+}
+
+/** The cursor stays on the part that it was on, or what that belongs to. */
+function showFolds(view: RecordView, context: Context, folds: RecordFolds, key: string): void {
+  const layout = new RecordView(view.openedBy, { ...view.state, folds }).layout(context);
+  const lineOf = (part: string) => layout.lineOf(part);
+  let index = lineOf(key);
+  while (index < 0 && !layout.isWhole) {
+    layout.grow(layout.lines.length + atOnce);
+    index = lineOf(key);
+  }
+  for (let part = key; index < 0 && part.includes('/'); index = lineOf(part)) {
+    part = part.slice(0, part.lastIndexOf('/'));
+  }
+  view.show(context, { folds, index: Math.max(0, index) });
+}
+
+/** Folds or unfolds the part under the cursor; false where nothing changes. */
+function foldTo(view: RecordView, context: Context, to?: 'folded' | 'open'): boolean {
+  const next = toggled(view, context, to);
+  if (next) showFolds(view, context, next.folds, next.key);
+  return next !== undefined;
+}
+
+function whyNoFold(view: RecordView, context: Context): string | undefined {
+  return toggled(view, context) ? undefined : 'This value is shown whole';
+}
+
+/** The line of the part that a member of JSON belongs to. */
+function parentLine(view: RecordView, context: Context): number | undefined {
+  const { node, layout } = view.cursor(context);
+  if (!node || node.depth === 0) return undefined;
+  const line = layout.lineOf(node.key.slice(0, node.key.lastIndexOf('/')));
+  return line < 0 ? undefined : line;
+}
+
+const own = {
+  open: inView(RecordView, {
+    id: 'open',
+    keys: ['enter'],
+    title: 'open what the line tells of, as a neighbour; else fold or unfold it',
+    bar: 'open',
+    priority: 4,
+    run(view, context) {
+      if (!openTarget(context)) foldTo(view, context);
+    },
+    unavailable(view, context) {
+      if (view.target(context) || whyNoFold(view, context) === undefined) return undefined;
+      return nothingMore;
+    },
+  }),
+  folds: [
+    inView(RecordView, {
+      id: 'fold',
+      keys: ['o', 'space'],
+      title: 'fold or unfold the value under the cursor: a long text, an object or a list of JSON',
+      bar: 'fold',
+      priority: 2,
+      run: (view, context) => void foldTo(view, context),
+      unavailable: whyNoFold,
+    }),
+    inView(RecordView, {
+      id: 'fold-all',
+      keys: ['O'],
+      title: 'show every value whole; again: as at first',
+      bar: 'unfold all',
+      priority: 3,
+      run(view, context) {
+        const isOpen = view.state.folds.all === 'open';
+        const folds = isOpen ? initialFolds : { ...initialFolds, all: 'open' as const };
+        showFolds(view, context, folds, view.cursor(context).node?.key ?? '');
+        const key = context.keys.keyOf('fold-all');
+        context.say(
+          isOpen ? 'Long values are folded again' : `Every value is shown whole; ${key}: as before`,
+        );
+      },
+    }),
+    inView(RecordView, {
+      id: 'fold-or-parent',
+      keys: ['left', 'h'],
+      title: 'fold, or go to the parent',
+      run(view, context) {
+        if (foldTo(view, context, 'folded')) return;
+        const index = parentLine(view, context);
+        if (index !== undefined) view.show(context, { index });
+      },
+    }),
+    inView(RecordView, {
+      id: 'unfold-tree',
+      keys: ['right', 'l'],
+      title: 'unfold',
+      run: (view, context) => void foldTo(view, context, 'open'),
+    }),
+  ],
+  copyValue: copies(
+    {
+      id: 'copy',
+      keys: ['y'],
+      title: 'copy the value under the cursor, whole also where it is folded',
+      bar: 'copy',
+      priority: 3,
+    },
+    (context) => context.front.copyable?.(context),
+  ),
+  copyRow: copies(
+    {
+      id: 'copy-all',
+      keys: ['Y'],
+      title: 'copy the whole row as JSON',
+      bar: 'copy row',
+      priority: 7,
+    },
+    ({ front }) => {
+      const rows = front instanceof RecordView ? front.state.rows : [];
+      const [row] = rows;
+      const text = exactJson(rows.length === 1 ? row : rows, 2);
+      return row && { text, what: 'the row as JSON' };
+    },
+  ),
+};
+
+export const recordScope: Scope = {
+  id: 'record',
+  title: 'In an opened row',
+  isInHelp: true,
+  commands: [
+    search,
+    nextMatchCommand,
+    previousMatchCommand,
+    palette,
+    ...moves,
+    own.open,
+    ...own.folds,
+    refreshView,
+    backFromOpened,
+    own.copyValue,
+    own.copyRow,
+    exportRows,
+    help,
+    ...terminalCommands,
+  ],
+};

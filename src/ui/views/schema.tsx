@@ -1,0 +1,114 @@
+import { safeLine } from '../../terminal/sanitise.js';
+import { inView, terminalCommands } from '../commands/kinds.js';
+import { quit } from '../commands/program.js';
+import type { Context, Scope, View } from '../context.js';
+import { drawBox, cutLines, writer, drawProgressBar } from '../draw/box.js';
+import type { StyledLine } from '../draw/styled-line.js';
+import type { Keymap } from '../keymap.js';
+import type { Look } from '../look.js';
+import { bodyOf } from '../model/model.js';
+import { innerBody, Lines } from '../screen/boxes.js';
+
+/** The first run, or a schema that lacks something. */
+export type SchemaStage = {
+  phase: 'ask' | 'applying' | 'failed' | 'incompatible';
+  title: string;
+  /** What would be done, or why it cannot be. */
+  lines: readonly string[];
+  steps: readonly { name: string; outcome: string }[];
+  total: number;
+};
+
+const looks: Readonly<Record<SchemaStage['phase'], Look>> = {
+  ask: 'frame',
+  applying: 'frame',
+  failed: 'error',
+  incompatible: 'warning',
+};
+
+/** What will be created where, a line a file while it is, or why it cannot be. */
+export class SchemaView implements View {
+  readonly scope: Scope = schemaScope;
+  readonly covers = true;
+  readonly stage: SchemaStage;
+  readonly answer: (isYes: boolean) => void;
+
+  constructor(stage: SchemaStage, answer: (isYes: boolean) => void) {
+    this.stage = stage;
+    this.answer = answer;
+  }
+
+  draw({ model, keys }: Context) {
+    const { phase, title } = this.stage;
+    const { x, y, width, height } = bodyOf(model.size);
+    const inner = innerBody(model.size);
+    const foot = footLines(keys, this.stage, inner.width);
+    const body = bodyLines(this.stage, inner.width);
+    const room = Math.max(0, inner.height - foot.length);
+    // A question shows its beginning, progress its end.
+    const shown = phase === 'applying' ? body.slice(-room) : cutLines(body, room, inner.width);
+    const lines = drawBox([...shown, ...foot], {
+      width,
+      height,
+      focused: true,
+      look: looks[phase],
+      title: [{ text: safeLine(title), look: 'title' }],
+    });
+    return <Lines lines={lines} x={x} y={y} width={width} height={height} />;
+  }
+}
+
+function bodyLines({ lines, steps }: SchemaStage, width: number): StyledLine[] {
+  const write = writer(width);
+  return [
+    ...lines.flatMap((line) => write(safeLine(line))),
+    ...steps.flatMap(({ name, outcome }) => write(safeLine(`${name}: ${outcome}`))),
+  ];
+}
+
+function footLines(keys: Keymap, { phase, steps, total }: SchemaStage, width: number) {
+  const write = writer(width);
+  const blank = write('');
+  switch (phase) {
+    case 'ask': {
+      const create = `${keys.keyOf(accept.id)}: create this`;
+      return [...blank, ...write(`${create}    Enter, Esc: look without it`, 'title')];
+    }
+    case 'applying':
+      return total > 0 ? [...blank, drawProgressBar(steps.length / total, width)] : blank;
+    case 'failed':
+    case 'incompatible':
+      return [...blank, ...write('Enter: go on to the panes', 'title')];
+  }
+}
+
+const accept = inView(SchemaView, {
+  id: 'accept',
+  keys: ['y'],
+  title: 'yes',
+  bar: 'yes',
+  priority: 1,
+  run: (view) => view.answer(true),
+  unavailable({ stage: { phase } }) {
+    if (phase === 'ask') return undefined;
+    return phase === 'applying' ? 'It is being created' : 'Nothing can be created here';
+  },
+});
+
+const decline = inView(SchemaView, {
+  id: 'decline',
+  keys: ['enter', 'escape', 'n'],
+  title: 'no',
+  bar: 'no',
+  barKeys: 2,
+  priority: 1,
+  run: (view) => view.answer(false),
+  unavailable: ({ stage: { phase } }) =>
+    phase === 'applying' ? 'It is being created; Ctrl-C stops it' : undefined,
+});
+
+export const schemaScope: Scope = {
+  id: 'schema',
+  title: 'Asked to create the schema',
+  commands: [accept, decline, quit, ...terminalCommands],
+};

@@ -1,0 +1,292 @@
+import { failureOf } from '../../db/errors.js';
+import { openedExport } from '../../panes/export/exportable.js';
+import type { OpenedTrace } from '../../panes/contract/opening.js';
+import { eventText } from '../../panes/trace/event.js';
+import { likeOpening } from '../../panes/trace/prompts-listed.js';
+import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
+import { backFromOpened, openNext, refreshView } from '../commands/open.js';
+import { copy, exportRows } from '../commands/copy-export.js';
+import { moves } from '../commands/rows.js';
+import { palette, help } from '../commands/program.js';
+import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
+import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
+import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
+import type { Binding } from '../keymap.js';
+import type { Search } from '../model/search.js';
+import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import {
+  chosenNode,
+  folded,
+  foldedAll,
+  refreshed,
+  reordered,
+  toFailure,
+  toParent,
+  traceState,
+  type TraceState,
+} from '../model/trace-state.js';
+import { innerBody, OpenedBox } from '../screen/boxes.js';
+import { failureText, strings } from '../strings.js';
+import { rowSearchFoot } from './searching.js';
+
+/** A trace's whole tree on one time axis. */
+export class TraceView implements View {
+  readonly scope: Scope = traceScope;
+  readonly covers = true;
+  readonly openedBy: OpenedBy;
+  readonly state: TraceState;
+
+  constructor(openedBy: OpenedBy, state: TraceState) {
+    this.openedBy = openedBy;
+    this.state = state;
+  }
+
+  /** As it is opened, or as it is read again: what was chosen and folded stays so. */
+  static of(openedBy: OpenedBy, opened: OpenedTrace, before: View): TraceView {
+    const isSame = before instanceof TraceView;
+    return new TraceView(openedBy, isSame ? refreshed(before.state, opened) : traceState(opened));
+  }
+
+  get isLive(): boolean {
+    return this.state.opened.tree.running > 0;
+  }
+
+  draw(context: Context) {
+    const { size } = context.model;
+    const { opened, order, rows } = this.state;
+    const { top, visibleRows } = this.#room(context);
+    return (
+      <OpenedBox
+        lines={drawTrace(this.state, innerBody(size))}
+        title={safeLine(opened.title)}
+        note={order === 'slowest' ? strings.slowestFirst : ''}
+        top={top}
+        visibleRows={visibleRows}
+        count={rows.length}
+        foot={rowSearchFoot(context, this.searchable)}
+        size={size}
+      />
+    );
+  }
+
+  move(context: Context, by: Movement): void {
+    const { index, rows } = this.state;
+    const next = moved(index, by, rows.length, this.#room(context).visibleRows);
+    if (next !== index) this.show(context, { ...this.state, index: next });
+  }
+
+  /** Another state, scrolled as little as it needs from where this one is. */
+  show(context: Context, state: TraceState): void {
+    context.replace(this, this.#scrolled(context, state));
+  }
+
+  target() {
+    const node = chosenNode(this.state);
+    return node && this.state.opened.open(node.event.key);
+  }
+
+  copyable() {
+    const { correlationId } = this.state.opened.tree.asked.event;
+    return { text: correlationId, what: `the correlation id ${correlationId}` };
+  }
+
+  exportable() {
+    return openedExport(this.state.opened);
+  }
+
+  get searchable(): Searchable {
+    const { search: searched, index, rows } = this.state;
+    return {
+      search: searched,
+      linesOnly: true,
+      line: () => index,
+      texts: () => textsOf(rows),
+      found: (context: Context, line: number, next: Search | undefined) =>
+        this.#scrolled(context, { ...this.state, index: line, search: next }),
+    };
+  }
+
+  #scrolled(context: Context, state: TraceState): TraceView {
+    const { top, visibleRows } = this.#room(context);
+    const next = scrollTop(top, state.index, visibleRows, state.rows.length);
+    return new TraceView(this.openedBy, { ...state, top: next });
+  }
+
+  #room({ model }: Context): TraceRoom {
+    return traceRoom(this.state, innerBody(model.size).height);
+  }
+}
+
+/** What is searched, a text a row; the same array as long as the rows are the same. */
+const rowTexts = new WeakMap<readonly TraceNode[], readonly string[]>();
+
+function textsOf(rows: readonly TraceNode[]): readonly string[] {
+  const known = rowTexts.get(rows);
+  if (known) return known;
+  const texts = rows.map((node) => `${nodeTitle(node)} ${eventText(node.event)}`);
+  rowTexts.set(rows, texts);
+  return texts;
+}
+
+type Change = (state: TraceState) => TraceState | undefined;
+
+function inTrace(
+  binding: Binding,
+  change: Change,
+  unavailable?: (state: TraceState, context: Context) => string | undefined,
+) {
+  return inView(TraceView, {
+    ...binding,
+    run(view, context) {
+      const next = change(view.state);
+      if (next && next !== view.state) view.show(context, next);
+    },
+    unavailable: (view, context) => unavailable?.(view.state, context),
+  });
+}
+
+function whyNoFold({ order }: TraceState, { keys }: Context): string | undefined {
+  if (order !== 'slowest') return undefined;
+  return `Not while sorted by slowest; ${keys.keyOf('slowest')} shows the tree`;
+}
+
+function whyNoFailure({ opened }: TraceState): string | undefined {
+  return opened.tree.failures > 0 ? undefined : 'Nothing failed in this trace';
+}
+
+const own = {
+  failures: [
+    inTrace(
+      {
+        id: 'next-failure',
+        keys: ['f'],
+        title: 'to the next failure, also a folded one',
+        bar: 'failure',
+        priority: 2,
+      },
+      (state) => toFailure(state, 1),
+      whyNoFailure,
+    ),
+    inTrace(
+      { id: 'previous-failure', keys: ['F'], title: 'to the failure before' },
+      (state) => toFailure(state, -1),
+      whyNoFailure,
+    ),
+  ],
+  alike: inView(TraceView, {
+    id: 'alike',
+    keys: ['a'],
+    title:
+      'traces like this one: by the embedding of its routing where there is one, by the words of its prompt else',
+    bar: 'alike',
+    priority: 4,
+    run: (view, context) =>
+      context.drilldowns.open(likeOpening(view.state.opened.tree.asked.event.id)),
+  }),
+  slowest: inTrace(
+    {
+      id: 'slowest',
+      keys: ['s'],
+      title: 'what made it slow: events by the time the whole waited for them; again: the tree',
+      bar: 'slowest',
+      priority: 2,
+    },
+    reordered,
+  ),
+  folds: [
+    inTrace(
+      {
+        id: 'fold',
+        keys: ['o', 'space'],
+        title: 'hide or show what is below the event',
+        bar: 'fold',
+        priority: 4,
+      },
+      (state) => folded(state),
+      (state, context) =>
+        whyNoFold(state, context) ??
+        (chosenNode(state)?.children.length === 0 ? 'Nothing is below this event' : undefined),
+    ),
+    inTrace(
+      { id: 'fold-or-parent', keys: ['left', 'h'], title: 'fold, or go to the parent' },
+      (state) => {
+        const next = folded(state, 'folded');
+        return next === state ? toParent(state) : next;
+      },
+    ),
+    inTrace(
+      { id: 'unfold-tree', keys: ['right', 'l'], title: 'unfold' },
+      (state) => folded(state, 'unfolded'),
+      whyNoFold,
+    ),
+    inTrace(
+      {
+        id: 'fold-all',
+        keys: ['O'],
+        title: 'fold everything below the first level, or unfold all',
+      },
+      foldedAll,
+      whyNoFold,
+    ),
+  ],
+};
+
+/** What a person says of the turn; the next learning counts it so. */
+function judge(isGood: boolean, binding: Binding) {
+  return inView(TraceView, {
+    ...binding,
+    run(view, context) {
+      void keepFeedback(context, view.state.opened.tree.asked.event.correlationId, isGood);
+    },
+    unavailable(_, context) {
+      const { database } = context;
+      if (!database) return whyOffline(context);
+      return database.readOnly ? strings.consoleIsReadOnly : undefined;
+    },
+  });
+}
+
+async function keepFeedback(context: Context, correlationId: string, isGood: boolean) {
+  const { database } = context;
+  if (!database) return;
+  try {
+    const { giveFeedback } = await import('../../learning/calibrate.js');
+    await giveFeedback(database, { correlationId, isGood });
+    const said = isGood ? 'good' : 'bad';
+    context.say(`Kept: this turn was ${said}. The next "trace-console learn" counts it so.`);
+  } catch (error) {
+    context.say(failureText(failureOf(error)), 'error');
+  }
+}
+
+const feedback = [
+  judge(true, { id: 'good-turn', keys: ['+'], title: 'say that this turn went well' }),
+  judge(false, { id: 'bad-turn', keys: ['-'], title: 'say that this turn went badly' }),
+];
+
+export const traceScope: Scope = {
+  id: 'trace',
+  title: 'In a trace',
+  isInHelp: true,
+  commands: [
+    search,
+    nextMatchCommand,
+    previousMatchCommand,
+    palette,
+    ...moves,
+    openNext,
+    ...own.failures,
+    own.slowest,
+    own.alike,
+    ...own.folds,
+    ...feedback,
+    refreshView,
+    backFromOpened,
+    copy,
+    exportRows,
+    help,
+    ...terminalCommands,
+  ],
+};

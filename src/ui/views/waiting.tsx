@@ -1,0 +1,139 @@
+import type { Failure } from '../../db/errors.js';
+import type { Opened } from '../../panes/contract/opening.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { backFromOpened, refreshView } from '../commands/open.js';
+import { help } from '../commands/program.js';
+import { terminalCommands, closing, inView } from '../commands/kinds.js';
+import type { Context, OpenedBy, Scope, View } from '../context.js';
+import { failureLines, writer } from '../draw/box.js';
+import { innerBody, TextBox } from '../screen/boxes.js';
+import { strings } from '../strings.js';
+import { ListView } from './list.js';
+import { RecordView } from './record.js';
+import { TraceView } from './trace.js';
+import type { ConnectionChoice } from '../connection-choice.js';
+
+/** What Enter has opened, until it is read, or why it could not be. */
+export class WaitingView implements View {
+  readonly scope: Scope = waitingScope;
+  readonly covers = true;
+  readonly openedBy: OpenedBy;
+  readonly failure: Failure | undefined;
+  /** Keys that came before what they are meant for; the commands of this scope are not held. */
+  readonly held: string[] = [];
+
+  constructor(openedBy: OpenedBy, failure?: Failure) {
+    this.openedBy = openedBy;
+    this.failure = failure;
+  }
+
+  draw({ model: { size } }: Context) {
+    const { failure, openedBy } = this;
+    const write = writer(innerBody(size).width);
+    const lines = failure ? failureLines(write, failure) : write(strings.asking, 'muted');
+    return <TextBox title={safeLine(openedBy.opening.title)} lines={lines} size={size} />;
+  }
+
+  takesKey(context: Context, key: string): boolean {
+    if (this.failure || context.keys.commandOf(this.scope, key)) return false;
+    this.held.push(key);
+    return true;
+  }
+}
+
+/** The view of what was read, in place of the one that stood for it before. */
+export function openedView(openedBy: OpenedBy, opened: Opened, before: View): View {
+  switch (opened.kind) {
+    case 'records':
+      return RecordView.of(openedBy, opened, before);
+    case 'list':
+      return ListView.of(openedBy, opened, before);
+    case 'trace':
+      return TraceView.of(openedBy, opened, before);
+  }
+}
+
+export const waitingScope: Scope = {
+  id: 'waiting',
+  title: 'While something opens',
+  commands: [refreshView, backFromOpened, help, ...terminalCommands],
+};
+
+type ConnectingState = {
+  choice: ConnectionChoice;
+  /** Where Escape leads back to. */
+  back: string;
+  progress: string;
+  failure: Failure | undefined;
+};
+
+/** On the way to another database; the one before is still there behind it. */
+export class ConnectingView implements View {
+  readonly scope: Scope = connectingScope;
+  readonly covers = true;
+  readonly endsWithConnection = true;
+  readonly state: ConnectingState;
+
+  constructor(choice: ConnectionChoice, back: string, change: Partial<ConnectingState> = {}) {
+    this.state = { choice, back, progress: strings.connecting, failure: undefined, ...change };
+  }
+
+  with(change: Partial<ConnectingState>): ConnectingView {
+    const { choice, back } = this.state;
+    return new ConnectingView(choice, back, { ...this.state, ...change });
+  }
+
+  get destination() {
+    const { choice, failure } = this.state;
+    return { toward: choice, connecting: failure ? '○ no connection' : '○ connecting' };
+  }
+
+  draw({ model: { size }, keys }: Context) {
+    const { choice, back, progress, failure } = this.state;
+    const write = writer(innerBody(size).width);
+    const lines = failure
+      ? [
+          ...failureLines(write, failure),
+          ...write(''),
+          ...write(`Enter, Esc: back to ${safeLine(back)}`),
+          ...write(`${keys.keyOf(retry.id)}: try again`),
+        ]
+      : [
+          ...write(safeLine(choice.says), 'muted'),
+          ...write(safeLine(progress)),
+          ...write(''),
+          ...write(`Esc: back to ${safeLine(back)}`, 'muted'),
+        ];
+    const title = failure ? `${choice.name} cannot be opened` : `Connecting to ${choice.name}`;
+    return <TextBox title={title} lines={lines} size={size} />;
+  }
+}
+
+const retry = inView(ConnectingView, {
+  id: 'retry',
+  keys: ['r'],
+  title: 'try again, when it could not be reached',
+  bar: 'try again',
+  priority: 2,
+  run: ({ state }, context) => void context.connections?.connect(state.choice),
+  unavailable: ({ state }) => (state.failure ? undefined : 'It is connecting'),
+});
+
+export const connectingScope: Scope = {
+  id: 'connecting',
+  title: 'While it connects',
+  commands: [
+    retry,
+    closing(
+      {
+        keys: ['escape', 'enter', 'q'],
+        title: 'back to the database that was there before',
+      },
+      (context) => {
+        context.connections?.callOff();
+        context.pop();
+      },
+    ),
+    ...terminalCommands,
+  ],
+};

@@ -1,0 +1,124 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, inject, it } from 'vitest';
+import { noConfigFile } from '../helpers/cli.js';
+import { createTestDatabase } from '../helpers/database.js';
+
+let folder: string;
+let program: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'trace-console-launcher-'));
+  cpSync(join(import.meta.dirname, '../../bin'), join(folder, 'bin'), { recursive: true });
+  symlinkSync(inject('programs'), join(folder, 'dist'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  // As npm installs it: a link with the program's name.
+  mkdirSync(join(folder, 'path'));
+  program = join(folder, 'path/trace-console');
+  symlinkSync('../bin/trace-console.js', program);
+});
+
+/** Runs the launcher as a shell would; it must end within the time, or the signal says that it hung. */
+function launch(args: readonly string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr, signal } = spawnSync(program, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+    env: { PATH: process.env.PATH, HOME: folder, ...noConfigFile, ...env },
+  });
+  return { status, stdout, stderr, signal };
+}
+
+it.each([['--env-file', 'missing.env'], ['--env-file=missing.env']])(
+  'keeps %s from Node, which would end with code 9',
+  (...flag) => {
+    expect(launch(['schema', 'verify', ...flag])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--env-file cannot be read: missing.env') as string,
+    });
+  },
+);
+
+it('loads no code that the file names by NODE_OPTIONS, and connects by what it says', async () => {
+  const test = await createTestDatabase();
+  writeFileSync(join(folder, 'evil.cjs'), 'process.stdout.write("EVIL"); process.exit(0)');
+  const file = join(folder, 'evil.env');
+  writeFileSync(
+    file,
+    `NODE_OPTIONS=--require=${join(folder, 'evil.cjs')}\nDATABASE_URL=${test.url}\n`,
+  );
+  for (const flag of [['--env-file', file], [`--env-file=${file}`]]) {
+    const { status, stdout } = launch(['schema', 'verify', ...flag, '--json']);
+    expect(stdout).not.toContain('EVIL');
+    expect({ status, result: JSON.parse(stdout) as unknown }).toMatchObject({
+      status: 0,
+      result: { ok: true },
+    });
+  }
+});
+
+it.each(["it's", '$(touch x)', 'two words', '*', 'line\nbreak'])(
+  'passes %j on as it is',
+  (word) => {
+    expect(launch(['schema', 'verify', word, '--json'])).toMatchObject({
+      status: 2,
+      stdout: expect.stringContaining(JSON.stringify(`Unexpected argument: ${word}`)) as string,
+    });
+  },
+);
+
+it('refuses a file that names no database, and creates nothing', () => {
+  writeFileSync(join(folder, 'none.env'), 'COLOUR=red\nDATABASE_URL=\n');
+  const { status, stderr } = launch(['schema', 'apply', '--yes', '--env-file', 'none.env']);
+  expect({ status, stderr }).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/none\.env names no database[^]*DATABASE_URL/) as string,
+  });
+});
+
+it.each([
+  ['a home folder where nothing can be created', { HOME: '/proc/nobody' }, [], '/proc/nobody'],
+  ['a file where the folder should be', {}, ['--data-dir', 'package.json'], 'package.json is no'],
+  ['a file on the way', {}, ['--data-dir', 'package.json/x'], 'package.json/x cannot be used'],
+])('says within a second what is wrong with %s', (_what, env, flags, message) => {
+  const begun = performance.now();
+  const { status, stderr, signal } = launch(['status', ...flags], env);
+  expect({ status, signal, stderr }).toMatchObject({
+    status: 3,
+    signal: null,
+    stderr: expect.stringMatching(new RegExp(`error: .*${message}[^]*hint: `)) as string,
+  });
+  // A second for the console, the rest for a machine with other work.
+  expect(performance.now() - begun).toBeLessThan(10_000);
+});
+
+it.each(['null', '', '[]', '{"pid":-1}', '{"pid":1}'])(
+  'names a lock file with %j, and what to do',
+  (text) => {
+    const data = mkdtempSync(join(folder, 'data-'));
+    writeFileSync(join(data, 'daemon.lock'), text);
+    const { status, stderr } = launch(['status', '--data-dir', data]);
+    expect({ status, stderr }).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(/lock file .*daemon\.lock is damaged[^]*remove/) as string,
+    });
+  },
+);
+
+it('goes on without a usual config that cannot be read, and says so', async () => {
+  const test = await createTestDatabase();
+  // A folder cannot be read as a file, by no user.
+  mkdirSync(join(folder, 'config/trace-console/config.toml'), { recursive: true });
+  const env = { XDG_CONFIG_HOME: join(folder, 'config') };
+  expect(launch(['schema', 'verify', '--url', test.url], env)).toMatchObject({
+    status: 0,
+    stderr: expect.stringMatching(/without the config file.*config\.toml/) as string,
+  });
+  expect(launch(['schema', 'verify', '--connection', 'prod'], env)).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/no connection "prod"[^]*cannot be read/) as string,
+  });
+});

@@ -1,0 +1,180 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { agentIds } from '../../src/ingest/install/agent.js';
+import { runCli } from '../helpers/cli.js';
+import { runHook } from '../helpers/hook.js';
+
+let home: string;
+beforeEach(() => {
+  home = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-hooks-'));
+});
+afterEach(() => fs.rmSync(home, { recursive: true, force: true }));
+
+const run = (...args: string[]) =>
+  runCli(['hooks', ...args], {
+    env: { HOME: home, XDG_CONFIG_HOME: at('.config'), TRACE_CONSOLE_SPOOL: at('spool') },
+  });
+const at = (...parts: string[]) => path.join(home, ...parts);
+const fixture = (name: string) =>
+  fs.readFileSync(path.join(import.meta.dirname, '../ingest/install/fixtures', name), 'utf8');
+
+const settings = {
+  claude: ['.claude/settings.json', 'claude-settings.json'],
+  codex: ['.codex/hooks.json', 'codex-hooks.json'],
+  gemini: ['.gemini/settings.json', 'gemini-settings.json'],
+  cursor: ['.cursor/hooks.json', 'cursor-hooks.json'],
+  copilot: ['.copilot/hooks/trace-console.json', 'copilot-hooks.json'],
+} as const;
+
+function writeSettings(): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [file, source] of Object.values(settings)) {
+    fs.mkdirSync(path.dirname(at(file)), { recursive: true });
+    fs.writeFileSync(at(file), fixture(source), { mode: 0o640 });
+    files.set(file, fixture(source));
+  }
+  return files;
+}
+
+describe('hooks install and remove', () => {
+  it('change the settings of all six CLIs, and give back what was there byte for byte', async () => {
+    const before = writeSettings();
+    const dry = await run('install', ...agentIds, '--dry-run');
+    expect(dry.exitCode).toBe(0);
+    expect(dry.stdout).toMatch(/\+ .*"PreToolUse"/);
+    expect(dry.stdout).toContain('/hooks');
+    for (const [file, text] of before) expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
+
+    const installed = await run('install', ...agentIds, '--yes', '--json');
+    expect(installed).toMatchObject({ exitCode: 0, stderr: '' });
+    for (const [file, text] of before) {
+      expect(fs.readFileSync(at(file), 'utf8')).not.toBe(text);
+      expect(fs.statSync(at(file)).mode & 0o777).toBe(0o640);
+    }
+    expect(fs.existsSync(at('.config/opencode/plugins/trace-console.js'))).toBe(true);
+    const again = await run('install', ...agentIds, '--yes', '--json');
+    const { files } = JSON.parse(again.stdout) as { files: { changes: boolean }[] };
+    expect(files.filter(({ changes }) => changes)).toEqual([]);
+
+    expect(await run('remove', ...agentIds, '--yes')).toMatchObject({ exitCode: 0 });
+    for (const [file, text] of before) expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
+    expect(fs.existsSync(at('.config/opencode/plugins/trace-console.js'))).toBe(false);
+  });
+
+  it('remove a file that was not there before, and keep what somebody has added since', async () => {
+    await run('install', 'claude', 'cursor', '--yes');
+    const file = at('.cursor/hooks.json');
+    const theirs = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+      hooks: Record<string, unknown[]>;
+    };
+    theirs.hooks.stop?.push({ command: 'mine' });
+    fs.writeFileSync(file, JSON.stringify(theirs));
+    await run('remove', 'claude', 'cursor', '--yes');
+    expect(fs.existsSync(at('.claude/settings.json'))).toBe(false);
+    expect(JSON.parse(fs.readFileSync(file, 'utf8'))).toEqual({
+      version: 1,
+      hooks: { stop: [{ command: 'mine' }] },
+    });
+  });
+
+  it('take the CLIs that are on this machine where none is named', async () => {
+    fs.mkdirSync(at('.gemini'));
+    const { stdout } = await run('install', '--dry-run');
+    expect(stdout).toContain('Gemini CLI');
+    expect(stdout).not.toContain('Claude Code:');
+  });
+
+  it('ask before they write', async () => {
+    const refused = await run('install', 'claude');
+    expect(refused.exitCode).toBe(4);
+    expect(refused.stderr).toContain('hooks install claude --yes');
+    expect(fs.existsSync(at('.claude'))).toBe(false);
+  });
+
+  it('write through a symbolic link, which stays one', async () => {
+    fs.mkdirSync(at('dotfiles'));
+    fs.mkdirSync(at('.claude'));
+    fs.writeFileSync(at('dotfiles/claude.json'), fixture('claude-settings.json'));
+    fs.symlinkSync(at('dotfiles/claude.json'), at('.claude/settings.json'));
+    await run('install', 'claude', '--yes');
+    expect(fs.lstatSync(at('.claude/settings.json')).isSymbolicLink()).toBe(true);
+    expect(fs.readFileSync(at('dotfiles/claude.json'), 'utf8')).toContain('hook.cjs');
+    await run('remove', 'claude', '--yes');
+    expect(fs.readFileSync(at('dotfiles/claude.json'), 'utf8')).toBe(
+      fixture('claude-settings.json'),
+    );
+  });
+
+  it.each([
+    ['broken JSON', (file: string) => fs.writeFileSync(file, '{"hooks": '), 'is broken in line 1'],
+    [
+      'a read-only file',
+      (file: string) => fs.writeFileSync(file, '{}', { mode: 0o444 }),
+      'is read-only',
+    ],
+    [
+      'a link to nothing',
+      (file: string) => fs.symlinkSync('/nowhere/settings', file),
+      'a file that is missing',
+    ],
+  ])('leave %s as it is, and say why', async (_, make, message) => {
+    fs.mkdirSync(at('.claude'));
+    make(at('.claude/settings.json'));
+    const result = await run('install', 'claude', '--yes');
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr).toContain('Nothing was changed');
+    expect(fs.readdirSync(at('.claude'))).toEqual(['settings.json']);
+  });
+
+  it('refuse a scope that a CLI does not have', async () => {
+    expect(await run('install', 'codex', '--scope', 'local')).toMatchObject({ exitCode: 2 });
+    expect(await run('install', 'vim')).toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('hooks status', () => {
+  it('says what is installed, what keeps it from running, and when the last event came', async () => {
+    await run('install', 'claude', '--yes');
+    const status = async () => {
+      const { stdout, exitCode } = await run('status', 'claude', 'gemini', '--json');
+      const { clis } = JSON.parse(stdout) as {
+        clis: { lastEvent: string | null; obstacles: string[] }[];
+      };
+      return { exitCode, claude: clis[0], gemini: clis[1] };
+    };
+    expect(await status()).toMatchObject({
+      exitCode: 0,
+      claude: {
+        installations: [{ scope: 'user', events: 32, outOf: 32, problems: [] }],
+        lastEvent: null,
+      },
+      gemini: { installations: [], lastEvent: null },
+    });
+    const startedAt = Date.now();
+    await runHook({ hook_event_name: 'Stop' }, { env: { TRACE_CONSOLE_SPOOL: at('spool') } });
+    const { claude } = await status();
+    expect(Date.parse(claude?.lastEvent ?? '')).toBeGreaterThanOrEqual(startedAt);
+    const file = at('.claude/settings.json');
+    fs.writeFileSync(
+      file,
+      fs.readFileSync(file, 'utf8').replace('{', '{ "disableAllHooks": true,'),
+    );
+    expect(await status()).toMatchObject({
+      exitCode: 1,
+      claude: { obstacles: [expect.stringContaining('disableAllHooks')] },
+    });
+  });
+
+  it('names a program that is gone', async () => {
+    await run('install', 'claude', '--yes');
+    const file = at('.claude/settings.json');
+    const program = path.join(inject('programs'), 'hook.cjs');
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replaceAll(program, '/gone/hook.cjs'));
+    const { stdout, exitCode } = await run('status', 'claude');
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('/gone/hook.cjs is missing');
+  });
+});

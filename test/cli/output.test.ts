@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { describe, expect, inject, it } from 'vitest';
+import { noConfigFile } from '../helpers/cli.js';
+import { createTestDatabase } from '../helpers/database.js';
+
+type Result = { exitCode: number | null; stderr: string };
+
+/** Runs a line of bash in which $CONSOLE is the program; its exit code is that of the program. */
+function shell(line: string, env: Record<string, string> = {}): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const program = `"${process.execPath}" "${join(inject('programs'), 'main.js')}"`;
+    const script = `console() { ${program} "$@"; }; ${line}; exit \${PIPESTATUS[0]}`;
+    const child = spawn('bash', ['-c', script], {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...noConfigFile, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (exitCode) => resolve({ exitCode, stderr }));
+  });
+}
+
+describe('output that cannot be written', () => {
+  it.each(['--help', '--version', 'schema bundle'])(
+    'is one line on a full disk, for %s',
+    async (command) => {
+      const { exitCode, stderr } = await shell(`console ${command} > /dev/full`);
+      expect(stderr).toMatch(/^error: The output cannot be written: .*no space left.*\n$/i);
+      expect(exitCode).toBe(1);
+    },
+  );
+
+  it('is no reason for a stack trace when errors cannot be written either', async () => {
+    expect(await shell('console nonsense 2> /dev/full')).toEqual({ exitCode: 2, stderr: '' });
+  });
+
+  it('ends quietly when the reader has enough', async () => {
+    expect(await shell('console schema bundle | head -c 10 > /dev/null')).toEqual({
+      exitCode: 0,
+      stderr: '',
+    });
+  });
+
+  it('is one line on a full disk for a command that asks a database', async () => {
+    const { url } = await createTestDatabase();
+    const env = { DATABASE_URL: url };
+    const { exitCode, stderr } = await shell('console status --json > /dev/full', env);
+    expect(stderr).toMatch(/^error: The output cannot be written: .*\n$/);
+    expect(exitCode).toBe(1);
+  });
+});

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { plainTable } from '../../src/cli/plain-table.js';
+import { displayWidth } from '../../src/terminal/width.js';
+import { runCli } from '../helpers/cli.js';
+
+const rows = [
+  ['a', 'short', 'x'.repeat(80)],
+  ['b', 'y'.repeat(50), '漢字'.repeat(20)],
+];
+
+function widest(table: string): number {
+  return Math.max(...table.split('\n').map(displayWidth));
+}
+
+describe('a plain table', () => {
+  it.each([120, 80, 40])('fits into %i columns, and ends what it cuts with a sign', (width) => {
+    const table = plainTable(['id', 'first', 'second'], rows, { width });
+    expect(widest(table)).toBeLessThanOrEqual(width);
+    expect(table).toContain('…');
+  });
+
+  it('cuts nothing where there is no terminal', () => {
+    const table = plainTable(['id', 'first', 'second'], rows, { width: undefined });
+    expect(table).toContain('x'.repeat(80));
+    expect(table).not.toContain('…');
+  });
+
+  it('leaves a column whole whose text is copied', () => {
+    const table = plainTable(['id', 'first', 'second'], rows, { width: 60, whole: [2] });
+    expect(table).toContain('x'.repeat(80));
+  });
+
+  it('grows in time with its rows: all of 20,000 are there', () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => [index, `event ${index}`]);
+    const lines = plainTable(['n', 'event'], many, { right: [0] }).split('\n');
+    expect(lines).toHaveLength(20_002);
+    expect(lines.at(-1)).toBe('19999  event 19999');
+  });
+});
+
+describe('the locale', () => {
+  it('C gets ASCII only, but JSON as it is', async () => {
+    const env = { LC_ALL: 'C' };
+    const plain = await runCli(['keys'], { env });
+    expect(plain.exitCode).toBe(0);
+    expect(plain.stdout).toMatch(/^[\n -~]*$/);
+    const utf8 = await runCli(['keys'], { env: { LC_ALL: 'C.UTF-8' } });
+    expect(utf8.stdout).toContain('─');
+    const json = await runCli(['keys', '--json'], { env });
+    expect(json.stdout).toBe((await runCli(['keys', '--json'])).stdout);
+  });
+});

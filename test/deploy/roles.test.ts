@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCli } from '../helpers/cli.js';
+import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
+import { runOnce } from '../helpers/template.js';
+
+let server: PrivateServer;
+let url: string;
+
+beforeAll(async () => {
+  server = await startPrivateServer();
+  url = await server.createDatabase('traces', { schema: false });
+  const { exitCode, stderr } = await runCli(['schema', 'apply', '--roles', '--yes', '--url', url]);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  for (const kind of ['reader', 'writer', 'maintainer']) {
+    await runOnce(url, `CREATE ROLE a_${kind} LOGIN PASSWORD 'p' IN ROLE trace_console_${kind}`);
+  }
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+function as(kind: string): string {
+  const changed = new URL(url);
+  changed.username = `a_${kind}`;
+  changed.password = 'p';
+  return changed.href;
+}
+
+const trace = `INSERT INTO execution_traces (correlation_id, root_id, session_id, source)
+  VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test')`;
+
+it.each([
+  ['read the traces', 'SELECT * FROM execution_traces', 'reader writer maintainer'],
+  ['read a view', 'SELECT * FROM dashboard_summary', 'reader maintainer'],
+  ['read the archive', 'SELECT * FROM execution_traces_archive', 'reader maintainer'],
+  ['read the journal', 'SELECT * FROM trace_console.maintenance_runs', 'reader maintainer'],
+  ['write a trace', trace, 'writer maintainer'],
+  ['end a trace', `UPDATE execution_traces SET status = 'completed'`, 'writer maintainer'],
+  ['delete traces', 'DELETE FROM execution_traces', 'maintainer'],
+  ['archive', `SELECT * FROM archive_traces('90 days')`, 'maintainer'],
+  ['prune', 'SELECT * FROM prune_patterns()', 'maintainer'],
+  ['show a timeline', 'SELECT * FROM get_trace_timeline(gen_random_uuid())', 'reader maintainer'],
+  ['find patterns', 'SELECT * FROM find_similar_patterns(NULL)', 'reader writer maintainer'],
+  ['alter a table', 'ALTER TABLE execution_traces ADD COLUMN mine text', ''],
+  ['create a table', 'CREATE TABLE mine ()', ''],
+  ['truncate', 'TRUNCATE execution_traces CASCADE', ''],
+])('may %s: only the roles that need it', async (_what, sql, allowed) => {
+  const able: string[] = [];
+  for (const kind of ['reader', 'writer', 'maintainer']) {
+    await runOnce(as(kind), sql).then(
+      () => able.push(kind),
+      (error: unknown) => {
+        expect((error as { code: string }).code).toBe('42501');
+      },
+    );
+  }
+  expect(able.join(' ')).toBe(allowed);
+});
+
+it('serves the console: a reader looks, a maintainer archives and vacuums, with a journal', async () => {
+  expect(await runCli(['status', '--json', '--url', as('reader')])).toMatchObject({ exitCode: 0 });
+  // Written after the roles tried to delete what there was.
+  await runOnce(
+    url,
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     SELECT id, id, id, 'test', 'completed', now() - interval '100 days' FROM gen_random_uuid() AS id`,
+  );
+  const refused = await runCli(['archive', '--older-than', '90d', '--yes', '--url', as('reader')]);
+  expect(refused.exitCode).not.toBe(0);
+  for (const args of [['archive', '--older-than', '90d'], ['analyze'], ['vacuum']]) {
+    const { exitCode, stderr } = await runCli([...args, '--yes', '--url', as('maintainer')]);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  }
+  const runs = await runOnce(
+    url,
+    'SELECT action, role::text FROM trace_console.maintenance_runs ORDER BY id',
+  );
+  expect(runs.map(({ action }: { action?: string }) => action)).toEqual(
+    expect.arrayContaining(['archive', 'analyze', 'vacuum']),
+  );
+});

@@ -1,0 +1,82 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  chooseSocketFolder,
+  resolveDataFolder,
+  socketFile,
+  databaseExists,
+  ensurePrivateFolder,
+} from '../../../src/embedded/folder/paths.js';
+import { readTar } from '../../../src/embedded/folder/template.js';
+
+let base: string;
+
+beforeEach(() => {
+  base = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-folder-'));
+});
+
+afterEach(() => fs.rmSync(base, { recursive: true, force: true }));
+
+test('puts the data where XDG says, or where the caller says', () => {
+  expect(resolveDataFolder(undefined, { XDG_DATA_HOME: '/data' })).toBe(
+    '/data/trace-console/embedded',
+  );
+  expect(resolveDataFolder(undefined, { HOME: '/home/ada', XDG_DATA_HOME: 'relative' })).toBe(
+    '/home/ada/.local/share/trace-console/embedded',
+  );
+  expect(resolveDataFolder('/x/../y')).toBe('/y');
+});
+
+test('keeps the socket short however long the data folder is, one for each folder', () => {
+  const long = path.join(base, 'd'.repeat(120), 'e'.repeat(120));
+  fs.mkdirSync(long, { recursive: true });
+  fs.symlinkSync(long, path.join(base, 'link'));
+  const folder = chooseSocketFolder(long, {});
+  expect(Buffer.byteLength(socketFile(folder))).toBeLessThanOrEqual(103);
+  expect(chooseSocketFolder(path.join(base, 'link'), {})).toBe(folder);
+  expect(chooseSocketFolder(base, {})).not.toBe(folder);
+  expect(chooseSocketFolder(base, { XDG_RUNTIME_DIR: base })).toContain(base);
+  expect(chooseSocketFolder(base, { XDG_RUNTIME_DIR: path.join(base, 'missing') })).not.toContain(
+    'missing',
+  );
+});
+
+test('creates private folders, and refuses those that others can enter', () => {
+  const folder = path.join(base, 'a/b');
+  ensurePrivateFolder(folder);
+  expect(fs.statSync(folder).mode & 0o777).toBe(0o700);
+  ensurePrivateFolder(folder);
+  fs.chmodSync(folder, 0o750);
+  expect(() => ensurePrivateFolder(folder)).toThrow(/entered by others/);
+  fs.symlinkSync(folder, path.join(base, 'link'));
+  expect(() => ensurePrivateFolder(path.join(base, 'link'))).toThrow(/no folder/);
+});
+
+test.runIf(process.getuid?.() === 0)('refuses a folder of another user', () => {
+  fs.mkdirSync(path.join(base, 'theirs'), { mode: 0o700 });
+  fs.chownSync(path.join(base, 'theirs'), 65534, 65534);
+  expect(() => ensurePrivateFolder(path.join(base, 'theirs'))).toThrow(/another user/);
+});
+
+test('refuses the files of another PostgreSQL version, and says which', () => {
+  const folder = path.join(base, 'postgres');
+  expect(databaseExists(folder)).toBe(false);
+  fs.mkdirSync(folder);
+  expect(() => databaseExists(folder)).toThrow(/holds no database/);
+  fs.writeFileSync(path.join(folder, 'PG_VERSION'), '17\n');
+  expect(() => databaseExists(folder)).toThrow(/made by PostgreSQL 17/);
+  fs.writeFileSync(path.join(folder, 'PG_VERSION'), '18\n');
+  expect(databaseExists(folder)).toBe(true);
+});
+
+test('refuses archives that are cut off or hold links', () => {
+  const header = Buffer.alloc(512);
+  header.write('name');
+  header.write('00000001000', 124);
+  header.write('0', 156);
+  expect(() => [...readTar(header)]).toThrow(/cut off/);
+  header.write('2', 156);
+  expect(() => [...readTar(header)]).toThrow(/unknown kind/);
+});

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+type Pair = { client: Socket; server: Socket; silent: boolean };
+
+/** A proxy on the loopback address between the console and a server, for faults of a network. */
+export class Proxy {
+  readonly #pairs = new Set<Pair>();
+  readonly #server: Server;
+  /** New connections are accepted, and nothing of them passes. */
+  swallowing = false;
+  /** Bytes a second from the server, of each connection; 0: as fast as it goes. */
+  bytesPerSecond = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async start(target: { host: string; port: number }): Promise<Proxy> {
+    const proxy = new Proxy(createServer());
+    proxy.#server.on('connection', (client) => proxy.#accept(client, connect(target)));
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  /** The URL of a server, through this proxy. */
+  through(url: string): string {
+    const changed = new URL(url);
+    changed.hostname = '127.0.0.1';
+    changed.port = String((this.#server.address() as AddressInfo).port);
+    return changed.href;
+  }
+
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** From now on nothing passes on the present connections, in neither direction; TCP stays. */
+  silence(): void {
+    for (const pair of this.#pairs) pair.silent = true;
+  }
+
+  /** The same for the connection that was opened last. */
+  silenceNewest(): void {
+    const newest = [...this.#pairs].at(-1);
+    if (newest) newest.silent = true;
+  }
+
+  /** Resets the present connections. */
+  reset(): void {
+    for (const { client } of this.#pairs) client.resetAndDestroy();
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
+    await once(this.#server, 'close');
+  }
+
+  #accept(client: Socket, server: Socket): void {
+    const pair: Pair = { client, server, silent: this.swallowing };
+    this.#pairs.add(pair);
+    client.on('data', (bytes) => {
+      if (!pair.silent) server.write(bytes);
+    });
+    server.on('data', (bytes) => {
+      if (pair.silent) return;
+      client.write(bytes);
+      if (this.bytesPerSecond === 0) return;
+      server.pause();
+      setTimeout(() => server.resume(), (1_000 * bytes.length) / this.bytesPerSecond);
+    });
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        // A proxy that swallows does not tell the other side that one has left.
+        if (pair.silent) return;
+        this.#pairs.delete(pair);
+        to.destroy();
+      });
+    }
+  }
+}

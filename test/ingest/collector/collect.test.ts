@@ -1,0 +1,161 @@
+import { type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { appendFrame } from '../../../src/ingest/spool/append.js';
+import { readStatus } from '../../../src/ingest/collector/status-file.js';
+import { frameOf } from '../../../src/ingest/hook/record.js';
+import { runCli, type CliResult } from '../../helpers/cli.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { runHook } from '../../helpers/hook.js';
+import { hookSession, type HookCall } from '../sources/payloads.js';
+
+let folder: string;
+let spool: string;
+let test: TestDatabase;
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-collect-'));
+  spool = path.join(folder, 'spool');
+  test = await createTestDatabase();
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const envOf = (url: string) => ({
+  HOME: folder,
+  XDG_STATE_HOME: folder,
+  TRACE_CONSOLE_SPOOL: spool,
+  DATABASE_URL: url,
+});
+
+const collect = (...args: string[]): Promise<CliResult> =>
+  runCli(['collect', ...args], { env: envOf(test.url) });
+
+/** What a hook would have written. */
+function tell(cli: string, { event, payload }: HookCall, atMs: number): void {
+  const input = JSON.stringify(payload);
+  appendFrame(spool, frameOf({ cli, event, input, atMs }, {}));
+}
+
+const startMs = Date.now() - 600_000;
+
+describe('collecting what hooks have told', () => {
+  it('ends by a signal, and has written what came before', async () => {
+    let child: ChildProcess | undefined;
+    const running = runCli(['collect', '--json'], {
+      env: envOf(test.url),
+      onStart: (started) => (child = started),
+    });
+    for (const call of hookSession('claude', 's', startMs).slice(0, 6))
+      tell('claude', call, startMs);
+    await vi.waitFor(async () => {
+      const { rows: found } = await test.query<{ count: number }>(
+        'SELECT count(*)::int AS count FROM execution_traces',
+      );
+      expect(found[0]?.count).toBe(1);
+    }, 30_000);
+    const status = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      running: true,
+      pid: child?.pid,
+      waiting: { dropped: 0 },
+    });
+    const second = await collect();
+    expect(second).toMatchObject({ exitCode: 4 });
+    child?.kill('SIGTERM');
+    const { exitCode, stdout } = await running;
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, records: 6, state: 'ended' });
+    const after = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
+    expect(JSON.parse(after.stdout)).toMatchObject({
+      running: false,
+      lastEvents: { claude: expect.any(String) as string },
+    });
+  });
+
+  it('closes a turn that nobody has told of for a quarter of an hour', async () => {
+    const base = { conversation_id: 'c', generation_id: 'g', workspace_roots: ['/home/u/app'] };
+    const call = { payload: { ...base, hook_event_name: 'beforeSubmitPrompt', prompt: 'Hello' } };
+    tell('cursor', call, Date.now() - 16 * 60_000);
+    await collect('--once');
+    const { rows: traces } = await test.query('SELECT status, error_type FROM execution_traces');
+    expect(traces).toEqual([{ status: 'cancelled', error_type: 'no_end' }]);
+  });
+
+  it('counts events that nobody knows, and garbage', async () => {
+    tell('claude', { payload: { session_id: 's', hook_event_name: 'FromTheFuture' } }, startMs);
+    tell('nobody', { payload: { a: 1 } }, startMs);
+    await runHook('garbage', { env: { TRACE_CONSOLE_SPOOL: spool } });
+    const { stdout } = await collect('--once', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ records: 3, quarantined: 0 });
+    const { rows: sources } = await test.query(
+      'SELECT cli, unknown_events::int AS unknown FROM trace_console.spool_sources ORDER BY cli',
+    );
+    expect(sources).toEqual([
+      { cli: 'claude', unknown: 2 },
+      { cli: 'nobody', unknown: 1 },
+    ]);
+  });
+
+  it('takes telemetry where the config file says so, and collects on where that address is taken', async () => {
+    const collector = async (name: string, listen: string) => {
+      const config = path.join(folder, `${name}.toml`);
+      fs.writeFileSync(config, `[collect]\nlisten = "${listen}"`);
+      const env = { ...envOf(test.url), TRACE_CONSOLE_SPOOL: path.join(folder, name) };
+      let child: ChildProcess | undefined;
+      const running = runCli(['collect', '--background', '--config', config], {
+        env,
+        onStart: (started) => (child = started),
+      });
+      const status = () => readStatus(env.TRACE_CONSOLE_SPOOL);
+      await vi.waitFor(() => expect(status()?.state).toBe('following'), 30_000);
+      const end = async () => {
+        child?.kill('SIGTERM');
+        await running;
+      };
+      return { env, listen: status()?.listen ?? {}, end };
+    };
+    const first = await collector('one', '127.0.0.1:0');
+    const { url = '' } = first.listen as { url?: string };
+    const posted = await fetch(`${url}/v1/logs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect(posted.status).toBe(200);
+    const second = await collector('two', new URL(url).host);
+    expect(second.listen).toEqual({ problem: expect.stringContaining('Cannot listen') as string });
+    const { stdout, exitCode } = await runCli(['collect', 'status'], { env: second.env });
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/Telemetry +Cannot listen on 127\.0\.0\.1/);
+    await Promise.all([first.end(), second.end()]);
+  });
+
+  it('says why it could not begin where nobody watched, and is left alone by hooks for a while', async () => {
+    const foreign = await createTestDatabase({ schema: false });
+    await foreign.query('CREATE TABLE theirs (id int)');
+    const env = envOf(foreign.url);
+    tell('claude', { payload: { session_id: 's', hook_event_name: 'Stop' } }, startMs);
+    expect(await runCli(['collect', '--background'], { env })).toMatchObject({ exitCode: 4 });
+    const { stdout, exitCode } = await runCli(['collect', 'status', '--json'], { env });
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      running: false,
+      reason: expect.stringContaining('The schema is not there') as string,
+      waiting: { events: 1 },
+    });
+    const until = fs.statSync(path.join(spool, 'starting')).mtimeMs;
+    expect(until).toBeGreaterThan(Date.now());
+    await runHook({}, { env: { ...env, TRACE_CONSOLE_COLLECTOR: '' } });
+    expect(fs.statSync(path.join(spool, 'starting')).mtimeMs).toBe(until);
+  });
+
+  it('prints a service that does not show a password', async () => {
+    const refused = await runCli(['collect', '--service', '--url', 'postgresql://u:p@h/d'], {});
+    expect(refused.exitCode).toBe(2);
+    const { stdout } = await runCli(['collect', '--service', '--data-dir', '/tmp/a b'], {});
+    if (process.platform === 'linux') {
+      expect(stdout).toMatch(/ExecStart=".*" ".*main.js" "collect" "--data-dir" "\/tmp\/a b"/);
+    }
+  });
+});

@@ -1,0 +1,38 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
+import { collectorOf } from '../../../src/ingest/collector/collector.js';
+import { ensureCollector } from '../../../src/ingest/collector/launch.js';
+import { readStatus } from '../../../src/ingest/collector/status-file.js';
+import { noConfigFile } from '../../helpers/cli.js';
+import { createTestDatabase } from '../../helpers/database.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-launch-'));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+it('starts one collector, on the database it is given, and no second one', async () => {
+  const test = await createTestDatabase();
+  const spool = path.join(folder, 'spool');
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    ...noConfigFile,
+    TRACE_CONSOLE_SPOOL: spool,
+  };
+  const target = { kind: 'url', url: test.url } as const;
+  const program = path.join(inject('programs'), 'main.js');
+  expect(ensureCollector(target, program, environment)).toBe('started');
+  try {
+    await vi.waitFor(() => expect(readStatus(spool)?.state).toBe('following'), 30_000);
+    expect(ensureCollector(target, program, environment)).toBe('running');
+    expect(readStatus(spool)?.target).toContain(test.name);
+  } finally {
+    const pid = collectorOf(spool)?.pid;
+    if (pid !== undefined) process.kill(pid, 'SIGTERM');
+    await vi.waitFor(() => expect(collectorOf(spool)).toBeUndefined(), 30_000);
+  }
+});

@@ -1,0 +1,182 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findFiles } from '../../src/ingest/discover.js';
+import { importSessions, type ImportResult } from '../../src/ingest/import.js';
+import { Prices } from '../../src/ingest/prices.js';
+import { Recorder } from '../../src/ingest/recorder.js';
+import { claude } from '../../src/ingest/sources/claude.js';
+import { runCli } from '../helpers/cli.js';
+import {
+  copiesOf,
+  oddSession,
+  sessionWithSubagent,
+  sessions,
+  writeTranscripts,
+} from './claude-folder.js';
+import { countTranscripts } from './count-transcripts.js';
+import { IngestDatabase } from './ingest-database.js';
+
+let db: IngestDatabase;
+let folder: string;
+beforeAll(async () => {
+  db = await IngestDatabase.create();
+});
+afterAll(() => db.close());
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-import-'));
+});
+afterEach(async () => {
+  fs.rmSync(folder, { recursive: true, force: true });
+  await db.clear();
+});
+
+async function importFolder({ dryRun = false } = {}): Promise<ImportResult> {
+  const files = await findFiles({ source: claude, paths: [folder] });
+  const prices = new Prices();
+  const recorder = dryRun ? undefined : new Recorder(db.database, { prices });
+  const run = importSessions(files, { database: db.database, recorder, prices });
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return next.value;
+  }
+}
+
+const whole = () => {
+  const session = sessionWithSubagent();
+  return new Map([...session, ...oddSession(), ...copiesOf(session)]);
+};
+
+describe('the counts of an import', () => {
+  it.each([
+    ['a session with a subagent and a compaction', sessionWithSubagent],
+    ['a session of odd lines', oddSession],
+    ['copies beside what they are copies of', whole],
+  ])('are those of a plain count: %s', async (_, make) => {
+    const transcripts = make();
+    writeTranscripts(folder, transcripts);
+    const counted = countTranscripts(transcripts);
+    const { costUsd, ...counts } = counted;
+    const imported = await importFolder();
+    expect(imported).toMatchObject(counts);
+    expect(imported.costUsd).toBeCloseTo(costUsd, 5);
+  });
+
+  it('leave out what the database refuses, and nothing else', async () => {
+    const session = sessionWithSubagent();
+    const name = `${sessions.main}.jsonl`;
+    const lines = (session.get(name) ?? '').trimEnd().split('\n');
+    // A subagent that began before all time, and a line from after it.
+    const odd = lines.map((line) =>
+      line.replace('"totalDurationMs":4000', '"totalDurationMs":1e300'),
+    );
+    const late = odd
+      .at(-1)
+      ?.replace(/"timestamp":"[^"]+"/, '"timestamp":"+200000-01-01T00:00:00Z"');
+    session.set(name, `${[...odd, late].join('\n')}\n`);
+    writeTranscripts(folder, session);
+    const result = await importFolder();
+    expect(result).toMatchObject({ skippedLines: 2, prompts: 2, modelCalls: 7, toolCalls: 5 });
+    expect(await db.count('endpoint_calls')).toBe(7);
+    expect(await db.count('hook_executions', "hook_type = 'ToolUse'")).toBe(5);
+    expect((await importFolder()).written.rows.execution_traces).toBe(0);
+  });
+
+  it('are those of the rows', async () => {
+    writeTranscripts(folder, whole());
+    const result = await importFolder();
+    expect({
+      prompts: await db.count('execution_traces', 'parent_id IS NULL'),
+      subagents: await db.count('execution_traces', 'parent_id IS NOT NULL'),
+      modelCalls: await db.count('endpoint_calls'),
+      toolCalls: await db.count('hook_executions', "hook_type = 'ToolUse'"),
+      failedToolCalls: await db.count('hook_executions', 'error_type IS NOT NULL'),
+      sessions: await db.count('trace_console.agent_sessions'),
+    }).toEqual({
+      prompts: result.prompts,
+      subagents: result.subagents,
+      modelCalls: result.modelCalls,
+      toolCalls: result.toolCalls,
+      failedToolCalls: result.failedToolCalls,
+      sessions: result.sessions,
+    });
+    const { rows } = await db.test.query<{ tokens: number[]; cost: number }>(
+      `SELECT ARRAY[sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
+         sum(cache_creation_tokens)]::int[] AS tokens, sum(cost_usd)::float8 AS cost FROM execution_traces`,
+    );
+    const { input, output, cacheRead, cacheCreation } = result.tokens;
+    expect(rows[0]?.tokens).toEqual([input, output, cacheRead, cacheCreation]);
+    expect(rows[0]?.cost).toBeCloseTo(result.costUsd, 5);
+  });
+
+  it('hold what a subagent without a file of its own was said to have done', async () => {
+    const session = sessionWithSubagent();
+    session.delete(`${sessions.main}/subagents/agent-a1.jsonl`);
+    writeTranscripts(folder, session);
+    expect(await importFolder()).toMatchObject({ subagents: 1, modelCalls: 5, toolCalls: 3 });
+    const { rows } = await db.test.query(
+      `SELECT status, context->'subagent' AS subagent, input_tokens FROM execution_traces
+       WHERE parent_id IS NOT NULL`,
+    );
+    expect(rows).toEqual([
+      {
+        status: 'completed',
+        subagent: { total_tokens: 900, tool_calls: 2, duration_ms: 4_000 },
+        input_tokens: null,
+      },
+    ]);
+  });
+
+  it('name the models that no price is known of, and count lines that nobody knows', async () => {
+    writeTranscripts(folder, oddSession());
+    expect(await importFolder({ dryRun: true })).toMatchObject({
+      unpriced: ['nobodys-model', 'unknown'],
+      skippedLines: 3,
+    });
+    expect(await db.count('execution_traces')).toBe(0);
+  });
+});
+
+describe('an import', () => {
+  it('that is run again changes nothing, and reads nothing', async () => {
+    writeTranscripts(folder, whole());
+    await importFolder();
+    const first = await db.dump();
+    expect(await importFolder()).toMatchObject({
+      modelCalls: 0,
+      written: { rows: { execution_traces: 0, hook_executions: 0, endpoint_calls: 0 } },
+    });
+    expect(await db.dump()).toEqual(first);
+  });
+
+  it('gives the same rows in halves, and of files that grow', async () => {
+    const transcripts = whole();
+    writeTranscripts(folder, transcripts);
+    await importFolder();
+    const once = await db.dump();
+    await db.clear();
+    fs.rmSync(folder, { recursive: true });
+    for (const share of [0.3, 0.6, 1]) {
+      for (const [name, content] of transcripts) {
+        const end = name.endsWith('.json') ? content.length : Math.floor(content.length * share);
+        // In the middle of a line, as a program that writes would leave it.
+        writeTranscripts(folder, new Map([[name, content.slice(0, end)]]));
+      }
+      await importFolder();
+    }
+    expect(await db.dump()).toEqual(once);
+  });
+
+  it('tells as JSON what it would bring in', async () => {
+    writeTranscripts(folder, sessionWithSubagent());
+    const { stdout, exitCode } = await runCli(
+      ['import', 'claude', folder, '--dry-run', '--json', '--url', db.test.url],
+      {},
+    );
+    expect(exitCode).toBe(0);
+    const { costUsd, ...counts } = countTranscripts(sessionWithSubagent());
+    expect(JSON.parse(stdout)).toMatchObject({ ...counts, files: 3, sessions: 1, dryRun: true });
+    expect(costUsd).toBeGreaterThan(0.05);
+  });
+});

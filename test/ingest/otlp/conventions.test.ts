@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../../src/ingest/events.js';
+import type { TelemetryLog, TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
+import { logEvents } from '../../../src/ingest/otlp/log-events.js';
+import {
+  traceEvents,
+  type Recorded,
+  type StagedSpan,
+} from '../../../src/ingest/otlp/trace-events.js';
+
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const startMs = 1_790_000_000_000;
+
+/** A span of one second; its number is its id, and the second in which it begins. */
+function span(number: number, parent: number, fields: Partial<TelemetrySpan> = {}): TelemetrySpan {
+  const idOf = (of: number) => of.toString(16).padStart(16, '0');
+  return {
+    resource: { 'service.name': 'service' },
+    traceId,
+    spanId: idOf(number),
+    ...(parent === 0 ? {} : { parentSpanId: idOf(parent) }),
+    name: `span ${number}`,
+    startedAt: startMs + number * 1_000,
+    endedAt: startMs + (number + 1) * 1_000,
+    isError: false,
+    attributes: {},
+    events: [],
+    ...fields,
+  };
+}
+
+const eventsOf = (...spans: TelemetrySpan[]) =>
+  traceEvents(spans.map((each) => ({ span: each }))).events;
+
+const only = <Kind extends AgentEvent['kind']>(events: readonly AgentEvent[], kind: Kind) =>
+  events.filter((event): event is Extract<AgentEvent, { kind: Kind }> => event.kind === kind);
+
+const message = (role: string, content: string) => ({ role, parts: [{ type: 'text', content }] });
+
+describe('one call of a model and one of a tool', () => {
+  it.each<[convention: string, root: object, model: object, tool: object]>([
+    [
+      'OpenTelemetry',
+      { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.conversation.id': 's1' },
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'openai',
+        'gen_ai.response.model': 'gpt-5.5',
+        'gen_ai.input.messages': JSON.stringify([
+          message('system', 'be kind'),
+          message('user', 'hello'),
+        ]),
+        'gen_ai.usage.input_tokens': 100,
+        'gen_ai.usage.cache_read.input_tokens': 60,
+        'gen_ai.usage.cache_creation.input_tokens': 10,
+        'gen_ai.usage.output_tokens': 5,
+      },
+      {
+        'gen_ai.operation.name': 'execute_tool',
+        'gen_ai.tool.name': 'search',
+        'gen_ai.tool.call.arguments': '{"q":1}',
+        'gen_ai.tool.call.result': '"found"',
+      },
+    ],
+    [
+      'OpenInference',
+      {
+        'openinference.span.kind': 'CHAIN',
+        'session.id': 's1',
+        'input.value': '{"inputs":{"question":"hello"}}',
+      },
+      {
+        'openinference.span.kind': 'LLM',
+        'llm.provider': 'openai',
+        'llm.model_name': 'gpt-5.5',
+        'llm.token_count.prompt': 100,
+        'llm.token_count.prompt_details.cache_read': 60,
+        'llm.token_count.prompt_details.cache_write': 10,
+        'llm.token_count.completion': 5,
+      },
+      {
+        'openinference.span.kind': 'TOOL',
+        'tool.name': 'search',
+        'input.value': '{"q":1}',
+        'output.value': 'found',
+      },
+    ],
+    [
+      'OpenLLMetry',
+      {
+        'traceloop.span.kind': 'workflow',
+        'traceloop.association.properties.session_id': 's1',
+        'traceloop.entity.input': '{"inputs":{"input":"hello"}}',
+      },
+      {
+        'llm.request.type': 'chat',
+        'gen_ai.system': 'OpenAI',
+        'gen_ai.request.model': 'gpt-5.5',
+        'gen_ai.usage.prompt_tokens': '100',
+        'gen_ai.usage.cache_read_input_tokens': 60,
+        'gen_ai.usage.cache_creation_input_tokens': 10,
+        'gen_ai.usage.completion_tokens': '5',
+      },
+      {
+        'traceloop.span.kind': 'tool',
+        'traceloop.entity.name': 'search',
+        'traceloop.entity.input': '{"q":1}',
+        'traceloop.entity.output': 'found',
+      },
+    ],
+    [
+      'the first conventions',
+      { 'session.id': 's1' },
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.system': 'openai',
+        'gen_ai.request.model': 'gpt-5.5',
+        'gen_ai.prompt.0.role': 'user',
+        'gen_ai.prompt.0.content': 'hello',
+        'llm.usage.prompt_tokens': 100,
+        'gen_ai.usage.cache_read_input_tokens': 60,
+        'gen_ai.usage.cache_creation_input_tokens': 10,
+        'llm.usage.completion_tokens': 5,
+      },
+      {
+        'gen_ai.operation.name': 'execute_tool',
+        'gen_ai.tool.name': 'search',
+        'input.value': '{"q":1}',
+        'output.value': 'found',
+      },
+    ],
+  ])('are the same in the words of %s', (_, root, model, tool) => {
+    const events = eventsOf(
+      span(1, 0, { attributes: { ...root } }),
+      span(2, 1, { attributes: { ...model } }),
+      span(3, 1, { attributes: { ...tool } }),
+    );
+    expect(new Set(events.map(({ session }) => session))).toEqual(new Set(['s1']));
+    expect(only(events, 'prompt')).toMatchObject([{ text: 'hello', turn: traceId }]);
+    expect(only(events, 'model_call')).toMatchObject([
+      {
+        provider: 'openai',
+        model: 'gpt-5.5',
+        usage: { input: 30, cacheRead: 60, cacheCreation: 10, output: 5 },
+        startedAt: startMs + 2_000,
+        at: startMs + 3_000,
+      },
+    ]);
+    expect(only(events, 'tool_ended')).toMatchObject([
+      { tool: 'search', input: { q: 1 }, output: expect.stringContaining('found') as string },
+    ]);
+    expect(only(events, 'turn_ended').map(({ at }) => at)).toEqual([startMs + 2_000]);
+  });
+});
+
+it('counts a call once that a library and the SDK below it tell of', () => {
+  const model = { 'gen_ai.operation.name': 'chat', 'gen_ai.usage.input_tokens': 5 };
+  const tool = { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': 'search' };
+  const mcp = { 'mcp.method.name': 'tools/call', 'gen_ai.tool.name': 'search' };
+  const events = eventsOf(
+    span(1, 0),
+    span(2, 1, { attributes: model }),
+    span(3, 2, { attributes: model }),
+    span(4, 1, { attributes: tool }),
+    span(5, 4, { attributes: mcp }),
+  );
+  expect(only(events, 'model_call')).toHaveLength(1);
+  expect(only(events, 'tool_ended')).toHaveLength(1);
+});
+
+it('keeps the place, the name and the attributes of spans that it does not know', () => {
+  const events = eventsOf(
+    span(1, 0, { name: 'GET /orders' }),
+    span(2, 1, { name: 'load' }),
+    span(3, 2, { name: 'SELECT', attributes: { 'db.system': 'postgresql' }, isError: true }),
+  );
+  expect(only(events, 'prompt')).toMatchObject([{ text: 'GET /orders', origin: 'telemetry' }]);
+  const [group] = only(events, 'subagent_started');
+  expect(group).toMatchObject({ prompt: 'load', origin: 'telemetry', subagent: undefined });
+  expect(only(events, 'span')).toMatchObject([
+    {
+      name: 'SELECT',
+      subagent: group?.id,
+      outcome: 'failed',
+      attributes: { 'db.system': 'postgresql' },
+    },
+  ]);
+});
+
+it('tells an agent that failed by its exception, and is not caught in a circle of parents', () => {
+  const thrown = { 'exception.type': 'TimeoutError', 'exception.message': 'too slow\nat x' };
+  const attributes = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'a' };
+  const events = eventsOf(
+    span(1, 0),
+    span(2, 1, {
+      attributes,
+      isError: true,
+      events: [{ name: 'exception', at: startMs, attributes: thrown }],
+    }),
+    span(8, 9),
+    span(9, 8),
+  );
+  expect(only(events, 'subagent_ended').find(({ error }) => error)).toMatchObject({
+    error: { type: 'TimeoutError', message: 'too slow' },
+  });
+});
+
+it('tells of spans again only where they belong to somebody else now', () => {
+  const agent = span(2, 1, { attributes: { 'gen_ai.operation.name': 'invoke_agent' } });
+  const [root, call, other] = [
+    span(1, 0),
+    span(3, 2, { attributes: { 'gen_ai.operation.name': 'chat' } }),
+    span(4, 1),
+  ];
+  const first = traceEvents([root, call, other].map((each) => ({ span: each })));
+  const known = (each: TelemetrySpan): StagedSpan => {
+    const recorded: Recorded | undefined = first.recorded.get(each.spanId);
+    return { span: each, recorded };
+  };
+  expect(only(first.events, 'model_call')[0]?.subagent).toBeUndefined();
+  expect(traceEvents([root, call, other].map(known)).events).toEqual([]);
+  const second = traceEvents([...[root, call, other].map(known), { span: agent }]);
+  expect([...second.recorded.keys()]).toEqual([agent.spanId, call.spanId]);
+  expect(only(second.events, 'model_call')[0]?.subagent).toBe(agent.spanId);
+});
+
+it('takes of Codex and Gemini what only their telemetry tells', () => {
+  const log = (event: string, attributes: object): TelemetryLog => ({
+    resource: {},
+    at: startMs,
+    event,
+    attributes: { ...attributes },
+  });
+  const routing = {
+    'session.id': 's1',
+    decision_model: 'gemini-3-flash',
+    decision_source: 'classifier',
+    reasoning: 'simple',
+    routing_latency_ms: 12,
+  };
+  expect(logEvents(log('gemini_cli.model_routing', routing))).toMatchObject([
+    { kind: 'routing', selected: 'gemini-3-flash', strategy: 'classifier', durationMs: 12 },
+  ]);
+  const decision = {
+    'conversation.id': 's1',
+    call_id: 'c1',
+    tool_name: 'shell',
+    decision: 'denied',
+  };
+  expect(logEvents(log('codex.tool_decision', decision))).toMatchObject([
+    { kind: 'permission', toolUse: 'c1', decision: 'deny' },
+  ]);
+  const completed = { 'conversation.id': 's1', input_token_count: 100 };
+  expect(logEvents(log('codex.sse_event', completed))).toEqual([]);
+  expect(logEvents(log('something', {}))).toBeUndefined();
+});

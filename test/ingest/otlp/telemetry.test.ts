@@ -1,0 +1,332 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
+import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from 'vitest';
+import { SpoolDrain } from '../../../src/ingest/collector/drain.js';
+import { recordWriter } from '../../../src/ingest/collector/write-records.js';
+import { sessionId } from '../../../src/ingest/ids.js';
+import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
+import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
+import { SpanFlusher } from '../../../src/ingest/otlp/staging.js';
+import { Prices } from '../../../src/ingest/prices.js';
+import { Recorder } from '../../../src/ingest/recorder.js';
+import { runCli } from '../../helpers/cli.js';
+import { IngestDatabase } from '../ingest-database.js';
+import { sendTrace } from './genai-trace.js';
+
+type ExporterOptions = ConstructorParameters<typeof JsonExporter>[0];
+
+let db: IngestDatabase;
+let recorder: Recorder;
+let folder: string;
+let receiver: OtlpReceiver;
+let spoolId: string;
+beforeAll(async () => {
+  db = await IngestDatabase.create();
+  recorder = new Recorder(db.database, { prices: new Prices() });
+});
+afterAll(() => db.close());
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-otlp-'));
+  receiver = await OtlpReceiver.open({ host: '127.0.0.1', port: 0, folder });
+  spoolId = randomUUID();
+  await db.clear();
+  await db.test.query(
+    `DO $$ BEGIN
+       IF to_regclass('trace_console.telemetry_spans') IS NOT NULL THEN
+         DELETE FROM trace_console.telemetry_spans;
+       END IF;
+     END $$`,
+  );
+});
+afterEach(async () => {
+  await receiver.close();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** What the collector does with the spool. */
+async function drain({ waits = false } = {}): Promise<void> {
+  const spool = { folder, id: spoolId, host: 'here' };
+  const writer = recordWriter(db.database, recorder);
+  const one = new SpoolDrain(db.database, spool, writer);
+  while ((await one.next(100)).records.length > 0);
+  const flusher = new SpanFlusher(db.database, recorder, { waits });
+  while (await flusher.round());
+}
+
+const url = (name: string) => `http://127.0.0.1:${receiver.port}/v1/${name}`;
+
+const traces = () =>
+  db.test.query<Record<string, string | number | boolean | null>>(
+    `SELECT t.source, t.status, t.prompt_text, t.project, t.context->>'session' AS session, t.model,
+       t.input_tokens::int AS input, t.cache_read_tokens::int AS cached, t.output_tokens::int AS output,
+       t.cost_usd > 0 AS priced, t.duration_ms::int AS ms, p.prompt_text AS parent
+     FROM execution_traces AS t LEFT JOIN execution_traces AS p ON p.correlation_id = t.parent_id
+     ORDER BY t.started_at`,
+  );
+
+describe.each([
+  ['protobuf', ProtobufExporter],
+  ['JSON', JsonExporter],
+] as const)('a trace of agents in %s, as the SDK sends it', (_, Exporter) => {
+  it.each(['none', 'gzip'] as const)(
+    'is one tree with tokens and costs (%s)',
+    async (compression) => {
+      const options = { url: url('traces'), compression } as unknown as ExporterOptions;
+      await sendTrace(new Exporter(options), 'conversation-1');
+      await drain();
+      const { rows } = await traces();
+      const model = { model: 'gpt-5.5', input: 400, cached: 600, output: 50, priced: true };
+      const common = { status: 'completed', project: 'shop-assistant', session: 'conversation-1' };
+      expect(rows).toEqual([
+        {
+          ...common,
+          ...model,
+          source: 'user_prompt',
+          prompt_text: 'Which orders are late?',
+          parent: null,
+          ms: 650,
+        },
+        {
+          ...common,
+          ...model,
+          source: 'agent_delegation',
+          prompt_text: 'invoke_agent researcher',
+          parent: 'Which orders are late?',
+          ms: 320,
+        },
+      ]);
+      const { rows: hooks } = await db.test.query(
+        `SELECT hook_type, hook_name, tool_name, h.status, h.error_type, h.error_message, h.duration_ms::int AS ms,
+           input_data, t.parent_id IS NOT NULL AS of_agent
+         FROM hook_executions AS h JOIN execution_traces AS t ON t.id = h.trace_id ORDER BY h.started_at`,
+      );
+      expect(hooks).toEqual([
+        {
+          hook_type: 'ToolUse',
+          hook_name: 'tool',
+          tool_name: 'find_orders',
+          status: 'failed',
+          error_type: 'timeout',
+          error_message: 'no answer in 5 s',
+          ms: 100,
+          input_data: { late: true, api_key: '[redacted]' },
+          of_agent: false,
+        },
+        {
+          hook_type: 'Span',
+          hook_name: 'read cache',
+          tool_name: null,
+          status: 'completed',
+          error_type: null,
+          error_message: null,
+          ms: 110,
+          input_data: { 'db.system': 'redis' },
+          of_agent: true,
+        },
+      ]);
+      const { rows: agents } = await db.test.query(
+        'SELECT agent_selected, routing_strategy FROM agent_routing_decisions',
+      );
+      expect(agents).toEqual([{ agent_selected: 'researcher', routing_strategy: 'delegation' }]);
+    },
+  );
+});
+
+it('gives a trace the same rows when its children are written before their agents are known', async () => {
+  await sendTrace(new ProtobufExporter({ url: url('traces') }), 'conversation-1');
+  await drain();
+  const whole = await db.dump();
+  await db.clear();
+  await db.test.query(
+    'UPDATE trace_console.telemetry_spans SET recorded = NULL, received_at = now()',
+  );
+  // The agents' spans come last.
+  const { rows } = await db.test.query<{ span_id: string; span: unknown; trace_id: string }>(
+    `DELETE FROM trace_console.telemetry_spans WHERE span->>'name' LIKE 'invoke_agent%' RETURNING *`,
+  );
+  await drain();
+  expect(await db.count('execution_traces')).toBe(1);
+  for (const row of rows) {
+    await db.test.query(
+      `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span)
+       VALUES (current_schema(), $1, $2, $3)`,
+      [row.trace_id, row.span_id, row.span],
+    );
+    await drain();
+  }
+  const { rows: after } = await traces();
+  expect(after.map(({ prompt_text: text, input }) => [text, input])).toEqual([
+    ['Which orders are late?', 400],
+    ['invoke_agent researcher', 400],
+  ]);
+  expect(await db.dump()).toEqual(whole);
+});
+
+it('waits for the root of a trace, and writes it once however often it is sent', async () => {
+  const exporter = () => new JsonExporter({ url: url('traces') });
+  await sendTrace(exporter(), 'conversation-2');
+  await drain({ waits: true });
+  const once = await db.dump();
+  expect(once.execution_traces).toHaveLength(2);
+  await drain();
+  expect(await db.dump()).toEqual(once);
+});
+
+/** The spans of a trace, in two batches. */
+async function batchesOf(conversation: string): Promise<ReadableSpan[][]> {
+  const memory = new InMemorySpanExporter();
+  // It would forget them.
+  memory.shutdown = () => Promise.resolve();
+  await sendTrace(memory, conversation);
+  const spans = memory.getFinishedSpans();
+  return [spans.slice(0, 3), spans.slice(3)];
+}
+
+const lengthOf = (bytes: Uint8Array) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return length;
+};
+
+it.each<[kind: string, write: (batches: ReadableSpan[][]) => Buffer]>([
+  [
+    'JSON lines',
+    (batches) =>
+      Buffer.concat(
+        batches.flatMap((batch) => [
+          JsonTraceSerializer.serializeRequest(batch) ?? Buffer.alloc(0),
+          Buffer.from('\n'),
+        ]),
+      ),
+  ],
+  [
+    'one JSON over many lines',
+    (batches) => {
+      const bytes = JsonTraceSerializer.serializeRequest(batches.flat()) ?? Buffer.alloc(0);
+      return Buffer.from(JSON.stringify(JSON.parse(Buffer.from(bytes).toString()), null, 2));
+    },
+  ],
+  [
+    'protobuf',
+    (batches) => Buffer.from(ProtobufTraceSerializer.serializeRequest(batches.flat()) ?? []),
+  ],
+  [
+    'protobuf with lengths',
+    (batches) =>
+      Buffer.concat(
+        batches.flatMap((batch) => {
+          const bytes = ProtobufTraceSerializer.serializeRequest(batch) ?? Buffer.alloc(0);
+          return [lengthOf(bytes), bytes];
+        }),
+      ),
+  ],
+])('imports a file of %s, once', async (_, write) => {
+  const file = path.join(folder, 'traces');
+  fs.writeFileSync(file, write(await batchesOf('conversation-3')));
+  const run = () =>
+    importTelemetry([file], {
+      database: db.database,
+      recorder,
+      signal: new AbortController().signal,
+    });
+  const counts = { files: 1, spans: 6, rejected: 0, unknown: 0, skippedLines: 0 };
+  expect(await run()).toMatchObject({ ...counts, written: { rows: { execution_traces: 2 } } });
+  const once = await db.dump();
+  expect(await run()).toMatchObject({ ...counts, written: { rows: { execution_traces: 0 } } });
+  await db.test.query('DELETE FROM trace_console.telemetry_spans');
+  await run();
+  expect(await db.dump()).toEqual(once);
+  expect(once.endpoint_calls).toHaveLength(2);
+});
+
+it('reads back what it exports: the same tree, with tokens, cost and failures', async () => {
+  await sendTrace(new ProtobufExporter({ url: url('traces') }), 'conversation-4');
+  await drain();
+  const counts = () =>
+    db.test.query(
+      `SELECT (SELECT count(*)::int FROM endpoint_calls WHERE context->>'model' = 'gpt-5.5') AS calls,
+         (SELECT count(*)::int FROM hook_executions WHERE tool_name = 'find_orders' AND status = 'failed') AS tools,
+         (SELECT count(*)::int FROM agent_routing_decisions WHERE agent_selected = 'researcher') AS agents`,
+    );
+  const before = [(await traces()).rows, (await counts()).rows];
+  const { stdout, exitCode } = await runCli([
+    'export',
+    'otlp',
+    '--since',
+    '4000d',
+    '--url',
+    db.test.url,
+  ]);
+  expect(exitCode).toBe(0);
+  const file = path.join(folder, 'exported.jsonl');
+  fs.writeFileSync(file, stdout);
+  await db.clear();
+  const { signal } = new AbortController();
+  await importTelemetry([file], { database: db.database, recorder, signal });
+  const session = sessionId('conversation-4');
+  const after = (await traces()).rows.map((row) => ({ ...row, session: 'conversation-4' }));
+  expect([after, (await counts()).rows]).toEqual(before);
+  expect(await db.count('execution_traces', `session_id = '${session}'`)).toBe(2);
+});
+
+it('writes the traces beside one that the database refuses, and does not try that again', async () => {
+  await db.test.query(
+    `ALTER TABLE endpoint_calls ADD CONSTRAINT test_refuses CHECK (endpoint_url <> 'refused')`,
+  );
+  onTestFinished(async () => {
+    await db.test.query('ALTER TABLE endpoint_calls DROP CONSTRAINT test_refuses');
+  });
+  const request = (traceId: string, operation: string) => ({
+    resourceSpans: [
+      {
+        scopeSpans: [
+          {
+            spans: [
+              {
+                traceId,
+                spanId: '1'.repeat(16),
+                name: operation,
+                startTimeUnixNano: '1790000000000000000',
+                endTimeUnixNano: '1790000001000000000',
+                attributes: [
+                  { key: 'llm.request.type', value: { stringValue: 'chat' } },
+                  // Beyond what a column holds.
+                  { key: 'gen_ai.usage.input_tokens', value: { doubleValue: 1e300 } },
+                  { key: 'gen_ai.usage.cost', value: { doubleValue: 1e300 } },
+                  { key: 'http.status_code', value: { doubleValue: 0.5 } },
+                  { key: 'gen_ai.system', value: { stringValue: 'x'.repeat(2_000) } },
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+  const file = path.join(folder, 'traces.jsonl');
+  const lines = [request('a'.repeat(32), 'refused'), request('b'.repeat(32), 'taken')];
+  fs.writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const { signal } = new AbortController();
+  const imported = await importTelemetry([file], { database: db.database, recorder, signal });
+  expect(imported.written.rows).toMatchObject({ execution_traces: 1, endpoint_calls: 1 });
+  const { rows } = await db.test.query(
+    `SELECT recorded->>'refused' LIKE '%test_refuses%' AS refused FROM trace_console.telemetry_spans
+     ORDER BY trace_id`,
+  );
+  expect(rows).toEqual([{ refused: true }, { refused: null }]);
+});

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../src/ingest/events.js';
+import { agentIds } from '../../src/ingest/install/agent.js';
+import { Prices } from '../../src/ingest/prices.js';
+import { Recorder } from '../../src/ingest/recorder.js';
+import { claude } from '../../src/ingest/sources/claude.js';
+import { eventsOfRecord } from '../../src/ingest/sources/hooks.js';
+import { ToolPairs } from '../../src/ingest/sources/hook-payload.js';
+import type { SpoolRecord } from '../../src/ingest/spool/frame.js';
+import { hooksOfSession, sessionWithSubagent, type Transcripts } from './claude-folder.js';
+import { IngestDatabase, type Dump } from './ingest-database.js';
+import { hookSession } from './sources/payloads.js';
+
+let db: IngestDatabase;
+beforeAll(async () => {
+  db = await IngestDatabase.create();
+});
+afterAll(() => db.close());
+afterEach(() => db.clear());
+
+/** Everything that the files of a folder tell. */
+function eventsOfFiles(transcripts: Transcripts): AgentEvent[] {
+  return [...transcripts].flatMap(([name, content]) => {
+    const file = claude.describe(`/nowhere/projects/shop/${name}`);
+    if (!file) return [];
+    const sidecar = transcripts.get(name.replace(/\.jsonl$/, '.meta.json'));
+    const told = sidecar === undefined ? {} : { sidecar: JSON.parse(sidecar) as object };
+    const reader = claude.open({ ...file, ...told } as typeof file, undefined);
+    const lines = content.trimEnd().split('\n');
+    return lines.flatMap((line) => reader.read(Buffer.from(line)) ?? []);
+  });
+}
+
+function recordOf(
+  cli: string,
+  { event, payload }: { event?: string; payload: unknown },
+  atMs: number,
+) {
+  const record: SpoolRecord = {
+    id: `${cli}-${atMs}`,
+    at: `${atMs}000000`,
+    cli,
+    ...(event === undefined ? {} : { event }),
+    payload,
+    bytes: 1,
+  };
+  return record;
+}
+
+const eventsOfHooks = (
+  cli: string,
+  hooks: readonly { at: number; event?: string; payload: unknown }[],
+) => {
+  const pairs = new ToolPairs();
+  return hooks.flatMap((hook) => eventsOfRecord(recordOf(cli, hook, hook.at), pairs) ?? []);
+};
+
+async function record(...batches: (readonly AgentEvent[])[]): Promise<Dump> {
+  await db.clear();
+  const recorder = new Recorder(db.database, { prices: new Prices() });
+  for (const batch of batches) await recorder.record(structuredClone([...batch]));
+  return db.dump();
+}
+
+/** Some order of events, cut into batches, with some of the events twice. */
+const arrivals = (events: readonly AgentEvent[]) =>
+  fc
+    .record({
+      order: fc.shuffledSubarray([...events.keys()], { minLength: events.length }),
+      again: fc.subarray([...events.keys()], { maxLength: 5 }),
+      cuts: fc.array(fc.nat(events.length + 5), { maxLength: 3 }),
+    })
+    .map(({ order, again, cuts }) => {
+      const all = [...order, ...again];
+      const ends = [...cuts.toSorted((a, b) => a - b), all.length];
+      return ends.map((end, index) => all.slice(ends[index - 1] ?? 0, end));
+    });
+
+async function expectSameInAnyOrder(events: readonly AgentEvent[], numRuns: number): Promise<Dump> {
+  const once = await record(events);
+  await fc.assert(
+    fc.asyncProperty(arrivals(events), async (batches) => {
+      const picked = batches.map((batch) => batch.flatMap((index) => events[index] ?? []));
+      expect(await record(...picked)).toEqual(once);
+    }),
+    { numRuns },
+  );
+  return once;
+}
+
+describe('a session gives the same rows', () => {
+  const transcript = eventsOfFiles(sessionWithSubagent());
+  const hooks = eventsOfHooks('claude', hooksOfSession());
+
+  it('by its transcripts, in any order, doubled and in any batches', async () => {
+    const rows = await expectSameInAnyOrder(transcript, 12);
+    expect(rows.execution_traces).toHaveLength(3);
+  });
+
+  it('by its hooks, in any order, doubled and in any batches', async () => {
+    const rows = await expectSameInAnyOrder(hooks, 12);
+    expect(rows.execution_traces).toHaveLength(3);
+  });
+
+  it('by both, in any order, doubled and in any batches', async () => {
+    const rows = await expectSameInAnyOrder([...transcript, ...hooks], 20);
+    expect(rows.execution_traces).toHaveLength(3);
+    expect(rows.execution_traces).toMatchObject([1, 2, 3].map(() => ({ status: 'completed' })));
+  });
+});
+
+describe('what hooks tell gives the same rows', () => {
+  it.each(agentIds)(
+    'of every event of %s, in any order, doubled and in any batches',
+    async (cli) => {
+      const startMs = 1_790_300_000_000;
+      // The session is resumed: what names no turn may belong to either of its turns.
+      const calls = [startMs, startMs + 60_000].flatMap((beginMs) =>
+        hookSession(cli, `session-${cli}`, beginMs).map((call, index) => ({
+          ...call,
+          at: beginMs + index * 100,
+        })),
+      );
+      const rows = await expectSameInAnyOrder(eventsOfHooks(cli, calls), 8);
+      expect(rows.execution_traces?.length).toBeGreaterThan(0);
+    },
+  );
+});
+
+describe('a session that no turn is told of', () => {
+  const startMs = 1_790_400_000_000;
+  const base = { source: 'hook', agent: 'claude-code', session: 'no-turn' } as const;
+  const prompt = (turn: string, atMs: number): AgentEvent => ({
+    ...{ ...base, turn, at: startMs + atMs, kind: 'prompt', text: turn },
+  });
+  /** Each tool call has a note beside it; the last call is a subagent's. */
+  const work = Array.from({ length: 150 }, (_, index): AgentEvent[] => {
+    const tool = { toolUse: `t${index}`, tool: 'Bash' };
+    const at = startMs + index * 100;
+    const inside = index === 149 ? { subagent: 'helper' } : {};
+    return [
+      { ...base, ...inside, at, kind: 'tool_started', ...tool, input: { index } },
+      { ...base, ...inside, at: at + 50, kind: 'tool_ended', ...tool, outcome: 'completed' },
+      { ...base, at, kind: 'note', event: 'Notification', id: `n${index}`, text: 'waits' },
+    ];
+  }).flat();
+  const routed: AgentEvent = {
+    ...{ ...base, at: startMs + 10_000, kind: 'routing', id: 'r', selected: 'm', strategy: 's' },
+  };
+
+  it('has all its rows, also where they are more than can wait for one', async () => {
+    const rows = await record(work.slice(0, 90), work.slice(90, 330), [...work.slice(330), routed]);
+    expect(rows.hook_executions).toHaveLength(300);
+    expect(rows.agent_routing_decisions).toHaveLength(1);
+    expect(rows.execution_traces).toHaveLength(2);
+    expect(await db.count('trace_console.agent_sessions', `unplaced = '[]'`)).toBe(1);
+  });
+
+  it('gives them to the turns that are told of later, and keeps no other', async () => {
+    const prompts = [prompt('first', -1_000), prompt('second', 7_000)];
+    const once = await record([...prompts, ...work, routed]);
+    expect(once.execution_traces).toHaveLength(3);
+    expect(await record(work, [routed], prompts)).toEqual(once);
+    expect(
+      await record(work.slice(0, 300), prompts.slice(1), work.slice(300), [routed], prompts),
+    ).toEqual(once);
+  });
+});
+
+it('takes a session for one, however its id is written, and an exit code that is none for nothing', async () => {
+  const id = '0D2F7C55-6F0E-4E0D-9A55-0F5F3D1C2BFF';
+  const at = 1_790_500_000_000;
+  const base = { source: 'hook', agent: 'claude-code', turn: 'p1', at } as const;
+  const tool = {
+    toolUse: 't1',
+    tool: 'Bash',
+    outcome: 'failed',
+    exitCode: 99_999_999_999,
+  } as const;
+  const rows = await record([
+    { ...base, session: id, kind: 'prompt', text: 'One' },
+    { ...base, session: id.toLowerCase(), kind: 'tool_ended', ...tool },
+  ]);
+  expect(rows.execution_traces).toHaveLength(1);
+  expect(rows.hook_executions).toMatchObject([{ status: 'failed', exit_code: null }]);
+});

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { redact, redacted, redactText } from '../../src/ingest/redact.js';
+
+// Put together at run time: scanners of repositories take them for real ones.
+const secrets = {
+  anthropic: ['sk', 'ant', 'api03', 'AbCdEf0123456789AbCdEf0123456789'].join('-'),
+  github: `ghp_${'a1B2c3D4e5F6'.repeat(3)}`,
+  aws: ['AKIA', 'ABCDEFGH12345678'].join(''),
+  slack: ['xoxb', '123456789012', 'abcdefghijkl'].join('-'),
+  google: `AIza${'x'.repeat(35)}`,
+  jwt: ['eyJhbGciOiJIUzI1NiJ9', 'eyJzdWIiOiIxMjM0In0', 's'.repeat(20)].join('.'),
+  plain: 'hunter2-correct-horse',
+};
+
+describe('redacting', () => {
+  it.each([
+    'password',
+    'DB_PASSWORD',
+    'apiKey',
+    'x-api-key',
+    'API_KEY',
+    'Authorization',
+    'client_secret',
+    'refreshToken',
+    'credentials',
+    'privateKey',
+    'AWS_SECRET_ACCESS_KEY',
+    'Set-Cookie',
+    'DB_PWD',
+  ])('takes the value of %s', (name) => {
+    expect(redact({ deep: [{ [name]: secrets.plain }] })).toEqual({ deep: [{ [name]: redacted }] });
+    expect(redact({ [name]: { inner: secrets.plain } })).toEqual({ [name]: redacted });
+  });
+
+  it.each(['input_tokens', 'max_tokens', 'tokens', 'keyboard', 'nextPageToken', 'PWD', 'author'])(
+    'leaves %s',
+    (name) => {
+      expect(redact({ [name]: 'value' })).toEqual({ [name]: 'value' });
+    },
+  );
+
+  it.each([
+    ['a URL', (secret: string) => `postgresql://app:${secret}@db.example/app`],
+    ['a line of an env file', (secret: string) => `FOO=1\nexport DB_PASSWORD=${secret}\nBAR=2`],
+    ['a flag', (secret: string) => `mysql --password ${secret} -h db`],
+    ['a flag with =', (secret: string) => `mysql --password=${secret}`],
+    [
+      'a header',
+      (secret: string) => `curl -H "Authorization: Bearer ${secret}" https://example.com`,
+    ],
+    ['another header', (secret: string) => `curl -H 'X-Api-Key: ${secret}' https://example.com`],
+    ['a query', (secret: string) => `https://example.com/?a=1&access_token=${secret}&b=2`],
+    ['JSON in a text', (secret: string) => JSON.stringify({ a: 1, api_key: secret, b: 2 })],
+    [
+      'JSON in JSON in a text',
+      (secret: string) => JSON.stringify(JSON.stringify({ api_key: secret })),
+    ],
+    ['YAML', (secret: string) => `db:\n  password: "${secret}"\n  port: 5432`],
+    ['code', (secret: string) => `const client = new Client({ secret: '${secret}' });`],
+  ])('takes a secret out of %s', (_, place) => {
+    const text = redactText(place(secrets.plain));
+    expect(text).not.toContain(secrets.plain);
+    expect(text).toContain(redacted);
+  });
+
+  it('knows secrets by their shape, wherever they stand', () => {
+    for (const secret of Object.values(secrets).filter((each) => each !== secrets.plain)) {
+      expect(redactText(`see ${secret}, and (${secret})`)).toBe(
+        `see ${redacted}, and (${redacted})`,
+      );
+    }
+    const key = ['-----BEGIN RSA PRIVATE KEY-----', 'MIIEow', '-----END RSA PRIVATE KEY-----'].join(
+      '\n',
+    );
+    expect(redactText(`before\n${key}\nafter`)).toBe(`before\n${redacted}\nafter`);
+    expect(redactText(`before\n${key.slice(0, 36)}`)).toBe(`before\n${redacted}`);
+  });
+
+  it('keeps JSON within a text readable as JSON', () => {
+    const inner = JSON.stringify({ token: secrets.plain, port: 5432, max_tokens: 100 });
+    expect(JSON.parse(redactText(inner))).toEqual({ token: redacted, port: 5432, max_tokens: 100 });
+  });
+
+  it('leaves ordinary texts as they are', () => {
+    const text =
+      'The token count was 12; see https://example.com/a?b=c and user@example.com. Key points: none.';
+    expect(redactText(text)).toBe(text);
+  });
+
+  it('cuts long texts with a mark, and never a secret in two', () => {
+    const text = `${'a '.repeat(90)}password=${secrets.plain} ${'b'.repeat(20_000)}`;
+    const cut = redactText(text, 200);
+    expect(cut).toMatch(/ more characters cut\]$/);
+    expect(cut).not.toContain('hunter2');
+    expect(redactText('👍'.repeat(10), 5)).not.toMatch(/[\ud800-\udbff](?![\udc00-\udfff])/);
+  });
+
+  it('takes NUL out, and bounds the depth', () => {
+    expect(redact({ a: 'x\0y' })).toEqual({ a: 'xy' });
+    let deep: unknown = 'bottom';
+    for (let level = 0; level < 5_000; level += 1) deep = [deep];
+    expect(JSON.stringify(redact(deep))).toContain('too deep');
+  });
+
+  it('keeps names that objects have a meaning for', () => {
+    const hostile: unknown = JSON.parse('{"__proto__": {"a": 1}, "constructor": 2}');
+    expect(JSON.stringify(redact(hostile))).toBe('{"__proto__":{"a":1},"constructor":2}');
+  });
+
+  it('takes time that grows with the text only', () => {
+    for (const piece of ['password', 'a.b-c_', '--a', '--token ', '"secret":"\\', 'eyJ', '://a:']) {
+      const started = performance.now();
+      redactText(`key ${piece.repeat(20_000)}`);
+      expect(performance.now() - started).toBeLessThan(1_000);
+    }
+  });
+});

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
+import { routerOn } from '../../../src/learning/router/router.js';
+import type { Router } from '../../../src/learning/router/types.js';
+import { closeDatabases, openDatabase } from '../../demo/helpers.js';
+import { runCli } from '../../helpers/cli.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { learnAll } from '../helpers.js';
+
+let test1: TestDatabase;
+let router: Router;
+
+const noTries = { explore: false } as const;
+
+/** A turn with its routing decision, as a writer leaves it. */
+async function addTurn(prompt: string, agent: string, isGood: boolean): Promise<string> {
+  const id = randomUUID();
+  await test1.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at,
+         completed_at, cost_usd)
+       VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2, $4, now() - interval '1 minute', now(), 0.25)
+       RETURNING id)
+     INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+     SELECT id, $3, 0.5, 'explicit' FROM trace`,
+    [id, prompt, agent, isGood ? 'completed' : 'failed'],
+  );
+  return id;
+}
+
+/** A trace that waits for a decision. */
+async function openTrace(prompt: string): Promise<string> {
+  const id = randomUUID();
+  await test1.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
+     VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2)`,
+    [id, prompt],
+  );
+  return id;
+}
+
+beforeAll(async () => {
+  test1 = await createTestDatabase();
+  const database = await openDatabase(test1);
+  for (let n = 0; n < 8; n += 1) {
+    await addTurn(`Make the flaky login test number ${n} deterministic`, 'tester', true);
+    await addTurn(`Make the flaky login test number ${n} deterministic`, 'generalist', n % 4 === 0);
+    await addTurn(`Translate the invoices of customer ${n} to Portuguese`, 'translator', false);
+  }
+  await learnAll(database);
+  router = await routerOn(database, hashEmbedder());
+});
+afterAll(closeDatabases);
+
+test('suggests what worked, with its interval, duration and cost', async () => {
+  const found = await router.suggest('the flaky login test: make it deterministic please');
+  expect(found.recommendation).toMatchObject({ agent: 'tester' });
+  expect(found.reason).toMatch(/tester for .*: 100 % of 8 went well \(68 % to 100 %, few uses\)/);
+  const tester = found.patterns.find(({ agents }) => agents[0] === 'tester');
+  expect(tester).toMatchObject({ fewUses: true, expectedCostUsd: 0.25 });
+  expect(tester?.success).toMatchObject({ rate: 1, of: 8 });
+  expect(tester?.expectedDurationMs).toBeGreaterThan(50_000);
+});
+
+test('says that nothing is known, or that what is known failed, and never guesses', async () => {
+  const unknown = await router.suggest('Order twelve pizzas with anchovies');
+  expect(unknown).toMatchObject({ patterns: [], recommendation: null });
+  expect(unknown.reason).toMatch(/^Nothing known/);
+  const failed = await router.suggest('Translate the invoices of customer 9 to Portuguese');
+  expect(failed.recommendation).toBeNull();
+  expect(failed.reason).toMatch(/mostly failed/);
+  expect((await router.suggest('go on')).reason).toMatch(/says too little/);
+});
+
+test('decides, writes the decision with its reasons, and how it went', async () => {
+  const prompt = 'Please make the flaky login test deterministic';
+  const correlationId = await openTrace(prompt);
+  const agents = [
+    { name: 'generalist' },
+    { name: 'tester', capability: 0.9 },
+    { name: 'translator' },
+  ];
+  const decision = await router.decide({ prompt, correlationId, agents, ...noTries });
+  expect(decision).toMatchObject({ agent: 'tester', strategy: 'learned_pattern' });
+  if (!decision) throw new Error('no decision');
+  expect(decision.alternatives.map(({ agent }) => agent)).toEqual(['generalist', 'translator']);
+  await router.finish(decision, { outcome: 'success', durationMs: 1234 });
+  const { rows } = await test1.query<Record<string, unknown>>(
+    `SELECT d.agent_selected, d.routing_strategy, d.pattern_id = $2 AS of_pattern, d.actual_success,
+       d.confidence_breakdown ?& '{trigger,context,capability,historical}' AS whole,
+       jsonb_array_length(d.alternatives) AS alternatives, d.query_embedding IS NOT NULL AS embedded,
+       u.outcome, u.actual_duration_ms::int AS took
+     FROM agent_routing_decisions AS d JOIN pattern_usage_log AS u ON u.correlation_id = $3 WHERE d.id = $1`,
+    [decision.id, decision.patternId, correlationId],
+  );
+  expect(rows).toEqual([
+    {
+      agent_selected: 'tester',
+      routing_strategy: 'learned_pattern',
+      of_pattern: true,
+      actual_success: true,
+      whole: true,
+      alternatives: 2,
+      embedded: true,
+      outcome: 'success',
+      took: 1234,
+    },
+  ]);
+});
+
+test('a turn that a router logged is not counted a second time when it is learned from', async () => {
+  const prompt = 'Make the flaky login test number 99 deterministic';
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  expect(decision).toMatchObject({ strategy: 'explicit', confidence: 1 });
+  const count = async () => {
+    const { rows } = await test1.query<{ good: number }>(
+      'SELECT success_count AS good FROM success_patterns WHERE id = $1',
+      [decision.patternId],
+    );
+    return rows[0]?.good ?? 0;
+  };
+  const before = await count();
+  await test1.query(`UPDATE execution_traces SET status = 'completed' WHERE correlation_id = $1`, [
+    correlationId,
+  ]);
+  await router.finish(decision, { outcome: 'success' });
+  await learnAll(await openDatabase(test1));
+  expect(await count()).toBe(before + 1);
+});
+
+test('with nothing known, triggers decide, then the fallback, then nobody', async () => {
+  const prompt = 'Order twelve pizzas with anchovies';
+  const correlationId = await openTrace(prompt);
+  const agents = [
+    { name: 'cook', triggers: ['pizza'] },
+    { name: 'tester', triggers: ['test'] },
+  ];
+  expect(await router.decide({ prompt, correlationId, agents })).toMatchObject({
+    agent: 'cook',
+    strategy: 'trigger_match',
+    patternId: null,
+  });
+  expect(await router.decide({ prompt, correlationId, fallback: 'generalist' })).toMatchObject({
+    agent: 'generalist',
+    strategy: 'fallback',
+  });
+  expect(await router.decide({ prompt, correlationId })).toBeNull();
+  await expect(
+    router.decide({ prompt, correlationId: randomUUID(), fallback: 'generalist' }),
+  ).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('patterns of another model are never compared', async () => {
+  const other = await routerOn(
+    await openDatabase(test1),
+    { ...hashEmbedder(), model: 'another' },
+    { threshold: -1 },
+  );
+  expect(await other.suggest('Make the flaky login test deterministic')).toMatchObject({
+    patterns: [],
+  });
+});
+
+test('the command prints the patterns and ends with 1 where nothing is known', async () => {
+  const run = (...args: string[]) => runCli(['suggest', ...args, '--url', test1.url]);
+  const known = await run('Make the flaky login test deterministic');
+  expect(known).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(known.stdout).toMatch(/similarity +success +95 %/);
+  const unknown = await run('Order twelve pizzas with anchovies', '--json');
+  expect(unknown.exitCode).toBe(1);
+  expect(JSON.parse(unknown.stdout)).toMatchObject({ recommendation: null });
+});

@@ -1,0 +1,113 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Database } from '../../src/db/database.js';
+import { targetOf } from '../../src/ingest/collector/status-file.js';
+import { openCollectorTables } from '../../src/ingest/collector/tables.js';
+import { Collector } from '../../src/ingest/collector/collector.js';
+import { recordWriter } from '../../src/ingest/collector/write-records.js';
+import { Recorder } from '../../src/ingest/recorder.js';
+import { appendFrame } from '../../src/ingest/spool/append.js';
+import { encodeFrame } from '../../src/ingest/spool/frame.js';
+import { systemClock } from '../../src/live/clock.js';
+import { CollectingReader, SpoolWatch, type Collecting } from '../../src/live/collecting.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { openDatabase } from '../panes/open.js';
+import { FakeClock } from './fake-clock.js';
+
+async function opened(): Promise<{ database: Database; folder: string }> {
+  const { url } = await createTestDatabase();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-spool-'));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true }));
+  return { database: await openDatabase(url), folder };
+}
+
+/** A new reader keeps nothing of the reading before. */
+const read = (database: Database, folder: string): Promise<Collecting | null> =>
+  database.transaction({ readOnly: true }, (tx) =>
+    new CollectingReader(database, systemClock, folder).read(tx),
+  );
+
+const prompt = (id: string) =>
+  encodeFrame({
+    ...{ id, cli: 'claude', bytes: 100, at: String(BigInt(Date.now()) * 1_000_000n) },
+    payload: { hook_event_name: 'UserPromptSubmit', session_id: id, prompt: 'x', prompt_id: 'p' },
+  });
+
+test('tells of the collector of this machine: what it has written, what waits, that it has ended', async () => {
+  const { database, folder } = await opened();
+  expect(await read(database, folder)).toBeNull();
+  appendFrame(folder, prompt('a'), Infinity);
+  const ended = new AbortController();
+  const collector = Collector.open({
+    database,
+    folder,
+    target: targetOf(database),
+    signal: ended.signal,
+    write: recordWriter(database, new Recorder(database)),
+  });
+  const following = collector?.follow();
+  await expect
+    .poll(() => read(database, folder), { timeout: 20_000 })
+    .toMatchObject({
+      state: 'following',
+      waitingBytes: 0,
+      eventAgeMs: expect.any(Number) as number,
+    });
+  ended.abort();
+  await following;
+  appendFrame(folder, prompt('b'), Infinity);
+  const after = await read(database, folder);
+  expect(after).toMatchObject({ state: 'ended', quarantined: 0 });
+  expect(after?.waitingBytes).toBeGreaterThan(50);
+  // Another database is none of its business.
+  const { database: other } = await opened();
+  await other.transaction({}, openCollectorTables);
+  expect(await read(other, folder)).toBeNull();
+});
+
+test('what another machine has collected, and what could not be written, is told from the tables', async () => {
+  const { database, folder } = await opened();
+  await database.transaction({}, async (tx) => {
+    await openCollectorTables(tx);
+    await tx.query(
+      `INSERT INTO trace_console.spool_sources (target_schema, spool, cli, last_event_at)
+       VALUES (current_schema(), gen_random_uuid(), 'claude', now() - interval '90 seconds')`,
+    );
+    await tx.query(
+      `INSERT INTO trace_console.quarantined_events (target_schema, spool, record_id, cli, received_at, error)
+       SELECT current_schema(), gen_random_uuid(), n::text, 'claude', now(), 'refused' FROM generate_series(1, 3) AS n`,
+    );
+  });
+  const found = await read(database, folder);
+  expect(found).toMatchObject({ quarantined: 3, waitingBytes: 0 });
+  expect(found?.state).toBeUndefined();
+  expect(found?.eventAgeMs).toBeGreaterThan(89_000);
+});
+
+test('events in the spool are told of while they come in, and for as long as they may be on their way', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-spool-'));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true }));
+  const clock = new FakeClock();
+  let told = 0;
+  const watch = new SpoolWatch(clock, () => (told += 1), folder);
+  const toldIn = async (ms: number) => {
+    const before = told;
+    await clock.advance(ms);
+    return told - before;
+  };
+  const event = () =>
+    appendFrame(folder, encodeFrame({ id: 'r', at: '1000000', cli: 'claude', bytes: 0 }));
+  event();
+  watch.isFollowed = true;
+  // What is there already was shown already.
+  expect(await toldIn(2_000)).toBe(0);
+  event();
+  expect(await toldIn(250)).toBe(1);
+  expect(await toldIn(1_000)).toBe(4);
+  expect(await toldIn(5_000)).toBeLessThan(3);
+  watch.isFollowed = false;
+  event();
+  expect(await toldIn(5_000)).toBe(0);
+});

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { printedCommand } from '../../../src/maintenance/doctor/check.js';
+import type { CheckResult } from '../../../src/maintenance/doctor/checks.js';
+import { openConsole } from '../../deploy/helpers.js';
+import { runCli } from '../../helpers/cli.js';
+import { createTestDatabase } from '../../helpers/database.js';
+import { startPrivateServer } from '../../helpers/private-server.js';
+import { psqlProgram } from '../../helpers/psql.js';
+
+const run = promisify(execFile);
+
+/** Pastes a line into a shell whose PATH has psql and trace-console; the password comes from PGPASSWORD. */
+async function paste(line: string, url: string, folder: string): Promise<string> {
+  const program = join(folder, 'trace-console');
+  if (!existsSync(program)) {
+    writeFileSync(
+      program,
+      `#!/bin/sh\nexec "${process.execPath}" "${join(inject('programs'), 'main.js')}" "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    symlinkSync(process.execPath, join(folder, 'node'));
+  }
+  const path = [folder, dirname(await psqlProgram()), process.env.PATH].join(delimiter);
+  const env = { PATH: path, HOME: folder, PGPASSWORD: decodeURIComponent(new URL(url).password) };
+  const { stdout } = await run('bash', ['-c', line], { cwd: folder, env });
+  return stdout;
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'trace-console-paste-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+async function commandOf(url: string, check: string): Promise<string> {
+  const { stdout } = await runCli(['doctor', '--url', url, '--check', check, '--json']);
+  const [result] = (JSON.parse(stdout) as { checks: CheckResult[] }).checks;
+  if (!result?.command) throw new Error(`${check} found nothing`);
+  return result.command;
+}
+
+it('runs as printed, on the connection it was found on, whatever an index is called', async () => {
+  const test = await createTestDatabase();
+  const folder = newFolder();
+  await test.query(`CREATE INDEX "hk$(touch x)'; \`touch y\`" ON error_patterns (error_type)`);
+  await paste(await commandOf(test.url, 'duplicate-indexes'), test.url, folder);
+  await expect(commandOf(test.url, 'duplicate-indexes')).rejects.toThrow('found nothing');
+
+  await test.query(`CREATE INDEX "hk$(touch x)" ON error_patterns (error_type);
+    UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"hk$(touch x)"'::regclass`);
+  const rebuild = await commandOf(test.url, 'invalid-indexes');
+  expect(rebuild).not.toContain(new URL(test.url).password || 'no password');
+  await paste(`${rebuild} --yes`, test.url, folder);
+  await expect(commandOf(test.url, 'invalid-indexes')).rejects.toThrow('found nothing');
+  expect([existsSync(join(folder, 'x')), existsSync(join(folder, 'y'))]).toEqual([false, false]);
+});
+
+it('changes several settings of a server in one line', async () => {
+  const server = await startPrivateServer();
+  const line = await commandOf(server.adminUrl, 'settings');
+  expect(line.match(/ALTER SYSTEM/g)?.length).toBeGreaterThan(1);
+  await paste(line, server.adminUrl, newFolder());
+  const { stdout } = await runCli([
+    'doctor',
+    '--url',
+    server.adminUrl,
+    '--check',
+    'settings',
+    '--json',
+  ]);
+  // What needs a restart has been written down; what a reload changes holds already.
+  expect(stdout).toContain('already changed: holds after a restart');
+  expect(stdout).not.toContain('needs a reload');
+  await server.stop();
+});
+
+it('names a socket folder, a schema and a database of any name', async () => {
+  const test = await createTestDatabase();
+  const database = await openConsole(test.url);
+  const target = {
+    address: { host: '/tmp/it is', port: 5433, user: "o'neil", database: 'a;b&c', tls: false },
+    capabilities: { ...database.capabilities, schema: 'my schema' },
+  };
+  await database.close();
+  expect(printedCommand(['trace-console schema apply'], target)).toBe(
+    "trace-console schema apply --url 'postgresql://o'\\''neil@:5433/a%3Bb%26c?host=%2Ftmp%2Fit%20is' --schema 'my schema'",
+  );
+  expect(printedCommand(['SELECT 1;', 'SELECT 2;'], target)).toContain(
+    "-c 'SELECT 1;' -c 'SELECT 2;'",
+  );
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { panes } from '../../../src/panes/registry.js';
+import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
+import { colonCommands } from '../../../src/ui/commands/registry.js';
+import type { View } from '../../../src/ui/context.js';
+import { completions, noSuchCommand, PalettePrompt } from '../../../src/ui/views/palette.js';
+import { consoleWith } from '../console-made.js';
+import { traceViewMade } from '../trace-made.js';
+import { treeOf } from '../../panes/trace/events.js';
+
+/** A console whose `:` was opened over this view, or over the panes. */
+function consoleIn(view?: View): ConsoleApp {
+  return consoleWith(...(view ? [view] : []), new PalettePrompt());
+}
+
+const trace = traceViewMade(treeOf(['trace', null, 0, 10]));
+
+describe('the command line', () => {
+  it.each([
+    ['panes', consoleIn()],
+    ['trace', consoleIn(trace)],
+  ] as const)('finds by name every action that has a key in the place: %s', (id, app) => {
+    const bindings = app.keys.in({ id });
+    expect(bindings.length).toBeGreaterThan(10);
+    for (const { id: name } of bindings) {
+      // Its keys say which pane; each pane has a line of its own.
+      if (name === 'focus' || name === 'command-line') continue;
+      const [first] = completions(app, name);
+      expect(first?.text, name).toBe(name);
+    }
+  });
+
+  it('finds every pane and every colon command with each of its values, and leads the way with Tab', () => {
+    const app = consoleIn();
+    for (const { id } of panes) expect(completions(app, id)[0]?.text).toBe(id);
+    for (const command of colonCommands) {
+      const { name, argument } = command;
+      const texts = (command.values?.(app) ?? []).map((value) => `${name} ${value}`.trimEnd());
+      for (const text of texts) {
+        const found = completions(app, text).map((each) => each.text);
+        expect(found, text).toContain(text);
+      }
+      if (argument !== undefined && !command.values) {
+        const [line] = completions(app, `${name} ${argument}`);
+        expect(line?.text).toBe(`${name} ${argument}`);
+      }
+    }
+  });
+
+  it('calls no two things by one name', () => {
+    for (const app of [consoleIn(), consoleIn(trace)]) {
+      const texts = completions(app, '').map(({ text }) => text);
+      expect(texts).toEqual([...new Set(texts)]);
+    }
+  });
+
+  it('offers in what Enter has opened nothing that is of a pane', () => {
+    const texts = completions(consoleIn(trace), '').map(({ text }) => text);
+    expect(texts).toContain('next-failure');
+    expect(texts).toContain('errors');
+    expect(texts).not.toContain('reindex');
+    expect(texts.some((text) => text.startsWith('sort '))).toBe(false);
+  });
+
+  it.each([
+    ['reindxe', 'reindex'],
+    ['windwo', 'window'],
+    ['zom', 'zoom'],
+    ['agent-chians', 'agent-chains'],
+    ['evry 2s', 'every 2s'],
+  ])('that knows no %s asks whether %s was meant', (typed, meant) => {
+    expect(noSuchCommand(consoleIn(), typed)).toContain(`did you mean ${meant}?`);
+  });
+
+  it('names no command that has nothing to do with what was typed', () => {
+    expect(noSuchCommand(consoleIn(), 'xyzzy')).toBe(
+      'There is no command "xyzzy"; : lists them all',
+    );
+  });
+});
