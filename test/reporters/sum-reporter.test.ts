@@ -56,6 +56,15 @@ test('what was skipped, and what passed at the second try only, is said above th
   expect(run(['one-unsteady'], {})).toMatchObject({ lastLine: '0 passed, 1 failed', exitCode: 1 });
 });
 
+test('what failed is named right above the sum, with its message', () => {
+  const { output } = run(['one-fails', 'hook-fails', 'does-not-load'], {});
+  const end = output.slice(output.indexOf('failed: '));
+  expect(end).toMatch(/^failed: one-fails\.ts > fails\n {2}expected 1 to be 2/m);
+  expect(end).toMatch(/^failed: hook-fails\.ts\n {2}connections leaked/m);
+  expect(end).toMatch(/^failed: does-not-load\.ts\n {2}not a test file today/m);
+  expect(end).toMatch(/^2 passed, 3 failed$/m);
+});
+
 test('a skip is allowed by the full name of its test, not by a part of it', () => {
   const list = [{ test: 'a group > skips', reason: 'for this test' }];
   expect(isAllowedSkip('a group > skips', list)).toBe(true);

@@ -2,6 +2,7 @@ import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 import { inCi } from '../helpers/ci.js';
 import { allowedSkips, type AllowedSkip } from './allowed-skips.js';
 import { isServerOnly, leftOutLines, staleEntries } from './embedded-report.js';
+import { failureLines } from './failures.js';
 
 export type Sum = { passed: number; failed: number };
 
@@ -20,16 +21,18 @@ export function isAllowedSkip(
 /**
  * Ends the output with one line that says the sum, for people and for scripts. What fails outside a test counts as one
  * failure each (a file that does not load, a hook, an unhandled error), so that the sum never looks better than
- * the exit code. In CI a skipped test fails the run unless it is on the list. What passed at the second try only is
+ * the exit code; what failed is said again right above it, because a log is often read from its end. In CI a skipped test fails the run unless it is on the list. What passed at the second try only is
  * named: such a test is unsteady and wants to be mended.
  */
 export default class SumReporter implements Reporter {
   #sum: Sum = { passed: 0, failed: 0 };
+  #failures: string[] = [];
 
   onInit(): void {
     // Other reporters and the global tear-down print after the end of the run; nothing does after this.
     process.on('exit', (code) => {
       const failed = code !== 0 && this.#sum.failed === 0 ? 1 : this.#sum.failed;
+      for (const line of this.#failures) process.stdout.write(`${line}\n`);
       process.stdout.write(`${formatSum({ ...this.#sum, failed })}\n`);
     });
   }
@@ -64,6 +67,7 @@ export default class SumReporter implements Reporter {
     const brokenSuites = modules
       .flatMap((module) => [module, ...module.children.allSuites()])
       .filter((suite) => suite.errors().length > 0);
+    this.#failures = failureLines(modules, unhandledErrors);
     this.#sum = {
       passed: inState('passed').length,
       failed:
