@@ -63,6 +63,7 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
         key: 'T',
         title: 'close traces that are stuck in progress, after a preview',
       },
+      list: 'stuck',
       async choose(_, database) {
         return { title: 'Close stuck traces', input: await shownAsStuck(database) };
       },

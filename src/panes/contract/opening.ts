@@ -86,8 +86,8 @@ export type OpenedList<Row extends object = object> = {
   open?(row: Row): Opening | undefined;
   /** What `y` copies of a row. */
   copy?(row: Row): string;
-  /** The command of an action that is done to exactly these rows, whichever the cursor is on. */
-  action?: string | undefined;
+  /** By this an action knows that these rows are exactly what it is done to, whichever the cursor is on. */
+  id?: string | undefined;
 };
 
 /** A trace's whole tree on one time axis. */
