@@ -1,5 +1,4 @@
 import { isObject } from '../core/values.js';
-import { Player } from '../live/recording/player.js';
 import type { Recording } from '../live/recording/recording.js';
 import { showTimesIn } from '../core/format/time.js';
 import { GridPainter } from '../terminal/painter.js';
@@ -64,11 +63,11 @@ export function openReplay(
   look: TerminalLook,
   settings?: AppSettings,
 ): Promise<number> {
-  return onTerminal(look, settings, (app) => {
+  return onTerminal(look, settings, async (app) => {
+    const { Player } = await import('../live/recording/player.js');
     const { database, host, user } = recording.header.place;
     const place = { database, host, user, origin: 'recording', readOnly: false };
     app.play(new Player(recording), { ...place, connection: undefined });
-    return Promise.resolve();
   });
 }
 

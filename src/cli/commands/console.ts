@@ -10,7 +10,6 @@ import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../co
 import { parseAge } from '../run-action.js';
 import { screenOptions } from '../screen-kind.js';
 import { startDemoCompanion } from '../demo-companion.js';
-import { Recording } from '../../live/recording/recording.js';
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
@@ -112,6 +111,7 @@ export const replayCommand = defineCommand({
         hint: 'trace-console --record FILE makes one.',
       });
     }
+    const { Recording } = await import('../../live/recording/recording.js');
     const recording = Recording.open(file);
     const screen = screenOptions(flags, interactive);
     const { openReplay } = await import('../../ui/open-console.js');
