@@ -1,4 +1,4 @@
-import type { Environment } from '../environment.js';
+import type { Environment } from '../../core/values.js';
 import { redact, redactedJson } from '../redact.js';
 import { encodeFrame, encodeFrameOf, type SpoolRecord } from '../spool/frame.js';
 
