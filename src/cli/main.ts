@@ -15,6 +15,7 @@ import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
 import { reportError } from './report-error.js';
+import { plainText } from './safe-text.js';
 import { canPaint } from '../terminal/support.js';
 import { isLinear } from './screen-kind.js';
 
@@ -57,7 +58,7 @@ function unknownCommand({ name, nearest }: { name: string; nearest: string | und
 }
 
 function print(text: string): ExitCode {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${plainText(text)}\n`);
   return exitCodes.good;
 }
 

@@ -1,5 +1,5 @@
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
-import { safeJson, safeText } from './safe-text.js';
+import { plainText, safeJson, safeText } from './safe-text.js';
 
 /**
  * Prints an error with its hint to stderr, as JSON to stdout when the command prints JSON, and
@@ -12,11 +12,12 @@ export function reportError(error: unknown, json: boolean): ExitCode {
     const body = { code: known?.code ?? 'internal', message, hint: known?.hint };
     process.stdout.write(`${safeJson({ ok: false, error: body })}\n`);
   } else {
-    process.stderr.write(`error: ${safeText(message)}\n`);
-    if (known?.hint) process.stderr.write(`hint: ${safeText(known.hint)}\n`);
+    const write = (text: string) =>
+      process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
+    write(`error: ${message}`);
+    if (known?.hint) write(`hint: ${known.hint}`);
     // What nobody foresaw comes with its stack, for the report of it.
-    if (!known && error instanceof Error && error.stack)
-      process.stderr.write(`${safeText(error.stack)}\n`);
+    if (!known && error instanceof Error && error.stack) write(error.stack);
   }
   return known?.exitCode ?? exitCodes.notGood;
 }
