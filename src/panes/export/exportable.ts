@@ -3,7 +3,7 @@ import type { Opened } from '../contract/opening.js';
 import type { Pane } from '../contract/pane.js';
 import { otlpOf } from './otlp.js';
 import { withoutControls } from '../../core/control-sequences.js';
-import { eventText, eventTitle, kindWords } from '../trace/event.js';
+import { eventText, eventTitle, infiniteStart, kindWords } from '../trace/event.js';
 import type { TraceTree } from '../trace/tree.js';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -135,7 +135,8 @@ export type TraceRow = {
   event: string;
   status: string | null;
   outcome: string;
-  startedAt: Date | null;
+  /** `infinity` and `-infinity` as PostgreSQL writes them. */
+  startedAt: Date | string | null;
   offsetMs: number;
   durationMs: number | null;
   /** In which the whole waited for it and for none of its children. */
@@ -156,7 +157,9 @@ function traceRows(tree: TraceTree): TraceRow[] {
       event: eventTitle(event),
       status: event.status,
       outcome: event.outcome,
-      startedAt: event.startedUs === null ? null : new Date(event.startedUs / 1000),
+      startedAt:
+        infiniteStart(event) ??
+        (event.startedUs === null ? null : new Date(event.startedUs / 1000)),
       offsetMs: startMs,
       durationMs: event.durationMs,
       ownMs: Math.round(ownMs),
