@@ -15,7 +15,6 @@ import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
-import { canPaint } from '../terminal/support.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 import { isLinear } from './screen-kind.js';
 
