@@ -7,12 +7,13 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { Collector, collectorOf } from '../../ingest/collector/collector.js';
 import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
-import { launchdPlist, systemdUnit } from '../../ingest/collector/launch.js';
 import {
-  reportFailure,
   type CollectorStatus,
+  launchdPlist,
   readStatus,
+  reportFailure,
   reportOf,
+  systemdUnit,
   targetOf,
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
@@ -57,6 +58,7 @@ export const command = defineCommand({
     '',
     'With --json, at the end: {"ok", "state", "target", "records", "torn", "quarantined", "lastEvents"}.',
   ].join('\n'),
+  printsFile: ({ service }) => service,
   flags: {
     once: { type: 'boolean', description: 'write what is there now, and end' },
     listen: {

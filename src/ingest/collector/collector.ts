@@ -17,7 +17,7 @@ import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
 import { collectorLock, lockFreshMs } from '../spool/append.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { SpoolDrain, type Drained, type RecordWriter, type Spool } from './drain.js';
-import { readStatus, writeStatus, type CollectorStatus } from './status-file.js';
+import { type CollectorStatus, readStatus, writeStatus } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
 const pollMs = { busy: 50, idle: 200 };

@@ -3,8 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
 import { collectorOf } from '../../../src/ingest/collector/collector.js';
-import { ensureCollector } from '../../../src/ingest/collector/launch.js';
-import { readStatus } from '../../../src/ingest/collector/status-file.js';
+import { ensureCollector, readStatus } from '../../../src/ingest/collector/status-file.js';
 import { noConfigFile } from '../../helpers/cli.js';
 import { createTestDatabase } from '../../helpers/database.js';
 
