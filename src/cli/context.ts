@@ -18,7 +18,7 @@ import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { resolveSource } from '../db/connection/source.js';
 import { dataFolder } from '../embedded/folder/paths.js';
-import { type CollectorTarget, ensureCollector } from '../ingest/collector/status-file.js';
+import { type CollectorTarget, ensureCollector } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 

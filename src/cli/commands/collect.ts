@@ -5,15 +5,18 @@ import { openMetricsText, openMetricsType } from '../../core/format/open-metrics
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { Collector, collectorOf } from '../../ingest/collector/collector.js';
+import {
+  Collector,
+  collectorOf,
+  launchdPlist,
+  systemdUnit,
+} from '../../ingest/collector/collector.js';
 import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
 import {
   type CollectorStatus,
-  launchdPlist,
   readStatus,
   reportFailure,
   reportOf,
-  systemdUnit,
   targetOf,
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
@@ -25,7 +28,7 @@ import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
-import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
+import { type CommandContext, defineCommand, type FlagDeclarations } from '../command.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { formatAge } from '../../core/format/duration.js';

@@ -6,9 +6,14 @@ import type { OpensAt } from '../../ui/app/show-database.js';
 import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
 import { type ThemeName, themeNames } from '../../ui/theme.js';
-import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../command.js';
+import {
+  consoleFlags,
+  defineCommand,
+  type FlagValues,
+  screenFlags,
+  screenOptions,
+} from '../command.js';
 import { parseAge } from '../run-action.js';
-import { screenOptions } from '../screen-kind.js';
 import { startDemoCompanion } from '../demo-companion.js';
 
 /** How long connections may take to close. */

@@ -23,7 +23,7 @@ import {
   type RebuildPlan,
   type RebuildWishes,
 } from './rebuild-plan.js';
-import { rebuildIndex, type RebuildEnd, type RebuiltIndex } from './rebuild-index.js';
+import { type RebuildEnd, rebuildIndex, type RebuiltIndex } from './rebuild-index.js';
 import { findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
 
