@@ -1,9 +1,7 @@
 import { nearestWord } from '../../core/nearest.js';
 import { parseMoment } from '../../core/format/moment.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
-import { paneById } from '../../panes/registry.js';
 import type { OpensAt } from '../../ui/app/show-database.js';
-import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
 import { type ThemeName, themeNames } from '../../ui/theme.js';
 import {
@@ -13,7 +11,6 @@ import {
   screenFlags,
   screenOptions,
 } from '../command.js';
-import { parseAge } from '../run-action.js';
 import { startDemoCompanion } from '../demo-companion.js';
 
 /** How long connections may take to close. */
@@ -39,9 +36,8 @@ export const command = defineCommand({
   ],
   async run({ flags, settings, interactive, note, connections }) {
     const screen = screenOptions(flags, interactive);
-    const opensAt = readOpensAt(flags);
-    const windowMs =
-      flags.window === undefined ? undefined : parseAge(flags.window, '--window').milliseconds;
+    const opensAt = await readOpensAt(flags);
+    const windowMs = await readWindow(flags);
     const theme = flags.theme === undefined ? settings.theme : themeNamed(flags.theme);
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
@@ -75,16 +71,30 @@ export const command = defineCommand({
   },
 });
 
+type Flags = FlagValues<typeof consoleFlags>;
+
+// What a flag is checked with is loaded where the flag is given: the first frame comes before the panes.
+
+async function readWindow({ window }: Flags): Promise<number | undefined> {
+  if (window === undefined) return undefined;
+  const { parseAge } = await import('../run-action.js');
+  return parseAge(window, '--window').milliseconds;
+}
+
 /** @throws ConsoleError `usage` before anything is opened */
-function readOpensAt({ pane, trace, at }: FlagValues<typeof consoleFlags>): OpensAt {
-  if (trace !== undefined && !isIdStart(trace)) {
+async function readOpensAt({ pane, trace, at }: Flags): Promise<OpensAt> {
+  const isWrong =
+    trace !== undefined && !(await import('../../ui/commands/lookup.js')).isIdStart(trace);
+  if (isWrong) {
     throw new ConsoleError('usage', `"${trace}" is no id of a trace.`, {
       hint: `${strings.idHasDigits}.`,
     });
   }
   const moment = at === undefined ? undefined : parseMoment(at, Date.now());
   if (moment && 'error' in moment) throw new ConsoleError('usage', `--at: ${moment.error}`, moment);
-  return { pane: pane === undefined ? undefined : paneById(pane).id, trace, at };
+  if (pane === undefined) return { trace, at };
+  const { paneById } = await import('../../panes/registry.js');
+  return { pane: paneById(pane).id, trace, at };
 }
 
 function themeNamed(name: string): ThemeName {
