@@ -18,10 +18,19 @@ import {
   type ReadRequest,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
-import { CallsReader, type CallGroup } from './reading/calls-reader.js';
+import { CallsReader, type CallGroup, type CallGroups } from './reading/calls-reader.js';
 import { groupKey } from './reading/calls.js';
 import { changeOf, WindowBefore, type CallsBefore } from './reading/comparison.js';
-import { DayCost, usageSource, usageSums, type UsageGrouping } from './reading/usage.js';
+import {
+  DayCost,
+  largestUses,
+  tokensOfSums,
+  usageSource,
+  usageSums,
+  weightOf,
+  type AllUses,
+  type UsageGrouping,
+} from './reading/usage.js';
 import { tracesOpening } from './trace/traces-listed.js';
 
 /**
@@ -61,6 +70,8 @@ export type UsageRow = {
 
 export type UsageExtras = {
   windowMs: number;
+  /** While a long window is being fetched, newest first: of which part of it, the last, everything else is. */
+  partMs?: number;
   groups: number;
   turns: number;
   calls: number;
@@ -80,33 +91,47 @@ export type UsageExtras = {
 /** Parts of the window for the chart; a row's trend adds up four of them. */
 const chartParts = 4 * trendParts;
 const mostRows = 500;
-/** Sessions may be without number: a window with more of them than this is cut, so that the console stays quick. */
-const mostGroups = 2_000;
-const cutWindowMs = 86_400_000;
+/** Sessions may be without number: a window with more of them is cut to its newest days. 100 MB hold these. */
+const mostGroups = 50_000;
+const dayMs = 86_400_000;
+/** A month beside the one before is what spending is judged by. */
+const longestComparedMs = 30 * dayMs;
 
-class UsageReader implements PaneReader<UsageRow, UsageExtras> {
+export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
+  readonly #mostGroups: number;
   #grouping: UsageGrouping = 'model';
+  #all: AllUses = { groups: 0, sums: [] };
   readonly #source = (shape: SchemaShape) => usageSource(shape, this.#grouping);
   readonly #calls = new CallsReader({
     source: this.#source,
     trendParts: chartParts,
     trendOf: ({ sums }) => sums[usageSums.cost] ?? 0,
+    choose: (totals) => {
+      const { all, largest } = largestUses(totals, mostRows);
+      this.#all = all;
+      return largest;
+    },
   });
-  readonly #before = new WindowBefore({ source: this.#source });
+  readonly #before = new WindowBefore({ source: this.#source, longestMs: longestComparedMs });
   readonly #today = new DayCost();
   #longestMs = Infinity;
+
+  constructor(most = mostGroups) {
+    this.#mostGroups = most;
+  }
 
   async read(request: ReadRequest): Promise<PaneResult<UsageRow, UsageExtras>> {
     this.#grouping = groupings.find(({ id }) => id === request.grouping)?.id ?? 'model';
     return request.transaction(async (tx) => {
-      const whole = await this.#calls.read(tx, this.#shortened(request));
-      const isTooLong = whole.groups.length > mostGroups && request.windowMs > cutWindowMs;
-      if (isTooLong && this.#longestMs !== cutWindowMs) {
-        this.#longestMs = cutWindowMs;
-        this.#calls.reset();
+      let asking = this.#shortened(request);
+      let found = await this.#calls.read(tx, asking);
+      if (this.#all.groups > this.#mostGroups && asking.windowMs > dayMs) {
+        const days = Math.floor((0.75 * found.share * asking.windowMs) / dayMs);
+        this.#longestMs = Math.max(1, days) * dayMs;
+        this.reset();
+        asking = this.#shortened(request);
+        found = await this.#calls.read(tx, asking);
       }
-      const asking = this.#shortened(request);
-      const found = isTooLong ? await this.#calls.read(tx, asking) : whole;
       const { before, share } = await this.#before.read(tx, asking, found);
       const { budgetUsdPerDay: perDayUsd, shape, windowMs, untilMs } = asking;
       const isPast = untilMs !== undefined;
@@ -114,13 +139,17 @@ class UsageReader implements PaneReader<UsageRow, UsageExtras> {
         perDayUsd === undefined || isPast
           ? {}
           : { budget: { todayUsd: await this.#today.read(tx, shape, found.endMs), perDayUsd } };
-      const asked = { grouping: this.#grouping, windowMs, isPast, ...budget };
-      const result = resultOf(found.groups, before, asked);
+      const part = found.share < 1 ? { partMs: wholePart(found.share * windowMs) } : {};
+      const asked = { grouping: this.#grouping, windowMs, ...part, isPast, ...budget };
+      const result = resultOf(found, this.#all, before, asked);
       const isCut = windowMs < request.windowMs;
       return {
         ...result,
         notes: isCut
-          ? [`of the last ${formatSpan(windowMs)} only: the window has too many`, ...result.notes]
+          ? [
+              `of the last ${formatSpan(windowMs)} only: the window has over ${formatCount(this.#mostGroups)} groups`,
+              ...result.notes,
+            ]
           : result.notes,
         asOf: new Date(found.endMs),
         ...(share < 1 ? { loading: { share } } : {}),
@@ -138,50 +167,59 @@ class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   }
 }
 
-type Asked = { grouping: UsageGrouping } & Pick<UsageExtras, 'windowMs' | 'isPast' | 'budget'>;
+/** As somebody would say it: in days, hours or minutes. */
+function wholePart(ms: number): number {
+  const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
+  return Math.max(unit, Math.floor(ms / unit) * unit);
+}
 
-function resultOf(groups: readonly CallGroup[], before: CallsBefore | null, asked: Asked) {
-  const all = groups.map((group) => rowOf(group, before, asked.grouping)).filter(usesAnything);
-  const sum = (value: (row: UsageRow) => number) =>
-    all.reduce((total, row) => total + value(row), 0);
-  const costs = sum(({ costUsd }) => costUsd ?? 0);
-  const weight = (row: UsageRow) => (costs > 0 ? (row.costUsd ?? 0) : tokensOf(row));
-  const weights = sum(weight);
+type Asked = { grouping: UsageGrouping } & Pick<
+  UsageExtras,
+  'windowMs' | 'partMs' | 'isPast' | 'budget'
+>;
+
+function resultOf(
+  { groups, series }: CallGroups,
+  all: AllUses,
+  before: CallsBefore | null,
+  asked: Asked,
+) {
+  const sum = (name: keyof typeof usageSums) => all.sums[usageSums[name]] ?? 0;
+  const costs = sum('cost');
+  const weights = weightOf(all.sums, all.sums);
   const costsBefore =
     before &&
     [...before.values()].reduce((total, { sums }) => total + (sums[usageSums.cost] ?? 0), 0);
-  const allPerHourUsd = (costs * 3_600_000) / asked.windowMs;
-  const rows = all
-    .map((row) => ({
+  const allPerHourUsd = (costs * 3_600_000) / (asked.partMs ?? asked.windowMs);
+  const rows = groups.map((group) => {
+    const row = rowOf(group, before, asked.grouping);
+    return {
       ...row,
-      share: weights > 0 ? weight(row) / weights : 0,
+      share: weights > 0 ? weightOf(group.sums, all.sums) / weights : 0,
       shareBefore: costsBefore ? (row.costBeforeUsd ?? 0) / costsBefore : null,
       allPerHourUsd,
-    }))
-    .toSorted((a, b) => b.share - a.share || tokensOf(b) - tokensOf(a) || b.traces - a.traces);
-  const unpricedTraces = groups.reduce(
-    (total, { sums }) => total + (sums[usageSums.unpricedTraces] ?? 0),
-    0,
-  );
+    };
+  });
   const extras: UsageExtras = {
     windowMs: asked.windowMs,
-    groups: rows.length,
-    turns: sum(({ turns }) => turns),
-    calls: sum(({ calls }) => calls),
-    tokens: sum(tokensOf),
-    costUsd: rows.some(({ costUsd }) => costUsd !== null) ? costs : null,
+    ...(asked.partMs === undefined ? {} : { partMs: asked.partMs }),
+    groups: all.groups,
+    turns: sum('turns'),
+    calls: sum('calls'),
+    tokens: tokensOfSums(all.sums),
+    costUsd: sum('pricedTraces') > 0 ? costs : null,
     costBeforeUsd: costsBefore,
-    unpricedCalls: sum(({ unpricedCalls }) => unpricedCalls),
-    unpricedTraces,
-    series: Array.from({ length: chartParts }, (_, part) =>
-      groups.reduce((total, { trend }) => total + (trend[part] ?? 0), 0),
-    ),
+    unpricedCalls: sum('unpricedCalls'),
+    unpricedTraces: sum('unpricedTraces'),
+    series,
     ...(asked.budget ? { budget: asked.budget } : {}),
     isPast: asked.isPast,
   };
-  const cut = rows.length > mostRows;
-  const notes = cut ? [`the ${mostRows} that used most of ${formatCount(rows.length)}`] : [];
-  return { rows: rows.slice(0, mostRows), extras, notes };
+  const isCut = all.groups > rows.length;
+  const notes = isCut
+    ? [`the ${formatCount(rows.length)} that used most of ${formatCount(all.groups)}`]
+    : [];
+  return { rows, extras, notes };
 }
 
 function rowOf(
@@ -216,17 +254,12 @@ function rowOf(
   };
 }
 
-/** A subagent whose calls nobody told of is no use of a model. */
-function usesAnything(row: UsageRow): boolean {
-  return row.turns > 0 || row.calls > 0 || row.costUsd !== null || tokensOf(row) > 0;
-}
-
 function tokensOf(row: UsageRow): number {
   return row.inputTokens + row.cacheReadTokens + row.cacheWriteTokens + row.outputTokens;
 }
 
 function summaryOf(extras: UsageExtras): SummaryLine[] {
-  const { windowMs, costUsd, costBeforeUsd, tokens, turns, calls, budget } = extras;
+  const { windowMs, partMs, costUsd, costBeforeUsd, tokens, turns, calls, budget } = extras;
   const { unpricedCalls, unpricedTraces } = extras;
   const unpriced =
     unpricedCalls > 0
@@ -236,7 +269,9 @@ function summaryOf(extras: UsageExtras): SummaryLine[] {
         : undefined;
   return [
     [
-      { text: `${formatMoney(costUsd)} in ${formatSpan(windowMs)}` },
+      {
+        text: `${formatMoney(costUsd)} in ${formatSpan(partMs ?? windowMs)}${partMs === undefined ? '' : ` so far, of ${formatSpan(windowMs)}`}`,
+      },
       ...(unpriced === undefined ? [] : [{ text: unpriced, tone: 'warning' as const }]),
       ...(budget ? [budgetSegment(budget)] : []),
       { text: `${formatCount(tokens)} tokens` },
