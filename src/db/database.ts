@@ -174,7 +174,7 @@ export class Database {
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
         query: this.statements.watching(run, options.purpose),
-        copy,
+        copy: this.statements.watchingCopy(copy, options.purpose),
       });
       await run('COMMIT');
       return result;

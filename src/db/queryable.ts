@@ -20,5 +20,5 @@ export interface Transaction extends Queryable {
    *
    * @throws ConsoleError
    */
-  copy(text: string, data: Buffer): Promise<void>;
+  copy(text: string, data: Buffer): Promise<{ rowCount: number }>;
 }

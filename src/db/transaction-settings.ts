@@ -141,6 +141,7 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
       copy.once('finish', resolve).once('error', reject);
       client.query(copy).end(data);
     });
+    return { rowCount: copy.rowCount };
   };
 }
 

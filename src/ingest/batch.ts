@@ -277,11 +277,11 @@ export class Batch {
         id: decisionId(session.key, agent),
         created_at: event.at,
         trace_id: id,
-        query_text: nullable(prompt),
+        query_text: prompt ?? null,
         agent_selected: name(event.type),
         confidence_score: 1,
         routing_strategy: 'delegation',
-        selection_reason: isStart ? nullable(event.description) : null,
+        selection_reason: isStart ? (event.description ?? null) : null,
         decision_duration_ms: null,
       });
     }
@@ -378,8 +378,4 @@ function fuller(one: string | null, other: string | null): string | null {
   if (one === null || other === null) return one ?? other;
   if (one.length !== other.length) return one.length > other.length ? one : other;
   return one < other ? one : other;
-}
-
-function nullable<Value>(value: Value | undefined): Value | null {
-  return value ?? null;
 }
