@@ -7,7 +7,6 @@ import {
   shareColumn,
   textColumn,
   trendColumn,
-  trendParts,
   type SummaryLine,
 } from './contract/column.js';
 import {
@@ -18,78 +17,23 @@ import {
   type ReadRequest,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
-import { CallsReader, type CallGroup, type CallGroups } from './reading/calls-reader.js';
+import { CallsReader } from './reading/calls-reader.js';
 import { groupKey } from './reading/calls.js';
-import { changeOf, WindowBefore, type CallsBefore } from './reading/comparison.js';
+import { changeOf, WindowBefore } from './reading/comparison.js';
 import {
+  chartParts,
   DayCost,
   largestUses,
-  tokensOfSums,
+  usageOfWindow,
   usageSource,
   usageSums,
-  weightOf,
   type AllUses,
+  type UsageExtras,
   type UsageGrouping,
+  type UsageRow,
 } from './reading/usage.js';
 import { tracesOpening } from './trace/traces-listed.js';
 
-/**
- * The traces of one group over the window, and the calls of models of one group. A trace's tokens and cost are its own,
- * without those of its subagents, which are traces themselves: everything is counted once.
- */
-export type UsageRow = {
-  /** What the traces have in common; null where they say nothing of it. */
-  group: string | null;
-  grouping: UsageGrouping;
-  /** Prompts of users: traces without a parent. */
-  turns: number;
-  traces: number;
-  calls: number;
-  /** Calls that tell tokens, and of whose model no price is known. */
-  unpricedCalls: number;
-  /** Input that was not cached, input read from a cache, input written to it, and output. */
-  inputTokens: number;
-  cacheReadTokens: number;
-  cacheWriteTokens: number;
-  outputTokens: number;
-  /** Of all input, what came from a cache, 0..1; null without input. */
-  cacheHitRate: number | null;
-  /** US dollars of what has a price; null: nothing has. `costBeforeUsd`: of the window before, null where it is not counted. */
-  costUsd: number | null;
-  costBeforeUsd: number | null;
-  callsBefore: number | null;
-  /** Of the cost of all groups in the window before; null where nothing had a cost. */
-  shareBefore: number | null;
-  /** Of the cost of all groups, of their tokens where nothing has a cost. 0..1 */
-  share: number;
-  /** What all groups together cost an hour of the window, US dollars: for alerts. */
-  allPerHourUsd: number;
-  /** Cost by twelfth of the window, oldest first. */
-  trend: readonly number[];
-};
-
-export type UsageExtras = {
-  windowMs: number;
-  /** While a long window is being fetched, newest first: of which part of it, the last, everything else is. */
-  partMs?: number;
-  groups: number;
-  turns: number;
-  calls: number;
-  tokens: number;
-  costUsd: number | null;
-  costBeforeUsd: number | null;
-  unpricedCalls: number;
-  /** Traces that have tokens and no cost. */
-  unpricedTraces: number;
-  /** Cost by part of the window, oldest first. */
-  series: readonly number[];
-  /** Since midnight in UTC, and what somebody wants to spend a day at most; absent: no budget is set. */
-  budget?: { todayUsd: number; perDayUsd: number };
-  isPast: boolean;
-};
-
-/** Parts of the window for the chart; a row's trend adds up four of them. */
-const chartParts = 4 * trendParts;
 const mostRows = 500;
 /** Sessions may be without number: a window with more of them is cut to its newest days. 100 MB hold these. */
 const mostGroups = 50_000;
@@ -141,7 +85,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
           : { budget: { todayUsd: await this.#today.read(tx, shape, found.endMs), perDayUsd } };
       const part = found.share < 1 ? { partMs: wholePart(found.share * windowMs) } : {};
       const asked = { grouping: this.#grouping, windowMs, ...part, isPast, ...budget };
-      const result = resultOf(found, this.#all, before, asked);
+      const result = usageOfWindow(found, this.#all, before, asked);
       const isCut = windowMs < request.windowMs;
       return {
         ...result,
@@ -171,87 +115,6 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
 function wholePart(ms: number): number {
   const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
   return Math.max(unit, Math.floor(ms / unit) * unit);
-}
-
-type Asked = { grouping: UsageGrouping } & Pick<
-  UsageExtras,
-  'windowMs' | 'partMs' | 'isPast' | 'budget'
->;
-
-function resultOf(
-  { groups, series }: CallGroups,
-  all: AllUses,
-  before: CallsBefore | null,
-  asked: Asked,
-) {
-  const sum = (name: keyof typeof usageSums) => all.sums[usageSums[name]] ?? 0;
-  const costs = sum('cost');
-  const weights = weightOf(all.sums, all.sums);
-  const costsBefore =
-    before &&
-    [...before.values()].reduce((total, { sums }) => total + (sums[usageSums.cost] ?? 0), 0);
-  const allPerHourUsd = (costs * 3_600_000) / (asked.partMs ?? asked.windowMs);
-  const rows = groups.map((group) => {
-    const row = rowOf(group, before, asked.grouping);
-    return {
-      ...row,
-      share: weights > 0 ? weightOf(group.sums, all.sums) / weights : 0,
-      shareBefore: costsBefore ? (row.costBeforeUsd ?? 0) / costsBefore : null,
-      allPerHourUsd,
-    };
-  });
-  const extras: UsageExtras = {
-    windowMs: asked.windowMs,
-    ...(asked.partMs === undefined ? {} : { partMs: asked.partMs }),
-    groups: all.groups,
-    turns: sum('turns'),
-    calls: sum('calls'),
-    tokens: tokensOfSums(all.sums),
-    costUsd: sum('pricedTraces') > 0 ? costs : null,
-    costBeforeUsd: costsBefore,
-    unpricedCalls: sum('unpricedCalls'),
-    unpricedTraces: sum('unpricedTraces'),
-    series,
-    ...(asked.budget ? { budget: asked.budget } : {}),
-    isPast: asked.isPast,
-  };
-  const isCut = all.groups > rows.length;
-  const notes = isCut
-    ? [`the ${formatCount(rows.length)} that used most of ${formatCount(all.groups)}`]
-    : [];
-  return { rows, extras, notes };
-}
-
-function rowOf(
-  { groups, sums, trend }: CallGroup,
-  before: CallsBefore | null,
-  grouping: UsageGrouping,
-): UsageRow {
-  const figure = (name: keyof typeof usageSums) => sums[usageSums[name]] ?? 0;
-  const [input, read, written] = [figure('input'), figure('cacheRead'), figure('cacheWrite')];
-  const allInput = input + read + written;
-  return {
-    group: groups[0] ?? null,
-    grouping,
-    turns: figure('turns'),
-    traces: figure('traces'),
-    calls: figure('calls'),
-    unpricedCalls: figure('unpricedCalls'),
-    inputTokens: input,
-    cacheReadTokens: read,
-    cacheWriteTokens: written,
-    outputTokens: figure('output'),
-    cacheHitRate: allInput > 0 ? read / allInput : null,
-    costUsd: figure('pricedTraces') > 0 ? figure('cost') : null,
-    costBeforeUsd: before && (before.get(groupKey(groups))?.sums[usageSums.cost] ?? 0),
-    callsBefore: before && (before.get(groupKey(groups))?.sums[usageSums.calls] ?? 0),
-    shareBefore: null,
-    share: 0,
-    allPerHourUsd: 0,
-    trend: Array.from({ length: trendParts }, (_, part) =>
-      trend.slice(4 * part, 4 * part + 4).reduce((total, cost) => total + cost, 0),
-    ),
-  };
 }
 
 function tokensOf(row: UsageRow): number {

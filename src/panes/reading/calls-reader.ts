@@ -57,7 +57,7 @@ export type CallsOptions = {
    * Of all groups, asked with every reading, those that are wanted with trend, newest and maximum; default: all.
    * Where there are ten thousands of groups, these take far longer than the sums.
    */
-  choose?(totals: Iterable<CallTotal>): readonly CallTotal[];
+  choose?: (totals: Iterable<CallTotal>) => readonly CallTotal[];
   /** Kept slices that are known to have changed, asked before the calls. */
   changed?(tx: Queryable, sliceMs: number): Promise<ReadonlySet<number>>;
   /** Calls change after they were written although none is seen in progress. */
