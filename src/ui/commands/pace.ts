@@ -87,6 +87,7 @@ export const slower = step(-1, { id: 'slower', keys: ['-', '_'], title: 'refresh
 
 export const colonEvery: ColonCommand = {
   name: 'every',
+  needsDatabase: true,
   title: 'how often the panes are refreshed',
   argument: '3s, 1m',
   accepts: isSpan,

@@ -4,7 +4,7 @@ import { paneById } from '../../panes/registry.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { strings } from '../strings.js';
-import { asksDatabase, needsLive, whyOffline } from './kinds.js';
+import { asksDatabase, isShown, needsLive, whyOffline } from './kinds.js';
 
 /** What a window may be; slices of less than a second have no figures. */
 const shortestWindowMs = 10_000;
@@ -37,6 +37,7 @@ export const longerWindow: Command = asksDatabase({
   title: 'the next longer time window',
   bar: 'window',
   priority: 4,
+  isOnBar: (context) => isShown(context, ({ windowed }) => windowed),
   run: (context) => step(context, 1),
   unavailable: needsLive,
 });
@@ -64,6 +65,7 @@ export const isSpan = (text: string) => parseDuration(text) !== undefined;
 
 export const colonWindow: ColonCommand = {
   name: 'window',
+  needsDatabase: true,
   title: 'how far back the figures go',
   argument: '15m, 2h, 3d',
   accepts: isSpan,
@@ -78,7 +80,6 @@ export const compare: Command = {
   title: 'beside the window before, what got worse on top; again: as usual',
   bar: 'before',
   priority: 6,
-  isOnBar: ({ comparison }) => comparison !== undefined,
   run(context) {
     const { focus } = context;
     const own = paneById(focus.pane.id);
