@@ -17,7 +17,7 @@ import {
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
 import { staleAfterMs } from '../../ingest/import.js';
-import { given } from '../../ingest/environment.js';
+import { given } from '../../core/values.js';
 import { listenAddress, OtlpReceiver } from '../../ingest/otlp/receiver.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';
@@ -57,6 +57,7 @@ export const command = defineCommand({
     '',
     'With --json, at the end: {"ok", "state", "target", "records", "torn", "quarantined", "lastEvents"}.',
   ].join('\n'),
+  printsFile: ({ service }) => service,
   flags: {
     once: { type: 'boolean', description: 'write what is there now, and end' },
     listen: {
