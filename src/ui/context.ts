@@ -4,6 +4,7 @@ import type { Failure } from '../db/errors.js';
 import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
+import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
 import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
@@ -190,6 +191,8 @@ export interface Actions {
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
+  /** Opens the dialog at once, so that the next key goes to it, while what to do is still being read. */
+  openLater(later: ChosenLater<OfferedAction>): void;
   confirm(): void;
   /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
   type(key: string): void;
