@@ -3,7 +3,7 @@ import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import type { CollectorStatus } from '../ingest/collector/status-file.js';
-import { given } from '../ingest/environment.js';
+import { given } from '../core/values.js';
 import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
 import { readMetrics } from '../panes/export/metrics.js';
 import { metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';

@@ -22,6 +22,7 @@ export const command = defineCommand({
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
     'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute.',
   ].join('\n'),
+  printsFile: ({ to }) => to === undefined,
   flags: {
     window: {
       type: 'string',

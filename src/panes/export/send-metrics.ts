@@ -1,7 +1,7 @@
 import { otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError } from '../../db/errors.js';
-import { given } from '../../ingest/environment.js';
+import { given } from '../../core/values.js';
 
 /** A receiver of metrics that takes longer (ms) is away. */
 const sendTimeoutMs = 10_000;
