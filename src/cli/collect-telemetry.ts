@@ -6,8 +6,7 @@ import type { CollectorStatus } from '../ingest/collector/status-file.js';
 import { given } from '../core/values.js';
 import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
 import { readMetrics } from '../panes/export/metrics.js';
-import { metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
-import { metricsEvery } from './config/parse-config.js';
+import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
 import type { Settings, TlsFiles } from './config/settings.js';
 import { safeText } from './safe-text.js';
 

@@ -9,6 +9,7 @@ import { parseConnectionString } from '../../db/connection/conninfo.js';
 import { formatSpan, parseDuration } from '../../core/format/duration.js';
 import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
+import { metricsEvery } from '../../panes/export/send-metrics.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { cadencesMs } from '../../live/engine.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
@@ -171,15 +172,6 @@ function collectSettings(
     ...(cert === undefined || key === undefined ? {} : { collectTls: { cert, key } }),
     ...(url === undefined ? {} : { collectMetrics: { url, everyMs } }),
   };
-}
-
-const usualMetricsEveryMs = 60_000;
-const leastMetricsEveryMs = 10_000;
-
-/** How often metrics are sent (ms); undefined: that is no time, or too short a one. */
-export function metricsEvery(text: string | undefined): number | undefined {
-  const ms = text === undefined ? usualMetricsEveryMs : parseDuration(text);
-  return ms !== undefined && ms >= leastMetricsEveryMs ? ms : undefined;
 }
 
 function alertsOf(

@@ -1,3 +1,4 @@
+import { parseDuration } from '../../core/format/duration.js';
 import { otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -5,6 +6,15 @@ import { given } from '../../core/values.js';
 
 /** A receiver of metrics that takes longer (ms) is away. */
 const sendTimeoutMs = 10_000;
+
+const usualMetricsEveryMs = 60_000;
+const leastMetricsEveryMs = 10_000;
+
+/** How often metrics are sent (ms); undefined: that is no time, or too short a one. */
+export function metricsEvery(text: string | undefined): number | undefined {
+  const ms = text === undefined ? usualMetricsEveryMs : parseDuration(text);
+  return ms !== undefined && ms >= leastMetricsEveryMs ? ms : undefined;
+}
 
 /**
  * Where a base of OTLP/HTTP takes metrics.
