@@ -129,6 +129,10 @@ export interface View {
   readonly isLive?: boolean;
   /** Which rows are to be read, of a list. */
   readonly listRequest?: ListRequest;
+  /** How many events of a trace are to be read. */
+  readonly eventsWanted?: number;
+  /** More is wanted of it than was read: it is read once more at once. */
+  readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }
