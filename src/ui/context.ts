@@ -4,6 +4,7 @@ import type { Failure } from '../db/errors.js';
 import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
+import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
 import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
@@ -130,6 +131,10 @@ export interface View {
   readonly isLive?: boolean;
   /** Which rows are to be read, of a list. */
   readonly listRequest?: ListRequest;
+  /** How many events of a trace are to be read. */
+  readonly eventsWanted?: number;
+  /** More is wanted of it than was read: it is read once more at once. */
+  readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }
@@ -194,6 +199,8 @@ export interface Actions {
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
+  /** Opens the dialog at once, so that the next key goes to it, while what to do is still being read. */
+  openLater(later: ChosenLater<OfferedAction>): void;
   confirm(): void;
   /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
   type(key: string): void;

@@ -14,6 +14,8 @@ export type DetailAccess = {
   untilMs?: number | undefined;
   /** Which rows of a list; absent: its first page. */
   list?: ListRequest | undefined;
+  /** Of a trace: how many of its events at most; absent: the first. */
+  events?: number | undefined;
   /** @throws ConsoleError */
   read: <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 };

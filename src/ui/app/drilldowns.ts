@@ -111,6 +111,7 @@ export class OpenedDrilldowns implements Drilldowns {
         windowMs: this.#app.model.live?.windowMs ?? 0,
         untilMs: this.#app.model.live?.untilMs,
         list: this.#find(by)?.listRequest,
+        events: this.#find(by)?.eventsWanted,
         read: (text, values) => database.read(text, values, usualLimits),
       });
     } catch (error) {
@@ -120,7 +121,9 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     const before = this.#find(by);
     if (!before) return undefined;
-    this.#app.replace(before, openedView(by, opened, before));
+    const view = openedView(by, opened, before);
+    this.#app.replace(before, view);
+    if (view.isIncomplete === true) this.#again.add(by.id);
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
       for (const key of before.held) this.#app.press(key);
