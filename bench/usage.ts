@@ -71,6 +71,7 @@ async function measure(database: Database, client: pg.Client, grouping: string):
     reader.read({
       ...{ shape, windowMs, untilMs, grouping, stuckAfterMs: defaultStuckAfterMs, exact: false },
       capabilities: database.capabilities,
+      database,
       transaction: (work) => database.transaction({ ...usage.limits, readOnly: true }, work),
     });
   const serverMs = async () => (await serverCpuMs(client)) ?? NaN;

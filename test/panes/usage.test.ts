@@ -201,6 +201,7 @@ test('while a long window is being fetched, it is said of which part of it the f
   const request = {
     shape: await readShape(console_),
     capabilities: console_.capabilities,
+    database: console_,
     windowMs: 30 * 86_400_000,
     stuckAfterMs: 1,
     exact: false,
