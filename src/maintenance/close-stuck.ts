@@ -64,8 +64,9 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
         title: 'close traces that are stuck in progress, after a preview',
       },
       list: 'stuck',
-      async choose(_, database) {
-        return { title: 'Close stuck traces', input: await shownAsStuck(database) };
+      choose(_, database) {
+        const title = 'Close stuck traces';
+        return { title, chosen: shownAsStuck(database).then((input) => ({ title, input })) };
       },
     },
   ],

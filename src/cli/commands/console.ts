@@ -5,6 +5,7 @@ import type { OpensAt } from '../../ui/app/show-database.js';
 import { strings } from '../../ui/strings.js';
 import { type ThemeName, themeNames } from '../../ui/theme.js';
 import {
+  commandsOfDatabase,
   consoleFlags,
   defineCommand,
   type FlagValues,
@@ -34,7 +35,7 @@ export const command = defineCommand({
     'trace-console prod      (a connection of the config file)',
     "trace-console prod --pane errors --window 6h --at 'yesterday 14:05'",
   ],
-  async run({ flags, settings, interactive, note, connections }) {
+  async run({ flags, settings, interactive, note, commands, connections }) {
     const screen = screenOptions(flags, interactive);
     const opensAt = await readOpensAt(flags);
     const windowMs = await readWindow(flags);
@@ -60,6 +61,7 @@ export const command = defineCommand({
       ...screen,
       alerts,
       keys,
+      shellCommands: commandsOfDatabase(commands),
       recordTo: flags.record,
       opensAt,
     }).finally(() => stopDemo?.());

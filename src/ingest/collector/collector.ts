@@ -15,7 +15,8 @@ import {
   readLock,
 } from '../../embedded/folder/folder-lock.js';
 import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
-import { collectorLock, lockFreshMs, spoolFolder } from '../spool/append.js';
+import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
+import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
 import { type CollectorStatus, readStatus, writeStatus } from './status-file.js';
@@ -29,6 +30,8 @@ const retryMs = { first: 250, last: 5_000 };
 
 const statusEveryMs = 1_000;
 const tidyEveryMs = 30_000;
+/** Segments that were read make room for what comes. */
+const makeRoomEveryMs = 500;
 const sizesEveryMs = 3_600_000;
 const touchEveryMs = lockFreshMs / 6;
 
@@ -75,6 +78,7 @@ export class Collector {
   #lastEventMs = Date.now();
   #statusWrittenMs = 0;
   #tidiedMs = 0;
+  #madeRoomMs = 0;
   #sizedMs = 0;
 
   private constructor(options: CollectorOptions, lock: FolderLock, spool: Spool) {
@@ -108,7 +112,9 @@ export class Collector {
     ensurePrivateFolder(folder);
     const lock = FolderLock.acquire(folder, '', collectorLock);
     if (lock === undefined) return undefined;
-    return new Collector(options, lock, { folder, id: spoolId(folder), host: os.hostname() });
+    const keptBytes = spoolLimit(process.env) / keptShare;
+    const id = spoolId(folder);
+    return new Collector(options, lock, { folder, id, host: os.hostname(), keptBytes });
   }
 
   /**
@@ -190,8 +196,13 @@ export class Collector {
   }
 
   async #tidyAtTimes(): Promise<void> {
-    if (Date.now() - this.#tidiedMs < tidyEveryMs) return;
-    await this.#tidy();
+    if (Date.now() - this.#tidiedMs >= tidyEveryMs) {
+      await this.#tidy();
+      return;
+    }
+    if (!this.#drain.hasReadLately || Date.now() - this.#madeRoomMs < makeRoomEveryMs) return;
+    this.#madeRoomMs = Date.now();
+    await this.#drain.tidy();
   }
 
   async #tidy(): Promise<void> {
