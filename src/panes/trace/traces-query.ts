@@ -29,14 +29,14 @@ export type TracesOf =
   | { by: 'words'; words: readonly string[]; not: string };
 
 /** What prompts can have in common. `similar`: the pattern that their routing followed, else their first words. */
-export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent';
+export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent' | 'session';
 
 /** So many words of a prompt say what it asks for. */
 const wordsOfGroup = 8;
 
 /** What a prompt is counted under, as SQL; its first 200 characters. */
 export function promptGroupOf(shape: SchemaShape, grouping: PromptGrouping, alias: string): string {
-  if (grouping === 'project' || grouping === 'agent') return usageOf(shape, grouping, alias);
+  if (grouping !== 'similar' && grouping !== 'intent') return usageOf(shape, grouping, alias);
   const knowsPattern =
     hasColumn(shape, 'agent_routing_decisions', 'pattern_id') &&
     hasColumn(shape, 'success_patterns', 'intent_classification');

@@ -1,9 +1,16 @@
-import { failureOf } from '../../db/errors.js';
-import type { Opened, OpenedRecords, Opening } from '../../panes/contract/opening.js';
+import { ConsoleError, failureOf } from '../../db/errors.js';
+import type {
+  DetailAccess,
+  ListRequest,
+  Opened,
+  OpenedRecords,
+  Opening,
+} from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { whyOffline } from '../commands/kinds.js';
 import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
+import { strings } from '../strings.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
 const leastRefreshMs = 1_000;
@@ -49,6 +56,19 @@ export class OpenedDrilldowns implements Drilldowns {
     if (openedBy) void this.#read(openedBy);
   }
 
+  reader(): (opening: Opening, list?: ListRequest) => Promise<Opened> {
+    const { database, source } = this.#app;
+    // The model has what was chosen some moments later.
+    const { windowMs = 0, untilMs } = source?.getState() ?? {};
+    return async (opening, list) => {
+      if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
+      // The catalogue is read first: a table may have been changed.
+      const shape = await readShape(database);
+      const read: DetailAccess['read'] = (text, values) => database.read(text, values, usualLimits);
+      return opening.read({ shape, windowMs, untilMs, list, read });
+    };
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -79,19 +99,10 @@ export class OpenedDrilldowns implements Drilldowns {
   }
 
   async #readOnce(by: OpenedBy): Promise<void> {
-    const { database } = this.#app;
-    if (!database) return;
+    if (!this.#app.database) return;
     let opened: Opened;
     try {
-      // The catalogue is read first: a table may have been changed.
-      const shape = await readShape(database);
-      opened = await by.opening.read({
-        shape,
-        windowMs: this.#app.model.live?.windowMs ?? 0,
-        untilMs: this.#app.model.live?.untilMs,
-        list: this.#find(by)?.listRequest,
-        read: (text, values) => database.read(text, values, usualLimits),
-      });
+      opened = await this.reader()(by.opening, this.#find(by)?.listRequest);
     } catch (error) {
       this.#failed(by, error);
       return;

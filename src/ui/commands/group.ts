@@ -61,6 +61,7 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
     name,
     title,
     ofPane: true,
+    choices: (pane) => choicesOf(pane, kind),
     values: ({ focus }) => choicesOf(focus.pane, kind).map(({ id }) => id),
     valueTitle: ({ focus }, value) =>
       choicesOf(focus.pane, kind).find(({ id }) => id === value)?.title,
