@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import type { ExitCode } from '../db/errors.js';
-import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionChoice } from '../ui/context.js';
 import type { Settings } from './config/settings.js';
 
 /** One flag of a command, by its camelCase name: `olderThan` is given as `--older-than`. */

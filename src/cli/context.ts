@@ -20,7 +20,7 @@ import { parseConnectionString } from '../db/connection/conninfo.js';
 import { resolveSource } from '../db/connection/source.js';
 import { dataFolder } from '../embedded/folder/paths.js';
 import { ensureCollector, type CollectorTarget } from '../ingest/collector/launch.js';
-import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];

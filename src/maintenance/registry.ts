@@ -10,7 +10,7 @@ import { purgeTrees } from './archive/purge-trees.js';
 import { restoreTrees, restoreCommand } from './archive/restore-trees.js';
 import { refusal } from './guard.js';
 import { holderWarning, findHolder, type Run, readRun } from './journal/run.js';
-import { type RunOutcome, runGuarded } from './journal/journaled.js';
+import { runGuarded, type RunOutcome } from './journal/journaled.js';
 import { prunePatterns } from './prune/prune-patterns.js';
 import { cleanUp } from './reindex/leftovers.js';
 import { followBuild } from './reindex/follow-build.js';

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
 import pg from 'pg';
-import { activity } from '../../src/panes/activity.js';
+import { activity, activityKept } from '../../src/panes/activity.js';
 import type { ActivityRow } from '../../src/panes/reading/activity-buffer.js';
-import { activityKept } from '../../src/panes/reading/activity-reader.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openDatabase, readFresh, readWith } from './open.js';
 

@@ -17,7 +17,7 @@ import {
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
 import { staleAfterMs } from '../../ingest/import.js';
-import { given } from '../../ingest/environment.js';
+import { given } from '../../core/values.js';
 import { listenAddress, OtlpReceiver } from '../../ingest/otlp/receiver.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';

@@ -5,7 +5,7 @@ import { paneById } from '../../panes/registry.js';
 import type { OpensAt } from '../../ui/app/show-database.js';
 import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
-import { themeNames, type ThemeName } from '../../ui/theme.js';
+import { type ThemeName, themeNames } from '../../ui/theme.js';
 import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../command.js';
 import { parseAge } from '../run-action.js';
 import { screenOptions } from '../screen-kind.js';

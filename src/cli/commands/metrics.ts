@@ -3,7 +3,7 @@ import { parseDuration } from '../../core/format/duration.js';
 import { openMetricsText, otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { given } from '../../ingest/environment.js';
+import { given } from '../../core/values.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
 import { defineCommand } from '../command.js';

@@ -3,8 +3,7 @@ import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
 import type { KeyChoices } from '../../ui/keymap.js';
-import type { ThemeName } from '../../ui/theme.js';
-import type { BadgeColour } from '../../ui/look.js';
+import type { BadgeColour, ThemeName } from '../../ui/theme.js';
 
 /** What a command takes from the config file: of the connection where it says something, else in general. */
 export type Settings = {

@@ -1,4 +1,4 @@
-import type { Environment } from '../environment.js';
+import type { Environment } from '../../core/values.js';
 import { redact } from '../redact.js';
 import { encodeFrame, type SpoolRecord } from '../spool/frame.js';
 

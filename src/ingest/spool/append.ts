@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { given, type Environment } from '../environment.js';
+import { type Environment, given } from '../../core/values.js';
 
 /** `full`: the spool has reached its limit; the event was counted and dropped. */
 export type Appended = 'written' | 'full';

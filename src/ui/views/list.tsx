@@ -5,13 +5,13 @@ import type { ListRequest, Opened, OpenedList } from '../../panes/contract/openi
 import { safeLine } from '../../terminal/sanitise.js';
 import { actionCommands } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { copy, exportRows } from '../commands/copy-export.js';
+import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
 import { palette, help } from '../commands/program.js';
 import { moments } from '../commands/moment.js';
-import { longerWindow, shorterWindow } from '../commands/window.js';
+import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
 import { drawSegments, type Segment, type StyledLine } from '../draw/styled-line.js';

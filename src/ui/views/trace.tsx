@@ -7,7 +7,7 @@ import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { backFromOpened, besides, openNext, refreshView } from '../commands/open.js';
-import { copy, exportRows } from '../commands/copy-export.js';
+import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
 import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
