@@ -81,8 +81,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   inputs?: number;
   /** What the first argument may be, for completion. */
   inputValues?: readonly string[];
-  /** It prints a file for another program, so that nothing of it is replaced for the terminal. */
-  printsFile?: true;
+  /** Whether it prints a file for another program, so that nothing of it is wrapped or replaced for the terminal. */
+  printsFile?(flags: FlagValues<Flags>): boolean;
   /** It draws the whole screen: signals and the way out are its own. */
   ownsTerminal?: true;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;

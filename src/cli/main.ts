@@ -15,7 +15,7 @@ import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
-import { safeJson, safeText } from './safe-text.js';
+import { plainText, safeJson, safeText } from './safe-text.js';
 import { isLinear } from './screen-kind.js';
 
 /**
@@ -29,11 +29,12 @@ function reportError(error: unknown, json: boolean): ExitCode {
     const body = { code: known?.code ?? 'internal', message, hint: known?.hint };
     process.stdout.write(`${safeJson({ ok: false, error: body })}\n`);
   } else {
-    process.stderr.write(`error: ${safeText(message)}\n`);
-    if (known?.hint) process.stderr.write(`hint: ${safeText(known.hint)}\n`);
+    const write = (text: string) =>
+      process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
+    write(`error: ${message}`);
+    if (known?.hint) write(`hint: ${known.hint}`);
     // What nobody foresaw comes with its stack, for the report of it.
-    if (!known && error instanceof Error && error.stack)
-      process.stderr.write(`${safeText(error.stack)}\n`);
+    if (!known && error instanceof Error && error.stack) write(error.stack);
   }
   return known?.exitCode ?? exitCodes.notGood;
 }
@@ -77,7 +78,7 @@ function unknownCommand({ name, nearest }: { name: string; nearest: string | und
 }
 
 function print(text: string): ExitCode {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${plainText(text)}\n`);
   return exitCodes.good;
 }
 

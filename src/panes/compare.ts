@@ -338,6 +338,7 @@ export function compareOpening(momentMs: number): Opening {
                 }),
             },
           copy: ({ row }) => row,
+          exported: changeOfRow,
         },
         access.list,
       );

@@ -57,6 +57,7 @@ export const command = defineCommand({
     '',
     'With --json, at the end: {"ok", "state", "target", "records", "torn", "quarantined", "lastEvents"}.',
   ].join('\n'),
+  printsFile: ({ service }) => service,
   flags: {
     once: { type: 'boolean', description: 'write what is there now, and end' },
     listen: {

@@ -26,6 +26,7 @@ export const command = defineCommand({
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
     'OTEL_EXPORTER_OTLP_HEADERS.',
   ].join('\n'),
+  printsFile: ({ to }) => to === undefined,
   flags: {
     window: {
       type: 'string',

@@ -86,6 +86,8 @@ export type OpenedList<Row extends object = object> = {
   open?(row: Row): Opening | undefined;
   /** What `y` copies of a row. */
   copy?(row: Row): string;
+  /** What is written of a row to a file; default: all of it. */
+  exported?(row: Row): object;
   /** The command of an action that is done to exactly these rows, whichever the cursor is on. */
   action?: string | undefined;
 };

@@ -15,7 +15,7 @@ export type TimelineRow = {
   name: string | null;
   status: string | null;
   success: boolean | null;
-  /** Microseconds since 1970; null where the time is infinite. */
+  /** Microseconds since 1970; infinite where the time is. */
   started_us: number | null;
   offset_ms: number | null;
   duration_ms: number | null;
@@ -37,7 +37,7 @@ export type TraceEvent = {
   name: string;
   status: string | null;
   outcome: Outcome;
-  /** Microseconds since 1970; null where the time is infinite. */
+  /** Microseconds since 1970; infinite where the time is, null where the writer gave none. */
   startedUs: number | null;
   offsetMs: number;
   /** Null while it runs, and where the writer gave none. */
@@ -45,6 +45,12 @@ export type TraceEvent = {
   archived: boolean;
   details: Readonly<Record<string, unknown>>;
 };
+
+/** A start that is no moment, as PostgreSQL writes it: `infinity`, `-infinity`; undefined for a moment or none. */
+export function infiniteStart({ startedUs }: TraceEvent): string | undefined {
+  if (startedUs === null || Number.isFinite(startedUs)) return undefined;
+  return startedUs > 0 ? 'infinity' : '-infinity';
+}
 
 export function eventKey(kind: TimelineKind, id: string, archived = false): string {
   return `${kind} ${id}${archived ? ' archived' : ''}`;

@@ -138,8 +138,7 @@ SELECT
   asked.id AS asked_id,
   event.kind, event.id, event.trace_id, event.trace_correlation_id, event.parent_id, event.name, event.status,
   event.success,
-  CASE WHEN isfinite(event.started_at) THEN round(extract(epoch FROM event.started_at) * 1000000)::bigint END
-    AS started_us,
+  round(extract(epoch FROM event.started_at) * 1000000)::float8 AS started_us,
   event.offset_ms, event.duration_ms, event.archived, event.details${calls.details}
 FROM (
   SELECT id, correlation_id FROM (

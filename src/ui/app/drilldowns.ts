@@ -1,4 +1,4 @@
-import { ConsoleError, failureOf } from '../../db/errors.js';
+import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
 import type {
   DetailAccess,
   ListRequest,
@@ -18,6 +18,8 @@ const leastRefreshMs = 1_000;
 const tickMs = 250;
 /** What has passed changes little. */
 const pastIntervalMs = 30_000;
+
+const waits: ReadonlySet<ErrorCode> = new Set(['lock_timeout', 'busy']);
 
 type Host = Context & { press(key: string): void };
 
@@ -87,33 +89,37 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     this.#reading.add(by.id);
     const startMs = performance.now();
+    let hasOnlyWaited = false;
     try {
       do {
         this.#again.delete(by.id);
-        await this.#readOnce(by);
+        hasOnlyWaited = (await this.#readOnce(by)) === 'waited';
       } while (this.#again.has(by.id) && this.#find(by));
     } finally {
       this.#reading.delete(by.id);
-      this.#refreshLater(by, performance.now() - startMs);
+      this.#refreshLater(by, hasOnlyWaited ? 0 : performance.now() - startMs);
     }
   }
 
-  async #readOnce(by: OpenedBy): Promise<void> {
-    if (!this.#app.database) return;
+  /** `waited`: for a lock, or the engine, which costs the server nothing. */
+  async #readOnce(by: OpenedBy): Promise<'waited' | undefined> {
+    if (!this.#app.database) return undefined;
     let opened: Opened;
     try {
       opened = await this.reader()(by.opening, this.#find(by)?.listRequest);
     } catch (error) {
       this.#failed(by, error);
-      return;
+      const isOnlyWaiting = error instanceof ConsoleError && waits.has(error.code);
+      return isOnlyWaiting ? 'waited' : undefined;
     }
     const before = this.#find(by);
-    if (!before) return;
+    if (!before) return undefined;
     this.#app.replace(before, openedView(by, opened, before));
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
       for (const key of before.held) this.#app.press(key);
     }
+    return undefined;
   }
 
   /** A failed look again leaves what was read before. */

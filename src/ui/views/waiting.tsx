@@ -26,6 +26,11 @@ export class WaitingView implements View {
     this.failure = failure;
   }
 
+  /** What failed is asked again: a lock goes, a connection comes back. */
+  get isLive(): boolean {
+    return this.failure !== undefined;
+  }
+
   draw({ model: { size } }: Context) {
     const { failure, openedBy } = this;
     const write = writer(innerBody(size).width);
