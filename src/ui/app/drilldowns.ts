@@ -1,15 +1,17 @@
 import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
 import type {
   DetailAccess,
-  ListRequest,
   Opened,
   OpenedRecords,
   Opening,
+  PaneRows,
 } from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
+import { findPane } from '../../panes/registry.js';
 import { whyOffline } from '../commands/kinds.js';
-import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
+import { cursorAt } from '../commands/rows.js';
+import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
 import { strings } from '../strings.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
@@ -40,6 +42,10 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** Lays it over what is there; it says that it is asking until it is read. */
   open(opening: Opening): void {
+    if (opening.leadsTo) {
+      this.#goTo(opening.leadsTo);
+      return;
+    }
     if (!this.#app.database) {
       this.#app.say(whyOffline(this.#app), 'warning');
       return;
@@ -47,6 +53,17 @@ export class OpenedDrilldowns implements Drilldowns {
     const openedBy = this.#numbered(opening);
     this.#app.push(new WaitingView(openedBy));
     void this.#read(openedBy);
+  }
+
+  #goTo({ pane: name, filter, key }: PaneRows): void {
+    const pane = findPane(name);
+    if (!pane) return;
+    const { focus } = this.#app;
+    focus.goTo(pane.id);
+    focus.filter(filter);
+    const index = focus.rows.findIndex((row) => focus.pane.rowKey(row) === key);
+    if (index >= 0) focus.change(cursorAt(this.#app, index));
+    else if (filter === '') this.#app.say(`${pane.title} no longer has that row`, 'warning');
   }
 
   show(opened: OpenedRecords): void {
@@ -58,16 +75,16 @@ export class OpenedDrilldowns implements Drilldowns {
     if (openedBy) void this.#read(openedBy);
   }
 
-  reader(): (opening: Opening, list?: ListRequest) => Promise<Opened> {
+  reader(): (opening: Opening, which: WhichRows) => Promise<Opened> {
     const { database, source } = this.#app;
     // The model has what was chosen some moments later.
     const { windowMs = 0, untilMs } = source?.getState() ?? {};
-    return async (opening, list) => {
+    return async (opening, which) => {
       if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
       // The catalogue is read first: a table may have been changed.
       const shape = await readShape(database);
       const read: DetailAccess['read'] = (text, values) => database.read(text, values, usualLimits);
-      return opening.read({ shape, windowMs, untilMs, list, read });
+      return opening.read({ shape, windowMs, untilMs, ...which, read });
     };
   }
 
@@ -106,7 +123,9 @@ export class OpenedDrilldowns implements Drilldowns {
     if (!this.#app.database) return undefined;
     let opened: Opened;
     try {
-      opened = await this.reader()(by.opening, this.#find(by)?.listRequest);
+      const view = this.#find(by);
+      const which = { list: view?.listRequest, events: view?.eventsWanted };
+      opened = await this.reader()(by.opening, which);
     } catch (error) {
       this.#failed(by, error);
       const isOnlyWaiting = error instanceof ConsoleError && waits.has(error.code);
@@ -114,7 +133,9 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     const before = this.#find(by);
     if (!before) return undefined;
-    this.#app.replace(before, openedView(by, opened, before));
+    const view = openedView(by, opened, before);
+    this.#app.replace(before, view);
+    if (view.isIncomplete === true) this.#again.add(by.id);
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
       for (const key of before.held) this.#app.press(key);
