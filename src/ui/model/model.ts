@@ -28,6 +28,8 @@ export type ConsoleState = {
   alertsPaused: boolean;
   /** Of an empty database: what could be brought in; absent once something was. */
   welcome?: string | undefined;
+  /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
+  filling?: number | undefined;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The focused pane. */
@@ -63,6 +65,7 @@ const disconnected = {
   live: undefined,
   recording: undefined,
   welcome: undefined,
+  filling: undefined,
   alerts: [],
   alertsPaused: false,
 };
