@@ -236,8 +236,9 @@ async function readEarlier(database: Database): Promise<Earlier> {
     `SELECT ${of('ASC')} AS oldest, ${of('DESC')} AS newest`,
     [demoTag],
   );
-  if (!row || row.oldest === null || row.newest === null) return undefined;
-  return { oldestMs: row.oldest, newestMs: row.newest };
+  const { oldest, newest } = row ?? { oldest: null, newest: null };
+  if (oldest === null || newest === null) return undefined;
+  return { oldestMs: oldest, newestMs: newest };
 }
 
 /** A pattern for every 40 traces of history, at least six of each intent. */

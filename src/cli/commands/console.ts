@@ -51,13 +51,13 @@ export const command = defineCommand({
       pauseMs: () => pauseMs,
       onFilling: (listener) => (onFilling = listener),
     };
-    const openDemo: typeof first.open = async (onProgress) => {
+    const openDemo = async (onProgress: (line: string) => void) => {
       if (stopDemo) return first.open(onProgress);
       const opened = await openWithTraffic(
         () => first.open(onProgress),
         (filling) => onFilling(filling),
       );
-      stopDemo = opened.stop;
+      stopDemo = () => opened.stop();
       ({ pauseMs } = opened);
       return opened.database;
     };
