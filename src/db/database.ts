@@ -21,7 +21,7 @@ import {
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
-import type { Queryable } from './queryable.js';
+import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolSizes, ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
@@ -29,6 +29,7 @@ import {
   beginStatement,
   briefLimits,
   clientTimeoutMs,
+  copyWithTimeout,
   engineBusy,
   isUnanswered,
   losesConnection,
@@ -40,7 +41,7 @@ import {
   type TransactionOptions,
 } from './transaction-settings.js';
 
-export type { Queryable } from './queryable.js';
+export type { Queryable, Transaction } from './queryable.js';
 export { DirectConnection } from './direct-connection.js';
 export type { DatabaseOptions, TransactionOptions } from './transaction-settings.js';
 
@@ -65,6 +66,8 @@ export class Database {
   readonly #busy = new BusyClients();
   #closing: Promise<void> | undefined;
   readonly production: string | undefined;
+  /** The flags that led here, quoted for a shell: `--connection prod`; absent: its address does. */
+  readonly namedBy: string | undefined;
 
   private constructor(
     source: ServerSource,
@@ -73,7 +76,7 @@ export class Database {
     capabilities: Capabilities,
     options: DatabaseOptions,
   ) {
-    const { readOnly = false, production } = options;
+    const { readOnly = false, production, namedBy } = options;
     this.#options = options;
     this.origin = source.origin;
     this.#source = source;
@@ -82,6 +85,7 @@ export class Database {
     this.capabilities = capabilities;
     this.#readOnly = readOnly;
     this.production = production;
+    this.namedBy = namedBy;
   }
 
   /**
@@ -138,16 +142,17 @@ export class Database {
    */
   async transaction<Result>(
     options: TransactionOptions,
-    work: (transaction: Queryable) => Promise<Result>,
+    work: (transaction: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const client = await this.#connect();
-    const send = withTimeout(client, clientTimeoutMs(options));
+    const timeoutMs = clientTimeoutMs(options);
+    const send = withTimeout(client, timeoutMs);
     const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
     let watch: AnswerWatch | undefined;
-    const run: Queryable['query'] = async (text, values) => {
+    const answered = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
       const begun = performance.now();
       try {
-        const answer = send<never>(text, values);
+        const answer = ask();
         return await (watch?.wait(answer) ?? answer);
       } catch (error) {
         const took = performance.now() - begun;
@@ -156,6 +161,9 @@ export class Database {
         });
       }
     };
+    const run: Queryable['query'] = (text, values) => answered(() => send<never>(text, values));
+    const copyOnce = copyWithTimeout(client, timeoutMs);
+    const copy: Transaction['copy'] = (text, data) => answered(() => copyOnce(text, data));
     let broken = false;
     this.#busy.add(client);
     try {
@@ -167,7 +175,10 @@ export class Database {
         }),
       );
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
-      const result = await work({ query: this.statements.watching(run, options.purpose) });
+      const result = await work({
+        query: this.statements.watching(run, options.purpose),
+        copy: this.statements.watchingCopy(copy, options.purpose),
+      });
       await run('COMMIT');
       return result;
     } catch (cause) {

@@ -371,7 +371,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
   },
   rowKey: ({ group }) => groupKey([group]),
   empty:
-    'No trace started in this window. Choose a longer one with :window, bring in sessions with trace-console import, or: trace-console demo',
+    'No trace started in this window. Choose a longer one with :window, or bring in sessions with trace-console import.',
   createReader: () => new UsageReader(),
   summary: ({ extras, rows }) => (rows.length === 0 ? [] : summaryOf(extras)),
   chart: ({ extras: { series, windowMs, isPast } }) => ({

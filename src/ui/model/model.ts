@@ -30,6 +30,8 @@ export type ConsoleState = {
   welcome?: string | undefined;
   /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
   filling?: number | undefined;
+  /** Traffic of the demo would harm nobody here: empty panes tell of it. */
+  offersDemo: boolean;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The focused pane. */
@@ -66,6 +68,7 @@ const disconnected = {
   recording: undefined,
   welcome: undefined,
   filling: undefined,
+  offersDemo: false,
   alerts: [],
   alertsPaused: false,
 };
