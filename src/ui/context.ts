@@ -57,8 +57,8 @@ export type Command = Binding & {
   run(context: Context, key: string): void;
   /** Why it can do nothing now, for the bottom line; undefined when it can. */
   unavailable?(context: Context, key: string): string | undefined;
-  /** Whether the key bar has it while this pane, and this view, is focused; absent: always. */
-  isOnBar?: (pane: AnyPane, front?: View) => boolean;
+  /** Whether the key bar has it here while it can do something; absent: always. */
+  isOnBar?: (context: Context) => boolean;
 };
 
 export type Scope = KeyScope<Command>;
@@ -69,6 +69,8 @@ export type ColonCommand = {
   title: string;
   /** It is of the focused pane, and means nothing in what Enter has opened. */
   ofPane?: true;
+  /** A recording cannot do it. */
+  needsDatabase?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
   /** Whether a text is understood as it is: then it is not taken for the beginning of a value. */
@@ -139,8 +141,8 @@ export interface View {
 
 export type OpenedBy = { readonly id: number; readonly opening: Opening };
 
-/** A text for the clipboard, and what it is: `the row as JSON`. */
-export type Copyable = { text: string; what: string };
+/** A text for the clipboard, and what it is: `the row as JSON`. A long text is made when it is read. */
+export type Copyable = { readonly text: string; readonly what: string };
 
 /** How `/` filters the rows of a view. */
 export interface Filtered {
@@ -172,6 +174,8 @@ export interface Focus {
   readonly rows: readonly object[];
   readonly view: PaneView;
   change(change: Partial<PaneView>): void;
+  /** Shows only the rows that match, with the cursor on one that is there; '' shows all. */
+  filter(text: string): void;
   /** Focuses a pane, on the whole screen when the overview does not show it; closes what Enter has opened. */
   goTo(id: PaneId): void;
 }

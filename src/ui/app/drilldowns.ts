@@ -1,8 +1,10 @@
 import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
-import type { Opened, OpenedRecords, Opening } from '../../panes/contract/opening.js';
+import type { Opened, OpenedRecords, Opening, PaneRows } from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
+import { findPane } from '../../panes/registry.js';
 import { whyOffline } from '../commands/kinds.js';
+import { cursorAt } from '../commands/rows.js';
 import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
@@ -33,6 +35,10 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** Lays it over what is there; it says that it is asking until it is read. */
   open(opening: Opening): void {
+    if (opening.leadsTo) {
+      this.#goTo(opening.leadsTo);
+      return;
+    }
     if (!this.#app.database) {
       this.#app.say(whyOffline(this.#app), 'warning');
       return;
@@ -40,6 +46,17 @@ export class OpenedDrilldowns implements Drilldowns {
     const openedBy = this.#numbered(opening);
     this.#app.push(new WaitingView(openedBy));
     void this.#read(openedBy);
+  }
+
+  #goTo({ pane: name, filter, key }: PaneRows): void {
+    const pane = findPane(name);
+    if (!pane) return;
+    const { focus } = this.#app;
+    focus.goTo(pane.id);
+    focus.filter(filter);
+    const index = focus.rows.findIndex((row) => focus.pane.rowKey(row) === key);
+    if (index >= 0) focus.change(cursorAt(this.#app, index));
+    else if (filter === '') this.#app.say(`${pane.title} no longer has that row`, 'warning');
   }
 
   show(opened: OpenedRecords): void {

@@ -21,7 +21,8 @@ export const actionCommands: readonly Command[] = [
     ...(bar === undefined ? {} : { bar }),
     ...(priority === undefined ? {} : { priority }),
     asks: confirmScope.id,
-    isOnBar: (focused) => own.some(({ pane, needs }) => needs === undefined || pane === focused.id),
+    needsDatabase: true,
+    isOnBar: (context) => context.database?.readOnly !== true && takable(context, own).length > 0,
     run: (context) => openOffered(context, own),
     unavailable: (context) => whyNotOffered(context, own),
   };

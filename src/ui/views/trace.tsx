@@ -257,6 +257,7 @@ const own = {
 function judge(isGood: boolean, binding: Binding) {
   return inView(TraceView, {
     ...binding,
+    needsDatabase: true,
     run(view, context) {
       void keepFeedback(context, view.state.opened.tree.asked.event.correlationId, isGood);
     },
@@ -290,6 +291,7 @@ export const traceScope: Scope = {
   id: 'trace',
   title: 'In a trace',
   isInHelp: true,
+  needsDatabase: true,
   commands: [
     search,
     nextMatchCommand,
