@@ -27,6 +27,15 @@ import type { PaneView } from './model/pane-view.js';
 import type { Movement } from './model/scroll.js';
 import type { Search } from './model/search.js';
 
+/** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
+export type Filling = { filled: number; since: number };
+
+export type DemoTraffic = {
+  /** How long nothing was written before it went on, ms; undefined: it has just begun, or goes on anyway. */
+  pauseMs(): number | undefined;
+  onFilling(listener: (filling: Filling) => void): void;
+};
+
 /** A database that the console can be on: of the config file, the embedded one, or the one it was opened on. */
 export type ConnectionChoice = {
   /** What is typed behind `:connect`. */
@@ -41,8 +50,8 @@ export type ConnectionChoice = {
   budgetUsdPerDay?: number | undefined;
   /** Starts the collector of agents' events for it; absent: it cannot be told where. */
   follow?: (() => void) | undefined;
-  /** Resolves when rows have been written into the past, which the panes may have counted before. */
-  pastWritten?: Promise<unknown>;
+  /** Of the demo, which makes its traffic while it is shown. */
+  traffic?: DemoTraffic;
   /**
    * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
    *
