@@ -10,13 +10,9 @@ import {
   cleanEvent,
   contextFrom,
   courseFrom,
-  hookRunPatch,
-  notePatch,
-  permissionPatch,
+  hookPatch,
   placeColumns,
   routingRow,
-  spanPatch,
-  toolPatch,
 } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
@@ -171,28 +167,17 @@ export class Batch {
       case 'model_call':
         this.#calls.push({ event, id: modelCallId(session.key, event.message), traceId, byTime });
         return;
-      case 'tool_started':
-      case 'tool_ended':
-        this.#hooks.push(toolPatch(event, session, traceId, byTime));
-        return;
-      case 'hook_run':
-        this.#hooks.push(hookRunPatch(event, session, traceId, byTime));
-        return;
-      case 'permission':
-        this.#hooks.push(permissionPatch(event, session, traceId, byTime));
-        return;
-      case 'note':
-        this.#hooks.push(notePatch(event, session, traceId, byTime));
-        return;
-      case 'span':
-        this.#hooks.push(spanPatch(event, session, traceId, byTime));
-        return;
       case 'subagent_started':
       case 'subagent_ended':
         this.#subagentPatch(event, session, turn, event.id);
         return;
       case 'routing':
         this.#decisions.push(routingRow(event, session, traceId));
+        return;
+      default: {
+        const patch = hookPatch(event, session, traceId, byTime);
+        if (patch) this.#hooks.push({ ...patch, isMoved: event.isMoved });
+      }
     }
   }
 
@@ -254,6 +239,7 @@ export class Batch {
       at: event.at,
       beganAt: isStart ? event.at : undefined,
       placeLevel: event.turn === undefined ? 0 : isOwn ? 2 : 1,
+      isMoved: isOwn && event.isMoved,
       row: {
         correlation_id: id,
         root_id: turn,

@@ -314,7 +314,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   ],
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
-  empty: 'There is no such pattern. Patterns come by trace-console learn; t shows others.',
+  empty: 'There is no such pattern. Patterns come by trace-console learn; :group shows others.',
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {
     const [best] = rows;

@@ -4,6 +4,7 @@ import type { Failure } from '../db/errors.js';
 import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
+import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
 import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
@@ -56,8 +57,8 @@ export type Command = Binding & {
   run(context: Context, key: string): void;
   /** Why it can do nothing now, for the bottom line; undefined when it can. */
   unavailable?(context: Context, key: string): string | undefined;
-  /** Whether the key bar has it while this pane, and this view, is focused; absent: always. */
-  isOnBar?: (pane: AnyPane, front?: View) => boolean;
+  /** Whether the key bar has it here while it can do something; absent: always. */
+  isOnBar?: (context: Context) => boolean;
 };
 
 export type Scope = KeyScope<Command>;
@@ -68,6 +69,8 @@ export type ColonCommand = {
   title: string;
   /** It is of the focused pane, and means nothing in what Enter has opened. */
   ofPane?: true;
+  /** A recording cannot do it. */
+  needsDatabase?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
   /** Whether a text is understood as it is: then it is not taken for the beginning of a value. */
@@ -128,14 +131,18 @@ export interface View {
   readonly isLive?: boolean;
   /** Which rows are to be read, of a list. */
   readonly listRequest?: ListRequest;
+  /** How many events of a trace are to be read. */
+  readonly eventsWanted?: number;
+  /** More is wanted of it than was read: it is read once more at once. */
+  readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }
 
 export type OpenedBy = { readonly id: number; readonly opening: Opening };
 
-/** A text for the clipboard, and what it is: `the row as JSON`. */
-export type Copyable = { text: string; what: string };
+/** A text for the clipboard, and what it is: `the row as JSON`. A long text is made when it is read. */
+export type Copyable = { readonly text: string; readonly what: string };
 
 /** How `/` filters the rows of a view. */
 export interface Filtered {
@@ -167,6 +174,8 @@ export interface Focus {
   readonly rows: readonly object[];
   readonly view: PaneView;
   change(change: Partial<PaneView>): void;
+  /** Shows only the rows that match, with the cursor on one that is there; '' shows all. */
+  filter(text: string): void;
   /** Focuses a pane, on the whole screen when the overview does not show it; closes what Enter has opened. */
   goTo(id: PaneId): void;
 }
@@ -190,6 +199,8 @@ export interface Actions {
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
+  /** Opens the dialog at once, so that the next key goes to it, while what to do is still being read. */
+  openLater(later: ChosenLater<OfferedAction>): void;
   confirm(): void;
   /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
   type(key: string): void;

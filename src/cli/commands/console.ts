@@ -5,8 +5,14 @@ import { paneById } from '../../panes/registry.js';
 import type { OpensAt } from '../../ui/app/show-database.js';
 import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
-import { type ThemeName, themeNames } from '../../ui/theme.js';
-import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../command.js';
+import { themeNames, type ThemeName } from '../../ui/theme.js';
+import {
+  commandsOfDatabase,
+  consoleFlags,
+  defineCommand,
+  screenFlags,
+  type FlagValues,
+} from '../command.js';
 import { parseAge } from '../run-action.js';
 import { screenOptions } from '../screen-kind.js';
 import { startDemoCompanion } from '../demo-companion.js';
@@ -33,7 +39,7 @@ export const command = defineCommand({
     'trace-console prod      (a connection of the config file)',
     "trace-console prod --pane errors --window 6h --at 'yesterday 14:05'",
   ],
-  async run({ flags, settings, interactive, note, connections }) {
+  async run({ flags, settings, interactive, note, commands, connections }) {
     const screen = screenOptions(flags, interactive);
     const opensAt = readOpensAt(flags);
     const windowMs =
@@ -60,6 +66,7 @@ export const command = defineCommand({
       ...screen,
       alerts,
       keys,
+      shellCommands: commandsOfDatabase(commands),
       recordTo: flags.record,
       opensAt,
     }).finally(() => stopDemo?.());

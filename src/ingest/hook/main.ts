@@ -7,6 +7,7 @@ import {
   collectorLock,
   lockFreshMs,
   spoolFolder,
+  spoolLimit,
   startingFile,
 } from '../spool/append.js';
 import { frameOf, type Received } from './record.js';
@@ -40,7 +41,7 @@ export function receive(event: Received): void {
     const folder = spoolFolder(process.env, () =>
       (require('node:os') as typeof import('node:os')).homedir(),
     );
-    appendFrame(folder, frameOf(event, process.env));
+    appendFrame(folder, frameOf(event, process.env), spoolLimit(process.env));
     if (process.env.TRACE_CONSOLE_COLLECTOR !== 'off' && !collectorLives(folder)) {
       startCollector(folder);
     }

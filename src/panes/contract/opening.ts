@@ -14,6 +14,8 @@ export type DetailAccess = {
   untilMs?: number | undefined;
   /** Which rows of a list; absent: its first page. */
   list?: ListRequest | undefined;
+  /** Of a trace: how many of its events at most; absent: the first. */
+  events?: number | undefined;
   /** @throws ConsoleError */
   read: <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 };
@@ -57,7 +59,12 @@ export type Opening = {
   title: string;
   /** @throws ConsoleError */
   read(access: DetailAccess): Promise<Opened>;
+  /** It is not read: Enter goes to rows of a pane. */
+  leadsTo?: PaneRows;
 };
+
+/** Rows of a pane: those that match a filter ('' for all), with the cursor on the one of a key. */
+export type PaneRows = { pane: string; filter: string; key: string };
 
 export type Opened = OpenedRecords | OpenedList | OpenedTrace;
 

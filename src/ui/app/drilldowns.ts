@@ -1,8 +1,10 @@
 import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
-import type { Opened, OpenedRecords, Opening } from '../../panes/contract/opening.js';
+import type { Opened, OpenedRecords, Opening, PaneRows } from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
+import { findPane } from '../../panes/registry.js';
 import { whyOffline } from '../commands/kinds.js';
+import { cursorAt } from '../commands/rows.js';
 import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
@@ -33,6 +35,10 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** Lays it over what is there; it says that it is asking until it is read. */
   open(opening: Opening): void {
+    if (opening.leadsTo) {
+      this.#goTo(opening.leadsTo);
+      return;
+    }
     if (!this.#app.database) {
       this.#app.say(whyOffline(this.#app), 'warning');
       return;
@@ -40,6 +46,17 @@ export class OpenedDrilldowns implements Drilldowns {
     const openedBy = this.#numbered(opening);
     this.#app.push(new WaitingView(openedBy));
     void this.#read(openedBy);
+  }
+
+  #goTo({ pane: name, filter, key }: PaneRows): void {
+    const pane = findPane(name);
+    if (!pane) return;
+    const { focus } = this.#app;
+    focus.goTo(pane.id);
+    focus.filter(filter);
+    const index = focus.rows.findIndex((row) => focus.pane.rowKey(row) === key);
+    if (index >= 0) focus.change(cursorAt(this.#app, index));
+    else if (filter === '') this.#app.say(`${pane.title} no longer has that row`, 'warning');
   }
 
   show(opened: OpenedRecords): void {
@@ -94,6 +111,7 @@ export class OpenedDrilldowns implements Drilldowns {
         windowMs: this.#app.model.live?.windowMs ?? 0,
         untilMs: this.#app.model.live?.untilMs,
         list: this.#find(by)?.listRequest,
+        events: this.#find(by)?.eventsWanted,
         read: (text, values) => database.read(text, values, usualLimits),
       });
     } catch (error) {
@@ -103,7 +121,9 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     const before = this.#find(by);
     if (!before) return undefined;
-    this.#app.replace(before, openedView(by, opened, before));
+    const view = openedView(by, opened, before);
+    this.#app.replace(before, view);
+    if (view.isIncomplete === true) this.#again.add(by.id);
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
       for (const key of before.held) this.#app.press(key);

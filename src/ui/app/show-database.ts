@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
+import { offersDemo } from '../../demo/preflight.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import { fileBeside, Recorder } from '../../live/recording/recorder.js';
@@ -91,10 +92,12 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
-/** Where no trace is there yet: which sessions of agents this machine has. The empty pane says it. */
+/** Where no trace is there yet: which sessions of agents this machine has, and that there is a demo. The empty pane says it. */
 async function welcome(app: ConsoleApp, database: Database): Promise<void> {
   if (database.readOnly || database.capabilities.standby) return;
   try {
+    const isForExamples = await offersDemo(database);
+    if (app.database === database) app.update({ offersDemo: isForExamples });
     const [first] = await database.read('SELECT 1 FROM execution_traces LIMIT 1', []);
     if (first) return;
     const { discover } = await import('../../ingest/discover.js');

@@ -74,7 +74,7 @@ export const refreshView: Command = asksDatabase({
 /** What Escape undoes in the overview, the nearest first; undefined: it does not apply. */
 const steps: readonly ((context: Context) => (() => void) | undefined)[] = [
   ({ focus }) => (focus.view.marks.size > 0 ? () => focus.change({ marks: new Set() }) : undefined),
-  ({ focus }) => (focus.view.filter === '' ? undefined : () => focus.change({ filter: '' })),
+  ({ focus }) => (focus.view.filter === '' ? undefined : () => focus.filter('')),
   ({ focus }) =>
     focus.pane.isTail && !focus.view.follow ? () => focus.change({ follow: true }) : undefined,
   (context) => {

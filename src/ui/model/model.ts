@@ -28,6 +28,8 @@ export type ConsoleState = {
   alertsPaused: boolean;
   /** Of an empty database: what could be brought in; absent once something was. */
   welcome?: string | undefined;
+  /** Traffic of the demo would harm nobody here: empty panes tell of it. */
+  offersDemo: boolean;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The focused pane. */
@@ -63,6 +65,7 @@ const disconnected = {
   live: undefined,
   recording: undefined,
   welcome: undefined,
+  offersDemo: false,
   alerts: [],
   alertsPaused: false,
 };

@@ -117,7 +117,7 @@ export class ListView implements View {
     const [row] = rows;
     const { opened } = this.state;
     if (!row) return undefined;
-    if (!opened.copy) return { text: exactJson(row, 2), what: 'the row as JSON' };
+    if (!opened.copy) return jsonOf(row);
     const ids = rows.map((each) => safeLine(opened.copy?.(each) ?? ''));
     const what = ids.length === 1 ? `the id ${ids[0]}` : `${ids.length} ids`;
     return { text: ids.join('\n'), what };
@@ -202,6 +202,16 @@ export class ListView implements View {
   }
 }
 
+/** A row for the clipboard. */
+function jsonOf(row: object): Copyable {
+  return {
+    get text() {
+      return exactJson(row, 2);
+    },
+    what: 'the row as JSON',
+  };
+}
+
 const whyNoRow = ({ state }: ListView) =>
   chosenRow(state) ? undefined : 'There is no row under the cursor';
 
@@ -277,13 +287,13 @@ const own = {
 const actionsOfLists: readonly Command[] = actionCommands
   .filter(({ id }) => id === 'close-stuck')
   .map((command) => {
-    const isFor = ({ front }: { front?: View | undefined }) =>
+    const isFor = ({ front }: Context) =>
       front instanceof ListView && front.state.opened.action === command.id;
     return {
       ...command,
       bar: 'close all',
       priority: 3,
-      isOnBar: (_, front) => isFor({ front }),
+      isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
       unavailable: (context, key) =>
         isFor(context) ? command.unavailable?.(context, key) : 'These are not the stuck traces',
     };
@@ -293,6 +303,7 @@ export const listScope: Scope = {
   id: 'list',
   title: 'In a list',
   isInHelp: true,
+  needsDatabase: true,
   commands: [
     filter,
     palette,

@@ -51,7 +51,12 @@ class Overview implements View {
     const [row] = rows;
     if (!row) return undefined;
     if (view.marks.size === 0) {
-      return { text: exactJson(row, 2), what: 'the row as JSON' };
+      return {
+        get text() {
+          return exactJson(row, 2);
+        },
+        what: 'the row as JSON',
+      };
     }
     const ids = rows.map((each) => safeLine(idOf(pane, each)));
     return { text: ids.join('\n'), what: `${ids.length} ${ids.length === 1 ? 'id' : 'ids'}` };
@@ -72,7 +77,7 @@ class Overview implements View {
         const parsed = parseFilter(text, focus.pane);
         return 'error' in parsed ? parsed.error : undefined;
       },
-      show: (filter) => focus.change({ filter }),
+      show: (filter) => focus.filter(filter),
       fields: [...focus.pane.columns, ...(focus.pane.fields ?? [])].map(({ title }) => title),
     };
   }
@@ -117,6 +122,7 @@ function PaneRegion({ context, live, place }: RegionProps) {
       width={width}
       height={height}
       focused={model.focus === id}
+      offersDemo={model.offersDemo}
       welcome={model.focus === id ? model.welcome : undefined}
       age={age}
       cadenceMs={live.cadenceMs}

@@ -112,7 +112,8 @@ function filteredPane(pane: AnyPane, text: string): Completion {
         return;
       }
       to.focus.goTo(pane.id);
-      to.focus.change({ filter, ...(pane.isTail ? { follow: true } : {}) });
+      to.focus.filter(filter);
+      if (pane.isTail) to.focus.change({ follow: true });
     },
   };
 }
@@ -148,6 +149,7 @@ function everything(context: Context): Completion[] {
   const { keys, model, colonCommands } = context;
   const behind = model.views.findLast(({ isPrompt }) => !isPrompt);
   const isOpened = behind?.openedBy !== undefined;
+  const isHere = (needsDatabase = false) => !(needsDatabase && context.player);
   return [
     ...panes.map(({ id, title, question }) => {
       const key = paneKey(id);
@@ -155,9 +157,9 @@ function everything(context: Context): Completion[] {
       return { text: id, title: says, completed: id, run: (to: Context) => to.focus.goTo(id) };
     }),
     ...colonCommands
-      .filter(({ ofPane }) => !isOpened || !ofPane)
+      .filter(({ ofPane, needsDatabase }) => (!isOpened || !ofPane) && isHere(needsDatabase))
       .flatMap((command) => [...valuesOf(context, command), ...argumentOf(command)]),
-    ...(behind ? keyCommands(keys, behind.scope) : []),
+    ...(behind ? keyCommands(keys, behind.scope, isHere) : []),
   ];
 }
 
@@ -189,10 +191,15 @@ function namesOf(context: Context, command: ColonCommand): Completion[] {
 }
 
 /** What the keys do, by name; numbers, which mean a pane, have lines of their own. */
-function keyCommands(keys: Context['keys'], scope: Scope): Completion[] {
+function keyCommands(
+  keys: Context['keys'],
+  scope: Scope,
+  isHere: (needsDatabase?: boolean) => boolean,
+): Completion[] {
   return keys
     .in(scope)
     .filter(({ keys: own, id }) => !own.includes('1') && id !== 'command-line')
+    .filter(({ needsDatabase }) => isHere(needsDatabase))
     .map((command) => {
       const [key = ''] = command.keys;
       const shown = key === '' ? '' : `${keyText(key)}  `;

@@ -116,11 +116,13 @@ export class RecordView implements View {
   copyable(context: Context): Copyable | undefined {
     const { name = '', value } = this.cursor(context).node ?? {};
     if (value === null || value === undefined) return undefined;
-    const json = exactJson(value, 2);
-    if (name !== '') return { text: plainText(value, json), what: safeLine(name) };
-    return typeof value === 'string'
-      ? { text: value, what: 'the line' }
-      : { text: json, what: 'the row as JSON' };
+    const isText = typeof value === 'string' || name !== '';
+    return {
+      get text() {
+        return isText ? plainText(value) : exactJson(value, 2);
+      },
+      what: name === '' ? (isText ? 'the line' : 'the row as JSON') : safeLine(name),
+    };
   }
 
   exportable() {
@@ -185,8 +187,9 @@ export class RecordView implements View {
 }
 
 /** A moment is a text in JSON, but its quotes are not its. */
-function plainText(value: unknown, json: string): string {
+function plainText(value: unknown): string {
   if (typeof value === 'string') return value;
+  const json = exactJson(value, 2);
   return value instanceof Date ? json.replaceAll('"', '') : json;
 }
 
@@ -322,8 +325,14 @@ const own = {
     ({ front }) => {
       const rows = front instanceof RecordView ? front.state.rows : [];
       const [row] = rows;
-      const text = exactJson(rows.length === 1 ? row : rows, 2);
-      return row && { text, what: 'the row as JSON' };
+      return (
+        row && {
+          get text() {
+            return exactJson(rows.length === 1 ? row : rows, 2);
+          },
+          what: 'the row as JSON',
+        }
+      );
     },
   ),
 };

@@ -31,10 +31,10 @@ export class WaitingView implements View {
     return this.failure !== undefined;
   }
 
-  draw({ model: { size } }: Context) {
+  draw({ model: { size }, keys }: Context) {
     const { failure, openedBy } = this;
     const write = writer(innerBody(size).width);
-    const lines = failure ? failureLines(write, failure) : write(strings.asking, 'muted');
+    const lines = failure ? failureLines(write, failure, keys) : write(strings.asking, 'muted');
     return <TextBox title={safeLine(openedBy.opening.title)} lines={lines} size={size} />;
   }
 
