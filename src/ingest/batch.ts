@@ -1,25 +1,21 @@
 import { ConsoleError } from '../db/errors.js';
 import type { Transaction } from '../db/queryable.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
-import type { AgentEvent } from './events.js';
+import type { AgentEvent, Place } from './events.js';
 import { callAliases } from './call-aliases.js';
-import { decisionId, modelCallId, sessionName, subagentId } from './ids.js';
+import { decisionId, modelCallId, subagentId } from './ids.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
 import {
+  cleanEvent,
   contextFrom,
   courseFrom,
-  hookRunPatch,
-  notePatch,
-  permissionPatch,
+  hookPatch,
   placeColumns,
   routingRow,
-  spanPatch,
-  toolPatch,
 } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
-import { redact } from './redact.js';
 import { RowStore, type Written } from './row-store.js';
 import {
   name,
@@ -88,10 +84,8 @@ export class Batch {
 
   async record(events: readonly AgentEvent[]): Promise<Written> {
     // Once, for all that is written: those that wait were written before.
-    const clean = events.map((event) => {
-      const each = redact(event, this.#options.fieldLimit) as AgentEvent;
-      return { ...each, session: sessionName(each.session) };
-    });
+    const places = new Map<Place, Place>();
+    const clean = events.map((event) => cleanEvent(event, places, this.#options.fieldLimit));
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, clean);
     const all = [...waiting, ...clean];
     for (const event of all) seeTurns(event, sessions.get(event.session));
@@ -173,28 +167,17 @@ export class Batch {
       case 'model_call':
         this.#calls.push({ event, id: modelCallId(session.key, event.message), traceId, byTime });
         return;
-      case 'tool_started':
-      case 'tool_ended':
-        this.#hooks.push(toolPatch(event, session, traceId, byTime));
-        return;
-      case 'hook_run':
-        this.#hooks.push(hookRunPatch(event, session, traceId, byTime));
-        return;
-      case 'permission':
-        this.#hooks.push(permissionPatch(event, session, traceId, byTime));
-        return;
-      case 'note':
-        this.#hooks.push(notePatch(event, session, traceId, byTime));
-        return;
-      case 'span':
-        this.#hooks.push(spanPatch(event, session, traceId, byTime));
-        return;
       case 'subagent_started':
       case 'subagent_ended':
         this.#subagentPatch(event, session, turn, event.id);
         return;
       case 'routing':
         this.#decisions.push(routingRow(event, session, traceId));
+        return;
+      default: {
+        const patch = hookPatch(event, session, traceId, byTime);
+        if (patch) this.#hooks.push({ ...patch, isMoved: event.isMoved });
+      }
     }
   }
 
@@ -256,6 +239,7 @@ export class Batch {
       at: event.at,
       beganAt: isStart ? event.at : undefined,
       placeLevel: event.turn === undefined ? 0 : isOwn ? 2 : 1,
+      isMoved: isOwn && event.isMoved,
       row: {
         correlation_id: id,
         root_id: turn,

@@ -1,11 +1,28 @@
 import type { AgentEvent, Place } from './events.js';
-import { decisionId, happeningId, toolCallId } from './ids.js';
+import { decisionId, happeningId, sessionName, toolCallId } from './ids.js';
 import type { HookPatch } from './merge-hook.js';
 import type { TracePatch } from './merge.js';
+import { redact } from './redact.js';
 import { name, type DecisionRow, type Json, type TraceRow } from './rows.js';
 import type { Session } from './session.js';
 
 /** What each kind of event tells of the rows it belongs to. */
+
+/** @param places those that were cleaned before: all events of a turn have the same one */
+export function cleanEvent(
+  event: AgentEvent,
+  places: Map<Place, Place>,
+  limit: number | undefined,
+): AgentEvent {
+  const clean = redact({ ...event, place: undefined }, limit) as AgentEvent;
+  clean.session = sessionName(clean.session);
+  const { place } = event;
+  if (place === undefined) return clean;
+  const known = places.get(place) ?? (redact(place, limit) as Place);
+  places.set(place, known);
+  clean.place = known;
+  return clean;
+}
 
 export function courseFrom(event: AgentEvent): TracePatch['course'] {
   switch (event.kind) {
@@ -53,7 +70,7 @@ export function placeColumns(place: Place | undefined): Partial<TraceRow> {
   };
 }
 
-export function toolPatch(
+function toolPatch(
   event: Extract<AgentEvent, { kind: 'tool_started' | 'tool_ended' }>,
   session: Session,
   traceId: string,
@@ -107,7 +124,7 @@ function filePath(input: unknown): string | undefined {
   return undefined;
 }
 
-export function hookRunPatch(
+function hookRunPatch(
   event: Extract<AgentEvent, { kind: 'hook_run' }>,
   session: Session,
   traceId: string,
@@ -135,7 +152,7 @@ export function hookRunPatch(
 }
 
 /** A decision that names its tool use is told in that row; one that is only asked for has a row of its own. */
-export function permissionPatch(
+function permissionPatch(
   event: Extract<AgentEvent, { kind: 'permission' }>,
   session: Session,
   traceId: string,
@@ -188,7 +205,7 @@ export function permissionPatch(
   };
 }
 
-export function notePatch(
+function notePatch(
   event: Extract<AgentEvent, { kind: 'note' }>,
   session: Session,
   traceId: string,
@@ -218,7 +235,7 @@ export function notePatch(
   };
 }
 
-export function spanPatch(
+function spanPatch(
   event: Extract<AgentEvent, { kind: 'span' }>,
   session: Session,
   traceId: string,
@@ -265,4 +282,28 @@ export function routingRow(
     selection_reason: event.reason ?? null,
     decision_duration_ms: event.durationMs === undefined ? null : Math.round(event.durationMs),
   };
+}
+
+/** What an event tells of a row of hook_executions; undefined: it tells of none. */
+export function hookPatch(
+  event: AgentEvent,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch | undefined {
+  switch (event.kind) {
+    case 'tool_started':
+    case 'tool_ended':
+      return toolPatch(event, session, traceId, byTime);
+    case 'hook_run':
+      return hookRunPatch(event, session, traceId, byTime);
+    case 'permission':
+      return permissionPatch(event, session, traceId, byTime);
+    case 'note':
+      return notePatch(event, session, traceId, byTime);
+    case 'span':
+      return spanPatch(event, session, traceId, byTime);
+    default:
+      return undefined;
+  }
 }

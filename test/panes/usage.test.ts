@@ -75,7 +75,7 @@ test('tokens, cost and calls by every grouping, as plain SQL sums them; a turn w
       expect(extras.costUsd, grouping).toBeCloseTo(all[0]?.cost ?? 0, 6);
       expect(extras.series.reduce((sum, cost) => sum + cost, 0)).toBeCloseTo(all[0]?.cost ?? 0, 6);
     }
-    for (const row of (await readFresh(console_, usage, { grouping })).rows) {
+    for (const row of (await readWhole(console_, usage, reader, { grouping })).rows) {
       const opened = await openRow(console_, usage, row);
       const count = opened?.kind === 'list' ? opened.rows.length : 0;
       expect(count, `${grouping} ${row.group}`).toBe(Math.min(200, row.traces));
