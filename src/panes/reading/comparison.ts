@@ -18,7 +18,7 @@ import {
 
 /** The window before changes little: it is counted on this often. */
 const countedEveryMs = 60_000;
-const longestComparedMs = 86_400_000;
+export const longestComparedMs = 86_400_000;
 
 /** What was counted in the window before the one that is shown, by group. */
 export type CallsBefore = ReadonlyMap<string, CallGroup>;
