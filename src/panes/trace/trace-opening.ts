@@ -4,7 +4,7 @@ import { recordOpening } from '../reading/record.js';
 import type { DetailAccess, OpenedTrace, Opening } from '../contract/opening.js';
 import { type TimelineKind, type TimelineRow, eventOf, eventTitle, kindWords } from './event.js';
 import { buildTree, type TraceTree } from './tree.js';
-import { hasColumn, type SchemaShape } from '../contract/shape.js';
+import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 
 const eventTables: Readonly<Record<TimelineKind, ArchivedTable>> = {
   trace: 'execution_traces',
@@ -128,7 +128,7 @@ export function traceTimelineStatement(shape: SchemaShape): string {
     // A correlation id comes first: it is what people copy from logs.
     ['correlation_id', 'id'].map(
       (column, by) =>
-        `SELECT id, correlation_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
+        `SELECT id, correlation_id, ${columnOrNull(shape, table, 'session_id', 'uuid')} AS session_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
     ),
   );
   const calls = modelCalls(shape);
@@ -140,9 +140,10 @@ SELECT
   event.success,
   CASE WHEN isfinite(event.started_at) THEN round(extract(epoch FROM event.started_at) * 1000000)::bigint END
     AS started_us,
-  event.offset_ms, event.duration_ms, event.archived, event.details${calls.details}
+  event.offset_ms, event.duration_ms, event.archived,
+  event.details || jsonb_strip_nulls(jsonb_build_object('session', CASE WHEN event.id = asked.id THEN asked.session_id END))${calls.details} AS details
 FROM (
-  SELECT id, correlation_id FROM (
+  SELECT id, correlation_id, session_id FROM (
     ${found.join('\n    UNION ALL ')}
   ) AS found ORDER BY rank LIMIT 1
 ) AS asked
@@ -164,7 +165,7 @@ function modelCalls(shape: SchemaShape): { details: string; join: string } {
     details: ` || COALESCE(jsonb_strip_nulls(jsonb_build_object(
     'model', left(call.context ->> 'model', 200), 'uncached', call.context -> 'usage' -> 'input',
     'cache_read', call.context -> 'usage' -> 'cacheRead', 'cache_written', call.context -> 'usage' -> 'cacheCreation',
-    'output', call.context -> 'usage' -> 'output', 'call_cost_usd', call.context -> 'cost' -> 'usd')), '{}') AS details`,
+    'output', call.context -> 'usage' -> 'output', 'call_cost_usd', call.context -> 'cost' -> 'usd')), '{}')`,
     join: `
 LEFT JOIN LATERAL (${branches.join('\n  UNION ALL ')}) AS call ON true`,
   };
