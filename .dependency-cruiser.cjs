@@ -46,7 +46,7 @@ module.exports = {
       name: 'ui-context-without-implementation',
       severity: 'error',
       comment: 'Views and commands know the app by its interface only.',
-      from: { path: '^src/ui/(context|keymap|key-choices)[.]ts$' },
+      from: { path: '^src/ui/(context|keymap)[.]ts$' },
       to: { path: '^src/ui/(app|views|commands|screen)/' },
     },
     {

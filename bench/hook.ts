@@ -61,8 +61,9 @@ function compare(
   );
 }
 
-function payloadOf(bytes: number): string {
-  const file = path.join(folder, `payload-${bytes}.json`);
+/** @param line what the tool's answer repeats */
+function payloadOf(bytes: number, line = plainLine): string {
+  const file = path.join(folder, `payload-${bytes}-${line.length}.json`);
   const base = {
     session_id: '6f1c7a52-93a6-4f0c-8f6d-0d9f0f3a1b11',
     transcript_path: '/home/user/.claude/projects/-home-user-app/6f1c7a52.jsonl',
@@ -74,7 +75,6 @@ function payloadOf(bytes: number): string {
   };
   // As tools answer: an object of a few texts, none over the limit of a field.
   const pieces = Math.max(1, Math.ceil(bytes / 50_000));
-  const line = 'ok 12 - reads the settings of a project (3.1 ms)\n';
   const text = line.repeat(Math.ceil(bytes / pieces / line.length));
   const response = Object.fromEntries(
     Array.from({ length: pieces }, (_, index) => [`part${index}`, text]),
@@ -83,12 +83,20 @@ function payloadOf(bytes: number): string {
   return file;
 }
 
+const plainLine = 'ok 12 - reads the settings of a project (3.1 ms)\n';
+/** Of fifty lines one has something to take out. */
+const withSecrets = `${plainLine.repeat(49)}  password: "correct-horse-battery",\n`;
+
 const programs = path.join(folder, 'programs');
 await bundle(programs);
 const hook = path.join(programs, 'hook.cjs');
 const spool = path.join(folder, 'spool');
 const withCollector = { TRACE_CONSOLE_SPOOL: spool };
-const clean = () => fs.rmSync(spool, { recursive: true, force: true });
+/** The spool is there, as it is for all hooks but the very first. */
+const noCollector = () => {
+  for (const name of ['collector.lock', 'starting'])
+    fs.rmSync(path.join(spool, name), { force: true });
+};
 const livingCollector = () => {
   fs.mkdirSync(spool, { recursive: true });
   // This process stands for the collector: the hook asks only whether it lives.
@@ -96,17 +104,21 @@ const livingCollector = () => {
 };
 
 try {
-  const small = payloadOf(4_000);
+  const [small, large] = [payloadOf(4_000), payloadOf(200_000)];
   compare('4 KB', [hook, 'claude'], small, withCollector, livingCollector);
-  compare('200 KB', [hook, 'claude'], payloadOf(200_000), withCollector, livingCollector);
+  compare('200 KB', [hook, 'claude'], large, withCollector, livingCollector);
+  const secrets = payloadOf(200_000, withSecrets);
+  compare('200 KB with 80 secrets', [hook, 'claude'], secrets, withCollector, livingCollector);
   const alone = { ...withCollector, TRACE_CONSOLE_COLLECTOR: 'off' };
-  compare('4 KB, no collector, none to be started', [hook, 'claude'], small, alone, clean);
+  compare('4 KB, no collector, none to be started', [hook, 'claude'], small, alone, noCollector);
+  compare('200 KB, no collector, none to be started', [hook, 'claude'], large, alone, noCollector);
   // main.js is missing there: what is measured is the start of a process, not what it does.
   const bare = path.join(folder, 'bare');
   fs.mkdirSync(bare);
   fs.copyFileSync(hook, path.join(bare, 'hook.cjs'));
   const starting = [path.join(bare, 'hook.cjs'), 'claude'];
-  compare('4 KB, and a collector is started', starting, small, withCollector, clean);
+  compare('4 KB, and a collector is started', starting, small, withCollector, noCollector);
+  compare('200 KB, and a collector is started', starting, large, withCollector, noCollector);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });
 }

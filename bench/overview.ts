@@ -17,7 +17,7 @@ import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
 import { systemClock } from '../src/live/clock.js';
 import { CostMeter } from '../src/live/pane-feed.js';
-import { StatusReader } from '../src/live/status.js';
+import { StatusReader } from '../src/cli/commands/status.js';
 import { VitalsReader } from '../src/live/vitals.js';
 import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';

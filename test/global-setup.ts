@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../scripts/bundle.mjs';
@@ -21,6 +22,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * theirs are cloned from.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const home = isolateHome();
   const programs = join(
     import.meta.dirname,
     `../node_modules/.cache/trace-console/programs-${process.pid}`,
@@ -58,6 +60,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await stop();
     await removeServersOf(owner);
     rmSync(programs, { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true });
   };
 
   try {
@@ -79,6 +82,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   );
   project.provide('testServer', { ...server, owner, databasePrefix, template });
   return teardown;
+}
+
+/** What is in the home folder of whoever runs the tests, sessions of agents and settings, has no part in them. */
+function isolateHome(): string {
+  const home = mkdtempSync(join(tmpdir(), 'trace-console-test-home-'));
+  process.env.HOME = home;
+  for (const name of Object.keys(process.env)) {
+    if (/^(XDG_|PG(?!_)|CLAUDE_CONFIG_DIR$|CODEX_HOME$)/.test(name)) {
+      Reflect.deleteProperty(process.env, name);
+    }
+  }
+  return home;
 }
 
 /** A run's databases live for minutes; those of yesterday belong to nobody. */

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import type { ExitCode } from '../db/errors.js';
-import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionChoice } from '../ui/context.js';
 import type { Settings } from './config/settings.js';
 
 /** One flag of a command, by its camelCase name: `olderThan` is given as `--older-than`. */
@@ -83,8 +83,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   inputs?: number;
   /** What the first argument may be, for completion. */
   inputValues?: readonly string[];
-  /** It prints a file for another program, so that nothing of it is replaced for the terminal. */
-  printsFile?: true;
+  /** Whether it prints a file for another program, so that nothing of it is wrapped or replaced for the terminal. */
+  printsFile?(flags: FlagValues<Flags>): boolean;
   /** It draws the whole screen: signals and the way out are its own. */
   ownsTerminal?: true;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;

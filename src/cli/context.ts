@@ -3,8 +3,6 @@ import type { Database } from '../db/database.js';
 import { poolSizes } from '../db/server-pool.js';
 import { ConsoleError } from '../db/errors.js';
 import { openDatabase, type OpenOptions } from '../embedded/open.js';
-import { unicodeSupport } from '../terminal/support.js';
-import { toAscii } from '../ui/theme.js';
 import type { Command, CommandContext, FlagDeclarations } from './command.js';
 import {
   type Config,
@@ -15,13 +13,14 @@ import {
 } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
 import { commands, databaseCommands } from './registry.js';
+import { plainText } from './safe-text.js';
 import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
 import { dataFolder } from '../embedded/folder/paths.js';
 import { ensureCollector, type CollectorTarget } from '../ingest/collector/launch.js';
-import type { ConnectionChoice } from '../ui/connection-choice.js';
+import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
@@ -46,10 +45,9 @@ export function processContext(
   checkPoolSize(flags.poolSize);
   let open: Promise<Database> | undefined;
   const note = (line: string) => {
-    if (!flags.json) process.stderr.write(`${line}\n`);
+    if (!flags.json) process.stderr.write(`${plainText(line, process.stderr)}\n`);
   };
-  const isText = !flags.json && command.printsFile !== true;
-  const shown = isText && isAsciiOnly() ? toAscii : (line: string) => line;
+  const isText = !flags.json && command.printsFile?.(flags) !== true;
   if (config.unreadable !== undefined) {
     note(`note: without the config file, which cannot be read: ${config.unreadable}`);
   }
@@ -66,12 +64,12 @@ export function processContext(
       return listen();
     },
     hint,
-    print: (line) => void process.stdout.write(`${shown(line)}\n`),
+    print: (line) => void process.stdout.write(`${isText ? plainText(line) : line}\n`),
     note,
     async ask(question) {
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
       try {
-        return await terminal.question(question);
+        return await terminal.question(plainText(question, process.stderr));
       } catch (error) {
         // Ctrl-C and Ctrl-D are an answer, too: none of those that agree.
         if (!(error instanceof Error && error.name === 'AbortError')) throw error;
@@ -102,13 +100,6 @@ export function processContext(
       await database?.close();
     },
   };
-}
-
-/** A file or a pipe loses signs only where the locale says so, a terminal also where nothing is said. */
-function isAsciiOnly(): boolean {
-  const { LC_ALL, LC_CTYPE, LANG } = process.env;
-  const isSaid = [LC_ALL, LC_CTYPE, LANG].some(Boolean);
-  return (isSaid || process.stdout.isTTY) && !unicodeSupport(process.env);
 }
 
 function withDemoFolder(flags: Flags): Flags {

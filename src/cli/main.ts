@@ -1,5 +1,6 @@
-import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import { consoleVersion } from '../core/version.js';
+import { ConsoleError, type ExitCode, exitCodes } from '../db/errors.js';
+import { canPaint } from '../terminal/support.js';
 import {
   askedInstead,
   asksForJson,
@@ -8,15 +9,35 @@ import {
   parseCommand,
 } from './command-line.js';
 import type { CommandContext, CommandEntry, FlagDeclarations } from './command.js';
-import { noConfig, type Config } from './config/settings.js';
 import { readConfig } from './config/read-config.js';
+import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
-import { reportError } from './report-error.js';
-import { canPaint } from '../terminal/support.js';
+import { plainText, safeJson, safeText } from './safe-text.js';
 import { isLinear } from './screen-kind.js';
+
+/**
+ * Prints an error with its hint to stderr, as JSON to stdout when the command prints JSON, and
+ * gives the exit code.
+ */
+function reportError(error: unknown, json: boolean): ExitCode {
+  const known = error instanceof ConsoleError ? error : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) {
+    const body = { code: known?.code ?? 'internal', message, hint: known?.hint };
+    process.stdout.write(`${safeJson({ ok: false, error: body })}\n`);
+  } else {
+    const write = (text: string) =>
+      process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
+    write(`error: ${message}`);
+    if (known?.hint) write(`hint: ${known.hint}`);
+    // What nobody foresaw comes with its stack, for the report of it.
+    if (!known && error instanceof Error && error.stack) write(error.stack);
+  }
+  return known?.exitCode ?? exitCodes.notGood;
+}
 
 /** Runs the program and gives its exit code; every error ends here. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
@@ -57,7 +78,7 @@ function unknownCommand({ name, nearest }: { name: string; nearest: string | und
 }
 
 function print(text: string): ExitCode {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${plainText(text)}\n`);
   return exitCodes.good;
 }
 

@@ -1,39 +1,68 @@
-import Table from 'cli-table3';
 import { displayWidth, truncate } from '../terminal/width.js';
+import { reportWidth } from './safe-text.js';
 
 type Options = {
-  /** Columns whose cells keep to the right, by index. */
+  /** Columns whose cells keep to the right, by index. They hold figures, and are never cut. */
   right?: readonly number[];
   /** Columns that are never cut: what is in them is copied. */
   whole?: readonly number[];
-  /** Columns of the terminal; default: those of stdout, and no limit where it is none. */
+  /** The columns with the highest go first where there is no room for all; default: the last of those that can be cut. */
+  priority?: readonly number[];
+  /** Columns of the terminal; default: those of stdout, and no limit where it has none. */
   width?: number | undefined;
 };
 
 const gap = 2;
 const leastWidth = 8;
-/** The library lays out all rows together, in time that grows with their square. */
-const rowsAtOnce = 200;
 
 /**
  * A plain table for reports: aligned columns, a rule under the head, no colours. On a terminal it is as
- * wide as that at most: the widest columns are cut, with a sign of it. Cells must be free of control
- * characters.
+ * wide as that at most: the widest columns of text are cut, with a sign of it, and columns that have no room even so
+ * are named below it. Cells must be free of control characters.
  */
 export function plainTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
-  { right = [], whole = [], width = process.stdout.columns }: Options = {},
+  options: Options = {},
 ): string {
+  const { right = [], whole = [], width = reportWidth() } = options;
   const cells = [head, ...rows.map((row) => row.map(String))];
-  const widths = fitted(naturalWidths(cells), whole, width);
-  const lines: string[] = [];
-  for (let start = 0; start < cells.length; start += rowsAtOnce) {
-    lines.push(...draw(cells.slice(start, start + rowsAtOnce), widths, right));
-  }
+  const natural = naturalWidths(cells);
+  const least = natural.map((columns, index) =>
+    right.includes(index) || whole.includes(index) ? columns : Math.min(columns, leastWidth),
+  );
+  const { priority = natural.map((_, index) => (whole.includes(index) ? -1 : index)) } = options;
+  const kept = keptColumns(least, width, priority);
+  const widths = fitted(pick(natural, kept), pick(least, kept), width);
+  const shown = kept.length === head.length ? cells : cells.map((row) => pick(row, kept));
+  const rightOnes = kept.flatMap((column, index) => (right.includes(column) ? [index] : []));
+  const lines = shown.flatMap((row) => draw(row, widths, rightOnes));
   const [first = '', ...rest] = lines;
   const longest = lines.reduce((most, line) => Math.max(most, displayWidth(line)), 0);
-  return [first, '─'.repeat(longest), ...rest].join('\n');
+  const left = head.filter((_, index) => !kept.includes(index));
+  const note = left.length === 0 ? [] : [`no room for: ${left.join(', ')}`];
+  return [first, '─'.repeat(longest), ...rest, ...note].join('\n');
+}
+
+function pick<Value>(values: readonly Value[], kept: readonly number[]): Value[] {
+  return values.filter((_, index) => kept.includes(index));
+}
+
+/** The columns that have room when each is as narrow as it can be; one stays in any case. */
+function keptColumns(
+  least: readonly number[],
+  room: number | undefined,
+  priority: readonly number[],
+): number[] {
+  const kept = least.map((_, index) => index);
+  const total = () => kept.reduce((sum, index) => sum + (least[index] ?? 0) + gap, -gap);
+  while (room !== undefined && kept.length > 1 && total() > room) {
+    const worst = kept.reduce((found, index) =>
+      (priority[index] ?? 0) >= (priority[found] ?? 0) ? index : found,
+    );
+    kept.splice(kept.indexOf(worst), 1);
+  }
+  return kept;
 }
 
 function naturalWidths(cells: readonly (readonly string[])[]): number[] {
@@ -50,7 +79,7 @@ function naturalWidths(cells: readonly (readonly string[])[]): number[] {
 /** Takes from the widest column, again and again, until all fit or none can give more. */
 function fitted(
   natural: readonly number[],
-  whole: readonly number[],
+  least: readonly number[],
   room: number | undefined,
 ): number[] {
   const widths = [...natural];
@@ -58,55 +87,36 @@ function fitted(
   const total = () => widths.reduce((sum, width) => sum + width + gap, -gap);
   while (total() > room) {
     const givers = widths.flatMap((width, index) =>
-      width > leastWidth && !whole.includes(index) ? [{ width, index }] : [],
+      width > (least[index] ?? 0) ? [{ width, index }] : [],
     );
     const [first, second] = givers.toSorted((a, b) => b.width - a.width);
     if (!first) break;
     const even = Math.min(first.width - 1, second?.width ?? leastWidth);
-    widths[first.index] = Math.max(leastWidth, even, first.width - (total() - room));
+    const lowest = Math.max(least[first.index] ?? 0, leastWidth);
+    widths[first.index] = Math.max(lowest, even, first.width - (total() - room));
   }
   return widths;
 }
 
+/** The lines of a row; a cell may have several. */
 function draw(
-  cells: readonly (readonly string[])[],
+  row: readonly string[],
   widths: readonly number[],
   right: readonly number[],
 ): string[] {
-  const table = new Table({
-    colAligns: widths.map((_, index) => (right.includes(index) ? 'right' : 'left')),
-    colWidths: widths.map((width) => width + gap),
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': gap },
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '',
-    },
+  const columns = row.map((cell, index) => {
+    const width = widths[index] ?? 0;
+    return cell.split('\n').map((line) => {
+      const text = truncate(line, width);
+      const blank = ' '.repeat(Math.max(0, width - displayWidth(text)));
+      return right.includes(index) ? blank + text : text + blank;
+    });
   });
-  table.push(
-    ...cells.map((row) =>
-      row.map((cell, index) =>
-        cell
-          .split('\n')
-          .map((line) => truncate(line, widths[index] ?? 0))
-          .join('\n'),
-      ),
-    ),
+  const height = columns.reduce((most, { length }) => Math.max(most, length), 0);
+  return Array.from({ length: height }, (_, line) =>
+    columns
+      .map((lines, index) => lines[line] ?? ' '.repeat(widths[index] ?? 0))
+      .join(' '.repeat(gap))
+      .trimEnd(),
   );
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
 }

@@ -10,13 +10,14 @@ import { formatMoment, formatTimestamp } from '../core/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
 import { truncate } from '../terminal/width.js';
 import { plainTable } from './plain-table.js';
+import { reportWidth } from './safe-text.js';
 
 /** Rows of a pane in a report of all panes, and in one of chosen panes. */
 const fewRows = 15;
 const manyRows = 1_000;
 const widestCell = 60;
 const chartHeight = 6;
-const chartWidth = 100;
+const widestChart = 100;
 
 type Read = { pane: AnyPane; snapshot: PaneSnapshot };
 
@@ -88,7 +89,7 @@ function bodyLines(
   const chart = pane.chart?.(result);
   return [
     ...summary,
-    ...(chart ? drawChart(chart, { width: chartWidth, height: chartHeight }) : []),
+    ...(chart ? drawChart(chart, { width: chartWidth(), height: chartHeight }) : []),
     ...tableLines(pane, rows, context, limit),
   ];
 }
@@ -114,22 +115,28 @@ function tableLines(
   ];
 }
 
-/** Rows of a pane as a plain table with all its columns. */
+function chartWidth(): number {
+  return Math.min(widestChart, reportWidth() ?? widestChart);
+}
+
+/** Rows of a pane as a plain table: with all its columns, as far as the terminal has room; whole in a file. */
 export function paneTable<Row extends object>(
   pane: Pick<Pane<Row>, 'columns'>,
   rows: readonly Row[],
   context: CellContext,
 ): string {
+  const isBound = reportWidth() !== undefined;
   return plainTable(
     pane.columns.map(({ title }) => title),
     rows.map((row) =>
       pane.columns.map((column) => {
         const text = safeLine(cellOf(column, row, context).text);
-        return truncate(text, column.maxWidth ?? widestCell);
+        return isBound ? truncate(text, column.maxWidth ?? widestCell) : text;
       }),
     ),
     {
       right: pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+      priority: pane.columns.map(({ priority }) => priority),
     },
   );
 }

@@ -4,18 +4,35 @@ export const defaultLists = 100;
 /** From so many on a build takes too long and too much memory for what more lists gain. */
 const manyLists = 1_000;
 
+/** So many embeddings are compared in about 3 ms: fewer lists cost nothing worth having, more lists cost recall. */
+const comparedAtLeast = 2_000;
+
 /**
- * How many lists an ivfflat index over so many rows should have: twice the square root of the rows, 100 (the
- * schema's) to 1,000; from a million rows on the square root itself, which is pgvector's own advice.
+ * How many lists an ivfflat index over so many rows should have, where the square root of them is searched, as
+ * find_similar_patterns does for the sake of recall: twice the square root of the rows, up to 1,000 (from a million rows on the
+ * square root itself, pgvector's own advice), and so few that a search compares 2,000 rows. Up to 2,000 rows are one list,
+ * which is an exact search.
  *
- * Below a million pgvector advises rows / 1000 and assumes that few lists are searched, while find_similar_patterns
- * searches the square root of them for the sake of recall. Of 100,000 × 1536 it compares then 10,200 vectors at 100 lists,
- * 6,200 at 316 (8.4 ms), 4,800 at 632 (6.6 ms, and twice as long to build), 4,400 at 1,000 (three times as long again).
- * recall@10 is 1.0 in 60 clusters; in 2,000 clusters whose points are hardly alike 0.50 at 316 lists and 0.92 at 632.
+ * Of 100,000 × 1536 it compares 10,200 vectors at 100 lists, 6,200 at 316 (8.4 ms), 4,800 at 632 (6.6 ms, and twice as long to
+ * build), 4,400 at 1,000 (three times as long again). recall@10 is 1.0 in 60 clusters; in 2,000 clusters whose points are hardly
+ * alike 0.50 at 316 lists and 0.92 at 632. Of 200 rows in 100 lists it was 0.53.
  */
 export function recommendedLists(rows: number): number {
   const root = Math.sqrt(rows);
-  return Math.round(Math.max(defaultLists, Math.min(2 * root, Math.max(manyLists, root))));
+  const forSpeed = Math.min(2 * root, Math.max(manyLists, root));
+  return Math.max(1, Math.round(Math.min(forSpeed, (rows / comparedAtLeast) ** 2)));
+}
+
+/** The share of the lists that is searched goes by their square root: four times as many, and half is read. */
+const tolerance = 4;
+
+/**
+ * Whether an index has about as many lists as its rows ask for: with a fourth of them a search reads twice as much as it needs,
+ * with four times as many it misses neighbours. Of fewer than 100 rows nothing is said: they are compared without an index.
+ */
+export function fitsRows(lists: number, rows: number): boolean {
+  const fitting = recommendedLists(rows);
+  return rows < defaultLists || (lists * tolerance >= fitting && lists <= fitting * tolerance);
 }
 
 /** How many of the lists are searched for good recall: pgvector's advice, and what find_similar_patterns does. */
@@ -38,7 +55,9 @@ export function builtOnTooFewRows(index: {
   idsSinceTable: number;
 }): boolean {
   const { lists, rows, idsSinceTable } = index;
+  // One list is searched whole, whatever its centre.
   return (
+    lists > 1 &&
     rows >= lists &&
     rows > idsSinceTable &&
     idsSinceTable >= 0 &&

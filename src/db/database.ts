@@ -21,7 +21,7 @@ import {
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
-import type { Queryable } from './queryable.js';
+import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolSizes, ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
@@ -29,6 +29,7 @@ import {
   beginStatement,
   briefLimits,
   clientTimeoutMs,
+  copyWithTimeout,
   engineBusy,
   isUnanswered,
   losesConnection,
@@ -40,7 +41,7 @@ import {
   type TransactionOptions,
 } from './transaction-settings.js';
 
-export type { Queryable } from './queryable.js';
+export type { Queryable, Transaction } from './queryable.js';
 export { DirectConnection } from './direct-connection.js';
 export type { DatabaseOptions, TransactionOptions } from './transaction-settings.js';
 
@@ -141,16 +142,17 @@ export class Database {
    */
   async transaction<Result>(
     options: TransactionOptions,
-    work: (transaction: Queryable) => Promise<Result>,
+    work: (transaction: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const client = await this.#connect();
-    const send = withTimeout(client, clientTimeoutMs(options));
+    const timeoutMs = clientTimeoutMs(options);
+    const send = withTimeout(client, timeoutMs);
     const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
     let watch: AnswerWatch | undefined;
-    const run: Queryable['query'] = async (text, values) => {
+    const answered = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
       const begun = performance.now();
       try {
-        const answer = send<never>(text, values);
+        const answer = ask();
         return await (watch?.wait(answer) ?? answer);
       } catch (error) {
         const took = performance.now() - begun;
@@ -159,6 +161,9 @@ export class Database {
         });
       }
     };
+    const run: Queryable['query'] = (text, values) => answered(() => send<never>(text, values));
+    const copyOnce = copyWithTimeout(client, timeoutMs);
+    const copy: Transaction['copy'] = (text, data) => answered(() => copyOnce(text, data));
     let broken = false;
     this.#busy.add(client);
     try {
@@ -170,7 +175,10 @@ export class Database {
         }),
       );
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
-      const result = await work({ query: this.statements.watching(run, options.purpose) });
+      const result = await work({
+        query: this.statements.watching(run, options.purpose),
+        copy: this.statements.watchingCopy(copy, options.purpose),
+      });
       await run('COMMIT');
       return result;
     } catch (cause) {

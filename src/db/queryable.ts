@@ -12,3 +12,13 @@ export interface Queryable {
     values?: readonly unknown[],
   ): Promise<pg.QueryResult<Row>>;
 }
+
+/** A transaction of a Database, which can also take rows in bulk. */
+export interface Transaction extends Queryable {
+  /**
+   * Runs a `COPY … FROM STDIN` with its data, as it is to be sent. The embedded engine has none.
+   *
+   * @throws ConsoleError
+   */
+  copy(text: string, data: Buffer): Promise<{ rowCount: number }>;
+}

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { ConsoleError } from './errors.js';
-import type { Queryable } from './queryable.js';
+import type { Queryable, Transaction } from './queryable.js';
 
 /** One statement that the console ran. */
 export type LoggedStatement = {
@@ -47,21 +47,32 @@ export class StatementLog {
   /** The same `query`, written down. */
   watching(query: Queryable['query'], purpose: string | undefined): Queryable['query'] {
     return async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
-      const startedAt = Date.now();
-      const before = performance.now();
-      const add = (rows: number | null, failure: string | undefined) => {
-        const ms = performance.now() - before;
-        this.#add({ purpose, text, values: values.map(bounded), startedAt, ms, rows, failure });
-      };
-      try {
-        const result = await query<Row>(text, values);
-        add(result.rowCount ?? 0, undefined);
-        return result;
-      } catch (error) {
-        add(null, codeOf(error));
-        throw error;
-      }
+      const entry = { purpose, text, values: values.map(bounded) };
+      return this.#watch(entry, () => query<Row>(text, values));
     };
+  }
+
+  /** The same `copy`, written down without its data. */
+  watchingCopy(copy: Transaction['copy'], purpose: string | undefined): Transaction['copy'] {
+    return (text, data) => this.#watch({ purpose, text, values: [] }, () => copy(text, data));
+  }
+
+  async #watch<Result extends { rowCount: number | null }>(
+    entry: Pick<LoggedStatement, 'purpose' | 'text' | 'values'>,
+    run: () => Promise<Result>,
+  ): Promise<Result> {
+    const startedAt = Date.now();
+    const before = performance.now();
+    const add = (rows: number | null, failure: string | undefined) =>
+      this.#add({ ...entry, startedAt, ms: performance.now() - before, rows, failure });
+    try {
+      const result = await run();
+      add(result.rowCount ?? 0, undefined);
+      return result;
+    } catch (error) {
+      add(null, codeOf(error));
+      throw error;
+    }
   }
 
   #add(entry: LoggedStatement): void {

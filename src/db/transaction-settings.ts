@@ -1,7 +1,8 @@
 import type { Pace } from './answer-watch.js';
 import type pg from 'pg';
+import type { CopyStreamQuery } from 'pg-copy-streams';
 import { ConsoleError } from './errors.js';
-import type { Queryable } from './queryable.js';
+import type { Queryable, Transaction } from './queryable.js';
 import { quoteLiteral } from './quote.js';
 
 export type DatabaseOptions = {
@@ -128,6 +129,21 @@ export function withTimeout(client: pg.PoolClient, timeoutMs: number): Queryable
     if (values.length > 0) config.values = [...values];
     if (timeoutMs > 0) config.query_timeout = timeoutMs;
     return client.query<Row>(config);
+  };
+}
+
+/** Sends the data of a `COPY … FROM STDIN`. Its buffer may be used again when it is through. */
+export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Transaction['copy'] {
+  return async (text, data) => {
+    // Only an import needs it.
+    const { default: copyStreams } = await import('pg-copy-streams');
+    const copy: CopyStreamQuery & { query_timeout?: number } = copyStreams.from(text);
+    if (timeoutMs > 0) copy.query_timeout = timeoutMs;
+    await new Promise<void>((resolve, reject) => {
+      copy.once('finish', resolve).once('error', reject);
+      client.query(copy).end(data);
+    });
+    return { rowCount: copy.rowCount };
   };
 }
 

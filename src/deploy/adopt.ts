@@ -11,7 +11,7 @@ import {
   isOfFamily,
   type TypeFamily,
 } from './judge.js';
-import { earlierVersion, functionProblem } from './object-problems.js';
+import { earlierVersion, functionProblem } from './compare.js';
 import type { ApplyOptions, ApplyResult, ColumnAddition, Plan } from './plan.js';
 import { indexFile, rowSecurityFile, schemaFiles, type SchemaFile } from './schema-files.js';
 

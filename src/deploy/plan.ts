@@ -2,9 +2,14 @@ import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { coreTables, type CoreTable } from '../core/tables.js';
 import { readCatalogue, type Catalogue, type Column, type Index, manifest } from './catalogue.js';
-import { compareWithManifest, type Difference } from './compare.js';
+import {
+  compareWithManifest,
+  type Difference,
+  functionProblem,
+  indexKey,
+  viewProblem,
+} from './compare.js';
 import { judgeTables, type TableVerdict, pendingMigrations } from './judge.js';
-import { functionProblem, indexKey, viewProblem } from './object-problems.js';
 import { schemaFiles } from './schema-files.js';
 
 /** A column that ALTER TABLE adds without rewriting the table. */

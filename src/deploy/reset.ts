@@ -6,7 +6,7 @@ import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { readCatalogue, type Catalogue, manifest, functionName } from './catalogue.js';
 import { judgeTables, earlierSignatures, isEarlierView } from './judge.js';
 import { clearLedger } from './console-schema.js';
-import { functionProblem, viewProblem } from './object-problems.js';
+import { functionProblem, viewProblem } from './compare.js';
 
 /** What a reset would drop, with the estimated rows that would be lost. */
 export type ResetPlan = {

@@ -1,5 +1,5 @@
 import { ConsoleError } from '../db/errors.js';
-import type { Queryable } from '../db/queryable.js';
+import type { Transaction } from '../db/queryable.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
 import type { AgentEvent } from './events.js';
 import { callAliases } from './call-aliases.js';
@@ -17,6 +17,7 @@ import {
   spanPatch,
   toolPatch,
 } from './patches.js';
+import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
 import { redact } from './redact.js';
 import { RowStore, type Written } from './row-store.js';
@@ -41,6 +42,7 @@ export type RecorderOptions = {
 type BatchOptions = RecorderOptions & {
   /** An earlier batch has seen that the tables are there and may be written. */
   isOpen?: boolean;
+  copier?: RowCopier | undefined;
 };
 
 /** One transaction's worth of events. */
@@ -60,18 +62,18 @@ export class Batch {
   readonly #told = new Map<string, AgentEvent>();
   /** Ids of what is told of sessions that are new. */
   readonly #fresh = new Set<string>();
-  readonly #tx: Queryable;
+  readonly #tx: Transaction;
   readonly #schema: string;
   readonly #options: RecorderOptions;
 
-  private constructor(tx: Queryable, schema: string, options: RecorderOptions) {
+  private constructor(tx: Transaction, schema: string, options: BatchOptions) {
     this.#tx = tx;
-    this.#store = new RowStore(tx);
+    this.#store = new RowStore(tx, options.copier);
     this.#schema = schema;
     this.#options = options;
   }
 
-  static async begin(tx: Queryable, schema: string, options: BatchOptions): Promise<Batch> {
+  static async begin(tx: Transaction, schema: string, options: BatchOptions): Promise<Batch> {
     if (options.isOpen !== true && !(await openConsoleTable(tx, 'agent_sessions'))) {
       throw new ConsoleError(
         'privilege_missing',
@@ -275,11 +277,11 @@ export class Batch {
         id: decisionId(session.key, agent),
         created_at: event.at,
         trace_id: id,
-        query_text: nullable(prompt),
+        query_text: prompt ?? null,
         agent_selected: name(event.type),
         confidence_score: 1,
         routing_strategy: 'delegation',
-        selection_reason: isStart ? nullable(event.description) : null,
+        selection_reason: isStart ? (event.description ?? null) : null,
         decision_duration_ms: null,
       });
     }
@@ -376,8 +378,4 @@ function fuller(one: string | null, other: string | null): string | null {
   if (one === null || other === null) return one ?? other;
   if (one.length !== other.length) return one.length > other.length ? one : other;
   return one < other ? one : other;
-}
-
-function nullable<Value>(value: Value | undefined): Value | null {
-  return value ?? null;
 }

@@ -23,9 +23,14 @@ export type ImportResult = ImportCounts & { written: Written };
 
 type Offset = { path: string; bytes: number; fingerprint: string; state: ReaderState };
 
-/** Events of one transaction, and the text in them: large tool results must not pile up. */
-const eventsAtOnce = 1_000;
-const bytesAtOnce = 2 << 20;
+/**
+ * Events of one transaction, and the bytes they were read from: large tool results must not pile up. One that has
+ * `few` ends with its file, one that has `enough` before the next prompt: nothing of a turn that is written whole is
+ * read again. None has more than `most`.
+ */
+const few = { events: 500, bytes: 1 << 20 };
+const enough = { events: 2_000, bytes: 4 << 20 };
+const most = { events: 4_000, bytes: 6 << 20 };
 /** A turn without a sign of life for so long is over. */
 export const staleAfterMs = 15 * 60_000;
 
@@ -115,32 +120,44 @@ class ImportRun {
     const reader = source.open(file, isSame ? known.state : undefined);
     this.#counter.counts.files += 1;
     let end = start;
-    const note = () =>
-      this.#offsets.set(file.path, {
-        path: file.path,
-        bytes: end,
-        fingerprint: print,
-        state: reader.state,
-      });
+    const offset = () => ({
+      path: file.path,
+      bytes: end,
+      fingerprint: print,
+      state: reader.state,
+    });
     const lines = whole === undefined ? readLines : readWhole;
     for await (const line of lines(file.path, start)) {
-      end = line.end;
+      const before = this.#has(enough) ? offset() : undefined;
       const events =
         line.bytes === undefined
           ? undefined
           : line.bytes.length === 0
             ? []
             : reader.read(line.bytes);
+      if (before && events?.some(beginsTurn)) {
+        this.#offsets.set(file.path, before);
+        await this.#flush();
+        yield end;
+      }
+      end = line.end;
       if (events === undefined) this.#counter.counts.skippedLines += 1;
       else for (const event of events) this.#take(event);
       this.#bytes += line.bytes?.length ?? 0;
-      if (this.#events.length >= eventsAtOnce || this.#bytes >= bytesAtOnce) {
-        note();
+      if (this.#has(most)) {
+        this.#offsets.set(file.path, offset());
         await this.#flush();
         yield end;
       }
     }
-    if (end > start) note();
+    if (end > start) this.#offsets.set(file.path, offset());
+    if (!this.#has(few)) return;
+    await this.#flush();
+    yield end;
+  }
+
+  #has({ events, bytes }: typeof most): boolean {
+    return this.#events.length >= events || this.#bytes >= bytes;
   }
 
   /** Waits for a transaction that is still going on, whatever comes of it. */
@@ -214,6 +231,9 @@ class ImportRun {
     }
   }
 }
+
+const beginsTurn = ({ kind, subagent }: AgentEvent): boolean =>
+  kind === 'prompt' && subagent === undefined;
 
 async function loadOffsets(
   database: Database,

@@ -1,5 +1,7 @@
 import type { Database } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
 import type { Queryable } from '../db/queryable.js';
+import { RowCopier } from './copy-rows.js';
 import type { AgentEvent } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
 import type { Written } from './row-store.js';
@@ -15,6 +17,18 @@ export type RecordOptions = {
 /** A batch takes a second at most; a busy server may take longer. */
 const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 15_000 };
 
+const uniqueViolation = '23505';
+/** Row-level security, a view, a pooler that knows no COPY. */
+const copyRefusals: ReadonlySet<string | undefined> = new Set([
+  uniqueViolation,
+  '0A000',
+  '42809',
+  '08P01',
+]);
+
+const isRefusedToCopy = (error: unknown): error is ConsoleError =>
+  error instanceof ConsoleError && copyRefusals.has(error.sqlState);
+
 /**
  * Turns events into rows, idempotently: events may come in any order, twice, late, and from several sources at
  * once; the rows are the same. A batch is one transaction; batches of one session wait for each other.
@@ -23,16 +37,30 @@ export class Recorder {
   readonly #database: Database;
   readonly #options: RecorderOptions;
   #isOpen = false;
+  #copier: RowCopier | undefined;
 
   constructor(database: Database, options: RecorderOptions = {}) {
     this.#database = database;
     this.#options = options;
+    this.#copier = database.capabilities.embedded ? undefined : new RowCopier();
   }
 
   /** @throws ConsoleError, and nothing of the batch is written */
-  async record(
+  async record(events: readonly AgentEvent[], options: RecordOptions = {}): Promise<Written> {
+    try {
+      return await this.#record(events, options, this.#copier);
+    } catch (error) {
+      if (!this.#copier || !isRefusedToCopy(error)) throw error;
+      // Of a row that somebody else has written meanwhile, an INSERT knows what to do.
+      if (error.sqlState !== uniqueViolation) this.#copier = undefined;
+      return await this.#record(events, options, undefined);
+    }
+  }
+
+  async #record(
     events: readonly AgentEvent[],
-    { inTransaction }: RecordOptions = {},
+    { inTransaction }: RecordOptions,
+    copier: RowCopier | undefined,
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
     const isOpen = this.#isOpen;
@@ -41,7 +69,7 @@ export class Recorder {
     const written = await this.#database.transaction(
       { ...limits, purpose: 'ingest' },
       async (tx) => {
-        const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen });
+        const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier });
         const rows = await batch.record(events);
         await inTransaction?.(tx);
         return rows;

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.js';
-import type { Queryable } from '../db/queryable.js';
+import type { Queryable, Transaction } from '../db/queryable.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
 import { costOf, type Cost, type Prices } from './prices.js';
 import { noRows, RowStore, type Written } from './row-store.js';
@@ -84,7 +84,7 @@ export async function* reprice(
 }
 
 async function repricePage(
-  tx: Queryable,
+  tx: Transaction,
   page: readonly PageRow[],
   { prices, tally, dryRun }: { prices: Prices; tally: Tally; dryRun: boolean },
 ): Promise<void> {

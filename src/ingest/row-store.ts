@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Queryable } from '../db/queryable.js';
+import type { Transaction } from '../db/queryable.js';
+import type { RowCopier } from './copy-rows.js';
 import { ingestTables, loadRows, writeRows, type IngestTable, type IngestTables } from './rows.js';
 
 /** Rows that were written by table, and how many of those that events touched stayed as they were. */
@@ -11,10 +12,13 @@ export type Changes = { [Table in IngestTable]: Map<string, IngestTables[Table]>
 export class RowStore {
   readonly rows: Changes = newChanges();
   readonly stored: Changes = newChanges();
-  readonly #tx: Queryable;
+  readonly #tx: Transaction;
+  readonly #copier: RowCopier | undefined;
 
-  constructor(tx: Queryable) {
+  /** @param copier writes rows that are new; without it all are written by INSERT */
+  constructor(tx: Transaction, copier?: RowCopier) {
     this.#tx = tx;
+    this.#copier = copier;
   }
 
   /** Brings in stored rows; one that is here already stays as it is. */
@@ -40,15 +44,19 @@ export class RowStore {
   }
 
   async #writeTable(table: IngestTable, archived: ReadonlySet<string>, written: Written) {
-    const rows: IngestTables[IngestTable][] = [];
+    const fresh: IngestTables[IngestTable][] = [];
+    const changed: IngestTables[IngestTable][] = [];
     for (const [id, row] of this.rows[table]) {
       const old = this.stored[table].get(id);
       const traceId = 'trace_id' in row ? row.trace_id : row.id;
       if (archived.has(traceId) || (old && isDeepStrictEqual(old, row))) written.unchanged += 1;
-      else rows.push(row);
+      else if (old) changed.push(row);
+      else fresh.push(row);
     }
-    await writeRows(this.#tx, table, rows);
-    written.rows[table] += rows.length;
+    written.rows[table] += fresh.length + changed.length;
+    await writeRows(this.#tx, table, changed);
+    if (await this.#copier?.write(this.#tx, table, fresh)) return;
+    await writeRows(this.#tx, table, fresh);
   }
 
   /** What was archived stays there: it is neither changed nor written a second time. */

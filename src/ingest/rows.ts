@@ -95,7 +95,8 @@ export const ingestTables = [
   'endpoint_calls',
 ] as const satisfies readonly IngestTable[];
 
-type ColumnType = 'uuid' | 'text' | 'bigint' | 'integer' | 'numeric' | 'jsonb' | 'timestamptz';
+export type ColumnType =
+  'uuid' | 'text' | 'bigint' | 'integer' | 'numeric' | 'jsonb' | 'timestamptz';
 
 const work = {
   id: 'uuid',
@@ -106,7 +107,7 @@ const work = {
   error_message: 'text',
 } as const;
 
-const columns: {
+export const columns: {
   readonly [Table in IngestTable]: Readonly<Record<keyof IngestTables[Table], ColumnType>>;
 } = {
   execution_traces: {
@@ -247,7 +248,11 @@ function holdsRefused(json: string): boolean {
   return false;
 }
 
-const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
+/** A text as PostgreSQL takes it. */
+export function storable(text: string): string {
+  const whole = text.isWellFormed() ? text : text.toWellFormed();
+  return whole.includes('\0') ? whole.replaceAll('\0', '') : whole;
+}
 
 const upserts = new Map<IngestTable, string>();
 

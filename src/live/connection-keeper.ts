@@ -58,11 +58,14 @@ export class ConnectionKeeper {
     return this.#lost;
   }
 
-  /** Starts getting it back; does nothing while that is under way. Resolves when it is back. */
-  async recover(cause: ConsoleError): Promise<void> {
+  /**
+   * Starts getting it back; does nothing while that is under way. Resolves when it is back.
+   *
+   * @param sinceMs the clock when that was asked which was never answered
+   */
+  async recover(cause: ConsoleError, sinceMs: number): Promise<void> {
     if (this.#lost || this.#stopped) return;
     this.#lost = true;
-    const sinceMs = this.#clock.now();
     let error = cause;
     for (let attempts = 0; ; attempts += 1) {
       const usualMs = attempts === 0 ? 0 : (waitsMs[attempts - 1] ?? 10_000);

@@ -238,17 +238,19 @@ export class LiveEngine {
   }
 
   async #begin(): Promise<void> {
+    const startMs = this.clock.now();
     try {
       await this.#readShape();
       this.#store.update({ connection: { state: 'connected' } });
       this.#schedule.start();
     } catch (error) {
-      await this.#keeper.recover(asConsoleError(error));
+      await this.#keeper.recover(asConsoleError(error), startMs);
     }
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
     const { windowMs } = this.#store.getState();
+    const startMs = this.clock.now();
     const shape = await this.#currentShape(feed.snapshot);
     if (!shape) return { costMs: 0 };
     const { snapshot, costMs } = await feed.read({
@@ -257,13 +259,14 @@ export class LiveEngine {
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
     });
-    if (snapshot.error) this.#failed(snapshot.error);
+    if (snapshot.error) this.#failed(snapshot.error, startMs);
     this.#store.update({ panes: this.#snapshots() });
     // The window was changed while this was read: runNow has asked for another run.
     return { costMs, again: snapshot.error === null && snapshot.loading !== null };
   }
 
   async #readVitals(): Promise<RunResult> {
+    const startMs = this.clock.now();
     let costMs = 0;
     try {
       const { vitals, collecting } = await this.#meter.transaction(
@@ -278,7 +281,7 @@ export class LiveEngine {
       this.#spool.isFollowed = collecting?.state === 'following';
       await this.#followServer(vitals);
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, startMs);
     }
     return { costMs };
   }
@@ -322,11 +325,12 @@ export class LiveEngine {
     this.#shapeReadAt = this.clock.now();
   }
 
-  #failed(failure: unknown): void {
+  /** @param startMs the clock when that was asked which failed */
+  #failed(failure: unknown, startMs = this.clock.now()): void {
     const error = asConsoleError(failure);
     if (!losesConnection(error) || this.#keeper.lost) return;
     this.#schedule.suspend();
-    void this.#keeper.recover(error);
+    void this.#keeper.recover(error, startMs);
   }
 
   async #restored(): Promise<void> {

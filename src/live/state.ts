@@ -43,7 +43,7 @@ export type ConnectionState =
   | { state: 'connected' }
   | {
       state: 'reconnecting';
-      /** The engine's clock when the connection was found broken. */
+      /** The engine's clock when the first question was asked that had no answer. */
       sinceMs: number;
       attempts: number;
       /** The engine's clock at the next attempt; undefined while one runs. */

@@ -1,3 +1,6 @@
+import { formatTimestamp } from '../core/format/time.js';
+import { archivedTables, archiveOf } from '../core/tables.js';
+import type { Queryable } from '../db/queryable.js';
 import {
   ageColumn,
   countColumn,
@@ -5,21 +8,95 @@ import {
   textColumn,
   type Tone,
 } from './contract/column.js';
-import { listTrees, type ArchivedTree } from '../maintenance/archive/list-trees.js';
-import { archiveOf, archivedTables } from '../core/tables.js';
-import { formatTimestamp } from '../core/format/time.js';
 import {
-  usualLimits,
   type Pane,
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  usualLimits,
 } from './contract/pane.js';
 import { recordOpening } from './reading/record.js';
-import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { type ServerNowRow, serverNowStatement } from './reading/windows.js';
 import { traceOpening } from './trace/trace-opening.js';
 
-export type ArchiveExtras = { shown: number };
+/** An archived tree, told by its root, or by its first trace where the root's row is not archived. */
+type ArchivedTree = {
+  root: string;
+  /** Of the trace that the tree is told by. */
+  id: string;
+  traces: number;
+  startedAt: Date;
+  /** From the first start to the last end, milliseconds; null while none is known. */
+  tookMs: number | null;
+  status: string;
+  source: string;
+  project: string | null;
+  user: string | null;
+  /** The beginning of it. */
+  prompt: string | null;
+  /** Null in an archive made by hand, before it is completed. */
+  archivedAt: Date | null;
+};
+
+/** Without a search only this many traces a shown tree are looked at: they come from the index by time. */
+const tracesATree = 25;
+
+const searched = `
+  position(lower($2) IN lower(t.prompt_text)) > 0 OR position(lower($2) IN lower(t.error_message)) > 0
+  OR $2 IN (t.id::text, t.correlation_id::text, t.root_id::text, t.session_id::text, t.user_id, t.project, t.status, t.source)
+  OR $2 = ANY (t.tags)`;
+
+/** What an archive made by hand may lack: NULL there. */
+const optional = {
+  completed_at: 'timestamptz',
+  archived_at: 'timestamptz',
+  project: 'text',
+  user_id: 'text',
+  prompt_text: 'text',
+} as const;
+
+/**
+ * Archived trees, the newest first.
+ *
+ * @param columns those of the archive of traces, where some may lack; default: all are there
+ * @param search in any of their traces: part of prompt or error message; a whole id, user, project,
+ * status, source or tag. It reads the whole archive.
+ */
+export async function listTrees(
+  tx: Queryable,
+  limit: number,
+  search?: string,
+  columns?: ReadonlySet<string>,
+): Promise<ArchivedTree[]> {
+  const column = (name: keyof typeof optional) =>
+    columns === undefined || columns.has(name) ? name : `NULL::${optional[name]}`;
+  const { rows } = await tx.query<ArchivedTree>(
+    `WITH root AS MATERIALIZED (
+       SELECT root_id, max(started_at) AS newest FROM (
+         SELECT t.root_id, t.started_at FROM execution_traces_archive AS t
+         WHERE ${search === undefined ? '$2::text IS NULL' : searched}
+         ORDER BY t.started_at DESC ${search === undefined ? `LIMIT $1 * ${tracesATree}` : ''}
+       ) AS found
+       GROUP BY root_id ORDER BY newest DESC LIMIT $1
+     )
+     SELECT root.root_id AS root, top.id, tree.traces, tree.started_at AS "startedAt",
+       round(1000 * extract(epoch FROM tree.ended_at - tree.started_at)) AS "tookMs",
+       top.status, top.source, ${column('project')} AS project, ${column('user_id')} AS "user",
+       left(${column('prompt_text')}, 300) AS prompt, ${column('archived_at')} AS "archivedAt"
+     FROM root
+     CROSS JOIN LATERAL (
+       SELECT count(*) AS traces, min(started_at) AS started_at, max(${column('completed_at')}) AS ended_at
+       FROM execution_traces_archive AS t WHERE t.root_id = root.root_id) AS tree
+     CROSS JOIN LATERAL (
+       SELECT t.* FROM execution_traces_archive AS t WHERE t.root_id = root.root_id
+       ORDER BY t.correlation_id = t.root_id DESC, t.started_at, t.id LIMIT 1) AS top
+     ORDER BY tree.started_at DESC, root.root_id`,
+    [limit, search ?? null],
+  );
+  return rows;
+}
+
+type ArchiveExtras = { shown: number };
 
 /** Older ones are found by `trace-console archive list`. */
 const mostTrees = 200;

@@ -8,7 +8,7 @@ import { memoryList } from './contract/listing.js';
 import type { DetailAccess, Opening } from './contract/opening.js';
 import { rowOpening } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
-import { endpoints } from './endpoints.js';
+import { endpoints, endpointSource } from './endpoints.js';
 import { errors } from './errors.js';
 import { models, modelSource } from './models.js';
 import {
@@ -28,7 +28,6 @@ import {
   type ChangeRow,
   type Verdict,
 } from './reading/changes.js';
-import { endpointSource } from './reading/endpoint-calls.js';
 import { failureSource } from './reading/failures.js';
 import { statusSource } from './reading/trace-counts.js';
 import { usageSource, usageSums } from './reading/usage.js';
@@ -331,6 +330,7 @@ export function compareOpening(momentMs: number): Opening {
                 }),
             },
           copy: ({ row }) => row,
+          exported: changeOfRow,
         },
         access.list,
       );

@@ -49,6 +49,33 @@ export function unicodeSupport(
   return /utf-?8/i.test(locale);
 }
 
+/** A file or a pipe loses signs only where the locale says so, a terminal also where nothing is said. */
+export function saysAsciiOnly(environment: Environment, { isTTY = false }: Stream): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = environment;
+  const isSaid = [LC_ALL, LC_CTYPE, LANG].some(Boolean);
+  return (isSaid || isTTY) && !unicodeSupport(environment);
+}
+
+type Stream = { isTTY?: boolean; columns?: number };
+
+const usualColumns = 80;
+/** Nothing can be read on less. */
+const fewestColumns = 20;
+
+/**
+ * Columns that a printed line may have: those of the terminal, else what COLUMNS says. Undefined: no limit, for a file
+ * or a pipe.
+ */
+export function lineWidth(
+  { COLUMNS = '' }: Environment,
+  { isTTY = false, columns = 0 }: Stream,
+): number | undefined {
+  const said =
+    isTTY && columns > 0 ? columns : /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : 0;
+  if (said > 0) return Math.max(fewestColumns, said);
+  return isTTY ? usualColumns : undefined;
+}
+
 /** Whether the terminal can be painted: places addressed, lines overwritten. */
 export function canPaint(environment: Environment): boolean {
   return environment.TERM !== 'dumb';

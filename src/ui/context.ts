@@ -4,21 +4,46 @@ import type { Failure } from '../db/errors.js';
 import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
+import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
-import type { Exportable } from '../panes/export/exportable.js';
+import type { Tone } from '../panes/contract/column.js';
 import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
+import type { Exportable } from '../panes/export/exportable.js';
 import type { NameKind } from '../panes/reading/names.js';
 import type { AnyPane, PaneId } from '../panes/registry.js';
-import type { Tone } from '../panes/contract/column.js';
 import type { ClipboardCopy } from '../terminal/clipboard.js';
-import type { ConnectionChoice } from './connection-choice.js';
+import type { ActionState } from './draw/action.js';
+import type { ConnectionBadge } from './draw/header.js';
 import type { StyledLine } from './draw/styled-line.js';
 import type { Binding, Keymap, KeyScope } from './keymap.js';
-import type { ActionState } from './draw/action.js';
 import type { ConsoleState } from './model/model.js';
 import type { PaneView } from './model/pane-view.js';
 import type { Movement } from './model/scroll.js';
 import type { Search } from './model/search.js';
+
+/** A database that the console can be on: of the config file, the embedded one, or the one it was opened on. */
+export type ConnectionChoice = {
+  /** What is typed behind `:connect`. */
+  name: string;
+  /** Where it is, without any secret. */
+  says: string;
+  /** Of the header; the embedded database and an unnamed one have none. */
+  badge: ConnectionBadge | undefined;
+  readOnly: boolean;
+  cadenceMs: number | undefined;
+  windowMs: number | undefined;
+  budgetUsdPerDay?: number | undefined;
+  /** Starts the collector of agents' events for it; absent: it cannot be told where. */
+  follow?: (() => void) | undefined;
+  /** Resolves when rows have been written into the past, which the panes may have counted before. */
+  pastWritten?: Promise<unknown>;
+  /**
+   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
+   *
+   * @throws ConsoleError
+   */
+  open(onProgress: (line: string) => void): Promise<Database>;
+};
 
 /** Everything that is drawn. Immutable. */
 export type Model = ConsoleState & {
@@ -106,6 +131,10 @@ export interface View {
   readonly isLive?: boolean;
   /** Which rows are to be read, of a list. */
   readonly listRequest?: ListRequest;
+  /** How many events of a trace are to be read. */
+  readonly eventsWanted?: number;
+  /** More is wanted of it than was read: it is read once more at once. */
+  readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }
@@ -170,6 +199,8 @@ export interface Actions {
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
+  /** Opens the dialog at once, so that the next key goes to it, while what to do is still being read. */
+  openLater(later: ChosenLater<OfferedAction>): void;
   confirm(): void;
   /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
   type(key: string): void;

@@ -6,7 +6,7 @@ import { GridPainter } from '../terminal/painter.js';
 import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
 import { ConsoleApp, type AppSettings } from './app/console-app.js';
 import { ConnectionSwitch, showDatabase, type OpensAt } from './app/show-database.js';
-import type { ConnectionChoice } from './connection-choice.js';
+import type { ConnectionChoice } from './context.js';
 import { drawHeader, headerHeight } from './draw/header.js';
 import { LinearPainter } from './draw/linear-painter.js';
 import { createTheme, type ThemeName } from './theme.js';

@@ -3,6 +3,7 @@ import type { Failure } from '../db/errors.js';
 /** What several places of the screen say, in one list to be read together. */
 export const strings = {
   asking: 'asking …',
+  readingOn: 'Reading the next events …',
   connecting: 'connecting …',
   back: 'Enter: back',
   stay: 'Enter, Esc: stay',

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { maintenanceRuns } from '../../src/panes/maintenance-runs.js';
-import { beginRun } from '../../src/maintenance/journal/run-entry.js';
+import { beginRun } from '../../src/maintenance/journal/journaled.js';
 import { actions } from '../../src/maintenance/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';

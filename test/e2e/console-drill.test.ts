@@ -154,6 +154,6 @@ it('a trace that runs is looked at again until it has ended', async () => {
   await db.query(
     `UPDATE execution_traces SET status = 'failed', error_message = 'gave up at last', completed_at = now()`,
   );
-  await driver.waitFor('1 failed', 20_000);
+  await driver.waitFor('1 failed', 45_000);
   await driver.waitFor('gave up at last');
 });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { overviewPaneIds, type PaneId } from '../../src/panes/registry.js';
 import { panes } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { keyText, Keymap } from '../../src/ui/keymap.js';
+import { Keymap, keyText } from '../../src/ui/keymap.js';
 import { scopes } from '../../src/ui/views/registry.js';
 import { boxOf, openConsole, sizes, startConsole } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';

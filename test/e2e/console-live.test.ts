@@ -70,6 +70,19 @@ describe('the console while the database works', () => {
     await holder.end();
     await refreshUntil(driver, (lines) => !lines.join().includes('is locked by pid'));
   });
+
+  it('opens a list that was asked for during a lock as soon as the lock is gone', async () => {
+    const database = await createTestDatabase();
+    await addTraces(database, 8);
+    const driver = await openConsole(database.url, { cols: 120, rows: 35 });
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query('BEGIN; LOCK TABLE execution_traces IN ACCESS EXCLUSIVE MODE');
+    driver.press('\r');
+    await driver.waitFor('A lock was not to be had in time');
+    await holder.end();
+    await driver.waitFor(/completed .*\n.*completed /, 20_000);
+  });
 });
 
 describe('the console beside live traffic', () => {

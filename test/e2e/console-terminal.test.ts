@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { keyText, Keymap } from '../../src/ui/keymap.js';
+import { Keymap, keyText } from '../../src/ui/keymap.js';
 import { scopes } from '../../src/ui/views/registry.js';
 import { noConfigFile } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';

@@ -1,15 +1,16 @@
 import type { Client, ClientOutput } from '../../src/embedded/mux/client.js';
 import type { Multiplexer } from '../../src/embedded/mux/multiplexer.js';
-import { readDataRow, readReport } from '../../src/embedded/wire/extended.js';
 import {
   cString,
   frame,
+  type Frame,
   FrameSplitter,
   int32,
-  type Frame,
+  readDataRow,
+  readReport,
   simpleQuery,
   sync,
-} from '../../src/embedded/wire/frames.js';
+} from '../../src/embedded/wire.js';
 
 /** Frontend messages, as a client of PostgreSQL writes them. */
 export const message = {

@@ -8,7 +8,7 @@ import { TranscriptFollower } from '../../src/ingest/collector/follow-transcript
 import { findFiles } from '../../src/ingest/discover.js';
 import { importSessions, type ImportResult } from '../../src/ingest/import.js';
 import { Recorder } from '../../src/ingest/recorder.js';
-import { eventsOfRecord } from '../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../src/ingest/sources/hook-payload.js';
 import type { SpoolRecord } from '../../src/ingest/spool/frame.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';

@@ -5,7 +5,7 @@ import { agentIds } from '../../src/ingest/install/agent.js';
 import { Prices } from '../../src/ingest/prices.js';
 import { Recorder } from '../../src/ingest/recorder.js';
 import { claude } from '../../src/ingest/sources/claude.js';
-import { eventsOfRecord } from '../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../src/ingest/sources/hook-payload.js';
 import type { SpoolRecord } from '../../src/ingest/spool/frame.js';
 import { hooksOfSession, sessionWithSubagent, type Transcripts } from './claude-folder.js';

@@ -7,7 +7,7 @@ import { frameOf } from '../../src/ingest/hook/record.js';
 import { importSessions } from '../../src/ingest/import.js';
 import { Recorder } from '../../src/ingest/recorder.js';
 import { claude } from '../../src/ingest/sources/claude.js';
-import { eventsOfRecord } from '../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../src/ingest/sources/hook-payload.js';
 import { decodeFrames } from '../../src/ingest/spool/frame.js';
 import { ClaudeLines, text, toolUse } from './claude-lines.js';

@@ -6,6 +6,7 @@ import type { ActivityRow } from '../../src/panes/reading/activity-buffer.js';
 import type { PaneId } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';
+import { Proxy } from '../helpers/proxy.js';
 import { openDatabase } from '../panes/open.js';
 
 async function startEngine(url: string, options: EngineOptions = {}): Promise<LiveEngine> {
@@ -256,6 +257,21 @@ test('the server goes away and comes back: the state says so, rows stay, and the
     return panes['recent-traces'].error === null && row?.count === 7;
   });
 }, 60_000);
+
+test('a connection that went silent is lost since the question that has no answer, not since that was noticed', async () => {
+  const database = await createTestDatabase();
+  const { hostname, port } = new URL(database.url);
+  const proxy = await Proxy.start({ host: hostname, port: Number(port) });
+  onTestFinished(() => proxy.stop());
+  const engine = await startEngine(proxy.through(database.url));
+  await until(engine, ({ vitals }) => vitals !== null);
+  proxy.silence();
+  proxy.swallowing = true;
+  const { connection } = await until(engine, (state) => state.connection.state === 'reconnecting');
+  // A time-out of two seconds, the shortest there is, has passed since it was asked.
+  const sinceMs = connection.state === 'reconnecting' ? connection.sinceMs : Infinity;
+  expect(engine.clock.now() - sinceMs).toBeGreaterThan(1_900);
+});
 
 test('subscribers hear of changes, and nothing after the stop', async () => {
   const database = await createTestDatabase();

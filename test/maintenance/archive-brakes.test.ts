@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Database } from '../../src/db/database.js';
-import { Brakes } from '../../src/maintenance/archive/brakes.js';
+import { Brakes } from '../../src/maintenance/archive/archive-traces.js';
 import { openConsole } from '../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
 import { runOnce } from '../helpers/template.js';

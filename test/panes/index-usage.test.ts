@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import pg from 'pg';
 import { indexUsage } from '../../src/panes/index-usage.js';
-import { recommendedLists } from '../../src/core/vector-lists.js';
+import { probesFor, recommendedLists } from '../../src/core/vector-lists.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { readIndexes, usualVerdictLimits, verdictOf } from '../../src/maintenance/index-verdict.js';
 import { keepSizes } from '../../src/deploy/kept-sizes.js';
@@ -174,7 +174,7 @@ test('an embedding index built before the embeddings came asks for a rebuild unt
   expect(await row('idx_pattern_embedding')).toMatchObject({
     method: 'ivfflat',
     lists: 100,
-    recommendedLists: 100,
+    recommendedLists: 1,
     builtEmpty: true,
     advice: 'built on an almost empty table: rebuild it',
   });
@@ -199,10 +199,17 @@ test('rows without an embedding do not make its index look too small', async () 
   await database.query('TRUNCATE execution_traces CASCADE');
 });
 
-test('lists follow the rows: twice their square root, up to 1,000, and never fewer than the schema has', () => {
-  expect([0, 5_000, 100_000, 400_000, 1_000_000, 4_000_000].map(recommendedLists)).toEqual([
-    100, 141, 632, 1_000, 1_000, 2_000,
+test('lists follow the rows: twice their square root, up to 1,000, and so few that 2,000 rows are compared', () => {
+  expect([0, 200, 2_000, 5_000, 10_000, 20_000, 40_000].map(recommendedLists)).toEqual([
+    1, 1, 1, 6, 25, 100, 400,
   ]);
+  expect([100_000, 400_000, 1_000_000, 4_000_000].map(recommendedLists)).toEqual([
+    632, 1_000, 1_000, 2_000,
+  ]);
+  for (const rows of [3_000, 9_000, 50_000, 300_000]) {
+    const lists = recommendedLists(rows);
+    expect((rows * probesFor(lists)) / lists).toBeGreaterThanOrEqual(1_990);
+  }
 });
 
 test('an index that another session has locked keeps its last size and names the process', async () => {

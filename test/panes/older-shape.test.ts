@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { checks } from '../../src/maintenance/doctor/checks.js';
 import { panes } from '../../src/panes/registry.js';
 import { readShape, shapeNotes, unmetNeed } from '../../src/panes/contract/shape.js';
-import { beginRun } from '../../src/maintenance/journal/run-entry.js';
+import { beginRun } from '../../src/maintenance/journal/journaled.js';
 import type { Database } from '../../src/db/database.js';
 import { createTestDatabase } from '../helpers/database.js';
 import type { Opened } from '../../src/panes/contract/opening.js';

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { AlertWatch } from '../../src/live/alerts/alert-watch.js';
 import { LiveEngine } from '../../src/live/engine.js';
 import type { AgentEvent, EventBase } from '../../src/ingest/events.js';
@@ -12,7 +12,11 @@ import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase, openRow, readFresh } from './open.js';
 
 const minute = 60_000;
-const now = Date.now();
+/** Anew for each test: how long a session waits is counted from it. */
+let now = Date.now();
+beforeEach(() => {
+  now = Date.now();
+});
 
 /** What happened in a session: kinds and fields of events, a second apart, the last one so long ago. */
 function story(session: string, agoMs: number, ...events: Partial<AgentEvent>[]): AgentEvent[] {
@@ -52,7 +56,7 @@ const usage = {
 };
 const subagent = { kind: 'subagent_started', id: 'sub', type: 'Explore', prompt: 'look' } as const;
 
-const stories = [
+const stories = () => [
   ...story('asks', 2 * minute, prompt, tool('t1'), {
     kind: 'permission',
     decision: 'ask',
@@ -91,7 +95,7 @@ const stories = [
 async function recorded() {
   const database = await createTestDatabase();
   const console_ = await openDatabase(database.url);
-  await new Recorder(console_, { prices: new Prices() }).record(stories);
+  await new Recorder(console_, { prices: new Prices() }).record(stories());
   return { database, console_ };
 }
 
@@ -273,7 +277,7 @@ test('what a session does, by its last sign of life', () => {
 test('alerts fire on a session that waits, on one that repeats itself, and on what an hour costs', async () => {
   const { console_ } = await recorded();
   const watch = new AlertWatch([
-    { name: 'waits', pane: 'sessions', when: 'waits>4m' },
+    { name: 'waits', pane: 'sessions', when: 'waits>4.5m' },
     { name: 'patient', pane: 'sessions', when: 'waits>10m' },
     { name: 'loops', pane: 'sessions', when: 'repeats>=5' },
     { name: 'spending', pane: 'usage', when: 'allPerHour>0.0001' },

@@ -1,4 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
+import { formatDuration } from '../../src/core/format/duration.js';
+import { bucketError } from '../../src/panes/reading/calls.js';
 import { slowHooks, type SlowHookRow } from '../../src/panes/slow-hooks.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openDatabase, readFresh, readWhole, readWith } from './open.js';
@@ -192,4 +194,18 @@ test('shows hooks and tool calls, or one kind of them', async () => {
     expect(await named('hooks', exact)).toEqual(['guard']);
     expect(await named('tools', exact)).toEqual(['tool']);
   }
+});
+
+test('a duration that must be a slip of its writer is as long as it is, and is written as too long', async () => {
+  const slip = 8_000_000_000_000_000;
+  await database.query(
+    `INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, duration_ms)
+     VALUES (md5('trace')::uuid, 'PreToolUse', 'slip', 'completed', $1)`,
+    [slip],
+  );
+  const { rows } = await readFresh(await openDatabase(database.url), slowHooks);
+  const row = rows.find(({ hook }) => hook === 'slip');
+  expect(Math.abs((row?.p95Ms ?? 0) / slip - 1)).toBeLessThan(bucketError);
+  expect([formatDuration(row?.p95Ms), formatDuration(row?.maxMs)]).toEqual(['>273y', '>273y']);
+  await database.query(`DELETE FROM hook_executions WHERE hook_name = 'slip'`);
 });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { drawKeyBar } from '../../src/ui/draw/header.js';
-import { configurableCommands, readKeyChoices } from '../../src/ui/key-choices.js';
-import { Keymap } from '../../src/ui/keymap.js';
+import { configurableCommands, Keymap, readKeyChoices } from '../../src/ui/keymap.js';
 import { helpLines } from '../../src/ui/views/help.js';
 import { scopes } from '../../src/ui/views/registry.js';
 import { textOf } from './helpers.js';

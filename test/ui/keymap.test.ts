@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { group } from '../../src/ui/commands/group.js';
+import { group } from '../../src/ui/commands/panes.js';
 import { isOnBar } from '../../src/ui/commands/kinds.js';
 import type { Command, Context } from '../../src/ui/context.js';
 import { drawKeyBar } from '../../src/ui/draw/header.js';
-import { keyText, Keymap } from '../../src/ui/keymap.js';
+import { Keymap, keyText } from '../../src/ui/keymap.js';
 import { helpLines } from '../../src/ui/views/help.js';
 import { scopes } from '../../src/ui/views/registry.js';
 import { panes } from '../../src/panes/registry.js';

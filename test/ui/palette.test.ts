@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { badgeColours } from '../../src/ui/look.js';
-import { darkPalette, lightPalette, type Palette } from '../../src/ui/theme.js';
+import { badgeColours, darkPalette, lightPalette, type Palette } from '../../src/ui/theme.js';
 
 /** Relative luminance of a colour of the 256-colour cube or its grey ramp, as WCAG 2 defines it. */
 function luminance(index: number): number {

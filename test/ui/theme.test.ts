@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../src/terminal/width.js';
 import { drawChartLines } from '../../src/ui/draw/chart.js';
-import type { Look } from '../../src/ui/look.js';
-import { createTheme } from '../../src/ui/theme.js';
+import { createTheme, type Look } from '../../src/ui/theme.js';
 import { looksOf } from './helpers.js';
 
 const looks: readonly Look[] = [

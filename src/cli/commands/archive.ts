@@ -1,9 +1,8 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { defineCommand } from '../command.js';
 import { parseAge, actionFlags, runActionCommand } from '../run-action.js';
-import { listTrees } from '../../maintenance/archive/list-trees.js';
+import { archive, listTrees } from '../../panes/archive.js';
 import { needArchive } from '../../maintenance/archive/trees.js';
-import { archive } from '../../panes/archive.js';
 import { safeJson } from '../safe-text.js';
 import { paneTable } from '../status-text.js';
 

@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { withSeparators } from '../../core/format/number.js';
-import { openMetricsText, openMetricsType } from '../../core/format/open-metrics.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
@@ -17,14 +16,12 @@ import {
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
 import { staleAfterMs } from '../../ingest/import.js';
-import { given } from '../../ingest/environment.js';
-import { listenAddress, OtlpReceiver } from '../../ingest/otlp/receiver.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
-import { readMetrics } from '../../panes/export/metrics.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
+import { beginMetrics, openReceiver, type TelemetryFlags } from '../collect-telemetry.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { formatAge } from '../../core/format/duration.js';
@@ -33,16 +30,13 @@ import { formatBytes } from '../../core/format/bytes.js';
 /** A collector that a hook or the console has started ends when nothing has come for so long (ms). */
 const idleExitMs = 15 * 60_000;
 
-/** What durations, tokens and cost on /metrics are of (ms). */
-const metricsWindowMs = 3_600_000;
-
 /** How long (ms) a collector in the background waits before it tries to open its database again. */
 const reopenMs = 5_000;
 
 export const command = defineCommand({
   name: 'collect',
   summary: 'bring what the hooks of agents have told into the database, and go on doing so',
-  usage: '[--once] [--listen HOST:PORT] [--service] [--json]',
+  usage: '[--once] [--listen HOST:PORT] [--metrics-to URL] [--service] [--json]',
   description: [
     'Reads the spool that the hooks write into, and writes traces. One process a spool: where another is',
     'at it, nothing is done. How far it has read is written with the rows, so that an event is in the',
@@ -51,18 +45,36 @@ export const command = defineCommand({
     'With --listen it also takes OpenTelemetry over HTTP (/v1/traces, /v1/logs, /v1/metrics): of this machine',
     'only, unless TRACE_CONSOLE_LISTEN_TOKEN is set, which senders then give as a bearer token. [collect] listen of',
     'the config file says the same for every collector, also one that a hook starts; that one then stays.',
+    'With --tls-cert and --tls-key senders come by https. With --metrics-to what "metrics" prints is sent, too.',
     '',
     'Writes to the database that the flags name, else the environment, else [collect] connection of the',
     "config file, else the embedded one. Hooks start it by themselves, without the agent's environment.",
     '',
     'With --json, at the end: {"ok", "state", "target", "records", "torn", "quarantined", "lastEvents"}.',
   ].join('\n'),
+  printsFile: ({ service }) => service,
   flags: {
     once: { type: 'boolean', description: 'write what is there now, and end' },
     listen: {
       type: 'string',
       value: 'HOST:PORT',
       description: 'take OpenTelemetry over HTTP there, for example 127.0.0.1:4318',
+    },
+    tlsCert: {
+      type: 'string',
+      value: 'FILE',
+      description: 'PEM of the certificate, with its chain, for --listen',
+    },
+    tlsKey: { type: 'string', value: 'FILE', description: 'PEM of its key' },
+    metricsTo: {
+      type: 'string',
+      value: 'URL',
+      description: 'send metrics by OTLP over HTTP there, again and again',
+    },
+    metricsEvery: {
+      type: 'string',
+      value: 'TIME',
+      description: 'how often; default 60s',
     },
     service: {
       type: 'boolean',
@@ -95,7 +107,9 @@ export const command = defineCommand({
     }
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);
+    const stopMetrics = beginMetrics(context, folder, () => known);
     const opened = await openTarget(context).catch(async (error: unknown) => {
+      stopMetrics();
       await receiver?.close();
       if (flags.background) {
         reportFailure(folder, error instanceof Error ? error.message : String(error));
@@ -132,6 +146,7 @@ export const command = defineCommand({
       else if (!flags.background) print(safeText(summaryLine(status)));
       return exitCodes.good;
     } finally {
+      stopMetrics();
       await receiver?.close();
       await opened.close();
     }
@@ -139,58 +154,8 @@ export const command = defineCommand({
 });
 
 type Context = CommandContext<FlagDeclarations> & {
-  flags: {
-    background: boolean;
-    once: boolean;
-    connection?: string | undefined;
-    listen?: string | undefined;
-  };
+  flags: TelemetryFlags & { background: boolean; connection?: string | undefined };
 };
-
-type Receiving = {
-  receiver: OtlpReceiver | undefined;
-  listen?: NonNullable<CollectorStatus['listen']>;
-};
-
-/**
- * What takes telemetry, where that is asked for. It fills the spool also while the database is waited for. Where only the
- * config file asks for it, hooks are collected all the same if it cannot be had.
- */
-async function openReceiver(
-  { flags, settings, note }: Context,
-  folder: string,
-  database: () => Database | undefined,
-): Promise<Receiving> {
-  const asked = flags.listen ?? (flags.once ? undefined : settings.collectListen);
-  if (asked === undefined) return { receiver: undefined };
-  if (flags.once) {
-    throw new ConsoleError('usage', 'Either --once or --listen.', {
-      hint: 'With --listen it goes on until it is ended.',
-    });
-  }
-  try {
-    const { host, port } = listenAddress(asked);
-    const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
-    const metrics = () => metricsText(database(), folder);
-    const receiver = await OtlpReceiver.open({ host, port, token, folder, metrics });
-    const url = `http://${host.includes(':') ? `[${host}]` : host}:${receiver.port}`;
-    note(safeText(`listening  OTLP on ${url}`));
-    return { receiver, listen: { url } };
-  } catch (error) {
-    if (flags.listen !== undefined || !(error instanceof ConsoleError)) throw error;
-    note(safeText(`listening  ${error.message}`));
-    return { receiver: undefined, listen: { problem: error.message } };
-  }
-}
-
-/** @throws ConsoleError */
-async function metricsText(database: Database | undefined, spool: string) {
-  if (database === undefined) {
-    throw new ConsoleError('connection_lost', 'The database is waited for.');
-  }
-  const metrics = await readMetrics(database, { windowMs: metricsWindowMs, spool });
-  return { type: openMetricsType, text: openMetricsText(metrics) };
-}
 
 /** The database, with its schema; in the background waited for. */
 async function openTarget(
@@ -258,7 +223,10 @@ function serviceText({ flags }: Context): string {
     );
   }
   const passed = (
-    ['connection', 'config', 'envFile', 'dataDir', 'schema', 'listen'] as const
+    [
+      ...(['connection', 'config', 'envFile', 'dataDir', 'schema', 'listen'] as const),
+      ...(['tlsCert', 'tlsKey', 'metricsTo', 'metricsEvery'] as const),
+    ] as const
   ).flatMap((name) => {
     const value = (flags as Record<string, unknown>)[name];
     return typeof value === 'string'

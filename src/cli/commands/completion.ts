@@ -237,7 +237,7 @@ export const command = defineCommand({
     'zsh:  add  source <(trace-console completion zsh)   to ~/.zshrc, behind compinit',
     'fish: run  trace-console completion fish > ~/.config/fish/completions/trace-console.fish',
   ].join('\n'),
-  printsFile: true,
+  printsFile: () => true,
   flags: {},
   inputs: 1,
   inputValues: shells,

@@ -9,10 +9,10 @@ import {
 } from '../../maintenance/doctor/checks.js';
 import type { CommandTarget } from '../../db/connection/command-flags.js';
 import { printedCommand, severities } from '../../maintenance/doctor/check.js';
-import { wrapText } from '../../terminal/width.js';
+import { displayWidth, wrapText } from '../../terminal/width.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';
-import { safeJson, safeText } from '../safe-text.js';
+import { reportWidth, safeJson, safeText, shellLines } from '../safe-text.js';
 
 export const command = defineCommand({
   name: 'doctor',
@@ -53,7 +53,7 @@ export const command = defineCommand({
     if (flags.json) {
       print(safeJson({ ok, checks: results.map((result) => toJson(result, database)) }, 2));
     } else {
-      for (const line of reportLines(results, database, process.stdout.columns)) print(line);
+      for (const line of reportLines(results, database)) print(line);
     }
     return ok ? exitCodes.good : exitCodes.notGood;
   },
@@ -66,41 +66,57 @@ function toJson(result: CheckResult, target: CommandTarget) {
 
 const widths = { severity: 8, least: 40, most: 140, usual: 120 };
 
-/** A table whose last column is wrapped: what was found, and below it how to fix it. */
-function reportLines(
-  results: readonly CheckResult[],
-  target: CommandTarget,
-  columns = widths.usual,
-): string[] {
+/** A table whose last column is wrapped, what was found, and below it how to fix it; where there is no room a list. */
+function reportLines(results: readonly CheckResult[], target: CommandTarget): string[] {
+  const columns = reportWidth();
   const title = Math.max(5, ...results.map((result) => result.title.length));
-  const room = Math.max(
-    widths.least,
-    Math.min(widths.most, columns) - widths.severity - title - 2 * 3,
-  );
-  const table = plainTable(
-    ['Severity', 'Check', 'Evidence'],
-    results.map((result) => [
-      result.severity,
-      result.title,
-      cellLines(result, target, room).join('\n'),
-    ]),
-    { whole: [2] },
-  );
+  const room = Math.min(widths.most, columns ?? widths.usual) - widths.severity - title - 2 * 3;
+  const cells = results.map((result) => cellLines(result, target, Math.max(widths.least, room)));
+  const widest = Math.max(0, ...cells.flat().map(displayWidth));
+  const isTable = columns === undefined || (room >= widths.least && widest <= room);
   const counts = severities.flatMap((severity) => {
     const count = results.filter((result) => result.severity === severity).length;
     return count > 0 ? [`${count} ${severity}`] : [];
   });
-  return [table, '', `${counts.join(', ')}.`];
+  return [
+    isTable
+      ? tableOf(results, cells)
+      : results.map((result) => listed(result, target, columns).join('\n')).join('\n\n'),
+    '',
+    `${counts.join(', ')}.`,
+  ];
+}
+
+function tableOf(results: readonly CheckResult[], cells: readonly (readonly string[])[]): string {
+  return plainTable(
+    ['Severity', 'Check', 'Evidence'],
+    results.map(({ severity, title }, index) => [severity, title, (cells[index] ?? []).join('\n')]),
+    { whole: [1, 2] },
+  );
 }
 
 /** A command is not wrapped, so that it can be copied: one line for the shell. */
 function cellLines(result: CheckResult, target: CommandTarget, room: number): string[] {
-  const { evidence, fix } = result;
   const command = commandOf(result, target);
+  return [...foundLines(result, room), ...(command === null ? [] : [`  ${safeText(command)}`])];
+}
+
+/** The command begins at the left, in lines that a shell reads as one. */
+function listed(result: CheckResult, target: CommandTarget, columns: number): string[] {
+  const command = commandOf(result, target);
+  const head = `${result.severity.padEnd(widths.severity)}  ${result.title}`;
+  const indent = ' '.repeat(widths.severity + 2);
+  return [
+    head,
+    ...foundLines(result, columns - indent.length).map((line) => indent + line),
+    ...(command === null ? [] : shellLines(safeText(command), columns)),
+  ];
+}
+
+function foundLines({ evidence, fix }: CheckResult, room: number): string[] {
   return [
     ...wrapText(safeText(evidence), room),
     ...(fix === null ? [] : wrapText(`→ ${fix}`, room)),
-    ...(command === null ? [] : [`  ${safeText(command)}`]),
   ];
 }
 

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { openEmbeddedDatabase, openDatabase } from '../../embedded/open.js';
 import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js';
 import { plainTable } from '../plain-table.js';
+import { reportWidth, shellLines } from '../safe-text.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { describePlan, isUnasked, placeOf } from '../../deploy/plan.js';
 
@@ -32,7 +33,10 @@ export const embeddedStatusCommand = defineCommand({
         `Clients: ${status.clients}. Engine restarts since ${status.startedAt}: ${status.engineRestarts}.`,
       );
       if (status.exitsAt !== undefined) print(`Ends without a client at ${status.exitsAt}.`);
-      if (connect !== undefined) print(`Connect: ${connect}`);
+      if (connect !== undefined) {
+        for (const line of shellLines(`Connect: ${connect}`, reportWidth() ?? Infinity))
+          print(line);
+      }
     }
     return status === undefined ? exitCodes.notGood : exitCodes.good;
   },

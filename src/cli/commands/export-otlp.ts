@@ -18,6 +18,7 @@ export const command = defineCommand({
     'what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models, tools and agents',
     'have the words of the GenAI conventions. Traces are of the live tables, the oldest first.',
   ].join('\n'),
+  printsFile: () => true,
   flags: {
     since: { type: 'string', value: 'TIME', description: 'traces that began since; default: 1d' },
     project: { type: 'string', value: 'NAME', description: 'only of this project' },

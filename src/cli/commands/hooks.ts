@@ -14,7 +14,7 @@ import {
   type Scope,
   type Surroundings,
 } from '../../ingest/install/agent.js';
-import { usualAddress } from '../../ingest/install/telemetry.js';
+import { usualAddress } from '../../ingest/install/merge.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
 import os from 'node:os';
 import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';

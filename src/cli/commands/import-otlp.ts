@@ -4,7 +4,7 @@ import { importTelemetry, type TelemetryImport } from '../../ingest/otlp/import-
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { defineCommand } from '../command.js';
-import { confirmImport } from '../confirm-import.js';
+import { confirmImport } from './import.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { factLines } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';

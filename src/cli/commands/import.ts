@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
-import { formatAge } from '../../core/format/duration.js';
 import { formatBytes } from '../../core/format/bytes.js';
+import { formatAge } from '../../core/format/duration.js';
 import { withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
-import { importSessions, type ImportProgress, type ImportResult } from '../../ingest/import.js';
+import { type ImportProgress, type ImportResult, importSessions } from '../../ingest/import.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { reprice, type Repriced } from '../../ingest/reprice.js';
@@ -12,11 +12,46 @@ import type { TranscriptSource } from '../../ingest/sources/source.js';
 import { ProgressRate } from '../../maintenance/long-statement.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand } from '../command.js';
-import { confirmImport } from '../confirm-import.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { plainTable } from '../plain-table.js';
 import { factLines, parseAge, progressLine } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
+
+/**
+ * Asks before what agents did is written to a server; the embedded database is the user's own.
+ *
+ * @throws ConsoleError `confirmation_needed`
+ */
+export async function confirmImport(
+  {
+    flags,
+    interactive,
+    ask,
+  }: {
+    flags: { yes: boolean; json: boolean };
+    interactive: boolean;
+    ask: (question: string) => Promise<string>;
+  },
+  database: {
+    capabilities: { embedded: boolean; database: string; schema: string };
+    address: { host: string; port: number };
+  },
+  isEmpty: boolean,
+): Promise<void> {
+  const { capabilities, address } = database;
+  if (flags.yes || isEmpty || capabilities.embedded) return;
+  const where = `${capabilities.database} on ${address.host}:${address.port}, schema ${capabilities.schema}`;
+  if (interactive && !flags.json) {
+    const answer = await ask(
+      safeText(`Prompts and results of tools go to ${where}. Type "yes" to go on: `),
+    );
+    if (answer.trim() === 'yes') return;
+    throw new ConsoleError('confirmation_needed', 'Cancelled; nothing was written.');
+  }
+  throw new ConsoleError('confirmation_needed', `Nothing was written to ${where}.`, {
+    hint: 'Prompts and results of tools would go there: add --yes, or --dry-run to count only.',
+  });
+}
 
 const names = transcriptSources.map(({ id }) => id);
 

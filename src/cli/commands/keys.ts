@@ -1,6 +1,5 @@
 import { exitCodes } from '../../db/errors.js';
-import { configurableCommands } from '../../ui/key-choices.js';
-import { Keymap, keysText } from '../../ui/keymap.js';
+import { configurableCommands, Keymap, keysText } from '../../ui/keymap.js';
 import { scopes } from '../../ui/views/registry.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../core/format/duration.js';
 import { withSeparators } from '../../core/format/number.js';
-import { recommendedLists } from '../../core/vector-lists.js';
+import { fitsRows } from '../../core/vector-lists.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
@@ -163,7 +163,7 @@ async function fitIndex(database: Database, { signal, note }: Context): Promise<
   );
   const index = indexes.find(({ table }) => table === 'success_patterns');
   if (!index || index.rows <= comparedExactly) return;
-  if (!index.builtEmpty && recommendedLists(index.rows) < 2 * index.lists) return;
+  if (!index.builtEmpty && fitsRows(index.lists, index.rows)) return;
   try {
     const run = runAction('reindex', { database, signal }, { indexes: [index.index] });
     note(safeText((await drain(run, note)).summary));

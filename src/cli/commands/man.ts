@@ -14,7 +14,7 @@ import { exitCodesText, sourcesText } from '../help.js';
 export const command = defineCommand({
   name: 'man',
   summary: 'print the manual page of every command, for man(1)',
-  printsFile: true,
+  printsFile: () => true,
   flags: {},
   examples: ['trace-console man | man -l -'],
   async run({ print, commands }) {

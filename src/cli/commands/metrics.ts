@@ -1,17 +1,13 @@
 import os from 'node:os';
 import { parseDuration } from '../../core/format/duration.js';
-import { openMetricsText, otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
-import { consoleVersion } from '../../core/version.js';
+import { openMetricsText } from '../../core/format/open-metrics.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { given } from '../../ingest/environment.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
+import { metricsUrl, sendMetrics } from '../../panes/export/send-metrics.js';
 import { defineCommand } from '../command.js';
 
 const defaultWindow = '1h';
-
-/** A receiver of metrics that takes longer (ms) is away. */
-const sendTimeoutMs = 10_000;
 
 export const command = defineCommand({
   name: 'metrics',
@@ -24,8 +20,9 @@ export const command = defineCommand({
     '',
     'For the textfile collector of the node exporter, from cron: write to a file beside it, and rename that. "collect',
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
-    'OTEL_EXPORTER_OTLP_HEADERS.',
+    'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute.',
   ].join('\n'),
+  printsFile: ({ to }) => to === undefined,
   flags: {
     window: {
       type: 'string',
@@ -49,7 +46,7 @@ export const command = defineCommand({
         hint: 'A number and a unit: 15m, 1h, 1d.',
       });
     }
-    const url = flags.to === undefined ? undefined : metricsUrl(flags.to);
+    const url = flags.to === undefined ? undefined : metricsUrl(flags.to, '--to');
     const database = await openDatabase();
     const spool = spoolFolder(process.env, os.homedir);
     const metrics = await readMetrics(database, { windowMs, spool });
@@ -57,50 +54,8 @@ export const command = defineCommand({
       print(openMetricsText(metrics).trimEnd());
       return exitCodes.good;
     }
-    await send(url, metrics, windowMs);
+    await sendMetrics(url, metrics, windowMs);
     note(`sent ${metrics.length} metrics to ${url.host}`);
     return exitCodes.good;
   },
 });
-
-/** @throws ConsoleError `usage` */
-function metricsUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new ConsoleError('usage', `--to does not understand "${text}".`, {
-      hint: 'The base of an OTLP/HTTP endpoint, for example http://127.0.0.1:4318.',
-    });
-  }
-  const path = url.pathname.replace(/\/$/, '');
-  url.pathname = path.endsWith('/v1/metrics') ? path : `${path}/v1/metrics`;
-  return url;
-}
-
-/** `name=value,name=value`, percent-encoded, as the specification has it. */
-function headersOf(text: string | undefined): Record<string, string> {
-  const pairs = (text ?? '').split(',').flatMap((pair) => {
-    const [name = '', ...value] = pair.split('=');
-    return name.trim() === '' ? [] : [[name.trim(), decodeURIComponent(value.join('=').trim())]];
-  });
-  return Object.fromEntries(pairs) as Record<string, string>;
-}
-
-async function send(url: URL, metrics: readonly Metric[], windowMs: number): Promise<void> {
-  const request = otlpMetrics(metrics, { version: consoleVersion(), nowMs: Date.now(), windowMs });
-  const headers = headersOf(given(process.env.OTEL_EXPORTER_OTLP_HEADERS));
-  const failed = (reason: string, cause?: unknown) =>
-    new ConsoleError('query_failed', `${url.host} did not take the metrics: ${reason}.`, {
-      hint: 'It is asked by OTLP over HTTP with JSON at /v1/metrics.',
-      ...(cause === undefined ? {} : { cause }),
-    });
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(request),
-    signal: AbortSignal.timeout(sendTimeoutMs),
-  }).catch((error: unknown) => {
-    throw failed(error instanceof Error ? error.message : String(error), error);
-  });
-  await answer.body?.cancel();
-  if (!answer.ok) throw failed(`status ${answer.status}`);
-}

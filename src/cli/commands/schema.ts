@@ -160,7 +160,7 @@ export const schemaBundleCommand = defineCommand({
   name: 'schema bundle',
   summary: 'print all schema files as one migration',
   description: 'Needs no database. The text may run again; what exists stays as it is.',
-  printsFile: true,
+  printsFile: () => true,
   flags: {},
   examples: [
     'trace-console schema bundle > migration.sql',

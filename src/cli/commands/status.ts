@@ -1,21 +1,76 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseMoment } from '../../core/format/moment.js';
 import type { Database } from '../../db/database.js';
-import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
-import { StatusReader } from '../../live/status.js';
-import { paneIds, overviewPaneIds, type AnyPane, paneById, panes } from '../../panes/registry.js';
+import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
+import { systemClock } from '../../live/clock.js';
+import { CostMeter, PaneFeed } from '../../live/pane-feed.js';
+import type { PaneSnapshot } from '../../live/state.js';
+import { readShape } from '../../panes/contract/shape.js';
 import {
   defaultStuckAfterMs,
   defaultWindowMs,
-  serverNowStatement,
   type ServerNowRow,
+  serverNowStatement,
 } from '../../panes/reading/windows.js';
-import { parseMoment } from '../../core/format/moment.js';
-import { parseAge } from '../run-action.js';
+import { type AnyPane, overviewPaneIds, paneById, paneIds, panes } from '../../panes/registry.js';
 import { offersDemo } from '../../demo/preflight.js';
 import { defineCommand } from '../command.js';
+import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { statusText } from '../status-text.js';
-import type { PaneSnapshot } from '../../live/state.js';
+
+export type StatusOptions = {
+  windowMs: number;
+  stuckAfterMs: number;
+  budgetUsdPerDay?: number | undefined;
+  /** Of the panes that have it. */
+  grouping?: string | undefined;
+  /** Where the windows end, milliseconds since 1970; absent: now. */
+  untilMs?: number | undefined;
+};
+
+/** Reads panes one after the other, once or again and again, without a schedule: for reports. */
+export class StatusReader {
+  readonly #database: Database;
+  readonly #feeds: readonly PaneFeed[];
+  readonly #options: StatusOptions;
+
+  /** @param exact counts every row each time; else what was kept from the reading before is used */
+  constructor(
+    database: Database,
+    panes: readonly AnyPane[],
+    options: StatusOptions & { exact: boolean },
+  ) {
+    const meter = new CostMeter(database, systemClock);
+    this.#database = database;
+    this.#options = options;
+    this.#feeds = panes.map((pane) => {
+      const feed = new PaneFeed(pane, database, systemClock, meter);
+      feed.exact = options.exact;
+      feed.setUntil(options.untilMs);
+      if (options.grouping !== undefined) feed.setGrouping(options.grouping);
+      return feed;
+    });
+  }
+
+  /**
+   * Every pane, each whole; one that fails has its error in its snapshot.
+   *
+   * @throws ConsoleError when not even the catalogue can be read.
+   */
+  async read(): Promise<readonly { pane: AnyPane; snapshot: PaneSnapshot }[]> {
+    const shape = await readShape(this.#database);
+    const results: { pane: AnyPane; snapshot: PaneSnapshot }[] = [];
+    for (const feed of this.#feeds) {
+      let snapshot: PaneSnapshot;
+      do {
+        ({ snapshot } = await feed.read({ ...this.#options, shape }));
+      } while (snapshot.error === null && snapshot.loading !== null);
+      results.push({ pane: feed.pane, snapshot });
+    }
+    return results;
+  }
+}
 
 export const command = defineCommand({
   name: 'status',

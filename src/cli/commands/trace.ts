@@ -26,6 +26,7 @@ export const command = defineCommand({
     '"own" is the time in which the whole waited for that event and for nothing below it: what made it slow.',
     'Exit code 1 when there is no such trace.',
   ].join('\n'),
+  printsFile: ({ otlp }) => otlp,
   flags: {
     otlp: {
       type: 'boolean',

@@ -140,6 +140,7 @@ function tableOf(rows: readonly ListedTraceRow[], asOf: Date): string {
     {
       right: columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
       whole: columns.flatMap(({ id }, index) => (id === 'correlationId' ? [index] : [])),
+      priority: columns.map(({ id, priority }) => (id === 'correlationId' ? 0 : priority)),
     },
   );
 }

@@ -9,13 +9,12 @@ import { parseConnectionString } from '../../db/connection/conninfo.js';
 import { formatSpan, parseDuration } from '../../core/format/duration.js';
 import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
+import { metricsEvery } from '../../panes/export/send-metrics.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { cadencesMs } from '../../live/engine.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
-import { readKeyChoices } from '../../ui/key-choices.js';
-import type { KeyChoices } from '../../ui/keymap.js';
-import { badgeColours } from '../../ui/look.js';
-import { themeNames } from '../../ui/theme.js';
+import { type KeyChoices, readKeyChoices } from '../../ui/keymap.js';
+import { badgeColours, themeNames } from '../../ui/theme.js';
 import { scopes } from '../../ui/views/registry.js';
 import { isCommandWord } from '../registry.js';
 import type { Config, NamedConnection } from './settings.js';
@@ -53,7 +52,14 @@ const connection = v.strictObject({
 });
 
 /** The collector of agents' events. */
-const collect = v.strictObject({ connection: v.optional(text), listen: v.optional(text) });
+const collect = v.strictObject({
+  connection: v.optional(text),
+  listen: v.optional(text),
+  'tls-cert': v.optional(text),
+  'tls-key': v.optional(text),
+  'metrics-to': v.optional(text),
+  'metrics-every': v.optional(text),
+});
 
 const usage = v.strictObject({
   'budget-usd-per-day': v.optional(
@@ -114,18 +120,6 @@ export function parseConfig(toml: string, file: string): Config {
   if (chosen !== undefined && !(chosen in connections)) {
     throw mistake(file, 'connection', `names "${chosen}", which is not among the connections`);
   }
-  const collecting = result.output.collect?.connection;
-  if (collecting !== undefined && !(collecting in connections)) {
-    throw mistake(
-      file,
-      'collect.connection',
-      `names "${collecting}", which is not among the connections`,
-    );
-  }
-  const listen = result.output.collect?.listen;
-  if (listen !== undefined && !/^(?:.*:)?\d{1,5}$/.test(listen)) {
-    throw mistake(file, 'collect.listen', 'takes HOST:PORT, for example "127.0.0.1:4318"');
-  }
   const budget = result.output.usage?.['budget-usd-per-day'];
   return {
     file,
@@ -133,12 +127,50 @@ export function parseConfig(toml: string, file: string): Config {
     ...(window === undefined ? {} : { windowMs: window }),
     ...(theme === undefined ? {} : { theme }),
     ...(chosen === undefined ? {} : { connection: chosen }),
-    ...(collecting === undefined ? {} : { collectConnection: collecting }),
-    ...(listen === undefined ? {} : { collectListen: listen }),
+    ...collectSettings(result.output.collect, file, connections),
     ...(budget === undefined ? {} : { budgetUsdPerDay: budget }),
     connections: new Map(named.map((each) => [each.name, each])),
     ...(result.output.alerts === undefined ? {} : { alerts: alertsOf(result.output.alerts, file) }),
     ...(result.output.keys === undefined ? {} : { keys: keysOf(result.output.keys, file) }),
+  };
+}
+
+function collectSettings(
+  settings: v.InferOutput<typeof collect> = {},
+  file: string,
+  connections: object,
+): Partial<Config> {
+  const { connection, listen } = settings;
+  if (connection !== undefined && !(connection in connections)) {
+    throw mistake(
+      file,
+      'collect.connection',
+      `names "${connection}", which is not among the connections`,
+    );
+  }
+  if (listen !== undefined && !/^(?:.*:)?\d{1,5}$/.test(listen)) {
+    throw mistake(file, 'collect.listen', 'takes HOST:PORT, for example "127.0.0.1:4318"');
+  }
+  const { cert, key } = {
+    ...pathOf('cert', settings['tls-cert'], file),
+    ...pathOf('key', settings['tls-key'], file),
+  };
+  if ((cert === undefined) !== (key === undefined)) {
+    throw mistake(file, 'collect.tls-cert', 'needs tls-key, and tls-key needs it');
+  }
+  const { 'metrics-to': url, 'metrics-every': every } = settings;
+  if (url !== undefined && !/^https?:\/\/./.test(url)) {
+    throw mistake(file, 'collect.metrics-to', 'takes a URL, for example "http://127.0.0.1:4318"');
+  }
+  const everyMs = metricsEvery(every);
+  if (everyMs === undefined) {
+    throw mistake(file, 'collect.metrics-every', 'takes a time of 10 seconds or more: "60s", "5m"');
+  }
+  return {
+    ...(connection === undefined ? {} : { collectConnection: connection }),
+    ...(listen === undefined ? {} : { collectListen: listen }),
+    ...(cert === undefined || key === undefined ? {} : { collectTls: { cert, key } }),
+    ...(url === undefined ? {} : { collectMetrics: { url, everyMs } }),
   };
 }
 

@@ -3,8 +3,7 @@ import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { AlertSettings } from '../../ui/app/alerting.js';
 import type { KeyChoices } from '../../ui/keymap.js';
-import type { ThemeName } from '../../ui/theme.js';
-import type { BadgeColour } from '../../ui/look.js';
+import type { BadgeColour, ThemeName } from '../../ui/theme.js';
 
 /** What a command takes from the config file: of the connection where it says something, else in general. */
 export type Settings = {
@@ -16,12 +15,19 @@ export type Settings = {
   collectConnection: string | undefined;
   /** Where the collector takes telemetry unless `--listen` says it. */
   collectListen: string | undefined;
+  /** Certificate and key with which it is taken there. */
+  collectTls: TlsFiles | undefined;
+  /** Where the collector sends metrics, and how often (ms). */
+  collectMetrics: MetricsTarget | undefined;
   /** US dollars that somebody wants to spend a day at most. */
   budgetUsdPerDay: number | undefined;
   theme: ThemeName | undefined;
   alerts: AlertSettings | undefined;
   keys: KeyChoices | undefined;
 };
+
+export type TlsFiles = { cert: string; key: string };
+export type MetricsTarget = { url: string; everyMs: number };
 
 /** The flags by which a person names a database. */
 export type PlaceFlags = {
@@ -44,6 +50,8 @@ export function settingsFor(config: Config, flags: PlaceFlags): Settings {
     ...spansFor(config, connection),
     collectConnection: config.collectConnection,
     collectListen: config.collectListen,
+    collectTls: config.collectTls,
+    collectMetrics: config.collectMetrics,
     budgetUsdPerDay: config.budgetUsdPerDay,
     theme: config.theme,
     alerts: config.alerts,
@@ -129,6 +137,10 @@ export type Config = {
   collectConnection?: string;
   /** `[collect] listen`: where it takes telemetry. */
   collectListen?: string;
+  /** `[collect] tls-cert` and `tls-key`: paths of PEM files. */
+  collectTls?: TlsFiles;
+  /** `[collect] metrics-to` and `metrics-every`. */
+  collectMetrics?: MetricsTarget;
   /** `[usage] budget-usd-per-day`. */
   budgetUsdPerDay?: number;
   alerts?: AlertSettings;

@@ -5,7 +5,8 @@ const day = 24 * hour;
 
 /**
  * A duration in milliseconds for people, at most 6 columns wide: `7ms`, `1.25s`, `12.3s`, `4m05s`,
- * `2h05m`, `3d04h`, `412d`. What cannot be measured (NULL, infinite) is `–`.
+ * `2h05m`, `3d04h`, `412d`. What cannot be measured (NULL, infinite) is `–`; more than 100,000 days, which a writer's slip
+ * must be, is `>273y`.
  */
 export function formatDuration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
@@ -16,8 +17,11 @@ export function formatDuration(ms: number | null | undefined): string {
   if (ms < hour - second / 2) return pair(Math.round(ms / second), 60, 'm', 's');
   if (ms < day - minute / 2) return pair(Math.round(ms / minute), 60, 'h', 'm');
   if (ms < 100 * day - hour / 2) return pair(Math.round(ms / hour), 24, 'd', 'h');
-  return `${Math.round(ms / day)}d`;
+  return ms < mostDays * day ? `${Math.round(ms / day)}d` : '>273y';
 }
+
+/** As many as have room in 6 columns. */
+const mostDays = 99_999.5;
 
 /** How long ago, in one unit and at most 4 columns: `now`, `12s`, `5m`, `3h`, `90d`. */
 export function formatAge(ms: number | null | undefined): string {
@@ -49,7 +53,7 @@ const units: readonly [names: readonly string[], ms: number][] = [
 const unitMs = new Map(units.flatMap(([names, ms]) => names.map((name) => [name, ms] as const)));
 
 /** What is understood everywhere, as a hint after an error. */
-export const spanHint = 'A number and a unit: 30s, 15m, 1.5h, 90d, 2w.';
+export const spanHint = 'A number and a unit, 100 years at most: 30s, 15m, 1.5h, 90d, 2w.';
 
 /**
  * Reads a span of time, in milliseconds: `500ms`, `90s`, `15m`, `1.5h`, `2d`, `2w`, `1 day`. The one

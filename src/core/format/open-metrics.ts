@@ -76,7 +76,10 @@ export function openMetricsText(metrics: readonly Metric[]): string {
 
 export const openMetricsType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
-/** The same as a request of OTLP/JSON; histograms are those of the window (delta). */
+/**
+ * The same as a request of OTLP/JSON. The window moves on and so does its beginning, from which histograms count: two
+ * requests overlap, and nobody may add them up (cumulative).
+ */
 export function otlpMetrics(
   metrics: readonly Metric[],
   { version, nowMs, windowMs }: { version: string; nowMs: number; windowMs: number },
@@ -123,7 +126,7 @@ function dataOf(
   }
   return {
     histogram: {
-      aggregationTemporality: 1,
+      aggregationTemporality: 2,
       dataPoints: metric.samples.map(({ labels, buckets, count, sum }) => ({
         attributes: attributes(labels),
         ...times,

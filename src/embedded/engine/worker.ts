@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import { engineDatabase, type FromWorker, type ToWorker, type WorkerData } from './messages.js';
-import { cString, FrameSplitter, int32, readCString } from '../wire/frames.js';
+import { cString, FrameSplitter, int32, readCString } from '../wire.js';
 import { amcheck } from '@electric-sql/pglite/contrib/amcheck';
 import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
 import { vector } from '@electric-sql/pglite-pgvector';

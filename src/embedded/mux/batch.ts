@@ -1,6 +1,6 @@
-import { type Refusal, statementFacts, type StatementFacts } from '../sql/statement-facts.js';
-import * as extended from '../wire/extended.js';
-import { ProtocolViolation, type Frame, copyFail } from '../wire/frames.js';
+import { type Refusal, statementFacts, type StatementFacts } from './statement-facts.js';
+import * as extended from '../wire.js';
+import { copyFail, type Frame, ProtocolViolation } from '../wire.js';
 
 /** Messages that the engine runs in one go: up to a Query, a Sync or a Flush. */
 export type Batch = {

@@ -3,8 +3,8 @@ import {
   ProtocolViolation,
   readyForQuery,
   type TransactionStatus,
-} from '../wire/frames.js';
-import { type ListenChange, parseDuration } from '../sql/statement-facts.js';
+} from '../wire.js';
+import { type ListenChange, parseDuration } from './statement-facts.js';
 import { BatchBuilder, PreparedStatements, type Batch } from './batch.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
 

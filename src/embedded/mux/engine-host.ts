@@ -1,8 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
-import { simpleQuery, type Report, type TransactionStatus, FrameSplitter } from '../wire/frames.js';
+import {
+  FrameSplitter,
+  readDataRow,
+  readReport,
+  type Report,
+  simpleQuery,
+  type TransactionStatus,
+} from '../wire.js';
 import type { PreparedStatement } from './batch.js';
-import { readDataRow, readReport } from '../wire/extended.js';
 
 /** The engine was restarted while it ran something; the report is what its client is told. */
 export class EngineInterrupted extends Error {

@@ -3,14 +3,14 @@ import { engineDatabase, engineUser } from '../engine/messages.js';
 import {
   authenticationOk,
   backendKeyData,
+  ByteQueue,
   negotiateProtocolVersion,
   parameterStatus,
+  ProtocolViolation,
+  readCString,
   readyForQuery,
   type Report,
-  ProtocolViolation,
-  ByteQueue,
-  readCString,
-} from '../wire/frames.js';
+} from '../wire.js';
 import { SessionSettings } from './client.js';
 
 /** The first packet of a connection, which has no type byte. */

@@ -1,4 +1,4 @@
-import { noticeResponse, type Report } from '../wire/frames.js';
+import { noticeResponse, type Report } from '../wire.js';
 
 /** The multiplexer's limits; times in milliseconds. */
 export type Limits = {

@@ -1,12 +1,6 @@
 import type { Engine } from '../engine/engine.js';
-import {
-  ProtocolViolation,
-  errorResponse,
-  simpleQuery,
-  sync,
-  type Report,
-} from '../wire/frames.js';
-import { BackgroundWork, Schedule } from './schedule.js';
+import { errorResponse, ProtocolViolation, type Report, simpleQuery, sync } from '../wire.js';
+import { BackgroundWork, Schedule, Turn } from './turn.js';
 import { Client, type ClientOutput } from './client.js';
 import {
   EngineHost,
@@ -17,7 +11,6 @@ import {
 import { greeting, newSecret, readHello } from './greeting.js';
 import { defaultLimits, type Limits, cancelReport, idleReport, stopReport } from './limits.js';
 import { SessionKeeper } from './session-keeper.js';
-import { Turn } from './turn.js';
 
 export type MultiplexerOptions = {
   startEngine: () => Promise<Engine>;

@@ -1,18 +1,19 @@
 import { quoteIdent } from '../../db/quote.js';
-import { parseDuration, type ListenChange, type Refusal } from '../sql/statement-facts.js';
+import { type ListenChange, parseDuration, type Refusal } from './statement-facts.js';
 import {
   closeStatement,
+  errorResponse,
+  type Frame,
+  FrameSplitter,
+  notificationFrom,
+  readCString,
+  readNotification,
   sync,
   type TransactionStatus,
-  FrameSplitter,
-  readCString,
-  type Frame,
-  errorResponse,
-} from '../wire/frames.js';
+} from '../wire.js';
 import type { Batch } from './batch.js';
 import { type Client, captureSql, SessionSettings } from './client.js';
 import { type EngineHost, InternalStatementFailed } from './engine-host.js';
-import { notificationFrom, readNotification } from '../wire/extended.js';
 
 const copyRefusal: Refusal = {
   message: 'COPY FROM STDIN is not available on the embedded database',

@@ -14,7 +14,8 @@ import {
   type LockHolder,
 } from '../../embedded/folder/folder-lock.js';
 import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
-import { collectorLock, lockFreshMs } from '../spool/append.js';
+import { collectorLock, lockFreshMs, spoolLimit } from '../spool/append.js';
+import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { SpoolDrain, type Drained, type RecordWriter, type Spool } from './drain.js';
 import { readStatus, writeStatus, type CollectorStatus } from './status-file.js';
@@ -28,6 +29,8 @@ const retryMs = { first: 250, last: 5_000 };
 
 const statusEveryMs = 1_000;
 const tidyEveryMs = 30_000;
+/** Segments that were read make room for what comes. */
+const makeRoomEveryMs = 500;
 const sizesEveryMs = 3_600_000;
 const touchEveryMs = lockFreshMs / 6;
 
@@ -74,6 +77,7 @@ export class Collector {
   #lastEventMs = Date.now();
   #statusWrittenMs = 0;
   #tidiedMs = 0;
+  #madeRoomMs = 0;
   #sizedMs = 0;
 
   private constructor(options: CollectorOptions, lock: FolderLock, spool: Spool) {
@@ -107,7 +111,9 @@ export class Collector {
     ensurePrivateFolder(folder);
     const lock = FolderLock.acquire(folder, '', collectorLock);
     if (lock === undefined) return undefined;
-    return new Collector(options, lock, { folder, id: spoolId(folder), host: os.hostname() });
+    const keptBytes = spoolLimit(process.env) / keptShare;
+    const id = spoolId(folder);
+    return new Collector(options, lock, { folder, id, host: os.hostname(), keptBytes });
   }
 
   /**
@@ -189,8 +195,13 @@ export class Collector {
   }
 
   async #tidyAtTimes(): Promise<void> {
-    if (Date.now() - this.#tidiedMs < tidyEveryMs) return;
-    await this.#tidy();
+    if (Date.now() - this.#tidiedMs >= tidyEveryMs) {
+      await this.#tidy();
+      return;
+    }
+    if (!this.#drain.hasReadLately || Date.now() - this.#madeRoomMs < makeRoomEveryMs) return;
+    this.#madeRoomMs = Date.now();
+    await this.#drain.tidy();
   }
 
   async #tidy(): Promise<void> {

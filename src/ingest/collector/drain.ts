@@ -43,6 +43,8 @@ export type Spool = {
   id: string;
   /** The machine's name, for those who look into the database. */
   host: string;
+  /** So much that was read may stay in segments that are still written to (bytes). */
+  keptBytes?: number;
 };
 
 export type Drained = {
@@ -51,6 +53,9 @@ export type Drained = {
   torn: number;
   quarantined: number;
 };
+
+/** Longer (ms) than a segment stays because it is young. */
+const readLatelyMs = 3_000;
 
 /** Another collector of the same spool may be at its batch. */
 const limits = { statementTimeoutMs: 30_000, lockTimeoutMs: 5_000, purpose: 'collector' } as const;
@@ -63,6 +68,7 @@ export class SpoolDrain {
   readonly #database: Database;
   readonly #spool: Spool;
   readonly #write: RecordWriter;
+  #readMs = 0;
   /** As committed; undefined: to be read from the database. */
   #offsets: Map<string, number> | undefined;
 
@@ -97,12 +103,17 @@ export class SpoolDrain {
   /** Removes the segments that were read to their end, and forgets their offsets. */
   async tidy(): Promise<void> {
     const offsets = await this.#committedOffsets();
-    removeRead(this.#spool.folder, offsets);
+    removeRead(this.#spool.folder, offsets, { kept: this.#spool.keptBytes });
     const there = new Set(listSegments(this.#spool.folder));
     const gone = [...offsets.keys()].filter((segment) => !there.has(segment));
     if (gone.length === 0) return;
     await this.#database.transaction(limits, (tx) => forgetSegments(tx, this.#key, gone));
     for (const segment of gone) offsets.delete(segment);
+  }
+
+  /** Segments may be there that were read, and are old enough to be removed by now. */
+  get hasReadLately(): boolean {
+    return Date.now() - this.#readMs < readLatelyMs;
   }
 
   /** The events of this spool that were put aside so far. */
@@ -144,6 +155,7 @@ export class SpoolDrain {
       quarantined = failed.length;
     });
     this.#offsets = new Map([...expected, ...batch.offsets]);
+    this.#readMs = Date.now();
     return { records: batch.records, torn: batch.torn, quarantined };
   }
 }

@@ -1,15 +1,45 @@
+import { isObject } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { AgentEvent } from '../events.js';
+import type { AgentId } from '../install/agent.js';
 import type { TelemetrySpan } from '../otlp/decode.js';
 import { telemetryCli, toldBy } from '../otlp/records.js';
 import { stageSpans } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
-import { eventsOfRecord } from '../sources/hooks.js';
-import { ToolPairs } from '../sources/hook-payload.js';
+import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
+import { claudeHooks } from '../sources/hooks-claude.js';
+import { codexHooks } from '../sources/hooks-codex.js';
+import { copilotHooks } from '../sources/hooks-copilot.js';
+import { cursorHooks } from '../sources/hooks-cursor.js';
+import { geminiHooks } from '../sources/hooks-gemini.js';
+import { opencodeHooks } from '../sources/hooks-opencode.js';
 import type { SpoolRecord } from '../spool/frame.js';
 import { rowsOf, RowStatements, writerCli, type WriterRows } from '../writer/statements.js';
 import type { RecordWriter } from './drain.js';
-import { readPairs, writePairs, type Quarantined } from './tables.js';
+import { type Quarantined, readPairs, writePairs } from './tables.js';
+
+const adapters: Readonly<Record<AgentId, HookAdapter>> = {
+  claude: claudeHooks,
+  codex: codexHooks,
+  gemini: geminiHooks,
+  cursor: cursorHooks,
+  copilot: copilotHooks,
+  opencode: opencodeHooks,
+};
+
+/**
+ * The events of one record of the spool.
+ *
+ * @returns undefined where nobody knows what it is: another CLI, another event, or no payload
+ */
+export function eventsOfRecord(
+  record: SpoolRecord,
+  pairs: ToolPairs,
+): readonly AgentEvent[] | undefined {
+  const { cli, payload } = record;
+  if (!Object.hasOwn(adapters, cli) || !isObject(payload)) return undefined;
+  return adapters[cli as AgentId]({ record, payload, pairs });
+}
 
 /** These give every tool call an id. */
 const withIds: ReadonlySet<string> = new Set(['claude', 'opencode', telemetryCli, writerCli]);

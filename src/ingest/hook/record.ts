@@ -1,6 +1,6 @@
-import type { Environment } from '../environment.js';
-import { redact } from '../redact.js';
-import { encodeFrame, type SpoolRecord } from '../spool/frame.js';
+import type { Environment } from '../../core/values.js';
+import { redact, redactedJson } from '../redact.js';
+import { encodeFrame, encodeFrameOf, type SpoolRecord } from '../spool/frame.js';
 
 /** By these a hook says which trace it belongs to. */
 const traceVariables = [
@@ -39,18 +39,25 @@ export function frameOf({ cli, event, input, atMs }: Received, environment: Envi
     ...(env === undefined ? {} : { env }),
     bytes: Buffer.byteLength(input),
   };
-  const payload = parse(input);
+  const text = input.toString();
+  const source = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  const payload = parse(source);
   // What cannot be parsed cannot be searched for secrets: its size is all that is kept.
   if (payload === undefined) return encodeFrame({ ...record, problem: 'unreadable' });
-  const clean = redact(payload);
-  const frame = encodeFrame({ ...record, payload: clean });
+  const clean = redactedJson(payload, source);
+  // Bytes that can stay are copied, not encoded again.
+  const frame = encodeFrameOf(record, clean === text ? input : clean);
   if (frame.length <= mostBytes) return frame;
-  return encodeFrame({ ...record, payload: identifyingPart(clean), problem: 'too_large' });
+  return encodeFrame({
+    ...record,
+    payload: identifyingPart(redact(payload)),
+    problem: 'too_large',
+  });
 }
 
-function parse(input: Buffer | string): object | undefined {
+function parse(text: string): object | undefined {
   try {
-    const value: unknown = JSON.parse(input.toString().replace(/^\uFEFF/, ''));
+    const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-import type { Environment } from '../environment.js';
+import type { Environment } from '../../core/values.js';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ConsoleError } from '../../db/errors.js';

@@ -10,10 +10,16 @@ import {
   type SettingsAgent,
   type Surroundings,
 } from './agent.js';
-import { addHooks, removeHooks } from './merge.js';
+import {
+  addHooks,
+  addTable,
+  addTelemetry,
+  removeHooks,
+  removeTable,
+  removeTelemetry,
+} from './merge.js';
 import { pluginMark } from './opencode.js';
 import { readSettingsFile, replaceSettingsFile, type SettingsFile } from './settings-file.js';
-import { addTable, addTelemetry, removeTable, removeTelemetry } from './telemetry.js';
 
 type Backup = {
   /** The file's text before the first installation; undefined: there was none. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { given } from '../environment.js';
+import { given } from '../../core/values.js';
 import type { PluginAgent, Surroundings } from './agent.js';
 
 const configFolder = ({ environment, home }: Surroundings): string =>

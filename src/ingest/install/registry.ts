@@ -10,9 +10,9 @@ import {
   shellLine,
 } from './agent.js';
 import path from 'node:path';
-import { given } from '../environment.js';
+import { given } from '../../core/values.js';
 import { truthyAt, falseAt, listAt } from './settings-file.js';
-import { usualAddress } from './telemetry.js';
+import { usualAddress } from './merge.js';
 import fs from 'node:fs';
 import { parse } from 'smol-toml';
 

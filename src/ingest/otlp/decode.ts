@@ -32,7 +32,7 @@ export type TelemetryLog = Origin & {
   attributes: Attributes;
 };
 
-/** What a request holds. Metrics are counted only: what they tell is in spans and logs. */
+/** What a request holds. Of metrics only the data points are counted: what they tell is in spans and logs. */
 export type Telemetry = {
   spans: TelemetrySpan[];
   logs: TelemetryLog[];
@@ -77,7 +77,9 @@ export function telemetryOf(request: Record<string, unknown>): Telemetry {
     if (read) telemetry.logs.push(read);
     else telemetry.rejected += 1;
   }
-  telemetry.metrics = [...itemsOf(request.resourceMetrics, 'scopeMetrics', 'metrics')].length;
+  for (const [, metric] of itemsOf(request.resourceMetrics, 'scopeMetrics', 'metrics')) {
+    telemetry.metrics += pointsOf(metric);
+  }
   return telemetry;
 }
 
@@ -96,6 +98,17 @@ function* itemsOf(
       for (const item of listOf(one[items])) yield [origin, item];
     }
   }
+}
+
+const kindsOfMetric = ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'] as const;
+
+/** A metric without a known kind of points counts as one. */
+function pointsOf(metric: Record<string, unknown>): number {
+  const points = kindsOfMetric.map((kind) => listOf(objectOf(metric[kind]).dataPoints).length);
+  return Math.max(
+    1,
+    points.reduce((sum, count) => sum + count, 0),
+  );
 }
 
 function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | undefined {
@@ -257,7 +270,16 @@ const messages: Readonly<Record<string, Fields>> = {
   ScopeLogs: { scope: [1, 'Scope'], logRecords: [2, 'LogRecord', 'repeated'] },
   ResourceLogs: { resource: [1, 'Resource'], scopeLogs: [2, 'ScopeLogs', 'repeated'] },
   logs: { resourceLogs: [1, 'ResourceLogs', 'repeated'] },
-  Metric: { name: [1, 'string'] },
+  Point: {},
+  Points: { dataPoints: [1, 'Point', 'repeated'] },
+  Metric: {
+    name: [1, 'string'],
+    gauge: [5, 'Points'],
+    sum: [7, 'Points'],
+    histogram: [9, 'Points'],
+    exponentialHistogram: [10, 'Points'],
+    summary: [11, 'Points'],
+  },
   ScopeMetrics: { scope: [1, 'Scope'], metrics: [2, 'Metric', 'repeated'] },
   ResourceMetrics: { resource: [1, 'Resource'], scopeMetrics: [2, 'ScopeMetrics', 'repeated'] },
   metrics: { resourceMetrics: [1, 'ResourceMetrics', 'repeated'] },

@@ -1,10 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import http from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { ConsoleError } from '../../db/errors.js';
-import { appendFrame, waitingBytes, spoolLimitBytes } from '../spool/append.js';
+import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
 import { decodeRequest, type Telemetry, signals, type Signal } from './decode.js';
 import { framesOf, telemetryRecords } from './records.js';
@@ -26,10 +27,14 @@ const retryAfter = { busy: 1, full: 5 };
 
 export type ListenAddress = { host: string; port: number };
 
+export type ReceiverTls = { cert: string; key: string };
+
 export type ReceiverOptions = ListenAddress & {
   folder: string;
   /** What a sender must give as `Authorization: Bearer TOKEN`. */
   token?: string | undefined;
+  /** PEM of a certificate with its chain, and its key: it is HTTPS then. */
+  tls?: ReceiverTls | undefined;
   /** With so much in the spool nothing more is taken (bytes). */
   limitBytes?: number | undefined;
   /** What `GET /metrics` answers; without it there is nothing. */
@@ -52,6 +57,19 @@ export function listenAddress(text: string): ListenAddress {
   return { host: host.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1', port: number };
 }
 
+/** @throws ConsoleError `usage` where certificate and key are none, or of two different pairs */
+function withTls<Result>(open: () => Result): Result {
+  try {
+    return open();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConsoleError('usage', `TLS cannot begin with this certificate and key: ${reason}.`, {
+      hint: 'Both are PEM files: the certificate with its chain, and the key of that certificate.',
+      cause,
+    });
+  }
+}
+
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
@@ -60,7 +78,7 @@ const isLoopback = (host: string): boolean =>
  */
 export class OtlpReceiver {
   readonly #options: ReceiverOptions;
-  readonly #server: http.Server;
+  readonly #server: http.Server | https.Server;
   #buffered = 0;
   /** One request is unpacked at a time: what it grows to is what takes the memory. */
   #last: Promise<unknown> = Promise.resolve();
@@ -73,22 +91,27 @@ export class OtlpReceiver {
       keepAliveTimeout: slowest,
       connectionsCheckingInterval: lookEveryMs,
     };
-    this.#server = http.createServer(timeouts, (request, response) => {
+    const serve: http.RequestListener = (request, response) => {
       void this.#serve(request, response);
-    });
+    };
+    const { tls } = options;
+    this.#server =
+      tls === undefined
+        ? http.createServer(timeouts, serve)
+        : https.createServer({ ...timeouts, ...tls, handshakeTimeout: slowest }, serve);
     this.#server.maxConnections = mostConnections;
   }
 
-  /** @throws ConsoleError `usage` for an address of others without a token, `busy` for one that is taken */
+  /** @throws ConsoleError `usage` for an address of others without token and TLS, `busy` for one that is taken */
   static async open(options: ReceiverOptions): Promise<OtlpReceiver> {
-    const { host, port, token, folder } = options;
-    if (!isLoopback(host) && token === undefined) {
+    const { host, port, token, tls, folder } = options;
+    if (!isLoopback(host) && token === undefined && tls === undefined) {
       throw new ConsoleError('usage', `Others could write to ${host} without a token.`, {
-        hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN".',
+        hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN", or give --tls-cert and --tls-key.',
       });
     }
     ensurePrivateFolder(folder);
-    const receiver = new OtlpReceiver(options);
+    const receiver = withTls(() => new OtlpReceiver(options));
     const server = receiver.#server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -108,6 +131,15 @@ export class OtlpReceiver {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Takes a renewed certificate; connections that are open keep theirs.
+   *
+   * @throws Error for a pair that does not fit
+   */
+  renew(tls: ReceiverTls): void {
+    if (this.#server instanceof https.Server) this.#server.setSecureContext(tls);
   }
 
   async close(): Promise<void> {
@@ -204,7 +236,7 @@ export class OtlpReceiver {
   #store(telemetry: Telemetry): void {
     const records = telemetryRecords(telemetry, Date.now());
     if (records.length === 0) return;
-    const { folder, limitBytes = spoolLimitBytes } = this.#options;
+    const { folder, limitBytes = spoolLimit(process.env) } = this.#options;
     const full = () =>
       new Refusal(429, 'The spool is full: the database is behind.', retryAfter.full);
     if (waitingBytes(folder) >= limitBytes) throw full();
@@ -284,12 +316,19 @@ function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): 
 
 const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' } as const;
 
-/** `Export…ServiceResponse`: empty, or with how much was left out. */
-function resultOf({ rejected }: Telemetry, signal: Signal | undefined, encoding: Encoding): Buffer {
-  const message = 'without an id or a time';
+const reasons = {
+  unidentified: 'without an id or a time',
+  metrics: 'metrics are not stored: the same comes in logs and spans',
+} as const;
+
+/** `Export…ServiceResponse`: empty, or with how much was left out, and why. */
+function resultOf(telemetry: Telemetry, asked: Signal | undefined, encoding: Encoding): Buffer {
+  const signal = telemetry.metrics > 0 ? 'metrics' : (asked ?? 'traces');
+  const rejected = telemetry.rejected + telemetry.metrics;
+  const message = telemetry.metrics > 0 ? reasons.metrics : reasons.unidentified;
   if (encoding === 'json') {
     if (rejected === 0) return Buffer.from('{}');
-    const name = `rejected${itemNames[signal ?? 'traces']}`;
+    const name = `rejected${itemNames[signal]}`;
     const partialSuccess = { [name]: String(rejected), errorMessage: message };
     return Buffer.from(JSON.stringify({ partialSuccess }));
   }

@@ -303,15 +303,12 @@ class ClaudeReader implements TranscriptReader {
   #assistant(line: Record<string, unknown>, base: EventBase): readonly AgentEvent[] | undefined {
     const message = objectOf(line.message);
     if (!Array.isArray(message.content) && typeof message.content !== 'string') return undefined;
-    const text = textOf(message.content);
     if (line.isApiErrorMessage === true) {
-      return [
-        {
-          ...base,
-          kind: 'turn_ended',
-          error: { type: stringOf(line.error) ?? 'api_error', message: text },
-        },
-      ];
+      const error = {
+        type: stringOf(line.error) ?? 'api_error',
+        message: textOf(message.content),
+      };
+      return [{ ...base, kind: 'turn_ended', error }];
     }
     if (message.model === '<synthetic>') return [];
     const blocks = Array.isArray(message.content) ? message.content.map(objectOf) : [];

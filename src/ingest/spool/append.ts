@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { given, type Environment } from '../environment.js';
+import { type Environment, given } from '../../core/values.js';
 
 /** `full`: the spool has reached its limit; the event was counted and dropped. */
 export type Appended = 'written' | 'full';
@@ -11,54 +11,84 @@ export type Appended = 'written' | 'full';
  * @throws Error of the file system; then the event is not in the spool, or only a torn part that readers skip
  */
 export function appendFrame(folder: string, frame: Buffer, limitBytes = spoolLimitBytes): Appended {
-  for (let number = 0; ;) {
-    const name = segmentName(Date.now(), number);
-    const file = `${folder}/${name}`;
-    const segment = openSegment(folder, file, limitBytes);
-    if (segment === undefined) {
+  for (;;) {
+    const file = openSegment(folder, limitBytes);
+    if (file === undefined) {
       fs.appendFileSync(`${folder}/${droppedFile}`, '.', { mode: 0o600 });
       return 'full';
     }
+    if (file === 'again') continue;
+    const { descriptor, name } = file;
     try {
-      // The process may have slept since it chose the name, and its span be over and removed.
-      if (name !== segmentName(Date.now(), number)) continue;
-      const { size, ino } = fs.fstatSync(segment);
-      if (size >= segmentBytes) {
-        number += 1;
-        continue;
-      }
-      if (fs.writeSync(segment, frame) !== frame.length) throw new Error('a part was written');
-      fs.fsyncSync(segment);
+      const { size, ino } = fs.fstatSync(descriptor);
+      if (fs.writeSync(descriptor, frame) !== frame.length) throw new Error('a part was written');
+      fs.fsyncSync(descriptor);
       if (size === 0) syncFolder(folder);
       // A collector that removes a segment renames it first and then reads it to its end. What is still
       // here was in time for that; otherwise the frame is written again, and its id tells that it is the same.
-      if (fs.statSync(file, { throwIfNoEntry: false })?.ino === ino) return 'written';
+      if (fs.statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.ino === ino) {
+        return 'written';
+      }
     } finally {
-      fs.closeSync(segment);
+      fs.closeSync(descriptor);
     }
   }
 }
 
-/** The descriptor of a segment; undefined where a new one would exceed the limit. */
-function openSegment(folder: string, file: string, limitBytes: number): number | undefined {
+type OpenSegment = { descriptor: number; name: string };
+
+/** The last segment of this span, or a new one; undefined where that would exceed the limit. */
+function openSegment(folder: string, limitBytes: number): OpenSegment | 'again' | undefined {
   const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
+  const nowMs = Date.now();
+  const last = lastSegment(folder, segmentName(nowMs).slice(0, spanDigits));
+  const size = last === undefined ? undefined : sizeOf(`${folder}/${last}`);
+  const isFull = size === undefined || size >= Math.max(1, Math.min(segmentBytes, limitBytes / 8));
+  if (isFull && waitingBytes(folder) >= limitBytes) return undefined;
+  const name = last !== undefined && !isFull ? last : segmentName(nowMs, last);
+  if (!isSegment(name)) return undefined;
+  const flags = O_WRONLY | O_APPEND | (isFull ? O_CREAT : 0);
+  let descriptor: number;
   try {
-    return fs.openSync(file, O_WRONLY | O_APPEND);
+    descriptor = fs.openSync(`${folder}/${name}`, flags, 0o600);
+  } catch (error) {
+    // The collector has removed it meanwhile.
+    if (!isFull && (error as NodeJS.ErrnoException).code === 'ENOENT') return 'again';
+    throw error;
+  }
+  // The process may have slept meanwhile, and a segment of that name be written, read and removed.
+  if (Date.now() - nowMs < youngMs / 2) return { descriptor, name };
+  fs.closeSync(descriptor);
+  return 'again';
+}
+
+function lastSegment(folder: string, span: string): string | undefined {
+  let last: string | undefined;
+  for (const name of segmentsIn(folder)) {
+    if (name.startsWith(span) && (last === undefined || name > last)) last = name;
+  }
+  return last;
+}
+
+const sizeOf = (file: string): number | undefined =>
+  fs.statSync(file, { throwIfNoEntry: false })?.size;
+
+/** In no order; a folder that is not there is made. */
+function segmentsIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder).filter(isSegment);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return [];
   }
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (waitingBytes(folder) >= limitBytes) return undefined;
-  return fs.openSync(file, O_WRONLY | O_APPEND | O_CREAT, 0o600);
 }
 
 /** The size of all segments. */
 export function waitingBytes(folder: string): number {
   let sum = 0;
-  for (const name of fs.readdirSync(folder)) {
-    if (isSegment(name)) {
-      sum += fs.statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.size ?? 0;
-    }
+  for (const name of segmentsIn(folder)) {
+    sum += sizeOf(`${folder}/${name}`) ?? 0;
   }
   return sum;
 }
@@ -112,21 +142,45 @@ const segmentSpanMs = 600_000;
 /** A hook that found its segment before the span was over may write into it for so long after (ms). */
 const graceMs = 60_000;
 
-/** A segment that has grown to this is followed by another. */
+/** A segment that has grown to this, or to an eighth of the limit, is followed by another. */
 const segmentBytes = 8 * 1024 * 1024;
 
-/** With so much waiting, new events are refused and counted, until the collector has caught up. */
+/** With so much in the spool, new events are refused and counted, until the collector has caught up. */
 export const spoolLimitBytes = 256 * 1024 * 1024;
 
-/** The segment of a time: `SPAN-NUMBER.spool`; the names sort as they were begun while both are padded. */
-export function segmentName(nowMs: number, number: number): string {
-  const span = String(Math.floor(nowMs / segmentSpanMs)).padStart(8, '0');
+/** The limit of this user's spool in bytes: `TRACE_CONSOLE_SPOOL_MB`, else 256 MB. */
+export function spoolLimit({ TRACE_CONSOLE_SPOOL_MB: megabytes }: Environment): number {
+  return /^[1-9]\d{0,5}$/.test(megabytes ?? '') ? Number(megabytes) * 1024 * 1024 : spoolLimitBytes;
+}
+
+/** Segments have one name for so long (ms), and stay for longer: no name comes twice. */
+const nameMs = 100;
+const youngMs = 1_000;
+
+const spanDigits = 8;
+
+/**
+ * The segment that is begun at a time, behind another one of the same span: `SPAN-NUMBER.spool`. The number counts tenths
+ * of a second, so that a name is not used again when its segment was read and removed. Names sort as they were begun.
+ */
+export function segmentName(nowMs: number, behind?: string): string {
+  const span = String(Math.floor(nowMs / segmentSpanMs)).padStart(spanDigits, '0');
+  const tenths = Math.floor((nowMs % segmentSpanMs) / nameMs);
+  const number = behind === undefined ? tenths : Math.max(tenths, numberOf(behind) + 1);
   return `${span}-${String(number).padStart(4, '0')}.spool`;
 }
+
+const numberOf = (segment: string): number => Number(segment.slice(spanDigits + 1, -6));
 
 export const isSegment = (name: string): boolean => /^\d{8}-\d{4}\.spool$/.test(name);
 
 /** Whether no hook writes into a segment any more. */
 export function isClosed(segment: string, nowMs: number): boolean {
-  return nowMs > (Number(segment.slice(0, 8)) + 1) * segmentSpanMs + graceMs;
+  return nowMs > (Number(segment.slice(0, spanDigits)) + 1) * segmentSpanMs + graceMs;
+}
+
+/** Whether a segment of the same name could still be begun. */
+export function isYoung(segment: string, nowMs: number): boolean {
+  const span = Number(segment.slice(0, spanDigits)) * segmentSpanMs;
+  return nowMs < span + numberOf(segment) * nameMs + youngMs;
 }

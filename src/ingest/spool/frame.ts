@@ -32,12 +32,24 @@ const headerBytes = magic.length + 8;
 export const longestBody = 16 * 1024 * 1024;
 
 export function encodeFrame(record: SpoolRecord): Buffer {
-  const body = JSON.stringify(record);
-  const length = Buffer.byteLength(body);
-  const frame = Buffer.allocUnsafeSlow(headerBytes + length);
-  frame.write(body, headerBytes);
+  return frameOf([JSON.stringify(record)]);
+}
+
+/** @param payload JSON, in UTF-8 where it is bytes */
+export function encodeFrameOf(record: SpoolRecord, payload: string | Buffer): Buffer {
+  return frameOf([JSON.stringify(record).slice(0, -1), ',"payload":', payload, '}']);
+}
+
+function frameOf(body: readonly (string | Buffer)[]): Buffer {
+  // Three bytes a character at most: memory that is not written to costs less than counting the bytes first.
+  const most = body.reduce((sum, { length }) => sum + 3 * length, headerBytes);
+  const room = Buffer.allocUnsafeSlow(most);
+  let end = headerBytes;
+  for (const part of body)
+    end += typeof part === 'string' ? room.write(part, end) : part.copy(room, end);
+  const frame = room.subarray(0, end);
   magic.copy(frame, 0);
-  frame.writeUInt32LE(length, magic.length);
+  frame.writeUInt32LE(end - headerBytes, magic.length);
   frame.writeUInt32LE(checksum(frame.subarray(headerBytes)), magic.length + 4);
   return frame;
 }
@@ -101,9 +113,8 @@ function frameAt(bytes: Buffer, at: number): { record: SpoolRecord; end: number 
 }
 
 /**
- * The words of a body, multiplied and folded; of a long body every eighth, sixteen of each sector of a disk: what it has
- * to find is a body of which a part was never written. A CRC by bytes takes 8 to 14 ms for 200 KB in code that has just
- * started, this 0.2 ms.
+ * The words of a body, multiplied and folded: of a long one two of each sector of a disk, and its last ones. What it has to
+ * find is a body of which a part was never written, and code that has just started takes 1 ms for 6,000 words.
  */
 function checksum(body: Buffer): number {
   const { buffer, byteOffset, length } = body;
@@ -112,12 +123,18 @@ function checksum(body: Buffer): number {
     byteOffset % 4 === 0
       ? new Int32Array(buffer, byteOffset, length >> 2)
       : new Int32Array(new Uint8Array(body).buffer, 0, length >> 2);
-  const step = length < 16_384 ? 1 : 8;
+  const dense = words.length - wordsBetween;
   let sum = length;
-  for (let index = 0; index < words.length; index += step) sum = fold(sum, words[index] ?? 0);
-  for (let index = words.length * 4; index < length; index += 1) sum = fold(sum, body[index] ?? 0);
+  let index = 0;
+  for (; index < dense; index += wordsBetween) sum = fold(sum, words[index] ?? 0);
+  for (index = Math.max(0, dense); index < words.length; index += 1)
+    sum = fold(sum, words[index] ?? 0);
+  for (index = words.length * 4; index < length; index += 1) sum = fold(sum, body[index] ?? 0);
   return sum >>> 0;
 }
+
+/** 256 bytes. */
+const wordsBetween = 64;
 
 function fold(sum: number, value: number): number {
   const product = Math.imul(sum ^ value, 0x5bd1e995);

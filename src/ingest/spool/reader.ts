@@ -1,6 +1,16 @@
 import fs from 'node:fs';
-import { appendFrame, droppedFile, isClosed, isSegment } from './append.js';
-import { decodeFrames, encodeFrame, type SpoolRecord } from './frame.js';
+import {
+  appendFrame,
+  droppedFile,
+  isClosed,
+  isSegment,
+  isYoung,
+  spoolLimitBytes,
+} from './append.js';
+import { decodeFrames, encodeFrame, type Decoded, type SpoolRecord } from './frame.js';
+
+/** A segment is read in parts (bytes): a batch is a fraction of it. */
+const partBytes = 2 << 20;
 
 /** How far each segment has been read, in bytes. A segment that is not in it was not begun. */
 export type SpoolOffsets = ReadonlyMap<string, number>;
@@ -28,17 +38,26 @@ export function readSpool(
   const batch: SpoolBatch = { records: [], offsets: new Map(), torn: 0 };
   for (const segment of listSegments(folder)) {
     if (batch.records.length >= most) break;
-    const offset = offsets.get(segment) ?? 0;
-    const bytes = readFrom(`${folder}/${segment}`, offset);
-    if (bytes.length === 0) continue;
-    const closed = isClosed(segment, nowMs);
-    const { records, consumed, torn } = decodeFrames(bytes, closed, most - batch.records.length);
-    if (consumed === 0) continue;
-    batch.records.push(...records);
-    batch.offsets.set(segment, offset + consumed);
-    batch.torn += torn;
+    let offset = offsets.get(segment) ?? 0;
+    while (batch.records.length < most) {
+      const wanted = most - batch.records.length;
+      const part = readPart(`${folder}/${segment}`, offset, isClosed(segment, nowMs), wanted);
+      if (part.consumed === 0) break;
+      offset += part.consumed;
+      batch.records.push(...part.records);
+      batch.offsets.set(segment, offset);
+      batch.torn += part.torn;
+    }
   }
   return batch;
+}
+
+function readPart(file: string, offset: number, isClosed: boolean, most: number): Decoded {
+  const part = readFrom(file, offset, partBytes);
+  const decoded = decodeFrames(part.bytes, isClosed && part.isWhole, most);
+  if (decoded.consumed > 0 || part.isWhole) return decoded;
+  // A frame may be longer.
+  return decodeFrames(readFrom(file, offset).bytes, isClosed, most);
 }
 
 /** The segments of a spool, the oldest first; none where there is no spool yet. */
@@ -51,18 +70,27 @@ export function listSegments(folder: string): string[] {
   }
 }
 
-function readFrom(file: string, offset: number): Buffer {
+type Read = {
+  bytes: Buffer;
+  /** They reach to the end of the file. */
+  isWhole: boolean;
+};
+
+function readFrom(file: string, offset: number, most = Infinity): Read {
   let descriptor: number;
   try {
     descriptor = fs.openSync(file, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return { bytes: Buffer.alloc(0), isWhole: true };
+    }
     throw error;
   }
   try {
-    const length = Math.max(0, fs.fstatSync(descriptor).size - offset);
-    const bytes = Buffer.allocUnsafeSlow(length);
-    return bytes.subarray(0, fs.readSync(descriptor, bytes, 0, length, offset));
+    const rest = Math.max(0, fs.fstatSync(descriptor).size - offset);
+    const bytes = Buffer.allocUnsafeSlow(Math.min(rest, most));
+    const read = fs.readSync(descriptor, bytes, 0, bytes.length, offset);
+    return { bytes: bytes.subarray(0, read), isWhole: rest <= most };
   } finally {
     fs.closeSync(descriptor);
   }
@@ -70,20 +98,32 @@ function readFrom(file: string, offset: number): Buffer {
 
 const removing = '.removing';
 
+/** The share of a spool's limit that may have been read and stay: hooks go on with the file that they have. */
+export const keptShare = 64;
+
 /**
- * Removes the closed segments that were read to their end, and finishes removals that were interrupted. A writer that was
- * asleep since before may still append: the segment is renamed first and its size looked at after; a writer that comes
- * later finds the name gone and writes again (`appendFrame`). What came in between is appended anew.
+ * Removes the segments that were read to their end, and finishes removals that were interrupted. Those into which hooks
+ * still write are kept while they are small. A writer may append at any time: the segment is renamed first and its size
+ * looked at after; a writer that comes later finds the name gone and writes again (`appendFrame`). What came in between
+ * is appended anew.
  *
+ * @param kept bytes of open segments that may stay
  * @returns the segments that are gone
  */
-export function removeRead(folder: string, offsets: SpoolOffsets, nowMs = Date.now()): string[] {
+export function removeRead(
+  folder: string,
+  offsets: SpoolOffsets,
+  { nowMs = Date.now(), kept = spoolLimitBytes / keptShare } = {},
+): string[] {
   const gone: string[] = [];
-  for (const segment of listSegments(folder)) {
+  let open = 0;
+  for (const segment of listSegments(folder).reverse()) {
     const file = `${folder}/${segment}`;
     const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
-    if (!isClosed(segment, nowMs) || size === undefined || size > (offsets.get(segment) ?? 0)) {
-      continue;
+    if (size === undefined || size > (offsets.get(segment) ?? 0)) continue;
+    if (!isClosed(segment, nowMs)) {
+      open += size;
+      if (open <= kept || isYoung(segment, nowMs)) continue;
     }
     fs.renameSync(file, file + removing);
     gone.push(segment);
@@ -91,7 +131,7 @@ export function removeRead(folder: string, offsets: SpoolOffsets, nowMs = Date.n
   for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
     const segment = name.slice(0, -removing.length);
     if (!name.endsWith(removing) || !isSegment(segment)) continue;
-    const late = readFrom(`${folder}/${name}`, offsets.get(segment) ?? 0);
+    const late = readFrom(`${folder}/${name}`, offsets.get(segment) ?? 0).bytes;
     for (const record of decodeFrames(late, true, Infinity).records) {
       appendFrame(folder, encodeFrame(record), Infinity);
     }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveSource } from '../../db/connection/source.js';
 import { Database, type Queryable } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
-import { appendFrame, spoolFolder } from '../spool/append.js';
+import { appendFrame, spoolFolder, spoolLimit } from '../spool/append.js';
 import { encodeFrame } from '../spool/frame.js';
 import {
   RowStatements,
@@ -342,7 +342,7 @@ export class Sender {
       payload: chunk.rows.map((row) => JSON.parse(row) as unknown),
       bytes: chunk.bytes,
     });
-    const isFull = appendFrame(folder, frame) === 'full';
+    const isFull = appendFrame(folder, frame, spoolLimit(process.env)) === 'full';
     this.#pending.shift();
     this.#queue.count -= chunk.rows.length;
     this.#queue.bytes -= chunk.bytes;

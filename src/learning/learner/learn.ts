@@ -5,7 +5,7 @@ import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/emb
 import { Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
 import { publish, type Published } from './publish.js';
-import { findCandidates, type Candidate } from './read-turns.js';
+import { type Candidate, findCandidates } from './read-turns.js';
 import { mostFrequent, ranked } from './chain-state.js';
 import { bytesOf } from './store.js';
 

@@ -15,7 +15,7 @@ import {
   reviseTurn,
   type PatternState,
 } from './pattern-state.js';
-import { readTurns, type Candidate } from './read-turns.js';
+import { type Candidate, readTurns } from './read-turns.js';
 import {
   feedbackFor,
   flushClusters,

@@ -67,7 +67,7 @@ function isListCount(lists: number): boolean {
   return Number.isInteger(lists) && lists >= 1 && lists <= mostLists;
 }
 
-/** A quarter more or less is no reason for another index. */
+/** A quarter more or less is no reason for another index, nor is a table that is still empty. */
 function listsFor(
   { rows }: IndexState,
   { lists: now }: VectorIndex,
@@ -77,7 +77,7 @@ function listsFor(
   const fitted = recommendedLists(rows);
   if (now === null) return fitted;
   const isNear = fitted > now * 0.75 && fitted < now * 1.25;
-  return wish === 'keep' || isNear ? now : fitted;
+  return wish === 'keep' || isNear || rows === 0 ? now : fitted;
 }
 
 export function reindexStatement({ schema, index }: IndexState): string {

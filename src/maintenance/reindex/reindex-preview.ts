@@ -103,7 +103,7 @@ function listOf(plans: readonly RebuildPlan[]): string[] {
 }
 
 function kindText(method: string, lists: number | null): string {
-  return lists === null ? method : `${lists} ${method} lists`;
+  return lists === null ? method : `${lists} ${method} ${lists === 1 ? 'list' : 'lists'}`;
 }
 
 function diskText(plans: readonly RebuildPlan[], disk: DiskSpace | undefined): string {

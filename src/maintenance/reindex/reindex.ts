@@ -287,14 +287,16 @@ function sizes(rebuilt: readonly RebuiltIndex[]): string {
 /** Below it another kind of index is worth a try. */
 const poorRecall = 0.95;
 
+const listsText = (lists: number) => `${lists} ${lists === 1 ? 'list' : 'lists'}`;
+
 /** `100 lists before, 316 now; recall@10 0.23 before, 0.99 now (20 vectors of its own rows)` */
 function vectorText({ vector }: RebuiltIndex): string {
   if (!vector) return '';
   const { method, listsBefore, listsAfter, recallBefore, recallAfter, sample } = vector;
-  const kind = (lists: number | null) => (lists === null ? 'hnsw' : `${lists} lists`);
+  const kind = (lists: number | null) => (lists === null ? 'hnsw' : listsText(lists));
   const shape =
     listsBefore === listsAfter
-      ? `${method}${listsAfter === null ? '' : `, ${listsAfter} lists`}`
+      ? `${method}${listsAfter === null ? '' : `, ${listsText(listsAfter)}`}`
       : `${kind(listsBefore)} before, ${kind(listsAfter)} now`;
   if (!recallAfter) return `${shape}; recall not measured`;
   const before = recallBefore ? `${recallBefore.recall.toFixed(3)} before, ` : '';

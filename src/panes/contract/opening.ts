@@ -14,6 +14,8 @@ export type DetailAccess = {
   untilMs?: number | undefined;
   /** Which rows of a list; absent: its first page. */
   list?: ListRequest | undefined;
+  /** Of a trace: how many of its events at most; absent: the first. */
+  events?: number | undefined;
   /** @throws ConsoleError */
   read: <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 };
@@ -91,6 +93,8 @@ export type OpenedList<Row extends object = object> = {
   open?(row: Row): Opening | undefined;
   /** What `y` copies of a row. */
   copy?(row: Row): string;
+  /** What is written of a row to a file; default: all of it. */
+  exported?(row: Row): object;
   /** The command of an action that is done to exactly these rows, whichever the cursor is on. */
   action?: string | undefined;
 };

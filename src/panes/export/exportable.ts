@@ -1,10 +1,9 @@
 import { ExactNumber, exactJson } from '../../core/exact-json.js';
-import type { Opened, RecordRow } from '../contract/opening.js';
+import type { Opened } from '../contract/opening.js';
 import type { Pane } from '../contract/pane.js';
-import type { Column } from '../contract/column.js';
 import { otlpOf } from './otlp.js';
 import { withoutControls } from '../../core/control-sequences.js';
-import { eventText, eventTitle, kindWords } from '../trace/event.js';
+import { eventText, eventTitle, infiniteStart, kindWords } from '../trace/event.js';
 import type { TraceTree } from '../trace/tree.js';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -27,27 +26,26 @@ export function paneExport(
   rows: readonly object[],
   which: 'shown' | 'marked' = 'shown',
 ): Exportable {
-  const all = rowsExport(pane.id, pane.title, pane.columns, rows);
+  const all = rowsExport(pane.id, pane.title, rows);
   return which === 'shown' ? all : { ...all, title: countText(rows.length, pane.title, 'marked ') };
 }
 
 export function openedExport(opened: Opened): Exportable {
   switch (opened.kind) {
-    case 'list':
-      return rowsExport(nameOf(opened.title), opened.title, opened.columns, opened.rows);
+    case 'list': {
+      const { title, rows } = opened;
+      const written = rows.map((row) => opened.exported?.(row) ?? row);
+      return rowsExport(nameOf(title), title, written);
+    }
     case 'records':
-      return {
-        name: nameOf(opened.title),
-        title: countText(opened.rows.length, opened.title),
-        formats: { csv: () => recordsCsv(opened.rows), json: () => jsonOf(opened.rows) },
-      };
+      return rowsExport(nameOf(opened.title), opened.title, opened.rows);
     case 'trace': {
       const { tree } = opened;
       return {
         name: nameOf(`trace-${tree.asked.event.correlationId}`),
         title: `the trace with its ${tree.nodes.length} events`,
         formats: {
-          csv: () => recordsCsv(traceRows(tree)),
+          csv: () => csvOf(...fieldsOf(traceRows(tree))),
           json: () => jsonOf(traceJson(tree)),
           otlp: () => exactJson(otlpOf(tree)),
         },
@@ -56,33 +54,30 @@ export function openedExport(opened: Opened): Exportable {
   }
 }
 
-function rowsExport(
-  name: string,
-  title: string,
-  columns: readonly Column<object>[],
-  rows: readonly object[],
-): Exportable {
+function rowsExport(name: string, title: string, rows: readonly object[]): Exportable {
   return {
     name,
     title: countText(rows.length, title),
     formats: {
-      csv: () =>
-        csvOf(
-          columns.map(({ id }) => id),
-          rows.map((row) => columns.map((column) => column.value(row))),
-        ),
-      json: () => jsonOf(rows),
+      csv: () => csvOf(...fieldsOf(rows)),
+      json: () => {
+        const [fields, values] = fieldsOf(rows);
+        const named = (row: readonly ExportValue[]) => fields.map((field, at) => [field, row[at]]);
+        return jsonOf(values.map((row) => Object.fromEntries(named(row)) as object));
+      },
     },
   };
 }
 
-/** Without a column's declaration: the columns of the first row. */
-function recordsCsv(rows: readonly RecordRow[]): string {
-  const heading = Object.keys(rows[0] ?? {});
-  return csvOf(
-    heading,
-    rows.map((row) => heading.map((name) => row[name])),
-  );
+/**
+ * What is written of rows, in whatever format: the fields that any of them has, as `--json` prints them, and the values
+ * of each row; null where it has none.
+ */
+function fieldsOf(rows: readonly object[]): [fields: string[], values: ExportValue[][]] {
+  const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const valuesOf = (row: Readonly<Record<string, unknown>>) =>
+    fields.map((field) => row[field] ?? null);
+  return [fields, rows.map((row) => valuesOf(row as Readonly<Record<string, unknown>>))];
 }
 
 function jsonOf(value: unknown): string {
@@ -114,6 +109,7 @@ export function csvOf(
   heading: readonly string[],
   rows: readonly (readonly ExportValue[])[],
 ): string {
+  if (heading.length === 0) return '';
   return [heading, ...rows].map((row) => `${row.map(csvCell).join(',')}\r\n`).join('');
 }
 
@@ -139,7 +135,8 @@ export type TraceRow = {
   event: string;
   status: string | null;
   outcome: string;
-  startedAt: Date | null;
+  /** `infinity` and `-infinity` as PostgreSQL writes them. */
+  startedAt: Date | string | null;
   offsetMs: number;
   durationMs: number | null;
   /** In which the whole waited for it and for none of its children. */
@@ -160,7 +157,9 @@ function traceRows(tree: TraceTree): TraceRow[] {
       event: eventTitle(event),
       status: event.status,
       outcome: event.outcome,
-      startedAt: event.startedUs === null ? null : new Date(event.startedUs / 1000),
+      startedAt:
+        infiniteStart(event) ??
+        (event.startedUs === null ? null : new Date(event.startedUs / 1000)),
       offsetMs: startMs,
       durationMs: event.durationMs,
       ownMs: Math.round(ownMs),

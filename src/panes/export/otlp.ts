@@ -4,6 +4,7 @@ import {
   detailNumber,
   detailText,
   eventTitle,
+  infiniteStart,
   kindWords,
   type TraceEvent,
 } from '../trace/event.js';
@@ -104,7 +105,9 @@ function spanId({ key }: TraceEvent): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
+/** Without a sign, in 64 bits: what is infinite is as far away as that goes, and an attribute says so. */
 function nanoseconds(us: number): string {
+  if (!Number.isFinite(us)) return us > 0 ? String(2n ** 64n - 1n) : '0';
   return String(BigInt(Math.round(us)) * 1000n);
 }
 
@@ -120,6 +123,7 @@ function facts(event: TraceEvent): Facts {
     'trace_console.kind': kindWords[event.kind],
     'trace_console.id': event.id,
     'trace_console.archived': event.archived,
+    'trace_console.started_at': infiniteStart(event),
     'trace_console.in_progress': event.outcome === 'running',
     'error.type': detailText(event, 'error_type'),
     ...factsOfKind(event),

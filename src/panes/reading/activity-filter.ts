@@ -14,11 +14,16 @@ import {
 import {
   activityStatement,
   activityStateStatement,
+  idRange,
   lookedBackTo,
+  none,
+  ofAgent,
   selectedOf,
+  statusCondition,
   type ActivitySource,
   type ActivityStateRow,
   type ChosenEvents,
+  type Condition,
 } from './activity-statement.js';
 import {
   isNameKind,
@@ -45,11 +50,6 @@ const fields: readonly FilterField[] = [
 ];
 
 type Term = FilterTerm;
-/** A condition over a row; `isIndexed`: an index may answer it. */
-type Condition = { sql: string; isIndexed?: true };
-
-const none: Condition = { sql: 'false' };
-
 /** Whole windows are looked at again this often at least, and never so that it takes more than a fiftieth of the time. */
 const wholeEveryMs = 60_000;
 /** Until then only what began lately is looked at. */
@@ -61,7 +61,8 @@ const namesEveryMs = 60_000;
 /**
  * The tail of what a filter chooses, over the window, at any rate. What an index answers (agent, session, project, user,
  * tool, service) is found however much was written; anything else is looked for in the newest 200,000 rows of a table.
- * A look at the whole window is made again as often as it is cheap; between, only the last two minutes are read.
+ * A look at the whole window is made again as often as it is cheap; between, only the last two minutes are read, and what
+ * still ran at the last reading.
  */
 export class FilteredActivity {
   readonly #terms: readonly Term[];
@@ -144,43 +145,80 @@ export class FilteredActivity {
     const everyMs =
       this.#wholeTookMs < quickMs ? 0 : Math.min(wholeEveryMs, 50 * this.#wholeTookMs);
     const isWhole = isPast || this.#openSince === null || nowMs - this.#wholeAtMs >= everyMs;
-    const parameters = new Parameters([
-      (isWhole ? endMs - windowMs : Math.max(endMs - windowMs, endMs - recentMs)) / 1000,
-      isWhole ? null : this.#openSince,
-      this.#kept,
-      untilMs === undefined ? Infinity : untilMs / 1000,
-    ]);
-    const chosen = new Map<ActivitySource, ChosenEvents>();
-    for (const source of sources) {
-      const events = this.#chosenOf(source, shape, parameters);
-      if (events) chosen.set(source, events);
-    }
+    const windowFrom = (endMs - windowMs) / 1000;
+    const until = untilMs === undefined ? Infinity : untilMs / 1000;
     if (isPast) this.#buffer = new ActivityBuffer(this.#kept);
-    const usable = [...chosen.keys()];
     const startMs = performance.now();
-    const { rows } =
-      usable.length === 0
-        ? { rows: [] }
-        : await tx.query<ActivityDatabaseRow>(
-            activityStatement(
-              shape,
-              usable,
-              (source) => chosen.get(source) ?? { indexed: [], others: [] },
-            ),
-            parameters.values,
-          );
+    const { rows, searched } = await this.#choose(tx, shape, sources, {
+      from: isWhole ? windowFrom : Math.max(windowFrom, (endMs - recentMs) / 1000),
+      openSince: isWhole ? null : this.#openSince,
+      until,
+    });
     if (isWhole) {
       this.#wholeAtMs = nowMs;
       this.#wholeTookMs = performance.now() - startMs;
       const found = new Set(rows.map(({ kind, id }) => `${kind} ${id}`));
       this.#buffer.keep(({ kind, id }) => found.has(`${kind} ${id}`));
-      const searched = usable.filter((source) => (chosen.get(source)?.others.length ?? 0) > 0);
       this.#boundNotes =
-        this.#wholeTookMs < quickMs
-          ? []
-          : await lookedBackTo(tx, searched, [(endMs - windowMs) / 1000, parameters.values[3]]);
-    }
+        this.#wholeTookMs < quickMs ? [] : await lookedBackTo(tx, searched, [windowFrom, until]);
+    } else await this.#settle(tx, shape, sources, { from: windowFrom, until });
     this.#buffer.take(rows);
+  }
+
+  /** What still runs may have ended: asked by its id, so that what no longer matches goes before the next whole look. */
+  async #settle(
+    tx: Queryable,
+    shape: SchemaShape,
+    sources: readonly ActivitySource[],
+    { from, until }: { from: number; until: number },
+  ): Promise<void> {
+    const kinds = new Set(sources.map(({ kind }) => kind));
+    const open = this.#buffer
+      .rows()
+      .filter(({ kind, status }) => kinds.has(kind) && status === 'in_progress');
+    if (open.length === 0) return;
+    const ids = open.map(({ id }) => id);
+    const { rows } = await this.#choose(tx, shape, sources, { from, until, openSince: null, ids });
+    const found = new Set(rows.map(({ kind, id }) => `${kind} ${id}`));
+    const gone = new Set(
+      open.map(({ kind, id }) => `${kind} ${id}`).filter((key) => !found.has(key)),
+    );
+    this.#buffer.keep(({ kind, id }) => !gone.has(`${kind} ${id}`));
+    this.#buffer.take(rows);
+  }
+
+  /** Rows that the filter chooses, and the sources that were looked through for them because no index answers. */
+  async #choose(
+    tx: Queryable,
+    shape: SchemaShape,
+    sources: readonly ActivitySource[],
+    {
+      from,
+      openSince,
+      until,
+      ids,
+    }: { from: number; openSince: string | null; until: number; ids?: readonly string[] },
+  ): Promise<{ rows: readonly ActivityDatabaseRow[]; searched: ActivitySource[] }> {
+    const parameters = new Parameters([from, openSince, this.#kept, until]);
+    const chosen = new Map<ActivitySource, ChosenEvents>();
+    for (const source of sources) {
+      const events = this.#chosenOf(source, shape, parameters);
+      if (!events) continue;
+      const only = ids === undefined ? [] : [`id = ANY (${parameters.add(ids)}::uuid[])`];
+      chosen.set(source, { ...events, indexed: [...only, ...events.indexed] });
+    }
+    const usable = [...chosen.keys()];
+    if (usable.length === 0) return { rows: [], searched: [] };
+    const { rows } = await tx.query<ActivityDatabaseRow>(
+      activityStatement(
+        shape,
+        usable,
+        (source) => chosen.get(source) ?? { indexed: [], others: [] },
+      ),
+      parameters.values,
+    );
+    const searched = usable.filter((source) => (chosen.get(source)?.others.length ?? 0) > 0);
+    return { rows, searched };
   }
 
   async #learnNames(tx: Queryable, shape: SchemaShape, nowMs: number): Promise<void> {
@@ -321,50 +359,4 @@ export class FilteredActivity {
       }
     }
   }
-}
-
-function ofAgent(
-  agent: Condition,
-  kind: ActivitySource['kind'],
-  shape: SchemaShape,
-  inTime: string,
-): Condition {
-  if (agent.sql === 'false' || !hasColumn(shape, 'agent_routing_decisions', 'trace_id'))
-    return none;
-  const id = kind === 'trace' ? 'id' : 'trace_id';
-  return {
-    sql: `${id} IN (SELECT trace_id FROM agent_routing_decisions WHERE ${agent.sql}${inTime})`,
-    isIndexed: true,
-  };
-}
-
-const statuses = ['in_progress', 'completed', 'failed', 'cancelled', 'timeout'];
-
-/** By values, so that the indexes of failures and of what runs are used. */
-function statusCondition(
-  kind: ActivitySource['kind'],
-  hasText: (status: string) => boolean,
-  holds: (expression: string) => string,
-  status: string,
-  parameters: Parameters,
-): Condition {
-  const meant = statuses.filter(hasText);
-  if (kind === 'routing') return none;
-  if (kind === 'call' || meant.length === 0) {
-    return meant.length === 1 && meant[0] === 'failed'
-      ? { sql: 'success = false', isIndexed: true }
-      : { sql: holds(status) };
-  }
-  return { sql: `status = ANY (${parameters.add(meant)}::text[])`, isIndexed: true };
-}
-
-/** An id that begins with these hexadecimal digits. */
-function idRange(column: string, text: string, parameters: Parameters): Condition {
-  const digits = text.replaceAll('-', '').toLowerCase();
-  if (!/^[0-9a-f]{4,32}$/.test(digits)) return none;
-  const value = `${parameters.add(digits)}::text`;
-  return {
-    sql: `${column} BETWEEN rpad(${value}, 32, '0')::uuid AND rpad(${value}, 32, 'f')::uuid`,
-    isIndexed: true,
-  };
 }

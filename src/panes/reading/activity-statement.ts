@@ -1,7 +1,8 @@
 import type { Queryable } from '../../db/queryable.js';
 import { formatCount } from '../../core/format/number.js';
 import { formatClock } from '../../core/format/time.js';
-import { columnOrNull, type SchemaShape } from '../contract/shape.js';
+import type { Parameters } from '../contract/listing.js';
+import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import type { ActivityKind } from './activity-buffer.js';
 
 export type ActivitySource = {
@@ -202,4 +203,55 @@ ORDER BY ${at} DESC OFFSET ${mostEventsLookedAt - 1} LIMIT 1`,
     notes.push(`of ${table} the newest ${most}, back to ${formatClock(new Date(row.at_ms))}`);
   }
   return notes;
+}
+
+/** A condition over a row; `isIndexed`: an index may answer it. */
+export type Condition = { sql: string; isIndexed?: true };
+
+export const none: Condition = { sql: 'false' };
+
+export function ofAgent(
+  agent: Condition,
+  kind: ActivitySource['kind'],
+  shape: SchemaShape,
+  inTime: string,
+): Condition {
+  if (agent.sql === 'false' || !hasColumn(shape, 'agent_routing_decisions', 'trace_id'))
+    return none;
+  const id = kind === 'trace' ? 'id' : 'trace_id';
+  return {
+    sql: `${id} IN (SELECT trace_id FROM agent_routing_decisions WHERE ${agent.sql}${inTime})`,
+    isIndexed: true,
+  };
+}
+
+const statuses = ['in_progress', 'completed', 'failed', 'cancelled', 'timeout'];
+
+/** By values, so that the indexes of failures and of what runs are used. */
+export function statusCondition(
+  kind: ActivitySource['kind'],
+  hasText: (status: string) => boolean,
+  holds: (expression: string) => string,
+  status: string,
+  parameters: Parameters,
+): Condition {
+  const meant = statuses.filter(hasText);
+  if (kind === 'routing') return none;
+  if (kind === 'call' || meant.length === 0) {
+    return meant.length === 1 && meant[0] === 'failed'
+      ? { sql: 'success = false', isIndexed: true }
+      : { sql: holds(status) };
+  }
+  return { sql: `status = ANY (${parameters.add(meant)}::text[])`, isIndexed: true };
+}
+
+/** An id that begins with these hexadecimal digits. */
+export function idRange(column: string, text: string, parameters: Parameters): Condition {
+  const digits = text.replaceAll('-', '').toLowerCase();
+  if (!/^[0-9a-f]{4,32}$/.test(digits)) return none;
+  const value = `${parameters.add(digits)}::text`;
+  return {
+    sql: `${column} BETWEEN rpad(${value}, 32, '0')::uuid AND rpad(${value}, 32, 'f')::uuid`,
+    isIndexed: true,
+  };
 }

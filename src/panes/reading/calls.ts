@@ -149,10 +149,10 @@ export type CallPercentilesRow = {
  * Log-linear buckets for durations in whole milliseconds: every value up to 31 has its own; from there
  * each doubling is divided into 16 equal parts. A bucket is at most 1/16 of its lower bound wide, and its
  * middle stands for its values: a percentile is wrong by 1/32, 3.1 %, at most (and by half a millisecond
- * from rounding). Durations up to 24 days have buckets; longer ones share the last.
+ * from rounding). Every duration that a number can hold has a bucket, so that a slip of a writer stays as long as it is.
  */
 const partsOfDoubling = 16;
-const largestMs = 2 ** 31;
+const largestMs = 2 ** 53;
 
 /** The lower bounds of the buckets, ascending: what SQL's width_bucket takes. */
 export const bucketBounds: readonly number[] = makeBounds();

@@ -1,4 +1,9 @@
-import { builtOnTooFewRows, defaultLists, recommendedLists } from '../../core/vector-lists.js';
+import {
+  builtOnTooFewRows,
+  defaultLists,
+  fitsRows,
+  recommendedLists,
+} from '../../core/vector-lists.js';
 import { ConsoleError } from '../../db/errors.js';
 import {
   dropStatement,
@@ -154,22 +159,20 @@ export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExt
       verdictText: verdict.text,
       drop: canDrop ? dropStatement(schema, row.index) : null,
     };
-    return { ...built, advice: adviceFor(built) };
+    return { ...built, advice: adviceFor(built, rows) };
   }
 }
 
 type JudgedBy = { nowMs: number; since: CountersSince; covered: ReadonlyMap<string, Covered> };
 
-function adviceFor(row: Omit<IndexUsageRow, 'advice'>): string | null {
+function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number): string | null {
   if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
   if (row.state === 'building') return 'is being built';
   if (row.state === 'leftover') return 'left by a broken rebuild: :clean-up drops it';
   if (row.state === 'invalid') return 'invalid, not used: rebuild it';
   if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
-  if (row.lists !== null && row.recommendedLists !== null) {
-    if (row.recommendedLists > row.lists * 2) {
-      return `${row.lists} lists, ${row.recommendedLists} recommended`;
-    }
+  if (row.lists !== null && row.recommendedLists !== null && !fitsRows(row.lists, rows)) {
+    return `${row.lists} lists, ${row.recommendedLists} recommended`;
   }
   if (row.verdict === 'early') return 'too early';
   return row.drop === null ? null : row.verdictText;

@@ -6,18 +6,19 @@ export type TimelineKind = 'trace' | 'routing_decision' | 'hook' | 'endpoint_cal
 export type TimelineRow = {
   now_us: number;
   /** Of the trace that was asked for; the other rows belong to its tree. */
-  asked_id: string | null;
+  asked_id: string;
   kind: TimelineKind;
   id: string;
   trace_id: string;
-  trace_correlation_id: string;
-  parent_id: string | null;
+  /** Of a trace. */
+  correlation_id: string | null;
+  /** Of a trace the correlation id of its parent, of a call the hook that made it. */
+  parent: string | null;
   name: string | null;
   status: string | null;
   success: boolean | null;
-  /** Microseconds since 1970; null where the time is infinite. */
+  /** Microseconds since 1970; infinite where the time is. */
   started_us: number | null;
-  offset_ms: number | null;
   duration_ms: number | null;
   archived: boolean;
   details: Record<string, unknown> | null;
@@ -37,7 +38,7 @@ export type TraceEvent = {
   name: string;
   status: string | null;
   outcome: Outcome;
-  /** Microseconds since 1970; null where the time is infinite. */
+  /** Microseconds since 1970; infinite where the time is, null where the writer gave none. */
   startedUs: number | null;
   offsetMs: number;
   /** Null while it runs, and where the writer gave none. */
@@ -46,23 +47,30 @@ export type TraceEvent = {
   details: Readonly<Record<string, unknown>>;
 };
 
+/** A start that is no moment, as PostgreSQL writes it: `infinity`, `-infinity`; undefined for a moment or none. */
+export function infiniteStart({ startedUs }: TraceEvent): string | undefined {
+  if (startedUs === null || Number.isFinite(startedUs)) return undefined;
+  return startedUs > 0 ? 'infinity' : '-infinity';
+}
+
 export function eventKey(kind: TimelineKind, id: string, archived = false): string {
   return `${kind} ${id}${archived ? ' archived' : ''}`;
 }
 
-export function eventOf(row: TimelineRow): TraceEvent {
+export function eventOf(
+  row: TimelineRow,
+  place: Pick<TraceEvent, 'parentId' | 'correlationId' | 'offsetMs'>,
+): TraceEvent {
   return {
     key: eventKey(row.kind, row.id, row.archived),
     kind: row.kind,
     id: row.id,
     traceId: row.trace_id,
-    correlationId: row.trace_correlation_id,
-    parentId: row.parent_id,
+    ...place,
     name: row.name ?? '',
     status: row.status,
     outcome: outcomeOf(row),
     startedUs: row.started_us,
-    offsetMs: row.offset_ms ?? 0,
     durationMs: row.duration_ms === null ? null : Math.max(0, row.duration_ms),
     archived: row.archived,
     details: row.details ?? {},
@@ -122,7 +130,7 @@ export function eventTitle(event: TraceEvent, short = false): string {
   }
 }
 
-/** A call that names its model; {@link traceTimelineStatement} says what was read and written. */
+/** A call that names its model; the timeline says what was read and written. */
 export function isModelCall(event: TraceEvent): boolean {
   return event.kind === 'endpoint_call' && detailText(event, 'model') !== undefined;
 }

@@ -2,9 +2,9 @@ import { ConsoleError } from '../../db/errors.js';
 import { archiveOf, type ArchivedTable } from '../../core/tables.js';
 import { recordOpening } from '../reading/record.js';
 import type { DetailAccess, OpenedTrace, Opening } from '../contract/opening.js';
-import { type TimelineKind, type TimelineRow, eventOf, eventTitle, kindWords } from './event.js';
+import { type TimelineKind, eventTitle, kindWords } from './event.js';
+import { readTimeline, type Timeline } from './timeline.js';
 import { buildTree, type TraceTree } from './tree.js';
-import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 
 const eventTables: Readonly<Record<TimelineKind, ArchivedTable>> = {
   trace: 'execution_traces',
@@ -18,11 +18,13 @@ const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 /**
  * The tree of a trace, live or archived, by its id or its correlation id.
  *
+ * @param most so many of its events, the first by time; the tree says whether there are more
  * @throws ConsoleError `usage` for what is no id, `trace_missing` when there is no such trace
  */
 export async function readTraceTree(
   access: Pick<DetailAccess, 'shape' | 'read'>,
   id: string,
+  most = mostTimelineEvents,
 ): Promise<TraceTree> {
   if (!uuid.test(id)) {
     throw new ConsoleError('usage', `"${id}" is no id of a trace.`, {
@@ -34,40 +36,39 @@ export async function readTraceTree(
       hint: 'Create it: trace-console schema apply; or name another schema with --schema.',
     });
   }
-  const rows = await readRows(access, id);
-  const [first] = rows;
-  const isCut = rows.length > mostTimelineEvents;
-  const tree =
-    first &&
-    buildTree(rows.slice(0, mostTimelineEvents).map(eventOf), {
-      askedId: first.asked_id,
-      nowUs: first.now_us,
-      isCut,
-    });
+  const timeline = await readRows(access, id, most);
+  const tree = timeline && buildTree(timeline.events, timeline);
   if (tree) return tree;
   throw new ConsoleError('not_found', `There is no trace ${id}, neither live nor archived.`, {
     hint: 'It may have been purged, or row-level security hides it from this role.',
   });
 }
 
-async function readRows(access: Pick<DetailAccess, 'shape' | 'read'>, id: string) {
+async function readRows(
+  access: Pick<DetailAccess, 'shape' | 'read'>,
+  id: string,
+  most: number,
+): Promise<Timeline | undefined> {
   try {
-    return await access.read<TimelineRow>(traceTimelineStatement(access.shape), [
-      id,
-      mostTimelineEvents + 1,
-    ]);
+    return await readTimeline(access, id, most);
   } catch (error) {
-    // 42883 no such function, 42703 one of other columns: a database deployed by hand.
+    // 42703, 42883: no such column, or one of another type; a database deployed by hand.
     if (error instanceof ConsoleError && ['42883', '42703'].includes(error.sqlState ?? '')) {
       throw new ConsoleError(
         'schema_incompatible',
-        'The function get_trace_timeline(uuid) is missing here, or another.',
+        'The tables of the traces are others than the console knows.',
         { cause: error, hint: 'trace-console schema apply --dry-run shows what is missing.' },
       );
     }
     throw error;
   }
 }
+
+/** What is read of a tree for a program, and at a time for a person. */
+export const mostTimelineEvents = 20_000;
+
+/** As many are there within a moment, however many there are. */
+const firstEvents = 2_000;
 
 export type TraceOpeningOptions = {
   /** Key of the event that is chosen first; default: the trace itself. */
@@ -82,7 +83,7 @@ export function traceOpening(id: string, { select, otherwise }: TraceOpeningOpti
     title: 'Trace',
     async read(access) {
       try {
-        return openedTrace(await readTraceTree(access, id), select);
+        return openedTrace(await readTraceTree(access, id, access.events ?? firstEvents), select);
       } catch (error) {
         const cannotTell =
           error instanceof ConsoleError &&
@@ -110,63 +111,5 @@ function openedTrace(tree: TraceTree, select = tree.asked.event.key): OpenedTrac
         event.id,
       );
     },
-  };
-}
-
-/** More than anybody reads; a bound for what is fetched. */
-export const mostTimelineEvents = 20_000;
-
-/**
- * Every event of the tree of one trace, in time order. `$1`: the trace's id or its correlation id,
- * `$2`: how many events at most. About 10 ms for 1,000 events: the function reads by index.
- */
-export function traceTimelineStatement(shape: SchemaShape): string {
-  const tables = ['execution_traces', 'execution_traces_archive'].filter((table) =>
-    shape.relations.has(table),
-  );
-  const found = tables.flatMap((table, rank) =>
-    // A correlation id comes first: it is what people copy from logs.
-    ['correlation_id', 'id'].map(
-      (column, by) =>
-        `SELECT id, correlation_id, ${columnOrNull(shape, table, 'session_id', 'uuid')} AS session_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
-    ),
-  );
-  const calls = modelCalls(shape);
-  return `
-SELECT
-  round(extract(epoch FROM now()) * 1000000)::bigint AS now_us,
-  asked.id AS asked_id,
-  event.kind, event.id, event.trace_id, event.trace_correlation_id, event.parent_id, event.name, event.status,
-  event.success,
-  CASE WHEN isfinite(event.started_at) THEN round(extract(epoch FROM event.started_at) * 1000000)::bigint END
-    AS started_us,
-  event.offset_ms, event.duration_ms, event.archived,
-  event.details || jsonb_strip_nulls(jsonb_build_object('session', CASE WHEN event.id = asked.id THEN asked.session_id END))${calls.details} AS details
-FROM (
-  SELECT id, correlation_id, session_id FROM (
-    ${found.join('\n    UNION ALL ')}
-  ) AS found ORDER BY rank LIMIT 1
-) AS asked
-CROSS JOIN LATERAL get_trace_timeline(asked.correlation_id) AS event${calls.join}
-LIMIT $2`;
-}
-
-/** What calls of models have read, written and cost, by their primary key; the function of the timeline does not tell it. */
-function modelCalls(shape: SchemaShape): { details: string; join: string } {
-  const branches = ['endpoint_calls', 'endpoint_calls_archive'].flatMap((table, rank) =>
-    hasColumn(shape, table, 'context')
-      ? [
-          `SELECT context FROM ${table} WHERE id = event.id AND event.kind = 'endpoint_call' AND event.archived = ${rank === 1}`,
-        ]
-      : [],
-  );
-  if (branches.length === 0) return { details: '', join: '' };
-  return {
-    details: ` || COALESCE(jsonb_strip_nulls(jsonb_build_object(
-    'model', left(call.context ->> 'model', 200), 'uncached', call.context -> 'usage' -> 'input',
-    'cache_read', call.context -> 'usage' -> 'cacheRead', 'cache_written', call.context -> 'usage' -> 'cacheCreation',
-    'output', call.context -> 'usage' -> 'output', 'call_cost_usd', call.context -> 'cost' -> 'usd')), '{}')`,
-    join: `
-LEFT JOIN LATERAL (${branches.join('\n  UNION ALL ')}) AS call ON true`,
   };
 }

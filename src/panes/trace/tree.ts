@@ -135,7 +135,7 @@ export function isEarly({ startMs, parent }: TraceNode): boolean {
 
 function nodeOf(event: TraceEvent, nowUs: number): TraceNode {
   const { offsetMs, durationMs, startedUs, outcome } = event;
-  const sinceStartMs = startedUs === null ? 0 : (nowUs - startedUs) / 1000;
+  const sinceStartMs = Number.isFinite(startedUs) ? (nowUs - (startedUs ?? nowUs)) / 1000 : 0;
   const lengthMs = durationMs ?? (outcome === 'running' ? Math.max(0, sinceStartMs) : 0);
   return {
     event,
@@ -153,7 +153,7 @@ function nodeOf(event: TraceEvent, nowUs: number): TraceNode {
   };
 }
 
-/** Hangs every node below its parent; those without one are the roots. */
+/** Hangs every node below its parent; those without one, and one of each circle of parents, are the roots. */
 function link(nodes: readonly TraceNode[]): TraceNode[] {
   const parents = new Map<string, TraceNode>();
   for (const node of nodes) {
@@ -162,7 +162,6 @@ function link(nodes: readonly TraceNode[]): TraceNode[] {
     parents.set(`${id} ${archived}`, node);
     if (!parents.has(id)) parents.set(id, node);
   }
-  const roots: TraceNode[] = [];
   for (const node of nodes) {
     const { parentId, archived } = node.event;
     const parent =
@@ -173,11 +172,23 @@ function link(nodes: readonly TraceNode[]): TraceNode[] {
       node.parent = parent;
       if (node.event.kind === 'routing_decision') parent.agent = node.event.name;
       parent.children.push(node);
-    } else {
-      roots.push(node);
     }
   }
-  return roots;
+  openCircles(nodes);
+  return nodes.filter(({ parent }) => parent === undefined);
+}
+
+/** What hangs below itself hangs below no root, and would be shown nowhere. */
+function openCircles(nodes: readonly TraceNode[]): void {
+  const reachedFrom = new Map<TraceNode, TraceNode>();
+  for (const node of nodes) {
+    let at: TraceNode | undefined = node;
+    for (; at && !reachedFrom.has(at); at = at.parent) reachedFrom.set(at, node);
+    if (!at?.parent || reachedFrom.get(at) !== node) continue;
+    const { children } = at.parent;
+    children.splice(children.indexOf(at), 1);
+    at.parent = undefined;
+  }
 }
 
 /** Without recursion: a chain of ten thousand delegations is deeper than the stack. */

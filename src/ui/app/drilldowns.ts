@@ -1,4 +1,4 @@
-import { failureOf } from '../../db/errors.js';
+import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
 import type { Opened, OpenedRecords, Opening, PaneRows } from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
@@ -13,6 +13,8 @@ const leastRefreshMs = 1_000;
 const tickMs = 250;
 /** What has passed changes little. */
 const pastIntervalMs = 30_000;
+
+const waits: ReadonlySet<ErrorCode> = new Set(['lock_timeout', 'busy']);
 
 type Host = Context & { press(key: string): void };
 
@@ -84,20 +86,22 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     this.#reading.add(by.id);
     const startMs = performance.now();
+    let hasOnlyWaited = false;
     try {
       do {
         this.#again.delete(by.id);
-        await this.#readOnce(by);
+        hasOnlyWaited = (await this.#readOnce(by)) === 'waited';
       } while (this.#again.has(by.id) && this.#find(by));
     } finally {
       this.#reading.delete(by.id);
-      this.#refreshLater(by, performance.now() - startMs);
+      this.#refreshLater(by, hasOnlyWaited ? 0 : performance.now() - startMs);
     }
   }
 
-  async #readOnce(by: OpenedBy): Promise<void> {
+  /** `waited`: for a lock, or the engine, which costs the server nothing. */
+  async #readOnce(by: OpenedBy): Promise<'waited' | undefined> {
     const { database } = this.#app;
-    if (!database) return;
+    if (!database) return undefined;
     let opened: Opened;
     try {
       // The catalogue is read first: a table may have been changed.
@@ -107,19 +111,24 @@ export class OpenedDrilldowns implements Drilldowns {
         windowMs: this.#app.model.live?.windowMs ?? 0,
         untilMs: this.#app.model.live?.untilMs,
         list: this.#find(by)?.listRequest,
+        events: this.#find(by)?.eventsWanted,
         read: (text, values) => database.read(text, values, usualLimits),
       });
     } catch (error) {
       this.#failed(by, error);
-      return;
+      const isOnlyWaiting = error instanceof ConsoleError && waits.has(error.code);
+      return isOnlyWaiting ? 'waited' : undefined;
     }
     const before = this.#find(by);
-    if (!before) return;
-    this.#app.replace(before, openedView(by, opened, before));
+    if (!before) return undefined;
+    const view = openedView(by, opened, before);
+    this.#app.replace(before, view);
+    if (view.isIncomplete === true) this.#again.add(by.id);
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
       for (const key of before.held) this.#app.press(key);
     }
+    return undefined;
   }
 
   /** A failed look again leaves what was read before. */

@@ -13,7 +13,7 @@ import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windo
 import type { PaneId } from '../../panes/registry.js';
 import { colonTrace } from '../commands/lookup.js';
 import { showMoment } from '../commands/moment.js';
-import type { ConnectionChoice } from '../connection-choice.js';
+import type { ConnectionChoice, Connections } from '../context.js';
 import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
 import { failureText } from '../strings.js';
@@ -21,7 +21,6 @@ import { NoticeView } from '../views/action.js';
 import { SchemaView, type SchemaStage } from '../views/schema.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
-import type { Connections } from '../context.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 

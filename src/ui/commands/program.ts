@@ -1,4 +1,4 @@
-import type { Command, ColonCommand, Context } from '../context.js';
+import type { ColonCommand, Command, Context } from '../context.js';
 import { HelpView } from '../views/help.js';
 import { QuitView, quitScope } from '../views/quit.js';
 import { PalettePrompt } from '../views/palette.js';

@@ -3,10 +3,19 @@ import { actionCommands } from './actions.js';
 import { alerts } from './alerts.js';
 import { backInOverview, openRow } from './open.js';
 import { colonConnect, connections, palette, help, quit } from './program.js';
-import { copy, exportRows } from './copy-export.js';
+import { copy, exportRows } from '../views/export.js';
 import { colonFilter, colonFollow, filter } from './filter.js';
-import { focusNext, focusPane, focusPrevious, paneList, colonTime, zoom } from './focus.js';
-import { colonGroup, colonShow, group } from './group.js';
+import {
+  colonGroup,
+  colonShow,
+  colonTime,
+  focusNext,
+  focusPane,
+  focusPrevious,
+  group,
+  paneList,
+  zoom,
+} from './panes.js';
 import {
   colonAgent,
   colonSearch,
@@ -28,10 +37,20 @@ import {
   sort,
   sortBy,
 } from './rows.js';
-import { colonEvery, faster, pause, refresh, slower } from './pace.js';
+import {
+  colonEvery,
+  colonWindow,
+  compare,
+  exact,
+  faster,
+  longerWindow,
+  pause,
+  refresh,
+  shorterWindow,
+  slower,
+} from './timing.js';
 import { log, sql } from './statements.js';
 import { terminalCommands } from './kinds.js';
-import { colonWindow, compare, exact, longerWindow, shorterWindow } from './window.js';
 
 /**
  * Every command of the overview, in the order of help and key bar. Adding one is adding its file and a

@@ -1,4 +1,4 @@
-import type { Command, Context, ColonCommand } from '../context.js';
+import type { ColonCommand, Command, Context } from '../context.js';
 import { paneRoom, type PaneRoom } from '../draw/pane.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, moveTo, seenBy, sortsOf, type PaneView } from '../model/pane-view.js';

@@ -1,4 +1,4 @@
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 import {
   fitSegments,
   type Segment,

@@ -8,7 +8,7 @@ import { formatBytes } from '../../core/format/bytes.js';
 import { formatCount, formatRate, formatShare } from '../../core/format/number.js';
 import { formatMoment, formatTimestamp } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import type { BadgeColour } from '../look.js';
+import type { BadgeColour } from '../theme.js';
 import { drawSides, type Segment, blank, type StyledLine, fillLine } from './styled-line.js';
 import type { Binding, Keymap } from '../keymap.js';
 import { displayWidth } from '../../terminal/width.js';

@@ -1,6 +1,6 @@
 import type { Frame, Line, Region } from '../../terminal/frame.js';
 import type { Painter } from '../../terminal/painter.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 
 /** Lines that change by themselves are told again after so long, in milliseconds. */
 const calm = 3000;

@@ -1,5 +1,5 @@
 import { displayWidth, fit, type Alignment, truncate } from '../../terminal/width.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 
 /** A piece of a line: a text, and what it means. */
 export type Span = {

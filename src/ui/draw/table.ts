@@ -2,7 +2,7 @@ import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { fit } from '../../terminal/width.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 import { blank, joinLines, plainText, styled, type Span, type StyledLine } from './styled-line.js';
 
 export type TableOptions<Row> = {

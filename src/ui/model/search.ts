@@ -1,5 +1,5 @@
 import type { Scroll } from './scroll.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 import { fillLine, plainText, type StyledLine } from '../draw/styled-line.js';
 
 /** What is searched for in a view that Enter has opened. */

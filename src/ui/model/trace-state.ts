@@ -1,4 +1,5 @@
 import type { OpenedTrace } from '../../panes/contract/opening.js';
+import { mostTimelineEvents } from '../../panes/trace/trace-opening.js';
 import type { TraceNode, TraceTree } from '../../panes/trace/tree.js';
 import type { Search } from './search.js';
 
@@ -8,6 +9,8 @@ export type TraceOrder = 'time' | 'slowest';
 /** Of a trace's tree: which rows there are, and which one is chosen. */
 export type TraceState = {
   opened: OpenedTrace;
+  /** How many events are wanted, the first by time. */
+  wanted: number;
   order: TraceOrder;
   /** Keys of the events whose children are hidden. */
   folded: ReadonlySet<string>;
@@ -22,6 +25,7 @@ export type TraceState = {
 export function traceState(opened: OpenedTrace): TraceState {
   const state: TraceState = {
     opened,
+    wanted: mostTimelineEvents,
     order: 'time',
     folded: new Set(),
     rows: opened.tree.nodes,
@@ -37,8 +41,24 @@ export function chosenNode({ rows, index }: TraceState): TraceNode | undefined {
   return rows[index];
 }
 
+/** A console holds a hundred thousand events of a trace; a program can have them all by SQL. */
+const mostEventsHeld = 5 * mostTimelineEvents;
+
+/** How many are to be read next; undefined: all are there, or are being read, or no more are held. */
+export function moreEvents({ opened, wanted }: TraceState): number | undefined {
+  const { isCut, nodes } = opened.tree;
+  if (!isCut || nodes.length < wanted || wanted >= mostEventsHeld) return undefined;
+  return wanted + mostTimelineEvents;
+}
+
 /** The same state of a later reading: what was chosen and folded stays so. */
 export function refreshed(state: TraceState, opened: OpenedTrace): TraceState {
+  const { select } = opened;
+  const isFound = select !== undefined && opened.tree.byKey.has(select);
+  // The event that the reader came from was not among the first ones.
+  if (isFound && state.index === 0 && !state.opened.tree.byKey.has(select)) {
+    return choose(withRows({ ...state, opened }, undefined), select);
+  }
   return withRows({ ...state, opened }, chosenNode(state)?.event.key);
 }
 

@@ -9,7 +9,7 @@ import {
 } from '../draw/box.js';
 import { type StyledLine, plainText } from '../draw/styled-line.js';
 import type { Size, Rectangle } from '../layout/layout.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 import { bodyOf } from '../model/model.js';
 import { useContext } from 'react';
 import { PaintedContext, regionElement, textElement } from '../../terminal/ink/mount.js';

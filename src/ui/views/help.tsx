@@ -5,7 +5,7 @@ import { closing, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
 import type { Context, Scope, View } from '../context.js';
 import { blank, cell, type StyledLine } from '../draw/styled-line.js';
-import { keysText, type Keymap } from '../keymap.js';
+import { type Keymap, keysText } from '../keymap.js';
 import { moved, type Movement } from '../model/scroll.js';
 import { innerBody, TextBox } from '../screen/boxes.js';
 

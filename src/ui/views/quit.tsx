@@ -1,5 +1,4 @@
-import type { Command, Context, Scope, View } from '../context.js';
-import type { ConnectionChoice } from '../connection-choice.js';
+import type { Command, ConnectionChoice, Context, Scope, View } from '../context.js';
 import { actionLines } from '../draw/action.js';
 import { writer } from '../draw/box.js';
 import type { StyledLine } from '../draw/styled-line.js';

@@ -9,7 +9,7 @@ import type {
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
 import { backFromOpened, nothingMore, openTarget, refreshView } from '../commands/open.js';
-import { copies, exportRows } from '../commands/copy-export.js';
+import { copies, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
 import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';

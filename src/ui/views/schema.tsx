@@ -5,7 +5,7 @@ import type { Context, Scope, View } from '../context.js';
 import { drawBox, cutLines, writer, drawProgressBar } from '../draw/box.js';
 import type { StyledLine } from '../draw/styled-line.js';
 import type { Keymap } from '../keymap.js';
-import type { Look } from '../look.js';
+import type { Look } from '../theme.js';
 import { bodyOf } from '../model/model.js';
 import { innerBody, Lines } from '../screen/boxes.js';
 

@@ -7,7 +7,7 @@ import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { backFromOpened, openNext, refreshView } from '../commands/open.js';
-import { copy, exportRows } from '../commands/copy-export.js';
+import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
 import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
@@ -20,6 +20,7 @@ import {
   chosenNode,
   folded,
   foldedAll,
+  moreEvents,
   refreshed,
   reordered,
   toFailure,
@@ -53,6 +54,15 @@ export class TraceView implements View {
     return this.state.opened.tree.running > 0;
   }
 
+  get eventsWanted(): number {
+    return this.state.wanted;
+  }
+
+  get isIncomplete(): boolean {
+    const { wanted, opened } = this.state;
+    return opened.tree.isCut && opened.tree.nodes.length < wanted;
+  }
+
   draw(context: Context) {
     const { size } = context.model;
     const { opened, order, rows } = this.state;
@@ -75,6 +85,16 @@ export class TraceView implements View {
     const { index, rows } = this.state;
     const next = moved(index, by, rows.length, this.#room(context).visibleRows);
     if (next !== index) this.show(context, { ...this.state, index: next });
+    else if (next === rows.length - 1) this.#readOn(context);
+  }
+
+  /** At the last event the next ones are read, where there are more. */
+  #readOn(context: Context): void {
+    const wanted = moreEvents(this.state);
+    if (wanted === undefined) return;
+    context.replace(this, new TraceView(this.openedBy, { ...this.state, wanted }));
+    context.drilldowns.refresh(this.openedBy);
+    context.say(strings.readingOn);
   }
 
   /** Another state, scrolled as little as it needs from where this one is. */

@@ -4,14 +4,13 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { backFromOpened, refreshView } from '../commands/open.js';
 import { help } from '../commands/program.js';
 import { terminalCommands, closing, inView } from '../commands/kinds.js';
-import type { Context, OpenedBy, Scope, View } from '../context.js';
+import type { ConnectionChoice, Context, OpenedBy, Scope, View } from '../context.js';
 import { failureLines, writer } from '../draw/box.js';
 import { innerBody, TextBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
 import { ListView } from './list.js';
 import { RecordView } from './record.js';
 import { TraceView } from './trace.js';
-import type { ConnectionChoice } from '../connection-choice.js';
 
 /** What Enter has opened, until it is read, or why it could not be. */
 export class WaitingView implements View {
@@ -25,6 +24,11 @@ export class WaitingView implements View {
   constructor(openedBy: OpenedBy, failure?: Failure) {
     this.openedBy = openedBy;
     this.failure = failure;
+  }
+
+  /** What failed is asked again: a lock goes, a connection comes back. */
+  get isLive(): boolean {
+    return this.failure !== undefined;
   }
 
   draw({ model: { size }, keys }: Context) {

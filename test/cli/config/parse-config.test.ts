@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configLocation, readConfig } from '../../../src/cli/config/read-config.js';
 import { parseConfig } from '../../../src/cli/config/parse-config.js';
@@ -63,6 +63,18 @@ describe('a config file', () => {
     });
   });
 
+  it('has the collector take telemetry by TLS, and send metrics', () => {
+    const toml = `[collect]
+      tls-cert = "keys/cert.pem"
+      tls-key = "/etc/key.pem"
+      metrics-to = "https://metrics.example"
+      metrics-every = "5m"`;
+    expect(parseConfig(toml, file)).toMatchObject({
+      collectTls: { cert: join(dirname(file), 'keys/cert.pem'), key: '/etc/key.pem' },
+      collectMetrics: { url: 'https://metrics.example', everyMs: 300_000 },
+    });
+  });
+
   it('may be empty', () => {
     expect(parseConfig('', file)).toEqual({ file, connections: new Map() });
   });
@@ -80,6 +92,9 @@ describe('a config file', () => {
     ['[connections.a]\nurl = "host=x"\ndata-dir = "y"', 'connections.a names two databases'],
     ['connections = 3', 'connections takes'],
     ['[collect]\nlisten = "here"', 'collect.listen takes HOST:PORT'],
+    ['[collect]\ntls-cert = "a.pem"', 'collect.tls-cert needs tls-key'],
+    ['[collect]\nmetrics-to = "here"', 'collect.metrics-to takes a URL'],
+    ['[collect]\nmetrics-every = "1s"', 'collect.metrics-every takes a time of 10 seconds'],
     ['[usage]\nbudget-usd-per-day = 0', 'usage.budget-usd-per-day is more than 0'],
     ['[alerts.rules.a]\npane = "nonsense"\nwhen = "x"', 'alerts.rules.a.pane takes one of'],
     [

@@ -135,7 +135,7 @@ test('reads the spans that it writes, and nothing else', () => {
   expect(parseDuration('2w')).toBe(14 * 86_400_000);
   expect(parseDuration('1 day')).toBe(86_400_000);
   expect(parseDuration('90 Days')).toBe(90 * 86_400_000);
-  for (const text of ['', '1', 'h', '-1h', '0s', '1 year', '1h30m', '99999999d']) {
+  for (const text of ['', '1', 'h', '-1h', '0s', '1 year', '1h30m', '99999999d', '36526d']) {
     expect(parseDuration(text)).toBeUndefined();
   }
 });

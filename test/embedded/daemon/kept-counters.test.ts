@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { KeptCounters } from '../../../src/embedded/daemon/kept-counters.js';
+import { KeptCounters } from '../../../src/embedded/daemon/upkeep.js';
 import { stopEmbedded } from '../../../src/embedded/index.js';
 import type { Multiplexer } from '../../../src/embedded/mux/multiplexer.js';
 import { indexUsage } from '../../../src/panes/index-usage.js';

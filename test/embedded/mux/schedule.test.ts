@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Schedule } from '../../../src/embedded/mux/schedule.js';
+import { Schedule } from '../../../src/embedded/mux/turn.js';
 
 test('serves clients in the order in which they asked', () => {
   const schedule = new Schedule<string>();

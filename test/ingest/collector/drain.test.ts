@@ -131,7 +131,7 @@ describe('draining a spool', () => {
   });
 
   it('removes what was read, and forgets how far', async () => {
-    const old = path.join(folder, segmentName(Date.now() - 3_600_000, 0));
+    const old = path.join(folder, segmentName(Date.now() - 3_600_000));
     append(1);
     const [segment = ''] = listSegments(folder);
     fs.renameSync(path.join(folder, segment), old);

@@ -7,8 +7,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { SettingsAgent } from '../../../src/ingest/install/agent.js';
 import { applyChange, planTelemetryFile } from '../../../src/ingest/install/change.js';
 import { agentById, agents, claude } from '../../../src/ingest/install/registry.js';
-import { addHooks, installedHooks, removeHooks } from '../../../src/ingest/install/merge.js';
-import { addTelemetry, removeTelemetry } from '../../../src/ingest/install/telemetry.js';
+import {
+  addHooks,
+  addTelemetry,
+  installedHooks,
+  removeHooks,
+  removeTelemetry,
+} from '../../../src/ingest/install/merge.js';
 
 const settingsAgents = agents.filter((agent) => agent.kind === 'settings');
 const commandOf = (agent: SettingsAgent) => ({

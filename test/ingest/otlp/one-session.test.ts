@@ -4,7 +4,7 @@ import type { TelemetryLog, TelemetrySpan } from '../../../src/ingest/otlp/decod
 import { logEvents, programSpanEvents } from '../../../src/ingest/otlp/log-events.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
 import { claude } from '../../../src/ingest/sources/claude.js';
-import { eventsOfRecord } from '../../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../../src/ingest/sources/hook-payload.js';
 import { ClaudeLines, toolUse, usage } from '../claude-lines.js';
 import { IngestDatabase } from '../ingest-database.js';

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,6 +15,8 @@ import {
   type ReceiverOptions,
 } from '../../../src/ingest/otlp/receiver.js';
 import { readSpool } from '../../../src/ingest/spool/reader.js';
+import { createCertificates } from '../../helpers/certificates.js';
+import { provision } from '../../helpers/provision.js';
 
 let folder: string;
 let receiver: OtlpReceiver;
@@ -135,12 +138,68 @@ describe('a request', () => {
     expect(spooled()).toHaveLength(1);
   });
 
-  it('of metrics is accepted, and nothing of it kept', async () => {
-    const metrics = { resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'x' }] }] }] };
-    expect((await sendJson(metrics, { path: '/v1/metrics' })).status).toBe(200);
+  it('of metrics is answered with how much is not kept, and why', async () => {
+    const sum = { dataPoints: [{ asInt: '1' }, { asInt: '2' }] };
+    const metrics = { resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'x', sum }] }] }] };
+    for (const to of ['/v1/metrics', '/']) {
+      const answer = await sendJson(metrics, { path: to });
+      expect(answer.status).toBe(200);
+      expect(JSON.parse(answer.text)).toMatchObject({
+        partialSuccess: {
+          rejectedDataPoints: '2',
+          errorMessage: expect.stringContaining('not stored') as string,
+        },
+      });
+    }
     expect(spooled()).toEqual([]);
   });
 });
+
+describe('over TLS', () => {
+  it('takes what is sent, also where the certificate was renewed, without a token at any address', async () => {
+    await receiver.close();
+    const binaries = await provision();
+    const pair = async (name: string) => {
+      const made = await createCertificates(path.join(folder, name), binaries);
+      return {
+        ca: fs.readFileSync(made.rootCertificate),
+        stranger: fs.readFileSync(made.strangerCertificate),
+        cert: fs.readFileSync(made.serverCertificate, 'utf8'),
+        key: fs.readFileSync(made.serverKey, 'utf8'),
+      };
+    };
+    const [first, second] = [await pair('first'), await pair('second')];
+    await open({ host: '0.0.0.0', tls: first });
+    expect(await sendTls(first.ca)).toBe(200);
+    await expect(sendTls(first.stranger)).rejects.toThrow(/certificate/);
+    await expect(sendJson(request(span()))).rejects.toThrow();
+    receiver.renew(second);
+    expect(await sendTls(second.ca)).toBe(200);
+    await expect(sendTls(first.ca)).rejects.toThrow(/certificate/);
+    expect(spooled()).toHaveLength(2);
+    const mixed = OtlpReceiver.open({
+      ...{ host: '127.0.0.1', port: 0, folder },
+      tls: { cert: first.cert, key: second.key },
+    });
+    await expect(mixed).rejects.toMatchObject({ code: 'usage' });
+  });
+});
+
+/** The status of a request over TLS; rejects where the certificate was not signed by this one. */
+function sendTls(ca: Buffer): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sending = https.request(
+      `https://127.0.0.1:${receiver.port}/v1/traces`,
+      { method: 'POST', headers: { 'content-type': 'application/json' }, ca, agent: false },
+      (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      },
+    );
+    sending.on('error', reject);
+    sending.end(JSON.stringify(request(span())));
+  });
+}
 
 describe('what is refused', () => {
   it.each<[what: string, status: number, body: string | Uint8Array<ArrayBuffer>, sent: Sent]>([

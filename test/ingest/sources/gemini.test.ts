@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import type { AgentEvent } from '../../../src/ingest/events.js';
 import { gemini } from '../../../src/ingest/sources/gemini.js';
-import { eventsOfRecord } from '../../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../../src/ingest/collector/write-records.js';
 import type { ReaderState, TranscriptFile } from '../../../src/ingest/sources/source.js';
 import { ToolPairs } from '../../../src/ingest/sources/hook-payload.js';
 import { answer, chat, header, user, type Line } from './chats.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/ingest/events.js';
 import { agentIds, type AgentId } from '../../../src/ingest/install/agent.js';
 import { agents } from '../../../src/ingest/install/registry.js';
-import { eventsOfRecord } from '../../../src/ingest/sources/hooks.js';
+import { eventsOfRecord } from '../../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../../src/ingest/sources/hook-payload.js';
 import type { SpoolRecord } from '../../../src/ingest/spool/frame.js';
 import { gemini as geminiChats } from '../../../src/ingest/sources/gemini.js';

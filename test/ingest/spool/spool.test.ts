@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { appendFrame, droppedFile, segmentName } from '../../../src/ingest/spool/append.js';
 import { encodeFrame, type SpoolRecord } from '../../../src/ingest/spool/frame.js';
 import {
@@ -57,7 +57,7 @@ describe('the spool', () => {
 
   it('refuses and counts events beyond its limit, and keeps those it has', () => {
     fs.mkdirSync(folder, { recursive: true });
-    const old = segmentName(Date.now() - hourMs, 0);
+    const old = segmentName(Date.now() - hourMs);
     fs.writeFileSync(path.join(folder, old), frame('old'));
     expect(appendFrame(folder, frame('new'), 10)).toBe('full');
     expect(appendFrame(folder, frame('newer'), 10)).toBe('full');
@@ -78,8 +78,8 @@ describe('removing segments', () => {
     appendFrame(folder, frame('a'));
     const { offsets } = readSpool(folder, new Map(), 10);
     expect(removeRead(folder, offsets)).toEqual([]);
-    expect(removeRead(folder, new Map(), later())).toEqual([]);
-    expect(removeRead(folder, offsets, later())).toEqual([...offsets.keys()]);
+    expect(removeRead(folder, new Map(), { nowMs: later() })).toEqual([]);
+    expect(removeRead(folder, offsets, { nowMs: later() })).toEqual([...offsets.keys()]);
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
@@ -95,9 +95,31 @@ describe('removing segments', () => {
     expect(idsOf(readSpool(folder, new Map(), 10).records)).toEqual(['late']);
   });
 
+  it('makes room among those that are written to, beyond what may stay', () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-06-01T10:05:00Z') });
+    onTestFinished(() => void vi.useRealTimers());
+    for (const id of ['a', 'b', 'c']) appendFrame(folder, frame(id, 5 * 1024 * 1024));
+    const { offsets } = readSpool(folder, new Map(), 10);
+    const [first = '', second = ''] = offsets.keys();
+    expect(removeRead(folder, offsets)).toEqual([]);
+    const nowMs = Date.now() + 5_000;
+    expect(removeRead(folder, offsets, { nowMs, kept: 6 * 1024 * 1024 })).toEqual([first]);
+    // What is written on is kept, and no name comes a second time.
+    appendFrame(folder, frame('d'));
+    expect(listSegments(folder)).toEqual([second]);
+    expect(removeRead(folder, offsets, { nowMs, kept: 0 })).toEqual([]);
+    expect(idsOf(readSpool(folder, offsets, 10).records)).toEqual(['d']);
+  });
+
+  it('reads what is longer than a part of a file', () => {
+    for (const id of ['a', 'b', 'c', 'd']) appendFrame(folder, frame(id, 3 << 20));
+    appendFrame(folder, frame('e'));
+    expect(idsOf(readSpool(folder, new Map(), 10).records)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
   it('a torn tail of a closed segment does not hold it for ever', () => {
     fs.mkdirSync(folder, { recursive: true });
-    const segment = segmentName(Date.now() - hourMs, 0);
+    const segment = segmentName(Date.now() - hourMs);
     fs.writeFileSync(path.join(folder, segment), frame('a').subarray(0, 20));
     const { offsets, torn } = readSpool(folder, new Map(), 10);
     expect(torn).toBe(1);

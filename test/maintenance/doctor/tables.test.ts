@@ -13,7 +13,7 @@ import {
 } from '../../../src/maintenance/doctor/checks/upkeep.js';
 import { schemaDifferences } from '../../../src/maintenance/doctor/checks/schema.js';
 import { archiveTraces } from '../../../src/maintenance/archive/archive-traces.js';
-import { beginRun } from '../../../src/maintenance/journal/run-entry.js';
+import { beginRun } from '../../../src/maintenance/journal/journaled.js';
 import { runCli } from '../../helpers/cli.js';
 import { writePolicy, recommendedPolicy } from '../../../src/maintenance/retention/policy.js';
 import { openConsole } from '../../deploy/helpers.js';

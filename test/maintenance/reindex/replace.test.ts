@@ -1,10 +1,14 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
 import { verifySchema } from '../../../src/deploy/compare.js';
+import { vectorLists } from '../../../src/maintenance/doctor/checks/vectors.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import type { ReindexInput } from '../../../src/maintenance/reindex/reindex.js';
+import { indexUsage } from '../../../src/panes/index-usage.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { readFresh } from '../../panes/open.js';
+import { diagnose } from '../doctor/helpers.js';
 import { collect } from '../helpers.js';
 import { addPatterns } from './embeddings.js';
 import { holdTable, phaseOf } from './rebuild-phases.js';
@@ -47,11 +51,38 @@ describe('rebuilding a vector index', () => {
     const { recallBefore, recallAfter } = rebuilt?.vector ?? {};
     expect(recallAfter?.recall).toBeGreaterThanOrEqual(0.98);
     expect(recallAfter?.recall).toBeGreaterThan(recallBefore?.recall ?? 1);
-    expect(outcome.summary).toMatch(/100 lists; recall@10 0\.\d+ before, [01]\.\d+ now/);
+    expect(outcome.summary).toMatch(
+      /100 lists before, 1 list now; recall@10 0\.\d+ before, [01]\.\d+ now/,
+    );
     expect(await patternIndexes(test)).toEqual([
-      { name: index, method: 'ivfflat', options: '{lists=100}', valid: true, comment },
+      { name: index, method: 'ivfflat', options: '{lists=1}', valid: true, comment },
     ]);
     await database.close();
+  });
+
+  it('of few rows finds every neighbour then, and doctor and the pane say no more of its lists', async () => {
+    const test = await createTestDatabase();
+    await addPatterns(test, 200, 6);
+    // Trained on its rows, and still with lists for many more of them.
+    await test.query(`REINDEX INDEX ${index}`);
+    const database = await openForTest(test);
+    const context = { database, signal: new AbortController().signal };
+    const said = async () => ({
+      doctor: (await diagnose(test.url, vectorLists)).evidence,
+      pane: (await readFresh(database, indexUsage)).rows.find((row) => row.index === index)?.advice,
+    });
+    expect(await said()).toMatchObject({
+      doctor: `${index} has 100 lists for about 200 rows; 1 would fit.`,
+      pane: '100 lists, 1 recommended',
+    });
+    const { outcome } = await collect(runAction('reindex', context, { indexes: [index] }));
+    const { recallBefore, recallAfter } = outcome.result.rebuilt[0]?.vector ?? {};
+    expect(recallBefore?.recall).toBeLessThan(0.9);
+    expect(recallAfter?.recall).toBe(1);
+    expect(await said()).toEqual({
+      doctor: expect.stringContaining('lists fit the rows') as string,
+      pane: 'too early',
+    });
   });
 
   it.each<[string, ReindexInput, object]>([

@@ -44,6 +44,32 @@ describe('CSV', () => {
   });
 });
 
+describe('a trace that started at infinity', () => {
+  const endless = ([id, startedUs]: [string, number]) =>
+    eventMade([id, null, 0, null], { startedUs, outcome: 'running' });
+  const odd = treeMade([endless([root, Infinity]), endless(['before', -Infinity])], 1_000);
+
+  it('is written so, and not as one of now', () => {
+    const trace = openedExport({
+      ...{ kind: 'trace', title: 'Trace', tree: odd, select: undefined },
+      open: () => undefined,
+    });
+    const { events } = JSON.parse(trace.formats.json?.() ?? '') as {
+      events: { startedAt: string; durationMs: number | null }[];
+    };
+    expect(events.map(({ startedAt }) => startedAt)).toEqual(['infinity', '-infinity']);
+    expect(trace.formats.csv?.()).toContain(",'-infinity,");
+    expect(odd.totalMs).toBe(0);
+    const spans = otlpOf(odd).resourceSpans[0]?.scopeSpans[0]?.spans ?? [];
+    expect(spans.map(({ startTimeUnixNano }) => startTimeUnixNano)).toEqual([
+      '18446744073709551615',
+      '0',
+    ]);
+    const said = { key: 'trace_console.started_at', value: { stringValue: 'infinity' } };
+    expect(spans[0]?.attributes).toContainEqual(said);
+  });
+});
+
 describe('a trace as OTLP', () => {
   const spans = otlpOf(tree).resourceSpans[0]?.scopeSpans[0]?.spans ?? [];
 

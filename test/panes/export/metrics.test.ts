@@ -1,10 +1,13 @@
 import fs from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openMetricsText } from '../../../src/core/format/open-metrics.js';
 import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
 import { readMetrics } from '../../../src/panes/export/metrics.js';
+import { metricsUrl, sendMetricsEvery } from '../../../src/panes/export/send-metrics.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { openDatabase } from '../open.js';
@@ -158,5 +161,56 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
     expect((await fetch(`${base}/metrics`)).status).toBe(401);
   } finally {
     await receiver.close();
+  }
+});
+
+test('the collector sends them again and again, beside what it collects, and tells once that nobody takes them', async () => {
+  const home = path.join(folder, 'collecting');
+  fs.mkdirSync(home);
+  const requests: { authorization?: string | undefined; names: string[] }[] = [];
+  let status = 503;
+  const server = http.createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const body = JSON.parse(Buffer.concat(parts).toString()) as {
+        resourceMetrics: { scopeMetrics: { metrics: { name: string }[] }[] }[];
+      };
+      const names = body.resourceMetrics[0]?.scopeMetrics[0]?.metrics.map(({ name }) => name) ?? [];
+      requests.push({ authorization: request.headers.authorization, names });
+      response.writeHead(status).end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const said: string[] = [];
+  const console_ = await openDatabase(database.url);
+  const stop = sendMetricsEvery(
+    50,
+    metricsUrl(`http://127.0.0.1:${port}/base`, '--metrics-to'),
+    async () => ({
+      metrics: await readMetrics(console_, { windowMs: 60_000 }),
+      windowMs: 60_000,
+    }),
+    (problem) => said.push(problem),
+  );
+  try {
+    await vi.waitFor(() => expect(requests.length).toBeGreaterThan(2), 20_000);
+    expect(said).toEqual([expect.stringContaining('status 503')]);
+    status = 200;
+    requests.length = 0;
+    await vi.waitFor(() => expect(requests.length).toBeGreaterThan(1), 20_000);
+    expect(requests[0]?.names).toContain('trace_console_traces');
+  } finally {
+    stop();
+    server.close();
+  }
+  const env = { HOME: home, XDG_STATE_HOME: home, DATABASE_URL: database.url };
+  for (const args of [
+    ['--metrics-to', 'nowhere'],
+    ['--metrics-to', 'http://127.0.0.1', '--metrics-every', '1s'],
+    ['--listen', '127.0.0.1:0', '--tls-cert', 'a.pem'],
+  ]) {
+    expect(await runCli(['collect', ...args], { env })).toMatchObject({ exitCode: 2 });
   }
 });

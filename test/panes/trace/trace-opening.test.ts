@@ -76,6 +76,17 @@ test('an archived trace opens by its id and by its correlation id, its events in
   }
 });
 
+test('a trace that starts at infinity says so, and its length is that of the others', async () => {
+  await addTrace(db, { tree: 'endless' });
+  await db.query(
+    `UPDATE execution_traces SET started_at = 'infinity' WHERE correlation_id = md5('endless/root')::uuid`,
+  );
+  const { tree } = await open(await idOf('endless'));
+  expect(tree.asked.event.startedUs).toBe(Infinity);
+  expect(tree.totalMs).toBeLessThan(60_000);
+  await db.query(`DELETE FROM execution_traces WHERE correlation_id = md5('endless/root')::uuid`);
+});
+
 test('an unknown id, and what is none, are refused with words', async () => {
   await expect(open('00000000-0000-4000-8000-000000000000')).rejects.toMatchObject({
     code: 'not_found',

@@ -34,6 +34,20 @@ describe('the tree of a trace', () => {
     expect(names(tree)).toEqual(['0 root', '1 a', '2 hook', '0 lost']);
   });
 
+  it('shows every event of a circle of parents once, and what hangs below it', () => {
+    const tree = treeOf(
+      ['below', 'a', 0, 1],
+      ['a', 'c', 1, 10],
+      ['b', 'a', 2, 10],
+      ['c', 'b', 3, 10],
+      ['self', 'self', 4, 1],
+      ['d', 'e', 5, 1],
+      ['e', 'd', 6, 1],
+    );
+    expect(names(tree)).toEqual(['0 a', '1 below', '1 b', '2 c', '0 self', '0 d', '1 e']);
+    expect(tree.roots.map(({ below }) => below)).toEqual([3, 0, 1]);
+  });
+
   it('ends what still runs now', () => {
     const events = [eventMade(['root', null, 0, null], { outcome: 'running' })];
     expect(treeMade(events, 500).totalMs).toBe(500);

@@ -1,7 +1,12 @@
 import { good, type Check, firstOf } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
 import { withSeparators } from '../../../core/format/number.js';
-import { recommendedLists, builtOnTooFewRows, defaultLists } from '../../../core/vector-lists.js';
+import {
+  recommendedLists,
+  builtOnTooFewRows,
+  defaultLists,
+  fitsRows,
+} from '../../../core/vector-lists.js';
 import type { Queryable } from '../../../db/queryable.js';
 
 type ExtensionRow = { installed: string | null; available: string | null; schema: string | null };
@@ -98,19 +103,13 @@ function trained(indexes: readonly VectorIndex[]): string {
   return `${firstOf(indexes.map(({ index }) => index))}: built on data, or still without any`;
 }
 
-/** Twice too few cost speed, many too many cost recall. */
-const tolerance = { few: 2, many: 4 };
-
 export const vectorLists: Check = {
   id: 'vector-lists',
   title: 'Vector indexes: lists',
-  why: 'Twice the square root of the rows, up to 1,000, is right for an ivfflat index of which find_similar_patterns searches the square root of the lists: with too few each list is long and the search slow, with too many the lists are thin and neighbours are missed.',
+  why: 'Of an ivfflat index find_similar_patterns searches the square root of the lists. Twice the square root of the rows are right, up to 1,000, and fewer where a search would compare less than 2,000 rows: with too few lists the search is slow, with too many neighbours are missed.',
   async run({ tx, capabilities }) {
     const indexes = await readVectorIndexes(tx, capabilities.schema);
-    const unfit = indexes.filter(({ lists, rows }) => {
-      const fitting = recommendedLists(rows);
-      return lists * tolerance.few < fitting || lists > fitting * tolerance.many;
-    });
+    const unfit = indexes.filter(({ lists, rows }) => !fitsRows(lists, rows));
     const [first] = unfit;
     if (!first) {
       return good(

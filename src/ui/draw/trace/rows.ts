@@ -9,7 +9,7 @@ import { formatDuration } from '../../../core/format/duration.js';
 import { formatShare } from '../../../core/format/number.js';
 import { safeLine } from '../../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../../terminal/width.js';
-import type { Look } from '../../look.js';
+import type { Look } from '../../theme.js';
 import { blank, cell, joinLines, plainText, styled, type StyledLine } from '../styled-line.js';
 import { columnGap } from '../table.js';
 

@@ -4,6 +4,7 @@ import {
   detailText,
   kindWords,
   outcomeTones,
+  infiniteStart,
 } from '../../../panes/trace/event.js';
 import {
   type TraceNode,
@@ -183,7 +184,10 @@ export function costText(usd: number): string {
   return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
 }
 
-function startText({ event: { startedUs } }: TraceNode): string {
+function startText({ event }: TraceNode): string {
+  const { startedUs } = event;
+  const infinite = infiniteStart(event);
+  if (infinite !== undefined) return `started ${infinite}`;
   return startedUs === null ? '' : `started ${formatTimestamp(new Date(startedUs / 1000))}`;
 }
 

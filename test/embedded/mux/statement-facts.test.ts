@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseDuration, statementFacts } from '../../../src/embedded/sql/statement-facts.js';
+import { parseDuration, statementFacts } from '../../../src/embedded/mux/statement-facts.js';
 
 describe('session settings', () => {
   test.each([

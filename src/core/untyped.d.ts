@@ -11,3 +11,11 @@ declare module 'asciichart' {
   const asciichart: { plot: (series: number[] | number[][], config?: PlotConfig) => string };
   export default asciichart;
 }
+
+declare module 'pgpass' {
+  type Connection = { host: string; port: number; user: string; database: string };
+  export default function pgpass(
+    connection: Connection,
+    callback: (password: string | undefined) => void,
+  ): void;
+}

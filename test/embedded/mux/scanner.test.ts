@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { scanStatements } from '../../../src/embedded/sql/scanner.js';
+import { scanStatements } from '../../../src/embedded/mux/statement-facts.js';
 
 const words = (sql: string): string[][] =>
   scanStatements(sql).map(({ tokens }) => tokens.map(({ text }) => text));

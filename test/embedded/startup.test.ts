@@ -1,11 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ByteQueue, cString, int32, ProtocolViolation } from '../../../src/embedded/wire/frames.js';
-import {
-  controlPacket,
-  parseOptions,
-  readStartupPacket,
-} from '../../../src/embedded/mux/greeting.js';
+import { ByteQueue, cString, int32, ProtocolViolation } from '../../src/embedded/wire.js';
+import { controlPacket, parseOptions, readStartupPacket } from '../../src/embedded/mux/greeting.js';
 
 function read(...parts: Buffer[]): ReturnType<typeof readStartupPacket> {
   const queue = new ByteQueue();

@@ -6,7 +6,7 @@ import {
   frame,
   FrameSplitter,
   ProtocolViolation,
-} from '../../../src/embedded/wire/frames.js';
+} from '../../src/embedded/wire.js';
 
 /** Cuts bytes at the given places. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {

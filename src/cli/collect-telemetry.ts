@@ -1,0 +1,144 @@
+import fs from 'node:fs';
+import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
+import type { Database } from '../db/database.js';
+import { ConsoleError } from '../db/errors.js';
+import type { CollectorStatus } from '../ingest/collector/status-file.js';
+import { given } from '../core/values.js';
+import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
+import { readMetrics } from '../panes/export/metrics.js';
+import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
+import type { Settings, TlsFiles } from './config/settings.js';
+import { safeText } from './safe-text.js';
+
+/** What durations, tokens and cost on /metrics are of (ms). */
+const metricsWindowMs = 3_600_000;
+
+/** How often (ms) certificate and key are read again. */
+const renewEveryMs = 3_600_000;
+
+export type TelemetryFlags = {
+  once: boolean;
+  listen?: string | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  metricsTo?: string | undefined;
+  metricsEvery?: string | undefined;
+};
+
+type TelemetryContext = {
+  flags: TelemetryFlags;
+  settings: Settings;
+  note: (text: string) => void;
+};
+
+type Receiving = {
+  receiver: OtlpReceiver | undefined;
+  listen?: NonNullable<CollectorStatus['listen']>;
+};
+
+/**
+ * What takes telemetry, where that is asked for. It fills the spool also while the database is waited for. Where only the
+ * config file asks for it, hooks are collected all the same if it cannot be had.
+ */
+export async function openReceiver(
+  { flags, settings, note }: TelemetryContext,
+  folder: string,
+  database: () => Database | undefined,
+): Promise<Receiving> {
+  const asked = flags.listen ?? (flags.once ? undefined : settings.collectListen);
+  if (asked === undefined) return { receiver: undefined };
+  if (flags.once) {
+    throw new ConsoleError('usage', 'Either --once or --listen.', {
+      hint: 'With --listen it goes on until it is ended.',
+    });
+  }
+  try {
+    const { host, port } = listenAddress(asked);
+    const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+    const metrics = () => metricsText(database(), folder);
+    const files = tlsFiles(flags, settings);
+    const tls = files && readTls(files);
+    const receiver = await OtlpReceiver.open({ host, port, token, folder, metrics, tls });
+    if (files) renewAtTimes(receiver, files);
+    const url = `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${receiver.port}`;
+    note(safeText(`listening  OTLP on ${url}`));
+    return { receiver, listen: { url } };
+  } catch (error) {
+    if (flags.listen !== undefined || !(error instanceof ConsoleError)) throw error;
+    note(safeText(`listening  ${error.message}`));
+    return { receiver: undefined, listen: { problem: error.message } };
+  }
+}
+
+/** @throws ConsoleError `usage` for one without the other */
+function tlsFiles(
+  { tlsCert: cert, tlsKey: key }: TelemetryFlags,
+  settings: Settings,
+): TlsFiles | undefined {
+  if (cert === undefined && key === undefined) return settings.collectTls;
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  throw new ConsoleError('usage', 'TLS needs --tls-cert and --tls-key.', {
+    hint: 'Both are PEM files: the certificate with its chain, and its key.',
+  });
+}
+
+/** @throws ConsoleError `file_failed` */
+function readTls({ cert, key }: TlsFiles): { cert: string; key: string } {
+  const read = (file: string) => {
+    try {
+      return fs.readFileSync(file, 'utf8');
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ConsoleError('file_failed', `${file} cannot be read: ${reason}.`, { cause });
+    }
+  };
+  return { cert: read(cert), key: read(key) };
+}
+
+/** A certificate is renewed while the collector runs. */
+function renewAtTimes(receiver: OtlpReceiver, files: TlsFiles): void {
+  setInterval(() => {
+    try {
+      receiver.renew(readTls(files));
+    } catch {
+      // Half of it is there: it goes on with the one that it has.
+    }
+  }, renewEveryMs).unref();
+}
+
+/** Sends metrics, where that is asked for. @returns what stops it */
+export function beginMetrics(
+  { flags, settings, note }: TelemetryContext,
+  spool: string,
+  database: () => Database | undefined,
+): () => void {
+  const { collectMetrics } = settings;
+  const to = flags.metricsTo ?? collectMetrics?.url;
+  if (to === undefined || flags.once) return () => undefined;
+  const everyMs =
+    flags.metricsEvery === undefined && collectMetrics !== undefined
+      ? collectMetrics.everyMs
+      : metricsEvery(flags.metricsEvery);
+  if (everyMs === undefined) {
+    throw new ConsoleError('usage', '--metrics-every takes a time of 10 seconds or more.', {
+      hint: 'A number and a unit: 60s, 5m.',
+    });
+  }
+  const read = async () => {
+    const known = database();
+    if (known === undefined) return undefined;
+    const metrics = await readMetrics(known, { windowMs: metricsWindowMs, spool });
+    return { metrics, windowMs: metricsWindowMs };
+  };
+  const url = metricsUrl(to, '--metrics-to');
+  return sendMetricsEvery(everyMs, url, read, (problem) => note(safeText(`metrics    ${problem}`)));
+}
+
+/** @throws ConsoleError */
+async function metricsText(database: Database | undefined, spool: string) {
+  if (database === undefined) {
+    throw new ConsoleError('connection_lost', 'The database is waited for.');
+  }
+  const metrics = await readMetrics(database, { windowMs: metricsWindowMs, spool });
+  return { type: openMetricsType, text: openMetricsText(metrics) };
+}

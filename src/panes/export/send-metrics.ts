@@ -1,0 +1,108 @@
+import { parseDuration } from '../../core/format/duration.js';
+import { otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
+import { consoleVersion } from '../../core/version.js';
+import { ConsoleError } from '../../db/errors.js';
+import { given } from '../../core/values.js';
+
+/** A receiver of metrics that takes longer (ms) is away. */
+const sendTimeoutMs = 10_000;
+
+const usualMetricsEveryMs = 60_000;
+const leastMetricsEveryMs = 10_000;
+
+/** How often metrics are sent (ms); undefined: that is no time, or too short a one. */
+export function metricsEvery(text: string | undefined): number | undefined {
+  const ms = text === undefined ? usualMetricsEveryMs : parseDuration(text);
+  return ms !== undefined && ms >= leastMetricsEveryMs ? ms : undefined;
+}
+
+/**
+ * Where a base of OTLP/HTTP takes metrics.
+ *
+ * @param setting for the message: `--to`
+ * @throws ConsoleError `usage`
+ */
+export function metricsUrl(text: string, setting: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new ConsoleError('usage', `${setting} does not understand "${text}".`, {
+      hint: 'The base of an OTLP/HTTP endpoint, for example http://127.0.0.1:4318.',
+    });
+  }
+  const path = url.pathname.replace(/\/$/, '');
+  url.pathname = path.endsWith('/v1/metrics') ? path : `${path}/v1/metrics`;
+  return url;
+}
+
+/** `name=value,name=value`, percent-encoded, as the specification has it. */
+function headersOf(text: string | undefined): Record<string, string> {
+  const pairs = (text ?? '').split(',').flatMap((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    return name.trim() === '' ? [] : [[name.trim(), decodeURIComponent(value.join('=').trim())]];
+  });
+  return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+/**
+ * One OTLP request, as JSON, with the headers of `OTEL_EXPORTER_OTLP_HEADERS`.
+ *
+ * @param windowMs what the metrics were read of
+ * @throws ConsoleError `query_failed` where they are not taken
+ */
+export async function sendMetrics(
+  url: URL,
+  metrics: readonly Metric[],
+  windowMs: number,
+): Promise<void> {
+  const request = otlpMetrics(metrics, { version: consoleVersion(), nowMs: Date.now(), windowMs });
+  const headers = headersOf(given(process.env.OTEL_EXPORTER_OTLP_HEADERS));
+  const failed = (reason: string, cause?: unknown) =>
+    new ConsoleError('query_failed', `${url.host} did not take the metrics: ${reason}.`, {
+      hint: 'It is asked by OTLP over HTTP with JSON at /v1/metrics.',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(request),
+    signal: AbortSignal.timeout(sendTimeoutMs),
+  }).catch((error: unknown) => {
+    throw failed(error instanceof Error ? error.message : String(error), error);
+  });
+  await answer.body?.cancel();
+  if (!answer.ok) throw failed(`status ${answer.status}`);
+}
+
+/**
+ * Sends metrics again and again, until it is stopped. One round that fails is left out; that it failed is told once, until
+ * one has been taken again.
+ *
+ * @param read undefined: they cannot be read now
+ * @returns what stops it
+ */
+export function sendMetricsEvery(
+  everyMs: number,
+  url: URL,
+  read: () => Promise<{ metrics: readonly Metric[]; windowMs: number } | undefined>,
+  onProblem: (message: string) => void,
+): () => void {
+  let isSending = false;
+  let hasFailed = false;
+  const round = async () => {
+    if (isSending) return;
+    isSending = true;
+    try {
+      const found = await read();
+      if (found !== undefined) await sendMetrics(url, found.metrics, found.windowMs);
+      hasFailed = false;
+    } catch (error) {
+      if (!hasFailed) onProblem(error instanceof Error ? error.message : String(error));
+      hasFailed = true;
+    } finally {
+      isSending = false;
+    }
+  };
+  const timer = setInterval(() => void round(), everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}

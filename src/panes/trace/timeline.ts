@@ -1,0 +1,245 @@
+import { archiveOf, type ArchivedTable } from '../../core/tables.js';
+import type { DetailAccess } from '../contract/opening.js';
+import { columnOrNull, type SchemaShape } from '../contract/shape.js';
+import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
+
+/** The first events of the tree that a trace belongs to, by the time they began. */
+export type Timeline = {
+  /** The row of the trace that was asked for. */
+  askedId: string;
+  /** The server's clock, microseconds since 1970. */
+  nowUs: number;
+  events: readonly TraceEvent[];
+  /** There are more behind the last. */
+  isCut: boolean;
+};
+
+/**
+ * @param id of a trace, or its correlation id: 32 hexadecimal digits
+ * @param most how many events; the trace that was asked for is one of them, whenever it began
+ * @returns undefined when there is no such trace
+ * @throws ConsoleError
+ */
+export async function readTimeline(
+  { shape, read }: Pick<DetailAccess, 'shape' | 'read'>,
+  id: string,
+  most: number,
+): Promise<Timeline | undefined> {
+  const rows = await read<TimelineRow>(timelineStatement(shape), [id, most + 1]);
+  const [first] = rows;
+  if (!first) return undefined;
+  const isCut = rows.length > most;
+  const surplus = isCut ? rows.findLastIndex(({ id: row }) => row !== first.asked_id) : -1;
+  const kept = rows.filter((_, at) => at !== surplus);
+  return { askedId: first.asked_id, nowUs: first.now_us, events: eventsOf(kept), isCut };
+}
+
+/** Whom each belongs to, and when it began within the tree. */
+function eventsOf(rows: readonly TimelineRow[]): TraceEvent[] {
+  const traces = new Map<string, TimelineRow>();
+  const parents = new Map<string, string>();
+  const hooks = new Set<string>();
+  for (const row of rows) {
+    if (row.kind === 'hook') hooks.add(row.id);
+    if (row.kind !== 'trace') continue;
+    traces.set(row.id, row);
+    const { correlation_id: correlation } = row;
+    // A correlation id that was archived may be written again; the live row comes first.
+    if (correlation !== null && !(parents.has(correlation) && row.archived)) {
+      parents.set(correlation, row.id);
+    }
+  }
+  const parentOf = ({ kind, trace_id: trace, parent, correlation_id: own }: TimelineRow) => {
+    if (kind === 'trace') return parent === null || parent === own ? null : parents.get(parent);
+    return parent !== null && hooks.has(parent) ? parent : trace;
+  };
+  const finite = rows.flatMap(({ started_us: at }) => (Number.isFinite(at) ? [at ?? 0] : []));
+  const startUs = finite.reduce((least, at) => Math.min(least, at), Infinity);
+  return rows.map((row) =>
+    eventOf(row, {
+      parentId: parentOf(row) ?? null,
+      correlationId: traces.get(row.trace_id)?.correlation_id ?? '',
+      offsetMs: Number.isFinite(row.started_us)
+        ? Math.round(((row.started_us ?? startUs) - startUs) / 1_000)
+        : 0,
+    }),
+  );
+}
+
+type Source = {
+  kind: TimelineKind;
+  table: ArchivedTable;
+  startedAt: string;
+  /** The column of the trace, of the parent, of the name, of the status. */
+  trace: string;
+  parent: string | null;
+  name: string;
+  status: string | null;
+  success: string;
+  duration: string;
+  /** What else is told, by its name: a column, and how many characters of it at most. */
+  details: readonly (readonly [name: string, column: string, most?: number])[];
+};
+
+const failure = [
+  ['error_type', 'error_type', 200],
+  ['error_message', 'error_message', 200],
+] as const;
+
+const sources: readonly Source[] = [
+  {
+    kind: 'trace',
+    table: 'execution_traces',
+    startedAt: 'started_at',
+    trace: 'id',
+    parent: 'parent_id',
+    name: 'source',
+    status: 'status',
+    success: 'success',
+    duration: 'duration_ms',
+    details: [
+      ['prompt', 'prompt_text', 200],
+      ['user_id', 'user_id', 512],
+      ['project', 'project', 512],
+      ['session', 'session_id', 36],
+      ['model', 'model', 200],
+      ['input_tokens', 'input_tokens'],
+      ['output_tokens', 'output_tokens'],
+      ['cost_usd', 'cost_usd'],
+      ...failure,
+    ],
+  },
+  {
+    kind: 'routing_decision',
+    table: 'agent_routing_decisions',
+    startedAt: 'created_at',
+    trace: 'trace_id',
+    parent: null,
+    name: 'agent_selected',
+    status: null,
+    success: 'actual_success',
+    duration: 'decision_duration_ms',
+    details: [
+      ['confidence', 'confidence_score'],
+      ['strategy', 'routing_strategy', 200],
+      ['reason', 'selection_reason', 200],
+      ['cache_hit', 'cache_hit'],
+      ['pattern_id', 'pattern_id'],
+      ['actual_success', 'actual_success'],
+    ],
+  },
+  {
+    kind: 'hook',
+    table: 'hook_executions',
+    startedAt: 'started_at',
+    trace: 'trace_id',
+    parent: null,
+    name: 'hook_name',
+    status: 'status',
+    success: 'success',
+    duration: 'duration_ms',
+    details: [
+      ['type', 'hook_type', 200],
+      ['order', 'execution_order'],
+      ['tool', 'tool_name', 200],
+      ['tool_use_id', 'tool_use_id', 200],
+      ['agent_id', 'agent_id', 200],
+      ['file_path', 'file_path', 200],
+      ['decision', 'decision', 200],
+      ['exit_code', 'exit_code'],
+      ...failure,
+    ],
+  },
+  {
+    kind: 'endpoint_call',
+    table: 'endpoint_calls',
+    startedAt: 'started_at',
+    trace: 'trace_id',
+    parent: 'hook_execution_id',
+    name: 'service_name',
+    status: 'status_code',
+    success: 'success',
+    duration: 'duration_ms',
+    details: [
+      ['method', 'http_method', 200],
+      ['url', 'endpoint_url', 200],
+      ['status_code', 'status_code'],
+      ['retry_count', 'retry_count'],
+      ...failure,
+    ],
+  },
+];
+
+/** Of a call of a model: what it read, wrote and cost. */
+const modelCall = [
+  `'model', left(context ->> 'model', 200)`,
+  `'uncached', context -> 'usage' -> 'input'`,
+  `'cache_read', context -> 'usage' -> 'cacheRead'`,
+  `'cache_written', context -> 'usage' -> 'cacheCreation'`,
+  `'output', context -> 'usage' -> 'output'`,
+  `'call_cost_usd', context -> 'cost' -> 'usd'`,
+];
+
+/**
+ * The first events of a tree in time order. `$1`: the trace's id or its correlation id, `$2`: how many at most.
+ *
+ * get_trace_timeline tells them all with their depth, in a time that grows with the square of a chain and of a table that
+ * was not analysed yet. Here each table gives its first rows, and only of these the details are made: the tree is put
+ * together from them in the console, in one pass. OFFSET 0: the rows are found by the index of their trace, whatever the
+ * planner expects of their order.
+ */
+export function timelineStatement(shape: SchemaShape): string {
+  const branches = sources.flatMap((source) =>
+    [false, true].flatMap((archived) => {
+      const table = archived ? archiveOf(source.table) : source.table;
+      return shape.relations.has(table) ? [branchOf(shape, source, table, archived)] : [];
+    }),
+  );
+  const traces = ['execution_traces', 'execution_traces_archive'].filter((table) =>
+    shape.relations.has(table),
+  );
+  const found = traces.flatMap((table, rank) =>
+    // A correlation id comes first: it is what people copy from logs.
+    ['correlation_id', 'id'].map(
+      (column, by) =>
+        `SELECT id, root_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
+    ),
+  );
+  return `
+WITH asked AS MATERIALIZED (
+  SELECT id, root_id FROM (${found.join('\n    UNION ALL ')}) AS found ORDER BY rank LIMIT 1
+)
+SELECT round(extract(epoch FROM now()) * 1000000)::float8 AS now_us, (SELECT id FROM asked) AS asked_id,
+  kind, id, correlation_id, trace_id, parent, name, status, success,
+  round(extract(epoch FROM started_at) * 1000000)::float8 AS started_us, duration_ms, archived, details
+FROM (
+  SELECT * FROM (${branches.join('\nUNION ALL\n')}) AS event
+  ORDER BY id = (SELECT id FROM asked) DESC, started_at, kind_order, id
+  LIMIT $2
+) AS first
+ORDER BY started_at, kind_order, id`;
+}
+
+function branchOf(shape: SchemaShape, source: Source, table: string, archived: boolean): string {
+  const column = (name: string, type = 'text') => columnOrNull(shape, table, name, type);
+  const { kind, trace, parent, status, details } = source;
+  const isTrace = kind === 'trace';
+  const startedAt = column(source.startedAt, 'timestamptz');
+  const traces = `ARRAY(SELECT id FROM execution_traces${archived ? '_archive' : ''} WHERE root_id = (SELECT root_id FROM asked))`;
+  const where = isTrace ? `root_id = (SELECT root_id FROM asked)` : `${trace} = ANY (${traces})`;
+  const told = details.map(([name, from, most]) => {
+    const value = column(from);
+    return `'${name}', ${most === undefined ? value : `left(${value}::text, ${most})`}`;
+  });
+  const calls = kind === 'endpoint_call' && shape.relations.get(table)?.columns.has('context');
+  return `
+SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrace ? column('correlation_id', 'uuid') : 'NULL::uuid'} AS correlation_id,
+  ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, left(${column(source.name)}, 512) AS name,
+  ${status === null ? 'NULL::text' : `left(${column(status)}::text, 200)`} AS status, ${column(source.success, 'boolean')} AS success,
+  ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
+  jsonb_strip_nulls(jsonb_build_object(${[...told, ...(calls ? modelCall : [])].join(', ')})) AS details
+FROM (
+  SELECT * FROM (SELECT * FROM ${table} WHERE ${where} OFFSET 0) AS of_tree
+  ORDER BY ${isTrace ? 'id = (SELECT id FROM asked) DESC, ' : ''}${startedAt}, id LIMIT $2
+) AS first_of_tree`;
+}
