@@ -7,7 +7,13 @@ import type { LiveSource, LiveState } from '../live/state.js';
 import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
-import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
+import type {
+  ListRequest,
+  Opened,
+  OpenedRecords,
+  Opening,
+  DetailAccess,
+} from '../panes/contract/opening.js';
 import type { Exportable } from '../panes/export/exportable.js';
 import type { NameKind } from '../panes/reading/names.js';
 import type { AnyPane, PaneId } from '../panes/registry.js';
@@ -20,6 +26,15 @@ import type { ConsoleState } from './model/model.js';
 import type { PaneView } from './model/pane-view.js';
 import type { Movement } from './model/scroll.js';
 import type { Search } from './model/search.js';
+
+/** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
+export type Filling = { filled: number; since: number };
+
+export type DemoTraffic = {
+  /** How long nothing was written before it went on, ms; undefined: it has just begun, or goes on anyway. */
+  pauseMs(): number | undefined;
+  onFilling(listener: (filling: Filling) => void): void;
+};
 
 /** A database that the console can be on: of the config file, the embedded one, or the one it was opened on. */
 export type ConnectionChoice = {
@@ -35,8 +50,8 @@ export type ConnectionChoice = {
   budgetUsdPerDay?: number | undefined;
   /** Starts the collector of agents' events for it; absent: it cannot be told where. */
   follow?: (() => void) | undefined;
-  /** Resolves when rows have been written into the past, which the panes may have counted before. */
-  pastWritten?: Promise<unknown>;
+  /** Of the demo, which makes its traffic while it is shown. */
+  traffic?: DemoTraffic;
   /**
    * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
    *
@@ -79,6 +94,8 @@ export type ColonCommand = {
   names?: readonly NameKind[];
   /** What can be chosen; '' where nothing follows the name. */
   values?(context: Context): readonly string[];
+  /** What can be chosen of a pane; typed behind the pane's name, too: `usage agent`. */
+  choices?(pane: AnyPane): readonly { id: string; title: string }[];
   /** What a value means, where that says more than the title. */
   valueTitle?(context: Context, value: string): string | undefined;
   run(context: Context, argument: string): void;
@@ -118,6 +135,8 @@ export interface View {
   whyNotMove?(context: Context): string | undefined;
   /** What Enter opens of the row or line under the cursor. */
   target?(context: Context): Opening | undefined;
+  /** The row so many further, where Enter opens something of it: puts the cursor there, and tells what. */
+  beside?(context: Context, by: 1 | -1): (() => Opening) | undefined;
   /** What `:copy` copies. */
   copyable?(context: Context): Copyable | undefined;
   /** What `:export` writes. */
@@ -180,6 +199,9 @@ export interface Focus {
   goTo(id: PaneId): void;
 }
 
+/** Which rows of a list, or how many events of a trace, are read. */
+export type WhichRows = Pick<DetailAccess, 'list' | 'events'>;
+
 /** What Enter has opened, in front of each other. */
 export interface Drilldowns {
   open(opening: Opening): void;
@@ -187,6 +209,11 @@ export interface Drilldowns {
   show(records: OpenedRecords): void;
   /** Reads it, or the one in front, again. */
   refresh(openedBy?: OpenedBy): void;
+  /**
+   * Reads what is shown nowhere, as the rest of a list to write it: of the database and the window that are there now,
+   * whichever come later. What it returns throws ConsoleError.
+   */
+  reader(): (opening: Opening, which: WhichRows) => Promise<Opened>;
 }
 
 /** The one action that may be open: from its preview to its result. */

@@ -1,11 +1,18 @@
 import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
-import type { Opened, OpenedRecords, Opening, PaneRows } from '../../panes/contract/opening.js';
+import type {
+  DetailAccess,
+  Opened,
+  OpenedRecords,
+  Opening,
+  PaneRows,
+} from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { findPane } from '../../panes/registry.js';
 import { whyOffline } from '../commands/kinds.js';
 import { cursorAt } from '../commands/rows.js';
-import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
+import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
+import { strings } from '../strings.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
 const leastRefreshMs = 1_000;
@@ -68,6 +75,19 @@ export class OpenedDrilldowns implements Drilldowns {
     if (openedBy) void this.#read(openedBy);
   }
 
+  reader(): (opening: Opening, which: WhichRows) => Promise<Opened> {
+    const { database, source } = this.#app;
+    // The model has what was chosen some moments later.
+    const { windowMs = 0, untilMs } = source?.getState() ?? {};
+    return async (opening, which) => {
+      if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
+      // The catalogue is read first: a table may have been changed.
+      const shape = await readShape(database);
+      const read: DetailAccess['read'] = (text, values) => database.read(text, values, usualLimits);
+      return opening.read({ shape, windowMs, untilMs, ...which, read });
+    };
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -100,20 +120,12 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** `waited`: for a lock, or the engine, which costs the server nothing. */
   async #readOnce(by: OpenedBy): Promise<'waited' | undefined> {
-    const { database } = this.#app;
-    if (!database) return undefined;
+    if (!this.#app.database) return undefined;
     let opened: Opened;
     try {
-      // The catalogue is read first: a table may have been changed.
-      const shape = await readShape(database);
-      opened = await by.opening.read({
-        shape,
-        windowMs: this.#app.model.live?.windowMs ?? 0,
-        untilMs: this.#app.model.live?.untilMs,
-        list: this.#find(by)?.listRequest,
-        events: this.#find(by)?.eventsWanted,
-        read: (text, values) => database.read(text, values, usualLimits),
-      });
+      const view = this.#find(by);
+      const which = { list: view?.listRequest, events: view?.eventsWanted };
+      opened = await this.reader()(by.opening, which);
     } catch (error) {
       this.#failed(by, error);
       const isOnlyWaiting = error instanceof ConsoleError && waits.has(error.code);

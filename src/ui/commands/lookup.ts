@@ -11,7 +11,7 @@ import type { ColonCommand, Command } from '../context.js';
 import { asksDatabase } from './kinds.js';
 import { strings } from '../strings.js';
 
-const groupings = ['similar', 'intent', 'project', 'agent'] as const;
+const groupings = ['similar', 'session', 'intent', 'project', 'agent'] as const;
 
 function digitsOf(id: string): string {
   return id.toLowerCase().replaceAll('-', '');
@@ -78,8 +78,9 @@ export const colonSearch: ColonCommand = {
 export const colonPrompts: ColonCommand = {
   name: 'prompts',
   needsDatabase: true,
-  title: 'which prompts lead to failure: groups of similar ones, or by intent, project or agent',
-  argument: 'similar, intent, project, agent',
+  title:
+    'which prompts lead to failure: groups of similar ones, or by session, intent, project or agent',
+  argument: 'similar, session, intent, project, agent',
   values: () => groupings,
   run(context, text) {
     const grouping = groupings.find((each) => each === (text || 'similar'));

@@ -25,6 +25,7 @@ export function showMoment(context: Context, untilMs: number | undefined): void 
     .filter(({ isTail }) => isTail)
     .map(({ id }) => [id, { ...initialPaneView, filter: views[id].filter }] as const);
   context.update({ panes: { ...views, ...Object.fromEntries(tails) } });
+  context.drilldowns.refresh();
   const span = formatSpan(live?.windowMs ?? 0);
   context.say(
     untilMs === undefined

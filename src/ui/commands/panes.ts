@@ -137,6 +137,7 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
     title,
     ofPane: true,
     needsDatabase: true,
+    choices: (pane) => choicesOf(pane, kind),
     values: ({ focus }) => choicesOf(focus.pane, kind).map(({ id }) => id),
     valueTitle: ({ focus }, value) =>
       choicesOf(focus.pane, kind).find(({ id }) => id === value)?.title,

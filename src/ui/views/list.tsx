@@ -1,6 +1,7 @@
 import { exactJson } from '../../core/exact-json.js';
-import { openedExport } from '../../panes/export/exportable.js';
-import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+import { mostRowsAtOnce, positionOf } from '../../panes/contract/listing.js';
+import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
+import type { ListRequest, Opened, OpenedList } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { actionCommands } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
@@ -9,6 +10,7 @@ import { moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
 import { palette, help } from '../commands/program.js';
+import { moments } from '../commands/moment.js';
 import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
@@ -104,6 +106,17 @@ export class ListView implements View {
     return row && this.state.opened.open?.(row);
   }
 
+  beside(context: Context, by: 1 | -1) {
+    const { index, opened } = this.state;
+    const row = opened.rows[index + by];
+    const opening = row && opened.open?.(row);
+    if (!opening) return undefined;
+    return () => {
+      this.choose(context, index + by);
+      return opening;
+    };
+  }
+
   /** The rows that are marked, or the one under the cursor where none is. */
   get chosenRows(): readonly object[] {
     const { marks, opened } = this.state;
@@ -123,10 +136,14 @@ export class ListView implements View {
     return { text: ids.join('\n'), what };
   }
 
-  /** The marked rows, or all that were read. */
-  exportable() {
-    const { marks, opened } = this.state;
-    return openedExport(marks.size > 0 ? { ...opened, rows: this.chosenRows } : opened);
+  /** The marked rows, or all that there are: those that were not read yet are read for it. */
+  exportable(context: Context) {
+    const { marks, opened, wanted } = this.state;
+    if (marks.size > 0) return openedExport({ ...opened, rows: this.chosenRows });
+    if (!opened.paging.hasMore) return openedExport(opened);
+    const { opening } = this.openedBy;
+    const read = context.drilldowns.reader();
+    return allRowsExport(opened, () => pagesOf((list) => read(opening, { list }), wanted));
   }
 
   filtered(context: Context): Filtered {
@@ -200,6 +217,21 @@ export class ListView implements View {
     const height = Math.max(1, innerBody(model.size).height - above - 1);
     return { top: scrollTop(top, index, height, opened.rows.length), height };
   }
+}
+
+/** All rows of a list from the first on, as many at a time as one reading has at most. */
+async function* pagesOf(
+  read: (list: ListRequest) => Promise<Opened>,
+  wanted: ListState['wanted'],
+): AsyncGenerator<OpenedList, void, undefined> {
+  let after: ListRequest['after'];
+  do {
+    const page = await read({ ...wanted, limit: mostRowsAtOnce, after });
+    if (page.kind !== 'list') return;
+    yield page;
+    const last = page.rows.at(-1);
+    after = page.paging.hasMore && last ? positionOf(last) : undefined;
+  } while (after);
 }
 
 /** A row for the clipboard. */
@@ -315,6 +347,7 @@ export const listScope: Scope = {
     ...actionsOfLists,
     longerWindow,
     shorterWindow,
+    ...moments.map((command) => ({ ...command, isOnBar: () => false })),
     refreshView,
     own.back,
     copy,

@@ -2,7 +2,7 @@ import { exactJson } from '../../core/exact-json.js';
 import { memo } from 'react';
 import type { LiveState, PaneSnapshot } from '../../live/state.js';
 import { parseFilter } from '../../panes/contract/filter.js';
-import { idOf } from '../../panes/contract/pane.js';
+import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
 import { formatAge } from '../../core/format/duration.js';
@@ -38,6 +38,18 @@ class Overview implements View {
     const { index = 0 } = findCursor(pane, rows, view);
     const height = focusedRoom(context)?.visibleRows ?? 2;
     context.focus.change(cursorAt(context, moved(index, by, rows.length, height)));
+  }
+
+  beside(context: Context, by: 1 | -1) {
+    const { pane, rows, view } = context.focus;
+    const { index } = findCursor(pane, rows, view);
+    const row = index === undefined ? undefined : rows[index + by];
+    const opening = row && rowOpening(pane, row);
+    if (index === undefined || !opening) return undefined;
+    return () => {
+      context.focus.change(cursorAt(context, index + by));
+      return opening;
+    };
   }
 
   whyNotMove({ focus: { rows, pane } }: Context): string | undefined {

@@ -8,7 +8,7 @@ import type {
 } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { backFromOpened, nothingMore, openTarget, refreshView } from '../commands/open.js';
+import { backFromOpened, besides, nothingMore, openTarget, refreshView } from '../commands/open.js';
 import { copies, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
@@ -108,8 +108,23 @@ export class RecordView implements View {
   }
 
   target(context: Context): Opening | undefined {
-    const content = this.cursor(context).node?.content;
-    return content?.kind === 'made' ? content.opening : undefined;
+    const { node } = this.cursor(context);
+    return node?.content.kind === 'made' ? node.content.opening : node?.link;
+  }
+
+  /** The nearest line that leads on. */
+  beside(context: Context, by: 1 | -1) {
+    const { index, layout, node: here } = this.cursor(context);
+    for (let at = index + by; at >= 0 && at < layout.lines.length; at += by) {
+      const node = layout.lines[at]?.node;
+      const opening = node?.content.kind === 'made' ? node.content.opening : node?.link;
+      if (!opening || node?.key === here?.key) continue;
+      return () => {
+        this.show(context, { index: at });
+        return opening;
+      };
+    }
+    return undefined;
   }
 
   /** The value under the cursor: a text as it is, everything else as JSON. */
@@ -250,7 +265,8 @@ const own = {
   open: inView(RecordView, {
     id: 'open',
     keys: ['enter'],
-    title: 'open what the line tells of, as a neighbour; else fold or unfold it',
+    title:
+      'open what the line names: a trace, a session, an agent, a hook …; else fold or unfold it',
     bar: 'open',
     priority: 4,
     run(view, context) {
@@ -349,6 +365,7 @@ export const recordScope: Scope = {
     ...moves,
     own.open,
     ...own.folds,
+    ...besides,
     refreshView,
     backFromOpened,
     own.copyValue,

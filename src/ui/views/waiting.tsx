@@ -1,7 +1,7 @@
 import type { Failure } from '../../db/errors.js';
 import type { Opened } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { backFromOpened, refreshView } from '../commands/open.js';
+import { backFromOpened, besides, refreshView } from '../commands/open.js';
 import { help } from '../commands/program.js';
 import { terminalCommands, closing, inView } from '../commands/kinds.js';
 import type { ConnectionChoice, Context, OpenedBy, Scope, View } from '../context.js';
@@ -60,7 +60,7 @@ export function openedView(openedBy: OpenedBy, opened: Opened, before: View): Vi
 export const waitingScope: Scope = {
   id: 'waiting',
   title: 'While something opens',
-  commands: [refreshView, backFromOpened, help, ...terminalCommands],
+  commands: [...besides, refreshView, backFromOpened, help, ...terminalCommands],
 };
 
 type ConnectingState = {
