@@ -1,4 +1,4 @@
-// Measures the embedded database: npm run bench -- embedded (after npm run build)
+// Measures the embedded database: npm run bench -- embedded [--demo] (after npm run build)
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,7 +8,14 @@ import pg from 'pg';
 import { builtPrograms } from '../src/embedded/daemon/programs.js';
 import { isFilled } from '../test/e2e/helpers/filled.js';
 import { writtenBy, writtenStatement } from '../test/e2e/helpers/writers.js';
-import { findPsql, keysBeside, openInHome, screen, startTimes } from './lib/embedded-console.js';
+import {
+  demoTimes,
+  findPsql,
+  keysBeside,
+  openInHome,
+  screen,
+  startTimes,
+} from './lib/embedded-console.js';
 import { openEcho, spreadOf } from './lib/key-times.js';
 import { quantile } from './lib/quantile.js';
 import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/embedded/index.js';
@@ -76,7 +83,26 @@ const storm = async (processes: number): Promise<void> => {
   await stopEmbedded(folder);
 };
 
+/** The demo on a new database, and the console without it. */
+const demo = async (): Promise<void> => {
+  for (const run of [1, 2, 3]) {
+    const home = path.join(base, `demo-${run}`);
+    const folder = (name: string) => path.join(home, '.local/share/trace-console', name);
+    const times = await demoTimes(home);
+    const plain = await startTimes(home);
+    report('demo, first start: rows in every pane', times.rows);
+    report('demo, first start: a whole history', times.whole);
+    report('console without it, first start: every pane answered', plain.panes);
+    for (const name of ['demo', 'embedded']) await stopEmbedded(folder(name));
+  }
+  console.log(`load ${os.loadavg()[0]?.toFixed(1)}`);
+};
+
 try {
+  if (process.argv.includes('--demo')) {
+    await demo();
+    process.exit(0);
+  }
   const node = () => time(() => Promise.resolve(execFileSync(process.execPath, ['-e', '0'])));
   report('control: node -e 0', await median(5, node));
   const first = async () => {

@@ -50,6 +50,8 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   commands: readonly CommandEntry[];
   /** What the config file says, and the connection that is used. */
   settings: Settings;
+  /** A text in which each command leads to the database of this one, where flags have named it. */
+  hint: (text: string) => string;
   /** A line of the result, to stdout. */
   print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
@@ -94,6 +96,14 @@ export type CommandEntry = {
   summary: string;
   load: () => Promise<Command>;
 };
+
+/** They look at this machine, or at no database. */
+const withoutDatabase = /^(?:hooks? ?|completion|man|keys|replay|schema bundle|embedded )/;
+
+/** The commands that a hint must lead to the database it is about, by their names. */
+export function commandsOfDatabase(commands: readonly CommandEntry[]): ReadonlySet<string> {
+  return new Set(commands.map(({ name }) => name).filter((name) => !withoutDatabase.test(name)));
+}
 
 /** Gives a command its flags' types. */
 export function defineCommand<const Flags extends FlagDeclarations>(

@@ -12,10 +12,11 @@ import {
   type PlaceFlags,
 } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
-import { commands } from './registry.js';
+import { commands, databaseCommands } from './registry.js';
 import { plainText } from './safe-text.js';
 import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
+import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
 import { dataFolder } from '../embedded/folder/paths.js';
 import { ensureCollector, type CollectorTarget } from '../ingest/collector/launch.js';
@@ -50,6 +51,9 @@ export function processContext(
   if (config.unreadable !== undefined) {
     note(`note: without the config file, which cannot be read: ${config.unreadable}`);
   }
+  let opened: Database | undefined;
+  const hint = (text: string) =>
+    carryFlags(text, hintFlags(opened, flags, connection), databaseCommands);
   const context: CommandContext<FlagDeclarations> = {
     flags,
     settings,
@@ -59,6 +63,7 @@ export function processContext(
     get signal() {
       return listen();
     },
+    hint,
     print: (line) => void process.stdout.write(`${isText ? plainText(line) : line}\n`),
     note,
     async ask(question) {
@@ -76,11 +81,14 @@ export function processContext(
     },
     openDatabase(onProgress = note) {
       const options = { ...openOptionsOf(flags, connection), onProgress };
-      open ??= openDatabase(options).catch((error: unknown) => {
-        // The next call may try again.
-        open = undefined;
-        throw error;
-      });
+      open ??= openDatabase(options).then(
+        (database) => (opened = database),
+        (error: unknown) => {
+          // The next call may try again.
+          open = undefined;
+          throw error;
+        },
+      );
       return open;
     },
     connections: () => connectionChoices(config, flags, connection),
@@ -116,6 +124,7 @@ function checkPoolSize(size: number | undefined): void {
 
 /** The flags that say how a database is opened, beside which one. */
 type OpenFlags = PlaceFlags & {
+  config?: string | undefined;
   schema?: string | undefined;
   poolSize?: number | undefined;
   readOnly: boolean;
@@ -132,7 +141,35 @@ function openOptionsOf(flags: OpenFlags, connection: NamedConnection | undefined
     poolSize: flags.poolSize ?? connection?.poolSize,
     readOnly: flags.readOnly || connection?.readOnly,
     ...(connection?.production && { production: connection.name }),
+    namedBy: namedBy(flags, connection),
   };
+}
+
+/** The flags that name the same database from any folder; undefined: its address does, or the environment. */
+function namedBy(
+  { config, demo, dataDir, envFile }: OpenFlags,
+  connection: NamedConnection | undefined,
+): string | undefined {
+  const file = (name: string) => shellWord(path.resolve(name));
+  if (connection) {
+    const from = config === undefined ? '' : `--config ${file(config)} `;
+    return `${from}--connection ${shellWord(connection.name)}`;
+  }
+  if (demo) return '--demo';
+  if (dataDir !== undefined) return `--data-dir ${file(dataDir)}`;
+  return envFile === undefined ? undefined : `--env-file ${file(envFile)}`;
+}
+
+/** For commands in what is printed; what the environment of this shell names, it names for them, too. */
+function hintFlags(
+  database: Database | undefined,
+  flags: OpenFlags,
+  connection: NamedConnection | undefined,
+): string {
+  const named = namedBy(flags, connection);
+  if (database && (named ?? flags.url) !== undefined) return commandFlags(database);
+  const schema = flags.schema === undefined ? '' : `--schema ${shellWord(flags.schema)}`;
+  return [named, schema].filter(Boolean).join(' ');
 }
 
 /** What is typed for a database that has no name, as in `cd -`. */
@@ -151,8 +188,8 @@ function connectionChoices(
   flags: OpenFlags,
   connection: NamedConnection | undefined,
 ): readonly [ConnectionChoice, ...ConnectionChoice[]] {
-  const { readOnly, poolSize } = flags;
-  const guards = { readOnly, poolSize };
+  const { readOnly, poolSize, config: file } = flags;
+  const guards = { readOnly, poolSize, config: file };
   const first = choiceOf(config, flags, connection);
   const named = [...config.connections.values()]
     .filter((each) => each !== connection)

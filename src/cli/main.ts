@@ -120,6 +120,8 @@ async function runCommand(
   try {
     await before?.(context);
     return await command.run(context);
+  } catch (error) {
+    throw error instanceof ConsoleError ? error.withHint(context.hint) : error;
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     cancelCommand = undefined;

@@ -1,4 +1,4 @@
-import type { Command, CommandEntry } from './command.js';
+import { commandsOfDatabase, type Command, type CommandEntry } from './command.js';
 
 /**
  * Adding a command is adding a file to commands/ (or to the file of its family there) and a line here:
@@ -66,6 +66,8 @@ export const commands: readonly CommandEntry[] = [
   entry('mcp', 'let an agent ask its own history: a read-only MCP server on stdin and stdout', async () => (await import('./commands/mcp.js')).command),
   entry('mcp install', 'have an agent start the MCP server, by its settings', async () => (await import('./commands/mcp.js')).mcpInstallCommand),
 ];
+
+export const databaseCommands = commandsOfDatabase(commands);
 
 /** Whether a word begins a command, so that nothing else may be called by it. */
 export function isCommandWord(word: string): boolean {

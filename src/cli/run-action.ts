@@ -38,13 +38,13 @@ export async function runActionCommand<Name extends ActionName>(
   input: InputOf<Name>,
   { toJson = (result) => result, leaveOnSignal = false }: Options<ResultOf<Name>> = {},
 ): Promise<ExitCode> {
-  const { flags, print, note, signal } = context;
+  const { flags, print, note, signal, hint } = context;
   const database = await context.openDatabase();
   const action = leaveOnSignal
     ? { database, signal: new AbortController().signal, detach: signal }
     : { database, signal };
   const preview = await previewAction(name, action, input);
-  if (!flags.json) for (const line of previewLines(preview)) print(safeText(line));
+  if (!flags.json) for (const line of previewLines(preview, hint)) print(safeText(line));
   if (flags.dryRun || preview.nothing !== undefined) {
     if (flags.json) print(safeJson({ dryRun: flags.dryRun, ...preview }, 2));
     return exitCodes.good;
@@ -91,14 +91,17 @@ export function factLines(facts: readonly Fact[]): string[] {
   return facts.map(({ label, value }) => `  ${label.padEnd(width)}  ${value}`.trimEnd());
 }
 
-export function previewLines(preview: Preview): string[] {
+export function previewLines(
+  preview: Preview,
+  hint: (text: string) => string = (text) => text,
+): string[] {
   return [
     preview.title,
     ...factLines(preview.facts),
     ...(preview.list ?? []).map((line) => `  - ${line}`),
-    ...preview.warnings.map((warning) => `  Note: ${warning}`),
+    ...preview.warnings.map((warning) => `  Note: ${hint(warning)}`),
     ...preview.sql.map((statement) => `  SQL: ${statement}`),
-    ...(preview.nothing === undefined ? [] : [`Nothing to do: ${preview.nothing}`]),
+    ...(preview.nothing === undefined ? [] : [`Nothing to do: ${hint(preview.nothing)}`]),
   ];
 }
 

@@ -3,7 +3,7 @@ import type { PaneSnapshot } from '../live/state.js';
 import { cellOf } from '../panes/contract/column.js';
 import { drawChart } from '../panes/contract/chart.js';
 import type { AnyPane } from '../panes/registry.js';
-import type { AnyPaneResult, Pane } from '../panes/contract/pane.js';
+import { emptyText, type AnyPaneResult, type Pane } from '../panes/contract/pane.js';
 import type { CellContext } from '../panes/contract/column.js';
 import { formatDuration, formatSpan } from '../core/format/duration.js';
 import { formatMoment, formatTimestamp } from '../core/format/time.js';
@@ -21,11 +21,20 @@ const widestChart = 100;
 
 type Read = { pane: AnyPane; snapshot: PaneSnapshot };
 
+type Texts = {
+  /** Leads the commands of a text to this database. */
+  hint: (text: string) => string;
+  /** Empty panes tell of the demo. */
+  offersDemo: boolean;
+};
+
+type StatusOptions = Texts & { all: boolean; at: Date | null; windowMs: number };
+
 /** The status as plain text: a line for the database, then each pane with summary, chart and table. */
 export function statusText(
   database: Database,
   read: readonly Read[],
-  { all, at, windowMs }: { all: boolean; at: Date | null; windowMs: number },
+  { all, at, windowMs, ...texts }: StatusOptions,
 ): string {
   const { capabilities, address, origin } = database;
   const { vector } = capabilities.extensions;
@@ -42,47 +51,52 @@ export function statusText(
     ...(at ? [`at ${formatMoment(at)}, window ${formatSpan(windowMs)}`] : []),
   ].join(', ');
   const limit = all ? fewRows : manyRows;
-  return [safeLine(head), ...read.map((one) => paneText(one, limit))].join('\n\n');
+  return [safeLine(head), ...read.map((one) => paneText(one, limit, texts))].join('\n\n');
 }
 
-function paneText({ pane, snapshot }: Read, limit: number): string {
+function paneText({ pane, snapshot }: Read, limit: number, texts: Texts): string {
   const asOf = snapshot.asOf ? `  ${formatTimestamp(snapshot.asOf)}` : '';
   const cost = snapshot.costMs === null ? '' : `  ${formatDuration(snapshot.costMs)}`;
   return [
     `${pane.title.toUpperCase()}${asOf}${cost}`,
-    ...errorLines(snapshot),
-    ...(snapshot.asOf ? bodyLines(pane, snapshot, { nowMs: snapshot.asOf.getTime() }, limit) : []),
+    ...errorLines(snapshot, texts),
+    ...(snapshot.asOf ? bodyLines({ pane, snapshot }, snapshot.asOf, limit, texts) : []),
     ...snapshot.notes.map((note) => `note: ${safeLine(note)}`),
   ].join('\n');
 }
 
-function errorLines({ error }: PaneSnapshot): string[] {
+function errorLines({ error }: PaneSnapshot, { hint }: Texts): string[] {
   if (!error) return [];
   return [
     `error: ${safeLine(error.message)}`,
-    ...(error.hint === undefined ? [] : [`hint: ${safeLine(error.hint)}`]),
+    ...(error.hint === undefined ? [] : [`hint: ${safeLine(hint(error.hint))}`]),
   ];
 }
 
 function bodyLines(
-  pane: AnyPane,
-  snapshot: PaneSnapshot,
-  context: CellContext,
+  { pane, snapshot }: Read,
+  asOf: Date,
   limit: number,
+  { hint, offersDemo }: Texts,
 ): string[] {
-  const { rows, extras = {}, asOf, notes } = snapshot;
-  if (!asOf) return [];
+  const { rows, extras = {}, notes } = snapshot;
+  const context = { nowMs: asOf.getTime() };
   const result: AnyPaneResult = { rows, extras, asOf, notes };
   const summary = (pane.summary?.(result, context) ?? []).map((line) =>
     safeLine(line.map(({ text }) => text).join(', ')),
   );
-  if (rows.length === 0) return [...summary, pane.empty];
+  if (rows.length === 0) return [...summary, hint(withFlags(emptyText(pane, offersDemo)))];
   const chart = pane.chart?.(result);
   return [
     ...summary,
     ...(chart ? drawChart(chart, { width: chartWidth(), height: chartHeight }) : []),
     ...tableLines(pane, rows, context, limit),
   ];
+}
+
+/** What a key does in the console, a flag does here. */
+function withFlags(text: string): string {
+  return text.replaceAll(/:(window|group)\b/g, '--$1');
 }
 
 function tableLines(

@@ -66,6 +66,8 @@ export class Database {
   readonly #busy = new BusyClients();
   #closing: Promise<void> | undefined;
   readonly production: string | undefined;
+  /** The flags that led here, quoted for a shell: `--connection prod`; absent: its address does. */
+  readonly namedBy: string | undefined;
 
   private constructor(
     source: ServerSource,
@@ -74,7 +76,7 @@ export class Database {
     capabilities: Capabilities,
     options: DatabaseOptions,
   ) {
-    const { readOnly = false, production } = options;
+    const { readOnly = false, production, namedBy } = options;
     this.#options = options;
     this.origin = source.origin;
     this.#source = source;
@@ -83,6 +85,7 @@ export class Database {
     this.capabilities = capabilities;
     this.#readOnly = readOnly;
     this.production = production;
+    this.namedBy = namedBy;
   }
 
   /**

@@ -84,6 +84,14 @@ export class ConsoleError extends Error {
     this.sqlState = details.sqlState;
   }
 
+  /** The same with another hint, made of the one it has. */
+  withHint(change: (hint: string) => string): ConsoleError {
+    const { code, message, hint, cause, sqlState } = this;
+    if (hint === undefined || change(hint) === hint) return this;
+    const state = sqlState === undefined ? {} : { sqlState };
+    return new ConsoleError(code, message, { hint: change(hint), cause, ...state });
+  }
+
   /** The exit code of a command that ends with this error. */
   get exitCode(): ExitCode {
     return exitCodeOf[this.code] ?? exitCodes.notGood;

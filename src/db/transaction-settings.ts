@@ -14,6 +14,8 @@ export type DatabaseOptions = {
   readOnly?: boolean | undefined;
   /** The name of a connection marked as production: it is typed to confirm an action. */
   production?: string | undefined;
+  /** The flags that name the database, quoted for a shell, for commands that are printed: `--connection prod`. */
+  namedBy?: string | undefined;
   /**
    * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
    *

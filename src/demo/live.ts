@@ -9,6 +9,8 @@ import { Batch, OpenWork } from './writing/batch.js';
 export type LiveOptions = {
   seed: number;
   start: number;
+  /** The first so many milliseconds are written in no time: they are past. */
+  leadMs: number;
   rate: number;
   seconds: number;
   clock: Clock;
@@ -44,12 +46,18 @@ export async function runLive(
   writer: Writer,
   options: LiveOptions,
 ): Promise<LiveState> {
-  const { start, clock, signal } = options;
+  const { leadMs, clock, signal } = options;
   const begun = clock.now();
+  const start = options.start + leadMs;
   const end = start + Math.round(options.seconds * 1_000);
   const schedule = new LiveSchedule(world, options);
   const state = { traces: 0, open: 0, lagMs: 0, longestLagMs: 0, missed: 0, cancelled: 0 };
   const elapsed = () => start + (clock.now() - begun);
+  if (leadMs > 0) {
+    schedule.runUntil(start);
+    await writer.write(schedule.takeBatch(), 'live');
+  }
+  const led = schedule.started;
 
   for (let at = start; ;) {
     const now = Math.min(end, Math.max(at, elapsed()));
@@ -64,7 +72,7 @@ export async function runLive(
     if (last) schedule.close(until);
     await writer.write(schedule.takeBatch(), 'live');
 
-    state.traces = schedule.started;
+    state.traces = schedule.started - led;
     state.missed = schedule.missed;
     state.open = schedule.open;
     state.cancelled = schedule.cancelled;

@@ -1,5 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
 import { withSeparators } from '../core/format/number.js';
+import { Rhythm } from './rhythm.js';
 import { parseDuration, spanHint } from '../core/format/duration.js';
 
 /** What to generate. Everything left out has a default. */
@@ -14,8 +15,10 @@ export type DemoOptions = {
   seconds?: number | undefined;
   /** Milliseconds of history to fill in first. Absent: none. */
   backfillMs?: number | undefined;
-  /** Traces of that history. Default: `defaultTraces`. */
+  /** Traces of that history. Default: as many as its end needs to have the rate of the live traffic, else `defaultTraces`. */
   traces?: number | undefined;
+  /** Goes on with what an earlier run has written: history only before that, traffic from its end on. */
+  continues?: boolean | undefined;
 };
 
 export type DemoPlan = {
@@ -24,7 +27,10 @@ export type DemoPlan = {
   /** False: the clock decides, and live rows carry the real time. */
   startIsGiven: boolean;
   live: { rate: number; seconds: number } | null;
-  history: { lengthMs: number; traces: number } | null;
+  history: { lengthMs: number; traces: number; steadyMs: number } | null;
+  /** So long before `start` the live traffic begins, in no time: history ends there. */
+  leadMs: number;
+  continues: boolean;
 };
 
 export const demoLimits = {
@@ -47,18 +53,38 @@ export function planDemo(options: DemoOptions, embedded: boolean, now: number): 
   check('--traces', traces, 1, demoLimits.mostTraces, true);
   check('--seed', options.seed, 0, Number.MAX_SAFE_INTEGER, true);
   check('--backfill', backfillMs, 60_000, demoLimits.longestBackfillMs);
-  const live = rate !== undefined || seconds !== undefined || backfillMs === undefined;
-  return {
+  const isLive = rate !== undefined || seconds !== undefined || backfillMs === undefined;
+  const start = options.start ?? now;
+  const most = defaultTraces(embedded);
+  const common = {
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
-    start: options.start ?? now,
+    start,
     startIsGiven: options.start !== undefined,
-    live: live ? { rate: rate ?? demoLimits.defaultRate, seconds: seconds ?? Infinity } : null,
-    history:
-      backfillMs === undefined
-        ? null
-        : { lengthMs: backfillMs, traces: traces ?? defaultTraces(embedded) },
+    continues: options.continues === true,
   };
+  const liveAt = (perSecond: number) => ({ rate: perSecond, seconds: seconds ?? Infinity });
+  if (backfillMs === undefined) {
+    const live = liveAt(rate ?? demoLimits.defaultRate);
+    return { ...common, live, history: null, leadMs: common.continues ? longestLeadMs : 0 };
+  }
+  if (!isLive) {
+    const history = { lengthMs: backfillMs, traces: traces ?? most, steadyMs: 0 };
+    return { ...common, live: null, history, leadMs: 0 };
+  }
+  // The last hours have the rate of the live traffic, as far as the number of traces allows it.
+  const steadyMs = Math.min(longestSteadyMs, backfillMs / 2);
+  const { lastRate } = new Rhythm(start, backfillMs, steadyMs);
+  const wanted = rate === undefined ? most : Math.round(rate / lastRate);
+  const all = traces ?? (wanted > 4 * most ? most : Math.max(1, wanted));
+  const live = liveAt(rate ?? all * lastRate);
+  const leadMs = Math.min(longestLeadMs, steadyMs / 2, (1_000 * all) / 4 / live.rate);
+  const led = Math.ceil((leadMs * live.rate) / 1_000);
+  const history = { lengthMs: backfillMs, traces: Math.max(1, all - led), steadyMs };
+  return { ...common, live, history, leadMs };
 }
+
+const longestSteadyMs = 2 * 3_600_000;
+const longestLeadMs = 5 * 60_000;
 
 function check(name: string, value: number | undefined, low: number, high: number, whole = false) {
   if (value === undefined) return;
@@ -69,17 +95,20 @@ function check(name: string, value: number | undefined, low: number, high: numbe
 }
 
 /** What a run would write, for the question before it. */
-export function describeDemo({ history, live }: DemoPlan): string[] {
+export function describeDemo({ history, live, leadMs }: DemoPlan): string[] {
   const lines = [];
   if (history) {
     const days = Math.round(history.lengthMs / 8_640_000) / 10;
+    const traces = history.traces + Math.ceil((leadMs * (live?.rate ?? 0)) / 1_000);
     lines.push(
-      `would write ${withSeparators(history.traces)} traces over the last ${days} days, about ${withSeparators(12 * history.traces)} rows`,
+      `would write ${withSeparators(traces)} traces over the last ${days} days, about ${withSeparators(12 * traces)} rows`,
     );
   }
   if (live) {
     const length = Number.isFinite(live.seconds) ? `for ${live.seconds} s` : 'until stopped';
-    lines.push(`would write ${live.rate} traces a second ${length}, about 12 rows each`);
+    lines.push(
+      `would write ${Math.round(live.rate * 100) / 100} traces a second ${length}, about 12 rows each`,
+    );
   }
   lines.push(`every row tagged ${demoTag}; "demo --remove" takes them away again`);
   return lines;

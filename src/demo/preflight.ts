@@ -23,6 +23,20 @@ export async function checkWritable(database: Database): Promise<void> {
   }
 }
 
+/**
+ * Whether traffic of the demo harms nobody here: on the embedded database, and on one without a trace that is not marked as
+ * production. Elsewhere nobody is told of it.
+ *
+ * @throws ConsoleError
+ */
+export async function offersDemo(database: Database): Promise<boolean> {
+  const { capabilities, readOnly, production } = database;
+  if (readOnly || capabilities.standby || production !== undefined) return false;
+  if (capabilities.embedded) return true;
+  if (!capabilities.tables.execution_traces) return false;
+  return (await database.read('SELECT 1 FROM execution_traces LIMIT 1', [])).length === 0;
+}
+
 /** @throws ConsoleError when nothing may be changed here, or the tables are not there. */
 export function checkChangeable(database: Database): void {
   const { capabilities } = database;

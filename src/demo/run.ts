@@ -5,13 +5,13 @@ import { systemClock, type Clock } from './clock.js';
 import { Embeddings, Random } from './random.js';
 import { Incidents } from './incidents.js';
 import { runLive } from './live.js';
-import { planDemo, type DemoOptions, type DemoPlan } from './options.js';
+import { demoTag, planDemo, type DemoOptions, type DemoPlan } from './options.js';
 import { PatternBook, patternRow } from './patterns.js';
 import { checkWritable } from './preflight.js';
 import type { World } from './simulation/tree.js';
 import { intents } from './vocabulary/intents.js';
 import { recordset, runInChunks } from './writing/recordset.js';
-import { Writer, type RowCounts } from './writing/writer.js';
+import { noRows, Writer, type RowCounts } from './writing/writer.js';
 
 export type RunContext = {
   /** Ends the run cleanly: what is open is cancelled, what was done is counted. */
@@ -44,24 +44,29 @@ export async function runDemo(
   await checkWritable(database);
   const run = new DemoRun(database, plan, { ...context, clock });
   await run.prepare();
-  const history = await run.fillHistory();
-  const live = await run.makeTraffic();
+  const [history, live] = await run.write();
   return {
     seed: plan.seed,
     start: new Date(plan.start).toISOString(),
-    rows: { ...run.writer.inserted },
+    rows: run.inserted,
     backfill: history,
     live,
     interrupted: context.signal?.aborted ?? false,
   };
 }
 
+/** What an earlier run has written, milliseconds since 1970; undefined: nothing. */
+type Earlier = { oldestMs: number; newestMs: number } | undefined;
+
 class DemoRun {
-  readonly writer: Writer;
+  readonly #history: Writer;
+  readonly #live: Writer;
+  readonly #ended = new AbortController();
+  #earlier: Earlier;
   readonly #database: Database;
   readonly #plan: DemoPlan;
   readonly #clock: Clock;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #report: (progress: DemoProgress) => void;
   readonly #embeddings = new Embeddings();
   readonly #patterns: PatternBook;
@@ -71,45 +76,75 @@ class DemoRun {
     this.#database = database;
     this.#plan = plan;
     this.#clock = context.clock;
-    this.#signal = context.signal;
+    const { signal } = context;
+    this.#signal = signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal;
     this.#report = context.onProgress ?? (() => undefined);
     this.#patterns = new PatternBook(patternVariants(plan.history?.traces ?? 0));
     this.#incidents = new Incidents(plan.seed, plan.start);
-    this.writer = this.#writer(plan.live ? Infinity : backfillPatienceMs);
+    this.#history = this.#writer(plan.live ? Infinity : backfillPatienceMs);
+    this.#live = this.#writer(Infinity);
+  }
+
+  get inserted(): RowCounts {
+    const counts = noRows();
+    for (const { inserted } of [this.#history, this.#live]) {
+      for (const table of Object.keys(counts) as (keyof RowCounts)[]) {
+        counts[table] += inserted[table];
+      }
+    }
+    return counts;
   }
 
   async prepare(): Promise<void> {
-    const { start, seed, history } = this.#plan;
+    const { start, seed, history, continues } = this.#plan;
+    if (continues) this.#earlier = await readEarlier(this.#database);
     const times = { from: start - (history?.lengthMs ?? 0), until: start, seed };
     const rows = await storePatterns(
       this.#patterns,
       this.#embeddings,
-      this.writer,
+      this.#history,
       times,
       this.#signal,
     );
     this.#report({ phase: 'patterns', rows });
   }
 
-  async fillHistory(): Promise<DemoSummary['backfill']> {
-    const { history, seed, start } = this.#plan;
-    if (!history || this.#signal?.aborted) return null;
+  /** History, and the traffic beside it: its first minutes come first, so that there is something to see. */
+  async write(): Promise<[DemoSummary['backfill'], DemoSummary['live']]> {
+    let begin: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const live = this.#makeTraffic(begin).finally(begin);
+    const history = begun.then(() => this.#fillHistory());
+    // What one of them cannot do ends the other, which tidies up.
+    for (const one of [live, history]) one.catch(() => this.#ended.abort());
+    const [filled, made] = await Promise.allSettled([history, live]);
+    if (filled.status === 'rejected') throw filled.reason;
+    if (made.status === 'rejected') throw made.reason;
+    return [filled.value, made.value];
+  }
+
+  async #fillHistory(): Promise<DemoSummary['backfill']> {
+    const { history, seed, start, leadMs } = this.#plan;
+    if (!history || this.#signal.aborted) return null;
+    const end = start - leadMs;
+    const before = this.#earlier && Math.min(end, this.#earlier.oldestMs);
+    // An earlier run has come to the end of it: time has only passed since.
+    if (before !== undefined && before <= start - 0.98 * history.lengthMs) return null;
     const begun = this.#clock.now();
-    const rowsBefore = total(this.writer.inserted);
-    const rows = () => total(this.writer.inserted) - rowsBefore;
+    const rowsBefore = total(this.#history.inserted);
+    const rows = () => total(this.#history.inserted) - rowsBefore;
     const perSecond = () => rate(rows(), this.#clock.now() - begun);
     const world = this.#world(Math.min(0.2, mostHistoricEmbeddings / history.traces));
-    const traces = await backfill(world, this.writer, {
-      seed,
-      end: start,
-      lengthMs: history.lengthMs,
-      traces: history.traces,
+    const { embedded } = this.#database.capabilities;
+    const traces = await backfill(world, this.#history, {
+      ...history,
+      ...{ seed, end, before },
+      rowsPerTransaction: embedded ? 1_000 : 10_000,
       signal: this.#signal,
       onProgress: (done) =>
         this.#report({
           phase: 'backfill',
-          traces: done,
-          ofTraces: history.traces,
+          ...done,
           rows: rows(),
           rowsPerSecond: perSecond(),
         }),
@@ -120,23 +155,26 @@ class DemoRun {
     return summary;
   }
 
-  async makeTraffic(): Promise<DemoSummary['live']> {
+  /** @param onBegun the first rows are written */
+  async #makeTraffic(onBegun: () => void): Promise<DemoSummary['live']> {
     const { live, seed, startIsGiven } = this.#plan;
-    if (!live || this.#signal?.aborted) return null;
+    if (!live || this.#signal.aborted) return null;
     const begun = this.#clock.now();
+    const lead = this.#leadBefore(begun);
     const start = startIsGiven ? this.#plan.start : begun;
-    const rowsBefore = total(this.writer.inserted);
     let last = { at: begun, traces: 0 };
-    const state = await runLive(this.#world(liveEmbeddingShare), this.writer, {
+    const state = await runLive(this.#world(liveEmbeddingShare), this.#live, {
       seed,
-      start,
+      start: start - lead,
+      leadMs: lead,
       ...live,
       clock: this.#clock,
       signal: this.#signal,
       onStep: ({ traces, open, lagMs, missed }) => {
+        onBegun();
         const now = this.#clock.now();
         if (now - last.at < reportEveryMs) return;
-        const rows = total(this.writer.inserted) - rowsBefore;
+        const rows = total(this.#live.inserted);
         const tracesPerSecond = rate(traces - last.traces, now - last.at);
         last = { at: now, traces };
         this.#report({ phase: 'live', traces, rows, tracesPerSecond, open, lagMs, missed });
@@ -145,13 +183,22 @@ class DemoRun {
     const ms = this.#clock.now() - begun;
     return {
       traces: state.traces,
-      rows: total(this.writer.inserted) - rowsBefore,
+      rows: total(this.#live.inserted),
       seconds: round2(ms / 1_000),
       tracesPerSecond: rate(state.traces, ms),
       missed: state.missed,
       cancelled: state.cancelled,
       longestLagMs: state.longestLagMs,
     };
+  }
+
+  /** How far before the start the traffic begins, ms: where history ends, or that of an earlier run. */
+  #leadBefore(now: number): number {
+    const { start, startIsGiven, leadMs } = this.#plan;
+    if (leadMs === 0) return 0;
+    const begins = (startIsGiven ? start : now) - (start - leadMs);
+    const pause = this.#earlier ? Math.max(0, now - this.#earlier.newestMs) : Infinity;
+    return Math.min(begins, pause);
   }
 
   #world(embeddingShare: number): World {
@@ -176,10 +223,22 @@ class DemoRun {
   async #analyze(): Promise<void> {
     await this.#database
       .transaction({ statementTimeoutMs: 60_000 }, (tx) =>
-        tx.query(`ANALYZE ${Object.keys(this.writer.inserted).join(', ')}`),
+        tx.query(`ANALYZE ${Object.keys(this.#history.inserted).join(', ')}`),
       )
       .catch(() => undefined);
   }
+}
+
+async function readEarlier(database: Database): Promise<Earlier> {
+  const of = (order: string) =>
+    `(SELECT date_part('epoch', started_at) * 1000 FROM execution_traces WHERE tags @> ARRAY[$1] ORDER BY started_at ${order} LIMIT 1)`;
+  const [row] = await database.read<{ oldest: number | null; newest: number | null }>(
+    `SELECT ${of('ASC')} AS oldest, ${of('DESC')} AS newest`,
+    [demoTag],
+  );
+  const { oldest, newest } = row ?? { oldest: null, newest: null };
+  if (oldest === null || newest === null) return undefined;
+  return { oldestMs: oldest, newestMs: newest };
 }
 
 /** A pattern for every 40 traces of history, at least six of each intent. */
@@ -245,6 +304,8 @@ export type DemoProgress =
       phase: 'backfill';
       traces: number;
       ofTraces: number;
+      /** All that is later is written, milliseconds since 1970: history is written backwards. */
+      since: number;
       rows: number;
       rowsPerSecond: number;
     }

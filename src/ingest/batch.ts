@@ -6,17 +6,7 @@ import { callAliases } from './call-aliases.js';
 import { decisionId, modelCallId, sessionName, subagentId } from './ids.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
-import {
-  contextFrom,
-  courseFrom,
-  hookRunPatch,
-  notePatch,
-  permissionPatch,
-  placeColumns,
-  routingRow,
-  spanPatch,
-  toolPatch,
-} from './patches.js';
+import { contextFrom, courseFrom, placeColumns, routingRow, hookPatch } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
 import { redact } from './redact.js';
@@ -173,28 +163,17 @@ export class Batch {
       case 'model_call':
         this.#calls.push({ event, id: modelCallId(session.key, event.message), traceId, byTime });
         return;
-      case 'tool_started':
-      case 'tool_ended':
-        this.#hooks.push(toolPatch(event, session, traceId, byTime));
-        return;
-      case 'hook_run':
-        this.#hooks.push(hookRunPatch(event, session, traceId, byTime));
-        return;
-      case 'permission':
-        this.#hooks.push(permissionPatch(event, session, traceId, byTime));
-        return;
-      case 'note':
-        this.#hooks.push(notePatch(event, session, traceId, byTime));
-        return;
-      case 'span':
-        this.#hooks.push(spanPatch(event, session, traceId, byTime));
-        return;
       case 'subagent_started':
       case 'subagent_ended':
         this.#subagentPatch(event, session, turn, event.id);
         return;
       case 'routing':
         this.#decisions.push(routingRow(event, session, traceId));
+        return;
+      default: {
+        const patch = hookPatch(event, session, traceId, byTime);
+        if (patch) this.#hooks.push({ ...patch, isMoved: event.isMoved });
+      }
     }
   }
 
@@ -256,6 +235,7 @@ export class Batch {
       at: event.at,
       beganAt: isStart ? event.at : undefined,
       placeLevel: event.turn === undefined ? 0 : isOwn ? 2 : 1,
+      isMoved: isOwn && event.isMoved,
       row: {
         correlation_id: id,
         root_id: turn,

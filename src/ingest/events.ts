@@ -24,6 +24,8 @@ export type EventBase = {
   turn?: string | undefined;
   /** The subagent that it happened in. Undefined: in the turn itself. */
   subagent?: string | undefined;
+  /** It was told of before in another place of its turn, by a source that knows better now. */
+  isMoved?: true | undefined;
   at: number;
   /** Where the session runs; a later event completes what an earlier one left out. */
   place?: Place | undefined;

@@ -57,6 +57,8 @@ export type Placement = {
   /** 0: by the time alone. Else the source's rank, and before it whether the turn itself is meant. */
   level: number;
   at: number;
+  /** Its source takes back where it put the row before. */
+  isMoved?: boolean | undefined;
 };
 
 /**
@@ -70,6 +72,8 @@ export function placeLevel(from: EventSource, byTime: boolean, isOfTurn: boolean
 /** The better known place; of two the earlier one: what began in a turn belongs to it. */
 export function betterPlace(one: Placement | undefined, other: Placement): Placement {
   if (one === undefined) return other;
+  const isOfSameSource = one.level >> 1 === other.level >> 1;
+  if (other.isMoved === true && isOfSameSource) return other;
   if (one.level !== other.level) return one.level > other.level ? one : other;
   if (one.at !== other.at) return one.at < other.at ? one : other;
   return one.traceId <= other.traceId ? one : other;

@@ -23,6 +23,7 @@ export type HookPatch = {
   outcome?: Outcome | undefined;
   /** Its turn was found by the time alone, and is looked for again when turns are added. */
   byTime: boolean;
+  isMoved?: boolean | undefined;
 };
 
 type Outcome = Exclude<Status, 'in_progress'>;
@@ -47,6 +48,7 @@ export function mergeHook(old: HookRow | undefined, patch: HookPatch): HookRow {
     agentId: row.agent_id ?? null,
     level: placeLevel(patch.from, patch.byTime, row.agent_id === undefined),
     at: patch.at,
+    isMoved: patch.isMoved,
   });
   const started = Math.min(start.at, end?.at ?? start.at);
   return {

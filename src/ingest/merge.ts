@@ -35,6 +35,7 @@ export function mergeCall(
     agentId: event.subagent ?? null,
     level: placeLevel(event.source, ids.byTime, event.subagent === undefined),
     at: event.at,
+    isMoved: event.isMoved,
   });
   const before = without(known, ['usage_bound', 'byTime', 'agent_id']);
   return {
@@ -142,6 +143,7 @@ export type TracePatch = {
   at: number;
   /** How well its root and its parent are known: 2, told with its beginning or its end; 1, its turn is told; 0, by the time. */
   placeLevel: number;
+  isMoved?: boolean | undefined;
   course?: Course | undefined;
   context?: Json | undefined;
 };
@@ -198,14 +200,15 @@ function joinBegin(old: TraceRow | undefined, course: Course, { from, beganAt, a
 }
 
 /** The place that is better known, or the earlier one: a subagent belongs to the turn that it was started in. */
-function joinPlace(old: TraceRow | undefined, { row, placeLevel: level, at }: TracePatch) {
+function joinPlace(old: TraceRow | undefined, { row, placeLevel: level, at, isMoved }: TracePatch) {
   const ids = { root_id: row.root_id, parent_id: row.parent_id ?? null };
   if (ids.parent_id === null) return { ids, json: {} };
   const mine = { ids, json: level === 0 ? { byTime: true } : { placed: { level, at } } };
   if (!old) return mine;
   const placed = old.context.placed as { level: number; at: number } | undefined;
   const was = placed?.level ?? 0;
-  const isBetter = level > was || (level === was && placed !== undefined && at < placed.at);
+  const isBetter =
+    level > was || (level === was && placed !== undefined && (isMoved === true || at < placed.at));
   if (isBetter) return mine;
   return {
     ids: { root_id: old.root_id, parent_id: old.parent_id },

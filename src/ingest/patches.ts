@@ -53,7 +53,7 @@ export function placeColumns(place: Place | undefined): Partial<TraceRow> {
   };
 }
 
-export function toolPatch(
+function toolPatch(
   event: Extract<AgentEvent, { kind: 'tool_started' | 'tool_ended' }>,
   session: Session,
   traceId: string,
@@ -107,7 +107,7 @@ function filePath(input: unknown): string | undefined {
   return undefined;
 }
 
-export function hookRunPatch(
+function hookRunPatch(
   event: Extract<AgentEvent, { kind: 'hook_run' }>,
   session: Session,
   traceId: string,
@@ -135,7 +135,7 @@ export function hookRunPatch(
 }
 
 /** A decision that names its tool use is told in that row; one that is only asked for has a row of its own. */
-export function permissionPatch(
+function permissionPatch(
   event: Extract<AgentEvent, { kind: 'permission' }>,
   session: Session,
   traceId: string,
@@ -188,7 +188,7 @@ export function permissionPatch(
   };
 }
 
-export function notePatch(
+function notePatch(
   event: Extract<AgentEvent, { kind: 'note' }>,
   session: Session,
   traceId: string,
@@ -218,7 +218,7 @@ export function notePatch(
   };
 }
 
-export function spanPatch(
+function spanPatch(
   event: Extract<AgentEvent, { kind: 'span' }>,
   session: Session,
   traceId: string,
@@ -265,4 +265,28 @@ export function routingRow(
     selection_reason: event.reason ?? null,
     decision_duration_ms: event.durationMs === undefined ? null : Math.round(event.durationMs),
   };
+}
+
+/** What an event tells of a row of hook_executions; undefined: it tells of none. */
+export function hookPatch(
+  event: AgentEvent,
+  session: Session,
+  traceId: string,
+  byTime: boolean,
+): HookPatch | undefined {
+  switch (event.kind) {
+    case 'tool_started':
+    case 'tool_ended':
+      return toolPatch(event, session, traceId, byTime);
+    case 'hook_run':
+      return hookRunPatch(event, session, traceId, byTime);
+    case 'permission':
+      return permissionPatch(event, session, traceId, byTime);
+    case 'note':
+      return notePatch(event, session, traceId, byTime);
+    case 'span':
+      return spanPatch(event, session, traceId, byTime);
+    default:
+      return undefined;
+  }
 }

@@ -10,7 +10,7 @@ import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { Schedule, type RunResult } from './schedule.js';
 import { type LiveState, type PaneSnapshot, Store } from './state.js';
-import { VitalsReader, type Vitals } from './vitals.js';
+import { readHoldsDemo, VitalsReader, type Vitals } from './vitals.js';
 
 export type EngineOptions = {
   panes?: readonly AnyPane[];
@@ -61,6 +61,7 @@ export class LiveEngine {
   #visible: ReadonlySet<string>;
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
+  #demoReadAt = -Infinity;
 
   constructor(database: Database, options: EngineOptions = {}) {
     const { panes = allPanes, clock = systemClock, cadenceMs = defaultCadenceMs } = options;
@@ -220,6 +221,7 @@ export class LiveEngine {
       await this.#readShape();
       this.#store.update({ capabilities: { ...this.#database.capabilities } });
       for (const feed of this.#feeds.values()) feed.forget();
+      this.#demoReadAt = -Infinity;
       this.#schedule.runNow();
     } catch (error) {
       this.#failed(error);
@@ -279,11 +281,29 @@ export class LiveEngine {
       );
       this.#store.update({ vitals, collecting });
       this.#spool.isFollowed = collecting?.state === 'following';
+      await this.#lookForDemo((spent) => (costMs += spent));
       await this.#followServer(vitals);
     } catch (error) {
       this.#failed(error, startMs);
     }
     return { costMs };
+  }
+
+  /** A demo may begin, or be removed, under an open console. A table that is locked, or not to be read, says nothing. */
+  async #lookForDemo(onCost: (ms: number) => void): Promise<void> {
+    const shape = this.#shape;
+    if (!shape || this.clock.now() - this.#demoReadAt < demoRereadMs) return;
+    this.#demoReadAt = this.clock.now();
+    try {
+      const holdsDemo = await this.#meter.transaction(
+        { statementTimeoutMs: 500, lockTimeoutMs: 100, purpose: vitalsTask },
+        onCost,
+        (tx) => readHoldsDemo(tx, shape),
+      );
+      this.#store.update({ holdsDemo });
+    } catch (error) {
+      if (losesConnection(asConsoleError(error))) throw error;
+    }
   }
 
   /**
@@ -355,6 +375,7 @@ const vitalsTask = 'vitals';
 
 /** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;
+const demoRereadMs = 15_000;
 
 function asConsoleError(error: unknown): ConsoleError {
   if (error instanceof ConsoleError) return error;

@@ -168,6 +168,7 @@ export class PaneFeed {
         untilMs,
         ...choice,
         capabilities: this.#database.capabilities,
+        database: this.#database,
         exact,
         transaction: (work) =>
           this.#meter.transaction(

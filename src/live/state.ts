@@ -58,6 +58,8 @@ export type LiveState = {
   /** How events of agents come in; null: nothing collects, nor ever has; absent: not known. */
   collecting?: Collecting | null | undefined;
   connection: ConnectionState;
+  /** Among the newest traces, or the learned errors, are some of the demo; absent: not known. */
+  holdsDemo?: boolean | undefined;
   /** As read at connect, and whenever the server is seen to have changed. */
   capabilities: Readonly<Capabilities>;
   paused: boolean;

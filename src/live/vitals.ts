@@ -1,4 +1,6 @@
 import type { Queryable } from '../db/database.js';
+import { demoTag } from '../demo/options.js';
+import { hasColumn, type SchemaShape } from '../panes/contract/shape.js';
 import type { Clock } from './clock.js';
 
 /** The server's condition, for the header. */
@@ -103,6 +105,31 @@ export class VitalsReader {
   reset(): void {
     this.#last = undefined;
   }
+}
+
+/**
+ * Whether some of the newest traces, by their index, or of the learned errors are the demo's. False where these tables have
+ * no tags.
+ *
+ * @throws ConsoleError
+ */
+export async function readHoldsDemo(tx: Queryable, shape: SchemaShape): Promise<boolean> {
+  const looked = [
+    ['execution_traces', 'started_at', 'ORDER BY started_at DESC LIMIT 50'],
+    ['error_patterns', 'tags', 'LIMIT 1000'],
+  ] as const;
+  const parts = looked.flatMap(([table, ordered, which]) =>
+    hasColumn(shape, table, 'tags') && hasColumn(shape, table, ordered)
+      ? [
+          `EXISTS (SELECT FROM (SELECT tags FROM ${table} ${which}) AS looked WHERE tags @> ARRAY[$1])`,
+        ]
+      : [],
+  );
+  if (parts.length === 0) return false;
+  const { rows } = await tx.query<{ holds: boolean }>(`SELECT ${parts.join(' OR ')} AS holds`, [
+    demoTag,
+  ]);
+  return rows[0]?.holds ?? false;
 }
 
 function transactionRate(last: VitalsRow, row: VitalsRow): number | null {

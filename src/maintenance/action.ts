@@ -130,10 +130,13 @@ export type Offer<Choice> = {
   /**
    * What would be done to these rows; undefined: another offer of the command takes them.
    *
-   * @throws ConsoleError
+   * @throws ConsoleError also from the promise
    */
-  choose(rows: readonly object[], database: Database): Choice | undefined | Promise<Choice>;
+  choose(rows: readonly object[], database: Database): Choice | ChosenLater<Choice> | undefined;
 };
+
+/** What has to be read first: the dialog is there at once, so that the next key goes to it. */
+export type ChosenLater<Choice> = { title: string; chosen: Promise<Choice> };
 
 /** What an action is called in its dialog, and what it is done to. */
 type InputChoice<Input> = { title: string; input: Input };

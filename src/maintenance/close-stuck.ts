@@ -63,8 +63,9 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
         key: 'T',
         title: 'close traces that are stuck in progress, after a preview',
       },
-      async choose(_, database) {
-        return { title: 'Close stuck traces', input: await shownAsStuck(database) };
+      choose(_, database) {
+        const title = 'Close stuck traces';
+        return { title, chosen: shownAsStuck(database).then((input) => ({ title, input })) };
       },
     },
   ],

@@ -139,17 +139,21 @@ const resumeOffer: Offer<OfferedAction> = {
   pane: 'maintenance-runs',
   needs: 'a crashed run',
   whyNot: (rows) => (rows.length > 1 ? 'Resume one run at a time' : undefined),
-  async choose([row], database) {
+  choose([row], database) {
     const id: unknown = row && Reflect.get(row, 'id');
-    const { schema } = database.capabilities;
-    const run =
-      typeof id === 'number'
-        ? await database.transaction({ readOnly: true }, (tx) => readRun(tx, schema, id))
-        : undefined;
-    if (!run) throw new ConsoleError('not_found', `Run ${String(id)} is no longer in the journal.`);
-    return { ...storedAction(run), title: `Resume run ${run.id}` };
+    return { title: `Resume run ${String(id)}`, chosen: readStored(id, database) };
   },
 };
+
+async function readStored(id: unknown, database: Database): Promise<OfferedAction> {
+  const { schema } = database.capabilities;
+  const run =
+    typeof id === 'number'
+      ? await database.transaction({ readOnly: true }, (tx) => readRun(tx, schema, id))
+      : undefined;
+  if (!run) throw new ConsoleError('not_found', `Run ${String(id)} is no longer in the journal.`);
+  return { ...storedAction(run), title: `Resume run ${run.id}` };
+}
 
 /** Every way in which the console offers an action, in the order of the registry. */
 export const offers: readonly Offer<OfferedAction>[] = [
@@ -164,8 +168,9 @@ function offersOf(name: ActionName): Offer<OfferedAction>[] {
     ...offer,
     choose(rows, database) {
       const choice = offer.choose(rows, database);
-      if (choice instanceof Promise) return choice.then((chosen) => ({ name, ...chosen }));
-      return choice && { name, ...choice };
+      if (!choice || !('chosen' in choice)) return choice && { name, ...choice };
+      const { title, chosen } = choice;
+      return { title, chosen: chosen.then((action) => ({ name, ...action })) };
     },
   }));
 }

@@ -257,7 +257,8 @@ export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
   sorts: [{ id: 'at', title: 'newest last', direction: 'asc', value: ({ at }) => at }],
   rowKey: ({ kind, id }) => `${kind} ${id}`,
   idOf: ({ traceId, id }) => traceId ?? id,
-  empty: 'Nothing was written yet. For live traffic: trace-console demo',
+  empty: 'Nothing was written yet.',
+  hasExamples: true,
   createReader: () => new ActivityReader(),
   summary: ({ extras: { perSecond, gap } }) =>
     perSecond === null

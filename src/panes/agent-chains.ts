@@ -195,7 +195,8 @@ export const agentChains: Pane<AgentChainRow, AgentChainsExtras, 'agent-chains'>
   ],
   rowKey: ({ id }) => id,
   idOf: ({ id }) => id,
-  empty: 'No chain of agents was learned yet. For examples: trace-console demo',
+  empty: 'No chain of agents was learned yet. Chains come by trace-console learn.',
+  hasExamples: true,
   createReader: () => new AgentChainsReader(),
   summary: ({ rows }) => {
     const [first] = rows;

@@ -268,8 +268,8 @@ export const agents: Pane<AgentRow, AgentsExtras, 'agents'> = {
   comparison: { names: 1, figures: callFigures, of: comparedCalls },
   sorts: agentsSorts,
   rowKey: ({ agent }) => agent,
-  empty:
-    'No agent was chosen in this window. Choose a longer one with :window, or: trace-console demo',
+  empty: 'No agent was chosen in this window. Choose a longer one with :window.',
+  hasExamples: true,
   createReader: () => new AgentsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ agent }) => tracesOpening(`Traces of ${agent}`, { by: 'agent', agent }),

@@ -29,11 +29,13 @@ import {
   type Verdict,
 } from './reading/changes.js';
 import { failureSource } from './reading/failures.js';
+import { patternOpening, namedPatternUses } from './reading/pattern.js';
 import { statusSource } from './reading/trace-counts.js';
 import { usageSource, usageSums } from './reading/usage.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { recentTraces } from './recent-traces.js';
 import { hookSource, slowHooks } from './slow-hooks.js';
+import { topPatterns } from './top-patterns.js';
 import { usage } from './usage.js';
 import { isFailure } from './trace/event.js';
 
@@ -90,6 +92,12 @@ const parts: readonly Part[] = [
     source: modelSource,
     name: joined,
     open: ([model]) => rowOpening(models, { model }),
+  },
+  {
+    pane: topPatterns.title,
+    source: namedPatternUses,
+    name: ([id = null, name = null]) => name ?? id ?? '',
+    open: ([id, name]) => (id ? patternOpening(`Pattern ${name ?? id}`, id) : undefined),
   },
   {
     pane: usage.title,

@@ -1,6 +1,7 @@
 import { textColumn, type SummaryLine, type Tone } from './contract/column.js';
-import { severities, type Severity } from '../maintenance/doctor/check.js';
+import { printedCommand, severities, type Severity } from '../maintenance/doctor/check.js';
 import { checks, runChecks, type CheckResult } from '../maintenance/doctor/checks.js';
+import type { CommandTarget } from '../db/connection/command-flags.js';
 import {
   usualLimits,
   type DetailQuery,
@@ -14,6 +15,12 @@ import type { Opening, RecordRow } from './contract/opening.js';
 import { stuckTracesOpening } from './trace/traces-listed.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 
+/** Its commands as lines for a shell, on the connection they were found on. */
+export type DoctorRow = CheckResult & {
+  /** Looks at this check alone; recordings of earlier consoles do not have it. */
+  again?: string;
+};
+
 export type DoctorExtras = Record<Severity, number>;
 
 const tones: Readonly<Record<Severity, Tone | undefined>> = {
@@ -24,10 +31,11 @@ const tones: Readonly<Record<Severity, Tone | undefined>> = {
   skipped: 'muted',
 };
 
-class DoctorReader implements PaneReader<CheckResult, DoctorExtras> {
-  async read(request: ReadRequest): Promise<PaneResult<CheckResult, DoctorExtras>> {
+class DoctorReader implements PaneReader<DoctorRow, DoctorExtras> {
+  async read(request: ReadRequest): Promise<PaneResult<DoctorRow, DoctorExtras>> {
     const now = await request.transaction((tx) => tx.query<ServerNowRow>(serverNowStatement));
-    const rows = await runChecks(request, checks);
+    const found = await runChecks(request, checks);
+    const rows = found.map((row) => printed(row, request.database));
     const of = (severity: Severity) => rows.filter((row) => row.severity === severity).length;
     return {
       rows,
@@ -42,6 +50,21 @@ class DoctorReader implements PaneReader<CheckResult, DoctorExtras> {
       notes: [],
     };
   }
+}
+
+function printed(row: CheckResult, database: CommandTarget): DoctorRow {
+  const { id, commands } = row;
+  return {
+    ...row,
+    command: commands.length === 0 ? null : printedCommand(commands, database),
+    again: printedCommand([`trace-console doctor --check ${id}`], database),
+  };
+}
+
+/** What the fix does, as a glance reads it; SQL without the line of the shell that runs it. */
+function fixOf({ command, commands }: DoctorRow): string | null {
+  if (commands[0]?.startsWith('trace-console ')) return command;
+  return commands.length === 0 ? null : commands.join(' ');
 }
 
 function summaryOf(extras: DoctorExtras): SummaryLine[] {
@@ -60,7 +83,7 @@ const leadsTo: ReadonlyMap<string, { text: string; opening: Opening }> = new Map
   [stuckTraces.id, { text: 'Enter lists exactly these traces', opening: stuckTracesOpening }],
 ]);
 
-function openingOf(row: CheckResult): DetailQuery | Opening {
+function openingOf(row: DoctorRow): DetailQuery | Opening {
   const detail = detailOf(row);
   const target =
     row.severity === 'good' || row.severity === 'skipped' ? undefined : leadsTo.get(row.id);
@@ -86,7 +109,7 @@ function openingOf(row: CheckResult): DetailQuery | Opening {
 }
 
 /** Everything that is known already, as one row: nothing of the database is read again. */
-function detailOf(row: CheckResult): DetailQuery {
+function detailOf(row: DoctorRow): DetailQuery {
   const fields: readonly (readonly [string, string | null])[] = [
     ['severity', row.severity],
     ['evidence', row.evidence],
@@ -94,7 +117,7 @@ function detailOf(row: CheckResult): DetailQuery {
     ['why it matters', row.why],
     ['how to fix it', row.fix],
     ['command', row.command],
-    ['on its own', `trace-console doctor --check ${row.id}`],
+    ...(row.again === undefined ? [] : [['on its own', row.again] as const]),
   ];
   return {
     title: row.title,
@@ -103,7 +126,7 @@ function detailOf(row: CheckResult): DetailQuery {
   };
 }
 
-export const doctor: Pane<CheckResult, DoctorExtras, 'doctor'> = {
+export const doctor: Pane<DoctorRow, DoctorExtras, 'doctor'> = {
   id: 'doctor',
   title: 'Doctor',
   question: 'What is wrong with the database, and how is it fixed?',
@@ -140,7 +163,7 @@ export const doctor: Pane<CheckResult, DoctorExtras, 'doctor'> = {
     textColumn({
       id: 'command',
       title: 'fix',
-      value: ({ command }) => command,
+      value: fixOf,
       tone: () => 'accent',
       priority: 3,
       minWidth: 24,

@@ -346,8 +346,8 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras, 'endpoints'> = {
   sorts: endpointsSorts,
   rowKey: ({ service, method, url }) => groupKey([service, method, url]),
   idOf: ({ service, url }) => url ?? service,
-  empty:
-    'No endpoint was called in this window. Choose a longer one with :window, or: trace-console demo',
+  empty: 'No endpoint was called in this window. Choose a longer one with :window.',
+  hasExamples: true,
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),
   detail: ({ service, method, url }) =>

@@ -282,8 +282,8 @@ export const models: Pane<ModelRow, ModelsExtras, 'models'> = {
     }),
   },
   rowKey: ({ model }) => model,
-  empty:
-    'No model was called in this window. Choose a longer one with :window, or: trace-console demo',
+  empty: 'No model was called in this window. Choose a longer one with :window.',
+  hasExamples: true,
   createReader: () => new ModelsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ model }) => tracesOpening(`Traces of ${model}`, { by: 'model', model }),

@@ -207,7 +207,7 @@ export const postgresql: Pane<BackendRow, BackendsExtras, 'postgresql'> = {
 };
 
 /** A backend in full, with the chain that it is part of: who blocks whom. */
-function backendOpening({ pid }: Pick<BackendRow, 'pid'>): Opening {
+export function backendOpening({ pid }: Pick<BackendRow, 'pid'>): Opening {
   const title = `Backend ${pid}`;
   return {
     title,

@@ -328,8 +328,8 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras, 'recent-trac
     }),
   },
   rowKey: ({ status }) => status,
-  empty:
-    'No trace started in this window. Choose a longer one with :window, or: trace-console demo',
+  empty: 'No trace started in this window. Choose a longer one with :window.',
+  hasExamples: true,
   createReader: () => new RecentTracesReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   chart: ({ extras }) => ({

@@ -268,7 +268,8 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras, 'slow-hooks'> = {
   comparison: { names: 2, figures: callFigures, of: comparedCalls },
   sorts: slowHooksSorts,
   rowKey: ({ hook, tool }) => groupKey([hook, tool]),
-  empty: 'No hook ran in this window. Choose a longer one with :window, or: trace-console demo',
+  empty: 'No hook ran in this window. Choose a longer one with :window.',
+  hasExamples: true,
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),
   detail: ({ hook, tool }) =>

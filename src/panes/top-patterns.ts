@@ -1,6 +1,7 @@
 import { formatCount, formatShare } from '../core/format/number.js';
 import {
   usualLimits,
+  type ComparedFigures,
   type Pane,
   type PaneReader,
   type PaneResult,
@@ -15,6 +16,7 @@ import {
   textColumn,
 } from './contract/column.js';
 import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
+import { callFigures } from './reading/comparison.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import {
   driftOf,
@@ -22,7 +24,9 @@ import {
   latelySql,
   notableDrift,
   patternOpening,
+  PatternUsesReader,
   twinSimilarity,
+  type PatternUses,
 } from './reading/pattern.js';
 
 export type TopPatternRow = {
@@ -45,6 +49,8 @@ export type TopPatternRow = {
   drift: number | null;
   /** The pattern that asks for the same; only where twins are shown. */
   twin: string | null;
+  /** Its logged uses in the window and in the one before; null: not counted. */
+  window: ComparedFigures | null;
 };
 
 export type TopPatternsExtras = { shown: number };
@@ -53,11 +59,18 @@ export type TopPatternsExtras = { shown: number };
 const shown = 100;
 
 class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> {
+  readonly #uses = new PatternUsesReader();
+
   async read(request: ReadRequest): Promise<PaneResult<TopPatternRow, TopPatternsExtras>> {
     return request.transaction(async (tx) => {
       const now = await tx.query<ServerNowRow>(serverNowStatement);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
-      const statement = statementOf(request.shape, isWhole ? request.variant : undefined);
+      const uses = await this.#uses.read(tx, request);
+      const statement = statementOf(
+        request.shape,
+        isWhole ? request.variant : undefined,
+        uses.byId,
+      );
       const found = await tx.query<TopPatternsRow>(statement.text, [...statement.values]);
       const rows = found.rows.map((row) => ({
         id: row.id,
@@ -74,14 +87,20 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
         lastUsed: row.last_used,
         ...latelyOf(row),
         twin: row.twin,
+        window: row.id === null ? null : (uses.byId?.get(row.id) ?? uses.none),
       }));
       return {
         rows,
         extras: { shown: rows.length },
         asOf: new Date(now.rows[0]?.now_ms ?? Date.now()),
         notes: [],
+        ...(uses.share < 1 ? { loading: { share: uses.share } } : {}),
       };
     });
+  }
+
+  reset(): void {
+    this.#uses.reset();
   }
 }
 
@@ -94,7 +113,15 @@ function latelyOf({ successes, failures, lately_good: good, lately_bad: bad }: T
 
 type Statement = { text: string; values: readonly unknown[] };
 
-function statementOf(shape: SchemaShape, variant: string | undefined): Statement {
+function statementOf(
+  shape: SchemaShape,
+  variant: string | undefined,
+  uses: PatternUses['byId'],
+): Statement {
+  if (variant === used.id && uses) {
+    const most = [...uses].toSorted(([, a], [, b]) => usesOf(b) - usesOf(a)).slice(0, shown);
+    return { text: usedStatement(shape), values: [most.map(([id]) => id)] };
+  }
   if (variant === failing.id) {
     return {
       text: failingStatement(shape),
@@ -107,7 +134,12 @@ function statementOf(shape: SchemaShape, variant: string | undefined): Statement
   return { text: topPatternsStatement(shape), values: [shown] };
 }
 
+function usesOf({ calls }: ComparedFigures): number {
+  return (calls?.now ?? 0) + (calls?.before ?? 0);
+}
+
 const best = { id: 'best', title: 'the best' };
+const used = { id: 'used', title: 'used in the window' };
 const failing = { id: 'failing', title: 'fail lately' };
 const twins = { id: 'twins', title: 'ask for the same' };
 
@@ -131,6 +163,15 @@ figures AS (
   FROM p CROSS JOIN LATERAL (${latelySql}) AS lately
   WHERE lately.good + lately.bad >= $4)
 SELECT * FROM figures WHERE worse >= $3 ORDER BY worse DESC LIMIT $1`;
+}
+
+/** Patterns that were used in the window or in the one before. `$1`: their ids. */
+function usedStatement(shape: SchemaShape): string {
+  return `
+SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin
+FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately
+WHERE p.id = ANY ($1::uuid[])
+ORDER BY p.success_rate DESC, p.total_usage_count DESC`;
 }
 
 /**
@@ -234,8 +275,10 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   },
   isInOverview: true,
   layout: { leftShare: 0.42 },
-  variants: [best, failing, twins],
-  windowed: false,
+  variants: [best, failing, twins, used],
+  // Only what B compares is of the window.
+  windowed: true,
+  looksBack: false,
   minIntervalMs: 5_000,
   limits: usualLimits,
   columns: [
@@ -312,9 +355,14 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
     },
     { id: 'avg', title: 'slowest', direction: 'desc', value: ({ avgMs }) => avgMs },
   ],
+  comparison: {
+    names: 2,
+    figures: callFigures,
+    of: ({ window }) => window ?? {},
+  },
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
-  empty: 'There is no such pattern. Patterns come by trace-console learn; t shows others.',
+  empty: 'There is no such pattern. Patterns come by trace-console learn; :group shows others.',
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {
     const [best] = rows;

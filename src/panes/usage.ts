@@ -7,7 +7,6 @@ import {
   shareColumn,
   textColumn,
   trendColumn,
-  trendParts,
   type SummaryLine,
 } from './contract/column.js';
 import {
@@ -18,95 +17,65 @@ import {
   type ReadRequest,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
-import { CallsReader, type CallGroup } from './reading/calls-reader.js';
+import { CallsReader } from './reading/calls-reader.js';
 import { groupKey } from './reading/calls.js';
-import { changeOf, WindowBefore, type CallsBefore } from './reading/comparison.js';
-import { DayCost, usageSource, usageSums, type UsageGrouping } from './reading/usage.js';
+import { changeOf, WindowBefore } from './reading/comparison.js';
+import {
+  chartParts,
+  DayCost,
+  largestUses,
+  usageOfWindow,
+  usageSource,
+  usageSums,
+  type AllUses,
+  type UsageExtras,
+  type UsageGrouping,
+  type UsageRow,
+} from './reading/usage.js';
 import { tracesOpening } from './trace/traces-listed.js';
 
-/**
- * The traces of one group over the window, and the calls of models of one group. A trace's tokens and cost are its own,
- * without those of its subagents, which are traces themselves: everything is counted once.
- */
-export type UsageRow = {
-  /** What the traces have in common; null where they say nothing of it. */
-  group: string | null;
-  grouping: UsageGrouping;
-  /** Prompts of users: traces without a parent. */
-  turns: number;
-  traces: number;
-  calls: number;
-  /** Calls that tell tokens, and of whose model no price is known. */
-  unpricedCalls: number;
-  /** Input that was not cached, input read from a cache, input written to it, and output. */
-  inputTokens: number;
-  cacheReadTokens: number;
-  cacheWriteTokens: number;
-  outputTokens: number;
-  /** Of all input, what came from a cache, 0..1; null without input. */
-  cacheHitRate: number | null;
-  /** US dollars of what has a price; null: nothing has. `costBeforeUsd`: of the window before, null where it is not counted. */
-  costUsd: number | null;
-  costBeforeUsd: number | null;
-  callsBefore: number | null;
-  /** Of the cost of all groups in the window before; null where nothing had a cost. */
-  shareBefore: number | null;
-  /** Of the cost of all groups, of their tokens where nothing has a cost. 0..1 */
-  share: number;
-  /** What all groups together cost an hour of the window, US dollars: for alerts. */
-  allPerHourUsd: number;
-  /** Cost by twelfth of the window, oldest first. */
-  trend: readonly number[];
-};
-
-export type UsageExtras = {
-  windowMs: number;
-  groups: number;
-  turns: number;
-  calls: number;
-  tokens: number;
-  costUsd: number | null;
-  costBeforeUsd: number | null;
-  unpricedCalls: number;
-  /** Traces that have tokens and no cost. */
-  unpricedTraces: number;
-  /** Cost by part of the window, oldest first. */
-  series: readonly number[];
-  /** Since midnight in UTC, and what somebody wants to spend a day at most; absent: no budget is set. */
-  budget?: { todayUsd: number; perDayUsd: number };
-  isPast: boolean;
-};
-
-/** Parts of the window for the chart; a row's trend adds up four of them. */
-const chartParts = 4 * trendParts;
 const mostRows = 500;
-/** Sessions may be without number: a window with more of them than this is cut, so that the console stays quick. */
-const mostGroups = 2_000;
-const cutWindowMs = 86_400_000;
+/** Sessions may be without number: a window with more of them is cut to its newest days. 100 MB hold these. */
+const mostGroups = 50_000;
+const dayMs = 86_400_000;
+/** A month beside the one before is what spending is judged by. */
+const longestComparedMs = 30 * dayMs;
 
-class UsageReader implements PaneReader<UsageRow, UsageExtras> {
+export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
+  readonly #mostGroups: number;
   #grouping: UsageGrouping = 'model';
+  #all: AllUses = { groups: 0, sums: [] };
   readonly #source = (shape: SchemaShape) => usageSource(shape, this.#grouping);
   readonly #calls = new CallsReader({
     source: this.#source,
     trendParts: chartParts,
     trendOf: ({ sums }) => sums[usageSums.cost] ?? 0,
+    choose: (totals) => {
+      const { all, largest } = largestUses(totals, mostRows);
+      this.#all = all;
+      return largest;
+    },
   });
-  readonly #before = new WindowBefore({ source: this.#source });
+  readonly #before = new WindowBefore({ source: this.#source, longestMs: longestComparedMs });
   readonly #today = new DayCost();
   #longestMs = Infinity;
+
+  constructor(most = mostGroups) {
+    this.#mostGroups = most;
+  }
 
   async read(request: ReadRequest): Promise<PaneResult<UsageRow, UsageExtras>> {
     this.#grouping = groupings.find(({ id }) => id === request.grouping)?.id ?? 'model';
     return request.transaction(async (tx) => {
-      const whole = await this.#calls.read(tx, this.#shortened(request));
-      const isTooLong = whole.groups.length > mostGroups && request.windowMs > cutWindowMs;
-      if (isTooLong && this.#longestMs !== cutWindowMs) {
-        this.#longestMs = cutWindowMs;
-        this.#calls.reset();
+      let asking = this.#shortened(request);
+      let found = await this.#calls.read(tx, asking);
+      if (this.#all.groups > this.#mostGroups && asking.windowMs > dayMs) {
+        const days = Math.floor((0.75 * found.share * asking.windowMs) / dayMs);
+        this.#longestMs = Math.max(1, days) * dayMs;
+        this.reset();
+        asking = this.#shortened(request);
+        found = await this.#calls.read(tx, asking);
       }
-      const asking = this.#shortened(request);
-      const found = isTooLong ? await this.#calls.read(tx, asking) : whole;
       const { before, share } = await this.#before.read(tx, asking, found);
       const { budgetUsdPerDay: perDayUsd, shape, windowMs, untilMs } = asking;
       const isPast = untilMs !== undefined;
@@ -114,13 +83,17 @@ class UsageReader implements PaneReader<UsageRow, UsageExtras> {
         perDayUsd === undefined || isPast
           ? {}
           : { budget: { todayUsd: await this.#today.read(tx, shape, found.endMs), perDayUsd } };
-      const asked = { grouping: this.#grouping, windowMs, isPast, ...budget };
-      const result = resultOf(found.groups, before, asked);
+      const part = found.share < 1 ? { partMs: wholePart(found.share * windowMs) } : {};
+      const asked = { grouping: this.#grouping, windowMs, ...part, isPast, ...budget };
+      const result = usageOfWindow(found, this.#all, before, asked);
       const isCut = windowMs < request.windowMs;
       return {
         ...result,
         notes: isCut
-          ? [`of the last ${formatSpan(windowMs)} only: the window has too many`, ...result.notes]
+          ? [
+              `of the last ${formatSpan(windowMs)} only: the window has over ${formatCount(this.#mostGroups)} groups`,
+              ...result.notes,
+            ]
           : result.notes,
         asOf: new Date(found.endMs),
         ...(share < 1 ? { loading: { share } } : {}),
@@ -138,87 +111,10 @@ class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   }
 }
 
-type Asked = { grouping: UsageGrouping } & Pick<UsageExtras, 'windowMs' | 'isPast' | 'budget'>;
-
-function resultOf(groups: readonly CallGroup[], before: CallsBefore | null, asked: Asked) {
-  const all = groups.map((group) => rowOf(group, before, asked.grouping)).filter(usesAnything);
-  const sum = (value: (row: UsageRow) => number) =>
-    all.reduce((total, row) => total + value(row), 0);
-  const costs = sum(({ costUsd }) => costUsd ?? 0);
-  const weight = (row: UsageRow) => (costs > 0 ? (row.costUsd ?? 0) : tokensOf(row));
-  const weights = sum(weight);
-  const costsBefore =
-    before &&
-    [...before.values()].reduce((total, { sums }) => total + (sums[usageSums.cost] ?? 0), 0);
-  const allPerHourUsd = (costs * 3_600_000) / asked.windowMs;
-  const rows = all
-    .map((row) => ({
-      ...row,
-      share: weights > 0 ? weight(row) / weights : 0,
-      shareBefore: costsBefore ? (row.costBeforeUsd ?? 0) / costsBefore : null,
-      allPerHourUsd,
-    }))
-    .toSorted((a, b) => b.share - a.share || tokensOf(b) - tokensOf(a) || b.traces - a.traces);
-  const unpricedTraces = groups.reduce(
-    (total, { sums }) => total + (sums[usageSums.unpricedTraces] ?? 0),
-    0,
-  );
-  const extras: UsageExtras = {
-    windowMs: asked.windowMs,
-    groups: rows.length,
-    turns: sum(({ turns }) => turns),
-    calls: sum(({ calls }) => calls),
-    tokens: sum(tokensOf),
-    costUsd: rows.some(({ costUsd }) => costUsd !== null) ? costs : null,
-    costBeforeUsd: costsBefore,
-    unpricedCalls: sum(({ unpricedCalls }) => unpricedCalls),
-    unpricedTraces,
-    series: Array.from({ length: chartParts }, (_, part) =>
-      groups.reduce((total, { trend }) => total + (trend[part] ?? 0), 0),
-    ),
-    ...(asked.budget ? { budget: asked.budget } : {}),
-    isPast: asked.isPast,
-  };
-  const cut = rows.length > mostRows;
-  const notes = cut ? [`the ${mostRows} that used most of ${formatCount(rows.length)}`] : [];
-  return { rows: rows.slice(0, mostRows), extras, notes };
-}
-
-function rowOf(
-  { groups, sums, trend }: CallGroup,
-  before: CallsBefore | null,
-  grouping: UsageGrouping,
-): UsageRow {
-  const figure = (name: keyof typeof usageSums) => sums[usageSums[name]] ?? 0;
-  const [input, read, written] = [figure('input'), figure('cacheRead'), figure('cacheWrite')];
-  const allInput = input + read + written;
-  return {
-    group: groups[0] ?? null,
-    grouping,
-    turns: figure('turns'),
-    traces: figure('traces'),
-    calls: figure('calls'),
-    unpricedCalls: figure('unpricedCalls'),
-    inputTokens: input,
-    cacheReadTokens: read,
-    cacheWriteTokens: written,
-    outputTokens: figure('output'),
-    cacheHitRate: allInput > 0 ? read / allInput : null,
-    costUsd: figure('pricedTraces') > 0 ? figure('cost') : null,
-    costBeforeUsd: before && (before.get(groupKey(groups))?.sums[usageSums.cost] ?? 0),
-    callsBefore: before && (before.get(groupKey(groups))?.sums[usageSums.calls] ?? 0),
-    shareBefore: null,
-    share: 0,
-    allPerHourUsd: 0,
-    trend: Array.from({ length: trendParts }, (_, part) =>
-      trend.slice(4 * part, 4 * part + 4).reduce((total, cost) => total + cost, 0),
-    ),
-  };
-}
-
-/** A subagent whose calls nobody told of is no use of a model. */
-function usesAnything(row: UsageRow): boolean {
-  return row.turns > 0 || row.calls > 0 || row.costUsd !== null || tokensOf(row) > 0;
+/** As somebody would say it: in days, hours or minutes. */
+function wholePart(ms: number): number {
+  const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
+  return Math.max(unit, Math.floor(ms / unit) * unit);
 }
 
 function tokensOf(row: UsageRow): number {
@@ -226,7 +122,7 @@ function tokensOf(row: UsageRow): number {
 }
 
 function summaryOf(extras: UsageExtras): SummaryLine[] {
-  const { windowMs, costUsd, costBeforeUsd, tokens, turns, calls, budget } = extras;
+  const { windowMs, partMs, costUsd, costBeforeUsd, tokens, turns, calls, budget } = extras;
   const { unpricedCalls, unpricedTraces } = extras;
   const unpriced =
     unpricedCalls > 0
@@ -236,7 +132,9 @@ function summaryOf(extras: UsageExtras): SummaryLine[] {
         : undefined;
   return [
     [
-      { text: `${formatMoney(costUsd)} in ${formatSpan(windowMs)}` },
+      {
+        text: `${formatMoney(costUsd)} in ${formatSpan(partMs ?? windowMs)}${partMs === undefined ? '' : ` so far, of ${formatSpan(windowMs)}`}`,
+      },
       ...(unpriced === undefined ? [] : [{ text: unpriced, tone: 'warning' as const }]),
       ...(budget ? [budgetSegment(budget)] : []),
       { text: `${formatCount(tokens)} tokens` },
@@ -371,7 +269,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
   },
   rowKey: ({ group }) => groupKey([group]),
   empty:
-    'No trace started in this window. Choose a longer one with :window, bring in sessions with trace-console import, or: trace-console demo',
+    'No trace started in this window. Choose a longer one with :window, or bring in sessions with trace-console import.',
   createReader: () => new UsageReader(),
   summary: ({ extras, rows }) => (rows.length === 0 ? [] : summaryOf(extras)),
   chart: ({ extras: { series, windowMs, isPast } }) => ({

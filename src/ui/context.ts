@@ -4,9 +4,16 @@ import type { Failure } from '../db/errors.js';
 import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
+import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
-import type { ListRequest, OpenedRecords, Opening } from '../panes/contract/opening.js';
+import type {
+  ListRequest,
+  Opened,
+  OpenedRecords,
+  Opening,
+  DetailAccess,
+} from '../panes/contract/opening.js';
 import type { Exportable } from '../panes/export/exportable.js';
 import type { NameKind } from '../panes/reading/names.js';
 import type { AnyPane, PaneId } from '../panes/registry.js';
@@ -19,6 +26,15 @@ import type { ConsoleState } from './model/model.js';
 import type { PaneView } from './model/pane-view.js';
 import type { Movement } from './model/scroll.js';
 import type { Search } from './model/search.js';
+
+/** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
+export type Filling = { filled: number; since: number };
+
+export type DemoTraffic = {
+  /** How long nothing was written before it went on, ms; undefined: it has just begun, or goes on anyway. */
+  pauseMs(): number | undefined;
+  onFilling(listener: (filling: Filling) => void): void;
+};
 
 /** A database that the console can be on: of the config file, the embedded one, or the one it was opened on. */
 export type ConnectionChoice = {
@@ -34,8 +50,8 @@ export type ConnectionChoice = {
   budgetUsdPerDay?: number | undefined;
   /** Starts the collector of agents' events for it; absent: it cannot be told where. */
   follow?: (() => void) | undefined;
-  /** Resolves when rows have been written into the past, which the panes may have counted before. */
-  pastWritten?: Promise<unknown>;
+  /** Of the demo, which makes its traffic while it is shown. */
+  traffic?: DemoTraffic;
   /**
    * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
    *
@@ -56,8 +72,8 @@ export type Command = Binding & {
   run(context: Context, key: string): void;
   /** Why it can do nothing now, for the bottom line; undefined when it can. */
   unavailable?(context: Context, key: string): string | undefined;
-  /** Whether the key bar has it while this pane, and this view, is focused; absent: always. */
-  isOnBar?: (pane: AnyPane, front?: View) => boolean;
+  /** Whether the key bar has it here while it can do something; absent: always. */
+  isOnBar?: (context: Context) => boolean;
 };
 
 export type Scope = KeyScope<Command>;
@@ -68,6 +84,8 @@ export type ColonCommand = {
   title: string;
   /** It is of the focused pane, and means nothing in what Enter has opened. */
   ofPane?: true;
+  /** A recording cannot do it. */
+  needsDatabase?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
   /** Whether a text is understood as it is: then it is not taken for the beginning of a value. */
@@ -76,6 +94,8 @@ export type ColonCommand = {
   names?: readonly NameKind[];
   /** What can be chosen; '' where nothing follows the name. */
   values?(context: Context): readonly string[];
+  /** What can be chosen of a pane; typed behind the pane's name, too: `usage agent`. */
+  choices?(pane: AnyPane): readonly { id: string; title: string }[];
   /** What a value means, where that says more than the title. */
   valueTitle?(context: Context, value: string): string | undefined;
   run(context: Context, argument: string): void;
@@ -115,6 +135,8 @@ export interface View {
   whyNotMove?(context: Context): string | undefined;
   /** What Enter opens of the row or line under the cursor. */
   target?(context: Context): Opening | undefined;
+  /** The row so many further, where Enter opens something of it: puts the cursor there, and tells what. */
+  beside?(context: Context, by: 1 | -1): (() => Opening) | undefined;
   /** What `:copy` copies. */
   copyable?(context: Context): Copyable | undefined;
   /** What `:export` writes. */
@@ -138,8 +160,8 @@ export interface View {
 
 export type OpenedBy = { readonly id: number; readonly opening: Opening };
 
-/** A text for the clipboard, and what it is: `the row as JSON`. */
-export type Copyable = { text: string; what: string };
+/** A text for the clipboard, and what it is: `the row as JSON`. A long text is made when it is read. */
+export type Copyable = { readonly text: string; readonly what: string };
 
 /** How `/` filters the rows of a view. */
 export interface Filtered {
@@ -171,9 +193,14 @@ export interface Focus {
   readonly rows: readonly object[];
   readonly view: PaneView;
   change(change: Partial<PaneView>): void;
+  /** Shows only the rows that match, with the cursor on one that is there; '' shows all. */
+  filter(text: string): void;
   /** Focuses a pane, on the whole screen when the overview does not show it; closes what Enter has opened. */
   goTo(id: PaneId): void;
 }
+
+/** Which rows of a list, or how many events of a trace, are read. */
+export type WhichRows = Pick<DetailAccess, 'list' | 'events'>;
 
 /** What Enter has opened, in front of each other. */
 export interface Drilldowns {
@@ -182,6 +209,11 @@ export interface Drilldowns {
   show(records: OpenedRecords): void;
   /** Reads it, or the one in front, again. */
   refresh(openedBy?: OpenedBy): void;
+  /**
+   * Reads what is shown nowhere, as the rest of a list to write it: of the database and the window that are there now,
+   * whichever come later. What it returns throws ConsoleError.
+   */
+  reader(): (opening: Opening, which: WhichRows) => Promise<Opened>;
 }
 
 /** The one action that may be open: from its preview to its result. */
@@ -194,6 +226,8 @@ export interface Actions {
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
+  /** Opens the dialog at once, so that the next key goes to it, while what to do is still being read. */
+  openLater(later: ChosenLater<OfferedAction>): void;
   confirm(): void;
   /** Adds a letter to the word that confirms, or takes one away (`backspace`). */
   type(key: string): void;

@@ -23,6 +23,8 @@ export type Binding = {
   readonly asks?: string;
   /** Answers the question of its scope with yes. */
   readonly accepts?: true;
+  /** It asks the database, or changes it: a recording has none. */
+  readonly needsDatabase?: true;
 };
 
 /** Which keys work while a view is focused. */
@@ -32,6 +34,8 @@ export type KeyScope<Command extends Binding = Binding> = {
   readonly title: string;
   /** Help lists its keys; dialogs name their own. */
   readonly isInHelp?: true;
+  /** Nothing of it is there in a recording. */
+  readonly needsDatabase?: true;
   /** Keys are text there, but for those with a name of their own. */
   readonly isTyped?: true;
   readonly commands: readonly Command[];
@@ -49,7 +53,15 @@ export class Keymap<Command extends Binding = Binding> {
   /** Every command once, in the order of the scopes. */
   readonly bindings: readonly Command[];
 
-  constructor(scopes: readonly KeyScope<Command>[], choices: KeyChoices = new Map()) {
+  /** A text in which each command of the shell leads to the database that is shown. */
+  readonly inShell: (text: string) => string;
+
+  constructor(
+    scopes: readonly KeyScope<Command>[],
+    choices: KeyChoices = new Map(),
+    inShell: (text: string) => string = (text) => text,
+  ) {
+    this.inShell = inShell;
     const all = [...new Set(scopes.flatMap(({ commands }) => commands))];
     const firstKeys = (id: string) =>
       choices.get(id) ?? all.find((command) => command.id === id)?.keys ?? [];
@@ -99,10 +111,15 @@ export class Keymap<Command extends Binding = Binding> {
     return shown.join(shown.every((text) => /^[↑↓]$/.test(text)) ? '' : ' ');
   }
 
-  /** A text that names commands as `:window`: with their keys. What has no key stays as it is. */
+  /**
+   * A text that names commands as `:window`: with their keys, and those of the shell with the flags of the database. What
+   * has no key stays as it is.
+   */
   inText(text: string): string {
-    return text.replace(/(?<![\w:]):([a-z]+(?:-[a-z]+)*)/g, (written, name: string) =>
-      this.bindings.some(({ id }) => id === name) ? this.keyOf(name) : written,
+    return this.inShell(text).replace(
+      /(?<![\w:]):([a-z]+(?:-[a-z]+)*)/g,
+      (written, name: string) =>
+        this.bindings.some(({ id }) => id === name) ? this.keyOf(name) : written,
     );
   }
 

@@ -135,6 +135,7 @@ async function run(command: Command, argv: readonly string[]): Promise<string> {
     ...{ flags, input, commands, interactive: false },
     settings: settingsFor(noConfig, flags),
     signal: new AbortController().signal,
+    hint: (text) => text,
     print: (line) => said.push(line),
     note: (line) => said.push(line),
     ask: () => Promise.reject(new Error('nobody to ask')),

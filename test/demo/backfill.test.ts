@@ -5,8 +5,12 @@ import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, contents, countRows, day, noon, openDatabase } from './helpers.js';
 
 const options = { seed: 11, start: noon, backfillMs: 120 * day, traces: 1_000 };
-/** Updated by the counters' trigger, with the server's time. */
-const serverTime = { success_patterns: ['updated_at'] };
+/** Of rows that several parts of history count up, with the server's time. */
+const serverTime = {
+  success_patterns: ['updated_at'],
+  agent_chaining_patterns: ['updated_at'],
+  error_patterns: ['updated_at'],
+};
 
 let database: TestDatabase;
 let summary: DemoSummary;

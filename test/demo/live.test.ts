@@ -168,3 +168,67 @@ test('history and traffic in one run join without a gap or an overlap', async ()
     await countRows(database, `execution_traces WHERE started_at >= to_timestamp(${noon / 1000})`),
   ).toBe(200);
 });
+
+test('the last hours of a history have the rate of the traffic that follows', async () => {
+  const database = await createTestDatabase();
+  const { backfill } = await runDemo(
+    await openDatabase(database),
+    { seed: 5, start: noon, backfillMs: 6 * 3_600_000, rate: 0.05, seconds: 1_800 },
+    { clock: new SteppingClock() },
+  );
+  const { rows } = await database.query<{ part: number; count: number }>(
+    `SELECT floor(date_part('epoch', started_at - to_timestamp($1)) / 1800)::int AS part, count(*)::int AS count
+     FROM execution_traces WHERE started_at >= to_timestamp($1) - interval '2 hours' GROUP BY 1 ORDER BY 1`,
+    [noon / 1_000],
+  );
+  expect(rows.map(({ part }) => part)).toEqual([-4, -3, -2, -1, 0]);
+  // 0.05 a second are 90 in half an hour; prompts of history bring several at once.
+  for (const { count } of rows) expect(Math.abs(count - 90)).toBeLessThan(25);
+  expect(backfill?.traces).toBeLessThan(2_000);
+});
+
+test('a run goes on where another was stopped: what is there stays, and the pause stays a pause', async () => {
+  const database = await createTestDatabase();
+  const open = await openDatabase(database);
+  const hour = 3_600_000;
+  const stop = new AbortController();
+  const history = { seed: 5, backfillMs: 24 * hour, traces: 300, rate: 0.01 };
+  await runDemo(
+    open,
+    { ...history, start: noon },
+    {
+      clock: new SteppingClock(noon, () => new Promise((resolve) => setTimeout(resolve, 5))),
+      signal: stop.signal,
+      onProgress: (progress) => {
+        if (progress.phase === 'backfill' && progress.traces > 0) stop.abort();
+      },
+    },
+  );
+  const spanOf = async () => {
+    const { rows } = await database.query<{ oldest: Date; newest: Date; ids: string[] }>(
+      'SELECT min(started_at) AS oldest, max(started_at) AS newest, array_agg(id) AS ids FROM execution_traces',
+    );
+    return rows[0] ?? { oldest: new Date(), newest: new Date(), ids: [] };
+  };
+  const first = await spanOf();
+  expect(first.oldest.getTime()).toBeGreaterThan(noon - 20 * hour);
+  const later = first.newest.getTime() + 3 * hour;
+  const again = { ...history, seed: 6, start: later, seconds: 60, continues: true };
+  const second = await runDemo(open, again, { clock: new SteppingClock(later) });
+  expect(second.backfill?.traces).toBeGreaterThan(50);
+  const whole = await spanOf();
+  expect(whole.ids).toEqual(expect.arrayContaining(first.ids));
+  expect(whole.oldest.getTime()).toBeLessThan(later - 20 * hour);
+  const between = await countRows(
+    database,
+    `execution_traces WHERE started_at > to_timestamp(${first.newest.getTime() / 1_000}) + interval '1 second'
+       AND started_at < to_timestamp(${later / 1_000}) - interval '6 minutes'`,
+  );
+  expect(between).toBe(0);
+  const third = await runDemo(
+    open,
+    { ...again, seed: 7, start: later + hour },
+    { clock: new SteppingClock(later + hour) },
+  );
+  expect(third.backfill).toBeNull();
+});

@@ -6,12 +6,13 @@ import { checks } from '../../src/maintenance/doctor/checks.js';
 
 const root = join(import.meta.dirname, '../..');
 
-const documents = [
-  'README.md',
-  ...readdirSync(join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
+const documents = ['', 'sources']
+  .flatMap((folder) =>
+    readdirSync(join(root, 'docs', folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join('docs', folder, name)),
+  )
+  .concat('README.md');
 
 const read = (name: string) => readFileSync(join(root, name), 'utf8');
 

@@ -35,7 +35,14 @@ when = "status:failed share>10%"
   driver.press('!');
   await driver.waitFor('Alerts: what fired, and when');
   await driver.waitFor(/fired +failures/);
+  // Enter leads to what the rule is about: its pane, its rows.
+  driver.press('\r');
+  await driver.waitFor(/┏━ 1 Recent traces .*\/status:failed share>10% 1 of \d/);
+  driver.press('y');
+  await driver.waitFor('Copied: the row as JSON');
+  expect(JSON.parse(driver.clipboard.at(-1) ?? '')).toMatchObject({ status: 'failed' });
   driver.press('\x1b');
+  await driver.waitFor((lines) => !lines.join().includes('share>10%'));
   await database.query('TRUNCATE execution_traces CASCADE');
   driver.press('z1E');
   await refreshUntil(driver, (lines) => !lines.join('\n').includes(' ! failures '));

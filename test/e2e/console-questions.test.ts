@@ -1,140 +1,211 @@
-import { beforeAll, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { boxOf, openConsole } from './helpers/console.js';
-import { addSessions } from './helpers/console-rows.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { boxOf, startConsole } from './helpers/console.js';
+import { isFilled } from './helpers/filled.js';
+import {
+  block,
+  named,
+  pastMoment,
+  plantAnswers,
+  questions,
+  spare,
+  type Planted,
+} from './helpers/questions.js';
 import type { TerminalDriver } from './helpers/terminal.js';
 
-let database: TestDatabase;
+/** How many keys each question may take. */
+const limits: Readonly<Record<string, number>> = {
+  'Why did this trace fail, and what slowed it?': 4,
+  'Were there traces like this one?': 3,
+  'Which sessions failed in the hour?': 3,
+  '… and why that one?': 3,
+  'Which prompts fail?': 3,
+  'What failed in agent X?': 4,
+  'What does agent X do now, the last ten minutes?': 4,
+  'Which Bash hooks fail, live?': 4,
+  'Which agent got slower since yesterday?': 4,
+  'Which agent fails more since yesterday?': 4,
+  'What did the deployment change?': 4,
+  'Tokens and money by model?': 3,
+  'Tokens and money by project?': 3,
+  'Tokens and money by agent?': 3,
+  'Which indexes can be dropped safely?': 3,
+  'How large will it be in a month?': 2,
+  'Who blocks whom? End it': 5,
+};
+
+let planted: Planted;
 let driver: TerminalDriver;
 
-/**
- * A day with more failures and slower agents than the day before, which went wrong half an hour ago, and more events
- * in the last seconds than a tail keeps.
- */
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const traces = async (
-    agent: string,
-    {
-      count,
-      failed,
-      minutesAgo,
-      tookMs,
-    }: { count: number; failed: number; minutesAgo: number; tookMs: number },
-  ) => {
-    await database.query(
-      `WITH made AS (
-         INSERT INTO execution_traces (correlation_id, root_id, session_id, project, source, model, status, error_type,
-           error_message, prompt_text, started_at, duration_ms, input_tokens, output_tokens, cost_usd)
-         SELECT id, id, md5($1 || n / 10)::uuid, 'project-of-' || $1, 'user_prompt', 'model-of-' || $1,
-           CASE WHEN n <= $3 THEN 'failed' ELSE 'completed' END,
-           CASE WHEN n <= $3 THEN 'DeployFailed' END, CASE WHEN n <= $3 THEN 'no quota for host ' || n END,
-           CASE WHEN n <= $3 THEN 'deploy the service to host ' || n ELSE 'write a unit test for module ' || n END,
-           at, $5::int + n, 1000, 100, 0.25
-         FROM (SELECT n, gen_random_uuid() AS id, now() - $4 * interval '1 minute' - n * interval '2 s' AS at
-               FROM generate_series(1, $2::int) AS n) AS numbered
-         RETURNING id, status, started_at, duration_ms),
-       decided AS (
-         INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy, created_at)
-         SELECT id, $1, 0.9, 'explicit', started_at FROM made)
-       INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, error_type, duration_ms, started_at)
-       SELECT id, 'PreToolUse', 'guard-of-' || $1, tool,
-         CASE WHEN made.status = 'failed' AND tool = 'Bash' THEN 'failed' ELSE 'completed' END,
-         CASE WHEN made.status = 'failed' AND tool = 'Bash' THEN 'Denied' END, duration_ms / 2, started_at
-       FROM made, unnest(ARRAY['Bash', 'Edit']) AS tool`,
-      [agent, count, failed, minutesAgo, tookMs],
-    );
-  };
-  for (const minutesAgo of [5, 40, 1500]) {
-    const isLate = minutesAgo === 5;
-    const failed = isLate ? 30 : 1;
-    await traces('agent-deploy', { count: 60, failed, minutesAgo, tookMs: isLate ? 4_000 : 1_000 });
-    await traces('agent-steady', { count: 60, failed: 1, minutesAgo, tookMs: 1_000 });
-  }
-  await addSessions(database);
-  await database.query(
-    `INSERT INTO execution_traces (correlation_id, root_id, session_id, project, source, status, duration_ms, started_at)
-     SELECT gen_random_uuid(), gen_random_uuid(), '00000000-0000-4000-8000-000000000000', 'noise', 'noise', 'completed',
-       5, now() - n * interval '10 ms'
-     FROM generate_series(1, 1500) AS n`,
-  );
-  await database.query('ANALYZE');
+  planted = await plantAnswers();
+  const { url } = planted.database;
+  driver = startConsole(url, { cols: 160, rows: 40, env: { TZ: 'UTC' }, isShared: true });
+  await driver.waitFor(isFilled, 30_000);
 });
 
-/** As it opens, with every pane filled. */
-async function open(): Promise<void> {
-  driver = await openConsole(database.url, { cols: 160, rows: 40 });
-}
+const isOpen = (heading: RegExp) => (lines: readonly string[]) =>
+  lines.some((line) => line.startsWith('┏') && heading.test(line)) &&
+  !lines.some((line) => line.includes('asking …'));
 
-type Typed = { typed: string };
-const typed = (text: string): Typed => ({ typed: text });
+const inTrace = isOpen(/Trace [0-9a-f]{8}-/);
 
-/** Presses keys; what is typed is a name, and is not counted. */
-function ask(most: number, ...keys: readonly (string | Typed)[]): void {
-  const counted = keys.filter((key) => typeof key === 'string');
-  expect(counted.length).toBeLessThanOrEqual(most);
-  for (const key of keys) driver.press(typeof key === 'string' ? key : key.typed);
-}
+const inTraceText = /Trace [0-9a-f]{8}-/;
 
-const box = (title: string) => boxOf(driver.screen(), title);
-
-it('agent X live, and failed Bash hooks live, however much else is written', async () => {
-  await open();
-  ask(4, ':', typed('follow agent-deploy'), '\r');
-  await driver.waitFor(/6 Activity \/agent:"agent-deploy" 480 found/);
-  expect(box('6 Activity').join()).not.toContain('noise');
-  ask(4, ':', typed('activity kind:hook status:failed tool:Bash'), '\r');
-  await driver.waitFor(/6 Activity \/kind:hook status:failed tool:Bash 33 found/);
-  ask(4, ':', typed('window 10m'), '\r');
-  await driver.waitFor(/6 Activity .* 31 found/);
-});
-
-it('which agent got slower, and which fails more, since yesterday; before and after a deployment', async () => {
-  await open();
-  ask(4, '7', 'w', 'w', 's');
-  await driver.waitFor(() => /^agent-deploy .*\+\d+% /.test(rowsOf('7 Agents')[0] ?? ''));
-  ask(4, '7', 'B');
-  await driver.waitFor('beside the window before');
-  await driver.waitFor(() =>
-    /^agent-deploy +120 +60 +\+100% +31 +1 +26% +1\.7% +\+24%/.test(rowsOf('7 Agents')[0] ?? ''),
-  );
-  ask(1, 'B');
-  await driver.waitFor((lines) => !lines.join().includes('beside the window before'));
-  ask(4, ':', typed('window 1h'), '\r');
-  ask(4, ':', typed('compare -25m'), '\r');
-  await driver.waitFor(
-    /worse +Agents +agent-deploy +failing +1\.7% +50% +\+48 points +of 60 and 60 calls/,
-  );
-  expect(driver.screen().join('\n')).toMatch(/worse +Agents +agent-deploy +p95 +\d/);
-  expect(driver.screen().join('\n')).not.toMatch(/worse +Agents +agent-steady/);
-  ask(3, '/', typed('pane:agents figure:failing'), '\r');
-  await driver.waitFor((lines) => !lines.join().includes('DeployFailed'));
-  ask(1, '\r');
-  await driver.waitFor('Traces of agent-deploy');
-  await driver.waitFor(/60 in 25m.*30 failed/);
-  ask(1, '\x1b');
-  await driver.waitFor('Compared at');
-});
-
-/** The rows of a pane below its heading. */
+/** The rows of the box with this title, below its heading. */
 function rowsOf(title: string): string[] {
-  const lines = box(title);
-  return lines.slice(lines.findIndex((line) => /^(agent|hook|status) /.test(line)) + 1);
+  const lines = boxOf(driver.screen(), title);
+  return lines.slice(lines.findIndex((line) => /^(agent|index|group|hook) /.test(line)) + 1);
 }
 
-it('which prompts fail, with an example; failed traces of an agent, with prompt and error; traces like one', async () => {
-  await open();
-  ask(3, ':', typed('prompts similar'), '\r');
-  await driver.waitFor(/deploy the service to host +3\d +3\d +100%/);
-  ask(1, '\r');
-  await driver.waitFor(/DeployFailed: no quota for host \d+ +deploy the service to host/);
-  ask(3, '\r');
-  await driver.waitFor(/Trace [0-9a-f]{8}-/);
-  ask(3, 'a');
-  await driver.waitFor(/Traces like this one, by words: deploy service host/);
-  await driver.waitFor(/deploy the service to host \d+/);
-  ask(1, '\x1b');
-  await driver.waitFor((lines) => !lines.join().includes('Traces like this one'));
-  ask(4, ':', typed('agent agent-deploy'), '\r', 'f');
-  await driver.waitFor(/only failed/);
+const sees =
+  (...shown: readonly (string | RegExp)[]) =>
+  async () => {
+    for (const each of shown) await driver.waitFor(each);
+  };
+
+type Answer = {
+  /** What is waited for before the next key, by the number of the keys that were pressed. */
+  before?: Readonly<Record<number, Parameters<TerminalDriver['waitFor']>[0]>>;
+  answer: () => Promise<void>;
+};
+
+/** What the screen must say, to each question of the document. */
+const answers: Readonly<Record<string, Answer>> = {
+  'Why did this trace fail, and what slowed it?': {
+    answer: sees(/failed: PreToolUse guard-of-agent-deploy \(Bash\): Denied/, /slowest: /),
+  },
+  'What slowed it, all of it in order?': { answer: sees('slowest first') },
+  'Were there traces like this one?': {
+    before: { 2: inTrace },
+    answer: sees(/Traces like this one, by embedding/, /100% .*deploy the service to host \d/),
+  },
+  'Why did the newest failed trace fail?': {
+    before: { 2: isOpen(/Traces/) },
+    answer: sees(inTraceText, /failed: .*Denied/),
+  },
+  'Which sessions failed in the hour?': {
+    answer: sees(/Prompts by session/, /^┃ [0-9a-f]{8}-\S+ +\d+ +\d+ +\d+% .*DeployFailed/m),
+  },
+  '… and why that one?': {
+    before: { 1: isOpen(/Prompts: [0-9a-f]{8}-/) },
+    answer: sees(inTraceText, /failed: .*Denied/),
+  },
+  'Which prompts fail?': { answer: sees(/deploy the service to host +3\d +3\d +100%/) },
+  'What failed in agent X?': {
+    answer: sees(/31 failed in 1h|31 in 1h/, /DeployFailed: no quota .*deploy the service to host/),
+  },
+  'What does agent X do now, the last ten minutes?': {
+    answer: sees(/6 Activity \/agent:"agent-deploy" 242 found/),
+  },
+  'Which Bash hooks fail, live?': {
+    answer: sees(/6 Activity \/kind:hook status:failed tool:Bash 33 found/),
+  },
+  'Which agent got slower since yesterday?': {
+    answer: () => driver.waitFor(() => /^agent-deploy .*\+\d+% /.test(rowsOf('7 Agents')[0] ?? '')),
+  },
+  'Which agent fails more since yesterday?': {
+    async answer() {
+      await driver.waitFor('beside the window before');
+      await driver.waitFor(() =>
+        /^agent-deploy +120 +60 +\+100% +31 +1 +26% +1\.7% +\+24%/.test(
+          rowsOf('7 Agents')[0] ?? '',
+        ),
+      );
+      driver.press('B');
+      await driver.waitFor((lines) => !lines.join().includes('beside the window before'));
+    },
+  },
+  'What did the deployment change?': {
+    answer: sees(
+      /worse +Agents +agent-deploy +failing +1\.7% +50% +\+48 points +of 60 and 60 calls/,
+      /worse +Agents +agent-deploy +p95 +\d/,
+    ),
+  },
+  'Tokens and money by model?': { answer: byCost('by model', 'model-of-') },
+  'Tokens and money by project?': { answer: byCost('by project', 'project-of-') },
+  'Tokens and money by agent?': { answer: byCost('by agent', '') },
+  'Which hook is slow everywhere, where was it worst?': {
+    before: { 1: '┏━ 2 Slow hooks', 2: isOpen(/Calls: guard-of-agent-deploy/) },
+    answer: sees(inTraceText, /guard-of-agent-deploy/),
+  },
+  'Which endpoint fails, and in which traces?': {
+    before: { 2: /payments +POST/, 3: isOpen(/Calls of POST http:\/\/payments/) },
+    answer: sees(inTraceText, /payments/),
+  },
+  'What failed yesterday at that time?': {
+    answer: sees(`at ${pastMoment}`, /DeployFailed +2 /),
+  },
+  'Which indexes can be dropped safely?': {
+    answer: () => driver.waitFor(() => rowsOf('3 Index usage')[0]?.startsWith(spare) === true),
+  },
+  'How large will it be in a month?': { answer: sees(/in 30 days · \+1\.0 MB a day over 2d/) },
+  'Is the database healthy?': { answer: sees(/┏━ Doctor /, /stuck/) },
+  'What did the console run on my server?': { answer: sees('Statements that were run') },
+  'Which traces are stuck? Close them': {
+    before: { 1: isOpen(/Stuck traces/), 2: '[ Cancel ]' },
+    async answer() {
+      await driver.waitFor('Closed 2 stuck traces.');
+      driver.press('\r');
+    },
+  },
+  'Who blocks whom? End it': {
+    before: { 2: (lines) => isChain(lines), 3: '[ Cancel ]' },
+    async answer() {
+      await driver.waitFor(/Terminated pid \d+\./);
+      driver.press('\r');
+    },
+  },
+};
+
+/** Who blocks on top with the cursor, who waits below. */
+function isChain(lines: readonly string[]): boolean {
+  const at = lines.findIndex((line) => line.includes(' ● ') && line.includes('idle in'));
+  return at > 0 && (lines[at + 1] ?? '').includes(' └─ ');
+}
+
+function byCost(title: string, prefix: string) {
+  return async () => {
+    await driver.waitFor(`┏━ Usage · ${title}`);
+    await driver.waitFor(() => {
+      const [first = '', second = ''] = rowsOf('Usage');
+      return (
+        new RegExp(`^${prefix}agent-deploy .*120k .*12,000 .*\\$60`).test(first) &&
+        new RegExp(`^${prefix}agent-steady .*\\$30`).test(second)
+      );
+    });
+  };
+}
+
+/** Back to how the console opens: the overview, the last hour, now. */
+async function home(): Promise<void> {
+  driver.press(':at now\r');
+  driver.press(':recent-traces\r');
+  await driver.waitFor('┏━ 1 Recent traces');
+  driver.press(':window 1h\r');
+  await driver.waitFor((lines) => /^window 1h {2}/.test(lines[1] ?? ''));
+}
+
+describe('a question of docs/finding.md', () => {
+  it('is each that must be answered, in as many keys as it may take, and has an answer here', () => {
+    const most = new Map(questions.map((each) => [each.asked, each.most]));
+    for (const [asked, limit] of Object.entries(limits)) {
+      expect(most.get(asked) ?? Infinity, asked).toBeLessThanOrEqual(limit);
+    }
+    expect(questions.map(({ asked }) => asked).toSorted()).toEqual(Object.keys(answers).toSorted());
+  });
+
+  it.each(questions)('is answered by the screen: $asked', async ({ asked, most, keys }) => {
+    const isOneKey = (key: string) => key === 'Enter' || key.length === 1 || key.startsWith(':');
+    expect(keys.filter((key) => !isOneKey(key))).toEqual([]);
+    expect(keys.length).toBeLessThanOrEqual(most);
+    const { before = {}, answer } = answers[asked] ?? { answer: () => Promise.reject(new Error()) };
+    if (!asked.startsWith('…')) await home();
+    if (asked.startsWith('Who blocks')) await block(planted);
+    for (const [at, key] of keys.entries()) {
+      const shown = before[at];
+      if (shown) await driver.waitFor(shown);
+      driver.press(key === 'Enter' ? '\r' : named(key, asked, planted));
+    }
+    await answer();
+  });
 });

@@ -45,6 +45,7 @@ export async function readWith<Row extends object, Extras extends object>(
   return reader.read({
     shape: await readShape(database),
     capabilities: database.capabilities,
+    database,
     transaction: (work) => database.transaction({ ...pane.limits, readOnly: true }, work),
     windowMs,
     untilMs,

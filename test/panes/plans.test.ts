@@ -92,6 +92,7 @@ async function plansOf(
     await reader.read({
       shape: await readShape(console_),
       capabilities: console_.capabilities,
+      database: console_,
       windowMs: 3_600_000,
       stuckAfterMs: defaultStuckAfterMs,
       exact: reading === readings - 1,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Command } from '../../src/ui/context.js';
+import { group } from '../../src/ui/commands/panes.js';
+import { isOnBar } from '../../src/ui/commands/kinds.js';
+import type { Command, Context } from '../../src/ui/context.js';
 import { drawKeyBar } from '../../src/ui/draw/header.js';
 import { Keymap, keyText } from '../../src/ui/keymap.js';
 import { helpLines } from '../../src/ui/views/help.js';
@@ -60,6 +62,23 @@ describe('the help', () => {
     }
   });
 
+  it('begins with the keys of the view that it was opened in', () => {
+    for (const scope of scopes.filter(({ commands }) => commands.some(({ id }) => id === 'help'))) {
+      const [heading] = helpLines(keys, 100, { from: scope }).map(textOf);
+      expect(heading?.trimEnd()).toBe(scope.title);
+    }
+  });
+
+  it('has nothing in a recording that needs a database', () => {
+    const lines = helpLines(keys, 100, { isRecording: true }).map((line) => textOf(line).trimEnd());
+    const shown = lines.join('\n');
+    for (const gone of ['In a trace', 'the next longer time window', 'Before an action', 'ANALYZE'])
+      expect(shown).not.toContain(gone);
+    for (const there of ['In the panes', 'filter the rows', 'In a recording: by 5 minutes'])
+      expect(shown).toContain(there);
+    expect(lines.filter((line) => /^[wRTE] /.test(line))).toEqual([]);
+  });
+
   it('tells what each pane answers', () => {
     for (const { question } of panes) expect(text.replace(/\s+/g, ' ')).toContain(question);
   });
@@ -77,7 +96,7 @@ describe('the key bar', () => {
 
   it('shows on a wide screen all keys that have a place on it', () => {
     const isShown = ({ isOnBar }: Command) => isOnBar === undefined;
-    const line = textOf(drawKeyBar(keys, panesScope, 200, isShown));
+    const line = textOf(drawKeyBar(keys, panesScope, 300, isShown));
     for (const command of keys.in(panesScope).filter(isShown)) {
       if (command.bar !== undefined) expect(line).toContain(` ${command.bar}`);
     }
@@ -85,9 +104,9 @@ describe('the key bar', () => {
 
   it('names the key of groups only where a pane has some', () => {
     for (const pane of panes) {
-      const shown = ({ isOnBar }: Command) => isOnBar?.(pane) ?? true;
-      const line = textOf(drawKeyBar(keys, panesScope, 250, shown));
-      expect(line.includes('t group'), pane.id).toBe(Boolean(pane.variants ?? pane.groupings));
+      const context = { keys, front: { scope: panesScope }, focus: { pane }, model: { live: {} } };
+      const isShown = isOnBar(context as unknown as Context, group);
+      expect(isShown, pane.id).toBe(Boolean(pane.variants ?? pane.groupings));
     }
   });
 });

@@ -5,11 +5,18 @@ import { paneById } from '../../panes/registry.js';
 import type { OpensAt } from '../../ui/app/show-database.js';
 import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
-import { type ThemeName, themeNames } from '../../ui/theme.js';
-import { consoleFlags, defineCommand, screenFlags, type FlagValues } from '../command.js';
+import { themeNames, type ThemeName } from '../../ui/theme.js';
+import {
+  commandsOfDatabase,
+  consoleFlags,
+  defineCommand,
+  screenFlags,
+  type FlagValues,
+} from '../command.js';
 import { parseAge } from '../run-action.js';
 import { screenOptions } from '../screen-kind.js';
-import { startDemoCompanion } from '../demo-companion.js';
+import { openWithTraffic } from '../demo-companion.js';
+import type { DemoTraffic, Filling } from '../../ui/context.js';
 import { Recording } from '../../live/recording/recording.js';
 
 /** How long connections may take to close. */
@@ -33,7 +40,7 @@ export const command = defineCommand({
     'trace-console prod      (a connection of the config file)',
     "trace-console prod --pane errors --window 6h --at 'yesterday 14:05'",
   ],
-  async run({ flags, settings, interactive, note, connections }) {
+  async run({ flags, settings, interactive, note, commands, connections }) {
     const screen = screenOptions(flags, interactive);
     const opensAt = readOpensAt(flags);
     const windowMs =
@@ -44,22 +51,29 @@ export const command = defineCommand({
     const { alerts, keys } = settings;
     const [named, ...others] = connections();
     const first = { ...named, windowMs: windowMs ?? named.windowMs };
-    let historyWritten: () => void = () => undefined;
-    const pastWritten = new Promise<void>((resolve) => (historyWritten = resolve));
-    const openWithTraffic: typeof first.open = async (onProgress) => {
-      const database = await first.open(onProgress);
-      stopDemo ??= await startDemoCompanion(database, historyWritten);
-      return database;
+    let pauseMs: number | undefined;
+    let onFilling: (filling: Filling) => void = () => undefined;
+    const traffic: DemoTraffic = {
+      pauseMs: () => pauseMs,
+      onFilling: (listener) => (onFilling = listener),
+    };
+    const openDemo = async (onProgress: (line: string) => void) => {
+      if (stopDemo) return first.open(onProgress);
+      const opened = await openWithTraffic(
+        () => first.open(onProgress),
+        (filling) => onFilling(filling),
+      );
+      stopDemo = () => opened.stop();
+      ({ pauseMs } = opened);
+      return opened.database;
     };
     const exitCode = await openConsole({
-      connections: [
-        flags.demo ? { ...first, open: openWithTraffic, pastWritten } : first,
-        ...others,
-      ],
+      connections: [flags.demo ? { ...first, open: openDemo, traffic } : first, ...others],
       theme,
       ...screen,
       alerts,
       keys,
+      shellCommands: commandsOfDatabase(commands),
       recordTo: flags.record,
       opensAt,
     }).finally(() => stopDemo?.());

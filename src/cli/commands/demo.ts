@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
@@ -17,7 +18,7 @@ import {
 } from '../../demo/index.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
-import { historyWritten } from '../demo-companion.js';
+import type { Filling } from '../../ui/context.js';
 import { isUnasked, placeOf } from '../../deploy/plan.js';
 
 export const command = defineCommand({
@@ -25,8 +26,9 @@ export const command = defineCommand({
   summary: 'generate lifelike traffic, or remove it again',
   usage: '[--rate N] [--seconds N] [--backfill 120d] [--yes] | --remove [--yes]',
   description: [
-    'Writes traces with routing, hooks, endpoint calls, patterns and errors: history first with',
-    '--backfill, then live traffic at a steady --rate until --seconds are over or Ctrl-C. Every row',
+    'Writes traces with routing, hooks, endpoint calls, patterns and errors: live traffic at a steady',
+    '--rate until --seconds are over or Ctrl-C, and with --backfill a history, its newest part first,',
+    'whose last two hours have that rate. Every row',
     `is tagged ${demoTag}; --remove takes away exactly these, archived ones too.`,
     'On a server (not the embedded database) it needs --yes, and says before where it would write.',
   ].join('\n'),
@@ -34,14 +36,16 @@ export const command = defineCommand({
     rate: {
       type: 'number',
       value: 'N',
-      description: 'live traces a second; default 5, none with --backfill alone',
+      description:
+        'live traces a second; default 5, with --backfill as in its last hours, alone none',
     },
     seconds: { type: 'number', value: 'N', description: 'length of the live traffic' },
     backfill: { type: 'string', value: 'LENGTH', description: 'fill in history first: 120d, 36h' },
     traces: {
       type: 'number',
       value: 'N',
-      description: 'traces of that history; default 20000, on the embedded database 2500',
+      description:
+        'traces of that history; default 20000, on the embedded database 2500, or as the rate needs',
     },
     seed: { type: 'number', value: 'N', description: 'equal seed and start give equal rows' },
     start: {
@@ -49,11 +53,15 @@ export const command = defineCommand({
       value: 'TIME',
       description: 'when history ends and live traffic begins, ISO 8601; default: now',
     },
+    continue: {
+      type: 'boolean',
+      description: 'go on with what an earlier run has written: history only before that',
+    },
     remove: { type: 'boolean', description: "delete the demo's rows" },
     yes: { type: 'boolean', description: 'write to a server without asking' },
   },
   examples: [
-    'trace-console demo --backfill 7d --rate 20',
+    'trace-console demo --backfill 7d --rate 0.2',
     'trace-console demo --url "$DATABASE_URL" --backfill 120d --traces 20000 --yes --json',
     'trace-console demo --remove',
   ],
@@ -65,6 +73,7 @@ export const command = defineCommand({
       traces: flags.traces,
       seed: flags.seed,
       start: flags.start === undefined ? undefined : parseStart(flags.start),
+      continues: flags.continue,
     };
     const database = await openDatabase();
     const { embedded } = database.capabilities;
@@ -86,12 +95,19 @@ export const command = defineCommand({
       for (const line of describeDemo(plan)) note(line);
       throw refusal(database, 'written');
     }
-    await deployUnasked(database, note);
+    // Beside a console, which is creating the schema: two at once would be in each other's way.
+    const tell = flags.continue ? process.send?.bind(process) : undefined;
+    if (tell) await untilDeployed(database, signal);
+    else await deployUnasked(database, note);
     const summary = await runDemo(database, options, {
       signal,
       onProgress: (progress) => {
         note(progressLine(progress));
-        if (isHistory(progress)) process.send?.(historyWritten);
+        if (progress.phase === 'backfill') {
+          const { traces, ofTraces, since } = progress;
+          const message: Filling = { filled: ofTraces === 0 ? 1 : traces / ofTraces, since };
+          tell?.(message);
+        }
       },
     });
     if (flags.json) print(JSON.stringify({ ok: true, ...summary }, null, 2));
@@ -114,8 +130,15 @@ async function deployUnasked(database: Database, note: (line: string) => void): 
   await applySchema(database);
 }
 
-const isHistory = (progress: DemoProgress) =>
-  progress.phase === 'backfill' && progress.traces === progress.ofTraces;
+const lookAgainMs = 50;
+
+/** Tables come all at once: the schema of a new database is one transaction. */
+async function untilDeployed(database: Database, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !database.capabilities.tables.error_patterns) {
+    await sleep(lookAgainMs, undefined, { signal }).catch(() => undefined);
+    await database.refreshCapabilities();
+  }
+}
 
 const count = (value: number) => withSeparators(value);
 

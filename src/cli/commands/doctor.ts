@@ -7,7 +7,8 @@ import {
   runChecks,
   type CheckResult,
 } from '../../maintenance/doctor/checks.js';
-import { printedCommand, type CommandTarget, severities } from '../../maintenance/doctor/check.js';
+import type { CommandTarget } from '../../db/connection/command-flags.js';
+import { printedCommand, severities } from '../../maintenance/doctor/check.js';
 import { displayWidth, wrapText } from '../../terminal/width.js';
 import { defineCommand } from '../command.js';
 import { plainTable } from '../plain-table.js';

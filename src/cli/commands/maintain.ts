@@ -77,6 +77,7 @@ async function showPolicy({
   flags: given,
   openDatabase,
   print,
+  hint,
 }: CommandContext<typeof flags>): Promise<ExitCode> {
   const database = await openDatabase();
   const { schema } = database.capabilities;
@@ -84,7 +85,7 @@ async function showPolicy({
   if (given.json) print(safeJson({ policy: policy ?? null }, 2));
   else if (!policy) {
     print(`No retention policy of the schema "${safeText(schema)}" is stored, or to be seen.`);
-    print('Store one: trace-console maintain policy set --archive-after 90d');
+    print(hint('Store one: trace-console maintain policy set --archive-after 90d'));
   } else {
     for (const line of factLines(policyFacts(policy))) print(safeText(line));
     print(safeText(`Stored ${formatTimestamp(policy.changedAt)} by ${policy.changedBy}.`));
@@ -160,7 +161,7 @@ export const command = defineCommand({
     'trace-console maintain --once --dry-run',
     '17 2 * * *  trace-console maintain --once --env-file /etc/trace-console.env   # crontab',
   ],
-  async run({ flags, openDatabase, print, note, signal }) {
+  async run({ flags, openDatabase, print, note, signal, hint }) {
     if (!flags.once) {
       throw new ConsoleError('usage', 'maintain works through the policy once: say --once.', {
         hint: 'trace-console maintain policy shows the policy; --dry-run what is due.',
@@ -169,7 +170,7 @@ export const command = defineCommand({
     const context = { database: await openDatabase(), signal };
     const input = { anyTime: flags.anyTime };
     const preview = await previewAction('maintain', context, input);
-    if (!flags.json) for (const line of previewLines(preview)) print(safeText(line));
+    if (!flags.json) for (const line of previewLines(preview, hint)) print(safeText(line));
     if (flags.dryRun || preview.nothing !== undefined) {
       const plan = flags.dryRun ? { dryRun: true, ...preview } : { ok: true, steps: [] };
       if (flags.json) print(safeJson(plan, 2));

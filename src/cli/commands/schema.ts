@@ -101,7 +101,7 @@ export const schemaVerifyCommand = defineCommand({
     'Reads catalogues only; SELECT on the tables is not needed. Exit code 1 when something differs.',
   flags: {},
   examples: ['trace-console schema verify', 'trace-console schema verify --json | jq .differences'],
-  async run({ flags, openDatabase, print }) {
+  async run({ flags, openDatabase, print, hint }) {
     const database = await openDatabase();
     const { ok, objects, differences } = await verifySchema(database);
     if (flags.json) {
@@ -125,14 +125,16 @@ export const schemaVerifyCommand = defineCommand({
       print(
         "Policies are skipped: Supabase's roles anon, authenticated and service_role are not all",
       );
-      print('here. "trace-console schema apply --rls" creates them and switches policies on.');
+      print(
+        hint('here. "trace-console schema apply --rls" creates them and switches policies on.'),
+      );
     }
     if (!ok) {
       print('');
       print(`${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}:`);
       for (const line of differenceLines(differences)) print(safeText(line));
       print('');
-      print('"trace-console schema apply" shows what it can create of them.');
+      print(hint('"trace-console schema apply" shows what it can create of them.'));
     }
     return ok ? exitCodes.good : exitCodes.notGood;
   },

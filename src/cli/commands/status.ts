@@ -13,6 +13,7 @@ import {
   serverNowStatement,
 } from '../../panes/reading/windows.js';
 import { type AnyPane, overviewPaneIds, paneById, paneIds, panes } from '../../panes/registry.js';
+import { offersDemo } from '../../demo/preflight.js';
 import { defineCommand } from '../command.js';
 import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
@@ -150,6 +151,7 @@ export const command = defineCommand({
       printStatus(database, reader, print, {
         at: untilMs === undefined ? null : new Date(untilMs),
         windowMs,
+        hint: context.hint,
         json: flags.json,
         oneLine: !exact,
         all: flags.pane.length === 0,
@@ -184,18 +186,29 @@ function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined)
   });
 }
 
-type Style = { at: Date | null; windowMs: number; json: boolean; oneLine: boolean; all: boolean };
+type Style = {
+  hint: (text: string) => string;
+  at: Date | null;
+  windowMs: number;
+  json: boolean;
+  oneLine: boolean;
+  all: boolean;
+};
 
 async function printStatus(
   database: Database,
   reader: StatusReader,
   print: (line: string) => void,
-  { at, windowMs, json, oneLine, all }: Style,
+  { json, oneLine, ...style }: Style,
 ): Promise<ExitCode> {
   const read = await reader.read();
   const snapshots = read.map(({ snapshot }) => snapshot);
-  if (json) print(safeJson(statusJson(database, snapshots, at), oneLine ? 0 : 2));
-  else print(statusText(database, read, { all, at, windowMs }));
+  if (json) print(safeJson(statusJson(database, snapshots, style.at), oneLine ? 0 : 2));
+  else {
+    const isEmpty = snapshots.some(({ rows }) => rows.length === 0);
+    const demo = isEmpty && (await offersDemo(database).catch(() => false));
+    print(statusText(database, read, { ...style, offersDemo: demo }));
+  }
   return snapshots.every(({ error }) => error === null) ? exitCodes.good : exitCodes.notGood;
 }
 

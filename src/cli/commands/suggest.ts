@@ -80,7 +80,7 @@ export const feedbackCommand = defineCommand({
   flags: { note: { type: 'string', value: 'TEXT', description: 'why, up to 4,000 characters' } },
   examples: ['trace-console feedback 729c859d bad --note "the tests were never run"'],
   inputs: 2,
-  async run({ flags, input, print, openDatabase }) {
+  async run({ flags, input, print, hint, openDatabase }) {
     const [id, said] = input;
     if (id === undefined || (said !== 'good' && said !== 'bad')) {
       throw new ConsoleError('usage', 'Which trace, and was it good or bad?', {
@@ -106,7 +106,7 @@ export const feedbackCommand = defineCommand({
     print(
       flags.json
         ? safeJson({ correlationId: root, feedback: said, note: flags.note ?? null }, 2)
-        : `Kept: ${root} was ${said}. The next "trace-console learn" counts it so.`,
+        : hint(`Kept: ${root} was ${said}. The next "trace-console learn" counts it so.`),
     );
     return exitCodes.good;
   },

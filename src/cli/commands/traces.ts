@@ -6,7 +6,8 @@ import type { DetailAccess, ListRequest } from '../../panes/contract/opening.js'
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
-import { traceColumns } from '../../panes/trace/traces-listed.js';
+import { likenessOf } from '../../panes/trace/prompts-listed.js';
+import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
 import { tracesQuery, type ListedTraceRow, type TracesOf } from '../../panes/trace/traces-query.js';
 import { withSeparators } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -22,11 +23,11 @@ export const command = defineCommand({
   name: 'traces',
   summary: 'list traces by status, agent, project, session, hook, tool or any filter',
   usage:
-    '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
+    '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--like ID] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
   description: [
     'The newest first. What is given holds together: --agent X --status failed lists the failed traces of X.',
     'Without --since the last hour is listed; of a session all of its traces. With --at the time ends at that moment in',
-    'the past: 14:05, "yesterday 14:05", "2h ago".',
+    'the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those found by embedding are of all time.',
     '',
     '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
     'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent.',
@@ -40,6 +41,12 @@ export const command = defineCommand({
     session: { type: 'string', value: 'ID', description: 'of this session; its first 4 digits do' },
     hook: { type: 'string', value: 'NAME', description: 'in which this hook ran' },
     tool: { type: 'string', value: 'NAME', description: 'in which this tool was called' },
+    like: {
+      type: 'string',
+      value: 'ID',
+      description:
+        'like this trace, the most alike first: by the embedding of its routing, else by words',
+    },
     since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
     at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
     where: { type: 'string', value: 'FILTER', description: "the console's filter" },
@@ -50,13 +57,16 @@ export const command = defineCommand({
     "trace-console traces --where 'took>2s !project:billing' --json | jq '.traces[].correlation_id'",
   ],
   async run({ flags, openDatabase, print }) {
-    const { limit = defaultLimit, since, session, json, at } = flags;
+    const { limit = defaultLimit, since, session, like, json, at } = flags;
     momentOf(at, Date.now());
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new ConsoleError('usage', '--limit takes a whole number from 1 on.');
     }
     const sinceMs = since === undefined ? undefined : parseAge(since, '--since').milliseconds;
-    const of = session === undefined ? ({ by: 'all' } as const) : sessionOf(session);
+    if (session !== undefined && like !== undefined) {
+      throw new ConsoleError('usage', 'Either --session or --like.');
+    }
+    const named = session === undefined ? ({ by: 'all' } as const) : sessionOf(session);
     const filter = filterOf(flags, session === undefined ? undefined : sinceMs);
     const database = await openDatabase();
     const access: DetailAccess = {
@@ -65,6 +75,7 @@ export const command = defineCommand({
       untilMs: momentOf(at, await serverNow(database)),
       read: (text, values) => database.read(text, values, usualLimits),
     };
+    const of = like === undefined ? named : await likenessOf(access, await rowIdOf(access, like));
     const { rows, total, nowMs = Date.now() } = await readAll(access, of, filter, limit);
     const asOf = new Date(nowMs);
     if (json) {
@@ -74,11 +85,21 @@ export const command = defineCommand({
       const counts = `${withSeparators(listed)} traces, ${withSeparators(total?.failed ?? 0)} failed`;
       const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
       print(`${counts}${cut}`);
-      if (rows.length > 0) print(`\n${tableOf(rows, asOf)}`);
+      if (rows.length > 0) print(`\n${tableOf(rows, asOf, like !== undefined)}`);
     }
     return exitCodes.good;
   },
 });
+
+/** @throws ConsoleError `not_found` when no trace has this id, or begins so */
+async function rowIdOf(access: DetailAccess, text: string): Promise<string> {
+  const digits = (await wholeTraceId(access, text)).replaceAll('-', '').toLowerCase();
+  const isId = /^[0-9a-f]{32}$/.test(digits);
+  const query = tracesQuery(access.shape, { by: 'prefix', digits });
+  const [row] = isId ? (await readPage(access, query, { ...firstPage, limit: 1 })).rows : [];
+  if (row) return row.id;
+  throw new ConsoleError('not_found', `There is no trace ${text}.`);
+}
 
 function sessionOf(id: string): TracesOf {
   const digits = id.replaceAll('-', '').toLowerCase();
@@ -131,9 +152,10 @@ async function readAll(
   return { ...first, rows };
 }
 
-function tableOf(rows: readonly ListedTraceRow[], asOf: Date): string {
+function tableOf(rows: readonly ListedTraceRow[], asOf: Date, isAlike: boolean): string {
   const context = { nowMs: asOf.getTime() };
-  const columns = traceColumns.filter(({ id }) => id !== 'age');
+  const listed = traceColumns.filter(({ id }) => id !== 'age');
+  const columns = isAlike ? [alikeColumn, ...listed] : listed;
   return plainTable(
     columns.map(({ title }) => title),
     rows.map((row) => columns.map((column) => safeLine(cellOf(column, row, context).text))),

@@ -251,9 +251,11 @@ FROM (
 ) AS added
 WHERE p.id = added.pattern_id`;
 
-const latestExamples = (table: string) => {
-  const all = `${table}.example_trace_ids || EXCLUDED.example_trace_ids`;
-  return `(${all})[GREATEST(1, cardinality(${all}) - 4):]`;
+/** History comes backwards: what is added may be older than what is there. */
+const latestExamples = (table: string, latest: string) => {
+  const [known, added] = [`${table}.example_trace_ids`, 'EXCLUDED.example_trace_ids'];
+  const all = `CASE WHEN EXCLUDED.${latest} < ${table}.${latest} THEN ${added} || ${known} ELSE ${known} || ${added} END`;
+  return `(${all})[GREATEST(1, cardinality(${known} || ${added}) - 4):]`;
 };
 
 const average = (column: string) => `
@@ -270,7 +272,7 @@ ON CONFLICT (chain_hash) DO UPDATE SET
   success_count = agent_chaining_patterns.success_count + EXCLUDED.success_count,
   avg_total_duration_ms = ${average('avg_total_duration_ms')},
   avg_coordination_overhead_ms = ${average('avg_coordination_overhead_ms')},
-  example_trace_ids = ${latestExamples('agent_chaining_patterns')},
+  example_trace_ids = ${latestExamples('agent_chaining_patterns', 'last_used_at')},
   first_seen_at = LEAST(agent_chaining_patterns.first_seen_at, EXCLUDED.first_seen_at),
   last_used_at = GREATEST(agent_chaining_patterns.last_used_at, EXCLUDED.last_used_at)`;
 
@@ -282,7 +284,7 @@ ON CONFLICT (fingerprint) DO UPDATE SET
   occurrence_count = error_patterns.occurrence_count + EXCLUDED.occurrence_count,
   first_occurrence_at = LEAST(error_patterns.first_occurrence_at, EXCLUDED.first_occurrence_at),
   last_occurrence_at = GREATEST(error_patterns.last_occurrence_at, EXCLUDED.last_occurrence_at),
-  example_trace_ids = ${latestExamples('error_patterns')},
+  example_trace_ids = ${latestExamples('error_patterns', 'last_occurrence_at')},
   resolved_at = CASE WHEN EXCLUDED.last_occurrence_at > error_patterns.resolved_at
                      THEN EXCLUDED.resolved_at ELSE error_patterns.resolved_at END`;
 

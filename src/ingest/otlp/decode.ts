@@ -297,6 +297,8 @@ function root(): protobuf.Root {
       Object.entries(messages).map(([name, fields]) => [
         name,
         {
+          // A value that is zero, false or empty is one: in a oneof it is there when it was sent.
+          ...(name === 'AnyValue' ? { oneofs: { value: { oneof: Object.keys(fields) } } } : {}),
           fields: Object.fromEntries(
             Object.entries(fields).map(([field, [id, type, rule]]) => [
               field,

@@ -318,7 +318,7 @@ const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' }
 
 const reasons = {
   unidentified: 'without an id or a time',
-  metrics: 'metrics are not stored: the same comes in logs and spans',
+  metrics: 'metrics are not stored: tokens, cost and durations come in logs and spans',
 } as const;
 
 /** `Export…ServiceResponse`: empty, or with how much was left out, and why. */

@@ -52,7 +52,12 @@ export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
     const now = tree.standingOf(span, recorded);
     if (recorded?.owner === now.owner && recorded.role === now.role) continue;
     result.recorded.set(span.spanId, now);
-    result.events.push(...eventsOf(span, now, tree));
+    const events = eventsOf(span, now, tree);
+    result.events.push(
+      ...(recorded === undefined
+        ? events
+        : events.map((event) => ({ ...event, isMoved: true as const }))),
+    );
   }
   if (result.recorded.size > 0) result.events.unshift(...tree.turnEvents());
   return result;

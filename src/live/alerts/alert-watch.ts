@@ -11,7 +11,11 @@ export type AlertRule = { name: string; pane: PaneId; when: string };
 export type Alert = {
   rule: string;
   pane: PaneId;
-  /** The first row that matches, and how many more there are. */
+  /** What its rows match. */
+  when: string;
+  /** The identity of the first row that matches. */
+  key: string;
+  /** That row, and how many more there are. */
   what: string;
   /** Milliseconds since 1970, by this machine's clock. */
   since: number;
@@ -79,9 +83,12 @@ export class AlertWatch {
     }
     const more = matching.length > 1 ? ` and ${matching.length - 1} more` : '';
     const what = `${describe(rule.definition, first, context)}${more}`;
-    const alert = { rule: rule.name, pane: rule.pane, what, since: before?.since ?? at };
+    const { name, pane, when, definition } = rule;
+    const key = definition.rowKey(first);
+    const alert = { rule: name, pane, when, key, what, since: before?.since ?? at };
     if (before) {
-      if (before.what !== what) this.#state = { ...this.#state, active: [...others, alert] };
+      if (before.what !== what || before.key !== key)
+        this.#state = { ...this.#state, active: [...others, alert] };
       return [];
     }
     this.#change([...others, alert], { ...alert, kind: 'fired', at });

@@ -211,6 +211,7 @@ const restSchema = v.looseObject({
       }),
     ),
   ),
+  holdsDemo: v.optional(v.boolean()),
   connection: v.variant('state', [
     v.object({ state: v.literal('connecting') }),
     v.object({ state: v.literal('connected') }),

@@ -1,6 +1,11 @@
 import type { Capabilities } from '../../db/capabilities.js';
 import type { Queryable } from '../../db/queryable.js';
-import type { Database } from '../../db/database.js';
+import {
+  commandFlags,
+  connectionString,
+  shellWord,
+  type CommandTarget,
+} from '../../db/connection/command-flags.js';
 
 /** The worst first, as they are listed. */
 export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
@@ -87,53 +92,15 @@ export function needsAllStats(reason: string): NonNullable<Check['skip']> {
   };
 }
 
-/** Where a printed command is to run: the connection that the finding was made on, without its password. */
-export type CommandTarget = Pick<Database, 'address' | 'capabilities'>;
-
 /**
  * The commands of a finding as one line for a shell, safe to paste, on the connection they were found on: SQL by
- * psql, a `-c` a statement, since ALTER SYSTEM and CONCURRENTLY cannot share one; a command of the console with its
- * `--url` and `--schema`. The password comes from where psql finds it, too: PGPASSWORD or a password file.
+ * psql, a `-c` a statement, since ALTER SYSTEM and CONCURRENTLY cannot share one; a command of the console with
+ * {@link commandFlags}.
  */
 export function printedCommand(commands: readonly string[], target: CommandTarget): string {
   const [first = ''] = commands;
-  if (first.startsWith('trace-console ')) return `${first}${consoleFlags(target)}`;
+  if (first.startsWith('trace-console ')) return `${first} ${commandFlags(target)}`.trimEnd();
   if (first.startsWith('apt ')) return first;
   const statements = commands.map((statement) => `-c ${shellWord(statement)}`).join(' ');
   return `psql ${shellWord(connectionString(target))} -v ON_ERROR_STOP=1 ${statements}`;
-}
-
-/** The embedded database is the console's own: it finds it without a flag, or by the one it was started with. */
-function consoleFlags(target: CommandTarget): string {
-  const { embedded, schema } = target.capabilities;
-  const url = embedded ? '' : ` --url ${shellWord(urlOf(target))}`;
-  return `${url}${schema === 'public' ? '' : ` --schema ${shellWord(schema)}`}`;
-}
-
-function urlOf({ address: { host, port, user, database, tls } }: CommandTarget): string {
-  const text = encodeURIComponent;
-  const isFolder = host.startsWith('/');
-  const name = host.includes(':') ? `[${host}]` : isFolder ? '' : host;
-  const parameters = [
-    ...(isFolder ? [`host=${text(host)}`] : []),
-    ...(tls ? ['sslmode=require'] : []),
-  ];
-  const query = parameters.length > 0 ? `?${parameters.join('&')}` : '';
-  return `postgresql://${text(user)}@${name}:${port}/${text(database)}${query}`;
-}
-
-function connectionString({ address: { host, port, user, database, tls } }: CommandTarget): string {
-  const value = (text: string) => `'${text.replaceAll(/['\\]/g, '\\$&')}'`;
-  const parts = [
-    `host=${value(host)}`,
-    `port=${port}`,
-    `dbname=${value(database)}`,
-    `user=${value(user)}`,
-  ];
-  return [...parts, ...(tls ? ['sslmode=require'] : [])].join(' ');
-}
-
-/** A word as a POSIX shell reads it back unchanged: `idx_a`, `'hk$(touch x)'`. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

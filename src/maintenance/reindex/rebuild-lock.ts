@@ -97,7 +97,7 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
     ? `${whoRuns(run)} since ${formatClock(run.startedAt)} (run ${run.id}, pid ${pid})`
     : `pid ${pid}`;
   return new ConsoleError('busy', `${index} is being rebuilt by ${who}.`, {
-    hint: `r on the index that is building follows it, or trace-console reindex --follow ${index}`,
+    hint: `:reindex on the index that is building follows it, or trace-console reindex --follow ${index}`,
   });
 }
 

@@ -182,7 +182,7 @@ function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleErro
   }
   if (!valid && isLeftover(index)) {
     return new ConsoleError('usage', `${index} is named as what an interrupted rebuild leaves.`, {
-      hint: 'x in the console or trace-console reindex --clean-up drops it, if it is a leftover.',
+      hint: ':clean-up in the console or trace-console reindex --clean-up drops it, if it is a leftover.',
     });
   }
   return undefined;

@@ -59,7 +59,12 @@ export type Opening = {
   title: string;
   /** @throws ConsoleError */
   read(access: DetailAccess): Promise<Opened>;
+  /** It is not read: Enter goes to rows of a pane. */
+  leadsTo?: PaneRows;
 };
+
+/** Rows of a pane: those that match a filter ('' for all), with the cursor on the one of a key. */
+export type PaneRows = { pane: string; filter: string; key: string };
 
 export type Opened = OpenedRecords | OpenedList | OpenedTrace;
 

@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../db/capabilities.js';
+import type { CommandTarget } from '../../db/connection/command-flags.js';
 import type { Queryable, TransactionOptions } from '../../db/database.js';
 import type { CellContext, Column, Sort, SummaryLine, Tone } from './column.js';
 import type { Opening, DetailAccess, Opened, RecordRow } from './opening.js';
@@ -32,6 +33,8 @@ export type PaneResult<Row, Extras> = {
 export type ReadRequest = {
   shape: SchemaShape;
   capabilities: Capabilities;
+  /** For commands to copy. */
+  database: CommandTarget;
   /** Runs in one read-only transaction under the pane's time-outs. */
   transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
   windowMs: number;
@@ -128,6 +131,8 @@ export type Pane<
   idOf?(row: Row): string;
   /** How to get data, when there are no rows. */
   empty: string;
+  /** The demo makes rows for it. */
+  hasExamples?: true;
   /** One reader a variant and grouping. */
   createReader(): PaneReader<Row, Extras>;
   summary?(result: PaneResult<Row, Extras>, context: CellContext): readonly SummaryLine[];
@@ -135,6 +140,11 @@ export type Pane<
   /** What Enter on a row opens. */
   detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery | Opening;
 };
+
+/** What an empty pane says; `offersDemo`: traffic of the demo would harm nobody here. */
+export function emptyText({ empty, hasExamples }: Pane, offersDemo: boolean): string {
+  return hasExamples && offersDemo ? `${empty} For examples: trace-console demo` : empty;
+}
 
 export function looksBack({ windowed, looksBack: can = windowed }: Pane): boolean {
   return can;

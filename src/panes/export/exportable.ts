@@ -1,5 +1,5 @@
 import { ExactNumber, exactJson } from '../../core/exact-json.js';
-import type { Opened } from '../contract/opening.js';
+import type { Opened, OpenedList } from '../contract/opening.js';
 import type { Pane } from '../contract/pane.js';
 import { otlpOf } from './otlp.js';
 import { withoutControls } from '../../core/control-sequences.js';
@@ -18,7 +18,12 @@ export type Exportable = {
   /** What it is, for the reader: `418 rows of Slow hooks`. */
   title: string;
   formats: Readonly<Partial<Record<ExportFormat, () => string>>>;
+  /** Instead of `formats` where not all rows were read yet: pieces of the file, which end when all rows are in it. */
+  streamed?: (format: RowsFormat, onRows: (count: number) => void) => AsyncIterable<string>;
 };
+
+/** What rows can be written as. */
+export type RowsFormat = Exclude<ExportFormat, 'otlp'>;
 
 /** @param which of its rows these are, for the title */
 export function paneExport(
@@ -65,6 +70,38 @@ function rowsExport(name: string, title: string, rows: readonly object[]): Expor
         const named = (row: readonly ExportValue[]) => fields.map((field, at) => [field, row[at]]);
         return jsonOf(values.map((row) => Object.fromEntries(named(row)) as object));
       },
+    },
+  };
+}
+
+/**
+ * All rows of a list of which only some were read: the others are read while they are written, so that no more than a
+ * page of them is held.
+ *
+ * @param pages all of its rows, from the first on
+ */
+export function allRowsExport(
+  opened: OpenedList,
+  pages: () => AsyncIterable<OpenedList>,
+): Exportable {
+  const { title, paging } = opened;
+  const count = paging.total === undefined ? 'all rows' : `${paging.total} rows`;
+  return {
+    ...openedExport(opened),
+    title: `${count} of ${title}`,
+    async *streamed(format, onRows) {
+      let written = 0;
+      for await (const page of pages()) {
+        // Each page as a file of its own would be; of the files that follow, only the rows.
+        const text = openedExport(page).formats[format]?.() ?? '';
+        if (format === 'csv') yield written === 0 ? text : text.slice(text.indexOf('\r\n') + 2);
+        else if (page.rows.length > 0) {
+          yield `${written === 0 ? '[\n' : ',\n'}${text.slice('[\n'.length, -'\n]\n'.length)}`;
+        }
+        written += page.rows.length;
+        onRows(written);
+      }
+      if (format === 'json') yield written === 0 ? '[]\n' : '\n]\n';
     },
   };
 }
@@ -191,22 +228,52 @@ const mostTries = 1_000;
 
 /**
  * Writes a file that only its owner may read (prompts are private), never over another: a second one of the name gets
- * `-2`.
+ * `-2`. What comes in pieces has its name once all of it is there, and until then that name with `.part`.
  *
  * @returns where it is
- * @throws ConsoleError `file_not_written`
+ * @throws ConsoleError `file_not_written`; and whatever the pieces throw: then there is no file
  */
 export async function writeNewFile(
   folder: string,
   name: string,
   extension: string,
-  text: string,
+  text: string | AsyncIterable<string>,
+): Promise<string> {
+  if (typeof text !== 'string') return writePieces(folder, name, extension, text);
+  return withFreeName(folder, name, extension, (file) =>
+    fs.writeFile(file, text, { flag: 'wx', mode: 0o600 }),
+  );
+}
+
+async function writePieces(
+  folder: string,
+  name: string,
+  extension: string,
+  pieces: AsyncIterable<string>,
+): Promise<string> {
+  const part = await withFreeName(folder, name, `${extension}.part`, (file) =>
+    fs.writeFile(file, '', { flag: 'wx', mode: 0o600 }),
+  );
+  try {
+    await fs.writeFile(part, pieces);
+    return await withFreeName(folder, name, extension, (file) => fs.link(part, file));
+  } finally {
+    await fs.rm(part, { force: true });
+  }
+}
+
+/** Makes a file under the first name that is free. */
+async function withFreeName(
+  folder: string,
+  name: string,
+  extension: string,
+  make: (file: string) => Promise<void>,
 ): Promise<string> {
   for (let number = 1; number <= mostTries; number++) {
     const suffix = number === 1 ? '' : `-${number}`;
     const file = path.resolve(folder, `${name}${suffix}.${extension}`);
     try {
-      await fs.writeFile(file, text, { flag: 'wx', mode: 0o600 });
+      await make(file);
       return file;
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') continue;

@@ -43,6 +43,8 @@ export type CallGroups = {
   percentileError: number;
   /** Which share of the window is there; 1 when it is whole. */
   share: number;
+  /** The trends of all groups together, of those that were not chosen, too. */
+  series: readonly number[];
 };
 
 export type CallsOptions = {
@@ -51,6 +53,11 @@ export type CallsOptions = {
   trendParts?: number;
   /** What of a group's calls a part of the trend adds up; default: how many there are. */
   trendOf?: (call: CallSlice) => number;
+  /**
+   * Of all groups, asked with every reading, those that are wanted with trend, newest and maximum; default: all.
+   * Where there are ten thousands of groups, these take far longer than the sums.
+   */
+  choose?: (totals: Iterable<CallTotal>) => readonly CallTotal[];
   /** Kept slices that are known to have changed, asked before the calls. */
   changed?(tx: Queryable, sliceMs: number): Promise<ReadonlySet<number>>;
   /** Calls change after they were written although none is seen in progress. */
@@ -86,12 +93,14 @@ export class CallsReader {
     if (!exact || !hasDurations) return this.#readKept(tx, request, source, nowMs);
     const endMs = request.untilMs ?? nowMs;
     const groups = await readExact(tx, request, source, endMs);
+    let series: readonly number[] = [];
     if (withTrend) {
       const kept = await this.#readKept(tx, request, source, nowMs);
       const trends = new Map(kept.groups.map((group) => [groupKey(group.groups), group.trend]));
       for (const group of groups) group.trend = trends.get(groupKey(group.groups)) ?? [];
+      ({ series } = kept);
     }
-    return { groups, endMs, percentileError: 0, share: 1 };
+    return { groups, endMs, percentileError: 0, share: 1, series };
   }
 
   reset(): void {
@@ -113,8 +122,8 @@ export class CallsReader {
       { sinceMs, untilMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
       (ranges) => readHistograms(tx, source, ranges, sliceMs),
     );
-    const groups = this.#groups(fresh, { sinceMs, endMs, sliceMs });
-    return { groups, endMs, percentileError: bucketError, share };
+    const found = this.#groups(fresh, { sinceMs, endMs, sliceMs });
+    return { ...found, endMs, percentileError: bucketError, share };
   }
 
   #slicesOf(sliceMs: number): SliceReader<CallSlice[]> {
@@ -136,18 +145,26 @@ export class CallsReader {
   #groups(
     fresh: ReadonlyMap<number, CallSlice[]>,
     window: { sinceMs: number; endMs: number; sliceMs: number },
-  ): CallGroup[] {
+  ): Pick<CallGroups, 'groups' | 'series'> {
     const { trendParts: parts = 0, trendOf = ({ calls }: CallSlice) => calls } = this.#options;
-    const beyond = new Map<string, Beyond>();
-    const look = (slice: number, slices: readonly CallSlice[]) => {
-      const part = parts === 0 ? -1 : partOf(slice, window, parts);
-      for (const call of slices) noteBeyond(beyond, call, { part, parts, trendOf });
-    };
-    for (const [slice, slices] of this.#slices.ledger.kept()) look(slice, slices);
-    for (const [slice, slices] of fresh) look(slice, slices);
-    return this.#totals.with([...fresh.values()].flat(), () =>
-      [...this.#totals.byKey].map(([key, total]) => groupOf(total, beyond.get(key))),
-    );
+    const choose = this.#options.choose ?? ((totals: Iterable<CallTotal>) => [...totals]);
+    return this.#totals.with([...fresh.values()].flat(), () => {
+      const chosen = choose(this.#totals.byKey.values());
+      const beyond = new Map(chosen.map(({ key }) => [key, emptyBeyond(parts)]));
+      const series = Array.from({ length: parts }, () => 0);
+      const look = (slice: number, calls: readonly CallSlice[]) => {
+        const part = parts === 0 ? -1 : partOf(slice, window, parts);
+        for (const call of calls) {
+          const amount = part < 0 ? 0 : trendOf(call);
+          if (part >= 0) series[part] = (series[part] ?? 0) + amount;
+          const known = beyond.get(call.key);
+          if (known) noteBeyond(known, call, part, amount);
+        }
+      };
+      for (const [slice, calls] of this.#slices.ledger.kept()) look(slice, calls);
+      for (const [slice, calls] of fresh) look(slice, calls);
+      return { groups: chosen.map((total) => groupOf(total, beyond.get(total.key))), series };
+    });
   }
 }
 
@@ -171,19 +188,17 @@ function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
 /** What cannot be taken out of a total again, and so is looked for in every slice. */
 type Beyond = { maxMs: number | null; lastMs: number; trend: number[] };
 
-function noteBeyond(
-  beyond: Map<string, Beyond>,
-  call: CallSlice,
-  { part, parts, trendOf }: { part: number; parts: number; trendOf: (call: CallSlice) => number },
-) {
-  let known = beyond.get(call.key);
-  if (!known) {
-    known = { maxMs: null, lastMs: 0, trend: Array.from({ length: parts }, () => 0) };
-    beyond.set(call.key, known);
-  }
+const emptyBeyond = (parts: number): Beyond => ({
+  maxMs: null,
+  lastMs: 0,
+  trend: Array.from({ length: parts }, () => 0),
+});
+
+/** @param amount for the part of the trend, unless `part` is -1 */
+function noteBeyond(known: Beyond, call: CallSlice, part: number, amount: number) {
   if (call.maxMs !== null && call.maxMs >= (known.maxMs ?? 0)) known.maxMs = call.maxMs;
   if (call.lastMs > known.lastMs) known.lastMs = call.lastMs;
-  if (part >= 0) known.trend[part] = (known.trend[part] ?? 0) + trendOf(call);
+  if (part >= 0) known.trend[part] = (known.trend[part] ?? 0) + amount;
 }
 
 /** Parts are equally long; a slice belongs to the one in which its middle lies. */

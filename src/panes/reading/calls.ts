@@ -220,9 +220,12 @@ export function groupKey(groups: readonly (string | null)[]): string {
   return JSON.stringify(groups);
 }
 
+/** Shared: an array of its own would be most of what a slice without durations takes. */
+const noPairs = new Int32Array(0);
+
 export function callSliceOf(row: CallHistogramRow): CallSlice {
   const buckets = row.buckets ?? [];
-  const pairs = new Int32Array(buckets.length * 2);
+  const pairs = buckets.length === 0 ? noPairs : new Int32Array(buckets.length * 2);
   for (const [index, bucket] of buckets.entries()) {
     pairs[index * 2] = bucket;
     pairs[index * 2 + 1] = row.bucket_calls?.[index] ?? 0;
@@ -250,12 +253,20 @@ export class CallTotal {
   sums: number[] = [];
   /** Calls that have a duration. */
   ended = 0;
-  readonly histogram: Histogram = emptyHistogram();
+  #histogram: Histogram | undefined;
 
-  constructor(readonly groups: readonly (string | null)[]) {}
+  constructor(
+    readonly groups: readonly (string | null)[],
+    readonly key: string,
+  ) {}
+
+  /** Made when the first duration comes: of sessions there may be ten thousands, and they have none. */
+  get histogram(): Histogram {
+    return (this.#histogram ??= emptyHistogram());
+  }
 
   percentile(fraction: number): number | null {
-    return percentileOf(this.histogram, this.ended, fraction);
+    return this.#histogram ? percentileOf(this.#histogram, this.ended, fraction) : null;
   }
 
   /** @param sign 1 adds the slice, -1 takes it out again */
@@ -282,7 +293,7 @@ export class CallTotals {
 
   apply(slices: readonly CallSlice[], sign: 1 | -1): void {
     for (const slice of slices) {
-      const total = this.byKey.get(slice.key) ?? new CallTotal(slice.groups);
+      const total = this.byKey.get(slice.key) ?? new CallTotal(slice.groups, slice.key);
       total.apply(slice, sign);
       if (total.calls === 0) this.byKey.delete(slice.key);
       else this.byKey.set(slice.key, total);

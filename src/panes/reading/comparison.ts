@@ -18,7 +18,7 @@ import {
 
 /** The window before changes little: it is counted on this often. */
 const countedEveryMs = 60_000;
-const longestComparedMs = 86_400_000;
+export const longestComparedMs = 86_400_000;
 
 /** What was counted in the window before the one that is shown, by group. */
 export type CallsBefore = ReadonlyMap<string, CallGroup>;
@@ -29,15 +29,22 @@ export type CallsBefore = ReadonlyMap<string, CallGroup>;
  */
 export class WindowBefore {
   readonly #calls: CallsReader;
+  readonly #longestMs: number;
   #kept: { windowMs: number; endMs: number; counts: CallsBefore } | undefined;
 
-  constructor({ source, restless = false }: Pick<CallsOptions, 'source' | 'restless'>) {
+  /** @param options.longestMs longer windows are not compared; default: a day */
+  constructor({
+    source,
+    restless = false,
+    longestMs = longestComparedMs,
+  }: Pick<CallsOptions, 'source' | 'restless'> & { longestMs?: number }) {
     this.#calls = new CallsReader({ source, restless });
+    this.#longestMs = longestMs;
   }
 
   /**
    * @param shown the window that is shown; it comes first
-   * @returns `before`: null for windows longer than a day, and as long as not all of it is counted; `share`:
+   * @returns `before`: null for windows that are too long, and as long as not all of it is counted; `share`:
    * how much of both windows is there
    */
   async read(
@@ -46,7 +53,7 @@ export class WindowBefore {
     shown: Pick<CallGroups, 'endMs' | 'share'>,
   ): Promise<{ before: CallsBefore | null; share: number }> {
     const { windowMs, exact } = request;
-    if (windowMs > longestComparedMs) return { before: null, share: shown.share };
+    if (windowMs > this.#longestMs) return { before: null, share: shown.share };
     if (shown.share < 1) return { before: null, share: shown.share / 2 };
     const kept = this.#kept?.windowMs === windowMs ? this.#kept : undefined;
     const isFresh = kept !== undefined && Math.abs(shown.endMs - kept.endMs) < countedEveryMs;

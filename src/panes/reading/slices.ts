@@ -220,8 +220,9 @@ export type SliceValues<Value> = {
 
 /** What fetching a window for the first time may take of one reading. */
 const chunkMs = 100;
-const firstChunk = 60;
 const smallestChunk = 5;
+/** Nothing is known yet of how full slices are: so many at first, and no more than a few hours. */
+const firstChunk = { slices: 60, spanMs: 6 * 3_600_000 };
 
 /**
  * Reads windows through a {@link SliceLedger}. A window of a busy server that was never read before
@@ -229,10 +230,12 @@ const smallestChunk = 5;
  */
 export class SliceReader<Value> {
   readonly ledger: SliceLedger<Value>;
-  #chunk = firstChunk;
+  #chunk: number;
 
   constructor(ledger: SliceLedger<Value>) {
     this.ledger = ledger;
+    const fitting = Math.floor(firstChunk.spanMs / ledger.sliceMs);
+    this.#chunk = Math.min(firstChunk.slices, Math.max(fitting, smallestChunk));
   }
 
   /** @param ask counts the rows of the ranges by slice */

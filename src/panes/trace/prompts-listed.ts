@@ -14,7 +14,12 @@ import { erasedList, type DetailAccess, type Opening } from '../contract/opening
 import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import { within } from '../reading/windows.js';
 import { tracesOpening } from './traces-listed.js';
-import { promptGroupOf, mostPromptsSearched, type PromptGrouping } from './traces-query.js';
+import {
+  promptGroupOf,
+  mostPromptsSearched,
+  type PromptGrouping,
+  type TracesOf,
+} from './traces-query.js';
 
 /** Prompts that have something in common, of the window. */
 type PromptGroup = {
@@ -168,10 +173,7 @@ const mostNeighbours = 200;
 /** Traces whose prompts are like that of a trace: by the embedding of its routing where there is one, by words else. */
 export function likeOpening(id: string): Opening {
   const title = 'Traces like this one';
-  let chosen:
-    | { by: 'nearest'; ids: readonly string[] }
-    | { by: 'words'; words: readonly string[]; not: string }
-    | undefined;
+  let chosen: Likeness | undefined;
   return {
     title,
     async read(access) {
@@ -182,7 +184,18 @@ export function likeOpening(id: string): Opening {
   };
 }
 
-async function likenessOf({ read, shape }: DetailAccess, id: string) {
+type Likeness = Extract<TracesOf, { by: 'nearest' | 'words' }>;
+
+/**
+ * Which traces are like one.
+ *
+ * @param id of the trace's row
+ * @throws ConsoleError `not_found` for a trace that has neither an embedding nor a prompt
+ */
+export async function likenessOf(
+  { read, shape }: Pick<DetailAccess, 'read' | 'shape'>,
+  id: string,
+): Promise<Likeness> {
   if (hasColumn(shape, 'agent_routing_decisions', 'query_embedding')) {
     const [own] = await read<{ embedding: string }>(
       `SELECT query_embedding::text AS embedding FROM agent_routing_decisions
@@ -190,13 +203,19 @@ WHERE trace_id = $1::uuid AND query_embedding IS NOT NULL ORDER BY created_at DE
       [id],
     );
     if (own) {
-      const near = await read<{ id: string }>(
-        `SELECT trace_id AS id FROM agent_routing_decisions WHERE query_embedding IS NOT NULL
-ORDER BY query_embedding <=> $1::vector LIMIT ${mostNeighbours}`,
+      const near = await read<{ id: string; alike: number }>(
+        `SELECT trace_id AS id, 1 - (query_embedding <=> $1::vector) AS alike FROM agent_routing_decisions
+WHERE query_embedding IS NOT NULL ORDER BY query_embedding <=> $1::vector LIMIT ${mostNeighbours}`,
         [own.embedding],
       );
-      const ids = [...new Set(near.map((row) => row.id))].filter((each) => each !== id);
-      if (ids.length > 0) return { by: 'nearest' as const, ids };
+      const others = near.filter((row, at) => {
+        const isFirst = near.findIndex((each) => each.id === row.id) === at;
+        return isFirst && row.id !== id && Number.isFinite(row.alike);
+      });
+      if (others.length > 0) {
+        const [ids, alike] = [others.map((row) => row.id), others.map((row) => row.alike)];
+        return { by: 'nearest' as const, ids, alike };
+      }
     }
   }
   const prompt = columnOrNull(shape, 'execution_traces', 'prompt_text', 'text');

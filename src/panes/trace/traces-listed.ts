@@ -1,4 +1,10 @@
-import { ageColumn, durationColumn, textColumn, type Column } from '../contract/column.js';
+import {
+  ageColumn,
+  durationColumn,
+  shareColumn,
+  textColumn,
+  type Column,
+} from '../contract/column.js';
 import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
 import { formatSpan } from '../../core/format/duration.js';
 import { formatCount } from '../../core/format/number.js';
@@ -12,6 +18,7 @@ import { statusTone } from './event.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
 import { traceOpening } from './trace-opening.js';
 import {
+  isByLikeness,
   mostPromptsSearched,
   tracesQuery,
   type ListedTraceRow,
@@ -98,6 +105,14 @@ export const traceColumns: readonly Column<ListedTraceRow>[] = [
   }),
 ];
 
+export const alikeColumn: Column<ListedTraceRow> = shareColumn({
+  id: 'alike',
+  title: 'alike',
+  value: ({ alike }) => alike ?? null,
+  tone: () => 'accent',
+  priority: 1,
+});
+
 /** A list of traces; Enter on one opens its tree. */
 export function tracesOpening(
   title: string,
@@ -114,7 +129,7 @@ export function tracesOpening(
       return erasedList<ListedTraceRow>({
         kind: 'list',
         title,
-        columns: traceColumns,
+        columns: isByLikeness(of) ? [alikeColumn, ...traceColumns] : traceColumns,
         rows: page.rows,
         rowKey: ({ id }) => id,
         ...pagedList(query, list, page, placeOf(of, windowMs, untilMs)),

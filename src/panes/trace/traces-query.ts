@@ -23,20 +23,20 @@ export type TracesOf =
   | { by: 'prompt'; text: string }
   /** Prompts of one group; null: of those that say nothing of it. */
   | { by: 'prompts'; grouping: PromptGrouping; group: string | null }
-  /** These, the first of them is the most alike. */
-  | { by: 'nearest'; ids: readonly string[] }
+  /** These, the first of them is the most alike; how alike each is, 0..1. */
+  | { by: 'nearest'; ids: readonly string[]; alike: readonly number[] }
   /** The prompt has at least half of these words, which are in lower case. */
   | { by: 'words'; words: readonly string[]; not: string };
 
 /** What prompts can have in common. `similar`: the pattern that their routing followed, else their first words. */
-export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent';
+export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent' | 'session';
 
 /** So many words of a prompt say what it asks for. */
 const wordsOfGroup = 8;
 
 /** What a prompt is counted under, as SQL; its first 200 characters. */
 export function promptGroupOf(shape: SchemaShape, grouping: PromptGrouping, alias: string): string {
-  if (grouping === 'project' || grouping === 'agent') return usageOf(shape, grouping, alias);
+  if (grouping !== 'similar' && grouping !== 'intent') return usageOf(shape, grouping, alias);
   const knowsPattern =
     hasColumn(shape, 'agent_routing_decisions', 'pattern_id') &&
     hasColumn(shape, 'success_patterns', 'intent_classification');
@@ -72,6 +72,8 @@ export type ListedTraceRow = {
   prompt: string | null;
   /** The error where there is one, else the prompt. */
   text: string | null;
+  /** How alike it is to the one that was asked about, 0..1; only where that was asked. */
+  alike?: number;
 };
 
 /** Texts are cut: a prompt may be a megabyte. `failed` is the condition of the index of failures. */
@@ -94,7 +96,8 @@ SELECT
   left(${optional('error_type', 'text')}, 200) AS error_type,
   left(${optional('error_message', 'text')}, 300) AS error_message,
   left(${optional('prompt_text', 'text')}, 300) AS prompt,
-  left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text
+  left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text,
+  ${alikeOf(of, optional('prompt_text', 'text'))} AS alike
 FROM execution_traces
 WHERE ${conditionsOf(of, shape).join(' AND ')}`;
 }
@@ -141,7 +144,7 @@ function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
       ];
     }
     case 'nearest':
-      return ['id = ANY ($3::uuid[])', anyTime];
+      return ['id = ANY ($3::uuid[])', '$4::float8[] IS NOT NULL', anyTime];
     case 'words':
       return [
         `id IN (
@@ -178,15 +181,35 @@ function likeness(text: string): string {
   return `(SELECT avg(CASE WHEN position(word IN ${text}) > 0 THEN 1 ELSE 0 END) FROM unnest($3::text[]) AS word)`;
 }
 
-/** How alike a trace is to the one that was asked about. */
-function alikeOrder(of: TracesOf): [ListOrder] | [] {
-  const order = { id: 'alike', title: 'most alike', type: 'float8' } as const;
-  if (of.by === 'nearest') {
-    return [{ ...order, sql: '-array_position($3::uuid[], listed.id)::float8' }];
-  }
-  if (of.by !== 'words') return [];
-  return [{ ...order, sql: `COALESCE(${likeness('lower(listed.prompt)')}, 0)::float8` }];
+/** How alike a trace is to the one that was asked about, 0..1; NULL where that is not asked. */
+function alikeOf(of: TracesOf, prompt: string): string {
+  if (of.by === 'nearest') return '($4::float8[])[array_position($3::uuid[], id)]';
+  if (of.by !== 'words') return 'NULL::float8';
+  return `COALESCE(${likeness(`lower(left(${prompt}, 2000))`)}, 0)::float8`;
 }
+
+export function isByLikeness({ by }: TracesOf): boolean {
+  return by === 'nearest' || by === 'words';
+}
+
+const newest: ListOrder = {
+  id: 'started',
+  title: 'newest',
+  sql: 'listed.started_at',
+  type: 'timestamptz',
+};
+const slowest: ListOrder = {
+  id: 'took',
+  title: 'slowest',
+  sql: 'COALESCE(listed.duration_ms, -1)::float8',
+  type: 'float8',
+};
+const mostAlike: ListOrder = {
+  id: 'alike',
+  title: 'most alike',
+  type: 'float8',
+  sql: 'listed.alike',
+};
 
 /** What is stored beside a trace can be asked for as what is stored in it. */
 function fieldsOf(shape: SchemaShape): readonly ListField[] {
@@ -246,18 +269,9 @@ export function tracesQuery(shape: SchemaShape, of: TracesOf): ListQuery<ListedT
     text: tracesText(shape, of),
     values: valuesOf(of),
     fields: fieldsOf(shape),
-    orders: [
-      ...alikeOrder(of),
-      { id: 'started', title: 'newest', sql: 'listed.started_at', type: 'timestamptz' },
-      {
-        id: 'took',
-        title: 'slowest',
-        sql: 'COALESCE(listed.duration_ms, -1)::float8',
-        type: 'float8',
-      },
-    ],
+    orders: isByLikeness(of) ? [mostAlike, newest, slowest] : [newest, slowest],
     failed: 'listed.failed',
-    rowOf,
+    rowOf: isByLikeness(of) ? (row) => ({ ...rowOf(row), alike: Number(row.alike) }) : rowOf,
   };
 }
 
@@ -298,7 +312,7 @@ function valuesOf(of: TracesOf): readonly unknown[] {
     case 'prompts':
       return [of.group];
     case 'nearest':
-      return [of.ids];
+      return [of.ids, of.alike];
     case 'words':
       return [of.words, of.not];
     case 'project':

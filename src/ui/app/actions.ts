@@ -8,7 +8,7 @@ import {
   type OfferedAction,
 } from '../../maintenance/registry.js';
 import { ProgressRate } from '../../maintenance/long-statement.js';
-import type { Outcome, Preview, Progress } from '../../maintenance/action.js';
+import type { ChosenLater, Outcome, Preview, Progress } from '../../maintenance/action.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { findPane } from '../../panes/registry.js';
 import type { Actions, Context } from '../context.js';
@@ -57,18 +57,26 @@ export class ActionDesk implements Actions {
       detach: this.#detach.signal,
       follow: this.#context.connections?.current.follow,
     };
-    this.#set({
-      title,
-      phase: 'preview',
-      preview: undefined,
-      typed: '',
-      progress: undefined,
-      startedAtMs: 0,
-      result: undefined,
-    });
+    this.#set(asking(title));
     this.#start = () => this.#run(runAction(name, context, input));
     void this.#preview(() => previewAction(name, context, input), context.signal);
     return undefined;
+  }
+
+  openLater({ title, chosen }: ChosenLater<OfferedAction>): void {
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    this.#set(asking(title));
+    chosen.then(
+      (action) => {
+        if (signal.aborted) return;
+        const refused = this.open(action);
+        if (refused) this.#refused(refused);
+      },
+      (error: unknown) => {
+        if (!signal.aborted) this.#failed(error);
+      },
+    );
   }
 
   confirm(): void {
@@ -165,9 +173,12 @@ export class ActionDesk implements Actions {
   }
 
   #failed(error: unknown): void {
+    this.#refused(failureOf(error));
+  }
+
+  #refused(failure: Failure): void {
     if (!this.#state) return;
-    const result = { ...failureOf(error), tone: 'error' as const };
-    this.#set({ ...this.#state, phase: 'done', result });
+    this.#set({ ...this.#state, phase: 'done', result: { ...failure, tone: 'error' } });
   }
 
   #now(): number {
@@ -184,4 +195,17 @@ export class ActionDesk implements Actions {
       views: state ? [...behind, new ActionView(state), ...leaving] : others,
     });
   }
+}
+
+/** A dialog whose preview is still being read. */
+function asking(title: string): ActionState {
+  return {
+    title,
+    phase: 'preview',
+    preview: undefined,
+    typed: '',
+    progress: undefined,
+    startedAtMs: 0,
+    result: undefined,
+  };
 }

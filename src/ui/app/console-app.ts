@@ -1,3 +1,4 @@
+import { carryFlags, commandFlags } from '../../db/connection/command-flags.js';
 import type { Database } from '../../db/database.js';
 import type { Player } from '../../live/recording/player.js';
 import type { Recorder } from '../../live/recording/recorder.js';
@@ -36,8 +37,13 @@ export type AppTerminal = {
   notify(text: string, how: { bell: boolean; desktop: boolean }): void;
 };
 
-/** What the config file says of the console. */
-export type AppSettings = { alerts?: AlertSettings | undefined; keys?: KeyChoices | undefined };
+/** What the config file says of the console, and what the program tells it. */
+export type AppSettings = {
+  alerts?: AlertSettings | undefined;
+  keys?: KeyChoices | undefined;
+  /** Commands of the shell that ask a database: where a text names one, it leads to the one that is shown. */
+  shellCommands?: ReadonlySet<string>;
+};
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
@@ -47,7 +53,7 @@ const goodbyeMs = 300;
  * key to the focused view or to its command. Views and commands know it as a Context only.
  */
 export class ConsoleApp implements Context {
-  readonly keys: Keymap<Command>;
+  #keys: Keymap<Command>;
   readonly colonCommands = colonCommands;
   readonly alerts: Alerting;
   readonly drilldowns: OpenedDrilldowns = new OpenedDrilldowns(this);
@@ -58,13 +64,16 @@ export class ConsoleApp implements Context {
   readonly #followed = new FollowedSource(this);
   readonly #message = new MessageLine(this);
   readonly #terminal: AppTerminal;
+  readonly #settings: AppSettings;
   readonly #store: ModelStore<Model>;
   #database: Database | undefined;
   #actions: ActionDesk | undefined;
 
-  constructor(terminal: AppTerminal, { alerts = noAlertSettings, keys }: AppSettings = {}) {
+  constructor(terminal: AppTerminal, settings: AppSettings = {}) {
+    const { alerts = noAlertSettings, keys } = settings;
     this.#terminal = terminal;
-    this.keys = new Keymap(scopes, keys);
+    this.#settings = settings;
+    this.#keys = new Keymap(scopes, keys);
     this.alerts = new Alerting(alerts, (text, how) => terminal.notify(text, how));
     this.#store = new ModelStore<Model>({ ...initialState(terminal.size), views: [overview] });
     terminal.onResize(() => this.update({ size: terminal.size }));
@@ -80,6 +89,10 @@ export class ConsoleApp implements Context {
 
   get model(): Model {
     return this.#store.get();
+  }
+
+  get keys(): Keymap<Command> {
+    return this.#keys;
   }
 
   get front(): View {
@@ -126,7 +139,7 @@ export class ConsoleApp implements Context {
   }
 
   say(text: string, tone: Tone = 'muted'): void {
-    this.#message.show(text, tone);
+    this.#message.show(this.keys.inShell(text), tone);
   }
 
   /** A dialog is opened once; what Enter opens may be opened again and again. */
@@ -202,13 +215,16 @@ export class ConsoleApp implements Context {
   /** The connection is open: the header knows where this is. */
   attach(database: Database, place: ConnectionInfo): void {
     this.#database = database;
+    const { keys, shellCommands = new Set<string>() } = this.#settings;
+    const flags = commandFlags(database);
+    this.#keys = new Keymap(scopes, keys, (text) => carryFlags(text, flags, shellCommands));
     this.update({ place });
   }
 
   /** The panes open. */
   go(database: Database, engine: LiveSource, recorder?: Recorder): void {
     this.#actions = new ActionDesk(this, database, engine, () => {
-      this.update({ welcome: undefined });
+      this.update({ welcome: undefined, offersDemo: database.capabilities.embedded });
       leaveIfAsked(this);
     });
     for (const pane of panes) setChoice(engine, pane, this.model.panes[pane.id]);

@@ -1,9 +1,18 @@
 import { ConsoleError, failureOf, type ErrorCode } from '../../db/errors.js';
-import type { Opened, OpenedRecords, Opening } from '../../panes/contract/opening.js';
+import type {
+  DetailAccess,
+  Opened,
+  OpenedRecords,
+  Opening,
+  PaneRows,
+} from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
+import { findPane } from '../../panes/registry.js';
 import { whyOffline } from '../commands/kinds.js';
-import type { Context, Drilldowns, OpenedBy, View } from '../context.js';
+import { cursorAt } from '../commands/rows.js';
+import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
+import { strings } from '../strings.js';
 import { openedView, WaitingView } from '../views/waiting.js';
 
 const leastRefreshMs = 1_000;
@@ -33,6 +42,10 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** Lays it over what is there; it says that it is asking until it is read. */
   open(opening: Opening): void {
+    if (opening.leadsTo) {
+      this.#goTo(opening.leadsTo);
+      return;
+    }
     if (!this.#app.database) {
       this.#app.say(whyOffline(this.#app), 'warning');
       return;
@@ -42,6 +55,17 @@ export class OpenedDrilldowns implements Drilldowns {
     void this.#read(openedBy);
   }
 
+  #goTo({ pane: name, filter, key }: PaneRows): void {
+    const pane = findPane(name);
+    if (!pane) return;
+    const { focus } = this.#app;
+    focus.goTo(pane.id);
+    focus.filter(filter);
+    const index = focus.rows.findIndex((row) => focus.pane.rowKey(row) === key);
+    if (index >= 0) focus.change(cursorAt(this.#app, index));
+    else if (filter === '') this.#app.say(`${pane.title} no longer has that row`, 'warning');
+  }
+
   show(opened: OpenedRecords): void {
     const by = this.#numbered({ title: opened.title, read: () => Promise.resolve(opened) });
     this.#app.push(openedView(by, opened, new WaitingView(by)));
@@ -49,6 +73,19 @@ export class OpenedDrilldowns implements Drilldowns {
 
   refresh(openedBy: OpenedBy | undefined = this.#app.front.openedBy): void {
     if (openedBy) void this.#read(openedBy);
+  }
+
+  reader(): (opening: Opening, which: WhichRows) => Promise<Opened> {
+    const { database, source } = this.#app;
+    // The model has what was chosen some moments later.
+    const { windowMs = 0, untilMs } = source?.getState() ?? {};
+    return async (opening, which) => {
+      if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
+      // The catalogue is read first: a table may have been changed.
+      const shape = await readShape(database);
+      const read: DetailAccess['read'] = (text, values) => database.read(text, values, usualLimits);
+      return opening.read({ shape, windowMs, untilMs, ...which, read });
+    };
   }
 
   stop(): void {
@@ -83,20 +120,12 @@ export class OpenedDrilldowns implements Drilldowns {
 
   /** `waited`: for a lock, or the engine, which costs the server nothing. */
   async #readOnce(by: OpenedBy): Promise<'waited' | undefined> {
-    const { database } = this.#app;
-    if (!database) return undefined;
+    if (!this.#app.database) return undefined;
     let opened: Opened;
     try {
-      // The catalogue is read first: a table may have been changed.
-      const shape = await readShape(database);
-      opened = await by.opening.read({
-        shape,
-        windowMs: this.#app.model.live?.windowMs ?? 0,
-        untilMs: this.#app.model.live?.untilMs,
-        list: this.#find(by)?.listRequest,
-        events: this.#find(by)?.eventsWanted,
-        read: (text, values) => database.read(text, values, usualLimits),
-      });
+      const view = this.#find(by);
+      const which = { list: view?.listRequest, events: view?.eventsWanted };
+      opened = await this.reader()(by.opening, which);
     } catch (error) {
       this.#failed(by, error);
       const isOnlyWaiting = error instanceof ConsoleError && waits.has(error.code);

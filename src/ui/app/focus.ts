@@ -1,7 +1,13 @@
 import type { AnyPane, PaneId } from '../../panes/registry.js';
 import { paneById } from '../../panes/registry.js';
 import type { Context, Focus } from '../context.js';
-import { leftToFilter, type PaneView, rowsInView, shownPane } from '../model/pane-view.js';
+import {
+  leftToFilter,
+  type PaneView,
+  rowsInView,
+  shownPane,
+  withFilter,
+} from '../model/pane-view.js';
 
 /** The focused pane of the model, and its rows. */
 export class FocusedPane implements Focus {
@@ -21,15 +27,24 @@ export class FocusedPane implements Focus {
   }
 
   get rows(): readonly object[] {
-    const { live, focus } = this.#context.model;
-    if (!live) return [];
-    const { rows, asOf, filter } = live.panes[focus];
-    return rowsInView(this.pane, rows, leftToFilter(this.view, filter), asOf?.getTime() ?? 0);
+    return this.#rowsOf(this.view);
+  }
+
+  filter(text: string): void {
+    const { pane, view } = this;
+    this.change(withFilter(pane, this.#rowsOf({ ...view, filter: text }), view, text));
   }
 
   change(change: Partial<PaneView>): void {
     const { panes, focus } = this.#context.model;
     this.#context.update({ panes: { ...panes, [focus]: { ...panes[focus], ...change } } });
+  }
+
+  #rowsOf(view: PaneView): readonly object[] {
+    const { live, focus } = this.#context.model;
+    if (!live) return [];
+    const { rows, asOf, filter } = live.panes[focus];
+    return rowsInView(this.pane, rows, leftToFilter(view, filter), asOf?.getTime() ?? 0);
   }
 
   goTo(focus: PaneId): void {

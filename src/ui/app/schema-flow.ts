@@ -57,7 +57,7 @@ export async function firstRun(
       ),
     );
     if (!(await flow.answer())) {
-      return { text: 'Nothing was created. Later: trace-console schema apply', important: false };
+      return { text: 'Nothing was created. :doctor says how to do it later', important: false };
     }
   }
   return apply(database, plan, flow);
@@ -75,12 +75,12 @@ export async function checkSchema(database: Database): Promise<SchemaNotice | un
   }
   if (plan.kind === 'adopt') {
     if (plan.migrations.length > 0) {
-      const text = `Views and functions are of an earlier version; see: trace-console schema apply --dry-run`;
+      const text = 'Views and functions are of an earlier version; :doctor says how to renew them';
       return { text, important: false };
     }
     const { missingTables, addColumns, addIndexes, addObjects } = plan;
     const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
-    const text = `The schema lacks ${lacks} objects; see: trace-console schema apply --dry-run`;
+    const text = `The schema lacks ${lacks} objects; :doctor says how to create them`;
     return { text, important: false };
   }
   return undefined;
@@ -97,7 +97,7 @@ async function incompatible(
       ...plan.conflicts.map((conflict) => `  ${conflict}`),
       '',
       'They are left alone. The panes that need them say so; the others work.',
-      'A schema of its own: trace-console --schema NAME',
+      'With --schema NAME the console makes a schema of its own.',
     ]),
   );
   await flow.answer();

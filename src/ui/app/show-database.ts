@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
+import { offersDemo } from '../../demo/preflight.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import { fileBeside, Recorder } from '../../live/recording/recorder.js';
@@ -12,7 +13,7 @@ import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windo
 import type { PaneId } from '../../panes/registry.js';
 import { colonTrace } from '../commands/lookup.js';
 import { showMoment } from '../commands/moment.js';
-import type { ConnectionChoice, Connections } from '../context.js';
+import type { ConnectionChoice, Connections, DemoTraffic } from '../context.js';
 import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
 import { failureText } from '../strings.js';
@@ -47,7 +48,7 @@ export function showDatabase(
     app.attach(database, infoOf(database, choice.badge));
     const lacking = lacksTables(database);
     const notice = lacking ? await askForSchema(app, database) : undefined;
-    const { cadenceMs, windowMs, budgetUsdPerDay, pastWritten } = choice;
+    const { cadenceMs, windowMs, budgetUsdPerDay, traffic } = choice;
     const engine = new LiveEngine(database, {
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
@@ -60,12 +61,38 @@ export function showDatabase(
     app.go(database, engine, recorder);
     if (at !== undefined) await showAt(app, database, at);
     if (trace !== undefined) colonTrace.run(app, trace);
-    void pastWritten?.then(() => engine.schemaChanged());
+    if (traffic) followTraffic(app, engine, traffic);
     if (notice) tell(app, notice);
-    if (!pastWritten) void welcome(app, database);
+    if (!traffic) void welcome(app, database);
     if (!lacking) void checkLater(app, database);
     void keepSizesHourly(app, database);
   };
+}
+
+const hourMs = 3_600_000;
+/** Parts of the past (ms) that a window ends with: what was counted of it before it was whole is counted anew. */
+const wholeAt = [hourMs, 2 * hourMs, 24 * hourMs];
+/** A shorter pause is none. */
+const shortPauseMs = 60_000;
+
+/** How far the demo's history is written, and that it goes on after a pause. */
+function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic): void {
+  const startMs = Date.now();
+  let coveredMs = 0;
+  let isBegun = false;
+  traffic.onFilling(({ filled, since }) => {
+    const isWhole = filled >= 1;
+    app.update({ filling: isWhole ? undefined : filled });
+    const reachesMs = startMs - since;
+    const isNews = isWhole || !isBegun || wholeAt.some((ms) => coveredMs < ms && reachesMs >= ms);
+    isBegun = true;
+    coveredMs = Math.max(coveredMs, reachesMs);
+    if (isNews) void engine.schemaChanged();
+  });
+  const pauseMs = traffic.pauseMs() ?? 0;
+  if (pauseMs > shortPauseMs) {
+    app.say(`The demo goes on; nothing was written for ${formatAge(pauseMs)}`);
+  }
 }
 
 /** By the server's clock, which has written what is looked for. */
@@ -91,10 +118,12 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
-/** Where no trace is there yet: which sessions of agents this machine has. The empty pane says it. */
+/** Where no trace is there yet: which sessions of agents this machine has, and that there is a demo. The empty pane says it. */
 async function welcome(app: ConsoleApp, database: Database): Promise<void> {
   if (database.readOnly || database.capabilities.standby) return;
   try {
+    const isForExamples = await offersDemo(database);
+    if (app.database === database) app.update({ offersDemo: isForExamples });
     const [first] = await database.read('SELECT 1 FROM execution_traces LIMIT 1', []);
     if (first) return;
     const { discover } = await import('../../ingest/discover.js');

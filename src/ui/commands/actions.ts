@@ -1,4 +1,3 @@
-import { failureOf, type Failure } from '../../db/errors.js';
 import { offers, type OfferedAction } from '../../maintenance/registry.js';
 import type { Offer } from '../../maintenance/action.js';
 import { paneById } from '../../panes/registry.js';
@@ -22,7 +21,8 @@ export const actionCommands: readonly Command[] = [
     ...(bar === undefined ? {} : { bar }),
     ...(priority === undefined ? {} : { priority }),
     asks: confirmScope.id,
-    isOnBar: (focused) => own.some(({ pane, needs }) => needs === undefined || pane === focused.id),
+    needsDatabase: true,
+    isOnBar: (context) => context.database?.readOnly !== true && takable(context, own).length > 0,
     run: (context) => openOffered(context, own),
     unavailable: (context) => whyNotOffered(context, own),
   };
@@ -70,25 +70,14 @@ function openOffered(context: Context, own: readonly Offered[]): void {
   if (!database) return;
   for (const offer of takable(context, own)) {
     const choice = offer.choose(rowsFor(context, offer), database);
-    if (choice instanceof Promise) {
-      choice.then(
-        (action) => open(context, action),
-        (error: unknown) => refuse(context, failureOf(error)),
-      );
-      return;
-    }
-    if (choice) {
-      open(context, choice);
-      return;
-    }
+    if (!choice) continue;
+    if ('chosen' in choice) context.actions?.openLater(choice);
+    else open(context, choice);
+    return;
   }
 }
 
 function open(context: Context, action: OfferedAction): void {
   const refused = context.actions?.open(action);
-  if (refused) refuse(context, refused);
-}
-
-function refuse(context: Context, failure: Failure): void {
-  context.say(context.keys.inText(failureText(failure)), 'warning');
+  if (refused) context.say(context.keys.inText(failureText(refused)), 'warning');
 }

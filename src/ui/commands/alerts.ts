@@ -1,6 +1,6 @@
-import type { AlertEvent } from '../../live/alerts/alert-watch.js';
+import type { Alert, AlertEvent } from '../../live/alerts/alert-watch.js';
 import { memoryList, type MemoryList } from '../../panes/contract/listing.js';
-import type { DetailAccess } from '../../panes/contract/opening.js';
+import type { DetailAccess, PaneRows } from '../../panes/contract/opening.js';
 import type { Column } from '../../panes/contract/column.js';
 import { paneById } from '../../panes/registry.js';
 import { formatTimestamp } from '../../core/format/time.js';
@@ -10,7 +10,8 @@ import type { Command, Context } from '../context.js';
 export const alerts: Command = {
   id: 'alerts',
   keys: ['!'],
-  title: 'the alerts: what fired, and when',
+  title: 'the alerts: what fired, and when; :open on one leads to its rows',
+  needsDatabase: true,
   run(context) {
     const title = 'Alerts: what fired, and when';
     const read = ({ list }: DetailAccess) =>
@@ -42,9 +43,18 @@ function listOf({ alerts: report, model }: Context, title: string): MemoryList<A
     open: (event) => ({
       title: event.rule,
       read: () => Promise.resolve({ kind: 'records', title: event.rule, rows: [recordOf(event)] }),
+      leadsTo: rowsOf(
+        event,
+        active.find(({ rule }) => rule === event.rule),
+      ),
     }),
     copy: ({ rule, what }) => `${rule}: ${what}`,
   };
+}
+
+/** All that a rule is about while it holds; afterwards the row that was its first. */
+function rowsOf({ pane, key }: AlertEvent, now: Alert | undefined): PaneRows {
+  return now ? { pane, filter: now.when, key: now.key } : { pane, filter: '', key };
 }
 
 function recordOf({ kind, rule, pane, what, since, at }: AlertEvent) {

@@ -25,7 +25,7 @@ export const colonFilter: ColonCommand = {
   run(context, argument) {
     const parsed = parseFilter(argument, context.focus.pane);
     if ('error' in parsed) context.say(parsed.error, 'warning');
-    else context.focus.change({ filter: argument });
+    else context.focus.filter(argument);
   },
 };
 

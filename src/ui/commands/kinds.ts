@@ -1,5 +1,7 @@
 import type { Command, Context, View } from '../context.js';
+import { paneById, type AnyPane } from '../../panes/registry.js';
 import type { Binding } from '../keymap.js';
+import { layoutOf } from '../model/model.js';
 import { strings } from '../strings.js';
 
 /** Why nothing can be asked or changed where there is no database. */
@@ -16,9 +18,27 @@ export function needsLive(context: Context): string | undefined {
 export function asksDatabase(command: Command): Command {
   return {
     ...command,
+    needsDatabase: true,
     unavailable: (context, key) =>
       context.player ? whyOffline(context) : command.unavailable?.(context, key),
   };
+}
+
+/** Whether a command can do something here, or the one that shares its place on the key bar. */
+export function isOnBar(context: Context, command: Command): boolean {
+  if (command.isOnBar && !command.isOnBar(context)) return false;
+  const { keys, front } = context;
+  const partner = keys.in(front.scope).find(({ id }) => id === command.barWith);
+  return [command, partner].some((each) => {
+    const [key] = each?.keys ?? [];
+    return key !== undefined && each?.unavailable?.(context, key) === undefined;
+  });
+}
+
+/** Whether it is about something that is in view: rows that are read again, or a pane of this kind. */
+export function isShown({ model, front }: Context, isOf: (pane: AnyPane) => boolean): boolean {
+  if (front.openedBy) return front.isLive === true;
+  return layoutOf(model).places.some(({ id }) => isOf(paneById(id)));
 }
 
 type ViewCommand<Focused extends View> = Binding & {

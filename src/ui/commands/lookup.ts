@@ -11,7 +11,7 @@ import type { ColonCommand, Command } from '../context.js';
 import { asksDatabase } from './kinds.js';
 import { strings } from '../strings.js';
 
-const groupings = ['similar', 'intent', 'project', 'agent'] as const;
+const groupings = ['similar', 'session', 'intent', 'project', 'agent'] as const;
 
 function digitsOf(id: string): string {
   return id.toLowerCase().replaceAll('-', '');
@@ -24,6 +24,7 @@ export function isIdStart(text: string): boolean {
 
 export const colonTrace: ColonCommand = {
   name: 'trace',
+  needsDatabase: true,
   title: 'open the trace whose correlation id begins so',
   argument: 'ID',
   run(context, argument) {
@@ -40,6 +41,7 @@ export const colonTrace: ColonCommand = {
 
 export const colonTraces: ColonCommand = {
   name: 'traces',
+  needsDatabase: true,
   title: 'the traces of the window that match a filter: status:failed agent:X hook:Y took>2s',
   argument: 'FILTER',
   run: (context, text) =>
@@ -48,6 +50,7 @@ export const colonTraces: ColonCommand = {
 
 export const colonStuck: ColonCommand = {
   name: 'stuck',
+  needsDatabase: true,
   title: `the traces that are in progress for over ${formatSpan(defaultStuckAfterMs)}; close-stuck closes them`,
   values: () => [''],
   run: (context) => context.drilldowns.open(stuckTracesOpening),
@@ -63,6 +66,7 @@ export const listStuck: Command = asksDatabase({
 
 export const colonSearch: ColonCommand = {
   name: 'search',
+  needsDatabase: true,
   title: 'traces of the window with these words in their prompt',
   argument: 'WORDS',
   run(context, text) {
@@ -73,8 +77,10 @@ export const colonSearch: ColonCommand = {
 
 export const colonPrompts: ColonCommand = {
   name: 'prompts',
-  title: 'which prompts lead to failure: groups of similar ones, or by intent, project or agent',
-  argument: 'similar, intent, project, agent',
+  needsDatabase: true,
+  title:
+    'which prompts lead to failure: groups of similar ones, or by session, intent, project or agent',
+  argument: 'similar, session, intent, project, agent',
   values: () => groupings,
   run(context, text) {
     const grouping = groupings.find((each) => each === (text || 'similar'));
@@ -85,6 +91,7 @@ export const colonPrompts: ColonCommand = {
 
 export const colonSession: ColonCommand = {
   name: 'session',
+  needsDatabase: true,
   title: 'the traces of a session: its id, or the beginning of it',
   argument: 'ID',
   names: ['session'],
@@ -99,6 +106,7 @@ export const colonSession: ColonCommand = {
 
 export const colonAgent: ColonCommand = {
   name: 'agent',
+  needsDatabase: true,
   title: 'the traces of the window that were given to an agent',
   argument: 'NAME',
   names: ['agent'],

@@ -6,7 +6,8 @@ import { panes } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import type { Binding } from '../keymap.js';
 import { initialPaneView } from '../model/pane-view.js';
-import { needsLive, whyOffline } from './kinds.js';
+import { looksBack } from '../../panes/contract/pane.js';
+import { isShown, needsLive, whyOffline } from './kinds.js';
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
@@ -24,6 +25,7 @@ export function showMoment(context: Context, untilMs: number | undefined): void 
     .filter(({ isTail }) => isTail)
     .map(({ id }) => [id, { ...initialPaneView, filter: views[id].filter }] as const);
   context.update({ panes: { ...views, ...Object.fromEntries(tails) } });
+  context.drilldowns.refresh();
   const span = formatSpan(live?.windowMs ?? 0);
   context.say(
     untilMs === undefined
@@ -34,6 +36,7 @@ export function showMoment(context: Context, untilMs: number | undefined): void 
 
 export const colonAt: ColonCommand = {
   name: 'at',
+  needsDatabase: true,
   title: 'show a moment in the past: the window that ends there; now: back to now',
   argument: '14:05, 2026-11-24 14:05, 2h ago, now',
   values: () => ['now', '1h ago', '1d ago'],
@@ -55,6 +58,7 @@ function typedMoment(context: Context, text: string): { untilMs: number | undefi
 
 export const colonCompare: ColonCommand = {
   name: 'compare',
+  needsDatabase: true,
   title:
     'what got worse and better at a moment: the window before it and the one after, in all panes',
   argument: '14:05, yesterday 14:05, -2h',
@@ -91,9 +95,10 @@ function whyNoSeek({ player }: Context, seekMs: number): string | undefined {
 }
 
 /** Back and on in time: in the data, or in a recording. */
-function stepping(step: Step, binding: Binding): Command {
+function stepping(step: Step, binding: Binding, isOnBar?: Command['isOnBar']): Command {
   return {
     ...binding,
+    ...(isOnBar ? { isOnBar } : {}),
     run(context) {
       if (context.player) context.player.seek(step.seekMs);
       else showMoment(context, targetOf(context, step));
@@ -119,6 +124,7 @@ export const moments: readonly Command[] = [
       barWith: 'later',
       priority: 7,
     },
+    (context) => context.player !== undefined || isShown(context, looksBack),
   ),
   stepping(
     { by: (windowMs) => windowMs, seekMs: 10_000 },

@@ -61,6 +61,39 @@ export const openNext: Command = {
   unavailable: (context) => (context.front.target?.(context) ? undefined : nothingMore),
 };
 
+/** Opens the row beside the one that was opened, of what lies behind: a list, a pane, a trace. */
+function openBeside(by: 1 | -1, binding: Binding): Command {
+  const found = (context: Context) => context.model.views.at(-2)?.beside?.(context, by);
+  return {
+    ...binding,
+    run(context) {
+      const choose = found(context);
+      if (!choose) return;
+      const opening = choose();
+      context.pop();
+      context.drilldowns.open(opening);
+    },
+    unavailable: (context) =>
+      found(context)
+        ? undefined
+        : `Nothing ${by > 0 ? 'more ' : ''}to open stands ${by > 0 ? 'behind' : 'before'} it`,
+  };
+}
+
+/** In what Enter has opened: the next row of where it was opened, without the way back. */
+export const besides: readonly Command[] = [
+  openBeside(-1, {
+    id: 'open-previous',
+    keys: ['['],
+    title: 'open the row before this one, of the list, pane or trace that it was opened from',
+  }),
+  openBeside(1, {
+    id: 'open-next',
+    keys: [']'],
+    title: 'open the row after this one',
+  }),
+];
+
 export const refreshView: Command = asksDatabase({
   id: 'refresh-view',
   keys: ['ctrl+r'],
@@ -74,7 +107,7 @@ export const refreshView: Command = asksDatabase({
 /** What Escape undoes in the overview, the nearest first; undefined: it does not apply. */
 const steps: readonly ((context: Context) => (() => void) | undefined)[] = [
   ({ focus }) => (focus.view.marks.size > 0 ? () => focus.change({ marks: new Set() }) : undefined),
-  ({ focus }) => (focus.view.filter === '' ? undefined : () => focus.change({ filter: '' })),
+  ({ focus }) => (focus.view.filter === '' ? undefined : () => focus.filter('')),
   ({ focus }) =>
     focus.pane.isTail && !focus.view.follow ? () => focus.change({ follow: true }) : undefined,
   (context) => {

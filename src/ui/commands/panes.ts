@@ -94,7 +94,7 @@ function choose(context: Context, kind: Kind, { id, title }: PaneChoice): void {
   const { focus, source } = context;
   const { pane } = focus;
   // Rows of another choice have other identities: no cursor and no marks lead over.
-  focus.change({ [kind]: id, key: null, index: 0, top: 0, marks: new Set() });
+  focus.change({ [kind]: id, key: null, hidden: undefined, index: 0, top: 0, marks: new Set() });
   if (source) setChoice(source, pane, { [kind]: id });
   context.say(`${pane.title}: ${title}`);
 }
@@ -115,7 +115,6 @@ export const group: Command = asksDatabase({
   title: 'group the rows of this pane otherwise, or select others',
   bar: 'group',
   priority: 4,
-  isOnBar: (pane) => choicesOf(pane, kindOf(pane)).length > 0,
   run(context) {
     const { pane } = context.focus;
     const kind = kindOf(pane);
@@ -137,6 +136,8 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
     name,
     title,
     ofPane: true,
+    needsDatabase: true,
+    choices: (pane) => choicesOf(pane, kind),
     values: ({ focus }) => choicesOf(focus.pane, kind).map(({ id }) => id),
     valueTitle: ({ focus }, value) =>
       choicesOf(focus.pane, kind).find(({ id }) => id === value)?.title,

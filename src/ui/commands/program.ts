@@ -11,7 +11,7 @@ export const help: Command = {
   title: 'this help',
   bar: 'help',
   priority: 1,
-  run: (context) => context.push(new HelpView()),
+  run: (context) => context.push(new HelpView(context.front.scope)),
 };
 
 export const quit: Command = {
@@ -50,6 +50,7 @@ export const connections: Command = {
   id: 'connections',
   keys: ['C'],
   title: 'the connections of the config file: go to another database',
+  needsDatabase: true,
   asks: quitScope.id,
   run: openConnections,
   unavailable: whyNoConnections,
@@ -57,6 +58,7 @@ export const connections: Command = {
 
 export const colonConnect: ColonCommand = {
   name: 'connect',
+  needsDatabase: true,
   title: 'go to another database; alone: the list of them',
   argument: 'NAME',
   values: (context) => ['', ...(context.connections?.choices.map(({ name }) => name) ?? [])],

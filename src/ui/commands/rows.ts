@@ -185,6 +185,7 @@ export const colonSort: ColonCommand = {
   name: 'sort',
   title: 'order the rows of this pane by a column',
   ofPane: true,
+  choices: (pane) => sortsOf(pane),
   values: ({ focus }) => sortsOf(focus.pane).map(({ id }) => id),
   valueTitle: ({ focus }, value) => {
     const sort = sortsOf(focus.pane).find(({ id }) => id === value);

@@ -22,6 +22,7 @@ export const sql: Command = {
   id: 'sql',
   keys: ['Q'],
   title: 'the SQL behind the pane, what it took, and its plan',
+  needsDatabase: true,
   run(context) {
     const { database } = context;
     const { pane } = context.focus;
@@ -50,6 +51,7 @@ export const log: Command = {
   id: 'log',
   keys: ['L'],
   title: 'the statements that the console ran, with their times',
+  needsDatabase: true,
   run(context) {
     const { database } = context;
     if (!database) return;

@@ -7,7 +7,7 @@ import { paneById } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
-import { asksDatabase, needsLive, whyOffline } from './kinds.js';
+import { asksDatabase, isShown, needsLive, whyOffline } from './kinds.js';
 
 /** What a window may be; slices of less than a second have no figures. */
 const shortestWindowMs = 10_000;
@@ -40,6 +40,7 @@ export const longerWindow: Command = asksDatabase({
   title: 'the next longer time window',
   bar: 'window',
   priority: 4,
+  isOnBar: (context) => isShown(context, ({ windowed }) => windowed),
   run: (context) => stepWindow(context, 1),
   unavailable: needsLive,
 });
@@ -67,6 +68,7 @@ const isSpan = (text: string) => parseDuration(text) !== undefined;
 
 export const colonWindow: ColonCommand = {
   name: 'window',
+  needsDatabase: true,
   title: 'how far back the figures go',
   argument: '15m, 2h, 3d',
   accepts: isSpan,
@@ -81,7 +83,6 @@ export const compare: Command = {
   title: 'beside the window before, what got worse on top; again: as usual',
   bar: 'before',
   priority: 6,
-  isOnBar: ({ comparison }) => comparison !== undefined,
   run(context) {
     const { focus } = context;
     const own = paneById(focus.pane.id);
@@ -196,6 +197,7 @@ export const slower = stepPace(-1, { id: 'slower', keys: ['-', '_'], title: 'ref
 
 export const colonEvery: ColonCommand = {
   name: 'every',
+  needsDatabase: true,
   title: 'how often the panes are refreshed',
   argument: '3s, 1m',
   accepts: isSpan,

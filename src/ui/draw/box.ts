@@ -11,6 +11,7 @@ import {
   styled,
 } from './styled-line.js';
 import { withSeparators } from '../../core/format/number.js';
+import type { Keymap } from '../keymap.js';
 import type { Failure } from '../../db/errors.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/width.js';
@@ -189,11 +190,16 @@ export function writer(width: number): (text: string, look?: Look) => StyledLine
 
 export type Write = ReturnType<typeof writer>;
 
-/** A failure, and what to try next. */
-export function failureLines(write: Write, { message, hint }: Failure): StyledLine[] {
+/** A failure, and what to try next; `keys` where that is about the database that is shown. */
+export function failureLines(
+  write: Write,
+  { message, hint }: Failure,
+  keys?: Pick<Keymap, 'inText'>,
+): StyledLine[] {
+  const shown = hint === undefined || !keys ? hint : keys.inText(hint);
   return [
     ...write(safeLine(message), 'error'),
-    ...(hint === undefined ? [] : write(safeLine(hint), 'muted')),
+    ...(shown === undefined ? [] : write(safeLine(shown), 'muted')),
   ];
 }
 

@@ -39,6 +39,8 @@ export type HeaderInput = {
   utc?: boolean;
   replay: ReplayState | undefined;
   recording: { failure: string | undefined } | undefined;
+  /** 0..1 of the demo's history is written. */
+  filling?: number | undefined;
   alerts: readonly Alert[];
   /** They wait while a moment in the past is shown. */
   alertsPaused?: boolean;
@@ -64,7 +66,8 @@ export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
       [blank(width)],
     ];
   }
-  const left = [name, ...placeSegments(place), ...serverSegments(live.capabilities)];
+  const demo: Segment[] = live.holdsDemo ? [{ text: ' DEMO ', look: 'badge', priority: 1 }] : [];
+  const left = [name, ...demo, ...placeSegments(place), ...serverSegments(live.capabilities)];
   const presentSegment = replay
     ? replaySegment(replay, live.paused)
     : connectionSegment(live.connection, nowMs);
@@ -80,7 +83,11 @@ export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
     drawSides(
       {
         left: [...paceSegments(live, replay !== undefined), ...(utc ? [{ text: 'UTC' }] : [])],
-        right: [...collectingSegments(live.collecting), ...vitalsSegments(live)],
+        right: [
+          ...fillingSegments(input.filling),
+          ...collectingSegments(live.collecting),
+          ...vitalsSegments(live),
+        ],
         first: 'left',
       },
       width,
@@ -174,6 +181,16 @@ function paceSegments(live: LiveState, replayed: boolean): Segment[] {
     { text: `every ${formatSpan(cadenceMs)}` },
     ...(paused && !replayed ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
   ];
+}
+
+const fillingWidth = 10;
+
+/** `history ████░░░░░░ 42%` */
+function fillingSegments(filled: number | undefined): Segment[] {
+  if (filled === undefined) return [];
+  const full = Math.floor(fillingWidth * Math.min(1, Math.max(0, filled)));
+  const bar = '█'.repeat(full) + '░'.repeat(fillingWidth - full);
+  return [{ text: `history ${bar} ${formatShare(filled)}`, look: 'running', priority: 1 }];
 }
 
 /** Whether what agents do comes in: `collecting, last event 2s ago`, what waits, what could not be written. */

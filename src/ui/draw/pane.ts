@@ -1,6 +1,6 @@
 import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
-import type { AnyPaneResult, Chart } from '../../panes/contract/pane.js';
+import { emptyText, type AnyPaneResult, type Chart } from '../../panes/contract/pane.js';
 import type { CellContext } from '../../panes/contract/column.js';
 import { formatDuration } from '../../core/format/duration.js';
 import { formatMoment } from '../../core/format/time.js';
@@ -34,6 +34,8 @@ export type PaneInput = {
   focused: boolean;
   /** What the empty pane says first: what could be brought in. */
   welcome?: string | undefined;
+  /** It tells of the demo where it is empty. */
+  offersDemo?: boolean;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
   /** In which zone moments are written: what was drawn in another is drawn anew. */
@@ -212,14 +214,14 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
 function drawMessage(
-  { pane, snapshot, view, keys, welcome }: PaneInput,
+  { pane, snapshot, view, keys, welcome, offersDemo = false }: PaneInput,
   size: Inner,
 ): StyledLine[] {
   const { error } = snapshot;
   const paragraphs: [string, Segment['look']][] = error
     ? [
         [error.message, 'error'],
-        ...(error.hint ? [[error.hint, 'muted'] as [string, Segment['look']]] : []),
+        ...(error.hint ? [[keys.inText(error.hint), 'muted'] as [string, Segment['look']]] : []),
       ]
     : snapshot.asOf
       ? [
@@ -231,7 +233,7 @@ function drawMessage(
               ? noMatch(view.filter, snapshot.rows.length)
               : keys.inText(
                   snapshot.filter === undefined
-                    ? pane.empty
+                    ? emptyText(pane, offersDemo)
                     : `Nothing in the window matches /${snapshot.filter}; :window chooses another, Esc shows all.`,
                 ),
             'muted',
@@ -357,6 +359,9 @@ function footOf(
     segments.push({ text: `< ${view.shift} ${columns} hidden${more}`, look: 'muted', priority: 2 });
   }
   if (gone) segments.push({ text: 'the chosen row is gone', look: 'warning' });
+  if (view.hidden !== undefined && view.filter !== '') {
+    segments.push({ text: 'the row chosen before is filtered out', look: 'muted', priority: 2 });
+  }
   for (const note of snapshot.notes) {
     segments.push({ text: safeLine(note), look: 'warning', priority: 2 });
   }

@@ -65,7 +65,9 @@ function* nodeLines(
     default: {
       const start = startOf(node, { name: column, width });
       const room = Math.max(1, width - lineWidth(start));
-      yield* beside(start, valueLines(node.key, content, room, linesOf));
+      const isLink = node.link !== undefined && room > leastForLink;
+      const values = valueLines(node.key, content, isLink ? room - 2 : room, linesOf);
+      yield* beside(start, isLink ? linked(values) : values);
     }
   }
 }
@@ -103,6 +105,17 @@ function* valueLines(
       yield* content.isOpen
         ? openLines(linesOf(key, content.text, room), room)
         : folded(content.text, linesOf(key, content.text, room), room);
+  }
+}
+
+const leastForLink = 8;
+
+/** What Enter leads to is marked. */
+function* linked(lines: Iterable<Span>): Generator<Span, void, undefined> {
+  let isFirst = true;
+  for (const line of lines) {
+    yield { ...line, text: isFirst ? `${line.text} →` : line.text, look: 'accent' };
+    isFirst = false;
   }
 }
 

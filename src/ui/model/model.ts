@@ -28,6 +28,10 @@ export type ConsoleState = {
   alertsPaused: boolean;
   /** Of an empty database: what could be brought in; absent once something was. */
   welcome?: string | undefined;
+  /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
+  filling?: number | undefined;
+  /** Traffic of the demo would harm nobody here: empty panes tell of it. */
+  offersDemo: boolean;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
   /** The focused pane. */
@@ -63,6 +67,8 @@ const disconnected = {
   live: undefined,
   recording: undefined,
   welcome: undefined,
+  filling: undefined,
+  offersDemo: false,
   alerts: [],
   alertsPaused: false,
 };

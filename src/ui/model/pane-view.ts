@@ -40,6 +40,8 @@ export type PaneView = {
   grouping?: string;
   /** Which rows are shown; '' shows all. Always one that can be read. */
   filter: string;
+  /** The row that was chosen before the filter hid it; a filter that shows it leads back to it. */
+  hidden?: string | undefined;
   /** Where the rows were scrolled to when the cursor was moved last. */
   top: number;
   /** Identities of the marked rows. */
@@ -108,9 +110,25 @@ export function moveTo(
     ...view,
     index: place,
     key: row ? pane.rowKey(row) : null,
+    hidden: undefined,
     follow: pane.isTail ? atEnd : view.follow,
     seen: leaves ? seen : view.seen,
   };
+}
+
+/** The view with another filter, and `rows` as it shows them: the cursor stays on its row, or is on the first where that is hidden. */
+export function withFilter(
+  pane: AnyPane,
+  rows: readonly object[],
+  view: PaneView,
+  filter: string,
+): PaneView {
+  const key = view.key ?? view.hidden;
+  if (key === undefined) return { ...view, filter };
+  const index = rows.findIndex((row) => pane.rowKey(row) === key);
+  return index < 0
+    ? { ...view, filter, key: null, index: 0, top: 0, hidden: key }
+    : { ...view, filter, key, index, hidden: undefined };
 }
 
 /** A pane as the reader has chosen to see it. */

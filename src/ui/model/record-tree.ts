@@ -1,6 +1,6 @@
 import { ExactNumber, exactJson, parseExactJson } from '../../core/exact-json.js';
-import type { DetailSection } from '../../panes/contract/opening.js';
-import type { Opening, RecordRow } from '../../panes/contract/opening.js';
+import { linkOf } from '../../panes/links.js';
+import type { DetailSection, Opening, RecordRow } from '../../panes/contract/opening.js';
 import type { SummaryLine } from '../../panes/contract/column.js';
 import { formatTimestamp } from '../../core/format/time.js';
 
@@ -19,6 +19,8 @@ export type RecordNode = {
   depth: number;
   /** What `y` copies; undefined where there is nothing to. */
   value: unknown;
+  /** What Enter opens: the value is the id or the name of it. */
+  link?: Opening | undefined;
   content: NodeContent;
 };
 
@@ -47,7 +49,7 @@ export function* recordNodes(
       yield made(`row ${at}`, { kind: 'title', text }, row);
     }
     for (const [name, value] of valuesFirst(row)) {
-      yield* valueNodes({ key: `${at}/${name}`, name, depth: 0, value }, folds);
+      yield* valueNodes({ key: `${at}/${name}`, name, depth: 0, value, of: name, row }, folds);
     }
     if (at < rows.length - 1) yield made(`after ${at}`, { kind: 'blank' });
   }
@@ -72,24 +74,33 @@ function valuesFirst(row: RecordRow): [string, unknown][] {
   return Object.entries(row).toSorted(([, a], [, b]) => Number(isEmpty(a)) - Number(isEmpty(b)));
 }
 
-type Value = Omit<RecordNode, 'content'>;
+/** `of`: the nearest name that is no number of an item; `row`: what it is part of. */
+type Value = Omit<RecordNode, 'content' | 'link'> & { of: string; row: RecordRow };
 
-function* valueNodes(node: Value, folds: RecordFolds): Generator<RecordNode, void, undefined> {
+function* valueNodes(value: Value, folds: RecordFolds): Generator<RecordNode, void, undefined> {
+  const { of, row, ...node } = value;
   const group = groupOf(node.depth === 0 ? jsonOf(node.value) : node.value);
   if (!group || group.members.length === 0) {
-    yield { ...node, content: plainContent(node, group !== undefined, folds) };
+    const link = linkOf(of, node.value, row);
+    yield { ...node, link, content: plainContent(node, group !== undefined, folds) };
     return;
   }
   const { isList, members } = group;
   const isOpen = isUnfolded(folds, node.key, opensAtFirst(group.members, node.depth));
   yield { ...node, content: { kind: 'group', isList, count: members.length, isOpen } };
   if (!isOpen) return;
-  for (const [name, value] of members) {
-    yield* valueNodes({ key: `${node.key}/${name}`, name, depth: node.depth + 1, value }, folds);
+  for (const [name, each] of members) {
+    const key = `${node.key}/${name}`;
+    const member = { key, name, depth: node.depth + 1, value: each, row };
+    yield* valueNodes({ ...member, of: isList ? of : name }, folds);
   }
 }
 
-function plainContent({ key, depth, value }: Value, isGroup: boolean, folds: RecordFolds) {
+function plainContent(
+  { key, depth, value }: Omit<RecordNode, 'content'>,
+  isGroup: boolean,
+  folds: RecordFolds,
+) {
   if (isGroup) {
     return { kind: 'plain', text: Array.isArray(value) ? '[]' : '{}', isNothing: true } as const;
   }

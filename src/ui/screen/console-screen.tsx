@@ -3,6 +3,7 @@ import { mount } from '../../terminal/ink/mount.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import { wrapText } from '../../terminal/width.js';
+import { isOnBar } from '../commands/kinds.js';
 import type { Context, Model } from '../context.js';
 import { drawHeader, headerHeight, drawKeyBar } from '../draw/header.js';
 import { drawSegments, styled } from '../draw/styled-line.js';
@@ -58,18 +59,13 @@ function ViewStack({ context }: { context: Context }) {
 
 /** The keys there are; for some seconds instead: what a key has done, or why it could not. */
 function BottomLine({ context }: { context: Context }) {
-  const { model, keys, front, focus } = context;
+  const { model, keys, front } = context;
   const { columns, rows } = model.size;
   const { message } = model;
   const line = message
     ? drawSegments([{ text: ` ${safeLine(message.text)}`, look: message.tone }], columns)
     : (front.drawBottomLine?.(context) ??
-      drawKeyBar(
-        keys,
-        front.scope,
-        columns,
-        ({ isOnBar }) => isOnBar?.(focus.pane, front) ?? true,
-      ));
+      drawKeyBar(keys, front.scope, columns, (command) => isOnBar(context, command)));
   return <Lines lines={[line]} x={0} y={rows - 1} width={columns} height={1} />;
 }
 

@@ -83,6 +83,7 @@ export const confirmScope: Scope = {
   id: 'confirm',
   title: 'Before an action',
   isInHelp: true,
+  needsDatabase: true,
   commands: [confirm, decline, ...terminalCommands],
 };
 
@@ -90,6 +91,7 @@ export const runningScope: Scope = {
   id: 'running',
   title: 'While an action runs',
   isInHelp: true,
+  needsDatabase: true,
   commands: [connections, cancel, quit, ...terminalCommands],
 };
 

@@ -1,4 +1,6 @@
+import fs from 'node:fs/promises';
 import { formatBytes } from '../../core/format/bytes.js';
+import { withSeparators } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import {
   type Exportable,
@@ -41,12 +43,21 @@ export class ExportView implements View {
   }
 }
 
-async function write(context: Context, { name, formats }: Exportable, format: ExportFormat) {
+async function write(context: Context, source: Exportable, format: ExportFormat) {
+  const { name, formats, streamed } = source;
+  let rows: number | undefined;
+  const onRows = (count: number) => {
+    rows = count;
+    context.say(`Writing: ${withSeparators(count)} rows …`);
+  };
   try {
-    const text = formats[format]?.() ?? '';
+    const isStreamed = streamed && format !== 'otlp';
+    const text = isStreamed ? streamed(format, onRows) : (formats[format]?.() ?? '');
     const extension = format === 'otlp' ? 'otlp.json' : format;
     const file = await writeNewFile(exportFolder(process.env), name, extension, text);
-    context.say(`Written: ${file} (${formatBytes(Buffer.byteLength(text))})`, 'success');
+    const count = rows === undefined ? '' : `${withSeparators(rows)} rows, `;
+    const { size } = await fs.stat(file);
+    context.say(`Written: ${file} (${count}${formatBytes(size)})`, 'success');
   } catch (error) {
     context.say(failureText(failureOf(error)), 'error');
   }

@@ -9,13 +9,16 @@ import { type Keymap, keysText } from '../keymap.js';
 import { moved, type Movement } from '../model/scroll.js';
 import { innerBody, TextBox } from '../screen/boxes.js';
 
-/** Every key there is, and what each pane answers. */
+/** Every key there is, those of the view that it was opened in first, and what each pane answers. */
 export class HelpView implements View {
   readonly scope: Scope = helpScope;
   readonly covers = true;
+  /** Of the view that it was opened in: its keys come first. */
+  readonly from: Scope;
   readonly top: number;
 
-  constructor(top = 0) {
+  constructor(from: Scope, top = 0) {
+    this.from = from;
     this.top = top;
   }
 
@@ -25,24 +28,48 @@ export class HelpView implements View {
 
   move(context: Context, by: Movement): void {
     const { width, height } = innerBody(context.model.size);
-    const length = helpLines(context.keys, width).length;
+    const { keys, player } = context;
+    const isRecording = player !== undefined;
+    const length = helpLines(keys, width, { from: this.from, isRecording }).length;
     const count = Math.max(1, length - height + 1);
     const top = moved(Math.min(this.top, count - 1), by, count, height);
-    if (top !== this.top) context.replace(this, new HelpView(top));
+    if (top !== this.top) context.replace(this, new HelpView(this.from, top));
   }
 }
 
 function HelpScreen({ view, context }: { view: HelpView; context: Context }) {
-  const { keys, model } = context;
+  const { keys, model, player } = context;
   const { width } = innerBody(model.size);
-  const lines = useMemo(() => helpLines(keys, width), [keys, width]);
+  const { from } = view;
+  const isRecording = player !== undefined;
+  const lines = useMemo(
+    () => helpLines(keys, width, { from, isRecording }),
+    [keys, width, from, isRecording],
+  );
   return <TextBox title="Keys" lines={lines} top={view.top} size={model.size} />;
 }
 
 const keyColumn = 16;
 
+type HelpOptions = {
+  /** Of the view whose keys come first. */
+  from?: Scope;
+  /** Without what a recording cannot do. */
+  isRecording?: boolean;
+};
+
 /** A key that works in several scopes is listed once. */
-export function helpLines(keys: Keymap, width: number): StyledLine[] {
+export function helpLines(
+  keys: Keymap,
+  width: number,
+  { from, isRecording = false }: HelpOptions = {},
+): StyledLine[] {
+  const isHere = ({ needsDatabase }: { needsDatabase?: true }) => !(isRecording && needsDatabase);
+  const isFirst = ({ id }: { id: string }) => id === from?.id;
+  const shown = [
+    ...keys.scopes.filter(isFirst),
+    ...keys.scopes.filter((scope) => scope.isInHelp && !isFirst(scope)),
+  ];
   const lines: StyledLine[] = [];
   const seen = new Set<object>();
   const add = (key: string, text: string) => {
@@ -55,9 +82,9 @@ export function helpLines(keys: Keymap, width: number): StyledLine[] {
     if (lines.length > 0) lines.push([blank(width)]);
     lines.push([cell(text, width, 'title')]);
   };
-  for (const { title, commands } of keys.scopes.filter(({ isInHelp }) => isInHelp)) {
+  for (const { title, commands } of shown.filter(isHere)) {
     heading(title);
-    for (const command of commands.filter((each) => !seen.has(each))) {
+    for (const command of commands.filter((each) => !seen.has(each) && isHere(each))) {
       seen.add(command);
       add(keysText(command), keys.inText(command.title));
     }

@@ -1,6 +1,7 @@
 import { exactJson } from '../../core/exact-json.js';
-import { openedExport } from '../../panes/export/exportable.js';
-import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+import { mostRowsAtOnce, positionOf } from '../../panes/contract/listing.js';
+import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
+import type { ListRequest, Opened, OpenedList } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { actionCommands } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
@@ -9,6 +10,7 @@ import { moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
 import { palette, help } from '../commands/program.js';
+import { moments } from '../commands/moment.js';
 import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
@@ -104,6 +106,17 @@ export class ListView implements View {
     return row && this.state.opened.open?.(row);
   }
 
+  beside(context: Context, by: 1 | -1) {
+    const { index, opened } = this.state;
+    const row = opened.rows[index + by];
+    const opening = row && opened.open?.(row);
+    if (!opening) return undefined;
+    return () => {
+      this.choose(context, index + by);
+      return opening;
+    };
+  }
+
   /** The rows that are marked, or the one under the cursor where none is. */
   get chosenRows(): readonly object[] {
     const { marks, opened } = this.state;
@@ -117,16 +130,20 @@ export class ListView implements View {
     const [row] = rows;
     const { opened } = this.state;
     if (!row) return undefined;
-    if (!opened.copy) return { text: exactJson(row, 2), what: 'the row as JSON' };
+    if (!opened.copy) return jsonOf(row);
     const ids = rows.map((each) => safeLine(opened.copy?.(each) ?? ''));
     const what = ids.length === 1 ? `the id ${ids[0]}` : `${ids.length} ids`;
     return { text: ids.join('\n'), what };
   }
 
-  /** The marked rows, or all that were read. */
-  exportable() {
-    const { marks, opened } = this.state;
-    return openedExport(marks.size > 0 ? { ...opened, rows: this.chosenRows } : opened);
+  /** The marked rows, or all that there are: those that were not read yet are read for it. */
+  exportable(context: Context) {
+    const { marks, opened, wanted } = this.state;
+    if (marks.size > 0) return openedExport({ ...opened, rows: this.chosenRows });
+    if (!opened.paging.hasMore) return openedExport(opened);
+    const { opening } = this.openedBy;
+    const read = context.drilldowns.reader();
+    return allRowsExport(opened, () => pagesOf((list) => read(opening, { list }), wanted));
   }
 
   filtered(context: Context): Filtered {
@@ -200,6 +217,31 @@ export class ListView implements View {
     const height = Math.max(1, innerBody(model.size).height - above - 1);
     return { top: scrollTop(top, index, height, opened.rows.length), height };
   }
+}
+
+/** All rows of a list from the first on, as many at a time as one reading has at most. */
+async function* pagesOf(
+  read: (list: ListRequest) => Promise<Opened>,
+  wanted: ListState['wanted'],
+): AsyncGenerator<OpenedList, void, undefined> {
+  let after: ListRequest['after'];
+  do {
+    const page = await read({ ...wanted, limit: mostRowsAtOnce, after });
+    if (page.kind !== 'list') return;
+    yield page;
+    const last = page.rows.at(-1);
+    after = page.paging.hasMore && last ? positionOf(last) : undefined;
+  } while (after);
+}
+
+/** A row for the clipboard. */
+function jsonOf(row: object): Copyable {
+  return {
+    get text() {
+      return exactJson(row, 2);
+    },
+    what: 'the row as JSON',
+  };
 }
 
 const whyNoRow = ({ state }: ListView) =>
@@ -277,13 +319,13 @@ const own = {
 const actionsOfLists: readonly Command[] = actionCommands
   .filter(({ id }) => id === 'close-stuck')
   .map((command) => {
-    const isFor = ({ front }: { front?: View | undefined }) =>
+    const isFor = ({ front }: Context) =>
       front instanceof ListView && front.state.opened.action === command.id;
     return {
       ...command,
       bar: 'close all',
       priority: 3,
-      isOnBar: (_, front) => isFor({ front }),
+      isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
       unavailable: (context, key) =>
         isFor(context) ? command.unavailable?.(context, key) : 'These are not the stuck traces',
     };
@@ -293,6 +335,7 @@ export const listScope: Scope = {
   id: 'list',
   title: 'In a list',
   isInHelp: true,
+  needsDatabase: true,
   commands: [
     filter,
     palette,
@@ -304,6 +347,7 @@ export const listScope: Scope = {
     ...actionsOfLists,
     longerWindow,
     shorterWindow,
+    ...moments.map((command) => ({ ...command, isOnBar: () => false })),
     refreshView,
     own.back,
     copy,

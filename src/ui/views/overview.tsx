@@ -2,7 +2,7 @@ import { exactJson } from '../../core/exact-json.js';
 import { memo } from 'react';
 import type { LiveState, PaneSnapshot } from '../../live/state.js';
 import { parseFilter } from '../../panes/contract/filter.js';
-import { idOf } from '../../panes/contract/pane.js';
+import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
 import { formatAge } from '../../core/format/duration.js';
@@ -40,6 +40,18 @@ class Overview implements View {
     context.focus.change(cursorAt(context, moved(index, by, rows.length, height)));
   }
 
+  beside(context: Context, by: 1 | -1) {
+    const { pane, rows, view } = context.focus;
+    const { index } = findCursor(pane, rows, view);
+    const row = index === undefined ? undefined : rows[index + by];
+    const opening = row && rowOpening(pane, row);
+    if (index === undefined || !opening) return undefined;
+    return () => {
+      context.focus.change(cursorAt(context, index + by));
+      return opening;
+    };
+  }
+
   whyNotMove({ focus: { rows, pane } }: Context): string | undefined {
     return rows.length > 0 ? undefined : `${pane.title} has no rows`;
   }
@@ -51,7 +63,12 @@ class Overview implements View {
     const [row] = rows;
     if (!row) return undefined;
     if (view.marks.size === 0) {
-      return { text: exactJson(row, 2), what: 'the row as JSON' };
+      return {
+        get text() {
+          return exactJson(row, 2);
+        },
+        what: 'the row as JSON',
+      };
     }
     const ids = rows.map((each) => safeLine(idOf(pane, each)));
     return { text: ids.join('\n'), what: `${ids.length} ${ids.length === 1 ? 'id' : 'ids'}` };
@@ -72,7 +89,7 @@ class Overview implements View {
         const parsed = parseFilter(text, focus.pane);
         return 'error' in parsed ? parsed.error : undefined;
       },
-      show: (filter) => focus.change({ filter }),
+      show: (filter) => focus.filter(filter),
       fields: [...focus.pane.columns, ...(focus.pane.fields ?? [])].map(({ title }) => title),
     };
   }
@@ -117,6 +134,7 @@ function PaneRegion({ context, live, place }: RegionProps) {
       width={width}
       height={height}
       focused={model.focus === id}
+      offersDemo={model.offersDemo}
       welcome={model.focus === id ? model.welcome : undefined}
       age={age}
       cadenceMs={live.cadenceMs}

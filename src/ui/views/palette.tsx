@@ -92,15 +92,42 @@ export function completions(context: Context, typed: string): readonly Completio
     ({ name }) => name === word && text.length > word.length,
   );
   const pane = panes.find(({ id }) => id === word && text.length > word.length);
-  if (pane && !colon) return [filteredPane(pane, text)];
+  if (pane && !colon) return behindPane(context, pane, text);
   if (colon?.argument !== undefined) return withArgument(context, colon, colon.argument, text);
   if (colon) return matching(valuesOf(context, colon), text.trim());
   return matching(everything(context), text.trim());
 }
 
+/** A pane with one of its groups, selections or orders behind its name: `usage agent`; anything else is a filter. */
+function behindPane(context: Context, pane: AnyPane, text: string): readonly Completion[] {
+  const typed = text.slice(pane.id.length).trim();
+  const chosen = context.colonCommands.flatMap((command) =>
+    (command.choices?.(pane) ?? []).map(({ id, title }): Completion => {
+      const whole = `${pane.id} ${id}`;
+      return {
+        text: whole,
+        title: `${pane.title}: ${command.name} ${title}`,
+        completed: whole,
+        run(to) {
+          to.focus.goTo(pane.id);
+          command.run(to, id);
+        },
+      };
+    }),
+  );
+  // An order may have the name of a group: the first of a name is meant.
+  const known = chosen.filter(
+    (each, at) => chosen.findIndex((one) => one.text === each.text) === at,
+  );
+  const exact = known.find((each) => each.text === `${pane.id} ${typed}`);
+  const begun = known.filter(
+    (each) => each !== exact && each.text.startsWith(`${pane.id} ${typed}`),
+  );
+  return [...(exact ? [exact] : []), filteredPane(pane, typed, text), ...begun];
+}
+
 /** A pane with a filter behind its name: `errors last<5m`. */
-function filteredPane(pane: AnyPane, text: string): Completion {
-  const filter = text.slice(pane.id.length).trim();
+function filteredPane(pane: AnyPane, filter: string, text: string): Completion {
   return {
     text: `${pane.id} ${filter || 'FILTER'}`,
     title: `${pane.title}: only these rows`,
@@ -112,7 +139,8 @@ function filteredPane(pane: AnyPane, text: string): Completion {
         return;
       }
       to.focus.goTo(pane.id);
-      to.focus.change({ filter, ...(pane.isTail ? { follow: true } : {}) });
+      to.focus.filter(filter);
+      if (pane.isTail) to.focus.change({ follow: true });
     },
   };
 }
@@ -148,6 +176,7 @@ function everything(context: Context): Completion[] {
   const { keys, model, colonCommands } = context;
   const behind = model.views.findLast(({ isPrompt }) => !isPrompt);
   const isOpened = behind?.openedBy !== undefined;
+  const isHere = (needsDatabase = false) => !(needsDatabase && context.player);
   return [
     ...panes.map(({ id, title, question }) => {
       const key = paneKey(id);
@@ -155,9 +184,9 @@ function everything(context: Context): Completion[] {
       return { text: id, title: says, completed: id, run: (to: Context) => to.focus.goTo(id) };
     }),
     ...colonCommands
-      .filter(({ ofPane }) => !isOpened || !ofPane)
+      .filter(({ ofPane, needsDatabase }) => (!isOpened || !ofPane) && isHere(needsDatabase))
       .flatMap((command) => [...valuesOf(context, command), ...argumentOf(command)]),
-    ...(behind ? keyCommands(keys, behind.scope) : []),
+    ...(behind ? keyCommands(keys, behind.scope, isHere) : []),
   ];
 }
 
@@ -189,10 +218,15 @@ function namesOf(context: Context, command: ColonCommand): Completion[] {
 }
 
 /** What the keys do, by name; numbers, which mean a pane, have lines of their own. */
-function keyCommands(keys: Context['keys'], scope: Scope): Completion[] {
+function keyCommands(
+  keys: Context['keys'],
+  scope: Scope,
+  isHere: (needsDatabase?: boolean) => boolean,
+): Completion[] {
   return keys
     .in(scope)
     .filter(({ keys: own, id }) => !own.includes('1') && id !== 'command-line')
+    .filter(({ needsDatabase }) => isHere(needsDatabase))
     .map((command) => {
       const [key = ''] = command.keys;
       const shown = key === '' ? '' : `${keyText(key)}  `;

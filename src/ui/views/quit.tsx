@@ -138,5 +138,6 @@ export const quitScope: Scope = {
   id: 'quit',
   title: 'Quit dialog',
   isInHelp: true,
+  needsDatabase: true,
   commands: [waitForIt, cancelIt, leaveIt, stay, ...terminalCommands],
 };

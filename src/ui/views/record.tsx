@@ -8,7 +8,7 @@ import type {
 } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { backFromOpened, nothingMore, openTarget, refreshView } from '../commands/open.js';
+import { backFromOpened, besides, nothingMore, openTarget, refreshView } from '../commands/open.js';
 import { copies, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
@@ -108,19 +108,36 @@ export class RecordView implements View {
   }
 
   target(context: Context): Opening | undefined {
-    const content = this.cursor(context).node?.content;
-    return content?.kind === 'made' ? content.opening : undefined;
+    const { node } = this.cursor(context);
+    return node?.content.kind === 'made' ? node.content.opening : node?.link;
+  }
+
+  /** The nearest line that leads on. */
+  beside(context: Context, by: 1 | -1) {
+    const { index, layout, node: here } = this.cursor(context);
+    for (let at = index + by; at >= 0 && at < layout.lines.length; at += by) {
+      const node = layout.lines[at]?.node;
+      const opening = node?.content.kind === 'made' ? node.content.opening : node?.link;
+      if (!opening || node?.key === here?.key) continue;
+      return () => {
+        this.show(context, { index: at });
+        return opening;
+      };
+    }
+    return undefined;
   }
 
   /** The value under the cursor: a text as it is, everything else as JSON. */
   copyable(context: Context): Copyable | undefined {
     const { name = '', value } = this.cursor(context).node ?? {};
     if (value === null || value === undefined) return undefined;
-    const json = exactJson(value, 2);
-    if (name !== '') return { text: plainText(value, json), what: safeLine(name) };
-    return typeof value === 'string'
-      ? { text: value, what: 'the line' }
-      : { text: json, what: 'the row as JSON' };
+    const isText = typeof value === 'string' || name !== '';
+    return {
+      get text() {
+        return isText ? plainText(value) : exactJson(value, 2);
+      },
+      what: name === '' ? (isText ? 'the line' : 'the row as JSON') : safeLine(name),
+    };
   }
 
   exportable() {
@@ -185,8 +202,9 @@ export class RecordView implements View {
 }
 
 /** A moment is a text in JSON, but its quotes are not its. */
-function plainText(value: unknown, json: string): string {
+function plainText(value: unknown): string {
   if (typeof value === 'string') return value;
+  const json = exactJson(value, 2);
   return value instanceof Date ? json.replaceAll('"', '') : json;
 }
 
@@ -247,7 +265,8 @@ const own = {
   open: inView(RecordView, {
     id: 'open',
     keys: ['enter'],
-    title: 'open what the line tells of, as a neighbour; else fold or unfold it',
+    title:
+      'open what the line names: a trace, a session, an agent, a hook …; else fold or unfold it',
     bar: 'open',
     priority: 4,
     run(view, context) {
@@ -322,8 +341,14 @@ const own = {
     ({ front }) => {
       const rows = front instanceof RecordView ? front.state.rows : [];
       const [row] = rows;
-      const text = exactJson(rows.length === 1 ? row : rows, 2);
-      return row && { text, what: 'the row as JSON' };
+      return (
+        row && {
+          get text() {
+            return exactJson(rows.length === 1 ? row : rows, 2);
+          },
+          what: 'the row as JSON',
+        }
+      );
     },
   ),
 };
@@ -340,6 +365,7 @@ export const recordScope: Scope = {
     ...moves,
     own.open,
     ...own.folds,
+    ...besides,
     refreshView,
     backFromOpened,
     own.copyValue,

@@ -10,7 +10,7 @@ import { paneListScope } from './pane-list.js';
 import { promptScope } from './prompt.js';
 import { quitScope } from './quit.js';
 import { recordScope } from './record.js';
-import { schemaScope } from './schema.js';
+import { schemaReadScope, schemaScope } from './schema.js';
 import { traceScope } from './trace.js';
 
 /** The keys of every view, in the order of help. Adding a view with keys of its own is its file and a line here. */
@@ -29,6 +29,7 @@ export const scopes: readonly Scope[] = [
   doneScope,
   quitScope,
   schemaScope,
+  schemaReadScope,
   connectionsScope,
   connectingScope,
 ];

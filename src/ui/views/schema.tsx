@@ -28,7 +28,6 @@ const looks: Readonly<Record<SchemaStage['phase'], Look>> = {
 
 /** What will be created where, a line a file while it is, or why it cannot be. */
 export class SchemaView implements View {
-  readonly scope: Scope = schemaScope;
   readonly covers = true;
   readonly stage: SchemaStage;
   readonly answer: (isYes: boolean) => void;
@@ -36,6 +35,12 @@ export class SchemaView implements View {
   constructor(stage: SchemaStage, answer: (isYes: boolean) => void) {
     this.stage = stage;
     this.answer = answer;
+  }
+
+  /** Once nothing is asked any more, there is no yes and no. */
+  get scope(): Scope {
+    const { phase } = this.stage;
+    return phase === 'ask' || phase === 'applying' ? schemaScope : schemaReadScope;
   }
 
   draw({ model, keys }: Context) {
@@ -89,10 +94,7 @@ const accept = inView(SchemaView, {
   bar: 'yes',
   priority: 1,
   run: (view) => view.answer(true),
-  unavailable({ stage: { phase } }) {
-    if (phase === 'ask') return undefined;
-    return phase === 'applying' ? 'It is being created' : 'Nothing can be created here';
-  },
+  unavailable: ({ stage: { phase } }) => (phase === 'ask' ? undefined : 'It is being created'),
 });
 
 const decline = inView(SchemaView, {
@@ -106,6 +108,21 @@ const decline = inView(SchemaView, {
   unavailable: ({ stage: { phase } }) =>
     phase === 'applying' ? 'It is being created; Ctrl-C stops it' : undefined,
 });
+
+const goOn = inView(SchemaView, {
+  id: 'go-on',
+  keys: ['enter', 'escape'],
+  title: 'go on to the panes',
+  bar: 'go on',
+  priority: 1,
+  run: (view) => view.answer(false),
+});
+
+export const schemaReadScope: Scope = {
+  id: 'schema-read',
+  title: 'When the schema cannot be created',
+  commands: [goOn, quit, ...terminalCommands],
+};
 
 export const schemaScope: Scope = {
   id: 'schema',

@@ -6,7 +6,7 @@ import { likeOpening } from '../../panes/trace/prompts-listed.js';
 import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
-import { backFromOpened, openNext, refreshView } from '../commands/open.js';
+import { backFromOpened, besides, openNext, refreshView } from '../commands/open.js';
 import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { palette, help } from '../commands/program.js';
@@ -105,6 +105,17 @@ export class TraceView implements View {
   target() {
     const node = chosenNode(this.state);
     return node && this.state.opened.open(node.event.key);
+  }
+
+  beside(context: Context, by: 1 | -1) {
+    const { opened, index, rows } = this.state;
+    const node = rows[index + by];
+    const opening = node && opened.open(node.event.key);
+    if (!opening) return undefined;
+    return () => {
+      this.show(context, { ...this.state, index: index + by });
+      return opening;
+    };
   }
 
   copyable() {
@@ -257,6 +268,7 @@ const own = {
 function judge(isGood: boolean, binding: Binding) {
   return inView(TraceView, {
     ...binding,
+    needsDatabase: true,
     run(view, context) {
       void keepFeedback(context, view.state.opened.tree.asked.event.correlationId, isGood);
     },
@@ -290,6 +302,7 @@ export const traceScope: Scope = {
   id: 'trace',
   title: 'In a trace',
   isInHelp: true,
+  needsDatabase: true,
   commands: [
     search,
     nextMatchCommand,
@@ -302,6 +315,7 @@ export const traceScope: Scope = {
     own.alike,
     ...own.folds,
     ...feedback,
+    ...besides,
     refreshView,
     backFromOpened,
     copy,

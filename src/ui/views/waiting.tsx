@@ -1,7 +1,7 @@
 import type { Failure } from '../../db/errors.js';
 import type { Opened } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { backFromOpened, refreshView } from '../commands/open.js';
+import { backFromOpened, besides, refreshView } from '../commands/open.js';
 import { help } from '../commands/program.js';
 import { terminalCommands, closing, inView } from '../commands/kinds.js';
 import type { ConnectionChoice, Context, OpenedBy, Scope, View } from '../context.js';
@@ -31,10 +31,10 @@ export class WaitingView implements View {
     return this.failure !== undefined;
   }
 
-  draw({ model: { size } }: Context) {
+  draw({ model: { size }, keys }: Context) {
     const { failure, openedBy } = this;
     const write = writer(innerBody(size).width);
-    const lines = failure ? failureLines(write, failure) : write(strings.asking, 'muted');
+    const lines = failure ? failureLines(write, failure, keys) : write(strings.asking, 'muted');
     return <TextBox title={safeLine(openedBy.opening.title)} lines={lines} size={size} />;
   }
 
@@ -60,7 +60,7 @@ export function openedView(openedBy: OpenedBy, opened: Opened, before: View): Vi
 export const waitingScope: Scope = {
   id: 'waiting',
   title: 'While something opens',
-  commands: [refreshView, backFromOpened, help, ...terminalCommands],
+  commands: [...besides, refreshView, backFromOpened, help, ...terminalCommands],
 };
 
 type ConnectingState = {

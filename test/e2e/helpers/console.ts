@@ -13,26 +13,32 @@ export const sizes = [
   { cols: 80, rows: 24 },
 ] as const;
 
-export type ConsoleOptions = SpawnOptions & { args?: readonly string[] };
+export type ConsoleOptions = SpawnOptions & {
+  args?: readonly string[];
+  /** Ended after the file, for tests that follow each other in one console. */
+  isShared?: true;
+};
 
 const open: TerminalDriver[] = [];
+const shared: TerminalDriver[] = [];
 let stateFolder: string | undefined;
 
 afterEach(async () => {
   await Promise.all(open.splice(0).map((driver) => driver.dispose()));
 });
 
-afterAll(() => {
+afterAll(async () => {
+  await Promise.all(shared.splice(0).map((driver) => driver.dispose()));
   if (stateFolder) fs.rmSync(stateFolder, { recursive: true, force: true });
 });
 
-/** Starts the console as users do, on a database, in a terminal. Ended after the test. Without a url the arguments name it. */
+/** Starts the console as users do, on a database, in a terminal. Ended after the test, unless it is shared. Without a url the arguments name it. */
 export function startConsole(
   url: string | undefined,
   options: ConsoleOptions = {},
 ): TerminalDriver {
   stateFolder ??= fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-state-'));
-  const { args = [], ...rest } = options;
+  const { args = [], isShared, ...rest } = options;
   const program = path.join(inject('programs'), 'main.js');
   const place = url === undefined ? [] : ['--url', url];
   const driver = spawn(process.execPath, [program, ...place, ...args], {
@@ -44,7 +50,7 @@ export function startConsole(
       ...rest.env,
     },
   });
-  open.push(driver);
+  (isShared ? shared : open).push(driver);
   return driver;
 }
 

@@ -147,35 +147,42 @@ describe.each([
   );
 });
 
-it('gives a trace the same rows when its children are written before their agents are known', async () => {
-  await sendTrace(new ProtobufExporter({ url: url('traces') }), 'conversation-1');
-  await drain();
-  const whole = await db.dump();
-  await db.clear();
-  await db.test.query(
-    'UPDATE trace_console.telemetry_spans SET recorded = NULL, received_at = now()',
-  );
-  // The agents' spans come last.
-  const { rows } = await db.test.query<{ span_id: string; span: unknown; trace_id: string }>(
-    `DELETE FROM trace_console.telemetry_spans WHERE span->>'name' LIKE 'invoke_agent%' RETURNING *`,
-  );
-  await drain();
-  expect(await db.count('execution_traces')).toBe(1);
-  for (const row of rows) {
+it.each([
+  ['inner', 1],
+  ['outer', -1],
+] as const)(
+  'gives a trace the same rows when its children are written before their agents are known, the %s one first',
+  async (_, order) => {
+    await sendTrace(new ProtobufExporter({ url: url('traces') }), 'conversation-1');
+    await drain();
+    const whole = await db.dump();
+    await db.clear();
     await db.test.query(
-      `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span)
-       VALUES (current_schema(), $1, $2, $3)`,
-      [row.trace_id, row.span_id, row.span],
+      'UPDATE trace_console.telemetry_spans SET recorded = NULL, received_at = now()',
+    );
+    // The agents' spans come last.
+    const { rows } = await db.test.query<{ span_id: string; span: unknown; trace_id: string }>(
+      `DELETE FROM trace_console.telemetry_spans WHERE span->>'name' LIKE 'invoke_agent%' RETURNING *`,
     );
     await drain();
-  }
-  const { rows: after } = await traces();
-  expect(after.map(({ prompt_text: text, input }) => [text, input])).toEqual([
-    ['Which orders are late?', 400],
-    ['invoke_agent researcher', 400],
-  ]);
-  expect(await db.dump()).toEqual(whole);
-});
+    expect(await db.count('execution_traces')).toBe(1);
+    const isInner = ({ span }: { span: unknown }) => 'parentSpanId' in (span as object);
+    for (const row of rows.toSorted((a, b) => order * (Number(isInner(b)) - Number(isInner(a))))) {
+      await db.test.query(
+        `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span)
+       VALUES (current_schema(), $1, $2, $3)`,
+        [row.trace_id, row.span_id, row.span],
+      );
+      await drain();
+    }
+    const { rows: after } = await traces();
+    expect(after.map(({ prompt_text: text, input }) => [text, input])).toEqual([
+      ['Which orders are late?', 400],
+      ['invoke_agent researcher', 400],
+    ]);
+    expect(await db.dump()).toEqual(whole);
+  },
+);
 
 it('waits for the root of a trace, and writes it once however often it is sent', async () => {
   const exporter = () => new JsonExporter({ url: url('traces') });

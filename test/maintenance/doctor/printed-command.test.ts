@@ -98,3 +98,40 @@ it('names a socket folder, a schema and a database of any name', async () => {
     "-c 'SELECT 1;' -c 'SELECT 2;'",
   );
 });
+
+it('leads each hint of a command to the database that the command was led to', async () => {
+  const test = await createTestDatabase();
+  const target = new URL(test.url);
+  const shown = `--url postgresql://${target.username}@${target.hostname}:${target.port}${target.pathname}`;
+  const missing = await runCli(['runs', '999', '--url', test.url]);
+  expect(missing.stderr).toContain(`hint: trace-console runs ${shown} lists them`);
+  const json = await runCli(['runs', '999', '--url', test.url, '--json']);
+  expect(json.stdout).toContain(`trace-console runs ${shown} lists them`);
+  const fromEnvironment = await runCli(['runs', '999'], { env: { DATABASE_URL: test.url } });
+  expect(fromEnvironment.stderr).toContain('hint: trace-console runs lists them');
+
+  // The doctor of the panes says the same as the command.
+  await test.query('CREATE INDEX twice ON error_patterns (error_type)');
+  const pane = await runCli(['status', '--pane', 'doctor', '--url', test.url, '--json']);
+  const { panes } = JSON.parse(pane.stdout) as { panes: { doctor: { rows: CheckResult[] } } };
+  const row = panes.doctor.rows.find(({ id }) => id === 'duplicate-indexes');
+  expect(row?.command).toMatch(/^psql .*dbname=.* -c 'DROP INDEX CONCURRENTLY/);
+  expect(row).toMatchObject({
+    again: `trace-console doctor --check duplicate-indexes ${shown}`,
+  });
+});
+
+it('tells of the demo only where it harms nobody', async () => {
+  const test = await createTestDatabase();
+  const status = async () =>
+    (await runCli(['status', '--pane', 'slow-hooks', '--url', test.url])).stdout;
+  expect(await status()).toMatch(
+    /No hook ran .* --window\. For examples: trace-console demo --url /,
+  );
+  await test.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at, prompt_text)
+     SELECT id, id, id, 'agent', 'completed', now() - interval '3 days', 'old' FROM gen_random_uuid() AS id`,
+  );
+  expect(await status()).toMatch(/No hook ran .* --window\.\n/);
+  expect(await status()).not.toContain('demo');
+});

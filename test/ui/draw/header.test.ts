@@ -77,6 +77,16 @@ describe('the header', () => {
     expect(said({ ...quiet, quarantined: 3 })).toContain('3 quarantined');
   });
 
+  it('says at every width that this is the demo, and how far its history is', () => {
+    const demo = { ...live, holdsDemo: true };
+    for (const width of [60, 80, 120]) {
+      const [where = '', how = ''] = draw({ live: demo, filling: 0.42 }, width);
+      expect(where).toContain(' DEMO ');
+      expect(how).toContain('history ████░░░░░░ 42%');
+    }
+    expect(draw({ live: { ...live, holdsDemo: false } }).join('')).not.toMatch(/DEMO|history/);
+  });
+
   it('lets nothing out of a name or an origin that a terminal would obey', () => {
     const badge = { name: 'a\x1b]0;owned\x07b', production: true, colour: 'red' } as const;
     const place = input.place && { ...input.place, origin: 'config: \x9b2Jx\x1b[2J' };

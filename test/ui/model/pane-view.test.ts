@@ -4,6 +4,7 @@ import {
   initialPaneView,
   moveTo,
   rowsInView,
+  withFilter,
 } from '../../../src/ui/model/pane-view.js';
 import { scrollTop } from '../../../src/ui/model/scroll.js';
 import { fruitPane, fruits, tailPane } from '../helpers.js';
@@ -69,5 +70,24 @@ describe('sorted rows', () => {
     expect(rowsInView(fruitPane, rows, { sort: 1, reversed: false, filter: '' }, 0)).toBe(byName);
     const backwards = rowsInView(fruitPane, rows, { sort: 1, reversed: true, filter: '' }, 0);
     expect(backwards.map((row) => fruitPane.rowKey(row))).toEqual(['plum', 'pear', 'apple']);
+  });
+});
+
+describe('a filter', () => {
+  const all = fruits('apple', 'pear', 'plum');
+  const onPlum = moveTo(fruitPane, all, initialPaneView, 2, 0);
+
+  it('leaves the cursor on its row, else puts it on the first that is there, and leads back', () => {
+    const kept = withFilter(fruitPane, fruits('pear', 'plum'), onPlum, 'p');
+    expect(findCursor(fruitPane, fruits('pear', 'plum'), kept)).toEqual({ index: 1, gone: false });
+    const hidden = withFilter(fruitPane, fruits('apple', 'pear'), onPlum, 'a');
+    expect(findCursor(fruitPane, fruits('apple', 'pear'), hidden)).toEqual({
+      index: 0,
+      gone: false,
+    });
+    const back = withFilter(fruitPane, all, hidden, '');
+    expect(findCursor(fruitPane, all, back)).toEqual({ index: 2, gone: false });
+    const moved = moveTo(fruitPane, fruits('apple', 'pear'), hidden, 1, 0);
+    expect(withFilter(fruitPane, all, moved, '').key).toBe('pear');
   });
 });

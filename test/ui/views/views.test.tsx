@@ -7,6 +7,7 @@ import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
 import type { View } from '../../../src/ui/context.js';
 import { ExportView } from '../../../src/ui/views/export.js';
 import { HelpView } from '../../../src/ui/views/help.js';
+import { overview } from '../../../src/ui/views/overview.js';
 import { ListView } from '../../../src/ui/views/list.js';
 import { listState } from '../../../src/ui/model/list-state.js';
 import { NoticeView } from '../../../src/ui/views/action.js';
@@ -142,7 +143,7 @@ describe('a list', () => {
 
 describe('the help', () => {
   it('scrolls to its end and no further, without having been drawn', () => {
-    const app = consoleWith(new HelpView());
+    const app = consoleWith(new HelpView(overview.scope));
     app.press('G');
     const { top } = frontOf(app, HelpView);
     app.press('down');

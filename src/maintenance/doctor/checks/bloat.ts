@@ -1,7 +1,8 @@
 import { quoteIdent } from '../../../db/quote.js';
 import { formatBytes } from '../../../core/format/bytes.js';
 import { formatShare } from '../../../core/format/number.js';
-import { counted, firstOf, good, type Check, skipped, shellWord } from '../check.js';
+import { counted, firstOf, good, type Check, skipped } from '../check.js';
+import { shellWord } from '../../../db/connection/command-flags.js';
 import type { Queryable } from '../../../db/queryable.js';
 
 type BloatLimits = { leastBytes: number; share: number };

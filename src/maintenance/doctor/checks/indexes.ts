@@ -1,4 +1,5 @@
-import { shellWord, counted, firstOf, good, type Check, skipped } from '../check.js';
+import { counted, firstOf, good, type Check, skipped } from '../check.js';
+import { shellWord } from '../../../db/connection/command-flags.js';
 import { formatBytes } from '../../../core/format/bytes.js';
 import { findLeftovers } from '../../reindex/leftovers.js';
 import { quoteIdent } from '../../../db/quote.js';

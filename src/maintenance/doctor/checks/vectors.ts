@@ -1,4 +1,5 @@
-import { good, type Check, firstOf, shellWord } from '../check.js';
+import { good, type Check, firstOf } from '../check.js';
+import { shellWord } from '../../../db/connection/command-flags.js';
 import { withSeparators } from '../../../core/format/number.js';
 import {
   recommendedLists,
