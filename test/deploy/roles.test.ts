@@ -65,7 +65,7 @@ it('shows a reader and a maintainer every pane, and says to a writer what it may
   for (const kind of ['reader', 'writer', 'maintainer']) {
     const database = await openDatabase(as(kind));
     refused[kind] = [];
-    for (const pane of panes as readonly AnyPane[]) {
+    for (const pane of panes) {
       await readFresh(database, pane as Pane).catch((error: unknown) => {
         expect(error).toMatchObject({ code: 'privilege_missing' });
         refused[kind]?.push(pane.id);
