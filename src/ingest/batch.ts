@@ -1,15 +1,21 @@
 import { ConsoleError } from '../db/errors.js';
 import type { Transaction } from '../db/queryable.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
-import type { AgentEvent } from './events.js';
+import type { AgentEvent, Place } from './events.js';
 import { callAliases } from './call-aliases.js';
-import { decisionId, modelCallId, sessionName, subagentId } from './ids.js';
+import { decisionId, modelCallId, subagentId } from './ids.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
-import { contextFrom, courseFrom, placeColumns, routingRow, hookPatch } from './patches.js';
+import {
+  cleanEvent,
+  contextFrom,
+  courseFrom,
+  hookPatch,
+  placeColumns,
+  routingRow,
+} from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
-import { redact } from './redact.js';
 import { RowStore, type Written } from './row-store.js';
 import {
   name,
@@ -78,10 +84,8 @@ export class Batch {
 
   async record(events: readonly AgentEvent[]): Promise<Written> {
     // Once, for all that is written: those that wait were written before.
-    const clean = events.map((event) => {
-      const each = redact(event, this.#options.fieldLimit) as AgentEvent;
-      return { ...each, session: sessionName(each.session) };
-    });
+    const places = new Map<Place, Place>();
+    const clean = events.map((event) => cleanEvent(event, places, this.#options.fieldLimit));
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, clean);
     const all = [...waiting, ...clean];
     for (const event of all) seeTurns(event, sessions.get(event.session));

@@ -134,6 +134,7 @@ async function sameFigures(
     tx,
     open.filter(({ id }) => !fresh.has(id)),
   );
+  if (stored.length === 0 && calls.every(({ event }) => event.source !== 'telemetry')) return found;
   const told = calls.filter(({ event }) => event.agent === 'claude-code').map(knownOf);
   const known = [...stored, ...told.filter(({ isTelemetry }) => !isTelemetry)];
   const [telemetry, transcripts] = [true, false].map((is) =>

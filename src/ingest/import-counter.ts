@@ -1,5 +1,5 @@
 import type { AgentEvent, ModelCalled, Usage } from './events.js';
-import type { Prices } from './prices.js';
+import type { PricedCall, Prices } from './prices.js';
 
 /** What was read. Of a file that was read before only what has come since. */
 export type ImportCounts = {
@@ -16,23 +16,6 @@ export type ImportCounts = {
   /** Models of calls without a price or without tokens, in alphabetical order. */
   unpriced: string[];
   skippedLines: number;
-};
-
-type Call = {
-  model: string | undefined;
-  provider: string;
-  at: number;
-  usage: Usage | undefined;
-  costUsd: number | undefined;
-};
-
-/** What happened in a session, by its own ids: joined with the session's they would take twice the memory. */
-type SessionCounts = {
-  subagents: Set<string>;
-  calls: Map<string, Call>;
-  /** Whether each use of a tool has failed. */
-  tools: Map<string, boolean>;
-  prompts: Set<string>;
 };
 
 const kinds = ['input', 'output', 'cacheRead', 'cacheCreation', 'cacheCreation1h'] as const;
@@ -56,32 +39,36 @@ export class ImportCounter {
     skippedLines: 0,
   };
   readonly #prices: Prices | undefined;
-  readonly #sessions = new Map<string, SessionCounts>();
+  readonly #sessions = new Set<string>();
+  readonly #prompts = new Ids();
+  readonly #subagents = new Ids();
+  readonly #tools = new Ids();
+  readonly #failedTools = new Ids();
+  readonly #calls = new Calls();
 
   constructor(prices: Prices | undefined) {
     this.#prices = prices;
   }
 
   count(event: AgentEvent): void {
-    const session = this.#sessions.get(event.session) ?? newCounts();
-    this.#sessions.set(event.session, session);
+    const { session } = event;
+    this.#sessions.add(session);
     switch (event.kind) {
       case 'prompt':
-        session.prompts.add(event.turn ?? String(event.at));
+        this.#prompts.add(session, event.turn ?? String(event.at));
         break;
       case 'model_call':
-        countCall(session.calls, event);
+        this.#calls.add(event);
         break;
       case 'tool_started':
-      case 'tool_ended': {
-        const hasFailed = event.kind === 'tool_ended' && event.error !== undefined;
-        const { toolUse } = event;
-        session.tools.set(toolUse, hasFailed || session.tools.get(toolUse) === true);
+      case 'tool_ended':
+        this.#tools.add(session, event.toolUse);
+        if (event.kind === 'tool_ended' && event.error !== undefined)
+          this.#failedTools.add(session, event.toolUse);
         break;
-      }
       case 'subagent_started':
       case 'subagent_ended':
-        session.subagents.add(event.id);
+        this.#subagents.add(session, event.id);
         break;
       default:
     }
@@ -92,8 +79,7 @@ export class ImportCounter {
     const { tokens } = this.counts;
     const unpriced = new Set<string>();
     let costUsd = 0;
-    const sessions = [...this.#sessions.values()];
-    for (const call of sessions.flatMap(({ calls }) => [...calls.values()])) {
+    for (const call of this.#calls.all()) {
       tokens.input += call.usage?.input ?? 0;
       tokens.output += call.usage?.output ?? 0;
       tokens.cacheRead += call.usage?.cacheRead ?? 0;
@@ -102,51 +88,157 @@ export class ImportCounter {
       if (usd === undefined) unpriced.add(call.model ?? 'unknown');
       else costUsd += usd;
     }
-    const sum = (of: (session: SessionCounts) => number) =>
-      sessions.reduce((total, session) => total + of(session), 0);
     return {
       ...this.counts,
-      sessions: sessions.length,
-      prompts: sum(({ prompts }) => prompts.size),
-      modelCalls: sum(({ calls }) => calls.size),
-      toolCalls: sum(({ tools }) => tools.size),
-      failedToolCalls: sum(({ tools }) => [...tools.values()].filter(Boolean).length),
-      subagents: sum(({ subagents }) => subagents.size),
+      sessions: this.#sessions.size,
+      prompts: this.#prompts.size,
+      modelCalls: this.#calls.size,
+      toolCalls: this.#tools.size,
+      failedToolCalls: this.#failedTools.size,
+      subagents: this.#subagents.size,
       costUsd: Math.round(costUsd * 1e6) / 1e6,
       unpriced: this.#prices ? [...unpriced].toSorted() : [],
     };
   }
 }
 
-function newCounts(): SessionCounts {
-  return { subagents: new Set(), calls: new Map(), tools: new Map(), prompts: new Set() };
-}
+/**
+ * Which ids of sessions were seen, as 64 bits of a hash each: as texts in sets they would take ten times the memory, and
+ * they are kept until the end. Two of a million are taken for one in one of thirty million imports.
+ */
+class Ids {
+  size = 0;
+  /** Hashes in the order in which they came, two numbers each. */
+  #hashes = new Uint32Array(256);
+  /** Places by hash, with free ones behind them; 0: free, else one more than the number of the id. */
+  #places = new Int32Array(256);
 
-function countCall(
-  calls: Map<string, Call>,
-  { message, model, provider, at, usage, costUsd }: ModelCalled,
-): void {
-  const call = calls.get(message);
-  if (!call) {
-    calls.set(message, { model, provider, at, usage: most(undefined, usage), costUsd });
-    return;
+  /** @returns its number, counted from 0 in the order in which ids came */
+  add(session: string, id: string): number {
+    const [high, low] = hashOf(session, id);
+    const mask = this.#places.length - 1;
+    for (let place = low & mask; ; place = (place + 1) & mask) {
+      const number = (this.#places[place] ?? 0) - 1;
+      if (number < 0) return this.#append(place, high, low);
+      if (this.#hashes[number * 2] === high && this.#hashes[number * 2 + 1] === low) return number;
+    }
   }
-  call.model ??= model;
-  call.at = Math.min(call.at, at);
-  call.usage = most(call.usage, usage);
-  call.costUsd ??= costUsd;
+
+  #append(place: number, high: number, low: number): number {
+    const number = this.size;
+    this.size += 1;
+    this.#hashes = withRoom(this.#hashes, number * 2 + 2);
+    this.#hashes.set([high, low], number * 2);
+    this.#places[place] = this.size;
+    if (this.size * 2 > this.#places.length) this.#spread();
+    return number;
+  }
+
+  #spread(): void {
+    this.#places = new Int32Array(this.#places.length * 2);
+    const mask = this.#places.length - 1;
+    for (let number = 0; number < this.size; number += 1) {
+      let place = (this.#hashes[number * 2 + 1] ?? 0) & mask;
+      while (this.#places[place] !== 0) place = (place + 1) & mask;
+      this.#places[place] = number + 1;
+    }
+  }
 }
 
-/** One call's tokens stand on several lines: the largest figure of each kind is the final one. */
-function most(known: Usage | undefined, told: Partial<Usage> | undefined): Usage | undefined {
-  if (told === undefined) return known;
-  const usage = known ?? {
-    input: 0,
-    output: 0,
-    cacheRead: 0,
-    cacheCreation: 0,
-    cacheCreation1h: 0,
-  };
-  for (const kind of kinds) usage[kind] = Math.max(usage[kind], told[kind] ?? 0);
-  return usage;
+/** Two 32-bit hashes (cyrb53) of both texts, each of which ends where the other begins. */
+function hashOf(session: string, id: string): [high: number, low: number] {
+  let [one, other] = [0xdeadbeef ^ session.length, 0x41c6ce57 ^ id.length];
+  for (const text of [session, id]) {
+    for (let index = 0; index < text.length; index += 1) {
+      const unit = text.charCodeAt(index);
+      one = Math.imul(one ^ unit, 2_654_435_761);
+      other = Math.imul(other ^ unit, 1_597_334_677);
+    }
+  }
+  one =
+    Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(other ^ (other >>> 13), 3_266_489_909);
+  other =
+    Math.imul(other ^ (other >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909);
+  return [one >>> 0, other >>> 0];
 }
+
+/** The list, or a longer one with the same numbers. */
+function withRoom<List extends Uint32Array | Float64Array>(list: List, length: number): List {
+  if (length <= list.length) return list;
+  const Longer = list.constructor as new (length: number) => List;
+  const longer = new Longer(list.length * 2);
+  longer.set(list);
+  return longer;
+}
+
+/** A call's row: its figures by kind, when it was, its cost, and the number of its model. NaN: not told. */
+const width = kinds.length + 3;
+const [atField, costField, modelField] = [kinds.length, kinds.length + 1, kinds.length + 2];
+
+/** Model calls, one row of numbers each. */
+class Calls {
+  readonly #ids = new Ids();
+  #rows = new Float64Array(64 * width);
+  /** Models with their providers, by name, and by number. */
+  readonly #numbers = new Map<string, number>();
+  readonly #models: { provider: string; model: string | undefined }[] = [];
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  add({ session, message, model, provider, at, usage, costUsd }: ModelCalled): void {
+    const known = this.#ids.size;
+    const number = this.#ids.add(session, message);
+    const row = number * width;
+    if (number === known) {
+      this.#rows = withRoom(this.#rows, row + width);
+      this.#rows.fill(Number.NaN, row, row + width);
+      this.#rows[row + modelField] = this.#numberOf(provider, model);
+    }
+    const rows = this.#rows;
+    const told = this.#models[rows[row + modelField] ?? 0];
+    if (told && told.model === undefined && model !== undefined)
+      rows[row + modelField] = this.#numberOf(told.provider, model);
+    rows[row + atField] = smaller(rows[row + atField], at);
+    if (costUsd !== undefined && Number.isNaN(rows[row + costField]))
+      rows[row + costField] = costUsd;
+    if (usage === undefined) return;
+    // One call's tokens stand on several lines: the largest figure of each kind is the final one.
+    for (const [index, kind] of kinds.entries())
+      rows[row + index] = larger(rows[row + index], usage[kind] ?? 0);
+  }
+
+  *all(): Generator<PricedCall & { costUsd: number | undefined }> {
+    for (let row = 0; row < this.size * width; row += width) {
+      const figure = (index: number): number | undefined => {
+        const value = this.#rows[row + index];
+        return value === undefined || Number.isNaN(value) ? undefined : value;
+      };
+      const [input, output, cacheRead, cacheCreation, cacheCreation1h] = kinds.map(
+        (_, index) => figure(index) ?? 0,
+      ) as [number, number, number, number, number];
+      const usage: Usage = { input, output, cacheRead, cacheCreation, cacheCreation1h };
+      const { provider = '', model } = this.#models[figure(modelField) ?? 0] ?? {};
+      yield {
+        ...{ model, provider, at: figure(atField) ?? 0, costUsd: figure(costField) },
+        usage: figure(0) === undefined ? undefined : usage,
+      };
+    }
+  }
+
+  #numberOf(provider: string, model: string | undefined): number {
+    const name = JSON.stringify([provider, model]);
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    this.#numbers.set(name, this.#models.length);
+    return this.#models.push({ provider, model }) - 1;
+  }
+}
+
+/** Of a number, which may be NaN, and another one. */
+const smaller = (one: number | undefined, other: number): number =>
+  one === undefined || Number.isNaN(one) || other < one ? other : one;
+
+const larger = (one: number | undefined, other: number): number =>
+  one === undefined || Number.isNaN(one) || other > one ? other : one;

@@ -1,11 +1,28 @@
 import type { AgentEvent, Place } from './events.js';
-import { decisionId, happeningId, toolCallId } from './ids.js';
+import { decisionId, happeningId, sessionName, toolCallId } from './ids.js';
 import type { HookPatch } from './merge-hook.js';
 import type { TracePatch } from './merge.js';
+import { redact } from './redact.js';
 import { name, type DecisionRow, type Json, type TraceRow } from './rows.js';
 import type { Session } from './session.js';
 
 /** What each kind of event tells of the rows it belongs to. */
+
+/** @param places those that were cleaned before: all events of a turn have the same one */
+export function cleanEvent(
+  event: AgentEvent,
+  places: Map<Place, Place>,
+  limit: number | undefined,
+): AgentEvent {
+  const clean = redact({ ...event, place: undefined }, limit) as AgentEvent;
+  clean.session = sessionName(clean.session);
+  const { place } = event;
+  if (place === undefined) return clean;
+  const known = places.get(place) ?? (redact(place, limit) as Place);
+  places.set(place, known);
+  clean.place = known;
+  return clean;
+}
 
 export function courseFrom(event: AgentEvent): TracePatch['course'] {
   switch (event.kind) {

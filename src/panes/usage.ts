@@ -35,7 +35,7 @@ import {
 import { tracesOpening } from './trace/traces-listed.js';
 
 const mostRows = 500;
-/** Sessions may be without number: a window with more of them is cut to its newest days. 100 MB hold these. */
+/** Sessions may be without number: a window with more of them is cut to its newest days. */
 const mostGroups = 50_000;
 const dayMs = 86_400_000;
 /** A month beside the one before is what spending is judged by. */

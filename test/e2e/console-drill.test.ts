@@ -138,7 +138,7 @@ it('copies the id of a trace and writes it to a new file', async () => {
   driver.press('c');
   await driver.waitFor('recent-traces.csv');
   expect(fs.readFileSync(path.join(folder, 'recent-traces.csv'), 'utf8')).toMatch(
-    /^status,count,share\r\ncompleted,6,/,
+    /^status,count,share,countBefore,shareBefore\r\ncompleted,6,/,
   );
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Pair } from '../../src/panes/contract/pane.js';
 import { topPatterns } from '../../src/panes/top-patterns.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase, readFresh } from './open.js';
@@ -82,3 +83,35 @@ test('patterns of one embedding model that ask for the same are shown beside eac
     ]),
   );
 });
+
+test('logged uses of the window stand beside those of the window before', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification, success_count, total_usage_count)
+     VALUES ('used', 'used', 5, 5), ('unused', 'unused', 9, 9);
+     INSERT INTO pattern_usage_log (pattern_id, outcome, used_at, actual_duration_ms)
+     SELECT id, CASE WHEN n <= failed THEN 'failure' ELSE 'success' END, now() - minutes * interval '1 minute', ms
+     FROM success_patterns, (VALUES (30, 10, 6, 200), (90, 4, 1, 100)) AS at (minutes, uses, failed, ms),
+       LATERAL generate_series(1, uses) AS n
+     WHERE pattern_hash = 'used'`,
+  );
+  const console_ = await openDatabase(database.url);
+  const { rows } = await readFresh(console_, topPatterns, { exact: true });
+  expect(new Map(rows.map(({ hash, window }) => [hash, window]))).toEqual(
+    new Map([
+      ['used', figures({ now: 10, before: 4 }, { now: 6, before: 1 }, { now: 200, before: 100 })],
+      [
+        'unused',
+        figures({ now: 0, before: 0 }, { now: 0, before: 0 }, { now: null, before: null }),
+      ],
+    ]),
+  );
+  const used = await readFresh(console_, topPatterns, { exact: true, variant: 'used' });
+  expect(used.rows.map(({ hash }) => hash)).toEqual(['used']);
+  const long = await readFresh(console_, topPatterns, { windowMs: 7 * 86_400_000 });
+  expect(long.rows.map(({ window }) => window)).toEqual([null, null]);
+});
+
+function figures(calls: Pair, failures: Pair, p95Ms: Pair) {
+  return { calls, failures, p95Ms };
+}

@@ -108,7 +108,7 @@ export const command = defineCommand({
     if (!flags.dryRun) await confirmImport(context, database, files.length === 0);
     const recorder = flags.dryRun ? undefined : new Recorder(database, { prices });
     // What was read is garbage a moment later: V8 would let three times as much of it pile up.
-    setFlagsFromString('--heap-growing-percent=30');
+    setFlagsFromString('--heap-growing-percent=60');
     setFlagsFromString('--semi-space-growth-factor=1');
     const events = importSessions(files, { database, recorder, prices, signal });
     const rate = new ProgressRate();

@@ -13,7 +13,7 @@ export function hasTraffic(lines: string[]): boolean {
     /[1-9]\d* indexes/,
     /[1-9]\d* tables/,
     /most used [1-9]/,
-    /\d\d:\d\d:\d\d (trace|hook|call|routing) /,
+    /\d\d:\d\d:\d\d +(trace|hook|call|routing) /,
   ];
   return isFilled(lines) && rows.every((row) => row.test(text));
 }
