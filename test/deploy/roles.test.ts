@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli } from '../helpers/cli.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
 import type { Pane } from '../../src/panes/contract/pane.js';
-import { panes, type AnyPane } from '../../src/panes/registry.js';
+import { panes } from '../../src/panes/registry.js';
 import { openDatabase, readFresh } from '../panes/open.js';
 import { runOnce } from '../helpers/template.js';
 
