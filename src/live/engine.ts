@@ -151,8 +151,8 @@ export class LiveEngine {
   }
 
   setCadence(cadenceMs: number): void {
-    this.#store.update({ cadenceMs });
     this.#schedule.setCadence(cadenceMs);
+    this.#store.update({ cadenceMs, panes: this.#snapshots() });
   }
 
   setWindow(windowMs: number): void {

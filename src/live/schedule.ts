@@ -29,6 +29,8 @@ type Entry = Task & {
   startedAt: number | undefined;
   /** Of the last few runs, in milliseconds. */
   costs: number[];
+  /** How long the last run took, with the wait for its answer. */
+  tookMs: number;
   intervalMs: number;
 };
 
@@ -89,14 +91,17 @@ export class Schedule {
       wanted: false,
       startedAt: undefined,
       costs: [],
+      tookMs: 0,
       intervalMs: Math.max(task.minIntervalMs, this.#cadenceMs),
     });
     this.#fit();
   }
 
-  /** Milliseconds from one start of a task to the next, as it is now. */
+  /** Milliseconds from one start of a task to the next, as it is now: longer than planned where a run takes longer. */
   intervalOf(id: string): number | undefined {
-    return this.#entries.get(id)?.intervalMs;
+    const entry = this.#entries.get(id);
+    if (!entry) return undefined;
+    return Math.max(entry.intervalMs, Math.ceil(entry.tookMs / this.#beatMs) * this.#beatMs);
   }
 
   /** Begins, or goes on after `suspend`: everything visible is due. */
@@ -210,6 +215,7 @@ export class Schedule {
       // The task reports its own failures; the schedule only goes on.
     }
     entry.running = false;
+    entry.tookMs = this.#clock.now() - now;
     this.#running -= 1;
     if (result?.again) {
       this.#clock.after(pauseBetweenChunksMs, () => this.runNow(entry.id));

@@ -28,6 +28,7 @@ import {
   type SummaryLine,
   type Column,
   type Sort,
+  ageColumn,
   countColumn,
   durationColumn,
   durationTone,
@@ -48,6 +49,8 @@ export type SlowHookRow = ComparedRow & {
   totalMs: number;
   /** Of the time that all hooks took together, 0..1. */
   share: number;
+  /** When the newest that failed began; null: none did. Recordings of earlier consoles do not have it. */
+  lastFailure?: Date | null;
 };
 
 export type SlowHooksExtras = {
@@ -87,7 +90,7 @@ class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
 
 function rowOf({ groups, ...figures }: CallGroup, before: CallsBefore | null): SlowHookRow {
   const [hook, tool] = groups;
-  const { calls, failures, inProgress, p50Ms, p95Ms, maxMs, totalMs } = figures;
+  const { calls, failures, inProgress, p50Ms, p95Ms, maxMs, totalMs, lastFailedMs } = figures;
   return {
     hook: hook ?? '',
     tool: tool ?? null,
@@ -99,6 +102,7 @@ function rowOf({ groups, ...figures }: CallGroup, before: CallsBefore | null): S
     maxMs,
     totalMs,
     share: 0,
+    lastFailure: lastFailedMs === null ? null : new Date(lastFailedMs),
     ...beforeOf(before, groupKey(groups)),
   };
 }
@@ -232,6 +236,12 @@ export const slowHooksColumns: readonly Column<SlowHookRow>[] = [
     priority: 2,
   }),
   shareColumn({ id: 'share', title: 'time', value: ({ share }) => share, priority: 3 }),
+  ageColumn({
+    id: 'lastFailure',
+    title: 'last failed',
+    value: ({ lastFailure }) => lastFailure ?? null,
+    priority: 8,
+  }),
 ];
 
 export const slowHooksSorts: readonly [Sort<SlowHookRow>, ...Sort<SlowHookRow>[]] = [

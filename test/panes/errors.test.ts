@@ -38,7 +38,9 @@ async function counted(
        (count(*) FILTER (WHERE kind = 't'))::int AS traces, (count(*) FILTER (WHERE kind = 'h'))::int AS hooks,
        (count(*) FILTER (WHERE kind = 'c'))::int AS calls
      FROM (
-       SELECT error_type, started_at, 't' AS kind FROM execution_traces WHERE status IN ('failed', 'timeout')
+       SELECT error_type, started_at, 't' AS kind FROM execution_traces AS t WHERE status IN ('failed', 'timeout')
+         AND NOT EXISTS (SELECT FROM hook_executions AS h WHERE h.trace_id = t.id AND h.status = 'failed'
+           AND COALESCE(h.error_type, 'unknown') = COALESCE(t.error_type, 'unknown'))
        UNION ALL SELECT error_type, started_at, 'h' FROM hook_executions WHERE status IN ('failed', 'timeout')
        UNION ALL SELECT error_type, started_at, 'c' FROM endpoint_calls WHERE success = false) AS failure
      WHERE started_at > now() - $1::interval AND started_at < now() - $2::interval GROUP BY 1`,

@@ -27,6 +27,8 @@ export type CallGroup = {
   /** Of the source's further expressions. */
   sums: readonly number[];
   lastMs: number;
+  /** When the newest that failed began; null: none did. */
+  lastFailedMs: number | null;
   totalMs: number;
   p50Ms: number | null;
   p95Ms: number | null;
@@ -169,7 +171,7 @@ export class CallsReader {
 }
 
 function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
-  const { maxMs = null, lastMs = 0, trend = [] } = beyond ?? {};
+  const { maxMs = null, lastMs = 0, lastFailedMs = null, trend = [] } = beyond ?? {};
   return {
     groups: total.groups,
     calls: total.calls,
@@ -177,6 +179,7 @@ function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
     inProgress: total.inProgress,
     sums: [...total.sums],
     lastMs,
+    lastFailedMs,
     totalMs: total.totalMs,
     p50Ms: atMost(total.percentile(0.5), maxMs),
     p95Ms: atMost(total.percentile(0.95), maxMs),
@@ -186,11 +189,17 @@ function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
 }
 
 /** What cannot be taken out of a total again, and so is looked for in every slice. */
-type Beyond = { maxMs: number | null; lastMs: number; trend: number[] };
+type Beyond = {
+  maxMs: number | null;
+  lastMs: number;
+  lastFailedMs: number | null;
+  trend: number[];
+};
 
 const emptyBeyond = (parts: number): Beyond => ({
   maxMs: null,
   lastMs: 0,
+  lastFailedMs: null,
   trend: Array.from({ length: parts }, () => 0),
 });
 
@@ -198,6 +207,7 @@ const emptyBeyond = (parts: number): Beyond => ({
 function noteBeyond(known: Beyond, call: CallSlice, part: number, amount: number) {
   if (call.maxMs !== null && call.maxMs >= (known.maxMs ?? 0)) known.maxMs = call.maxMs;
   if (call.lastMs > known.lastMs) known.lastMs = call.lastMs;
+  if ((call.lastFailedMs ?? 0) > (known.lastFailedMs ?? 0)) known.lastFailedMs = call.lastFailedMs;
   if (part >= 0) known.trend[part] = (known.trend[part] ?? 0) + amount;
 }
 
@@ -254,6 +264,7 @@ async function readExact(
     inProgress: row.in_progress,
     sums: row.sums.map((sum) => sum ?? 0),
     lastMs: row.last_ms,
+    lastFailedMs: row.last_failed_ms,
     totalMs: row.total_ms ?? 0,
     p50Ms: row.p50_ms,
     p95Ms: row.p95_ms,

@@ -49,6 +49,7 @@ export function callHistogramStatement(source: CallSource, ranges: number): stri
     'sum(in_progress) AS in_progress',
     `ARRAY[${sums.map((_, index) => `sum(sum_${index})`).join(', ')}]::float8[] AS sums`,
     'max(last_at) * 1000 AS last_ms',
+    'max(last_failed_at) * 1000 AS last_failed_ms',
     ...(duration === undefined
       ? []
       : [
@@ -77,6 +78,7 @@ function histogramOfRange(source: CallSource, from: string, until: string, bound
     `count(*) FILTER (WHERE ${failed})::int AS failures`,
     `count(*) FILTER (WHERE ${inProgress})::int AS in_progress`,
     `max(date_part('epoch', ${at})) AS last_at`,
+    `max(date_part('epoch', ${at})) FILTER (WHERE ${failed}) AS last_failed_at`,
     ...sums.map((sum, index) => `sum((${sum})::float8) AS sum_${index}`),
     ...(duration === undefined
       ? []
@@ -98,6 +100,7 @@ export type CallHistogramRow = {
   in_progress: number;
   sums: (number | null)[];
   last_ms: number;
+  last_failed_ms: number | null;
   total_ms?: number | null;
   max_ms?: number | null;
   buckets?: number[] | null;
@@ -118,6 +121,7 @@ SELECT
   count(*) FILTER (WHERE ${inProgress}) AS in_progress,
   ARRAY[${sums.map((sum) => `sum((${sum})::float8)`).join(', ')}]::float8[] AS sums,
   max(date_part('epoch', ${at})) * 1000 AS last_ms,
+  max(date_part('epoch', ${at})) FILTER (WHERE ${failed}) * 1000 AS last_failed_ms,
   sum(${duration})::float8 AS total_ms,
   percentile_disc(0.5) WITHIN GROUP (ORDER BY ${duration}) AS p50_ms,
   percentile_disc(0.95) WITHIN GROUP (ORDER BY ${duration}) AS p95_ms,
@@ -134,6 +138,7 @@ export type CallPercentilesRow = {
   in_progress: number;
   sums: (number | null)[];
   last_ms: number;
+  last_failed_ms: number | null;
   total_ms: number | null;
   p50_ms: number | null;
   p95_ms: number | null;
@@ -209,6 +214,8 @@ export type CallSlice = {
   sums: readonly number[];
   /** When the newest began, milliseconds since 1970. */
   lastMs: number;
+  /** When the newest that failed began; null: none did. */
+  lastFailedMs: number | null;
   totalMs: number;
   maxMs: number | null;
   /** bucket, calls, bucket, calls, …: a day of minutes holds a hundred thousand of these. */
@@ -238,6 +245,7 @@ export function callSliceOf(row: CallHistogramRow): CallSlice {
     inProgress: row.in_progress,
     sums: row.sums.map((sum) => sum ?? 0),
     lastMs: row.last_ms,
+    lastFailedMs: row.last_failed_ms,
     totalMs: row.total_ms ?? 0,
     maxMs: row.max_ms ?? null,
     pairs,

@@ -1,35 +1,106 @@
-import { type SchemaShape, columnOrNull } from '../contract/shape.js';
-import { columnOf, type CallSource } from './calls.js';
+import { type SchemaShape, columnOrNull, hasColumn } from '../contract/shape.js';
+import type { CallSource } from './calls.js';
 import { quoteIdent } from '../../db/quote.js';
 import { within } from './windows.js';
 
+type Kind = {
+  table: string;
+  kind: 'trace' | 'hook' | 'endpoint_call';
+  /** Of the alias `f`, and of `below`. */
+  failed: (alias: string) => string;
+  needed: string;
+  what: string;
+};
+
+const hasStatus = (alias: string) => `${alias}.status IN ('failed', 'timeout')`;
+
+const traces = {
+  table: 'execution_traces',
+  kind: 'trace',
+  failed: hasStatus,
+  needed: 'status',
+  what: 'source',
+} as const satisfies Kind;
+
+const hooks = {
+  table: 'hook_executions',
+  kind: 'hook',
+  failed: hasStatus,
+  needed: 'status',
+  what: 'hook_name',
+} as const satisfies Kind;
+
+const calls = {
+  table: 'endpoint_calls',
+  kind: 'endpoint_call',
+  failed: (alias) => `${alias}.success = false`,
+  needed: 'success',
+  what: 'service_name',
+} as const satisfies Kind;
+
+/** What belongs to an event directly: by which of its columns to which of the event's. Each by an index. */
+const belowOf: Readonly<Record<Kind['kind'], readonly (readonly [Kind, string, string])[]>> = {
+  trace: [
+    [traces, 'parent_id', 'correlation_id'],
+    [hooks, 'trace_id', 'id'],
+    [calls, 'trace_id', 'id'],
+  ],
+  hook: [[calls, 'hook_execution_id', 'id']],
+  endpoint_call: [],
+};
+
+function isReadable(shape: SchemaShape, { table, needed }: Kind): boolean {
+  const relation = shape.relations.get(table);
+  return Boolean(
+    relation?.select && relation.columns.has('started_at') && relation.columns.has(needed),
+  );
+}
+
+/** The type of an error, as `f.error_type` or NULL is one. */
+function typeOf(shape: SchemaShape, { table }: Kind, alias: string): string {
+  const column = hasColumn(shape, table, 'error_type') ? `${alias}.error_type` : 'NULL::text';
+  return `left(COALESCE(${column}, 'unknown'), 200)`;
+}
+
 /**
- * What failed, by type of error: traces, hooks and calls, as error_analysis counts them, but only those of a window.
- * Each branch reads its partial index of failures. Sums: traces, hooks, calls.
+ * A failure, where it happened: not the trace or hook that failed with the same error because of something directly below it.
+ * Of the alias `f`. A subquery with a limit is looked up by index for each row: a join would read every failure there ever was.
+ */
+function failedItself(shape: SchemaShape, of: Kind): string {
+  const causes = belowOf[of.kind]
+    .filter(
+      ([below, to, from]) =>
+        isReadable(shape, below) &&
+        hasColumn(shape, below.table, to) &&
+        hasColumn(shape, of.table, from),
+    )
+    .map(
+      ([below, to, from]) =>
+        ` AND (SELECT 1 FROM ${below.table} AS below WHERE below.${to} = f.${from} AND ${below.failed('below')} AND ${typeOf(shape, below, 'below')} = ${typeOf(shape, of, 'f')} LIMIT 1) IS NULL`,
+    );
+  return of.failed('f') + causes.join('');
+}
+
+/**
+ * What failed, by type of error: traces, hooks and calls, each failure once, of a window. Each branch reads its partial
+ * index of failures. Sums: traces, hooks, calls.
  */
 export function failureSource(shape: SchemaShape): CallSource {
-  const branch = (table: string, kind: string, failed: string) => {
-    const column = columnOf(shape, table, table);
-    return `SELECT left(COALESCE(${column('error_type', 'text')}, 'unknown'), 200) AS error_type, '${kind}' AS kind, started_at FROM ${table} WHERE ${failed}`;
-  };
-  const usable = [
-    ['execution_traces', 'trace', "status IN ('failed', 'timeout')", 'status'],
-    ['hook_executions', 'hook', "status IN ('failed', 'timeout')", 'status'],
-    ['endpoint_calls', 'call', 'success = false', 'success'],
-  ] as const;
-  const branches = usable
-    .filter(([table, , , needed]) => {
-      const relation = shape.relations.get(table);
-      return relation?.select && relation.columns.has('started_at') && relation.columns.has(needed);
-    })
-    .map(([table, kind, failed]) => branch(table, kind, failed));
+  const branches = [traces, hooks, calls]
+    .filter((each) => isReadable(shape, each))
+    .map(
+      (each) =>
+        `SELECT ${typeOf(shape, each, 'f')} AS error_type, '${each.kind}' AS kind, f.started_at FROM ${each.table} AS f WHERE ${failedItself(shape, each)}`,
+    );
   return {
     from: `(${branches.join(' UNION ALL ')}) AS f`,
     at: 'f.started_at',
     groups: ['f.error_type'],
     failed: 'true',
     inProgress: 'false',
-    sums: ['trace', 'hook', 'call'].map((kind) => `CASE WHEN f.kind = '${kind}' THEN 1 ELSE 0 END`),
+    sums: [traces, hooks, calls].map(
+      ({ kind }) => `CASE WHEN f.kind = '${kind}' THEN 1 ELSE 0 END`,
+    ),
   };
 }
 
@@ -37,29 +108,21 @@ export function failureSource(shape: SchemaShape): CallSource {
 const inWindow = within('started_at', '$1', '$2');
 
 /**
- * The failures of a type among traces, hooks and calls. `$1`, `$2`: window, `$3`: type. Each branch reads the window from its
- * partial index of failures. Texts are cut.
+ * The failures of a type among traces, hooks and calls, as {@link failureSource} counts them. `$1`, `$2`: window, `$3`: type.
+ * Each branch reads the window from its partial index of failures. Texts are cut.
  */
 export function failuresOfTypeStatement(shape: SchemaShape): string {
-  const branch = (table: string, kind: string, what: string, failed: string) => {
-    const column = (name: string, type: string) => columnOrNull(shape, table, name, type);
+  const branch = (each: Kind) => {
+    const column = (name: string, type: string) => columnOrNull(shape, each.table, name, type);
     return `
-SELECT '${kind}' AS kind, id, ${kind === 'trace' ? 'id' : column('trace_id', 'uuid')} AS trace_id, started_at,
-  ${column('duration_ms', 'bigint')} AS duration_ms, true AS failed, left(${what}, 200) AS what,
+SELECT '${each.kind}' AS kind, id, ${each.kind === 'trace' ? 'id' : column('trace_id', 'uuid')} AS trace_id, started_at,
+  ${column('duration_ms', 'bigint')} AS duration_ms, true AS failed, left(${each.what}, 200) AS what,
   left(${column('error_message', 'text')}, 300) AS text
-FROM ${quoteIdent(table)}
-WHERE ${failed} AND left(COALESCE(${column('error_type', 'text')}, 'unknown'), 200) = $3 AND ${inWindow}`;
+FROM ${quoteIdent(each.table)} AS f
+WHERE ${failedItself(shape, each)} AND ${typeOf(shape, each, 'f')} = $3 AND ${inWindow}`;
   };
-  const failed = "status IN ('failed', 'timeout')";
-  const branches = [
-    ['execution_traces', 'trace', 'source', failed, 'status'],
-    ['hook_executions', 'hook', 'hook_name', failed, 'status'],
-    ['endpoint_calls', 'endpoint_call', 'service_name', 'success = false', 'success'],
-  ] as const;
-  const usable = branches.filter(([table, , , , needed]) =>
-    shape.relations.get(table)?.columns.has(needed),
-  );
-  return usable
-    .map(([table, kind, what, where]) => branch(table, kind, what, where))
+  return [traces, hooks, calls]
+    .filter(({ table, needed }) => shape.relations.get(table)?.columns.has(needed))
+    .map(branch)
     .join('\nUNION ALL');
 }

@@ -101,6 +101,7 @@ const sources: readonly Source[] = [
       ['prompt', 'prompt_text', 200],
       ['user_id', 'user_id', 512],
       ['project', 'project', 512],
+      ['session', 'session_id', 36],
       ['model', 'model', 200],
       ['input_tokens', 'input_tokens'],
       ['output_tokens', 'output_tokens'],

@@ -2,6 +2,7 @@ import type { Capabilities } from '../../db/capabilities.js';
 import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
+import type { PaneId } from '../../panes/registry.js';
 import { formatAge, formatDuration, formatSpan } from '../../core/format/duration.js';
 import { formatBytes } from '../../core/format/bytes.js';
 import { formatCount, formatRate, formatShare } from '../../core/format/number.js';
@@ -33,6 +34,8 @@ export type HeaderInput = {
   /** What is being done before there is a connection. */
   connecting: string;
   live: LiveState | undefined;
+  /** The panes that are asked now. */
+  shown?: readonly PaneId[];
   /** The engine's clock, for ages. */
   nowMs: number;
   /** Moments are written in UTC. */
@@ -82,7 +85,10 @@ export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
     ),
     drawSides(
       {
-        left: [...paceSegments(live, replay !== undefined), ...(utc ? [{ text: 'UTC' }] : [])],
+        left: [
+          ...paceSegments(live, input.shown ?? [], replay !== undefined),
+          ...(utc ? [{ text: 'UTC' }] : []),
+        ],
         right: [
           ...fillingSegments(input.filling),
           ...collectingSegments(live.collecting),
@@ -171,14 +177,29 @@ function recordingSegments(recording: HeaderInput['recording']): Segment[] {
     : [{ text: ` recording stopped: ${safeLine(failure)} `, look: 'alarm', priority: 2 }];
 }
 
-function paceSegments(live: LiveState, replayed: boolean): Segment[] {
-  const { windowMs, untilMs, cadenceMs, paused } = live;
+/**
+ * How often panes are to be asked, and how often those that are shown really are: `2s–30s` where one of them is asked less
+ * often, `2s, now 8s` where all of them are, because they cost much, answer slowly or change seldom.
+ */
+function cadenceText({ panes, cadenceMs }: LiveState, shown: readonly PaneId[]): string {
+  const intervals = shown.map((id) => panes[id].intervalMs);
+  const wanted = formatSpan(cadenceMs);
+  const fastestMs = Math.min(...intervals);
+  const fastest = formatSpan(fastestMs);
+  const slowest = formatSpan(Math.max(...intervals));
+  if (intervals.length === 0 || slowest === wanted) return wanted;
+  const range = fastest === slowest ? fastest : `${fastest}–${slowest}`;
+  return fastestMs > cadenceMs ? `${wanted}, now ${range}` : range;
+}
+
+function paceSegments(live: LiveState, shown: readonly PaneId[], replayed: boolean): Segment[] {
+  const { windowMs, untilMs, paused } = live;
   const isPast = untilMs !== undefined;
   const moment = isPast ? ` at ${formatMoment(new Date(untilMs))} ` : '';
   return [
     ...(isPast ? [{ text: moment, look: 'badge' as const, priority: 1 }] : []),
     { text: `window ${formatSpan(windowMs)}` },
-    { text: `every ${formatSpan(cadenceMs)}` },
+    { text: `every ${cadenceText(live, shown)}` },
     ...(paused && !replayed ? [{ text: ' PAUSED ', look: 'badge' as const }] : []),
   ];
 }

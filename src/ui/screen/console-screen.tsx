@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import { mount } from '../../terminal/ink/mount.js';
 import { safeLine } from '../../terminal/sanitise.js';
+import type { PaneId } from '../../panes/registry.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import { wrapText } from '../../terminal/width.js';
 import { isOnBar } from '../commands/kinds.js';
@@ -13,6 +14,8 @@ import { Lines } from './boxes.js';
 /** What the root of the screen needs of the app. */
 export interface ScreenSource extends Context {
   readonly getModel: () => Model;
+  /** The panes that are on the screen now. */
+  readonly visiblePanes: readonly PaneId[];
   readonly subscribe: (listener: () => void) => () => void;
 }
 
@@ -27,17 +30,17 @@ export function ConsoleScreen({ app }: { app: ScreenSource }) {
   if (isTooSmall(size)) return <TooSmall context={app} />;
   return (
     <>
-      <Header model={app.model} />
+      <Header model={app.model} shown={app.visiblePanes} />
       <ViewStack context={app} />
       <BottomLine context={app} />
     </>
   );
 }
 
-function Header({ model }: { model: Model }) {
+function Header({ model, shown }: { model: Model; shown: readonly PaneId[] }) {
   const { columns } = model.size;
   const destination = model.views.find((view) => view.destination)?.destination;
-  const lines = drawHeader({ ...model, ...destination }, columns);
+  const lines = drawHeader({ ...model, ...destination, shown }, columns);
   return <Lines lines={lines} x={0} y={0} width={columns} height={headerHeight} />;
 }
 

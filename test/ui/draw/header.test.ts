@@ -126,6 +126,21 @@ describe('the header', () => {
     }
   });
 
+  it('says how often the shown panes are really asked', () => {
+    const every = (...intervals: number[]) => {
+      const shown = (['recent-traces', 'errors', 'doctor'] as const).slice(0, intervals.length);
+      const asked = intervals.map((intervalMs) => ({ intervalMs }));
+      const panes = Object.fromEntries(shown.map((id, at) => [id, asked[at]]));
+      const [, how] = draw({ live: { ...live, panes: panes as LiveState['panes'] }, shown });
+      return /every (.+?) {2}/.exec(how ?? '')?.[1];
+    };
+    expect(every()).toBe('2s');
+    expect(every(2_000, 2_000)).toBe('2s');
+    expect(every(2_000, 14_000, 4_000)).toBe('2s–14s');
+    expect(every(8_000, 8_000)).toBe('2s, now 8s');
+    expect(every(8_000, 60_000)).toBe('2s, now 8s–1m');
+  });
+
   it('tells nothing of other sessions on the embedded engine, where all clients share one', () => {
     const capabilities = { ...live.capabilities, embedded: true };
     const [, how] = draw({ live: { ...live, capabilities } });

@@ -38,8 +38,8 @@ export type TraceRoom = { causes: number; visibleRows: number; chosenLines: numb
 /** Divides the lines of a box among what stands above the rows, the rows, and the chosen one below. */
 export function traceRoom(state: TraceState, height: number): TraceRoom {
   const { rows, index, top, opened } = state;
-  const most = height >= 18 ? 3 : height >= 14 ? 2 : height >= 8 ? 1 : 0;
-  const causes = Math.min(most, causesOf(opened.tree).length);
+  const most = height >= 18 ? 5 : height >= 14 ? 3 : height >= 8 ? 1 : 0;
+  const causes = Math.min(most, linesAbove(opened.tree, most).length);
   const chosenLines = chosenNode(state) ? footHeight(height) : 0;
   const visibleRows = Math.max(1, height - 2 - causes - chosenLines);
   return { causes, visibleRows, chosenLines, top: scrollTop(top, index, visibleRows, rows.length) };
@@ -59,7 +59,7 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
   const { rows, index, order, folded, opened } = state;
   const { tree } = opened;
   const { causes, visibleRows, chosenLines, top } = traceRoom(state, height);
-  const above = [totalsOf(tree), ...causesOf(tree).slice(0, causes)];
+  const above = [totalsOf(tree), ...linesAbove(tree, causes)];
   const columns = traceColumns(width);
   const chosen = chosenNode(state);
   const drawn = rows.slice(top, top + visibleRows).map((node, row) =>
@@ -78,6 +78,42 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
     ...drawn,
     ...Array.from({ length: visibleRows - drawn.length }, () => [blank(width)]),
     ...(chosen ? drawChosen(chosen, { width, height: chosenLines }) : []),
+  ];
+}
+
+/** What asked for it and why it is as it is; where there is little room, what failed comes before who asked. */
+function linesAbove(tree: TraceTree, most: number): Segment[][] {
+  const about = aboutOf(tree);
+  const causes = causesOf(tree);
+  if (most >= about.length + causes.length) return [...about, ...causes];
+  return most > 1 ? [...about.slice(0, 1), ...causes].slice(0, most) : causes.slice(0, most);
+}
+
+/** Whose trace it is, and its prompt. What a delegated trace does not say itself, the one above it says. */
+function aboutOf({ asked }: TraceTree): Segment[][] {
+  const find = (name: string): string | undefined => {
+    for (let node: TraceNode | undefined = asked; node; node = node.parent) {
+      const text = detailText(node.event, name);
+      if (text !== undefined) return text;
+    }
+    return undefined;
+  };
+  const named = [
+    ['project', 'project', 1],
+    ['user', 'user_id', 2],
+    ['session', 'session', 3],
+    ['model', 'model', 1],
+  ] as const;
+  const who = named.flatMap(([label, name, priority]): Segment[] => {
+    const text = find(name);
+    return text === undefined
+      ? []
+      : [{ text: `${label} ${safeLine(text, { limit: 60 })}`, priority }];
+  });
+  const prompt = detailText(asked.event, 'prompt');
+  return [
+    ...(who.length > 0 ? [who] : []),
+    ...(prompt === undefined ? [] : [[{ text: `prompt: ${safeLine(prompt, { limit: 300 })}` }]]),
   ];
 }
 
@@ -102,6 +138,7 @@ function totalsOf(tree: TraceTree): Segment[] {
   const { failures, running, inputTokens, outputTokens, costUsd, early } = tree;
   return [
     { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
+    ...wholeSegments(tree.asked),
     { text: `${formatCount(tree.nodes.length)} events` },
     { text: formatDuration(tree.totalMs) },
     failures > 0
@@ -131,6 +168,15 @@ function totalsOf(tree: TraceTree): Segment[] {
       : []),
     { text: startText(tree.asked), look: 'muted', priority: 5 },
   ];
+}
+
+/** Of a delegated trace: how the whole ended that the other figures are of. */
+function wholeSegments(asked: TraceNode): Segment[] {
+  let root = asked;
+  while (root.parent) root = root.parent;
+  const { status, outcome } = root.event;
+  if (root === asked || status === null) return [];
+  return [{ text: `the whole ${safeLine(status)}`, look: outcomeTones[outcome] ?? 'success' }];
 }
 
 /** US dollars, with as many digits as small prices need. */
