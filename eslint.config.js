@@ -31,7 +31,7 @@ export default tseslint.config(
   {
     // What the database holds is shown and copied to the digit; JSON of JavaScript rounds.
     files: ['src/panes/**', 'src/ui/**'],
-    ignores: ['src/ui/open-console.ts'],
+    ignores: ['src/ui/app/run-console.ts'],
     rules: {
       'no-restricted-properties': [
         'error',

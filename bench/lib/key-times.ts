@@ -23,19 +23,21 @@ function timeOfKey(terminal: TerminalDriver, pane: number): Promise<number> {
   });
 }
 
-export type KeyTimes = { console: number[]; echo: number[] };
+/** By terminal: the console, a program that only echoes, and another version of the console. */
+export type KeyTimes = { console: number[]; echo: number[]; before: number[] };
 
-/** Focuses the panes of the overview in turn, in the console and in the echo, for as long as `goesOn`. */
+/** Focuses the panes of the overview in turn, in each terminal after the other, for as long as `goesOn`. */
 export async function timeKeys(
-  terminals: { console: TerminalDriver; echo: TerminalDriver },
+  terminals: { console: TerminalDriver; echo: TerminalDriver; before?: TerminalDriver | undefined },
   goesOn: (press: number) => boolean | Promise<boolean>,
   pauseMs: number,
 ): Promise<KeyTimes> {
-  const times: KeyTimes = { console: [], echo: [] };
+  const times: KeyTimes = { console: [], echo: [], before: [] };
   for (let press = 0; await goesOn(press); press += 1) {
     await sleep(20 + ((press * 37) % pauseMs));
     const pane = 1 + ((press + 1) % 6);
     times.console.push(await timeOfKey(terminals.console, pane));
+    if (terminals.before) times.before.push(await timeOfKey(terminals.before, pane));
     times.echo.push(await timeOfKey(terminals.echo, pane));
   }
   return times;

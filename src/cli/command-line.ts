@@ -2,14 +2,14 @@ import meow, { type AnyFlag } from 'meow';
 import { nearestWord } from '../core/nearest.js';
 import { ConsoleError } from '../db/errors.js';
 import {
-  consoleFlags,
-  dashed,
-  globalFlags,
   type Command,
   type CommandContext,
   type CommandEntry,
+  consoleFlags,
+  dashed,
   type FlagDeclaration,
   type FlagDeclarations,
+  globalFlags,
 } from './command.js';
 import { commands } from './registry.js';
 

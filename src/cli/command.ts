@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.js';
-import type { ExitCode } from '../db/errors.js';
+import { ConsoleError, type ExitCode } from '../db/errors.js';
+import { canPaint } from '../terminal/support.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { Settings } from './config/settings.js';
 
@@ -194,4 +195,46 @@ export const consoleFlags = {
 /** `olderThan` → `--older-than` */
 export function dashed(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** The flags of every command that compares prompts. */
+export const embeddingFlags = {
+  embedding: {
+    type: 'string',
+    value: 'WHICH',
+    description: 'hash (default), the URL of an OpenAI-compatible endpoint, or local:FOLDER',
+  },
+  embeddingModel: {
+    type: 'string',
+    value: 'NAME',
+    description: "the endpoint's model, as text-embedding-3-small",
+  },
+} as const satisfies FlagDeclarations;
+
+type Asked = { screenReader: boolean };
+
+/** Whether changes are told in lines instead of being painted: by the flag, or for all programs' starts. */
+export function isLinear({ screenReader }: Asked, environment: NodeJS.ProcessEnv): boolean {
+  const { TRACE_CONSOLE_SCREEN_READER: always = '' } = environment;
+  return screenReader || !['', '0', 'false', 'no', 'off'].includes(always.toLowerCase());
+}
+
+/**
+ * How the screen is drawn on this terminal.
+ * @throws ConsoleError `usage` where it cannot be
+ */
+export function screenOptions(
+  flags: Asked,
+  interactive: boolean,
+  environment: NodeJS.ProcessEnv = process.env,
+): { isLinear: boolean } {
+  const isTold = isLinear(flags, environment);
+  if (interactive && (isTold || canPaint(environment))) return { isLinear: isTold };
+  throw new ConsoleError(
+    'usage',
+    interactive ? 'This terminal cannot be painted (TERM=dumb).' : 'This needs a terminal.',
+    {
+      hint: 'trace-console status prints the figures once; --screen-reader tells changes in lines.',
+    },
+  );
 }

@@ -19,7 +19,7 @@ import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
 import { dataFolder } from '../embedded/folder/paths.js';
-import { ensureCollector, type CollectorTarget } from '../ingest/collector/launch.js';
+import { type CollectorTarget, ensureCollector } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 

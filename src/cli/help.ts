@@ -1,9 +1,9 @@
 import {
-  dashed,
-  globalFlags,
   type Command,
   type CommandEntry,
+  dashed,
   type FlagDeclarations,
+  globalFlags,
 } from './command.js';
 
 export const exitCodesText =

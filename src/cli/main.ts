@@ -8,7 +8,12 @@ import {
   findCommand,
   parseCommand,
 } from './command-line.js';
-import type { CommandContext, CommandEntry, FlagDeclarations } from './command.js';
+import {
+  type CommandContext,
+  type CommandEntry,
+  type FlagDeclarations,
+  isLinear,
+} from './command.js';
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
@@ -16,7 +21,6 @@ import { ensureSchema } from './ensure-schema.js';
 import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
-import { isLinear } from './screen-kind.js';
 
 /**
  * Prints an error with its hint to stderr, as JSON to stdout when the command prints JSON, and

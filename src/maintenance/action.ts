@@ -123,6 +123,8 @@ export type Offer<Choice> = {
   command: OfferCommand;
   /** The id of the pane whose rows it takes: the marked ones, or the one under the cursor. */
   pane?: string;
+  /** The list, of those that Enter opens, whose rows are exactly what it is done to. */
+  list?: string;
   /** It needs such a row: `an index`. Absent: without rows it is done to everything. */
   needs?: string;
   /** Why it does not take these rows. */

@@ -63,6 +63,7 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
         key: 'T',
         title: 'close traces that are stuck in progress, after a preview',
       },
+      list: 'stuck',
       choose(_, database) {
         const title = 'Close stuck traces';
         return { title, chosen: shownAsStuck(database).then((input) => ({ title, input })) };

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { plainAppearance, type Frame } from './frame.js';
-import { GridPainter, type Painter } from './painter.js';
+import { type Frame, GridPainter, type Painter, plainAppearance } from './painter.js';
 
 /** What the painter needs of the terminal's output stream; process.stdout has it. */
 export type TerminalOutput = {

@@ -1,225 +1,76 @@
-import { isObject } from '../core/values.js';
-import { Player } from '../live/recording/player.js';
 import type { Recording } from '../live/recording/recording.js';
-import { showTimesIn } from '../core/format/time.js';
 import { GridPainter } from '../terminal/painter.js';
-import { sessionExitCodes, TerminalSession } from '../terminal/session.js';
-import { ConsoleApp, type AppSettings } from './app/console-app.js';
-import { ConnectionSwitch, showDatabase, type OpensAt } from './app/show-database.js';
-import type { ConnectionChoice } from './context.js';
+import { TerminalSession } from '../terminal/session.js';
+import type { AppSettings } from './app/console-app.js';
+import type { ConsoleOptions, EarlyTerminal, Receiver } from './app/run-console.js';
 import { drawHeader, headerHeight } from './draw/header.js';
 import { LinearPainter } from './draw/linear-painter.js';
+import { strings } from './strings.js';
 import { createTheme, type ThemeName } from './theme.js';
-import fs from 'node:fs';
-import path from 'node:path';
-import { createFolder } from '../core/folders.js';
-import {
-  findPane,
-  findPaneOfEarlier,
-  overviewPaneIds,
-  paneIds,
-  type PaneId,
-  paneById,
-} from '../panes/registry.js';
-import { initialPaneView, sortsOf } from './model/pane-view.js';
-import type { ConsoleState } from './model/model.js';
 
-type TerminalLook = Pick<OpenConsoleOptions, 'theme' | 'isLinear'>;
+/** How the screen looks. */
+type TerminalLook = {
+  theme?: ThemeName | undefined;
+  /** Tells changes in lines instead of painting the screen. */
+  isLinear?: boolean;
+};
 
 /** Lines that are told may be longer than the terminal's; nothing is cut for it. */
 const leastLinearSize = { columns: 120, rows: 40 };
 
-export type OpenConsoleOptions = AppSettings & {
-  /** The databases that it can be on; it is opened on the first. */
-  connections: readonly [ConnectionChoice, ...ConnectionChoice[]];
-  theme?: ThemeName | undefined;
-  /** Tells changes in lines instead of painting the screen. */
-  isLinear?: boolean;
-  /** Where to record what is shown. */
-  recordTo?: string | undefined;
-  /** What the first database is shown at. */
-  opensAt?: OpensAt;
-};
-
 /**
  * The live console, from the first frame until the terminal is given back. The header is drawn before
- * Ink is loaded, and the database is opened meanwhile.
+ * the panes, the app and Ink are loaded, and the database is opened meanwhile.
  *
  * @returns the exit code: 0, or 128 plus the signal's number
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
-export function openConsole(options: OpenConsoleOptions): Promise<number> {
-  const { connections, recordTo, opensAt } = options;
-  return onTerminal(options, options, (app) => {
-    const show = showDatabase(app, recordTo, opensAt);
-    const connectionSwitch = new ConnectionSwitch(app, connections, show);
-    app.connections = connectionSwitch;
-    return connectionSwitch.begin();
-  });
+export async function openConsole(options: ConsoleOptions & TerminalLook): Promise<number> {
+  const terminal = openTerminal(options);
+  const { runOnDatabases } = await import('./app/run-console.js');
+  return runOnDatabases(terminal, options);
 }
 
 /** The console on a recording; otherwise as {@link openConsole}. */
-export function openReplay(
+export async function openReplay(
   recording: Recording,
   look: TerminalLook,
   settings?: AppSettings,
 ): Promise<number> {
-  return onTerminal(look, settings, (app) => {
-    const { database, host, user } = recording.header.place;
-    const place = { database, host, user, origin: 'recording', readOnly: false };
-    app.play(new Player(recording), { ...place, connection: undefined });
-    return Promise.resolve();
-  });
+  const terminal = openTerminal(look);
+  const { runOnRecording } = await import('./app/run-console.js');
+  return runOnRecording(terminal, recording, settings);
 }
 
-async function onTerminal(
-  { theme, isLinear = false }: TerminalLook,
-  settings: AppSettings | undefined,
-  start: (app: ConsoleApp) => Promise<void>,
-): Promise<number> {
+function openTerminal({ theme, isLinear = false }: TerminalLook): EarlyTerminal {
   const session = new TerminalSession({ isLinear });
+  const { screen, input } = session;
   if (isLinear) {
-    session.screen.painter = new LinearPainter();
-    session.screen.leastSize = leastLinearSize;
+    screen.painter = new LinearPainter();
+    screen.leastSize = leastLinearSize;
   } else {
-    session.screen.painter = new GridPainter(createTheme(session, theme));
+    screen.painter = new GridPainter(createTheme(session, theme));
   }
-  const app = new ConsoleApp(
-    {
-      get size() {
-        return { columns: session.screen.columns, rows: session.screen.rows };
-      },
-      onResize: (listener) => session.screen.on('resize', listener),
-      end: (exitCode) => session.end(exitCode),
-      log: (text) => session.log.write('info', text),
-      copy: (text) => session.copy(text),
-      notify: (text, how) => session.notify(text, how),
-    },
-    settings,
-  );
-  session.input.on('paste', (text) => app.paste(text));
-  session.input.on('key', (key) => app.press(key));
-  session.onInterrupt = () => app.interrupt();
-  const layout = layoutFile(session.log.path);
-  app.update(recall(layout, app.model));
-  showTimesIn(app.model.utc ? 'utc' : 'local');
-  session.onEnd(() => {
-    remember(layout, app.model);
-    return app.stop();
-  });
-  drawFirstFrame(session, app);
-
-  let failure: Error | undefined;
-  const opened = start(app).catch((error: unknown) => {
-    failure = error instanceof Error ? error : new Error(String(error));
-    session.end(sessionExitCodes.quit);
-  });
-  const { mountConsole } = await import('./screen/console-screen.js');
-  if (failure === undefined) await mountConsole(session, app);
-  const { exitCode } = await session.ended;
-  if (failure !== undefined) throw failure;
-  // A connection that is still being opened is not waited for.
-  await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 50).unref())]);
-  return exitCode;
-}
-
-function drawFirstFrame({ screen }: TerminalSession, app: ConsoleApp): void {
-  const { columns: width } = screen;
-  const lines = drawHeader(app.model, width);
-  screen.show([{ x: 0, y: 0, width, height: headerHeight, lines }]);
-}
-
-const layoutVersion = 2;
-
-/** What the console was left with, as it is kept between two runs. */
-type Remembered = {
-  /** Since 2 an id of a pane means what it means today. */
-  version: typeof layoutVersion;
-  overview: PaneId[];
-  focus: PaneId;
-  /** Pane to the id of its sort. */
-  sorts: Partial<Record<PaneId, { by: string; reversed: boolean }>>;
-  /** Pane to the ids of its variant and grouping. */
-  choices: Partial<Record<PaneId, { variant?: string; grouping?: string }>>;
-  utc: boolean;
-};
-
-type Choices = Pick<ConsoleState, 'overview' | 'focus' | 'home' | 'panes' | 'utc'>;
-
-/** Beside the log, in the folder for state. */
-function layoutFile(logFile: string): string {
-  return path.join(path.dirname(logFile), 'layout.json');
-}
-
-/** The layout of the last run; what cannot be read, or is no longer known, is as it is at first. */
-export function recall(file: string, initial: Choices): Choices {
-  const kept = readKept(file);
-  const { overview: chosen } = kept;
-  const paneOf = kept.version === layoutVersion ? findPane : findPaneOfEarlier;
-  const known = new Set(Array.isArray(chosen) ? chosen.map((id) => paneOf(id)?.id) : []);
-  const overview = paneIds.filter((id) => known.has(id));
-  const shown: readonly PaneId[] = overview.length > 0 ? overview : overviewPaneIds;
-  const [first = initial.focus] = shown;
-  const last = paneOf(kept.focus)?.id;
-  const focus = last !== undefined && shown.includes(last) ? last : first;
-  const panes = { ...initial.panes };
-  for (const [id, order] of Object.entries(kept.sorts ?? {})) {
-    const pane = paneOf(id);
-    if (!pane || !isObject(order)) continue;
-    const sort = sortsOf(pane).findIndex((each) => each.id === order.by);
-    if (sort >= 0) panes[pane.id] = { ...initialPaneView, sort, reversed: order.reversed === true };
-  }
-  for (const [id, choice] of Object.entries(kept.choices ?? {})) {
-    const pane = paneOf(id);
-    if (!pane || !isObject(choice)) continue;
-    const variant = pane.variants?.find((each) => each.id === choice.variant)?.id;
-    const grouping = pane.groupings?.find((each) => each.id === choice.grouping)?.id;
-    panes[pane.id] = {
-      ...panes[pane.id],
-      ...(variant === undefined ? {} : { variant }),
-      ...(grouping === undefined ? {} : { grouping }),
-    };
-  }
-  return { overview: shown, focus, home: focus, panes, utc: kept.utc === true };
-}
-
-/** Written when the console ends. A file that cannot be written is no reason to fail. */
-export function remember(file: string, { overview, home, panes, utc }: Choices): void {
-  const sorts: Remembered['sorts'] = {};
-  const choices: Remembered['choices'] = {};
-  for (const id of paneIds) {
-    const { sort, reversed, variant, grouping } = panes[id];
-    const by = sortsOf(paneById(id))[sort]?.id;
-    if (by !== undefined && (sort > 0 || reversed)) sorts[id] = { by, reversed };
-    if (variant !== undefined || grouping !== undefined) {
-      choices[id] = {
-        ...(variant === undefined ? {} : { variant }),
-        ...(grouping === undefined ? {} : { grouping }),
-      };
-    }
-  }
-  const kept: Remembered = {
-    version: layoutVersion,
-    overview: [...overview],
-    focus: home,
-    sorts,
-    choices,
-    utc,
+  // What is typed before there is an app waits for it.
+  const held: ((app: Receiver) => void)[] = [];
+  let receiver: Receiver | undefined;
+  const give = (event: (app: Receiver) => void) => {
+    if (receiver) event(receiver);
+    else held.push(event);
   };
-  try {
-    createFolder(path.dirname(file));
-    fs.writeFileSync(file, `${JSON.stringify(kept, null, 2)}\n`, { mode: 0o600 });
-  } catch {
-    // The next run begins as the first one.
-  }
-}
-
-/** A file that anybody may have edited. */
-function readKept(file: string): Partial<Record<keyof Remembered, unknown>> {
-  try {
-    const kept: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
-    return isObject(kept) ? kept : {};
-  } catch {
-    return {};
-  }
+  input.on('paste', (text) => give((app) => app.paste(text)));
+  input.on('key', (key) => give((app) => app.press(key)));
+  session.onInterrupt = () => give((app) => app.interrupt());
+  const { columns: width } = screen;
+  const nothing = { place: undefined, live: undefined, replay: undefined, recording: undefined };
+  const lines = drawHeader(
+    { ...nothing, connecting: strings.connecting, nowMs: 0, alerts: [] },
+    width,
+  );
+  screen.show([{ x: 0, y: 0, width, height: headerHeight, lines }]);
+  const handTo = (app: Receiver) => {
+    receiver = app;
+    for (const event of held.splice(0)) event(app);
+  };
+  return { session, handTo };
 }

@@ -1,5 +1,5 @@
 import type { Tone } from '../panes/contract/column.js';
-import type { Appearance } from '../terminal/frame.js';
+import type { Appearance } from '../terminal/painter.js';
 import { graphemes, graphemeWidth } from '../terminal/graphemes.js';
 import type { ColourSupport } from '../terminal/support.js';
 

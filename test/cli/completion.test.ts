@@ -3,8 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { completionScript, shells, type Shell } from '../../src/cli/commands/completion.js';
-import { manPage } from '../../src/cli/commands/man.js';
+import { completionScript, manPage, type Shell, shells } from '../../src/cli/commands/shell.js';
 import { commands } from '../../src/cli/registry.js';
 import { runCli } from '../helpers/cli.js';
 

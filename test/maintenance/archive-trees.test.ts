@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import {
-  columnsByTable,
   chooseTrees,
+  columnsByTable,
   countTrees,
   nextTrees,
   type TreeCursor,

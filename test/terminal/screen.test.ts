@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Appearance, Frame } from '../../src/terminal/frame.js';
-import { GridPainter } from '../../src/terminal/painter.js';
+import { type Appearance, type Frame, GridPainter } from '../../src/terminal/painter.js';
 import { safeLine } from '../../src/terminal/sanitise.js';
 import { Screen } from '../../src/terminal/screen.js';
 import { fit } from '../../src/terminal/width.js';

@@ -4,13 +4,17 @@ import { withSeparators } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { Collector, collectorOf } from '../../ingest/collector/collector.js';
-import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
-import { launchdPlist, systemdUnit } from '../../ingest/collector/launch.js';
 import {
-  reportFailure,
+  Collector,
+  collectorOf,
+  launchdPlist,
+  systemdUnit,
+} from '../../ingest/collector/collector.js';
+import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
+import {
   type CollectorStatus,
   readStatus,
+  reportFailure,
   reportOf,
   targetOf,
 } from '../../ingest/collector/status-file.js';

@@ -1,23 +1,19 @@
 import { nearestWord } from '../../core/nearest.js';
 import { parseMoment } from '../../core/format/moment.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
-import { paneById } from '../../panes/registry.js';
 import type { OpensAt } from '../../ui/app/show-database.js';
-import { isIdStart } from '../../ui/commands/lookup.js';
 import { strings } from '../../ui/strings.js';
-import { themeNames, type ThemeName } from '../../ui/theme.js';
+import { type ThemeName, themeNames } from '../../ui/theme.js';
 import {
   commandsOfDatabase,
   consoleFlags,
   defineCommand,
-  screenFlags,
   type FlagValues,
+  screenFlags,
+  screenOptions,
 } from '../command.js';
-import { parseAge } from '../run-action.js';
-import { screenOptions } from '../screen-kind.js';
 import { openWithTraffic } from '../demo-companion.js';
 import type { DemoTraffic, Filling } from '../../ui/context.js';
-import { Recording } from '../../live/recording/recording.js';
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
@@ -42,9 +38,8 @@ export const command = defineCommand({
   ],
   async run({ flags, settings, interactive, note, commands, connections }) {
     const screen = screenOptions(flags, interactive);
-    const opensAt = readOpensAt(flags);
-    const windowMs =
-      flags.window === undefined ? undefined : parseAge(flags.window, '--window').milliseconds;
+    const opensAt = await readOpensAt(flags);
+    const windowMs = await readWindow(flags);
     const theme = flags.theme === undefined ? settings.theme : themeNamed(flags.theme);
     const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
@@ -85,16 +80,30 @@ export const command = defineCommand({
   },
 });
 
+type Flags = FlagValues<typeof consoleFlags>;
+
+// What a flag is checked with is loaded where the flag is given: the first frame comes before the panes.
+
+async function readWindow({ window }: Flags): Promise<number | undefined> {
+  if (window === undefined) return undefined;
+  const { parseAge } = await import('../run-action.js');
+  return parseAge(window, '--window').milliseconds;
+}
+
 /** @throws ConsoleError `usage` before anything is opened */
-function readOpensAt({ pane, trace, at }: FlagValues<typeof consoleFlags>): OpensAt {
-  if (trace !== undefined && !isIdStart(trace)) {
+async function readOpensAt({ pane, trace, at }: Flags): Promise<OpensAt> {
+  const isWrong =
+    trace !== undefined && !(await import('../../ui/commands/lookup.js')).isIdStart(trace);
+  if (isWrong) {
     throw new ConsoleError('usage', `"${trace}" is no id of a trace.`, {
       hint: `${strings.idHasDigits}.`,
     });
   }
   const moment = at === undefined ? undefined : parseMoment(at, Date.now());
   if (moment && 'error' in moment) throw new ConsoleError('usage', `--at: ${moment.error}`, moment);
-  return { pane: pane === undefined ? undefined : paneById(pane).id, trace, at };
+  if (pane === undefined) return { trace, at };
+  const { paneById } = await import('../../panes/registry.js');
+  return { pane: paneById(pane).id, trace, at };
 }
 
 function themeNamed(name: string): ThemeName {
@@ -126,6 +135,7 @@ export const replayCommand = defineCommand({
         hint: 'trace-console --record FILE makes one.',
       });
     }
+    const { Recording } = await import('../../live/recording/recording.js');
     const recording = Recording.open(file);
     const screen = screenOptions(flags, interactive);
     const { openReplay } = await import('../../ui/open-console.js');

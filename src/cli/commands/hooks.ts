@@ -1,32 +1,33 @@
+import os from 'node:os';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { formatAge } from '../../core/format/duration.js';
+import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
+import { reportOf } from '../../ingest/collector/status-file.js';
 import {
-  planInstall,
-  planTelemetryFile,
-  planRemove,
-  applyChange,
-  isChange,
-  type HookChange,
-} from '../../ingest/install/change.js';
-import {
+  type Agent,
   hookCommand,
   locateHookProgram,
-  scopes,
-  type Agent,
   type Scope,
+  scopes,
   type Surroundings,
 } from '../../ingest/install/agent.js';
+import {
+  applyChange,
+  type HookChange,
+  isChange,
+  planInstall,
+  planRemove,
+  planTelemetryFile,
+} from '../../ingest/install/change.js';
 import { usualAddress } from '../../ingest/install/merge.js';
-import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
-import os from 'node:os';
-import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';
-import { formatAge } from '../../core/format/duration.js';
-import { reportOf } from '../../ingest/collector/status-file.js';
 import { agentById, agents } from '../../ingest/install/registry.js';
+import { lineDiff } from '../../ingest/install/settings-file.js';
 import { findInstallations } from '../../ingest/install/status.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
+import { type CommandContext, defineCommand, type FlagDeclarations } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
-import fs from 'node:fs';
-import { lineDiff } from '../../ingest/install/settings-file.js';
 
 /** Flags of the commands that change hooks. */
 export const hookFlags = {
@@ -291,5 +292,27 @@ export const hooksStatusCommand = defineCommand({
       if (afterwards !== undefined) print(afterwards);
     }
     return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+  },
+});
+
+export const command = defineCommand({
+  name: 'hook',
+  summary: "take one event from an agent's CLI; what its settings start",
+  usage: 'CLI [EVENT]',
+  description: [
+    'Reads the event as JSON from stdin and puts it, without secrets, into the spool. It prints nothing',
+    'and exits with 0 whatever happens: an agent may be waiting. "trace-console hooks install" writes it',
+    'into the settings; "trace-console collect" brings the events into the database.',
+  ].join('\n'),
+  flags: {},
+  inputs: 2,
+  examples: ['trace-console hook claude < event.json'],
+  // The launcher starts the hook's program itself; only another start of the console comes here.
+  run({ input }) {
+    const { run } = createRequire(import.meta.url)(locateHookProgram()) as {
+      run: (words: readonly string[]) => void;
+    };
+    run(input);
+    return Promise.resolve(exitCodes.good);
   },
 });

@@ -16,8 +16,7 @@ import {
 import { readVectorIndexes } from '../../maintenance/doctor/checks/vectors.js';
 import { runAction } from '../../maintenance/registry.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand, type CommandContext } from '../command.js';
-import { embeddingFlags } from '../embedding-flags.js';
+import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
 import { parseAge, drain } from '../run-action.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';

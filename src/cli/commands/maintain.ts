@@ -1,6 +1,6 @@
 import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
 import { previewAction, runAction } from '../../maintenance/registry.js';
-import { defineCommand, type CommandContext } from '../command.js';
+import { type CommandContext, defineCommand } from '../command.js';
 import {
   drain,
   previewLines,

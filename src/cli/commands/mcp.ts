@@ -1,8 +1,7 @@
 import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import { serveMcp } from '../../learning/mcp/server.js';
-import { defineCommand, type CommandContext } from '../command.js';
-import { embeddingFlags } from '../embedding-flags.js';
+import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
 import { homedir } from 'node:os';
 import { realpathSync } from 'node:fs';
 import { lineDiff, replaceSettingsFile } from '../../ingest/install/settings-file.js';

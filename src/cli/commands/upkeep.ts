@@ -1,4 +1,4 @@
-import { defineCommand, type CommandContext } from '../command.js';
+import { type CommandContext, defineCommand } from '../command.js';
 import { actionFlags, runActionCommand, parseAge } from '../run-action.js';
 import { ConsoleError } from '../../db/errors.js';
 import { defaultStuckAfter, readCutoff, stuckCutoff } from '../../maintenance/close-stuck.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mostExamples, count, type Counter } from './chain-state.js';
+import { count, type Counter, mostExamples } from './pattern-state.js';
 import type { ErrorEvent } from './tree.js';
 
 /** What is known of a family of errors: one type, messages that differ only in particulars. */

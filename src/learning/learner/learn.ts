@@ -6,7 +6,7 @@ import { Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
 import { publish, type Published } from './publish.js';
 import { type Candidate, findCandidates } from './read-turns.js';
-import { mostFrequent, ranked } from './chain-state.js';
+import { mostFrequent, ranked } from './pattern-state.js';
 import { bytesOf } from './store.js';
 
 export type LearnOptions = {

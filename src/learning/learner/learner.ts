@@ -2,19 +2,23 @@ import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { usualThreshold, type Embedder } from '../embedding/embedder.js';
 import { meaningfulStems, requestText } from '../text/prompt-text.js';
-import { addToChain, chainKey, newChain, type ChainState, mostFrequent } from './chain-state.js';
+import {
+  addToChain,
+  addTurn,
+  chainKey,
+  type ChainState,
+  mostFrequent,
+  newChain,
+  newPattern,
+  patternKey,
+  type PatternState,
+  reviseTurn,
+  uuidOf,
+} from './pattern-state.js';
 import { ClusterBook } from './cluster-book.js';
 import { ErrorBook } from './error-book.js';
 import { judge, judgeByNext, type Verdict, type Turn } from './tree.js';
 import type { LearnerLease } from './lease.js';
-import {
-  patternKey,
-  uuidOf,
-  addTurn,
-  newPattern,
-  reviseTurn,
-  type PatternState,
-} from './pattern-state.js';
 import { type Candidate, readTurns } from './read-turns.js';
 import {
   feedbackFor,

@@ -3,10 +3,17 @@ import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { vectorText } from '../embedding/embedder.js';
 import { isStopWord, requestText, wordsOf } from '../text/prompt-text.js';
-import { type ChainState, type Counter, mostFrequent, ranked } from './chain-state.js';
+import {
+  type ChainState,
+  type Counter,
+  durationQuantile,
+  mostFrequent,
+  type PatternState,
+  ranked,
+  uuidOf,
+} from './pattern-state.js';
 import { categoryOf, type ErrorState, severityOf } from './error-book.js';
 import type { LearnerLease } from './lease.js';
-import { durationQuantile, type PatternState, uuidOf } from './pattern-state.js';
 import { type ItemKind, vectorOf } from './store.js';
 
 /** Rows that learning wrote carry it. */

@@ -3,7 +3,7 @@ import { type LiveSource, type LiveState, Store } from '../state.js';
 import { Recording, type Moment } from './recording.js';
 
 /** What `+` and `-` step through. */
-export const speeds: readonly number[] = [0.5, 1, 2, 5, 10, 30, 60, 300];
+const speeds: readonly number[] = [0.5, 1, 2, 5, 10, 30, 60, 300];
 
 /** Where a replay is. */
 export type ReplayState = {
@@ -28,6 +28,7 @@ function ignored(): void {
  */
 export class Player implements LiveSource {
   readonly clock: Clock;
+  readonly speeds = speeds;
   readonly #recording: Recording;
   readonly #real: Clock;
   readonly #store: Store<LiveState>;

@@ -4,17 +4,19 @@ import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import type { Progress } from '../action.js';
 import {
-  columnsByTable,
-  traceKey,
-  type ColumnsByTable,
-  nextTrees,
+  archiveLimits,
   type ChosenTrees,
+  columnsByTable,
+  type ColumnsByTable,
+  lockArchive,
+  namedHolder,
+  nextTrees,
+  traceKey,
   type TreeCursor,
 } from './trees.js';
 import { ExportWriter, readExport } from './export-file.js';
 import { linesOf, lineSettings, LineSum, sumOf, type ExportEnd, noCounts } from './export-lines.js';
 import { ConsoleError } from '../../db/errors.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 
 const mostTrees = 100;
 /** Few enough that megabyte prompts fit into memory. */

@@ -5,7 +5,14 @@ import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
+import {
+  archiveLimits,
+  columnsByTable,
+  type ColumnsByTable,
+  lockArchive,
+  namedHolder,
+  needArchive,
+} from './trees.js';
 import { idOf } from './export-trees.js';
 import { readExport, verifyExport } from './export-file.js';
 import {
@@ -17,7 +24,6 @@ import {
   sumOf,
   type ExportHeader,
 } from './export-lines.js';
-import { columnsByTable, type ColumnsByTable, needArchive } from './trees.js';
 
 export type ImportInput = { file: string };
 

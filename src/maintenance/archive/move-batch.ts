@@ -1,13 +1,12 @@
 import type { Database } from '../../db/database.js';
 import type { ArchivedTable } from '../../core/tables.js';
-import { lockArchive, namedHolder } from './archive-lock.js';
+import { daySpan, lockArchive, namedHolder } from './trees.js';
 import { noCounts } from './export-lines.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatDuration } from '../../core/format/duration.js';
 import { withSeparators } from '../../core/format/number.js';
 import { quoteLiteral } from '../../db/quote.js';
 import type { Preview } from '../action.js';
-import { daySpan } from './trees.js';
 
 /** What one call of archive_traces did, and where the next one goes on. */
 export type Batch = {

@@ -6,19 +6,21 @@ import { quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, type ArchivedTable } from '../../core/tables.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import {
-  columnsByTable,
-  traceKey,
-  treePreview,
+  archiveLimits,
   choiceText,
   chooseTrees,
+  type ChosenTrees,
+  columnsByTable,
   countTrees,
+  lockArchive,
+  namedHolder,
   nextTrees,
   readChoice,
-  type ChosenTrees,
+  traceKey,
   type TreeChoice,
   type TreeCursor,
+  treePreview,
 } from './trees.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { deleteExported, exportTrees } from './export-trees.js';
 import { verifyExport } from './export-file.js';
 import { noCounts } from './export-lines.js';

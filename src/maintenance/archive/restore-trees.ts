@@ -14,19 +14,21 @@ import {
   type OfferCommand,
 } from '../action.js';
 import {
-  columnsByTable,
-  traceKey,
-  type ColumnsByTable,
-  treePreview,
+  archiveLimits,
   choiceText,
   chooseTrees,
+  columnsByTable,
+  type ColumnsByTable,
   countTrees,
+  lockArchive,
+  namedHolder,
   nextTrees,
   readChoice,
+  traceKey,
   type TreeChoice,
   type TreeCursor,
+  treePreview,
 } from './trees.js';
-import { archiveLimits, lockArchive, namedHolder } from './archive-lock.js';
 import { noCounts } from './export-lines.js';
 
 export type RestoreResult = {

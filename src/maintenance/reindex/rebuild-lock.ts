@@ -7,6 +7,9 @@ import { readRuns, whoRuns, type Run } from '../journal/run.js';
 import { isNamedAfterInSql, leftoverPattern } from '../../core/index-leftovers.js';
 import { maintenanceName } from '../long-statement.js';
 
+/** Of the action whose runs hold these locks, in the journal. */
+export const reindexId = 'reindex';
+
 /** The advisory lock of an index: `schema` and `index` are SQL for its schema's and its own name. */
 const keyOf = (schema: string, index: string) =>
   `hashtextextended('trace_console.rebuild:' || quote_ident(${schema}) || '.' || quote_ident(${index}), 0)`;
@@ -107,7 +110,7 @@ async function runBehind(database: Database, index: string, since: Date): Promis
   const runs = await database.transaction({ readOnly: true }, (tx) => readRuns(tx, schema, 100));
   const running = runs.filter(
     ({ action, state, startedAt }) =>
-      action === 'reindex' && state === 'running' && startedAt <= since,
+      action === reindexId && state === 'running' && startedAt <= since,
   );
   return running.find(({ subject }) => subject?.split(', ').includes(index)) ?? running[0];
 }

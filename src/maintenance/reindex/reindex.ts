@@ -23,8 +23,8 @@ import {
   type RebuildPlan,
   type RebuildWishes,
 } from './rebuild-plan.js';
-import { rebuildIndex, type RebuildEnd, type RebuiltIndex } from './rebuild-index.js';
-import { findRebuilder, findRunningBuilds } from './rebuild-lock.js';
+import { type RebuildEnd, rebuildIndex, type RebuiltIndex } from './rebuild-index.js';
+import { findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
 
 /** `{indexes: ['idx_pattern_embedding']}`, `{table: 'hook_executions'}` or `{vectors: true}`. */
@@ -65,7 +65,7 @@ export function isBuilding(rows: readonly object[]): boolean {
  * on. An ivfflat index gets the number of lists that fits its rows.
  */
 export const reindex: Action<ReindexInput, ReindexResult> = {
-  id: 'reindex',
+  id: reindexId,
   title: 'Reindex',
   requires: ['primary', 'direct-connection', 'maintain'],
   subject: subjectOf,

@@ -95,8 +95,8 @@ export type OpenedList<Row extends object = object> = {
   copy?(row: Row): string;
   /** What is written of a row to a file; default: all of it. */
   exported?(row: Row): object;
-  /** The command of an action that is done to exactly these rows, whichever the cursor is on. */
-  action?: string | undefined;
+  /** By this an action knows that these rows are exactly what it is done to, whichever the cursor is on. */
+  id?: string | undefined;
 };
 
 /** A trace's whole tree on one time axis. */

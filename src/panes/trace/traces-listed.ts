@@ -137,7 +137,7 @@ export function tracesOpening(
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
-        action: of.by === 'stuck' ? 'close-stuck' : undefined,
+        id: of.by,
       });
     },
   };

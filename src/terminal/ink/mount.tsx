@@ -4,7 +4,7 @@ import type { DOMElement } from 'ink';
 import { createElement, type ReactNode, createContext, type ReactElement } from 'react';
 import type { Screen } from '../screen.js';
 import { sessionExitCodes, type TerminalSession } from '../session.js';
-import type { Line, Region } from '../frame.js';
+import type { Line, Region } from '../painter.js';
 import { wrapText } from '../width.js';
 
 /**

@@ -3,7 +3,7 @@ import { failureOf } from '../../db/errors.js';
 import { offersDemo } from '../../demo/preflight.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
-import { fileBeside, Recorder } from '../../live/recording/recorder.js';
+import type { Recorder } from '../../live/recording/recorder.js';
 import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
 import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
 import { formatAge, formatDuration } from '../../core/format/duration.js';
@@ -54,7 +54,8 @@ export function showDatabase(
       ...(windowMs === undefined ? {} : { windowMs }),
       budgetUsdPerDay,
     });
-    const recorder = recordTo === undefined ? undefined : record(app, recordTo, isFirst, choice);
+    const recorder =
+      recordTo === undefined ? undefined : await record(app, recordTo, isFirst, choice);
     const { pane, trace, at } = isFirst ? opensAt : {};
     isFirst = false;
     if (pane !== undefined) app.focus.goTo(pane);
@@ -174,12 +175,14 @@ async function askForSchema(
 }
 
 /** @throws ConsoleError when the file that was asked for cannot be made; another one is only told of */
-function record(
+async function record(
   app: ConsoleApp,
   file: string,
   isFirst: boolean,
   { name }: ConnectionChoice,
-): Recorder | undefined {
+): Promise<Recorder | undefined> {
+  // What checks recordings is loaded only where there is one.
+  const { fileBeside, Recorder } = await import('../../live/recording/recorder.js');
   const { database = '', host = '', user = '' } = app.model.place ?? {};
   const place = { database, host, user };
   if (isFirst) return new Recorder(file, place);

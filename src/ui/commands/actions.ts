@@ -28,6 +28,14 @@ export const actionCommands: readonly Command[] = [
   };
 });
 
+/** The commands of actions that are done to all rows of a list, with the id of that list. */
+export const listActions: readonly { command: Command; list: string }[] = offers.flatMap(
+  ({ list, command: { id } }) => {
+    const command = actionCommands.find((each) => each.id === id);
+    return command && list !== undefined ? { command, list } : [];
+  },
+);
+
 /** The rows that an offer takes: of the focused pane, where it is the offer's. */
 function rowsFor(context: Context, { pane }: Offered): object[] {
   return pane === context.focus.pane.id ? chosenRows(context) : [];

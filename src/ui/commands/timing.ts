@@ -1,7 +1,6 @@
 import { formatSpan, parseDuration, spanHint } from '../../core/format/duration.js';
 import { formatMoment } from '../../core/format/time.js';
 import { cadencesMs } from '../../live/engine.js';
-import { speeds } from '../../live/recording/player.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
@@ -157,7 +156,7 @@ function setCadence(context: Context, chosenMs: number): void {
 /** Refreshes more or less often; in a recording its speed. */
 function stepPace(by: 1 | -1, binding: Binding): Command {
   const nextSpeed = ({ player }: Context) =>
-    player && speeds[speeds.indexOf(player.replay.speed) + by];
+    player?.speeds[player.speeds.indexOf(player.replay.speed) + by];
   const nextCadence = ({ model }: Context) =>
     by > 0
       ? cadencesMs.findLast((ms) => ms < (model.live?.cadenceMs ?? 0))

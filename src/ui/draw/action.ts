@@ -39,7 +39,7 @@ export function actionLines(
       return previewLines(keys, state, room);
     case 'running':
     case 'cancelling':
-      return progressLines(keys, state, nowMs, room.width);
+      return progressLines(state, nowMs, room.width);
     case 'done': {
       const { result } = state;
       if (!result) return [];
@@ -99,12 +99,7 @@ function questionLines(keys: Keymap, preview: Preview, typed: string, width: num
   return [drawSegments(segments, width)];
 }
 
-function progressLines(
-  keys: Keymap,
-  state: ActionState,
-  nowMs: number,
-  width: number,
-): StyledLine[] {
+function progressLines(state: ActionState, nowMs: number, width: number): StyledLine[] {
   const { progress, startedAtMs, phase } = state;
   const write = writer(width);
   const elapsed = `for ${formatDuration(Math.max(0, nowMs - startedAtMs))}`;
@@ -125,10 +120,6 @@ function progressLines(
     drawSegments(progressSegments(progress), width, '  '),
     ...(blockedBy === undefined ? [] : write(`waits for ${safeLine(blockedBy)}`, 'warning')),
     ...write(''),
-    ...write(
-      phase === 'cancelling' ? '' : `${keys.keysIn({ id: 'running' }, 'cancel')}: cancel`,
-      'muted',
-    ),
   ];
 }
 

@@ -1,5 +1,4 @@
-import type { Frame, Line, Region } from '../../terminal/frame.js';
-import type { Painter } from '../../terminal/painter.js';
+import type { Frame, Line, Painter, Region } from '../../terminal/painter.js';
 import type { Look } from '../theme.js';
 
 /** Lines that change by themselves are told again after so long, in milliseconds. */

@@ -26,9 +26,15 @@ export class ActionView implements View {
   }
 
   draw(context: Context) {
-    const { title, result } = this.state;
-    const { size, nowMs } = context.model;
-    const body = actionLines(context.keys, this.state, nowMs, innerDialog(size));
+    const { title, result, progress, phase } = this.state;
+    const { model, keys } = context;
+    const { size, nowMs } = model;
+    const room = innerDialog(size);
+    const body = actionLines(keys, this.state, nowMs, room);
+    if (progress && this.scope === runningScope) {
+      const way = phase === 'running' ? `${keys.keysIn(runningScope, cancel.id)}: cancel` : '';
+      body.push(...writer(room.width)(way, 'muted'));
+    }
     const look = result?.tone === 'error' ? 'error' : 'frame';
     return <Dialog title={title} body={body} look={look} size={size} />;
   }

@@ -3,7 +3,7 @@ import { mostRowsAtOnce, positionOf } from '../../panes/contract/listing.js';
 import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
 import type { ListRequest, Opened, OpenedList } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { actionCommands } from '../commands/actions.js';
+import { listActions } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
 import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
@@ -316,20 +316,17 @@ const own = {
 };
 
 /** What is done to all rows of the list: as in the panes, where the list is what the action is for. */
-const actionsOfLists: readonly Command[] = actionCommands
-  .filter(({ id }) => id === 'close-stuck')
-  .map((command) => {
-    const isFor = ({ front }: Context) =>
-      front instanceof ListView && front.state.opened.action === command.id;
-    return {
-      ...command,
-      bar: 'close all',
-      priority: 3,
-      isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
-      unavailable: (context, key) =>
-        isFor(context) ? command.unavailable?.(context, key) : 'These are not the stuck traces',
-    };
-  });
+const actionsOfLists: readonly Command[] = listActions.map(({ command, list }) => {
+  const isFor = ({ front }: Context) => front instanceof ListView && front.state.opened.id === list;
+  return {
+    ...command,
+    bar: 'close all',
+    priority: 3,
+    isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
+    unavailable: (context, key) =>
+      isFor(context) ? command.unavailable?.(context, key) : `These are not the ${list} traces`,
+  };
+});
 
 export const listScope: Scope = {
   id: 'list',

@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished, describe, expect, test } from 'vitest';
-import { chooseEmbedder, localEmbedder } from '../../../src/learning/embedding/choose.js';
+import {
+  chooseEmbedder,
+  endpointEmbedder,
+  localEmbedder,
+} from '../../../src/learning/embedding/choose.js';
 import { vectorText, hashEmbedding } from '../../../src/learning/embedding/embedder.js';
-import { endpointEmbedder } from '../../../src/learning/embedding/open-ai.js';
 
 function cosine(one: Float32Array, other: Float32Array): number {
   return one.reduce((sum, value, index) => sum + value * (other[index] ?? 0), 0);

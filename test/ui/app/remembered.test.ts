@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { recall, remember } from '../../../src/ui/open-console.js';
+import { recall, remember } from '../../../src/ui/app/run-console.js';
 import { initialState } from '../../../src/ui/model/model.js';
 
 const initial = initialState({ columns: 120, rows: 35 });

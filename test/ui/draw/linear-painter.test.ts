@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Frame } from '../../../src/terminal/frame.js';
+import type { Frame } from '../../../src/terminal/painter.js';
 import { drawBox, innerWidth } from '../../../src/ui/draw/box.js';
 import { LinearPainter } from '../../../src/ui/draw/linear-painter.js';
 import { type Segment, drawSegments, type StyledLine } from '../../../src/ui/draw/styled-line.js';

@@ -6,8 +6,6 @@ import { formatBytes } from '../../../core/format/bytes.js';
 import { collectorOf } from '../../../ingest/collector/collector.js';
 import { readStatus, reportOf } from '../../../ingest/collector/status-file.js';
 import { locateHookProgram } from '../../../ingest/install/agent.js';
-import { agents } from '../../../ingest/install/registry.js';
-import { findInstallations } from '../../../ingest/install/status.js';
 import { spoolFolder } from '../../../ingest/spool/append.js';
 
 type SourceRow = { cli: string; host: string; events: number; unknown: number; age_ms: number };
@@ -58,12 +56,13 @@ export const agentHooks: Check = {
   id: 'agent-hooks',
   title: 'Hooks of agents',
   why: 'A hook that is switched off, or a spool that nobody collects from, looks like agents that do nothing.',
-  run() {
-    return Promise.resolve(verdict());
-  },
+  run: () => verdict(),
 };
 
-function verdict() {
+async function verdict() {
+  // They bring readers of JSON with comments and of TOML, which a console need not load to start.
+  const { agents } = await import('../../../ingest/install/registry.js');
+  const { findInstallations } = await import('../../../ingest/install/status.js');
   const surroundings = { home: os.homedir(), project: process.cwd(), environment: process.env };
   const hookProgram = locateHookProgram();
   const installed = agents.flatMap((agent) => findInstallations(agent, surroundings, hookProgram));

@@ -1,0 +1,167 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { actions, offers } from '../src/maintenance/registry.js';
+import { paneIds } from '../src/panes/registry.js';
+import { scopes } from '../src/ui/views/registry.js';
+
+const source = path.join(import.meta.dirname, '../src');
+
+/** A view, a pane and an action are known by name in their own file, and in these. */
+const registries: ReadonlySet<string> = new Set([
+  'cli/registry.ts',
+  'maintenance/registry.ts',
+  'panes/registry.ts',
+  'ui/commands/registry.ts',
+  'ui/views/registry.ts',
+]);
+
+/** What holds an id, by its name or by the name of what has the `id`. */
+const holders = {
+  pane: /^(?:pane|paneId|focus|home|shows)$/,
+  view: /^(?:scope|view|front|asks|closes)$/,
+  action: /^action$/,
+};
+
+type Kind = keyof typeof holders;
+
+/** What takes such an id as its argument. */
+const takers =
+  /^(?:findPane|findPaneOfEarlier|paneById|paneKey|goTo|previewAction|runAction|refusalOf|set(?:Filter|Variant|Grouping|Exact))$/;
+
+type Place = { id: string; line: number };
+
+/**
+ * Where a file names one of these ids. An id of several words is nothing else wherever it stands; one that is a word
+ * of its own, as `usage`, is meant where it is compared with, put into, handed to or read from what holds ids.
+ */
+function placesIn(file: ts.SourceFile, ids: ReadonlySet<string>, kind: Kind): Place[] {
+  const places: Place[] = [];
+  const add = (id: string, node: ts.Node) => {
+    const { line } = file.getLineAndCharacterOfPosition(node.getStart());
+    places.push({ id, line: line + 1 });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) && ids.has(node.text)) {
+      if (/[-A-Z]/.test(node.text) || isMeant(node, holders[kind])) add(node.text, node);
+    } else if (ts.isPropertyAccessExpression(node) && ids.has(node.name.text)) {
+      if (nameOf(node.expression) === 'panes') add(node.name.text, node);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return places;
+}
+
+function isMeant(literal: ts.StringLiteralLike, holder: RegExp): boolean {
+  const { parent } = literal;
+  if (ts.isBinaryExpression(parent)) {
+    return holds(parent.left === literal ? parent.right : parent.left, holder);
+  }
+  if (ts.isCaseClause(parent)) return holds(parent.parent.parent.expression, holder);
+  if (ts.isElementAccessExpression(parent)) return nameOf(parent.expression) === 'panes';
+  if (ts.isCallExpression(parent)) return takers.test(nameOf(parent.expression));
+  if (!ts.isPropertyAssignment(parent)) return false;
+  if (holder.test(nameOf(parent.name))) return true;
+  // `{ id: … }` in place of the scope itself.
+  const call = parent.parent.parent;
+  return (
+    nameOf(parent.name) === 'id' &&
+    ts.isCallExpression(call) &&
+    /^(?:in|keysIn|commandOf)$/.test(nameOf(call.expression))
+  );
+}
+
+/** `pane`, `context.focus.pane.id`, `pane?.id`. */
+function holds(expression: ts.Expression, holder: RegExp): boolean {
+  const name = nameOf(expression);
+  if (name !== 'id' || !ts.isPropertyAccessExpression(expression)) return holder.test(name);
+  return holder.test(nameOf(expression.expression));
+}
+
+function nameOf(node: ts.Node): string {
+  if (ts.isIdentifier(node)) return node.text;
+  if (ts.isPropertyAccessExpression(node)) return node.name.text;
+  return ts.isNonNullExpression(node) ? nameOf(node.expression) : '';
+}
+
+const parsed = (name: string, text: string): ts.SourceFile =>
+  ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true);
+
+const files = fs
+  .readdirSync(source, { recursive: true, encoding: 'utf8' })
+  .filter((file) => /\.tsx?$/.test(file) && !registries.has(file))
+  .map((file) => parsed(file, fs.readFileSync(path.join(source, file), 'utf8')));
+
+/** The places in files other than the one that declares the id. */
+function strangers(
+  kind: Kind,
+  ids: readonly string[],
+  isOwn: (file: string, text: string, id: string) => boolean,
+) {
+  const known = new Set(ids);
+  return files.flatMap((file) =>
+    placesIn(file, known, kind)
+      .filter(({ id }) => !isOwn(file.fileName, file.text, id))
+      .map(({ id, line }) => `${file.fileName}:${line} ${id}`),
+  );
+}
+
+const declares = (text: string, id: string): boolean => text.includes(`id: '${id}',`);
+
+describe('nothing outside of its own file and the registries knows by name', () => {
+  it('a pane, but an action that takes its rows or shows them', () => {
+    const found = strangers(
+      'pane',
+      paneIds,
+      (file, text, id) => file.startsWith('panes/') && declares(text, id),
+    );
+    const byActions = found.filter((place) => place.startsWith('maintenance/'));
+    expect(found.filter((place) => !byActions.includes(place))).toEqual([]);
+    expect(offers.map(({ pane }) => pane).filter((pane) => pane !== undefined)).toEqual(
+      expect.arrayContaining(['index-usage', 'table-sizes']),
+    );
+    for (const { pane } of offers) if (pane !== undefined) expect(paneIds).toContain(pane);
+  });
+
+  it('a view', () => {
+    const ids = scopes.map(({ id }) => id);
+    expect(
+      strangers('view', ids, (file, text, id) => file.startsWith('ui/') && declares(text, id)),
+    ).toEqual([]);
+  });
+
+  it('an action, but its command of the shell', () => {
+    const ids = Object.keys(actions);
+    const isOwn = (file: string, text: string, id: string) =>
+      file.startsWith('cli/commands/') || (file.startsWith('maintenance/') && declares(text, id));
+    expect(strangers('action', ids, isOwn)).toEqual([]);
+  });
+});
+
+const ids = new Set(['usage', 'agent-chains']);
+
+it.each<[Kind, string]>([
+  ['pane', `if (pane.id === 'usage') draw();`],
+  ['pane', `if ('usage' !== context.model.focus) draw();`],
+  ['pane', `switch (focus.pane.id) { case 'usage': draw(); }`],
+  ['pane', `context.focus.goTo('usage');`],
+  ['pane', `const offer = { pane: 'usage' };`],
+  ['pane', `const { rows } = live.panes.usage;`],
+  ['pane', `const { rows } = live.panes['usage'];`],
+  ['pane', `const title = titles.get('agent-chains');`],
+  ['view', `keys.keysIn({ id: 'usage' }, 'cancel');`],
+  ['view', `if (context.front.scope.id === 'usage') draw();`],
+  ['action', `if (run.action === 'usage') draw();`],
+])('a %s is found: %s', (kind, text) => {
+  expect(placesIn(parsed('a.ts', text), ids, kind)).toHaveLength(1);
+});
+
+it.each([
+  `throw new ConsoleError('usage', 'No.');`,
+  `const column = { id: 'usage', title: 'usage' };`,
+  `if (code === 'usage') end(2);`,
+])('is another word: %s', (text) => {
+  expect(placesIn(parsed('a.ts', text), ids, 'pane')).toEqual([]);
+});
