@@ -16,7 +16,7 @@ const fewestRows = 20;
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 
 /**
- * Writes rows that are new by COPY in its binary format, which costs the server half of what an INSERT does: nothing is
+ * Writes rows that are new by COPY in its binary format, which costs the server six tenths of what an INSERT does: nothing is
  * parsed but the JSON. It needs columns of just the expected types, so the tables are looked at first. Rows that it cannot
  * write are left to INSERT.
  */

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli } from '../helpers/cli.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
+import type { Pane } from '../../src/panes/contract/pane.js';
+import { panes } from '../../src/panes/registry.js';
+import { openDatabase, readFresh } from '../panes/open.js';
 import { runOnce } from '../helpers/template.js';
 
 let server: PrivateServer;
@@ -56,6 +59,52 @@ it.each([
   }
   expect(able.join(' ')).toBe(allowed);
 });
+
+it('shows a reader and a maintainer every pane, and says to a writer what it may not read', async () => {
+  const refused: Record<string, string[]> = {};
+  for (const kind of ['reader', 'writer', 'maintainer']) {
+    const database = await openDatabase(as(kind));
+    refused[kind] = [];
+    for (const pane of panes) {
+      await readFresh(database, pane as Pane).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'privilege_missing' });
+        refused[kind]?.push(pane.id);
+      });
+    }
+  }
+  expect(refused).toMatchObject({ reader: [], maintainer: [] });
+});
+
+/** Something for archive and close-stuck to do. */
+const due = `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+  SELECT gen_random_uuid(), id, id, 'test', status, now() - interval '100 days'
+  FROM (VALUES ('completed'), ('in_progress')) AS row (status), gen_random_uuid() AS id`;
+
+const commands: readonly (readonly [args: string, allowed: string])[] = [
+  ['status --json', 'reader maintainer'],
+  ['archive list --json', 'reader maintainer'],
+  ['schema verify', 'reader writer maintainer'],
+  ['archive --older-than 90d --yes', 'maintainer'],
+  ['prune --yes', 'maintainer'],
+  ['analyze --yes', 'maintainer'],
+  ['vacuum --yes', 'maintainer'],
+  ['close-stuck --yes', 'writer maintainer'],
+  ['reindex idx_error_type --yes', 'maintainer'],
+];
+
+it.each(commands)(
+  'the command "%s" is done for some, and refused to others in words',
+  async (args, allowed) => {
+    const able: string[] = [];
+    for (const kind of ['reader', 'writer', 'maintainer']) {
+      await runOnce(url, due);
+      const run = await runCli([...args.split(' '), '--url', as(kind)]);
+      if (run.exitCode === 0) able.push(kind);
+      else expect(run.stderr).not.toMatch(/ at .*\.js:/);
+    }
+    expect(able.join(' ')).toBe(allowed);
+  },
+);
 
 it('serves the console: a reader looks, a maintainer archives and vacuums, with a journal', async () => {
   expect(await runCli(['status', '--json', '--url', as('reader')])).toMatchObject({ exitCode: 0 });

@@ -214,7 +214,9 @@ export const traceCommand = defineCommand({
     const database = await openDatabase();
     const access: Pick<DetailAccess, 'shape' | 'read'> = {
       shape: await readShape(database),
-      read: (text, values) => database.read(text, values, usualLimits),
+      // A program waits rather than asks again.
+      read: (text, values) =>
+        database.read(text, values, { ...usualLimits, statementTimeoutMs: 30_000 }),
     };
     const tree = await readTraceTree(access, await wholeTraceId(access, id));
     if (flags.otlp) print(safeJson(otlpOf(tree)));

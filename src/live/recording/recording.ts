@@ -2,7 +2,9 @@ import fs from 'node:fs';
 import * as v from 'valibot';
 import { formatBytes } from '../../core/format/bytes.js';
 import { ConsoleError } from '../../db/errors.js';
-import type { LiveState } from '../state.js';
+import { cellOf } from '../../panes/contract/column.js';
+import { panes, type AnyPane } from '../../panes/registry.js';
+import type { LiveState, PaneSnapshot } from '../state.js';
 import { applyFrame, frameOf, type FormatVersion, type Frame } from './frame.js';
 
 /** What a recording begins with; a console writes the last of them and reads all. */
@@ -120,7 +122,18 @@ export class Recording {
   /** Goes through all frames once, with one state in memory at a time. */
   #check(): void {
     let moment: Moment | undefined;
-    for (let index = 0; index < this.length; index += 1) moment = this.moment(index, moment);
+    for (let index = 0; index < this.length; index += 1) {
+      const before = moment?.state;
+      moment = this.moment(index, moment);
+      try {
+        for (const pane of panes) {
+          const snapshot = moment.state.panes[pane.id];
+          if (snapshot !== before?.panes[pane.id]) tryOut(pane, snapshot);
+        }
+      } catch (cause) {
+        throw damaged(this.#file, index, cause);
+      }
+    }
   }
 
   #frame(index: number): Frame {
@@ -128,6 +141,28 @@ export class Recording {
     if (!frame) throw new RangeError(`frame ${index} of ${this.#frames.length}`);
     return frame;
   }
+}
+
+/** Asks a pane for all that is drawn of a snapshot: what it cannot draw throws here, and not on the screen. */
+function tryOut(pane: AnyPane, snapshot: PaneSnapshot): void {
+  const { rows, extras, asOf, notes } = snapshot;
+  if (asOf === null) return;
+  const context = { nowMs: asOf.getTime() };
+  for (const row of rows) {
+    mustBeText(pane.rowKey(row));
+    for (const column of pane.columns) mustBeText(cellOf(column, row, context).text);
+  }
+  for (const note of notes) mustBeText(note);
+  if (extras === undefined) return;
+  const result = { rows, extras, asOf, notes };
+  for (const line of pane.summary?.(result, context) ?? []) {
+    for (const { text } of line) mustBeText(text);
+  }
+  pane.chart?.(result);
+}
+
+function mustBeText(text: unknown): void {
+  if (typeof text !== 'string') throw new TypeError('no text');
 }
 
 function readFile(file: string): string {

@@ -83,11 +83,11 @@ export function cellOf<Row>(column: Column<Row>, row: Row, context: CellContext)
 }
 
 export function formatValue(value: CellValue, format: CellFormat, context: CellContext): string {
-  if (value === null) return '–';
   if (typeof value === 'number') return formatNumber(value, format);
   if (value instanceof Date) return formatTime(value, format, context);
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return value;
+  // A recording may hold anything, whatever the type says.
+  return typeof value === 'string' ? value : '–';
 }
 
 function formatNumber(value: number, format: CellFormat): string {

@@ -259,6 +259,7 @@ function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
   // All clients of the embedded engine share one session: it can tell nothing of others.
   if (capabilities.embedded) return [rate, cache];
   return [
+    ...clockSegments(vitals.clockOffsetMs),
     rate,
     {
       text: `connections ${connections}/${maxConnections}`,
@@ -278,6 +279,16 @@ function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
       : { text: 'longest tx –', look: 'muted', priority: 5 },
   ];
 }
+
+/** Ages go by the server's clock; moments that are typed here, by this machine's. */
+function clockSegments(offsetMs: number): Segment[] {
+  if (Math.abs(offsetMs) < badClockMs) return [];
+  const side = offsetMs > 0 ? 'ahead' : 'behind';
+  const text = `server clock ${formatDuration(Math.abs(offsetMs))} ${side}`;
+  return [{ text, look: 'warning', priority: 1 }];
+}
+
+const badClockMs = 60_000;
 
 type Item = { key: string; label: string; priority: number };
 

@@ -51,6 +51,16 @@ function draw(changes: Partial<HeaderInput> = {}, width = 160): string[] {
 }
 
 describe('the header', () => {
+  it('says when the clock of the server is another one', () => {
+    const said = (clockOffsetMs: number) => {
+      const vitals = live.vitals && { ...live.vitals, clockOffsetMs };
+      return draw({ live: { ...live, vitals } })[1] ?? '';
+    };
+    expect(said(30_000)).not.toContain('clock');
+    expect(said(3 * 3_600_000)).toContain('server clock 3h00m ahead');
+    expect(said(-90_000)).toContain('server clock 1m30s behind');
+  });
+
   it('says whether what agents do comes in, what waits, and what could not be written', () => {
     const said = (collecting: LiveState['collecting']) =>
       draw({ live: { ...live, collecting } }, 200)[1] ?? '';
