@@ -1,3 +1,4 @@
+import Table from 'cli-table3';
 import { displayWidth, truncate } from '../terminal/width.js';
 import { reportWidth } from './safe-text.js';
 
@@ -14,6 +15,14 @@ type Options = {
 
 const gap = 2;
 const leastWidth = 8;
+/** The library lays out all rows together, in time that grows with their square. */
+const rowsAtOnce = 20;
+const noBorders = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
+    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
+  ].map((name) => [name, '']),
+);
 
 /**
  * A plain table for reports: aligned columns, a rule under the head, no colours. On a terminal it is as
@@ -36,7 +45,10 @@ export function plainTable(
   const widths = fitted(pick(natural, kept), pick(least, kept), width);
   const shown = kept.length === head.length ? cells : cells.map((row) => pick(row, kept));
   const rightOnes = kept.flatMap((column, index) => (right.includes(column) ? [index] : []));
-  const lines = shown.flatMap((row) => draw(row, widths, rightOnes));
+  const lines: string[] = [];
+  for (let start = 0; start < shown.length; start += rowsAtOnce) {
+    lines.push(...draw(shown.slice(start, start + rowsAtOnce), widths, rightOnes));
+  }
   const [first = '', ...rest] = lines;
   const longest = lines.reduce((most, line) => Math.max(most, displayWidth(line)), 0);
   const left = head.filter((_, index) => !kept.includes(index));
@@ -98,25 +110,26 @@ function fitted(
   return widths;
 }
 
-/** The lines of a row; a cell may have several. */
+/** The lines of some rows; a cell may have several. */
 function draw(
-  row: readonly string[],
+  rows: readonly (readonly string[])[],
   widths: readonly number[],
   right: readonly number[],
 ): string[] {
-  const columns = row.map((cell, index) => {
-    const width = widths[index] ?? 0;
-    return cell.split('\n').map((line) => {
-      const text = truncate(line, width);
-      const blank = ' '.repeat(Math.max(0, width - displayWidth(text)));
-      return right.includes(index) ? blank + text : text + blank;
-    });
+  const table = new Table({
+    colAligns: widths.map((_, index) => (right.includes(index) ? 'right' : 'left')),
+    colWidths: widths.map((width) => width + gap),
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': gap },
+    chars: noBorders,
   });
-  const height = columns.reduce((most, { length }) => Math.max(most, length), 0);
-  return Array.from({ length: height }, (_, line) =>
-    columns
-      .map((lines, index) => lines[line] ?? ' '.repeat(widths[index] ?? 0))
-      .join(' '.repeat(gap))
-      .trimEnd(),
-  );
+  const cut = (cell: string, width: number) =>
+    cell
+      .split('\n')
+      .map((line) => truncate(line, width))
+      .join('\n');
+  table.push(...rows.map((row) => row.map((cell, index) => cut(cell, widths[index] ?? 0))));
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
 }
