@@ -173,8 +173,9 @@ export function messageTokens(message: string): string[] {
   return text.split(/\s+/).filter(Boolean).slice(0, mostTokens);
 }
 
-/** Two messages are of one family when at least so much of their words is the same. */
+/** Two messages are of one family when so much of their words is the same: half of them, if these are two or more. */
 const leastAlike = 0.6;
+const leastAlikeOfSeveral = 0.5;
 
 /**
  * Brings a message into a family: the template with what differs as `<*>`; undefined when the two are of
@@ -195,7 +196,8 @@ export function mergeTokens(
   });
   // Placeholders that are the same say little: "<n> <n>" is not like "<n> <n>" of another sentence.
   if (fixed === 0) return merged;
-  return same / fixed >= leastAlike ? merged : undefined;
+  const least = same >= 2 ? leastAlikeOfSeveral : leastAlike;
+  return same / fixed >= least ? merged : undefined;
 }
 
 export type ErrorCategory = 'network' | 'validation' | 'system' | 'integration';
