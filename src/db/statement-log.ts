@@ -89,6 +89,11 @@ function bounded(value: unknown): unknown {
   return value;
 }
 
+/** Whether only the size of a value was kept. */
+export function isCut(value: unknown): boolean {
+  return typeof value === 'string' && /^\(\d+ (?:characters|values)\)$/.test(value);
+}
+
 function codeOf(error: unknown): string {
   if (!(error instanceof ConsoleError)) return 'failed';
   return error.sqlState === undefined ? error.code : `${error.code} (${error.sqlState})`;

@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
-import type { LoggedStatement } from '../../db/statement-log.js';
+import { isCut, type LoggedStatement } from '../../db/statement-log.js';
 import { memoryList, type MemoryList } from '../../panes/contract/listing.js';
 import type { DetailAccess, RecordRow } from '../../panes/contract/opening.js';
 import { usualLimits, type PaneLimits } from '../../panes/contract/pane.js';
@@ -170,6 +170,7 @@ async function planOf(
   limits: PaneLimits,
   { text, values }: LoggedStatement,
 ): Promise<string> {
+  if (values.some(isCut)) return 'no plan: not all of its values are kept';
   try {
     const lines = await database.read<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values, {
       ...limits,

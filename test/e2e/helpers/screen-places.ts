@@ -39,6 +39,11 @@ export class ScreenPlaces {
       }
       case 'firstRun':
         return this.#start(['--url', await this.#foreignDatabase()], size);
+      case 'otherTables': {
+        const url = await this.#foreignDatabase();
+        await query(url, 'CREATE TABLE execution_traces (id int)');
+        return this.#start(['--url', url], size);
+      }
       case 'replay':
         return this.#start(['replay', await this.#recording(size)], size);
       case 'lost': {

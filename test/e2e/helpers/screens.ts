@@ -16,7 +16,7 @@ export type Step = readonly [
 ];
 
 /** What a console is opened on. */
-export type ScreenPlace = 'database' | 'alerts' | 'firstRun' | 'replay' | 'lost';
+export type ScreenPlace = 'database' | 'alerts' | 'firstRun' | 'otherTables' | 'replay' | 'lost';
 
 export type Screen = {
   /** Of its picture. */
@@ -41,6 +41,8 @@ export type Screen = {
   lock?: string;
   /** Done before the way back, when the lock is given back. */
   ends?: Step;
+  /** What it does puts the rows behind it into another order. */
+  movesRows?: true;
 };
 
 /** On the whole screen. */
@@ -298,6 +300,7 @@ const otherScreens: Screen[] = [
     opens: [['y', /waits for pid \d+/]],
     lock: writing,
     ends: ['', 'Enter: back'],
+    movesRows: true,
   },
   {
     name: 'quit',
@@ -327,6 +330,13 @@ const otherScreens: Screen[] = [
     place: 'firstRun',
     scope: 'schema',
     heading: 'Create the schema in ',
+  },
+  {
+    name: 'other-tables',
+    title: 'The first run where a table of the same name is something else',
+    place: 'otherTables',
+    scope: 'schema-read',
+    heading: 'Nothing was created in ',
   },
   {
     name: 'replay',
