@@ -26,3 +26,130 @@ export type ArchivedTable = (typeof archivedTables)[number];
 export function archiveOf(table: ArchivedTable): string {
   return `${table}_archive`;
 }
+
+export type ColumnType =
+  | 'uuid'
+  | 'uuid[]'
+  | 'text'
+  | 'text[]'
+  | 'boolean'
+  | 'integer'
+  | 'bigint'
+  | 'numeric'
+  | 'jsonb'
+  | 'timestamptz'
+  | 'vector';
+
+type Columns = Readonly<Record<string, ColumnType>>;
+
+const work = {
+  started_at: 'timestamptz',
+  completed_at: 'timestamptz',
+  duration_ms: 'bigint',
+  error_type: 'text',
+  error_message: 'text',
+} as const;
+
+/**
+ * The columns that rows of agents' work are written to, with their types. What is derived or generated is left out, and
+ * so are embeddings; who writes fewer leaves the others to their defaults.
+ */
+export const workColumns = {
+  execution_traces: {
+    id: 'uuid',
+    correlation_id: 'uuid',
+    root_id: 'uuid',
+    parent_id: 'uuid',
+    session_id: 'uuid',
+    user_id: 'text',
+    project: 'text',
+    source: 'text',
+    prompt_text: 'text',
+    status: 'text',
+    model: 'text',
+    provider: 'text',
+    input_tokens: 'bigint',
+    output_tokens: 'bigint',
+    cache_read_tokens: 'bigint',
+    cache_creation_tokens: 'bigint',
+    cost_usd: 'numeric',
+    context: 'jsonb',
+    tags: 'text[]',
+    ...work,
+  },
+  agent_routing_decisions: {
+    id: 'uuid',
+    created_at: 'timestamptz',
+    trace_id: 'uuid',
+    query_text: 'text',
+    agent_selected: 'text',
+    confidence_score: 'numeric',
+    confidence_breakdown: 'jsonb',
+    routing_strategy: 'text',
+    selection_reason: 'text',
+    alternatives: 'jsonb',
+    cache_hit: 'boolean',
+    pattern_id: 'uuid',
+    decision_duration_ms: 'bigint',
+    actual_success: 'boolean',
+  },
+  hook_executions: {
+    id: 'uuid',
+    trace_id: 'uuid',
+    hook_type: 'text',
+    hook_name: 'text',
+    execution_order: 'integer',
+    tool_name: 'text',
+    tool_use_id: 'text',
+    agent_id: 'text',
+    file_path: 'text',
+    status: 'text',
+    exit_code: 'integer',
+    decision: 'text',
+    input_data: 'jsonb',
+    output_data: 'jsonb',
+    modifications_made: 'jsonb',
+    rag_query_performed: 'boolean',
+    rag_results: 'jsonb',
+    quality_check_performed: 'boolean',
+    quality_results: 'jsonb',
+    error_stack: 'text',
+    metadata: 'jsonb',
+    ...work,
+  },
+  endpoint_calls: {
+    id: 'uuid',
+    trace_id: 'uuid',
+    hook_execution_id: 'uuid',
+    service_name: 'text',
+    endpoint_url: 'text',
+    http_method: 'text',
+    status_code: 'integer',
+    headers: 'jsonb',
+    request_body: 'jsonb',
+    response_body: 'jsonb',
+    request_bytes: 'bigint',
+    response_bytes: 'bigint',
+    retry_count: 'integer',
+    context: 'jsonb',
+    ...work,
+  },
+} as const satisfies Readonly<Record<ArchivedTable, Columns>>;
+
+/** Columns but some. */
+export function without<All extends Columns, const Name extends keyof All>(
+  columns: All,
+  ...names: readonly Name[]
+): Omit<All, Name> {
+  const left = new Set<PropertyKey>(names);
+  return Object.fromEntries(
+    Object.entries(columns).filter(([name]) => !left.has(name)),
+  ) as unknown as Omit<All, Name>;
+}
+
+/** The columns of a row: the compiler refuses one that the row has not, and a row with one that is not named. */
+export function columnsOf<Row>() {
+  return <All extends Readonly<Record<keyof Row, ColumnType>>>(
+    columns: All & Readonly<Record<Exclude<keyof All, keyof Row>, never>>,
+  ): Pick<All, keyof Row> => columns;
+}

@@ -1,4 +1,10 @@
 import path from 'node:path';
+import {
+  columnsOf,
+  without,
+  workColumns,
+  type ColumnType as AnyColumnType,
+} from '../core/tables.js';
 import type { Queryable } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
 
@@ -95,78 +101,47 @@ export const ingestTables = [
   'endpoint_calls',
 ] as const satisfies readonly IngestTable[];
 
-export type ColumnType =
-  'uuid' | 'text' | 'bigint' | 'integer' | 'numeric' | 'jsonb' | 'timestamptz';
+export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'text[]' | 'boolean' | 'vector'>;
 
-const work = {
-  id: 'uuid',
-  started_at: 'timestamptz',
-  completed_at: 'timestamptz',
-  duration_ms: 'bigint',
-  error_type: 'text',
-  error_message: 'text',
-} as const;
+const { execution_traces, hook_executions, endpoint_calls, agent_routing_decisions } = workColumns;
 
 export const columns: {
   readonly [Table in IngestTable]: Readonly<Record<keyof IngestTables[Table], ColumnType>>;
 } = {
-  execution_traces: {
-    ...work,
-    correlation_id: 'uuid',
-    root_id: 'uuid',
-    parent_id: 'uuid',
-    session_id: 'uuid',
-    user_id: 'text',
-    project: 'text',
-    source: 'text',
-    prompt_text: 'text',
-    status: 'text',
-    model: 'text',
-    provider: 'text',
-    input_tokens: 'bigint',
-    output_tokens: 'bigint',
-    cache_read_tokens: 'bigint',
-    cache_creation_tokens: 'bigint',
-    cost_usd: 'numeric',
-    context: 'jsonb',
-  },
-  hook_executions: {
-    ...work,
-    trace_id: 'uuid',
-    hook_type: 'text',
-    hook_name: 'text',
-    tool_name: 'text',
-    tool_use_id: 'text',
-    agent_id: 'text',
-    file_path: 'text',
-    status: 'text',
-    exit_code: 'integer',
-    decision: 'text',
-    input_data: 'jsonb',
-    output_data: 'jsonb',
-    metadata: 'jsonb',
-  },
-  endpoint_calls: {
-    ...work,
-    trace_id: 'uuid',
-    service_name: 'text',
-    endpoint_url: 'text',
-    http_method: 'text',
-    status_code: 'integer',
-    retry_count: 'integer',
-    context: 'jsonb',
-  },
-  agent_routing_decisions: {
-    id: 'uuid',
-    created_at: 'timestamptz',
-    trace_id: 'uuid',
-    query_text: 'text',
-    agent_selected: 'text',
-    confidence_score: 'numeric',
-    routing_strategy: 'text',
-    selection_reason: 'text',
-    decision_duration_ms: 'bigint',
-  },
+  execution_traces: columnsOf<TraceRow>()(without(execution_traces, 'tags')),
+  hook_executions: columnsOf<HookRow>()(
+    without(
+      hook_executions,
+      'execution_order',
+      'modifications_made',
+      'rag_query_performed',
+      'rag_results',
+      'quality_check_performed',
+      'quality_results',
+      'error_stack',
+    ),
+  ),
+  endpoint_calls: columnsOf<CallRow>()(
+    without(
+      endpoint_calls,
+      'hook_execution_id',
+      'headers',
+      'request_body',
+      'response_body',
+      'request_bytes',
+      'response_bytes',
+    ),
+  ),
+  agent_routing_decisions: columnsOf<DecisionRow>()(
+    without(
+      agent_routing_decisions,
+      'confidence_breakdown',
+      'alternatives',
+      'cache_hit',
+      'pattern_id',
+      'actual_success',
+    ),
+  ),
 };
 
 /** The name of the folder that a session runs in. */

@@ -1,3 +1,4 @@
+import { columnsOf, workColumns, type ColumnType } from '../../core/tables.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
 import type {
@@ -125,110 +126,20 @@ export type DemoTables = {
   error_patterns: ErrorRow;
 };
 
-type ColumnType =
-  | 'uuid'
-  | 'uuid[]'
-  | 'text'
-  | 'text[]'
-  | 'boolean'
-  | 'integer'
-  | 'bigint'
-  | 'numeric'
-  | 'jsonb'
-  | 'timestamptz'
-  | 'vector';
-
 const own = { id: 'uuid', created_at: 'timestamptz', updated_at: 'timestamptz' } as const;
-
-const work = {
-  ...own,
-  started_at: 'timestamptz',
-  completed_at: 'timestamptz',
-  duration_ms: 'bigint',
-  error_type: 'text',
-  error_message: 'text',
-} as const;
 
 /** The columns that the demo writes, with their types. What is derived or generated is left out. */
 export const columns: {
   readonly [Table in keyof DemoTables]: Readonly<Record<keyof DemoTables[Table], ColumnType>>;
 } = {
-  execution_traces: {
-    ...work,
-    correlation_id: 'uuid',
-    root_id: 'uuid',
-    parent_id: 'uuid',
-    session_id: 'uuid',
-    user_id: 'text',
-    project: 'text',
-    source: 'text',
-    prompt_text: 'text',
-    status: 'text',
-    model: 'text',
-    provider: 'text',
-    input_tokens: 'bigint',
-    output_tokens: 'bigint',
-    cache_read_tokens: 'bigint',
-    cache_creation_tokens: 'bigint',
-    cost_usd: 'numeric',
-    context: 'jsonb',
-    tags: 'text[]',
-  },
-  agent_routing_decisions: {
+  execution_traces: columnsOf<TraceRow>()({ ...own, ...workColumns.execution_traces }),
+  agent_routing_decisions: columnsOf<DecisionRow>()({
     ...own,
-    trace_id: 'uuid',
-    query_text: 'text',
+    ...workColumns.agent_routing_decisions,
     query_embedding: 'vector',
-    agent_selected: 'text',
-    confidence_score: 'numeric',
-    confidence_breakdown: 'jsonb',
-    routing_strategy: 'text',
-    selection_reason: 'text',
-    alternatives: 'jsonb',
-    cache_hit: 'boolean',
-    pattern_id: 'uuid',
-    decision_duration_ms: 'bigint',
-    actual_success: 'boolean',
-  },
-  hook_executions: {
-    ...work,
-    trace_id: 'uuid',
-    hook_type: 'text',
-    hook_name: 'text',
-    execution_order: 'integer',
-    tool_name: 'text',
-    tool_use_id: 'text',
-    agent_id: 'text',
-    file_path: 'text',
-    status: 'text',
-    exit_code: 'integer',
-    decision: 'text',
-    input_data: 'jsonb',
-    output_data: 'jsonb',
-    modifications_made: 'jsonb',
-    rag_query_performed: 'boolean',
-    rag_results: 'jsonb',
-    quality_check_performed: 'boolean',
-    quality_results: 'jsonb',
-    error_stack: 'text',
-    metadata: 'jsonb',
-  },
-  endpoint_calls: {
-    ...work,
-    trace_id: 'uuid',
-    hook_execution_id: 'uuid',
-    service_name: 'text',
-    endpoint_url: 'text',
-    http_method: 'text',
-    status_code: 'integer',
-    headers: 'jsonb',
-    request_body: 'jsonb',
-    response_body: 'jsonb',
-    request_bytes: 'bigint',
-    response_bytes: 'bigint',
-    retry_count: 'integer',
-    context: 'jsonb',
-  },
+  }),
+  hook_executions: columnsOf<HookRow>()({ ...own, ...workColumns.hook_executions }),
+  endpoint_calls: columnsOf<CallRow>()({ ...own, ...workColumns.endpoint_calls }),
   success_patterns: {
     ...own,
     pattern_hash: 'text',

@@ -1,3 +1,4 @@
+import { workColumns } from '../../core/tables.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
@@ -20,111 +21,8 @@ export const writerCli = 'writer';
 /** A row as JSON: its columns, times in milliseconds since 1970. */
 export type RowJson = string;
 
-type ColumnType =
-  | 'uuid'
-  | 'text'
-  | 'text[]'
-  | 'boolean'
-  | 'bigint'
-  | 'integer'
-  | 'numeric'
-  | 'jsonb'
-  | 'timestamptz';
-
-type Columns = Readonly<Record<string, ColumnType>>;
-
-const work: Columns = {
-  started_at: 'timestamptz',
-  completed_at: 'timestamptz',
-  duration_ms: 'bigint',
-  error_type: 'text',
-  error_message: 'text',
-};
-
-const columns: Readonly<Record<Exclude<WriterTable, 'pattern_usage_log'>, Columns>> = {
-  execution_traces: {
-    id: 'uuid',
-    correlation_id: 'uuid',
-    root_id: 'uuid',
-    parent_id: 'uuid',
-    session_id: 'uuid',
-    user_id: 'text',
-    project: 'text',
-    source: 'text',
-    prompt_text: 'text',
-    status: 'text',
-    model: 'text',
-    provider: 'text',
-    input_tokens: 'bigint',
-    output_tokens: 'bigint',
-    cache_read_tokens: 'bigint',
-    cache_creation_tokens: 'bigint',
-    cost_usd: 'numeric',
-    context: 'jsonb',
-    tags: 'text[]',
-    ...work,
-  },
-  agent_routing_decisions: {
-    id: 'uuid',
-    created_at: 'timestamptz',
-    trace_id: 'uuid',
-    query_text: 'text',
-    agent_selected: 'text',
-    confidence_score: 'numeric',
-    confidence_breakdown: 'jsonb',
-    routing_strategy: 'text',
-    selection_reason: 'text',
-    alternatives: 'jsonb',
-    cache_hit: 'boolean',
-    pattern_id: 'uuid',
-    decision_duration_ms: 'bigint',
-    actual_success: 'boolean',
-  },
-  hook_executions: {
-    id: 'uuid',
-    trace_id: 'uuid',
-    hook_type: 'text',
-    hook_name: 'text',
-    execution_order: 'integer',
-    tool_name: 'text',
-    tool_use_id: 'text',
-    agent_id: 'text',
-    file_path: 'text',
-    status: 'text',
-    exit_code: 'integer',
-    decision: 'text',
-    input_data: 'jsonb',
-    output_data: 'jsonb',
-    modifications_made: 'jsonb',
-    rag_query_performed: 'boolean',
-    rag_results: 'jsonb',
-    quality_check_performed: 'boolean',
-    quality_results: 'jsonb',
-    error_stack: 'text',
-    metadata: 'jsonb',
-    ...work,
-  },
-  endpoint_calls: {
-    id: 'uuid',
-    trace_id: 'uuid',
-    hook_execution_id: 'uuid',
-    service_name: 'text',
-    endpoint_url: 'text',
-    http_method: 'text',
-    status_code: 'integer',
-    headers: 'jsonb',
-    request_body: 'jsonb',
-    response_body: 'jsonb',
-    request_bytes: 'bigint',
-    response_bytes: 'bigint',
-    retry_count: 'integer',
-    context: 'jsonb',
-    ...work,
-  },
-};
-
 /** What is done does not become undone by a row that comes late, from the spool. */
-const newerOnly: Readonly<Record<keyof typeof columns, string>> = {
+const newerOnly: Readonly<Record<keyof typeof workColumns, string>> = {
   execution_traces: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
   hook_executions: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
   endpoint_calls: 'excluded.completed_at IS NOT NULL OR t.completed_at IS NULL',
@@ -222,12 +120,12 @@ export function rowsOf({ event, payload, id: record }: SpoolRecord, rows: Writer
 }
 
 function upsertStatement(
-  table: keyof typeof columns,
+  table: keyof typeof workColumns,
   there: ReadonlySet<string>,
   hasArchive: boolean,
   isChecked: boolean,
 ): string {
-  const all = Object.entries(columns[table]).filter(([name]) => there.has(name));
+  const all = Object.entries(workColumns[table]).filter(([name]) => there.has(name));
   const names = all.map(([name]) => quoteIdent(name));
   const source = all.map(
     ([name, type]) => `${quoteIdent(name)} ${type === 'timestamptz' ? 'float8' : type}`,
