@@ -21,9 +21,9 @@ import {
   type ActivitySource,
   activitySources,
   activityStatement,
-  type ActivityStateRow,
-  activityStateStatement,
+  eventRate,
   isUsable,
+  readActivityState,
 } from './reading/activity-statement.js';
 import { fullRecord, recordOpening } from './reading/record.js';
 import { eventKey, statusTone, type TimelineKind } from './trace/event.js';
@@ -57,14 +57,8 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
     }
     if (request.untilMs !== undefined) return readPast(request, request.untilMs, usable);
     return request.transaction(async (tx) => {
-      const tables = usable.map(({ table }) => table);
-      const states = await tx.query<ActivityStateRow>(activityStateStatement, [
-        shape.schema,
-        tables,
-      ]);
-      const [state] = states.rows;
-      if (!state) throw new ConsoleError('internal', 'The server told no snapshot.');
-      const free = usable.filter(({ table }) => !(table in state.locked));
+      const state = await readActivityState(tx, shape.schema, usable);
+      const { free, lockNotes } = state;
       const before = this.#buffer.seen;
       let gap = false;
       for (const [openSince, sources] of this.#bySince(free)) {
@@ -78,16 +72,13 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
         this.#buffer.take(rows);
       }
       for (const { kind } of free) this.#openSince.set(kind, state.open_since);
-      const perSecond =
-        this.#lastMs === undefined
-          ? null
-          : (1000 * (this.#buffer.seen - before)) / Math.max(1, state.now_ms - this.#lastMs);
+      const perSecond = eventRate(this.#buffer.seen - before, this.#lastMs, state.now_ms);
       this.#lastMs = state.now_ms;
       return {
         rows: request.exact ? this.#buffer.rows().slice(-shownOnce) : this.#buffer.rows(),
         extras: { seen: this.#buffer.seen, perSecond, gap },
         asOf: new Date(state.now_ms),
-        notes: [...lockNotes(state.locked), ...missingNotes(shape)],
+        notes: [...lockNotes, ...missingNotes(shape)],
       };
     });
   }
@@ -156,10 +147,6 @@ function nothingToFollow(shape: SchemaShape): ConsoleError {
     : new ConsoleError('schema_missing', `The schema "${shape.schema}" has no tables to follow.`, {
         hint: 'Create them: trace-console schema apply; or name another schema with --schema.',
       });
-}
-
-function lockNotes(locked: Readonly<Record<string, number>>): string[] {
-  return Object.entries(locked).map(([table, pid]) => `${table} is locked by pid ${pid}`);
 }
 
 function missingNotes(shape: SchemaShape): string[] {

@@ -90,6 +90,15 @@ export class ActivityBuffer {
     this.#events = this.#events.filter(({ row }) => this.#byId.has(keyOf(row.kind, row.id)));
   }
 
+  /** Drops what was asked for and not found. */
+  keepFound(
+    found: readonly ActivityDatabaseRow[],
+    isAsked: (row: ActivityRow) => boolean = () => true,
+  ): void {
+    const keys = new Set(found.map(({ kind, id }) => keyOf(kind, id)));
+    this.keep((row) => !isAsked(row) || keys.has(keyOf(row.kind, row.id)));
+  }
+
   take(found: readonly ActivityDatabaseRow[]): void {
     const added: Event[] = [];
     for (const row of found.toSorted(byTime)) {

@@ -13,15 +13,16 @@ import {
 } from './activity-buffer.js';
 import {
   activityStatement,
-  activityStateStatement,
+  eventRate,
   idRange,
   lookedBackTo,
   none,
   ofAgent,
+  readActivityState,
   selectedOf,
   statusCondition,
   type ActivitySource,
-  type ActivityStateRow,
+  type ActivityState,
   type ChosenEvents,
   type Condition,
 } from './activity-statement.js';
@@ -99,35 +100,26 @@ export class FilteredActivity {
   ): Promise<PaneResult<ActivityRow, ActivityExtras>> {
     const { shape, windowMs, untilMs } = request;
     return request.transaction(async (tx) => {
-      const tables = sources.map(({ table }) => table);
-      const states = await tx.query<ActivityStateRow>(activityStateStatement, [
-        shape.schema,
-        tables,
-      ]);
-      const [state] = states.rows;
-      if (!state) throw new ConsoleError('internal', 'The server told no snapshot.');
+      const state = await readActivityState(tx, shape.schema, sources);
+      const { free, lockNotes } = state;
       const endMs = untilMs ?? state.now_ms;
       await this.#learnNames(tx, shape, state.now_ms);
-      const free = sources.filter(({ table }) => !(table in state.locked));
       const before = this.#buffer.seen;
       await this.#look(tx, request, { ...state, endMs, sources: free });
       this.#openSince = free.length === sources.length ? state.open_since : null;
       const perSecond =
-        this.#lastMs === undefined || untilMs !== undefined
-          ? null
-          : (1000 * (this.#buffer.seen - before)) / Math.max(1, state.now_ms - this.#lastMs);
+        untilMs === undefined
+          ? eventRate(this.#buffer.seen - before, this.#lastMs, state.now_ms)
+          : null;
       this.#lastMs = state.now_ms;
       this.#buffer.keep(({ at }) => at.getTime() > endMs - windowMs);
       const rows = this.#buffer.rows();
-      const locked = Object.entries(state.locked).map(
-        ([table, pid]) => `${table} is locked by pid ${pid}`,
-      );
       const full = rows.length >= this.#kept ? [`the newest ${formatCount(this.#kept)}`] : [];
       return {
         rows,
         extras: { seen: this.#buffer.seen, perSecond, gap: false },
         asOf: new Date(endMs),
-        notes: [...this.#unknown(), ...full, ...this.#boundNotes, ...locked, ...notes],
+        notes: [...this.#unknown(), ...full, ...this.#boundNotes, ...lockNotes, ...notes],
       };
     });
   }
@@ -139,7 +131,7 @@ export class FilteredActivity {
       now_ms: nowMs,
       endMs,
       sources,
-    }: ActivityStateRow & { endMs: number; sources: readonly ActivitySource[] },
+    }: ActivityState & { endMs: number; sources: readonly ActivitySource[] },
   ): Promise<void> {
     const isPast = untilMs !== undefined;
     const everyMs =
@@ -157,8 +149,7 @@ export class FilteredActivity {
     if (isWhole) {
       this.#wholeAtMs = nowMs;
       this.#wholeTookMs = performance.now() - startMs;
-      const found = new Set(rows.map(({ kind, id }) => `${kind} ${id}`));
-      this.#buffer.keep(({ kind, id }) => found.has(`${kind} ${id}`));
+      this.#buffer.keepFound(rows);
       this.#boundNotes =
         this.#wholeTookMs < quickMs ? [] : await lookedBackTo(tx, searched, [windowFrom, until]);
     } else await this.#settle(tx, shape, sources, { from: windowFrom, until });
@@ -173,17 +164,14 @@ export class FilteredActivity {
     { from, until }: { from: number; until: number },
   ): Promise<void> {
     const kinds = new Set(sources.map(({ kind }) => kind));
-    const open = this.#buffer
+    const isOpen = ({ kind, status }: ActivityRow) => kinds.has(kind) && status === 'in_progress';
+    const ids = this.#buffer
       .rows()
-      .filter(({ kind, status }) => kinds.has(kind) && status === 'in_progress');
-    if (open.length === 0) return;
-    const ids = open.map(({ id }) => id);
+      .filter(isOpen)
+      .map(({ id }) => id);
+    if (ids.length === 0) return;
     const { rows } = await this.#choose(tx, shape, sources, { from, until, openSince: null, ids });
-    const found = new Set(rows.map(({ kind, id }) => `${kind} ${id}`));
-    const gone = new Set(
-      open.map(({ kind, id }) => `${kind} ${id}`).filter((key) => !found.has(key)),
-    );
-    this.#buffer.keep(({ kind, id }) => !gone.has(`${kind} ${id}`));
+    this.#buffer.keepFound(rows, isOpen);
     this.#buffer.take(rows);
   }
 

@@ -1,3 +1,4 @@
+import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { formatCount } from '../../core/format/number.js';
 import { formatClock } from '../../core/format/time.js';
@@ -46,7 +47,7 @@ export const activitySources: readonly ActivitySource[] = [
  * by a transaction that ends after this moment has this xid or a later one, in subtransactions too. `$1`:
  * schema, `$2`: tables; those of them that nobody can read just now, with the process that locks them.
  */
-export const activityStateStatement = `
+const activityStateStatement = `
 SELECT
   date_part('epoch', now()) * 1000 AS now_ms,
   pg_snapshot_xmin(pg_current_snapshot())::xid::text AS open_since,
@@ -72,11 +73,39 @@ export function isUsable({ table, required }: ActivitySource, shape: SchemaShape
   );
 }
 
-export type ActivityStateRow = {
+export type ActivityState = {
   now_ms: number;
   open_since: string;
   locked: Record<string, number>;
 };
+
+/** Where the sources stand now, and those of them that can be read. */
+export async function readActivityState(
+  tx: Queryable,
+  schema: string,
+  sources: readonly ActivitySource[],
+): Promise<ActivityState & { free: ActivitySource[]; lockNotes: string[] }> {
+  const tables = sources.map(({ table }) => table);
+  const { rows } = await tx.query<ActivityState>(activityStateStatement, [schema, tables]);
+  const [state] = rows;
+  if (!state) throw new ConsoleError('internal', 'The server told no snapshot.');
+  return {
+    ...state,
+    free: sources.filter(({ table }) => !(table in state.locked)),
+    lockNotes: Object.entries(state.locked).map(
+      ([table, pid]) => `${table} is locked by pid ${pid}`,
+    ),
+  };
+}
+
+/** Events a second between two readings; null at the first. */
+export function eventRate(
+  events: number,
+  lastMs: number | undefined,
+  nowMs: number,
+): number | null {
+  return lastMs === undefined ? null : (1000 * events) / Math.max(1, nowMs - lastMs);
+}
 
 /**
  * What was written since the last reading, from the sources given. `$1`: from when on (seconds since 1970,
