@@ -17,17 +17,17 @@ import {
 } from './reading/comparison.js';
 import {
   ageColumn,
+  type Column,
   countColumn,
   durationColumn,
-  failureTone,
+  failuresColumn,
   rateTone,
   shareColumn,
+  type Sort,
+  type SummaryLine,
   textColumn,
   trendColumn,
   trendParts,
-  type SummaryLine,
-  type Column,
-  type Sort,
 } from './contract/column.js';
 import {
   usualLimits,
@@ -195,13 +195,7 @@ export const agentsColumns: readonly Column<AgentRow>[] = [
     tone: ({ successRate, calls }) => rateTone(successRate, calls),
     priority: 1,
   }),
-  countColumn({
-    id: 'failures',
-    title: 'failed',
-    value: ({ failures }) => failures,
-    tone: ({ failures, calls }) => failureTone(failures, calls),
-    priority: 2,
-  }),
+  failuresColumn(2),
   countColumn({
     id: 'inProgress',
     title: 'running',

@@ -25,15 +25,16 @@ import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
 import { within } from './reading/windows.js';
 import {
-  type SummaryLine,
-  type Column,
-  type Sort,
   ageColumn,
+  type Column,
   countColumn,
   durationColumn,
-  durationTone,
-  failureTone,
+  failuresColumn,
+  maxColumn,
+  p95Column,
   shareColumn,
+  type Sort,
+  type SummaryLine,
   textColumn,
 } from './contract/column.js';
 
@@ -213,28 +214,10 @@ export const slowHooksColumns: readonly Column<SlowHookRow>[] = [
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 3 }),
   callsChangeColumn(7),
   durationColumn({ id: 'p50Ms', title: 'p50', value: ({ p50Ms }) => p50Ms, priority: 4 }),
-  durationColumn({
-    id: 'p95Ms',
-    title: 'p95',
-    value: ({ p95Ms }) => p95Ms,
-    tone: ({ p95Ms }) => durationTone(p95Ms),
-    priority: 1,
-  }),
+  p95Column(1),
   p95ChangeColumn(6),
-  durationColumn({
-    id: 'maxMs',
-    title: 'max',
-    value: ({ maxMs }) => maxMs,
-    tone: ({ maxMs }) => durationTone(maxMs),
-    priority: 5,
-  }),
-  countColumn({
-    id: 'failures',
-    title: 'failed',
-    value: ({ failures }) => failures,
-    tone: ({ failures, calls }) => failureTone(failures, calls),
-    priority: 2,
-  }),
+  maxColumn(5),
+  failuresColumn(2),
   shareColumn({ id: 'share', title: 'time', value: ({ share }) => share, priority: 3 }),
   ageColumn({
     id: 'lastFailure',

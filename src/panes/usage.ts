@@ -5,9 +5,10 @@ import {
   countColumn,
   moneyColumn,
   shareColumn,
-  textColumn,
-  trendColumn,
   type SummaryLine,
+  textColumn,
+  tokenColumns,
+  trendColumn,
 } from './contract/column.js';
 import {
   usualLimits,
@@ -191,30 +192,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
     }),
     countColumn({ id: 'turns', title: 'turns', value: ({ turns }) => turns, priority: 5 }),
     countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 4 }),
-    countColumn({
-      id: 'inputTokens',
-      title: 'input',
-      value: (row) => row.inputTokens,
-      priority: 3,
-    }),
-    countColumn({
-      id: 'cacheReadTokens',
-      title: 'cache read',
-      value: (row) => row.cacheReadTokens,
-      priority: 4,
-    }),
-    countColumn({
-      id: 'cacheWriteTokens',
-      title: 'cache write',
-      value: (row) => row.cacheWriteTokens,
-      priority: 5,
-    }),
-    countColumn({
-      id: 'outputTokens',
-      title: 'output',
-      value: (row) => row.outputTokens,
-      priority: 3,
-    }),
+    ...tokenColumns,
     shareColumn({
       id: 'cacheHitRate',
       title: 'cached',

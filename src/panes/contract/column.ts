@@ -215,11 +215,72 @@ export function trendColumn<Row extends { trend: readonly number[] }>(
   };
 }
 
+/** Calls that failed, of those beside them. */
+export function failuresColumn(priority: number): Column<{ failures: number; calls: number }> {
+  return countColumn({
+    id: 'failures',
+    title: 'failed',
+    value: ({ failures }) => failures,
+    tone: ({ failures, calls }) => failureTone(failures, calls),
+    priority,
+  });
+}
+
+export function p95Column(priority: number): Column<{ p95Ms: number | null }> {
+  return durationColumn({
+    id: 'p95Ms',
+    title: 'p95',
+    value: ({ p95Ms }) => p95Ms,
+    tone: ({ p95Ms }) => durationTone(p95Ms),
+    priority,
+  });
+}
+
+export function maxColumn(priority: number): Column<{ maxMs: number | null }> {
+  return durationColumn({
+    id: 'maxMs',
+    title: 'max',
+    value: ({ maxMs }) => maxMs,
+    tone: ({ maxMs }) => durationTone(maxMs),
+    priority,
+  });
+}
+
+type Tokens = {
+  inputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+  outputTokens: number;
+};
+
+/** Tokens by what they cost: uncached, read from the cache, written into it, output. */
+export const tokenColumns: readonly Column<Tokens>[] = [
+  countColumn({ id: 'inputTokens', title: 'input', value: (row) => row.inputTokens, priority: 3 }),
+  countColumn({
+    id: 'cacheReadTokens',
+    title: 'cache read',
+    value: (row) => row.cacheReadTokens,
+    priority: 4,
+  }),
+  countColumn({
+    id: 'cacheWriteTokens',
+    title: 'cache write',
+    value: (row) => row.cacheWriteTokens,
+    priority: 5,
+  }),
+  countColumn({
+    id: 'outputTokens',
+    title: 'output',
+    value: (row) => row.outputTokens,
+    priority: 3,
+  }),
+];
+
 /** Beyond these a person waits. */
 const slowMs = 1_000;
 const verySlowMs = 5_000;
 
-export function durationTone(ms: number | null): Tone | undefined {
+function durationTone(ms: number | null): Tone | undefined {
   if (ms === null || ms < slowMs) return undefined;
   return ms < verySlowMs ? 'warning' : 'error';
 }
