@@ -8,6 +8,8 @@ export type LoggedStatement = {
   purpose: string | undefined;
   text: string;
   values: readonly unknown[];
+  /** Of some values only the size was kept. */
+  isCut: boolean;
   /** By this machine's clock, milliseconds since 1970. */
   startedAt: number;
   /** From asking to the answer, milliseconds. */
@@ -47,18 +49,20 @@ export class StatementLog {
   /** The same `query`, written down. */
   watching(query: Queryable['query'], purpose: string | undefined): Queryable['query'] {
     return async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) => {
-      const entry = { purpose, text, values: values.map(bounded) };
+      const short = values.map(bounded);
+      const isCut = short.some((value, index) => value !== values[index]);
+      const entry = { purpose, text, values: short, isCut };
       return this.#watch(entry, () => query<Row>(text, values));
     };
   }
 
   /** The same `copy`, written down without its data. */
   watchingCopy(copy: Transaction['copy'], purpose: string | undefined): Transaction['copy'] {
-    return (text, data) => this.#watch({ purpose, text, values: [] }, () => copy(text, data));
+    return (text, data) => this.#watch({ purpose, text, values: [], isCut: false }, () => copy(text, data));
   }
 
   async #watch<Result extends { rowCount: number | null }>(
-    entry: Pick<LoggedStatement, 'purpose' | 'text' | 'values'>,
+    entry: Pick<LoggedStatement, 'purpose' | 'text' | 'values' | 'isCut'>,
     run: () => Promise<Result>,
   ): Promise<Result> {
     const startedAt = Date.now();
@@ -87,11 +91,6 @@ function bounded(value: unknown): unknown {
   if (typeof value === 'string' && value.length > mostText) return `(${value.length} characters)`;
   if (Array.isArray(value) && value.length > mostItems) return `(${value.length} values)`;
   return value;
-}
-
-/** Whether only the size of a value was kept. */
-export function isCut(value: unknown): boolean {
-  return typeof value === 'string' && /^\(\d+ (?:characters|values)\)$/.test(value);
 }
 
 function codeOf(error: unknown): string {

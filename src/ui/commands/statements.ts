@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
-import { isCut, type LoggedStatement } from '../../db/statement-log.js';
+import type { LoggedStatement } from '../../db/statement-log.js';
 import { memoryList, type MemoryList } from '../../panes/contract/listing.js';
 import type { DetailAccess, RecordRow } from '../../panes/contract/opening.js';
 import { usualLimits, type PaneLimits } from '../../panes/contract/pane.js';
@@ -168,9 +168,9 @@ async function readPlans(
 async function planOf(
   database: Database,
   limits: PaneLimits,
-  { text, values }: LoggedStatement,
+  { text, values, isCut }: LoggedStatement,
 ): Promise<string> {
-  if (values.some(isCut)) return 'no plan: not all of its values are kept';
+  if (isCut) return 'no plan: not all of its values are kept';
   try {
     const lines = await database.read<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values, {
       ...limits,
