@@ -49,24 +49,34 @@ function archiveColumnProblem(name: string, catalogue: Catalogue): string | unde
   );
 }
 
+/** @param what of a column is compared */
+function columnProblems<Column>(
+  expected: { columns: Readonly<Record<string, Column>> },
+  deployed: { columns: Readonly<Record<string, Column>> },
+  what: string,
+  isSame: (expected: Column, deployed: Column) => boolean,
+): (string | undefined)[] {
+  const differs = (column: string) => {
+    const [one, other] = [expected.columns[column], deployed.columns[column]];
+    return one !== undefined && other !== undefined && !isSame(one, other);
+  };
+  const columns = Object.keys(expected.columns);
+  return [
+    listed(
+      'lacks column',
+      columns.filter((column) => deployed.columns[column] === undefined),
+    ),
+    listed(`has another ${what} in`, columns.filter(differs)),
+  ];
+}
+
 /** @param protects whether Supabase's roles exist, so that the archive must have its policies */
 function archiveProblem(name: string, catalogue: Catalogue, protects: boolean): string | undefined {
   const expected = manifest.tables[name];
   const deployed = catalogue.tables[name];
   if (!deployed || !expected) return 'is missing';
-  const entries = Object.entries(expected.columns);
   return joined([
-    listed(
-      'lacks column',
-      entries.flatMap(([column]) => (deployed.columns[column] ? [] : [column])),
-    ),
-    listed(
-      'has another type or nullability in',
-      entries.flatMap(([column, type]) => {
-        const other = deployed.columns[column];
-        return other && !sameColumn(type, other) ? [column] : [];
-      }),
-    ),
+    ...columnProblems(expected, deployed, 'type or nullability', sameColumn),
     ...(protects ? archivePolicyProblems(name, catalogue) : []),
   ]);
 }
@@ -107,18 +117,8 @@ export function viewProblem(name: string, catalogue: Catalogue): string | undefi
   if (!expected) return undefined;
   if (!deployed) return 'is missing';
   if (isEarlierView(name, catalogue)) return earlierVersion;
-  const entries = Object.entries(expected.columns);
   return joined([
-    listed(
-      'lacks column',
-      entries.flatMap(([column]) => (deployed.columns[column] ? [] : [column])),
-    ),
-    listed(
-      'has another type in',
-      entries.flatMap(([column, type]) =>
-        deployed.columns[column] && deployed.columns[column] !== type ? [column] : [],
-      ),
-    ),
+    ...columnProblems(expected, deployed, 'type', (one, other) => one === other),
     deployed.securityInvoker ? undefined : 'runs with its owner’s rights: security_invoker is off',
   ]);
 }
