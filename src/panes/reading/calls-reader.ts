@@ -3,6 +3,7 @@ import {
   callSliceOf,
   CallTotals,
   groupKey,
+  type CallCounts,
   type CallSlice,
   type CallTotal,
   bucketBounds,
@@ -18,21 +19,10 @@ import type { SchemaShape } from '../contract/shape.js';
 import { SliceLedger, type Range, SliceReader } from './slices.js';
 import { serverNowStatement, type ServerNowRow, sliceMsFor } from './windows.js';
 
-/** One group over the window. Durations in milliseconds, of calls that have ended. */
-export type CallGroup = {
-  groups: readonly (string | null)[];
-  calls: number;
-  failures: number;
-  inProgress: number;
-  /** Of the source's further expressions. */
-  sums: readonly number[];
-  lastMs: number;
-  /** When the newest that failed began; null: none did. */
-  lastFailedMs: number | null;
-  totalMs: number;
+/** One group over the window. */
+export type CallGroup = CallCounts & {
   p50Ms: number | null;
   p95Ms: number | null;
-  maxMs: number | null;
   /** Calls by part of the window, oldest first; empty unless asked for. */
   trend: readonly number[];
 };

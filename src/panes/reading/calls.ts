@@ -92,8 +92,8 @@ function histogramOfRange(source: CallSource, from: string, until: string, bound
   GROUP BY ${keys.map((_, index) => index + 1).join(', ')}`;
 }
 
-export type CallHistogramRow = {
-  slice: number;
+/** What both statements count of a group. */
+type CallCountsRow = {
   groups: (string | null)[];
   calls: number;
   failures: number;
@@ -101,6 +101,10 @@ export type CallHistogramRow = {
   sums: (number | null)[];
   last_ms: number;
   last_failed_ms: number | null;
+};
+
+export type CallHistogramRow = CallCountsRow & {
+  slice: number;
   total_ms?: number | null;
   max_ms?: number | null;
   buckets?: number[] | null;
@@ -131,14 +135,7 @@ WHERE ${at} > to_timestamp($1::float8) AND ${at} < to_timestamp($2::float8)
 GROUP BY ${groups.join(', ')}`;
 }
 
-export type CallPercentilesRow = {
-  groups: (string | null)[];
-  calls: number;
-  failures: number;
-  in_progress: number;
-  sums: (number | null)[];
-  last_ms: number;
-  last_failed_ms: number | null;
+export type CallPercentilesRow = CallCountsRow & {
   total_ms: number | null;
   p50_ms: number | null;
   p95_ms: number | null;
@@ -204,13 +201,13 @@ export function percentileOf(histogram: Histogram, count: number, fraction: numb
   return null;
 }
 
-/** What was counted of one group in one slice of time; the histogram as flat pairs. */
-export type CallSlice = {
-  key: string;
+/** What is counted of one group. Durations in milliseconds, of calls that have ended. */
+export type CallCounts = {
   groups: readonly (string | null)[];
   calls: number;
   failures: number;
   inProgress: number;
+  /** Of the source's further expressions. */
   sums: readonly number[];
   /** When the newest began, milliseconds since 1970. */
   lastMs: number;
@@ -218,6 +215,11 @@ export type CallSlice = {
   lastFailedMs: number | null;
   totalMs: number;
   maxMs: number | null;
+};
+
+/** One group in one slice of time; the histogram as flat pairs. */
+export type CallSlice = CallCounts & {
+  key: string;
   /** bucket, calls, bucket, calls, …: a day of minutes holds a hundred thousand of these. */
   pairs: Int32Array;
 };
