@@ -233,5 +233,3 @@ export type AgentEvent =
   | Noted
   | Routed
   | SpanSeen;
-
-export type EventKind = AgentEvent['kind'];

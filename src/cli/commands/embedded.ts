@@ -78,14 +78,7 @@ export const embeddedExportCommand = defineCommand({
       });
       await output.sync();
       if (flags.json) print(JSON.stringify({ file, tables }, null, 2));
-      else
-        print(
-          plainTable(
-            ['Table', 'Rows'],
-            tables.map(({ table, rows }) => [table, rows]),
-            { right: [1] },
-          ),
-        );
+      else print(rowsTable(tables));
       return exitCodes.good;
     } catch (error) {
       fs.rmSync(file, { force: true });
@@ -96,6 +89,11 @@ export const embeddedExportCommand = defineCommand({
     }
   },
 });
+
+function rowsTable(tables: readonly { table: string; rows: number }[]): string {
+  const rows = tables.map(({ table, rows: count }) => [table, count]);
+  return plainTable(['Table', 'Rows'], rows, { right: [1] });
+}
 
 async function openNew(file: string): Promise<fs.promises.FileHandle> {
   try {
@@ -152,14 +150,7 @@ export const embeddedImportToCommand = defineCommand({
       await applySchema(target, { onProgress: ({ name, outcome }) => note(`${name}: ${outcome}`) });
       const tables = await copyRows(source, target);
       if (flags.json) print(JSON.stringify({ ok: true, tables }, null, 2));
-      else
-        print(
-          plainTable(
-            ['Table', 'Rows'],
-            tables.map(({ table, rows }) => [table, rows]),
-            { right: [1] },
-          ),
-        );
+      else print(rowsTable(tables));
       return exitCodes.good;
     } finally {
       await Promise.all([source.close(), target.close()]);

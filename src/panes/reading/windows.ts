@@ -58,17 +58,6 @@ export function within(at: string, length: string, end: string): string {
   return `${at} > COALESCE(${until}, now()) - ${length}::float8 * interval '1 second' AND ${at} < COALESCE(${until}, 'infinity')`;
 }
 
-/** The values of {@link within}. */
-export function windowValues({
-  windowMs,
-  untilMs,
-}: {
-  windowMs: number;
-  untilMs?: number | undefined;
-}): [length: number, end: number | null] {
-  return [windowMs / 1000, untilMs === undefined ? null : untilMs / 1000];
-}
-
 /** The server's clock at the start of the transaction, in milliseconds since 1970. */
 export const serverNowStatement = `SELECT date_part('epoch', now()) * 1000 AS now_ms`;
 
