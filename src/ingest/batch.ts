@@ -176,7 +176,7 @@ export class Batch {
         return;
       default: {
         const patch = hookPatch(event, session, traceId, byTime);
-        if (patch) this.#hooks.push({ ...patch, isMoved: event.isMoved });
+        if (patch) this.#hooks.push(patch);
       }
     }
   }

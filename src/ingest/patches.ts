@@ -84,9 +84,7 @@ function toolPatch(
         (event.durationMs === undefined ? undefined : event.at - event.durationMs));
   const file = filePath(event.input);
   return {
-    from: event.source,
-    at: event.at,
-    byTime,
+    ...told(event, byTime),
     startedAt,
     endedAt: ended?.at,
     outcome: ended && (ended.outcome === 'denied' ? 'failed' : ended.outcome),
@@ -131,9 +129,7 @@ function hookRunPatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    from: event.source,
-    at: event.at,
-    byTime,
+    ...told(event, byTime),
     startedAt: event.durationMs === undefined ? undefined : event.at - event.durationMs,
     endedAt: event.at,
     outcome: event.outcome,
@@ -165,9 +161,7 @@ function permissionPatch(
   if (event.toolUse !== undefined) {
     const isDenied = event.decision === 'deny';
     return {
-      from: event.source,
-      at: event.at,
-      byTime,
+      ...told(event, byTime),
       endedAt: isDenied ? event.at : undefined,
       outcome: isDenied ? 'failed' : undefined,
       row: {
@@ -186,9 +180,7 @@ function permissionPatch(
     };
   }
   return {
-    from: event.source,
-    at: event.at,
-    byTime,
+    ...told(event, byTime),
     startedAt: event.at,
     endedAt: event.at,
     outcome: 'completed',
@@ -212,9 +204,7 @@ function notePatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    from: event.source,
-    at: event.at,
-    byTime,
+    ...told(event, byTime),
     startedAt: event.durationMs === undefined ? event.at : event.at - event.durationMs,
     endedAt: event.at,
     outcome: 'completed',
@@ -242,9 +232,7 @@ function spanPatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    from: event.source,
-    at: event.at,
-    byTime,
+    ...told(event, byTime),
     startedAt: event.startedAt,
     endedAt: event.at,
     outcome: event.outcome,
@@ -282,6 +270,14 @@ export function routingRow(
     selection_reason: event.reason ?? null,
     decision_duration_ms: event.durationMs === undefined ? null : Math.round(event.durationMs),
   };
+}
+
+/** Who tells of a row, when, and how sure its place is. */
+function told(
+  event: AgentEvent,
+  byTime: boolean,
+): Pick<HookPatch, 'from' | 'at' | 'byTime' | 'isMoved'> {
+  return { from: event.source, at: event.at, byTime, isMoved: event.isMoved };
 }
 
 /** What an event tells of a row of hook_executions; undefined: it tells of none. */
