@@ -58,7 +58,8 @@ export class StatementLog {
 
   /** The same `copy`, written down without its data. */
   watchingCopy(copy: Transaction['copy'], purpose: string | undefined): Transaction['copy'] {
-    return (text, data) => this.#watch({ purpose, text, values: [], isCut: false }, () => copy(text, data));
+    return (text, data) =>
+      this.#watch({ purpose, text, values: [], isCut: false }, () => copy(text, data));
   }
 
   async #watch<Result extends { rowCount: number | null }>(
