@@ -7,6 +7,8 @@ import type { TerminalDriver } from './terminal.js';
 export async function chooseIndex(driver: TerminalDriver): Promise<string> {
   driver.press('3');
   await driver.waitFor('┏━ 3 Index usage');
+  // The key takes the row under the cursor: it has to be there.
+  await driver.waitFor(/\d indexes · /);
   driver.press('r');
   await driver.waitFor('[ Cancel ]');
   const [, index = ''] = /REINDEX INDEX CONCURRENTLY "public"\."(\w+)"/.exec(driver.text()) ?? [];
