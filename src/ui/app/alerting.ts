@@ -37,8 +37,8 @@ export class Alerting implements AlertReport {
     return this.#watch.panes;
   }
 
-  get count(): number {
-    return this.#settings.rules.length;
+  get rules(): readonly AlertRule[] {
+    return this.#settings.rules;
   }
 
   /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */
