@@ -1,4 +1,4 @@
-import { AlertWatch } from '../../live/alerts/alert-watch.js';
+import { AlertWatch, type AlertRule } from '../../live/alerts/alert-watch.js';
 import type { LiveState } from '../../live/state.js';
 import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
