@@ -32,7 +32,7 @@ type HookRow = {
   tool_name: string | null;
   tool_use_id: string | null;
   failed: boolean | null;
-  /** Null unless the hook failed. */
+  /** Null unless the hook failed; one that was cancelled did not. */
   error_type: string | null;
   error_message: string | null;
   command: string | null;
@@ -368,11 +368,13 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   const { rows: hooks } = await tx.query<HookRow>(
     `SELECT h.trace_id, h.hook_type, h.hook_name, h.tool_name, h.tool_use_id,
        h.success = false OR h.exit_code <> 0 AS failed,
-       CASE WHEN h.success = false THEN COALESCE(h.error_type, '') END AS error_type,
-       CASE WHEN h.success = false THEN left(h.error_message, 500) END AS error_message,
+       CASE WHEN e.is_error THEN COALESCE(h.error_type, '') END AS error_type,
+       CASE WHEN e.is_error THEN left(h.error_message, 500) END AS error_message,
        CASE WHEN h.tool_name = ANY ($2) THEN left(h.input_data->>'command', 300) END AS command,
        ${milliseconds('h.started_at')} AS started_at
-     FROM hook_executions AS h WHERE h.trace_id = ANY ($1)
+     FROM hook_executions AS h
+     CROSS JOIN LATERAL (SELECT h.success = false AND h.status IS DISTINCT FROM 'cancelled' AS is_error) AS e
+     WHERE h.trace_id = ANY ($1)
      ORDER BY h.started_at, h.execution_order, h.id`,
     [ids, shells],
   );
