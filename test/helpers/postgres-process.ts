@@ -1,7 +1,16 @@
 import { spawn, execFile, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,6 +46,10 @@ const commonSettings: Settings = {
 
 /** The environment of the server and its tools: nothing of ours may change what they do. */
 const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/** Locales of `lc_messages` for which the server's messages are there. */
+const anyLocale = '/usr/lib/locale/C.utf8';
+const messageLocales = ['de_DE.UTF-8', 'fr_FR.UTF-8'];
 
 /** A free port outside the range from which the system serves outgoing connections, so that it stays ours after a stop. */
 export async function freePort(): Promise<number> {
@@ -102,6 +115,10 @@ export class PostgresProcess {
     for (const path of [server.dataFolder, server.socketFolder]) {
       mkdirSync(path, { mode: 0o700 });
       giveToServer(path);
+    }
+    // The names are all that the server's translations need: the locales themselves are C's.
+    for (const name of existsSync(anyLocale) ? messageLocales : []) {
+      cpSync(anyLocale, join(server.folder, 'locales', name), { recursive: true });
     }
     await fill(server);
     return server;
@@ -216,7 +233,7 @@ export class PostgresProcess {
         {
           ...serverUser(),
           cwd: '/',
-          env: serverEnvironment,
+          env: { ...serverEnvironment, LOCPATH: join(this.folder, 'locales') },
           stdio: ['ignore', log, log],
           // In a group of its own, or a Ctrl-C at the runner would stop it before we do.
           detached: true,
