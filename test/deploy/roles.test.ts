@@ -115,7 +115,9 @@ it.each(commands)(
       );
       const words = args.replace('TRACE', trace?.id ?? '').split(' ');
       const run = await runCli([...words, '--url', as(kind)]);
-      const isDone = args.startsWith('doctor') ? run.stdout.includes('"checks":') : run.exitCode === 0;
+      const isDone = args.startsWith('doctor')
+        ? run.stdout.includes('"checks":')
+        : run.exitCode === 0;
       if (isDone) able.push(kind);
       else expect([args.startsWith('status') ? 1 : 4, args]).toEqual([run.exitCode, args]);
       expect(run.stderr).not.toMatch(/ at .*\.js:/);
