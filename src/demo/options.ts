@@ -1,7 +1,8 @@
+import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { withSeparators } from '../core/format/number.js';
 import { Rhythm } from './rhythm.js';
-import { parseDuration, spanHint } from '../core/format/duration.js';
+import { parseDuration, spanHint } from '../core/format/time.js';
 
 /** What to generate. Everything left out has a default. */
 export type DemoOptions = {
@@ -92,6 +93,20 @@ function check(name: string, value: number | undefined, low: number, high: numbe
   throw new ConsoleError('usage', `${name} is out of bounds.`, {
     hint: `Give ${whole ? 'a whole number' : 'a value'} from ${low} to ${high}${name === '--backfill' ? ' milliseconds' : ''}.`,
   });
+}
+
+/**
+ * Whether traffic of the demo harms nobody here: on the embedded database, and on one without a trace that is not marked as
+ * production. Elsewhere nobody is told of it.
+ *
+ * @throws ConsoleError
+ */
+export async function offersDemo(database: Database): Promise<boolean> {
+  const { capabilities, readOnly, production } = database;
+  if (readOnly || capabilities.standby || production !== undefined) return false;
+  if (capabilities.embedded) return true;
+  if (!capabilities.tables.execution_traces) return false;
+  return (await database.read('SELECT 1 FROM execution_traces LIMIT 1', [])).length === 0;
 }
 
 /** What a run would write, for the question before it. */

@@ -10,10 +10,8 @@ import {
   type Sort,
   type Tone,
 } from './contract/column.js';
-import { formatBytes } from '../core/format/bytes.js';
-import { formatAge } from '../core/format/duration.js';
-import { formatCount } from '../core/format/number.js';
-import { formatTimestamp } from '../core/format/time.js';
+import { formatBytes, formatCount } from '../core/format/number.js';
+import { formatAge, formatTimestamp } from '../core/format/time.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { usualLimits, type Pane } from './contract/pane.js';
 import { countersSinceText } from '../maintenance/index-verdict.js';

@@ -6,7 +6,7 @@ import {
   hasJournal,
   readProgress,
 } from '../maintenance/journal/run.js';
-import { formatAge } from '../core/format/duration.js';
+import { formatAge } from '../core/format/time.js';
 import { formatShare } from '../core/format/number.js';
 import {
   usualLimits,

@@ -1,8 +1,7 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { formatDuration } from '../../src/core/format/duration.js';
+import { formatDuration, formatClock } from '../../src/core/format/time.js';
 import { formatCount, formatShare } from '../../src/core/format/number.js';
-import { formatClock } from '../../src/core/format/time.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';

@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { openMetricsText } from '../../core/format/open-metrics.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { spoolFolder } from '../../ingest/spool/append.js';

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';

@@ -1,6 +1,5 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { applySchema, planApply } from '../../deploy/apply.js';
-import { buildIndexes } from '../../deploy/build-indexes.js';
+import { applySchema, planApply, buildIndexes } from '../../deploy/apply.js';
 import { checkPrerequisites, consoleRoles } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';

@@ -6,7 +6,7 @@ import { homeFolder } from '../../core/folders.js';
 import { poolSizes } from '../../db/server-pool.js';
 import { ConsoleError } from '../../db/errors.js';
 import { parseConnectionString } from '../../db/connection/conninfo.js';
-import { formatSpan, parseDuration } from '../../core/format/duration.js';
+import { formatSpan, parseDuration } from '../../core/format/time.js';
 import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
 import { metricsEvery } from '../../panes/export/send-metrics.js';

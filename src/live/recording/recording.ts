@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import * as v from 'valibot';
-import { formatBytes } from '../../core/format/bytes.js';
+import { formatBytes } from '../../core/format/number.js';
 import { ConsoleError } from '../../db/errors.js';
 import { cellOf } from '../../panes/contract/column.js';
 import { panes, type AnyPane } from '../../panes/registry.js';

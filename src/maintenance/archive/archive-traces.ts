@@ -1,6 +1,5 @@
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration, parseDuration } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatDuration, parseDuration } from '../../core/format/time.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';

@@ -1,6 +1,6 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 

@@ -1,8 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import {
   type Action,
   type ActionContext,

@@ -5,7 +5,7 @@ import { parseFilter } from '../../panes/contract/filter.js';
 import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
-import { formatAge } from '../../core/format/duration.js';
+import { formatAge } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { overviewCommands } from '../commands/registry.js';
 import { chosenRows, cursorAt, focusedRoom, markedRows, whyNoMarked } from '../commands/rows.js';

@@ -26,9 +26,8 @@ import {
   type Segment,
 } from '../styled-line.js';
 import { traceColumns, drawTraceHeading, drawTraceRow } from './rows.js';
-import { formatDuration } from '../../../core/format/duration.js';
+import { formatDuration, formatTimestamp } from '../../../core/format/time.js';
 import { formatCount, formatShare } from '../../../core/format/number.js';
-import { formatTimestamp } from '../../../core/format/time.js';
 
 type Size = { width: number; height: number };
 
