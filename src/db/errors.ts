@@ -106,6 +106,13 @@ export function failureOf(error: unknown): Failure {
   return { message, hint: error instanceof ConsoleError ? error.hint : undefined };
 }
 
+/** What a statement or a connection failed with; anything else is a fault of the console. */
+export function asConsoleError(error: unknown): ConsoleError {
+  if (error instanceof ConsoleError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ConsoleError('internal', message, { cause: error });
+}
+
 /** Whether the rows themselves were refused (data, constraints, limits), so that trying again would not help. */
 export function isRecordsFault(error: unknown): error is ConsoleError {
   return error instanceof ConsoleError && /^(22|23|54)/.test(error.sqlState ?? '');

@@ -1,4 +1,4 @@
-import { AlertWatch } from '../../live/alerts/alert-watch.js';
+import { AlertWatch, type AlertRule } from '../../live/alerts/alert-watch.js';
 import type { LiveState } from '../../live/state.js';
 import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
@@ -35,8 +35,8 @@ export class Alerting implements AlertReport {
     return this.#watch.panes;
   }
 
-  get count(): number {
-    return this.#settings.rules.length;
+  get rules(): readonly AlertRule[] {
+    return this.#settings.rules;
   }
 
   /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */

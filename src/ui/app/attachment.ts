@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import type { Player } from '../../live/recording/player.js';
-import type { Recorder } from '../../live/recording/recorder.js';
+import type { Recorder } from '../../live/recording/recording.js';
 import type { LiveSource, LiveState } from '../../live/state.js';
 import { panes } from '../../panes/registry.js';
 import { setChoice } from '../commands/panes.js';

@@ -14,7 +14,7 @@ import {
   sortsOf,
   type PaneView,
 } from '../model/pane-view.js';
-import { scrollTop } from '../model/scroll.js';
+import { scrollTop } from '../model/list-state.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
 import { columnGap, placeColumns, drawTable, tableColumnsWidth } from './table.js';

@@ -14,7 +14,7 @@ import { drawPane, type PaneInput, summaryOf } from '../draw/pane.js';
 import type { Place } from '../layout/layout.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, shownPane } from '../model/pane-view.js';
-import { moved, type Movement } from '../model/scroll.js';
+import { moved, type Movement } from '../model/list-state.js';
 import { Lines } from '../screen/boxes.js';
 import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 

@@ -6,7 +6,7 @@ import { displayWidth, fit } from '../../terminal/width.js';
 import type { ColonCommand, Context, Scope } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { keyText } from '../keymap.js';
-import { scrollTop } from '../model/scroll.js';
+import { scrollTop } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { PromptView } from './prompt.js';
 

@@ -15,7 +15,7 @@ import {
 } from '../../../panes/trace/tree.js';
 import { safeBlock, safeLine } from '../../../terminal/sanitise.js';
 import { wrapWithin } from '../../../terminal/width.js';
-import { scrollTop } from '../../model/scroll.js';
+import { scrollTop } from '../../model/list-state.js';
 import { chosenNode, type TraceState } from '../../model/trace-state.js';
 import {
   drawSegments,
