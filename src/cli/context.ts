@@ -198,10 +198,10 @@ function connectionChoices(
   const own: ConnectionChoice = {
     ...choiceOf(config, { ...guards, dataDir: folder }, undefined),
     name: embedded,
-    says: `the embedded database in ${folder}`,
+    description: `the embedded database in ${folder}`,
   };
   const isOwn = first.name === unnamed && isEmbedded(flags);
-  return isOwn ? [{ ...first, name: own.name, says: own.says }, ...named] : [first, ...named, own];
+  return isOwn ? [{ ...first, name: own.name, description: own.description }, ...named] : [first, ...named, own];
 }
 
 function choiceOf(
@@ -213,7 +213,7 @@ function choiceOf(
   const { intervalMs, windowMs } = spansFor(config, connection);
   return {
     name: connection?.name ?? unnamed,
-    says: describePlace(options, flags.demo ?? false),
+    description: describePlace(options, flags.demo ?? false),
     badge: connection && badgeOf(connection),
     readOnly: options.readOnly ?? false,
     cadenceMs: intervalMs,

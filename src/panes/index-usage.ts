@@ -44,7 +44,7 @@ function unusedSegment({ unused, unusedBytes }: IndexUsageExtras): SummarySegmen
   return { text: `${unused} unused (${formatBytes(unusedBytes)})`, tone: 'warning' };
 }
 
-/** An index: how it is, how its lists fit its rows, and which keys mend it. */
+/** An index: how it is, how its lists fit its rows, and which keys fix it. */
 export function indexOpening(row: IndexUsageRow): Opening {
   const title = `Index ${row.index}`;
   return {

@@ -242,7 +242,7 @@ async function* run(
       if (batch.done) break;
       const brake = await brakes.look(batch.waiting);
       size = nextSize(tried.size, batch.ms, targetMs, batch.waiting);
-      // Before the pause, which may be long: who looks on hears of what was moved at once.
+      // Before the pause, which may be long: observers see the batch at once.
       yield brake ? { ...progress(), blockedBy: brake.reason } : progress();
       await pauseBetween(Math.max(pauseMs, brake?.pauseMs ?? 0), signal);
     }

@@ -16,7 +16,7 @@ export type DailyWindow = {
   timeZone: string;
 };
 
-/** How long what is kept, for one schema. Ages are intervals in PostgreSQL's words; null: for ever. */
+/** The retention policy of one schema. Ages are intervals in PostgreSQL's words; null: for ever. */
 export type RetentionPolicy = {
   /** Traces move to the archive when they are older. */
   archiveAfter: string | null;

@@ -229,7 +229,7 @@ function summaryOf(
   return `${parts.join('; ')}.`;
 }
 
-/** Lets the planner know what the tables hold now: the seed's ANALYZE list and the tables beside it. */
+/** Updates planner statistics: of the tables of the schema, and of those of the console's own. */
 export const analyze = maintainTables({
   id: 'analyze',
   title: 'Analyze',
@@ -251,7 +251,7 @@ export const analyze = maintainTables({
   ],
 });
 
-/** Makes the room of dead rows usable again; the files keep their size, as a rule. */
+/** Reclaims dead rows; the files keep their size, as a rule. */
 export const vacuum = maintainTables({
   id: 'vacuum',
   title: 'Vacuum',
