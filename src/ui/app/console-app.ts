@@ -1,5 +1,6 @@
 import { carryFlags, commandFlags } from '../../db/connection/command-flags.js';
 import type { Database } from '../../db/database.js';
+import { Alerting } from '../../live/alerts/alert-watch.js';
 import type { Player } from '../../live/recording/player.js';
 import { Store, type LiveSource } from '../../live/state.js';
 import type { Tone } from '../../panes/contract/column.js';
@@ -11,7 +12,6 @@ import { initialState } from '../model/model.js';
 import { overview } from '../views/overview.js';
 import { QuitView } from '../views/quit.js';
 import { scopes } from '../views/registry.js';
-import { Alerting } from './alerting.js';
 import { Attachment } from './attachment.js';
 import { OpenedDrilldowns } from './drilldowns.js';
 import { FocusedPane } from './focus.js';

@@ -12,7 +12,7 @@ import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
-import type { AlertSettings } from '../../../src/ui/app/options.js';
+import type { AlertSettings } from '../../../src/live/alerts/alert-watch.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
 import { problemsOf } from '../../e2e/helpers/screen-problems.js';
