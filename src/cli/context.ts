@@ -201,7 +201,9 @@ function connectionChoices(
     description: `the embedded database in ${folder}`,
   };
   const isOwn = first.name === unnamed && isEmbedded(flags);
-  return isOwn ? [{ ...first, name: own.name, description: own.description }, ...named] : [first, ...named, own];
+  return isOwn
+    ? [{ ...first, name: own.name, description: own.description }, ...named]
+    : [first, ...named, own];
 }
 
 function choiceOf(

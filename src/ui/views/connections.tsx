@@ -47,7 +47,10 @@ function connectionLines({ choices, current }: Connections, width: number): Styl
       { text: choice === current ? '● ' : '  ' },
       { text: name, look: badge && (`badge-${badge.colour}` as const) },
       { text: ' '.repeat(Math.max(0, names - displayWidth(name))) },
-      { text: fit(guardsOf(choice), guards) + fit(safeLine(choice.description), room), look: 'muted' },
+      {
+        text: fit(guardsOf(choice), guards) + fit(safeLine(choice.description), room),
+        look: 'muted',
+      },
     ];
   });
 }
