@@ -133,8 +133,9 @@ const catalogueQueries = {
   indexes: `
     SELECT json_object_agg(i.relname, json_build_object(
       'table', t.relname,
+      -- ONLY stands before a partitioned table.
       'definition', replace(
-        pg_get_indexdef(x.indexrelid),
+        replace(pg_get_indexdef(x.indexrelid), ' ON ONLY ', ' ON '),
         ' ON ' || quote_ident($1) || '.', ' ON '
       ),
       'unique', x.indisunique,

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { applySchema, planApply, buildIndexes } from '../../src/deploy/apply.js';
+import { applySchema, planApply } from '../../src/deploy/apply.js';
+import { buildIndexes } from '../../src/deploy/build-indexes.js';
 import { verifySchema } from '../../src/deploy/compare.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';

@@ -1,5 +1,6 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { applySchema, planApply, buildIndexes } from '../../deploy/apply.js';
+import { applySchema, planApply } from '../../deploy/apply.js';
+import { buildIndexes } from '../../deploy/build-indexes.js';
 import { checkPrerequisites, consoleRoles } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';

@@ -3,8 +3,7 @@ import type { Database } from '../../db/database.js';
 import type { DirectConnection } from '../../db/direct-connection.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatClock } from '../../core/format/time.js';
-import { readRuns, whoRuns, type Run } from '../journal/run.js';
-
+import { hasJournal, readRuns, whoRuns, type Run } from '../journal/run.js';
 import { maintenanceName } from '../long-statement.js';
 
 /**
@@ -140,7 +139,10 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
 /** The run that the journal has for a session: begun before it, for this index where one is named. */
 async function runBehind(database: Database, index: string, since: Date): Promise<Run | undefined> {
   const { schema } = database.capabilities;
-  const runs = await database.transaction({ readOnly: true }, (tx) => readRuns(tx, schema, 100));
+  // Who may not read the journal is told the pid.
+  const runs = await database.transaction({ readOnly: true }, async (tx) =>
+    (await hasJournal(tx)) ? readRuns(tx, schema, 100) : [],
+  );
   const running = runs.filter(
     ({ action, state, startedAt }) =>
       action === reindexId && state === 'running' && startedAt <= since,

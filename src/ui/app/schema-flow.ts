@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
-import { applySchema, planApply, buildIndexes } from '../../deploy/apply.js';
+import { applySchema, planApply } from '../../deploy/apply.js';
+import { buildIndexes } from '../../deploy/build-indexes.js';
 import { describePlan, isUnasked, placeOf, type Plan } from '../../deploy/plan.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { schemaFiles } from '../../deploy/schema-files.js';
