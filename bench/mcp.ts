@@ -3,7 +3,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { runDemo } from '../src/demo/index.js';
+import { runDemo } from '../src/demo/run.js';
 import { learnAll } from '../test/learning/helpers.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, withBenchServer } from './lib/bench-server.js';

@@ -222,7 +222,7 @@ const catalogueQueries = {
 /** What a complete deployment holds: the catalogue without the extensions' versions. */
 export type Manifest = Omit<Catalogue, 'extensions' | 'relations'> & {
   extensions: string[];
-  /** The policies of the archives; the seed's count of 16 is of the eight tables. */
+  /** The policies of the archives; those of the eight tables are counted apart. */
   archivePolicies: Catalogue['policies'];
 };
 

@@ -1,6 +1,6 @@
 import { textColumn, type CellContext, type Tone } from './contract/column.js';
 import { readRuns, type Run, type RunState, readProgress } from '../maintenance/journal/run.js';
-import { formatAge } from '../core/format/duration.js';
+import { formatAge } from '../core/format/time.js';
 import { formatShare } from '../core/format/number.js';
 import {
   usualLimits,

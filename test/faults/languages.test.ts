@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openDatabase } from '../../src/embedded/open.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { panes } from '../../src/panes/registry.js';
 import type { Pane } from '../../src/panes/contract/pane.js';
 import { runCli } from '../helpers/cli.js';

@@ -1,9 +1,9 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
-import { leftoverPattern } from '../../core/index-leftovers.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
+import { formatBytes } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
   type Action,
@@ -24,7 +24,6 @@ import {
   type RebuildWishes,
 } from './rebuild-plan.js';
 import { type RebuildEnd, rebuildIndex, type RebuiltIndex } from './rebuild-index.js';
-import { findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
 
 /** `{indexes: ['idx_pattern_embedding']}`, `{table: 'hook_executions'}` or `{vectors: true}`. */

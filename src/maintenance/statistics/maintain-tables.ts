@@ -1,8 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import {
   type Action,
   type ActionContext,
@@ -230,7 +229,7 @@ function summaryOf(
   return `${parts.join('; ')}.`;
 }
 
-/** Lets the planner know what the tables hold now: the seed's ANALYZE list and the tables beside it. */
+/** Updates planner statistics: of the tables of the schema, and of those of the console's own. */
 export const analyze = maintainTables({
   id: 'analyze',
   title: 'Analyze',
@@ -252,7 +251,7 @@ export const analyze = maintainTables({
   ],
 });
 
-/** Makes the room of dead rows usable again; the files keep their size, as a rule. */
+/** Reclaims dead rows; the files keep their size, as a rule. */
 export const vacuum = maintainTables({
   id: 'vacuum',
   title: 'Vacuum',

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { runDemo } from '../../../src/demo/index.js';
+import { runDemo } from '../../../src/demo/run.js';
 import type { Database } from '../../../src/db/database.js';
 import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';

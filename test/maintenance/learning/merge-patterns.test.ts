@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { runDemo } from '../../../src/demo/index.js';
+import { runDemo } from '../../../src/demo/run.js';
 import { giveFeedback } from '../../../src/learning/calibrate.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { topPatterns } from '../../../src/panes/top-patterns.js';
