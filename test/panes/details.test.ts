@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import type { DetailSection } from '../../src/panes/contract/opening.js';
-import { routingSections } from '../../src/panes/reading/record.js';
+import { recordOpening, routingSections } from '../../src/panes/reading/record.js';
 import type { Opened } from '../../src/panes/contract/opening.js';
 import { indexUsage } from '../../src/panes/index-usage.js';
 import { tableSizes } from '../../src/panes/table-sizes.js';
 import { topPatterns } from '../../src/panes/top-patterns.js';
 import { createTestDatabase } from '../helpers/database.js';
-import { openDatabase, openRow, readFresh } from './open.js';
+import { giveFeedback } from '../../src/learning/calibrate.js';
+import { learnAll } from '../learning/helpers.js';
+import { detailAccess, openDatabase, openRow, readFresh } from './open.js';
 
 const textOf = (sections: readonly DetailSection[]) =>
   sections.flatMap(({ title, lines }) => [
@@ -61,6 +63,37 @@ test('a pattern shows its hooks, its uses and its nearest neighbours', async () 
   expect(shown.join('\n')).toMatch(/2 uses, the last 1d ago 1 succeeded 1 failed/);
   const neighbours = shown.slice(shown.indexOf('Nearest patterns by embedding') + 1);
   expect(neighbours.map((line) => /intent-\d/.exec(line)?.[0])).toEqual(['intent-2', 'intent-3']);
+});
+
+test('a turn shows how learning judged it, and what people said', async () => {
+  const db = await createTestDatabase();
+  const { rows } = await db.query<{ id: string; correlation: string }>(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at, completed_at)
+     SELECT c.id, c.id, s.id, 'user_prompt', prompt, 'completed', now() - at * interval '1 minute', now() - (at - 1) * interval '1 minute'
+     FROM (SELECT gen_random_uuid() AS id) AS s, (VALUES
+       ('Rename the invoice columns', 10), ('No, that is wrong', 8)) AS p (prompt, at)
+     CROSS JOIN LATERAL (SELECT gen_random_uuid() AS id, p.at AS of) AS c
+     RETURNING id, correlation_id AS correlation`,
+  );
+  const [corrected, last] = rows;
+  if (!corrected || !last) throw new Error('no turns');
+  const console_ = await openDatabase(db.url);
+  const shownOf = async (id: string) => {
+    const opening = recordOpening('Trace', 'execution_traces', id);
+    return sectionsOf(await opening.read(await detailAccess(console_)));
+  };
+  expect(await shownOf(last.id)).toEqual([]);
+  await learnAll(console_);
+  await giveFeedback(console_, { correlationId: last.correlation, isGood: true, note: 'fine' });
+  expect(await shownOf(corrected.id)).toEqual([
+    'How learning judged the turn',
+    'bad: the next prompt corrected it',
+  ]);
+  expect(await shownOf(last.id)).toEqual([
+    'How learning judged the turn',
+    'good: it completed',
+    expect.stringMatching(/ said good .* ago fine$/),
+  ]);
 });
 
 test('an index shows its health, a table its indexes and columns', async () => {

@@ -1,6 +1,15 @@
 import { objectOf } from '../../core/values.js';
 import { quoteIdent } from '../../db/quote.js';
-import { type Opening, type RecordRow, barLine, type DetailSection } from '../contract/opening.js';
+import { formatAge } from '../../core/format/time.js';
+import type { SummaryLine } from '../contract/column.js';
+import {
+  type DetailAccess,
+  type Opening,
+  type RecordRow,
+  barLine,
+  type DetailSection,
+  sectionOr,
+} from '../contract/opening.js';
 import type { DetailQuery } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 
@@ -28,15 +37,88 @@ export function fullRecord(
 export function recordOpening(title: string, table: string, id: string): Opening {
   return {
     title,
-    async read({ shape, read }) {
-      const { text, values } = fullRecord(title, table, id, shape);
-      const rows = await read<RecordRow>(text, values);
+    async read(access) {
+      const { text, values } = fullRecord(title, table, id, access.shape);
+      const rows = await access.read<RecordRow>(text, values);
       const [row] = rows;
       const sections =
-        row && table.startsWith('agent_routing_decisions') ? routingSections(row) : [];
+        row && table.startsWith('agent_routing_decisions')
+          ? routingSections(row)
+          : row && table.startsWith('execution_traces')
+            ? await judgedSections(access, row)
+            : [];
       return { kind: 'records', title, rows, sections };
     },
   };
+}
+
+/** By the name in the ledger: why a turn counts as good, or as bad, or not at all. */
+const judgements: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    completed: 'it completed',
+    unknown: 'nobody saw its end: it counts for nothing',
+    failed: 'it failed',
+    timeout: 'it timed out',
+    interrupted: 'it was interrupted',
+    reported: 'its writer says that it was no success',
+    tests_failed: 'its last test run failed',
+    corrected: 'the next prompt corrected it',
+    repeated: 'the next prompt asked for the same again',
+    feedback: 'a person said so',
+  }),
+);
+
+/** `$1`: schema, `$2`: correlation id of the root. */
+const judgedStatement = `
+SELECT l.is_good, l.judged_by, f.is_good AS said, left(f.note, 500) AS note, left(f.given_by::text, 100) AS given_by,
+  (date_part('epoch', now() - f.given_at) * 1000)::float8 AS said_ms
+FROM (SELECT) AS one
+LEFT JOIN trace_console.learned_traces AS l ON l.target_schema = $1 AND l.correlation_id = $2
+LEFT JOIN trace_console.trace_feedback AS f ON f.target_schema = $1 AND f.correlation_id = $2`;
+
+type JudgedRow = {
+  is_good: boolean | null;
+  judged_by: string | null;
+  said: boolean | null;
+  note: string | null;
+  given_by: string | null;
+  said_ms: number | null;
+};
+
+/** How learning judged a turn; nothing where nobody has learned, and for a trace within a turn. */
+async function judgedSections(
+  { read, shape }: DetailAccess,
+  { correlation_id: id, root_id: root }: RecordRow,
+): Promise<DetailSection[]> {
+  if (id === undefined || id !== root) return [];
+  const [known] = await read<{ known: boolean }>(
+    `SELECT count(*) = 2 AS known FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname IN ('learned_traces', 'trace_feedback')
+       AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')`,
+    [],
+  );
+  if (!known?.known) return [];
+  const lines = async (): Promise<SummaryLine[]> => {
+    const [row] = await read<JudgedRow>(judgedStatement, [shape.schema, id]);
+    return row ? [judgedLine(row), ...saidLine(row)] : [];
+  };
+  return [await sectionOr('How learning judged the turn', lines)];
+}
+
+function judgedLine({ judged_by: by, is_good: isGood }: JudgedRow): SummaryLine {
+  if (by === null) return [{ text: 'not learned from yet', tone: 'muted' }];
+  const why = judgements.get(by) ?? by;
+  if (by === 'unknown') return [{ text: why, tone: 'muted' }];
+  return [
+    isGood === true ? { text: 'good:', tone: 'success' } : { text: 'bad:', tone: 'error' },
+    { text: why },
+  ];
+}
+
+function saidLine({ said, said_ms: ms, given_by: who, note }: JudgedRow): SummaryLine[] {
+  if (said === null) return [];
+  const text = `${who ?? 'somebody'} said ${said ? 'good' : 'bad'} ${formatAge(ms ?? 0)} ago`;
+  return [[{ text }, ...(note === null ? [] : [{ text: note, tone: 'muted' as const }])]];
 }
 
 /** How sure a routing decision was and of what that was made; whom it could have chosen instead. */
