@@ -85,7 +85,7 @@ type JudgedRow = {
   said_ms: number | null;
 };
 
-/** How learning judged a turn; nothing where nobody has learned, and for a trace within a turn. */
+/** How learning judged a turn, and what people said; nothing where neither is known, and for a trace within a turn. */
 async function judgedSections(
   { read, shape }: DetailAccess,
   { correlation_id: id, root_id: root }: RecordRow,
@@ -98,11 +98,12 @@ async function judgedSections(
     [],
   );
   if (!known?.known) return [];
-  const lines = async (): Promise<SummaryLine[]> => {
+  const section = await sectionOr('How learning judged the turn', async () => {
     const [row] = await read<JudgedRow>(judgedStatement, [shape.schema, id]);
-    return row ? [judgedLine(row), ...saidLine(row)] : [];
-  };
-  return [await sectionOr('How learning judged the turn', lines)];
+    if (!row || (row.judged_by === null && row.said === null)) return [];
+    return [judgedLine(row), ...saidLine(row)];
+  });
+  return section.lines.length > 0 ? [section] : [];
 }
 
 function judgedLine({ judged_by: by, is_good: isGood }: JudgedRow): SummaryLine {
@@ -117,7 +118,9 @@ function judgedLine({ judged_by: by, is_good: isGood }: JudgedRow): SummaryLine 
 
 function saidLine({ said, said_ms: ms, given_by: who, note }: JudgedRow): SummaryLine[] {
   if (said === null) return [];
-  const text = `${who ?? 'somebody'} said ${said ? 'good' : 'bad'} ${formatAge(ms ?? 0)} ago`;
+  const age = formatAge(ms ?? 0);
+  const when = age === 'now' ? 'just now' : `${age} ago`;
+  const text = `${who ?? 'somebody'} said ${said ? 'good' : 'bad'} ${when}`;
   return [[{ text }, ...(note === null ? [] : [{ text: note, tone: 'muted' as const }])]];
 }
 
