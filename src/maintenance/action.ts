@@ -13,7 +13,9 @@ export type Requirement =
   /** The server accepts writes. */
   | 'primary'
   /** No policy hides rows from the role: it would silently do too little. */
-  | 'all-rows';
+  | 'all-rows'
+  /** The rows lie on this server, not on workers of a cluster, where it would do nothing to them. */
+  | 'own-rows';
 
 /** One line of a preview or a result: `{label: 'Size', value: '490 MB'}`. */
 export type Fact = { label: string; value: string };
@@ -97,6 +99,8 @@ export type Action<Input, Result> = {
    * Without this a crashed run cannot be resumed from the journal. Inputs must never hold secrets.
    */
   readInput?: (stored: unknown) => Input | undefined;
+  /** What the journal keeps of the input, where that holds more than plain values; absent: all of it. */
+  keptInput?: (input: Input) => object;
   /** The tables whose ownership and row security count. */
   tables: (input: Input) => readonly string[];
   /** How the console offers it; absent: by its command of the shell only. */

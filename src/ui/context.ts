@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import type { Database } from '../db/database.js';
 import type { Failure } from '../db/errors.js';
-import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
+import type { Alert, AlertEvent, AlertRule } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
 import type { ChosenLater } from '../maintenance/action.js';
@@ -24,7 +24,7 @@ import type { StyledLine } from './draw/styled-line.js';
 import type { Binding, Keymap, KeyScope } from './keymap.js';
 import type { ConsoleState } from './model/model.js';
 import type { PaneView } from './model/pane-view.js';
-import type { Movement } from './model/scroll.js';
+import type { Movement } from './model/list-state.js';
 import type { Search } from './model/search.js';
 
 /** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
@@ -41,7 +41,7 @@ export type ConnectionChoice = {
   /** What is typed behind `:connect`. */
   name: string;
   /** Where it is, without any secret. */
-  says: string;
+  description: string;
   /** Of the header; the embedded database and an unnamed one have none. */
   badge: ConnectionBadge | undefined;
   readOnly: boolean;
@@ -53,16 +53,17 @@ export type ConnectionChoice = {
   /** Of the demo, which makes its traffic while it is shown. */
   traffic?: DemoTraffic;
   /**
-   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
+   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it. A server that does
+   * not answer within `answersWithinMs` is given up; default: as its connection says.
    *
    * @throws ConsoleError
    */
-  open(onProgress: (line: string) => void): Promise<Database>;
+  open(onProgress: (line: string) => void, answersWithinMs?: number): Promise<Database>;
 };
 
 /** Everything that is drawn. Immutable. */
 export type Model = ConsoleState & {
-  /** The view stack: the overview, and what lies over it. The last one is focused. Never empty. */
+  /** The view stack, the overview at its bottom. The last one is focused. Never empty. */
   views: readonly View[];
 };
 
@@ -258,8 +259,7 @@ export interface Connections {
 
 /** What the alert rules of the config file found. */
 export interface AlertReport {
-  /** Rules there are. */
-  readonly count: number;
+  readonly rules: readonly AlertRule[];
   readonly state: { readonly active: readonly Alert[]; readonly history: readonly AlertEvent[] };
   isPaused(live: LiveState): boolean;
 }

@@ -1,13 +1,23 @@
 import { spawn, execFile, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Binaries } from './provision.js';
-import { makeServerFolder, type Owner } from './server-folders.js';
+import { makeServerFolder, unmountDisk, type Owner } from './server-folders.js';
 import { giveToServer, serverUser } from './server-user.js';
 
 const run = promisify(execFile);
@@ -35,8 +45,15 @@ const commonSettings: Settings = {
   max_wal_size: '2GB',
 };
 
+/** A busy server writes on while its disk is measured. */
+const slackBytes = 4 * 1024 * 1024;
+
 /** The environment of the server and its tools: nothing of ours may change what they do. */
 const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/** Locales of `lc_messages` for which the server's messages are there. */
+const anyLocale = '/usr/lib/locale/C.utf8';
+const messageLocales = ['de_DE.UTF-8', 'fr_FR.UTF-8'];
 
 /** A free port outside the range from which the system serves outgoing connections, so that it stays ours after a stop. */
 export async function freePort(): Promise<number> {
@@ -63,6 +80,8 @@ export type PostgresProcessOptions = {
   port?: number;
   /** Default: a random one. Connections by TCP need it, those by the unix socket do not. */
   superuserPassword?: string;
+  /** Megabytes: the data lies on a disk of its own of that size. Needs root. */
+  diskMb?: number;
 };
 
 /** One PostgreSQL server in a folder of its own, started without pg_ctl so that its process is ours to kill. */
@@ -102,6 +121,15 @@ export class PostgresProcess {
     for (const path of [server.dataFolder, server.socketFolder]) {
       mkdirSync(path, { mode: 0o700 });
       giveToServer(path);
+    }
+    // The names are all that the server's translations need: the locales themselves are C's.
+    for (const name of existsSync(anyLocale) ? messageLocales : []) {
+      cpSync(anyLocale, join(server.folder, 'locales', name), { recursive: true });
+    }
+    if (options.diskMb !== undefined) {
+      const size = `size=${options.diskMb}m,mode=700`;
+      await run('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', server.dataFolder]);
+      giveToServer(server.dataFolder);
     }
     await fill(server);
     return server;
@@ -168,6 +196,13 @@ export class PostgresProcess {
     writeFileSync(file, rules.replaceAll(/^host(?=\s)/gm, 'hostssl'));
   }
 
+  /** `full`: its disk, made by `diskMb`, is hardly larger now than what is on it. Megabytes: it has that size again. */
+  async resizeDisk(to: 'full' | number): Promise<void> {
+    const { bsize, blocks, bfree } = statfsSync(this.dataFolder);
+    const size = to === 'full' ? String(bsize * (blocks - bfree) + slackBytes) : `${to}m`;
+    await run('mount', ['-o', `remount,size=${size}`, this.dataFolder]);
+  }
+
   /** Starts the server, or starts it again on the same port and data; resolves when it accepts connections. */
   async start(): Promise<void> {
     if (this.running) throw new Error('the server runs already');
@@ -216,7 +251,7 @@ export class PostgresProcess {
         {
           ...serverUser(),
           cwd: '/',
-          env: serverEnvironment,
+          env: { ...serverEnvironment, LOCPATH: join(this.folder, 'locales') },
           stdio: ['ignore', log, log],
           // In a group of its own, or a Ctrl-C at the runner would stop it before we do.
           detached: true,
@@ -271,6 +306,7 @@ export class PostgresProcess {
   /** Stops the server and removes its folder. */
   async remove(): Promise<void> {
     await this.stop('immediate');
+    unmountDisk(this.dataFolder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 }

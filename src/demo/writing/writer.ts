@@ -6,7 +6,7 @@ import type { UsageRow } from '../rows.js';
 import type { TraceTable } from '../simulation/tree.js';
 import type { Batch } from './batch.js';
 import { columns, type DemoTables, recordset, runInChunks } from './recordset.js';
-import type { Clock } from '../clock.js';
+import { sleepOn, type Clock } from '../../core/clock.js';
 
 /** Parents before children. */
 const tables: readonly TraceTable[] = [
@@ -29,6 +29,12 @@ export function noRows(): RowCounts {
 /** `live`: usages go through record_pattern_usage. `history`: in bulk. */
 export type UsageMode = 'live' | 'history';
 
+/** By what it is known whether a batch was written: its first new row, or, where it only changes rows, its transaction. */
+type Attempt = {
+  firstNew: { table: TraceTable; id: string } | undefined;
+  transaction: string | undefined;
+};
+
 /** Writes batches, each in one transaction, and remembers which rows are there already. */
 export class Writer {
   /** Rows inserted so far, by table. Of chains and errors: occurrences. */
@@ -45,10 +51,17 @@ export class Writer {
   /** @throws ConsoleError when the batch could not be written within the writer's patience. */
   async write(batch: Batch, usageMode: UsageMode): Promise<void> {
     if (batch.isEmpty) return;
+    const attempt: Attempt = { firstNew: this.#firstNew(batch), transaction: undefined };
     await withRetries(async (tries) => {
       // After a lost connection nobody knows whether the last COMMIT came through.
-      if (tries > 0 && (await this.#isThere(batch))) return;
-      await this.#writeOnce(batch, usageMode);
+      if (tries > 0 && (await this.#isThere(attempt))) return;
+      try {
+        await this.#writeOnce(batch, usageMode, attempt);
+      } catch (error) {
+        // A COMMIT that was delayed on its way may come through beside the next attempt.
+        if (tries > 0 && isDuplicate(error) && (await this.#isThere(attempt))) return;
+        throw explain(error);
+      }
     }, this.#retry);
     this.#remember(batch);
   }
@@ -58,17 +71,14 @@ export class Writer {
     return withRetries(() => this.#database.transaction(limits, work), this.#retry);
   }
 
-  async #writeOnce(batch: Batch, usageMode: UsageMode): Promise<void> {
-    await this.#database
-      .transaction(limits, async (tx) => {
-        for (const table of tables) await this.#insert(tx, table, batch);
-        for (const table of tables) await this.#update(tx, table, batch);
-        await writeUsages(tx, batch.usages, usageMode);
-        await writeChainsAndErrors(tx, batch);
-      })
-      .catch((error: unknown) => {
-        throw explain(error);
-      });
+  async #writeOnce(batch: Batch, usageMode: UsageMode, attempt: Attempt): Promise<void> {
+    await this.#database.transaction(limits, async (tx) => {
+      if (!attempt.firstNew) attempt.transaction = await transactionOf(tx);
+      for (const table of tables) await this.#insert(tx, table, batch);
+      for (const table of tables) await this.#update(tx, table, batch);
+      await writeUsages(tx, batch.usages, usageMode);
+      await writeChainsAndErrors(tx, batch);
+    });
   }
 
   async #insert(tx: Queryable, table: TraceTable, batch: Batch): Promise<void> {
@@ -81,16 +91,24 @@ export class Writer {
     await runInChunks(tx, updateOf(table), table, rows);
   }
 
-  async #isThere(batch: Batch): Promise<boolean> {
+  #firstNew(batch: Batch): Attempt['firstNew'] {
     for (const table of tables) {
       const row = [...batch.rows[table]].find((candidate) => !this.#stored.has(candidate));
-      if (!row) continue;
+      if (row) return { table, id: row.id };
+    }
+    return undefined;
+  }
+
+  /** Known by a row of the batch, which is there in whichever server now answers, or else by what became of the transaction. */
+  async #isThere({ firstNew, transaction }: Attempt): Promise<boolean> {
+    if (firstNew) {
+      const { table, id } = firstNew;
       const found = await this.#database.read(`SELECT FROM ${quoteIdent(table)} WHERE id = $1`, [
-        row.id,
+        id,
       ]);
       return found.length > 0;
     }
-    return false;
+    return transaction !== undefined && isCommitted(this.#database, transaction);
   }
 
   #remember(batch: Batch): void {
@@ -127,6 +145,32 @@ async function writeUsages(tx: Queryable, rows: readonly UsageRow[], mode: Usage
   await (mode === 'live' ? recordUsages(tx, rows) : insertUsages(tx, rows));
 }
 
+async function transactionOf(tx: Queryable): Promise<string | undefined> {
+  const { rows } = await tx.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+  return rows[0]?.id;
+}
+
+/**
+ * What became of a transaction of which nobody has heard. A server to which it never came, after a failover, has not given its
+ * number yet.
+ *
+ * @throws ConsoleError `busy` while it still runs
+ */
+async function isCommitted(database: Database, transaction: string): Promise<boolean> {
+  const [row] = await database.read<{ status: string | null }>(
+    `SELECT CASE WHEN $1::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::xid8) END AS status`,
+    [transaction],
+  );
+  if (row?.status === 'in progress') {
+    throw new ConsoleError('busy', 'The last rows are still being written.');
+  }
+  return row?.status === 'committed';
+}
+
+function isDuplicate(error: unknown): boolean {
+  return error instanceof ConsoleError && error.sqlState === '23505';
+}
+
 function explain(error: unknown): unknown {
   if (!(error instanceof ConsoleError)) return error;
   if (error.sqlState === '23503') {
@@ -150,7 +194,7 @@ function explain(error: unknown): unknown {
   return error;
 }
 
-/** What passes by itself: a server that restarts or fails over, a table that is locked for a while. */
+/** What passes by itself: a server that restarts or fails over, a table that is locked, a disk that is full for a while. */
 const passing: readonly ErrorCode[] = [
   'connection_refused',
   'connection_timeout',
@@ -161,7 +205,8 @@ const passing: readonly ErrorCode[] = [
   'standby',
   'busy',
 ];
-const deadlock = '40P01';
+/** A deadlock; no room on the disk, or in memory; a standby that is not yet promoted. */
+const passingStates: ReadonlySet<string> = new Set(['40P01', '53100', '53200', '25006']);
 
 type RetryOptions = {
   clock: Clock;
@@ -177,21 +222,22 @@ export async function withRetries<Result>(
   attempt: (tries: number) => Promise<Result>,
   { clock, signal, patienceMs, onWait }: RetryOptions,
 ): Promise<Result> {
-  const giveUpAt = clock.now() + patienceMs;
+  const giveUpAt = clock.wallNow() + patienceMs;
   for (let tries = 0; ; tries += 1) {
     try {
       return await attempt(tries);
     } catch (error) {
-      if (!passes(error) || signal?.aborted || clock.now() >= giveUpAt) throw error;
+      if (!passes(error) || signal?.aborted || clock.wallNow() >= giveUpAt) throw error;
       onWait?.(error);
-      await clock.sleep(Math.min(3_000, 100 * 2 ** tries), signal);
+      await sleepOn(clock, Math.min(3_000, 100 * 2 ** tries), signal);
     }
   }
 }
 
 function passes(error: unknown): error is ConsoleError {
   return (
-    error instanceof ConsoleError && (passing.includes(error.code) || error.sqlState === deadlock)
+    error instanceof ConsoleError &&
+    (passing.includes(error.code) || passingStates.has(error.sqlState ?? ''))
   );
 }
 

@@ -4,7 +4,13 @@ import type { LiveState } from '../../live/state.js';
 import { firstPaneId, overviewPaneIds, paneIds, type PaneId } from '../../panes/registry.js';
 import type { Tone } from '../../panes/contract/column.js';
 import { headerHeight, type ConnectionInfo } from '../draw/header.js';
-import { placePanes, type Layout, type Rectangle, type Size } from '../layout/layout.js';
+import {
+  isTooSmall,
+  placePanes,
+  type Layout,
+  type Rectangle,
+  type Size,
+} from '../layout/layout.js';
 import { initialPaneView, type PaneView } from './pane-view.js';
 
 export type Message = { text: string; tone: Tone };
@@ -103,24 +109,10 @@ export function layoutOf(state: ConsoleState): Layout {
   return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(state));
 }
 
-/** Holds one immutable state and tells its listeners at once; fits React's useSyncExternalStore. */
-export class ModelStore<State extends object> {
-  #state: State;
-  readonly #listeners = new Set<() => void>();
-
-  constructor(initial: State) {
-    this.#state = initial;
-  }
-
-  readonly get = (): State => this.#state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
-
-  update(change: Partial<State>): void {
-    this.#state = { ...this.#state, ...change };
-    for (const listener of [...this.#listeners]) listener();
-  }
+/** The panes that are on the screen now: none behind what covers them. */
+export function visiblePanes(
+  state: ConsoleState & { readonly views: readonly { readonly covers?: boolean }[] },
+): PaneId[] {
+  if (isTooSmall(state.size) || state.views.some(({ covers }) => covers)) return [];
+  return layoutOf(state).places.map(({ id }) => id);
 }
