@@ -1,4 +1,5 @@
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
+import { parseExactJson } from '../../core/exact-json.js';
 import { quoteIdent } from '../../db/quote.js';
 
 /** What is counted by group and time: hooks, endpoint calls, decisions, failures. SQL expressions of one row. */
@@ -400,7 +401,7 @@ export class CallTotals {
       const name = this.byKey.get(groups)?.name ??
         names.get(groups) ?? {
           key: groups,
-          groups: JSON.parse(groups) as (string | null)[],
+          groups: parseExactJson(groups) as (string | null)[],
         };
       names.set(groups, name);
       return name;
