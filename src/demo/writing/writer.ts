@@ -1,8 +1,10 @@
 import type { Database, Queryable } from '../../db/database.js';
 
 import { quoteIdent } from '../../db/quote.js';
+import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
+import { demoUsageMarker } from '../options.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
-import type { UsageRow } from '../rows.js';
+import type { TraceRow, UsageRow } from '../rows.js';
 import type { TraceTable } from '../simulation/tree.js';
 import type { Batch } from './batch.js';
 import { columns, type DemoTables, recordset, runInChunks } from './recordset.js';
@@ -36,6 +38,7 @@ export class Writer {
   readonly #database: Database;
   readonly #retry: RetryOptions;
   readonly #stored = new WeakSet();
+  #keepsSessions: boolean | undefined;
 
   constructor(database: Database, retry: RetryOptions) {
     this.#database = database;
@@ -65,6 +68,7 @@ export class Writer {
         for (const table of tables) await this.#update(tx, table, batch);
         await writeUsages(tx, batch.usages, usageMode);
         await writeChainsAndErrors(tx, batch);
+        await this.#writeSessions(tx, batch);
       })
       .catch((error: unknown) => {
         throw explain(error);
@@ -79,6 +83,17 @@ export class Writer {
   async #update(tx: Queryable, table: TraceTable, batch: Batch): Promise<void> {
     const rows = [...batch.rows[table]].filter((row) => this.#stored.has(row));
     await runInChunks(tx, updateOf(table), table, rows);
+  }
+
+  /** Where the console keeps sessions of agents: what each did last. The demo makes no such table. */
+  async #writeSessions(tx: Queryable, batch: Batch): Promise<void> {
+    const sessions = sessionsOf(batch);
+    if (sessions.length === 0) return;
+    this.#keepsSessions ??=
+      (await hasConsoleTable(tx, 'agent_sessions')) &&
+      (await openConsoleTable(tx, 'agent_sessions'));
+    if (!this.#keepsSessions) return;
+    await tx.query(seeSessions, [this.#database.capabilities.schema, JSON.stringify(sessions)]);
   }
 
   async #isThere(batch: Batch): Promise<boolean> {
@@ -121,6 +136,56 @@ function updateOf(table: TraceTable): string {
   const changing = Object.keys(columns[table]).filter((name) => !fixed.includes(name));
   return `UPDATE ${quoteIdent(table)} AS t SET ${assignments(changing)} FROM ${source} WHERE t.id = ${value('id')}`;
 }
+
+type SeenSession = {
+  session_id: string;
+  project: string;
+  model: string;
+  started_at: number;
+  last_seen_at: number;
+  activity: object;
+};
+
+/** A sign of life of each session in a batch: the newest of its turns goes on with a tool, or has ended. */
+function sessionsOf({ rows }: Batch): SeenSession[] {
+  const newest = new Map<string, TraceRow>();
+  for (const trace of rows.execution_traces) {
+    if (trace.parent_id !== null) continue;
+    const known = newest.get(trace.session_id);
+    if (!known || known.started_at < trace.started_at) newest.set(trace.session_id, trace);
+  }
+  const tools = new Map<string, string>();
+  for (const { trace_id: trace, tool_name: tool } of rows.hook_executions) {
+    if (tool !== null) tools.set(trace, tool);
+  }
+  return [...newest.values()].map((trace) => {
+    const isOpen = trace.status === 'in_progress';
+    const at = trace.completed_at ?? trace.updated_at;
+    const tool = tools.get(trace.id);
+    const work = tool === undefined ? { kind: 'prompt' } : { kind: 'tool_started', tool };
+    return {
+      session_id: trace.session_id,
+      project: trace.project,
+      model: trace.model,
+      started_at: trace.started_at,
+      last_seen_at: at,
+      activity: { ...demoUsageMarker, ...(isOpen ? work : { kind: 'turn_ended' }), at },
+    };
+  });
+}
+
+/** `$1`: the schema of the traces. History comes backwards: the newest sign of life stays. */
+const seeSessions = `
+INSERT INTO trace_console.agent_sessions AS s
+  (target_schema, session_id, agent, session, project, model, started_at, last_seen_at, activity)
+SELECT $1, session_id, 'claude-code', session_id::text, project, model, to_timestamp(started_at / 1000),
+  to_timestamp(last_seen_at / 1000), activity
+FROM json_to_recordset($2::json) AS r (session_id uuid, project text, model text, started_at float8,
+  last_seen_at float8, activity jsonb)
+ON CONFLICT (target_schema, session_id) DO UPDATE SET
+  started_at = LEAST(s.started_at, excluded.started_at),
+  last_seen_at = GREATEST(s.last_seen_at, excluded.last_seen_at),
+  activity = CASE WHEN excluded.last_seen_at >= s.last_seen_at THEN excluded.activity ELSE s.activity END`;
 
 async function writeUsages(tx: Queryable, rows: readonly UsageRow[], mode: UsageMode) {
   if (rows.length === 0) return;

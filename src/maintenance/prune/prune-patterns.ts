@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import { parseDuration } from '../../core/format/duration.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { boundedText } from '../../db/quote.js';
 
 /** The rules: the seed's figures are the defaults. Intervals in PostgreSQL's words: `180 days`. */
 export type PruneInput = {
@@ -127,7 +128,7 @@ type PatternRow = {
 };
 
 const patternsStatement = `
-SELECT intent_classification AS intent, left(pattern_hash, 40) AS hash, total_usage_count AS uses, success_rate AS rate,
+SELECT intent_classification AS intent, ${boundedText('pattern_hash', 40)} AS hash, total_usage_count AS uses, success_rate AS rate,
   floor(extract(epoch FROM now() - last_used_at) / 86400)::int AS unused_days
 FROM success_patterns WHERE id = ANY ($1::uuid[]) ORDER BY last_used_at, id`;
 
