@@ -11,6 +11,8 @@ const files = [
 ];
 const environment = { ...process.env };
 delete environment.TEST_DATABASE_URL;
+// The whole run takes ten.
+environment.TRACE_CONSOLE_CHAOS_MINUTES ??= '1.5';
 
 let status = 0;
 for (const version of ['17', '18']) {

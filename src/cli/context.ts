@@ -221,7 +221,8 @@ function choiceOf(
     windowMs,
     budgetUsdPerDay: config.budgetUsdPerDay,
     follow: options.readOnly ? undefined : followerOf(config, connection, options),
-    open: (onProgress) => openDatabase({ ...options, onProgress }),
+    open: (onProgress, answersWithinMs) =>
+      openDatabase({ ...options, onProgress, answersWithinMs }),
   };
 }
 

@@ -14,6 +14,7 @@ function entry(name: string, summary: string, load: () => Promise<unknown>): Com
 export const commands: readonly CommandEntry[] = [
   entry('console', 'open the live console (the default)', async () => (await import('./commands/console.js')).command),
   entry('status', 'print the panes of the console once, as tables or JSON', async () => (await import('./commands/status.js')).command),
+  entry('fleet', 'ask every connection of the config file, and print a line each', async () => (await import('./commands/fleet.js')).command),
   entry('doctor', 'look for what is wrong with the database, and say how to fix it', async () => (await import('./commands/doctor.js')).command),
   entry('replay', 'play a recording of the console, for the review of an incident', async () => (await import('./commands/console.js')).replayCommand),
   entry('trace', 'print a trace with its whole tree, as a table, JSON or OTLP', async () => (await import('./commands/traces.js')).traceCommand),

@@ -42,6 +42,7 @@ export function statusText(
   const head = [
     `${capabilities.database} on ${place}`,
     `PostgreSQL ${capabilities.serverVersionText}`,
+    ...(capabilities.citus ? [`Citus ${capabilities.citus.version}`] : []),
     vector ? `pgvector ${vector.version}` : 'no pgvector',
     `schema ${capabilities.schema}`,
     `as ${capabilities.user}`,

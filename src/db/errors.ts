@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'read_only'
   | 'standby'
   | 'row_security'
+  | 'cluster'
   | 'pooled_connection'
   | 'statement_timeout'
   | 'lock_timeout'
@@ -59,6 +60,7 @@ const exitCodeOf: Partial<Record<ErrorCode, ExitCode>> = {
   read_only: exitCodes.refused,
   standby: exitCodes.refused,
   row_security: exitCodes.refused,
+  cluster: exitCodes.refused,
   pooled_connection: exitCodes.refused,
   privilege_missing: exitCodes.refused,
   busy: exitCodes.refused,
@@ -104,6 +106,13 @@ export type Failure = { message: string; hint: string | undefined };
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   return { message, hint: error instanceof ConsoleError ? error.hint : undefined };
+}
+
+/** What a statement or a connection failed with; anything else is a fault of the console. */
+export function asConsoleError(error: unknown): ConsoleError {
+  if (error instanceof ConsoleError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ConsoleError('internal', message, { cause: error });
 }
 
 /** Whether the rows themselves were refused (data, constraints, limits), so that trying again would not help. */

@@ -62,10 +62,19 @@ async function upgradeConsoleSchema(transaction: Queryable): Promise<void> {
   );
   if (!rows[0]?.creates) return;
   await waitForTurn(transaction);
-  if (!rows[0].exists) await transaction.query('CREATE SCHEMA IF NOT EXISTS trace_console');
+  if (!rows[0].exists) await createConsoleSchema(transaction);
   for (const file of await missingFiles(transaction)) {
     if (!(await runFile(transaction, file))) return;
   }
+}
+
+/** On a cluster that makes each new schema a team's: the console's own is nobody's, and stays where it is. */
+async function createConsoleSchema(transaction: Queryable): Promise<void> {
+  await transaction.query(
+    `SELECT set_config('citus.enable_schema_based_sharding', 'off', true)
+     FROM pg_extension WHERE extname = 'citus'`,
+  );
+  await transaction.query('CREATE SCHEMA IF NOT EXISTS trace_console');
 }
 
 /** Waits for another console that is making the files; longer than the caller would wait for a row. */

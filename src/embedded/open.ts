@@ -9,6 +9,8 @@ export type OpenOptions = DatabaseOptions & {
   envFile?: string | undefined;
   /** Folder of the embedded database, which is used then whatever the environment names. */
   dataDir?: string | undefined;
+  /** A server that does not answer within so many ms is given up, whatever its URL says. */
+  answersWithinMs?: number | undefined;
   /** A line while the embedded database starts. */
   onProgress?: (line: string) => void;
 };
@@ -29,7 +31,10 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
   // A folder named on the command line wins over a server that happens to be set.
   if (options.dataDir !== undefined) return openEmbeddedDatabase(options);
   const source = resolveSource(options);
-  return source.kind === 'server' ? Database.open(source, options) : openEmbeddedDatabase(options);
+  if (source.kind !== 'server') return openEmbeddedDatabase(options);
+  const { answersWithinMs = Infinity } = options;
+  const connectTimeoutMs = Math.min(source.connectTimeoutMs, answersWithinMs);
+  return Database.open({ ...source, connectTimeoutMs }, options);
 }
 
 /**

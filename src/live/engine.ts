@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.js';
-import { ConsoleError } from '../db/errors.js';
+import { asConsoleError } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
 import { type AnyPane, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
@@ -381,9 +381,3 @@ const vitalsTask = 'vitals';
 /** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;
 const demoRereadMs = 15_000;
-
-function asConsoleError(error: unknown): ConsoleError {
-  if (error instanceof ConsoleError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new ConsoleError('internal', message, { cause: error });
-}

@@ -23,6 +23,7 @@ import {
   activityStatement,
   eventRate,
   isUsable,
+  lockNotes,
   readActivityState,
 } from './reading/activity-statement.js';
 import { fullRecord, recordOpening } from './reading/record.js';
@@ -44,6 +45,7 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
   readonly #buffer = new ActivityBuffer(activityKept);
   /** By source: one that was locked goes on where it was read last. */
   readonly #openSince = new Map<ActivityKind, string>();
+  readonly #readAtMs = new Map<ActivityKind, number>();
   #lastMs: number | undefined;
   #filtered: FilteredActivity | undefined;
 
@@ -58,7 +60,7 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
     if (request.untilMs !== undefined) return readPast(request, request.untilMs, usable);
     return request.transaction(async (tx) => {
       const state = await readActivityState(tx, shape.schema, usable);
-      const { free, lockNotes } = state;
+      const { free } = state;
       const before = this.#buffer.seen;
       let gap = false;
       for (const [openSince, sources] of this.#bySince(free)) {
@@ -71,14 +73,18 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
         gap ||= openSince !== null && this.#hasGap(rows);
         this.#buffer.take(rows);
       }
-      for (const { kind } of free) this.#openSince.set(kind, state.open_since);
+      for (const { kind } of free) {
+        this.#openSince.set(kind, state.open_since);
+        this.#readAtMs.set(kind, state.now_ms);
+      }
       const perSecond = eventRate(this.#buffer.seen - before, this.#lastMs, state.now_ms);
       this.#lastMs = state.now_ms;
+      const rows = request.exact ? this.#buffer.rows().slice(-shownOnce) : this.#buffer.rows();
       return {
-        rows: request.exact ? this.#buffer.rows().slice(-shownOnce) : this.#buffer.rows(),
+        rows,
         extras: { seen: this.#buffer.seen, perSecond, gap },
         asOf: new Date(state.now_ms),
-        notes: [...lockNotes, ...missingNotes(shape)],
+        notes: [...lockNotes(state, usable, rows, this.#readAtMs), ...missingNotes(shape)],
       };
     });
   }

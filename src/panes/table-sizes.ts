@@ -157,7 +157,7 @@ function sizeLines(row: TableSizeRow): SummaryLine[] {
 
 /** Autovacuum's own default: 50 rows and a fifth of the table. */
 function deadTone({ deadRows, rows }: TableSizeRow): Tone | undefined {
-  if (deadRows === 0) return 'muted';
+  if (!deadRows) return 'muted';
   return deadRows > 50 + 0.2 * (rows ?? 0) ? 'warning' : undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import type { Database } from '../db/database.js';
 import type { Failure } from '../db/errors.js';
-import type { Alert, AlertEvent } from '../live/alerts/alert-watch.js';
+import type { Alert, AlertEvent, AlertRule } from '../live/alerts/alert-watch.js';
 import type { Player } from '../live/recording/player.js';
 import type { LiveSource, LiveState } from '../live/state.js';
 import type { ChosenLater } from '../maintenance/action.js';
@@ -53,11 +53,12 @@ export type ConnectionChoice = {
   /** Of the demo, which makes its traffic while it is shown. */
   traffic?: DemoTraffic;
   /**
-   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it.
+   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it. A server that does
+   * not answer within `answersWithinMs` is given up; default: as its connection says.
    *
    * @throws ConsoleError
    */
-  open(onProgress: (line: string) => void): Promise<Database>;
+  open(onProgress: (line: string) => void, answersWithinMs?: number): Promise<Database>;
 };
 
 /** Everything that is drawn. Immutable. */
@@ -258,8 +259,7 @@ export interface Connections {
 
 /** What the alert rules of the config file found. */
 export interface AlertReport {
-  /** Rules there are. */
-  readonly count: number;
+  readonly rules: readonly AlertRule[];
   readonly state: { readonly active: readonly Alert[]; readonly history: readonly AlertEvent[] };
   isPaused(live: LiveState): boolean;
 }

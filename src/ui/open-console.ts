@@ -1,8 +1,7 @@
 import type { Recording } from '../live/recording/recording.js';
 import { GridPainter } from '../terminal/painter.js';
 import { TerminalSession } from '../terminal/session.js';
-import type { AppSettings } from './app/console-app.js';
-import type { ConsoleOptions, EarlyTerminal, Receiver } from './app/run-console.js';
+import type { AppSettings, ConsoleOptions, EarlyTerminal, Receiver } from './app/options.js';
 import { drawHeader, headerHeight } from './draw/header.js';
 import { LinearPainter } from './draw/linear-painter.js';
 import { strings } from './strings.js';

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { runDemo } from '../../src/demo/index.js';
+import { Proxy } from '../helpers/proxy.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import {
   closeDatabases,
@@ -13,6 +14,17 @@ import {
 afterAll(closeDatabases);
 
 const options = { seed: 5, start: noon, rate: 40, seconds: 5 };
+
+/** Times of updates, and the log entries that record_pattern_usage makes. */
+const setByTheServer = {
+  execution_traces: ['updated_at'],
+  agent_routing_decisions: ['updated_at'],
+  hook_executions: ['updated_at'],
+  success_patterns: ['updated_at'],
+  agent_chaining_patterns: ['updated_at'],
+  error_patterns: ['updated_at'],
+  pattern_usage_log: ['id', 'created_at', 'updated_at'],
+};
 
 /** What must hold whenever anybody looks. */
 async function violations(database: TestDatabase): Promise<Record<string, number>> {
@@ -76,26 +88,39 @@ test('rows are consistent after every step, some traces are seen running, none i
 });
 
 test('equal seed and start give equal live rows', async () => {
-  // Set by the server: times of updates, and the log entries that record_pattern_usage makes.
-  const leaveOut = {
-    execution_traces: ['updated_at'],
-    agent_routing_decisions: ['updated_at'],
-    hook_executions: ['updated_at'],
-    success_patterns: ['updated_at'],
-    agent_chaining_patterns: ['updated_at'],
-    error_patterns: ['updated_at'],
-    pattern_usage_log: ['id', 'created_at', 'updated_at'],
-  };
   const runs = [];
   for (const slowness of [0, 700]) {
     const database = await createTestDatabase();
     // The second server is slow: larger steps, the same rows.
     const clock: SteppingClock = new SteppingClock(noon, () => clock.skip(slowness));
     await runDemo(await openDatabase(database), { ...options, rate: 20, seconds: 15 }, { clock });
-    runs.push(await contents(database, leaveOut));
+    runs.push(await contents(database, setByTheServer));
   }
   expect(runs[0]?.pattern_usage_log?.length).toBeGreaterThan(5);
   expect(runs[1]).toEqual(runs[0]);
+});
+
+test('a COMMIT whose answer is lost has its rows, its uses and its counts once', async () => {
+  const rows = [];
+  let lost = 0;
+  for (const losesAnswers of [false, true]) {
+    const database = await createTestDatabase();
+    const { hostname: host, port } = new URL(database.url);
+    const proxy = await Proxy.start({ host, port: Number(port || 5432) });
+    // Steps of a tenth of a second: at this rate many of them only change rows, and count.
+    const clock = new SteppingClock(noon, (step) => {
+      if (!losesAnswers || step % 3 !== 0) return;
+      proxy.losesAnswerTo = 'COMMIT';
+      lost += 1;
+    });
+    const console_ = await openDatabase({ url: proxy.through(database.url) });
+    await runDemo(console_, { ...options, rate: 0.5, seconds: 240 }, { clock });
+    rows.push(await contents(database, setByTheServer));
+    await console_.close();
+    await proxy.stop();
+  }
+  expect(lost).toBeGreaterThan(100);
+  expect(rows[1]).toEqual(rows[0]);
 });
 
 test('the signal ends it at once and cleanly: what is open is cancelled', async () => {

@@ -1,13 +1,11 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { formatDuration } from '../../src/core/format/duration.js';
-import { formatCount, formatShare } from '../../src/core/format/number.js';
-import { formatClock } from '../../src/core/format/time.js';
 import { runCli } from '../helpers/cli.js';
-import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { createTestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';
 import { boxOf, openConsole, refreshUntil } from './helpers/console.js';
 import { addTraces } from './helpers/console-rows.js';
+import { showsWhatIsThere } from './helpers/plain-figures.js';
 
 describe('the console while the database works', () => {
   it('shows new rows in the panes and in the tail, and holds the tail when asked', async () => {
@@ -100,65 +98,9 @@ describe('the console beside live traffic', () => {
     });
     expect((await demo).exitCode).toBe(0);
 
-    const plain = await plainFigures(database);
-    const shows = (lines: string[], title: string, ...texts: (string | RegExp)[]) => {
-      const box = boxOf(lines, title).join('\n');
-      return texts.every((text) =>
-        typeof text === 'string' ? box.includes(text) : text.test(box),
-      );
-    };
-    await refreshUntil(driver, (lines) =>
-      shows(lines, '1 Recent', `${plain.traces} in 1h`, ...plain.statuses),
-    );
-    await refreshUntil(driver, (lines) =>
-      shows(lines, '2 Slow', `${plain.calls} calls in 1h`, plain.slowest),
-    );
-    await refreshUntil(driver, (lines) => shows(lines, '3 Index', `${plain.indexes} indexes`));
-    await refreshUntil(driver, (lines) => shows(lines, '4 Table', `${plain.tables} tables`));
-    await refreshUntil(driver, (lines) => shows(lines, '5 Top', plain.best));
-    await refreshUntil(
-      driver,
-      (lines) => boxOf(lines, '6 Activity').at(-1)?.startsWith(plain.newest) === true,
-    );
+    await showsWhatIsThere(driver, (sql) => database.query(sql));
   });
 });
-
-/** What the panes must come to, as they write it. */
-async function plainFigures(database: TestDatabase) {
-  const all = async <Row extends pg.QueryResultRow>(sql: string) =>
-    (await database.query<Row>(sql)).rows;
-  const one = async (sql: string) =>
-    formatCount(Number((await all<{ n: string }>(`SELECT (${sql}) AS n`))[0]?.n));
-  const statuses = await all<{ status: string; n: number }>(
-    'SELECT status, count(*)::int AS n FROM execution_traces GROUP BY status',
-  );
-  const [slowest] = await all<{ hook: string; tool: string; n: number; most: string }>(
-    `SELECT hook_name AS hook, COALESCE(tool_name, '–') AS tool, count(*)::int AS n, max(duration_ms) AS most
-     FROM hook_executions GROUP BY hook_name, tool_name ORDER BY sum(duration_ms) DESC LIMIT 1`,
-  );
-  const [best] = await all<{ intent: string; rate: number }>(
-    `SELECT intent_classification AS intent, success_rate::float8 AS rate FROM pattern_effectiveness
-     ORDER BY success_rate DESC, total_usage_count DESC LIMIT 1`,
-  );
-  const [newest] = await all<{ at: Date }>(
-    `SELECT max(at) AS at FROM (SELECT started_at AS at FROM execution_traces UNION ALL SELECT started_at FROM hook_executions
-       UNION ALL SELECT started_at FROM endpoint_calls UNION ALL SELECT created_at FROM agent_routing_decisions) AS event`,
-  );
-  if (!slowest || !best || !newest) throw new Error('the demo wrote nothing');
-  return {
-    traces: await one('SELECT count(*) FROM execution_traces'),
-    statuses: statuses.map(({ status, n }) => new RegExp(`^${status} +${formatCount(n)} `, 'm')),
-    calls: await one('SELECT count(*) FROM hook_executions'),
-    slowest: new RegExp(
-      `^${slowest.hook} +${slowest.tool} +${formatCount(slowest.n)} .* ${formatDuration(Number(slowest.most))} `,
-      'm',
-    ),
-    indexes: await one(`SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'`),
-    tables: await one(`SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`),
-    best: new RegExp(`^${best.intent} .* ${formatShare(best.rate)} `, 'm'),
-    newest: formatClock(newest.at),
-  };
-}
 
 describe('a server that goes away', () => {
   it('is waited for: the header says since when, panes show their age, then all goes on', async () => {

@@ -28,8 +28,8 @@ it('every pane and every place of the key map is among the screens', () => {
   expect(opened.map(({ name }) => name)).toEqual(
     panes.filter((pane) => 'detail' in pane).map(({ id }) => `opened-${id}`),
   );
-  // These two need a config file with connections: test/e2e/console-connections.test.ts.
-  const elsewhere = ['connecting', 'connections'];
+  // These need a config file with connections: console-connections.test.ts, console-fleet.test.ts.
+  const elsewhere = ['connecting', 'connections', 'fleet'];
   expect([...new Set([...elsewhere, ...screens.map(({ scope }) => scope)])].sort()).toEqual(
     scopes.map(({ id }) => id).sort(),
   );

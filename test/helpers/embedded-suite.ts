@@ -54,6 +54,9 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
         'misses nothing and shows nothing twice, whatever the order of transactions, subtransactions and commits',
         'a table that another session has locked is left out and named; the others go on',
       ],
+      'test/panes/activity-filter.test.ts': [
+        'a filter keeps the events of a table that is locked, and says of when they are',
+      ],
       'test/panes/index-usage.test.ts': [
         'an index that another session has locked keeps its last size and names the process',
       ],

@@ -25,6 +25,10 @@ export type Pgbouncer = {
   /** The URI of a database through the pooler. The database `pgbouncer` is its console (SHOW POOLS, PAUSE, …). */
   url(database: string): string;
   log(): string;
+  /** Ends it with this signal; its clients' connections break. */
+  end(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same port. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -64,18 +68,24 @@ export async function startPgbouncer(
     ].join('\n'),
   );
 
-  const log = openSync(file('pgbouncer.log'), 'a');
-  const child = spawn(binaries.pgbouncer, [file('pgbouncer.ini')], {
-    ...serverUser(),
-    cwd: '/',
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
-    stdio: ['ignore', log, log],
-    detached: true,
-  });
-  closeSync(log);
-  child.unref();
-  // Written here, since pgbouncer itself could not create a file in this folder: for the clean-up after a kill.
-  writeFileSync(file('pgbouncer.pid'), `${child.pid ?? ''}\n`);
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const log = openSync(file('pgbouncer.log'), 'a');
+    child = spawn(binaries.pgbouncer, [file('pgbouncer.ini')], {
+      ...serverUser(),
+      cwd: '/',
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    closeSync(log);
+    child.unref();
+    // Written here, since pgbouncer itself could not create a file in this folder: for the clean-up after a kill.
+    writeFileSync(file('pgbouncer.pid'), `${child.pid ?? ''}\n`);
+    await answers(port, child).catch((error: unknown) => {
+      throw new Error(`pgbouncer did not start:\n${pooler.log()}`, { cause: error });
+    });
+  };
 
   const pooler: Pgbouncer = {
     port,
@@ -86,16 +96,18 @@ export async function startPgbouncer(
       return url.href;
     },
     log: () => readFileSync(file('pgbouncer.log'), 'utf8'),
+    start,
+    async end(signal) {
+      if (child) await end(child, signal);
+    },
     async stop() {
       running.delete(pooler);
-      await end(child);
+      if (child) await end(child);
       rmSync(folder, { recursive: true, force: true });
     },
   };
   running.add(pooler);
-  await answers(port, child).catch((error: unknown) => {
-    throw new Error(`pgbouncer did not start:\n${pooler.log()}`, { cause: error });
-  });
+  await start();
   return pooler;
 }
 
@@ -109,10 +121,10 @@ function write(path: string, content: string): void {
   giveToServer(path);
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
-  child.kill('SIGTERM');
+  child.kill(signal);
   const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
   await exited;
   clearTimeout(late);

@@ -1,13 +1,21 @@
 import { spawn, execFile, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Binaries } from './provision.js';
-import { makeServerFolder, type Owner } from './server-folders.js';
+import { makeServerFolder, unmountDisk, type Owner } from './server-folders.js';
 import { giveToServer, serverUser } from './server-user.js';
 
 const run = promisify(execFile);
@@ -34,6 +42,9 @@ const commonSettings: Settings = {
   shared_buffers: '128MB',
   max_wal_size: '2GB',
 };
+
+/** A busy server writes on while its disk is measured. */
+const slackBytes = 4 * 1024 * 1024;
 
 /** The environment of the server and its tools: nothing of ours may change what they do. */
 const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
@@ -63,6 +74,8 @@ export type PostgresProcessOptions = {
   port?: number;
   /** Default: a random one. Connections by TCP need it, those by the unix socket do not. */
   superuserPassword?: string;
+  /** Megabytes: the data lies on a disk of its own of that size. Needs root. */
+  diskMb?: number;
 };
 
 /** One PostgreSQL server in a folder of its own, started without pg_ctl so that its process is ours to kill. */
@@ -102,6 +115,11 @@ export class PostgresProcess {
     for (const path of [server.dataFolder, server.socketFolder]) {
       mkdirSync(path, { mode: 0o700 });
       giveToServer(path);
+    }
+    if (options.diskMb !== undefined) {
+      const size = `size=${options.diskMb}m,mode=700`;
+      await run('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', server.dataFolder]);
+      giveToServer(server.dataFolder);
     }
     await fill(server);
     return server;
@@ -166,6 +184,13 @@ export class PostgresProcess {
     const file = join(this.dataFolder, 'pg_hba.conf');
     const rules = readFileSync(file, 'utf8');
     writeFileSync(file, rules.replaceAll(/^host(?=\s)/gm, 'hostssl'));
+  }
+
+  /** `full`: its disk, made by `diskMb`, is hardly larger now than what is on it. Megabytes: it has that size again. */
+  async resizeDisk(to: 'full' | number): Promise<void> {
+    const { bsize, blocks, bfree } = statfsSync(this.dataFolder);
+    const size = to === 'full' ? String(bsize * (blocks - bfree) + slackBytes) : `${to}m`;
+    await run('mount', ['-o', `remount,size=${size}`, this.dataFolder]);
   }
 
   /** Starts the server, or starts it again on the same port and data; resolves when it accepts connections. */
@@ -271,6 +296,7 @@ export class PostgresProcess {
   /** Stops the server and removes its folder. */
   async remove(): Promise<void> {
     await this.stop('immediate');
+    unmountDisk(this.dataFolder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 }

@@ -20,6 +20,8 @@ export type PrivateServerOptions = {
   port?: number;
   /** Default: a random one. */
   superuserPassword?: string;
+  /** Megabytes: the data lies on a disk of its own of that size, which {@link PrivateServer.resizeDisk} makes full. Needs root. */
+  diskMb?: number;
   /** True: TLS with a certificate for localhost and 127.0.0.1. */
   tls?: boolean | TlsOptions;
 };
@@ -91,6 +93,10 @@ export class PrivateServer {
     await this.process.stop(mode);
   }
 
+  async resizeDisk(to: 'full' | number): Promise<void> {
+    await this.process.resizeDisk(to);
+  }
+
   async kill9(): Promise<void> {
     await this.process.kill9();
   }
@@ -142,7 +148,8 @@ export class PrivateServer {
 export async function startPrivateServer(
   options: PrivateServerOptions = {},
 ): Promise<PrivateServer> {
-  const { major = wantedMajor(), settings = {}, port, superuserPassword, tls = false } = options;
+  const { major = wantedMajor(), settings = {}, port, superuserPassword, diskMb } = options;
+  const { tls = false } = options;
   const binaries = await provision(major);
   let certificates: Certificates | undefined;
   const postgres = await PostgresProcess.create({
@@ -151,6 +158,7 @@ export async function startPrivateServer(
     settings,
     ...(port === undefined ? {} : { port }),
     ...(superuserPassword === undefined ? {} : { superuserPassword }),
+    ...(diskMb === undefined ? {} : { diskMb }),
   });
   if (tls !== false) {
     const { names, required = false } = tls === true ? {} : tls;

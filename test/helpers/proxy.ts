@@ -1,24 +1,31 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
+type Address = { host: string; port: number };
 type Pair = { client: Socket; server: Socket; silent: boolean };
 
 /** A proxy on the loopback address between the console and a server, for faults of a network. */
 export class Proxy {
   readonly #pairs = new Set<Pair>();
   readonly #server: Server;
+  /** Where new connections lead: after a failover elsewhere. */
+  target: Address;
   /** New connections are accepted, and nothing of them passes. */
   swallowing = false;
+  /** What a client sends with this text in it gets to the server; the answer is lost, and with it the connection. Once. */
+  losesAnswerTo: string | undefined;
+  #isStalled = false;
   /** Bytes a second from the server, of each connection; 0: as fast as it goes. */
   bytesPerSecond = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, target: Address) {
     this.#server = server;
+    this.target = target;
   }
 
-  static async start(target: { host: string; port: number }): Promise<Proxy> {
-    const proxy = new Proxy(createServer());
-    proxy.#server.on('connection', (client) => proxy.#accept(client, connect(target)));
+  static async start(target: Address): Promise<Proxy> {
+    const proxy = new Proxy(createServer(), target);
+    proxy.#server.on('connection', (client) => proxy.#accept(client, connect(proxy.target)));
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;
@@ -28,8 +35,12 @@ export class Proxy {
   through(url: string): string {
     const changed = new URL(url);
     changed.hostname = '127.0.0.1';
-    changed.port = String((this.#server.address() as AddressInfo).port);
+    changed.port = String(this.port);
     return changed.href;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   get connections(): number {
@@ -45,6 +56,17 @@ export class Proxy {
   silenceNewest(): void {
     const newest = [...this.#pairs].at(-1);
     if (newest) newest.silent = true;
+  }
+
+  /** Nothing passes while it is stalled, on new connections either; then what was sent meanwhile does. */
+  stall(isStalled: boolean): void {
+    this.#isStalled = isStalled;
+    for (const { client, server } of this.#pairs) {
+      for (const socket of [client, server]) {
+        if (isStalled) socket.pause();
+        else socket.resume();
+      }
+    }
   }
 
   /** Resets the present connections. */
@@ -64,16 +86,30 @@ export class Proxy {
   #accept(client: Socket, server: Socket): void {
     const pair: Pair = { client, server, silent: this.swallowing };
     this.#pairs.add(pair);
+    let isAnswerLost = false;
     client.on('data', (bytes) => {
-      if (!pair.silent) server.write(bytes);
+      if (pair.silent) return;
+      if (this.losesAnswerTo !== undefined && bytes.includes(this.losesAnswerTo)) {
+        isAnswerLost = true;
+        this.losesAnswerTo = undefined;
+      }
+      server.write(bytes);
     });
     server.on('data', (bytes) => {
       if (pair.silent) return;
+      if (isAnswerLost) {
+        client.resetAndDestroy();
+        return;
+      }
       client.write(bytes);
       if (this.bytesPerSecond === 0) return;
       server.pause();
       setTimeout(() => server.resume(), (1_000 * bytes.length) / this.bytesPerSecond);
     });
+    if (this.#isStalled) {
+      client.pause();
+      server.pause();
+    }
     for (const [from, to] of [
       [client, server],
       [server, client],

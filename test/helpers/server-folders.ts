@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -130,11 +132,22 @@ function quit(folder: string): number[] {
   return processes;
 }
 
+/** A server's data may lie on a disk of its own. */
+export function unmountDisk(dataFolder: string): void {
+  if (
+    !existsSync('/proc/mounts') ||
+    !readFileSync('/proc/mounts', 'utf8').includes(` ${dataFolder} `)
+  )
+    return;
+  execFileSync('umount', ['--lazy', dataFolder]);
+}
+
 async function removeFolder(folder: string): Promise<void> {
   const processes = quit(folder);
   const deadline = Date.now() + 10_000;
   while (processes.some(isRunning) && Date.now() < deadline) await sleep(20);
   for (const pid of processes.filter(isRunning)) signal(pid, 'SIGKILL');
+  unmountDisk(join(folder, 'data'));
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
@@ -158,5 +171,6 @@ export function removeServersOfSync(owner: Owner): void {
   const pause = new Int32Array(new SharedArrayBuffer(4));
   const deadline = Date.now() + 3_000;
   while (processes.some(isRunning) && Date.now() < deadline) Atomics.wait(pause, 0, 0, 20);
+  for (const folder of own) unmountDisk(join(folder, 'data'));
   for (const folder of own) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 }

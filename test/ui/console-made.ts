@@ -1,4 +1,5 @@
-import { ConsoleApp, type AppTerminal } from '../../src/ui/app/console-app.js';
+import { ConsoleApp } from '../../src/ui/app/console-app.js';
+import type { AppTerminal } from '../../src/ui/app/options.js';
 import type { View } from '../../src/ui/context.js';
 
 /** A console on no terminal, as wide as Ink's test renderer, with these views on its stack. */

@@ -1,7 +1,7 @@
 import { nearestWord } from '../../core/nearest.js';
 import { parseMoment } from '../../core/format/moment.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
-import type { OpensAt } from '../../ui/app/show-database.js';
+import type { OpensAt } from '../../ui/app/options.js';
 import { strings } from '../../ui/strings.js';
 import { type ThemeName, themeNames } from '../../ui/theme.js';
 import {

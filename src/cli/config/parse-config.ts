@@ -12,7 +12,7 @@ import { findPane, paneIds } from '../../panes/registry.js';
 import { metricsEvery } from '../../panes/export/send-metrics.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { cadencesMs } from '../../live/engine.js';
-import type { AlertSettings } from '../../ui/app/alerting.js';
+import type { AlertSettings } from '../../ui/app/options.js';
 import { type KeyChoices, readKeyChoices } from '../../ui/keymap.js';
 import { badgeColours, themeNames } from '../../ui/theme.js';
 import { scopes } from '../../ui/views/registry.js';

@@ -24,8 +24,12 @@ export function commandFlags(target: CommandTarget): string {
  *
  * @param commands the names of those that ask a database, `schema apply`
  */
-export function carryFlags(text: string, flags: string, commands: ReadonlySet<string>): string {
-  if (flags === '') return text;
+export function carryFlags(
+  text: string,
+  flags: string,
+  commands: ReadonlySet<string> = new Set(),
+): string {
+  if (flags === '' || commands.size === 0) return text;
   return text.replace(
     commandInText,
     (written: string, first: string, second: string, at: number) => {

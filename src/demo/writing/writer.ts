@@ -2,11 +2,10 @@ import type { Database, Queryable } from '../../db/database.js';
 
 import { quoteIdent } from '../../db/quote.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
-import { demoUsageMarker } from '../options.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
-import type { TraceRow, UsageRow } from '../rows.js';
+import type { UsageRow } from '../rows.js';
 import type { TraceTable } from '../simulation/tree.js';
-import type { Batch } from './batch.js';
+import { seeSessions, type Batch } from './batch.js';
 import { columns, type DemoTables, recordset, runInChunks } from './recordset.js';
 import type { Clock } from '../clock.js';
 
@@ -31,6 +30,12 @@ export function noRows(): RowCounts {
 /** `live`: usages go through record_pattern_usage. `history`: in bulk. */
 export type UsageMode = 'live' | 'history';
 
+/** By what it is known whether a batch was written: its first new row, or, where it only changes rows, its transaction. */
+type Attempt = {
+  firstNew: { table: TraceTable; id: string } | undefined;
+  transaction: string | undefined;
+};
+
 /** Writes batches, each in one transaction, and remembers which rows are there already. */
 export class Writer {
   /** Rows inserted so far, by table. Of chains and errors: occurrences. */
@@ -48,10 +53,17 @@ export class Writer {
   /** @throws ConsoleError when the batch could not be written within the writer's patience. */
   async write(batch: Batch, usageMode: UsageMode): Promise<void> {
     if (batch.isEmpty) return;
+    const attempt: Attempt = { firstNew: this.#firstNew(batch), transaction: undefined };
     await withRetries(async (tries) => {
       // After a lost connection nobody knows whether the last COMMIT came through.
-      if (tries > 0 && (await this.#isThere(batch))) return;
-      await this.#writeOnce(batch, usageMode);
+      if (tries > 0 && (await this.#isThere(attempt))) return;
+      try {
+        await this.#writeOnce(batch, usageMode, attempt);
+      } catch (error) {
+        // A COMMIT that was delayed on its way may come through beside the next attempt.
+        if (tries > 0 && isDuplicate(error) && (await this.#isThere(attempt))) return;
+        throw explain(error);
+      }
     }, this.#retry);
     this.#remember(batch);
   }
@@ -61,18 +73,15 @@ export class Writer {
     return withRetries(() => this.#database.transaction(limits, work), this.#retry);
   }
 
-  async #writeOnce(batch: Batch, usageMode: UsageMode): Promise<void> {
-    await this.#database
-      .transaction(limits, async (tx) => {
-        for (const table of tables) await this.#insert(tx, table, batch);
-        for (const table of tables) await this.#update(tx, table, batch);
-        await writeUsages(tx, batch.usages, usageMode);
-        await writeChainsAndErrors(tx, batch);
-        await this.#writeSessions(tx, batch);
-      })
-      .catch((error: unknown) => {
-        throw explain(error);
-      });
+  async #writeOnce(batch: Batch, usageMode: UsageMode, attempt: Attempt): Promise<void> {
+    await this.#database.transaction(limits, async (tx) => {
+      if (!attempt.firstNew) attempt.transaction = await transactionOf(tx);
+      for (const table of tables) await this.#insert(tx, table, batch);
+      for (const table of tables) await this.#update(tx, table, batch);
+      await writeUsages(tx, batch.usages, usageMode);
+      await writeChainsAndErrors(tx, batch);
+      await this.#writeSessions(tx, batch);
+    });
   }
 
   async #insert(tx: Queryable, table: TraceTable, batch: Batch): Promise<void> {
@@ -87,25 +96,31 @@ export class Writer {
 
   /** Where the console keeps sessions of agents: what each did last. The demo makes no such table. */
   async #writeSessions(tx: Queryable, batch: Batch): Promise<void> {
-    const sessions = sessionsOf(batch);
-    if (sessions.length === 0) return;
+    if (batch.rows.execution_traces.size === 0) return;
     this.#keepsSessions ??=
       (await hasConsoleTable(tx, 'agent_sessions')) &&
       (await openConsoleTable(tx, 'agent_sessions'));
-    if (!this.#keepsSessions) return;
-    await tx.query(seeSessions, [this.#database.capabilities.schema, JSON.stringify(sessions)]);
+    if (this.#keepsSessions) await seeSessions(tx, this.#database.capabilities.schema, batch);
   }
 
-  async #isThere(batch: Batch): Promise<boolean> {
+  #firstNew(batch: Batch): Attempt['firstNew'] {
     for (const table of tables) {
       const row = [...batch.rows[table]].find((candidate) => !this.#stored.has(candidate));
-      if (!row) continue;
+      if (row) return { table, id: row.id };
+    }
+    return undefined;
+  }
+
+  /** Known by a row of the batch, which is there in whichever server now answers, or else by what became of the transaction. */
+  async #isThere({ firstNew, transaction }: Attempt): Promise<boolean> {
+    if (firstNew) {
+      const { table, id } = firstNew;
       const found = await this.#database.read(`SELECT FROM ${quoteIdent(table)} WHERE id = $1`, [
-        row.id,
+        id,
       ]);
       return found.length > 0;
     }
-    return false;
+    return transaction !== undefined && isCommitted(this.#database, transaction);
   }
 
   #remember(batch: Batch): void {
@@ -137,65 +152,35 @@ function updateOf(table: TraceTable): string {
   return `UPDATE ${quoteIdent(table)} AS t SET ${assignments(changing)} FROM ${source} WHERE t.id = ${value('id')}`;
 }
 
-type SeenSession = {
-  session_id: string;
-  project: string;
-  model: string;
-  started_at: number;
-  last_seen_at: number;
-  ended_at: number | null;
-  activity: object;
-};
-
-/** A sign of life of each session in a batch: the newest of its turns goes on with a tool, or has ended. */
-function sessionsOf({ rows }: Batch): SeenSession[] {
-  const newest = new Map<string, TraceRow>();
-  for (const trace of rows.execution_traces) {
-    if (trace.parent_id !== null) continue;
-    const known = newest.get(trace.session_id);
-    if (!known || known.started_at < trace.started_at) newest.set(trace.session_id, trace);
-  }
-  const tools = new Map<string, string>();
-  for (const { trace_id: trace, tool_name: tool } of rows.hook_executions) {
-    if (tool !== null) tools.set(trace, tool);
-  }
-  return [...newest.values()].map((trace) => {
-    const isOpen = trace.status === 'in_progress';
-    const at = trace.completed_at ?? trace.updated_at;
-    const tool = tools.get(trace.id);
-    const work = tool === undefined ? { kind: 'prompt' } : { kind: 'tool_started', tool };
-    return {
-      session_id: trace.session_id,
-      project: trace.project,
-      model: trace.model,
-      started_at: trace.started_at,
-      last_seen_at: at,
-      ended_at: isOpen || staysOpen(trace.session_id) ? null : at,
-      activity: { ...demoUsageMarker, ...(isOpen ? work : { kind: 'turn_ended' }), at },
-    };
-  });
-}
-
-/** Of six people five leave when they have their answer; the others let the program wait for them. */
-const staysOpen = (session: string): boolean => parseInt(session.slice(0, 2), 16) % 6 === 0;
-
-/** `$1`: the schema of the traces. History comes backwards: the newest sign of life stays. */
-const seeSessions = `
-INSERT INTO trace_console.agent_sessions AS s
-  (target_schema, session_id, agent, session, project, model, started_at, last_seen_at, ended_at, activity)
-SELECT $1, session_id, 'claude-code', session_id::text, project, model, to_timestamp(started_at / 1000),
-  to_timestamp(last_seen_at / 1000), to_timestamp(ended_at / 1000), activity
-FROM json_to_recordset($2::json) AS r (session_id uuid, project text, model text, started_at float8,
-  last_seen_at float8, ended_at float8, activity jsonb)
-ON CONFLICT (target_schema, session_id) DO UPDATE SET
-  started_at = LEAST(s.started_at, excluded.started_at),
-  last_seen_at = GREATEST(s.last_seen_at, excluded.last_seen_at),
-  ended_at = CASE WHEN excluded.last_seen_at >= s.last_seen_at THEN excluded.ended_at ELSE s.ended_at END,
-  activity = CASE WHEN excluded.last_seen_at >= s.last_seen_at THEN excluded.activity ELSE s.activity END`;
-
 async function writeUsages(tx: Queryable, rows: readonly UsageRow[], mode: UsageMode) {
   if (rows.length === 0) return;
   await (mode === 'live' ? recordUsages(tx, rows) : insertUsages(tx, rows));
+}
+
+async function transactionOf(tx: Queryable): Promise<string | undefined> {
+  const { rows } = await tx.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+  return rows[0]?.id;
+}
+
+/**
+ * What became of a transaction of which nobody has heard. A server to which it never came, after a failover, has not given its
+ * number yet.
+ *
+ * @throws ConsoleError `busy` while it still runs
+ */
+async function isCommitted(database: Database, transaction: string): Promise<boolean> {
+  const [row] = await database.read<{ status: string | null }>(
+    `SELECT CASE WHEN $1::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::xid8) END AS status`,
+    [transaction],
+  );
+  if (row?.status === 'in progress') {
+    throw new ConsoleError('busy', 'The last rows are still being written.');
+  }
+  return row?.status === 'committed';
+}
+
+function isDuplicate(error: unknown): boolean {
+  return error instanceof ConsoleError && error.sqlState === '23505';
 }
 
 function explain(error: unknown): unknown {
@@ -221,7 +206,7 @@ function explain(error: unknown): unknown {
   return error;
 }
 
-/** What passes by itself: a server that restarts or fails over, a table that is locked for a while. */
+/** What passes by itself: a server that restarts or fails over, a table that is locked, a disk that is full for a while. */
 const passing: readonly ErrorCode[] = [
   'connection_refused',
   'connection_timeout',
@@ -232,7 +217,8 @@ const passing: readonly ErrorCode[] = [
   'standby',
   'busy',
 ];
-const deadlock = '40P01';
+/** A deadlock; no room on the disk, or in memory; a standby that is not yet promoted. */
+const passingStates: ReadonlySet<string> = new Set(['40P01', '53100', '53200', '25006']);
 
 type RetryOptions = {
   clock: Clock;
@@ -262,7 +248,8 @@ export async function withRetries<Result>(
 
 function passes(error: unknown): error is ConsoleError {
   return (
-    error instanceof ConsoleError && (passing.includes(error.code) || error.sqlState === deadlock)
+    error instanceof ConsoleError &&
+    (passing.includes(error.code) || passingStates.has(error.sqlState ?? ''))
   );
 }
 

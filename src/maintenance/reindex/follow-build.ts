@@ -33,7 +33,7 @@ const pollMs = 500;
 export const followBuild: Action<FollowInput, FollowResult> = {
   id: 'follow-build',
   title: 'Follow a rebuild',
-  requires: ['primary', 'direct-connection', 'maintain'],
+  requires: ['primary', 'direct-connection', 'maintain', 'own-rows'],
   subject: ({ index }) => index ?? 'the oldest',
   tables: ({ index }) => {
     const table = index === undefined ? undefined : manifest.indexes[index]?.table;

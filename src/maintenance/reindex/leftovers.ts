@@ -146,7 +146,7 @@ export type CleanUpResult = {
 export const cleanUp: Action<CleanUpInput, CleanUpResult> = {
   id: 'clean-up',
   title: 'Clean up leftovers',
-  requires: ['primary', 'direct-connection', 'ownership'],
+  requires: ['primary', 'direct-connection', 'ownership', 'own-rows'],
   tables: () => coreTables,
   offers: [
     {

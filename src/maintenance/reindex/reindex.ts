@@ -67,7 +67,7 @@ export function isBuilding(rows: readonly object[]): boolean {
 export const reindex: Action<ReindexInput, ReindexResult> = {
   id: reindexId,
   title: 'Reindex',
-  requires: ['primary', 'direct-connection', 'maintain'],
+  requires: ['primary', 'direct-connection', 'maintain', 'own-rows'],
   subject: subjectOf,
   tables: tablesOf,
   offers: [

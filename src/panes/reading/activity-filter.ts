@@ -9,12 +9,14 @@ import {
   ActivityBuffer,
   type ActivityDatabaseRow,
   type ActivityExtras,
+  type ActivityKind,
   type ActivityRow,
 } from './activity-buffer.js';
 import {
   activityStatement,
   eventRate,
   idRange,
+  lockNotes,
   lookedBackTo,
   none,
   ofAgent,
@@ -71,6 +73,9 @@ export class FilteredActivity {
   #buffer: ActivityBuffer;
   #names = new Map<NameKind, readonly string[]>();
   #namesAtMs = -Infinity;
+  /** By kind, by the server's clock: of a table that is locked since, these are the events. */
+  readonly #readAtMs = new Map<ActivityKind, number>();
+  #untilMs: number | undefined;
   #openSince: string | null = null;
   #lastMs: number | undefined;
   #wholeAtMs = -Infinity;
@@ -101,12 +106,13 @@ export class FilteredActivity {
     const { shape, windowMs, untilMs } = request;
     return request.transaction(async (tx) => {
       const state = await readActivityState(tx, shape.schema, sources);
-      const { free, lockNotes } = state;
+      const { free } = state;
       const endMs = untilMs ?? state.now_ms;
       await this.#learnNames(tx, shape, state.now_ms);
       const before = this.#buffer.seen;
       await this.#look(tx, request, { ...state, endMs, sources: free });
       this.#openSince = free.length === sources.length ? state.open_since : null;
+      for (const { kind } of free) this.#readAtMs.set(kind, state.now_ms);
       const perSecond =
         untilMs === undefined
           ? eventRate(this.#buffer.seen - before, this.#lastMs, state.now_ms)
@@ -119,7 +125,13 @@ export class FilteredActivity {
         rows,
         extras: { seen: this.#buffer.seen, perSecond, gap: false },
         asOf: new Date(endMs),
-        notes: [...this.#unknown(), ...full, ...this.#boundNotes, ...lockNotes, ...notes],
+        notes: [
+          ...this.#unknown(),
+          ...full,
+          ...this.#boundNotes,
+          ...lockNotes(state, sources, rows, this.#readAtMs),
+          ...notes,
+        ],
       };
     });
   }
@@ -134,12 +146,14 @@ export class FilteredActivity {
     }: ActivityState & { endMs: number; sources: readonly ActivitySource[] },
   ): Promise<void> {
     const isPast = untilMs !== undefined;
+    const isOtherMoment = untilMs !== this.#untilMs;
+    this.#untilMs = untilMs;
     const everyMs =
       this.#wholeTookMs < quickMs ? 0 : Math.min(wholeEveryMs, 50 * this.#wholeTookMs);
     const isWhole = isPast || this.#openSince === null || nowMs - this.#wholeAtMs >= everyMs;
     const windowFrom = (endMs - windowMs) / 1000;
     const until = untilMs === undefined ? Infinity : untilMs / 1000;
-    if (isPast) this.#buffer = new ActivityBuffer(this.#kept);
+    if (isPast && isOtherMoment) this.#buffer = new ActivityBuffer(this.#kept);
     const startMs = performance.now();
     const { rows, searched } = await this.#choose(tx, shape, sources, {
       from: isWhole ? windowFrom : Math.max(windowFrom, (endMs - recentMs) / 1000),
@@ -149,7 +163,8 @@ export class FilteredActivity {
     if (isWhole) {
       this.#wholeAtMs = nowMs;
       this.#wholeTookMs = performance.now() - startMs;
-      this.#buffer.keepFound(rows);
+      const asked = new Set(sources.map(({ kind }) => kind));
+      this.#buffer.keepFound(rows, ({ kind }) => asked.has(kind));
       this.#boundNotes =
         this.#wholeTookMs < quickMs ? [] : await lookedBackTo(tx, searched, [windowFrom, until]);
     } else await this.#settle(tx, shape, sources, { from: windowFrom, until });

@@ -4,7 +4,7 @@ import { formatCount } from '../../core/format/number.js';
 import { formatClock } from '../../core/format/time.js';
 import type { Parameters } from '../contract/listing.js';
 import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
-import type { ActivityKind } from './activity-buffer.js';
+import type { ActivityKind, ActivityRow } from './activity-buffer.js';
 import { boundedText } from '../../db/quote.js';
 
 export type ActivitySource = {
@@ -85,7 +85,7 @@ export async function readActivityState(
   tx: Queryable,
   schema: string,
   sources: readonly ActivitySource[],
-): Promise<ActivityState & { free: ActivitySource[]; lockNotes: string[] }> {
+): Promise<ActivityState & { free: ActivitySource[] }> {
   const tables = sources.map(({ table }) => table);
   const { rows } = await tx.query<ActivityState>(activityStateStatement, [schema, tables]);
   const [state] = rows;
@@ -93,10 +93,27 @@ export async function readActivityState(
   return {
     ...state,
     free: sources.filter(({ table }) => !(table in state.locked)),
-    lockNotes: Object.entries(state.locked).map(
-      ([table, pid]) => `${table} is locked by pid ${pid}`,
-    ),
   };
+}
+
+/**
+ * What is said of tables that are locked: by whom, and of when their events are that are shown all the same. `readAtMs`: when
+ * each kind was read last.
+ */
+export function lockNotes(
+  { locked }: ActivityState,
+  sources: readonly ActivitySource[],
+  shown: readonly ActivityRow[],
+  readAtMs: ReadonlyMap<ActivityKind, number>,
+): string[] {
+  return sources.flatMap(({ kind, table }) => {
+    if (!(table in locked)) return [];
+    const note = `${table} is locked by pid ${locked[table] ?? ''}`;
+    const readAt = shown.some((row) => row.kind === kind) ? readAtMs.get(kind) : undefined;
+    return [
+      readAt === undefined ? note : `${note}: its events as of ${formatClock(new Date(readAt))}`,
+    ];
+  });
 }
 
 /** Events a second between two readings; null at the first. */

@@ -105,7 +105,7 @@ const lifeStatement = `
 SELECT (date_part('epoch', now() - p.created_at) * 1000)::float8 AS known_ms,
   (date_part('epoch', now() - p.last_used_at) * 1000)::float8 AS used_ms,
   'learned' = ANY (p.tags) AS is_learned, left(p.context #>> '{learned,turns}', 20) AS turns,
-  left(p.context #>> '{learned,first_at}', 40) AS first_at, left(p.embedding_model, 200) AS model,
+  left(p.context #>> '{learned,first_at}', 40) AS first_at, ${boundedText('p.embedding_model', 200)} AS model,
   p.success_count AS good, p.failure_count AS bad, lately.good AS lately_good, lately.bad AS lately_bad,
   p.is_active
 FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately

@@ -3,11 +3,9 @@ import type { LiveState } from '../../live/state.js';
 import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
 import type { AlertReport } from '../context.js';
+import type { AlertSettings } from './options.js';
 
-/** What to watch, and how to tell of it besides the header's badge. */
-export type AlertSettings = { rules: readonly AlertRule[]; bell: boolean; desktop: boolean };
-
-export const noAlertSettings: AlertSettings = { rules: [], bell: false, desktop: false };
+const noSettings: AlertSettings = { rules: [], bell: false, desktop: false };
 
 /** Watches what comes in, and tells once when something begins. */
 export class Alerting implements AlertReport {
@@ -16,7 +14,7 @@ export class Alerting implements AlertReport {
   readonly #notify: (text: string, how: { bell: boolean; desktop: boolean }) => void;
 
   constructor(
-    settings: AlertSettings,
+    settings: AlertSettings | undefined = noSettings,
     notify: (text: string, how: { bell: boolean; desktop: boolean }) => void,
   ) {
     this.#watch = new AlertWatch(settings.rules);
@@ -37,8 +35,8 @@ export class Alerting implements AlertReport {
     return this.#watch.panes;
   }
 
-  get count(): number {
-    return this.#settings.rules.length;
+  get rules(): readonly AlertRule[] {
+    return this.#settings.rules;
   }
 
   /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */

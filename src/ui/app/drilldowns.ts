@@ -14,6 +14,7 @@ import { cursorAt } from '../commands/rows.js';
 import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
 import { strings } from '../strings.js';
 import { openedView, WaitingView } from '../views/waiting.js';
+import { pressKey } from './input.js';
 
 const leastRefreshMs = 1_000;
 /** So often it is looked whether something is due. */
@@ -23,11 +24,9 @@ const pastIntervalMs = 30_000;
 
 const waits: ReadonlySet<ErrorCode> = new Set(['lock_timeout', 'busy']);
 
-type Host = Context & { press(key: string): void };
-
 /** What Enter has opened over the panes: reads it, and again while it changes. */
 export class OpenedDrilldowns implements Drilldowns {
-  readonly #app: Host;
+  readonly #app: Context;
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Ids of what is being read, and of what is to be read once more after that. */
@@ -36,7 +35,7 @@ export class OpenedDrilldowns implements Drilldowns {
   /** When an opened view is to be read again, by its id. */
   readonly #dueAt = new Map<number, number>();
 
-  constructor(app: Host) {
+  constructor(app: Context) {
     this.#app = app;
   }
 
@@ -139,7 +138,7 @@ export class OpenedDrilldowns implements Drilldowns {
     if (view.isIncomplete === true) this.#again.add(by.id);
     // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
     if (before instanceof WaitingView && this.#isFront(by)) {
-      for (const key of before.held) this.#app.press(key);
+      for (const key of before.held) pressKey(this.#app, key);
     }
     return undefined;
   }

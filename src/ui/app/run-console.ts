@@ -12,27 +12,13 @@ import {
   paneIds,
   type PaneId,
 } from '../../panes/registry.js';
-import { sessionExitCodes, type TerminalSession } from '../../terminal/session.js';
-import type { ConnectionChoice } from '../context.js';
+import { sessionExitCodes } from '../../terminal/session.js';
 import type { ConsoleState } from '../model/model.js';
 import { initialPaneView, sortsOf } from '../model/pane-view.js';
-import { ConsoleApp, type AppSettings } from './console-app.js';
-import { ConnectionSwitch, showDatabase, type OpensAt } from './show-database.js';
-
-export type ConsoleOptions = AppSettings & {
-  /** The databases that it can be on; it is opened on the first. */
-  connections: readonly [ConnectionChoice, ...ConnectionChoice[]];
-  /** Where to record what is shown. */
-  recordTo?: string | undefined;
-  /** What the first database is shown at. */
-  opensAt?: OpensAt;
-};
-
-/** What takes keys, pasted texts and Ctrl-C. */
-export type Receiver = Pick<ConsoleApp, 'press' | 'paste' | 'interrupt'>;
-
-/** A terminal with the first frame on it. What was typed meanwhile is handed over, too. */
-export type EarlyTerminal = { session: TerminalSession; handTo: (app: Receiver) => void };
+import { ConsoleApp } from './console-app.js';
+import { paste, pressKey } from './input.js';
+import type { AppSettings, ConsoleOptions, EarlyTerminal } from './options.js';
+import { ConnectionSwitch, showDatabase } from './show-database.js';
 
 /** The databases of the options, from the first one's connection to the end of the session. */
 export function runOnDatabases(
@@ -56,7 +42,7 @@ export function runOnRecording(
     const { Player } = await import('../../live/recording/player.js');
     const { database, host, user } = recording.header.place;
     const place = { database, host, user, origin: 'recording', readOnly: false };
-    app.play(new Player(recording), { ...place, connection: undefined });
+    app.attachment.play(new Player(recording), { ...place, connection: undefined });
   });
 }
 
@@ -91,7 +77,11 @@ async function run(
     failure = error instanceof Error ? error : new Error(String(error));
     session.end(sessionExitCodes.quit);
   });
-  handTo(app);
+  handTo({
+    press: (key) => pressKey(app, key),
+    paste: (text) => paste(app, text),
+    interrupt: () => app.interrupt(),
+  });
   const { mountConsole } = await import('../screen/console-screen.js');
   if (failure === undefined) await mountConsole(session, app);
   const { exitCode } = await session.ended;

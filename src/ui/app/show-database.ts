@@ -10,7 +10,6 @@ import { formatAge, formatDuration } from '../../core/format/duration.js';
 import { parseMoment } from '../../core/format/moment.js';
 import { withSeparators } from '../../core/format/number.js';
 import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
-import type { PaneId } from '../../panes/registry.js';
 import { colonTrace } from '../commands/lookup.js';
 import { showMoment } from '../commands/moment.js';
 import type { ConnectionChoice, Connections, DemoTraffic } from '../context.js';
@@ -19,19 +18,11 @@ import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
 import { failureText } from '../strings.js';
 import { NoticeView } from '../views/action.js';
 import { SchemaView, type SchemaStage } from '../views/schema.js';
+import type { OpensAt } from './options.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
-
-/** What the console opens on, as a link says it: all of it was looked at before. */
-export type OpensAt = {
-  pane?: PaneId | undefined;
-  /** The digits of a trace's id, or the first of them. */
-  trace?: string | undefined;
-  /** A moment as a person names it: `2h ago`. */
-  at?: string | undefined;
-};
 
 /**
  * From an open connection over the schema to the panes.
@@ -45,7 +36,7 @@ export function showDatabase(
 ): ShowDatabase {
   let isFirst = true;
   return async (database, choice) => {
-    app.attach(database, infoOf(database, choice.badge));
+    app.attachment.attach(database, infoOf(database, choice.badge));
     const lacking = lacksTables(database);
     const notice = lacking ? await askForSchema(app, database) : undefined;
     const { cadenceMs, windowMs, budgetUsdPerDay, traffic } = choice;
@@ -60,7 +51,7 @@ export function showDatabase(
     const { pane, trace, at } = isFirst ? opensAt : {};
     isFirst = false;
     if (pane !== undefined) app.focus.goTo(pane);
-    app.go(database, engine, recorder);
+    app.attachment.go(database, engine, recorder);
     if (at !== undefined) await showAt(app, database, at);
     if (trace !== undefined) colonTrace.run(app, trace);
     if (traffic) followTraffic(app, engine, traffic);
@@ -342,7 +333,7 @@ export class ConnectionSwitch implements Connections {
       await database.close();
       return;
     }
-    app.detach();
+    app.attachment.detach();
     this.#current = choice;
     await this.#show(database, choice);
   }

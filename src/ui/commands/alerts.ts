@@ -19,7 +19,7 @@ export const alerts: Command = {
     context.drilldowns.open({ title, read });
   },
   unavailable: (context) =>
-    context.alerts.count > 0
+    context.alerts.rules.length > 0
       ? undefined
       : 'No alert is set; docs/configuration.md says how: [alerts.rules.NAME]',
 };
@@ -32,7 +32,7 @@ function listOf({ alerts: report, model }: Context, title: string): MemoryList<A
     rows: history,
     rowKey: ({ at, rule, kind }) => `${at} ${rule} ${kind}`,
     summary: [
-      { text: `${active.length} of ${report.count} rules hold now`, tone: 'muted' },
+      { text: `${active.length} of ${report.rules.length} rules hold now`, tone: 'muted' },
       ...(model.live && report.isPaused(model.live)
         ? [{ text: 'paused while a moment in the past is shown', tone: 'warning' as const }]
         : []),

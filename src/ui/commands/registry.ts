@@ -4,6 +4,7 @@ import { alerts } from './alerts.js';
 import { backInOverview, openRow } from './open.js';
 import { colonConnect, connections, palette, help, quit } from './program.js';
 import { copy, exportRows } from '../views/export.js';
+import { fleet } from '../views/fleet.js';
 import { colonFilter, colonFollow, filter } from './filter.js';
 import {
   colonGroup,
@@ -91,6 +92,7 @@ export const overviewCommands: readonly Command[] = [
   sql,
   log,
   connections,
+  fleet,
   help,
   quit,
   ...terminalCommands,

@@ -126,13 +126,16 @@ function badgeOf({ name, production, colour }: ConnectionBadge): Segment {
 }
 
 function serverSegments(capabilities: Readonly<Capabilities>): Segment[] {
-  const { serverVersionText, extensions, schema, standby } = capabilities;
+  const { serverVersionText, extensions, schema, standby, citus } = capabilities;
   const { vector } = extensions;
   const [version = serverVersionText] = serverVersionText.split(' ');
   return [
     ...(standby ? [{ text: ' STANDBY ', look: 'badge' as const, priority: 1 }] : []),
     ...(schema === 'public' ? [] : [{ text: safeLine(`schema ${schema}`), priority: 2 }]),
     { text: safeLine(`PostgreSQL ${version}`), look: 'muted', priority: 4 },
+    ...(citus
+      ? [{ text: safeLine(`Citus ${citus.version}`), look: 'muted' as const, priority: 4 }]
+      : []),
     vector
       ? { text: safeLine(`pgvector ${vector.version}`), look: 'muted', priority: 6 }
       : { text: 'no pgvector', look: 'warning', priority: 3 },

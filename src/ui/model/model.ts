@@ -4,7 +4,13 @@ import type { LiveState } from '../../live/state.js';
 import { firstPaneId, overviewPaneIds, paneIds, type PaneId } from '../../panes/registry.js';
 import type { Tone } from '../../panes/contract/column.js';
 import { headerHeight, type ConnectionInfo } from '../draw/header.js';
-import { placePanes, type Layout, type Rectangle, type Size } from '../layout/layout.js';
+import {
+  isTooSmall,
+  placePanes,
+  type Layout,
+  type Rectangle,
+  type Size,
+} from '../layout/layout.js';
 import { initialPaneView, type PaneView } from './pane-view.js';
 
 export type Message = { text: string; tone: Tone };
@@ -104,6 +110,14 @@ export function isBesideOverview({ overview, focus }: ConsoleState): boolean {
 export function layoutOf(state: ConsoleState): Layout {
   const { size, overview, focus, zoomed } = state;
   return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(state));
+}
+
+/** The panes that are on the screen now: none behind what covers them. */
+export function visiblePanes(
+  state: ConsoleState & { readonly views: readonly { readonly covers?: boolean }[] },
+): PaneId[] {
+  if (isTooSmall(state.size) || state.views.some(({ covers }) => covers)) return [];
+  return layoutOf(state).places.map(({ id }) => id);
 }
 
 /** Holds one immutable state and tells its listeners at once; fits React's useSyncExternalStore. */

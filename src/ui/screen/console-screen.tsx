@@ -1,7 +1,6 @@
 import { useSyncExternalStore } from 'react';
 import { mount } from '../../terminal/ink/mount.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import type { PaneId } from '../../panes/registry.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import { wrapText } from '../../terminal/width.js';
 import { isOnBar } from '../commands/kinds.js';
@@ -9,14 +8,12 @@ import type { Context, Model } from '../context.js';
 import { drawHeader, headerHeight, drawKeyBar } from '../draw/header.js';
 import { drawSegments, styled } from '../draw/styled-line.js';
 import { isTooSmall, leastSize } from '../layout/layout.js';
+import { visiblePanes, type ModelStore } from '../model/model.js';
 import { Lines } from './boxes.js';
 
 /** What the root of the screen needs of the app. */
 export interface ScreenSource extends Context {
-  readonly getModel: () => Model;
-  /** The panes that are on the screen now. */
-  readonly visiblePanes: readonly PaneId[];
-  readonly subscribe: (listener: () => void) => () => void;
+  readonly store: ModelStore<Model>;
 }
 
 /** Loads Ink and hands it the screen. */
@@ -26,21 +23,21 @@ export function mountConsole(session: TerminalSession, app: ScreenSource): Promi
 
 /** The root: draws the model whenever it changes. */
 export function ConsoleScreen({ app }: { app: ScreenSource }) {
-  const { size } = useSyncExternalStore(app.subscribe, app.getModel);
+  const { size } = useSyncExternalStore(app.store.subscribe, app.store.get);
   if (isTooSmall(size)) return <TooSmall context={app} />;
   return (
     <>
-      <Header model={app.model} shown={app.visiblePanes} />
+      <Header model={app.model} />
       <ViewStack context={app} />
       <BottomLine context={app} />
     </>
   );
 }
 
-function Header({ model, shown }: { model: Model; shown: readonly PaneId[] }) {
+function Header({ model }: { model: Model }) {
   const { columns } = model.size;
   const destination = model.views.find((view) => view.destination)?.destination;
-  const lines = drawHeader({ ...model, ...destination, shown }, columns);
+  const lines = drawHeader({ ...model, ...destination, shown: visiblePanes(model) }, columns);
   return <Lines lines={lines} x={0} y={0} width={columns} height={headerHeight} />;
 }
 

@@ -1,4 +1,5 @@
 import type { Scope } from '../context.js';
+import { fleetScope } from './fleet.js';
 import { confirmScope, doneScope, runningScope } from './action.js';
 import { connectingScope, waitingScope } from './waiting.js';
 import { connectionsScope } from './connections.js';
@@ -32,4 +33,5 @@ export const scopes: readonly Scope[] = [
   schemaReadScope,
   connectionsScope,
   connectingScope,
+  fleetScope,
 ];

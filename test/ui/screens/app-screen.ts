@@ -5,7 +5,9 @@ import { GridPainter } from '../../../src/terminal/painter.js';
 import { TerminalInput, type TerminalSource } from '../../../src/terminal/input.js';
 import { Screen } from '../../../src/terminal/screen.js';
 import type { TerminalSession } from '../../../src/terminal/session.js';
-import { ConsoleApp, type AppSettings } from '../../../src/ui/app/console-app.js';
+import { ConsoleApp } from '../../../src/ui/app/console-app.js';
+import { pressKey } from '../../../src/ui/app/input.js';
+import type { AppSettings } from '../../../src/ui/app/options.js';
 import { mountConsole } from '../../../src/ui/screen/console-screen.js';
 import { createTheme } from '../../../src/ui/theme.js';
 import { createEmulator, visibleLines } from '../../e2e/helpers/emulator.js';
@@ -59,7 +61,7 @@ export class AppScreen implements ScreenDriver {
       },
       settings,
     );
-    this.#input.on('key', (key) => this.app.press(key));
+    this.#input.on('key', (key) => pressKey(this.app, key));
     this.#input.open();
     // Of a session the screen is painted on, and it ends: nothing else of it is needed.
     this.#session = {

@@ -12,7 +12,7 @@ import { Recorder } from '../../../src/live/recording/recorder.js';
 import { Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
-import type { AlertSettings } from '../../../src/ui/app/alerting.js';
+import type { AlertSettings } from '../../../src/ui/app/options.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
 import { problemsOf } from '../../e2e/helpers/screen-problems.js';
@@ -202,14 +202,17 @@ async function open({ place: where = 'database', name }: Screen): Promise<AppScr
   app.update({ utc: true });
   const info = { ...place, origin: '--url', readOnly: false, connection: undefined };
   if (where === 'replay') {
-    app.play(new Player(Recording.open(recordingFile)), { ...info, origin: 'recording' });
+    app.attachment.play(new Player(Recording.open(recordingFile)), {
+      ...info,
+      origin: 'recording',
+    });
   } else {
     const connection = await connect();
-    app.attach(connection, info);
+    app.attachment.attach(connection, info);
     const source = new FixedSource(recordingFile, (nowMs) =>
       where === 'lost' ? { connection: lostSince(nowMs) } : {},
     );
-    app.go(connection, source);
+    app.attachment.go(connection, source);
     if (name.startsWith('opened-') || throughList.has(name)) {
       source.setUntil(source.clock.wallNow());
     }

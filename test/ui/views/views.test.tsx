@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { memoryList, type MemoryList } from '../../../src/panes/contract/listing.js';
 import type { Opening } from '../../../src/panes/contract/opening.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
+import { pressKey } from '../../../src/ui/app/input.js';
 import type { View } from '../../../src/ui/context.js';
 import { ExportView } from '../../../src/ui/views/export.js';
 import { HelpView } from '../../../src/ui/views/help.js';
@@ -99,44 +100,44 @@ describe('a view on the screen', () => {
 describe('a list', () => {
   it('scrolls with its cursor, and stays where it is when it is drawn again', () => {
     const app = consoleWith(listOf(100));
-    app.press('G');
+    pressKey(app, 'G');
     expect(app.front).toMatchObject({ state: { index: 99 } });
     const { front } = app;
     expect(drawn(front)).toContain('fruit 99');
     expect(drawn(front)).toMatch(/–100 of 100/);
     expect(app.front).toBe(front);
-    app.press('pageUp');
+    pressKey(app, 'pageUp');
     const { state } = frontOf(app, ListView);
     expect(state.index).toBeLessThan(99);
-    app.press('down');
+    pressKey(app, 'down');
     expect(frontOf(app, ListView).state.top).toBe(state.top);
   });
 
   it('opens the row under the cursor, and closes', () => {
     const app = consoleWith(listOf(3));
-    app.press('j');
+    pressKey(app, 'j');
     expect(app.front.target?.(app)?.title).toBe('fruit 1');
-    app.press('escape');
+    pressKey(app, 'escape');
     expect(app.model.views).toHaveLength(1);
   });
 
   it('marks rows, copies their ids, and Escape clears the marks before it leaves', () => {
     const app = consoleWith(listOf(3));
-    for (const key of ['m', 'm']) app.press(key);
+    for (const key of ['m', 'm']) pressKey(app, key);
     const { state, chosenRows } = frontOf(app, ListView);
     expect(state).toMatchObject({ index: 2, marks: new Set(['fruit 0', 'fruit 1']) });
     expect(chosenRows).toHaveLength(2);
-    app.press('escape');
+    pressKey(app, 'escape');
     expect(frontOf(app, ListView).state.marks.size).toBe(0);
     expect(drawn(app.front)).not.toContain('marked');
   });
 
   it('says what it asks for, and what cannot be asked', () => {
     const app = consoleWith(listOf(3));
-    app.press('f');
+    pressKey(app, 'f');
     expect(app.model.message?.text).toBe('None of these rows can fail');
-    for (const key of ['/', 'x', '=']) app.press(key);
-    app.press('enter');
+    for (const key of ['/', 'x', '=']) pressKey(app, key);
+    pressKey(app, 'enter');
     expect(app.model.message?.text).toContain('Not yet: no column x');
   });
 });
@@ -144,9 +145,9 @@ describe('a list', () => {
 describe('the help', () => {
   it('scrolls to its end and no further, without having been drawn', () => {
     const app = consoleWith(new HelpView(overview.scope));
-    app.press('G');
+    pressKey(app, 'G');
     const { top } = frontOf(app, HelpView);
-    app.press('down');
+    pressKey(app, 'down');
     expect(frontOf(app, HelpView).top).toBe(top);
     expect(drawn(app.front)).toContain('Doctor');
   });

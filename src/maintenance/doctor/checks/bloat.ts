@@ -62,6 +62,7 @@ export function bloatCheck(limits: Partial<BloatLimits> = {}): Check {
   const { leastBytes, share } = { ...usualBloat, ...limits };
   return {
     id: 'bloat',
+    ofOwnRows: true,
     title: 'Bloat (estimate)',
     why: 'Rows that were deleted or changed leave room inside the table. New rows fill it again, but until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {
@@ -156,6 +157,7 @@ export function indexBloatCheck(limits: Partial<BloatLimits> = {}): Check {
   const isBloated = ({ bytes, empty_bytes }: IndexRow) => empty_bytes > share * bytes;
   return {
     id: 'index-bloat',
+    ofOwnRows: true,
     title: 'Index bloat (estimate)',
     why: 'Entries of rows that went leave room in an index, which only keys of the same range fill again. Until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {

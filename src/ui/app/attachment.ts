@@ -1,29 +1,51 @@
+import type { Database } from '../../db/database.js';
 import type { Player } from '../../live/recording/player.js';
 import type { Recorder } from '../../live/recording/recorder.js';
 import type { LiveSource, LiveState } from '../../live/state.js';
-import type { PaneId } from '../../panes/registry.js';
-import type { ConsoleState } from '../model/model.js';
+import { panes } from '../../panes/registry.js';
+import { setChoice } from '../commands/panes.js';
 import type { Context } from '../context.js';
+import type { ConnectionInfo } from '../draw/header.js';
+import { detached, visiblePanes, type ConsoleState } from '../model/model.js';
+import { overview } from '../views/overview.js';
+import { leaveIfAsked } from '../views/quit.js';
+import { ActionDesk } from './actions.js';
 import type { Alerting } from './alerting.js';
 
 const tickMs = 1_000;
 
+/** How long connections may take to close. */
+const goodbyeMs = 300;
+
 type Moment = Pick<ConsoleState, 'nowMs' | 'replay' | 'recording' | 'alerts' | 'alertsPaused'>;
 
-/** What follows a source: the app, as far as that needs it. */
-type Follower = Context & { readonly alerts: Alerting; readonly visiblePanes: readonly PaneId[] };
+/** The app, as far as this needs it. */
+type Host = Context & { readonly alerts: Alerting };
 
-/** Where the panes' rows come from, and how they reach the screen: an engine, perhaps recorded, or a recording. */
-export class FollowedSource {
-  readonly #app: Follower;
+/**
+ * What the console is on, and how its rows reach the screen: a database, perhaps recorded, or a recording. One at a
+ * time; from one to the next it is left (`detach`).
+ */
+export class Attachment {
+  readonly #app: Host;
+  #database: Database | undefined;
+  #actions: ActionDesk | undefined;
   #source: LiveSource | undefined;
   #player: Player | undefined;
   #recorder: Recorder | undefined;
   #closeBridge: (() => void) | undefined;
   #ticker: NodeJS.Timeout | undefined;
 
-  constructor(app: Follower) {
+  constructor(app: Host) {
     this.#app = app;
+  }
+
+  get database(): Database | undefined {
+    return this.#database;
+  }
+
+  get actions(): ActionDesk | undefined {
+    return this.#actions;
   }
 
   get source(): LiveSource | undefined {
@@ -35,16 +57,66 @@ export class FollowedSource {
     return this.#player;
   }
 
-  /** Shows what a database says; a recorder keeps it. */
-  followEngine(engine: LiveSource, recorder: Recorder | undefined): void {
+  /** The connection is open: the header knows where this is. */
+  attach(database: Database, place: ConnectionInfo): void {
+    this.#database = database;
+    this.#app.update({ place });
+  }
+
+  /** The panes open; a recorder keeps what they show. */
+  go(database: Database, engine: LiveSource, recorder?: Recorder): void {
+    const app = this.#app;
+    this.#actions = new ActionDesk(app, database, engine, () => {
+      app.update({ welcome: undefined, offersDemo: database.capabilities.embedded });
+      leaveIfAsked(app);
+    });
+    for (const pane of panes) setChoice(engine, pane, app.model.panes[pane.id]);
     this.#recorder = recorder;
     this.#follow(engine);
     recorder?.follow(engine);
   }
 
-  followPlayer(player: Player): void {
+  /** The panes show a recording. */
+  play(player: Player, place: ConnectionInfo): void {
     this.#player = player;
+    this.#app.update({ place });
     this.#follow(player);
+  }
+
+  /**
+   * Leaves the database for another: nothing of it is shown, asked or followed any more, and its
+   * connections are closed.
+   */
+  detach(): void {
+    const app = this.#app;
+    const database = this.#database;
+    this.#unfollow();
+    app.alerts.restart();
+    this.#actions = this.#database = undefined;
+    app.update({ ...detached(app.model), views: [overview], message: undefined });
+    database?.abandon().catch((error: unknown) => {
+      app.log(`a connection was not closed: ${String(error)}`);
+    });
+  }
+
+  /** The end: waits for a cancelled action to clean up, but not for a server that is silent. */
+  async stop(): Promise<void> {
+    this.#unfollow();
+    await this.#actions?.stop();
+    const silent = new Promise((resolve) => setTimeout(resolve, goodbyeMs).unref());
+    await Promise.race([this.#database?.abandon().catch(() => undefined), silent]);
+  }
+
+  /** Tells the source what is looked at: the panes on the screen, and those that alerts are about. */
+  look(): void {
+    const { model, alerts } = this.#app;
+    // What a filter chooses is asked of the server once it is typed.
+    if (!model.views.some(({ isPrompt }) => isPrompt)) {
+      for (const { id, asksFilter } of panes) {
+        if (asksFilter) this.#source?.setFilter(id, model.panes[id].filter);
+      }
+    }
+    this.#source?.setVisible([...visiblePanes(model), ...alerts.panes]);
   }
 
   /** What a key has set is seen, and counted from, before the next round of data. */
@@ -53,15 +125,6 @@ export class FollowedSource {
     if (live && (this.#player || live !== this.#app.model.live)) {
       this.#app.update({ live, ...this.#moment() });
     }
-  }
-
-  /** Nothing is followed any more; another source may be. */
-  stop(): void {
-    clearInterval(this.#ticker);
-    this.#closeBridge?.();
-    this.#recorder?.close();
-    void this.#source?.stop();
-    this.#source = this.#player = this.#recorder = this.#closeBridge = undefined;
   }
 
   #follow(source: LiveSource): void {
@@ -74,6 +137,14 @@ export class FollowedSource {
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     app.update({ live: source.getState(), ...this.#moment() });
     source.start();
+  }
+
+  #unfollow(): void {
+    clearInterval(this.#ticker);
+    this.#closeBridge?.();
+    this.#recorder?.close();
+    void this.#source?.stop();
+    this.#source = this.#player = this.#recorder = this.#closeBridge = undefined;
   }
 
   /** What moves although no new rows have come. */
@@ -91,13 +162,13 @@ export class FollowedSource {
 
   /** Ages on the screen advance; a screen without ages stays as it is. */
   #tick(): void {
-    const { model, visiblePanes } = this.#app;
+    const { model } = this.#app;
     const { live, views } = model;
     if (!live) return;
     const moment = this.#moment();
     const { nowMs } = moment;
     const isQuiet = live.connection.state === 'connected' && !live.paused;
-    const shown = visiblePanes.map((id) => live.panes[id]);
+    const shown = visiblePanes(model).map((id) => live.panes[id]);
     const isLate = shown.some(
       ({ error, receivedAtMs, intervalMs }) =>
         error !== null || (receivedAtMs !== null && nowMs - receivedAtMs > intervalMs + 4_000),

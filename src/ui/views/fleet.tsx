@@ -1,0 +1,165 @@
+import { Fleet, type FleetMember } from '../../live/fleet.js';
+import { fleetColumns, fleetRows } from '../../live/fleet-rows.js';
+import { exactJson } from '../../core/exact-json.js';
+import { openedExport } from '../../panes/export/exportable.js';
+import { memoryList } from '../../panes/contract/listing.js';
+import { closing, inView, terminalCommands } from '../commands/kinds.js';
+import { help, palette } from '../commands/program.js';
+import { moves } from '../commands/rows.js';
+import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
+import { drawTable } from '../draw/table.js';
+import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import { innerBody, OpenedBox } from '../screen/boxes.js';
+import { strings } from '../strings.js';
+import { copy, exportRows } from './export.js';
+import { whyOffline } from '../commands/kinds.js';
+
+const title = 'Fleet: every connection of the config file';
+
+type Cursor = { index: number; top: number };
+
+/** All databases of the config file, a line each; Enter goes there. They are asked while this is on the view stack. */
+export class FleetView implements View {
+  readonly scope: Scope = fleetScope;
+  readonly covers = true;
+  readonly endsWithConnection = true;
+  /** A silence grows longer. */
+  readonly showsTime = true;
+  readonly fleet: Fleet;
+  readonly #members: readonly FleetMember[];
+  readonly #cursor: Cursor;
+
+  constructor(fleet: Fleet, cursor: Cursor = { index: 0, top: 0 }) {
+    this.fleet = fleet;
+    this.#members = fleet.members;
+    this.#cursor = cursor;
+  }
+
+  draw({ model: { size } }: Context) {
+    const { width, height } = innerBody(size);
+    const { index, top } = this.#cursor;
+    const nowMs = Date.now();
+    const options = { width, height: height - 1, top, cursor: index, faded: false };
+    const table = drawTable(fleetColumns, fleetRows(this.#members, nowMs), { nowMs }, options);
+    return (
+      <OpenedBox
+        lines={[table.heading, ...table.rows]}
+        title={title}
+        note="rates: of the last 5 minutes"
+        top={top}
+        visibleRows={height - 1}
+        count={this.#members.length}
+        foot={[]}
+        size={size}
+      />
+    );
+  }
+
+  move(context: Context, by: Movement): void {
+    const height = innerBody(context.model.size).height - 1;
+    const { length } = this.#members;
+    const index = moved(this.#cursor.index, by, length, height);
+    const top = scrollTop(this.#cursor.top, index, height, length);
+    context.replace(this, new FleetView(this.fleet, { index, top }));
+  }
+
+  /** With what was read meanwhile. */
+  fresh(): FleetView {
+    return new FleetView(this.fleet, this.#cursor);
+  }
+
+  get chosen(): string | undefined {
+    return this.#members[this.#cursor.index]?.name;
+  }
+
+  copyable(): Copyable | undefined {
+    const member = this.#members[this.#cursor.index];
+    return member && { text: exactJson(member, 2), what: 'the row as JSON' };
+  }
+
+  exportable() {
+    const rows = fleetRows(this.#members, Date.now());
+    const list = { title: 'Fleet', columns: fleetColumns, rows, rowKey, summary: [], empty: '' };
+    return openedExport(memoryList({ ...list, asOf: new Date() }));
+  }
+}
+
+const rowKey = ({ name }: FleetMember) => name;
+
+/** The embedded database is not started for a look: it is there when it is the one that is shown. */
+function fleetChoices({ connections }: Context): readonly ConnectionChoice[] {
+  const { choices = [], current } = connections ?? {};
+  return choices.filter((choice) => choice.badge !== undefined || choice === current);
+}
+
+export const fleet: Command = {
+  id: 'fleet',
+  keys: ['F'],
+  title: 'every connection of the config file on one screen: state, traces, failures, size, alerts',
+  needsDatabase: true,
+  run(context) {
+    const asked = new Fleet(fleetChoices(context), context.alerts.rules);
+    context.push(new FleetView(asked));
+    const stop = asked.subscribe(() => {
+      const view = context.model.views.find(
+        (each): each is FleetView => each instanceof FleetView && each.fleet === asked,
+      );
+      if (view) context.replace(view, view.fresh());
+      else {
+        stop();
+        asked.stop();
+      }
+    });
+    asked.start();
+  },
+  unavailable(context) {
+    if (!context.connections) return whyOffline(context);
+    return fleetChoices(context).length > 1
+      ? undefined
+      : 'There is one connection only; docs/configuration.md says how more are named: [connections.NAME]';
+  },
+};
+
+const go = inView(FleetView, {
+  id: 'go',
+  keys: ['enter'],
+  isFixed: true,
+  title: 'go to the chosen database',
+  bar: 'go there',
+  priority: 1,
+  run({ chosen }, context) {
+    if (chosen === undefined) return;
+    if (chosen === context.connections?.current.name) context.pop();
+    else context.connections?.goTo(chosen);
+  },
+});
+
+const ask = inView(FleetView, {
+  id: 'ask-fleet',
+  keys: ['ctrl+r'],
+  title: 'ask all of them now',
+  bar: 'ask now',
+  priority: 3,
+  run(view, context) {
+    view.fleet.refresh();
+    context.say(strings.refreshing);
+  },
+});
+
+export const fleetScope: Scope = {
+  id: 'fleet',
+  title: 'In the fleet',
+  needsDatabase: true,
+  isInHelp: true,
+  commands: [
+    ...moves,
+    go,
+    ask,
+    copy,
+    exportRows,
+    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: 'fleet' }),
+    palette,
+    help,
+    ...terminalCommands,
+  ],
+};
