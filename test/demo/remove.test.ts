@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import { countDemo, demoTag, removeDemo, runDemo } from '../../src/demo/index.js';
 import { openConsoleTable } from '../../src/deploy/console-schema.js';
 import { sessions as sessionsPane } from '../../src/panes/sessions.js';
-import { readFresh } from '../panes/open.js';
+import { readFresh, readWhole } from '../panes/open.js';
 import { archivedTables, archiveOf, coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, day, noon, openDatabase, SteppingClock } from './helpers.js';
@@ -96,7 +96,9 @@ test('where the console keeps sessions of agents the demo has some, which go wit
      VALUES ('public', gen_random_uuid(), 'codex', 'mine', now())`,
   );
   await runDemo(connection, { ...seeded, start: Date.now(), backfillMs: day, seconds: 1 });
-  const { rows } = await readFresh(connection, sessionsPane, { windowMs: day });
+  const { rows } = await readWhole(connection, sessionsPane, sessionsPane.createReader(), {
+    windowMs: day,
+  });
   const ofDemo = rows.filter(({ session }) => session !== 'mine');
   expect(ofDemo.length).toBeGreaterThan(10);
   for (const { project, model, prompts } of ofDemo) {
