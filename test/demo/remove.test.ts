@@ -1,5 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
-import { countDemo, demoTag, removeDemo, runDemo } from '../../src/demo/index.js';
+import { countDemo, removeDemo } from '../../src/demo/remove.js';
+import { demoTag } from '../../src/demo/options.js';
+import { runDemo } from '../../src/demo/run.js';
 import { openConsoleTable } from '../../src/deploy/console-schema.js';
 import { sessions as sessionsPane } from '../../src/panes/sessions.js';
 import { readFresh, readWhole } from '../panes/open.js';

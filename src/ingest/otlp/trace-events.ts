@@ -170,7 +170,11 @@ class SpanTree {
       .map(({ span }) => span)
       .filter((span) => roleOf(span) === 'model' || roleOf(span) === 'agent')
       .toSorted((a, b) => a.startedAt - b.startedAt);
-    return promptAt(root) ?? calls.map(promptAt).find((text) => text !== undefined) ?? root.name;
+    for (const span of [root, ...calls]) {
+      const text = promptAt(span);
+      if (text !== undefined) return text;
+    }
+    return root.name;
   }
 
   #parentOf({ parentSpanId }: TelemetrySpan): TelemetrySpan | undefined {

@@ -3,10 +3,14 @@ import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
 import type { PaneId } from '../../panes/registry.js';
-import { formatAge, formatDuration, formatSpan } from '../../core/format/duration.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatCount, formatRate, formatShare } from '../../core/format/number.js';
-import { formatMoment, formatTimestamp } from '../../core/format/time.js';
+import {
+  formatAge,
+  formatDuration,
+  formatSpan,
+  formatMoment,
+  formatTimestamp,
+} from '../../core/format/time.js';
+import { formatBytes, formatCount, formatRate, formatShare } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../theme.js';
 import { drawSides, type Segment, blank, type StyledLine, fillLine } from './styled-line.js';
