@@ -131,7 +131,7 @@ const sessionOf = ({ group, grouping }: UsageRow) => (grouping === 'session' ? g
 function groupText(row: UsageRow): string {
   const id = sessionOf(row);
   if (id === null) return row.group ?? 'unknown';
-  return row.project == null ? id : `${id.slice(0, 8)} ${row.project}`;
+  return row.project ? `${id.slice(0, 8)} ${row.project}` : id;
 }
 
 function tokensOf(row: UsageRow): number {

@@ -243,7 +243,8 @@ export const promptsCommand = defineCommand({
     const { rows, total, nowMs = Date.now() } = await readAll(access, query, where, limit);
     const asOf = new Date(nowMs);
     if (json) {
-      const groups = rows.map(({ id: _, ...group }) => group);
+      // Without the id that the console knows a group by.
+      const groups = rows.map((row) => ({ ...row, id: undefined }));
       print(safeJson({ asOf, by, total: total?.rows, failed: total?.failed, groups }, 2));
     } else {
       const listed = total?.rows ?? rows.length;
