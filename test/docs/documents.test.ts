@@ -56,6 +56,25 @@ test.each(documents)('%s: every command it tells to type exists', (name) => {
   expect(unknown).toEqual([]);
 });
 
+test.each(['docs/architecture.md', 'CONTRIBUTING.md'])(
+  '%s: every file that it names is there',
+  (name) => {
+    const files = ['src', 'test'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+        (file) => `/${folder}/${file}`,
+      ),
+    );
+    const named = [
+      ...read(name).matchAll(/`((?:src|test|docs)\/[\w./-]+|[\w./-]+\.(?:tsx?|cjs))`/g),
+    ].map(([, file = '']) => file.replace(/\/$/, ''));
+    const isThere = (file: string) =>
+      existsSync(join(root, file)) || files.some((each) => each.endsWith(`/${file}`));
+    // A name to be filled in.
+    const missing = named.filter((file) => !file.includes('NAME') && !isThere(file));
+    expect(missing).toEqual([]);
+  },
+);
+
 test('README.md: its table lists every command, with the summary of --help', () => {
   const rows = [...read('README.md').matchAll(/^\| `trace-console ([^`]+)`\s+\| (.+?)\s+\|$/gm)];
   const listed = new Map(rows.map(([, name = '', summary = '']) => [name, summary]));
