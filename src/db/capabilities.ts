@@ -63,6 +63,17 @@ export type Capabilities = {
   pooled: boolean;
   /** Our tables and archives that exist in the target schema. */
   tables: Partial<Record<string, TableAccess>>;
+  /** Absent: the extension is not there. */
+  citus?: Citus;
+};
+
+/** A cluster of Citus: the rows of distributed tables lie on workers, and this server has empty shells of them. */
+export type Citus = {
+  version: string;
+  /** Of a team: what is made in the target schema is distributed at once. */
+  distributesSchema: boolean;
+  /** The distributed tables of the target schema. */
+  tables: readonly string[];
 };
 
 type CapabilitiesRow = {
@@ -111,14 +122,41 @@ export async function readCapabilities(
         [...coreTables, ...archivedTables.map(archiveOf)],
       ]),
     );
+    const row = rows[0];
+    const citus = row?.extensions.citus && (await readCitus(client, row.schema));
     await client.query(limited('COMMIT'));
     broken = false;
-    const row = rows[0];
     if (!row) throw new ConsoleError('internal', 'The server told nothing about itself.');
-    return fromRow(row, backendPidOf(client));
+    return { ...fromRow(row, backendPidOf(client)), ...(citus ? { citus } : {}) };
   } finally {
     client.release(broken);
   }
+}
+
+/** Catalogues of Citus 12 and newer, which every role may read. */
+async function readCitus(client: pg.PoolClient, schema: string | null): Promise<Citus | undefined> {
+  const { rows } = await client.query<Citus>(
+    limited(
+      `SELECT e.extversion AS version,
+         EXISTS (
+           SELECT FROM pg_catalog.pg_dist_schema AS d JOIN pg_namespace AS n ON n.oid = d.schemaid WHERE n.nspname = $1
+         ) AS "distributesSchema",
+         ARRAY(
+           SELECT c.relname::text
+           FROM pg_catalog.pg_dist_partition AS d
+           JOIN pg_class AS c ON c.oid = d.logicalrelid
+           JOIN pg_namespace AS n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 ORDER BY c.relname
+         ) AS tables
+       FROM pg_extension AS e
+       WHERE e.extname = 'citus' AND EXISTS (
+         SELECT FROM pg_class AS c
+         WHERE c.relname = 'pg_dist_schema' AND c.relnamespace = 'pg_catalog'::regnamespace
+       )`,
+      [schema],
+    ),
+  );
+  return rows[0];
 }
 
 /** A pooler that has no connection free lets its client wait for minutes. */

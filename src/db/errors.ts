@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'read_only'
   | 'standby'
   | 'row_security'
+  | 'cluster'
   | 'pooled_connection'
   | 'statement_timeout'
   | 'lock_timeout'
@@ -59,6 +60,7 @@ const exitCodeOf: Partial<Record<ErrorCode, ExitCode>> = {
   read_only: exitCodes.refused,
   standby: exitCodes.refused,
   row_security: exitCodes.refused,
+  cluster: exitCodes.refused,
   pooled_connection: exitCodes.refused,
   privilege_missing: exitCodes.refused,
   busy: exitCodes.refused,

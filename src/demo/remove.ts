@@ -1,8 +1,8 @@
 import type { Database, Queryable } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
 import { archivedTables, archiveOf, type CoreTable } from '../core/tables.js';
-import { systemClock, type Clock } from './clock.js';
-import { checkWritable } from './preflight.js';
+import { systemClock, type Clock } from '../core/clock.js';
+import { checkWritable } from './writing/recordset.js';
 import { demoTag, demoUsageMarker } from './options.js';
 import { withRetries } from './writing/writer.js';
 

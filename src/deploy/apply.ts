@@ -57,6 +57,7 @@ export async function applySchema(
   options: ApplyOptions = {},
 ): Promise<ApplyResult> {
   checkPrerequisites(database);
+  refuseDistributed(database);
   const inTurn = takingTurns(database);
   const { plan, applied } = await inTurn(async (tx) => {
     const found = await makePlan(tx, database);
@@ -80,6 +81,22 @@ export async function applySchema(
   }
   await database.refreshCapabilities();
   return result;
+}
+
+/**
+ * In a team's schema of Citus each statement of a file would be sent to a worker by itself: tables that are made within a
+ * block stay here, and nothing can refer to them.
+ */
+function refuseDistributed({ capabilities }: Database): void {
+  const { citus, schema } = capabilities;
+  if (!citus?.distributesSchema) return;
+  throw new ConsoleError(
+    'cluster',
+    `The schema "${schema}" is distributed by Citus already; nothing can be created in it.`,
+    {
+      hint: 'Apply into a plain schema first, then distribute it: docs/citus.md has the statements.',
+    },
+  );
 }
 
 /** Transactions that wait for other consoles' turn, without limit, but never long for a table. */

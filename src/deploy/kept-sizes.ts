@@ -39,8 +39,10 @@ ON CONFLICT DO NOTHING`;
  * @throws ConsoleError
  */
 export async function keepSizes(database: Database): Promise<boolean> {
-  const { schema, standby } = database.capabilities;
+  const { schema, standby, citus } = database.capabilities;
   if (database.readOnly || standby) return false;
+  // What this server could measure is of the empty shells of a cluster's tables.
+  if ((citus?.tables.length ?? 0) > 0) return false;
   return database.transaction({ statementTimeoutMs: 10_000, lockTimeoutMs: 1_000 }, async (tx) => {
     if (!(await hasConsoleTable(tx, 'schema_files'))) return false;
     if (!(await openConsoleTable(tx, table))) return false;

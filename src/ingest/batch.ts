@@ -1,13 +1,14 @@
 import { ConsoleError } from '../db/errors.js';
 import type { Transaction } from '../db/queryable.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
-import type { AgentEvent, Place } from './events.js';
+import type { AgentEvent } from './events.js';
 import { callAliases } from './call-aliases.js';
 import { decisionId, modelCallId, subagentId } from './ids.js';
+import { without } from './join.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
 import {
-  cleanEvent,
+  type CleanEvent,
   contextFrom,
   courseFrom,
   hookPatch,
@@ -35,7 +36,7 @@ export type RecorderOptions = {
   fieldLimit?: number | undefined;
 };
 
-type BatchOptions = RecorderOptions & {
+type BatchOptions = Pick<RecorderOptions, 'prices'> & {
   /** An earlier batch has seen that the tables are there and may be written. */
   isOpen?: boolean;
   copier?: RowCopier | undefined;
@@ -82,12 +83,10 @@ export class Batch {
     return new Batch(tx, schema, options);
   }
 
-  async record(events: readonly AgentEvent[]): Promise<Written> {
-    // Once, for all that is written: those that wait were written before.
-    const places = new Map<Place, Place>();
-    const clean = events.map((event) => cleanEvent(event, places, this.#options.fieldLimit));
-    const { sessions, waiting } = await Session.load(this.#tx, this.#schema, clean);
-    const all = [...waiting, ...clean];
+  async record(events: readonly CleanEvent[]): Promise<Written> {
+    const { sessions, waiting } = await Session.load(this.#tx, this.#schema, events);
+    // Those that wait were cleaned before they were written.
+    const all = [...waiting, ...events];
     for (const event of all) seeTurns(event, sessions.get(event.session));
     for (const session of sessions.values()) session.sort();
     for (const event of all) {
@@ -282,7 +281,10 @@ export class Batch {
       this.#hooks.map(({ row }) => row.id),
     );
     const aliases = await callAliases(this.#tx, this.#calls, this.#fresh);
-    const calls = this.#calls.map((call) => ({ ...call, ...aliases.get(call.id) }));
+    const calls = this.#calls.map((call) => {
+      const alias = aliases.get(call.id);
+      return alias ? { ...call, ...alias } : call;
+    });
     await this.#load(
       'endpoint_calls',
       calls.map(({ id }) => id),
@@ -324,7 +326,9 @@ export class Batch {
 
   async #priced(call: CallRow): Promise<CallRow> {
     const cost = await costOf(call, this.#options.prices);
-    return cost === undefined ? call : { ...call, context: { ...call.context, cost } };
+    return cost === undefined
+      ? call
+      : { ...call, context: { cost, ...without(call.context, ['cost']) } };
   }
 }
 

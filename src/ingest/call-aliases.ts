@@ -39,7 +39,7 @@ async function sameRequests(
   fresh: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, string>> {
   const named = calls.flatMap((call) =>
-    call.event.requestId === undefined ? [] : [{ ...call, key: requestKey(call.event) }],
+    call.event.requestId === undefined ? [] : [{ key: requestKey(call.event), ...call }],
   );
   const known = named.filter(({ id }) => !fresh.has(id));
   const rowOf = await storedRequests(tx, known);

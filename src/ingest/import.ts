@@ -6,6 +6,7 @@ import type { FoundFile } from './discover.js';
 import { ImportCounter, type ImportCounts } from './import-counter.js';
 import { fingerprint, hasGrownFrom, readLines, readWhole, wholeFingerprint } from './lines.js';
 import type { Prices } from './prices.js';
+import type { CleanEvent } from './patches.js';
 import { noRows, type Recorder, type RecordOptions, type Written } from './recorder.js';
 import { isRecordsFault } from '../db/errors.js';
 import { redact } from './redact.js';
@@ -81,7 +82,7 @@ class ImportRun {
   readonly #recorder: Recorder | undefined;
   readonly #counter: ImportCounter;
   readonly #written: Written = { rows: noRows(), unchanged: 0 };
-  #events: AgentEvent[] = [];
+  #events: CleanEvent[] = [];
   #bytes = 0;
   readonly #offsets = new Map<string, Offset>();
   /** The transaction that writes what was read last: while the server is at it, the next lines are read. */
@@ -176,7 +177,8 @@ class ImportRun {
 
   #take(event: AgentEvent): void {
     this.#counter.count(event);
-    if (this.#recorder) this.#events.push(event);
+    // While the server is at what was read before.
+    if (this.#recorder) this.#events.push(this.#recorder.clean(event));
   }
 
   async #flush(): Promise<void> {
@@ -191,7 +193,7 @@ class ImportRun {
     this.#writing.catch(() => undefined);
   }
 
-  async #write(events: readonly AgentEvent[], offsets: readonly Offset[]): Promise<void> {
+  async #write(events: readonly CleanEvent[], offsets: readonly Offset[]): Promise<void> {
     const { schema } = this.#database.capabilities;
     const inTransaction = async (tx: Queryable) => {
       this.#keepsOffsets ??= await openConsoleTable(tx, 'ingest_files');
@@ -208,8 +210,8 @@ class ImportRun {
     }
   }
 
-  async #record(events: readonly AgentEvent[], options?: RecordOptions): Promise<void> {
-    const written = await this.#recorder?.record(events, options);
+  async #record(events: readonly CleanEvent[], options?: RecordOptions): Promise<void> {
+    const written = await this.#recorder?.recordClean(events, options);
     if (written === undefined) return;
     this.#written.unchanged += written.unchanged;
     for (const [table, rows] of Object.entries(written.rows) as [keyof Written['rows'], number][]) {
@@ -218,7 +220,7 @@ class ImportRun {
   }
 
   /** The database refuses one of these events: it is counted as skipped, and the others are written. */
-  async #recordInParts(events: readonly AgentEvent[]): Promise<void> {
+  async #recordInParts(events: readonly CleanEvent[]): Promise<void> {
     const half = Math.ceil(events.length / 2);
     for (const part of [events.slice(0, half), events.slice(half)]) {
       try {

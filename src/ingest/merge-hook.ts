@@ -71,15 +71,13 @@ export function mergeHook(old: HookRow | undefined, patch: HookPatch): HookRow {
     error_type: end?.errorType ?? null,
     error_message: end?.errorMessage ?? null,
     metadata: {
+      from: sourceOf(Math.max(rankOf(known.from), ranks[patch.from])),
       ...fullerOfEach(without(old?.metadata ?? {}, own), row.metadata ?? {}),
       ...placedJson(place),
-      ...({
-        from: sourceOf(Math.max(rankOf(known.from), ranks[patch.from])),
-        ...(start.rank === 0 ? {} : { startFrom: sourceOf(start.rank) }),
-        ...(start.at > started ? { start: start.at } : {}),
-        ...(end === undefined ? {} : { endFrom: sourceOf(end.rank) }),
-      } satisfies Known),
-    },
+      ...(start.rank === 0 ? {} : { startFrom: sourceOf(start.rank) }),
+      ...(start.at > started ? { start: start.at } : {}),
+      ...(end === undefined ? {} : { endFrom: sourceOf(end.rank) }),
+    } satisfies Known,
   };
 }
 

@@ -37,7 +37,7 @@ export function mergeCall(
     at: event.at,
     isMoved: event.isMoved,
   });
-  const before = without(known, ['usage_bound', 'byTime', 'agent_id']);
+  const before = without(known, ['from', 'usage_bound', 'byTime', 'agent_id']);
   return {
     id: ids.id,
     trace_id: place.traceId,
@@ -50,6 +50,7 @@ export function mergeCall(
     error_type: pick(event.error?.type, old?.error_type),
     error_message: pick(event.error?.message, old?.error_message),
     context: {
+      from: sourceOf(Math.max(ranks[event.source], rankOf(known.from))),
       ...before,
       ...given('model', pick(event.model, textOf(known.model))),
       ...given('usage', usage),
@@ -64,7 +65,6 @@ export function mergeCall(
       ...given('told_as', ids.toldAs),
       ...given('agent_id', place.agentId),
       ...placedJson(place),
-      from: sourceOf(Math.max(ranks[event.source], rankOf(known.from))),
     },
   };
 }
@@ -157,7 +157,7 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
   const { row } = patch;
   const began = joinBegin(old, course, patch);
   const place = joinPlace(old, patch);
-  const before = without(old?.context ?? {}, ['placed', 'byTime']);
+  const before = without(old?.context ?? {}, ['from', 'turn', 'placed', 'byTime']);
   const context = mergeContext(before, patch.context ?? {}, pick);
   return {
     id: row.correlation_id,
@@ -182,10 +182,10 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
     completed_at: old?.completed_at ?? null,
     duration_ms: old?.duration_ms ?? null,
     context: {
-      ...context,
-      ...place.json,
       from: sourceOf(Math.max(rank, known)),
       turn: mergeCourse(course, patch.course ?? {}, began.rank),
+      ...context,
+      ...place.json,
     },
   };
 }

@@ -8,13 +8,18 @@ import type { Session } from './session.js';
 
 /** What each kind of event tells of the rows it belongs to. */
 
+/** An event without secrets: nothing else is recorded. */
+export type CleanEvent = AgentEvent & { readonly [isClean]: true };
+
+declare const isClean: unique symbol;
+
 /** @param places those that were cleaned before: all events of a turn have the same one */
 export function cleanEvent(
   event: AgentEvent,
-  places: Map<Place, Place>,
+  places: WeakMap<Place, Place>,
   limit: number | undefined,
-): AgentEvent {
-  const clean = redact({ ...event, place: undefined }, limit) as AgentEvent;
+): CleanEvent {
+  const clean = redact({ ...event, place: undefined }, limit) as CleanEvent;
   clean.session = sessionName(clean.session);
   const { place } = event;
   if (place === undefined) return clean;
@@ -84,8 +89,8 @@ function toolPatch(
         (event.durationMs === undefined ? undefined : event.at - event.durationMs));
   const file = filePath(event.input);
   return {
-    ...told(event, byTime),
     startedAt,
+    ...told(event, byTime),
     endedAt: ended?.at,
     outcome: ended && (ended.outcome === 'denied' ? 'failed' : ended.outcome),
     row: {
@@ -129,8 +134,8 @@ function hookRunPatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    ...told(event, byTime),
     startedAt: event.durationMs === undefined ? undefined : event.at - event.durationMs,
+    ...told(event, byTime),
     endedAt: event.at,
     outcome: event.outcome,
     row: {
@@ -161,8 +166,8 @@ function permissionPatch(
   if (event.toolUse !== undefined) {
     const isDenied = event.decision === 'deny';
     return {
-      ...told(event, byTime),
       endedAt: isDenied ? event.at : undefined,
+      ...told(event, byTime),
       outcome: isDenied ? 'failed' : undefined,
       row: {
         id: toolCallId(session.key, event.toolUse),
@@ -180,8 +185,8 @@ function permissionPatch(
     };
   }
   return {
-    ...told(event, byTime),
     startedAt: event.at,
+    ...told(event, byTime),
     endedAt: event.at,
     outcome: 'completed',
     row: {
@@ -204,8 +209,8 @@ function notePatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    ...told(event, byTime),
     startedAt: event.durationMs === undefined ? event.at : event.at - event.durationMs,
+    ...told(event, byTime),
     endedAt: event.at,
     outcome: 'completed',
     row: {
@@ -232,8 +237,8 @@ function spanPatch(
   byTime: boolean,
 ): HookPatch {
   return {
-    ...told(event, byTime),
     startedAt: event.startedAt,
+    ...told(event, byTime),
     endedAt: event.at,
     outcome: event.outcome,
     row: {

@@ -2,8 +2,9 @@ import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import type { Queryable } from '../db/queryable.js';
 import { RowCopier } from './copy-rows.js';
-import type { AgentEvent } from './events.js';
+import type { AgentEvent, Place } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
+import { cleanEvent, type CleanEvent } from './patches.js';
 import type { Written } from './row-store.js';
 
 export type { RecorderOptions } from './batch.js';
@@ -36,6 +37,7 @@ const isRefusedToCopy = (error: unknown): error is ConsoleError =>
 export class Recorder {
   readonly #database: Database;
   readonly #options: RecorderOptions;
+  readonly #places = new WeakMap<Place, Place>();
   #isOpen = false;
   #copier: RowCopier | undefined;
 
@@ -46,7 +48,20 @@ export class Recorder {
   }
 
   /** @throws ConsoleError, and nothing of the batch is written */
-  async record(events: readonly AgentEvent[], options: RecordOptions = {}): Promise<Written> {
+  record(events: readonly AgentEvent[], options: RecordOptions = {}): Promise<Written> {
+    return this.recordClean(
+      events.map((event) => this.clean(event)),
+      options,
+    );
+  }
+
+  /** Takes secrets out ahead of the transaction, which the server would wait in. */
+  clean(event: AgentEvent): CleanEvent {
+    return cleanEvent(event, this.#places, this.#options.fieldLimit);
+  }
+
+  /** @throws ConsoleError, and nothing of the batch is written */
+  async recordClean(events: readonly CleanEvent[], options: RecordOptions = {}): Promise<Written> {
     try {
       return await this.#record(events, options, this.#copier);
     } catch (error) {
@@ -58,7 +73,7 @@ export class Recorder {
   }
 
   async #record(
-    events: readonly AgentEvent[],
+    events: readonly CleanEvent[],
     { inTransaction }: RecordOptions,
     copier: RowCopier | undefined,
   ): Promise<Written> {

@@ -5,7 +5,7 @@ import { hasConsoleTable } from '../deploy/console-schema.js';
 import { readStatus, targetOf } from '../ingest/collector/status-file.js';
 import { spoolFolder } from '../ingest/spool/append.js';
 import { backlogOf } from '../ingest/spool/reader.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 
 /** How events of agents come into this database, for the header. */
 export type Collecting = {

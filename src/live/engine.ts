@@ -4,7 +4,7 @@ import { looksBack } from '../panes/contract/pane.js';
 import { type AnyPane, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock } from '../core/clock.js';
 import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';

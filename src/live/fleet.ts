@@ -5,7 +5,7 @@ import { readPolicy } from '../maintenance/retention/policy.js';
 import { panes } from '../panes/registry.js';
 import { within } from '../panes/reading/windows.js';
 import { AlertWatch, type AlertRule } from './alerts/alert-watch.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock } from '../core/clock.js';
 import { LiveEngine } from './engine.js';
 import { Store } from './state.js';
 
@@ -27,7 +27,7 @@ export type FleetFigures = {
   tracesPerMinute: number | null;
   /** Of these, failed or timed out, a minute. */
   failuresPerMinute: number | null;
-  /** Of the whole database. */
+  /** Of the whole database; of a team of a Citus cluster: of its shards. */
   bytes: number;
   oldestAt: Date | null;
   /** What the retention policy archives after, as PostgreSQL says it: `90 days`; null: nothing is archived. */
@@ -234,12 +234,16 @@ type FiguresRow = {
 /** Replayed all that has come in: a primary without writes is no lag. */
 const serverFigures = `date_part('epoch', clock_timestamp()) * 1000 AS now_ms,
   pg_is_in_recovery() AS standby,
-  pg_database_size(current_database())::float8 AS bytes,
   CASE WHEN NOT pg_is_in_recovery()
     THEN (SELECT max(1000 * date_part('epoch', COALESCE(replay_lag, interval '0'))) FROM pg_stat_replication WHERE state = 'streaming')
     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
     ELSE 1000 * date_part('epoch', now() - pg_last_xact_replay_timestamp())
   END AS lag_ms`;
+
+/** A team of a Citus cluster has a schema; its rows lie on a worker. */
+const shardBytes = `(SELECT COALESCE(sum(s.shard_size), 0)::float8 FROM pg_catalog.citus_shards AS s
+   JOIN pg_class AS c ON c.oid = s.table_name WHERE c.relnamespace = current_schema()::regnamespace)`;
+const databaseBytes = 'pg_database_size(current_database())::float8';
 
 /** All by the index on started_at: the last minutes, and the first entry. */
 const traceFigures = `(SELECT count(*) FROM execution_traces WHERE ${within('started_at', '$1', 'NULL')}) AS traces,
@@ -256,16 +260,18 @@ async function readFigures(database: Database): Promise<FleetFigures> {
   const { capabilities } = database;
   const { serverVersionText, schema } = capabilities;
   const hasTraces = mayRead(capabilities);
+  const isTeam = (capabilities.citus?.tables.length ?? 0) > 0;
+  const server = `${serverFigures},\n  ${isTeam ? shardBytes : databaseBytes} AS bytes`;
   return database.transaction({ ...limits, readOnly: true }, async (tx) => {
     const policy = await readPolicy(tx, schema);
     const archiveAfter = policy?.archiveAfter ?? null;
     const { rows } = hasTraces
       ? await tx.query<FiguresRow>(
-          `SELECT ${serverFigures},\n  ${traceFigures}\nFROM (SELECT min(started_at) AS at FROM execution_traces) AS oldest`,
+          `SELECT ${server},\n  ${traceFigures}\nFROM (SELECT min(started_at) AS at FROM execution_traces) AS oldest`,
           [rateMinutes * 60, archiveAfter],
         )
       : await tx.query<FiguresRow>(
-          `SELECT ${serverFigures}, NULL::bigint AS traces, NULL::bigint AS failed, NULL::timestamptz AS oldest, false AS is_overdue`,
+          `SELECT ${server}, NULL::bigint AS traces, NULL::bigint AS failed, NULL::timestamptz AS oldest, false AS is_overdue`,
         );
     const [row] = rows;
     if (!row) throw new Error('a select without WHERE has one row');

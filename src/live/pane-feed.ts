@@ -3,7 +3,7 @@ import { ConsoleError } from '../db/errors.js';
 import { looksBack, type AnyPaneResult, type PaneReader } from '../panes/contract/pane.js';
 import type { AnyPane } from '../panes/registry.js';
 import { shapeNotes, unmetNeed, type SchemaShape } from '../panes/contract/shape.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 import type { PaneSnapshot } from './state.js';
 
 /**

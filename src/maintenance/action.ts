@@ -13,7 +13,9 @@ export type Requirement =
   /** The server accepts writes. */
   | 'primary'
   /** No policy hides rows from the role: it would silently do too little. */
-  | 'all-rows';
+  | 'all-rows'
+  /** The rows lie on this server, not on workers of a cluster, where it would do nothing to them. */
+  | 'own-rows';
 
 /** One line of a preview or a result: `{label: 'Size', value: '490 MB'}`. */
 export type Fact = { label: string; value: string };

@@ -1,4 +1,4 @@
-import { formatAge, intervalText, parseDuration } from '../core/format/duration.js';
+import { formatAge, intervalText, parseDuration } from '../core/format/time.js';
 import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDuration } from '../core/format/duration.js';
+import { formatDuration } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import type { Queryable } from '../db/queryable.js';

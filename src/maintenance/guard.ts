@@ -89,6 +89,16 @@ const checks: Record<Requirement, Check> = {
       { hint: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.' },
     );
   },
+  'own-rows'({ capabilities }, title, tables) {
+    const { citus } = capabilities;
+    const others = tables.filter((table) => citus?.tables.includes(table));
+    if (others.length === 0) return undefined;
+    return new ConsoleError(
+      'cluster',
+      `${title}: refused, the rows of ${others.join(', ')} lie on workers of the Citus cluster.`,
+      { hint: 'Do it on the worker: the view citus_shards names it, and the table there.' },
+    );
+  },
 };
 
 export const ownerHint = 'Connect as the owner, as a member of the owning role, or as a superuser.';

@@ -2,8 +2,8 @@ import type { Queryable } from '../db/queryable.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
 import type { Capabilities } from '../db/capabilities.js';
-import { formatAge } from '../core/format/duration.js';
-import { isNamedAfter, leftoverPattern, replacementMark } from '../core/index-leftovers.js';
+import { formatAge } from '../core/format/time.js';
+import { isNamedAfter, leftoverPattern, replacementMark } from './reindex/rebuild-lock.js';
 import { readIndexArrivals } from '../deploy/kept-sizes.js';
 
 export type CounterSource = Pick<Capabilities, 'schema' | 'serverVersion' | 'keepsCounters'>;

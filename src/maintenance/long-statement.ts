@@ -9,15 +9,6 @@ export const maintenanceName = 'trace-console maintenance';
 export const defaultLockTimeoutMs = 600_000;
 
 /**
- * Every limit that a role or database may set, and that would end a long statement or the session between two.
- * transaction_timeout exists from PostgreSQL 17 on; the embedded engine knows only the first.
- */
-const noTimeouts = `
-SELECT set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
-  AND setting <> '0'`;
-
-/**
  * A session of its own for a long statement: without the time-outs of its role or database, which would end
  * every large build, and with a lock time-out of its own. The server goes on when the client is gone:
  * whether that is wanted is asked before the console ends. The caller closes it.
@@ -31,7 +22,6 @@ export async function connectForMaintenance(
   const connection = await database.connectDirect();
   try {
     await connection.query(`SET application_name = '${maintenanceName}'`);
-    await connection.query(noTimeouts);
     await setLockTimeout(connection, lockTimeoutMs);
     return connection;
   } catch (error) {

@@ -17,7 +17,7 @@ import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
 import { maintain } from './retention/maintain.js';
 import { schedule, unschedule } from './retention/schedule.js';
-import { clearPolicy, setPolicy } from './retention/set-policy.js';
+import { clearPolicy, setPolicy } from './retention/policy.js';
 import { analyze, vacuum } from './statistics/maintain-tables.js';
 
 /**

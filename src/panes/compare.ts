@@ -1,7 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
-import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatDuration, formatSpan, formatMoment } from '../core/format/time.js';
 import { formatChange, formatCount, formatMoney, formatShare } from '../core/format/number.js';
-import { formatMoment } from '../core/format/time.js';
 import { agents, agentSource } from './agents.js';
 import { textColumn, type Column, type Tone } from './contract/column.js';
 import { memoryList } from './contract/listing.js';

@@ -1,6 +1,5 @@
-import { formatBytes } from '../core/format/bytes.js';
-import { formatSpan } from '../core/format/duration.js';
-import { formatCount, formatShare } from '../core/format/number.js';
+import { formatBytes, formatCount, formatShare } from '../core/format/number.js';
+import { formatSpan } from '../core/format/time.js';
 import {
   bytesColumn,
   type Column,

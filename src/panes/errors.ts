@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/database.js';
-import { formatSpan } from '../core/format/duration.js';
+import { formatSpan } from '../core/format/time.js';
 import { formatCount } from '../core/format/number.js';
 import { groupKey } from './reading/calls.js';
 import { CallsReader } from './reading/calls-reader.js';

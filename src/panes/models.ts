@@ -1,4 +1,4 @@
-import { formatSpan } from '../core/format/duration.js';
+import { formatSpan } from '../core/format/time.js';
 import { formatCount, formatShare } from '../core/format/number.js';
 import {
   countColumn,

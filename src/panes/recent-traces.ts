@@ -1,6 +1,6 @@
 import { shareColumn, textColumn, type SummaryLine } from './contract/column.js';
 import type { Queryable } from '../db/database.js';
-import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatDuration, formatSpan } from '../core/format/time.js';
 import { formatCount, formatRate, formatShare } from '../core/format/number.js';
 import {
   usualLimits,

@@ -8,9 +8,8 @@ import {
   type Sort,
   type Tone,
 } from './contract/column.js';
-import { formatByteChange, formatBytes } from '../core/format/bytes.js';
-import { formatCount } from '../core/format/number.js';
-import { formatAge } from '../core/format/duration.js';
+import { formatByteChange, formatBytes, formatCount } from '../core/format/number.js';
+import { formatAge } from '../core/format/time.js';
 import { countersSinceText } from '../maintenance/index-verdict.js';
 import { usualLimits, type Pane } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
@@ -152,7 +151,7 @@ function sizeLines(row: TableSizeRow): SummaryLine[] {
 
 /** Autovacuum's own default: 50 rows and a fifth of the table. */
 function deadTone({ deadRows, rows }: TableSizeRow): Tone | undefined {
-  if (deadRows === 0) return 'muted';
+  if (!deadRows) return 'muted';
   return deadRows > 50 + 0.2 * (rows ?? 0) ? 'warning' : undefined;
 }
 

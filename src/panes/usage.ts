@@ -1,4 +1,4 @@
-import { formatSpan } from '../core/format/duration.js';
+import { formatSpan } from '../core/format/time.js';
 import { formatCount, formatMoney, formatShare } from '../core/format/number.js';
 import {
   changeColumn,

@@ -1,4 +1,4 @@
-import { graphemes, graphemeWidth, isOneColumn } from './graphemes.js';
+import { graphemes, graphemeWidth, isOneColumn } from './width.js';
 
 /** A piece of a line: a text, and the name of its look. */
 type Span = { readonly text: string; readonly look?: string | undefined };

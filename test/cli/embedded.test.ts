@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
-import { stopEmbedded } from '../../src/embedded/index.js';
+import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';

@@ -1,5 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
-import { countDemo, demoTag, removeDemo, runDemo } from '../../src/demo/index.js';
+import { countDemo, removeDemo } from '../../src/demo/remove.js';
+import { demoTag } from '../../src/demo/options.js';
+import { runDemo } from '../../src/demo/run.js';
 import { archivedTables, archiveOf, coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, day, noon, openDatabase, SteppingClock } from './helpers.js';

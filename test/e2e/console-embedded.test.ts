@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/index.js';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/running.js';
 import { readStatus } from '../../src/ingest/collector/status-file.js';
 import { testPrograms } from '../embedded/programs.js';
 import { psqlProgram } from '../helpers/psql.js';

@@ -14,7 +14,7 @@ import {
   openEmbedded,
   stopEmbedded,
   type EmbeddedAddress,
-} from '../../src/embedded/index.js';
+} from '../../src/embedded/running.js';
 import { applySchemaFiles, runOnce } from './template.js';
 
 declare module 'vitest' {

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { fitsRows } from '../../core/vector-lists.js';
 import type { Database } from '../../db/database.js';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { formatShare, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { cellOf } from '../../panes/contract/column.js';

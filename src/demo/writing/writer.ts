@@ -6,7 +6,7 @@ import type { UsageRow } from '../rows.js';
 import type { TraceTable } from '../simulation/tree.js';
 import type { Batch } from './batch.js';
 import { columns, type DemoTables, recordset, runInChunks } from './recordset.js';
-import type { Clock } from '../clock.js';
+import { sleepOn, type Clock } from '../../core/clock.js';
 
 /** Parents before children. */
 const tables: readonly TraceTable[] = [
@@ -222,14 +222,14 @@ export async function withRetries<Result>(
   attempt: (tries: number) => Promise<Result>,
   { clock, signal, patienceMs, onWait }: RetryOptions,
 ): Promise<Result> {
-  const giveUpAt = clock.now() + patienceMs;
+  const giveUpAt = clock.wallNow() + patienceMs;
   for (let tries = 0; ; tries += 1) {
     try {
       return await attempt(tries);
     } catch (error) {
-      if (!passes(error) || signal?.aborted || clock.now() >= giveUpAt) throw error;
+      if (!passes(error) || signal?.aborted || clock.wallNow() >= giveUpAt) throw error;
       onWait?.(error);
-      await clock.sleep(Math.min(3_000, 100 * 2 ** tries), signal);
+      await sleepOn(clock, Math.min(3_000, 100 * 2 ** tries), signal);
     }
   }
 }

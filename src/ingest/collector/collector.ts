@@ -8,17 +8,12 @@ import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
-import {
-  FolderLock,
-  isHeld,
-  type LockHolder,
-  readLock,
-} from '../../embedded/folder/folder-lock.js';
-import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
+import { FolderLock, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
+import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
-import { type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
+import { type Drained, mostRecords, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
 import { type CollectorStatus, readStatus, writeStatus } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
@@ -34,12 +29,6 @@ const tidyEveryMs = 30_000;
 const makeRoomEveryMs = 500;
 const sizesEveryMs = 3_600_000;
 const touchEveryMs = lockFreshMs / 6;
-
-/**
- * Records a transaction takes at most. The embedded engine does one thing after the other: a console beside it waits for
- * a whole batch.
- */
-const batchSize = { server: 500, embedded: 50 };
 
 export type CollectorOptions = {
   database: Database;
@@ -176,8 +165,7 @@ export class Collector {
   /** @returns how much was written */
   async #round(): Promise<number> {
     const { database, follow } = this.#options;
-    const most = database.capabilities.embedded ? batchSize.embedded : batchSize.server;
-    const drained = await this.#drain.next(most);
+    const drained = await this.#drain.next(mostRecords(database));
     this.#count(drained);
     const followed = (await follow?.(drained.records)) ?? false;
     if (drained.records.length > 0 || followed) this.#lastEventMs = Date.now();

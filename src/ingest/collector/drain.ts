@@ -54,6 +54,13 @@ export type Drained = {
   quarantined: number;
 };
 
+/**
+ * Records a transaction takes at most: with fewer, what each of them costs takes longer than their rows. The embedded engine
+ * does one thing after the other: a console beside it waits for a whole batch.
+ */
+export const mostRecords = ({ capabilities }: Database): number =>
+  capabilities.embedded ? 50 : 2_000;
+
 /** Longer (ms) than a segment stays because it is young. */
 const readLatelyMs = 3_000;
 

@@ -4,7 +4,7 @@ import type { AgentEvent } from '../events.js';
 import type { AgentId } from '../install/agent.js';
 import type { TelemetrySpan } from '../otlp/decode.js';
 import { telemetryCli, toldBy } from '../otlp/records.js';
-import { stageSpans } from '../otlp/staging.js';
+import { recordWithSpans } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
 import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
 import { claudeHooks } from '../sources/hooks-claude.js';
@@ -52,13 +52,10 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
       ? await database.transaction({ readOnly: true }, (tx) => readPairs(tx, key))
       : new ToolPairs();
     const { events, spans, rows, unknown, failed } = convert(records, pairs);
-    await recorder.record(events, {
-      async inTransaction(tx) {
-        await commit(tx, { unknown, failed });
-        await stageSpans(tx, key.schema, spans);
-        if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
-        if (pairs.isChanged) await writePairs(tx, key, pairs);
-      },
+    await recordWithSpans({ database, recorder }, { events, spans }, async (tx) => {
+      await commit(tx, { unknown, failed });
+      if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
+      if (pairs.isChanged) await writePairs(tx, key, pairs);
     });
   };
 }

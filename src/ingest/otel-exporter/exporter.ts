@@ -3,7 +3,7 @@ import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { TelemetrySpan } from '../otlp/decode.js';
 import { telemetryRecords } from '../otlp/records.js';
-import { SpanFlusher, stageSpans } from '../otlp/staging.js';
+import { recordWithSpans, SpanFlusher } from '../otlp/staging.js';
 import { Prices } from '../prices.js';
 import { Recorder } from '../recorder.js';
 import type { ExportedSpan, ExporterOptions, ExportResult, TraceConsoleExporter } from './types.js';
@@ -15,7 +15,6 @@ const roundMs = 1_000;
 const flushMs = 10_000;
 
 const spansAtOnce = 1_000;
-const limits = { statementTimeoutMs: 30_000, lockTimeoutMs: 10_000, purpose: 'exporter' } as const;
 
 export function createExporter(options: ExporterOptions = {}): TraceConsoleExporter {
   return new Exporter(options);
@@ -105,12 +104,11 @@ class Exporter implements TraceConsoleExporter {
   }
 
   async #round(): Promise<boolean> {
-    const { database, flusher } = await this.#open();
-    const { schema } = database.capabilities;
+    const { flusher, ...target } = await this.#open();
     let isStaged = false;
     while (this.#waiting.length > 0) {
       const some = this.#waiting.slice(0, spansAtOnce);
-      await database.transaction(limits, (tx) => stageSpans(tx, schema, some));
+      await recordWithSpans(target, { events: [], spans: some });
       this.#waiting.splice(0, some.length);
       isStaged = true;
     }

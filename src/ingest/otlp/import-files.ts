@@ -12,7 +12,7 @@ import {
   signals,
 } from './decode.js';
 import { telemetryRecords, toldBy } from './records.js';
-import { SpanFlusher, stageSpans } from './staging.js';
+import { recordWithSpans, SpanFlusher } from './staging.js';
 
 export type TelemetryCounts = {
   files: number;
@@ -104,12 +104,8 @@ class TelemetrySink {
       else events.push(...told.events);
     }
     if (spans.length + events.length === 0) return unknown;
-    const { schema } = this.#database.capabilities;
-    this.#count(
-      await this.#recorder.record(events, {
-        inTransaction: (tx) => stageSpans(tx, schema, spans),
-      }),
-    );
+    const target = { database: this.#database, recorder: this.#recorder };
+    this.#count(await recordWithSpans(target, { events, spans }));
     return unknown;
   }
 

@@ -75,7 +75,7 @@ function claudeEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | 
     case 'user_prompt': {
       if (base.turn === undefined) return [];
       const text = textAt(attributes, 'prompt');
-      return [{ ...base, kind: 'prompt', text: text === '<REDACTED>' ? undefined : text }];
+      return [{ kind: 'prompt', ...base, text: text === '<REDACTED>' ? undefined : text }];
     }
     case 'api_request':
       return requestEvents(log, isMain(log) ? base : somewhere);
@@ -103,8 +103,8 @@ function requestEvents(log: TelemetryLog, base: EventBase): readonly AgentEvent[
   const of = (name: string) => count(numberAt(attributes, name));
   return [
     {
-      ...base,
       kind: 'model_call',
+      ...base,
       message: `request:${id}`,
       requestId,
       provider: 'anthropic',
@@ -133,8 +133,8 @@ function claudeTool(log: TelemetryLog, base: EventBase): readonly AgentEvent[] {
   const type = textAt(attributes, 'error_type') ?? 'tool_error';
   return [
     {
-      ...base,
       kind: 'tool_ended',
+      ...base,
       toolUse,
       tool: textAt(attributes, 'tool_name'),
       durationMs: millisecondsAt(attributes, 'duration_ms'),
@@ -152,8 +152,8 @@ function claudeDecision(log: TelemetryLog, base: EventBase): readonly AgentEvent
   if (toolUse === undefined || decision === undefined) return [];
   return [
     {
-      ...base,
       kind: 'permission',
+      ...base,
       toolUse,
       tool: textAt(attributes, 'tool_name'),
       decision: decision === 'reject' ? 'deny' : 'allow',
@@ -196,7 +196,7 @@ function codexEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | u
     const told = textAt(attributes, 'decision') ?? '';
     const decision = /^(?:denied|abort)/.test(told) ? 'deny' : 'allow';
     const by = textAt(attributes, 'source');
-    return [{ ...base, kind: 'permission', toolUse, tool, decision, by }];
+    return [{ kind: 'permission', ...base, toolUse, tool, decision, by }];
   }
   return name === 'api_error' ? [noteOf(name, log, base)] : [];
 }
@@ -211,8 +211,8 @@ function geminiEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | 
   if (name === 'model_routing' && model !== undefined) {
     return [
       {
-        ...base,
         kind: 'routing',
+        ...base,
         id: `model:${base.at}`,
         selected: model,
         strategy: textAt(attributes, 'decision_source') ?? 'model_routing',
@@ -233,8 +233,8 @@ function noteOf(name: string, log: TelemetryLog, base: EventBase): AgentEvent {
   const { attributes } = log;
   const sequence = numberAt(attributes, 'event.sequence');
   return {
-    ...base,
     kind: 'note',
+    ...base,
     event: noteNames.get(name) ?? name,
     id: `${name}:${sequence ?? ''}:${base.at}`,
     text: textAt(attributes, 'error', 'error_message', 'error.message', 'message'),

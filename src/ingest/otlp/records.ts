@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
-import { encodeFrame, type SpoolRecord } from '../spool/frame.js';
+import { joinedFrames, type SpoolRecord } from '../spool/frame.js';
 import type { Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
 import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
 
 /** What telemetry is called in the spool, where hooks have the name of their CLI. */
 export const telemetryCli = 'otlp';
 
-/** A longer one keeps only short attributes (bytes). */
-const mostBytes = 1 << 20;
+/** A longer one keeps only short attributes (UTF-16 units of its JSON). */
+const longestRecord = 1 << 20;
 const longestKept = 1_024;
 
 /** Spans and log records as the spool holds them: one record each, without secrets. */
@@ -31,24 +31,24 @@ export function toldBy({ event, payload }: SpoolRecord): {
   return isOfProgram(span) ? { events: programSpanEvents(span) } : { span };
 }
 
-/** A write of the spool holds no more (bytes), so that its files stay small. */
+/** A write of the spool holds no more (UTF-16 units), so that its files stay small. */
 const mostAtOnce = 4 << 20;
 
 /** Records as the spool takes them, in as few writes as its files allow. */
 export function framesOf(records: readonly SpoolRecord[]): Buffer[] {
-  const writes: Buffer[][] = [[]];
-  let bytes = 0;
+  const writes: string[][] = [[]];
+  let length = 0;
   for (const record of records) {
-    const whole = encodeFrame(record);
-    const frame = whole.length <= mostBytes ? whole : encodeFrame(shortened(record));
-    if (bytes + frame.length > mostAtOnce && bytes > 0) {
+    const whole = JSON.stringify(record);
+    const body = whole.length <= longestRecord ? whole : JSON.stringify(shortened(record));
+    if (length + body.length > mostAtOnce && length > 0) {
       writes.push([]);
-      bytes = 0;
+      length = 0;
     }
-    writes.at(-1)?.push(frame);
-    bytes += frame.length;
+    writes.at(-1)?.push(body);
+    length += body.length;
   }
-  return writes.filter((frames) => frames.length > 0).map((frames) => Buffer.concat(frames));
+  return writes.filter((bodies) => bodies.length > 0).map(joinedFrames);
 }
 
 function recordOf(event: string, item: TelemetrySpan | TelemetryLog, nowMs: number): SpoolRecord {

@@ -260,9 +260,11 @@ function partsOf({ parts, content }: Record<string, unknown>): string | undefine
 }
 
 const mostPrompts = 64;
+const counted = /^(?:gen_ai\.prompt|llm\.input_messages)\./;
 
 /** `gen_ai.prompt.0.role`, `llm.input_messages.0.message.role`, … */
 function countedPrompt(attributes: Attributes): string | undefined {
+  if (!Object.keys(attributes).some((name) => counted.test(name))) return undefined;
   for (let index = mostPrompts - 1; index >= 0; index -= 1) {
     for (const prefix of [`gen_ai.prompt.${index}`, `llm.input_messages.${index}.message`]) {
       if (textAt(attributes, `${prefix}.role`) === 'user') {

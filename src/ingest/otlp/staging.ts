@@ -2,8 +2,11 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
+import { groupBy } from '../../core/values.js';
+import type { AgentEvent } from '../events.js';
 import { sessionId } from '../ids.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
+import { toJson } from '../rows.js';
 import type { TelemetrySpan } from './decode.js';
 import { traceEvents, type Recorded, type StagedSpan } from './trace-events.js';
 
@@ -18,33 +21,125 @@ const tidyEveryMs = 300_000;
  * Traces that are written in one transaction: the embedded engine does one thing after the other, and a console beside it
  * waits; and the spans of each that are looked at.
  */
-const tracesAtOnce = { server: 100, embedded: 10 };
+const tracesAtOnce = { server: 200, embedded: 10 };
 const spansAtOnce = 20_000;
 
-/**
- * Keeps spans until their trace can be written: in the transaction that notes where they were read.
- *
- * @throws ConsoleError `privilege_missing`
- */
-export async function stageSpans(
-  tx: Queryable,
-  schema: string,
-  spans: readonly TelemetrySpan[],
-): Promise<void> {
-  if (spans.length === 0) return;
-  if (!(await openConsoleTable(tx, 'telemetry_spans'))) {
-    throw new ConsoleError('privilege_missing', 'The role may not write telemetry_spans.', {
-      hint: 'Spans wait in trace_console.telemetry_spans. Grant CREATE on the database once, or writing on the table.',
+const mostTraces = ({ capabilities }: Database): number =>
+  capabilities.embedded ? tracesAtOnce.embedded : tracesAtOnce.server;
+
+/** Spans that came together, as they are kept: with what they were written as where that happens at once. */
+class SpanBatch {
+  readonly events: readonly AgentEvent[];
+  readonly #rows: readonly {
+    trace_id: string;
+    span_id: string;
+    span: TelemetrySpan;
+    recorded?: Recorded | undefined;
+  }[];
+
+  private constructor(spans: readonly TelemetrySpan[], whole: readonly TelemetrySpan[][] = []) {
+    const recorded = new Map<TelemetrySpan, Recorded | undefined>();
+    this.events = whole.flatMap((trace) => {
+      const told = traceEvents(trace.map((span) => ({ span })));
+      for (const span of trace) recorded.set(span, told.recorded.get(span.spanId));
+      return told.events;
     });
+    this.#rows = spans.map((span) => ({
+      trace_id: span.traceId,
+      span_id: span.spanId,
+      span,
+      recorded: recorded.get(span),
+    }));
   }
-  const rows = spans.map((span) => ({ trace_id: span.traceId, span_id: span.spanId, span }));
-  await tx.query(
-    `INSERT INTO trace_console.telemetry_spans AS s (target_schema, trace_id, span_id, span)
-     SELECT DISTINCT ON (trace_id, span_id) $1, trace_id, span_id, span
-     FROM json_to_recordset($2::json) AS r (trace_id text, span_id text, span jsonb)
-     ON CONFLICT (target_schema, trace_id, span_id) DO NOTHING`,
-    [schema, JSON.stringify(rows).replaceAll('\\u0000', '')],
-  );
+
+  /** All of them wait for the flusher. */
+  static waiting(spans: readonly TelemetrySpan[]): SpanBatch {
+    return new SpanBatch(distinct(spans));
+  }
+
+  /** Traces that are here with their root, and of which nothing was kept before, need not wait. */
+  static async of(database: Database, spans: readonly TelemetrySpan[]): Promise<SpanBatch> {
+    const all = distinct(spans);
+    const withRoot = [...groupBy(all, ({ traceId }) => traceId)]
+      .filter(([, trace]) => trace.some(({ parentSpanId }) => parentSpanId === undefined))
+      .slice(0, mostTraces(database));
+    const known = await knownTraces(
+      database,
+      withRoot.map(([id]) => id),
+    );
+    return new SpanBatch(
+      all,
+      withRoot.flatMap(([id, trace]) => (known.has(id) ? [] : [trace])),
+    );
+  }
+
+  /** @throws ConsoleError `privilege_missing` */
+  async keep(tx: Queryable, schema: string): Promise<void> {
+    if (this.#rows.length === 0) return;
+    if (!(await openConsoleTable(tx, 'telemetry_spans'))) {
+      throw new ConsoleError('privilege_missing', 'The role may not write telemetry_spans.', {
+        hint: 'Spans wait in trace_console.telemetry_spans. Grant CREATE on the database once, or writing on the table.',
+      });
+    }
+    // Where another collector has brought more of the trace meanwhile, the flusher looks at all of it.
+    await tx.query(
+      `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span, recorded)
+       SELECT $1, trace_id, span_id, span, CASE WHEN recorded IS NOT NULL AND (
+           SELECT s.trace_id FROM trace_console.telemetry_spans AS s
+           WHERE s.target_schema = $1 AND s.trace_id = r.trace_id LIMIT 1) IS NULL THEN recorded END
+       FROM json_to_recordset($2::json) AS r (trace_id text, span_id text, span jsonb, recorded jsonb)
+       ON CONFLICT (target_schema, trace_id, span_id) DO NOTHING`,
+      [schema, toJson(this.#rows)],
+    );
+  }
+}
+
+/**
+ * Records events, and takes in spans that came with them: in one transaction, `also` in it.
+ *
+ * @throws ConsoleError, and nothing of it is written
+ */
+export async function recordWithSpans(
+  { database, recorder }: { database: Database; recorder: Recorder },
+  { events, spans }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+  also?: (tx: Queryable) => Promise<void>,
+): Promise<Written> {
+  const { schema } = database.capabilities;
+  const record = (batch: SpanBatch) =>
+    recorder.record([...events, ...batch.events], {
+      async inTransaction(tx) {
+        await also?.(tx);
+        await batch.keep(tx, schema);
+      },
+    });
+  const batch = await SpanBatch.of(database, spans);
+  try {
+    return await record(batch);
+  } catch (error) {
+    if (batch.events.length === 0 || !isRecordsFault(error)) throw error;
+    // The database refuses the rows of one of these traces: the flusher finds out which.
+    return record(SpanBatch.waiting(spans));
+  }
+}
+
+/** Senders that got no answer send again. */
+function distinct(spans: readonly TelemetrySpan[]): TelemetrySpan[] {
+  return [...new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span])).values()];
+}
+
+/** Those of some traces of which spans are kept. */
+async function knownTraces(database: Database, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  return database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
+    if (!(await hasConsoleTable(tx, 'telemetry_spans'))) return new Set();
+    const { rows } = await tx.query<{ id: string }>(
+      `SELECT t.id FROM unnest($2::text[]) AS t (id)
+       WHERE (SELECT s.trace_id FROM trace_console.telemetry_spans AS s
+              WHERE s.target_schema = $1 AND s.trace_id = t.id LIMIT 1) IS NOT NULL`,
+      [database.capabilities.schema, ids],
+    );
+    return new Set(rows.map(({ id }) => id));
+  });
 }
 
 /** Writes the traces of spans that were kept, once their roots have come. */
@@ -128,8 +223,8 @@ export class SpanFlusher {
 
   /** The spans of traces with something new, of which nothing is waited for. */
   #ready(): Promise<Map<string, StagedSpan[]>> {
-    const { schema, embedded } = this.#database.capabilities;
-    const most = embedded ? tracesAtOnce.embedded : tracesAtOnce.server;
+    const { schema } = this.#database.capabilities;
+    const most = mostTraces(this.#database);
     return this.#database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
       const traces = new Map<string, StagedSpan[]>();
       if (!(await hasConsoleTable(tx, 'telemetry_spans'))) return traces;

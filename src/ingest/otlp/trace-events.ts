@@ -159,7 +159,7 @@ class SpanTree {
     const error = this.#root && failureOf(this.#root);
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
     return [
-      { ...base, kind: 'prompt', text, origin },
+      { kind: 'prompt', ...base, text, origin },
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];
   }
@@ -170,7 +170,11 @@ class SpanTree {
       .map(({ span }) => span)
       .filter((span) => roleOf(span) === 'model' || roleOf(span) === 'agent')
       .toSorted((a, b) => a.startedAt - b.startedAt);
-    return promptAt(root) ?? calls.map(promptAt).find((text) => text !== undefined) ?? root.name;
+    for (const span of [root, ...calls]) {
+      const text = promptAt(span);
+      if (text !== undefined) return text;
+    }
+    return root.name;
   }
 
   #parentOf({ parentSpanId }: TelemetrySpan): TelemetrySpan | undefined {
@@ -222,7 +226,7 @@ function decision(span: TelemetrySpan, base: EventBase): AgentEvent[] | undefine
   if (strategy === 'delegation') return [];
   const confidence = numberAt(attributes, 'trace_console.confidence');
   const selected = agentAt(span);
-  return [{ ...base, kind: 'routing', id: span.spanId, selected, strategy, confidence }];
+  return [{ kind: 'routing', ...base, id: span.spanId, selected, strategy, confidence }];
 }
 
 const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
@@ -230,15 +234,15 @@ const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
 function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventBase): AgentEvent[] {
   const isAgent = role === 'agent';
   const started = {
-    ...base,
     kind: 'subagent_started' as const,
+    ...base,
     id: span.spanId,
     prompt: promptAt(span) ?? span.name,
     ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry' }),
   };
   if (span.endedAt === undefined) return [started];
   const error = failureOf(span);
-  return [started, { ...base, kind: 'subagent_ended', id: span.spanId, at: span.endedAt, error }];
+  return [started, { kind: 'subagent_ended', ...base, id: span.spanId, at: span.endedAt, error }];
 }
 
 function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
@@ -247,9 +251,9 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
   const seconds = numberAt(attributes, 'gen_ai.response.time_to_first_chunk');
   const response = textAt(attributes, 'gen_ai.response.id');
   return {
+    kind: 'model_call',
     ...base,
     at: endOf(span),
-    kind: 'model_call',
     message: uniqueId(response, span),
     provider: providerAt(attributes),
     model: modelAt(attributes),
@@ -270,13 +274,13 @@ function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
   const id = textAt(attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id');
   const call = { toolUse: uniqueId(id, span), tool: toolAt(span), input: inputAt(attributes) };
-  if (endedAt === undefined) return [{ ...base, kind: 'tool_started', ...call }];
+  if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [
     {
+      kind: 'tool_ended',
       ...base,
       at: endedAt,
-      kind: 'tool_ended',
       ...call,
       startedAt,
       output: outputAt(attributes),
@@ -289,9 +293,9 @@ function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
 function otherSpan(span: TelemetrySpan, base: EventBase): AgentEvent {
   const error = failureOf(span);
   return {
+    kind: 'span',
     ...base,
     at: endOf(span),
-    kind: 'span',
     id: span.spanId,
     name: span.name,
     startedAt: span.startedAt,

@@ -139,8 +139,8 @@ export function hookRuns(
   const exitCode = numberOf(data.exitCode);
   return [
     {
-      ...base,
       kind: 'hook_run',
+      ...base,
       id: uuid ?? `${event}:${base.at}`,
       event,
       name: command === undefined ? (stringOf(data.hookName) ?? event) : shortName(command),
@@ -171,8 +171,8 @@ function stopHooks(line: Record<string, unknown>, base: EventBase): AgentEvent[]
   return infos.map((info, index) => {
     const command = stringOf(info.command);
     return {
-      ...base,
       kind: 'hook_run',
+      ...base,
       id: `${uuid}:${index}`,
       event: 'Stop',
       name: command === undefined ? 'Stop' : shortName(command),
@@ -190,14 +190,14 @@ export function systemEvents(
 ): readonly AgentEvent[] {
   switch (line.subtype) {
     case 'turn_duration':
-      return [{ ...base, kind: 'turn_ended', durationMs: numberOf(line.durationMs) }];
+      return [{ kind: 'turn_ended', ...base, durationMs: numberOf(line.durationMs) }];
     case 'stop_hook_summary':
-      return [...stopHooks(line, base), { ...base, kind: 'turn_ended' }];
+      return [...stopHooks(line, base), { kind: 'turn_ended', ...base }];
     case 'compact_boundary':
       return [
         {
-          ...base,
           kind: 'note',
+          ...base,
           event: 'Compact',
           id: stringOf(line.uuid),
           data: line.compactMetadata,
@@ -205,7 +205,7 @@ export function systemEvents(
       ];
     case 'api_error':
       return [
-        { ...base, kind: 'note', event: 'ApiError', id: stringOf(line.uuid), data: line.error },
+        { kind: 'note', ...base, event: 'ApiError', id: stringOf(line.uuid), data: line.error },
       ];
     default:
       return [];
@@ -215,7 +215,7 @@ export function systemEvents(
 /** The last message of a turn says that it is, where its line was written when it was whole. */
 export function endingsIn(message: Record<string, unknown>, base: EventBase): AgentEvent[] {
   const isLast = base.subagent === undefined && endings.has(stringOf(message.stop_reason) ?? '');
-  return isLast ? [{ ...base, kind: 'turn_ended' }] : [];
+  return isLast ? [{ kind: 'turn_ended', ...base }] : [];
 }
 
 /** Tools that start subagents. */

@@ -203,7 +203,7 @@ class ClaudeReader implements TranscriptReader {
     }
     if (madeByProgram.some((mark) => line[mark] === true)) return [];
     const text = textOf(content);
-    if (text.startsWith(interruption)) return [{ ...base, kind: 'interrupted' }];
+    if (text.startsWith(interruption)) return [{ kind: 'interrupted', ...base }];
     const trimmed = text.trimStart();
     if (notPrompts.some((start) => trimmed.startsWith(start))) return [];
     this.#state.inputAt = base.at;
@@ -217,7 +217,7 @@ class ClaudeReader implements TranscriptReader {
   #prompt(line: Record<string, unknown>, base: EventBase, text: string): AgentEvent[] {
     const turn = stringOf(line.promptId) ?? stringOf(line.uuid) ?? `at:${base.at}`;
     this.#state.turn = turn;
-    return [{ ...base, turn, kind: 'prompt', text, origin: stringOf(line.promptSource) }];
+    return [{ kind: 'prompt', ...base, turn, text, origin: stringOf(line.promptSource) }];
   }
 
   #subagentPrompt(base: EventBase, text: string): AgentEvent[] {
@@ -227,9 +227,9 @@ class ClaudeReader implements TranscriptReader {
     const sidecar = this.#file.sidecar ?? {};
     return [
       {
+        kind: 'subagent_started',
         ...base,
         subagent: undefined,
-        kind: 'subagent_started',
         id,
         prompt: text,
         type: stringOf(sidecar.agentType),
@@ -254,8 +254,8 @@ class ClaudeReader implements TranscriptReader {
     const result = line.toolUseResult;
     const { outcome, error, exitCode } = outcomeOf(block.is_error === true, text, result);
     const ended: AgentEvent = {
-      ...base,
       kind: 'tool_ended',
+      ...base,
       toolUse,
       outcome,
       error,
@@ -280,13 +280,13 @@ class ClaudeReader implements TranscriptReader {
     const duration = numberOf(result.totalDurationMs);
     const isBackground = result.isAsync === true || result.status === 'async_launched';
     return [
-      { ...base, kind: 'subagent_started', id, toolUse, ...asked, at: base.at - (duration ?? 0) },
+      { kind: 'subagent_started', ...base, id, toolUse, ...asked, at: base.at - (duration ?? 0) },
       ...(isBackground
         ? []
         : [
             {
-              ...base,
               kind: 'subagent_ended' as const,
+              ...base,
               id,
               type: asked.type,
               error,
@@ -308,7 +308,7 @@ class ClaudeReader implements TranscriptReader {
         type: stringOf(line.error) ?? 'api_error',
         message: textOf(message.content),
       };
-      return [{ ...base, kind: 'turn_ended', error }];
+      return [{ kind: 'turn_ended', ...base, error }];
     }
     if (message.model === '<synthetic>') return [];
     const blocks = Array.isArray(message.content) ? message.content.map(objectOf) : [];
@@ -336,8 +336,8 @@ class ClaudeReader implements TranscriptReader {
     const isFinal = stringOf(message.stop_reason) !== undefined || usage.iterations !== undefined;
     return [
       {
-        ...base,
         kind: 'model_call',
+        ...base,
         message: id,
         provider: 'anthropic',
         model: stringOf(message.model),
@@ -369,7 +369,7 @@ class ClaudeReader implements TranscriptReader {
         ],
       ]);
     }
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input: block.input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input: block.input }];
   }
 
   #attachment(line: Record<string, unknown>, base: EventBase): readonly AgentEvent[] {

@@ -37,7 +37,7 @@ export class CodexTools {
       ...this.#state.calls.slice(1 - mostPending),
       { id: toolUse, tool, ...(tool === 'spawn_agent' ? { input: objectOf(input) } : {}) },
     ];
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
 
   end({ call_id: id, output }: Json, base: EventBase): AgentEvent[] {
@@ -50,7 +50,7 @@ export class CodexTools {
     state.reports = state.reports.filter(([each]) => each !== toolUse);
     const outcome = report ?? outcomeOfOutput(output);
     return [
-      { ...base, kind: 'tool_ended', toolUse, tool: call?.tool, output, ...outcome },
+      { kind: 'tool_ended', ...base, toolUse, tool: call?.tool, output, ...outcome },
       ...(call?.tool === 'spawn_agent' ? spawned(call, output, base) : []),
     ];
   }
@@ -60,7 +60,7 @@ export class CodexTools {
     const report = reportOf(payload);
     if (toolUse === undefined || report === undefined) return [];
     this.#state.reports = [...this.#state.reports.slice(1 - mostPending), [toolUse, report]];
-    return [{ ...base, kind: 'tool_ended', toolUse, ...report }];
+    return [{ kind: 'tool_ended', ...base, toolUse, ...report }];
   }
 }
 
@@ -78,8 +78,8 @@ function spawned(call: Call, output: unknown, base: EventBase): AgentEvent[] {
   if (id === undefined) return [];
   return [
     {
-      ...base,
       kind: 'subagent_started',
+      ...base,
       id,
       toolUse: call.id,
       type: stringOf(call.input?.agent_type) ?? 'default',
@@ -220,9 +220,9 @@ export function builtInCall(payload: Json, base: EventBase): AgentEvent[] {
     status === 'failed' ? outcomeOfCode(undefined, true) : outcomeOfCode(undefined, false);
   const input = action ?? payload.arguments ?? { prompt: payload.revised_prompt };
   return [
-    { ...base, kind: 'tool_started', toolUse, tool, input },
+    { kind: 'tool_started', ...base, toolUse, tool, input },
     ...(status === 'in_progress'
       ? []
-      : [{ ...base, kind: 'tool_ended' as const, toolUse, tool, ...outcome }]),
+      : [{ kind: 'tool_ended' as const, ...base, toolUse, tool, ...outcome }]),
   ];
 }

@@ -271,7 +271,7 @@ class CodexReader implements TranscriptReader {
     const { hasTasks, thread } = this.#state;
     if (hasTasks) return [];
     const base = this.#base(at);
-    if (thread?.parent === undefined) return [{ ...base, kind: 'turn_ended' }];
+    if (thread?.parent === undefined) return [{ kind: 'turn_ended', ...base }];
     return [{ ...base, subagent: undefined, kind: 'subagent_ended', id: thread.id }];
   }
 
@@ -296,8 +296,8 @@ class CodexReader implements TranscriptReader {
     const base = this.#base(at);
     const isFirst = isOfSubagent ? prompt === undefined : !state.hasTasks || !isOfTurn;
     // What is typed while the agent works belongs to the turn.
-    if (!isFirst) return [{ ...base, kind: 'note', event: 'UserPrompt', id: `typed:${at}`, text }];
-    return isOfSubagent ? this.#subagentStarted(base, text) : [{ ...base, kind: 'prompt', text }];
+    if (!isFirst) return [{ kind: 'note', ...base, event: 'UserPrompt', id: `typed:${at}`, text }];
+    return isOfSubagent ? this.#subagentStarted(base, text) : [{ kind: 'prompt', ...base, text }];
   }
 
   #subagentStarted(base: EventBase, prompt?: string): readonly AgentEvent[] {
@@ -370,7 +370,7 @@ class CodexReader implements TranscriptReader {
     const base = this.#base(at);
     const { thread } = this.#state;
     return thread?.parent === undefined
-      ? { ...base, kind: 'turn_ended', error, durationMs }
+      ? { kind: 'turn_ended', ...base, error, durationMs }
       : { ...base, subagent: undefined, kind: 'subagent_ended', id: thread.id, error, durationMs };
   }
 

@@ -215,7 +215,7 @@ class GeminiReader implements TranscriptReader {
         : id;
     const at = Math.max(timeOf(call.timestamp) ?? saidAt, saidAt);
     const base = this.#base(saidAt);
-    const started: AgentEvent = { ...base, kind: 'tool_started', toolUse, tool, input };
+    const started: AgentEvent = { kind: 'tool_started', ...base, toolUse, tool, input };
     const { outcome, error } = outcomeOf(call);
     if (outcome === undefined) return [started];
     this.#state.inputAt = at;
@@ -291,8 +291,8 @@ function delegated(
   if (id === undefined) return [];
   const type = stringOf(objectOf(call.args).agent_name) ?? stringOf(call.name);
   return [
-    { ...base, kind: 'subagent_started', id, toolUse, type },
-    { ...base, kind: 'subagent_ended', id, type, error },
+    { kind: 'subagent_started', ...base, id, toolUse, type },
+    { kind: 'subagent_ended', ...base, id, type, error },
   ];
 }
 

@@ -89,7 +89,7 @@ export function noteOf(
     Math.floor(base.at / sameWithinMs),
   ];
   const id = createHash('sha1').update(JSON.stringify(words)).digest('hex');
-  return { ...base, kind: 'note', event, id, ...said };
+  return { kind: 'note', ...base, event, id, ...said };
 }
 
 /** An error in words, and the exit code that CLIs put into the first line. */

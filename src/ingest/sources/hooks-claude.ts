@@ -80,12 +80,12 @@ function baseOf({ payload, record }: HookInput, session: string): EventBase {
 function eventsOf(event: string, payload: Payload, base: EventBase): AgentEvent[] | undefined {
   switch (event) {
     case 'SessionStart':
-      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'source') }];
+      return [{ kind: 'session_started', ...base, reason: textOf(payload, 'source') }];
     case 'SessionEnd':
-      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+      return [{ kind: 'session_ended', ...base, reason: textOf(payload, 'reason') }];
     case 'UserPromptSubmit': {
       const text = textOf(payload, 'prompt');
-      return [{ ...base, kind: 'prompt', text, origin: textOf(payload, 'source') }];
+      return [{ kind: 'prompt', ...base, text, origin: textOf(payload, 'source') }];
     }
     case 'PreToolUse':
     case 'PostToolUse':
@@ -129,10 +129,10 @@ export function toolEvents(
   const tool = textOf(payload, 'tool_name');
   if (toolUse === undefined || tool === undefined) return undefined;
   const input = ownValue(payload, 'tool_input');
-  if (event === 'PreToolUse') return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+  if (event === 'PreToolUse') return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   const ended = {
-    ...base,
     kind: 'tool_ended' as const,
+    ...base,
     toolUse,
     tool,
     input,
@@ -152,18 +152,18 @@ function permissionEvents(event: string, payload: Payload, base: EventBase): Age
   const tool = textOf(payload, 'tool_name');
   const input = ownValue(payload, 'tool_input');
   if (event === 'PermissionRequest') {
-    return [{ ...base, kind: 'permission', decision: 'ask', tool, input }];
+    return [{ kind: 'permission', ...base, decision: 'ask', tool, input }];
   }
   const toolUse = textOf(payload, 'tool_use_id');
   const reason = textOf(payload, 'reason');
   return [
-    { ...base, kind: 'permission', decision: 'deny', toolUse, tool, input, by: 'auto', reason },
+    { kind: 'permission', ...base, decision: 'deny', toolUse, tool, input, by: 'auto', reason },
     ...(toolUse === undefined
       ? []
       : [
           {
-            ...base,
             kind: 'tool_ended' as const,
+            ...base,
             toolUse,
             tool,
             input,
@@ -191,12 +191,12 @@ function stopEvents(event: string, payload: Payload, base: EventBase): AgentEven
   if (event === 'StopFailure') {
     const type = textOf(payload, 'error') ?? 'unknown';
     const message = textOf(payload, 'error_details');
-    return [{ ...base, kind: 'turn_ended', error: { type, message } }];
+    return [{ kind: 'turn_ended', ...base, error: { type, message } }];
   }
   const tasks = ownValue(payload, 'background_tasks');
   if (Array.isArray(tasks) && tasks.length > 0) {
     // The agent goes on when they are done, and stops once more.
     return [noteOf(base, event, { data: { background_tasks: tasks.length } })];
   }
-  return [{ ...base, kind: 'turn_ended' }];
+  return [{ kind: 'turn_ended', ...base }];
 }

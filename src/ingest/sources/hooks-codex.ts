@@ -54,26 +54,26 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
   const { payload } = input;
   switch (event) {
     case 'SessionStart':
-      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'source') }];
+      return [{ kind: 'session_started', ...base, reason: textOf(payload, 'source') }];
     case 'SessionEnd':
-      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+      return [{ kind: 'session_ended', ...base, reason: textOf(payload, 'reason') }];
     case 'UserPromptSubmit':
-      return [{ ...base, kind: 'prompt', text: textOf(payload, 'prompt') }];
+      return [{ kind: 'prompt', ...base, text: textOf(payload, 'prompt') }];
     case 'PreToolUse':
     case 'PostToolUse':
       return withExitCode(toolEvents(event, withToolUse(event, input, base), base));
     case 'PermissionRequest': {
       const tool = textOf(payload, 'tool_name');
       const asked = ownValue(payload, 'tool_input');
-      return [{ ...base, kind: 'permission', decision: 'ask', tool, input: asked }];
+      return [{ kind: 'permission', ...base, decision: 'ask', tool, input: asked }];
     }
     case 'SubagentStart':
     case 'SubagentStop':
       return subagentEvents(event, payload, base);
     case 'Stop':
-      return [{ ...base, kind: 'turn_ended' }];
+      return [{ kind: 'turn_ended', ...base }];
     case 'Interrupt':
-      return [{ ...base, kind: 'interrupted' }];
+      return [{ kind: 'interrupted', ...base }];
     case 'PreCompact':
     case 'PostCompact':
       return [

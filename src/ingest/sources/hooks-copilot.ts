@@ -48,18 +48,18 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
   const { payload } = input;
   switch (event) {
     case 'sessionStart':
-      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'source') }];
+      return [{ kind: 'session_started', ...base, reason: textOf(payload, 'source') }];
     case 'sessionEnd':
-      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+      return [{ kind: 'session_ended', ...base, reason: textOf(payload, 'reason') }];
     case 'userPromptSubmitted':
     case 'userPromptSubmit':
-      return [{ ...base, kind: 'prompt', turn: `at-${base.at}`, text: textOf(payload, 'prompt') }];
+      return [{ kind: 'prompt', ...base, turn: `at-${base.at}`, text: textOf(payload, 'prompt') }];
     case 'preToolUse':
     case 'postToolUse':
       return toolEvents(event, input, base);
     case 'agentStop':
     case 'stop':
-      return [{ ...base, kind: 'turn_ended' }];
+      return [{ kind: 'turn_ended', ...base }];
     case 'subagentStop':
       return subagentEvents(payload, base);
     case 'errorOccurred': {
@@ -91,12 +91,12 @@ function toolEvents(
   const given = textOf(payload, 'toolCallId', 'tool_use_id');
   if (event === 'preToolUse') {
     const toolUse = given ?? pairs.startOf(base.session, tool, input, base.at);
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const toolUse = given ?? pairs.endOf(base.session, tool, input, base.at);
   const output = ownValue(payload, 'toolResult') ?? ownValue(payload, 'tool_result');
   const result = objectOf(payload, 'toolResult') ?? objectOf(payload, 'tool_result');
-  const ended = { ...base, kind: 'tool_ended' as const, toolUse, tool, input, output };
+  const ended = { kind: 'tool_ended' as const, ...base, toolUse, tool, input, output };
   const message = result && textOf(result, 'textResultForLlm', 'text_result_for_llm');
   switch (result && textOf(result, 'resultType', 'result_type')) {
     case 'failure':
@@ -111,6 +111,6 @@ function toolEvents(
 function subagentEvents(payload: Payload, base: EventBase): AgentEvent[] {
   const id = textOf(payload, 'agentId', 'agent_id');
   const type = textOf(payload, 'agentName', 'agent_name', 'agent_type');
-  if (id !== undefined) return [{ ...base, kind: 'subagent_ended', id, type }];
+  if (id !== undefined) return [{ kind: 'subagent_ended', ...base, id, type }];
   return [noteOf(base, 'subagentStop', { text: type, data: otherFields(payload, common) })];
 }

@@ -54,11 +54,11 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
   const { payload } = input;
   switch (event) {
     case 'sessionStart':
-      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'composer_mode') }];
+      return [{ kind: 'session_started', ...base, reason: textOf(payload, 'composer_mode') }];
     case 'sessionEnd':
-      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+      return [{ kind: 'session_ended', ...base, reason: textOf(payload, 'reason') }];
     case 'beforeSubmitPrompt':
-      return [{ ...base, kind: 'prompt', text: textOf(payload, 'prompt') }];
+      return [{ kind: 'prompt', ...base, text: textOf(payload, 'prompt') }];
     case 'preToolUse':
     case 'postToolUse':
     case 'postToolUseFailure':
@@ -94,7 +94,7 @@ function toolEvents(
   const given = textOf(payload, 'tool_use_id');
   if (event === 'preToolUse') {
     const toolUse = given ?? pairs.startOf(base.session, tool, input, base.at);
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const toolUse = given ?? pairs.endOf(base.session, tool, input, base.at);
   const span = spanOf(base.at, numberOf(payload, 'duration', 'duration_ms'));
@@ -123,24 +123,24 @@ function subagentEvents(
   const type = textOf(payload, 'subagent_type', 'agent_type');
   if (id === undefined) return undefined;
   if (event === 'subagentStart') {
-    return [{ ...base, kind: 'subagent_started', id, type, prompt: textOf(payload, 'task') }];
+    return [{ kind: 'subagent_started', ...base, id, type, prompt: textOf(payload, 'task') }];
   }
   const status = textOf(payload, 'status');
   const error =
     status === 'error' ? { type: 'error', message: textOf(payload, 'error_message') } : undefined;
   const durationMs = numberOf(payload, 'duration_ms', 'duration');
-  return [{ ...base, kind: 'subagent_ended', id, type, error, durationMs }];
+  return [{ kind: 'subagent_ended', ...base, id, type, error, durationMs }];
 }
 
 function stopEvents(payload: Payload, base: EventBase): AgentEvent[] {
   switch (textOf(payload, 'status')) {
     case 'aborted':
-      return [{ ...base, kind: 'interrupted' }];
+      return [{ kind: 'interrupted', ...base }];
     case 'error': {
       const message = textOf(payload, 'error_message', 'error');
-      return [{ ...base, kind: 'turn_ended', error: { type: 'error', message } }];
+      return [{ kind: 'turn_ended', ...base, error: { type: 'error', message } }];
     }
     default:
-      return [{ ...base, kind: 'turn_ended' }];
+      return [{ kind: 'turn_ended', ...base }];
   }
 }

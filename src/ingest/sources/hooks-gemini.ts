@@ -37,17 +37,17 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
   const { payload, pairs } = input;
   switch (event) {
     case 'SessionStart':
-      return [{ ...base, kind: 'session_started', reason: textOf(payload, 'source') }];
+      return [{ kind: 'session_started', ...base, reason: textOf(payload, 'source') }];
     case 'SessionEnd':
-      return [{ ...base, kind: 'session_ended', reason: textOf(payload, 'reason') }];
+      return [{ kind: 'session_ended', ...base, reason: textOf(payload, 'reason') }];
     case 'BeforeAgent': {
       // Its words name the turn, as they do in the transcript.
       const text = textOf(payload, 'prompt');
       const turn = pairs.promptOf(base.session, text ?? '', base.at);
-      return [{ ...base, kind: 'prompt', turn, text }];
+      return [{ kind: 'prompt', ...base, turn, text }];
     }
     case 'AfterAgent':
-      return [{ ...base, kind: 'turn_ended' }];
+      return [{ kind: 'turn_ended', ...base }];
     case 'BeforeTool':
     case 'AfterTool':
       return toolEvents(event, input, base);
@@ -74,14 +74,14 @@ function toolEvents(
   const input = ownValue(payload, 'tool_input');
   if (event === 'BeforeTool') {
     const toolUse = pairs.startOf(base.session, tool, input, base.at);
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const toolUse = pairs.endOf(base.session, tool, input, base.at);
   const output = ownValue(payload, 'tool_response');
   const response = objectOf(payload, 'tool_response');
   const error = response && errorIn(ownValue(response, 'error'));
   const outcome = error === undefined ? 'completed' : 'failed';
-  return [{ ...base, kind: 'tool_ended', toolUse, tool, input, output, outcome, error }];
+  return [{ kind: 'tool_ended', ...base, toolUse, tool, input, output, outcome, error }];
 }
 
 function errorIn(value: unknown): { type: string; message: string } | undefined {

@@ -36,11 +36,11 @@ export const opencodeHooks: HookAdapter = ({ payload, record }) => {
 function eventsOf(event: string, said: Payload, base: EventBase): AgentEvent[] | undefined {
   switch (event) {
     case 'session.created':
-      return [{ ...base, kind: 'session_started' }];
+      return [{ kind: 'session_started', ...base }];
     case 'session.deleted':
-      return [{ ...base, kind: 'session_ended', reason: 'deleted' }];
+      return [{ kind: 'session_ended', ...base, reason: 'deleted' }];
     case 'session.idle':
-      return [{ ...base, kind: 'turn_ended' }];
+      return [{ kind: 'turn_ended', ...base }];
     case 'session.error':
       return errorEvents(said, base);
     case 'session.compacted':
@@ -64,10 +64,10 @@ function eventsOf(event: string, said: Payload, base: EventBase): AgentEvent[] |
 function errorEvents(said: Payload, base: EventBase): AgentEvent[] {
   const error = objectOf(said, 'error');
   const type = (error && textOf(error, 'name')) ?? 'error';
-  if (type === 'MessageAbortedError') return [{ ...base, kind: 'interrupted' }];
+  if (type === 'MessageAbortedError') return [{ kind: 'interrupted', ...base }];
   const data = error && objectOf(error, 'data');
   return [
-    { ...base, kind: 'turn_ended', error: { type, message: data && textOf(data, 'message') } },
+    { kind: 'turn_ended', ...base, error: { type, message: data && textOf(data, 'message') } },
   ];
 }
 
@@ -79,7 +79,7 @@ function promptEvents(said: Payload, base: EventBase): AgentEvent[] {
     .flatMap((part) => textOf(part, 'text') ?? []);
   const turn = textOf(said, 'messageID') ?? (message && textOf(message, 'id'));
   const text = texts.length > 0 ? texts.join('\n') : undefined;
-  return [{ ...base, kind: 'prompt', turn, text }];
+  return [{ kind: 'prompt', ...base, turn, text }];
 }
 
 function toolEvents(event: string, said: Payload, base: EventBase): AgentEvent[] | undefined {
@@ -88,7 +88,7 @@ function toolEvents(event: string, said: Payload, base: EventBase): AgentEvent[]
   if (toolUse === undefined || tool === undefined) return undefined;
   const input = ownValue(said, 'args');
   if (event === 'tool.execute.before') {
-    return [{ ...base, kind: 'tool_started', toolUse, tool, input }];
+    return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const output = ownValue(said, 'output');
   const metadata = objectOf(said, 'metadata');
@@ -96,8 +96,8 @@ function toolEvents(event: string, said: Payload, base: EventBase): AgentEvent[]
   const failed = exitCode !== undefined && exitCode !== 0;
   return [
     {
-      ...base,
       kind: 'tool_ended',
+      ...base,
       toolUse,
       tool,
       input,
@@ -123,8 +123,8 @@ function messageEvents(said: Payload, base: EventBase): AgentEvent[] {
   const error = objectOf(info, 'error');
   return [
     {
-      ...base,
       kind: 'model_call',
+      ...base,
       at: completed,
       turn: textOf(info, 'parentID'),
       message,
@@ -151,8 +151,8 @@ function permissionEvents(event: string, said: Payload, base: EventBase): AgentE
   const toolUse = textOf(said, 'callID') ?? (call && textOf(call, 'callID'));
   if (event !== 'permission.replied') {
     const reason = textOf(said, 'title');
-    return [{ ...base, kind: 'permission', decision: 'ask', toolUse, tool, reason }];
+    return [{ kind: 'permission', ...base, decision: 'ask', toolUse, tool, reason }];
   }
   const decision = textOf(said, 'response', 'reply') === 'reject' ? 'deny' : 'allow';
-  return [{ ...base, kind: 'permission', decision, toolUse, tool, by: 'user' }];
+  return [{ kind: 'permission', ...base, decision, toolUse, tool, by: 'user' }];
 }

@@ -44,14 +44,28 @@ function frameOf(body: readonly (string | Buffer)[]): Buffer {
   // Three bytes a character at most: memory that is not written to costs less than counting the bytes first.
   const most = body.reduce((sum, { length }) => sum + 3 * length, headerBytes);
   const room = Buffer.allocUnsafeSlow(most);
-  let end = headerBytes;
+  return room.subarray(0, writeFrame(room, 0, body));
+}
+
+/** The frames of many records, of which each is given as JSON. */
+export function joinedFrames(bodies: readonly string[]): Buffer {
+  const bytes = bodies.reduce((sum, body) => sum + headerBytes + Buffer.byteLength(body), 0);
+  const room = Buffer.allocUnsafeSlow(bytes);
+  let end = 0;
+  for (const body of bodies) end = writeFrame(room, end, [body]);
+  return room;
+}
+
+/** @returns where it ends */
+function writeFrame(room: Buffer, start: number, body: readonly (string | Buffer)[]): number {
+  const bodyStart = start + headerBytes;
+  let end = bodyStart;
   for (const part of body)
     end += typeof part === 'string' ? room.write(part, end) : part.copy(room, end);
-  const frame = room.subarray(0, end);
-  magic.copy(frame, 0);
-  frame.writeUInt32LE(end - headerBytes, magic.length);
-  frame.writeUInt32LE(checksum(frame.subarray(headerBytes)), magic.length + 4);
-  return frame;
+  magic.copy(room, start);
+  room.writeUInt32LE(end - bodyStart, start + magic.length);
+  room.writeUInt32LE(checksum(room.subarray(bodyStart, end)), start + magic.length + 4);
+  return end;
 }
 
 export type Decoded = {
@@ -118,18 +132,15 @@ function frameAt(bytes: Buffer, at: number): { record: SpoolRecord; end: number 
  */
 function checksum(body: Buffer): number {
   const { buffer, byteOffset, length } = body;
-  // A view of words needs an address that is a multiple of 4; in a file's bytes it may be any.
-  const words =
-    byteOffset % 4 === 0
-      ? new Int32Array(buffer, byteOffset, length >> 2)
-      : new Int32Array(new Uint8Array(body).buffer, 0, length >> 2);
-  const dense = words.length - wordsBetween;
+  const view = new DataView(buffer, byteOffset, length);
+  const words = length >> 2;
+  const dense = words - wordsBetween;
   let sum = length;
   let index = 0;
-  for (; index < dense; index += wordsBetween) sum = fold(sum, words[index] ?? 0);
-  for (index = Math.max(0, dense); index < words.length; index += 1)
-    sum = fold(sum, words[index] ?? 0);
-  for (index = words.length * 4; index < length; index += 1) sum = fold(sum, body[index] ?? 0);
+  for (; index < dense; index += wordsBetween) sum = fold(sum, view.getInt32(index * 4, true));
+  for (index = Math.max(0, dense); index < words; index += 1)
+    sum = fold(sum, view.getInt32(index * 4, true));
+  for (index = words * 4; index < length; index += 1) sum = fold(sum, body[index] ?? 0);
   return sum >>> 0;
 }
 

@@ -12,6 +12,9 @@ import { decodeFrames, encodeFrame, type Decoded, type SpoolRecord } from './fra
 /** A segment is read in parts (bytes): a batch is a fraction of it. */
 const partBytes = 2 << 20;
 
+/** A batch holds no more (bytes), but for its last part. */
+const batchBytes = 16 << 20;
+
 /** How far each segment has been read, in bytes. A segment that is not in it was not begun. */
 export type SpoolOffsets = ReadonlyMap<string, number>;
 
@@ -36,14 +39,17 @@ export function readSpool(
   nowMs = Date.now(),
 ): SpoolBatch {
   const batch: SpoolBatch = { records: [], offsets: new Map(), torn: 0 };
+  let bytes = 0;
+  const isFull = () => batch.records.length >= most || bytes >= batchBytes;
   for (const segment of listSegments(folder)) {
-    if (batch.records.length >= most) break;
+    if (isFull()) break;
     let offset = offsets.get(segment) ?? 0;
-    while (batch.records.length < most) {
+    while (!isFull()) {
       const wanted = most - batch.records.length;
       const part = readPart(`${folder}/${segment}`, offset, isClosed(segment, nowMs), wanted);
       if (part.consumed === 0) break;
       offset += part.consumed;
+      bytes += part.consumed;
       batch.records.push(...part.records);
       batch.offsets.set(segment, offset);
       batch.torn += part.torn;

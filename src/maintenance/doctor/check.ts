@@ -48,6 +48,8 @@ export type Check = {
   title: string;
   /** Why it matters, for the pane and the documents. */
   why: string;
+  /** It reads sizes and counters of our tables or indexes, which this server has of its own rows only. */
+  ofOwnRows?: true;
   /** Why it cannot be looked at here; undefined when it can. */
   skip?: (capabilities: Capabilities) => string | undefined;
   /** @throws ConsoleError */

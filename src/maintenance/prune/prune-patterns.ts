@@ -1,10 +1,10 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 
-/** The rules: the seed's figures are the defaults. Intervals in PostgreSQL's words: `180 days`. */
+/** The rules; what is left out has its default. Intervals in PostgreSQL's words: `180 days`. */
 export type PruneInput = {
   /** Usage logs older than this go; default 180 days. */
   usageOlderThan?: string;

@@ -1,13 +1,13 @@
-import { formatByteChange, formatBytes } from '../../core/format/bytes.js';
-import { formatAge, formatDuration } from '../../core/format/duration.js';
 import {
+  formatByteChange,
+  formatBytes,
   formatChange,
   formatCount,
   formatMoney,
   formatRate,
   formatShare,
 } from '../../core/format/number.js';
-import { formatClock, formatTimestamp } from '../../core/format/time.js';
+import { formatAge, formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
 
 /** What a colour means; the theme decides which colour that is. */
 export type Tone = 'success' | 'running' | 'warning' | 'error' | 'muted' | 'accent';

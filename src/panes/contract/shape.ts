@@ -26,6 +26,8 @@ export type SchemaShape = {
    */
   keepsCounters: boolean;
   relations: ReadonlyMap<string, RelationShape>;
+  /** Tables whose rows lie on workers of a Citus cluster: what this server knows of their size and use is of empty shells. */
+  onWorkers: ReadonlySet<string>;
 };
 
 /** Relations without which a pane says why it shows nothing, and columns that it can do without. */
@@ -66,13 +68,14 @@ type ShapeRow = {
 
 /** @throws ConsoleError */
 export async function readShape(database: Database): Promise<SchemaShape> {
-  const { schema, serverVersion, embedded, keepsCounters } = database.capabilities;
+  const { schema, serverVersion, embedded, keepsCounters, citus } = database.capabilities;
   const names = [...coreTables, ...archivedTables.map(archiveOf), ...views];
   const rows = await database.read<ShapeRow>(shapeStatement, [schema, names]);
   const relations = new Map(
     rows.map(({ name, columns, ...rest }) => [name, { ...rest, columns: new Set(columns) }]),
   );
-  return { schema, serverVersion, embedded, keepsCounters, relations };
+  const onWorkers = new Set(citus?.tables);
+  return { schema, serverVersion, embedded, keepsCounters, relations, onWorkers };
 }
 
 /** Why a pane cannot be asked here; undefined when it can. */

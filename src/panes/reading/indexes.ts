@@ -78,6 +78,7 @@ export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExt
 
   async read(request: ReadRequest): Promise<PaneResult<IndexUsageRow, IndexUsageExtras>> {
     const { shape } = request;
+    if (shape.onWorkers.size > 0) throw onWorkers();
     const found = await askTwice(() => request.transaction((tx) => readIndexes(tx, shape)));
     const { rows, nowMs, since } = found;
     const covered = await this.#readCovered(request, rows);
@@ -161,6 +162,17 @@ export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExt
     };
     return { ...built, advice: adviceFor(built, rows) };
   }
+}
+
+/** Their size and use are counted where the rows are. */
+function onWorkers(): ConsoleError {
+  return new ConsoleError(
+    'cluster',
+    'The indexes lie on workers of the Citus cluster; this server does not count their use.',
+    {
+      hint: 'Open the console on the worker: the view citus_shards names it.',
+    },
+  );
 }
 
 type JudgedBy = { nowMs: number; since: CountersSince; covered: ReadonlyMap<string, Covered> };

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db/database.js';
 import { wilson } from '../../core/share.js';
-import { formatAge, formatDuration } from '../../core/format/duration.js';
+import { formatAge, formatDuration } from '../../core/format/time.js';
 import { formatCount, formatShare } from '../../core/format/number.js';
 import { sparkline, type SummaryLine } from '../contract/column.js';
 import {

@@ -6,6 +6,7 @@ import {
   readCountersSince,
   type CountersSince,
 } from '../../maintenance/index-verdict.js';
+import type { Queryable } from '../../db/queryable.js';
 import { askTwice } from './windows.js';
 
 export type TableSizeRow = {
@@ -18,7 +19,8 @@ export type TableSizeRow = {
   toastBytes: number | null;
   /** An estimate of the statistics; null before the first. */
   rows: number | null;
-  deadRows: number;
+  /** Null: the rows lie on workers of a cluster. */
+  deadRows: number | null;
   changedSinceAnalyze: number;
   /** The later of the last manual one and autovacuum's. */
   lastVacuum: Date | null;
@@ -66,7 +68,8 @@ export class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtr
           mostTables,
         ]);
         const growth = await readGrowth(tx, shape.schema);
-        return { nowMs, since, found: rows, growth };
+        const found = shape.onWorkers.size > 0 ? await withShardSizes(tx, shape, rows) : rows;
+        return { nowMs, since, found, growth };
       }),
     );
     const rows = found
@@ -97,6 +100,11 @@ export class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtr
             ? []
             : [`${table} is locked by pid ${lockedBy}: its sizes are those of before`],
         ),
+        ...(shape.onWorkers.size > 0
+          ? [
+              'Citus: sizes are those of the shards; the workers know rows, dead rows and the last vacuum',
+            ]
+          : []),
         ...(rows.length === mostTables ? [`only the ${mostTables} largest tables`] : []),
       ],
     };
@@ -129,9 +137,9 @@ export class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtr
       const unknown = { totalBytes: null, heapBytes: null, indexBytes: null, toastBytes: null };
       return this.#last.get(row.oid) ?? unknown;
     }
-    const { total_bytes: totalBytes, index_bytes: indexBytes } = row;
-    const toastBytes = row.toast_bytes ?? 0;
-    const heapBytes = totalBytes - (indexBytes ?? 0) - toastBytes;
+    const { total_bytes: totalBytes, index_bytes: indexBytes, onWorkers } = row;
+    const toastBytes = onWorkers ? null : (row.toast_bytes ?? 0);
+    const heapBytes = onWorkers ? null : totalBytes - (indexBytes ?? 0) - (toastBytes ?? 0);
     const sizes = { totalBytes, heapBytes, indexBytes, toastBytes };
     this.#last.set(row.oid, sizes);
     if (!this.#first.has(row.oid)) this.#first.set(row.oid, row.total_bytes);
@@ -219,10 +227,48 @@ export type TableSizesDatabaseRow = {
   index_bytes: number | null;
   toast_bytes: number | null;
   rows_estimate: number | null;
-  dead_rows: number;
+  dead_rows: number | null;
   changed_since_analyze: number;
   last_vacuum: Date | null;
   last_autovacuum: Date | null;
   last_analyze: Date | null;
   last_autoanalyze: Date | null;
+  /** Of the table's shards only the size is known. */
+  onWorkers?: true;
 };
+
+/** Asks every worker; one that does not answer leaves its shards out, with a warning of the server. */
+const shardSizesStatement = `
+SELECT c.relname::text AS "table", sum(s.shard_size)::float8 AS bytes
+FROM pg_catalog.citus_shards AS s JOIN pg_class AS c ON c.oid = s.table_name
+WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+GROUP BY c.relname`;
+
+/** What this server says of a distributed table is of its empty shell. */
+async function withShardSizes(
+  tx: Queryable,
+  { schema, onWorkers }: SchemaShape,
+  rows: readonly TableSizesDatabaseRow[],
+): Promise<TableSizesDatabaseRow[]> {
+  const { rows: shards } = await tx.query<{ table: string; bytes: number }>(shardSizesStatement, [
+    schema,
+  ]);
+  const bytes = new Map(shards.map((shard) => [shard.table, shard.bytes]));
+  return rows.map((row) => {
+    if (!onWorkers.has(row.table)) return row;
+    const unknown = { index_bytes: null, toast_bytes: null, rows_estimate: null, dead_rows: null };
+    const never = {
+      last_vacuum: null,
+      last_autovacuum: null,
+      last_analyze: null,
+      last_autoanalyze: null,
+    };
+    return {
+      ...row,
+      ...unknown,
+      ...never,
+      total_bytes: bytes.get(row.table) ?? null,
+      onWorkers: true,
+    };
+  });
+}

@@ -1,6 +1,5 @@
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
 import { formatCount, formatMoney } from '../../core/format/number.js';
-import { formatClock, formatTimestamp } from '../../core/format/time.js';
 import {
   sectionOr,
   type DetailAccess,

@@ -1,13 +1,12 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
-import { offersDemo } from '../../demo/preflight.js';
+import { offersDemo } from '../../demo/index.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
-import type { Recorder } from '../../live/recording/recorder.js';
+import type { Recorder } from '../../live/recording/recording.js';
 import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
 import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
-import { formatAge, formatDuration } from '../../core/format/duration.js';
-import { parseMoment } from '../../core/format/moment.js';
+import { formatAge, formatDuration, parseMoment } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
 import { colonTrace } from '../commands/lookup.js';
@@ -173,7 +172,7 @@ async function record(
   { name }: ConnectionChoice,
 ): Promise<Recorder | undefined> {
   // What checks recordings is loaded only where there is one.
-  const { fileBeside, Recorder } = await import('../../live/recording/recorder.js');
+  const { fileBeside, Recorder } = await import('../../live/recording/recording.js');
   const { database = '', host = '', user = '' } = app.model.place ?? {};
   const place = { database, host, user };
   if (isFirst) return new Recorder(file, place);

@@ -5,7 +5,7 @@ import {
   traceOfPrefixOpening,
   tracesOpening,
 } from '../../panes/trace/traces-listed.js';
-import { formatSpan } from '../../core/format/duration.js';
+import { formatSpan } from '../../core/format/time.js';
 import { defaultStuckAfterMs } from '../../panes/reading/windows.js';
 import type { ColonCommand, Command } from '../context.js';
 import { asksDatabase } from './kinds.js';

@@ -3,10 +3,14 @@ import type { Alert } from '../../live/alerts/alert-watch.js';
 import type { ReplayState } from '../../live/recording/player.js';
 import type { ConnectionState, LiveState } from '../../live/state.js';
 import type { PaneId } from '../../panes/registry.js';
-import { formatAge, formatDuration, formatSpan } from '../../core/format/duration.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatCount, formatRate, formatShare } from '../../core/format/number.js';
-import { formatMoment, formatTimestamp } from '../../core/format/time.js';
+import {
+  formatAge,
+  formatDuration,
+  formatSpan,
+  formatMoment,
+  formatTimestamp,
+} from '../../core/format/time.js';
+import { formatBytes, formatCount, formatRate, formatShare } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../theme.js';
 import { drawSides, type Segment, blank, type StyledLine, fillLine } from './styled-line.js';
@@ -123,13 +127,16 @@ function badgeOf({ name, production, colour }: ConnectionBadge): Segment {
 }
 
 function serverSegments(capabilities: Readonly<Capabilities>): Segment[] {
-  const { serverVersionText, extensions, schema, standby } = capabilities;
+  const { serverVersionText, extensions, schema, standby, citus } = capabilities;
   const { vector } = extensions;
   const [version = serverVersionText] = serverVersionText.split(' ');
   return [
     ...(standby ? [{ text: ' STANDBY ', look: 'badge' as const, priority: 1 }] : []),
     ...(schema === 'public' ? [] : [{ text: safeLine(`schema ${schema}`), priority: 2 }]),
     { text: safeLine(`PostgreSQL ${version}`), look: 'muted', priority: 4 },
+    ...(citus
+      ? [{ text: safeLine(`Citus ${citus.version}`), look: 'muted' as const, priority: 4 }]
+      : []),
     vector
       ? { text: safeLine(`pgvector ${vector.version}`), look: 'muted', priority: 6 }
       : { text: 'no pgvector', look: 'warning', priority: 3 },

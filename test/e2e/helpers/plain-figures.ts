@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { formatDuration } from '../../../src/core/format/duration.js';
+import { formatDuration } from '../../../src/core/format/time.js';
 import { formatCount, formatShare } from '../../../src/core/format/number.js';
 import { formatClock } from '../../../src/core/format/time.js';
 import { boxOf, refreshUntil } from './console.js';

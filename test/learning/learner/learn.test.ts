@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runDemo } from '../../../src/demo/index.js';
+import { runDemo } from '../../../src/demo/run.js';
 import type { Database } from '../../../src/db/database.js';
-import { thisProcess } from '../../../src/embedded/folder/folder-lock.js';
+import { thisProcess } from '../../../src/core/folder-lock.js';
 import { calibrate, giveFeedback } from '../../../src/learning/calibrate.js';
 import { requestOf } from '../../../src/learning/learner/learner.js';
 import { hashEmbedder, type Embedder } from '../../../src/learning/embedding/embedder.js';

@@ -1,6 +1,5 @@
 import { quoteIdent } from '../../../db/quote.js';
-import { formatBytes } from '../../../core/format/bytes.js';
-import { formatShare } from '../../../core/format/number.js';
+import { formatBytes, formatShare } from '../../../core/format/number.js';
 import { counted, firstOf, good, type Check, skipped } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
 import type { Queryable } from '../../../db/queryable.js';
@@ -62,6 +61,7 @@ export function bloatCheck(limits: Partial<BloatLimits> = {}): Check {
   const { leastBytes, share } = { ...usualBloat, ...limits };
   return {
     id: 'bloat',
+    ofOwnRows: true,
     title: 'Bloat (estimate)',
     why: 'Rows that were deleted or changed leave room inside the table. New rows fill it again, but until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {
@@ -156,6 +156,7 @@ export function indexBloatCheck(limits: Partial<BloatLimits> = {}): Check {
   const isBloated = ({ bytes, empty_bytes }: IndexRow) => empty_bytes > share * bytes;
   return {
     id: 'index-bloat',
+    ofOwnRows: true,
     title: 'Index bloat (estimate)',
     why: 'Entries of rows that went leave room in an index, which only keys of the same range fill again. Until then it is read, cached and backed up with the rest.',
     async run({ tx, capabilities }) {

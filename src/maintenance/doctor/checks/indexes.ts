@@ -1,6 +1,6 @@
 import { counted, firstOf, good, type Check, skipped } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
-import { formatBytes } from '../../../core/format/bytes.js';
+import { formatBytes } from '../../../core/format/number.js';
 import { findLeftovers } from '../../reindex/leftovers.js';
 import { quoteIdent } from '../../../db/quote.js';
 import {
@@ -130,6 +130,7 @@ export const duplicateIndexes: Check = {
 export function unusedIndexesCheck(limits: Partial<VerdictLimits> = {}): Check {
   return {
     id: 'unused-indexes',
+    ofOwnRows: true,
     title: 'Unused indexes',
     why: 'Every index costs each write and its place on disk. One that no query has used since the counters began may be dropped, unless something rare needs it, or a standby, whose use is not counted here.',
     async run({ tx, capabilities }) {

@@ -1,6 +1,6 @@
 import { exceptEmbedded, good, type Check, counted, firstOf, needsAllStats } from '../check.js';
 import { quoteIdent, quoteLiteral } from '../../../db/quote.js';
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 
 /** Other roles' rows have no backend_type for a role without pg_read_all_stats, but their database. */
 const connectionsStatement = `

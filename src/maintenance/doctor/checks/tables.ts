@@ -1,14 +1,14 @@
 import { quoteIdent } from '../../../db/quote.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { withSeparators, formatBytes } from '../../../core/format/number.js';
 import { counted, firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
-import { formatBytes } from '../../../core/format/bytes.js';
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 import { freeSpace } from '../../free-space.js';
 import { readGrowth } from '../../../deploy/kept-sizes.js';
 
 export const staleStatistics: Check = {
   id: 'stale-statistics',
+  ofOwnRows: true,
   title: 'Stale statistics',
   why: 'The planner chooses its way by statistics. When they are missing or old it guesses, and a query that took milliseconds may read a whole table.',
   async run({ tx, capabilities }) {
@@ -37,6 +37,7 @@ export const staleStatistics: Check = {
 
 export const deadRows: Check = {
   id: 'dead-rows',
+  ofOwnRows: true,
   title: 'Dead rows',
   why: 'Rows that were changed or deleted stay until a vacuum removes them. Many of them make scans and index look-ups slow and the table grow.',
   async run({ tx, capabilities }) {
@@ -201,6 +202,7 @@ type GrowthRow = { age_ms: number; exact: boolean; bytes: number; database_bytes
 
 export const growth: Check = {
   id: 'growth',
+  ofOwnRows: true,
   title: 'Growth and disk',
   why: 'A database whose disk is full stops. What arrives in a day and what room is left tell how long it will last.',
   async run(context) {

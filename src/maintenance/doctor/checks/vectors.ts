@@ -77,6 +77,7 @@ function isOlder(version: readonly number[], than: readonly number[]): boolean {
 
 export const vectorTraining: Check = {
   id: 'vector-training',
+  ofOwnRows: true,
   title: 'Vector indexes: training',
   why: 'An ivfflat index learns its centres when it is built. Built on an almost empty table they are random, and the search misses most neighbours whatever it is asked; a rebuild on the data that came since mends it.',
   async run({ tx, capabilities }) {
@@ -105,6 +106,7 @@ function trained(indexes: readonly VectorIndex[]): string {
 
 export const vectorLists: Check = {
   id: 'vector-lists',
+  ofOwnRows: true,
   title: 'Vector indexes: lists',
   why: 'Of an ivfflat index find_similar_patterns searches the square root of the lists. Twice the square root of the rows are right, up to 1,000, and fewer where a search would compare less than 2,000 rows: with too few lists the search is slow, with too many neighbours are missed.',
   async run({ tx, capabilities }) {
