@@ -27,7 +27,7 @@ const planLockTimeoutMs = 5_000;
  * has to wait long behind an apply that itself waits. And sooner than a server looks for deadlocks (1 s, unless it is set
  * otherwise): else it might be the statement of a writer that it ends, for a view that a file has and another that it wants.
  */
-const lockTimeoutMs = 700;
+const lockTimeoutMs = 400;
 const lockPatienceMs = 20_000;
 
 /** What an apply would do, without doing it. */

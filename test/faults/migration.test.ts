@@ -160,16 +160,19 @@ it('brings a deployment of the first release forward under its service, killed a
     const before = await dataOf('deployed');
     const killsServer = round % 3 === 2;
     const services = [0, 1].map(() => new Service('deployed', killsServer));
+    let killing: Promise<void> | undefined;
     const killed = await apply('deployed', {
       onStart: (child) => {
         // From its first connection on, within the time that the whole takes.
-        void connected(child, 'deployed').then(async () => {
+        killing = connected(child, 'deployed').then(async () => {
           await sleep(Math.random() * lastsMs);
+          if (child.exitCode !== null) return;
           if (killsServer) await server.kill9();
           else child.kill('SIGKILL');
         });
       },
     });
+    await killing;
     if (killsServer && !server.running) await server.start();
     const now = await settled('deployed');
     const position = states.findIndex(({ objects }) => String(objects) === String(now.objects));
