@@ -62,6 +62,7 @@ export const commands: readonly CommandEntry[] = [
   entry('embedded import-to', 'copy the embedded database to a server', async () => (await import('./commands/embedded.js')).embeddedImportToCommand),
   entry('learn', 'learn success patterns, agent chains and errors from the traces', async () => (await import('./commands/learn.js')).command),
   entry('learn calibrate', 'measure from which similarity on two prompts ask for the same', async () => (await import('./commands/learn.js')).learnCalibrateCommand),
+  entry('learn merge', 'bring patterns that ask for the same into one, after a preview', async () => (await import('./commands/learn.js')).learnMergeCommand),
   entry('suggest', 'say what worked before for such a prompt', async () => (await import('./commands/suggest.js')).command),
   entry('feedback', 'say whether a turn went well; learning takes your word for it', async () => (await import('./commands/suggest.js')).feedbackCommand),
   entry('mcp', 'let an agent ask its own history: a read-only MCP server on stdin and stdout', async () => (await import('./commands/mcp.js')).command),

@@ -175,7 +175,8 @@ ORDER BY p.success_rate DESC, p.total_usage_count DESC`;
 }
 
 /**
- * Active patterns of one embedding model that ask for the same, each with its nearest. `$1`: how many, `$2`: of how many,
+ * Active patterns of one embedding model and one leading agent that ask for the same, each with its nearest. What another agent
+ * does for the same prompts is no duplicate: a router chooses. `$1`: how many, `$2`: of how many,
  * `$3`: from which similarity on.
  */
 function twinsStatement(shape: SchemaShape): string {
@@ -190,6 +191,7 @@ CROSS JOIN LATERAL (
   SELECT o.intent_classification, o.pattern_hash, 1 - (o.prompt_embedding <=> p.prompt_embedding) AS similarity
   FROM p AS o
   WHERE o.id <> p.id AND o.embedding_model IS NOT DISTINCT FROM p.embedding_model
+    AND o.agent_sequence[1] IS NOT DISTINCT FROM p.agent_sequence[1]
   ORDER BY o.prompt_embedding <=> p.prompt_embedding LIMIT 1) AS near
 CROSS JOIN LATERAL (${latelySql}) AS lately
 WHERE near.similarity >= $3 AND near.similarity <> 'NaN'

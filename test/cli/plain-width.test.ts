@@ -68,6 +68,7 @@ const printing: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'embedded export': [['/no/such/folder/trace-console-embedded-database-of-a-test.sql']],
   learn: [['--dry-run']],
   'learn calibrate': [['--dry-run']],
+  'learn merge': [['--dry-run']],
   suggest: [['The login test is flaky, make it deterministic']],
   feedback: [['ffffffff', 'good']],
   'mcp install': [['claude', '--dry-run']],

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../db/database.js';
+import { objectOf } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { formatCount, formatShare } from '../../core/format/number.js';
@@ -66,7 +67,7 @@ export function patternOpening(title: string, id: string): Opening {
         title,
         rows,
         sections: [
-          await sectionOr('Its life', () => lifeLines(access, id)),
+          await sectionOr('Its life', () => lifeLines(access, row)),
           { title: 'Hook sequence', lines: [[{ text: sequenceText(row.hook_sequence) }]] },
           await sectionOr(`Uses in ${days} days`, () => usageLines(access, id)),
           await sectionOr('Where a router offered it', () => effectLines(access, row)),
@@ -124,7 +125,24 @@ type LifeRow = {
   is_active: boolean | null;
 };
 
-async function lifeLines({ read }: DetailAccess, id: string): Promise<SummaryLine[]> {
+/** Patterns that people merged into this one, by JSON that anybody may have written. */
+function mergedOf(context: unknown): { id: string; intent: string }[] {
+  const { merged } = objectOf(context);
+  if (!Array.isArray(merged)) return [];
+  return merged.slice(0, mostMerged).flatMap((one: unknown) => {
+    const { id, intent } = objectOf(one);
+    if (typeof id !== 'string' || !uuid.test(id)) return [];
+    return [{ id, intent: typeof intent === 'string' ? intent.slice(0, 60) : id }];
+  });
+}
+
+const mostMerged = 100;
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+async function lifeLines(
+  { read }: DetailAccess,
+  { id, context }: RecordRow,
+): Promise<SummaryLine[]> {
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
   const from = row.turns === null ? '' : ` from ${row.turns} turns`;
@@ -146,7 +164,18 @@ async function lifeLines({ read }: DetailAccess, id: string): Promise<SummaryLin
       latelyGood: row.lately_good,
       latelyBad: row.lately_bad,
     }),
+    ...mergedLine(mergedOf(context)),
   ];
+}
+
+const mergedNamed = 3;
+
+function mergedLine(merged: readonly { intent: string }[]): SummaryLine[] {
+  if (merged.length === 0) return [];
+  const named = merged.slice(0, mergedNamed).map(({ intent }) => intent);
+  const more = merged.length - named.length;
+  const names = [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  return [[{ text: `merged into it: ${names}`, tone: 'muted' }]];
 }
 
 type Drift = { good: number; bad: number; latelyGood: number; latelyBad: number };
@@ -173,7 +202,7 @@ function driftLine(figures: Drift): SummaryLine {
 }
 
 /**
- * Turns that belong to the pattern, with and without its offer. `$1`: schema, `$2`: its key, `$3`: pattern, `$4`: how many
+ * Turns that belong to the pattern, with and without its offer. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it, `$4`: how many
  * of the newest.
  */
 const effectStatement = `
@@ -183,7 +212,7 @@ FROM (SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pa
       ORDER BY ended_at DESC LIMIT $4) AS l
 CROSS JOIN LATERAL (SELECT EXISTS (
   SELECT FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
-  WHERE t.correlation_id = l.correlation_id AND d.pattern_id = $3) AS is_offered) AS offer
+  WHERE t.correlation_id = l.correlation_id AND d.pattern_id = ANY ($3::uuid[])) AS is_offered) AS offer
 GROUP BY 1 ORDER BY 1 DESC`;
 
 type EffectRow = { is_offered: boolean; turns: number; good: number; median_ms: number | null };
@@ -192,9 +221,11 @@ const turnsCompared = 2_000;
 
 async function effectLines(
   { read, shape }: DetailAccess,
-  { id, pattern_hash: hash }: RecordRow,
+  { id, pattern_hash: hash, context }: RecordRow,
 ): Promise<SummaryLine[]> {
-  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, id, turnsCompared]);
+  // A decision keeps the pattern that it was made by, also when that was merged into another one.
+  const ids = [id, ...mergedOf(context).map((one) => one.id)];
+  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, ids, turnsCompared]);
   if (rows.length === 0) {
     return [[{ text: 'no turn of it was learned from: trace-console learn', tone: 'muted' }]];
   }
