@@ -28,6 +28,7 @@ import {
 import { isFailure, statusTone } from './trace/event.js';
 import { tracesOpening } from './trace/traces-listed.js';
 import { bucketMsFor, sliceMsFor } from './reading/windows.js';
+import { boundedText } from '../db/quote.js';
 
 export type StuckTrace = {
   id: string;
@@ -240,9 +241,9 @@ export function tracesStuckStatement(shape: SchemaShape): string {
 SELECT
   id,
   ${optional('correlation_id', 'uuid')} AS correlation_id,
-  left(${optional('source', 'text')}, 200) AS source,
-  left(${optional('project', 'text')}, 200) AS project,
-  left(${optional('prompt_text', 'text')}, 200) AS prompt,
+  ${boundedText(optional('source', 'text'), 200)} AS source,
+  ${boundedText(optional('project', 'text'), 200)} AS project,
+  ${boundedText(optional('prompt_text', 'text'), 200)} AS prompt,
   CASE WHEN isfinite(started_at) THEN started_at END AS started_at,
   (1000 * date_part('epoch', now() - started_at))::float8 AS age_ms
 FROM execution_traces

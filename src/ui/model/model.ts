@@ -34,6 +34,8 @@ export type ConsoleState = {
   alertsPaused: boolean;
   /** Of an empty database: what could be brought in; absent once something was. */
   welcome?: string | undefined;
+  /** Opened as the demo, known before there is a connection. */
+  isDemo: boolean;
   /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
   filling?: number | undefined;
   /** Traffic of the demo would harm nobody here: empty panes tell of it. */
@@ -73,6 +75,7 @@ const disconnected = {
   live: undefined,
   recording: undefined,
   welcome: undefined,
+  isDemo: false,
   filling: undefined,
   offersDemo: false,
   alerts: [],
