@@ -35,6 +35,13 @@ module.exports = {
       from: { path: '^src/core/' },
       to: { path: `^src/(${layers.join('|')})/` },
     },
+    ...['embedded', 'demo'].map((program) => ({
+      name: `${program}-by-its-door`,
+      severity: 'error',
+      comment: `src/${program} is a program of its own: others import its index.ts only.`,
+      from: { path: '^src/', pathNot: `^src/${program}/` },
+      to: { path: `^src/${program}/`, pathNot: `^src/${program}/index[.]ts$` },
+    })),
     {
       name: 'no-circular',
       severity: 'error',
@@ -55,6 +62,21 @@ module.exports = {
       comment: 'What draws lines and what holds state know no view, no command and no app.',
       from: { path: '^src/ui/(draw|model|layout)/' },
       to: { path: '^src/ui/((app|views|commands|screen)/|context[.]ts$)' },
+    },
+    {
+      name: 'ui-words-at-the-bottom',
+      severity: 'error',
+      comment: 'Keys, colours and shared texts know nothing of what uses them.',
+      from: { path: '^src/ui/(keymap|theme|strings)[.]ts$' },
+      to: { path: '^src/ui/' },
+    },
+    {
+      name: 'ui-screen-below-views',
+      severity: 'error',
+      comment:
+        'The boxes that views are drawn in, and the root that draws the focused one, know no view by name.',
+      from: { path: '^src/ui/screen/' },
+      to: { path: '^src/ui/(app|views)/' },
     },
     {
       name: 'ui-app-on-top',

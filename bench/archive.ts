@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openDatabase } from '../src/embedded/open.js';
+import { openDatabase } from '../src/embedded/index.js';
 import { runAction } from '../src/maintenance/registry.js';
 import { schemaFiles } from '../test/helpers/template.js';
 import { type BenchServer, connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';

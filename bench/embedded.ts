@@ -18,7 +18,7 @@ import {
 } from './lib/embedded-console.js';
 import { openEcho, spreadOf } from './lib/key-times.js';
 import { quantile } from './lib/quantile.js';
-import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/embedded/index.js';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../src/embedded/running.js';
 
 const programs = builtPrograms(pathToFileURL(path.join(import.meta.dirname, '../dist/')));
 if (programs?.template === undefined) throw new Error('run "npm run build" first');

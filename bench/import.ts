@@ -20,7 +20,7 @@ import copyStreams from 'pg-copy-streams';
 import type pg from 'pg';
 import { bundle } from '../scripts/bundle.mjs';
 import { applySchema } from '../src/deploy/apply.js';
-import { openDatabase } from '../src/embedded/open.js';
+import { openDatabase } from '../src/embedded/index.js';
 import { connected, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 import { writeSessions } from './lib/transcript-data.js';

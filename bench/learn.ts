@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { runDemo } from '../src/demo/index.js';
+import { runDemo } from '../src/demo/run.js';
 import { hashEmbedder } from '../src/learning/embedding/embedder.js';
 import { learn, watch } from '../src/learning/learner/learn.js';
 import { adjustedRandIndex, plantedRequest } from '../test/learning/helpers.js';

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { systemClock } from '../src/live/clock.js';
+import { systemClock } from '../src/core/clock.js';
 import { CostMeter } from '../src/live/pane-feed.js';
 import { StatusReader } from '../src/cli/commands/status.js';
 import { VitalsReader } from '../src/live/vitals.js';

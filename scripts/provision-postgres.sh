@@ -219,7 +219,10 @@ loader=${loaders[0]#"$root/"}
 libraries=${loader%/*}
 server=$root/usr/lib/postgresql/$major
 
-rm -rf "$server"/lib/{bitcode,llvmjit*,*plperl*} "$root"/usr/share/{doc,man,locale,lintian}
+rm -rf "$server"/lib/{bitcode,llvmjit*,*plperl*} "$root"/usr/share/{doc,man,lintian}
+# The server's own messages stay in two languages: what the console makes of an error must not hang on English words.
+find "$root/usr/share/locale" -type f \
+  ! -path "*/de/LC_MESSAGES/postgres-$major.mo" ! -path "*/fr/LC_MESSAGES/postgres-$major.mo" -delete
 
 programs=("$server"/bin/*)
 extra=("$root/usr/sbin/pgbouncer" "$root/usr/bin/openssl")

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import type { Database } from '../db/database.js';
 import { poolSizes } from '../db/server-pool.js';
 import { ConsoleError } from '../db/errors.js';
-import { openDatabase, type OpenOptions } from '../embedded/open.js';
+import { dataFolder, openDatabase, type OpenOptions } from '../embedded/index.js';
 import type { Command, CommandContext, FlagDeclarations } from './command.js';
 import {
   type Config,
@@ -18,7 +18,6 @@ import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
-import { dataFolder } from '../embedded/folder/paths.js';
 import { type CollectorTarget, ensureCollector } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
@@ -199,10 +198,12 @@ function connectionChoices(
   const own: ConnectionChoice = {
     ...choiceOf(config, { ...guards, dataDir: folder }, undefined),
     name: embedded,
-    says: `the embedded database in ${folder}`,
+    description: `the embedded database in ${folder}`,
   };
   const isOwn = first.name === unnamed && isEmbedded(flags);
-  return isOwn ? [{ ...first, name: own.name, says: own.says }, ...named] : [first, ...named, own];
+  return isOwn
+    ? [{ ...first, name: own.name, description: own.description }, ...named]
+    : [first, ...named, own];
 }
 
 function choiceOf(
@@ -214,7 +215,7 @@ function choiceOf(
   const { intervalMs, windowMs } = spansFor(config, connection);
   return {
     name: connection?.name ?? unnamed,
-    says: describePlace(options, flags.demo ?? false),
+    description: describePlace(options, flags.demo ?? false),
     badge: connection && badgeOf(connection),
     readOnly: options.readOnly ?? false,
     cadenceMs: intervalMs,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Database } from '../db/database.js';
 import type { Filling } from '../ui/context.js';
-import { resolveDataFolder } from '../embedded/folder/paths.js';
+import { resolveDataFolder } from '../embedded/index.js';
 
 /** The embedded database of `--demo`, beside the user's own: nothing of the demo gets into that. */
 export function demoDataFolder(): string {

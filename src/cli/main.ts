@@ -13,12 +13,13 @@ import {
   type CommandEntry,
   type FlagDeclarations,
   isLinear,
+  commandHelp,
+  overviewHelp,
 } from './command.js';
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
 import { ensureSchema } from './ensure-schema.js';
-import { commandHelp, overviewHelp } from './help.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 

@@ -11,7 +11,7 @@ import {
 import { ProgressRate } from '../maintenance/long-statement.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeJson, safeText } from './safe-text.js';
-import { intervalText, parseDuration, spanHint } from '../core/format/duration.js';
+import { intervalText, parseDuration, spanHint } from '../core/format/time.js';
 
 /** The flags of every command that changes something. */
 export const actionFlags = {

@@ -1,12 +1,10 @@
 import type { Database } from '../db/database.js';
 import type { PaneSnapshot } from '../live/state.js';
-import { cellOf } from '../panes/contract/column.js';
+import { cellOf, type CellContext } from '../panes/contract/column.js';
 import { drawChart } from '../panes/contract/chart.js';
 import type { AnyPane } from '../panes/registry.js';
 import { emptyText, type AnyPaneResult, type Pane } from '../panes/contract/pane.js';
-import type { CellContext } from '../panes/contract/column.js';
-import { formatDuration, formatSpan } from '../core/format/duration.js';
-import { formatMoment, formatTimestamp } from '../core/format/time.js';
+import { formatDuration, formatSpan, formatMoment, formatTimestamp } from '../core/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
 import { truncate } from '../terminal/width.js';
 import { plainTable } from './plain-table.js';

@@ -19,7 +19,7 @@ import {
   isWanted,
 } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
-import { translateError } from './connection/translate-error.js';
+import { ranOut, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolSizes, ServerPool } from './server-pool.js';
@@ -96,6 +96,7 @@ export class Database {
   static async open(named: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
     const { source, tls } = await establish(named);
     const pool = new ServerPool(source, tls, options.poolSize ?? poolSizes.default);
+    const begun = performance.now();
     try {
       const capabilities = await readCapabilities(pool, { schema: options.schema });
       checkRole(source, capabilities);
@@ -103,7 +104,9 @@ export class Database {
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
-      throw translateError(error, source);
+      throw translateError(error, source, {
+        timedOut: ranOut(begun, defaultLimits.statementTimeoutMs),
+      });
     }
   }
 
@@ -155,9 +158,8 @@ export class Database {
         const answer = ask();
         return await (watch?.wait(answer) ?? answer);
       } catch (error) {
-        const took = performance.now() - begun;
         throw translateError(error, this.#source, {
-          timedOut: statementTimeoutMs > 0 && took >= statementTimeoutMs,
+          timedOut: ranOut(begun, statementTimeoutMs),
         });
       }
     };
@@ -294,6 +296,7 @@ export class Database {
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
   async refreshCapabilities(): Promise<Capabilities> {
     await this.#options.wake?.();
+    const begun = performance.now();
     const read = () =>
       readCapabilities({ connect: () => this.#connect() }, { schema: this.capabilities.schema });
     try {
@@ -306,7 +309,8 @@ export class Database {
       Object.assign(this.capabilities, fresh);
       return fresh;
     } catch (error) {
-      throw translateError(error, this.#source);
+      const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
+      throw translateError(error, this.#source, { timedOut });
     }
   }
 

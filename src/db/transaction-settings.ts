@@ -66,8 +66,8 @@ const ownSettings: Readonly<Record<string, string>> = {
 };
 
 /**
- * The settings of a session of its own. Time limits of the role or the database for whole transactions and
- * idle sessions would end a long build; its statement time-out is left to the caller.
+ * The settings of a session of its own. Time limits of the role or the database would end a long build; so
+ * whatever is cancelled there was cancelled by somebody. The embedded engine's own limit stays.
  */
 export function sessionStatement({
   serverVersion,
@@ -83,6 +83,8 @@ export function sessionStatement({
     ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
   };
   return [
+    // Only a limit that somebody has set: the engine's daemon takes 0 for none at all.
+    `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'statement_timeout' AND setting <> '0'`,
     ...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteLiteral(value)}`),
     `SET search_path = ${searchPath}`,
   ].join('; ');

@@ -1,5 +1,5 @@
 import { Random } from './random.js';
-import { Rhythm } from './rhythm.js';
+import { Rhythm } from './options.js';
 import { Office, type Visit, type World } from './simulation/tree.js';
 import { runPrompt } from './simulation/prompt.js';
 import { Scheduler } from './simulation/scheduler.js';

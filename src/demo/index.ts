@@ -1,13 +1,22 @@
-export { describeDemo } from './options.js';
-export { parseLength, parseStart } from './options.js';
-export { defaultTraces, demoLimits, planDemo, type DemoOptions, type DemoPlan } from './options.js';
-export type { DemoProgress, DemoSummary } from './run.js';
+/** The door of the demo: nothing else of this folder is imported from outside. */
+
 export {
-  countDemo,
-  removeDemo,
-  type RemovalContext,
-  type RemovalProgress,
-  type RemovalSummary,
-} from './remove.js';
-export { runDemo, type RunContext } from './run.js';
-export { demoTag } from './options.js';
+  defaultTraces,
+  demoLimits,
+  demoTag,
+  describeDemo,
+  offersDemo,
+  parseLength,
+  parseStart,
+  planDemo,
+  type DemoOptions,
+  type DemoPlan,
+} from './options.js';
+export type { RemovalProgress, RemovalSummary } from './remove.js';
+export type { DemoProgress, DemoSummary } from './run.js';
+
+/** What writes and removes rows. Loaded where that is done: the console asks only whether there are any. */
+export const loadDemo = async () => ({
+  ...(await import('./run.js')),
+  ...(await import('./remove.js')),
+});

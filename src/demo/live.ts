@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import { sleepOn, type Clock } from '../core/clock.js';
 import { type World, Office } from './simulation/tree.js';
 import type { Writer } from './writing/writer.js';
 import { Random } from './random.js';
@@ -47,12 +47,12 @@ export async function runLive(
   options: LiveOptions,
 ): Promise<LiveState> {
   const { leadMs, clock, signal } = options;
-  const begun = clock.now();
+  const begun = clock.wallNow();
   const start = options.start + leadMs;
   const end = start + Math.round(options.seconds * 1_000);
-  const schedule = new LiveSchedule(world, options);
+  const schedule = new LiveTraffic(world, options);
   const state = { traces: 0, open: 0, lagMs: 0, longestLagMs: 0, missed: 0, cancelled: 0 };
-  const elapsed = () => start + (clock.now() - begun);
+  const elapsed = () => start + (clock.wallNow() - begun);
   if (leadMs > 0) {
     schedule.runUntil(start);
     await writer.write(schedule.takeBatch(), 'live');
@@ -82,7 +82,7 @@ export async function runLive(
     if (last) return state;
     at = until;
     const rest = Math.min(at + stepMs, end) - elapsed();
-    if (rest > 0) await clock.sleep(rest, signal);
+    if (rest > 0) await sleepOn(clock, rest, signal);
   }
 }
 
@@ -94,7 +94,7 @@ const widestTree = 12;
  * The traffic of a live run on its own clock. A turn to start a trace comes every 1/rate seconds
  * and goes to a delegation that waits or to a new prompt, so that every second starts as many traces.
  */
-class LiveSchedule {
+class LiveTraffic {
   readonly #world: World;
   readonly #options: { seed: number; start: number; rate: number };
   readonly #scheduler: Scheduler;

@@ -1,16 +1,15 @@
 import type { Database } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
 import { backfill } from './backfill.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock } from '../core/clock.js';
 import { Embeddings, Random } from './random.js';
 import { Incidents } from './incidents.js';
 import { runLive } from './live.js';
 import { demoTag, planDemo, type DemoOptions, type DemoPlan } from './options.js';
 import { PatternBook, patternRow } from './patterns.js';
-import { checkWritable } from './preflight.js';
+import { checkWritable, recordset, runInChunks } from './writing/recordset.js';
 import type { World } from './simulation/tree.js';
 import { intents } from './vocabulary/intents.js';
-import { recordset, runInChunks } from './writing/recordset.js';
 import { noRows, Writer, type RowCounts } from './writing/writer.js';
 
 export type RunContext = {
@@ -40,7 +39,7 @@ export async function runDemo(
   context: RunContext = {},
 ): Promise<DemoSummary> {
   const clock = context.clock ?? systemClock;
-  const plan = planDemo(options, database.capabilities.embedded, clock.now());
+  const plan = planDemo(options, database.capabilities.embedded, clock.wallNow());
   await checkWritable(database);
   const run = new DemoRun(database, plan, { ...context, clock });
   await run.prepare();
@@ -130,10 +129,10 @@ class DemoRun {
     const before = this.#earlier && Math.min(end, this.#earlier.oldestMs);
     // An earlier run has come to the end of it: time has only passed since.
     if (before !== undefined && before <= start - 0.98 * history.lengthMs) return null;
-    const begun = this.#clock.now();
+    const begun = this.#clock.wallNow();
     const rowsBefore = total(this.#history.inserted);
     const rows = () => total(this.#history.inserted) - rowsBefore;
-    const perSecond = () => rate(rows(), this.#clock.now() - begun);
+    const perSecond = () => rate(rows(), this.#clock.wallNow() - begun);
     const world = this.#world(Math.min(0.2, mostHistoricEmbeddings / history.traces));
     const { embedded } = this.#database.capabilities;
     const traces = await backfill(world, this.#history, {
@@ -149,7 +148,7 @@ class DemoRun {
           rowsPerSecond: perSecond(),
         }),
     });
-    const seconds = round2((this.#clock.now() - begun) / 1_000);
+    const seconds = round2((this.#clock.wallNow() - begun) / 1_000);
     const summary = { traces, rows: rows(), seconds, rowsPerSecond: perSecond() };
     await this.#analyze();
     return summary;
@@ -159,7 +158,7 @@ class DemoRun {
   async #makeTraffic(onBegun: () => void): Promise<DemoSummary['live']> {
     const { live, seed, startIsGiven } = this.#plan;
     if (!live || this.#signal.aborted) return null;
-    const begun = this.#clock.now();
+    const begun = this.#clock.wallNow();
     const lead = this.#leadBefore(begun);
     const start = startIsGiven ? this.#plan.start : begun;
     let last = { at: begun, traces: 0 };
@@ -172,7 +171,7 @@ class DemoRun {
       signal: this.#signal,
       onStep: ({ traces, open, lagMs, missed }) => {
         onBegun();
-        const now = this.#clock.now();
+        const now = this.#clock.wallNow();
         if (now - last.at < reportEveryMs) return;
         const rows = total(this.#live.inserted);
         const tracesPerSecond = rate(traces - last.traces, now - last.at);
@@ -180,7 +179,7 @@ class DemoRun {
         this.#report({ phase: 'live', traces, rows, tracesPerSecond, open, lagMs, missed });
       },
     });
-    const ms = this.#clock.now() - begun;
+    const ms = this.#clock.wallNow() - begun;
     return {
       traces: state.traces,
       rows: total(this.#live.inserted),

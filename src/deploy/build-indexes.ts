@@ -10,6 +10,8 @@ type Built = { applied: string[]; failed: { name: string; reason: string }[] };
 /** duplicate_table, which says so of an index, too. */
 const duplicateState = '42P07';
 
+const lockTimeout = '30s';
+
 /** Held while indexes are built: "trci" in ASCII; the key's second half is the schema's name. */
 const buildLock = 0x74726369;
 
@@ -41,7 +43,9 @@ export async function buildIndexes(
     // The embedded engine has no locks of a session: there the index itself tells.
     if (!database.capabilities.embedded) await takeTurn(connection, schema);
     // Waiting for a lock for ever would leave the build half-done and every writer behind it.
-    await connection.query("SET lock_timeout = '30s'; SET maintenance_work_mem = '256MB'");
+    await connection.query(
+      `SET lock_timeout = '${lockTimeout}'; SET maintenance_work_mem = '256MB'`,
+    );
     for (const [position, missing] of indexes.entries()) {
       const step = { index: position + 1, total: indexes.length, name: missing.name };
       try {
@@ -88,41 +92,92 @@ async function takeTurn(connection: DirectConnection, schema: string): Promise<v
 async function build(
   connection: DirectConnection,
   schema: string,
-  { name, index }: Plan['addIndexes'][number],
+  missing: Plan['addIndexes'][number],
 ): Promise<'built' | 'is there'> {
-  const valid = await validityOf(connection, schema, name, index.table);
-  if (valid === true) return 'is there';
-  if (valid === false) await dropLeftover(connection, schema, name, index.table);
+  const { name, index } = missing;
+  const targets = await targetsOf(connection, schema, missing);
+  const [only] = targets;
+  if (only?.target === index.table) return buildOne(connection, only);
+  if (await validityOf(connection, schema, name, index.table)) return 'is there';
+  for (const target of targets) await buildOne(connection, target);
+  // The partitioned table takes in the indexes of its partitions: a moment, but nobody writes meanwhile.
+  await connection.query(`SET lock_timeout = '2s'`);
   try {
-    await connection.query(concurrently(index.definition, schema, index.table));
+    await connection.query(
+      placedOn(index.definition, index.table, quoteIdent(schema, index.table)),
+    );
+  } finally {
+    await connection.query(`SET lock_timeout = '${lockTimeout}'`);
+  }
+  return 'built';
+}
+
+/** One index to build: its definition, made for `table`, becomes `name` on `schema`.`target`. */
+type Target = { definition: string; table: string; name: string; schema: string; target: string };
+
+/** The table itself; of a partitioned one, on which nothing can be built CONCURRENTLY, its partitions. */
+async function targetsOf(
+  connection: DirectConnection,
+  schema: string,
+  { name, index: { definition, table } }: Plan['addIndexes'][number],
+): Promise<Target[]> {
+  const { rows } = await connection.query<{ oid: number; schema: string; target: string }>(
+    `SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS target
+     FROM pg_class AS whole
+     JOIN pg_partition_tree(whole.oid) AS part ON part.isleaf
+     JOIN pg_class AS c ON c.oid = part.relid AND c.relkind = 'r'
+     JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE whole.oid = to_regclass($1) AND whole.relkind = 'p' ORDER BY c.oid`,
+    [quoteIdent(schema, table)],
+  );
+  if (rows.length === 0) return [{ definition, table, name, schema, target: table }];
+  return rows.map(({ oid, ...place }) => {
+    // Names have 63 bytes; ours are ASCII.
+    return { definition, table, name: `${name.slice(0, 50)}_${oid}`, ...place };
+  });
+}
+
+async function buildOne(connection: DirectConnection, one: Target): Promise<'built' | 'is there'> {
+  const { name, schema, target } = one;
+  const valid = await validityOf(connection, schema, name, target);
+  if (valid === true) return 'is there';
+  if (valid === false) await dropLeftover(connection, schema, name, target);
+  try {
+    await connection.query(concurrently(one));
     return 'built';
   } catch (error) {
     if (!(error instanceof ConsoleError) || error.sqlState !== duplicateState) throw error;
     // Another console has built it since we looked.
-    if ((await validityOf(connection, schema, name, index.table)) !== true) throw error;
+    if ((await validityOf(connection, schema, name, target)) !== true) throw error;
     return 'is there';
   }
 }
 
-/** `CREATE INDEX x ON t …` → `CREATE INDEX CONCURRENTLY x ON "schema"."t" …` */
-export function concurrently(definition: string, schema: string, table: string): string {
-  return (
-    definition
-      .replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ')
-      // A function, since "$" in a replacement text has a meaning, and a schema's name may hold it.
-      .replace(` ON ${table} `, () => ` ON ${quoteIdent(schema, table)} `)
+/** `CREATE INDEX x ON t …` → `CREATE INDEX CONCURRENTLY "x" ON "schema"."t" …` */
+function concurrently({ definition, table, name, schema, target }: Target): string {
+  const named = definition.replace(
+    /^CREATE (UNIQUE )?INDEX \S+/,
+    (_, unique: string | undefined) =>
+      `CREATE ${unique ?? ''}INDEX CONCURRENTLY ${quoteIdent(name)}`,
   );
+  return placedOn(named, table, quoteIdent(schema, target));
+}
+
+function placedOn(definition: string, table: string, target: string): string {
+  // A function, since "$" in a replacement text has a meaning, and a schema's name may hold it.
+  return definition.replace(` ON ${table} `, () => ` ON ${target} `);
 }
 
 /** What a failed build left is dropped; the error when that fails as well. */
 async function cleanUp(
   connection: DirectConnection,
   schema: string,
-  { name, index }: Plan['addIndexes'][number],
+  missing: Plan['addIndexes'][number],
 ): Promise<unknown> {
   try {
-    if ((await validityOf(connection, schema, name, index.table)) === false) {
-      await dropLeftover(connection, schema, name, index.table);
+    for (const { name, schema: place, target } of await targetsOf(connection, schema, missing)) {
+      if ((await validityOf(connection, place, name, target)) !== false) continue;
+      await dropLeftover(connection, place, name, target);
     }
     return undefined;
   } catch (error) {

@@ -133,8 +133,9 @@ const catalogueQueries = {
   indexes: `
     SELECT json_object_agg(i.relname, json_build_object(
       'table', t.relname,
+      -- ONLY stands before a partitioned table.
       'definition', replace(
-        pg_get_indexdef(x.indexrelid),
+        replace(pg_get_indexdef(x.indexrelid), ' ON ONLY ', ' ON '),
         ' ON ' || quote_ident($1) || '.', ' ON '
       ),
       'unique', x.indisunique,
@@ -221,7 +222,7 @@ const catalogueQueries = {
 /** What a complete deployment holds: the catalogue without the extensions' versions. */
 export type Manifest = Omit<Catalogue, 'extensions' | 'relations'> & {
   extensions: string[];
-  /** The policies of the archives; the seed's count of 16 is of the eight tables. */
+  /** The policies of the archives; those of the eight tables are counted apart. */
   archivePolicies: Catalogue['policies'];
 };
 

@@ -197,7 +197,7 @@ function joined(problems: readonly (string | undefined)[]): string | undefined {
   return known.length === 0 ? undefined : known.join('; ');
 }
 
-/** One line of the seed's table. Counts are of expected objects that are there and as expected. */
+/** One line of the table that verify prints. Counts are of expected objects that are there and as expected. */
 type ComponentResult = {
   component:
     | 'tables'

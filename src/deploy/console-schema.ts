@@ -36,6 +36,26 @@ export function hasConsoleTable(transaction: Queryable, name: string): Promise<b
   return hasPrivileges(transaction, name, ['SELECT']);
 }
 
+/**
+ * As {@link hasConsoleTable}, for what is shown: what may not be read is not shown as empty.
+ *
+ * @throws ConsoleError `privilege_missing` when it is there, and not for this role
+ */
+export async function findConsoleTable(transaction: Queryable, name: string): Promise<boolean> {
+  if (await hasConsoleTable(transaction, name)) return true;
+  const { rows } = await transaction.query<{ user: string }>(
+    `SELECT current_user::text AS user FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname = $1`,
+    [name],
+  );
+  if (!rows[0]) return false;
+  throw new ConsoleError(
+    'privilege_missing',
+    `The role "${rows[0].user}" may not read trace_console.${name}.`,
+    { hint: 'Its owner can GRANT it; docs/deploy.md has roles that may.' },
+  );
+}
+
 async function hasPrivileges(
   transaction: Queryable,
   name: string,

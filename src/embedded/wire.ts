@@ -136,6 +136,8 @@ export type Report = {
   message: string;
   detail?: string;
   hint?: string;
+  /** Where it comes from, in no language: a server names its function here. */
+  routine?: string;
 };
 
 function reportBody(report: Report): Buffer[] {
@@ -146,6 +148,7 @@ function reportBody(report: Report): Buffer[] {
     `M${report.message}`,
     ...(report.detail === undefined ? [] : [`D${report.detail}`]),
     ...(report.hint === undefined ? [] : [`H${report.hint}`]),
+    ...(report.routine === undefined ? [] : [`R${report.routine}`]),
   ];
   return [...fields.map(cString), Buffer.from([0])];
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { ConsoleError, type ErrorCode } from '../db/errors.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 import type { ConnectionState } from './state.js';
 
 /** Waits between attempts; the last one repeats for ever. */

@@ -1,4 +1,4 @@
-import { formatAge } from '../core/format/duration.js';
+import { formatAge } from '../core/format/time.js';
 import { formatCount } from '../core/format/number.js';
 import {
   bytesColumn,

@@ -5,7 +5,7 @@ import { readPolicy } from '../maintenance/retention/policy.js';
 import { panes } from '../panes/registry.js';
 import { within } from '../panes/reading/windows.js';
 import { AlertWatch, type AlertRule } from './alerts/alert-watch.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock } from '../core/clock.js';
 import { LiveEngine } from './engine.js';
 import { Store } from './state.js';
 

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 
 /** What one run tells: what it cost the server, and whether there is more to fetch at once. */
 export type RunResult = { costMs: number; again?: boolean };

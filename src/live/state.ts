@@ -3,7 +3,7 @@ import type { ConsoleError } from '../db/errors.js';
 import type { PaneId } from '../panes/registry.js';
 import type { Collecting } from './collecting.js';
 import type { Vitals } from './vitals.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 
 /** What a pane shows now. A new object whenever anything of it changes. */
 export type PaneSnapshot = {
@@ -73,16 +73,16 @@ export type LiveState = {
 const batchMs = 30;
 
 /**
- * Holds one immutable state and tells its listeners, at most once in 30 ms, that there is a new one. Fits
- * React's useSyncExternalStore without knowing it.
+ * Holds one immutable state and tells its listeners that there is a new one: at once, or with a clock at most once in
+ * 30 ms. Fits React's useSyncExternalStore without knowing it.
  */
 export class Store<State extends object> {
   #state: State;
   #cancelTimer: (() => void) | undefined;
-  readonly #clock: Clock;
+  readonly #clock: Clock | undefined;
   readonly #listeners = new Set<() => void>();
 
-  constructor(initial: State, clock: Clock) {
+  constructor(initial: State, clock?: Clock) {
     this.#state = initial;
     this.#clock = clock;
   }
@@ -98,16 +98,23 @@ export class Store<State extends object> {
 
   update(change: Partial<State>): void {
     this.#state = { ...this.#state, ...change };
-    this.#cancelTimer ??= this.#clock.after(batchMs, () => {
-      this.#cancelTimer = undefined;
-      for (const listener of [...this.#listeners]) listener();
-    });
+    if (!this.#clock) this.#tell();
+    else {
+      this.#cancelTimer ??= this.#clock.after(batchMs, () => {
+        this.#cancelTimer = undefined;
+        this.#tell();
+      });
+    }
   }
 
   /** No listener is called any more. */
   close(): void {
     this.#cancelTimer?.();
     this.#listeners.clear();
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Queryable } from '../db/database.js';
-import { demoTag } from '../demo/options.js';
+import { demoTag } from '../demo/index.js';
 import { hasColumn, type SchemaShape } from '../panes/contract/shape.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../core/clock.js';
 
 /** The server's condition, for the header. */
 export type Vitals = {

@@ -1,7 +1,5 @@
-import { formatBytes } from '../core/format/bytes.js';
-import { formatAge } from '../core/format/duration.js';
-import { formatMoney, withSeparators } from '../core/format/number.js';
-import { formatMoment } from '../core/format/time.js';
+import { formatBytes, formatMoney, withSeparators } from '../core/format/number.js';
+import { formatAge, formatMoment } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
 import type { Found } from '../ingest/discover.js';

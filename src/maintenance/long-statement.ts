@@ -1,21 +1,13 @@
 import type { Database } from '../db/database.js';
 import type { DirectConnection } from '../db/direct-connection.js';
 import type { Progress, ActionContext } from './action.js';
+import { boundedText } from '../db/quote.js';
 
 /** By this name a build is known again that was left running on the server. */
 export const maintenanceName = 'trace-console maintenance';
 
 /** Milliseconds that a statement waits for the locks of others before it gives up; 10 minutes. */
 export const defaultLockTimeoutMs = 600_000;
-
-/**
- * Every limit that a role or database may set, and that would end a long statement or the session between two.
- * transaction_timeout exists from PostgreSQL 17 on; the embedded engine knows only the first.
- */
-const noTimeouts = `
-SELECT set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
-  AND setting <> '0'`;
 
 /**
  * A session of its own for a long statement: without the time-outs of its role or database, which would end
@@ -31,7 +23,6 @@ export async function connectForMaintenance(
   const connection = await database.connectDirect();
   try {
     await connection.query(`SET application_name = '${maintenanceName}'`);
-    await connection.query(noTimeouts);
     await setLockTimeout(connection, lockTimeoutMs);
     return connection;
   } catch (error) {
@@ -65,7 +56,7 @@ type ProgressRow = {
 function progressStatement(view: string, measure: string, locker = 'NULL::bigint'): string {
   return `
 SELECT p.phase, ${measure} AS measure, blocker.pid AS blocker_pid,
-  a.usename::text AS blocker_user, left(a.query, 200) AS blocker_query
+  a.usename::text AS blocker_user, ${boundedText('a.query', 200)} AS blocker_query
 FROM (SELECT $1::int AS pid) AS me
 LEFT JOIN ${view} AS p ON p.pid = me.pid
 LEFT JOIN LATERAL (

@@ -11,13 +11,15 @@ import { restoreTrees, restoreCommand } from './archive/restore-trees.js';
 import { refusal } from './guard.js';
 import { holderWarning, findHolder, type Run, readRun } from './journal/run.js';
 import { runGuarded, type RunOutcome } from './journal/journaled.js';
+import { learnAction } from './learning/learn.js';
+import { mergePatterns } from './learning/merge-patterns.js';
 import { prunePatterns } from './prune/prune-patterns.js';
 import { cleanUp } from './reindex/leftovers.js';
 import { followBuild } from './reindex/follow-build.js';
 import { reindex } from './reindex/reindex.js';
 import { maintain } from './retention/maintain.js';
 import { schedule, unschedule } from './retention/schedule.js';
-import { clearPolicy, setPolicy } from './retention/set-policy.js';
+import { clearPolicy, setPolicy } from './retention/policy.js';
 import { analyze, vacuum } from './statistics/maintain-tables.js';
 
 /**
@@ -39,6 +41,8 @@ export const actions = {
   'close-stuck': closeStuck,
   'cancel-query': cancelQuery,
   'terminate-backend': terminateBackend,
+  learn: learnAction,
+  'merge-patterns': mergePatterns,
   prune: prunePatterns,
   analyze,
   vacuum,

@@ -1,4 +1,4 @@
-import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatDuration, formatSpan } from '../core/format/time.js';
 import { formatCount, formatShare } from '../core/format/number.js';
 import { groupKey, columnOf, type CallSource } from './reading/calls.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';

@@ -1,7 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
-import { formatDuration, formatSpan } from '../core/format/duration.js';
+import { formatDuration, formatSpan, formatMoment } from '../core/format/time.js';
 import { formatChange, formatCount, formatMoney, formatShare } from '../core/format/number.js';
-import { formatMoment } from '../core/format/time.js';
 import { agents, agentSource } from './agents.js';
 import { textColumn, type Column, type Tone } from './contract/column.js';
 import { memoryList } from './contract/listing.js';
@@ -12,9 +11,8 @@ import { endpoints, endpointSource } from './endpoints.js';
 import { errors } from './errors.js';
 import { models, modelSource } from './models.js';
 import {
-  bucketBounds,
+  bucketBoundsText,
   callHistogramStatement,
-  callSliceOf,
   CallTotals,
   type CallHistogramRow,
   type CallSource,
@@ -168,10 +166,10 @@ async function totalsOf(
     oneSliceSeconds,
     fromMs / 1000,
     untilMs / 1000,
-    ...(source.duration === undefined ? [] : [bucketBounds]),
+    ...(source.duration === undefined ? [] : [bucketBoundsText]),
   ]);
   const totals = new CallTotals();
-  totals.apply(rows.map(callSliceOf), 1);
+  for (const slice of totals.slicesOf(rows).values()) totals.apply(slice, 1);
   return totals;
 }
 

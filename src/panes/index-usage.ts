@@ -10,10 +10,8 @@ import {
   type Sort,
   type Tone,
 } from './contract/column.js';
-import { formatBytes } from '../core/format/bytes.js';
-import { formatAge } from '../core/format/duration.js';
-import { formatCount } from '../core/format/number.js';
-import { formatTimestamp } from '../core/format/time.js';
+import { formatBytes, formatCount } from '../core/format/number.js';
+import { formatAge, formatTimestamp } from '../core/format/time.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { usualLimits, type Pane } from './contract/pane.js';
 import { countersSinceText } from '../maintenance/index-verdict.js';
@@ -46,7 +44,7 @@ function unusedSegment({ unused, unusedBytes }: IndexUsageExtras): SummarySegmen
   return { text: `${unused} unused (${formatBytes(unusedBytes)})`, tone: 'warning' };
 }
 
-/** An index: how it is, how its lists fit its rows, and which keys mend it. */
+/** An index: how it is, how its lists fit its rows, and which keys fix it. */
 export function indexOpening(row: IndexUsageRow): Opening {
   const title = `Index ${row.index}`;
   return {

@@ -1,12 +1,6 @@
 import { textColumn, type CellContext, type Tone } from './contract/column.js';
-import {
-  readRuns,
-  type Run,
-  type RunState,
-  hasJournal,
-  readProgress,
-} from '../maintenance/journal/run.js';
-import { formatAge } from '../core/format/duration.js';
+import { readRuns, type Run, type RunState, readProgress } from '../maintenance/journal/run.js';
+import { formatAge } from '../core/format/time.js';
 import { formatShare } from '../core/format/number.js';
 import {
   usualLimits,
@@ -26,8 +20,7 @@ class MaintenanceRunsReader implements PaneReader<Run, MaintenanceRunsExtras> {
   async read(request: ReadRequest): Promise<PaneResult<Run, MaintenanceRunsExtras>> {
     return request.transaction(async (tx) => {
       const now = await tx.query<ServerNowRow>(serverNowStatement);
-      const readable = await hasJournal(tx);
-      const rows = readable ? await readRuns(tx, request.shape.schema, mostRuns) : [];
+      const rows = await readRuns(tx, request.shape.schema, mostRuns);
       return {
         rows,
         extras: { shown: rows.length },

@@ -1,4 +1,4 @@
-import { formatDuration } from '../core/format/duration.js';
+import { formatDuration } from '../core/format/time.js';
 import {
   type SummaryLine,
   type Column,

@@ -1,4 +1,4 @@
-import { hasConsoleTable } from '../deploy/console-schema.js';
+import { findConsoleTable } from '../deploy/console-schema.js';
 import { contextWindowOf } from '../ingest/prices.js';
 import { formatCount, formatMoney } from '../core/format/number.js';
 import {
@@ -74,7 +74,7 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
     return request.transaction(async (tx) => {
       const now = await tx.query<ServerNowRow>(serverNowStatement);
       const asOf = new Date(now.rows[0]?.now_ms ?? Date.now());
-      if (!(await hasConsoleTable(tx, 'agent_sessions'))) {
+      if (!(await findConsoleTable(tx, 'agent_sessions'))) {
         return { rows: [], extras: extrasOf([]), asOf, notes: [nothingTakenIn] };
       }
       const seenIn = async (ms: number, most: number) =>
@@ -257,7 +257,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: ({ model }) => model,
       tone: () => 'accent',
       priority: 4,
-      minWidth: 10,
+      minWidth: 20,
       maxWidth: 26,
     }),
     countColumn({ id: 'prompts', title: 'prompts', value: (row) => row.prompts, priority: 3 }),

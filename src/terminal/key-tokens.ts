@@ -1,4 +1,4 @@
-import { graphemes } from './graphemes.js';
+import { graphemes } from './width.js';
 import { safeBlock } from './sanitise.js';
 
 /** What the terminal sends, in order: single keys by their names, and whole pastes. */

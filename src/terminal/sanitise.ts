@@ -1,6 +1,5 @@
 import { controlSequences, directionMarks } from '../core/control-sequences.js';
-import { graphemes, graphemeWidth } from './graphemes.js';
-import { wrapText } from './width.js';
+import { graphemes, graphemeWidth, wrapText } from './width.js';
 
 /**
  * Everything read from a database and shown goes through here. What comes out holds no control

@@ -1,5 +1,5 @@
 import { clipboardCopy, type ClipboardCopy, notification } from './clipboard.js';
-import { redirectConsole, LogFile, logFilePath, redactSecrets } from './log-file.js';
+import { redirectConsole, LogFile, logFilePath, redactSecrets } from '../core/log-file.js';
 import { TerminalInput, type TerminalSource } from './input.js';
 import { safeBlock } from './sanitise.js';
 import { Screen } from './screen.js';
@@ -122,7 +122,6 @@ export class TerminalSession {
     this.#restoreConsole();
     if (error !== undefined) this.#printError(error);
     void Promise.all(hooks).then(() => {
-      this.log.close();
       this.#resolveEnded(this.#end ?? { exitCode });
     });
   }

@@ -1,4 +1,162 @@
-import { graphemes, graphemeWidth, isOneColumnText } from './graphemes.js';
+import { eastAsianWidth } from 'get-east-asian-width';
+
+/** Made when it is needed: 9 ms, which the first frame does not. */
+let segmenter: Intl.Segmenter | undefined;
+
+// Measuring a cluster costs about a microsecond; a screen repeats the same few hundred.
+const widths = new Map<string, number>();
+const maxWidths = 4096;
+
+// Intl.Segmenter takes about 2 µs a cluster on Node 20, ten times the rest of a cell's work. Most
+// code points are clusters of their own, by script; only what lies between them is segmented.
+const follows = String.raw`[\p{M}\p{Grapheme_Extend}\p{Emoji_Modifier}\u200d\u0e33\u0eb3\u1160-\u11ff\ud7b0-\ud7fb]`;
+const leads = String.raw`[\p{M}\p{Cf}\p{Cc}\p{Cs}\p{Grapheme_Extend}\p{Regional_Indicator}\p{Emoji_Modifier}]`;
+const scripts = [
+  'Latin',
+  'Common',
+  'Greek',
+  'Cyrillic',
+  'Han',
+  'Hiragana',
+  'Katakana',
+  'Hebrew',
+  'Arabic',
+]
+  .map((script) => String.raw`\p{Script=${script}}`)
+  .join('');
+const alone = String.raw`(?:\n|(?!${leads})[${scripts}\uac00-\ud7a3](?!${follows}))`;
+const aloneRun = new RegExp(`${alone}+`, 'uy');
+// After a joiner, a leading consonant of Hangul, or a sign that is written before what it belongs to
+// (Grapheme_Cluster_Break=Prepend, which regular expressions do not know), nothing stands alone.
+const joins = String.raw`[\u200d\u1100-\u115f\ua960-\ua97c\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u{110bd}\u{110cd}\u{111c2}\u{111c3}\u{113d1}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]`;
+const clusterRun = new RegExp(String.raw`(?:(?<=${joins})[^]|(?!${alone})[^])+`, 'uy');
+
+/** The grapheme clusters of a text, in order: what a reader calls characters. */
+export function* graphemes(text: string): Generator<string, void, undefined> {
+  let index = 0;
+  while (index < text.length) {
+    aloneRun.lastIndex = index;
+    const run = aloneRun.exec(text)?.[0];
+    if (run !== undefined) {
+      yield* run;
+      index += run.length;
+    } else {
+      clusterRun.lastIndex = index;
+      const clusters = clusterRun.exec(text)?.[0] ?? text.slice(index);
+      segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+      for (const { segment } of segmenter.segment(clusters)) yield segment;
+      index += clusters.length;
+    }
+  }
+}
+
+/** Columns that one grapheme cluster takes. */
+export function graphemeWidth(cluster: string): number {
+  let width = widths.get(cluster);
+  if (width === undefined) {
+    width = widthOfCluster(cluster);
+    if (widths.size >= maxWidths) widths.clear();
+    widths.set(cluster, width);
+  }
+  return width;
+}
+
+/**
+ * Whether a UTF-16 code unit is a whole character one column wide in every terminal: printable ASCII,
+ * Latin, and the signs the console draws with (arrows, box drawing, blocks, Braille, punctuation).
+ */
+export function isOneColumn(unit: number): boolean {
+  if (unit < 0x7f) return unit >= 0x20;
+  if (unit < 0x300) return unit >= 0xa1 && unit !== 0xad;
+  if (unit < 0x2010) return false;
+  return (
+    unit <= 0x2027 ||
+    (unit >= 0x2030 && unit <= 0x205e) ||
+    (unit >= 0x2190 && unit <= 0x22ff) ||
+    unit === 0x23ce ||
+    (unit >= 0x2500 && unit <= 0x25fc) ||
+    (unit >= 0x2800 && unit <= 0x28ff) ||
+    unit === 0xfffd
+  );
+}
+
+/** Whether every code unit of the text is one column wide, so that its length is its width. */
+export function isOneColumnText(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (!isOneColumn(text.charCodeAt(index))) return false;
+  }
+  return true;
+}
+
+const invisible = String.raw`\p{Default_Ignorable_Code_Point}\p{Control}\p{Format}\p{Nonspacing_Mark}\p{Enclosing_Mark}\p{Surrogate}`;
+const firstVisible = new RegExp(`[^${invisible}]`, 'u');
+/** What every recommended emoji has at least one of; few other texts have any. */
+const partOfEmoji = /[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u20e3]/u;
+const pictographs = /\p{Extended_Pictographic}/gu;
+const keycap = /^[\d#*]\u20e3$/;
+/** More is no emoji. */
+const longestEmoji = 50;
+
+/** All emoji that are recommended for interchange. Made when a text has one: it takes 14 ms. */
+let emoji: RegExp | undefined;
+
+/**
+ * Columns of one grapheme cluster, as terminals draw it and as the package string-width counts it:
+ * nothing for what is invisible, two for emoji, else the width of its first character (East Asian
+ * Width) and of what stands beside it.
+ */
+function widthOfCluster(cluster: string): number {
+  const start = cluster.search(firstVisible);
+  if (start < 0) return 0;
+  if (partOfEmoji.test(cluster) && isEmoji(cluster)) return 2;
+  const [first = 0, ...others] = Array.from(cluster.slice(start), codePoint);
+  if (jamoOf(first)) return hangulWidth([first, ...others]);
+  const beside = others.filter(takesColumns);
+  return beside.reduce((sum, code) => sum + eastAsianWidth(code), eastAsianWidth(first));
+}
+
+function isEmoji(cluster: string): boolean {
+  emoji ??= new RegExp(String.raw`^\p{RGI_Emoji}$`, 'v');
+  if (emoji.test(cluster)) return true;
+  if (cluster.length > longestEmoji) return false;
+  // Some are sent without the selector that makes them emoji.
+  if (keycap.test(cluster)) return true;
+  return cluster.includes('\u200d') && (cluster.match(pictographs)?.length ?? 0) >= 2;
+}
+
+/** Marks with a column of their own, and the half and full width forms. */
+function takesColumns(code: number): boolean {
+  return (code >= 0xff00 && code <= 0xffef) || /\p{Spacing_Mark}/u.test(String.fromCodePoint(code));
+}
+
+type Jamo = 'lead' | 'vowel' | 'tail';
+
+function jamoOf(code: number): Jamo | undefined {
+  if ((code >= 0x1100 && code <= 0x115f) || (code >= 0xa960 && code <= 0xa97c)) return 'lead';
+  if ((code >= 0x1160 && code <= 0x11a7) || (code >= 0xd7b0 && code <= 0xd7c6)) return 'vowel';
+  if ((code >= 0x11a8 && code <= 0x11ff) || (code >= 0xd7cb && code <= 0xd7fb)) return 'tail';
+  return undefined;
+}
+
+/** Letters of Hangul that make a syllable are two columns together; others stand side by side. */
+function hangulWidth(codes: readonly number[]): number {
+  const shown = codes.filter((code) => firstVisible.test(String.fromCodePoint(code)));
+  let width = 0;
+  for (let index = 0; index < shown.length; index++) {
+    const [lead = 0, vowel = 0, tail = 0] = shown.slice(index, index + 3);
+    if (jamoOf(lead) === 'lead' && jamoOf(vowel) === 'vowel') {
+      width += 2;
+      index += jamoOf(tail) === 'tail' ? 2 : 1;
+    } else {
+      width += eastAsianWidth(lead);
+    }
+  }
+  return width;
+}
+
+function codePoint(character: string): number {
+  return character.codePointAt(0) ?? 0;
+}
 
 /** Which side of a column its text keeps to. */
 export type Alignment = 'left' | 'right' | 'center';

@@ -24,7 +24,7 @@ import type { StyledLine } from './draw/styled-line.js';
 import type { Binding, Keymap, KeyScope } from './keymap.js';
 import type { ConsoleState } from './model/model.js';
 import type { PaneView } from './model/pane-view.js';
-import type { Movement } from './model/scroll.js';
+import type { Movement } from './model/list-state.js';
 import type { Search } from './model/search.js';
 
 /** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
@@ -41,7 +41,7 @@ export type ConnectionChoice = {
   /** What is typed behind `:connect`. */
   name: string;
   /** Where it is, without any secret. */
-  says: string;
+  description: string;
   /** Of the header; the embedded database and an unnamed one have none. */
   badge: ConnectionBadge | undefined;
   readOnly: boolean;
@@ -63,7 +63,7 @@ export type ConnectionChoice = {
 
 /** Everything that is drawn. Immutable. */
 export type Model = ConsoleState & {
-  /** The view stack: the overview, and what lies over it. The last one is focused. Never empty. */
+  /** The view stack, the overview at its bottom. The last one is focused. Never empty. */
   views: readonly View[];
 };
 

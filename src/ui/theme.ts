@@ -1,6 +1,6 @@
 import type { Tone } from '../panes/contract/column.js';
 import type { Appearance } from '../terminal/painter.js';
-import { graphemes, graphemeWidth } from '../terminal/graphemes.js';
+import { graphemes, graphemeWidth } from '../terminal/width.js';
 import type { ColourSupport } from '../terminal/support.js';
 
 /** What a connection's badge may be coloured with: red for what hurts most. */

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
-import { stopEmbedded } from '../../src/embedded/index.js';
+import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
@@ -32,7 +32,7 @@ let url: string;
 beforeAll(async () => {
   await testPrograms();
   const applied = await runCli(['schema', 'apply', '--data-dir', dataDir]);
-  expect(applied.stderr + applied.stdout).toContain('013_archive.sql');
+  expect(applied.stdout).toContain('Nothing to do: the schema is there');
   const status = JSON.parse((await embedded('status', '--json')).stdout) as { psql: string };
   const host = /-h (\S+)/.exec(status.psql)?.[1] ?? '';
   url = `postgresql://postgres@localhost/postgres?host=${host}&port=5432`;

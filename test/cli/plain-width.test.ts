@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Command, CommandContext, FlagDeclarations } from '../../src/cli/command.js';
 import { parseCommand } from '../../src/cli/command-line.js';
+import { commandHelp, overviewHelp } from '../../src/cli/command.js';
 import { noConfig, settingsFor } from '../../src/cli/config/settings.js';
-import { commandHelp, overviewHelp } from '../../src/cli/help.js';
 import { commands } from '../../src/cli/registry.js';
 import { plainText, shellLines } from '../../src/cli/safe-text.js';
 import { resolveSource } from '../../src/db/connection/source.js';
 import { Database } from '../../src/db/database.js';
 import { ConsoleError } from '../../src/db/errors.js';
-import { runDemo } from '../../src/demo/index.js';
+import { runDemo } from '../../src/demo/run.js';
 import { previewAction, runAction } from '../../src/maintenance/registry.js';
 import { drain } from '../../src/cli/run-action.js';
 import { displayWidth } from '../../src/terminal/width.js';
@@ -68,6 +68,7 @@ const printing: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'embedded export': [['/no/such/folder/trace-console-embedded-database-of-a-test.sql']],
   learn: [['--dry-run']],
   'learn calibrate': [['--dry-run']],
+  'learn merge': [['--dry-run']],
   suggest: [['The login test is flaky, make it deterministic']],
   feedback: [['ffffffff', 'good']],
   'mcp install': [['claude', '--dry-run']],
@@ -77,6 +78,7 @@ const others: Readonly<Record<string, string>> = {
   console: 'draws the screen',
   replay: 'draws the screen',
   collect: 'goes on until it is stopped',
+  fleet: 'asks the connections of a config file, of which there is none here',
   hook: 'prints nothing',
   mcp: 'speaks a protocol',
   'embedded import-to': 'asks for the embedded database first',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runDemo, type DemoSummary } from '../../src/demo/index.js';
+import { runDemo, type DemoSummary } from '../../src/demo/run.js';
 import { coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, contents, countRows, day, noon, openDatabase } from './helpers.js';

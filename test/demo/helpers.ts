@@ -1,7 +1,7 @@
 import { resolveSource } from '../../src/db/connection/source.js';
 import type { ServerSource } from '../../src/db/connection/source.js';
 import { Database, type DatabaseOptions } from '../../src/db/database.js';
-import type { Clock } from '../../src/demo/clock.js';
+import type { Clock } from '../../src/core/clock.js';
 import { coreTables } from '../../src/core/tables.js';
 import type { TestDatabase } from '../helpers/database.js';
 
@@ -40,15 +40,26 @@ export class SteppingClock implements Clock {
     return this.#now;
   }
 
+  wallNow(): number {
+    return this.#now;
+  }
+
   /** Time passes without anybody sleeping: a slow server, a suspended laptop. */
   skip(ms: number): void {
     this.#now += ms;
   }
 
-  async sleep(ms: number): Promise<void> {
+  after(ms: number, callback: () => void): () => void {
     this.#now += ms;
     this.#steps += 1;
-    await this.#onStep(this.#steps);
+    let isCancelled = false;
+    const step = async () => this.#onStep(this.#steps);
+    void step().finally(() => {
+      if (!isCancelled) callback();
+    });
+    return () => {
+      isCancelled = true;
+    };
   }
 }
 

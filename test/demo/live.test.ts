@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { runDemo } from '../../src/demo/index.js';
+import { runDemo } from '../../src/demo/run.js';
 import { Proxy } from '../helpers/proxy.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { removeDemo, runDemo } from '../../src/demo/index.js';
+import { removeDemo } from '../../src/demo/remove.js';
+import { runDemo } from '../../src/demo/run.js';
 import { coreTables } from '../../src/core/tables.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { schemaFiles } from '../helpers/template.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Embeddings, embeddingDimension, Random } from '../../src/demo/random.js';
 import { Incidents } from '../../src/demo/incidents.js';
-import { Rhythm } from '../../src/demo/rhythm.js';
+import { Rhythm } from '../../src/demo/options.js';
 import { Scheduler, sleep, type Process } from '../../src/demo/simulation/scheduler.js';
 import { intents } from '../../src/demo/vocabulary/intents.js';
 import { projects, writePrompt } from '../../src/demo/vocabulary/prompts.js';

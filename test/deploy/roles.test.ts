@@ -80,10 +80,21 @@ const due = `INSERT INTO execution_traces (correlation_id, root_id, session_id, 
   SELECT gen_random_uuid(), id, id, 'test', status, now() - interval '100 days'
   FROM (VALUES ('completed'), ('in_progress')) AS row (status), gen_random_uuid() AS id`;
 
+const all = 'reader writer maintainer';
+
 const commands: readonly (readonly [args: string, allowed: string])[] = [
   ['status --json', 'reader maintainer'],
+  ['traces --json', all],
+  ['trace TRACE --json', 'reader maintainer'],
+  ['compare 00:00 --json', all],
+  ['metrics', all],
+  // With 1 it has found something.
+  ['doctor --json', all],
+  ['runs --json', 'reader maintainer'],
+  ['maintain policy --json', all],
+  ['schema apply --dry-run', all],
   ['archive list --json', 'reader maintainer'],
-  ['schema verify', 'reader writer maintainer'],
+  ['schema verify', all],
   ['archive --older-than 90d --yes', 'maintainer'],
   ['prune --yes', 'maintainer'],
   ['analyze --yes', 'maintainer'],
@@ -98,9 +109,18 @@ it.each(commands)(
     const able: string[] = [];
     for (const kind of ['reader', 'writer', 'maintainer']) {
       await runOnce(url, due);
-      const run = await runCli([...args.split(' '), '--url', as(kind)]);
-      if (run.exitCode === 0) able.push(kind);
-      else expect(run.stderr).not.toMatch(/ at .*\.js:/);
+      const [trace] = await runOnce<{ id: string }>(
+        url,
+        'SELECT correlation_id AS id FROM execution_traces LIMIT 1',
+      );
+      const words = args.replace('TRACE', trace?.id ?? '').split(' ');
+      const run = await runCli([...words, '--url', as(kind)]);
+      const isDone = args.startsWith('doctor')
+        ? run.stdout.includes('"checks":')
+        : run.exitCode === 0;
+      if (isDone) able.push(kind);
+      else expect([args.startsWith('status') ? 1 : 4, args]).toEqual([run.exitCode, args]);
+      expect(run.stderr).not.toMatch(/ at .*\.js:/);
     }
     expect(able.join(' ')).toBe(allowed);
   },

@@ -3,7 +3,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { stopEmbedded } from '../../src/embedded/index.js';
+import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startBlockedReindex } from './helpers/blocked-reindex.js';

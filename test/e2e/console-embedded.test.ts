@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/index.js';
+import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/running.js';
 import { readStatus } from '../../src/ingest/collector/status-file.js';
 import { testPrograms } from '../embedded/programs.js';
 import { psqlProgram } from '../helpers/psql.js';
@@ -90,6 +90,8 @@ describe('the console without a server, in an empty home', () => {
 
   it('--demo fills five panes and the tail, apart from the own data; a second console shares it', async () => {
     const first = open('--demo');
+    await first.waitFor((lines) => lines[0]?.includes(' DEMO ') === true, 30_000);
+    expect(first.text()).not.toContain('● connected');
     const isAlive = (lines: string[]) =>
       isFilled(lines) &&
       ['1 Recent', '2 Slow', '3 Index', '4 Table', '5 Top', '6 Activity'].every(

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { embeddedStatus } from '../../src/embedded/index.js';
+import { embeddedStatus } from '../../src/embedded/running.js';
 import { openDatabase, TestFolder } from './daemon/folder.js';
 
 test('a database whose daemon has ended, or was killed, starts it again when it is asked', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openDatabase } from '../../src/embedded/open.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { LiveEngine } from '../../src/live/engine.js';
 import { panes } from '../../src/panes/registry.js';
 import { runCli } from '../helpers/cli.js';

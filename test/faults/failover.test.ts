@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openDatabase } from '../../src/embedded/open.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { LiveEngine } from '../../src/live/engine.js';
 import { runAction } from '../../src/maintenance/registry.js';
 import { collect } from '../maintenance/helpers.js';

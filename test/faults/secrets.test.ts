@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
-import { openDatabase } from '../../src/embedded/open.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { encodeValue } from '../../src/live/recording/frame.js';
 import { LiveEngine } from '../../src/live/engine.js';
 import { runCli } from '../helpers/cli.js';

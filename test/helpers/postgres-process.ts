@@ -2,6 +2,8 @@ import { spawn, execFile, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   openSync,
   closeSync,
@@ -48,6 +50,10 @@ const slackBytes = 4 * 1024 * 1024;
 
 /** The environment of the server and its tools: nothing of ours may change what they do. */
 const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/** Locales of `lc_messages` for which the server's messages are there. */
+const anyLocale = '/usr/lib/locale/C.utf8';
+const messageLocales = ['de_DE.UTF-8', 'fr_FR.UTF-8'];
 
 /** A free port outside the range from which the system serves outgoing connections, so that it stays ours after a stop. */
 export async function freePort(): Promise<number> {
@@ -115,6 +121,10 @@ export class PostgresProcess {
     for (const path of [server.dataFolder, server.socketFolder]) {
       mkdirSync(path, { mode: 0o700 });
       giveToServer(path);
+    }
+    // The names are all that the server's translations need: the locales themselves are C's.
+    for (const name of existsSync(anyLocale) ? messageLocales : []) {
+      cpSync(anyLocale, join(server.folder, 'locales', name), { recursive: true });
     }
     if (options.diskMb !== undefined) {
       const size = `size=${options.diskMb}m,mode=700`;
@@ -241,7 +251,7 @@ export class PostgresProcess {
         {
           ...serverUser(),
           cwd: '/',
-          env: serverEnvironment,
+          env: { ...serverEnvironment, LOCPATH: join(this.folder, 'locales') },
           stdio: ['ignore', log, log],
           // In a group of its own, or a Ctrl-C at the runner would stop it before we do.
           detached: true,

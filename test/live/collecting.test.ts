@@ -10,7 +10,7 @@ import { recordWriter } from '../../src/ingest/collector/write-records.js';
 import { Recorder } from '../../src/ingest/recorder.js';
 import { appendFrame } from '../../src/ingest/spool/append.js';
 import { encodeFrame } from '../../src/ingest/spool/frame.js';
-import { systemClock } from '../../src/live/clock.js';
+import { systemClock } from '../../src/core/clock.js';
 import { CollectingReader, SpoolWatch, type Collecting } from '../../src/live/collecting.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase } from '../panes/open.js';

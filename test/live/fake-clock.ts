@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/live/clock.js';
+import type { Clock } from '../../src/core/clock.js';
 
 /** A clock that stands still until it is told to go on. */
 export class FakeClock implements Clock {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { LiveEngine } from '../../src/live/engine.js';
-import { openDatabase } from '../../src/embedded/open.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { startPrivateServer } from '../helpers/private-server.js';
 
 it('shows a standby that is promoted under an open console as a primary', async () => {

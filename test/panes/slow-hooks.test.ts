@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { formatDuration } from '../../src/core/format/duration.js';
+import { formatDuration } from '../../src/core/format/time.js';
 import { bucketError } from '../../src/panes/reading/calls.js';
 import { slowHooks, type SlowHookRow } from '../../src/panes/slow-hooks.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { graphemes } from '../../src/terminal/graphemes.js';
+import { graphemes } from '../../src/terminal/width.js';
 import { safeBlock } from '../../src/terminal/sanitise.js';
 import { untrustedText } from './untrusted-text.js';
 

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { clipboardCopy, maxCopyBytes } from '../../src/terminal/clipboard.js';
-import { LogFile, logFilePath, redactSecrets } from '../../src/terminal/log-file.js';
+import { LogFile, logFilePath, redactSecrets } from '../../src/core/log-file.js';
 import { colourSupport, unicodeSupport } from '../../src/terminal/support.js';
 
 describe('colourSupport', () => {
@@ -72,7 +72,6 @@ describe('LogFile', () => {
     const log = new LogFile(logFilePath({ XDG_STATE_HOME: folder }));
     expect(log.hasEntries).toBe(false);
     for (let entry = 0; entry < 300; entry++) log.write('info', `${entry} ${'x'.repeat(20_000)}`);
-    log.close();
     const names = fs.readdirSync(path.dirname(log.path));
     expect(names.sort()).toEqual(['console.log', 'console.log.1']);
     for (const name of names) {

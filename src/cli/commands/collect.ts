@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import { withSeparators } from '../../core/format/number.js';
+import { withSeparators, formatBytes } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
@@ -28,8 +28,7 @@ import { defineCommand, type CommandContext, type FlagDeclarations } from '../co
 import { beginMetrics, openReceiver, type TelemetryFlags } from '../collect-telemetry.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { formatAge } from '../../core/format/duration.js';
-import { formatBytes } from '../../core/format/bytes.js';
+import { formatAge } from '../../core/format/time.js';
 
 /** A collector that a hook or the console has started ends when nothing has come for so long (ms). */
 const idleExitMs = 15 * 60_000;

@@ -1,5 +1,5 @@
 import { nearestWord } from '../../core/nearest.js';
-import { parseMoment } from '../../core/format/moment.js';
+import { parseMoment } from '../../core/format/time.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
 import type { OpensAt } from '../../ui/app/options.js';
 import { strings } from '../../ui/strings.js';

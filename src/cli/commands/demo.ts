@@ -3,14 +3,12 @@ import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
-  countDemo,
   demoTag,
   describeDemo,
+  loadDemo,
   parseLength,
   parseStart,
   planDemo,
-  removeDemo,
-  runDemo,
   type DemoOptions,
   type DemoProgress,
   type DemoSummary,
@@ -77,6 +75,7 @@ export const command = defineCommand({
     };
     const database = await openDatabase();
     const { embedded } = database.capabilities;
+    const { countDemo, removeDemo, runDemo } = await loadDemo();
     if (flags.remove) {
       if (!embedded && !flags.yes) {
         for (const line of countLines(await countDemo(database))) note(line);

@@ -1,9 +1,9 @@
 import { exitCodes, ConsoleError } from '../../db/errors.js';
-import { embeddedStatus, socketFolderOf, stopEmbedded } from '../../embedded/index.js';
-import { resolveDataFolder } from '../../embedded/folder/paths.js';
+import { loadRunning } from '../../embedded/index.js';
+import { resolveDataFolder } from '../../embedded/index.js';
 import { defineCommand } from '../command.js';
 import fs from 'node:fs';
-import { openEmbeddedDatabase, openDatabase } from '../../embedded/open.js';
+import { openEmbeddedDatabase, openDatabase } from '../../embedded/index.js';
 import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js';
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';
@@ -18,6 +18,7 @@ export const embeddedStatusCommand = defineCommand({
   examples: ['trace-console embedded status --json'],
   async run({ flags, print }) {
     const folder = resolveDataFolder(flags.dataDir);
+    const { embeddedStatus, socketFolderOf } = await loadRunning();
     const status = await embeddedStatus(folder);
     const host = socketFolderOf(folder);
     const connect =
@@ -49,6 +50,7 @@ export const embeddedStopCommand = defineCommand({
   flags: {},
   async run({ flags, print }) {
     const folder = resolveDataFolder(flags.dataDir);
+    const { stopEmbedded } = await loadRunning();
     const stopped = await stopEmbedded(folder);
     if (flags.json) print(JSON.stringify({ folder, stopped }, null, 2));
     else print(stopped ? `Stopped (${folder}).` : `It was not running (${folder}).`);

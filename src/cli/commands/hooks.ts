@@ -1,7 +1,7 @@
 import os from 'node:os';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
-import { formatAge } from '../../core/format/duration.js';
+import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { reportOf } from '../../ingest/collector/status-file.js';
 import {
@@ -19,11 +19,11 @@ import {
   planInstall,
   planRemove,
   planTelemetryFile,
+  findInstallations,
 } from '../../ingest/install/change.js';
 import { usualAddress } from '../../ingest/install/merge.js';
 import { agentById, agents } from '../../ingest/install/registry.js';
 import { lineDiff } from '../../ingest/install/settings-file.js';
-import { findInstallations } from '../../ingest/install/status.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { type CommandContext, defineCommand, type FlagDeclarations } from '../command.js';
 import { plainTable } from '../plain-table.js';

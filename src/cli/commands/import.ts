@@ -1,7 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatAge } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
 import { type ImportProgress, type ImportResult, importSessions } from '../../ingest/import.js';

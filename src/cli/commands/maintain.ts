@@ -10,8 +10,12 @@ import {
   parseAge,
 } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { policyFacts, readPolicy, type DailyWindow } from '../../maintenance/retention/policy.js';
-import type { SetPolicyInput } from '../../maintenance/retention/set-policy.js';
+import {
+  policyFacts,
+  readPolicy,
+  type DailyWindow,
+  type SetPolicyInput,
+} from '../../maintenance/retention/policy.js';
 import { formatTimestamp } from '../../core/format/time.js';
 import { cronJobs, isCurrent, readJobs } from '../../maintenance/retention/schedule.js';
 import { plainTable } from '../plain-table.js';

@@ -1,8 +1,7 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { readRun, readRuns, whoRuns, type Run } from '../../maintenance/journal/run.js';
 import { maintenanceRuns } from '../../panes/maintenance-runs.js';
-import { formatDuration } from '../../core/format/duration.js';
-import { formatTimestamp } from '../../core/format/time.js';
+import { formatDuration, formatTimestamp } from '../../core/format/time.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { paneTable } from '../status-text.js';

@@ -10,7 +10,7 @@ import {
   type FlagDeclarations,
   globalFlags,
 } from '../command.js';
-import { exitCodesText, sourcesText } from '../help.js';
+import { exitCodesText, sourcesText } from '../command.js';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseMoment } from '../../core/format/moment.js';
+import { parseMoment } from '../../core/format/time.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
-import { systemClock } from '../../live/clock.js';
+import { systemClock } from '../../core/clock.js';
 import { CostMeter, PaneFeed } from '../../live/pane-feed.js';
 import type { PaneSnapshot } from '../../live/state.js';
 import { readShape } from '../../panes/contract/shape.js';
@@ -13,7 +13,7 @@ import {
   serverNowStatement,
 } from '../../panes/reading/windows.js';
 import { type AnyPane, overviewPaneIds, paneById, paneIds, panes } from '../../panes/registry.js';
-import { offersDemo } from '../../demo/preflight.js';
+import { offersDemo } from '../../demo/index.js';
 import { defineCommand } from '../command.js';
 import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import { suggest } from '../../learning/router/suggest.js';

@@ -1,7 +1,7 @@
 import { nearestWord } from '../../core/nearest.js';
 import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
-import type { AlertSettings } from '../../ui/app/options.js';
+import type { AlertSettings } from '../../live/alerts/alert-watch.js';
 import type { KeyChoices } from '../../ui/keymap.js';
 import type { BadgeColour, ThemeName } from '../../ui/theme.js';
 

@@ -143,6 +143,10 @@ function tlsOptions(mode: SslMode, parameters: ConnectionParameters): Connection
   const { ssl_min_protocol_version: lowest, ssl_max_protocol_version: highest } = parameters;
   if (lowest) options.minVersion = protocolVersion('ssl_min_protocol_version', lowest);
   if (highest) options.maxVersion = protocolVersion('ssl_max_protocol_version', highest);
+  if (lowest && highest && lowest > highest) {
+    const range = `${lowest} to ${highest}`;
+    throw invalidParameter('range of TLS versions', range, 'the lowest first');
+  }
   if (parameters.sslcertmode === 'disable') return options;
 
   const certificate = parameters.sslcert ?? homeFile('postgresql.crt');

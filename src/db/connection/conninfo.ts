@@ -46,6 +46,11 @@ function parseConnectionUrl(url: string, origin: string): ConnectionParameters {
     database = decodeURIComponent(afterAuthority.slice(1));
     // A plus is a plus to libpq, no space.
     extra = Object.fromEntries(new URLSearchParams(query.replaceAll('+', '%2B')));
+    // What JDBC calls it, and libpq takes as well.
+    if (extra.ssl === 'true') {
+      delete extra.ssl;
+      extra.sslmode ??= 'require';
+    }
   } catch {
     throw invalid(
       origin,
@@ -90,7 +95,8 @@ const knownParameters = new Set(
   gssdelegation gsslib krbsrvname sslmode sslnegotiation sslcompression sslcert sslkey sslpassword
   sslcertmode sslrootcert sslcrl sslcrldir sslsni requirepeer ssl_min_protocol_version
   ssl_max_protocol_version min_protocol_version max_protocol_version target_session_attrs
-  load_balance_hosts replication
+  load_balance_hosts replication scram_client_key scram_server_key sslkeylogfile
+  oauth_issuer oauth_client_id oauth_client_secret oauth_scope
   pgbouncer supa connection_limit pool_timeout statement_cache_size schema`.split(/\s+/),
 );
 
@@ -110,7 +116,24 @@ const refusedParameters: Readonly<Record<string, (value: string) => boolean>> = 
   requirepeer: () => true,
   replication: (value) => !['false', 'off', 'no', '0'].includes(value),
   min_protocol_version: (value) => value !== '3.0',
+  max_protocol_version: (value) => !['3.0', 'latest'].includes(value),
+  scram_client_key: () => true,
+  scram_server_key: () => true,
+  sslkeylogfile: () => true,
+  oauth_issuer: () => true,
+  oauth_client_id: () => true,
+  oauth_client_secret: () => true,
+  oauth_scope: () => true,
 };
+
+/** Whole numbers, which are said to be none before anything is connected to. */
+const numbers = new Set([
+  'keepalives',
+  'keepalives_idle',
+  'keepalives_interval',
+  'keepalives_count',
+  'tcp_user_timeout',
+]);
 
 /** The values of parameters that have a list of them. */
 const listedValues: Readonly<Record<string, readonly string[]>> = {
@@ -132,6 +155,9 @@ export function checkParameters(parameters: ConnectionParameters): void {
   for (const [name, value = ''] of Object.entries(parameters)) {
     const values = listedValues[name];
     if (values && !values.includes(value)) throw invalidParameter(name, value, values.join(', '));
+    if (numbers.has(name) && !/^\s*[+-]?\d+\s*$/.test(value)) {
+      throw invalidParameter(name, value, 'whole numbers');
+    }
     if (!refusedParameters[name]?.(value)) continue;
     throw new ConsoleError('connection_source_invalid', `The console cannot do ${name}=${value}.`, {
       hint: 'docs/connecting.md lists the parameters. Leave it out, if nothing depends on it.',

@@ -73,7 +73,7 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
         hint: 'The console tries again by itself; a command can be repeated in a moment.',
       };
     case '57014': {
-      const code = cancelCode(text, timedOut);
+      const code = isTimeout(error, timedOut) ? 'statement_timeout' : 'interrupted';
       return {
         code,
         message: `The statement was cancelled: ${text}`,
@@ -154,13 +154,17 @@ const sessionLimits = {
 } as const;
 
 /**
- * One SQLSTATE for time-outs and for a cancel by hand. The text is in the language of lc_messages, so the
- * time that the statement took comes first; in English the text tells of a limit that the role has set.
+ * One SQLSTATE for time-outs and for a cancel by hand, and the text is in the language of lc_messages. The console
+ * sets the limit of every statement itself, so the time that it took tells; the embedded database names its own.
  */
-function cancelCode(text: string, timedOut: boolean): ErrorCode {
-  return timedOut || text.includes('statement timeout') || text.includes('embedded')
-    ? 'statement_timeout'
-    : 'interrupted';
+function isTimeout(error: unknown, timedOut: boolean): boolean {
+  const { routine } = error as { routine?: unknown };
+  return timedOut || routine === 'embedded_statement_timeout';
+}
+
+/** Whether a statement ran for its whole limit (ms); the clocks of two machines run a little apart. */
+export function ranOut(begunAt: number, limitMs: number): boolean {
+  return limitMs > 0 && performance.now() - begunAt >= limitMs * 0.95;
 }
 
 function byNetwork(error: unknown, where: Where): Translation | undefined {

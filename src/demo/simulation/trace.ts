@@ -8,8 +8,7 @@ import { toolTimes } from '../vocabulary/hooks.js';
 import type { Intent } from '../vocabulary/intents.js';
 import { writeDelegation } from '../vocabulary/prompts.js';
 import { type Service, serviceNamed, services } from '../vocabulary/services.js';
-import { callModel, callService, noteError } from './call.js';
-import { runHooks, type ToolUse } from './hook.js';
+import { callModel, callService, noteError, runHooks, type ToolUse } from './call.js';
 import { type Process, sleep } from './scheduler.js';
 import { cut, type Run, type Tree, type Trouble } from './tree.js';
 

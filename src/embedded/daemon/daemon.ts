@@ -9,7 +9,7 @@ import {
   type DaemonStatus,
 } from '../control.js';
 import { Engine } from '../engine/engine.js';
-import type { FolderLock } from '../folder/folder-lock.js';
+import type { FolderLock } from '../../core/folder-lock.js';
 import { databaseExists, ensurePrivateFolder, inFolder, socketFile } from '../folder/paths.js';
 import { unpackTemplate } from '../folder/template.js';
 import type { Client, ClientOutput } from '../mux/client.js';
@@ -105,6 +105,8 @@ type DaemonOptions = {
   dataFolder: string;
   socketFolder: string;
   lock: FolderLock;
+  /** One line an event; never a statement's text, a value or a setting. */
+  log: (message: string) => void;
   programs: Programs;
   /** Time without a client after which the daemon ends. */
   idleExitMs: number;
@@ -119,7 +121,7 @@ type Progress = ControlAnswer & { kind: 'progress' };
 /** The process that owns a data folder: socket, multiplexer, engine and upkeep. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #log: LogFile;
+  readonly #log: (message: string) => void;
   readonly #build: string;
   readonly #multiplexer: Multiplexer;
   readonly #upkeep: Upkeep;
@@ -136,9 +138,9 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#log = new LogFile(inFolder.log(options.dataFolder));
+    this.#log = options.log;
     this.#build = buildOf(options.programs);
-    const log = (message: string): void => this.#log.write(message);
+    const { log } = options;
     const postgres = inFolder.postgres(options.dataFolder);
     this.#multiplexer = new Multiplexer({
       startEngine: () => Engine.start(options.programs.worker, postgres),
@@ -170,7 +172,7 @@ export class Daemon {
     } finally {
       process.umask(umask);
     }
-    this.#log.write(`listening, ${this.#build}`);
+    this.#log(`listening, ${this.#build}`);
     // Who waits for a long first start must see that somebody is at it.
     const signs = setInterval(() => this.#tellWatchers(this.#progress), 5_000);
     this.#ready = this.#start().finally(() => clearInterval(signs));
@@ -182,32 +184,33 @@ export class Daemon {
     const { dataFolder, programs } = this.#options;
     const postgres = inFolder.postgres(dataFolder);
     const isNew = !databaseExists(postgres);
-    if (isNew) await this.#createDatabase(postgres, programs);
+    const made = isNew ? await this.#createDatabase(postgres, programs) : undefined;
     this.#report({ message: 'Starting the embedded database' });
     await this.#multiplexer.start();
-    await this.#upkeep.prepare();
+    await this.#upkeep.prepare(made?.hasSchema);
     this.#phase = 'ready';
     this.#usedAt = performance.now();
     const what = isNew ? 'new database' : 'database';
-    this.#log.write(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
+    this.#log(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
     this.#tellWatchers(this.#statusAnswer());
     this.#watch();
     this.#upkeep.begin();
   }
 
-  async #createDatabase(postgres: string, programs: Programs): Promise<void> {
+  async #createDatabase(postgres: string, programs: Programs): Promise<{ hasSchema: boolean }> {
     const report = (step: Omit<Progress, 'kind'>): void => this.#report(step);
-    if (programs.template !== undefined) {
-      await unpackTemplate(programs.template, postgres, report);
-      return;
-    }
-    report({ message: 'Creating the embedded database (no template was built: some seconds)' });
+    const { template } = programs;
+    const made = template && (await unpackTemplate(template, postgres, report));
+    if (made) return made;
+    const reason = template ? 'the template is of another version' : 'no template was built';
+    report({ message: `Creating the embedded database (${reason}: some seconds)` });
     const draft = `${postgres}.new`;
     fs.rmSync(draft, { recursive: true, force: true });
     fs.mkdirSync(draft, { mode: 0o700 });
     const engine = await Engine.start(programs.worker, draft);
     await engine.close();
     fs.renameSync(draft, postgres);
+    return { hasSchema: false };
   }
 
   #startFailed(error: unknown): void {
@@ -219,7 +222,7 @@ export class Daemon {
     const code = known?.code ?? 'embedded_unavailable';
     this.#failure = { kind: 'failed', code, message, hint };
     this.#tellWatchers(this.#failure);
-    this.#log.write(message);
+    this.#log(message);
     // Who started this daemon may not have asked yet.
     setTimeout(() => void this.stop('it did not start'), failureToldMs);
   }
@@ -252,7 +255,7 @@ export class Daemon {
   #checkFolders(): void {
     const { lock, socketFolder } = this.#options;
     if (!lock.isOurs) {
-      this.#log.write('the data folder is gone or taken: leaving it alone');
+      this.#log('the data folder is gone or taken: leaving it alone');
       process.exit(1);
     }
     lock.touch();
@@ -320,7 +323,7 @@ export class Daemon {
   }
 
   async #stop(reason: string): Promise<void> {
-    this.#log.write(`stopping: ${reason}`);
+    this.#log(`stopping: ${reason}`);
     const started = this.#phase === 'ready';
     this.#phase = 'stopping';
     for (const timer of this.#timers) clearInterval(timer);
@@ -332,40 +335,11 @@ export class Daemon {
       if (started) await this.#upkeep.leave(unused);
       await this.#multiplexer.close();
     } catch (error) {
-      this.#log.write(`stopping: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log(`stopping: ${error instanceof Error ? error.message : String(error)}`);
     }
     fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
-    this.#log.write('stopped');
+    this.#log('stopped');
     this.#options.lock.release();
     process.exit(0);
-  }
-}
-
-/**
- * The daemon's log: one line an event, never a statement's text, a value or a setting. When it
- * reaches its limit it becomes FILE.1, so that two files of that size are all there ever is.
- */
-export class LogFile {
-  readonly #file: string;
-  readonly #largest: number;
-
-  constructor(file: string, largest = 512 * 1024) {
-    this.#file = file;
-    this.#largest = largest;
-  }
-
-  write(message: string): void {
-    // One event stays one line, and control characters stay out of the reader's terminal.
-    // eslint-disable-next-line no-control-regex
-    const line = message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 2_000);
-    try {
-      const size = fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
-      if (size > this.#largest) fs.renameSync(this.#file, `${this.#file}.1`);
-      fs.appendFileSync(this.#file, `${new Date().toISOString()} ${process.pid} ${line}\n`, {
-        mode: 0o600,
-      });
-    } catch {
-      // A full disk must not end the daemon because of its log.
-    }
   }
 }

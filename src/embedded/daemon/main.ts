@@ -2,14 +2,15 @@
 // output in one line of JSON what became of it, then goes on without a terminal.
 import fs from 'node:fs';
 import { ConsoleError } from '../../db/errors.js';
-import { FolderLock } from '../folder/folder-lock.js';
+import { FolderLock } from '../../core/folder-lock.js';
 import {
   chooseSocketFolder,
   inFolder,
   ensurePrivateFolder,
   folderFailure,
 } from '../folder/paths.js';
-import { Daemon, LogFile } from './daemon.js';
+import { LogFile } from '../../core/log-file.js';
+import { Daemon } from './daemon.js';
 import { locatePrograms, type Announcement, type DaemonArguments } from './programs.js';
 
 function announce(announcement: Announcement): void {
@@ -34,11 +35,12 @@ async function main(): Promise<void> {
     announce({ kind: 'held' });
     process.exit(0);
   }
-  const log = new LogFile(inFolder.log(dataFolder));
+  const logFile = new LogFile(inFolder.log(dataFolder));
   const daemon = new Daemon({
     dataFolder,
     socketFolder,
     lock,
+    log: (message) => logFile.write('info', message),
     programs: locatePrograms(),
     idleExitMs,
     ...(limits === undefined ? {} : { limits }),
@@ -47,11 +49,14 @@ async function main(): Promise<void> {
     process.on(signal, () => void daemon.stop(signal));
   }
   process.on('uncaughtException', (error) => {
-    log.write(`uncaught: ${error.stack ?? error.message}`);
+    logFile.write('error', `uncaught: ${error.stack ?? error.message}`);
     void daemon.stop('an unexpected error');
   });
   process.on('unhandledRejection', (reason) => {
-    log.write(`unhandled: ${reason instanceof Error ? (reason.stack ?? '') : String(reason)}`);
+    logFile.write(
+      'error',
+      `unhandled: ${reason instanceof Error ? (reason.stack ?? '') : String(reason)}`,
+    );
   });
   try {
     await daemon.listen();

@@ -4,7 +4,7 @@ import {
   readyForQuery,
   type TransactionStatus,
 } from '../wire.js';
-import { type ListenChange, parseDuration } from './statement-facts.js';
+import { type ListenChange, parseTimeout } from './statement-facts.js';
 import { BatchBuilder, PreparedStatements, type Batch } from './batch.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
 
@@ -38,7 +38,7 @@ export class SessionSettings {
   /** statement_timeout in ms, 0 for none; undefined when the client has not set it. */
   get statementTimeoutMs(): number | undefined {
     const value = this.#values.get('statement_timeout');
-    return value === undefined ? undefined : parseDuration(value);
+    return value === undefined ? undefined : parseTimeout(value);
   }
 
   /** Statements that give a session these settings, whatever it had before. */

@@ -174,6 +174,7 @@ function timeoutReport(limitMs: number): Report {
     severity: 'ERROR',
     code: '57014',
     message: `canceling statement due to statement timeout (${limitMs} ms; the embedded engine was restarted)`,
+    routine: 'embedded_statement_timeout',
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.js';
 import { errorResponse, ProtocolViolation, type Report, simpleQuery, sync } from '../wire.js';
-import { BackgroundWork, Schedule, Turn } from './turn.js';
+import { BackgroundWork, TurnQueue, Turn } from './turn.js';
 import { Client, type ClientOutput } from './client.js';
 import {
   EngineHost,
@@ -30,7 +30,7 @@ export class Multiplexer {
   readonly #limits: Limits;
   readonly #log: (message: string) => void;
   readonly #onUnavailable: () => void;
-  readonly #schedule = new Schedule<Client>();
+  readonly #queue = new TurnQueue<Client>();
   readonly #clients = new Map<number, Client>();
   readonly #background: BackgroundWork;
   readonly #left: Client[] = [];
@@ -109,7 +109,7 @@ export class Multiplexer {
 
   #request(client: Client): void {
     if (!client.hasWork || this.#turn?.client === client) return;
-    this.#schedule.request(client);
+    this.#queue.request(client);
     this.#pump();
   }
 
@@ -121,7 +121,7 @@ export class Multiplexer {
     this.#clients.delete(client.processId);
     if (this.#turn?.client === client) this.#turn.goneAt = performance.now();
     else {
-      this.#schedule.remove(client);
+      this.#queue.remove(client);
       this.#takeLeave(client);
       this.#pump();
     }
@@ -187,12 +187,12 @@ export class Multiplexer {
     await Promise.resolve();
     for (;;) {
       // Within the transaction of another client a clean-up would be undone with it, or be part of it.
-      const free = this.#schedule.owner === undefined;
+      const free = this.#queue.owner === undefined;
       const left = free ? this.#left.shift() : undefined;
       if (left !== undefined) await this.#sayGoodbye(left);
       else if (free && this.#background.isDue) await this.#background.runNext();
       else {
-        const client = this.#schedule.next();
+        const client = this.#queue.next();
         if (client !== undefined) await this.#serve(client);
         else if (free && this.#background.waits) {
           await this.#background.runNext();
@@ -230,7 +230,7 @@ export class Multiplexer {
       this.#turn = undefined;
       client.idleSince = performance.now();
       const holds = !client.gone && (client.status !== 'I' || client.inPipeline);
-      this.#schedule.own(holds ? client : undefined);
+      this.#queue.own(holds ? client : undefined);
       if (client.gone) this.#takeLeave(client);
       else this.#request(client);
     }
@@ -255,10 +255,10 @@ export class Multiplexer {
 
   /** Looks for clients that keep the engine without using it. Call it about twice a second. */
   tick(now = performance.now()): void {
-    const { owner } = this.#schedule;
+    const { owner } = this.#queue;
     if (owner !== undefined && this.#turn === undefined && !owner.hasWork) {
       const { idleInTransactionContendedMs: contended, idleInTransactionMs: alone } = this.#limits;
-      const limit = this.#schedule.waiting > 0 ? Math.min(contended, alone) : alone;
+      const limit = this.#queue.waiting > 0 ? Math.min(contended, alone) : alone;
       if (now - owner.idleSince > limit) this.#dismiss(owner, idleReport);
     }
     const turn = this.#turn;
@@ -269,7 +269,7 @@ export class Multiplexer {
       this.disconnect(turn.client);
     }
     const abandoned = turn.goneAt !== undefined && now - turn.goneAt > this.#limits.abandonedMs;
-    if (abandoned && turn.runs && this.#schedule.waiting > 0) this.#host.interrupt(cancelReport);
+    if (abandoned && turn.runs && this.#queue.waiting > 0) this.#host.interrupt(cancelReport);
   }
 
   /**

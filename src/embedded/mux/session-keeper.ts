@@ -1,5 +1,5 @@
 import { quoteIdent } from '../../db/quote.js';
-import { type ListenChange, parseDuration, type Refusal } from './statement-facts.js';
+import { type ListenChange, parseTimeout, type Refusal } from './statement-facts.js';
 import {
   closeStatement,
   errorResponse,
@@ -282,7 +282,7 @@ export class SessionKeeper {
       return;
     }
     const rows = await this.#host.query('SHOW statement_timeout');
-    client.transactionTimeoutMs = parseDuration(rows[0]?.[0] ?? '0');
+    client.transactionTimeoutMs = parseTimeout(rows[0]?.[0] ?? '0');
   }
 
   /** Closes every prepared statement of the client. */

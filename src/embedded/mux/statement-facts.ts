@@ -239,7 +239,7 @@ function addSet(facts: StatementFacts, tokens: readonly Token[]): void {
     facts.customSettings.push(`${tokens[at]?.text ?? ''}.${tokens[at + 2]?.text ?? ''}`);
   }
   if (tokens[at]?.text !== 'statement_timeout') return;
-  const value = parseDuration(tokens.slice(at + 2).reduce((text, token) => text + token.text, ''));
+  const value = parseTimeout(tokens.slice(at + 2).reduce((text, token) => text + token.text, ''));
   if (value === undefined) return;
   const longer = facts.timeoutMs === undefined || value === 0 || value > facts.timeoutMs;
   if (longer && facts.timeoutMs !== 0) facts.timeoutMs = value;
@@ -305,7 +305,7 @@ const unitMs: Record<string, number> = {
 };
 
 /** A time setting as PostgreSQL writes it ("250", "5s", "1min") in milliseconds. */
-export function parseDuration(text: string): number | undefined {
+export function parseTimeout(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*$/.exec(text);
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * (unitMs[match[2] ?? 'ms'] ?? 1));

@@ -9,7 +9,7 @@ import { Answer, type SessionKeeper } from './session-keeper.js';
  * Whose turn it is. Clients wait first come, first served; one that has a transaction or an
  * unfinished pipeline open owns the engine, and nobody else gets it until that ends.
  */
-export class Schedule<Client> {
+export class TurnQueue<Client> {
   readonly #ready = new Set<Client>();
   #owner: Client | undefined;
 

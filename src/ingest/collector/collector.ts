@@ -8,13 +8,8 @@ import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
-import {
-  FolderLock,
-  isHeld,
-  type LockHolder,
-  readLock,
-} from '../../embedded/folder/folder-lock.js';
-import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
+import { FolderLock, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
+import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';

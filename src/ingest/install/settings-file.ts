@@ -103,7 +103,7 @@ export function parseSettings(text: string, file: string): unknown {
       .toLowerCase();
     throw failed(
       `${file} is broken in line ${line}: ${what}`,
-      'Nothing was changed. Mend the file, then run it again.',
+      'Nothing was changed. Fix the file, then run it again.',
     );
   }
   return value;

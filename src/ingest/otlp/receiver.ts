@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { ConsoleError } from '../../db/errors.js';
 import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
-import { ensurePrivateFolder } from '../../embedded/folder/paths.js';
+import { ensurePrivateFolder } from '../../embedded/index.js';
 import { decodeRequest, type Telemetry, signals, type Signal } from './decode.js';
 import { framesOf, telemetryRecords } from './records.js';
 

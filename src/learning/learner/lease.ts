@@ -3,7 +3,7 @@ import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { openConsoleTable } from '../../deploy/console-schema.js';
-import { isAlive, thisProcess, type ProcessIdentity } from '../../embedded/folder/folder-lock.js';
+import { isAlive, thisProcess, type ProcessIdentity } from '../../core/folder-lock.js';
 
 const leaseSeconds = 20;
 const renewedEveryMs = 5_000;

@@ -2,7 +2,7 @@ import { resolveSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
-import { openDatabase } from '../../embedded/open.js';
+import { openDatabase } from '../../embedded/index.js';
 import { chooseEmbedder } from '../embedding/choose.js';
 import { vectorText, type Embedder } from '../embedding/embedder.js';
 import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';

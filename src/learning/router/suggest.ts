@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { wilson } from '../../core/share.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { usualThreshold, type Embedder, vectorText } from '../embedding/embedder.js';
 import { requestOf } from '../learner/learner.js';

@@ -1,6 +1,7 @@
 import { cellOf } from '../../panes/contract/column.js';
 import { parseFilter, type Filter } from '../../panes/contract/filter.js';
 import type { AnyPane, PaneId } from '../../panes/registry.js';
+import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
 import type { LiveState, PaneSnapshot } from '../state.js';
 
@@ -120,4 +121,53 @@ function describe({ columns }: AnyPane, row: object, context: { nowMs: number })
     })
     .join(' ');
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
+}
+
+/** What to watch, and how to tell of it besides the header's badge. */
+export type AlertSettings = { rules: readonly AlertRule[]; bell: boolean; desktop: boolean };
+
+const noSettings: AlertSettings = { rules: [], bell: false, desktop: false };
+
+/** Watches what comes in, and tells once when something begins. */
+export class Alerting {
+  #watch: AlertWatch;
+  readonly #settings: AlertSettings;
+  readonly #notify: (text: string, how: { bell: boolean; desktop: boolean }) => void;
+
+  constructor(
+    settings: AlertSettings | undefined = noSettings,
+    notify: (text: string, how: { bell: boolean; desktop: boolean }) => void,
+  ) {
+    this.#watch = new AlertWatch(settings.rules);
+    this.#settings = settings;
+    this.#notify = notify;
+  }
+
+  /** On another database nothing has fired yet. */
+  restart(): void {
+    this.#watch = new AlertWatch(this.#settings.rules);
+  }
+
+  get state() {
+    return this.#watch.state;
+  }
+
+  get panes() {
+    return this.#watch.panes;
+  }
+
+  get rules(): readonly AlertRule[] {
+    return this.#settings.rules;
+  }
+
+  /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */
+  isPaused({ untilMs }: LiveState): boolean {
+    return untilMs !== undefined && this.panes.some((id) => looksBack(paneById(id)));
+  }
+
+  see(live: LiveState, wallMs: number): void {
+    for (const { rule, what } of this.#watch.see(live, wallMs)) {
+      this.#notify(`trace-console: ${rule}: ${what}`, this.#settings);
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../../core/clock.js';
 import { type LiveSource, type LiveState, Store } from '../state.js';
 import { Recording, type Moment } from './recording.js';
 

@@ -1,6 +1,5 @@
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration, parseDuration } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatDuration, parseDuration } from '../../core/format/time.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -243,7 +242,7 @@ async function* run(
       if (batch.done) break;
       const brake = await brakes.look(batch.waiting);
       size = nextSize(tried.size, batch.ms, targetMs, batch.waiting);
-      // Before the pause, which may be long: who looks on hears of what was moved at once.
+      // Before the pause, which may be long: observers see the batch at once.
       yield brake ? { ...progress(), blockedBy: brake.reason } : progress();
       await pauseBetween(Math.max(pauseMs, brake?.pauseMs ?? 0), signal);
     }

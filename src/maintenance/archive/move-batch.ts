@@ -3,7 +3,7 @@ import type { ArchivedTable } from '../../core/tables.js';
 import { daySpan, lockArchive, namedHolder } from './trees.js';
 import { noCounts } from './export-lines.js';
 import { ConsoleError } from '../../db/errors.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { quoteLiteral } from '../../db/quote.js';
 import type { Preview } from '../action.js';

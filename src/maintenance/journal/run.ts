@@ -1,7 +1,11 @@
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
-import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
+import {
+  findConsoleTable,
+  hasConsoleTable,
+  openConsoleTable,
+} from '../../deploy/console-schema.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatClock } from '../../core/format/time.js';
 import type { ActionContext, Progress } from '../action.js';
@@ -79,9 +83,13 @@ const runColumns = `
   r.progress, r.result, r.summary, r.error, r.resumes,
   (SELECT max(n.id) FROM trace_console.maintenance_runs AS n WHERE n.resumes = r.id) AS "resumedBy"`;
 
-/** The latest runs of a schema, newest first; none where there is no journal, or none to be read. */
+/**
+ * The latest runs of a schema, newest first; none where there is no journal.
+ *
+ * @throws ConsoleError `privilege_missing` where this role may not read it
+ */
 export async function readRuns(tx: Queryable, schema: string, limit: number): Promise<Run[]> {
-  if (!(await hasJournal(tx))) return [];
+  if (!(await findConsoleTable(tx, table))) return [];
   const { rows } = await tx.query<Run>(
     `SELECT ${runColumns} FROM trace_console.maintenance_runs AS r
      WHERE r.target_schema = $1 ORDER BY r.id DESC LIMIT $2`,
@@ -90,9 +98,9 @@ export async function readRuns(tx: Queryable, schema: string, limit: number): Pr
   return rows;
 }
 
-/** One run of a schema. */
+/** One run of a schema. @throws as {@link readRuns} */
 export async function readRun(tx: Queryable, schema: string, id: number): Promise<Run | undefined> {
-  if (!(await hasJournal(tx))) return undefined;
+  if (!(await findConsoleTable(tx, table))) return undefined;
   const { rows } = await tx.query<Run>(
     `SELECT ${runColumns} FROM trace_console.maintenance_runs AS r
      WHERE r.target_schema = $1 AND r.id = $2`,

@@ -1,6 +1,12 @@
 import { manifest } from '../../deploy/catalogue.js';
-import { isNamedAfter } from '../../core/index-leftovers.js';
-import { formatDuration } from '../../core/format/duration.js';
+import {
+  isNamedAfter,
+  isRebuilding,
+  cancelBuild,
+  findRunningBuilds,
+  type RunningBuild,
+} from './rebuild-lock.js';
+import { formatDuration } from '../../core/format/time.js';
 import {
   type Action,
   type ActionContext,
@@ -10,7 +16,6 @@ import {
 } from '../action.js';
 import { connectForMaintenance, pauseUnlessAborted, readBuildProgress } from '../long-statement.js';
 import { dropLeftovers, findLeftovers } from './leftovers.js';
-import { isRebuilding, cancelBuild, findRunningBuilds, type RunningBuild } from './rebuild-lock.js';
 import { indexRows, isBuilding, reindexCommand } from './reindex.js';
 
 /** Which build; default: the one that has run longest. */

@@ -2,7 +2,12 @@ import type { DirectConnection } from '../../db/direct-connection.js';
 import type { Queryable } from '../../db/queryable.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { isNamedAfterInSql, leftoverPattern, replacementMark } from '../../core/index-leftovers.js';
+import {
+  isNamedAfterInSql,
+  leftoverPattern,
+  replacementMark,
+  isBeingRebuilt,
+} from './rebuild-lock.js';
 import type { ActionContext, Progress, Action, Outcome } from '../action.js';
 import {
   followStatement,
@@ -10,9 +15,8 @@ import {
   setLockTimeout,
   connectForMaintenance,
 } from '../long-statement.js';
-import { isBeingRebuilt } from './rebuild-lock.js';
 import { coreTables } from '../../core/tables.js';
-import { formatBytes } from '../../core/format/bytes.js';
+import { formatBytes } from '../../core/format/number.js';
 
 /** An index that an interrupted rebuild left, and that may be dropped. */
 type Leftover = {

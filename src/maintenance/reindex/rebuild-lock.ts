@@ -3,9 +3,41 @@ import type { Database } from '../../db/database.js';
 import type { DirectConnection } from '../../db/direct-connection.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatClock } from '../../core/format/time.js';
-import { readRuns, whoRuns, type Run } from '../journal/run.js';
-import { isNamedAfterInSql, leftoverPattern } from '../../core/index-leftovers.js';
+import { hasJournal, readRuns, whoRuns, type Run } from '../journal/run.js';
 import { maintenanceName } from '../long-statement.js';
+
+/**
+ * What names an index that no query needs: `_ccnew` and `_ccold` are left by an interrupted REINDEX
+ * CONCURRENTLY, `_tcnew` and `_tcold` by an interrupted rebuild of the console's own, with other lists
+ * or another method. The name alone proves nothing.
+ */
+export const leftoverPattern = String.raw`_(cc|tc)(new|old)\d*$`;
+
+/**
+ * How the comment of such an index of the console's own begins. One that is finished but not yet, or no
+ * longer, in use is valid, and told from somebody's own index by nothing else.
+ */
+export const replacementMark = 'trace-console: not in use; ';
+
+/**
+ * Whether an index is named as a leftover of another. A name of 63 bytes is cut, so there its beginning
+ * counts; a character of several bytes at the cut makes it a little shorter.
+ */
+export function isNamedAfter(leftover: string, other: string): boolean {
+  const base = leftover.replace(new RegExp(leftoverPattern), '');
+  if (base === leftover || other === leftover) return false;
+  const bytes = Buffer.byteLength(leftover);
+  return (
+    other === base || (bytes > 59 && Buffer.byteLength(other) > bytes - 8 && other.startsWith(base))
+  );
+}
+
+/** The same in SQL; `$1` is `leftoverPattern`. */
+export function isNamedAfterInSql(leftover: string, other: string): string {
+  const base = `regexp_replace(${leftover}, $1, '')`;
+  return `(${other} = ${base} OR (octet_length(${leftover}) > 59
+    AND octet_length(${other}) > octet_length(${leftover}) - 8 AND starts_with(${other}, ${base})))`;
+}
 
 /** Of the action whose runs hold these locks, in the journal. */
 export const reindexId = 'reindex';
@@ -107,7 +139,10 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
 /** The run that the journal has for a session: begun before it, for this index where one is named. */
 async function runBehind(database: Database, index: string, since: Date): Promise<Run | undefined> {
   const { schema } = database.capabilities;
-  const runs = await database.transaction({ readOnly: true }, (tx) => readRuns(tx, schema, 100));
+  // Who may not read the journal is told the pid.
+  const runs = await database.transaction({ readOnly: true }, async (tx) =>
+    (await hasJournal(tx)) ? readRuns(tx, schema, 100) : [],
+  );
   const running = runs.filter(
     ({ action, state, startedAt }) =>
       action === reindexId && state === 'running' && startedAt <= since,

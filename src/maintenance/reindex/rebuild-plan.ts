@@ -1,5 +1,5 @@
 import { ConsoleError } from '../../db/errors.js';
-import { quoteIdent } from '../../db/quote.js';
+import { boundedText, quoteIdent } from '../../db/quote.js';
 import { recommendedLists, defaultLists, builtOnTooFewRows } from '../../core/vector-lists.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
@@ -188,6 +188,8 @@ export type IndexState = {
   owned: boolean;
   /** An exclusion constraint's index cannot be rebuilt CONCURRENTLY. */
   exclusion: boolean;
+  /** The indexes of partitioned tables that it is attached to. */
+  partOf: string[];
   method: string;
   /** Rows that the index has to hold, estimated. */
   rows: number;
@@ -223,7 +225,9 @@ SELECT i.relname::text AS index, i.oid::bigint AS oid, n.nspname::text AS schema
   ocn.nspname::text AS "opclassSchema", oc.opcname::text AS opclass,
   pg_get_expr(x.indpred, x.indrelid) AS predicate, ts.spcname::text AS tablespace,
   obj_description(i.oid, 'pg_class') AS comment,
-  i.relfilenode::bigint - t.oid::bigint AS "idsSinceTable"
+  i.relfilenode::bigint - t.oid::bigint AS "idsSinceTable",
+  ARRAY(SELECT whole.relname::text FROM pg_partition_ancestors(i.oid) AS one
+    JOIN pg_class AS whole ON whole.oid = one.relid AND whole.oid <> i.oid) AS "partOf"
 FROM pg_class AS i
 JOIN pg_index AS x ON x.indexrelid = i.oid
 JOIN pg_class AS t ON t.oid = x.indrelid
@@ -235,8 +239,17 @@ LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = x.indkey[0] AND
 LEFT JOIN pg_tablespace AS ts ON ts.oid = i.reltablespace
 LEFT JOIN pg_stats AS s ON am.amname IN ('ivfflat', 'hnsw')
   AND s.schemaname = n.nspname AND s.tablename = t.relname AND s.attname = a.attname
-WHERE n.nspname = $1 AND i.relkind = 'i' AND (i.relname = ANY ($2) OR t.relname = $3
-  OR ($4 AND am.amname IN ('ivfflat', 'hnsw') AND t.relname = ANY ($5)))
+WHERE i.relkind = 'i' AND (
+  n.nspname = $1 AND (i.relname = ANY ($2) OR t.relname = $3
+    OR ($4 AND am.amname IN ('ivfflat', 'hnsw') AND t.relname = ANY ($5)))
+  -- Of a partitioned table, and of its index: the indexes of the partitions.
+  OR EXISTS (
+    SELECT FROM pg_class AS whole, pg_partition_tree(whole.oid) AS part
+    WHERE whole.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND part.isleaf
+      AND (whole.relkind = 'I' AND whole.relname = ANY ($2) AND part.relid = i.oid
+        OR whole.relkind = 'p' AND whole.relname = $3 AND part.relid = t.oid)
+  )
+)
 ORDER BY bytes, index`;
 
 /** The states of the indexes of the target schema that are meant; a name that is unknown is absent. */
@@ -250,9 +263,9 @@ export async function readIndexStates(
 }
 
 function stateOf(row: Row): IndexState {
-  const { index, oid, schema, table, bytes, valid, owned, exclusion, method, rows } = row;
+  const { index, oid, schema, table, bytes, valid, owned, exclusion, partOf, method, rows } = row;
   return {
-    ...{ index, oid, schema, table, bytes, valid, owned, exclusion, method, rows },
+    ...{ index, oid, schema, table, bytes, valid, owned, exclusion, partOf, method, rows },
     vector: vectorOf(row),
   };
 }
@@ -276,7 +289,7 @@ export type LongTransaction = { pid: number; user: string; seconds: number; quer
 export function readLongTransactions(database: Database): Promise<LongTransaction[]> {
   return database.read<LongTransaction>(
     `SELECT pid, usename::text AS user, extract(epoch FROM now() - xact_start)::bigint AS seconds,
-       left(query, 200) AS query
+       ${boundedText('query', 200)} AS query
      FROM pg_stat_activity
      WHERE datname = current_database() AND xact_start < now() - interval '1 minute'
        AND pid <> pg_backend_pid()

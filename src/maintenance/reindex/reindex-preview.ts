@@ -1,7 +1,6 @@
 import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
 import type { Fact, Preview } from '../action.js';
 import { freeSpace, type DiskSpace } from '../free-space.js';
 import {

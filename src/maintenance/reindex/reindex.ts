@@ -1,9 +1,9 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
-import { leftoverPattern } from '../../core/index-leftovers.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
+import { formatBytes } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
   type Action,
@@ -24,7 +24,6 @@ import {
   type RebuildWishes,
 } from './rebuild-plan.js';
 import { type RebuildEnd, rebuildIndex, type RebuiltIndex } from './rebuild-index.js';
-import { findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
 import { reindexPreview } from './reindex-preview.js';
 
 /** `{indexes: ['idx_pattern_embedding']}`, `{table: 'hook_executions'}` or `{vectors: true}`. */
@@ -114,7 +113,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
   const states = await readIndexStates(database, input);
   const { schema } = database.capabilities;
   for (const name of input.indexes ?? []) {
-    if (states.some(({ index }) => index === name)) continue;
+    if (states.some(({ index, partOf }) => [index, ...partOf].includes(name))) continue;
     throw new ConsoleError('not_found', `There is no index ${name} in ${schema}.`, {
       hint: 'The pane "index usage" lists them: trace-console status --pane index-usage',
     });
@@ -161,7 +160,7 @@ function isLeftover(index: string): boolean {
 }
 
 function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleError | undefined {
-  const { index, owned, exclusion, valid } = state;
+  const { index, owned, exclusion, partOf, valid } = state;
   const { user, serverVersion } = database.capabilities;
   // Another index in its place, and the names of both, are the owner's affair; MAINTAIN is not enough.
   if (!owned && (way === 'replace' || !mayMaintain(database, state))) {
@@ -178,6 +177,13 @@ function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleErro
       'query_failed',
       `${index} belongs to an exclusion constraint and cannot be rebuilt CONCURRENTLY.`,
       { hint: 'REINDEX INDEX without it blocks all writers; run it by hand in a quiet hour.' },
+    );
+  }
+  if (way === 'replace' && partOf.length > 0) {
+    return new ConsoleError(
+      'query_failed',
+      `${index} belongs to ${partOf.join(', ')}: no other index can take its place.`,
+      { hint: '--keep-lists rebuilds it as it is.' },
     );
   }
   if (!valid && isLeftover(index)) {

@@ -1,7 +1,7 @@
 import type { DirectConnection } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
-import { replacementMark } from '../../core/index-leftovers.js';
+import { replacementMark } from './rebuild-lock.js';
 import type { ActionContext, Progress } from '../action.js';
 import { followStatement, readBuildProgress, pauseUnlessAborted } from '../long-statement.js';
 import { type IndexState, createStatement, nameBeside, type WantedVector } from './rebuild-plan.js';

@@ -1,8 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes } from '../../core/format/bytes.js';
-import { formatDuration } from '../../core/format/duration.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import {
   type Action,
   type ActionContext,
@@ -230,7 +229,7 @@ function summaryOf(
   return `${parts.join('; ')}.`;
 }
 
-/** Lets the planner know what the tables hold now: the seed's ANALYZE list and the tables beside it. */
+/** Updates planner statistics: of the tables of the schema, and of those of the console's own. */
 export const analyze = maintainTables({
   id: 'analyze',
   title: 'Analyze',
@@ -252,7 +251,7 @@ export const analyze = maintainTables({
   ],
 });
 
-/** Makes the room of dead rows usable again; the files keep their size, as a rule. */
+/** Reclaims dead rows; the files keep their size, as a rule. */
 export const vacuum = maintainTables({
   id: 'vacuum',
   title: 'Vacuum',
@@ -304,16 +303,22 @@ async function readChosenTables(
   const names = tables ?? ourTables;
   const maintain = serverVersion >= 170_000 ? `OR has_table_privilege(c.oid, 'MAINTAIN')` : '';
   const rows = await database.read<Row>(
-    `SELECT c.relname::text AS table, pg_table_size(c.oid) AS bytes,
-       CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END AS rows,
-       pg_stat_get_dead_tuples(c.oid) AS "deadRows",
-       pg_stat_get_mod_since_analyze(c.oid) AS "changedSinceAnalyze",
+    `SELECT c.relname::text AS table, figures.*,
        pg_has_role(current_user, c.relowner, 'USAGE') ${maintain}
          OR (SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database
              WHERE datname = current_database()) AS allowed
-     FROM pg_class AS c
+     FROM pg_class AS c, LATERAL (
+       SELECT sum(pg_table_size(one.oid))::bigint AS bytes,
+         CASE WHEN bool_and(one.reltuples >= 0) THEN sum(one.reltuples)::bigint END AS rows,
+         sum(pg_stat_get_dead_tuples(one.oid))::bigint AS "deadRows",
+         sum(pg_stat_get_mod_since_analyze(one.oid))::bigint AS "changedSinceAnalyze"
+       -- A partitioned table is its partitions.
+       FROM pg_class AS one
+       WHERE CASE c.relkind WHEN 'p'
+         THEN one.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) ELSE one.oid = c.oid END
+     ) AS figures
      WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
-       AND c.relkind IN ('r', 'm') AND c.relname = ANY ($2)
+       AND c.relkind IN ('r', 'm', 'p') AND c.relname = ANY ($2)
      ORDER BY bytes, c.relname`,
     [schema, [...names]],
   );

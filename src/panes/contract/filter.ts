@@ -1,4 +1,4 @@
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { formatValue, type CellContext, type CellValue, type Column } from './column.js';
 import type { Pane } from './pane.js';
 

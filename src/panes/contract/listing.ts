@@ -10,8 +10,7 @@ import {
 } from './opening.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatCount } from '../../core/format/number.js';
-import { formatSpan } from '../../core/format/duration.js';
-import { formatMoment } from '../../core/format/time.js';
+import { formatSpan, formatMoment } from '../../core/format/time.js';
 
 /** Rows of a list that are asked at a time. */
 export const rowsAPage = 200;

@@ -146,11 +146,14 @@ async function sizes({ database, shape }: MetricsContext): Promise<Metric[]> {
     rows: number;
     dead: number | null;
   }>(
-    `SELECT c.relname::text AS table, pg_total_relation_size(c.oid)::float8 AS bytes,
-       greatest(c.reltuples, 0)::float8 AS rows, s.n_dead_tup::float8 AS dead
+    // A partitioned table is its partitions.
+    `SELECT c.relname::text AS table, sum(pg_total_relation_size(one.oid))::float8 AS bytes,
+       sum(greatest(one.reltuples, 0))::float8 AS rows, sum(s.n_dead_tup)::float8 AS dead
      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     LEFT JOIN pg_stat_user_tables AS s ON s.relid = c.oid
-     WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind = 'r' ORDER BY 1`,
+     JOIN pg_class AS one ON CASE c.relkind WHEN 'p'
+       THEN one.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) ELSE one.oid = c.oid END
+     LEFT JOIN pg_stat_user_tables AS s ON s.relid = one.oid
+     WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') GROUP BY 1 ORDER BY 1`,
     [shape.schema, names],
     limits,
   );
@@ -160,10 +163,13 @@ async function sizes({ database, shape }: MetricsContext): Promise<Metric[]> {
     bytes: number;
     scans: number;
   }>(
-    `SELECT i.relname::text AS index, c.relname::text AS table, pg_relation_size(i.oid)::float8 AS bytes,
-       COALESCE(pg_stat_get_numscans(i.oid), 0)::float8 AS scans
+    `SELECT i.relname::text AS index, c.relname::text AS table, one.bytes::float8 AS bytes, one.scans::float8 AS scans
      FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS c ON c.oid = x.indrelid
-     JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     JOIN pg_namespace AS n ON n.oid = c.relnamespace, LATERAL (
+       SELECT sum(pg_relation_size(oid)) AS bytes, sum(COALESCE(pg_stat_get_numscans(oid), 0)) AS scans
+       FROM (SELECT i.oid WHERE i.relkind = 'i'
+         UNION ALL SELECT relid FROM pg_partition_tree(i.oid) WHERE isleaf AND i.relkind = 'I') AS part (oid)
+     ) AS one
      WHERE n.nspname = $1 AND c.relname = ANY ($2) ORDER BY 1 LIMIT 200`,
     [shape.schema, names],
     limits,

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../core/format/duration.js';
+import { parseDuration } from '../../core/format/time.js';
 import { otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError } from '../../db/errors.js';

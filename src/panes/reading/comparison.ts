@@ -2,7 +2,7 @@ import type { Queryable } from '../../db/database.js';
 import { groupKey } from './calls.js';
 import { CallsReader, type CallGroup, type CallGroups, type CallsOptions } from './calls-reader.js';
 import type { ComparedFigures, Pair, Pane, ReadRequest } from '../contract/pane.js';
-import { formatSpan } from '../../core/format/duration.js';
+import { formatSpan } from '../../core/format/time.js';
 import { formatChange, formatCount } from '../../core/format/number.js';
 import {
   changeColumn,

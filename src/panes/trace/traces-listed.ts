@@ -6,7 +6,7 @@ import {
   type Column,
 } from '../contract/column.js';
 import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
-import { formatSpan } from '../../core/format/duration.js';
+import { formatSpan } from '../../core/format/time.js';
 import { formatCount } from '../../core/format/number.js';
 import {
   erasedList,

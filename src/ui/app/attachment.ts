@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.js';
+import type { Alerting } from '../../live/alerts/alert-watch.js';
 import type { Player } from '../../live/recording/player.js';
-import type { Recorder } from '../../live/recording/recorder.js';
+import type { Recorder } from '../../live/recording/recording.js';
 import type { LiveSource, LiveState } from '../../live/state.js';
 import { panes } from '../../panes/registry.js';
 import { setChoice } from '../commands/panes.js';
@@ -10,7 +11,6 @@ import { detached, visiblePanes, type ConsoleState } from '../model/model.js';
 import { overview } from '../views/overview.js';
 import { leaveIfAsked } from '../views/quit.js';
 import { ActionDesk } from './actions.js';
-import type { Alerting } from './alerting.js';
 
 const tickMs = 1_000;
 

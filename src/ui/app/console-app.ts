@@ -1,17 +1,17 @@
 import { carryFlags, commandFlags } from '../../db/connection/command-flags.js';
 import type { Database } from '../../db/database.js';
+import { Alerting } from '../../live/alerts/alert-watch.js';
 import type { Player } from '../../live/recording/player.js';
-import type { LiveSource } from '../../live/state.js';
+import { Store, type LiveSource } from '../../live/state.js';
 import type { Tone } from '../../panes/contract/column.js';
 import type { ClipboardCopy } from '../../terminal/clipboard.js';
 import { colonCommands } from '../commands/registry.js';
 import type { Actions, Command, Connections, Context, Focus, Model, View } from '../context.js';
 import { Keymap } from '../keymap.js';
-import { initialState, ModelStore } from '../model/model.js';
+import { initialState } from '../model/model.js';
 import { overview } from '../views/overview.js';
 import { QuitView } from '../views/quit.js';
 import { scopes } from '../views/registry.js';
-import { Alerting } from './alerting.js';
 import { Attachment } from './attachment.js';
 import { OpenedDrilldowns } from './drilldowns.js';
 import { FocusedPane } from './focus.js';
@@ -21,7 +21,7 @@ import { IdleWork, MessageLine } from './timed.js';
 
 /** What views and commands know as their Context: it holds the one model that is drawn, and hands on to its parts. */
 export class ConsoleApp implements Context {
-  readonly store: ModelStore<Model>;
+  readonly store: Store<Model>;
   readonly attachment: Attachment = new Attachment(this);
   readonly keys: Keymap<Command>;
   readonly colonCommands = colonCommands;
@@ -41,12 +41,12 @@ export class ConsoleApp implements Context {
       const { database } = this;
       return database ? carryFlags(text, commandFlags(database), shellCommands) : text;
     });
-    this.store = new ModelStore<Model>({ ...initialState(terminal.size), views: [overview] });
+    this.store = new Store<Model>({ ...initialState(terminal.size), views: [overview] });
     terminal.onResize(() => this.update({ size: terminal.size }));
   }
 
   get model(): Model {
-    return this.store.get();
+    return this.store.getState();
   }
 
   get front(): View {

@@ -1,13 +1,10 @@
-import type { AlertRule } from '../../live/alerts/alert-watch.js';
+import type { AlertSettings } from '../../live/alerts/alert-watch.js';
 import type { PaneId } from '../../panes/registry.js';
 import type { ClipboardCopy } from '../../terminal/clipboard.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import type { ConnectionChoice } from '../context.js';
 import type { KeyChoices } from '../keymap.js';
 import type { Size } from '../layout/layout.js';
-
-/** What to watch, and how to tell of it besides the header's badge. */
-export type AlertSettings = { rules: readonly AlertRule[]; bell: boolean; desktop: boolean };
 
 /** What the config file says of the console, and what the program tells it. */
 export type AppSettings = {

@@ -1,13 +1,12 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
-import { offersDemo } from '../../demo/preflight.js';
+import { offersDemo } from '../../demo/index.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
-import type { Recorder } from '../../live/recording/recorder.js';
+import type { Recorder } from '../../live/recording/recording.js';
 import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
 import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
-import { formatAge, formatDuration } from '../../core/format/duration.js';
-import { parseMoment } from '../../core/format/moment.js';
+import { formatAge, formatDuration, parseMoment } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
 import { colonTrace } from '../commands/lookup.js';
@@ -44,6 +43,7 @@ export function showDatabase(
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
       budgetUsdPerDay,
+      isDemo: traffic !== undefined,
     });
     const recorder =
       recordTo === undefined ? undefined : await record(app, recordTo, isFirst, choice);
@@ -173,7 +173,7 @@ async function record(
   { name }: ConnectionChoice,
 ): Promise<Recorder | undefined> {
   // What checks recordings is loaded only where there is one.
-  const { fileBeside, Recorder } = await import('../../live/recording/recorder.js');
+  const { fileBeside, Recorder } = await import('../../live/recording/recording.js');
   const { database = '', host = '', user = '' } = app.model.place ?? {};
   const place = { database, host, user };
   if (isFirst) return new Recorder(file, place);
@@ -287,6 +287,7 @@ export class ConnectionSwitch implements Connections {
   /** The first database, at the start. */
   async begin(): Promise<void> {
     const { current } = this;
+    this.#app.update({ isDemo: current.traffic !== undefined });
     const database = await current.open((line) => this.#app.update({ connecting: line }));
     await this.#show(database, current);
   }

@@ -1,6 +1,4 @@
-import { formatSpan } from '../../core/format/duration.js';
-import { parseMoment } from '../../core/format/moment.js';
-import { formatMoment } from '../../core/format/time.js';
+import { formatSpan, formatMoment, parseMoment } from '../../core/format/time.js';
 import { compareOpening } from '../../panes/compare.js';
 import { panes } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';

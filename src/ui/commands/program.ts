@@ -63,7 +63,7 @@ export const colonConnect: ColonCommand = {
   argument: 'NAME',
   values: (context) => ['', ...(context.connections?.choices.map(({ name }) => name) ?? [])],
   valueTitle: (context, value) =>
-    context.connections?.choices.find(({ name }) => name === value)?.says,
+    context.connections?.choices.find(({ name }) => name === value)?.description,
   run(context, name) {
     const reason = whyNoConnections(context);
     if (reason !== undefined) context.say(reason, 'warning');

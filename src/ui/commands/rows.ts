@@ -2,7 +2,7 @@ import type { ColonCommand, Command, Context } from '../context.js';
 import { paneRoom, type PaneRoom } from '../draw/pane.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, moveTo, seenBy, sortsOf, type PaneView } from '../model/pane-view.js';
-import { scrollTop, type Movement } from '../model/scroll.js';
+import { scrollTop, type Movement } from '../model/list-state.js';
 import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
 import { PalettePrompt } from '../views/palette.js';

@@ -5,9 +5,8 @@ import { memoryList, type MemoryList } from '../../panes/contract/listing.js';
 import type { DetailAccess, RecordRow } from '../../panes/contract/opening.js';
 import { usualLimits, type PaneLimits } from '../../panes/contract/pane.js';
 import type { Column } from '../../panes/contract/column.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration, formatTimestamp } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
-import { formatTimestamp } from '../../core/format/time.js';
 import type { Command, Context } from '../context.js';
 import { whyOffline } from './kinds.js';
 

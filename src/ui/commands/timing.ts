@@ -1,5 +1,4 @@
-import { formatSpan, parseDuration, spanHint } from '../../core/format/duration.js';
-import { formatMoment } from '../../core/format/time.js';
+import { formatSpan, parseDuration, spanHint, formatMoment } from '../../core/format/time.js';
 import { cadencesMs } from '../../live/engine.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';

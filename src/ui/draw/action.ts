@@ -1,5 +1,5 @@
 import type { Preview, Progress } from '../../maintenance/action.js';
-import { formatDuration } from '../../core/format/duration.js';
+import { formatDuration } from '../../core/format/time.js';
 import { formatRate, withSeparators } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/width.js';

@@ -1,4 +1,4 @@
-import { formatSpan } from '../../core/format/duration.js';
+import { formatSpan } from '../../core/format/time.js';
 import { drawChart, fitTo } from '../../panes/contract/chart.js';
 import type { Chart } from '../../panes/contract/pane.js';
 import { drawSides, fillLine, type Span, type StyledLine } from './styled-line.js';

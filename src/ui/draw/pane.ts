@@ -2,8 +2,7 @@ import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
 import { emptyText, type AnyPaneResult, type Chart } from '../../panes/contract/pane.js';
 import type { CellContext } from '../../panes/contract/column.js';
-import { formatDuration } from '../../core/format/duration.js';
-import { formatMoment } from '../../core/format/time.js';
+import { formatDuration, formatMoment } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { wrapText } from '../../terminal/width.js';
 import type { Keymap } from '../keymap.js';
@@ -15,7 +14,7 @@ import {
   sortsOf,
   type PaneView,
 } from '../model/pane-view.js';
-import { scrollTop } from '../model/scroll.js';
+import { scrollTop } from '../model/list-state.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
 import { columnGap, placeColumns, drawTable, tableColumnsWidth } from './table.js';

@@ -1,4 +1,4 @@
-import type { Scroll } from './scroll.js';
+import type { Scroll } from './list-state.js';
 import type { Look } from '../theme.js';
 import { fillLine, plainText, type StyledLine } from '../draw/styled-line.js';
 

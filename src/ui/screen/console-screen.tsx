@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import type { Store } from '../../live/state.js';
 import { mount } from '../../terminal/ink/mount.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { TerminalSession } from '../../terminal/session.js';
@@ -8,12 +9,12 @@ import type { Context, Model } from '../context.js';
 import { drawHeader, headerHeight, drawKeyBar } from '../draw/header.js';
 import { drawSegments, styled } from '../draw/styled-line.js';
 import { isTooSmall, leastSize } from '../layout/layout.js';
-import { visiblePanes, type ModelStore } from '../model/model.js';
+import { visiblePanes } from '../model/model.js';
 import { Lines } from './boxes.js';
 
 /** What the root of the screen needs of the app. */
 export interface ScreenSource extends Context {
-  readonly store: ModelStore<Model>;
+  readonly store: Store<Model>;
 }
 
 /** Loads Ink and hands it the screen. */
@@ -23,7 +24,7 @@ export function mountConsole(session: TerminalSession, app: ScreenSource): Promi
 
 /** The root: draws the model whenever it changes. */
 export function ConsoleScreen({ app }: { app: ScreenSource }) {
-  const { size } = useSyncExternalStore(app.store.subscribe, app.store.get);
+  const { size } = useSyncExternalStore(app.store.subscribe, app.store.getState);
   if (isTooSmall(size)) return <TooSmall context={app} />;
   return (
     <>

@@ -4,7 +4,7 @@ import { closing, inView, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
 import type { ConnectionChoice, Connections, Context, Scope, View } from '../context.js';
 import { plainText, styled, type StyledLine } from '../draw/styled-line.js';
-import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 
 /** The databases that the console can connect to, to choose from. */
@@ -47,7 +47,10 @@ function connectionLines({ choices, current }: Connections, width: number): Styl
       { text: choice === current ? '● ' : '  ' },
       { text: name, look: badge && (`badge-${badge.colour}` as const) },
       { text: ' '.repeat(Math.max(0, names - displayWidth(name))) },
-      { text: fit(guardsOf(choice), guards) + fit(safeLine(choice.says), room), look: 'muted' },
+      {
+        text: fit(guardsOf(choice), guards) + fit(safeLine(choice.description), room),
+        look: 'muted',
+      },
     ];
   });
 }

@@ -1,6 +1,5 @@
 import fs from 'node:fs/promises';
-import { formatBytes } from '../../core/format/bytes.js';
-import { withSeparators } from '../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import {
   type Exportable,

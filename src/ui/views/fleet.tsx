@@ -3,16 +3,15 @@ import { fleetColumns, fleetRows } from '../../live/fleet-rows.js';
 import { exactJson } from '../../core/exact-json.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import { memoryList } from '../../panes/contract/listing.js';
-import { closing, inView, terminalCommands } from '../commands/kinds.js';
+import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { help, palette } from '../commands/program.js';
 import { moves } from '../commands/rows.js';
 import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
 import { drawTable } from '../draw/table.js';
-import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
 import { copy, exportRows } from './export.js';
-import { whyOffline } from '../commands/kinds.js';
 
 const title = 'Fleet: every connection of the config file';
 

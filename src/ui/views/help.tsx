@@ -6,7 +6,7 @@ import { moves } from '../commands/rows.js';
 import type { Context, Scope, View } from '../context.js';
 import { blank, cell, type StyledLine } from '../draw/styled-line.js';
 import { type Keymap, keysText } from '../keymap.js';
-import { moved, type Movement } from '../model/scroll.js';
+import { moved, type Movement } from '../model/list-state.js';
 import { innerBody, TextBox } from '../screen/boxes.js';
 
 /** Every key there is, those of the view that it was opened in first, and what each pane answers. */

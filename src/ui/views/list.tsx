@@ -22,8 +22,11 @@ import {
   nextRequest,
   withReading,
   type ListState,
+  moved,
+  scrollTop,
+  type Movement,
+  type Scroll,
 } from '../model/list-state.js';
-import { moved, scrollTop, type Movement, type Scroll } from '../model/scroll.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
 

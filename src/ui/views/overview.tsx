@@ -5,7 +5,7 @@ import { parseFilter } from '../../panes/contract/filter.js';
 import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
-import { formatAge } from '../../core/format/duration.js';
+import { formatAge } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { overviewCommands } from '../commands/registry.js';
 import { chosenRows, cursorAt, focusedRoom, markedRows, whyNoMarked } from '../commands/rows.js';
@@ -14,7 +14,7 @@ import { drawPane, type PaneInput, summaryOf } from '../draw/pane.js';
 import type { Place } from '../layout/layout.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, shownPane } from '../model/pane-view.js';
-import { moved, type Movement } from '../model/scroll.js';
+import { moved, type Movement } from '../model/list-state.js';
 import { Lines } from '../screen/boxes.js';
 import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 

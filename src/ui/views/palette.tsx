@@ -6,7 +6,7 @@ import { displayWidth, fit } from '../../terminal/width.js';
 import type { ColonCommand, Context, Scope } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { keyText } from '../keymap.js';
-import { scrollTop } from '../model/scroll.js';
+import { scrollTop } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { PromptView } from './prompt.js';
 
@@ -273,7 +273,7 @@ function choiceLines(choices: readonly Completion[], index: number, size: Size):
  * How well a typed text fits a name, 0 when it does not: the beginning of the name is best, then the beginning of a word
  * of it, then anywhere in it, then its letters in order, then the beginning of a word of what it says.
  */
-export function fuzzyScore(typed: string, name: string, says: string): number {
+export function fuzzyScore(typed: string, name: string, title: string): number {
   const wanted = typed.toLowerCase();
   const known = name.toLowerCase();
   if (wanted === '') return 1;
@@ -284,7 +284,7 @@ export function fuzzyScore(typed: string, name: string, says: string): number {
   if (startsWord(known, wanted)) return 60 + nearness;
   if (known.includes(wanted)) return 40 + nearness;
   if (hasInOrder(known, wanted)) return 20 + nearness;
-  return wanted.length >= 3 && startsWord(says.toLowerCase(), wanted) ? 10 : 0;
+  return wanted.length >= 3 && startsWord(title.toLowerCase(), wanted) ? 10 : 0;
 }
 
 function startsWord(text: string, wanted: string): boolean {

@@ -1,11 +1,10 @@
-import { paneIds, type PaneId } from '../../panes/registry.js';
-import { paneById, paneKey, panes } from '../../panes/registry.js';
+import { paneIds, type PaneId, paneById, paneKey, panes } from '../../panes/registry.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { closing, inView, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
 import type { Context, Scope, View } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
-import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 
 /** All panes there are, to go to one or to choose those of the overview. */

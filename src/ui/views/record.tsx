@@ -17,7 +17,7 @@ import type { Context, Copyable, OpenedBy, Scope, Searchable, View } from '../co
 import { drawMatches, findMatches, type Search } from '../model/search.js';
 import { foldedLines, layOutRecord, type RecordLayout } from '../draw/record.js';
 import { initialFolds, type RecordFolds, type RecordNode } from '../model/record-tree.js';
-import { moved, scrollTop, type Movement, type Scroll } from '../model/scroll.js';
+import { moved, scrollTop, type Movement, type Scroll } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { matchesIn, searchFoot, showFirstMatch } from './searching.js';
 

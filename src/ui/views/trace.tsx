@@ -15,7 +15,7 @@ import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
 import type { Binding } from '../keymap.js';
 import type { Search } from '../model/search.js';
-import { moved, scrollTop, type Movement } from '../model/scroll.js';
+import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import {
   chosenNode,
   folded,

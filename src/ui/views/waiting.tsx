@@ -103,7 +103,7 @@ export class ConnectingView implements View {
           ...write(`${keys.keyOf(retry.id)}: try again`),
         ]
       : [
-          ...write(safeLine(choice.says), 'muted'),
+          ...write(safeLine(choice.description), 'muted'),
           ...write(safeLine(progress)),
           ...write(''),
           ...write(`Esc: back to ${safeLine(back)}`, 'muted'),

@@ -1,21 +1,23 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatByteChange, formatBytes } from '../../../src/core/format/bytes.js';
 import {
-  formatAge,
-  formatDuration,
-  formatSpan,
-  intervalText,
-  parseDuration,
-} from '../../../src/core/format/duration.js';
-import {
+  formatByteChange,
+  formatBytes,
   formatMoney,
   formatCount,
   formatRate,
   formatShare,
   withSeparators,
 } from '../../../src/core/format/number.js';
-import { formatClock, formatTimestamp } from '../../../src/core/format/time.js';
+import {
+  formatAge,
+  formatDuration,
+  formatSpan,
+  intervalText,
+  parseDuration,
+  formatClock,
+  formatTimestamp,
+} from '../../../src/core/format/time.js';
 
 test.each([
   [0, '0ms'],

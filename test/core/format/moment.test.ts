@@ -1,6 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { parseMoment } from '../../../src/core/format/moment.js';
-import { formatMoment, showTimesIn } from '../../../src/core/format/time.js';
+import { parseMoment, formatMoment, showTimesIn } from '../../../src/core/format/time.js';
 
 afterEach(() => showTimesIn('local'));
 

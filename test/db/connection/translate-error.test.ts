@@ -10,6 +10,8 @@ describe('a server that speaks another language', () => {
   it('is understood by the time that the statement took', () => {
     expect(translateError(german, where, { timedOut: true }).code).toBe('statement_timeout');
     expect(translateError(german, where).code).toBe('interrupted');
+    const english = serverError('57014', 'canceling statement due to statement timeout');
+    expect(translateError(english, where).code).toBe('interrupted');
   });
 });
 

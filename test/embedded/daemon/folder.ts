@@ -3,8 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { Database } from '../../../src/db/database.js';
-import { openEmbedded, stopEmbedded } from '../../../src/embedded/index.js';
-import type { EmbeddedAddress, OpenEmbeddedOptions } from '../../../src/embedded/index.js';
+import { openEmbedded, stopEmbedded } from '../../../src/embedded/running.js';
+import type { EmbeddedAddress, OpenEmbeddedOptions } from '../../../src/embedded/running.js';
 import { testPrograms } from '../programs.js';
 
 /** A data folder of a test; what is left of its daemon is stopped with it. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { KeptCounters } from '../../../src/embedded/daemon/upkeep.js';
-import { stopEmbedded } from '../../../src/embedded/index.js';
+import { stopEmbedded } from '../../../src/embedded/running.js';
 import type { Multiplexer } from '../../../src/embedded/mux/multiplexer.js';
 import { indexUsage } from '../../../src/panes/index-usage.js';
 import { tableSizes } from '../../../src/panes/table-sizes.js';

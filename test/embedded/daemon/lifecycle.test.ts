@@ -10,7 +10,7 @@ import {
   isOlder,
   openEmbedded,
   stopEmbedded,
-} from '../../../src/embedded/index.js';
+} from '../../../src/embedded/running.js';
 import { testPrograms } from '../programs.js';
 import { clientConfig, connect, TestFolder, value } from './folder.js';
 import { pathToFileURL } from 'node:url';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseDuration, statementFacts } from '../../../src/embedded/mux/statement-facts.js';
+import { parseTimeout, statementFacts } from '../../../src/embedded/mux/statement-facts.js';
 
 describe('session settings', () => {
   test.each([
@@ -53,7 +53,7 @@ describe('statement_timeout', () => {
     ['1h', 3_600_000],
     ['never', undefined],
   ])('reads %s as %s', (text, expected) => {
-    expect(parseDuration(text)).toBe(expected);
+    expect(parseTimeout(text)).toBe(expected);
   });
 });
 

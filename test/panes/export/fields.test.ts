@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runDemo } from '../../../src/demo/index.js';
+import { runDemo } from '../../../src/demo/run.js';
 import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { compareOpening } from '../../../src/panes/compare.js';
 import type { Opened } from '../../../src/panes/contract/opening.js';

@@ -1,6 +1,8 @@
-import { Box, Text } from 'ink';
+import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { Box, render as renderByInk, Text } from 'ink';
 import { render } from 'ink-testing-library';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { mount } from '../../../src/terminal/ink/mount.js';
 import { Screen } from '../../../src/terminal/screen.js';
 import type { TerminalSession } from '../../../src/terminal/session.js';
@@ -43,5 +45,43 @@ it('paints the regions and the texts of a tree where Ink lays them out', async (
 it('gives their texts to any other renderer of Ink', () => {
   const { lastFrame, unmount } = render(tree);
   expect(lastFrame()).toContain('a text    one 1');
+  unmount();
+});
+
+/** A terminal that keeps what Ink writes. */
+class WrittenOutput extends EventEmitter {
+  readonly isTTY = true;
+  readonly columns = 80;
+  readonly rows = 24;
+  text = '';
+
+  write(text: string, done?: () => void): boolean {
+    this.text += text;
+    if (done) process.nextTick(done);
+    return true;
+  }
+}
+
+it('is needed as long as Ink writes every line where one has changed', async () => {
+  const output = new WrittenOutput();
+  const lines = (first: string) => (
+    <Box flexDirection="column">
+      <Text>{first}</Text>
+      <Text>another line</Text>
+    </Box>
+  );
+  const { rerender, unmount } = renderByInk(lines('before'), {
+    stdout: output as unknown as NodeJS.WriteStream,
+    stdin: new PassThrough() as unknown as NodeJS.ReadStream,
+    patchConsole: false,
+    exitOnCtrlC: false,
+  });
+  await vi.waitFor(() => expect(output.text).toContain('before'));
+  output.text = '';
+  rerender(lines('after'));
+  await vi.waitFor(() => expect(output.text).toContain('after'));
+  // Where this fails, measure the console with Ink's own painting in place of mount(). Its option incrementalRendering
+  // writes less, but leaves a stale line in 6.8.
+  expect(output.text).toContain('another line');
   unmount();
 });

@@ -6,7 +6,7 @@ import {
   rowsInView,
   withFilter,
 } from '../../../src/ui/model/pane-view.js';
-import { scrollTop } from '../../../src/ui/model/scroll.js';
+import { scrollTop } from '../../../src/ui/model/list-state.js';
 import { fruitPane, fruits, tailPane } from '../helpers.js';
 
 describe('the cursor', () => {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/live/clock.js';
+import type { Clock } from '../../../src/core/clock.js';
 import { Recording } from '../../../src/live/recording/recording.js';
 import { type LiveSource, type LiveState, Store } from '../../../src/live/state.js';
 

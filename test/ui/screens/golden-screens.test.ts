@@ -8,11 +8,11 @@ import { Database } from '../../../src/db/database.js';
 import { ConsoleError } from '../../../src/db/errors.js';
 import { LiveEngine } from '../../../src/live/engine.js';
 import { Player } from '../../../src/live/recording/player.js';
-import { Recorder } from '../../../src/live/recording/recorder.js';
-import { Recording } from '../../../src/live/recording/recording.js';
+import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
-import type { AlertSettings } from '../../../src/ui/app/options.js';
+import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
+import type { AlertSettings } from '../../../src/live/alerts/alert-watch.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
 import { problemsOf } from '../../e2e/helpers/screen-problems.js';
@@ -91,6 +91,7 @@ it.each(drawn)(
     try {
       const way = await walkTo(app, screen, database.url);
       await compare(app, screen);
+      expectOnlyDrawn(app.app);
       if (screen.opens) expect(await way.leave()).toBe(way.rowBefore);
     } finally {
       await app.close();
@@ -123,6 +124,18 @@ async function compare(app: AppScreen, screen: Screen): Promise<void> {
   if (update === undefined || changing.has(screen.name)) return;
   fs.mkdirSync(goldenFolder, { recursive: true });
   fs.writeFileSync(file, parts.join(''));
+}
+
+/** Drawing changes nothing, neither in the model nor in a view: done again, it gives the same. */
+function expectOnlyDrawn(app: ConsoleApp): void {
+  const { model } = app;
+  const fields = () => model.views.map((view) => ({ ...view }));
+  const draw = () => model.views.map((view) => view.draw?.(app));
+  const before = fields();
+  const first = draw();
+  expect(draw()).toEqual(first);
+  expect(fields()).toEqual(before);
+  expect(app.model).toBe(model);
 }
 
 /** What is wrong with a screen that no drawn one is there for; in the smallest nothing is whole. */

@@ -1,8 +1,8 @@
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 import { hasConsoleTable } from '../../../deploy/console-schema.js';
 import { counted, good, skipped, type Check } from '../check.js';
 import os from 'node:os';
-import { formatBytes } from '../../../core/format/bytes.js';
+import { formatBytes } from '../../../core/format/number.js';
 import { collectorOf } from '../../../ingest/collector/collector.js';
 import { readStatus, reportOf } from '../../../ingest/collector/status-file.js';
 import { locateHookProgram } from '../../../ingest/install/agent.js';
@@ -62,7 +62,7 @@ export const agentHooks: Check = {
 async function verdict() {
   // They bring readers of JSON with comments and of TOML, which a console need not load to start.
   const { agents } = await import('../../../ingest/install/registry.js');
-  const { findInstallations } = await import('../../../ingest/install/status.js');
+  const { findInstallations } = await import('../../../ingest/install/change.js');
   const surroundings = { home: os.homedir(), project: process.cwd(), environment: process.env };
   const hookProgram = locateHookProgram();
   const installed = agents.flatMap((agent) => findInstallations(agent, surroundings, hookProgram));

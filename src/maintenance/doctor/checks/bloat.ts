@@ -1,6 +1,5 @@
 import { quoteIdent } from '../../../db/quote.js';
-import { formatBytes } from '../../../core/format/bytes.js';
-import { formatShare } from '../../../core/format/number.js';
+import { formatBytes, formatShare } from '../../../core/format/number.js';
 import { counted, firstOf, good, type Check, skipped } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
 import type { Queryable } from '../../../db/queryable.js';

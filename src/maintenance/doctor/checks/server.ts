@@ -1,7 +1,6 @@
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 import { exceptEmbedded, good, type Check, counted, firstOf, needsAllStats } from '../check.js';
-import { formatBytes } from '../../../core/format/bytes.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { formatBytes, withSeparators } from '../../../core/format/number.js';
 import { quoteLiteral } from '../../../db/quote.js';
 
 type ArchiverRow = {

@@ -1,9 +1,8 @@
 import { quoteIdent } from '../../../db/quote.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { withSeparators, formatBytes } from '../../../core/format/number.js';
 import { counted, firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
-import { formatBytes } from '../../../core/format/bytes.js';
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 import { freeSpace } from '../../free-space.js';
 import { readGrowth } from '../../../deploy/kept-sizes.js';
 

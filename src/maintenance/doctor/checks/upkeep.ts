@@ -1,4 +1,4 @@
-import { formatAge } from '../../../core/format/duration.js';
+import { formatAge } from '../../../core/format/time.js';
 import { withSeparators } from '../../../core/format/number.js';
 import { isStuck, stuckCutoff } from '../../close-stuck.js';
 import { good, readByIndexOnly, skipped, type Check, counted, firstOf } from '../check.js';

@@ -5,7 +5,7 @@ import {
   type TraceEvent,
 } from '../../../panes/trace/event.js';
 import { nodeTitle, type TraceNode, type TraceTree } from '../../../panes/trace/tree.js';
-import { formatDuration } from '../../../core/format/duration.js';
+import { formatDuration } from '../../../core/format/time.js';
 import { formatShare } from '../../../core/format/number.js';
 import { safeLine } from '../../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../../terminal/width.js';

@@ -15,7 +15,7 @@ import {
 } from '../../../panes/trace/tree.js';
 import { safeBlock, safeLine } from '../../../terminal/sanitise.js';
 import { wrapWithin } from '../../../terminal/width.js';
-import { scrollTop } from '../../model/scroll.js';
+import { scrollTop } from '../../model/list-state.js';
 import { chosenNode, type TraceState } from '../../model/trace-state.js';
 import {
   drawSegments,
@@ -26,9 +26,8 @@ import {
   type Segment,
 } from '../styled-line.js';
 import { traceColumns, drawTraceHeading, drawTraceRow } from './rows.js';
-import { formatDuration } from '../../../core/format/duration.js';
+import { formatDuration, formatTimestamp } from '../../../core/format/time.js';
 import { formatCount, formatShare } from '../../../core/format/number.js';
-import { formatTimestamp } from '../../../core/format/time.js';
 
 type Size = { width: number; height: number };
 

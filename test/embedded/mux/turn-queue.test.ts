@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Schedule } from '../../../src/embedded/mux/turn.js';
+import { TurnQueue } from '../../../src/embedded/mux/turn.js';
 
 test('serves clients in the order in which they asked', () => {
-  const schedule = new Schedule<string>();
+  const schedule = new TurnQueue<string>();
   for (const client of ['a', 'b', 'a', 'c']) schedule.request(client);
   expect([schedule.next(), schedule.next(), schedule.next(), schedule.next()]).toEqual([
     'a',
@@ -21,7 +21,7 @@ test('gives the engine to nobody but its owner, and every request its turn in th
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const schedule = new Schedule<number>();
+      const schedule = new TurnQueue<number>();
       const asked = new Set<number>();
       for (const next of steps) {
         if (next.kind === 'request') {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { consoleFolder, createFolder } from '../core/folders.js';
+import { consoleFolder, createFolder } from './folders.js';
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 
@@ -11,6 +11,9 @@ type Environment = Record<string, string | undefined>;
 const maxBytes = 1024 * 1024;
 const maxEntry = 16_384;
 
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g;
+
 /** The log of the console: $XDG_STATE_HOME/trace-console/console.log, else below ~/.local/state. */
 export function logFilePath(environment: Environment): string {
   // Below a file nothing can be written: without a home folder, there is no log.
@@ -18,57 +21,41 @@ export function logFilePath(environment: Environment): string {
 }
 
 /**
- * Where console output and warnings go while the screen is owned. Readable by its owner only, bounded
- * in size, without secrets. A log that cannot be written is no reason to stop: entries are dropped.
+ * The log of a program, the console's or the embedded database's: readable by its owner only, bounded in size, without
+ * secrets. A log that cannot be written is no reason to stop: entries are dropped.
  */
 export class LogFile {
-  #descriptor: number | undefined;
-  #size = 0;
+  #hasEntries = false;
 
   /** Nothing is created before the first entry. */
   constructor(readonly path: string) {}
 
   /** Whether anything was written since the start. */
   get hasEntries(): boolean {
-    return this.#descriptor !== undefined;
+    return this.#hasEntries;
   }
 
   write(level: 'debug' | 'info' | 'warning' | 'error', text: string): void {
     const message = redactSecrets(text.slice(0, maxEntry)).trimEnd();
-    const entry = `${new Date().toISOString()} ${level} [${process.pid}] ${message}\n`;
+    // Control characters stay out of the reader's terminal, and no line of an entry looks like another entry.
+    const lines = message.replace(controls, ' ').replaceAll('\n', '\n  ');
+    const entry = `${new Date().toISOString()} ${level} [${process.pid}] ${lines}\n`;
     try {
-      const descriptor = this.#open();
-      this.#size += fs.writeSync(descriptor, entry);
-      if (this.#size > maxBytes) this.#rotate();
+      if (!this.#hasEntries) this.#prepare();
+      // Several processes write to one log: whoever finds it full sets it aside.
+      const size = fs.statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+      if (size > maxBytes) fs.renameSync(this.path, `${this.path}.1`);
+      fs.appendFileSync(this.path, entry, { mode: 0o600 });
+      this.#hasEntries = true;
     } catch {
-      this.close();
+      // Dropped.
     }
   }
 
-  close(): void {
-    if (this.#descriptor === undefined) return;
-    const descriptor = this.#descriptor;
-    this.#descriptor = undefined;
-    try {
-      fs.closeSync(descriptor);
-    } catch {
-      // Nothing of the log can be saved any more.
-    }
-  }
-
-  #open(): number {
-    if (this.#descriptor !== undefined) return this.#descriptor;
+  /** Once: a folder that somebody deletes while the program runs stays deleted. */
+  #prepare(): void {
     createFolder(path.dirname(this.path));
-    this.#descriptor = fs.openSync(this.path, 'a', 0o600);
-    fs.fchmodSync(this.#descriptor, 0o600);
-    this.#size = fs.fstatSync(this.#descriptor).size;
-    return this.#descriptor;
-  }
-
-  #rotate(): void {
-    this.close();
-    fs.renameSync(this.path, `${this.path}.1`);
-    this.#open();
+    if (fs.existsSync(this.path)) fs.chmodSync(this.path, 0o600);
   }
 }
 

@@ -9,7 +9,7 @@ import {
   lockFileName,
   readLock,
   thisProcess,
-} from '../../../src/embedded/folder/folder-lock.js';
+} from '../../src/core/folder-lock.js';
 
 let folder: string;
 let file: string;

@@ -1,5 +1,5 @@
 // A process that takes the lock of a folder whenever it is told to.
-import { FolderLock } from '../../../src/embedded/folder/folder-lock.js';
+import { FolderLock } from '../../src/core/folder-lock.js';
 
 process.on('message', () => {
   const lock = FolderLock.acquire(process.argv[2] ?? '', '');
