@@ -19,6 +19,7 @@ export const commands: readonly CommandEntry[] = [
   entry('replay', 'play a recording of the console, for the review of an incident', async () => (await import('./commands/console.js')).replayCommand),
   entry('trace', 'print a trace with its whole tree, as a table, JSON or OTLP', async () => (await import('./commands/traces.js')).traceCommand),
   entry('traces', 'list traces by status, agent, project, session, hook, tool or any filter', async () => (await import('./commands/traces.js')).tracesCommand),
+  entry('prompts', 'list which prompts fail: groups of similar ones, or by session, agent or project', async () => (await import('./commands/traces.js')).promptsCommand),
   entry('compare', 'print what got worse and better at a moment, for example a deployment', async () => (await import('./commands/compare.js')).command),
   entry('archive', 'move old traces, with all that belongs to them, to the archive', async () => (await import('./commands/archive.js')).command),
   entry('archive list', 'list archived trees of traces, or search them', async () => (await import('./commands/archive.js')).archiveListCommand),
