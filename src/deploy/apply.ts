@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
@@ -18,13 +19,22 @@ import { schemaFiles } from './schema-files.js';
  */
 const applyLock = 0x74726373;
 
-/** Locks on existing tables are given up after this; an apply must not queue up behind a writer. */
-const lockTimeoutMs = 5_000;
+/** What only looks waits so long. */
+const planLockTimeoutMs = 5_000;
+
+/**
+ * A lock on what is there is given up after this, and asked for again in another transaction until the patience ends: nobody
+ * has to wait long behind an apply that itself waits. And sooner than a server looks for deadlocks (1 s, unless it is set
+ * otherwise): else it might be the statement of a writer that it ends, for a view that a file has and another that it wants.
+ */
+const lockTimeoutMs = 400;
+const lockPatienceMs = 20_000;
 
 /** What an apply would do, without doing it. */
 export async function planApply(database: Database): Promise<Plan> {
-  const plan = await database.transaction({ readOnly: true, lockTimeoutMs }, (tx) =>
-    makePlan(tx, database),
+  const plan = await database.transaction(
+    { readOnly: true, lockTimeoutMs: planLockTimeoutMs },
+    (tx) => makePlan(tx, database),
   );
   // Another console may have created the schema since this one connected and read what there is.
   if (plan.kind !== 'new') await database.refreshCapabilities();
@@ -92,7 +102,7 @@ function refuseDistributed({ capabilities }: Database): void {
 /** Transactions that wait for other consoles' turn, without limit, but never long for a table. */
 function takingTurns(database: Database): InTurn {
   const { schema } = database.capabilities;
-  return (work) =>
+  const once: InTurn = (work) =>
     database.transaction(
       {
         statementTimeoutMs: 0,
@@ -106,6 +116,22 @@ function takingTurns(database: Database): InTurn {
         return work(tx);
       },
     );
+  return async (work) => {
+    for (const giveUpAt = performance.now() + lockPatienceMs; ;) {
+      try {
+        return await once(work);
+      } catch (error) {
+        if (!isLockedOut(error) || performance.now() >= giveUpAt) throw error;
+        // Not in step with whoever is in the way.
+        await sleep(100 + 200 * Math.random());
+      }
+    }
+  };
+}
+
+function isLockedOut(error: unknown): boolean {
+  if (!(error instanceof ConsoleError)) return false;
+  return error.code === 'lock_timeout' || error.sqlState === '40P01' || isLockedOut(error.cause);
 }
 
 /** Runs every file; the caller's transaction makes it all or nothing. */

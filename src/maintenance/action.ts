@@ -99,6 +99,8 @@ export type Action<Input, Result> = {
    * Without this a crashed run cannot be resumed from the journal. Inputs must never hold secrets.
    */
   readInput?: (stored: unknown) => Input | undefined;
+  /** What the journal keeps of the input, where that holds more than plain values; absent: all of it. */
+  keptInput?: (input: Input) => object;
   /** The tables whose ownership and row security count. */
   tables: (input: Input) => readonly string[];
   /** How the console offers it; absent: by its command of the shell only. */

@@ -11,6 +11,8 @@ import { restoreTrees, restoreCommand } from './archive/restore-trees.js';
 import { refusal } from './guard.js';
 import { holderWarning, findHolder, type Run, readRun } from './journal/run.js';
 import { runGuarded, type RunOutcome } from './journal/journaled.js';
+import { learnAction } from './learning/learn.js';
+import { mergePatterns } from './learning/merge-patterns.js';
 import { prunePatterns } from './prune/prune-patterns.js';
 import { cleanUp } from './reindex/leftovers.js';
 import { followBuild } from './reindex/follow-build.js';
@@ -39,6 +41,8 @@ export const actions = {
   'close-stuck': closeStuck,
   'cancel-query': cancelQuery,
   'terminate-backend': terminateBackend,
+  learn: learnAction,
+  'merge-patterns': mergePatterns,
   prune: prunePatterns,
   analyze,
   vacuum,

@@ -28,6 +28,7 @@ import {
   twinSimilarity,
   type PatternUses,
 } from './reading/pattern.js';
+import { boundedText } from '../db/quote.js';
 
 export type TopPatternRow = {
   id: string | null;
@@ -175,7 +176,8 @@ ORDER BY p.success_rate DESC, p.total_usage_count DESC`;
 }
 
 /**
- * Active patterns of one embedding model that ask for the same, each with its nearest. `$1`: how many, `$2`: of how many,
+ * Active patterns of one embedding model and one leading agent that ask for the same, each with its nearest. What another agent
+ * does for the same prompts is no duplicate: a router chooses. `$1`: how many, `$2`: of how many,
  * `$3`: from which similarity on.
  */
 function twinsStatement(shape: SchemaShape): string {
@@ -184,12 +186,13 @@ WITH p AS MATERIALIZED (
   SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL
   ORDER BY success_rate DESC, total_usage_count DESC LIMIT $2)
 SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad,
-  left(COALESCE(near.intent_classification, near.pattern_hash) || to_char(near.similarity, 'FM" "0.00'), 200) AS twin
+  ${boundedText('COALESCE(near.intent_classification, near.pattern_hash)', 195)} || to_char(near.similarity, 'FM" "0.00') AS twin
 FROM p
 CROSS JOIN LATERAL (
   SELECT o.intent_classification, o.pattern_hash, 1 - (o.prompt_embedding <=> p.prompt_embedding) AS similarity
   FROM p AS o
   WHERE o.id <> p.id AND o.embedding_model IS NOT DISTINCT FROM p.embedding_model
+    AND o.agent_sequence[1] IS NOT DISTINCT FROM p.agent_sequence[1]
   ORDER BY o.prompt_embedding <=> p.prompt_embedding LIMIT 1) AS near
 CROSS JOIN LATERAL (${latelySql}) AS lately
 WHERE near.similarity >= $3 AND near.similarity <> 'NaN'
@@ -231,8 +234,8 @@ function columnsOf(shape: SchemaShape, alias: string): string {
   return `
   date_part('epoch', now()) * 1000 AS now_ms,
   ${optional('id', 'uuid')} AS id,
-  left(${optional('pattern_hash', 'text')}, 512) AS hash,
-  left(${optional('intent_classification', 'text')}, 512) AS intent,
+  ${boundedText(optional('pattern_hash', 'text'), 512)} AS hash,
+  ${boundedText(optional('intent_classification', 'text'), 512)} AS intent,
   ${boundedTexts(optional('keywords', 'text[]'))} AS keywords,
   ${boundedTexts(optional('agent_sequence', 'text[]'))} AS agents,
   ${optional('success_count', 'integer')} AS successes,

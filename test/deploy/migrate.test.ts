@@ -1,24 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { planApply } from '../../src/deploy/apply.js';
 import { readCatalogue, type Catalogue, manifestOf } from '../../src/deploy/catalogue.js';
 import { readLedger } from '../../src/deploy/console-schema.js';
-import { createdObjects } from '../../src/deploy/judge.js';
-import { schemaFiles } from '../../src/deploy/schema-files.js';
 import { verifySchema } from '../../src/deploy/compare.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { deployFirstRelease, filesOfFirstRelease, migrations } from './first-release.js';
 import { openConsole } from './helpers.js';
 
-const created = schemaFiles.filter(({ name }) => name <= '013_archive.sql');
-const migrations = schemaFiles.filter(({ name }) => name > '013_archive.sql');
 const names = migrations.map(({ name }) => name);
 
-/** A deployment of the first release, made with psql: files 001 to 013 and no ledger. */
-async function firstRelease(): Promise<TestDatabase> {
+/** A deployment of the first release, made with psql (files 001 to 013 and no ledger) or by the console. */
+async function firstRelease(byConsole = false): Promise<TestDatabase> {
   const test = await createTestDatabase({ schema: false });
-  for (const { sql } of created) await test.query(sql);
+  if (byConsole) await deployFirstRelease(test.url);
+  else for (const { sql } of filesOfFirstRelease) await test.query(sql);
   return test;
 }
 
@@ -45,8 +41,11 @@ describe('a deployment made by the version before', () => {
     expect(verified).toContain('of an earlier version');
   });
 
-  it('is brought forward, keeps its data, and equals a fresh one', async () => {
-    const test = await firstRelease();
+  it.each([
+    ['psql', false],
+    ['the console', true],
+  ])('made by %s, is brought forward, keeps its data, and equals a fresh one', async (_by, how) => {
+    const test = await firstRelease(how);
     await test.query(insertTrace, ['kept']);
     const data = `SELECT md5(string_agg(t::text, ',' ORDER BY id)) AS sum FROM execution_traces AS t`;
     const before = (await test.query(data)).rows;
@@ -59,46 +58,9 @@ describe('a deployment made by the version before', () => {
     onTestFinished(() => database.close());
     expect(await verifySchema(database)).toMatchObject({ ok: true });
     const ledger = await database.transaction({}, (tx) => readLedger(tx, 'public'));
-    expect(ledger.map(({ file }) => file)).toEqual(names);
+    const before013 = how ? filesOfFirstRelease.map(({ name }) => name) : [];
+    expect(ledger.map(({ file }) => file)).toEqual([...before013, ...names]);
     expect((await planApply(database)).kind).toBe('complete');
-  });
-
-  it('under writers, and killed at random, has each file whole or not at all', async () => {
-    const test = await firstRelease();
-    const writer = new pg.Client({ connectionString: test.url });
-    await writer.connect();
-    let written = 0;
-    const done = new AbortController();
-    const writing = (async () => {
-      while (!done.signal.aborted) {
-        await writer.query(insertTrace, ['writer']);
-        await writer.query('SELECT * FROM dashboard_summary');
-        written += 1;
-      }
-    })();
-    const old = await catalogueOf(test);
-    const fresh = await catalogueOf(await createTestDatabase());
-    for (let attempt = 0; attempt < 4; attempt += 1) {
-      await runCli(['schema', 'apply', '--yes', '--url', test.url], {
-        onStart: (child) => void sleep(250 + Math.random() * 350).then(() => child.kill('SIGKILL')),
-      });
-      await goneFrom(test);
-      const now = await catalogueOf(test);
-      for (const file of migrations) {
-        expect([statesOf(file.sql, old), statesOf(file.sql, fresh)]).toContainEqual(
-          statesOf(file.sql, now),
-        );
-      }
-    }
-    expect((await apply(test, '--yes')).exitCode).toBe(0);
-    expect(manifestOf(await catalogueOf(test))).toEqual(manifestOf(fresh));
-    done.abort();
-    await writing;
-    await writer.end();
-    const { rows } = await test.query(
-      `SELECT count(*)::int AS n FROM execution_traces WHERE source = 'writer'`,
-    );
-    expect(rows).toEqual([{ n: written }]);
   });
 
   it('keeps a view and a function that somebody wrote in place of ours', async () => {
@@ -125,25 +87,3 @@ describe('a deployment made by the version before', () => {
     expect(rows).toEqual([{ pronargs: 4, granted: true }]);
   });
 });
-
-/** What a file makes, as it is in a schema: the hashes of its views and functions. */
-function statesOf(sql: string, { views, functions }: Catalogue): unknown[] {
-  return createdObjects(sql).map(({ kind, name }) =>
-    kind === 'VIEW'
-      ? [name, views[name]?.commentHash]
-      : Object.entries(functions)
-          .filter(([signature]) => signature.startsWith(`${name}(`))
-          .map(([signature, { bodyHash }]) => [signature, bodyHash]),
-  );
-}
-
-async function goneFrom(test: TestDatabase): Promise<void> {
-  await expect
-    .poll(async () => {
-      const { rows } = await test.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'trace-console'`,
-      );
-      return rows.length;
-    })
-    .toBe(0);
-}

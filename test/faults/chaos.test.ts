@@ -35,7 +35,7 @@ it.skipIf(minutes === 0 || !isRoot)(
       ['by hosts', await openConsole(cluster.hostsUrl, size)],
     ]);
     const watcher = new Watcher(consoles, () => cluster.leader.url('traces'));
-    told = () => [...watcher.diary, JSON.stringify(watcher.figures)];
+    told = () => [...watcher.diary, JSON.stringify(watcher.figures), JSON.stringify(watcher.lies)];
 
     const faults: Record<string, () => Promise<unknown>> = {
       'the server is stopped, and started again': async () => {

@@ -47,6 +47,9 @@ test('a pattern shows its hooks, its uses and its nearest neighbours', async () 
     FROM generate_series(1, 3) AS n;
     INSERT INTO pattern_usage_log (pattern_id, outcome, used_at)
     SELECT id, outcome, now() - interval '1 day' FROM success_patterns, unnest(ARRAY['success', 'failure']) AS outcome
+    WHERE pattern_hash = 'h1';
+    UPDATE success_patterns SET context = jsonb_build_object('merged', jsonb_build_array(5, null,
+      jsonb_build_object('id', gen_random_uuid(), 'intent', 'sign in'), jsonb_build_object('id', 'no id', 'intent', 'x')))
     WHERE pattern_hash = 'h1'`);
   const console_ = await openDatabase(db.url);
   const { rows } = await readFresh(console_, topPatterns);
@@ -54,6 +57,7 @@ test('a pattern shows its hooks, its uses and its nearest neighbours', async () 
   if (!row) throw new Error('no pattern');
   const shown = sectionsOf(await openRow(console_, topPatterns, row));
   expect(shown).toContain('Stop sync → Stop end');
+  expect(shown).toContain('merged into it: sign in');
   expect(shown.join('\n')).toMatch(/2 uses, the last 1d ago 1 succeeded 1 failed/);
   const neighbours = shown.slice(shown.indexOf('Nearest patterns by embedding') + 1);
   expect(neighbours.map((line) => /intent-\d/.exec(line)?.[0])).toEqual(['intent-2', 'intent-3']);

@@ -1,23 +1,18 @@
-import { formatDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
-import { fitsRows } from '../../core/vector-lists.js';
-import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import {
-  learn,
   learnDry,
-  watch,
   type LearnOptions,
   type LearnSummary,
   type Findings,
   type LearnProgress,
 } from '../../learning/learner/learn.js';
-import { readVectorIndexes } from '../../maintenance/doctor/checks/vectors.js';
+import { summaryOf } from '../../maintenance/learning/learn.js';
 import { runAction } from '../../maintenance/registry.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
-import { parseAge, drain } from '../run-action.js';
+import { actionFlags, parseAge, runActionCommand } from '../run-action.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { calibrate, type Similarities } from '../../learning/calibrate.js';
@@ -71,18 +66,21 @@ export const command = defineCommand({
       print(flags.json ? safeJson(findings, 2) : safeText(findingsText(findings)));
       return exitCodes.good;
     }
+    const action = { database, signal: context.signal };
+    const input = { ...options, keepIndexes: flags.keepIndexes };
     if (flags.watch) {
       const everyMs =
         flags.every === undefined ? undefined : parseAge(flags.every, '--every').milliseconds;
-      for await (const summary of watch(database, { ...options, everyMs })) {
-        print(flags.json ? safeJson(summary) : summaryText(summary));
-      }
+      const learned = (summary: LearnSummary) =>
+        print(flags.json ? safeJson(summary) : safeLine(summaryOf(summary)));
+      const run = runAction('learn', action, { ...input, watch: { everyMs, learned } });
+      // What was learned is printed already; the journal has the rest.
+      await drainProgress(run, () => undefined);
       return exitCodes.good;
     }
-    const summary = await drainProgress(learn(database, options), note);
-    print(flags.json ? safeJson(summary, 2) : summaryText(summary));
-    if (!flags.keepIndexes && summary.published.patterns > 0) await fitIndex(database, context);
-    return summary.interrupted ? exitCodes.notGood : exitCodes.good;
+    const { result, summary } = await drainProgress(runAction('learn', action, input), note);
+    print(flags.json ? safeJson(result, 2) : safeLine(summary));
+    return result.interrupted ? exitCodes.notGood : exitCodes.good;
   },
 });
 
@@ -124,51 +122,6 @@ async function drainProgress<Result>(
     const { phase, done, total, unit = '' } = event.value;
     const of = total === undefined ? '' : ` of ${withSeparators(total)}`;
     note(safeLine(done === undefined ? phase : `${phase}: ${withSeparators(done)}${of} ${unit}`));
-  }
-}
-
-function summaryText({
-  turns,
-  overruled,
-  published,
-  embedding,
-  milliseconds,
-  interrupted,
-}: LearnSummary): string {
-  const { patterns, chains, errors } = published;
-  const cost =
-    embedding.tokens === 0
-      ? ''
-      : `, ${withSeparators(embedding.tokens)} tokens embedded with ${embedding.model} (${
-          embedding.costUsd === null ? 'price not known' : `$${embedding.costUsd.toFixed(4)}`
-        })`;
-  return safeLine(
-    `Learned from ${withSeparators(turns)} turns in ${formatDuration(milliseconds)}: wrote ${withSeparators(patterns)} patterns, ` +
-      `${withSeparators(chains)} chains, ${withSeparators(errors)} errors` +
-      (overruled > 0 ? `; people overruled ${withSeparators(overruled)} judgements` : '') +
-      cost +
-      (interrupted ? '; interrupted, the next run goes on from here' : ''),
-  );
-}
-
-/** find_similar_patterns compares so many one by one: their index is not asked. */
-const comparedExactly = 1_000;
-
-/** The index learns its centres when it is built: after the first patterns, and again when there are many more. */
-async function fitIndex(database: Database, { signal, note }: Context): Promise<void> {
-  const { schema } = database.capabilities;
-  const indexes = await database.transaction({ readOnly: true }, (tx) =>
-    readVectorIndexes(tx, schema),
-  );
-  const index = indexes.find(({ table }) => table === 'success_patterns');
-  if (!index || index.rows <= comparedExactly) return;
-  if (!index.builtEmpty && fitsRows(index.lists, index.rows)) return;
-  try {
-    const run = runAction('reindex', { database, signal }, { indexes: [index.index] });
-    note(safeText((await drain(run, note)).summary));
-  } catch (error) {
-    if (!(error instanceof ConsoleError)) throw error;
-    note(safeText(`${index.index} was not rebuilt: ${error.message}`));
   }
 }
 
@@ -260,3 +213,43 @@ export const learnCalibrateCommand = defineCommand({
     return exitCodes.good;
   },
 });
+
+export const learnMergeCommand = defineCommand({
+  name: 'learn merge',
+  summary: 'bring patterns that ask for the same into one, after a preview',
+  usage: '[PATTERN…] [--similarity SHARE] [--dry-run] [--yes] [--json]',
+  description: [
+    'Without PATTERN all duplicates among the 1,000 patterns used most: one embedding model, one leading agent, and a cosine',
+    'similarity of 0.9 or more. The one that is used most stays and takes the counters and logged uses of the others;',
+    'learning counts their turns for it from then on. One PATTERN (its id): it and its duplicates. Several: exactly these',
+    'become one, whatever their similarity. With --json: {"kept", "merged", "usageLogs"}.',
+  ].join('\n'),
+  flags: {
+    ...actionFlags,
+    similarity: { type: 'number', value: 'SHARE', description: '0.5 to 1; default 0.9' },
+  },
+  inputs: 50,
+  examples: [
+    'trace-console learn merge --dry-run',
+    'trace-console learn merge --similarity 0.95 --yes',
+  ],
+  run(context) {
+    const { input, flags } = context;
+    const { similarity } = flags;
+    const wrong = input.find((id) => !uuid.test(id));
+    if (wrong !== undefined) {
+      throw new ConsoleError('usage', `A pattern has a UUID, not "${wrong}".`, {
+        hint: 'trace-console suggest "PROMPT" --json gives ids.',
+      });
+    }
+    if (similarity !== undefined && !(similarity >= 0.5 && similarity <= 1)) {
+      throw new ConsoleError('usage', '--similarity is a share between 0.5 and 1.');
+    }
+    return runActionCommand('merge-patterns', context, {
+      ...(input.length > 0 ? { patterns: input } : {}),
+      ...(similarity === undefined ? {} : { similarity }),
+    });
+  },
+});
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
-import { Learner } from './learner.js';
+import { hasTables, Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
 import { publish, type Published } from './publish.js';
-import { type Candidate, findCandidates } from './read-turns.js';
+import { type Candidate, countCandidates, findCandidates } from './read-turns.js';
 import { mostFrequent, ranked } from './pattern-state.js';
 import { bytesOf } from './store.js';
 
@@ -60,9 +60,13 @@ export async function* learn(
     yield* embedAnew(database, lease, embedder, signal);
     const learner = await Learner.open({ database, embedder, lease });
     const overruled = await learner.hearFeedback();
+    const { turns: total } = await countWork(database, {
+      model: embedder.model,
+      since: options.since,
+    });
     let publishedAt = performance.now();
     let turns = 0;
-    const ended = yield* eachBatch(database, options, true, async (batch) => {
+    const ended = yield* eachBatch(database, { ...options, total }, true, async (batch) => {
       turns += await learner.learn(batch, signal);
       if (performance.now() - publishedAt < publishEveryMs) return;
       await publish(database, lease, leastTurns, published);
@@ -81,6 +85,30 @@ export async function* learn(
   } finally {
     await lease.release();
   }
+}
+
+/** What there is to learn from; `otherModel`: groups of prompts that have the vectors of another model. */
+export type Work = { turns: number; feedback: number; otherModel: number };
+
+export async function countWork(
+  database: Database,
+  { model, since }: { model: string; since?: Date | undefined },
+): Promise<Work> {
+  const { schema } = database.capabilities;
+  return database.transaction({ ...limits, readOnly: true }, async (tx) => {
+    const hasLedger = await hasTables(tx);
+    const turns = await countCandidates(tx, { schema, since: since ?? null, hasLedger });
+    if (!hasLedger) return { turns, feedback: 0, otherModel: 0 };
+    const { rows } = await tx.query<Omit<Work, 'turns'>>(
+      `SELECT (SELECT count(*)::int FROM trace_console.trace_feedback AS f
+          JOIN trace_console.learned_traces AS l USING (target_schema, correlation_id)
+          WHERE f.target_schema = $1 AND NOT f.is_learned) AS feedback,
+         (SELECT count(*)::int FROM trace_console.prompt_clusters
+          WHERE target_schema = $1 AND model <> $2) AS "otherModel"`,
+      [schema, model],
+    );
+    return { turns, feedback: 0, otherModel: 0, ...rows[0] };
+  });
 }
 
 /** What learning would find, without writing anything. Texts are embedded: an endpoint is asked, too. */
@@ -155,10 +183,11 @@ async function ended(steps: AsyncGenerator<unknown, unknown>): Promise<void> {
 /** Gives the turns to `take`, batch by batch; false when the signal came before the last. */
 async function* eachBatch(
   database: Database,
-  { since, limit = Infinity, batchSize = defaults.batchSize, signal }: LearnOptions,
+  options: LearnOptions & { total?: number },
   hasLedger: boolean,
   take: (batch: Candidate[]) => Promise<void>,
 ): AsyncGenerator<LearnProgress, boolean> {
+  const { since, limit = Infinity, batchSize = defaults.batchSize, signal, total } = options;
   const { schema } = database.capabilities;
   let after: Candidate | undefined;
   let done = 0;
@@ -173,7 +202,9 @@ async function* eachBatch(
       const batch = found.slice(from, from + batchSize);
       await take(batch);
       done += batch.length;
-      yield { phase: 'learning', done, unit: 'turns' };
+      // Turns end while it learns.
+      const of = total === undefined ? {} : { total: Math.max(done, Math.min(total, limit)) };
+      yield { phase: 'learning', done, unit: 'turns', ...of };
     }
     after = found.at(-1);
     if (found.length < wanted) break;

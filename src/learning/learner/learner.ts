@@ -24,6 +24,7 @@ import {
   feedbackFor,
   flushClusters,
   flushErrors,
+  foldMerged,
   ItemCache,
   lastTurns,
   loadClusters,
@@ -122,18 +123,17 @@ export class Learner {
       return facts.turns.length;
     }
     await this.#write(async (tx, schema) => {
+      const named = await foldMerged(tx, schema, this.patterns, [...keys, ...revised.map(keyOf)]);
+      for (const turn of revised) turn.patternKey = named(turn.patternKey);
+      const kept = keys.map(named);
       const chainKeys = facts.turns.map(chainKey);
-      await this.patterns.load(
-        tx,
-        schema,
-        present([...keys, ...revised.map((turn) => turn.patternKey)]),
-      );
+      await this.patterns.load(tx, schema, present([...kept, ...revised.map(keyOf)]));
       await this.chains.load(
         tx,
         schema,
         present([...chainKeys, ...revised.map((turn) => turn.chainKey)]),
       );
-      const entries = this.#count(facts, keys, clusters);
+      const entries = this.#count(facts, kept, clusters);
       await writeLedger(tx, schema, [...entries.values()]);
       await markHeard(tx, schema, [...facts.feedback.keys()]);
       await this.#flush(tx, schema);
@@ -150,8 +150,10 @@ export class Learner {
   async hearFeedback(): Promise<number> {
     return this.#write(async (tx, schema) => {
       const heard = await unheardFeedback(tx, schema);
+      const named = await foldMerged(tx, schema, this.patterns, heard.map(keyOf));
+      for (const turn of heard) turn.patternKey = named(turn.patternKey);
       const changed = heard.filter(({ said, isGood }) => said !== isGood);
-      await this.patterns.load(tx, schema, present(changed.map((turn) => turn.patternKey)));
+      await this.patterns.load(tx, schema, present(changed.map(keyOf)));
       await this.chains.load(tx, schema, present(changed.map((turn) => turn.chainKey)));
       for (const turn of heard) this.#revise(turn, { isGood: turn.said, by: 'feedback' });
       await writeLedger(tx, schema, heard);
@@ -326,7 +328,8 @@ export type LearnerOptions = {
 
 type Known = { turns: number; threshold: number | null };
 
-async function hasTables(tx: Queryable): Promise<boolean> {
+/** Whether learning's own tables are there and may be read. */
+export async function hasTables(tx: Queryable): Promise<boolean> {
   const { rows } = await tx.query<{ found: boolean }>(
     `SELECT count(*) = 6 AS found FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = 'trace_console' AND has_schema_privilege(n.oid, 'USAGE') AND c.relname IN ('learners',
@@ -353,6 +356,10 @@ export function requestOf(prompt: string | null): string | undefined {
   const says =
     new Set(meaningfulStems(request)).size >= leastWords || /[^\p{ASCII}]{6}/u.test(request);
   return says ? request : undefined;
+}
+
+function keyOf({ patternKey: key }: Pick<LedgerEntry, 'patternKey'>): string | null {
+  return key;
 }
 
 function wayOver(where: string, tools: readonly string[]): string {

@@ -142,6 +142,17 @@ export type PatternState = {
 const decay = 0.97;
 const longestPrompt = 2_000;
 
+/** So many keys of each counter are kept. */
+const capacities = {
+  intents: 8,
+  words: 64,
+  strategies: 8,
+  agents: 12,
+  tools: 12,
+  hooks: 16,
+  services: 16,
+} as const;
+
 export function newPattern(cluster: string, turn: Turn): PatternState {
   return {
     cluster,
@@ -180,11 +191,12 @@ export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogg
   state.recent[side] += 1;
   state.firstAt = Math.min(state.firstAt, turn.startedAt);
   state.lastAt = Math.max(state.lastAt, turn.endedAt);
-  if (turn.intent !== null) count(state.intents, turn.intent, 8);
+  if (turn.intent !== null) count(state.intents, turn.intent, capacities.intents);
   for (const word of new Set(wordsOf(turn.prompt?.slice(0, longestPrompt) ?? ''))) {
-    if (word.length > 2 && !isStopWord(word)) count(state.words, word.slice(0, 40), 64);
+    if (word.length > 2 && !isStopWord(word))
+      count(state.words, word.slice(0, 40), capacities.words);
   }
-  if (turn.strategy !== null) count(state.strategies, turn.strategy, 8);
+  if (turn.strategy !== null) count(state.strategies, turn.strategy, capacities.strategies);
   if (!isGood) return;
   addDuration(state, turn.durationMs);
   if (turn.costUsd !== null) {
@@ -192,11 +204,12 @@ export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogg
     // Millionths of a dollar: sums of fractions would depend on their order.
     state.cost.sum += Math.round(turn.costUsd * 1e6);
   }
-  count(state.agents, JSON.stringify(turn.agents.slice(0, 6)), 12);
+  count(state.agents, JSON.stringify(turn.agents.slice(0, 6)), capacities.agents);
   const tools = collapsed(turn.tools.map(({ name }) => name)).slice(0, 12);
-  if (tools.length > 0) count(state.tools, JSON.stringify(tools), 12);
-  for (const hook of turn.hooks) count(state.hooks, hook, 16);
-  for (const [service, calls] of turn.services) count(state.services, service, 16, calls);
+  if (tools.length > 0) count(state.tools, JSON.stringify(tools), capacities.tools);
+  for (const hook of turn.hooks) count(state.hooks, hook, capacities.hooks);
+  for (const [service, calls] of turn.services)
+    count(state.services, service, capacities.services, calls);
 }
 
 /** A turn that was counted turned out to be the other. */
@@ -209,6 +222,39 @@ export function reviseTurn(state: PatternState, isGood: boolean, isLogged: boole
   if (!isLogged) return;
   state.logged[to] += 1;
   state.logged[from] -= 1;
+}
+
+/** Adds what is known of a pattern that was merged into this one. */
+export function absorb(into: PatternState, from: PatternState): void {
+  into.turns += from.turns;
+  into.good += from.good;
+  into.bad += from.bad;
+  for (const sums of ['logged', 'published', 'recent'] as const) {
+    into[sums].good += from[sums].good;
+    into[sums].bad += from[sums].bad;
+  }
+  const timed = [into.duration, from.duration].filter(({ count: turns }) => turns > 0);
+  into.duration = {
+    count: into.duration.count + from.duration.count,
+    sum: into.duration.sum + from.duration.sum,
+    min: timed.length === 0 ? 0 : Math.min(...timed.map(({ min }) => min)),
+    max: Math.max(into.duration.max, from.duration.max),
+  };
+  for (const [bucket, turns] of from.histogram) {
+    const entry = into.histogram.find(([known]) => known === bucket);
+    if (entry) entry[1] += turns;
+    else into.histogram.push([bucket, turns]);
+  }
+  into.cost.count += from.cost.count;
+  into.cost.sum += from.cost.sum;
+  for (const [name, capacity] of Object.entries(capacities) as [
+    keyof typeof capacities,
+    number,
+  ][]) {
+    for (const [key, turns] of ranked(from[name])) count(into[name], key, capacity, turns);
+  }
+  into.firstAt = Math.min(into.firstAt, from.firstAt);
+  into.lastAt = Math.max(into.lastAt, from.lastAt);
 }
 
 function addDuration(state: PatternState, ms: number | null): void {

@@ -1,6 +1,7 @@
 import { wilson } from '../../core/share.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
+import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { vectorText } from '../embedding/embedder.js';
 import { isStopWord, requestText, wordsOf } from '../text/prompt-text.js';
 import {
@@ -33,6 +34,7 @@ async function readPatterns(
   schema: string,
   keys: readonly string[],
 ): Promise<PatternItem[]> {
+  const mayBeMerged = await hasConsoleTable(tx, 'merged_patterns');
   const { rows } = await tx.query<PatternItem>(
     `SELECT i.key, i.state, c.model, p.id IS NOT NULL AS exists,
        CASE WHEN p.id IS NULL THEN c.embedding END AS embedding
@@ -40,7 +42,15 @@ async function readPatterns(
      LEFT JOIN trace_console.prompt_clusters AS c
        ON c.target_schema = i.target_schema AND c.cluster = i.state->>'cluster'
      LEFT JOIN success_patterns AS p ON p.pattern_hash = i.key
-     WHERE i.target_schema = $1 AND i.kind = 'pattern' AND i.key = ANY ($2) ORDER BY i.key`,
+     WHERE i.target_schema = $1 AND i.kind = 'pattern' AND i.key = ANY ($2)
+       ${
+         // One that was merged a moment ago would come back.
+         mayBeMerged
+           ? `AND NOT EXISTS (SELECT FROM trace_console.merged_patterns AS m
+                WHERE m.target_schema = i.target_schema AND m.pattern_key = i.key)`
+           : ''
+       }
+     ORDER BY i.key`,
     [schema, keys],
   );
   return rows;

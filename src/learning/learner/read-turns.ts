@@ -32,7 +32,7 @@ type HookRow = {
   tool_name: string | null;
   tool_use_id: string | null;
   failed: boolean | null;
-  /** Null unless the hook failed. */
+  /** Null unless the hook failed; one that was cancelled did not. */
   error_type: string | null;
   error_message: string | null;
   command: string | null;
@@ -282,6 +282,29 @@ type CandidateQuery = {
 /** A tree whose child still runs waits for it, but not for ever: that child's writer may be gone. */
 const waitsForChildren = "interval '1 day'";
 
+/** Roots that ended since `$1`, where that is given, and were not learned from in the schema `$2`. */
+const endedRoots = (hasLedger: boolean) => `
+  t.root_id = t.correlation_id AND t.status <> 'in_progress' AND isfinite(t.completed_at)
+  AND ($1::timestamptz IS NULL OR t.started_at >= $1)
+  ${
+    hasLedger
+      ? `AND NOT EXISTS (SELECT FROM trace_console.learned_traces AS l
+           WHERE l.target_schema = $2 AND l.correlation_id = t.correlation_id)`
+      : 'AND $2::name IS NOT NULL'
+  }`;
+
+/** How many {@link findCandidates} would find without a limit; a tree in which something still runs counts, too. */
+export async function countCandidates(
+  tx: Queryable,
+  { since, schema, hasLedger }: Pick<CandidateQuery, 'since' | 'schema' | 'hasLedger'>,
+): Promise<number> {
+  const { rows } = await tx.query<{ turns: number }>(
+    `SELECT count(*)::int AS turns FROM execution_traces AS t WHERE ${endedRoots(hasLedger)}`,
+    [since, schema],
+  );
+  return rows[0]?.turns ?? 0;
+}
+
 /**
  * Turns that ended and were not learned from, in the order in which they ended. This order is what makes the
  * result independent of how often learning is interrupted. The anti-join goes over the ledger's primary key.
@@ -290,22 +313,15 @@ export async function findCandidates(tx: Queryable, query: CandidateQuery): Prom
   const { rows } = await tx.query<Candidate>(
     `SELECT t.correlation_id AS "correlationId", t.completed_at AS "completedAt"
      FROM execution_traces AS t
-     WHERE t.root_id = t.correlation_id AND t.status <> 'in_progress' AND isfinite(t.completed_at)
-       AND ($1::timestamptz IS NULL OR t.started_at >= $1)
-       AND ($2::timestamptz IS NULL OR (t.completed_at, t.correlation_id) > ($2, $3::uuid))
-       ${
-         query.hasLedger
-           ? `AND NOT EXISTS (SELECT FROM trace_console.learned_traces AS l
-                WHERE l.target_schema = $5 AND l.correlation_id = t.correlation_id)`
-           : 'AND $5::name IS NOT NULL'
-       }
-     ORDER BY t.completed_at, t.correlation_id LIMIT $4`,
+     WHERE ${endedRoots(query.hasLedger)}
+       AND ($3::timestamptz IS NULL OR (t.completed_at, t.correlation_id) > ($3, $4::uuid))
+     ORDER BY t.completed_at, t.correlation_id LIMIT $5`,
     [
       query.since,
+      query.schema,
       query.after?.completedAt ?? null,
       query.after?.correlationId ?? null,
       query.limit,
-      query.schema,
     ],
   );
   return rows;
@@ -352,11 +368,13 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   const { rows: hooks } = await tx.query<HookRow>(
     `SELECT h.trace_id, h.hook_type, h.hook_name, h.tool_name, h.tool_use_id,
        h.success = false OR h.exit_code <> 0 AS failed,
-       CASE WHEN h.success = false THEN COALESCE(h.error_type, '') END AS error_type,
-       CASE WHEN h.success = false THEN left(h.error_message, 500) END AS error_message,
+       CASE WHEN e.is_error THEN COALESCE(h.error_type, '') END AS error_type,
+       CASE WHEN e.is_error THEN left(h.error_message, 500) END AS error_message,
        CASE WHEN h.tool_name = ANY ($2) THEN left(h.input_data->>'command', 300) END AS command,
        ${milliseconds('h.started_at')} AS started_at
-     FROM hook_executions AS h WHERE h.trace_id = ANY ($1)
+     FROM hook_executions AS h
+     CROSS JOIN LATERAL (SELECT h.success = false AND h.status IS DISTINCT FROM 'cancelled' AS is_error) AS e
+     WHERE h.trace_id = ANY ($1)
      ORDER BY h.started_at, h.execution_order, h.id`,
     [ids, shells],
   );

@@ -1,6 +1,8 @@
 import type { Queryable } from '../../db/queryable.js';
+import { hasConsoleTable } from '../../deploy/console-schema.js';
 import type { Cluster, ClusterBook } from './cluster-book.js';
 import type { ErrorBook, ErrorState } from './error-book.js';
+import { absorb, type PatternState } from './pattern-state.js';
 import type { Judgement } from './tree.js';
 
 export type ItemKind = 'pattern' | 'chain' | 'error';
@@ -48,6 +50,11 @@ export class ItemCache<State> {
 
   change(key: string): void {
     this.#changed.add(key);
+  }
+
+  delete(key: string): void {
+    this.#states.delete(key);
+    this.#changed.delete(key);
   }
 
   entries(): IterableIterator<[string, State]> {
@@ -267,6 +274,51 @@ export async function markHeard(
      WHERE target_schema = $1 AND correlation_id = ANY ($2)`,
     [schema, turns],
   );
+}
+
+type Merged = { key: string; into: string };
+
+/**
+ * Adds up what is known of patterns that people merged since; gives what a pattern of these is called now. A merge waits
+ * for the transaction of a batch, and a batch for a merge.
+ */
+export async function foldMerged(
+  tx: Queryable,
+  schema: string,
+  patterns: ItemCache<PatternState>,
+  keys: readonly (string | null)[],
+): Promise<(key: string | null) => string | null> {
+  if (!(await hasConsoleTable(tx, 'merged_patterns'))) return (key) => key;
+  const { rows: merged } = await tx.query<Merged>(
+    `UPDATE trace_console.merged_patterns SET is_learned = true
+     WHERE target_schema = $1 AND NOT is_learned RETURNING pattern_key AS key, into_key AS into`,
+    [schema],
+  );
+  await patterns.load(
+    tx,
+    schema,
+    merged.flatMap(({ key, into }) => [key, into]),
+  );
+  for (const { key, into } of merged.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+    const from = patterns.get(key);
+    if (!from) continue;
+    const state = patterns.get(into);
+    if (state) absorb(state, from);
+    patterns.set(into, state ?? from);
+    patterns.delete(key);
+  }
+  await tx.query(
+    `DELETE FROM trace_console.learned_items
+     WHERE target_schema = $1 AND kind = 'pattern' AND key = ANY ($2)`,
+    [schema, merged.map(({ key }) => key)],
+  );
+  const { rows: names } = await tx.query<Merged>(
+    `SELECT pattern_key AS key, into_key AS into FROM trace_console.merged_patterns
+     WHERE target_schema = $1 AND pattern_key = ANY ($2)`,
+    [schema, keys],
+  );
+  const now = new Map(names.map(({ key, into }) => [key, into]));
+  return (key) => (key === null ? null : (now.get(key) ?? key));
 }
 
 /** `correlation pattern` of the uses that a router logged for these turns. */

@@ -11,13 +11,16 @@ const urls = /\b[a-z][a-z0-9+.-]*:\/\/\S+/gi;
 const ids =
   /\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[0-9a-f]*\d)[0-9a-f]{7,64})\b/gi;
 const paths =
-  /(?:\.{0,2}[/\\])?(?:[\w.@~-]+[/\\])+[\w.@~-]*|\b[\w-]+\.(?:[cm]?[jt]sx?|py|go|rs|rb|java|kt|c|h|cc|cpp|hpp|cs|php|sh|sql|md|json|ya?ml|toml|txt|css|html?|xml|lock|log)\b/gi;
+  /(?:\.{0,2}[/\\])?(?:[\w.@~-]+[/\\])+[\w.@~-]*|\b(?!(?:node|next|nuxt|vue|react|express|three|chart|xterm|socket|discord|d3)\.js\b)[\w-]+\.(?:[cm]?[jt]sx?|py|go|rs|rb|java|kt|c|h|cc|cpp|hpp|cs|php|sh|sql|md|json|ya?ml|toml|txt|css|html?|xml|lock|log)\b/gi;
 const quoted = /"[^"\n]{1,120}"|`[^`\n]{1,120}`|“[^”\n]{1,120}”|«[^»\n]{1,120}»/g;
 const numbers = /#?\d[\d.,:%]*/g;
+/** What a person says to be polite before the request: "Great! Can you also …", "Hello Claude, could you help me …". */
+const politeStart =
+  /^(?:(?:(?:hello|hi|hey)(?: (?:claude|codex|gemini|there|again))?|(?:great|perfect|nice|cool|good|awesome|excellent|thanks|thank you)(?: (?:job|work|so much|a lot))?[,.!]|ok(?:ay)?[,.!]?|please|(?:can|could|would|will) you(?: please| also)*(?: help me(?: to)?)?)(?=[\s,.!?]|$)[\s,.!]*)+/i;
 
 /**
  * What a prompt asks for, without what it is asked about: no pasted code, logs, URLs, paths, quoted parts
- * and numbers, white space as single spaces, at most 1,000 characters. Two prompts that differ only in
+ * and numbers, no greeting before it, white space as single spaces, at most 1,000 characters. Two prompts that differ only in
  * these are the same request.
  */
 export function requestText(prompt: string): string {
@@ -32,6 +35,7 @@ export function requestText(prompt: string): string {
     .replace(numbers, ' ')
     .replace(/\s+/g, ' ')
     .trim()
+    .replace(politeStart, '')
     .slice(0, kept);
 }
 
@@ -54,8 +58,9 @@ export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{M}]+(?:['’][\p{L}]+)?/gu) ?? [];
 }
 
+/** Also with what is short for another such word: "here's", "we're". */
 export function isStopWord(word: string): boolean {
-  return stopWords.has(word);
+  return stopWords.has(word) || stopWords.has(word.replace(/['’](?:s|re|ve|ll|d|m)$/, ''));
 }
 
 /** Ends that English puts on a word, longest first; enough to bring "fails", "failed", "failing" together. */
@@ -96,6 +101,6 @@ export function stem(word: string): string {
 /** The stems of a text's words that mean something, in their order. */
 export function meaningfulStems(text: string): string[] {
   return wordsOf(text)
-    .filter((word) => !stopWords.has(word))
+    .filter((word) => !isStopWord(word))
     .map(stem);
 }

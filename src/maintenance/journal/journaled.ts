@@ -142,7 +142,10 @@ type Begun =
 const lease = { seconds: 15, renewedEveryMs: 5_000 };
 
 /** What of an action the journal needs to know. */
-type Journaled<Input> = Pick<Action<Input, never>, 'id' | 'title' | 'subject' | 'exclusive'>;
+type Journaled<Input> = Pick<
+  Action<Input, never>,
+  'id' | 'title' | 'subject' | 'exclusive' | 'keptInput'
+>;
 
 /**
  * Enters a run into the journal, unless another one holds its exclusive name. Runs begin one after the
@@ -191,7 +194,7 @@ async function enter<Input>(
   input: Input,
 ): Promise<number> {
   const { id, title, exclusive } = action;
-  const json = JSON.stringify(input);
+  const json = JSON.stringify(action.keptInput?.(input) ?? input);
   // Whoever wakes from a long sleep finds its run marked, and stops.
   await tx.query(
     `UPDATE trace_console.maintenance_runs AS r SET state = 'crashed', ended_at = heartbeat_at

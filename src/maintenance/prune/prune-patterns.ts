@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import { parseDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { boundedText } from '../../db/quote.js';
 
 /** The rules; what is left out has its default. Intervals in PostgreSQL's words: `180 days`. */
 export type PruneInput = {
@@ -88,7 +89,7 @@ async function preview({ database }: ActionContext, input: PruneInput): Promise<
     ]);
     return { counts: found, patterns: listed.rows };
   });
-  const lines = patterns.map(lineOf);
+  const lines = patterns.map((pattern) => lineOf(pattern, rules));
   const more = counts.patterns - lines.length;
   const nothing = counts.patterns === 0 && counts.usage_logs === 0;
   return {
@@ -121,20 +122,34 @@ async function preview({ database }: ActionContext, input: PruneInput): Promise<
 type PatternRow = {
   intent: string;
   hash: string;
+  agent: string | null;
   uses: number;
-  rate: number;
+  good: number;
+  bad: number;
   unused_days: number | null;
+  is_learned: boolean;
 };
 
 const patternsStatement = `
-SELECT intent_classification AS intent, left(pattern_hash, 40) AS hash, total_usage_count AS uses, success_rate AS rate,
+SELECT ${boundedText('intent_classification', 60)} AS intent, ${boundedText('pattern_hash', 20)} AS hash,
+  ${boundedText('agent_sequence[1]', 60)} AS agent,
+  total_usage_count AS uses, success_count AS good, failure_count AS bad, pattern_hash LIKE 'learned:%' AS is_learned,
   floor(extract(epoch FROM now() - last_used_at) / 86400)::int AS unused_days
 FROM success_patterns WHERE id = ANY ($1::uuid[]) ORDER BY last_used_at, id`;
 
-/** `code_review 4f1c…: 2 uses, 0 % success, unused for 41 days` */
-function lineOf({ intent, hash, uses, rate, unused_days: days }: PatternRow): string {
-  const unused = days === null ? '' : `, unused for ${days} days`;
-  return `${intent} ${hash}: ${uses} ${uses === 1 ? 'use' : 'uses'}, ${Math.round(100 * rate)} % success${unused}`;
+/**
+ * Why this one goes, rule by rule, and what becomes of it: `2 uses (under 5), 0 of 2 good (under 50 %), last used 41 days ago
+ * (over 30 days): code_review 4f1c… by reviewer; learned again when such a turn comes`.
+ */
+function lineOf(pattern: PatternRow, { minUses, minSuccess, unusedFor }: Rules): string {
+  const { intent, hash, agent, uses, good, bad, unused_days: days, is_learned: learned } = pattern;
+  return (
+    `${uses} ${uses === 1 ? 'use' : 'uses'} (under ${minUses}), ` +
+    `${good + bad === 0 ? 'none judged good' : `${good} of ${good + bad} good`} (under ${minSuccess * 100} %)` +
+    (days === null ? '' : `, last used ${days} days ago (over ${unusedFor})`) +
+    `: ${intent} ${hash}${agent === null ? '' : ` by ${agent}`}` +
+    (learned ? '; learned again when such a turn comes' : '')
+  );
 }
 
 function valuesOf(rules: Rules, dryRun: boolean, asOf: string, size: number | null): unknown[] {

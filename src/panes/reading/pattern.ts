@@ -1,4 +1,5 @@
 import type { Queryable } from '../../db/database.js';
+import { objectOf } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { formatCount, formatShare } from '../../core/format/number.js';
@@ -16,15 +17,16 @@ import { columnOf, type CallSource } from './calls.js';
 import { CallsReader, type CallGroup } from './calls-reader.js';
 import { longestComparedMs, WindowBefore } from './comparison.js';
 import { fullRecord } from './record.js';
+import { boundedText } from '../../db/quote.js';
 
 const neighboursShown = 8;
 const days = 30;
 
 /** By the pattern's own embedding; the function bounds what is looked at. `$1`: pattern, `$2`: how many. */
 const neighboursStatement = `
-SELECT n.id, (SELECT left(m.embedding_model, 200) FROM success_patterns AS m WHERE m.id = n.id) AS model,
-  left(n.intent_classification, 200) AS intent, n.similarity, n.success_rate::float8 AS success_rate,
-  n.total_usage_count AS uses, n.avg_duration_ms AS avg_ms, left(n.prompt_text, 120) AS prompt
+SELECT n.id, (SELECT ${boundedText('m.embedding_model', 200)} FROM success_patterns AS m WHERE m.id = n.id) AS model,
+  ${boundedText('n.intent_classification', 200)} AS intent, n.similarity, n.success_rate::float8 AS success_rate,
+  n.total_usage_count AS uses, n.avg_duration_ms AS avg_ms, ${boundedText('n.prompt_text', 120)} AS prompt
 FROM (SELECT prompt_embedding FROM success_patterns WHERE id = $1 AND prompt_embedding IS NOT NULL) AS p
 CROSS JOIN LATERAL find_similar_patterns(p.prompt_embedding, -1, $2 + 1) AS n
 WHERE n.id <> $1
@@ -66,7 +68,7 @@ export function patternOpening(title: string, id: string): Opening {
         title,
         rows,
         sections: [
-          await sectionOr('Its life', () => lifeLines(access, id)),
+          await sectionOr('Its life', () => lifeLines(access, row)),
           { title: 'Hook sequence', lines: [[{ text: sequenceText(row.hook_sequence) }]] },
           await sectionOr(`Uses in ${days} days`, () => usageLines(access, id)),
           await sectionOr('Where a router offered it', () => effectLines(access, row)),
@@ -104,7 +106,7 @@ const lifeStatement = `
 SELECT (date_part('epoch', now() - p.created_at) * 1000)::float8 AS known_ms,
   (date_part('epoch', now() - p.last_used_at) * 1000)::float8 AS used_ms,
   'learned' = ANY (p.tags) AS is_learned, left(p.context #>> '{learned,turns}', 20) AS turns,
-  left(p.context #>> '{learned,first_at}', 40) AS first_at, left(p.embedding_model, 200) AS model,
+  left(p.context #>> '{learned,first_at}', 40) AS first_at, ${boundedText('p.embedding_model', 200)} AS model,
   p.success_count AS good, p.failure_count AS bad, lately.good AS lately_good, lately.bad AS lately_bad,
   p.is_active
 FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately
@@ -124,7 +126,24 @@ type LifeRow = {
   is_active: boolean | null;
 };
 
-async function lifeLines({ read }: DetailAccess, id: string): Promise<SummaryLine[]> {
+/** Patterns that people merged into this one, by JSON that anybody may have written. */
+function mergedOf(context: unknown): { id: string; intent: string }[] {
+  const { merged } = objectOf(context);
+  if (!Array.isArray(merged)) return [];
+  return merged.slice(0, mostMerged).flatMap((one: unknown) => {
+    const { id, intent } = objectOf(one);
+    if (typeof id !== 'string' || !uuid.test(id)) return [];
+    return [{ id, intent: typeof intent === 'string' ? intent.slice(0, 60) : id }];
+  });
+}
+
+const mostMerged = 100;
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+async function lifeLines(
+  { read }: DetailAccess,
+  { id, context }: RecordRow,
+): Promise<SummaryLine[]> {
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
   const from = row.turns === null ? '' : ` from ${row.turns} turns`;
@@ -146,7 +165,18 @@ async function lifeLines({ read }: DetailAccess, id: string): Promise<SummaryLin
       latelyGood: row.lately_good,
       latelyBad: row.lately_bad,
     }),
+    ...mergedLine(mergedOf(context)),
   ];
+}
+
+const mergedNamed = 3;
+
+function mergedLine(merged: readonly { intent: string }[]): SummaryLine[] {
+  if (merged.length === 0) return [];
+  const named = merged.slice(0, mergedNamed).map(({ intent }) => intent);
+  const more = merged.length - named.length;
+  const names = [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  return [[{ text: `merged into it: ${names}`, tone: 'muted' }]];
 }
 
 type Drift = { good: number; bad: number; latelyGood: number; latelyBad: number };
@@ -173,7 +203,7 @@ function driftLine(figures: Drift): SummaryLine {
 }
 
 /**
- * Turns that belong to the pattern, with and without its offer. `$1`: schema, `$2`: its key, `$3`: pattern, `$4`: how many
+ * Turns that belong to the pattern, with and without its offer. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it, `$4`: how many
  * of the newest.
  */
 const effectStatement = `
@@ -183,7 +213,7 @@ FROM (SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pa
       ORDER BY ended_at DESC LIMIT $4) AS l
 CROSS JOIN LATERAL (SELECT EXISTS (
   SELECT FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
-  WHERE t.correlation_id = l.correlation_id AND d.pattern_id = $3) AS is_offered) AS offer
+  WHERE t.correlation_id = l.correlation_id AND d.pattern_id = ANY ($3::uuid[])) AS is_offered) AS offer
 GROUP BY 1 ORDER BY 1 DESC`;
 
 type EffectRow = { is_offered: boolean; turns: number; good: number; median_ms: number | null };
@@ -192,9 +222,11 @@ const turnsCompared = 2_000;
 
 async function effectLines(
   { read, shape }: DetailAccess,
-  { id, pattern_hash: hash }: RecordRow,
+  { id, pattern_hash: hash, context }: RecordRow,
 ): Promise<SummaryLine[]> {
-  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, id, turnsCompared]);
+  // A decision keeps the pattern that it was made by, also when that was merged into another one.
+  const ids = [id, ...mergedOf(context).map((one) => one.id)];
+  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, ids, turnsCompared]);
   if (rows.length === 0) {
     return [[{ text: 'no turn of it was learned from: trace-console learn', tone: 'muted' }]];
   }
@@ -361,7 +393,7 @@ export function patternUses(shape: SchemaShape): CallSource {
 /** As {@link patternUses}, with the name of each: a look by the primary key a use, so not for what is asked again and again. */
 export function namedPatternUses(shape: SchemaShape): CallSource {
   const uses = patternUses(shape);
-  const name = `(SELECT left(COALESCE(NULLIF(p.intent_classification, ''), p.pattern_hash), 200)
+  const name = `(SELECT ${boundedText("COALESCE(NULLIF(p.intent_classification, ''), p.pattern_hash)", 200)}
     FROM success_patterns AS p WHERE p.id = u.pattern_id)`;
   return { ...uses, groups: [...uses.groups, name] };
 }

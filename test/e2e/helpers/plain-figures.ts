@@ -56,12 +56,17 @@ async function plainFigures(query: Query) {
     statuses: statuses.map(({ status, n }) => new RegExp(`^${status} +${formatCount(n)} `, 'm')),
     calls: await one('SELECT count(*) FROM hook_executions'),
     slowest: new RegExp(
-      `^${slowest.hook} +${slowest.tool} +${formatCount(slowest.n)} .* ${formatDuration(Number(slowest.most))} `,
+      `^${begins(slowest.hook)} +${begins(slowest.tool)} +${formatCount(slowest.n)} .* ${formatDuration(Number(slowest.most))} `,
       'm',
     ),
     indexes: await one(`SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'`),
     tables: await one(`SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`),
-    best: new RegExp(`^${best.intent} .* ${formatShare(best.rate)} `, 'm'),
+    best: new RegExp(`^${begins(best.intent)} .* ${formatShare(best.rate)} `, 'm'),
     newest: formatClock(newest.at),
   };
+}
+
+/** A name as a pane may cut it. */
+function begins(name: string): string {
+  return `${name.slice(0, 12)}[^ ]*`;
 }

@@ -155,6 +155,14 @@ const actionScreens: Screen[] = [
   preview('clean-up', 'Before leftovers are dropped', [], 'x', 'Clean up'),
   preview('archive-traces', 'Before traces are archived', [], 'a', 'Archive '),
   preview('prune', 'Before patterns are pruned', [], 'p', 'Prune'),
+  preview('learn', 'Before turns are learned from', [], 'U', 'Learn from traces'),
+  preview(
+    'merge-patterns',
+    'Before patterns that ask for the same are merged',
+    toPane('top-patterns'),
+    'P',
+    'Merge patterns',
+  ),
   preview('analyze', 'Before statistics are updated', toPane('table-sizes'), 'u', 'Analyze'),
   preview('vacuum', 'Before a table is vacuumed', toPane('table-sizes'), 'v', 'Vacuum'),
   preview(

@@ -95,11 +95,13 @@ export class Watcher {
   get figures() {
     const fresh = this.#claims.filter(({ isOld }) => !isOld);
     const ages = fresh.map((claim) => this.#ageOf(claim)).sort((a, b) => a - b);
+    const oldest = fresh.toSorted((a, b) => this.#ageOf(b) - this.#ageOf(a))[0];
     return {
       samples: this.#samples.length,
       claims: this.#claims.length,
       saidToBeOld: this.#claims.length - fresh.length,
       oldestFreshMs: Math.round(ages.at(-1) ?? 0),
+      whichMayBeMs: oldest?.limitMs,
       medianFreshMs: Math.round(ages[Math.floor(ages.length / 2)] ?? 0),
       slowestKeyMs: Object.fromEntries(this.slowestKeyMs),
     };

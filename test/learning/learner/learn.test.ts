@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runDemo } from '../../../src/demo/run.js';
+import { groupBy } from '../../../src/core/values.js';
 import type { Database } from '../../../src/db/database.js';
 import { thisProcess } from '../../../src/core/folder-lock.js';
 import { calibrate, giveFeedback } from '../../../src/learning/calibrate.js';
@@ -15,7 +16,13 @@ import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { adjustedRandIndex, learnAll, learnedRows, plantedRequest } from '../helpers.js';
 
-const traces = 1_000;
+/**
+ * At the size of the goal, about ten minutes: TRACE_CONSOLE_TEST_LEARN_TRACES=100000 npx vitest run
+ * test/learning/learner/learn.test.ts -t "same rows|rows of one go|the demo"
+ */
+const traces = Number(process.env.TRACE_CONSOLE_TEST_LEARN_TRACES ?? 1_000);
+const size = traces / 1_000;
+if (size > 1) vi.setConfig({ testTimeout: 1_200_000, hookTimeout: 1_200_000 });
 
 let source: TestDatabase;
 let whole: TestDatabase;
@@ -41,7 +48,10 @@ afterAll(closeDatabases);
 
 test('learned in parts, stopped between any two batches, gives the rows of one go', async () => {
   const { test: parts, database } = await demoDatabase();
-  for (let part = 0; part < 9; part += 1) await learnAll(database, { limit: 40, batchSize: 23 });
+  // A tenth of the turns each, but for the last.
+  for (let part = 0; part < 9; part += 1) {
+    await learnAll(database, { limit: 40 * size, batchSize: size > 1 ? undefined : 23 });
+  }
   const stop = new AbortController();
   stop.abort();
   expect(await learnAll(database, { signal: stop.signal })).toMatchObject({
@@ -59,7 +69,7 @@ test('killed five times and begun again, the command gives the rows of one go', 
     const looking = new AbortController();
     const { signalled } = await runCli(['learn', '--url', killed.url], {
       onStart(child) {
-        void killWhenLearning(killed, child, attempt * 40, looking.signal);
+        void killWhenLearning(killed, child, attempt * 40 * Math.sqrt(size), looking.signal);
       },
     });
     looking.abort();
@@ -188,17 +198,16 @@ test('brings the errors that the demo planted into their families', async () => 
 
 /** Of two events of one family, how often they belong together, and the other way round. */
 function pairsOf(events: readonly { planted: string; found: string }[]) {
-  let [both, found, planted] = [0, 0, 0];
-  for (const [index, one] of events.entries()) {
-    for (const other of events.slice(index + 1)) {
-      const isFound = one.found === other.found;
-      const isPlanted = one.planted === other.planted;
-      if (isFound) found += 1;
-      if (isPlanted) planted += 1;
-      if (isFound && isPlanted) both += 1;
-    }
-  }
-  return { precision: both / found, recall: both / planted };
+  const pairs = (keyOf: (event: { planted: string; found: string }) => string) =>
+    [...groupBy(events, keyOf).values()].reduce(
+      (sum, { length }) => sum + (length * (length - 1)) / 2,
+      0,
+    );
+  const both = pairs(({ found, planted }) => `${found} ${planted}`);
+  return {
+    precision: both / pairs(({ found }) => found),
+    recall: both / pairs(({ planted }) => planted),
+  };
 }
 
 test('publishes an error with its category, agents and how turns got over it', async () => {
@@ -342,4 +351,23 @@ test('one learner at a time; one that was killed is replaced', async () => {
     [JSON.stringify({ ...thisProcess(), pid: 2 ** 22 + 1 })],
   );
   expect(await learnAll(database)).toMatchObject({ turns: 0 });
+});
+
+test('a tool that was cancelled is no error, and what is only polite names no pattern', async () => {
+  const asked = await createTestDatabase();
+  await asked.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at, completed_at)
+       SELECT id, id, id, 'user_prompt', 'Hello Claude! Could you help me understand how Python decorators work?', 'completed',
+         now() - interval '2 minutes', now() - interval '1 minute' FROM gen_random_uuid() AS id RETURNING id)
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, success, error_message)
+     SELECT id, 'ToolUse', 'tool', tool, status, false, message FROM trace, (VALUES
+       ('MultiEdit', 'cancelled', NULL), ('Bash', 'failed', 'no such command')) AS t (tool, status, message)`,
+  );
+  await learnAll(await openDatabase(asked), { leastTurns: 1 });
+  const { rows } = await asked.query(
+    `SELECT intent_classification AS name FROM success_patterns
+     UNION ALL SELECT error_message_pattern FROM error_patterns ORDER BY 1`,
+  );
+  expect(rows).toEqual([{ name: 'no such command' }, { name: 'understand_python_decorators' }]);
 });

@@ -14,6 +14,21 @@ test('leaves what is asked for, without what it is asked about', () => {
   expect(requestText('open https://example.org/a?b=c and "the thing"')).toBe('open and');
 });
 
+test('leaves out what is only polite, and keeps names that look like files', () => {
+  expect(requestText('Hello Claude! Can you help me understand how Python decorators work?')).toBe(
+    'understand how Python decorators work?',
+  );
+  expect(requestText('Great! Can you also show me how to create one?')).toBe(
+    'show me how to create one?',
+  );
+  expect(requestText('Create a hello world function')).toBe('Create a hello world function');
+  expect(requestText('great performance is needed here')).toBe('great performance is needed here');
+  expect(requestText('scrolling in xterm.js of src/app.js and util.js')).toBe(
+    'scrolling in xterm.js of and',
+  );
+  expect(meaningfulStems("here's what we're after")).toEqual([]);
+});
+
 test('a prompt of a megabyte is cut', () => {
   expect(requestText('word '.repeat(200_000)).length).toBeLessThanOrEqual(1_000);
 });

@@ -96,6 +96,14 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
     refused: { 'no-owner': 'runs', filtered: 'runs', pooler: 'runs' },
     idle: true,
   },
+  learn: {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },
+  },
+  'merge-patterns': {
+    input: {},
+    refused: { 'no-owner': 'runs', filtered: 'row_security', pooler: 'runs' },
+  },
   prune: {
     input: {},
     refused: { 'no-owner': 'privilege_missing', filtered: 'row_security', pooler: 'runs' },

@@ -2,12 +2,13 @@ import pg from 'pg';
 
 /**
  * Fills a database so that every action has something to change: due traces with children, archived ones,
- * old usage logs, a pattern of little value, a leftover of a broken rebuild, tables never analysed.
+ * old usage logs, a pattern of little value, two that ask for the same, a leftover of a broken rebuild, tables never analysed.
  */
 export const somethingToDo = `
 WITH trace AS (
-  INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
-  SELECT id, id, id, 'test', CASE WHEN n = 30 THEN 'in_progress' ELSE 'completed' END, now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 2 END)
+  INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at, completed_at)
+  SELECT id, id, id, 'test', CASE WHEN n = 30 THEN 'in_progress' ELSE 'completed' END, now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 2 END),
+    CASE WHEN n < 30 THEN now() - make_interval(days => CASE WHEN n <= 20 THEN 200 ELSE 2 END) END
   FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 30) AS n) AS ids
   RETURNING id, correlation_id, started_at
 ), hook AS (
@@ -25,6 +26,8 @@ WITH trace AS (
 )
 INSERT INTO pattern_usage_log (pattern_id, used_at, outcome)
 SELECT id, now() - make_interval(days => age), 'success' FROM pattern, unnest(ARRAY[1, 300]) AS age WHERE pattern_hash = 'fine';
+INSERT INTO success_patterns (pattern_hash, intent_classification, agent_sequence, prompt_embedding, total_usage_count)
+SELECT 'twin ' || n, 'test', '{agent}', array_fill(1 + n::float4 / 10, '{1536}')::vector, n FROM generate_series(5, 6) AS n;
 SELECT archive_traces('150 days', 5);
 CREATE INDEX idx_error_type_ccnew ON error_patterns (error_type);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_error_type_ccnew'::regclass;

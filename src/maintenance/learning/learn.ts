@@ -1,0 +1,213 @@
+import { formatDuration } from '../../core/format/time.js';
+import { withSeparators } from '../../core/format/number.js';
+import { fitsRows } from '../../core/vector-lists.js';
+import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
+import type { Embedder } from '../../learning/embedding/embedder.js';
+import type { LearnSummary } from '../../learning/learner/learn.js';
+import type { Action, ActionContext, Fact, Outcome, Preview, Progress } from '../action.js';
+import { readVectorIndexes } from '../doctor/checks/vectors.js';
+import { runGuarded } from '../journal/journaled.js';
+import { reindex } from '../reindex/reindex.js';
+
+export type LearnInput = {
+  /** Default: the one that the environment names, else the built-in one. */
+  embedder?: Embedder | undefined;
+  /** Only turns that started since. */
+  since?: Date | undefined;
+  /** At most so many turns. */
+  limit?: number | undefined;
+  /** A pattern gets a row from so many turns on. */
+  leastTurns?: number | undefined;
+  /** Do not rebuild the vector index afterwards. */
+  keepIndexes?: boolean | undefined;
+  /** Go on until cancelled; each look that learned something is reported. */
+  watch?: { everyMs?: number | undefined; learned: (summary: LearnSummary) => void } | undefined;
+};
+
+/**
+ * Learns from the turns that ended, with a line in the journal. It has no exclusive name: the learner's own lease
+ * keeps a second one out, and sees at once that a killed one is gone. What learns is loaded when it is needed.
+ */
+export const learnAction: Action<LearnInput, LearnSummary> = {
+  id: 'learn',
+  title: 'Learn from traces',
+  requires: ['primary', 'all-rows'],
+  subject: subjectOf,
+  // The embedder may hold a key. Learning goes on where it was without anything from the journal.
+  keptInput: ({ embedder, since, limit, leastTurns, keepIndexes, watch }) => ({
+    model: embedder?.model,
+    since,
+    limit,
+    leastTurns,
+    keepIndexes,
+    ...(watch ? { watch: true } : {}),
+  }),
+  tables: () => ['execution_traces'],
+  offers: [
+    {
+      command: {
+        id: 'learn',
+        key: 'U',
+        title: 'learn patterns, chains and errors from the turns that ended, after a preview',
+      },
+      choose: () => ({ title: 'Learn from traces', input: {} }),
+    },
+  ],
+  preview,
+  run,
+};
+
+function subjectOf({ since, limit, watch }: LearnInput): string {
+  const parts = [
+    watch ? 'until stopped' : 'all that is new',
+    ...(since === undefined ? [] : [`since ${since.toISOString().slice(0, 16)}Z`]),
+    ...(limit === undefined ? [] : [`${withSeparators(limit)} turns at most`]),
+  ];
+  return parts.join(', ');
+}
+
+async function embedderOf({ embedder }: LearnInput): Promise<Embedder> {
+  if (embedder) return embedder;
+  const { chooseEmbedder } = await import('../../learning/embedding/choose.js');
+  return chooseEmbedder();
+}
+
+async function preview({ database }: ActionContext, input: LearnInput): Promise<Preview> {
+  const { countWork } = await import('../../learning/learner/learn.js');
+  const { model } = await embedderOf(input);
+  const { turns, feedback, otherModel } = await countWork(database, {
+    model,
+    since: input.since,
+  });
+  const count = withSeparators;
+  const facts: Fact[] = [
+    { label: 'Turns', value: `${count(turns)} that ended and were not learned from` },
+    ...(feedback > 0
+      ? [{ label: 'Feedback', value: `${count(feedback)} turns that people judged` }]
+      : []),
+    ...(otherModel > 0
+      ? [{ label: 'Embedded anew', value: `${count(otherModel)} groups of prompts` }]
+      : []),
+    { label: 'Embedding', value: model },
+    { label: 'Locks', value: 'none that a writer of traces waits for' },
+  ];
+  return {
+    title: 'Learn from traces',
+    facts,
+    sql: [],
+    warnings: [],
+    ...(turns + feedback + otherModel === 0
+      ? { nothing: 'Every turn that ended was learned from.' }
+      : {}),
+  };
+}
+
+async function* run(
+  context: ActionContext,
+  input: LearnInput,
+): AsyncGenerator<Progress, Outcome<LearnSummary>> {
+  const embedder = await embedderOf(input);
+  const result = input.watch
+    ? yield* runWatch(context, input, embedder)
+    : yield* runOnce(context, input, embedder);
+  const isCut = result.interrupted && !input.watch;
+  return { summary: summaryOf(result), cancelled: isCut, result };
+}
+
+async function* runOnce(
+  context: ActionContext,
+  { since, limit, leastTurns, keepIndexes }: LearnInput,
+  embedder: Embedder,
+): AsyncGenerator<Progress, LearnSummary> {
+  const { learn } = await import('../../learning/learner/learn.js');
+  const { database, signal } = context;
+  const result = yield* learn(database, { embedder, since, limit, leastTurns, signal });
+  if (!keepIndexes && result.published.patterns > 0) yield* fitIndex(context);
+  return result;
+}
+
+const fittedEveryMs = 10 * 60_000;
+
+async function* runWatch(
+  context: ActionContext,
+  { since, leastTurns, keepIndexes, watch: how }: LearnInput,
+  embedder: Embedder,
+): AsyncGenerator<Progress, LearnSummary> {
+  const { watch } = await import('../../learning/learner/learn.js');
+  const { database, signal } = context;
+  const begun = performance.now();
+  const all: LearnSummary = {
+    turns: 0,
+    overruled: 0,
+    published: { patterns: 0, chains: 0, errors: 0 },
+    embedding: { model: embedder.model, ...embedder.usage() },
+    milliseconds: 0,
+    interrupted: false,
+  };
+  let fittedAt = -Infinity;
+  const options = { embedder, since, leastTurns, signal, everyMs: how?.everyMs };
+  for await (const summary of watch(database, options)) {
+    how?.learned(summary);
+    all.turns += summary.turns;
+    all.overruled += summary.overruled;
+    for (const kind of ['patterns', 'chains', 'errors'] as const) {
+      all.published[kind] += summary.published[kind];
+    }
+    yield { phase: 'watching', done: all.turns, unit: 'turns' };
+    const isDue = performance.now() - fittedAt >= fittedEveryMs;
+    if (keepIndexes || !isDue || summary.published.patterns === 0) continue;
+    yield* fitIndex(context);
+    fittedAt = performance.now();
+  }
+  const embedding = { model: embedder.model, ...embedder.usage() };
+  return { ...all, embedding, milliseconds: Math.round(performance.now() - begun) };
+}
+
+/** One line; also for the command. */
+export function summaryOf(summary: LearnSummary): string {
+  const { turns, overruled, published, embedding, milliseconds, interrupted } = summary;
+  const { patterns, chains, errors } = published;
+  const cost =
+    embedding.tokens === 0
+      ? ''
+      : `, ${withSeparators(embedding.tokens)} tokens embedded with ${embedding.model} (${
+          embedding.costUsd === null ? 'price not known' : `$${embedding.costUsd.toFixed(4)}`
+        })`;
+  return (
+    `Learned from ${withSeparators(turns)} turns in ${formatDuration(milliseconds)}: wrote ${withSeparators(patterns)} patterns, ` +
+    `${withSeparators(chains)} chains, ${withSeparators(errors)} errors` +
+    (overruled > 0 ? `; people overruled ${withSeparators(overruled)} judgements` : '') +
+    cost +
+    (interrupted ? '; interrupted, the next run goes on from here' : '') +
+    '.'
+  );
+}
+
+/** find_similar_patterns compares so many one by one: their index is not asked. */
+const comparedExactly = 1_000;
+
+/**
+ * The index learns its centres when it is built: it is rebuilt after the first patterns, and when there are many more,
+ * by the action of its own. Where that is refused what was learned stays, and the journal says why.
+ */
+async function* fitIndex(context: ActionContext): AsyncGenerator<Progress, void> {
+  const index = await unfitIndex(context.database);
+  if (index === undefined) return;
+  try {
+    yield* runGuarded(reindex, context, { indexes: [index] });
+  } catch (error) {
+    if (!(error instanceof ConsoleError)) throw error;
+    yield { phase: `${index} was not rebuilt: ${error.message}` };
+  }
+}
+
+async function unfitIndex(database: Database): Promise<string | undefined> {
+  const { schema } = database.capabilities;
+  const indexes = await database.transaction({ readOnly: true }, (tx) =>
+    readVectorIndexes(tx, schema),
+  );
+  const index = indexes.find(({ table }) => table === 'success_patterns');
+  if (!index || index.rows <= comparedExactly) return undefined;
+  return index.builtEmpty || !fitsRows(index.lists, index.rows) ? index.index : undefined;
+}
