@@ -79,12 +79,14 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       const { now_ms: nowMs } = progress;
       const endMs = untilMs ?? nowMs;
       const sinceMs = endMs - windowMs;
-      const changed = changedSlices(slices.ledger, progress);
+      // Those in which traces have ended or begun since they were counted.
+      const changed = slices.ledger.changed((slice) => progress.by_slice[slice] ?? 0);
       const { fresh, share } = await slices.read(
         { sinceMs, untilMs, nowMs, changed, whole: exact },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
-      const bySlice = new Map([...slices.ledger.kept(), ...fresh]);
+      const bySlice = new Map(fresh);
+      slices.ledger.look((slice, counts) => bySlice.set(slice, counts));
       const counted = totals(bySlice);
       const compared = await this.#before.read(tx, request, { endMs, share });
       const rows = withBefore(counted, compared.before);
@@ -154,18 +156,6 @@ async function readInProgress(tx: Queryable, sliceMs: number, stuckAfterMs: numb
   const [row] = rows;
   if (!row) throw new Error('an aggregate without rows');
   return row;
-}
-
-/** Kept slices in which traces have ended or begun since they were counted. */
-function changedSlices(
-  ledger: SliceLedger<TraceCounts>,
-  progress: TracesInProgressRow,
-): Set<number> {
-  const changed = new Set<number>();
-  for (const [slice, inProgress] of ledger.heldInProgress()) {
-    if (inProgress !== (progress.by_slice[slice] ?? 0)) changed.add(slice);
-  }
-  return changed;
 }
 
 async function readCounts(

@@ -51,7 +51,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   readonly #calls = new CallsReader({
     source: this.#source,
     trendParts: chartParts,
-    trendOf: ({ sums }) => sums[usageSums.cost] ?? 0,
+    trendSum: usageSums.cost,
     choose: (totals) => {
       const { all, largest } = largestUses(totals, mostRows);
       this.#all = all;

@@ -109,8 +109,16 @@ export function isBesideOverview({ overview, focus }: ConsoleState): boolean {
 
 export function layoutOf(state: ConsoleState): Layout {
   const { size, overview, focus, zoomed } = state;
-  return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(state));
+  const isAlone = zoomed || isBesideOverview(state);
+  const of = [size, overview, focus, isAlone] as const;
+  if (!laidOut || of.some((value, index) => value !== laidOut?.of[index])) {
+    laidOut = { of, layout: placePanes(overview, bodyOf(size), focus, isAlone) };
+  }
+  return laidOut.layout;
 }
+
+/** The last one: it is asked for by the panes, the header and each command that asks what is in view. */
+let laidOut: { of: readonly unknown[]; layout: Layout } | undefined;
 
 /** The panes that are on the screen now: none behind what covers them. */
 export function visiblePanes(
