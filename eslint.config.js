@@ -4,7 +4,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'examples', 'src/deploy/files.generated.ts'] },
+  { ignores: ['dist', 'coverage', 'examples', 'src/*/*.generated.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],

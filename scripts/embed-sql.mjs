@@ -1,12 +1,13 @@
 // Writes src/deploy/files.generated.ts: the text of schema/*.sql and schema/trace_console/*.sql as a TypeScript
-// module, so that the bundle (and tsx, and the tests) carry the very files that psql runs. Written only when it
-// changes.
+// module, so that the bundle (and tsx, and the tests) carry the very files that psql runs; and
+// src/core/schema-digest.generated.ts, by which the template of the embedded database is known to hold them. Written
+// only when they change.
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const target = path.join(root, 'src/deploy/files.generated.ts');
 
 function entriesOf(folder) {
   const names = fs
@@ -37,8 +38,20 @@ ${entriesOf('schema/trace_console')}
 ];
 `;
 
-const current = fs.existsSync(target) ? fs.readFileSync(target, 'utf8') : '';
-if (current !== text) {
+function write(name, content) {
+  const target = path.join(root, name);
+  if (fs.existsSync(target) && fs.readFileSync(target, 'utf8') === content) return;
   fs.mkdirSync(path.dirname(target), { recursive: true });
-  fs.writeFileSync(target, text);
+  fs.writeFileSync(target, content);
 }
+
+/** Of the texts of all schema files, with their names. */
+export const schemaDigest = createHash('sha256').update(text).digest('hex');
+
+write('src/deploy/files.generated.ts', text);
+write(
+  'src/core/schema-digest.generated.ts',
+  `// Generated from schema/ by scripts/embed-sql.mjs. Do not edit.
+export const schemaDigest = ${JSON.stringify(schemaDigest)};
+`,
+);

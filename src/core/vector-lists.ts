@@ -40,6 +40,17 @@ export function probesFor(lists: number): number {
   return Math.ceil(Math.sqrt(lists));
 }
 
+/**
+ * How many of the lists are searched where the index may not fit its rows: as many as hold `comparedAtLeast` rows. An index
+ * that was built while its table was empty has 100 lists around centres by chance; of a young table all are searched.
+ *
+ * @param rows in the index; not above 0: not known, as of a table that was never vacuumed or analyzed
+ */
+export function probesComparing(lists: number, rows: number): number {
+  const share = rows > comparedAtLeast ? comparedAtLeast / rows : 1;
+  return Math.min(lists, Math.max(probesFor(lists), Math.ceil(lists * share)));
+}
+
 /** Fewer embeddings a list make poor centres; pgvector itself samples 50 a list. */
 const fewEmbeddings = 20;
 

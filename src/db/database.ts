@@ -251,11 +251,8 @@ export class Database {
     connection.expectEnd();
     try {
       if (this.capabilities.embedded) throw new Error('it has no functions for this');
-      await this.read(
-        'SELECT pg_cancel_backend($1)',
-        [connection.cancelKey.processId],
-        briefLimits,
-      );
+      const { processId } = connection.cancelKey;
+      await this.read('SELECT pg_cancel_backend($1)', [processId], briefLimits);
     } catch {
       // No connection is free for a statement: a cancel request needs none.
       await sendCancelRequest(this.#cancelAddress, connection.cancelKey).catch(() => undefined);

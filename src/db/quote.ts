@@ -9,3 +9,11 @@ export function quoteIdent(...parts: [string, ...string[]]): string {
 export function quoteLiteral(value: string): string {
   return escapeLiteral(value);
 }
+
+/**
+ * A text as SQL, bounded to `most` characters: the last of a longer one is `…`, so that whoever reads it knows. Of a text
+ * of megabytes only its beginning is read; `octet_length` tells from the stored size that most are short.
+ */
+export function boundedText(text: string, most: number): string {
+  return `CASE WHEN octet_length(${text}) <= ${most} OR length(left(${text}, ${most + 1})) <= ${most} THEN ${text} ELSE left(${text}, ${most - 1}) || '…' END`;
+}

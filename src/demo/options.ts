@@ -163,8 +163,8 @@ export function parseStart(text: string): number {
 export const demoTag = 'trace-console-demo';
 
 /**
- * Marks the demo's rows of pattern_usage_log, which has no tags, under this key of `deviations`:
- * a log outlives its trace when that is archived and purged.
+ * Marks the demo's rows where there are no tags, under this key: of pattern_usage_log in `deviations`, as a log outlives
+ * its trace when that is archived and purged; of the console's agent_sessions in `activity`.
  */
 export const demoUsageMarker = { generator: demoTag } as const;
 

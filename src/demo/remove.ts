@@ -3,6 +3,7 @@ import { quoteIdent } from '../db/quote.js';
 import { archivedTables, archiveOf, type CoreTable } from '../core/tables.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { checkWritable } from './writing/recordset.js';
+import { hasConsoleTable } from '../deploy/console-schema.js';
 import { demoTag, demoUsageMarker } from './options.js';
 import { withRetries } from './writing/writer.js';
 
@@ -137,6 +138,14 @@ class Removal {
       );
       for (const table of ['agent_chaining_patterns', 'error_patterns']) {
         await this.#delete(tx, table, `DELETE FROM ${ours(table)}`, [[demoTag]]);
+      }
+      if (await hasConsoleTable(tx, 'agent_sessions')) {
+        await this.#delete(
+          tx,
+          'agent_sessions',
+          `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND activity @> $2`,
+          [this.#database.capabilities.schema, demoUsageMarker],
+        );
       }
     });
   }

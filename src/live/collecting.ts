@@ -23,6 +23,7 @@ export type Collecting = {
 
 export const mostCounted = 1_000;
 const readEveryMs = 2_000;
+const tablesLookedForEveryMs = 10_000;
 
 /** Reads the collector's status file and its tables, every other second at most. */
 export class CollectingReader {
@@ -30,6 +31,7 @@ export class CollectingReader {
   readonly #clock: Clock;
   readonly #folder: string;
   #kept: { atMs: number; collecting: Collecting | null } | undefined;
+  #tables: { atMs: number; areThere: boolean } | undefined;
 
   /** @param folder of the spool; default: of this user */
   constructor(database: Database, clock: Clock, folder = spoolFolder(process.env, os.homedir)) {
@@ -50,9 +52,22 @@ export class CollectingReader {
 
   async #read(tx: Queryable): Promise<Collecting | null> {
     const local = await this.#local();
-    const stored = await storedOf(tx, this.#database.capabilities.schema);
+    const stored = (await this.#hasTables(tx, this.#clock.now()))
+      ? await storedOf(tx, this.#database.capabilities.schema)
+      : nothingStored;
     if (!local && stored.eventAgeMs === null && stored.quarantined === 0) return null;
     return { ...stored, ...(local ?? { waitingBytes: 0 }) };
+  }
+
+  /** Whether the collector's tables are there to be read. Most databases have none, and get none under an open console. */
+  async #hasTables(tx: Queryable, nowMs: number): Promise<boolean> {
+    if (!this.#tables || nowMs - this.#tables.atMs >= tablesLookedForEveryMs) {
+      const areThere =
+        (await hasConsoleTable(tx, 'spool_sources')) &&
+        (await hasConsoleTable(tx, 'quarantined_events'));
+      this.#tables = { atMs: nowMs, areThere };
+    }
+    return this.#tables.areThere;
   }
 
   /** What the collector of this machine says, where it writes to this database. */
@@ -124,15 +139,12 @@ export class SpoolWatch {
   }
 }
 
+const nothingStored = { eventAgeMs: null, quarantined: 0 };
+
 async function storedOf(
   tx: Queryable,
   schema: string,
 ): Promise<Pick<Collecting, 'eventAgeMs' | 'quarantined'>> {
-  const nothing = { eventAgeMs: null, quarantined: 0 };
-  const canRead =
-    (await hasConsoleTable(tx, 'spool_sources')) &&
-    (await hasConsoleTable(tx, 'quarantined_events'));
-  if (!canRead) return nothing;
   const { rows } = await tx.query<{ age_ms: number | null; quarantined: number }>(
     `SELECT
        (SELECT 1000 * date_part('epoch', now() - max(last_event_at))
@@ -143,7 +155,7 @@ async function storedOf(
     [schema],
   );
   const [row] = rows;
-  if (!row) return nothing;
+  if (!row) return nothingStored;
   return {
     eventAgeMs: row.age_ms === null ? null : Math.max(0, row.age_ms),
     quarantined: row.quarantined,

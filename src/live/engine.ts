@@ -19,6 +19,8 @@ export type EngineOptions = {
   stuckAfterMs?: number;
   /** US dollars; absent: no budget is set. */
   budgetUsdPerDay?: number | undefined;
+  /** Opened as the demo: it is that whatever is written yet. */
+  isDemo?: boolean;
   /** The share of one server core for everything together; default 0.02. */
   share?: number;
   clock?: Clock;
@@ -61,6 +63,7 @@ export class LiveEngine {
   #visible: ReadonlySet<string>;
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
+  readonly #isDemo: boolean;
   #demoReadAt = -Infinity;
 
   constructor(database: Database, options: EngineOptions = {}) {
@@ -69,6 +72,7 @@ export class LiveEngine {
     this.#database = database;
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
     this.#budgetUsdPerDay = options.budgetUsdPerDay;
+    this.#isDemo = options.isDemo === true;
     this.#meter = new CostMeter(database, clock);
     this.#vitals = new VitalsReader(clock);
     this.#collecting = new CollectingReader(database, clock);
@@ -101,6 +105,7 @@ export class LiveEngine {
         paused: false,
         cadenceMs,
         windowMs: options.windowMs ?? defaultWindowMs,
+        ...(this.#isDemo ? { holdsDemo: true } : {}),
       },
       clock,
     );
@@ -292,7 +297,7 @@ export class LiveEngine {
   /** A demo may begin, or be removed, under an open console. A table that is locked, or not to be read, says nothing. */
   async #lookForDemo(onCost: (ms: number) => void): Promise<void> {
     const shape = this.#shape;
-    if (!shape || this.clock.now() - this.#demoReadAt < demoRereadMs) return;
+    if (!shape || this.#isDemo || this.clock.now() - this.#demoReadAt < demoRereadMs) return;
     this.#demoReadAt = this.clock.now();
     try {
       const holdsDemo = await this.#meter.transaction(

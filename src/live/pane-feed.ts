@@ -5,6 +5,7 @@ import type { AnyPane } from '../panes/registry.js';
 import { shapeNotes, unmetNeed, type SchemaShape } from '../panes/contract/shape.js';
 import type { Clock } from '../core/clock.js';
 import type { PaneSnapshot } from './state.js';
+import { boundedText } from '../db/quote.js';
 
 /**
  * Runs transactions and adds up what their statements cost the server: the time from asking to the
@@ -305,7 +306,7 @@ export function emptySnapshot(pane: AnyPane): PaneSnapshot {
  * (names; NULL: any): whoever reads it now waits. Reads shared memory, takes no lock itself.
  */
 export const lockHoldersStatement = `
-SELECT c.relname::text AS relation, l.pid, l.granted, left(a.query, 120) AS query,
+SELECT c.relname::text AS relation, l.pid, l.granted, ${boundedText('a.query', 120)} AS query,
   a.application_name AS application
 FROM pg_locks AS l
 JOIN pg_class AS c ON c.oid = l.relation

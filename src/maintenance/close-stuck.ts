@@ -3,6 +3,7 @@ import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from './action.js';
+import { boundedText } from '../db/quote.js';
 
 /** Which traces count as stuck. */
 export type CloseStuckInput = {
@@ -92,7 +93,7 @@ async function preview({ database }: ActionContext, input: CloseStuckInput): Pro
   const { stuck, oldest, cutoff } = await database.transaction({ readOnly: true }, async (tx) => {
     const cutoff = await cutoffOf(tx, input);
     const { rows } = await tx.query<StuckRow>(
-      `SELECT correlation_id, left(source, 60) AS source, 1000 * date_part('epoch', now() - started_at) AS age_ms
+      `SELECT correlation_id, ${boundedText('source', 60)} AS source, 1000 * date_part('epoch', now() - started_at) AS age_ms
        FROM execution_traces WHERE ${isStuck} ORDER BY started_at LIMIT ${mostListed}`,
       [cutoff],
     );

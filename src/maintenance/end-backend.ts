@@ -12,6 +12,7 @@ import {
   type Preview,
   type Progress,
 } from './action.js';
+import { boundedText } from '../db/quote.js';
 
 /** A backend as it was chosen. Process ids are used again: it is that one only if it started then. */
 export type ChosenBackend = {
@@ -131,7 +132,7 @@ function chosenOf(row: object): ChosenBackend[] {
 const backendStatement = `
 SELECT
   a.pid, a.backend_start, a.query_start, a.usename::text AS "user", a.state, a.backend_type,
-  left(a.application_name, 60) AS application, host(a.client_addr) AS client, left(a.query, 300) AS query,
+  ${boundedText('a.application_name', 60)} AS application, host(a.client_addr) AS client, ${boundedText('a.query', 300)} AS query,
   (1000 * date_part('epoch', clock_timestamp() - a.xact_start))::float8 AS transaction_ms,
   (SELECT count(*) FROM pg_stat_activity AS w
    WHERE w.wait_event_type = 'Lock' AND w.datname = a.datname AND a.pid = ANY (pg_blocking_pids(w.pid))) AS blocks,

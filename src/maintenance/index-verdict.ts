@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/queryable.js';
 import { ConsoleError } from '../db/errors.js';
-import { quoteIdent } from '../db/quote.js';
+import { boundedText, quoteIdent } from '../db/quote.js';
 import type { Capabilities } from '../db/capabilities.js';
 import { formatAge } from '../core/format/time.js';
 import { isNamedAfter, leftoverPattern, replacementMark } from './reindex/rebuild-lock.js';
@@ -284,7 +284,7 @@ SELECT
   (SELECT c.conname::text FROM pg_constraint AS c
    WHERE c.contype = 'f' AND c.conrelid = chosen.table_oid AND c.conkey[1] = chosen.first_column
    ORDER BY c.conname LIMIT 1) AS foreign_key,
-  left(obj_description(chosen.indexrelid, 'pg_class'), 300) AS serves,
+  ${boundedText("obj_description(chosen.indexrelid, 'pg_class')", 300)} AS serves,
   ${
     keepsCounters
       ? 'NULL::bigint'

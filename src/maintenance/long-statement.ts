@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.js';
 import type { DirectConnection } from '../db/direct-connection.js';
 import type { Progress, ActionContext } from './action.js';
+import { boundedText } from '../db/quote.js';
 
 /** By this name a build is known again that was left running on the server. */
 export const maintenanceName = 'trace-console maintenance';
@@ -55,7 +56,7 @@ type ProgressRow = {
 function progressStatement(view: string, measure: string, locker = 'NULL::bigint'): string {
   return `
 SELECT p.phase, ${measure} AS measure, blocker.pid AS blocker_pid,
-  a.usename::text AS blocker_user, left(a.query, 200) AS blocker_query
+  a.usename::text AS blocker_user, ${boundedText('a.query', 200)} AS blocker_query
 FROM (SELECT $1::int AS pid) AS me
 LEFT JOIN ${view} AS p ON p.pid = me.pid
 LEFT JOIN LATERAL (

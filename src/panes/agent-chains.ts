@@ -19,6 +19,7 @@ import {
 } from './contract/pane.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
+import { boundedText } from '../db/quote.js';
 
 /** A sequence of agents that work one after another. */
 export type AgentChainRow = {
@@ -87,7 +88,7 @@ export function agentChainsStatement(shape: SchemaShape): string {
   return `
 SELECT
   id,
-  left(primary_agent, 512) AS primary_agent,
+  ${boundedText('primary_agent', 512)} AS primary_agent,
   ${boundedTexts(optional('agent_sequence', 'text[]'))} AS agents,
   ${optional('delegation_depth', 'integer')} AS depth,
   ${optional('occurrence_count', 'integer')} AS occurrences,

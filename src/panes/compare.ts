@@ -11,9 +11,8 @@ import { endpoints, endpointSource } from './endpoints.js';
 import { errors } from './errors.js';
 import { models, modelSource } from './models.js';
 import {
-  bucketBounds,
+  bucketBoundsText,
   callHistogramStatement,
-  callSliceOf,
   CallTotals,
   type CallHistogramRow,
   type CallSource,
@@ -167,10 +166,10 @@ async function totalsOf(
     oneSliceSeconds,
     fromMs / 1000,
     untilMs / 1000,
-    ...(source.duration === undefined ? [] : [bucketBounds]),
+    ...(source.duration === undefined ? [] : [bucketBoundsText]),
   ]);
   const totals = new CallTotals();
-  totals.apply(rows.map(callSliceOf), 1);
+  for (const slice of totals.slicesOf(rows).values()) totals.apply(slice, 1);
   return totals;
 }
 

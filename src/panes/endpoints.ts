@@ -39,6 +39,7 @@ import {
 } from './reading/comparison.js';
 import { within } from './reading/windows.js';
 import { eventsOpening } from './trace/events-opening.js';
+import { boundedText } from '../db/quote.js';
 
 /** Identifiers in a path would make every call an endpoint of its own. */
 const pathId = "'/([0-9]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,64})(?=/|$)'";
@@ -54,13 +55,14 @@ export function endpointSource(shape: SchemaShape): CallSource {
   const isIn = (least: number, beyond: number) =>
     `CASE WHEN ${status} >= ${least} AND ${status} < ${beyond} THEN 1 ELSE 0 END`;
   const url = column('endpoint_url', 'text');
+  const path = `split_part(${url}, '?', 1)`;
   return {
     from: 'endpoint_calls AS c',
     at: 'c.started_at',
     groups: [
       'c.service_name',
-      `left(${column('http_method', 'text')}, 32)`,
-      `regexp_replace(left(split_part(${url}, '?', 1), 256), ${pathId}, '/:id', 'g')`,
+      boundedText(column('http_method', 'text'), 32),
+      `regexp_replace(CASE WHEN octet_length(${url}) <= 256 THEN ${path} ELSE ${boundedText(path, 256)} END, ${pathId}, '/:id', 'g')`,
     ],
     failed: `${success} = false`,
     inProgress: `${success} IS NULL`,
@@ -89,7 +91,7 @@ function callsOfEndpointStatement(shape: SchemaShape): string {
     columnOrNull(shape, 'endpoint_calls', column, type);
   const [service = '', method = '', url = ''] = endpointSource(shape).groups;
   const retries = `NULLIF(${optional('retry_count', 'integer')}, 0) || ' retries'`;
-  const detail = `COALESCE(left(${optional('error_message', 'text')}, 300), left(${optional('endpoint_url', 'text')}, 300))`;
+  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${boundedText(optional('endpoint_url', 'text'), 300)})`;
   return `
 SELECT
   'endpoint_call' AS kind,
@@ -98,8 +100,8 @@ SELECT
   started_at,
   ${optional('duration_ms', 'bigint')} AS duration_ms,
   COALESCE(${optional('success', 'boolean')} = false, false) AS failed,
-  ${joinedSql(' ', `left(${optional('http_method', 'text')}, 32)`, optional('status_code', 'integer'), retries)} AS what,
-  ${joinedSql(': ', `left(${optional('error_type', 'text')}, 200)`, detail)} AS text
+  ${joinedSql(' ', boundedText(optional('http_method', 'text'), 32), optional('status_code', 'integer'), retries)} AS what,
+  ${joinedSql(': ', boundedText(optional('error_type', 'text'), 200), detail)} AS text
 FROM endpoint_calls AS c
 WHERE ${service} = $3 AND ${method} IS NOT DISTINCT FROM $4 AND ${url} IS NOT DISTINCT FROM $5 AND ${inWindow}`;
 }

@@ -27,6 +27,7 @@ import { type SchemaShape, columnOrNull } from './contract/shape.js';
 import { failureSource, failuresOfTypeStatement } from './reading/failures.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { tracesInProgressStatement, type TracesInProgressRow } from './reading/trace-counts.js';
+import { boundedText } from '../db/quote.js';
 
 /** One type of error, with what failed by it in the window. */
 export type ErrorRow = {
@@ -206,9 +207,9 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
 export function errorPatternsStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'error_patterns', column, type);
-  const columns = `left(error_type, 200) AS error_type, left(${optional('severity', 'text')}, 20) AS severity,
-    left(${optional('error_category', 'text')}, 200) AS category, first_occurrence_at, last_occurrence_at,
-    ${optional('resolved_at', 'timestamptz')} AS resolved_at, left(${optional('resolution_pattern', 'text')}, 300) AS resolution`;
+  const columns = `${boundedText('error_type', 200)} AS error_type, ${boundedText(optional('severity', 'text'), 20)} AS severity,
+    ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
+    ${optional('resolved_at', 'timestamptz')} AS resolved_at, ${boundedText(optional('resolution_pattern', 'text'), 300)} AS resolution`;
   return `
 WITH known AS (
   (SELECT ${columns} FROM error_patterns WHERE error_type = ANY ($1))

@@ -30,6 +30,7 @@ import {
   type ComparedRow,
 } from './reading/comparison.js';
 import { tracesOpening } from './trace/traces-listed.js';
+import { boundedText } from '../db/quote.js';
 
 /** One model over the window. Tokens and cost are those of traces that name it as theirs, calls those of services. */
 export type ModelRow = ComparedRow & {
@@ -67,13 +68,13 @@ export type ModelsExtras = {
 export function modelSource(shape: SchemaShape): CallSource {
   const trace = columnOf(shape, 'execution_traces', 't');
   const call = columnOf(shape, 'endpoint_calls', 'c');
-  const traces = `SELECT t.started_at, left(${trace('model', 'text')}, 200) AS model, true AS is_trace,
+  const traces = `SELECT t.started_at, ${boundedText(trace('model', 'text'), 200)} AS model, true AS is_trace,
     t.status = 'in_progress' AS running, false AS failed, NULL::bigint AS duration_ms,
     ${trace('input_tokens', 'bigint')} AS input, ${trace('cache_read_tokens', 'bigint')} AS cache_read,
     ${trace('cache_creation_tokens', 'bigint')} AS cache_write, ${trace('output_tokens', 'bigint')} AS output,
     ${trace('cost_usd', 'numeric')} AS cost
   FROM execution_traces AS t WHERE ${trace('model', 'text')} IS NOT NULL`;
-  const calls = `SELECT c.started_at, left(${call('context', 'jsonb')} ->> 'model', 200), false,
+  const calls = `SELECT c.started_at, ${boundedText(`${call('context', 'jsonb')} ->> 'model'`, 200)}, false,
     ${call('success', 'boolean')} IS NULL, ${call('success', 'boolean')} = false, ${call('duration_ms', 'bigint')},
     NULL, NULL, NULL, NULL, NULL
   FROM endpoint_calls AS c WHERE ${call('context', 'jsonb')} ->> 'model' IS NOT NULL`;

@@ -28,6 +28,7 @@ import {
 import { isFailure, statusTone } from './trace/event.js';
 import { tracesOpening } from './trace/traces-listed.js';
 import { bucketMsFor, sliceMsFor } from './reading/windows.js';
+import { boundedText } from '../db/quote.js';
 
 export type StuckTrace = {
   id: string;
@@ -78,12 +79,14 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       const { now_ms: nowMs } = progress;
       const endMs = untilMs ?? nowMs;
       const sinceMs = endMs - windowMs;
-      const changed = changedSlices(slices.ledger, progress);
+      // Those in which traces have ended or begun since they were counted.
+      const changed = slices.ledger.changed((slice) => progress.by_slice[slice] ?? 0);
       const { fresh, share } = await slices.read(
         { sinceMs, untilMs, nowMs, changed, whole: exact },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
-      const bySlice = new Map([...slices.ledger.kept(), ...fresh]);
+      const bySlice = new Map(fresh);
+      slices.ledger.look((slice, counts) => bySlice.set(slice, counts));
       const counted = totals(bySlice);
       const compared = await this.#before.read(tx, request, { endMs, share });
       const rows = withBefore(counted, compared.before);
@@ -153,18 +156,6 @@ async function readInProgress(tx: Queryable, sliceMs: number, stuckAfterMs: numb
   const [row] = rows;
   if (!row) throw new Error('an aggregate without rows');
   return row;
-}
-
-/** Kept slices in which traces have ended or begun since they were counted. */
-function changedSlices(
-  ledger: SliceLedger<TraceCounts>,
-  progress: TracesInProgressRow,
-): Set<number> {
-  const changed = new Set<number>();
-  for (const [slice, inProgress] of ledger.heldInProgress()) {
-    if (inProgress !== (progress.by_slice[slice] ?? 0)) changed.add(slice);
-  }
-  return changed;
 }
 
 async function readCounts(
@@ -250,9 +241,9 @@ export function tracesStuckStatement(shape: SchemaShape): string {
 SELECT
   id,
   ${optional('correlation_id', 'uuid')} AS correlation_id,
-  left(${optional('source', 'text')}, 200) AS source,
-  left(${optional('project', 'text')}, 200) AS project,
-  left(${optional('prompt_text', 'text')}, 200) AS prompt,
+  ${boundedText(optional('source', 'text'), 200)} AS source,
+  ${boundedText(optional('project', 'text'), 200)} AS project,
+  ${boundedText(optional('prompt_text', 'text'), 200)} AS prompt,
   CASE WHEN isfinite(started_at) THEN started_at END AS started_at,
   (1000 * date_part('epoch', now() - started_at))::float8 AS age_ms
 FROM execution_traces

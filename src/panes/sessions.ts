@@ -257,7 +257,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: ({ model }) => model,
       tone: () => 'accent',
       priority: 4,
-      minWidth: 10,
+      minWidth: 20,
       maxWidth: 26,
     }),
     countColumn({ id: 'prompts', title: 'prompts', value: (row) => row.prompts, priority: 3 }),

@@ -37,6 +37,7 @@ import {
   type SummaryLine,
   textColumn,
 } from './contract/column.js';
+import { boundedText } from '../db/quote.js';
 
 /** One hook with one tool, over the window. Durations in milliseconds, of calls that have ended. */
 export type SlowHookRow = ComparedRow & {
@@ -162,7 +163,7 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
   return {
     from,
     at: 'h.started_at',
-    groups: ['left(h.hook_name, 512)', `left(${column('tool_name', 'text')}, 512)`],
+    groups: [boundedText('h.hook_name', 512), boundedText(column('tool_name', 'text'), 512)],
     failed: `${column('status', 'text')} IN ('failed', 'timeout')`,
     inProgress: `${column('status', 'text')} = 'in_progress'`,
     duration: 'h.duration_ms',
@@ -177,7 +178,7 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
 export function callsOfHookStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'hook_executions', column, type);
-  const detail = `COALESCE(left(${optional('error_message', 'text')}, 300), left(${optional('file_path', 'text')}, 300))`;
+  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${boundedText(optional('file_path', 'text'), 300)})`;
   return `
 SELECT
   'hook' AS kind,
@@ -186,8 +187,8 @@ SELECT
   started_at,
   duration_ms,
   COALESCE(${optional('status', 'text')} IN ('failed', 'timeout'), false) AS failed,
-  ${joinedSql(' ', `left(${optional('hook_type', 'text')}, 200)`, `'exit ' || ${optional('exit_code', 'integer')}`)} AS what,
-  ${joinedSql(': ', `left(${optional('error_type', 'text')}, 200)`, detail)} AS text
+  ${joinedSql(' ', boundedText(optional('hook_type', 'text'), 200), `'exit ' || ${optional('exit_code', 'integer')}`)} AS what,
+  ${joinedSql(': ', boundedText(optional('error_type', 'text'), 200), detail)} AS text
 FROM hook_executions
 WHERE ${within('started_at', '$1', '$2')}
   AND hook_name = $3

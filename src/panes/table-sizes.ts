@@ -15,6 +15,7 @@ import { usualLimits, type Pane } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { type Opening, type RecordRow, sectionOr } from './contract/opening.js';
 import { TableSizesReader, type TableSizeRow, type TableSizesExtras } from './reading/tables.js';
+import { indexOpeningOf } from './reading/indexes.js';
 
 function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLine[] {
   const tables = { text: `${extras.tables} tables` };
@@ -83,7 +84,7 @@ SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.
 FROM pg_attribute AS a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
 
 const indexesStatement = `
-SELECT c.relname::text AS name, c.relpages::float8 * current_setting('block_size')::float8 AS bytes,
+SELECT c.oid::int8::float8 AS oid, c.relname::text AS name, c.relpages::float8 * current_setting('block_size')::float8 AS bytes,
   pg_stat_get_numscans(c.oid) AS scans, i.indisvalid AS valid
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = $1::oid ORDER BY c.relpages DESC, c.relname LIMIT 100`;
@@ -104,17 +105,21 @@ export function tableOpening(row: TableSizeRow): Opening {
           { title: 'Size', lines: sizeLines(row) },
           await sectionOr('Indexes, largest first', async () => {
             const found = await read<{
+              oid: number;
               name: string;
               bytes: number;
               scans: number;
               valid: boolean;
             }>(indexesStatement, [row.oid]);
-            return found.map(({ name, bytes, scans, valid }) => [
-              { text: name.padEnd(40) },
-              { text: formatBytes(bytes).padStart(7) },
-              { text: `${formatCount(scans)} scans`.padStart(12), tone: 'muted' },
-              ...(valid ? [] : [{ text: 'invalid', tone: 'error' as const }]),
-            ]);
+            return found.map(({ oid, name, bytes, scans, valid }) => ({
+              line: [
+                { text: name.padEnd(40) },
+                { text: formatBytes(bytes).padStart(7) },
+                { text: `${formatCount(scans)} scans`.padStart(12), tone: 'muted' },
+                ...(valid ? [] : [{ text: 'invalid', tone: 'error' as const }]),
+              ],
+              opening: indexOpeningOf(name, oid),
+            }));
           }),
           await sectionOr('Columns', async () => {
             const found = await read<{ name: string; type: string; required: boolean }>(

@@ -28,6 +28,7 @@ import {
   twinSimilarity,
   type PatternUses,
 } from './reading/pattern.js';
+import { boundedText } from '../db/quote.js';
 
 export type TopPatternRow = {
   id: string | null;
@@ -185,7 +186,7 @@ WITH p AS MATERIALIZED (
   SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL
   ORDER BY success_rate DESC, total_usage_count DESC LIMIT $2)
 SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad,
-  left(COALESCE(near.intent_classification, near.pattern_hash) || to_char(near.similarity, 'FM" "0.00'), 200) AS twin
+  ${boundedText('COALESCE(near.intent_classification, near.pattern_hash)', 195)} || to_char(near.similarity, 'FM" "0.00') AS twin
 FROM p
 CROSS JOIN LATERAL (
   SELECT o.intent_classification, o.pattern_hash, 1 - (o.prompt_embedding <=> p.prompt_embedding) AS similarity
@@ -233,8 +234,8 @@ function columnsOf(shape: SchemaShape, alias: string): string {
   return `
   date_part('epoch', now()) * 1000 AS now_ms,
   ${optional('id', 'uuid')} AS id,
-  left(${optional('pattern_hash', 'text')}, 512) AS hash,
-  left(${optional('intent_classification', 'text')}, 512) AS intent,
+  ${boundedText(optional('pattern_hash', 'text'), 512)} AS hash,
+  ${boundedText(optional('intent_classification', 'text'), 512)} AS intent,
   ${boundedTexts(optional('keywords', 'text[]'))} AS keywords,
   ${boundedTexts(optional('agent_sequence', 'text[]'))} AS agents,
   ${optional('success_count', 'integer')} AS successes,

@@ -24,6 +24,7 @@ import { changeOf, WindowBefore } from './reading/comparison.js';
 import {
   chartParts,
   DayCost,
+  SessionProjects,
   largestUses,
   usageOfWindow,
   usageSource,
@@ -50,7 +51,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   readonly #calls = new CallsReader({
     source: this.#source,
     trendParts: chartParts,
-    trendOf: ({ sums }) => sums[usageSums.cost] ?? 0,
+    trendSum: usageSums.cost,
     choose: (totals) => {
       const { all, largest } = largestUses(totals, mostRows);
       this.#all = all;
@@ -59,6 +60,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   });
   readonly #before = new WindowBefore({ source: this.#source, longestMs: longestComparedMs });
   readonly #today = new DayCost();
+  readonly #projects = new SessionProjects();
   #longestMs = Infinity;
 
   constructor(most = mostGroups) {
@@ -88,8 +90,13 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
       const asked = { grouping: this.#grouping, windowMs, ...part, isPast, ...budget };
       const result = usageOfWindow(found, this.#all, before, asked);
       const isCut = windowMs < request.windowMs;
+      const rows =
+        this.#grouping === 'session'
+          ? await this.#projects.of(tx, shape, result.rows)
+          : result.rows;
       return {
         ...result,
+        rows,
         notes: isCut
           ? [
               `of the last ${formatSpan(windowMs)} only: the window has over ${formatCount(this.#mostGroups)} groups`,
@@ -116,6 +123,15 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
 function wholePart(ms: number): number {
   const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
   return Math.max(unit, Math.floor(ms / unit) * unit);
+}
+
+const sessionOf = ({ group, grouping }: UsageRow) => (grouping === 'session' ? group : null);
+
+/** Nobody knows a session by its id: its project says more, and the first digits tell two of them apart. */
+function groupText(row: UsageRow): string {
+  const id = sessionOf(row);
+  if (id === null) return row.group ?? 'unknown';
+  return row.project ? `${id.slice(0, 8)} ${row.project}` : id;
 }
 
 function tokensOf(row: UsageRow): number {
@@ -185,7 +201,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
     textColumn({
       id: 'group',
       title: 'group',
-      value: ({ group }) => group ?? 'unknown',
+      value: groupText,
       tone: ({ group }) => (group === null ? 'muted' : undefined),
       priority: 1,
       minWidth: 16,
@@ -224,6 +240,8 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
     trendColumn(7, 'accent'),
   ],
   fields: [
+    { id: 'session', title: 'session', format: 'text', value: sessionOf },
+    { id: 'project', title: 'project', format: 'text', value: (row) => row.project ?? null },
     { id: 'traces', title: 'traces', format: 'count', value: ({ traces }) => traces },
     { id: 'allPerHour', title: 'all per hour', format: 'money', value: (row) => row.allPerHourUsd },
   ],
@@ -246,6 +264,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
     }),
   },
   rowKey: ({ group }) => groupKey([group]),
+  idOf: ({ group }) => group ?? 'unknown',
   empty:
     'No trace started in this window. Choose a longer one with :window, or bring in sessions with trace-console import.',
   createReader: () => new UsageReader(),

@@ -47,13 +47,25 @@ function piecesByRow(frame: Frame, rows: number): Piece[][] {
   return pieces;
 }
 
-/** Whether two rows are made of the same lines at the same places, without a look at their texts. */
+/** Whether two rows are made of the same lines at the same places: nothing is laid out for them. */
 function isSameRow(one: readonly Piece[], other: readonly Piece[]): boolean {
   return (
     one.length === other.length &&
     one.every(({ x, width, line }, index) => {
       const piece = other[index];
-      return piece?.line === line && piece.x === x && piece.width === width;
+      return piece?.x === x && piece.width === width && isSameLine(piece.line, line);
+    })
+  );
+}
+
+/** A pane that is drawn anew makes most of its lines as they were. */
+function isSameLine(one: Line, other: Line): boolean {
+  if (one === other) return true;
+  return (
+    one.length === other.length &&
+    one.every(({ text, look }, index) => {
+      const span = other[index];
+      return span?.text === text && span.look === look;
     })
   );
 }
@@ -81,6 +93,8 @@ export class GridPainter implements Painter {
   #pieces: (readonly Piece[])[] = [];
   #shown: Row[] = [];
   #columns = 0;
+  /** Rows are laid out in it in turn with what is shown: new cells for each were a tenth of all garbage. */
+  #spare: Row = blankRow(0);
 
   constructor(appearance: Appearance) {
     this.#appearance = appearance;
@@ -94,14 +108,16 @@ export class GridPainter implements Painter {
       this.#columns = columns;
       this.#pieces = Array.from({ length: rows }, () => []);
       this.#shown = Array.from({ length: rows }, () => blankRow(columns));
+      this.#spare = blankRow(columns);
     }
     for (const [index, pieces] of piecesByRow(frame, rows).entries()) {
       const before = this.#shown[index];
       if (before === undefined || isSameRow(pieces, this.#pieces[index] ?? [])) continue;
-      const after = layOut(pieces, columns, this.#appearance);
+      const after = layOut(this.#spare, pieces, this.#appearance);
       changes += rowDiff(index, before, after);
       this.#pieces[index] = pieces;
       this.#shown[index] = after;
+      this.#spare = before;
     }
     return changes === '' ? '' : beginUpdate + changes + endUpdate;
   }
@@ -261,8 +277,10 @@ function blankRow(columns: number): Row {
  * left out; a wide character with room for its half only is a blank. Control characters are dropped:
  * nothing but cells can reach the terminal from here.
  */
-function layOut(pieces: readonly Piece[], columns: number, appearance: Appearance): Row {
-  const row = blankRow(columns);
+function layOut(row: Row, pieces: readonly Piece[], appearance: Appearance): Row {
+  const columns = row.text.length;
+  row.text.fill(' ');
+  row.style.fill('');
   for (const [index, { x, width, line }] of pieces.entries()) {
     const end = Math.min(columns, x + width);
     if (index > 0) clearCells(row, x, end);

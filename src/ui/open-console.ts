@@ -25,7 +25,7 @@ const leastLinearSize = { columns: 120, rows: 40 };
  * @throws ConsoleError when there is no connection; the terminal is given back before
  */
 export async function openConsole(options: ConsoleOptions & TerminalLook): Promise<number> {
-  const terminal = openTerminal(options);
+  const terminal = openTerminal(options, options.connections[0].traffic !== undefined);
   const { runOnDatabases } = await import('./app/run-console.js');
   return runOnDatabases(terminal, options);
 }
@@ -41,7 +41,7 @@ export async function openReplay(
   return runOnRecording(terminal, recording, settings);
 }
 
-function openTerminal({ theme, isLinear = false }: TerminalLook): EarlyTerminal {
+function openTerminal({ theme, isLinear = false }: TerminalLook, isDemo = false): EarlyTerminal {
   const session = new TerminalSession({ isLinear });
   const { screen, input } = session;
   if (isLinear) {
@@ -63,7 +63,7 @@ function openTerminal({ theme, isLinear = false }: TerminalLook): EarlyTerminal 
   const { columns: width } = screen;
   const nothing = { place: undefined, live: undefined, replay: undefined, recording: undefined };
   const lines = drawHeader(
-    { ...nothing, connecting: strings.connecting, nowMs: 0, alerts: [] },
+    { ...nothing, isDemo, connecting: strings.connecting, nowMs: 0, alerts: [] },
     width,
   );
   screen.show([{ x: 0, y: 0, width, height: headerHeight, lines }]);

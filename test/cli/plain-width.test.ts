@@ -78,6 +78,7 @@ const others: Readonly<Record<string, string>> = {
   console: 'draws the screen',
   replay: 'draws the screen',
   collect: 'goes on until it is stopped',
+  fleet: 'asks the connections of a config file, of which there is none here',
   hook: 'prints nothing',
   mcp: 'speaks a protocol',
   'embedded import-to': 'asks for the embedded database first',

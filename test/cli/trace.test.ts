@@ -73,3 +73,37 @@ test('traces lists what all conditions hold for, counts all of it, and refuses w
   expect(unknown.exitCode).toBe(2);
   expect(unknown.stderr).toContain('no column colour');
 });
+
+test('prompts lists the groups that fail most, a table and JSON, by what is asked, and refuses another group', async () => {
+  const db = await createTestDatabase();
+  await db.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, project, status, prompt_text, error_type, started_at)
+     SELECT id, id, gen_random_uuid(), 'user_prompt', 'billing',
+       CASE WHEN i <= 9 THEN 'failed' ELSE 'completed' END,
+       CASE WHEN i <= 9 THEN 'roll out host ' ELSE 'explain file ' END || i, CASE WHEN i <= 9 THEN 'NoQuota' END,
+       now() - i * interval '1 s'
+     FROM (SELECT i, gen_random_uuid() AS id FROM generate_series(1, 30) AS i) AS made`,
+  );
+  const run = (...args: string[]) => runCli(['prompts', ...args, '--url', db.url]);
+  const { stdout } = await run('--json');
+  const expected = [
+    { group: 'roll out host', prompts: 9, failures: 9, rate: 1, error: 'NoQuota' },
+    { group: 'explain file', prompts: 21, failures: 0, rate: 0, error: null },
+  ];
+  expect(JSON.parse(stdout)).toMatchObject({
+    by: 'similar',
+    total: 2,
+    failed: 1,
+    groups: expected,
+  });
+  const byProject = await run('--by', 'project', '--where', 'failed>5', '--json');
+  expect(JSON.parse(byProject.stdout)).toMatchObject({
+    groups: [{ group: 'billing', failures: 9 }],
+  });
+  const table = await run('--limit', '1');
+  expect(table.stdout).toContain('2 groups, 1 with failures; the first 1:');
+  expect(table.stdout).toMatch(/roll out host +9 +9 +100%/);
+  const wrong = await run('--by', 'colour');
+  expect(wrong.exitCode).toBe(2);
+  expect(wrong.stderr).toContain('similar, session, intent, project, agent');
+});

@@ -2,6 +2,9 @@ import { afterAll, expect, test } from 'vitest';
 import { countDemo, removeDemo } from '../../src/demo/remove.js';
 import { demoTag } from '../../src/demo/options.js';
 import { runDemo } from '../../src/demo/run.js';
+import { openConsoleTable } from '../../src/deploy/console-schema.js';
+import { sessions as sessionsPane } from '../../src/panes/sessions.js';
+import { readFresh, readWhole } from '../panes/open.js';
 import { archivedTables, archiveOf, coreTables } from '../../src/core/tables.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, day, noon, openDatabase, SteppingClock } from './helpers.js';
@@ -81,6 +84,35 @@ test('every row of the demo is tagged or belongs to a tagged one', async () => {
   }
   const strangers = `pattern_usage_log WHERE NOT deviations @> '{"generator": "${demoTag}"}' OR deviations IS NULL`;
   expect(await countRows(database, strangers)).toBe(0);
+});
+
+test('where the console keeps sessions of agents the demo has some, which go with it', async () => {
+  const database = await createTestDatabase();
+  const connection = await openDatabase(database);
+  await runDemo(connection, { ...seeded, start: Date.now(), backfillMs: day, seconds: 1 });
+  expect((await readFresh(connection, sessionsPane)).rows).toEqual([]);
+  await removeDemo(connection);
+  await connection.transaction({}, (tx) => openConsoleTable(tx, 'agent_sessions'));
+  await database.query(
+    `INSERT INTO trace_console.agent_sessions (target_schema, session_id, agent, session, last_seen_at)
+     VALUES ('public', gen_random_uuid(), 'codex', 'mine', now())`,
+  );
+  await runDemo(connection, { ...seeded, start: Date.now(), backfillMs: day, seconds: 1 });
+  const { rows } = await readWhole(connection, sessionsPane, sessionsPane.createReader(), {
+    windowMs: day,
+  });
+  const ofDemo = rows.filter(({ session }) => session !== 'mine');
+  expect(ofDemo.length).toBeGreaterThan(10);
+  for (const { project, model, prompts } of ofDemo) {
+    expect(project).not.toBeNull();
+    expect(model).not.toBeNull();
+    expect(prompts).toBeGreaterThan(0);
+  }
+  expect(new Set(ofDemo.map(({ state }) => state)).size).toBeGreaterThan(1);
+  expect((await removeDemo(connection)).deleted.agent_sessions).toBeGreaterThan(10);
+  expect((await readFresh(connection, sessionsPane, { windowMs: day })).rows).toMatchObject([
+    { session: 'mine' },
+  ]);
 });
 
 test('usage logs go even when their traces were archived and purged', async () => {

@@ -3,6 +3,8 @@ import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/registry.js';
 import { checks } from '../../src/maintenance/doctor/checks.js';
+import { offers } from '../../src/maintenance/registry.js';
+import { panes } from '../../src/panes/registry.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -54,11 +56,46 @@ test.each(documents)('%s: every command it tells to type exists', (name) => {
   expect(unknown).toEqual([]);
 });
 
+test.each(['docs/architecture.md', 'CONTRIBUTING.md'])(
+  '%s: every file that it names is there',
+  (name) => {
+    const files = ['src', 'test'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+        (file) => `/${folder}/${file}`,
+      ),
+    );
+    const named = [
+      ...read(name).matchAll(/`((?:src|test|docs)\/[\w./-]+|[\w./-]+\.(?:tsx?|cjs))`/g),
+    ].map(([, file = '']) => file.replace(/\/$/, ''));
+    const isThere = (file: string) =>
+      existsSync(join(root, file)) || files.some((each) => each.endsWith(`/${file}`));
+    // A name to be filled in.
+    const missing = named.filter((file) => !file.includes('NAME') && !isThere(file));
+    expect(missing).toEqual([]);
+  },
+);
+
 test('README.md: its table lists every command, with the summary of --help', () => {
   const rows = [...read('README.md').matchAll(/^\| `trace-console ([^`]+)`\s+\| (.+?)\s+\|$/gm)];
   const listed = new Map(rows.map(([, name = '', summary = '']) => [name, summary]));
   const expected = new Map(commands.map(({ name, summary }) => [name, summary]));
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
+});
+
+test('README.md: its table of keys has the key of every maintenance action', () => {
+  const cells = [...read('README.md').matchAll(/^\| (`.+?)\s+\|/gm)].map(([, cell = '']) => cell);
+  const keys = cells.flatMap((cell) => cell.match(/(?<=`)[^`\s](?=`)/g) ?? []);
+  const missing = offers.map(({ command }) => command.key).filter((key) => !keys.includes(key));
+  expect(missing).toEqual([]);
+});
+
+test('docs/finding.md: its table of panes lists every pane with its question', () => {
+  const [, section = ''] = read('docs/finding.md').split('\n## Panes\n');
+  const rows = [...section.matchAll(/^\| (\S.*?)\s+\| (\S.*?)\s+\|$/gm)].map(([, ...row]) => row);
+  const expected = panes.map(({ title, question }) => [title, question]);
+  expect(
+    rows.slice(0, expected.length + 2).filter(([title]) => !/^(pane|-+)$/.test(title ?? '')),
+  ).toEqual(expected);
 });
 
 test('docs/doctor.md: it tells of every check, and of no other', () => {

@@ -90,6 +90,8 @@ describe('the console without a server, in an empty home', () => {
 
   it('--demo fills five panes and the tail, apart from the own data; a second console shares it', async () => {
     const first = open('--demo');
+    await first.waitFor((lines) => lines[0]?.includes(' DEMO ') === true, 30_000);
+    expect(first.text()).not.toContain('● connected');
     const isAlive = (lines: string[]) =>
       isFilled(lines) &&
       ['1 Recent', '2 Slow', '3 Index', '4 Table', '5 Top', '6 Activity'].every(

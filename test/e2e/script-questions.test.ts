@@ -9,6 +9,7 @@ beforeAll(async () => {
 });
 
 type Json = Record<string, never> & {
+  groups: Record<string, unknown>[];
   traces: (Record<string, unknown> & { alike?: number })[];
   panes: Record<string, Record<string, unknown> & { rows: Record<string, unknown>[] }>;
   events: Record<string, unknown>[];
@@ -38,6 +39,16 @@ const readings: Readonly<Record<string, (json: Json) => void>> = {
     const failed = traces.filter(({ project }) => project === 'project-of-agent-deploy');
     expect(new Set(failed.map((row) => row.session_id)).size).toBe(5);
     expect(failed.every(({ status }) => status === 'failed')).toBe(true);
+  },
+  'Which prompts fail?'({ groups }) {
+    expect(groups[0]).toMatchObject({
+      group: 'deploy the service to host',
+      prompts: 33,
+      failures: 33,
+      rate: 1,
+      error: expect.stringMatching(/^DeployFailed: no quota for host/) as string,
+      example: expect.stringMatching(/^deploy the service to host/) as string,
+    });
   },
   'What failed in agent X?'({ traces }) {
     expect(traces).toHaveLength(31);

@@ -6,9 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
-import { provideTemplate } from '../../scripts/build-template.mjs';
+import { plainTemplate } from '../../scripts/build-template.mjs';
 import { builtPrograms, type Programs } from '../../src/embedded/daemon/programs.js';
 import { inFolder } from '../../src/embedded/folder/paths.js';
+import { unpackTemplate } from '../../src/embedded/folder/template.js';
 import {
   embeddedStatus,
   openEmbedded,
@@ -41,10 +42,16 @@ function urlOf({ host, port, user, database }: EmbeddedAddress): string {
   return `postgresql://${user}@localhost/${database}?${place.toString()}`;
 }
 
-/** Once a run: a data folder with all schema files applied. @returns the folder */
+/** A data folder whose database has the extensions and nothing else. */
+async function makePlainFolder(dataDir: string): Promise<void> {
+  fs.mkdirSync(dataDir, { mode: 0o700 });
+  await unpackTemplate(await plainTemplate(cache), inFolder.postgres(dataDir), () => undefined);
+}
+
+/** Once a run: a data folder with all schema files applied, as the databases of a server have them. @returns the folder */
 export async function makeEmbeddedTemplate(programsFolder: string): Promise<string> {
-  await provideTemplate(path.join(programsFolder, 'embedded-template.tar.gz'), cache);
   const dataDir = path.join(programsFolder, 'embedded-with-schema');
+  await makePlainFolder(dataDir);
   const address = await openEmbedded({ dataDir, programs: programsIn(programsFolder), idleExitMs });
   await applySchemaFiles(urlOf(address));
   await stopEmbedded(dataDir);
@@ -120,7 +127,7 @@ async function start(options: { schema: boolean; extensions: boolean }) {
     fs.mkdirSync(dataDir, { mode: 0o700 });
     const template = inFolder.postgres(inject('embeddedTemplate'));
     await run('cp', ['-a', template, inFolder.postgres(dataDir)]);
-  }
+  } else await makePlainFolder(dataDir);
   const address = await openEmbedded({
     dataDir,
     programs: programsIn(inject('programs')),

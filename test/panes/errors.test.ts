@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { errors } from '../../src/panes/errors.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, readFresh, readWhole, readWith } from './open.js';
+import { openDatabase, openRow, readFresh, readWhole, readWith } from './open.js';
 
 let database: TestDatabase;
 
@@ -106,4 +106,42 @@ test('a trace that began long ago and fails now is there with the next reading',
     [inserted[0]?.id],
   );
   expect(await found()).toBe(1);
+});
+
+test('one failure counts once: where it happened, not in the hook, the trace and the parent that failed with it', async () => {
+  const own = await createTestDatabase();
+  await own.query(
+    `WITH parent AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, error_type, started_at)
+       SELECT id, id, id, 'user_prompt', 'failed', 'NoRoute', now() - interval '10 s'
+       FROM (SELECT gen_random_uuid() AS id) AS made RETURNING *),
+     child AS (
+       INSERT INTO execution_traces (correlation_id, root_id, parent_id, session_id, source, status, error_type, started_at)
+       SELECT gen_random_uuid(), root_id, correlation_id, session_id, 'agent_delegation', 'failed', 'NoRoute', now() - interval '9 s'
+       FROM parent RETURNING id),
+     hook AS (
+       INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, error_type, started_at)
+       SELECT id, 'ToolUse', 'tool', 'failed', 'NoRoute', now() - interval '8 s' FROM child RETURNING id, trace_id),
+     call AS (
+       INSERT INTO endpoint_calls (trace_id, hook_execution_id, service_name, endpoint_url, http_method, success, error_type, started_at)
+       SELECT trace_id, id, 's', 'https://s/', 'GET', false, 'NoRoute', now() - interval '7 s' FROM hook)
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, error_type, started_at)
+     SELECT id, 'PreToolUse', 'guard', 'failed', 'Denied', now() - interval '6 s' FROM child`,
+  );
+  const console_ = await openDatabase(own.url);
+  for (const exact of [false, true]) {
+    const { rows } = await readFresh(console_, errors, { exact });
+    expect(
+      rows.map(({ type, count, traces, hooks, calls }) => [type, count, traces, hooks, calls]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['NoRoute', 1, 0, 0, 1],
+        ['Denied', 1, 0, 1, 0],
+      ]),
+    );
+    expect(rows).toHaveLength(2);
+    const [row] = rows.filter(({ type }) => type === 'NoRoute');
+    const opened = row && (await openRow(console_, errors, row));
+    expect(opened?.kind === 'list' && opened.rows).toMatchObject([{ kind: 'endpoint_call' }]);
+  }
 });

@@ -37,6 +37,20 @@ known AS (
 INSERT INTO success_patterns (pattern_hash, prompt_text, intent_classification, keywords, agent_sequence, hook_sequence)
 SELECT 'h', repeat('p', $1), '__proto__', array_fill('k'::text, ARRAY[2000]), array_fill('a'::text, ARRAY[2000]), $3::jsonb`;
 
+/** Texts in rows that end in the middle without a sign. */
+function silentlyCut(rows: readonly unknown[]): string[] {
+  const found: string[] = [];
+  const look = (value: unknown): void => {
+    if (typeof value === 'string') {
+      if (/(.)\1{60,}$/.test(value)) found.push(`${value.slice(0, 40)} (${value.length})`);
+    } else if (Array.isArray(value)) value.forEach(look);
+    else if (value instanceof Map) [...value.values()].forEach(look);
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(look);
+  };
+  rows.forEach(look);
+  return found;
+}
+
 test('rows of hostile size and depth are bounded in every pane, and everything that they open can be shown', async () => {
   const database = await createTestDatabase();
   await database.query(hostile, [megabytes * 1_000_000, 40, deep]);
@@ -46,6 +60,7 @@ test('rows of hostile size and depth are bounded in every pane, and everything t
     // No pane holds more than its columns show of a row, whatever was stored.
     const size = JSON.stringify(result.rows).length;
     expect(size, pane.id).toBeLessThan(result.rows.length * 20_000 + 10);
+    expect(silentlyCut(result.rows), `${pane.id}: texts cut without a sign`).toEqual([]);
     for (const row of result.rows.slice(0, 3)) {
       const context = { nowMs: result.asOf.getTime() };
       for (const column of pane.columns) cellOf(column, row, context);
@@ -55,6 +70,7 @@ test('rows of hostile size and depth are bounded in every pane, and everything t
         expect(JSON.stringify(opened.rows).length, pane.id).toBeLessThan(
           opened.rows.length * 5_000 + 10,
         );
+        expect(silentlyCut(opened.rows), `${pane.id}: opened`).toEqual([]);
       }
     }
   }

@@ -86,7 +86,8 @@ export async function detailAccess(
     shape: await readShape(database),
     windowMs,
     untilMs,
-    read: (text, values) => database.read(text, values, usualLimits),
+    read: (text, values, settings = {}) =>
+      database.read(text, values, { ...usualLimits, settings }),
   };
 }
 

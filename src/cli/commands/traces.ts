@@ -1,10 +1,12 @@
 import { formatDuration } from '../../core/format/time.js';
 import { formatShare, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { cellOf } from '../../panes/contract/column.js';
+import type { Database } from '../../db/database.js';
+import { cellOf, type Column } from '../../panes/contract/column.js';
 import {
   firstPage,
   type ListPage,
+  type ListQuery,
   mostRowsAtOnce,
   positionOf,
   readPage,
@@ -16,10 +18,10 @@ import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { eventText } from '../../panes/trace/event.js';
-import { likenessOf } from '../../panes/trace/prompts-listed.js';
+import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
-import { type ListedTraceRow, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
+import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand } from '../command.js';
@@ -70,24 +72,20 @@ export const tracesCommand = defineCommand({
   async run({ flags, openDatabase, print }) {
     const { limit = defaultLimit, since, session, like, json, at } = flags;
     momentOf(at, Date.now());
-    if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw new ConsoleError('usage', '--limit takes a whole number from 1 on.');
-    }
+    checkLimit(limit);
     const sinceMs = since === undefined ? undefined : parseAge(since, '--since').milliseconds;
     if (session !== undefined && like !== undefined) {
       throw new ConsoleError('usage', 'Either --session or --like.');
     }
     const named = session === undefined ? ({ by: 'all' } as const) : sessionOf(session);
     const filter = filterOf(flags, session === undefined ? undefined : sinceMs);
-    const database = await openDatabase();
-    const access: DetailAccess = {
-      shape: await readShape(database),
-      windowMs: sinceMs ?? defaultWindowMs,
-      untilMs: momentOf(at, await serverNow(database)),
-      read: (text, values) => database.read(text, values, usualLimits),
-    };
+    const access = await accessTo(await openDatabase(), sinceMs, at);
     const of = like === undefined ? named : await likenessOf(access, await rowIdOf(access, like));
-    const { rows, total, nowMs = Date.now() } = await readAll(access, of, filter, limit);
+    const {
+      rows,
+      total,
+      nowMs = Date.now(),
+    } = await readAll(access, tracesQuery(access.shape, of), filter, limit);
     const asOf = new Date(nowMs);
     if (json) {
       print(safeJson({ asOf, total: total?.rows, failed: total?.failed, traces: rows }, 2));
@@ -96,7 +94,9 @@ export const tracesCommand = defineCommand({
       const counts = `${withSeparators(listed)} traces, ${withSeparators(total?.failed ?? 0)} failed`;
       const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
       print(`${counts}${cut}`);
-      if (rows.length > 0) print(`\n${tableOf(rows, asOf, like !== undefined)}`);
+      const listedColumns = traceColumns.filter(({ id }) => id !== 'age');
+      const columns = like === undefined ? listedColumns : [alikeColumn, ...listedColumns];
+      if (rows.length > 0) print(`\n${tableOf(columns, rows, asOf)}`);
     }
     return exitCodes.good;
   },
@@ -136,14 +136,32 @@ function filterOf(flags: Conditions, sinceMs: number | undefined): string {
   return [...terms, flags.where ?? ''].join(' ');
 }
 
+function checkLimit(limit: number): void {
+  if (Number.isSafeInteger(limit) && limit >= 1) return;
+  throw new ConsoleError('usage', '--limit takes a whole number from 1 on.');
+}
+
+async function accessTo(
+  database: Database,
+  sinceMs: number | undefined,
+  at: string | undefined,
+): Promise<DetailAccess> {
+  return {
+    shape: await readShape(database),
+    windowMs: sinceMs ?? defaultWindowMs,
+    untilMs: momentOf(at, await serverNow(database)),
+    read: (text, values, settings = {}) =>
+      database.read(text, values, { ...usualLimits, settings }),
+  };
+}
+
 /** Page by page, up to the limit. */
-async function readAll(
+async function readAll<Row extends object>(
   access: DetailAccess,
-  of: TracesOf,
+  query: ListQuery<Row>,
   filter: string,
   limit: number,
-): Promise<ListPage<ListedTraceRow>> {
-  const query = tracesQuery(access.shape, of);
+): Promise<ListPage<Row>> {
   const request = (rows: number): ListRequest => ({
     ...firstPage,
     filter,
@@ -163,10 +181,12 @@ async function readAll(
   return { ...first, rows };
 }
 
-function tableOf(rows: readonly ListedTraceRow[], asOf: Date, isAlike: boolean): string {
+function tableOf<Row extends object>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  asOf: Date,
+): string {
   const context = { nowMs: asOf.getTime() };
-  const listed = traceColumns.filter(({ id }) => id !== 'age');
-  const columns = isAlike ? [alikeColumn, ...listed] : listed;
   return plainTable(
     columns.map(({ title }) => title),
     rows.map((row) => columns.map((column) => safeLine(cellOf(column, row, context).text))),
@@ -177,6 +197,66 @@ function tableOf(rows: readonly ListedTraceRow[], asOf: Date, isAlike: boolean):
     },
   );
 }
+
+export const promptsCommand = defineCommand({
+  name: 'prompts',
+  summary: 'list which prompts fail: groups of similar ones, or by session, agent or project',
+  usage: '[--by GROUP] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
+  description: [
+    'Those that fail most first: by the least rate of failure that is certain (95 %), groups of fewer than three prompts',
+    'behind the others. Similar prompts have followed the same pattern, or begin with the same words.',
+    'At most the newest 20,000 prompts of the time are counted. `traces --where` lists the traces of one.',
+    '',
+    '--where takes what / takes in the console; fields are group, prompts, failed, rate, error, example.',
+    '',
+    'With --json: {"asOf", "by", "total", "failed", "groups": [{"group", "prompts", "failures", "rate", "last", "example",',
+    '"error"}]}; total counts all groups, failed those in which a prompt failed.',
+  ].join('\n'),
+  flags: {
+    by: {
+      type: 'string',
+      value: 'GROUP',
+      description: `${promptGroupings.join(', ')}; default similar`,
+    },
+    since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
+    at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
+    where: { type: 'string', value: 'FILTER', description: "the console's filter" },
+    limit: { type: 'number', value: 'N', description: `at most so many; default ${defaultLimit}` },
+  },
+  examples: [
+    'trace-console prompts --since 1d',
+    "trace-console prompts --by agent --where 'failed>0' --json | jq '.groups[].example'",
+  ],
+  async run({ flags, openDatabase, print }) {
+    const { by = 'similar', limit = defaultLimit, since, at, where = '', json } = flags;
+    momentOf(at, Date.now());
+    checkLimit(limit);
+    const grouping = promptGroupings.find((each) => each === by);
+    if (grouping === undefined) {
+      throw new ConsoleError('usage', `Prompts are not grouped by "${by}".`, {
+        hint: `Give one of ${promptGroupings.join(', ')}.`,
+      });
+    }
+    const sinceMs = since === undefined ? undefined : parseAge(since, '--since').milliseconds;
+    const access = await accessTo(await openDatabase(), sinceMs, at);
+    const query = groupsQuery(access.shape, grouping);
+    const { rows, total, nowMs = Date.now() } = await readAll(access, query, where, limit);
+    const asOf = new Date(nowMs);
+    if (json) {
+      // Without the id that the console knows a group by.
+      const groups = rows.map((row) => ({ ...row, id: undefined }));
+      print(safeJson({ asOf, by, total: total?.rows, failed: total?.failed, groups }, 2));
+    } else {
+      const listed = total?.rows ?? rows.length;
+      const cut = rows.length < listed ? `; the first ${withSeparators(rows.length)}:` : '';
+      print(
+        `${withSeparators(listed)} groups, ${withSeparators(total?.failed ?? 0)} with failures${cut}`,
+      );
+      if (rows.length > 0) print(`\n${tableOf(promptColumns, rows, asOf)}`);
+    }
+    return exitCodes.good;
+  },
+});
 
 export const traceCommand = defineCommand({
   name: 'trace',

@@ -1,10 +1,11 @@
 import type { Database, Queryable } from '../../db/database.js';
 
 import { quoteIdent } from '../../db/quote.js';
+import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import type { UsageRow } from '../rows.js';
 import type { TraceTable } from '../simulation/tree.js';
-import type { Batch } from './batch.js';
+import { seeSessions, type Batch } from './batch.js';
 import { columns, type DemoTables, recordset, runInChunks } from './recordset.js';
 import { sleepOn, type Clock } from '../../core/clock.js';
 
@@ -42,6 +43,7 @@ export class Writer {
   readonly #database: Database;
   readonly #retry: RetryOptions;
   readonly #stored = new WeakSet();
+  #keepsSessions: boolean | undefined;
 
   constructor(database: Database, retry: RetryOptions) {
     this.#database = database;
@@ -78,6 +80,7 @@ export class Writer {
       for (const table of tables) await this.#update(tx, table, batch);
       await writeUsages(tx, batch.usages, usageMode);
       await writeChainsAndErrors(tx, batch);
+      await this.#writeSessions(tx, batch);
     });
   }
 
@@ -89,6 +92,15 @@ export class Writer {
   async #update(tx: Queryable, table: TraceTable, batch: Batch): Promise<void> {
     const rows = [...batch.rows[table]].filter((row) => this.#stored.has(row));
     await runInChunks(tx, updateOf(table), table, rows);
+  }
+
+  /** Where the console keeps sessions of agents: what each did last. The demo makes no such table. */
+  async #writeSessions(tx: Queryable, batch: Batch): Promise<void> {
+    if (batch.rows.execution_traces.size === 0) return;
+    this.#keepsSessions ??=
+      (await hasConsoleTable(tx, 'agent_sessions')) &&
+      (await openConsoleTable(tx, 'agent_sessions'));
+    if (this.#keepsSessions) await seeSessions(tx, this.#database.capabilities.schema, batch);
   }
 
   #firstNew(batch: Batch): Attempt['firstNew'] {

@@ -184,10 +184,10 @@ export class Daemon {
     const { dataFolder, programs } = this.#options;
     const postgres = inFolder.postgres(dataFolder);
     const isNew = !databaseExists(postgres);
-    if (isNew) await this.#createDatabase(postgres, programs);
+    const made = isNew ? await this.#createDatabase(postgres, programs) : undefined;
     this.#report({ message: 'Starting the embedded database' });
     await this.#multiplexer.start();
-    await this.#upkeep.prepare();
+    await this.#upkeep.prepare(made?.hasSchema);
     this.#phase = 'ready';
     this.#usedAt = performance.now();
     const what = isNew ? 'new database' : 'database';
@@ -197,19 +197,20 @@ export class Daemon {
     this.#upkeep.begin();
   }
 
-  async #createDatabase(postgres: string, programs: Programs): Promise<void> {
+  async #createDatabase(postgres: string, programs: Programs): Promise<{ hasSchema: boolean }> {
     const report = (step: Omit<Progress, 'kind'>): void => this.#report(step);
-    if (programs.template !== undefined) {
-      await unpackTemplate(programs.template, postgres, report);
-      return;
-    }
-    report({ message: 'Creating the embedded database (no template was built: some seconds)' });
+    const { template } = programs;
+    const made = template && (await unpackTemplate(template, postgres, report));
+    if (made) return made;
+    const reason = template ? 'the template is of another version' : 'no template was built';
+    report({ message: `Creating the embedded database (${reason}: some seconds)` });
     const draft = `${postgres}.new`;
     fs.rmSync(draft, { recursive: true, force: true });
     fs.mkdirSync(draft, { mode: 0o700 });
     const engine = await Engine.start(programs.worker, draft);
     await engine.close();
     fs.renameSync(draft, postgres);
+    return { hasSchema: false };
   }
 
   #startFailed(error: unknown): void {

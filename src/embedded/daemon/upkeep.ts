@@ -220,6 +220,8 @@ export class KeptCounters {
 /** A checkpoint is due when the write-ahead log is larger than this. */
 const walLimitBytes = 48 * 1024 * 1024;
 
+const appliedNow = 'UPDATE trace_console.schema_files SET applied_at = pg_catalog.now()';
+
 /** Only what kept clients waiting for so long is worth a line in the log. */
 const slowMs = 1_000;
 
@@ -251,9 +253,16 @@ export class Upkeep {
     this.#counters = new KeptCounters(multiplexer);
   }
 
-  /** Before clients come: what they may read of the counters is there. */
-  prepare(): Promise<void> {
-    return this.#quietly(() => this.#counters.prepare());
+  /**
+   * Before clients come: what they may read of the counters is there.
+   *
+   * @param isFromTemplate the database is new, and its schema came with it: it is applied now, not when the template was built
+   */
+  prepare(isFromTemplate = false): Promise<void> {
+    return this.#quietly(async () => {
+      await this.#counters.prepare();
+      if (isFromTemplate) await this.#multiplexer.background(appliedNow);
+    });
   }
 
   /** Begins the rounds. */

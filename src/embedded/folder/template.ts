@@ -2,25 +2,34 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { schemaDigest } from '../../core/schema-digest.generated.js';
 
 export type Progress = (step: { message: string; done?: number; total?: number }) => void;
 
 /** Files written between two progress reports. */
 const reportEvery = 100;
 
+/** The entry that names the schema in a template, by the digest of its files; a plain one has none. */
+const schemaEntry = 'trace-console-schema';
+
 /**
  * Unpacks the template into a new folder. It is written beside its place and renamed when it is
  * whole, so that an interrupted first start leaves nothing that looks like a database.
+ *
+ * @returns what the new folder holds; `undefined`: nothing was made of it, the template is of another version of the schema
  */
 export async function unpackTemplate(
   archive: string,
   folder: string,
   progress: Progress,
-): Promise<void> {
+): Promise<{ hasSchema: boolean } | undefined> {
   const message = 'Creating the embedded database';
   progress({ message });
   const tar = await promisify(gunzip)(await fs.promises.readFile(archive));
-  const entries = [...readTar(tar)];
+  const all = [...readTar(tar)];
+  const schema = all.find(({ name }) => name === schemaEntry);
+  if (schema !== undefined && schema.data.toString() !== schemaDigest) return undefined;
+  const entries = all.filter((entry) => entry !== schema);
   const draft = `${folder}.new`;
   fs.rmSync(draft, { recursive: true, force: true });
   fs.mkdirSync(draft, { mode: 0o700 });
@@ -39,6 +48,7 @@ export async function unpackTemplate(
   }
   fs.renameSync(draft, folder);
   progress({ message, done: entries.length, total: entries.length });
+  return { hasSchema: schema !== undefined };
 }
 
 /** A file or folder of a tar archive. */

@@ -68,12 +68,15 @@ const deepest = 1_000;
 
 class SpanTree {
   readonly #staged: ReadonlyMap<string, StagedSpan>;
+  /** As each span by itself tells: asked for again and again. */
+  readonly #told: ReadonlyMap<TelemetrySpan, SpanRole>;
   readonly #children = new Map<string, TelemetrySpan[]>();
   readonly #root: TelemetrySpan | undefined;
   readonly #session: string;
 
   constructor(staged: readonly StagedSpan[], session: string) {
     this.#staged = new Map(staged.map((each) => [each.span.spanId, each]));
+    this.#told = new Map(staged.map(({ span }) => [span, roleOf(span)]));
     for (const { span } of staged) {
       if (span.parentSpanId === undefined) continue;
       const siblings = this.#children.get(span.parentSpanId);
@@ -109,21 +112,28 @@ class SpanTree {
   }
 
   roleOf(span: TelemetrySpan): Role {
-    const role = roleOf(span);
+    const role = this.#toldOf(span);
     const isHolder = role === 'agent' || role === 'span';
     if (span === this.#root && isHolder) return 'turn';
     const known = this.#staged.get(span.spanId)?.recorded?.role;
     if (known === 'span' || known === 'group') return known;
     const children = this.#children.get(span.spanId) ?? [];
     // A library's call that another instrumentation tells of in a span below is one call.
-    if (role === 'model' && children.some((child) => roleOf(child) === 'model')) return 'group';
+    if (role === 'model' && children.some((child) => this.#toldOf(child) === 'model'))
+      return 'group';
     return role === 'span' && children.length > 0 ? 'group' : role;
   }
 
-  /** Whether a tool's span repeats the one that it is in: MCP's client is instrumented, too. */
+  /** Whether a tool's span repeats the one that it is in, or that is beside it: MCP's client is instrumented, too. */
   isRepeated(span: TelemetrySpan): boolean {
     const parent = this.#parentOf(span);
-    return parent !== undefined && roleOf(parent) === 'tool' && toolAt(parent) === toolAt(span);
+    const isSame = (other: TelemetrySpan) =>
+      this.#toldOf(other) === 'tool' && toolAt(other) === toolAt(span);
+    if (parent !== undefined && isSame(parent)) return true;
+    if (!isOfMcp(span) || span.parentSpanId === undefined) return false;
+    return (this.#children.get(span.parentSpanId) ?? []).some(
+      (other) => !isOfMcp(other) && isSame(other) && haveMet(other, span),
+    );
   }
 
   base(span: TelemetrySpan, at: number, owner: string): EventBase {
@@ -154,7 +164,7 @@ class SpanTree {
     const endedAt = this.#root ? this.#root.endedAt : Math.max(...ends);
     const text = this.#promptOf(shown);
     const base = this.base(shown, began, '');
-    const isAgents = spans.some((span) => roleOf(span) !== 'span');
+    const isAgents = spans.some((span) => this.#toldOf(span) !== 'span');
     const origin = isAgents ? undefined : 'telemetry';
     const error = this.#root && failureOf(this.#root);
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
@@ -168,13 +178,17 @@ class SpanTree {
   #promptOf(root: TelemetrySpan): string {
     const calls = [...this.#staged.values()]
       .map(({ span }) => span)
-      .filter((span) => roleOf(span) === 'model' || roleOf(span) === 'agent')
+      .filter((span) => ['model', 'agent'].includes(this.#toldOf(span)))
       .toSorted((a, b) => a.startedAt - b.startedAt);
     for (const span of [root, ...calls]) {
       const text = promptAt(span);
       if (text !== undefined) return text;
     }
     return root.name;
+  }
+
+  #toldOf(span: TelemetrySpan): SpanRole {
+    return this.#told.get(span) ?? 'span';
   }
 
   #parentOf({ parentSpanId }: TelemetrySpan): TelemetrySpan | undefined {
@@ -228,6 +242,12 @@ function decision(span: TelemetrySpan, base: EventBase): AgentEvent[] | undefine
   const selected = agentAt(span);
   return [{ kind: 'routing', ...base, id: span.spanId, selected, strategy, confidence }];
 }
+
+const isOfMcp = ({ attributes }: TelemetrySpan): boolean =>
+  textAt(attributes, 'mcp.method.name') !== undefined;
+
+const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
+  one.startedAt <= endOf(other) && other.startedAt <= endOf(one);
 
 const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
 

@@ -16,8 +16,11 @@ import {
 import type { TracerOptions, WriterProblem, WriterStats } from './types.js';
 
 /** Rows of one transaction, and bytes of it: the caller's event loop sends them, and reads the answer. */
-const chunkRows = 500;
+const chunkRows = 2_000;
 const chunkBytes = 1 << 20;
+
+/** So many rows do not wait for the clock. */
+const dueRows = 500;
 
 const foreignKeyViolation = '23503';
 
@@ -151,8 +154,7 @@ export class Sender {
 
   schedule(): void {
     if (this.#sending !== undefined) return;
-    // A transaction's worth does not wait for the clock.
-    const isDue = this.#queue.count >= chunkRows;
+    const isDue = this.#queue.count >= dueRows;
     if (this.#timer !== undefined && (this.#isDue || !isDue)) return;
     clearTimeout(this.#timer);
     this.#isDue = isDue;

@@ -11,6 +11,7 @@ import {
   ArgumentError,
   type ToolContext,
 } from './tool.js';
+import { boundedText } from '../../db/quote.js';
 
 /** Characters of a field in the tree, and of one that is asked for by itself. */
 const longestField = 600;
@@ -64,7 +65,7 @@ WITH tree AS (
   FROM tree AS t JOIN hook_executions AS h ON h.trace_id = t.id ORDER BY h.started_at, h.id LIMIT $2)
   UNION ALL
   (SELECT c.started_at, 3, jsonb_strip_nulls(jsonb_build_object('kind', 'endpoint_call', 'event', c.id,
-      'trace', t.correlation_id, 'service', c.service_name, 'method', c.http_method, 'url', left(c.endpoint_url, 200),
+      'trace', t.correlation_id, 'service', c.service_name, 'method', c.http_method, 'url', ${boundedText('c.endpoint_url', 200)},
       'status_code', c.status_code, 'duration_ms', c.duration_ms, 'error_type', c.error_type))
   FROM tree AS t JOIN endpoint_calls AS c ON c.trace_id = t.id ORDER BY c.started_at, c.id LIMIT $2)
 )
@@ -163,7 +164,7 @@ const listTraces: Tool = {
   async run({ database }, given) {
     const traces = await database.read(
       `SELECT correlation_id AS id, session_id, project, status, success, started_at, duration_ms, model, cost_usd,
-         left(prompt_text, 300) AS prompt, error_type, left(error_message, 200) AS error_message
+         ${boundedText('prompt_text', 300)} AS prompt, error_type, ${boundedText('error_message', 200)} AS error_message
        FROM (SELECT * FROM execution_traces
          WHERE started_at >= now() - make_interval(hours => $1) AND correlation_id = root_id
            AND ($2::uuid IS NULL OR session_id = $2) AND ($3::text IS NULL OR project = $3)
@@ -210,8 +211,8 @@ const searchEvents: Tool = {
     const isFiltered = [tool, file, error, exitCode].some((filter) => filter !== null);
     const events = await database.read(
       `SELECT h.id AS event, t.correlation_id AS trace, h.hook_type, h.hook_name, h.tool_name, h.file_path, h.status,
-         h.exit_code, h.error_type, left(h.error_message, 300) AS error_message, h.started_at, h.duration_ms,
-         left(h.input_data::text, 300) AS input
+         h.exit_code, h.error_type, ${boundedText('h.error_message', 300)} AS error_message, h.started_at, h.duration_ms,
+         ${boundedText('h.input_data::text', 300)} AS input
        FROM (SELECT * FROM hook_executions
          WHERE started_at >= now() - make_interval(hours => $1) AND ($2::text IS NULL OR tool_name = $2)
            AND ($3::boolean OR success = false)
@@ -273,7 +274,7 @@ const usage: Tool = {
   async run({ database }, given) {
     const by = choiceOf(given, 'by', Object.keys(groups) as (keyof typeof groups)[]) ?? 'model';
     const usedBy = await database.read(
-      `SELECT left(${groups[by]}, 200) AS "${by}", count(*)::int AS traces,
+      `SELECT ${boundedText(groups[by], 200)} AS "${by}", count(*)::int AS traces,
          count(*) FILTER (WHERE success = false)::int AS failed, sum(input_tokens)::float8 AS input_tokens,
          sum(output_tokens)::float8 AS output_tokens, sum(cache_read_tokens)::float8 AS cache_read_tokens,
          sum(cache_creation_tokens)::float8 AS cache_creation_tokens, sum(cost_usd)::float8 AS cost_usd,
@@ -297,9 +298,9 @@ const knownErrors: Tool = {
   },
   async run({ database }, given) {
     const errors = await database.read(
-      `SELECT error_type, error_category, left(error_message_pattern, 300) AS message, severity, agent_name, hook_type,
-         left(endpoint_url, 200) AS endpoint_url, occurrence_count, first_occurrence_at, last_occurrence_at,
-         left(resolution_pattern, 300) AS got_over_by, resolution_success_rate, prevention_strategies[:5] AS prevention,
+      `SELECT error_type, error_category, ${boundedText('error_message_pattern', 300)} AS message, severity, agent_name, hook_type,
+         ${boundedText('endpoint_url', 200)} AS endpoint_url, occurrence_count, first_occurrence_at, last_occurrence_at,
+         ${boundedText('resolution_pattern', 300)} AS got_over_by, resolution_success_rate, prevention_strategies[:5] AS prevention,
          resolved_at
        FROM error_patterns
        WHERE $1::text IS NULL OR error_type ILIKE $1 OR error_message_pattern ILIKE $1

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import { parseDuration } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
+import { boundedText } from '../../db/quote.js';
 
 /** The rules; what is left out has its default. Intervals in PostgreSQL's words: `180 days`. */
 export type PruneInput = {
@@ -130,7 +131,8 @@ type PatternRow = {
 };
 
 const patternsStatement = `
-SELECT left(intent_classification, 60) AS intent, left(pattern_hash, 20) AS hash, left(agent_sequence[1], 60) AS agent,
+SELECT ${boundedText('intent_classification', 60)} AS intent, ${boundedText('pattern_hash', 20)} AS hash,
+  ${boundedText('agent_sequence[1]', 60)} AS agent,
   total_usage_count AS uses, success_count AS good, failure_count AS bad, pattern_hash LIKE 'learned:%' AS is_learned,
   floor(extract(epoch FROM now() - last_used_at) / 86400)::int AS unused_days
 FROM success_patterns WHERE id = ANY ($1::uuid[]) ORDER BY last_used_at, id`;

@@ -1,5 +1,5 @@
 import { ConsoleError } from '../../db/errors.js';
-import { quoteIdent } from '../../db/quote.js';
+import { boundedText, quoteIdent } from '../../db/quote.js';
 import { recommendedLists, defaultLists, builtOnTooFewRows } from '../../core/vector-lists.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
@@ -289,7 +289,7 @@ export type LongTransaction = { pid: number; user: string; seconds: number; quer
 export function readLongTransactions(database: Database): Promise<LongTransaction[]> {
   return database.read<LongTransaction>(
     `SELECT pid, usename::text AS user, extract(epoch FROM now() - xact_start)::bigint AS seconds,
-       left(query, 200) AS query
+       ${boundedText('query', 200)} AS query
      FROM pg_stat_activity
      WHERE datname = current_database() AND xact_start < now() - interval '1 minute'
        AND pid <> pg_backend_pid()

@@ -253,24 +253,24 @@ type Tokens = {
   outputTokens: number;
 };
 
-/** Tokens by what they cost: uncached, read from the cache, written into it, output. */
+/** Tokens by what they cost: uncached input, read from the cache, written into it, output. */
 export const tokenColumns: readonly Column<Tokens>[] = [
-  countColumn({ id: 'inputTokens', title: 'input', value: (row) => row.inputTokens, priority: 3 }),
+  countColumn({ id: 'inputTokens', title: 'tok in', value: (row) => row.inputTokens, priority: 3 }),
   countColumn({
     id: 'cacheReadTokens',
-    title: 'cache read',
+    title: 'tok cached',
     value: (row) => row.cacheReadTokens,
     priority: 4,
   }),
   countColumn({
     id: 'cacheWriteTokens',
-    title: 'cache write',
+    title: 'tok to cache',
     value: (row) => row.cacheWriteTokens,
     priority: 5,
   }),
   countColumn({
     id: 'outputTokens',
-    title: 'output',
+    title: 'tok out',
     value: (row) => row.outputTokens,
     priority: 3,
   }),

@@ -16,8 +16,15 @@ export type DetailAccess = {
   list?: ListRequest | undefined;
   /** Of a trace: how many of its events at most; absent: the first. */
   events?: number | undefined;
-  /** @throws ConsoleError */
-  read: <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
+  /**
+   * @param settings of the server, for this statement
+   * @throws ConsoleError
+   */
+  read: <Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    settings?: Readonly<Record<string, string>>,
+  ) => Promise<Row[]>;
 };
 
 /** Where a row stands in the order of its list; the next page begins behind it. */

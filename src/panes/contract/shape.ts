@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
-import { quoteIdent } from '../../db/quote.js';
+import { boundedText, quoteIdent } from '../../db/quote.js';
 import { archiveOf, archivedTables, coreTables } from '../../core/tables.js';
 
 export type RelationShape = {
@@ -133,9 +133,10 @@ export function columnOrNull(
   return hasColumn(shape, relation, column) ? quoteIdent(column) : `NULL::${type}`;
 }
 
-/** A list of texts, bounded as whatever writes them bounds nothing: its first 50, each with 200 characters. */
+/** A list of texts, bounded as whatever writes them bounds nothing: its first 50, each with 200 characters; `…` for the rest. */
 export function boundedTexts(column: string): string {
-  return `(SELECT array_agg(left(each, 200)) FROM unnest((${column})[1:50]) AS each)`;
+  return `((SELECT array_agg(${boundedText('each', 200)}) FROM unnest((${column})[1:50]) AS each)
+    || CASE WHEN cardinality(${column}) > 50 THEN ARRAY['…'] END)`;
 }
 
 /** Texts that are there, joined, as SQL. */

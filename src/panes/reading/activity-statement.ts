@@ -5,6 +5,7 @@ import { formatClock } from '../../core/format/time.js';
 import type { Parameters } from '../contract/listing.js';
 import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import type { ActivityKind, ActivityRow } from './activity-buffer.js';
+import { boundedText } from '../../db/quote.js';
 
 export type ActivitySource = {
   kind: ActivityKind;
@@ -179,10 +180,10 @@ SELECT
   ${kind === 'trace' ? column('session_id', 'uuid') : 'NULL::uuid'}::text AS session_id,
   ${xmin}::text AS version,
   date_part('epoch', ${at}) * 1000 AS at_ms,
-  left(${values.status}, 100) AS status,
+  ${boundedText(values.status, 100)} AS status,
   ${values.duration}::bigint AS duration_ms,
-  left(${values.title}, 100) AS title,
-  left(${values.text}, 300) AS text
+  ${boundedText(values.title, 100)} AS title,
+  ${boundedText(values.text, 300)} AS text
 FROM ${from}
 ORDER BY ${at} DESC
 LIMIT $3`;
@@ -201,21 +202,21 @@ export function selectedOf(
         status: 'status',
         duration,
         title: column('source', 'text'),
-        text: `COALESCE(${column('error_type', 'text')} || ': ', '') || COALESCE(left(${column('prompt_text', 'text')}, 300), '')`,
+        text: `COALESCE(${column('error_type', 'text')} || ': ', '') || COALESCE(${boundedText(column('prompt_text', 'text'), 300)}, '')`,
       };
     case 'routing':
       return {
         status: 'NULL::text',
         duration: column('decision_duration_ms', 'bigint'),
         title: 'agent_selected',
-        text: `concat_ws(' ', round(100 * ${column('confidence_score', 'numeric')})::text || '%', ${column('routing_strategy', 'text')}, left(${column('selection_reason', 'text')}, 200))`,
+        text: `concat_ws(' ', round(100 * ${column('confidence_score', 'numeric')})::text || '%', ${column('routing_strategy', 'text')}, ${boundedText(column('selection_reason', 'text'), 200)})`,
       };
     case 'hook':
       return {
         status: column('status', 'text'),
         duration,
         title: 'hook_name',
-        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, left(${column('file_path', 'text')}, 200), ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, ${boundedText(column('file_path', 'text'), 200)}, ${column('error_type', 'text')})`,
       };
     case 'call': {
       const success = column('success', 'boolean');
@@ -223,7 +224,7 @@ export function selectedOf(
         status: `CASE ${success} WHEN true THEN 'completed' WHEN false THEN 'failed' ELSE 'in_progress' END`,
         duration,
         title: 'service_name',
-        text: `concat_ws(' ', ${column('http_method', 'text')}, left(${column('endpoint_url', 'text')}, 200), ${column('status_code', 'integer')}, ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('http_method', 'text')}, ${boundedText(column('endpoint_url', 'text'), 200)}, ${column('status_code', 'integer')}, ${column('error_type', 'text')})`,
       };
     }
   }

@@ -1,6 +1,7 @@
 import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
 import type { SchemaShape } from '../contract/shape.js';
+import { boundedText } from '../../db/quote.js';
 
 /** What a session does, by its last sign of life. */
 export type SessionState =
@@ -34,19 +35,19 @@ export type SeenSession = {
 export const seenSessionsStatement = `
 SELECT
   session_id,
-  left(agent, 100) AS agent,
-  left(session, 200) AS session,
-  left(project, 200) AS project,
-  left(git_branch, 200) AS branch,
-  left(model, 200) AS model,
+  ${boundedText('agent', 100)} AS agent,
+  ${boundedText('session', 200)} AS session,
+  ${boundedText('project', 200)} AS project,
+  ${boundedText('git_branch', 200)} AS branch,
+  ${boundedText('model', 200)} AS model,
   (date_part('epoch', ended_at) * 1000)::float8 AS ended_ms,
   (date_part('epoch', last_seen_at) * 1000)::float8 AS seen_ms,
-  left(activity ->> 'kind', 100) AS kind,
+  ${boundedText("activity ->> 'kind'", 100)} AS kind,
   CASE WHEN jsonb_typeof(activity -> 'at') = 'number' THEN (activity ->> 'at')::float8 END AS at_ms,
-  left(activity ->> 'tool', 200) AS tool,
-  left(activity ->> 'message', 200) AS message,
+  ${boundedText("activity ->> 'tool'", 200)} AS tool,
+  ${boundedText("activity ->> 'message'", 200)} AS message,
   CASE WHEN jsonb_typeof(activity #> '{asks,0,at}') = 'number' THEN (activity #>> '{asks,0,at}')::float8 END AS asked_ms,
-  left(activity #>> '{asks,0,tool}', 200) AS asked_tool,
+  ${boundedText("activity #>> '{asks,0,tool}'", 200)} AS asked_tool,
   date_part('epoch', now()) * 1000 AS now_ms
 FROM trace_console.agent_sessions
 WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'

@@ -1,12 +1,12 @@
 import type { Queryable } from '../../db/database.js';
 import {
-  callSliceOf,
+  CallSlice,
   CallTotals,
+  figureAt,
   groupKey,
   type CallCounts,
-  type CallSlice,
   type CallTotal,
-  bucketBounds,
+  bucketBoundsText,
   bucketError,
   callHistogramStatement,
   callPercentilesStatement,
@@ -43,8 +43,8 @@ export type CallsOptions = {
   source(shape: SchemaShape): CallSource;
   /** Parts of the window that are added up apart, for a sparkline; 0: none. */
   trendParts?: number;
-  /** What of a group's calls a part of the trend adds up; default: how many there are. */
-  trendOf?: (call: CallSlice) => number;
+  /** Which of the source's sums a part of the trend adds up; default: how many calls there are. */
+  trendSum?: number;
   /**
    * Of all groups, asked with every reading, those that are wanted with trend, newest and maximum; default: all.
    * Where there are ten thousands of groups, these take far longer than the sums.
@@ -68,7 +68,7 @@ export type CallsOptions = {
 export class CallsReader {
   readonly #options: CallsOptions;
   #totals = new CallTotals();
-  #slices: SliceReader<CallSlice[]>;
+  #slices: SliceReader<CallSlice>;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -110,58 +110,67 @@ export class CallsReader {
     const changed = await this.#options.changed?.(tx, sliceMs);
     const endMs = untilMs ?? nowMs;
     const sinceMs = endMs - windowMs;
+    const totals = this.#totals;
     const { fresh, share } = await this.#slices.read(
       { sinceMs, untilMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
-      (ranges) => readHistograms(tx, source, ranges, sliceMs),
+      (ranges) => readHistograms(tx, source, ranges, sliceMs, totals),
     );
     const found = this.#groups(fresh, { sinceMs, endMs, sliceMs });
     return { ...found, endMs, percentileError: bucketError, share };
   }
 
-  #slicesOf(sliceMs: number): SliceReader<CallSlice[]> {
+  #slicesOf(sliceMs: number): SliceReader<CallSlice> {
     const totals = new CallTotals();
     const restless = this.#options.restless ?? false;
     this.#totals = totals;
     return new SliceReader(
-      new SliceLedger<CallSlice[]>(sliceMs, {
-        empty: () => [],
-        inProgress: (slices) =>
-          restless ? 1 : slices.reduce((sum, { inProgress }) => sum + inProgress, 0),
-        rows: (slices) => slices.reduce((sum, { calls }) => sum + calls, 0),
-        added: (slices) => totals.apply(slices, 1),
-        removed: (slices) => totals.apply(slices, -1),
+      new SliceLedger<CallSlice>(sliceMs, {
+        empty: () => emptySlice,
+        inProgress: (slice) => (restless ? 1 : slice.sum('inProgress')),
+        rows: (slice) => slice.sum('calls'),
+        added: (slice) => totals.apply(slice, 1),
+        removed: (slice) => totals.apply(slice, -1),
       }),
     );
   }
 
   #groups(
-    fresh: ReadonlyMap<number, CallSlice[]>,
+    fresh: ReadonlyMap<number, CallSlice>,
     window: { sinceMs: number; endMs: number; sliceMs: number },
   ): Pick<CallGroups, 'groups' | 'series'> {
-    const { trendParts: parts = 0, trendOf = ({ calls }: CallSlice) => calls } = this.#options;
+    const { trendParts: parts = 0, trendSum } = this.#options;
+    const trendAt = trendSum === undefined ? figureAt.calls : figureAt.sums + trendSum;
     const choose = this.#options.choose ?? ((totals: Iterable<CallTotal>) => [...totals]);
-    return this.#totals.with([...fresh.values()].flat(), () => {
+    return this.#totals.with(fresh.values(), () => {
       const chosen = choose(this.#totals.byKey.values());
-      const beyond = new Map(chosen.map(({ key }) => [key, emptyBeyond(parts)]));
+      const beyond = new Map(chosen.map(({ name }) => [name.key, emptyBeyond(parts)]));
       const series = Array.from({ length: parts }, () => 0);
-      const look = (slice: number, calls: readonly CallSlice[]) => {
+      const look = (slice: number, { names, figures, width }: CallSlice) => {
         const part = parts === 0 ? -1 : partOf(slice, window, parts);
-        for (const call of calls) {
-          const amount = part < 0 ? 0 : trendOf(call);
+        for (let index = 0; index < names.length; index += 1) {
+          const at = index * width;
+          const amount = part < 0 ? 0 : (figures[at + trendAt] ?? 0);
           if (part >= 0) series[part] = (series[part] ?? 0) + amount;
-          const known = beyond.get(call.key);
-          if (known) noteBeyond(known, call, part, amount);
+          const known = beyond.get(names[index]?.key ?? '');
+          if (known) noteBeyond(known, figures, at, { part, amount });
         }
       };
-      for (const [slice, calls] of this.#slices.ledger.kept()) look(slice, calls);
+      this.#slices.ledger.look(look);
       for (const [slice, calls] of fresh) look(slice, calls);
-      return { groups: chosen.map((total) => groupOf(total, beyond.get(total.key))), series };
+      return {
+        groups: chosen.map((total) => groupOf(total, beyond.get(total.name.key))),
+        series,
+      };
     });
   }
 }
 
-function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
-  const { maxMs = null, lastMs = 0, lastFailedMs = null, trend = [] } = beyond ?? {};
+/** Shared by all slices without calls. */
+const emptySlice = new CallSlice([], (key) => ({ key, groups: [] }));
+
+function groupOf(total: CallTotal, beyond: Beyond = emptyBeyond(0)): CallGroup {
+  const { lastMs, trend } = beyond;
+  const [maxMs, lastFailedMs] = [known(beyond.maxMs), known(beyond.lastFailedMs)];
   return {
     groups: total.groups,
     calls: total.calls,
@@ -178,27 +187,35 @@ function groupOf(total: CallTotal, beyond: Beyond | undefined): CallGroup {
   };
 }
 
-/** What cannot be taken out of a total again, and so is looked for in every slice. */
-type Beyond = {
-  maxMs: number | null;
-  lastMs: number;
-  lastFailedMs: number | null;
-  trend: number[];
-};
+/** What cannot be taken out of a total again, and so is looked for in every slice. -Infinity: there is none. */
+type Beyond = { maxMs: number; lastMs: number; lastFailedMs: number; trend: number[] };
 
 const emptyBeyond = (parts: number): Beyond => ({
-  maxMs: null,
+  maxMs: -Infinity,
   lastMs: 0,
-  lastFailedMs: null,
+  lastFailedMs: -Infinity,
   trend: Array.from({ length: parts }, () => 0),
 });
 
-/** @param amount for the part of the trend, unless `part` is -1 */
-function noteBeyond(known: Beyond, call: CallSlice, part: number, amount: number) {
-  if (call.maxMs !== null && call.maxMs >= (known.maxMs ?? 0)) known.maxMs = call.maxMs;
-  if (call.lastMs > known.lastMs) known.lastMs = call.lastMs;
-  if ((call.lastFailedMs ?? 0) > (known.lastFailedMs ?? 0)) known.lastFailedMs = call.lastFailedMs;
-  if (part >= 0) known.trend[part] = (known.trend[part] ?? 0) + amount;
+const known = (figure: number): number | null => (figure === -Infinity ? null : figure);
+
+/**
+ * @param at where the group's figures begin
+ * @param trend.amount for the part of the trend, unless `part` is -1
+ */
+function noteBeyond(
+  beyond: Beyond,
+  figures: Float64Array,
+  at: number,
+  { part, amount }: { part: number; amount: number },
+): void {
+  const maxMs = figures[at + figureAt.maxMs] ?? 0;
+  const lastMs = figures[at + figureAt.lastMs] ?? 0;
+  const lastFailedMs = figures[at + figureAt.lastFailedMs] ?? 0;
+  if (maxMs > beyond.maxMs) beyond.maxMs = maxMs;
+  if (lastMs > beyond.lastMs) beyond.lastMs = lastMs;
+  if (lastFailedMs > beyond.lastFailedMs) beyond.lastFailedMs = lastFailedMs;
+  if (part >= 0) beyond.trend[part] = (beyond.trend[part] ?? 0) + amount;
 }
 
 /** Parts are equally long; a slice belongs to the one in which its middle lies. */
@@ -222,19 +239,14 @@ async function readHistograms(
   source: CallSource,
   ranges: readonly Range[],
   sliceMs: number,
-): Promise<Map<number, CallSlice[]>> {
+  totals: CallTotals,
+): Promise<Map<number, CallSlice>> {
   const { rows } = await tx.query<CallHistogramRow>(callHistogramStatement(source, ranges.length), [
     sliceMs / 1000,
     ...ranges.flatMap(({ fromMs, untilMs }) => [fromMs / 1000, untilMs / 1000]),
-    ...(source.duration === undefined ? [] : [bucketBounds]),
+    ...(source.duration === undefined ? [] : [bucketBoundsText]),
   ]);
-  const bySlice = new Map<number, CallSlice[]>();
-  for (const row of rows) {
-    const slices = bySlice.get(row.slice) ?? [];
-    slices.push(callSliceOf(row));
-    bySlice.set(row.slice, slices);
-  }
-  return bySlice;
+  return totals.slicesOf(rows);
 }
 
 async function readExact(

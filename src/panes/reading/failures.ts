@@ -1,6 +1,6 @@
 import { type SchemaShape, columnOrNull, hasColumn } from '../contract/shape.js';
 import type { CallSource } from './calls.js';
-import { quoteIdent } from '../../db/quote.js';
+import { boundedText, quoteIdent } from '../../db/quote.js';
 import { within } from './windows.js';
 
 type Kind = {
@@ -59,7 +59,7 @@ function isReadable(shape: SchemaShape, { table, needed }: Kind): boolean {
 /** The type of an error, as `f.error_type` or NULL is one. */
 function typeOf(shape: SchemaShape, { table }: Kind, alias: string): string {
   const column = hasColumn(shape, table, 'error_type') ? `${alias}.error_type` : 'NULL::text';
-  return `left(COALESCE(${column}, 'unknown'), 200)`;
+  return boundedText(`COALESCE(${column}, 'unknown')`, 200);
 }
 
 /**
@@ -116,8 +116,8 @@ export function failuresOfTypeStatement(shape: SchemaShape): string {
     const column = (name: string, type: string) => columnOrNull(shape, each.table, name, type);
     return `
 SELECT '${each.kind}' AS kind, id, ${each.kind === 'trace' ? 'id' : column('trace_id', 'uuid')} AS trace_id, started_at,
-  ${column('duration_ms', 'bigint')} AS duration_ms, true AS failed, left(${each.what}, 200) AS what,
-  left(${column('error_message', 'text')}, 300) AS text
+  ${column('duration_ms', 'bigint')} AS duration_ms, true AS failed, ${boundedText(each.what, 200)} AS what,
+  ${boundedText(column('error_message', 'text'), 300)} AS text
 FROM ${quoteIdent(each.table)} AS f
 WHERE ${failedItself(shape, each)} AND ${typeOf(shape, each, 'f')} = $3 AND ${inWindow}`;
   };

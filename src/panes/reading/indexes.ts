@@ -20,6 +20,7 @@ import {
 } from '../../maintenance/index-verdict.js';
 import type { PaneReader, PaneResult, ReadRequest } from '../contract/pane.js';
 import { askTwice } from './windows.js';
+import type { Opening, RecordRow } from '../contract/opening.js';
 
 export type IndexUsageRow = {
   index: string;
@@ -216,3 +217,15 @@ FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indexrelid
 LEFT JOIN pg_stat_user_indexes AS s ON s.indexrelid = i.indexrelid
 WHERE i.indexrelid = $1::oid`;
+
+/** An index that is named where nobody has judged it: its definition, size and use. */
+export function indexOpeningOf(name: string, oid: number): Opening {
+  const title = `Index ${name}`;
+  return {
+    title,
+    async read({ shape, read }) {
+      const rows = await read<RecordRow>(indexDetailStatement(shape), [oid]);
+      return { kind: 'records', title, rows };
+    },
+  };
+}

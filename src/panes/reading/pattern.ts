@@ -17,15 +17,16 @@ import { columnOf, type CallSource } from './calls.js';
 import { CallsReader, type CallGroup } from './calls-reader.js';
 import { longestComparedMs, WindowBefore } from './comparison.js';
 import { fullRecord } from './record.js';
+import { boundedText } from '../../db/quote.js';
 
 const neighboursShown = 8;
 const days = 30;
 
 /** By the pattern's own embedding; the function bounds what is looked at. `$1`: pattern, `$2`: how many. */
 const neighboursStatement = `
-SELECT n.id, (SELECT left(m.embedding_model, 200) FROM success_patterns AS m WHERE m.id = n.id) AS model,
-  left(n.intent_classification, 200) AS intent, n.similarity, n.success_rate::float8 AS success_rate,
-  n.total_usage_count AS uses, n.avg_duration_ms AS avg_ms, left(n.prompt_text, 120) AS prompt
+SELECT n.id, (SELECT ${boundedText('m.embedding_model', 200)} FROM success_patterns AS m WHERE m.id = n.id) AS model,
+  ${boundedText('n.intent_classification', 200)} AS intent, n.similarity, n.success_rate::float8 AS success_rate,
+  n.total_usage_count AS uses, n.avg_duration_ms AS avg_ms, ${boundedText('n.prompt_text', 120)} AS prompt
 FROM (SELECT prompt_embedding FROM success_patterns WHERE id = $1 AND prompt_embedding IS NOT NULL) AS p
 CROSS JOIN LATERAL find_similar_patterns(p.prompt_embedding, -1, $2 + 1) AS n
 WHERE n.id <> $1
@@ -105,7 +106,7 @@ const lifeStatement = `
 SELECT (date_part('epoch', now() - p.created_at) * 1000)::float8 AS known_ms,
   (date_part('epoch', now() - p.last_used_at) * 1000)::float8 AS used_ms,
   'learned' = ANY (p.tags) AS is_learned, left(p.context #>> '{learned,turns}', 20) AS turns,
-  left(p.context #>> '{learned,first_at}', 40) AS first_at, left(p.embedding_model, 200) AS model,
+  left(p.context #>> '{learned,first_at}', 40) AS first_at, ${boundedText('p.embedding_model', 200)} AS model,
   p.success_count AS good, p.failure_count AS bad, lately.good AS lately_good, lately.bad AS lately_bad,
   p.is_active
 FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately
@@ -392,7 +393,7 @@ export function patternUses(shape: SchemaShape): CallSource {
 /** As {@link patternUses}, with the name of each: a look by the primary key a use, so not for what is asked again and again. */
 export function namedPatternUses(shape: SchemaShape): CallSource {
   const uses = patternUses(shape);
-  const name = `(SELECT left(COALESCE(NULLIF(p.intent_classification, ''), p.pattern_hash), 200)
+  const name = `(SELECT ${boundedText("COALESCE(NULLIF(p.intent_classification, ''), p.pattern_hash)", 200)}
     FROM success_patterns AS p WHERE p.id = u.pattern_id)`;
   return { ...uses, groups: [...uses.groups, name] };
 }

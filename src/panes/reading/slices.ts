@@ -72,9 +72,13 @@ export class SliceLedger<Value> {
     return Math.floor(ms / this.sliceMs);
   }
 
-  /** The kept slices, each with its number of rows in progress when it was asked for. */
-  *heldInProgress(): Iterable<[slice: number, inProgress: number]> {
-    for (const [slice, { inProgress }] of this.#held) yield [slice, inProgress];
+  /** The kept slices that had another number of rows in progress when they were asked for. */
+  changed(inProgressNow: (slice: number) => number): Set<number> {
+    const changed = new Set<number>();
+    this.#held.forEach(({ inProgress }, slice) => {
+      if (inProgress !== inProgressNow(slice)) changed.add(slice);
+    });
+    return changed;
   }
 
   /**
@@ -145,9 +149,9 @@ export class SliceLedger<Value> {
     return new Map([...answer].filter(([slice]) => !plan.keeping.has(slice)));
   }
 
-  /** The kept slices with their values. */
-  *kept(): Iterable<[slice: number, value: Value]> {
-    for (const [slice, { value }] of this.#held) yield [slice, value];
+  /** Calls `visit` with each kept slice. */
+  look(visit: (slice: number, value: Value) => void): void {
+    this.#held.forEach(({ value }, slice) => visit(slice, value));
   }
 
   clear(): void {

@@ -1,5 +1,6 @@
 import type { CallSource } from './calls.js';
 import { isFailure } from '../trace/event.js';
+import { boundedText } from '../../db/quote.js';
 
 /** Traces of one status that started in the window. */
 export type TraceStatusRow = {
@@ -15,7 +16,7 @@ export type TraceStatusRow = {
 export const statusSource = (): CallSource => ({
   from: 'execution_traces AS t',
   at: 't.started_at',
-  groups: ['left(t.status, 100)'],
+  groups: [boundedText('t.status', 100)],
   failed: "t.status IN ('failed', 'timeout')",
   inProgress: "t.status = 'in_progress'",
   sums: [],
@@ -83,7 +84,7 @@ FROM unnest($1::float8[], $2::float8[]) AS asked (since, until)
 CROSS JOIN LATERAL (
   SELECT
     floor(date_part('epoch', t.started_at) / $3::float8) AS slice,
-    left(t.status, 100) AS status,
+    ${boundedText('t.status', 100)} AS status,
     count(*) AS traces
   FROM execution_traces AS t
   WHERE t.started_at >= to_timestamp(asked.since) AND t.started_at < to_timestamp(asked.until)

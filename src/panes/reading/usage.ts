@@ -5,6 +5,7 @@ import { trendParts } from '../contract/column.js';
 import { columnOf, groupKey, type CallSource, type CallTotal } from './calls.js';
 import type { CallGroup, CallGroups } from './calls-reader.js';
 import type { CallsBefore } from './comparison.js';
+import { boundedText } from '../../db/quote.js';
 
 /** What usage is counted by. `agent`: the subagent, or the program where it is none. `day`: in UTC. */
 export type UsageGrouping = 'model' | 'project' | 'agent' | 'user' | 'session' | 'day';
@@ -14,24 +15,24 @@ export function usageOf(shape: SchemaShape, grouping: UsageGrouping, alias: stri
   const column = columnOf(shape, 'execution_traces', alias);
   switch (grouping) {
     case 'project':
-      return `left(${column('project', 'text')}, 200)`;
+      return boundedText(column('project', 'text'), 200);
     case 'agent':
-      return `left(COALESCE(${lastDecision(shape, alias)}, ${column('context', 'jsonb')} ->> 'agent'), 200)`;
+      return `COALESCE(${lastDecision(shape, alias)}, ${boundedText(`${column('context', 'jsonb')} ->> 'agent'`, 200)})`;
     case 'user':
-      return `left(${column('user_id', 'text')}, 200)`;
+      return boundedText(column('user_id', 'text'), 200);
     case 'session':
       return `${column('session_id', 'uuid')}::text`;
     case 'day':
       return `to_char(${alias}.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')`;
     case 'model':
-      return `left(${column('model', 'text')}, 200)`;
+      return boundedText(column('model', 'text'), 200);
   }
 }
 
 /** By idx_routing_trace. */
 function lastDecision(shape: SchemaShape, alias: string): string {
   if (!hasColumn(shape, 'agent_routing_decisions', 'trace_id')) return 'NULL::text';
-  return `(SELECT d.agent_selected FROM agent_routing_decisions AS d WHERE d.trace_id = ${alias}.id
+  return `(SELECT ${boundedText('d.agent_selected', 200)} FROM agent_routing_decisions AS d WHERE d.trace_id = ${alias}.id
     ORDER BY d.created_at DESC LIMIT 1)`;
 }
 
@@ -87,7 +88,7 @@ export function usageSource(shape: SchemaShape, grouping: UsageGrouping): CallSo
 
 /** A call has a model and a moment of its own; the rest is its trace's. */
 function groupOfCall(shape: SchemaShape, grouping: UsageGrouping, context: string): string {
-  if (grouping === 'model') return `left(${context} ->> 'model', 200)`;
+  if (grouping === 'model') return boundedText(`${context} ->> 'model'`, 200);
   return grouping === 'day' ? usageOf(shape, 'day', 'c') : 'own.grouped';
 }
 
@@ -174,6 +175,8 @@ export type UsageRow = {
   /** What the traces have in common; null where they say nothing of it. */
   group: string | null;
   grouping: UsageGrouping;
+  /** Of a session; null: none of its traces says one. */
+  project?: string | null;
   /** Prompts of users: traces without a parent. */
   turns: number;
   traces: number;
@@ -304,6 +307,36 @@ function rowOf(
       trend.slice(4 * part, 4 * part + 4).reduce((total, cost) => total + cost, 0),
     ),
   };
+}
+
+/** The projects of sessions, which are looked up once a session. */
+export class SessionProjects {
+  readonly #known = new Map<string, string | null>();
+
+  /** By idx_execution_traces_session. */
+  async of(
+    tx: Queryable,
+    shape: SchemaShape,
+    rows: readonly UsageRow[],
+  ): Promise<(UsageRow & { project: string | null })[]> {
+    const unknown = rows.flatMap(({ group }) =>
+      group === null || this.#known.has(group) ? [] : [group],
+    );
+    if (unknown.length > 0 && hasColumn(shape, 'execution_traces', 'project')) {
+      const found = await tx.query<{ session: string; project: string | null }>(
+        `SELECT session::text, (
+  SELECT ${boundedText('t.project', 200)} FROM execution_traces AS t
+  WHERE t.session_id = session AND t.project IS NOT NULL ORDER BY t.started_at DESC LIMIT 1) AS project
+FROM unnest($1::uuid[]) AS session`,
+        [unknown],
+      );
+      // One without a project may yet get one.
+      for (const { session, project } of found.rows) {
+        if (project !== null) this.#known.set(session, project);
+      }
+    }
+    return rows.map((row) => ({ ...row, project: this.#known.get(row.group ?? '') ?? null }));
+  }
 }
 
 /** It changes little from one reading to the next, and a day may hold ten thousands of traces. */

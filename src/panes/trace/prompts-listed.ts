@@ -1,4 +1,5 @@
 import { isStopWord, requestText, wordsOf } from '../../learning/text/prompt-text.js';
+import { probesComparing } from '../../core/vector-lists.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatCount } from '../../core/format/number.js';
 import {
@@ -20,9 +21,10 @@ import {
   type PromptGrouping,
   type TracesOf,
 } from './traces-query.js';
+import { boundedText } from '../../db/quote.js';
 
 /** Prompts that have something in common, of the window. */
-type PromptGroup = {
+export type PromptGroup = {
   id: string;
   /** Null: they say nothing of it. */
   group: string | null;
@@ -35,7 +37,7 @@ type PromptGroup = {
   error: string | null;
 };
 
-const columns: readonly Column<PromptGroup>[] = [
+export const promptColumns: readonly Column<PromptGroup>[] = [
   textColumn({
     id: 'group',
     title: 'group',
@@ -76,24 +78,26 @@ const columns: readonly Column<PromptGroup>[] = [
 
 /**
  * Groups of the newest prompts of the window: by idx_execution_traces_started_at, at most 20,000 of them. The rate by which
- * they are ordered is the least that is certain (Wilson, 95 %), so that one failure of one is not the worst.
+ * they are ordered is the least that is certain (Wilson, 95 %); one or two prompts are no group, and stand behind those that
+ * are. Most prompts are asked once: each that failed would stand before a group of twenty with five failures.
  */
-function groupsQuery(shape: SchemaShape, grouping: PromptGrouping): ListQuery<PromptGroup> {
+export function groupsQuery(shape: SchemaShape, grouping: PromptGrouping): ListQuery<PromptGroup> {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'execution_traces', column, type);
   const prompt = optional('prompt_text', 'text');
-  const error = `concat_ws(': ', left(${optional('error_type', 'text')}, 200), left(${optional('error_message', 'text')}, 200))`;
+  const error = `concat_ws(': ', ${boundedText(optional('error_type', 'text'), 200)}, ${boundedText(optional('error_message', 'text'), 200)})`;
   return {
     text: `
 SELECT md5(COALESCE(grouped, ''))::uuid AS id, grouped, prompts, failures, failures > 0 AS failed, last_at, example, error,
-  (failures + 1.92 - 1.96 * sqrt(failures::float8 * (prompts - failures) / prompts + 0.96)) / (prompts + 3.84) AS certain
+  CASE WHEN failures > 0 AND prompts >= 3 THEN 1 ELSE 0 END
+    + (failures + 1.92 - 1.96 * sqrt(failures::float8 * (prompts - failures) / prompts + 0.96)) / (prompts + 3.84) AS certain
 FROM (
   SELECT grouped, count(*)::int AS prompts, (count(*) FILTER (WHERE failed))::int AS failures, max(started_at) AS last_at,
     (array_agg(prompt ORDER BY failed DESC, started_at DESC))[1] AS example,
     (array_agg(error ORDER BY started_at DESC) FILTER (WHERE failed))[1] AS error
   FROM (
     SELECT ${promptGroupOf(shape, grouping, 'execution_traces')} AS grouped, status IN ('failed', 'timeout') AS failed,
-      started_at, left(${prompt}, 300) AS prompt, ${error} AS error
+      started_at, ${boundedText(prompt, 300)} AS prompt, ${error} AS error
     FROM execution_traces
     WHERE ${within('started_at', '$1', '$2')} AND ${prompt} IS NOT NULL
     ORDER BY started_at DESC LIMIT ${mostPromptsSearched}) AS newest
@@ -148,7 +152,7 @@ export function promptsOpening(grouping: PromptGrouping): Opening {
       return erasedList<PromptGroup>({
         kind: 'list',
         title,
-        columns,
+        columns: promptColumns,
         rows: page.rows,
         rowKey: ({ id }) => id,
         ...pagedList(query, list, page, place),
@@ -184,6 +188,25 @@ export function likeOpening(id: string): Opening {
   };
 }
 
+/** The one that the planner takes is not known: of several the most lists, and the fewest rows, as is found most then. */
+const vectorIndexStatement = `
+SELECT max(COALESCE(substring(option FROM '^lists=(\\d+)$')::integer, 100)) AS lists, min(c.reltuples)::float8 AS rows
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_am AS am ON am.oid = c.relam AND am.amname = 'ivfflat'
+LEFT JOIN LATERAL unnest(c.reloptions) AS option ON option LIKE 'lists=%'
+WHERE i.indrelid = 'agent_routing_decisions'::regclass AND i.indisvalid`;
+
+/** One list of ivfflat is searched by default, which finds few of the nearest. */
+async function searchSettings(read: DetailAccess['read']): Promise<Record<string, string>> {
+  const [index] = await read<{ lists: number | null; rows: number | null }>(
+    vectorIndexStatement,
+    [],
+  );
+  if (!index?.lists) return {};
+  return { 'ivfflat.probes': String(probesComparing(index.lists, index.rows ?? 0)) };
+}
+
 type Likeness = Extract<TracesOf, { by: 'nearest' | 'words' }>;
 
 /**
@@ -207,6 +230,7 @@ WHERE trace_id = $1::uuid AND query_embedding IS NOT NULL ORDER BY created_at DE
         `SELECT trace_id AS id, 1 - (query_embedding <=> $1::vector) AS alike FROM agent_routing_decisions
 WHERE query_embedding IS NOT NULL ORDER BY query_embedding <=> $1::vector LIMIT ${mostNeighbours}`,
         [own.embedding],
+        await searchSettings(read),
       );
       const others = near.filter((row, at) => {
         const isFirst = near.findIndex((each) => each.id === row.id) === at;

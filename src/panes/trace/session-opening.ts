@@ -12,6 +12,7 @@ import type { SchemaShape } from '../contract/shape.js';
 import { columnOf } from '../reading/calls.js';
 import { statusTone } from './event.js';
 import { traceOpening } from './trace-opening.js';
+import { boundedText } from '../../db/quote.js';
 
 const mostPrompts = 200;
 const mostNames = 30;
@@ -39,11 +40,11 @@ export function sessionOpening(title: string, sessionId: string): Opening {
 }
 
 const sessionStatement = `
-SELECT session_id, left(agent, 200) AS agent, left(session, 512) AS session, left(project, 512) AS project,
-  left(cwd, 2000) AS cwd, left(git_branch, 512) AS git_branch, left(model, 200) AS model,
-  left(permission_mode, 200) AS permission_mode, left(version, 200) AS version,
-  left(transcript_path, 2000) AS transcript_path, started_at, ended_at, left(end_reason, 200) AS end_reason,
-  last_seen_at, left(activity::text, 2000) AS activity
+SELECT session_id, ${boundedText('agent', 200)} AS agent, ${boundedText('session', 512)} AS session, ${boundedText('project', 512)} AS project,
+  ${boundedText('cwd', 2000)} AS cwd, ${boundedText('git_branch', 512)} AS git_branch, ${boundedText('model', 200)} AS model,
+  ${boundedText('permission_mode', 200)} AS permission_mode, ${boundedText('version', 200)} AS version,
+  ${boundedText('transcript_path', 2000)} AS transcript_path, started_at, ended_at, ${boundedText('end_reason', 200)} AS end_reason,
+  last_seen_at, ${boundedText('activity::text', 2000)} AS activity
 FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = $2::uuid`;
 
 type PromptRow = {
@@ -66,7 +67,7 @@ function promptsStatement(shape: SchemaShape): string {
   return `
 SELECT t.id, (date_part('epoch', t.started_at) * 1000)::float8 AS started_ms,
   (date_part('epoch', COALESCE(${trace('completed_at', 'timestamptz')}, now())) * 1000)::float8 AS ended_ms,
-  left(t.status, 100) AS status, left(${trace('prompt_text', 'text')}, 200) AS prompt, tree.*
+  ${boundedText('t.status', 100)} AS status, ${boundedText(trace('prompt_text', 'text'), 200)} AS prompt, tree.*
 FROM execution_traces AS t
 CROSS JOIN LATERAL (
   SELECT COALESCE(sum(${tokens}), 0)::float8 AS tokens, sum(${each('cost_usd', 'numeric')})::float8 AS cost_usd
@@ -125,7 +126,7 @@ async function workLines(
   const type = hook('hook_type', 'text');
   const name = which === 'tools' ? hook('tool_name', 'text') : 'h.hook_name';
   const rows = await read<WorkRow>(
-    `SELECT COALESCE(left(${name}, 200), '') AS name, count(*)::int AS calls,
+    `SELECT COALESCE(${boundedText(name, 200)}, '') AS name, count(*)::int AS calls,
        count(*) FILTER (WHERE h.status IN ('failed', 'timeout'))::int AS failures,
        COALESCE(sum(h.duration_ms), 0)::float8 AS total_ms, COALESCE(max(h.duration_ms), 0)::float8 AS max_ms
      FROM execution_traces AS t JOIN hook_executions AS h ON h.trace_id = t.id
@@ -162,7 +163,7 @@ async function modelLines(
   const sum = (...kinds: string[]) =>
     kinds.map((kind) => `COALESCE((${context} -> 'usage' ->> '${kind}')::float8, 0)`).join(' + ');
   const rows = await read<ModelRow>(
-    `SELECT left(${context} ->> 'model', 200) AS model, count(*)::int AS calls,
+    `SELECT ${boundedText(`${context} ->> 'model'`, 200)} AS model, count(*)::int AS calls,
        sum(${sum('input', 'cacheRead', 'cacheCreation')}) AS read, sum(${sum('output')}) AS written,
        sum((${context} -> 'cost' ->> 'usd')::float8) AS cost_usd
      FROM execution_traces AS t JOIN endpoint_calls AS c ON c.trace_id = t.id

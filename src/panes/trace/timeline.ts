@@ -2,6 +2,7 @@ import { archiveOf, type ArchivedTable } from '../../core/tables.js';
 import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
+import { boundedText } from '../../db/quote.js';
 
 /** The first events of the tree that a trace belongs to, by the time they began. */
 export type Timeline = {
@@ -172,7 +173,7 @@ const sources: readonly Source[] = [
 
 /** Of a call of a model: what it read, wrote and cost. */
 const modelCall = [
-  `'model', left(context ->> 'model', 200)`,
+  `'model', ${boundedText("context ->> 'model'", 200)}`,
   `'uncached', context -> 'usage' -> 'input'`,
   `'cache_read', context -> 'usage' -> 'cacheRead'`,
   `'cache_written', context -> 'usage' -> 'cacheCreation'`,
@@ -229,13 +230,13 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
   const where = isTrace ? `root_id = (SELECT root_id FROM asked)` : `${trace} = ANY (${traces})`;
   const told = details.map(([name, from, most]) => {
     const value = column(from);
-    return `'${name}', ${most === undefined ? value : `left(${value}::text, ${most})`}`;
+    return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
   });
   const calls = kind === 'endpoint_call' && shape.relations.get(table)?.columns.has('context');
   return `
 SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrace ? column('correlation_id', 'uuid') : 'NULL::uuid'} AS correlation_id,
-  ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, left(${column(source.name)}, 512) AS name,
-  ${status === null ? 'NULL::text' : `left(${column(status)}::text, 200)`} AS status, ${column(source.success, 'boolean')} AS success,
+  ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, ${boundedText(column(source.name), 512)} AS name,
+  ${status === null ? 'NULL::text' : boundedText(`${column(status)}::text`, 200)} AS status, ${column(source.success, 'boolean')} AS success,
   ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
   jsonb_strip_nulls(jsonb_build_object(${[...told, ...(calls ? modelCall : [])].join(', ')})) AS details
 FROM (

@@ -2,6 +2,7 @@ import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js'
 import type { ListedRow, ListField, ListOrder, ListQuery } from '../contract/listing.js';
 import { usageOf, type UsageGrouping } from '../reading/usage.js';
 import { within } from '../reading/windows.js';
+import { boundedText } from '../../db/quote.js';
 
 /** Which traces. Those of a session and those found by their id may be of any time, the others are of the window. */
 export type TracesOf =
@@ -29,7 +30,9 @@ export type TracesOf =
   | { by: 'words'; words: readonly string[]; not: string };
 
 /** What prompts can have in common. `similar`: the pattern that their routing followed, else their first words. */
-export type PromptGrouping = 'similar' | 'intent' | 'project' | 'agent' | 'session';
+export const promptGroupings = ['similar', 'session', 'intent', 'project', 'agent'] as const;
+
+export type PromptGrouping = (typeof promptGroupings)[number];
 
 /** So many words of a prompt say what it asks for. */
 const wordsOfGroup = 8;
@@ -43,14 +46,15 @@ export function promptGroupOf(shape: SchemaShape, grouping: PromptGrouping, alia
   // By idx_routing_trace and the primary key.
   const followed = (what: string) =>
     knowsPattern
-      ? `(SELECT left(${what}, 200) FROM agent_routing_decisions AS d JOIN success_patterns AS p ON p.id = d.pattern_id
+      ? `(SELECT ${boundedText(what, 200)} FROM agent_routing_decisions AS d JOIN success_patterns AS p ON p.id = d.pattern_id
     WHERE d.trace_id = ${alias}.id ORDER BY d.created_at DESC LIMIT 1)`
       : 'NULL::text';
   if (grouping === 'intent') return followed('p.intent_classification');
   const prompt = columnOrNull(shape, 'execution_traces', 'prompt_text', 'text');
   const words = `regexp_replace(regexp_replace(lower(left(${prompt}, 300)), '"[^"]*"|\\S*[0-9/\\\\]\\S*', ' ', 'g'), '[[:space:][:punct:]]+', ' ', 'g')`;
   return `COALESCE(${followed("'pattern: ' || p.intent_classification")},
-    left(array_to_string((string_to_array(btrim(${words}), ' '))[1:${wordsOfGroup}], ' '), 200))`;
+    (SELECT ${boundedText('first', 200)} FROM (
+      SELECT array_to_string((string_to_array(btrim(${words}), ' '))[1:${wordsOfGroup}], ' ') AS first OFFSET 0) AS one))`;
 }
 
 /** A text is looked for in so many prompts at most, the newest of the window: no index has their words. */
@@ -86,17 +90,17 @@ SELECT
   ${optional('session_id', 'uuid')} AS session_id,
   ${optional('correlation_id', 'uuid')} AS correlation_id,
   started_at,
-  left(status, 100) AS status,
+  ${boundedText('status', 100)} AS status,
   status IN ('failed', 'timeout') AS failed,
   ${optional('duration_ms', 'bigint')} AS duration_ms,
-  left(${optional('source', 'text')}, 200) AS source,
-  left(${optional('project', 'text')}, 200) AS project,
-  left(${optional('user_id', 'text')}, 200) AS user_id,
-  left(${optional('model', 'text')}, 200) AS model,
-  left(${optional('error_type', 'text')}, 200) AS error_type,
-  left(${optional('error_message', 'text')}, 300) AS error_message,
-  left(${optional('prompt_text', 'text')}, 300) AS prompt,
-  left(COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')}), 300) AS text,
+  ${boundedText(optional('source', 'text'), 200)} AS source,
+  ${boundedText(optional('project', 'text'), 200)} AS project,
+  ${boundedText(optional('user_id', 'text'), 200)} AS user_id,
+  ${boundedText(optional('model', 'text'), 200)} AS model,
+  ${boundedText(optional('error_type', 'text'), 200)} AS error_type,
+  ${boundedText(optional('error_message', 'text'), 300)} AS error_message,
+  ${boundedText(optional('prompt_text', 'text'), 300)} AS prompt,
+  ${boundedText(`COALESCE(${optional('error_message', 'text')}, ${optional('prompt_text', 'text')})`, 300)} AS text,
   ${alikeOf(of, optional('prompt_text', 'text'))} AS alike
 FROM execution_traces
 WHERE ${conditionsOf(of, shape).join(' AND ')}`;
@@ -155,15 +159,15 @@ function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
         'id <> $4::uuid',
       ];
     case 'status':
-      return [inWindow('started_at'), 'left(status, 100) = $3'];
+      return [inWindow('started_at'), `${boundedText('status', 100)} = $3`];
     case 'project':
       return [inWindow('started_at'), 'project = $3'];
     case 'model': {
       const own = columnOrNull(shape, 'execution_traces', 'model', 'text');
       const called = `id IN (
   SELECT trace_id FROM endpoint_calls
-  WHERE left(context ->> 'model', 200) = $3 AND ${inWindow('started_at')})`;
-      const isOwn = `left(${own}, 200) = $3`;
+  WHERE ${boundedText("context ->> 'model'", 200)} = $3 AND ${inWindow('started_at')})`;
+      const isOwn = `${boundedText(own, 200)} = $3`;
       const calls = hasColumn(shape, 'endpoint_calls', 'context');
       return [inWindow('started_at'), calls ? `(${isOwn} OR ${called})` : isOwn];
     }

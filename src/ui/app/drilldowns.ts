@@ -82,7 +82,8 @@ export class OpenedDrilldowns implements Drilldowns {
       if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
       // The catalogue is read first: a table may have been changed.
       const shape = await readShape(database);
-      const read: DetailAccess['read'] = (text, values) => database.read(text, values, usualLimits);
+      const read: DetailAccess['read'] = (text, values, settings = {}) =>
+        database.read(text, values, { ...usualLimits, settings });
       return opening.read({ shape, windowMs, untilMs, ...which, read });
     };
   }

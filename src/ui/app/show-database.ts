@@ -43,6 +43,7 @@ export function showDatabase(
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
       budgetUsdPerDay,
+      isDemo: traffic !== undefined,
     });
     const recorder =
       recordTo === undefined ? undefined : await record(app, recordTo, isFirst, choice);
@@ -286,6 +287,7 @@ export class ConnectionSwitch implements Connections {
   /** The first database, at the start. */
   async begin(): Promise<void> {
     const { current } = this;
+    this.#app.update({ isDemo: current.traffic !== undefined });
     const database = await current.open((line) => this.#app.update({ connecting: line }));
     await this.#show(database, current);
   }

@@ -5,13 +5,12 @@ import {
   traceOfPrefixOpening,
   tracesOpening,
 } from '../../panes/trace/traces-listed.js';
+import { promptGroupings } from '../../panes/trace/traces-query.js';
 import { formatSpan } from '../../core/format/time.js';
 import { defaultStuckAfterMs } from '../../panes/reading/windows.js';
 import type { ColonCommand, Command } from '../context.js';
 import { asksDatabase } from './kinds.js';
 import { strings } from '../strings.js';
-
-const groupings = ['similar', 'session', 'intent', 'project', 'agent'] as const;
 
 function digitsOf(id: string): string {
   return id.toLowerCase().replaceAll('-', '');
@@ -81,11 +80,11 @@ export const colonPrompts: ColonCommand = {
   title:
     'which prompts lead to failure: groups of similar ones, or by session, intent, project or agent',
   argument: 'similar, session, intent, project, agent',
-  values: () => groupings,
+  values: () => promptGroupings,
   run(context, text) {
-    const grouping = groupings.find((each) => each === (text || 'similar'));
+    const grouping = promptGroupings.find((each) => each === (text || 'similar'));
     if (grouping) context.drilldowns.open(promptsOpening(grouping));
-    else context.say(`Prompts are grouped by ${groupings.join(', ')}`, 'warning');
+    else context.say(`Prompts are grouped by ${promptGroupings.join(', ')}`, 'warning');
   },
 };
 

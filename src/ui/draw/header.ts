@@ -46,6 +46,8 @@ export type HeaderInput = {
   utc?: boolean;
   replay: ReplayState | undefined;
   recording: { failure: string | undefined } | undefined;
+  /** It was opened as the demo: that is said before there is a connection. */
+  isDemo?: boolean;
   /** 0..1 of the demo's history is written. */
   filling?: number | undefined;
   alerts: readonly Alert[];
@@ -59,12 +61,14 @@ export const headerHeight = 2;
 export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
   const { place, toward, connecting, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
+  const isDemo = !toward && (input.isDemo === true || live?.holdsDemo === true);
+  const demo: Segment[] = isDemo ? [{ text: ' DEMO ', look: 'badge', priority: 1 }] : [];
   if (toward || !place || !live) {
     const where = toward ? towardSegments(toward) : place ? placeSegments(place) : [];
     return [
       drawSides(
         {
-          left: [name, ...where],
+          left: [name, ...demo, ...where],
           right: [{ text: safeLine(connecting), look: 'muted' }],
           first: 'left',
         },
@@ -73,7 +77,6 @@ export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
       [blank(width)],
     ];
   }
-  const demo: Segment[] = live.holdsDemo ? [{ text: ' DEMO ', look: 'badge', priority: 1 }] : [];
   const left = [name, ...demo, ...placeSegments(place), ...serverSegments(live.capabilities)];
   const presentSegment = replay
     ? replaySegment(replay, live.paused)

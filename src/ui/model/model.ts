@@ -34,6 +34,8 @@ export type ConsoleState = {
   alertsPaused: boolean;
   /** Of an empty database: what could be brought in; absent once something was. */
   welcome?: string | undefined;
+  /** Opened as the demo, known before there is a connection. */
+  isDemo: boolean;
   /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
   filling?: number | undefined;
   /** Traffic of the demo would harm nobody here: empty panes tell of it. */
@@ -73,6 +75,7 @@ const disconnected = {
   live: undefined,
   recording: undefined,
   welcome: undefined,
+  isDemo: false,
   filling: undefined,
   offersDemo: false,
   alerts: [],
@@ -106,8 +109,16 @@ export function isBesideOverview({ overview, focus }: ConsoleState): boolean {
 
 export function layoutOf(state: ConsoleState): Layout {
   const { size, overview, focus, zoomed } = state;
-  return placePanes(overview, bodyOf(size), focus, zoomed || isBesideOverview(state));
+  const isAlone = zoomed || isBesideOverview(state);
+  const of = [size, overview, focus, isAlone] as const;
+  if (!laidOut || of.some((value, index) => value !== laidOut?.of[index])) {
+    laidOut = { of, layout: placePanes(overview, bodyOf(size), focus, isAlone) };
+  }
+  return laidOut.layout;
 }
+
+/** The last one: it is asked for by the panes, the header and each command that asks what is in view. */
+let laidOut: { of: readonly unknown[]; layout: Layout } | undefined;
 
 /** The panes that are on the screen now: none behind what covers them. */
 export function visiblePanes(

@@ -168,6 +168,20 @@ it('counts a call once that a library and the SDK below it tell of', () => {
   expect(only(events, 'tool_ended')).toHaveLength(1);
 });
 
+it('counts a call of a tool once that MCP’s client tells of beside it, and one by MCP alone', () => {
+  const tool = { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': 'search' };
+  const mcp = { 'mcp.method.name': 'tools/call', 'gen_ai.tool.name': 'search' };
+  const events = eventsOf(
+    span(1, 0),
+    span(2, 1, { attributes: tool }),
+    span(3, 1, { attributes: mcp }),
+    span(5, 1, { attributes: mcp }),
+  );
+  expect(only(events, 'tool_ended').map(({ toolUse }) => toolUse)).toEqual(
+    [2, 5].map((number) => span(number, 1).spanId),
+  );
+});
+
 it('keeps the place, the name and the attributes of spans that it does not know', () => {
   const events = eventsOf(
     span(1, 0, { name: 'GET /orders' }),

@@ -25,6 +25,7 @@ import { SpanFlusher } from '../../../src/ingest/otlp/staging.js';
 import { Prices } from '../../../src/ingest/prices.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
 import { runCli } from '../../helpers/cli.js';
+import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { sendTrace } from './genai-trace.js';
 
@@ -261,7 +262,7 @@ it.each<[kind: string, write: (batches: ReadableSpan[][]) => Buffer]>([
   expect(once.endpoint_calls).toHaveLength(2);
 });
 
-it('reads back what it exports: the same tree, with tokens, cost and failures', async () => {
+it('exports what the SDK reads to the last field, and reads it back: the same tree, with tokens, cost and failures', async () => {
   await sendTrace(new ProtobufExporter({ url: url('traces') }), 'conversation-4');
   await drain();
   const counts = () =>
@@ -280,6 +281,8 @@ it('reads back what it exports: the same tree, with tokens, cost and failures', 
     db.test.url,
   ]);
   expect(exitCode).toBe(0);
+  const lines = stdout.trim().split('\n');
+  expect(lines.map((line) => readBySdk('traces', line))).toEqual(lines.map(withoutEmptyLists));
   const file = path.join(folder, 'exported.jsonl');
   fs.writeFileSync(file, stdout);
   await db.clear();

@@ -20,6 +20,9 @@ import { Proxy } from '../../helpers/proxy.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { openTracer } from './open-tracer.js';
 
+/** How long the database is away; a minute with 60. */
+const awaySeconds = Number(process.env.TRACE_CONSOLE_AWAY_SECONDS ?? 3);
+
 let there: IngestDatabase;
 const problems: WriterProblem[] = [];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-writer-'));
@@ -83,6 +86,38 @@ describe('a database that is away', () => {
     expect(await there.count('execution_traces', `status <> 'completed'`)).toBe(0);
     expect(problems.map(({ kind }) => kind).sort()).toEqual(['away', 'full']);
   });
+
+  test(
+    `writes for ${awaySeconds} seconds into nothing, and has all of it in the database when that is back`,
+    async () => {
+      const { proxy, url } = await proxied();
+      const writer = open({ url });
+      proxy.swallowing = true;
+      proxy.reset();
+      let turns = 0;
+      // Nothing of it is awaited: a turn is done before the next one begins.
+      const speaking = setInterval(() => {
+        say(writer, turns, turns + 5);
+        turns += 5;
+      }, 50);
+      await vi.waitFor(() => expect(turns).toBeGreaterThanOrEqual(awaySeconds * 20 * 5), {
+        timeout: awaySeconds * 4_000,
+        interval: 100,
+      });
+      clearInterval(speaking);
+      expect(writer.stats()).toMatchObject({ written: 0, dropped: 0 });
+      expect(writer.stats().queued).toBeGreaterThanOrEqual(turns);
+      proxy.swallowing = false;
+      proxy.reset();
+      await vi.waitFor(() => expect(writer.stats().queued).toBe(0), { timeout: 60_000 });
+      expect(writer.stats()).toMatchObject({ written: turns * 2, dropped: 0, refused: 0 });
+      expect(await there.count('execution_traces', `status = 'completed'`)).toBe(turns);
+      expect(await there.count('hook_executions', `status = 'completed'`)).toBe(turns);
+      // A connection that is not answered is no failure before its time is over.
+      expect([[], ['away']]).toContainEqual(problems.map(({ kind }) => kind));
+    },
+    60_000 + awaySeconds * 5_000,
+  );
 
   test('has what waits put into the spool where that is asked for, and a collector brings it', async () => {
     const spool = path.join(folder, 'spool');

@@ -6,6 +6,7 @@ import { LiveEngine } from '../../../src/live/engine.js';
 import { Player } from '../../../src/live/recording/player.js';
 import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { LiveState } from '../../../src/live/state.js';
+import { drawHeader } from '../../../src/ui/draw/header.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { openDatabase } from '../../panes/open.js';
 import { FakeClock } from '../fake-clock.js';
@@ -52,6 +53,36 @@ async function recordTraces(count: number): Promise<string> {
 }
 
 describe('a recording', () => {
+  it('of the demo says so from its first frame on, whatever was written by then', async () => {
+    const database = await createTestDatabase();
+    const source = await openDatabase(database.url);
+    const engine = new LiveEngine(source, { cadenceMs: 200, share: 1, isDemo: true });
+    onTestFinished(() => engine.stop());
+    const file = newFile();
+    const recorder = new Recorder(file, place);
+    recorder.follow(engine);
+    engine.start();
+    await expect
+      .poll(() => engine.getState().connection.state, { timeout: 20_000 })
+      .toBe('connected');
+    await expect.poll(() => Recording.open(file).length, { timeout: 20_000 }).toBeGreaterThan(2);
+    recorder.close();
+    const recording = Recording.open(file);
+    for (let at = 0; at < recording.length; at += 1) {
+      expect(recording.moment(at).state.holdsDemo).toBe(true);
+    }
+    const header = drawHeader(
+      {
+        place: { ...place, origin: 'recording', readOnly: false, connection: undefined },
+        ...{ connecting: '', nowMs: 0, recording: undefined, alerts: [] },
+        live: recording.moment(0).state,
+        replay: { wallMs: Date.now(), share: 0, speed: 1, ended: false },
+      },
+      160,
+    );
+    expect(header.map((line) => line.map(({ text }) => text).join('')).join()).toContain(' DEMO ');
+  });
+
   it('plays what was seen, forwards and back, without a database', async () => {
     const file = await recordTraces(3);
     expect(statSync(file).mode & 0o777).toBe(0o600);

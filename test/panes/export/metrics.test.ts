@@ -1,15 +1,18 @@
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openMetricsText } from '../../../src/core/format/open-metrics.js';
 import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
 import { readMetrics } from '../../../src/panes/export/metrics.js';
 import { metricsUrl, sendMetricsEvery } from '../../../src/panes/export/send-metrics.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
+import { freePort } from '../../helpers/postgres-process.js';
 import { openDatabase } from '../open.js';
 
 let database: TestDatabase;
@@ -164,25 +167,38 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
   }
 });
 
-test('the collector sends them again and again, beside what it collects, and tells once that nobody takes them', async () => {
-  const home = path.join(folder, 'collecting');
-  fs.mkdirSync(home);
-  const requests: { authorization?: string | undefined; names: string[] }[] = [];
-  let status = 503;
+type Sent = { authorization: string | undefined; body: string };
+
+/** Takes requests, and answers them with a status. */
+async function takeRequests(status: () => number) {
+  const requests: Sent[] = [];
   const server = http.createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
-      const body = JSON.parse(Buffer.concat(parts).toString()) as {
-        resourceMetrics: { scopeMetrics: { metrics: { name: string }[] }[] }[];
-      };
-      const names = body.resourceMetrics[0]?.scopeMetrics[0]?.metrics.map(({ name }) => name) ?? [];
-      requests.push({ authorization: request.headers.authorization, names });
-      response.writeHead(status).end();
+      const { authorization } = request.headers;
+      requests.push({ authorization, body: Buffer.concat(parts).toString() });
+      response.writeHead(status()).end();
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  onTestFinished(() => void server.close());
+  return { requests, port: (server.address() as AddressInfo).port };
+}
+
+/** What a request has of a name, as the SDK reads it. */
+function readMetric(sent: Sent | undefined, name: string): unknown {
+  const body = sent?.body ?? '{}';
+  const read = readBySdk('metrics', body) as {
+    resourceMetrics: { scopeMetrics: { metrics: { name: string }[] }[] }[];
+  };
+  expect(read).toEqual(withoutEmptyLists(body));
+  return read.resourceMetrics[0]?.scopeMetrics[0]?.metrics.find((metric) => metric.name === name);
+}
+
+test('metrics that nobody takes are told of once, and sent again and again all the same', async () => {
+  let status = 503;
+  const { requests, port } = await takeRequests(() => status);
   const said: string[] = [];
   const console_ = await openDatabase(database.url);
   const stop = sendMetricsEvery(
@@ -200,12 +216,54 @@ test('the collector sends them again and again, beside what it collects, and tel
     status = 200;
     requests.length = 0;
     await vi.waitFor(() => expect(requests.length).toBeGreaterThan(1), 20_000);
-    expect(requests[0]?.names).toContain('trace_console_traces');
+    expect(readMetric(requests[0], 'trace_console_traces')).toBeDefined();
   } finally {
     stop();
-    server.close();
   }
-  const env = { HOME: home, XDG_STATE_HOME: home, DATABASE_URL: database.url };
+});
+
+test('a collector sends them at its intervals, and serves them', async () => {
+  const home = path.join(folder, 'collecting');
+  fs.mkdirSync(home);
+  const { requests, port: receiver } = await takeRequests(() => 200);
+  const port = await freePort();
+  const env = {
+    HOME: home,
+    XDG_STATE_HOME: home,
+    DATABASE_URL: database.url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20secret',
+  };
+  const listen = ['--listen', `127.0.0.1:${port}`];
+  const send = ['--metrics-to', `http://127.0.0.1:${receiver}`, '--metrics-every', '10s'];
+  let child: ChildProcess | undefined;
+  const ended = runCli(['collect', ...listen, ...send], {
+    env,
+    onStart: (started) => (child = started),
+  });
+  try {
+    // The database is there when the first ones have come.
+    await vi.waitFor(() => expect(requests.length).toBeGreaterThan(1), 120_000);
+    const served = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect(served.headers.get('content-type')).toMatch(/^application\/openmetrics-text/);
+    const text = await served.text();
+    expectOpenMetrics(text);
+    expect(samplesOf(text, 'trace_console_scrape_errors')).toEqual([
+      'trace_console_scrape_errors 0',
+    ]);
+    for (const sent of requests) {
+      expect(sent.authorization).toBe('Bearer secret');
+      expect(readMetric(sent, 'trace_console_traces')).toMatchObject({
+        gauge: { dataPoints: expect.any(Array) as unknown[] },
+      });
+    }
+  } finally {
+    child?.kill('SIGTERM');
+  }
+  expect(await ended).toMatchObject({ exitCode: 0 });
+}, 200_000);
+
+test('an address, an interval or a certificate that cannot be used is refused', async () => {
+  const env = { HOME: folder, XDG_STATE_HOME: folder, DATABASE_URL: database.url };
   for (const args of [
     ['--metrics-to', 'nowhere'],
     ['--metrics-to', 'http://127.0.0.1', '--metrics-every', '1s'],

@@ -85,6 +85,8 @@ describe('the header', () => {
       expect(how).toContain('history ████░░░░░░ 42%');
     }
     expect(draw({ live: { ...live, holdsDemo: false } }).join('')).not.toMatch(/DEMO|history/);
+    const connecting = { place: undefined, live: undefined, isDemo: true };
+    expect(draw(connecting, 60)[0]).toContain(' DEMO ');
   });
 
   it('lets nothing out of a name or an origin that a terminal would obey', () => {

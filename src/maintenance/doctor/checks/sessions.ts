@@ -1,5 +1,5 @@
 import { exceptEmbedded, good, type Check, counted, firstOf, needsAllStats } from '../check.js';
-import { quoteIdent, quoteLiteral } from '../../../db/quote.js';
+import { boundedText, quoteIdent, quoteLiteral } from '../../../db/quote.js';
 import { formatAge } from '../../../core/format/time.js';
 
 /** Other roles' rows have no backend_type for a role without pg_read_all_stats, but their database. */
@@ -79,7 +79,7 @@ export function idleTransactionsCheck(limits: Partial<Limits> = {}): Check {
     async run({ tx }) {
       const { rows } = await tx.query<TransactionRow>(
         `SELECT pid, usename::text AS role, application_name AS application,
-           state LIKE 'idle in transaction%' AS idle, left(query, 120) AS query,
+           state LIKE 'idle in transaction%' AS idle, ${boundedText('query', 120)} AS query,
            1000 * date_part('epoch', clock_timestamp()
              - CASE WHEN state LIKE 'idle in transaction%' THEN state_change ELSE xact_start END) AS age_ms
          FROM pg_stat_activity
@@ -120,7 +120,7 @@ type WaitRow = {
  * table for a moment, so it is asked for those only that wait.
  */
 const waitsStatement = `
-SELECT a.pid, left(a.query, 100) AS query, b.pid AS blocker, left(b.query, 100) AS blocker_query,
+SELECT a.pid, ${boundedText('a.query', 100)} AS query, b.pid AS blocker, ${boundedText('b.query', 100)} AS blocker_query,
   1000 * date_part('epoch', clock_timestamp() - a.query_start) AS age_ms
 FROM (
   SELECT pid, query, query_start FROM pg_stat_activity
