@@ -27,7 +27,9 @@ if (major < 20) {
 process.argv = process.argv.map((word) => word.replace(/^--console(?=--env-file(=|$))/s, ''));
 
 try {
-  if (process.argv[2] === 'hook' && process.argv[3] !== '--help') runHook();
+  const [first, ...others] = process.argv.slice(2);
+  if (first === 'hook' && others[0] !== '--help') runHook();
+  else if (['--version', '-v'].includes(first) && others.length === 0) printVersion();
   else await import('../dist/main.js');
 } catch (error) {
   if (error?.code === 'ERR_MODULE_NOT_FOUND' && String(error.message).includes('dist')) {
@@ -46,4 +48,15 @@ function runHook() {
   } catch {
     process.exitCode = 0;
   }
+}
+
+/** Nothing of the program is needed for it: loading that takes as long as Node itself. */
+function printVersion() {
+  process.stdout.on('error', ({ code, message }) => {
+    // A reader that closed the pipe has what it wanted.
+    if (code === 'EPIPE') return;
+    process.stderr.write(`error: The output cannot be written: ${message}\n`);
+    process.exitCode = 1;
+  });
+  process.stdout.write(`${createRequire(import.meta.url)('../package.json').version}\n`);
 }

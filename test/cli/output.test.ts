@@ -34,6 +34,13 @@ describe('output that cannot be written', () => {
     },
   );
 
+  it('is one line on a full disk, for the version that the launcher prints itself', async () => {
+    const launcher = join(import.meta.dirname, '../../bin/trace-console.js');
+    const { exitCode, stderr } = await shell(`"${launcher}" --version > /dev/full`);
+    expect(stderr).toMatch(/^error: The output cannot be written: .*no space left.*\n$/i);
+    expect(exitCode).toBe(1);
+  });
+
   it('is no reason for a stack trace when errors cannot be written either', async () => {
     expect(await shell('console nonsense 2> /dev/full')).toEqual({ exitCode: 2, stderr: '' });
   });
