@@ -1,5 +1,8 @@
+import type { ChildProcess } from 'node:child_process';
 import { afterAll, expect, test } from 'vitest';
 import { command as demo } from '../../src/cli/commands/demo.js';
+import { coreTables } from '../../src/core/tables.js';
+import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, countRows, openDatabase } from './helpers.js';
 
@@ -99,4 +102,41 @@ test.each([
   const { result } = await run(database, { yes: true, ...flags });
   expect(result).toMatchObject({ code: 'usage', exitCode: 2 });
   expect(String(result)).toMatch(message);
+});
+
+test('killed while it fills, it leaves whole traces, all of which --remove finds', async () => {
+  const database = await createTestDatabase();
+  const { url } = database;
+  const flags = ['--backfill', '30d', '--traces', '50000', '--yes', '--url', url];
+  let child: ChildProcess | undefined;
+  const killed = runCli(['demo', ...flags], { onStart: (started) => (child = started) });
+  await expect
+    .poll(() => countRows(database, 'execution_traces'), { timeout: 60_000 })
+    .toBeGreaterThan(100);
+  child?.kill('SIGKILL');
+  expect(await killed).toMatchObject({ signalled: 'SIGKILL' });
+  // The server may still be at a statement of the one that is gone.
+  await expect
+    .poll(
+      () =>
+        countRows(
+          database,
+          `pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'trace-console%'`,
+        ),
+      { timeout: 60_000 },
+    )
+    .toBe(0);
+  const written = await countRows(database, 'execution_traces');
+  expect(written).toBeGreaterThan(100);
+  expect(written).toBeLessThan(50_000);
+  const without = `execution_traces AS t WHERE parent_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM execution_traces AS p WHERE p.correlation_id = t.parent_id)`;
+  expect(await countRows(database, without)).toBe(0);
+  const removed = await runCli(['demo', '--remove', '--yes', '--json', '--url', url]);
+  expect(removed).toMatchObject({ exitCode: 0 });
+  for (const table of coreTables)
+    expect([table, await countRows(database, table)]).toEqual([table, 0]);
+  expect(
+    await runCli(['demo', '--backfill', '1d', '--traces', '20', '--yes', '--url', url]),
+  ).toMatchObject({ exitCode: 0 });
 });

@@ -74,6 +74,14 @@ export class Proxy {
     for (const { client } of this.#pairs) client.resetAndDestroy();
   }
 
+  /** Tells the clients that nothing more comes, and keeps their connections to the server: half open. */
+  halfClose(): void {
+    for (const pair of this.#pairs) {
+      pair.silent = true;
+      pair.client.end();
+    }
+  }
+
   async stop(): Promise<void> {
     this.#server.close();
     for (const { client, server } of this.#pairs) {

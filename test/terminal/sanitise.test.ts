@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { safeBlock, safeLine } from '../../src/terminal/sanitise.js';
 import { displayWidth } from '../../src/terminal/width.js';
 import { createEmulator, feed } from '../e2e/helpers/emulator.js';
+import { keptSeeds } from '../helpers/seeds.js';
 import { untrustedText } from './untrusted-text.js';
 
 // Every control, format, surrogate, private and unassigned character, and line separators.
@@ -58,16 +59,19 @@ describe('safeLine', () => {
     expect(safeLine('\u200b'.repeat(1_000_000))).toBe('…');
   });
 
-  it('gives text without controls, and the same text when asked again', () => {
-    fc.assert(
-      fc.property(untrustedText, (text) => {
-        const line = safeLine(text);
-        expect(line).not.toMatch(forbidden);
-        expect(safeLine(line)).toBe(line);
-      }),
-      { numRuns: 1000 },
-    );
-  });
+  it.each(keptSeeds)(
+    'gives text without controls, and the same when asked again (seed %i)',
+    (seed) => {
+      fc.assert(
+        fc.property(untrustedText, (text) => {
+          const line = safeLine(text);
+          expect(line).not.toMatch(forbidden);
+          expect(safeLine(line)).toBe(line);
+        }),
+        { seed, numRuns: 1000 },
+      );
+    },
+  );
 
   it('gives text a terminal draws exactly as wide as computed', async () => {
     const terminal = createEmulator(400, 2);
@@ -88,12 +92,12 @@ describe('safeBlock', () => {
     expect(safeBlock('{\r\n\t"a": 1\n}\x07')).toBe('{\n  "a": 1\n}');
   });
 
-  it('gives text without controls besides line feeds', () => {
+  it.each(keptSeeds)('gives text without controls besides line feeds (seed %i)', (seed) => {
     fc.assert(
       fc.property(untrustedText, (text) => {
         expect(safeBlock(text).replaceAll('\n', '')).not.toMatch(forbidden);
       }),
-      { numRuns: 1000 },
+      { seed, numRuns: 1000 },
     );
   });
 });

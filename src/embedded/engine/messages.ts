@@ -23,3 +23,21 @@ export const engineDatabase = 'postgres';
 
 /** The PostgreSQL major version whose files this engine reads (a test compares it with PGlite). */
 export const engineMajor = '18';
+
+/** Errors of files, by the numbers of WASI that the engine's own file system has for them. */
+const fileErrors = new Map([
+  [2, 'permission denied'],
+  [19, 'the disk quota is used up'],
+  [29, 'an input or output error'],
+  [44, 'no such file'],
+  [51, 'no space left on device'],
+  [69, 'the file system is read-only'],
+]);
+
+/** What the engine threw, in words: its file system throws objects that are no errors. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  const { errno } = Object(error) as { errno?: unknown };
+  if (typeof errno !== 'number') return String(error);
+  return `its files: ${fileErrors.get(errno) ?? `error ${errno}`}`;
+}

@@ -1,7 +1,13 @@
 // The engine's thread: PGlite, and nothing else. It runs one buffer of protocol messages at a time.
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { engineDatabase, type FromWorker, type ToWorker, type WorkerData } from './messages.js';
+import {
+  engineDatabase,
+  reasonOf,
+  type FromWorker,
+  type ToWorker,
+  type WorkerData,
+} from './messages.js';
 import { cString, FrameSplitter, int32, readCString } from '../wire.js';
 import { amcheck } from '@electric-sql/pglite/contrib/amcheck';
 import { uuid_ossp } from '@electric-sql/pglite/contrib/uuid_ossp';
@@ -64,7 +70,7 @@ function reportWhenBroken(db: PGlite): void {
     } catch (error) {
       const status = (error as { status?: unknown } | null)?.status;
       if (status !== ordinaryError) {
-        post({ kind: 'broken', message: String(error) });
+        post({ kind: 'broken', message: reasonOf(error) });
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       }
       throw error;
@@ -98,12 +104,12 @@ try {
     const { id, bytes } = message;
     db.execProtocolRawStream(bytes, { onRawData: (data) => postData(id, data) }).then(
       () => post({ kind: 'done', id }),
-      (error: unknown) => post({ kind: 'broken', message: String(error) }),
+      (error: unknown) => post({ kind: 'broken', message: reasonOf(error) }),
     );
   });
   post({ kind: 'ready', ...status });
 } catch (error) {
-  post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  post({ kind: 'failed', message: reasonOf(error) });
 }
 
 /** The start-up packet by which the engine tells its ParameterStatus values. */

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import Cursor from 'pg-cursor';
+import { keptSeeds, seeded } from '../../helpers/seeds.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EmbeddedAddress } from '../../../src/embedded/running.js';
 import { embeddedStatus } from '../../../src/embedded/running.js';
@@ -150,39 +151,49 @@ test.runIf(process.getuid?.() === 0)(
   },
 );
 
-test('bears any bytes on its socket', async () => {
-  const seconds = Number(process.env.EMBEDDED_FUZZ_SECONDS ?? 3);
-  const until = Date.now() + seconds * 1_000;
-  const startup = Buffer.from(
-    '\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0',
-    'latin1',
-  );
-  const types = 'QPBDECSHFXdcfp!\0';
-  const randomFrame = (): Buffer => {
-    const body = randomBytes(Math.floor(Math.random() * 40));
-    const header = Buffer.alloc(5);
-    header.write(types[Math.floor(Math.random() * types.length)] ?? 'Q', 'latin1');
-    header.writeInt32BE(Math.random() < 0.9 ? body.length + 4 : randomBytes(4).readInt32BE(0), 1);
-    return Buffer.concat([header, body]);
-  };
-  while (Date.now() < until) {
-    const sockets = Array.from({ length: 10 }, async () => {
-      const socket = net.connect(socketFile(address.host));
-      socket.on('error', () => undefined);
-      socket.on('data', () => undefined);
-      if (Math.random() < 0.8) socket.write(startup);
-      for (let count = 0; count < 20 && socket.writable; count += 1) {
-        socket.write(Math.random() < 0.7 ? randomFrame() : randomBytes(30));
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
-      }
-      socket.destroy();
-    });
-    await Promise.all(sockets);
-    expect(await value(pool, 'SELECT 1')).toBe(1);
-  }
-  const status = await embeddedStatus(address.dataDir);
-  expect(status?.phase).toBe('ready');
-}, 300_000);
+test.each(keptSeeds)(
+  'bears any bytes on its socket (seed %i)',
+  async (seed) => {
+    const random = seeded(seed);
+    const upTo = (most: number) => Math.floor(random() * most);
+    const bytes = (count: number) => Buffer.from(Array.from({ length: count }, () => upTo(256)));
+    const startup = Buffer.from(
+      '\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0',
+      'latin1',
+    );
+    const types = 'QPBDECSHFXdcfp!\0';
+    const randomFrame = (): Buffer => {
+      const body = bytes(upTo(40));
+      const header = Buffer.alloc(5);
+      header.write(types[upTo(types.length)] ?? 'Q', 'latin1');
+      header.writeInt32BE(random() < 0.9 ? body.length + 4 : bytes(4).readInt32BE(0), 1);
+      return Buffer.concat([header, body]);
+    };
+    for (let round = 0; round < 12; round += 1) {
+      const sockets = Array.from({ length: 10 }, async () => {
+        // What each sends is settled before any of them waits.
+        const parts = Array.from({ length: 20 }, () =>
+          random() < 0.7 ? randomFrame() : bytes(30),
+        );
+        if (random() < 0.8) parts.unshift(startup);
+        const socket = net.connect(socketFile(address.host));
+        socket.on('error', () => undefined);
+        socket.on('data', () => undefined);
+        for (const part of parts) {
+          if (!socket.writable) break;
+          socket.write(part);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+        socket.destroy();
+      });
+      await Promise.all(sockets);
+      expect(await value(pool, 'SELECT 1')).toBe(1);
+    }
+    const status = await embeddedStatus(address.dataDir);
+    expect(status?.phase).toBe('ready');
+  },
+  300_000,
+);
 
 test('writes a log without any statement or value in it', () => {
   expect(folder.log).toContain('ready after');
