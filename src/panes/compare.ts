@@ -1,3 +1,4 @@
+import { CallTotals } from './reading/calls-reader.js';
 import { ConsoleError } from '../db/errors.js';
 import { formatDuration, formatSpan, formatMoment } from '../core/format/time.js';
 import { formatChange, formatCount, formatMoney, formatShare } from '../core/format/number.js';
@@ -13,7 +14,6 @@ import { models, modelSource } from './models.js';
 import {
   bucketBoundsText,
   callHistogramStatement,
-  CallTotals,
   type CallHistogramRow,
   type CallSource,
 } from './reading/calls.js';

@@ -63,6 +63,22 @@ describe('the counts of an import', () => {
     expect(imported.costUsd).toBeCloseTo(costUsd, 5);
   });
 
+  /** A folder of Claude Code's own files, of whatever version: counts and tokens are compared, not prices. */
+  const real = process.env.TRACE_CONSOLE_TEST_TRANSCRIPTS;
+  it.runIf(real !== undefined)('are those of a plain count: real files', async () => {
+    const names = fs
+      .readdirSync(real ?? '', { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.jsonl'));
+    expect(names).not.toEqual([]);
+    const read = (name: string) => fs.readFileSync(path.join(real ?? '', name), 'utf8');
+    const transcripts = new Map(names.map((name) => [name, read(name)]));
+    writeTranscripts(folder, transcripts);
+    const { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens } =
+      countTranscripts(transcripts);
+    const counts = { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens };
+    expect(await importFolder()).toMatchObject(counts);
+  });
+
   it('leave out what the database refuses, and nothing else', async () => {
     const session = sessionWithSubagent();
     const name = `${sessions.main}.jsonl`;

@@ -1,11 +1,12 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import type { Queryable } from '../../db/database.js';
 import {
   CallSlice,
-  CallTotals,
   figureAt,
   groupKey,
   type CallCounts,
-  type CallTotal,
+  CallTotal,
+  type CallGroupName,
   bucketBoundsText,
   bucketError,
   callHistogramStatement,
@@ -18,6 +19,51 @@ import type { ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { SliceLedger, type Range, SliceReader } from './slices.js';
 import { serverNowStatement, type ServerNowRow, sliceMsFor } from './windows.js';
+
+/** Sums by group that slices can be added to and taken out of. */
+export class CallTotals {
+  readonly byKey = new Map<string, CallTotal>();
+
+  /** The slices that an answer tells of, by their numbers. */
+  slicesOf(rows: readonly CallHistogramRow[]): Map<number, CallSlice> {
+    const names = new Map<string, CallGroupName>();
+    const nameOf = (groups: string): CallGroupName => {
+      const name = this.byKey.get(groups)?.name ??
+        names.get(groups) ?? {
+          key: groups,
+          groups: parseExactJson(groups) as (string | null)[],
+        };
+      names.set(groups, name);
+      return name;
+    };
+    const bySlice = new Map<number, CallHistogramRow[]>();
+    for (const row of rows) {
+      const others = bySlice.get(row.slice);
+      if (others) others.push(row);
+      else bySlice.set(row.slice, [row]);
+    }
+    return new Map([...bySlice].map(([slice, own]) => [slice, new CallSlice(own, nameOf)]));
+  }
+
+  apply(slice: CallSlice, sign: 1 | -1): void {
+    let pair = 0;
+    for (const [index, name] of slice.names.entries()) {
+      const total = this.byKey.get(name.key) ?? new CallTotal(name);
+      pair = total.apply(slice, index * slice.width, pair, sign);
+      if (total.calls === 0) this.byKey.delete(name.key);
+      else this.byKey.set(name.key, total);
+    }
+  }
+
+  /** What `read` makes of these sums with some slices added, which are taken out again. */
+  with<Result>(slices: Iterable<CallSlice>, read: () => Result): Result {
+    const added = [...slices];
+    for (const slice of added) this.apply(slice, 1);
+    const result = read();
+    for (const slice of added) this.apply(slice, -1);
+    return result;
+  }
+}
 
 /** One group over the window. */
 export type CallGroup = CallCounts & {

@@ -1,5 +1,4 @@
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
-import { parseExactJson } from '../../core/exact-json.js';
 import { quoteIdent } from '../../db/quote.js';
 
 /** What is counted by group and time: hooks, endpoint calls, decisions, failures. SQL expressions of one row. */
@@ -387,50 +386,5 @@ export class CallTotal {
       this.histogram[bucket] = (this.histogram[bucket] ?? 0) + count;
     }
     return end;
-  }
-}
-
-/** Sums by group that slices can be added to and taken out of. */
-export class CallTotals {
-  readonly byKey = new Map<string, CallTotal>();
-
-  /** The slices that an answer tells of, by their numbers. */
-  slicesOf(rows: readonly CallHistogramRow[]): Map<number, CallSlice> {
-    const names = new Map<string, CallGroupName>();
-    const nameOf = (groups: string): CallGroupName => {
-      const name = this.byKey.get(groups)?.name ??
-        names.get(groups) ?? {
-          key: groups,
-          groups: parseExactJson(groups) as (string | null)[],
-        };
-      names.set(groups, name);
-      return name;
-    };
-    const bySlice = new Map<number, CallHistogramRow[]>();
-    for (const row of rows) {
-      const others = bySlice.get(row.slice);
-      if (others) others.push(row);
-      else bySlice.set(row.slice, [row]);
-    }
-    return new Map([...bySlice].map(([slice, own]) => [slice, new CallSlice(own, nameOf)]));
-  }
-
-  apply(slice: CallSlice, sign: 1 | -1): void {
-    let pair = 0;
-    for (const [index, name] of slice.names.entries()) {
-      const total = this.byKey.get(name.key) ?? new CallTotal(name);
-      pair = total.apply(slice, index * slice.width, pair, sign);
-      if (total.calls === 0) this.byKey.delete(name.key);
-      else this.byKey.set(name.key, total);
-    }
-  }
-
-  /** What `read` makes of these sums with some slices added, which are taken out again. */
-  with<Result>(slices: Iterable<CallSlice>, read: () => Result): Result {
-    const added = [...slices];
-    for (const slice of added) this.apply(slice, 1);
-    const result = read();
-    for (const slice of added) this.apply(slice, -1);
-    return result;
   }
 }
