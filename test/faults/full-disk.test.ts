@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -74,7 +74,49 @@ describe.skipIf(!isRoot && !inCi)('a disk that is full', () => {
     });
     disk.grow(300);
     // The daemon that did not start tells so for a second, and ends.
-    await expect.poll(async () => (await run()).exitCode, { timeout: 60_000 }).toBe(0);
+    const said = async () => (await run()).stdout;
+    await expect.poll(said, { timeout: 90_000 }).toContain('"embedded": true');
     await runCli(['embedded', 'stop', '--data-dir', dataDir]);
   }, 120_000);
+
+  it('under the embedded database: a write says so, what was written stays, and it goes on once there is room', async () => {
+    const disk = smallDisk(300);
+    const dataDir = join(disk.path, 'embedded');
+    const run = (...args: string[]) => runCli([...args, '--data-dir', dataDir]);
+    const demo = (seed: number) =>
+      run('demo', '--backfill', '1d', '--traces', '300', '--yes', '--seed', String(seed), '--json');
+    expect((await demo(1)).exitCode).toBe(0);
+    writeFileSync(join(disk.path, 'ballast'), Buffer.alloc(1024 * 1024));
+    const size = Math.ceil(
+      Number(execFileSync('du', ['-sk', disk.path], { encoding: 'utf8' }).split('\t')[0]) / 1024,
+    );
+    disk.grow(size + 1);
+    const failed = await run(
+      'demo',
+      '--backfill',
+      '30d',
+      '--traces',
+      '20000',
+      '--yes',
+      '--seed',
+      '2',
+      '--json',
+    );
+    expect(failed).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/No space left on device.*"hint":/) as string,
+    });
+    const written = async () => {
+      const { stdout } = await run('traces', '--json', '--since', '2d', '--limit', '1');
+      return (JSON.parse(stdout) as { total: number }).total;
+    };
+    // It can be read all the same.
+    const before = await written();
+    expect(before).toBeGreaterThanOrEqual(290);
+    disk.grow(600);
+    expect((await demo(3)).exitCode).toBe(0);
+    expect(await written()).toBeGreaterThanOrEqual(before + 290);
+    expect((await run('schema', 'verify')).exitCode).toBe(0);
+    await run('embedded', 'stop');
+  }, 240_000);
 });

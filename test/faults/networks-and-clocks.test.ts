@@ -91,6 +91,38 @@ describe('a clock of the console that is hours from that of the server', () => {
     return { NODE_OPTIONS: `--require=${file}` };
   }
 
+  type Counts = Record<string, unknown>;
+
+  /** What commands count that look back from now, or from an age. */
+  async function counted(env: Record<string, string>): Promise<Counts> {
+    const run = async (line: string) => {
+      const { stdout, exitCode, stderr } = await runCli([...line.split(' '), '--url', test.url], {
+        env,
+      });
+      expect({ line, exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      return stdout;
+    };
+    const status = JSON.parse(await run('status --json --window 6h')) as {
+      panes: Record<string, { rows: Record<string, unknown>[] }>;
+    };
+    const list = JSON.parse(await run('traces --json --since 6h')) as { traces: unknown[] };
+    const dry = async (line: string) =>
+      /\b(?:due|Traces)\b[^\n]*?(\d+)/.exec(await run(`${line} --dry-run`))?.[1];
+    return {
+      recent: status.panes['recent-traces']?.rows.map((row) => [row.status, row.count]),
+      hooks: status.panes['slow-hooks']?.rows.map((row) => row.calls),
+      listed: list.traces.length,
+      due: await dry('archive --older-than 1d'),
+      stuck: await dry('close-stuck'),
+    };
+  }
+
+  it.each([7, -7])('%i hours off counts what the server counts', async (hours) => {
+    const right = await counted({});
+    expect(right).toMatchObject({ hooks: [7], listed: 7 });
+    expect(await counted(clockOff(hours))).toEqual(right);
+  });
+
   it('makes no crashed run of one that goes on, and none that goes on of a crashed one', async () => {
     const states = async (env: Record<string, string>) =>
       (
