@@ -70,6 +70,7 @@ export async function* learn(
       turns += await learner.learn(batch, signal);
       if (performance.now() - publishedAt < publishEveryMs) return;
       await publish(database, lease, leastTurns, published);
+      learner.patterns.forgetAll();
       publishedAt = performance.now();
     });
     yield { phase: 'writing patterns' };
@@ -160,6 +161,7 @@ export async function* watch(
       await ended(batches);
       if (turns + overruled > 0) {
         await publish(database, lease, leastTurns, published);
+        learner.patterns.forgetAll();
         yield {
           turns,
           overruled,

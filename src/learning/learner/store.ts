@@ -52,6 +52,11 @@ export class ItemCache<State> {
     this.#changed.add(key);
   }
 
+  /** What the database has may be newer: publishing writes there how much of a state is in its row. */
+  forgetAll(): void {
+    if (this.#changed.size === 0) this.#states.clear();
+  }
+
   delete(key: string): void {
     this.#states.delete(key);
     this.#changed.delete(key);

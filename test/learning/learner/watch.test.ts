@@ -1,0 +1,44 @@
+import { afterAll, expect, test } from 'vitest';
+import { runDemo } from '../../../src/demo/run.js';
+import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
+import { watch } from '../../../src/learning/learner/learn.js';
+import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
+import { createTestDatabase } from '../../helpers/database.js';
+
+afterAll(closeDatabases);
+
+/** Another turn of the pattern that has the most: the request that its group began with, by its agent. */
+const oneMore = `
+WITH most AS (
+  SELECT c.request, p.agent_sequence[1] AS agent, gen_random_uuid() AS id FROM success_patterns AS p
+  JOIN trace_console.prompt_clusters AS c ON c.cluster = split_part(p.pattern_hash, ':', 2)
+  WHERE 'learned' = ANY (p.tags) ORDER BY p.total_usage_count DESC, p.id LIMIT 1),
+trace AS (
+  INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at, completed_at)
+  SELECT id, id, id, 'user_prompt', request, 'completed', now(), now() FROM most RETURNING id)
+INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+SELECT trace.id, most.agent, 0.9, 'explicit' FROM trace, most`;
+
+test('a learner that writes its patterns more than once counts each turn once', async () => {
+  const test = await createTestDatabase();
+  const database = await openDatabase(test);
+  await runDemo(database, { seed: 7, start: noon, backfillMs: 40 * day, traces: 300 });
+  const stop = new AbortController();
+  let looks = 0;
+  const options = { embedder: hashEmbedder(), everyMs: 10, signal: stop.signal };
+  for await (const { turns } of watch(database, options)) {
+    expect(turns).toBeGreaterThan(0);
+    looks += 1;
+    if (looks < 3) await test.query(oneMore);
+    else stop.abort();
+  }
+  const { rows } = await test.query<{ learned: object; counted: object }>(
+    `SELECT jsonb_agg(jsonb_build_array(p.pattern_hash, p.success_count, p.failure_count) ORDER BY p.pattern_hash) AS learned,
+       jsonb_agg(jsonb_build_array(p.pattern_hash, l.good, l.bad) ORDER BY p.pattern_hash) AS counted
+     FROM success_patterns AS p CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE is_good) AS good, count(*) FILTER (WHERE NOT is_good) AS bad
+       FROM trace_console.learned_traces WHERE pattern_key = p.pattern_hash) AS l
+     WHERE 'learned' = ANY (p.tags)`,
+  );
+  expect(rows[0]?.learned).toEqual(rows[0]?.counted);
+});
