@@ -15,7 +15,7 @@ export type EventSource = 'transcript' | 'hook' | 'telemetry';
  * What every event carries. Times are milliseconds since 1970, by the clock of the agent's machine.
  *
  * Write `{ kind: …, ...base }`, not `{ ...base, kind: … }`: V8 (Node.js 20) gives each object of a literal that begins with a
- * spread and has more names a hidden class of its own. They were a third of an import's processor time.
+ * spread and has more names a hidden class of its own. With them an import took about a fifth more processor time.
  */
 export type EventBase = {
   source: EventSource;

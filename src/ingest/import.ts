@@ -32,6 +32,8 @@ type Offset = { path: string; bytes: number; fingerprint: string; state: ReaderS
 const few = { events: 500, bytes: 1 << 20 };
 const enough = { events: 2_000, bytes: 4 << 20 };
 const most = { events: 4_000, bytes: 6 << 20 };
+/** Lines are parsed for so long (ms) without hearing the server. */
+const deafMs = 0.2;
 /** A turn without a sign of life for so long is over. */
 export const staleAfterMs = 15 * 60_000;
 
@@ -87,6 +89,8 @@ class ImportRun {
   readonly #offsets = new Map<string, Offset>();
   /** The transaction that writes what was read last: while the server is at it, the next lines are read. */
   #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
+  #heardAt = 0;
   /** Whether the role may write how far files were read; undefined: not known yet. */
   #keepsOffsets: boolean | undefined;
   /** How far files were read before this run. */
@@ -145,6 +149,7 @@ class ImportRun {
       if (events === undefined) this.#counter.counts.skippedLines += 1;
       else for (const event of events) this.#take(event);
       this.#bytes += line.bytes?.length ?? 0;
+      await this.#letServerGoOn();
       if (this.#has(most)) {
         this.#offsets.set(file.path, offset());
         await this.#flush();
@@ -155,6 +160,16 @@ class ImportRun {
     if (!this.#has(few)) return;
     await this.#flush();
     yield end;
+  }
+
+  /**
+   * A transaction is some thirty answers of the server and what follows each. While lines are parsed none is heard, and
+   * the server waits: so they are let in between.
+   */
+  async #letServerGoOn(): Promise<void> {
+    if (!this.#isWriting || performance.now() - this.#heardAt < deafMs) return;
+    await new Promise(setImmediate);
+    this.#heardAt = performance.now();
   }
 
   #has({ events, bytes }: typeof most): boolean {
@@ -189,7 +204,8 @@ class ImportRun {
     if (!this.#recorder || (events.length === 0 && offsets.length === 0)) return;
     // One at a time: batches of one session would wait for each other anyway.
     await this.#writing;
-    this.#writing = this.#write(events, offsets);
+    this.#isWriting = true;
+    this.#writing = this.#write(events, offsets).finally(() => (this.#isWriting = false));
     this.#writing.catch(() => undefined);
   }
 

@@ -6,7 +6,7 @@ import type { Action, Requirement } from './action.js';
 /**
  * Says why an action may not run here: a typed error with what would allow it, or undefined.
  * PostgreSQL's own read-only mode permits REINDEX, VACUUM and ANALYZE, so `--read-only` is enforced
- * here as well. The same check greys a key and refuses a command.
+ * here as well. The screen and the commands ask the same.
  */
 export function refusal<Input>(
   database: Database,

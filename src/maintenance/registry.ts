@@ -96,7 +96,7 @@ export async function previewAction<Name extends ActionName>(
 }
 
 /**
- * Runs an action; the only way to one, so that nothing is changed past the guard and the journal.
+ * Runs an action, never past the guard and the journal.
  *
  * @throws ConsoleError when the action may not run here, or fails.
  */

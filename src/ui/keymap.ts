@@ -44,7 +44,7 @@ export type KeyScope<Command extends Binding = Binding> = {
 /** The keys that somebody chose for commands; none: the command is reached by its name. */
 export type KeyChoices = ReadonlyMap<string, readonly string[]>;
 
-/** They keep what they mean, whatever is chosen: so every view can be left, and Enter never says yes. */
+/** These keys keep what they mean, whatever is chosen: every view can be left, and Enter alone confirms nothing. */
 const keptKeys: readonly string[] = ['enter', 'escape'];
 
 /** The keys as they are now: those of the commands, or those chosen instead. */

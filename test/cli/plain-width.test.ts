@@ -31,6 +31,7 @@ const printing: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['--since', '7d'],
     ['--session', session],
   ],
+  prompts: [['--since', '7d']],
   compare: [['30m ago', '--window', '30m']],
   archive: [['--older-than', '1m', '--dry-run']],
   'archive list': [[]],

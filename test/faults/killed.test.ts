@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -98,6 +98,9 @@ describe('kill -9', () => {
     await refreshUntil(driver, '4 in 1h');
     driver.press('2z');
     await driver.waitFor((lines) => !lines.join().includes('1 Recent traces'));
+    // Frames are written some moments after they were drawn.
+    const recorded = () => readFileSync(recording, 'utf8');
+    await expect.poll(recorded, { timeout: 30_000 }).toContain('policy-guard');
     driver.kill('SIGKILL');
     await driver.exited;
     await expect.poll(() => runOnce(url, ofConsoles), { timeout: 30_000 }).toEqual([]);
@@ -113,7 +116,8 @@ it('a network that resets connections again and again: the console goes on, and 
   const url = await databaseWith(4);
   const proxy = await Proxy.start(server);
   const driver = await openConsole(proxy.through(url), size);
-  const resets = setInterval(() => proxy.reset(), 200);
+  // So often that no connection comes to be: one that did would be shown, for some moments.
+  const resets = setInterval(() => proxy.reset(), 10);
   try {
     await driver.waitFor(isLost, 30_000);
     await driver.waitFor(/ as of \d+s ago/, 30_000);

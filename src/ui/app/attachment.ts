@@ -186,7 +186,7 @@ const betweenMs = 400;
 /** In the beginning every pane is waited for. */
 const impatientMs = 3_000;
 
-/** Hands the engine's state on, at most 2.5 times a second. */
+/** Hands the engine's state on: at once in the beginning, then at most 2.5 times a second. */
 function bridgeLive(engine: LiveSource, show: (live: LiveState) => void): () => void {
   const startedAt = performance.now();
   let shownAt = 0;

@@ -63,7 +63,7 @@ export async function firstRun(
   return apply(database, plan, flow);
 }
 
-/** Looks, while the panes are open, for what they cannot say themselves. */
+/** While the panes are open: applies what may be applied unasked, and says what else is to be done for the schema. */
 export async function checkSchema(database: Database): Promise<SchemaNotice | undefined> {
   const plan = await planApply(database);
   if (plan.kind === 'incompatible') {

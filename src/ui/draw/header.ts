@@ -163,7 +163,7 @@ function connectionSegment(connection: ConnectionState, nowMs: number): Segment 
   }
 }
 
-/** `▶ 2026-11-20 14:03:12  ×10  42%`; nothing of it is live. */
+/** `RECORDING 2026-11-20 14:03:12  × 10  42%`; nothing of it is live. */
 function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boolean): Segment {
   const moment = formatTimestamp(new Date(wallMs));
   const state = ended ? 'end of the recording' : paused ? 'paused' : `× ${speed}`;

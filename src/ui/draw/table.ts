@@ -136,7 +136,7 @@ function wantedWidth<Row>(column: Column<Row>, width: number): number {
   return Math.max(least, Math.min(comfortable.most, Math.floor(width * share)));
 }
 
-/** A third to the columns with a limit, as far as they take it; the rest to those without. */
+/** Half to the columns with a limit, as far as they take it; the rest to those without. */
 function grow<Row>(placed: PlacedColumn<Row>[], extra: number): void {
   const flexible = placed.filter(({ column }) => column.maxWidth === undefined);
   let left = extra;

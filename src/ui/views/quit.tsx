@@ -71,7 +71,7 @@ export class QuitView implements View {
   /** Leaves when the action has ended: as it is, cancelled and cleaned up, or left to the server. */
   choose(context: Context, way: WayToQuit): void {
     const { actions } = context;
-    // A second cancel skips the clean-up, except when switching databases.
+    // A second cancel does not wait for the clean-up's end, except when switching databases.
     const isHasty = way === 'cancel' && this.chosen === 'cancel' && this.toward === undefined;
     context.replace(this, new QuitView(this.toward, way));
     if (isHasty) context.end(0);

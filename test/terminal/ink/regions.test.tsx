@@ -10,6 +10,9 @@ import { Lines } from '../../../src/ui/screen/boxes.js';
 import { visibleLines } from '../../e2e/helpers/emulator.js';
 import { EmulatedOutput } from '../emulated-output.js';
 
+// In CI Ink would write the last frame only, when it ends; it looks at this when it is loaded.
+vi.hoisted(() => (process.env.CI = 'false'));
+
 const tree = (
   <Box width={20} height={4} flexDirection="column" paddingLeft={1}>
     <Text color="red">a text</Text>
