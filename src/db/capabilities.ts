@@ -76,6 +76,11 @@ export type Citus = {
   tables: readonly string[];
 };
 
+/** What this server says of sizes, rows and use of our tables is of empty shells. */
+export function hasRowsOnWorkers({ citus }: Pick<Capabilities, 'citus'>): boolean {
+  return citus !== undefined && citus.tables.length > 0;
+}
+
 type CapabilitiesRow = {
   server_version: number;
   server_version_text: string;

@@ -1,3 +1,4 @@
+import { hasRowsOnWorkers } from '../db/capabilities.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from './console-schema.js';
@@ -39,10 +40,9 @@ ON CONFLICT DO NOTHING`;
  * @throws ConsoleError
  */
 export async function keepSizes(database: Database): Promise<boolean> {
-  const { schema, standby, citus } = database.capabilities;
+  const { schema, standby } = database.capabilities;
   if (database.readOnly || standby) return false;
-  // What this server could measure is of the empty shells of a cluster's tables.
-  if ((citus?.tables.length ?? 0) > 0) return false;
+  if (hasRowsOnWorkers(database.capabilities)) return false;
   return database.transaction({ statementTimeoutMs: 10_000, lockTimeoutMs: 1_000 }, async (tx) => {
     if (!(await hasConsoleTable(tx, 'schema_files'))) return false;
     if (!(await openConsoleTable(tx, table))) return false;

@@ -1,4 +1,4 @@
-import type { Capabilities } from '../db/capabilities.js';
+import { hasRowsOnWorkers, type Capabilities } from '../db/capabilities.js';
 import type { Database } from '../db/database.js';
 import { asConsoleError, type ConsoleError } from '../db/errors.js';
 import { readPolicy } from '../maintenance/retention/policy.js';
@@ -260,8 +260,7 @@ async function readFigures(database: Database): Promise<FleetFigures> {
   const { capabilities } = database;
   const { serverVersionText, schema } = capabilities;
   const hasTraces = mayRead(capabilities);
-  const isTeam = (capabilities.citus?.tables.length ?? 0) > 0;
-  const server = `${serverFigures},\n  ${isTeam ? shardBytes : databaseBytes} AS bytes`;
+  const server = `${serverFigures},\n  ${hasRowsOnWorkers(capabilities) ? shardBytes : databaseBytes} AS bytes`;
   return database.transaction({ ...limits, readOnly: true }, async (tx) => {
     const policy = await readPolicy(tx, schema);
     const archiveAfter = policy?.archiveAfter ?? null;

@@ -1,9 +1,12 @@
 import { exitCodes, ConsoleError } from '../../db/errors.js';
-import { loadRunning } from '../../embedded/index.js';
-import { resolveDataFolder } from '../../embedded/index.js';
+import {
+  loadRunning,
+  openDatabase,
+  openEmbeddedDatabase,
+  resolveDataFolder,
+} from '../../embedded/index.js';
 import { defineCommand } from '../command.js';
 import fs from 'node:fs';
-import { openEmbeddedDatabase, openDatabase } from '../../embedded/index.js';
 import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js';
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';

@@ -24,13 +24,21 @@ import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/trace
 import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, type FlagDeclarations } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
 
 const defaultLimit = 50;
+
+/** Which traces are looked at, and how many rows of them are printed. */
+const rangeFlags = {
+  since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
+  at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
+  where: { type: 'string', value: 'FILTER', description: "the console's filter" },
+  limit: { type: 'number', value: 'N', description: `at most so many; default ${defaultLimit}` },
+} as const satisfies FlagDeclarations;
 
 export const tracesCommand = defineCommand({
   name: 'traces',
@@ -60,10 +68,7 @@ export const tracesCommand = defineCommand({
       description:
         'like this trace, the most alike first: by the embedding of its routing, else by words',
     },
-    since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
-    at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
-    where: { type: 'string', value: 'FILTER', description: "the console's filter" },
-    limit: { type: 'number', value: 'N', description: `at most so many; default ${defaultLimit}` },
+    ...rangeFlags,
   },
   examples: [
     'trace-console traces --status failed --agent agent-debug --since 1d',
@@ -218,10 +223,7 @@ export const promptsCommand = defineCommand({
       value: 'GROUP',
       description: `${promptGroupings.join(', ')}; default similar`,
     },
-    since: { type: 'string', value: 'TIME', description: 'for example 15m, 1h, 7d; default 1h' },
-    at: { type: 'string', value: 'MOMENT', description: 'before this moment in the past' },
-    where: { type: 'string', value: 'FILTER', description: "the console's filter" },
-    limit: { type: 'number', value: 'N', description: `at most so many; default ${defaultLimit}` },
+    ...rangeFlags,
   },
   examples: [
     'trace-console prompts --since 1d',

@@ -1,4 +1,5 @@
 import { nearestWord } from '../../core/nearest.js';
+import { hasRowsOnWorkers } from '../../db/capabilities.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type Check, severities, type Severity, type Verdict } from './check.js';
 import { agentEvents, agentHooks } from './checks/agents.js';
@@ -127,7 +128,7 @@ export function isHealthy(results: readonly CheckResult[]): boolean {
 
 async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict> {
   const { capabilities } = context;
-  const isElsewhere = check.ofOwnRows && (capabilities.citus?.tables.length ?? 0) > 0;
+  const isElsewhere = check.ofOwnRows && hasRowsOnWorkers(capabilities);
   const reason = isElsewhere
     ? 'the rows lie on workers of the Citus cluster, whose sizes and counters are not read'
     : check.skip?.(capabilities);
