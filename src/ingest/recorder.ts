@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import type { Queryable } from '../db/queryable.js';
+import type { Transaction } from '../db/queryable.js';
 import { RowCopier } from './copy-rows.js';
 import type { AgentEvent, Place } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
@@ -11,8 +11,12 @@ export type { RecorderOptions } from './batch.js';
 export { noRows, type Written } from './row-store.js';
 
 export type RecordOptions = {
-  /** Runs in the same transaction, behind the rows: where a reader notes how far it has come. */
-  inTransaction?: (tx: Queryable) => Promise<void>;
+  /**
+   * Runs in the same transaction, behind the rows: where a reader notes how far it has come.
+   *
+   * @param copier writes many rows; undefined where the server takes no COPY
+   */
+  inTransaction?: (tx: Transaction, copier: RowCopier | undefined) => Promise<void>;
 };
 
 /** A batch takes a second at most; a busy server may take longer. */
@@ -86,7 +90,7 @@ export class Recorder {
       async (tx) => {
         const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier });
         const rows = await batch.record(events);
-        await inTransaction?.(tx);
+        await inTransaction?.(tx, copier);
         return rows;
       },
     );
