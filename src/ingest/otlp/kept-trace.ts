@@ -61,8 +61,7 @@ export class KeptTrace {
   }
 }
 
-const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] =>
-  isList(span) ? (span as readonly TelemetrySpan[]) : [span as TelemetrySpan];
+const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] => (isList(span) ? span : [span]);
 
 /** What changes in a row; null: nothing is new in it, and it goes. */
 type Mark = {
