@@ -151,7 +151,7 @@ const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 const widestMeasured = 160;
 const mostRowsMeasured = 2_000;
 
-const measured = new WeakMap<readonly object[], Map<unknown, number>>();
+const measured = new WeakMap<object, Map<unknown, number>>();
 
 /** How wide the longest text of a column is among `rows`; measured once for each reading. */
 function contentWidth<Row>(
@@ -159,8 +159,8 @@ function contentWidth<Row>(
   rows: readonly Row[],
   context: CellContext,
 ): number {
-  let known = measured.get(rows as readonly object[]);
-  if (!known) measured.set(rows as readonly object[], (known = new Map()));
+  const known = measured.get(rows) ?? new Map<unknown, number>();
+  measured.set(rows, known);
   let widest = known.get(column);
   if (widest !== undefined) return widest;
   widest = 0;
