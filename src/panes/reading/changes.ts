@@ -1,4 +1,7 @@
+import { formatChange, formatCount, formatMoney, formatShare } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import { wilson } from '../../core/share.js';
+import { textColumn, type Column, type Tone } from '../contract/column.js';
 import type { CallTotal } from './calls.js';
 import { changeOf } from './comparison.js';
 
@@ -148,4 +151,139 @@ export function costChange(
   const isOpposite = Math.abs(sum) >= least && sum * each < 0;
   if (Math.abs(each) < least || isOpposite) return { ...figures, verdict: 'changed' };
   return { ...figures, verdict: each > 0 ? 'worse' : 'better' };
+}
+
+const tones: Readonly<Record<Verdict, Tone>> = {
+  worse: 'error',
+  better: 'success',
+  changed: 'accent',
+  'too few': 'muted',
+};
+
+const writes: Readonly<Record<ChangeRow['figure'], (value: number | null) => string>> = {
+  failing: formatShare,
+  p95: formatDuration,
+  calls: (value) => (value === null ? '–' : formatCount(value)),
+  cost: formatMoney,
+};
+
+/** `+47 points`, `+300%` */
+function changeText({ figure, before, after }: ChangeRow): string {
+  if (figure !== 'failing') return formatChange(changeOf(after, before));
+  const points = Math.round(100 * ((after ?? 0) - (before ?? 0)));
+  return `${signed(points)} ${Math.abs(points) === 1 ? 'point' : 'points'}`;
+}
+
+const fromTo = (before: string, after: string) => `${before} → ${after}`;
+
+/** Why the verdict is what it is, in words that fit beside it. */
+function basisText(row: ChangeRow): string {
+  const { verdict, figure, before, after, callsBefore, callsAfter, between } = row;
+  if (verdict === 'too few') return `fewer than ${leastCalls} calls`;
+  if (between) {
+    const [low, high] = between.map((share) => signed(Math.round(100 * share)));
+    return `95%: ${low} to ${high} points`;
+  }
+  if (figure === 'cost') {
+    const [was, is] = [(before ?? 0) / callsBefore, (after ?? 0) / callsAfter].map(formatMoney);
+    return `each ${fromTo(was ?? '', is ?? '')}`;
+  }
+  if (row.tracesBefore !== undefined && row.tracesAfter !== undefined) {
+    return `traces ${fromTo(formatCount(row.tracesBefore), formatCount(row.tracesAfter))}`;
+  }
+  return figure === 'p95' ? 'each ±3.1%' : 'more than chance';
+}
+
+const signed = (points: number) => `${points > 0 ? '+' : ''}${points}`;
+
+export const changeColumns: readonly Column<ChangeRow>[] = [
+  textColumn({
+    id: 'verdict',
+    title: 'verdict',
+    value: ({ verdict }) => verdict,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  textColumn({
+    id: 'pane',
+    title: 'pane',
+    value: ({ pane }) => pane,
+    tone: () => 'muted',
+    priority: 3,
+    minWidth: 10,
+    maxWidth: 14,
+  }),
+  textColumn({
+    id: 'row',
+    title: 'row',
+    value: ({ row }) => row,
+    priority: 1,
+    minWidth: 22,
+    maxWidth: 160,
+  }),
+  textColumn({
+    id: 'figure',
+    title: 'figure',
+    value: ({ figure }) => figure,
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  ...(['before', 'after'] as const).map((when): Column<ChangeRow> => ({
+    ...textColumn<ChangeRow, string>({
+      id: when,
+      title: when,
+      value: (row) => writes[row.figure](row[when]),
+      priority: 2,
+      minWidth: 6,
+      maxWidth: 8,
+      isWhole: true,
+    }),
+    align: 'right',
+  })),
+  textColumn({
+    id: 'change',
+    title: 'change',
+    value: changeText,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 10,
+    maxWidth: 12,
+    isWhole: true,
+  }),
+  textColumn({
+    id: 'calls',
+    title: 'calls',
+    value: ({ callsBefore, callsAfter }) =>
+      fromTo(formatCount(callsBefore), formatCount(callsAfter)),
+    priority: 1,
+    minWidth: 9,
+    maxWidth: 15,
+    isWhole: true,
+  }),
+  textColumn({
+    id: 'basis',
+    title: 'how sure',
+    value: basisText,
+    tone: () => 'muted',
+    priority: 4,
+    minWidth: 20,
+    maxWidth: 40,
+    isWhole: true,
+  }),
+];
+
+/** A row for scripts: without what opens it. */
+export function changeOfRow(row: ChangeRow): ChangeRow {
+  const { verdict, pane, row: name, figure, before, after, callsBefore, callsAfter } = row;
+  const { between, tracesBefore, tracesAfter } = row;
+  return {
+    ...{ verdict, pane, row: name, figure, before, after, callsBefore, callsAfter },
+    ...(between ? { between } : {}),
+    ...(tracesBefore !== undefined && tracesAfter !== undefined
+      ? { tracesBefore, tracesAfter }
+      : {}),
+  };
 }
