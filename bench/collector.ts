@@ -150,7 +150,7 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
   const told = new Map<number, number>();
   const took: number[] = [];
   let caught = 0;
-  const looking = terminals.console.emulator.onWriteParsed(() => {
+  const look = (): void => {
     const shown = new Set(
       Array.from(terminals.console.text().matchAll(/Prompt (\d+) of the bench/g), ([, turn]) =>
         Number(turn),
@@ -163,7 +163,8 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
       if (shown.has(turn)) caught += 1;
       told.delete(turn);
     }
-  });
+  };
+  const looking = terminals.console.emulator.onWriteParsed(look);
   try {
     tell(spool, 0);
     await terminals.console.waitFor(isFilled, 60_000);
@@ -183,8 +184,10 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
     })();
     const times = await timeKeys(terminals, () => !isOver(), 180);
     await telling;
-    for (const lostAt = Date.now() + lostAfterMs; told.size > 0; await sleep(50)) {
+    const lostAt = Date.now() + lostAfterMs;
+    while (told.size > 0) {
       if (Date.now() > lostAt) throw new Error(`${told.size} prompts never came onto the screen`);
+      await sleep(50);
     }
     console.log(
       `${name.padEnd(10)} ${took.length} prompts to the screen at ${rate} events/s: median ${quantile(took, 0.5)} ms, p95 ${quantile(took, 0.95)} ms, longest ${Math.max(...took)} ms; ${caught} caught by a frame before they scrolled by`,
