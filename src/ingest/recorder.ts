@@ -5,12 +5,14 @@ import { RowCopier } from './copy-rows.js';
 import type { AgentEvent, Place } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
 import { cleanEvent, type CleanEvent } from './patches.js';
-import type { Written } from './row-store.js';
+import type { RetractedRow, Written } from './row-store.js';
 
 export type { RecorderOptions } from './batch.js';
 export { noRows, type Written } from './row-store.js';
 
 export type RecordOptions = {
+  /** Rows that go before. */
+  retracted?: readonly RetractedRow[] | undefined;
   /**
    * Runs in the same transaction, behind the rows: where a reader notes how far it has come.
    *
@@ -78,7 +80,7 @@ export class Recorder {
 
   async #record(
     events: readonly CleanEvent[],
-    { inTransaction }: RecordOptions,
+    { inTransaction, retracted }: RecordOptions,
     copier: RowCopier | undefined,
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
@@ -89,7 +91,7 @@ export class Recorder {
       { ...limits, purpose: 'ingest' },
       async (tx) => {
         const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier });
-        const rows = await batch.record(events);
+        const rows = await batch.record(events, retracted);
         await inTransaction?.(tx, copier);
         return rows;
       },

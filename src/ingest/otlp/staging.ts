@@ -290,6 +290,7 @@ export class SpanFlusher {
     return this.#recorder.record(
       written.flatMap(({ told }) => told.events),
       {
+        retracted: written.flatMap(({ told }) => told.retracted),
         async inTransaction(tx) {
           await markRecorded(tx, schema, marks);
           await removeSessions(
