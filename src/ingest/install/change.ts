@@ -212,6 +212,8 @@ export type Installation = {
   outOf: number;
   /** What is wrong with it, in words. */
   problems: string[];
+  /** Whether it sends telemetry to the collector; undefined: its settings cannot say so. */
+  telemetry?: boolean | undefined;
 };
 
 /** The installations there are. A file that cannot be read is one with a problem. */
@@ -229,7 +231,10 @@ export function findInstallations(
       if (text === undefined) return [];
       return agent.kind === 'plugin'
         ? pluginIn(text, agent.source(hookProgram), found)
-        : hooksIn(text, found, hookProgram);
+        : hooksIn(text, found, hookProgram).map((each) => ({
+            ...each,
+            telemetry: sendsTelemetry(agent, text, { scope, file, surroundings }),
+          }));
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return [{ ...found, events: 0, outOf: 0, problems: [problem] }];
@@ -238,6 +243,21 @@ export function findInstallations(
 }
 
 type Found = Pick<Installation, 'agent' | 'scope' | 'file'>;
+
+function sendsTelemetry(
+  agent: SettingsAgent,
+  text: string,
+  { scope, file, surroundings }: Pick<Found, 'scope' | 'file'> & { surroundings: Surroundings },
+): boolean | undefined {
+  if (agent.telemetryFile !== undefined) {
+    // It is the user's, whatever the scope of the hooks.
+    if (scope !== 'user') return undefined;
+    const table = readSettingsFile(agent.telemetryFile.path(surroundings)).text ?? '';
+    return removeTable(table) !== table;
+  }
+  const { telemetry } = agent;
+  return telemetry && removeTelemetry(text, telemetry, file) !== text;
+}
 
 function pluginIn(text: string, source: string, found: Found): Installation[] {
   if (!text.startsWith(pluginMark)) return [];
@@ -276,11 +296,18 @@ function handlerOf(entry: Readonly<Record<string, unknown>>): unknown {
   return Array.isArray(hooks) ? hooks[0] : entry;
 }
 
-/** The paths of hook.cjs that handlers name. */
+/** The paths of hook.cjs that handlers name: as an argument, or in a line for a shell. */
 function programsNamed(handlers: readonly unknown[]): Set<string> {
-  const paths = handlers.flatMap((handler) => {
-    const words = JSON.stringify(handler).match(/(?:[A-Za-z]:)?[\\/][^"']*?hook\.cjs/g) ?? [];
-    return words.map((word) => word.replaceAll('\\\\', '\\'));
-  });
-  return new Set(paths);
+  const texts = handlers.flatMap((handler) =>
+    Object.values(handler as object)
+      .flat()
+      .filter((each: unknown) => typeof each === 'string'),
+  );
+  return new Set(
+    texts.flatMap((text) => {
+      if (text.endsWith('hook.cjs')) return [text];
+      const [, quoted, bare] = /["']([^"']*hook\.cjs)|([^\s"']*hook\.cjs)/.exec(text) ?? [];
+      return quoted ?? bare ?? [];
+    }),
+  );
 }
