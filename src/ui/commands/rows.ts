@@ -11,7 +11,7 @@ import { copy, exportRows } from '../views/export.js';
 import { PalettePrompt } from '../views/palette.js';
 import { needsLive } from './kinds.js';
 
-/** What of the focused pane is in view; undefined where it is one line, or nothing was read. */
+/** Which rows of the focused pane are in view; undefined where it is drawn as one line, or nothing was read. */
 export function focusedRoom({ model, focus }: Context): PaneRoom | undefined {
   const { live } = model;
   const place = layoutOf(model).places.find(({ id }) => id === model.focus);
@@ -46,7 +46,7 @@ export function markedRows({ focus: { pane, rows, view } }: Context): object[] {
   return marks.size === 0 ? [] : rows.filter((row) => marks.has(pane.rowKey(row)));
 }
 
-/** Marked rows that a filter hides, or that are gone, are acted on by nothing. */
+/** Why nothing can be done to the marked rows: all of them are filtered out or gone. */
 export function whyNoMarked(context: Context): string | undefined {
   const { size } = context.focus.view.marks;
   if (size === 0 || markedRows(context).length > 0) return undefined;
@@ -164,7 +164,7 @@ export const sort: Command = {
   unavailable: whyOneOrder,
 };
 
-/** Opens the command line on the columns, where some letters of one and Enter do. */
+/** Opens the palette on the columns: some letters of a name and Enter are enough. */
 export const sortBy: Command = {
   id: 'sort-by',
   keys: [','],

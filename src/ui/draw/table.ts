@@ -70,7 +70,7 @@ function drawRow<Row>(
   const cells = placed.map(({ column, width: columns }) => {
     const { text, tone } = cellOf(column, row, context);
     used += columns + gap;
-    // A cell never shows more than its width; what is looked at is bounded however long the text is.
+    // A cell never shows more than its width: only the beginning of a long text is made safe.
     const shown = fit(safeLine(text, { limit: columns * 8 }), columns, column.align);
     return plain || tone === undefined ? styled(shown) : tonedText(shown, tone);
   });
@@ -97,7 +97,7 @@ export function columnGap(width: number): number {
   return width < 84 ? 1 : 2;
 }
 
-/** A column that takes what is left is of no use when that is almost nothing. */
+/** The width that a column without a largest width asks for, so that it does not shrink to almost nothing. */
 const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 
 /**
@@ -136,7 +136,7 @@ function wantedWidth<Row>(column: Column<Row>, width: number): number {
   return Math.max(least, Math.min(comfortable.most, Math.floor(width * share)));
 }
 
-/** Half to the columns with a limit, as far as they take it; the rest to those without. */
+/** Gives half of the spare width to columns with a largest width, up to it, and the rest to those without. */
 function grow<Row>(placed: PlacedColumn<Row>[], extra: number): void {
   const flexible = placed.filter(({ column }) => column.maxWidth === undefined);
   let left = extra;
