@@ -2,6 +2,7 @@ import { reindexCommand } from '../../maintenance/reindex/rebuild-lock.js';
 import { analyzeCommand } from '../../maintenance/statistics/maintain-tables.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { paneRoom, type PaneRoom } from '../draw/pane.js';
+import { toLeft, toRight } from '../draw/table.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, moveTo, seenBy, sortsOf, type PaneView } from '../model/pane-view.js';
 import { scrollTop, type Movement } from '../model/list-state.js';
@@ -82,9 +83,7 @@ export const mark: Command = {
 };
 
 export const columnsRight: Command = {
-  id: 'columns-right',
-  keys: ['>'],
-  title: 'columns that have no room: further to the right',
+  ...toRight,
   run: ({ focus }) => focus.change({ shift: focus.view.shift + 1 }),
   unavailable(context) {
     const hidden = focusedRoom(context)?.hiddenColumns ?? 0;
@@ -93,9 +92,7 @@ export const columnsRight: Command = {
 };
 
 export const columnsLeft: Command = {
-  id: 'columns-left',
-  keys: ['<'],
-  title: 'back to the left',
+  ...toLeft,
   run: ({ focus }) => focus.change({ shift: focus.view.shift - 1 }),
   unavailable: ({ focus }) => (focus.view.shift > 0 ? undefined : strings.firstColumn),
 };

@@ -2,7 +2,7 @@ import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
-import type { Keymap } from '../keymap.js';
+import type { Binding, Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
 import {
   blank,
@@ -55,6 +55,15 @@ export function hiddenColumns<Row>(
   return left.length - placeColumns(left, width, of).length;
 }
 
+/** The bindings of the commands that scroll columns: what is drawn names them, too. */
+export const toRight: Binding = {
+  id: 'columns-right',
+  keys: ['>'],
+  title: 'columns that have no room: further to the right',
+};
+
+export const toLeft: Binding = { id: 'columns-left', keys: ['<'], title: 'back to the left' };
+
 /** `< shows 2, > shows 3 more columns`; `+3 columns` where these keys do not work. */
 export function columnsOutOfView(
   left: number,
@@ -65,8 +74,8 @@ export function columnsOutOfView(
   const more = (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`;
   const text = keys
     ? [
-        ...(left > 0 ? [`:columns-left shows ${right > 0 ? left : more(left)}`] : []),
-        ...(right > 0 ? [`:columns-right shows ${more(right)}`] : []),
+        ...(left > 0 ? [`:${toLeft.id} shows ${right > 0 ? left : more(left)}`] : []),
+        ...(right > 0 ? [`:${toRight.id} shows ${more(right)}`] : []),
       ].join(', ')
     : `+${left + right} ${left + right === 1 ? 'column' : 'columns'}`;
   return [{ text: keys?.inText(text) ?? text, look: 'muted', priority: 2 }];
