@@ -130,7 +130,7 @@ export class SpoolDrain {
       return result;
     } catch (error) {
       if (!isRecordsFault(error)) throw error;
-      // One of them is the cause: alone it is put aside.
+      // Tries a quarter of them, and so on, down to the single record that is refused: that is put aside.
       if (batch.records.length > 1) return this.next(Math.ceil(batch.records.length / 4));
       return this.#commit(batch, (records, _, commit) => {
         const failed = records.map((record) => ({ record, error: error.message }));
@@ -203,7 +203,7 @@ export class SpoolDrain {
 
   async #commit(batch: SpoolBatch, write: RecordWriter['write']): Promise<Drained> {
     const expected = await this.#committedOffsets();
-    // Until the commit is known to have happened, or not to have.
+    // The offsets are unknown until it is clear whether the commit has happened.
     this.#offsets = undefined;
     let quarantined = 0;
     await write(batch.records, this.#key, async (tx, { unknown, failed }) => {
@@ -220,7 +220,7 @@ export class SpoolDrain {
   }
 }
 
-/** Asynchronous hooks overtake each other; the time of receipt is what is nearest to their order. */
+/** Sorted by time of receipt, since asynchronous hooks overtake each other. */
 const inOrder = (records: readonly SpoolRecord[]): SpoolRecord[] =>
   records
     .map((record) => ({ record, atMs: atMsOf(record) }))
