@@ -168,13 +168,39 @@ describe('hooks status', () => {
     });
   });
 
-  it('names a program that is gone', async () => {
-    await run('install', 'claude', '--yes');
-    const file = at('.claude/settings.json');
+  it('finds nothing wrong after installing, and names a program that is gone', async () => {
+    writeSettings();
+    await run('install', ...agentIds, '--yes');
+    const installed = await run('status');
+    expect(installed.stdout).not.toContain('install it again');
+    expect(installed.exitCode).toBe(0);
     const program = path.join(inject('programs'), 'hook.cjs');
-    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replaceAll(program, '/gone/hook.cjs'));
-    const { stdout, exitCode } = await run('status', 'claude');
-    expect(exitCode).toBe(1);
-    expect(stdout).toContain('/gone/hook.cjs is missing');
+    for (const [file] of [settings.claude, settings.codex]) {
+      const text = fs.readFileSync(at(file), 'utf8');
+      fs.writeFileSync(at(file), text.replaceAll(program, '/gone/hook.cjs'));
+      const { stdout, exitCode } = await run('status');
+      expect(exitCode).toBe(1);
+      expect(stdout).toContain(`${at(file)}: /gone/hook.cjs is missing`);
+    }
+  });
+
+  it('knows hooks that post, what keeps them from it, and which CLI has none', async () => {
+    const [file] = settings.claude;
+    const text = writeSettings().get(file);
+    expect((await run('install', 'claude', '--http', '--yes')).stdout).toContain(
+      'collect --service',
+    );
+    expect((await run('status', 'claude')).exitCode).toBe(0);
+    const posting = fs.readFileSync(at(file), 'utf8');
+    fs.writeFileSync(at(file), posting.replace('{', '{ "allowedHttpHookUrls": ["https://x/*"],'));
+    const refused = await run('status', 'claude');
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stdout).toContain('allowedHttpHookUrls');
+    fs.writeFileSync(at(file), posting);
+    await run('remove', 'claude', '--yes');
+    expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
+    const other = await run('install', 'claude', 'codex', '--http', '--yes');
+    expect(other).toMatchObject({ exitCode: 2 });
+    expect(other.stderr).toContain('Codex CLI cannot post');
   });
 });

@@ -7,6 +7,7 @@ import { reportOf } from '../../ingest/collector/status-file.js';
 import {
   type Agent,
   hookCommand,
+  hookPath,
   locateHookProgram,
   type Scope,
   scopes,
@@ -154,6 +155,10 @@ export const hooksInstallCommand = defineCommand({
       description:
         'Claude Code, Codex, Gemini CLI: send their telemetry to "collect --listen", too',
     },
+    http: {
+      type: 'boolean',
+      description: 'Claude Code: post events to "collect --listen", without a process for each',
+    },
   },
   inputs: 6,
   examples: [
@@ -161,13 +166,16 @@ export const hooksInstallCommand = defineCommand({
     'trace-console hooks install claude codex --yes',
     'trace-console hooks install claude --scope project',
     'trace-console hooks install claude --telemetry',
+    'trace-console hooks install claude --http',
   ],
   async run(context) {
     const scope = scopeOf(context.flags.scope);
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
-    const { telemetry } = context.flags;
-    const programs = { command: hookCommand(scope, hookProgram), hookProgram, telemetry };
+    const { telemetry, http } = context.flags;
+    const url = http ? `http://${usualAddress}${hookPath('claude')}` : undefined;
+    const command = { ...hookCommand(scope, hookProgram), url };
+    const programs = { command, hookProgram, telemetry };
     const chosen = chosenAgents(context.input, scope, surroundings);
     const changes = chosen.flatMap((agent) => [
       planInstall(agent, scope, surroundings, programs),
@@ -180,14 +188,19 @@ export const hooksInstallCommand = defineCommand({
         : agent.obstacles(surroundings).map((obstacle) => `Not run now: ${obstacle}.`)),
     ]);
     const where = scope === 'user' ? '' : ` --scope ${scope}`;
-    const also = telemetry ? ' --telemetry' : '';
+    const also = `${telemetry ? ' --telemetry' : ''}${http ? ' --http' : ''}`;
     const names = chosen.map(({ id }) => id).join(' ');
     return changeHooks(context, changes, {
       command: `hooks install ${names}${where}${also}`,
       remarks: [
         ...remarks,
-        ...(telemetry && context.settings.collectListen === undefined
+        ...((telemetry || http) && context.settings.collectListen === undefined
           ? [`To do: [collect] listen = "${usualAddress}" in the config file`]
+          : []),
+        ...(http
+          ? [
+              'To do: have the collector run always (trace-console collect --service): while it does not, Claude Code shows an error for each event.',
+            ]
           : []),
         `See whether events come: trace-console hooks status. Take it away: trace-console hooks remove ${names}${where}`,
       ],
