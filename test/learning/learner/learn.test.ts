@@ -14,7 +14,14 @@ import { LearnerLease } from '../../../src/learning/learner/lease.js';
 import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
-import { adjustedRandIndex, learnAll, learnedRows, plantedRequest } from '../helpers.js';
+import {
+  adjustedRandIndex,
+  chainAgreement,
+  type ChainCount,
+  learnAll,
+  learnedRows,
+  plantedRequest,
+} from '../helpers.js';
 
 /**
  * At the size of the goal, about ten minutes: TRACE_CONSOLE_TEST_LEARN_TRACES=100000 npx vitest run
@@ -164,6 +171,15 @@ test('finds the chains of agents with their counts and the time that no child ex
     expect(found?.occurrences, agents).toBeGreaterThanOrEqual(occurrences);
     expect(found?.good, agents).toBeGreaterThanOrEqual(good);
   }
+});
+
+test('finds the chains that the demo planted', async () => {
+  const { precision, recall, turns } = await chainAgreement(
+    async (text) => (await source.query<ChainCount>(text)).rows,
+  );
+  expect(turns).toBeGreaterThan(100);
+  expect(precision).toBeGreaterThanOrEqual(0.95);
+  expect(recall).toBeGreaterThanOrEqual(0.95);
 });
 
 test('brings the errors that the demo planted into their families', async () => {
