@@ -1,4 +1,5 @@
 import type { Database } from '../../src/db/database.js';
+import { groupBy } from '../../src/core/values.js';
 import { hashEmbedder } from '../../src/learning/embedding/embedder.js';
 import { learn, type LearnOptions, type LearnSummary } from '../../src/learning/learner/learn.js';
 import { intents } from '../../src/demo/vocabulary/intents.js';
@@ -99,4 +100,18 @@ export function plantedRequest(prompt: string, intent: string): string | undefin
   const found = requests.find((one) => one.intent === intent && one.pattern.test(prompt));
   if (!found) throw new Error(`no request of the demo: ${prompt}`);
   return found.name;
+}
+
+/** Of two events of one family, how often they belong together, and the other way round. */
+export function pairsOf(events: readonly { planted: string; found: string }[]) {
+  const pairs = (keyOf: (event: { planted: string; found: string }) => string) =>
+    [...groupBy(events, keyOf).values()].reduce(
+      (sum, { length }) => sum + (length * (length - 1)) / 2,
+      0,
+    );
+  const both = pairs(({ found, planted }) => `${found} ${planted}`);
+  return {
+    precision: both / pairs(({ found }) => found),
+    recall: both / pairs(({ planted }) => planted),
+  };
 }

@@ -1,6 +1,6 @@
 import { groupBy } from '../../core/values.js';
 import type { Queryable } from '../../db/queryable.js';
-import { collapsed, type ErrorEvent, type ToolStep, type Turn } from './tree.js';
+import { agentsInOrder, collapsed, type ErrorEvent, type ToolStep, type Turn } from './tree.js';
 
 /** Times of rows are milliseconds since 1970. */
 type TraceRow = {
@@ -110,7 +110,10 @@ function assembleTurn(root: TraceRow, tree: readonly TraceRow[], children: Child
     costUsd: costs.length === 0 ? null : costs.reduce((sum, cost) => sum + cost, 0),
     agent: agentOf(root),
     strategy: children.decisions.get(root.id)?.routing_strategy ?? null,
-    agents: agentsInOrder(root, tree, agentOf).slice(0, mostAgents),
+    agents: agentsInOrder(
+      agentOf(root),
+      tree.filter((trace) => trace !== root).map((t) => ({ agent: agentOf(t), at: t.started_at })),
+    ).slice(0, mostAgents),
     depth: depthOf(tree),
     overheadMs: overheadOf(tree),
     tools: steps.slice(0, mostTools),
@@ -124,19 +127,6 @@ function assembleTurn(root: TraceRow, tree: readonly TraceRow[], children: Child
     services: serviceCounts(tree, children.calls),
     errors: errorsOf(tree, agentOf, children, steps).slice(0, mostErrors),
   };
-}
-
-/** Those that begin at the same moment have no order: by name, so that equal turns have one chain. */
-function agentsInOrder(
-  root: TraceRow,
-  tree: readonly TraceRow[],
-  agentOf: (trace: TraceRow) => string,
-): string[] {
-  const others = tree
-    .filter((trace) => trace !== root)
-    .map((trace) => ({ agent: agentOf(trace), at: trace.started_at }))
-    .toSorted((one, other) => one.at - other.at || (one.agent < other.agent ? -1 : 1));
-  return collapsed([agentOf(root), ...others.map(({ agent }) => agent)]);
 }
 
 type TimedStep = ToolStep & { at: number };
