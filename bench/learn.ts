@@ -157,7 +157,7 @@ await withBenchServer(async (server) => {
   let turns = 0;
   const timer = setTimeout(() => stop.abort(), seconds * 1000);
   for await (const summary of watch(watched, { embedder: hashEmbedder(), signal: stop.signal })) {
-    turns += summary.turns;
+    if ('turns' in summary) turns += summary.turns;
   }
   clearTimeout(timer);
   const cpu = process.cpuUsage(cpuBefore);
