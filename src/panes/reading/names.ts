@@ -57,7 +57,7 @@ SELECT left(name, 512) AS name FROM known WHERE name IS NOT NULL LIMIT ${mostNam
 
 type Read = (text: string) => Promise<readonly { name: string }[]>;
 
-/** Empty where the database does not have them. @throws ConsoleError */
+/** The names of a kind; empty where the database does not have them. @throws ConsoleError */
 export async function readNames(
   read: Read,
   shape: SchemaShape,

@@ -12,7 +12,7 @@ export type TraceNode = {
   startMs: number;
   /** That of now while it runs. */
   endMs: number;
-  /** When it itself was what the whole waited for: not one of its children, none beside it. */
+  /** The spans in which the whole tree waited for this event itself, and for none of its children. */
   ownSpans: readonly (readonly [from: number, until: number])[];
   ownMs: number;
   /** Of a trace: the agent that its last routing decision chose. */
@@ -128,7 +128,7 @@ function workOf(event: TraceEvent): keyof TraceTimes {
   }
 }
 
-/** Starts before what it belongs to, by more than clocks are ever equal. */
+/** Whether it starts before its parent by more than clocks usually differ. */
 export function isEarly({ startMs, parent }: TraceNode): boolean {
   return parent !== undefined && startMs < parent.startMs - 1;
 }
@@ -178,7 +178,7 @@ function link(nodes: readonly TraceNode[]): TraceNode[] {
   return nodes.filter(({ parent }) => parent === undefined);
 }
 
-/** What hangs below itself hangs below no root, and would be shown nowhere. */
+/** Breaks circles of parents: of each one event becomes a root, since otherwise none of them would be shown. */
 function openCircles(nodes: readonly TraceNode[]): void {
   const reachedFrom = new Map<TraceNode, TraceNode>();
   for (const node of nodes) {
@@ -217,7 +217,7 @@ function sumUp(ordered: readonly TraceNode[]): void {
   }
 }
 
-/** What an event is called where its children are known: of a trace with the agent that took it over. */
+/** The title of an event in its tree: that of a trace includes the agent that took it over. */
 export function nodeTitle({ event, agent }: TraceNode, short = false): string {
   const title = eventTitle(event, short);
   return agent === undefined ? title : `${title} ${agent}`;

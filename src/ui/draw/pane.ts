@@ -1,6 +1,11 @@
 import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
-import { emptyText, type AnyPaneResult, type Chart } from '../../panes/contract/pane.js';
+import {
+  emptyText,
+  namedCommands,
+  type AnyPaneResult,
+  type Chart,
+} from '../../panes/contract/pane.js';
 import type { CellContext } from '../../panes/contract/column.js';
 import { formatDuration, formatMoment } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -17,29 +22,35 @@ import {
 import { scrollTop } from '../model/list-state.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
-import { columnGap, placeColumns, drawTable, tableColumnsWidth } from './table.js';
+import {
+  columnGap,
+  columnsOutOfView,
+  drawTable,
+  hiddenColumns,
+  tableColumnsWidth,
+} from './table.js';
 import { drawSegments, type Segment, blank, type StyledLine } from './styled-line.js';
 
 export type PaneInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
   view: PaneView;
-  /** What its texts call the keys. */
+  /** Replaces `:name` in its texts by keys. */
   keys: Pick<Keymap, 'inText'>;
   /** The key that focuses it, where it has one. */
   number: string | undefined;
   width: number;
   height: number;
   focused: boolean;
-  /** What the empty pane says first: what could be brought in. */
+  /** What an empty pane says first: which sessions could be imported. */
   welcome?: string | undefined;
-  /** It tells of the demo where it is empty. */
+  /** An empty pane mentions the demo. */
   offersDemo?: boolean;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
-  /** In which zone moments are written: what was drawn in another is drawn anew. */
+  /** Times are in UTC. Not read here: as a property it makes a change of zone draw the pane again. */
   utc: boolean;
-  /** What the reader asked for; the budget may make it longer. */
+  /** The chosen cadence; the pane may be read less often to save the server's time. */
   cadenceMs: number;
 };
 
@@ -55,7 +66,7 @@ export type PaneRoom = {
   hiddenColumns: number;
 };
 
-/** What of a pane's rows is in view at its size; the same for who draws it and for who scrolls it. */
+/** Which rows of a pane are in view at its size. Drawing and scrolling both use it, so that they agree. */
 export function paneRoom(place: PanePlace): PaneRoom {
   return partsOf(place).room;
 }
@@ -72,8 +83,11 @@ export function drawPane(input: PaneInput): StyledLine[] {
     focused,
     title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
-    foot: footOf(input, rows, cursor.gone, room.hiddenColumns),
-    footRight: inViewOf(rows.length, room),
+    foot: footOf(input, rows, cursor.gone),
+    footRight: [
+      ...columnsOutOfView(view.shift, room.hiddenColumns, focused ? input.keys : undefined),
+      ...inViewOf(rows.length, room),
+    ],
   });
 }
 
@@ -128,11 +142,6 @@ export function summaryOf(pane: AnyPane, snapshot: PaneSnapshot): Segment[][] {
     .filter((line) => line.length > 0);
 }
 
-/** The first column says which row it is, and stays. */
-function shiftedColumns(columns: AnyPane['columns'], shift: number): AnyPane['columns'] {
-  return shift === 0 ? columns : [...columns.slice(0, 1), ...columns.slice(1 + shift)];
-}
-
 /** Where the table and the chart of a pane are: side by side, one below the other, or the table alone. */
 type BodyParts = { table: Inner; chart?: { kind: 'beside' | 'below'; size: Inner; chart: Chart } };
 
@@ -167,7 +176,7 @@ function drawBody(input: PaneInput, parts: Parts): readonly StyledLine[] {
   return drawn.map((line, index) => [...(lines[index] ?? empty), blank(chartGap), ...line]);
 }
 
-/** Beside a chart a table is as narrow as it can be, but for words a little longer than foreseen. */
+/** Beside a chart a table gets its least width and these spare columns, for words longer than expected. */
 const spareWidth = 4;
 const leastChartWidth = 28;
 const chartGap = 2;
@@ -181,16 +190,20 @@ function tableWidth(pane: AnyPane): number {
 /** A heading needs a line of two at least. */
 const headingLines = (height: number) => (height >= 2 ? 1 : 0);
 
-function tableRoom({ pane, view }: PanePlace, rows: readonly object[], size: Inner): PaneRoom {
+function tableRoom(
+  { pane, view, snapshot }: PanePlace,
+  rows: readonly object[],
+  size: Inner,
+): PaneRoom {
   if (rows.length === 0) return { top: 0, visibleRows: 0, hiddenColumns: 0 };
   const visibleRows = Math.max(0, size.height - headingLines(size.height));
   const cursor = findCursor(pane, rows, view);
-  const columns = shiftedColumns(pane.columns, view.shift);
   const width = tableColumnsWidth(size.width, view.marks.size > 0);
+  const placing = { rows: snapshot.rows, context: contextOf(snapshot) };
   return {
     top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
     visibleRows,
-    hiddenColumns: columns.length - placeColumns(columns, width).length,
+    hiddenColumns: hiddenColumns(pane.columns, view.shift, width, placing),
   };
 }
 
@@ -199,13 +212,15 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
   const { top, visibleRows } = room;
   const cursor = findCursor(pane, rows, view);
   const { marks } = view;
-  const table = drawTable(shiftedColumns(pane.columns, view.shift), rows, contextOf(snapshot), {
+  const table = drawTable(pane.columns, rows, contextOf(snapshot), {
     width: size.width,
+    shift: view.shift,
     height: visibleRows,
     top,
-    // A row that nobody chose is not marked: its place would be taken for the chosen one.
+    // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     faded: snapshot.error !== null,
+    all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
   return headingLines(size.height) > 0 ? [table.heading, ...table.rows] : table.rows;
@@ -233,7 +248,7 @@ function drawMessage(
               : keys.inText(
                   snapshot.filter === undefined
                     ? emptyText(pane, offersDemo)
-                    : `Nothing in the window matches /${snapshot.filter}; :window chooses another, Esc shows all.`,
+                    : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`,
                 ),
             'muted',
           ],
@@ -261,7 +276,7 @@ export function filterSegments(
   { rows: { length: count }, filter: asked, loading }: PaneSnapshot,
 ): Segment[] {
   if (filter === '') return [];
-  // All that the server has: there are no others that would be hidden.
+  // The server has filtered: there are no hidden rows to count.
   if (asked === filter && !loading) {
     return [
       { text: `/${safeLine(filter)}`, look: 'accent' },
@@ -307,7 +322,7 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
     segments.push({ text: `fetching ${share}%`, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
-  // Rows that look fresh would not be: asking as often as wanted would cost the server too much.
+  // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.
   const isNow = snapshot.untilMs === undefined;
   if (isNow && snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
     segments.push({
@@ -340,10 +355,9 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
 }
 
 function footOf(
-  { pane, snapshot, view, focused }: PaneInput,
+  { pane, snapshot, view }: PaneInput,
   rows: readonly object[],
   gone: boolean,
-  hidden: number,
 ): Segment[] {
   const segments: Segment[] = [];
   const { size: marked } = view.marks;
@@ -351,11 +365,6 @@ function footOf(
     const shown = rows.filter((row) => view.marks.has(pane.rowKey(row))).length;
     const unseen = shown < marked ? `, ${marked - shown} not shown` : '';
     segments.push({ text: `${marked} marked${unseen}`, look: 'accent' });
-  }
-  if (focused && view.shift > 0) {
-    const columns = view.shift === 1 ? 'column' : 'columns';
-    const more = hidden > 0 ? `, > ${hidden} more` : '';
-    segments.push({ text: `< ${view.shift} ${columns} hidden${more}`, look: 'muted', priority: 2 });
   }
   if (gone) segments.push({ text: 'the chosen row is gone', look: 'warning' });
   if (view.hidden !== undefined && view.filter !== '') {

@@ -44,12 +44,14 @@ export type ListState = {
   /** The page behind the last row is asked for. */
   wantsMore: boolean;
   index: number;
-  /** The reader chose a row: it stays chosen wherever it moves. Else the cursor stays at its place. */
+  /** The user has moved the cursor: it follows its row. Until then it stays at its position. */
   hasChosen: boolean;
   /** Where it was scrolled to when the cursor was moved last. */
   top: number;
   /** Identities of the marked rows. */
   marks: ReadonlySet<string>;
+  /** How many columns behind the first are scrolled out to the left. */
+  shift: number;
 };
 
 export function listState(opened: OpenedList): ListState {
@@ -62,6 +64,7 @@ export function listState(opened: OpenedList): ListState {
     hasChosen: false,
     top: 0,
     marks: new Set(),
+    shift: 0,
   };
 }
 
@@ -78,7 +81,7 @@ export function nextRequest({ opened, wanted, wantsMore }: ListState): ListReque
   return { ...wanted, limit };
 }
 
-/** With what was read: the next page, or the same rows once more. What answers an earlier wish changes nothing. */
+/** The state after a reading: the next page, or the same rows again. The answer to an outdated request is ignored. */
 export function withReading(state: ListState, read: OpenedList): ListState {
   const { wanted, opened } = state;
   const { request } = read.paging;

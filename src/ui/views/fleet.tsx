@@ -6,7 +6,7 @@ import { memoryList } from '../../panes/contract/listing.js';
 import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
 import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
-import { drawTable } from '../draw/table.js';
+import { columnsOutOfView, drawTable, hiddenColumns } from '../draw/table.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
@@ -23,7 +23,7 @@ export class FleetView implements View {
   readonly scope: Scope = fleetScope;
   readonly covers = true;
   readonly endsWithConnection = true;
-  /** A silence grows longer. */
+  /** It shows for how long a database has been silent. */
   readonly showsTime = true;
   readonly fleet: Fleet;
   readonly #members: readonly FleetMember[];
@@ -40,7 +40,9 @@ export class FleetView implements View {
     const { index, top } = this.#cursor;
     const nowMs = Date.now();
     const options = { width, height: height - 1, top, cursor: index, faded: false };
-    const table = drawTable(fleetColumns, fleetRows(this.#members, nowMs), { nowMs }, options);
+    const rows = fleetRows(this.#members, nowMs);
+    const table = drawTable(fleetColumns, rows, { nowMs }, options);
+    const hidden = hiddenColumns(fleetColumns, 0, width, { rows, context: { nowMs } });
     return (
       <OpenedBox
         lines={[table.heading, ...table.rows]}
@@ -50,6 +52,7 @@ export class FleetView implements View {
         visibleRows={height - 1}
         count={this.#members.length}
         foot={[]}
+        footRight={columnsOutOfView(0, hidden, undefined)}
         size={size}
       />
     );
@@ -63,7 +66,7 @@ export class FleetView implements View {
     context.replace(this, new FleetView(this.fleet, { index, top }));
   }
 
-  /** With what was read meanwhile. */
+  /** The same view with the newest figures. */
   fresh(): FleetView {
     return new FleetView(this.fleet, this.#cursor);
   }
@@ -86,7 +89,7 @@ export class FleetView implements View {
 
 const rowKey = ({ name }: FleetMember) => name;
 
-/** The embedded database is not started for a look: it is there when it is the one that is shown. */
+/** The embedded database is listed only when it is the current one: the fleet does not start it. */
 function fleetChoices({ connections }: Context): readonly ConnectionChoice[] {
   const { choices = [], current } = connections ?? {};
   return choices.filter((choice) => choice.badge !== undefined || choice === current);
