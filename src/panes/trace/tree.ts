@@ -10,7 +10,7 @@ export type TraceNode = {
   /** Last among its siblings: how its line in the tree is drawn. */
   isLast: boolean;
   startMs: number;
-  /** That of now while it runs. */
+  /** The end; while it runs, the current time. */
   endMs: number;
   /** The spans in which the whole tree waited for this event itself, and for none of its children. */
   ownSpans: readonly (readonly [from: number, until: number])[];
@@ -80,7 +80,7 @@ export function buildTree(
   };
 }
 
-/** What the whole waited for, by what it was; milliseconds. */
+/** How the time of the whole was spent; milliseconds. */
 export type TraceTimes = {
   thinking: number;
   tools: number;
@@ -89,7 +89,7 @@ export type TraceTimes = {
   others: number;
 };
 
-/** Tools that are questions, and events that are: while they last, the user is waited for. */
+/** Tools and events that ask the user: while they last, the agent waits for the user. */
 const askingTools: ReadonlySet<string> = new Set([
   'AskUserQuestion',
   'ExitPlanMode',
