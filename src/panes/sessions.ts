@@ -1,6 +1,6 @@
 import { findConsoleTable } from '../deploy/console-schema.js';
 import { contextWindowOf } from '../ingest/prices.js';
-import { formatCount, formatMoney } from '../core/format/number.js';
+import { countedShort, formatMoney } from '../core/format/number.js';
 import {
   ageColumn,
   countColumn,
@@ -203,7 +203,7 @@ function summaryOf({ shown, waiting, working, costUsd }: SessionsExtras): Summar
         ? { text: `${waiting} wait for somebody`, tone: 'warning' }
         : { text: 'none waits', tone: 'success' },
       { text: `${working} at work`, tone: working > 0 ? 'running' : 'muted' },
-      { text: `${formatCount(shown)} sessions` },
+      { text: countedShort(shown, 'session') },
       { text: formatMoney(costUsd) },
     ],
   ];

@@ -2,7 +2,7 @@ import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
 import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
-import { formatBytes } from '../../core/format/number.js';
+import { counted, formatBytes } from '../../core/format/number.js';
 import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
@@ -213,7 +213,7 @@ async function* run(
     if (end !== 'finished') break;
     begun += 1;
     const events = rebuildIndex(context, plan, input);
-    const one = yield* counted(events, begun, plans.length);
+    const one = yield* withPosition(events, begun, plans.length);
     end = one.end;
     if (end === 'left') left = plan.state.index;
     if (end === 'finished') rebuilt.push(one.rebuilt);
@@ -231,7 +231,7 @@ async function* run(
 }
 
 /** `2 of 5: building index: loading tuples` */
-async function* counted<Result>(
+async function* withPosition<Result>(
   events: AsyncGenerator<Progress, Result>,
   number: number,
   total: number,
@@ -255,7 +255,7 @@ function summaryOf(
       ? [oneRebuilt(only)]
       : rebuilt.length > 1
         ? [
-            `Rebuilt ${rebuilt.length} indexes in ${formatDuration(milliseconds)}: ${sizes(rebuilt)}`,
+            `Rebuilt ${counted(rebuilt.length, 'index')} in ${formatDuration(milliseconds)}: ${sizes(rebuilt)}`,
             ...rebuilt.flatMap((index) => {
               const vector = vectorText(index);
               return vector === '' ? [] : [`${index.index}: ${vector}`];
