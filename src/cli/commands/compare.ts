@@ -5,9 +5,8 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseAge } from '../command.js';
 import { plainTable } from '../plain-table.js';
-import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
 
