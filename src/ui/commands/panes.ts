@@ -1,11 +1,11 @@
 import { showTimesIn } from '../../core/format/time.js';
 import type { LiveSource } from '../../live/state.js';
-import type { PaneChoice } from '../../panes/contract/pane.js';
+import { namedCommands, type PaneChoice } from '../../panes/contract/pane.js';
 import { type AnyPane, paneIds } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { isBesideOverview } from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
-import { numberKeys, PaneListView, whyNoPane } from '../views/pane-list.js';
+import { numberKeys, whyNoPane } from '../views/pane-list.js';
 import { asksDatabase, needsLive, whyOffline } from './kinds.js';
 
 export const focusPane: Command = {
@@ -45,15 +45,6 @@ export const focusPrevious: Command = {
   keys: ['shift+tab', 'left'],
   title: 'the pane before',
   run: (context) => step(context, -1),
-};
-
-export const paneList: Command = {
-  id: 'pane-list',
-  keys: ['o', '0'],
-  title: 'list all panes: go to one, or choose those of the overview',
-  bar: 'all panes',
-  priority: 4,
-  run: (context) => context.push(new PaneListView(paneIds.indexOf(context.model.focus))),
 };
 
 export const zoom: Command = {
@@ -110,7 +101,7 @@ export function setChoice(
 }
 
 export const group: Command = asksDatabase({
-  id: 'group',
+  id: namedCommands.group,
   keys: ['t'],
   title: 'group the rows of this pane otherwise, or select others',
   bar: 'group',
@@ -150,5 +141,9 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
   };
 }
 
-export const colonGroup = colonChoice('group', 'grouping', 'what the rows of this pane are');
+export const colonGroup = colonChoice(
+  namedCommands.group,
+  'grouping',
+  'what the rows of this pane are',
+);
 export const colonShow = colonChoice('show', 'variant', 'which rows this pane shows');

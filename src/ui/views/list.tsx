@@ -9,7 +9,8 @@ import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
-import { palette, help } from '../commands/program.js';
+import { help } from './help.js';
+import { palette } from './palette.js';
 import { moments } from '../commands/moment.js';
 import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
@@ -43,7 +44,7 @@ export class ListView implements View {
   }
 
   /** As it is opened, or as it is read again: the chosen row stays chosen wherever it moved. */
-  static of(openedBy: OpenedBy, opened: OpenedList, before: View): ListView {
+  static of(openedBy: OpenedBy, opened: OpenedList, before: View | undefined): ListView {
     const isSame = before instanceof ListView;
     return new ListView(openedBy, isSame ? withReading(before.state, opened) : listState(opened));
   }
@@ -320,14 +321,15 @@ const own = {
 
 /** What is done to all rows of the list: as in the panes, where the list is what the action is for. */
 const actionsOfLists: readonly Command[] = listActions.map(({ command, list }) => {
-  const isFor = ({ front }: Context) => front instanceof ListView && front.state.opened.id === list;
+  const isFor = ({ front }: Context) =>
+    front instanceof ListView && front.state.opened.id === list.id;
   return {
     ...command,
-    bar: 'close all',
+    bar: list.bar,
     priority: 3,
     isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
     unavailable: (context, key) =>
-      isFor(context) ? command.unavailable?.(context, key) : `These are not the ${list} traces`,
+      isFor(context) ? command.unavailable?.(context, key) : `These are not the ${list.id} traces`,
   };
 });
 

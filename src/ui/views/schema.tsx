@@ -1,6 +1,5 @@
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { quit } from '../commands/program.js';
 import type { Context, Scope, View } from '../context.js';
 import { drawBox, cutLines, writer, drawProgressBar } from '../draw/box.js';
 import type { StyledLine } from '../draw/styled-line.js';
@@ -8,6 +7,7 @@ import type { Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
 import { bodyOf } from '../model/model.js';
 import { innerBody, Lines } from '../screen/boxes.js';
+import { quit } from './quit.js';
 
 /** The first run, or a schema that lacks something. */
 export type SchemaStage = {
@@ -61,6 +61,25 @@ export class SchemaView implements View {
     });
     return <Lines lines={lines} x={x} y={y} width={width} height={height} />;
   }
+}
+
+function withoutSchema({ model }: Context): readonly View[] {
+  return model.views.filter((view) => !(view instanceof SchemaView));
+}
+
+/** Shows a stage in place of the one before it; views in front of it stay there, as the question before quitting. */
+export function showSchema(
+  context: Context,
+  stage: SchemaStage,
+  answer: (isYes: boolean) => void,
+): void {
+  const [bottom, ...inFront] = withoutSchema(context);
+  const view = new SchemaView(stage, answer);
+  context.update({ views: [...(bottom ? [bottom] : []), view, ...inFront] });
+}
+
+export function closeSchema(context: Context): void {
+  context.update({ views: withoutSchema(context) });
 }
 
 function bodyLines({ lines, steps }: SchemaStage, width: number): StyledLine[] {
