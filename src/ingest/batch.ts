@@ -17,7 +17,7 @@ import {
 } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
-import { RowStore, type Written } from './row-store.js';
+import { type RetractedRow, RowStore, type Written } from './row-store.js';
 import {
   name,
   projectOf,
@@ -83,8 +83,12 @@ export class Batch {
     return new Batch(tx, schema, options);
   }
 
-  async record(events: readonly CleanEvent[]): Promise<Written> {
+  async record(
+    events: readonly CleanEvent[],
+    retracted: readonly RetractedRow[] = [],
+  ): Promise<Written> {
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, events);
+    await this.#store.retract(retracted);
     // Those that wait were cleaned before they were written.
     const all = [...waiting, ...events];
     for (const event of all) seeTurns(event, sessions.get(event.session));
@@ -204,6 +208,7 @@ export class Batch {
       at: event.at,
       beganAt: isPrompt ? event.at : undefined,
       placeLevel: 0,
+      isMoved: event.isMoved,
       row: {
         correlation_id: turn,
         root_id: turn,
