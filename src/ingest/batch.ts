@@ -89,7 +89,7 @@ export class Batch {
   ): Promise<Written> {
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, events);
     await this.#store.retract(retracted);
-    // Those that wait were cleaned before they were written.
+    // Waiting events had their secrets removed before they were stored.
     const all = [...waiting, ...events];
     for (const event of all) seeTurns(event, sessions.get(event.session));
     for (const session of sessions.values()) session.sort();
@@ -159,7 +159,7 @@ export class Batch {
       session.postpone(event);
       return;
     }
-    // A turn that was found by the time alone is told nothing of.
+    // The event says nothing about a turn that was found by its time only.
     if (event.turn !== undefined || turn === session.standIn) this.#turnPatch(event, session, turn);
     const byTime = event.turn === undefined && event.subagent === undefined;
     const traceId =
@@ -321,7 +321,7 @@ export class Batch {
     }
   }
 
-  /** Of a session that nothing is stored of nothing is looked for. */
+  /** Nothing is looked up for sessions of which nothing is stored. */
   #load(table: IngestTable, ids: readonly string[]): Promise<void> {
     return this.#store.load(
       table,
@@ -346,7 +346,7 @@ function totalsOf({ totals, durationMs }: Extract<AgentEvent, { kind: 'subagent_
   };
 }
 
-/** Turns first: events of one batch may come before the prompt that they belong to. */
+/** Turns come first, because other events of a batch may precede the prompt that they belong to. */
 function seeTurns(event: AgentEvent, session: Session | undefined): void {
   if (!session || event.kind === 'session_started' || event.kind === 'session_ended') return;
   const isPrompt = event.kind === 'prompt' && event.subagent === undefined;

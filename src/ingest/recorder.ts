@@ -72,7 +72,7 @@ export class Recorder {
       return await this.#record(events, options, this.#copier);
     } catch (error) {
       if (!this.#copier || !isRefusedToCopy(error)) throw error;
-      // Of a row that somebody else has written meanwhile, an INSERT knows what to do.
+      // If another writer has inserted a row meanwhile, INSERT … ON CONFLICT handles it.
       if (error.sqlState !== uniqueViolation) this.#copier = undefined;
       return await this.#record(events, options, undefined);
     }
@@ -85,7 +85,7 @@ export class Recorder {
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
     const isOpen = this.#isOpen;
-    // Where they are gone again, the next batch looks for them.
+    // If the tables are dropped again, the next batch checks for them.
     this.#isOpen = false;
     const written = await this.#database.transaction(
       { ...limits, purpose: 'ingest' },

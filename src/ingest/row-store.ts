@@ -33,7 +33,7 @@ export class RowStore {
   }
 
   keep(table: IngestTable, row: { id: string }): void {
-    // Which table a row is of is known to those who read it.
+    // The caller knows which table a row is of.
     const rows = this.rows[table] as Map<string, { id: string }>;
     if (rows.has(row.id)) return;
     (this.stored[table] as Map<string, { id: string }>).set(row.id, row);
@@ -79,7 +79,7 @@ export class RowStore {
     await writeRows(this.#tx, table, fresh);
   }
 
-  /** What was archived stays there: it is neither changed nor written a second time. */
+  /** Archived rows stay in the archive: they are neither changed nor written again. */
   async #archivedTraces(): Promise<Set<string>> {
     const ids = [...this.rows.execution_traces.keys()].filter(
       (id) => !this.stored.execution_traces.has(id),

@@ -82,6 +82,9 @@ export class BatchSize {
   }
 }
 
+/** A smaller part of a batch is not made ready ahead: it would be written as a batch of its own. */
+const fewestAhead = 4;
+
 /** Longer (ms) than a segment stays because it is young. */
 const readLatelyMs = 3_000;
 
@@ -127,7 +130,7 @@ export class SpoolDrain {
       return result;
     } catch (error) {
       if (!isRecordsFault(error)) throw error;
-      // One of them is the cause: alone it is put aside.
+      // Tries a quarter of them, and so on, down to the single record that is refused: that is put aside.
       if (batch.records.length > 1) return this.next(Math.ceil(batch.records.length / 4));
       return this.#commit(batch, (records, _, commit) => {
         const failed = records.map((record) => ({ record, error: error.message }));
@@ -141,14 +144,14 @@ export class SpoolDrain {
     return { ...batch, records: inOrder(batch.records) };
   }
 
-  /** Makes ready what is behind a batch that is being written; undefined: nothing is. */
+  /** Makes ready what is behind a batch that is being written; undefined: too little, and more may come until then. */
   async #readAhead(offsets: ReadonlyMap<string, number>, most: number) {
     if (this.#writer.prepare === undefined) return undefined;
     // The server has its first statement by then.
     await new Promise(setImmediate);
     try {
       const batch = this.#read(offsets, most);
-      if (batch.records.length === 0) return undefined;
+      if (batch.records.length < most / fewestAhead) return undefined;
       await this.#writer.prepare(batch.records);
       return batch;
     } catch {
@@ -200,7 +203,7 @@ export class SpoolDrain {
 
   async #commit(batch: SpoolBatch, write: RecordWriter['write']): Promise<Drained> {
     const expected = await this.#committedOffsets();
-    // Until the commit is known to have happened, or not to have.
+    // The offsets are unknown until it is clear whether the commit has happened.
     this.#offsets = undefined;
     let quarantined = 0;
     await write(batch.records, this.#key, async (tx, { unknown, failed }) => {
@@ -217,7 +220,7 @@ export class SpoolDrain {
   }
 }
 
-/** Asynchronous hooks overtake each other; the time of receipt is what is nearest to their order. */
+/** Sorted by time of receipt, since asynchronous hooks overtake each other. */
 const inOrder = (records: readonly SpoolRecord[]): SpoolRecord[] =>
   records
     .map((record) => ({ record, atMs: atMsOf(record) }))
