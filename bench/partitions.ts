@@ -136,9 +136,8 @@ await withBenchServer(
       console.log(
         `  ${'1,000 rows inserted'.padEnd(32)} plain ${plainInsert.toFixed(1)} ms (with its foreign key), partitioned ${partedInsert.toFixed(1)} ms (without)`,
       );
-      const [{ n = 0 } = {}] = (
-        await client.query<{ n: number }>('SELECT count(*)::int AS n FROM parted_1')
-      ).rows;
+      const counted = await client.query<{ n: number }>('SELECT count(*)::int AS n FROM parted_1');
+      const n = counted.rows[0]?.n ?? 0;
       const detach = await timed(client, 'ALTER TABLE parted DETACH PARTITION parted_1', 3);
       const move = await timed(
         client,
