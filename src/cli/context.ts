@@ -18,7 +18,7 @@ import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
-import { type CollectorTarget, ensureCollector } from '../ingest/collector/collector.js';
+import type { CollectorTarget } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 
@@ -70,7 +70,7 @@ export function processContext(
       try {
         return await terminal.question(plainText(question, process.stderr));
       } catch (error) {
-        // Ctrl-C and Ctrl-D are an answer, too: none of those that agree.
+        // Ctrl-C and Ctrl-D count as an answer that does not agree.
         if (!(error instanceof Error && error.name === 'AbortError')) throw error;
         process.stderr.write('\n');
         return '';
@@ -121,7 +121,7 @@ function checkPoolSize(size: number | undefined): void {
   }
 }
 
-/** The flags that say how a database is opened, beside which one. */
+/** The flags that say which database is opened, and how. */
 type OpenFlags = PlaceFlags & {
   config?: string | undefined;
   schema?: string | undefined;
@@ -144,7 +144,7 @@ function openOptionsOf(flags: OpenFlags, connection: NamedConnection | undefined
   };
 }
 
-/** The flags that name the same database from any folder; undefined: its address does, or the environment. */
+/** The flags that name the same database from any folder; undefined where its address or the environment names it. */
 function namedBy(
   { config, demo, dataDir, envFile }: OpenFlags,
   connection: NamedConnection | undefined,
@@ -159,7 +159,7 @@ function namedBy(
   return envFile === undefined ? undefined : `--env-file ${file(envFile)}`;
 }
 
-/** For commands in what is printed; what the environment of this shell names, it names for them, too. */
+/** The flags added to commands in printed texts. None for a database that the environment names: it names it there, too. */
 function hintFlags(
   database: Database | undefined,
   flags: OpenFlags,
@@ -171,7 +171,7 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
-/** What is typed for a database that has no name, as in `cd -`. */
+/** The name that stands for a database without one, as in `cd -`. */
 const unnamed = '-';
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
@@ -235,7 +235,10 @@ function followerOf(
 ): (() => void) | undefined {
   const [, program] = process.argv;
   if (program === undefined) return undefined;
-  const start = (target: CollectorTarget) => () => void ensureCollector(target, program);
+  const start = (target: CollectorTarget) => () =>
+    void import('../ingest/collector/collector.js').then(({ ensureCollector }) =>
+      ensureCollector(target, program),
+    );
   if (connection) return start({ kind: 'connection', name: connection.name, config: file });
   if (dataDir !== undefined) return start({ kind: 'folder', dataDir: path.resolve(dataDir) });
   if (envFile !== undefined) return undefined;

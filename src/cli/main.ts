@@ -19,7 +19,6 @@ import {
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
-import { ensureSchema } from './ensure-schema.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 
@@ -38,7 +37,7 @@ function reportError(error: unknown, json: boolean): ExitCode {
       process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
     write(`error: ${message}`);
     if (known?.hint) write(`hint: ${known.hint}`);
-    // What nobody foresaw comes with its stack, for the report of it.
+    // An unexpected error is printed with its stack, so that it can be reported.
     if (!known && error instanceof Error && error.stack) write(error.stack);
   }
   return known?.exitCode ?? exitCodes.notGood;
@@ -94,7 +93,9 @@ async function runWithoutCommand(config: Config, argv: readonly string[]): Promi
   const screen = isTerminal && (canPaint(process.env) || isLinear(asked, process.env));
   return screen
     ? runCommand(config, entryOf('console'), argv)
-    : runCommand(config, entryOf('status'), argv, ensureSchema);
+    : runCommand(config, entryOf('status'), argv, async (context) =>
+        (await import('./ensure-schema.js')).ensureSchema(context),
+      );
 }
 
 function entryOf(name: string): CommandEntry {
@@ -141,7 +142,7 @@ process.channel?.unref();
 /** Cancels the command that runs, where it can be; else undefined. */
 let cancelCommand: (() => void) | undefined;
 
-/** Whether output was lost: 'read' when its reader had enough of it. */
+/** Whether output was lost: 'read' when its reader has closed the pipe. */
 let lostOutput: 'read' | 'failed' | undefined;
 
 /**
@@ -149,7 +150,7 @@ let lostOutput: 'read' | 'failed' | undefined;
  * A command that changes something is cancelled as by Ctrl-C, so that it tidies up; others end here.
  */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A terminal that is gone ends the console, which hears of it, too.
+  // When the terminal is gone the console ends by itself.
   if (process.stdout.isTTY || lostOutput !== undefined) return;
   lostOutput = error.code === 'EPIPE' ? 'read' : 'failed';
   if (lostOutput === 'failed') {

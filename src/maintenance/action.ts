@@ -17,6 +17,10 @@ export type Requirement =
   /** The rows lie on this server, not on workers of a cluster, where it would do nothing to them. */
   | 'own-rows';
 
+/** What a row of a pane stands for: an action says which rows it takes, a pane which it has. */
+export type RowKind =
+  'index' | 'table' | 'backend' | 'pattern' | 'session' | 'archived trace' | 'maintenance run';
+
 /** One line of a preview or a result: `{label: 'Size', value: '490 MB'}`. */
 export type Fact = { label: string; value: string };
 
@@ -30,9 +34,9 @@ export type Preview = {
   sql: string[];
   /** The things that will be changed or deleted, one a line, where they are not too many. */
   list?: string[];
-  /** What to think about first; shown as warnings. */
+  /** Warnings: what to consider before confirming. */
   warnings: string[];
-  /** Nothing to do: the reason. The action is not offered. */
+  /** Set when there is nothing to do: says why. The action cannot be confirmed then. */
   nothing?: string;
   /** A word to type where data is deleted; otherwise a key confirms. */
   typed?: string;
@@ -48,7 +52,7 @@ export type Progress = {
   rate?: number;
   /** Seconds, estimated. */
   secondsLeft?: number;
-  /** Who is in the way, with their statement. */
+  /** The blocking session, with its statement. */
   blockedBy?: string;
   /** The console may end now, and the server goes on by itself. */
   detachable?: boolean;
@@ -60,8 +64,8 @@ export type Outcome<Result> = {
   summary: string;
   cancelled: boolean;
   result: Result;
-  /** What there is to see now: a pane, and from when on (milliseconds since 1970). */
-  shows?: { pane: string; since: number };
+  /** What there is to see now: the pane of these rows, from when on (milliseconds since 1970). */
+  shows?: { rows: RowKind; since: number };
 };
 
 export type ActionContext = {
@@ -70,7 +74,7 @@ export type ActionContext = {
   signal: AbortSignal;
   /** Aborted when the console ends while the server goes on by itself (`Progress.detachable`). */
   detach?: AbortSignal;
-  /** Starts what goes on bringing in what agents do when this console has ended; absent: nothing can. */
+  /** Starts the collector, which goes on importing events after this console has ended; absent: there is none for this database. */
   follow?: (() => void) | undefined;
 };
 
@@ -125,10 +129,10 @@ export type OfferCommand = {
 /** How the console offers an action: by which command, and on which rows. */
 export type Offer<Choice> = {
   command: OfferCommand;
-  /** The id of the pane whose rows it takes: the marked ones, or the one under the cursor. */
-  pane?: string;
+  /** The rows it takes, of the pane that has them: the marked ones, or the one under the cursor. */
+  rows?: RowKind;
   /** The list, of those that Enter opens, whose rows are exactly what it is done to. */
-  list?: string;
+  list?: { id: string; bar: string };
   /** It needs such a row: `an index`. Absent: without rows it is done to everything. */
   needs?: string;
   /** Why it does not take these rows. */
@@ -141,7 +145,7 @@ export type Offer<Choice> = {
   choose(rows: readonly object[], database: Database): Choice | ChosenLater<Choice> | undefined;
 };
 
-/** What has to be read first: the dialog is there at once, so that the next key goes to it. */
+/** A choice for which something must be read first. The dialog opens at once, so that the next key goes to it. */
 export type ChosenLater<Choice> = { title: string; chosen: Promise<Choice> };
 
 /** What an action is called in its dialog, and what it is done to. */

@@ -2,7 +2,7 @@ import { formatAge, intervalText, parseDuration } from '../core/format/time.js';
 import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
-import type { Action, ActionContext, Outcome, Preview, Progress } from './action.js';
+import type { Action, ActionContext, OfferCommand, Outcome, Preview, Progress } from './action.js';
 import { boundedText } from '../db/quote.js';
 
 /** Which traces count as stuck. */
@@ -39,11 +39,20 @@ export async function stuckCutoff(tx: Queryable, age = defaultStuckAfter): Promi
   return rows[0]?.cutoff ?? '-infinity';
 }
 
-/** What a console that shows them now would close: none that becomes stuck after it. */
+/** The input that closes exactly the traces that are stuck now, and none that become stuck later. */
 export async function shownAsStuck(database: Database): Promise<CloseStuckInput> {
   const cutoff = await database.transaction({ readOnly: true }, (tx) => stuckCutoff(tx));
   return { olderThan: defaultStuckAfter, startedBefore: cutoff };
 }
+
+/** Lists exactly the traces that it closes: the name of the list, and of the command that opens it. */
+export const stuckList = 'stuck';
+
+export const closeStuckCommand: OfferCommand = {
+  id: 'close-stuck',
+  key: 'T',
+  title: 'close traces that are stuck in progress, after a preview',
+};
 
 /**
  * Closes the traces whose writer died: they get the status timeout and end at their last sign of life, so that an
@@ -59,12 +68,8 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
   tables: () => ['execution_traces'],
   offers: [
     {
-      command: {
-        id: 'close-stuck',
-        key: 'T',
-        title: 'close traces that are stuck in progress, after a preview',
-      },
-      list: 'stuck',
+      command: closeStuckCommand,
+      list: { id: stuckList, bar: 'close all' },
       choose(_, database) {
         const title = 'Close stuck traces';
         return { title, chosen: shownAsStuck(database).then((input) => ({ title, input })) };
@@ -131,7 +136,7 @@ async function* run(
   { database, signal }: ActionContext,
   input: CloseStuckInput,
 ): AsyncGenerator<Progress, Outcome<CloseStuckResult>> {
-  // What becomes stuck meanwhile is left to the next run: nobody has seen it in the preview.
+  // Traces that became stuck after the preview are left to the next run.
   const cutoff = await database.transaction({ readOnly: true }, (tx) => cutoffOf(tx, input));
   const count = () => database.transaction({ readOnly: true }, (tx) => countStuck(tx, cutoff));
   const total = await count();
@@ -152,7 +157,7 @@ async function* run(
   };
 }
 
-/** Locked traces are passed over: their writer lives. */
+/** Locked traces are skipped, because their writer is alive. */
 async function closeBatch(database: Database, cutoff: string): Promise<number> {
   const { tables } = database.capabilities;
   const signs = [

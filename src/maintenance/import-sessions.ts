@@ -4,10 +4,24 @@ import type { Database } from '../db/database.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
 import type { Found } from '../ingest/discover.js';
 import type { ImportResult } from '../ingest/import.js';
-import type { Action, ActionContext, Fact, Outcome, Preview, Progress } from './action.js';
+import type {
+  Action,
+  ActionContext,
+  Fact,
+  OfferCommand,
+  Outcome,
+  Preview,
+  Progress,
+} from './action.js';
 
 /** Which transcripts are brought in: files and folders; absent: the programs' own folders on this machine. */
 export type ImportSessionsInput = { paths?: readonly string[] };
+
+export const importCommand: OfferCommand = {
+  id: 'import',
+  key: 'i',
+  title: "bring in the sessions of agents' programs on this machine, after a preview",
+};
 
 /**
  * Brings the sessions of agents' programs on this machine into the database, and goes on with what comes. What reads them
@@ -27,11 +41,7 @@ export const importSessions: Action<ImportSessionsInput, ImportResult> = {
   ],
   offers: [
     {
-      command: {
-        id: 'import',
-        key: 'i',
-        title: "bring in the sessions of agents' programs on this machine, after a preview",
-      },
+      command: importCommand,
       choose: () => ({ title: 'Import agent sessions', input: {} }),
     },
   ],
@@ -76,7 +86,15 @@ function describe({ sessions, files, bytes, oldestAt, newestAt }: Found): string
   return `${counted(sessions, 'session')} in ${counted(files, 'file')}, ${formatBytes(bytes)}, ${ages}`;
 }
 
+<<<<<<< HEAD
 /** Whether prompts and results leave this machine is what there is to decide. */
+=======
+function counted(count: number, what: string): string {
+  return `${withSeparators(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** Where the rows go, and so whether prompts and results leave this machine: the user has to decide that. */
+>>>>>>> main
 function placeFact({ capabilities, address }: Database): Fact {
   const { embedded, database, schema } = capabilities;
   if (embedded) return { label: 'Into', value: 'the embedded database: it stays on this machine' };
@@ -91,13 +109,11 @@ function placeFact({ capabilities, address }: Database): Fact {
   };
 }
 
-const megabyte = 1 << 20;
-
 async function* run(
   { database, signal, follow }: ActionContext,
   input: ImportSessionsInput,
 ): AsyncGenerator<Progress, Outcome<ImportResult>> {
-  const [{ findFiles }, { importSessions: importFiles }, { Prices }, { Recorder }] =
+  const [{ findFiles }, { importSessions: importFiles, shownProgress }, { Prices }, { Recorder }] =
     await Promise.all([
       import('../ingest/discover.js'),
       import('../ingest/import.js'),
@@ -117,15 +133,10 @@ async function* run(
         summary: summaryOf(value, signal.aborted),
         cancelled: signal.aborted,
         result: value,
-        ...(since === undefined ? {} : { shows: { pane: 'sessions', since } }),
+        ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
       };
     }
-    yield {
-      phase: 'reading transcripts',
-      done: value.bytes / megabyte,
-      total: value.totalBytes / megabyte,
-      unit: 'MB',
-    };
+    yield shownProgress(value);
   }
 }
 

@@ -4,7 +4,7 @@ import { formatSpan, formatMoment } from '../core/format/time.js';
 import { agents, agentSource } from './agents.js';
 import { memoryList } from './contract/listing.js';
 import type { DetailAccess, Opening } from './contract/opening.js';
-import { rowOpening } from './contract/pane.js';
+import { rowOpening, namedCommands } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { endpoints, endpointSource } from './endpoints.js';
 import { errors } from './errors.js';
@@ -266,7 +266,7 @@ export function compareOpening(momentMs: number): Opening {
             { text: comparedText(found) },
             ...notes.map((text) => ({ text, tone: 'warning' as const })),
           ],
-          empty: 'Nothing changed by more than chance. Choose another window with :window.',
+          empty: `Nothing changed by more than chance. Choose another window with :${namedCommands.window}.`,
           order: 'worst',
           asOf: new Date(endMs),
           open: ({ opening }) =>

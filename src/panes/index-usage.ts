@@ -1,3 +1,5 @@
+import { cleanUpCommand } from '../maintenance/reindex/leftovers.js';
+import { reindexCommand } from '../maintenance/reindex/rebuild-lock.js';
 import {
   ageColumn,
   bytesColumn,
@@ -95,7 +97,7 @@ function verdictLines(row: IndexUsageRow, nowMs: number): SummaryLine[] {
       : [[name('lists'), { text: `${lists}; its rows ask for ${recommendedLists ?? 'unknown'}` }]]),
     [
       {
-        text: 'Esc, then :reindex rebuilds it, :clean-up drops what broken rebuilds left',
+        text: `Esc, then :${reindexCommand.id} rebuilds it, :${cleanUpCommand.id} drops what broken rebuilds left`,
         tone: 'muted',
       },
     ],
@@ -207,7 +209,7 @@ export const indexUsageColumns: readonly Column<IndexUsageRow>[] = [
   }),
 ];
 
-/** What needs care comes first, then the largest. */
+/** Indexes that need attention come first, then the largest. */
 function urgency({ state, advice, verdict, drop }: IndexUsageRow): number {
   if (state === 'invalid' || state === 'leftover') return 5;
   if (state === 'building') return 4;
@@ -228,6 +230,7 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras, 'index-usage'> = 
   id: 'index-usage',
   title: 'Index usage',
   question: 'Which indexes are used, how large are they, and which need care?',
+  rowsAre: 'index',
   needs: {},
   isInOverview: true,
   windowed: false,

@@ -8,6 +8,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  namedCommands,
 } from './contract/pane.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 
@@ -44,7 +45,7 @@ function whatRan({ action, subject }: Run): string {
   return subject === null ? action : `${action}: ${subject}`;
 }
 
-/** What came of it, or how far it is. */
+/** The result of a run, or its progress. */
 function whatCame(run: Run): string {
   if (run.state === 'running') return progressText(run);
   if (run.resumedBy !== null) return `taken up again by run ${run.resumedBy}`;
@@ -72,6 +73,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
   id: 'maintenance-runs',
   title: 'Maintenance',
   question: 'Who maintained what here, when and from where, and what came of it?',
+  rowsAre: 'maintenance run',
   needs: {},
   windowed: false,
   minIntervalMs: 2_000,
@@ -121,7 +123,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
       title: 'took',
       align: 'right',
       format: 'duration',
-      // Of a running one the age is told by its start.
+      // A running one has its age in the column of its start.
       value: (run) => (run.endedAt === null ? null : tookMs(run, { nowMs: 0 })),
       priority: 3,
       minWidth: 6,
@@ -165,7 +167,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
     { id: 'state', title: 'state', direction: 'asc', value: ({ state }) => state },
   ],
   rowKey: ({ id }) => String(id),
-  empty: 'Nothing was maintained from a console yet; :help lists the keys that do.',
+  empty: `Nothing was maintained from a console yet; :${namedCommands.help} lists the keys that do.`,
   createReader: () => new MaintenanceRunsReader(),
   summary: ({ rows }, { nowMs }) => {
     const [latest] = rows;

@@ -8,6 +8,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  chooseLonger,
 } from './contract/pane.js';
 import { type SchemaShape, columnOrNull } from './contract/shape.js';
 import { groupKey } from './reading/calls.js';
@@ -130,7 +131,7 @@ function nowOf({ running, stuck }: TracesInProgressRow) {
   return { running, stuckCount: stuck };
 }
 
-/** What ran then cannot be known without reading every trace before; what still runs can. */
+/** For a moment in the past: only traces that still run are counted as running. Those that have ended since could only be found by reading every trace before. */
 function thenOf(rows: readonly TraceStatusRow[]) {
   return {
     running: rows.find(({ status }) => status === 'in_progress')?.count ?? 0,
@@ -319,7 +320,7 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras, 'recent-trac
     }),
   },
   rowKey: ({ status }) => status,
-  empty: 'No trace started in this window. Choose a longer one with :window.',
+  empty: `No trace started in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new RecentTracesReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),

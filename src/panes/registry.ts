@@ -1,5 +1,6 @@
 import { nearestWord } from '../core/nearest.js';
 import { ConsoleError } from '../db/errors.js';
+import type { RowKind } from '../maintenance/action.js';
 import { activity } from './activity.js';
 import { agentChains } from './agent-chains.js';
 import { agents } from './agents.js';
@@ -55,9 +56,9 @@ export const overviewPaneIds: readonly PaneId[] = panes
   .map(({ id }) => id);
 
 /** The first of the overview: it has the focus at first. */
-export const firstPaneId: PaneId = recentTraces.id;
+export const firstPaneId: PaneId = overviewPaneIds[0] ?? declared[0].id;
 
-/** An id of today comes before the same one of an earlier version. */
+/** An id that is in use wins over the same id of an earlier version. */
 const byId: ReadonlyMap<string, AnyPane> = new Map([
   ...panes.flatMap((pane) => (pane.formerIds ?? []).map((id) => [id, pane] as const)),
   ...panes.map((pane) => [pane.id, pane] as const),
@@ -68,7 +69,7 @@ export function findPane(id: unknown): AnyPane | undefined {
   return typeof id === 'string' ? byId.get(id) : undefined;
 }
 
-/** A pane by an id of a file that an earlier version has written: there it means what it meant then. */
+/** A pane by an id from a file of an earlier version, in which a former id has its former meaning. */
 export function findPaneOfEarlier(id: unknown): AnyPane | undefined {
   return panes.find(({ formerIds }) => formerIds?.some((each) => each === id)) ?? findPane(id);
 }
@@ -84,6 +85,11 @@ export function paneById(id: string): AnyPane {
     });
   }
   return pane;
+}
+
+/** The pane whose rows stand for this. */
+export function findPaneOfRows(rows: RowKind): AnyPane | undefined {
+  return panes.find(({ rowsAre }) => rowsAre === rows);
 }
 
 /** The key that leads to a pane. */

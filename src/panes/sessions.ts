@@ -62,7 +62,7 @@ export type SessionRow = {
 export type SessionsExtras = { shown: number; waiting: number; working: number; costUsd: number };
 
 const mostSessions = 200;
-/** Those that are shown where the window has none, since when they may be. */
+/** Where the window has no session, the latest of the last ten years are shown. */
 const mostBefore = 50;
 const alwaysMs = 3_650 * 86_400_000;
 
@@ -147,7 +147,7 @@ const ranks: Readonly<Record<SessionState, number>> = {
   ended: 5,
 };
 
-/** Who waits for somebody comes first, longest first; then who works, then the others, latest first. */
+/** Sessions that wait for the user come first, the longest wait on top; then those at work; then the rest, latest first. */
 function byUrgency(a: SessionRow, b: SessionRow): number {
   const rank = ranks[a.state] - ranks[b.state];
   if (rank !== 0) return rank;
@@ -213,6 +213,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   id: 'sessions',
   title: 'Sessions',
   question: 'What does each agent session do now, which wait for somebody, and what did they take?',
+  rowsAre: 'session',
   needs: {
     execution_traces: {
       required: ['id', 'session_id', 'status', 'started_at'],

@@ -16,6 +16,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  namedCommands,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { CallsReader } from './reading/calls-reader.js';
@@ -119,7 +120,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   }
 }
 
-/** As somebody would say it: in days, hours or minutes. */
+/** A span of time in the unit that people would use: days, hours or minutes. */
 function wholePart(ms: number): number {
   const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
   return Math.max(unit, Math.floor(ms / unit) * unit);
@@ -127,7 +128,7 @@ function wholePart(ms: number): number {
 
 const sessionOf = ({ group, grouping }: UsageRow) => (grouping === 'session' ? group : null);
 
-/** Nobody knows a session by its id: its project says more, and the first digits tell two of them apart. */
+/** The name of a session for people: its project, and the first digits of its id to tell two of them apart. */
 function groupText(row: UsageRow): string {
   const id = sessionOf(row);
   if (id === null) return row.group ?? 'unknown';
@@ -265,8 +266,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
   },
   rowKey: ({ group }) => groupKey([group]),
   idOf: ({ group }) => group ?? 'unknown',
-  empty:
-    'No trace started in this window. Choose a longer one with :window, or bring in sessions with trace-console import.',
+  empty: `No trace started in this window. Choose a longer one with :${namedCommands.window}, or bring in sessions with trace-console import.`,
   createReader: () => new UsageReader(),
   summary: ({ extras, rows }) => (rows.length === 0 ? [] : summaryOf(extras)),
   chart: ({ extras: { series, windowMs, isPast } }) => ({

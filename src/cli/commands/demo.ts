@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+<<<<<<< HEAD
 import { counted, withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
+=======
+import { withSeparators } from '../../core/format/number.js';
+import { type Database, placeOf } from '../../db/database.js';
+>>>>>>> main
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,
@@ -17,7 +22,7 @@ import {
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
 import type { Filling } from '../../ui/context.js';
-import { isUnasked, placeOf } from '../../deploy/plan.js';
+import { isUnasked } from '../../deploy/plan.js';
 
 export const command = defineCommand({
   name: 'demo',
@@ -94,7 +99,7 @@ export const command = defineCommand({
       for (const line of describeDemo(plan)) note(line);
       throw refusal(database, 'written');
     }
-    // Beside a console, which is creating the schema: two at once would be in each other's way.
+    // A console that started this is creating the schema: two at once would block each other.
     const tell = flags.continue ? process.send?.bind(process) : undefined;
     if (tell) await untilDeployed(database, signal);
     else await deployUnasked(database, note);

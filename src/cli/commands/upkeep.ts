@@ -1,5 +1,5 @@
-import { type CommandContext, defineCommand } from '../command.js';
-import { actionFlags, runActionCommand, parseAge } from '../run-action.js';
+import { type CommandContext, defineCommand, parseAge } from '../command.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 import { ConsoleError } from '../../db/errors.js';
 import { defaultStuckAfter, readCutoff, stuckCutoff } from '../../maintenance/close-stuck.js';
 import type { EndBackendInput } from '../../maintenance/end-backend.js';
@@ -261,7 +261,7 @@ export const reindexCommand = defineCommand({
   },
 });
 
-/** Nothing is changed by looking on, so nobody is asked; and Ctrl-C ends only the looking on. */
+/** Following changes nothing: it needs no confirmation, and Ctrl-C ends only the following. */
 function follow(context: CommandContext<typeof reindexFlags>) {
   const [index] = context.input;
   const asked = { ...context, flags: { ...context.flags, yes: true } };

@@ -13,7 +13,7 @@ import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
-import { type Drained, mostRecords, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
+import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
 import { type CollectorStatus, readStatus, writeStatus } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
@@ -62,6 +62,7 @@ export function collectorOf(folder: string): LockHolder | undefined {
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #drain: SpoolDrain;
+  readonly #batch: BatchSize;
   readonly #lock: FolderLock;
   readonly #status: CollectorStatus;
   #lastEventMs = Date.now();
@@ -74,6 +75,7 @@ export class Collector {
     this.#options = options;
     this.#lock = lock;
     this.#drain = new SpoolDrain(options.database, spool, options.write);
+    this.#batch = new BatchSize(options.database.capabilities);
     const now = new Date().toISOString();
     this.#status = {
       pid: process.pid,
@@ -164,8 +166,9 @@ export class Collector {
 
   /** @returns how much was written */
   async #round(): Promise<number> {
-    const { database, follow } = this.#options;
-    const drained = await this.#drain.next(mostRecords(database));
+    const { follow } = this.#options;
+    const drained = await this.#drain.next(this.#batch.now);
+    this.#batch.took(drained.records.length);
     this.#count(drained);
     const followed = (await follow?.(drained.records)) ?? false;
     if (drained.records.length > 0 || followed) this.#lastEventMs = Date.now();
@@ -199,7 +202,7 @@ export class Collector {
     await this.#options.closeStale?.();
     if (Date.now() - this.#sizedMs < sizesEveryMs) return;
     this.#sizedMs = Date.now();
-    // What cannot be measured now, as behind a lock, is no reason to stop collecting.
+    // Sizes that cannot be measured now, as behind a lock, must not stop the collector.
     await keepSizes(this.#options.database).catch(() => false);
   }
 
@@ -220,7 +223,7 @@ export class Collector {
     try {
       writeStatus(this.#options.folder, status);
     } catch {
-      // The disk is full: what is said about the collector is not what it is for.
+      // A status file that cannot be written, as on a full disk, must not stop the collector.
     }
     this.#options.onProgress?.(status);
   }
@@ -272,7 +275,7 @@ export function ensureCollector(
   ensurePrivateFolder(folder);
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
-  // Next to it a hook may do the same: the second one finds the spool taken, and ends.
+  // A hook may start one at the same time: the second collector finds the spool taken, and ends.
   spawn(
     process.execPath,
     [...process.execArgv, fs.realpathSync(program), 'collect', '--background', ...flags],

@@ -207,7 +207,7 @@ class ClaudeReader implements TranscriptReader {
     const trimmed = text.trimStart();
     if (notPrompts.some((start) => trimmed.startsWith(start))) return [];
     this.#state.inputAt = base.at;
-    // Images and blanks alone are no prompt.
+    // A line with only images or blanks is no prompt.
     if (trimmed === '') return [];
     return base.subagent === undefined
       ? this.#prompt(line, base, text)

@@ -16,7 +16,8 @@ import {
 } from '../action.js';
 import { connectForMaintenance, pauseUnlessAborted, readBuildProgress } from '../long-statement.js';
 import { dropLeftovers, findLeftovers } from './leftovers.js';
-import { indexRows, isBuilding, reindexCommand } from './reindex.js';
+import { reindexCommand } from './rebuild-lock.js';
+import { indexRows, isBuilding } from './reindex.js';
 
 /** Which build; default: the one that has run longest. */
 export type FollowInput = { index?: string };
@@ -116,7 +117,7 @@ async function* run(
   return yield* finish(context, build, cancelled);
 }
 
-/** A console that lives goes on after the build: it swaps and drops, and nobody tidies up after it meanwhile. */
+/** The console that began the build may be alive: it then swaps and drops the indexes itself, so nothing is cleaned up here. */
 async function isRunning(
   { database }: ActionContext,
   { index, pid, backendStart }: RunningBuild,

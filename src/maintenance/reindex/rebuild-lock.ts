@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import type { DirectConnection } from '../../db/direct-connection.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatClock } from '../../core/format/time.js';
+import type { OfferCommand } from '../action.js';
 import { hasJournal, readRuns, whoRuns, type Run } from '../journal/run.js';
 import { maintenanceName } from '../long-statement.js';
 
@@ -39,8 +40,17 @@ export function isNamedAfterInSql(leftover: string, other: string): string {
     AND octet_length(${other}) > octet_length(${leftover}) - 8 AND starts_with(${other}, ${base})))`;
 }
 
-/** Of the action whose runs hold these locks, in the journal. */
+/** The id, in the journal, of the action whose runs hold these locks. */
 export const reindexId = 'reindex';
+
+/** It rebuilds an index, or follows the one that holds its lock. */
+export const reindexCommand: OfferCommand = {
+  id: 'reindex',
+  key: 'r',
+  title: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
+  bar: 'reindex',
+  priority: 6,
+};
 
 /** The advisory lock of an index: `schema` and `index` are SQL for its schema's and its own name. */
 const keyOf = (schema: string, index: string) =>
@@ -87,7 +97,7 @@ export async function lockRebuild(
   throw (await findRebuilder(database, [index])) ?? rebuiltMeanwhile(index);
 }
 
-/** What was looked at is no longer there. */
+/** The index that was looked at is no longer there. */
 export function rebuiltMeanwhile(index: string): ConsoleError {
   return new ConsoleError('busy', `${index} was rebuilt by another session just now.`, {
     hint: 'Look at it, and run it again where it is still wanted.',
@@ -103,7 +113,7 @@ export async function findRebuilder(
   return holder && busyError(database, holder);
 }
 
-/** Whether this session is still at it: building, swapping, or dropping the old one. */
+/** Whether this session still rebuilds the index: builds, swaps, or drops the old one. */
 export async function isRebuilding(
   database: Database,
   index: string,
@@ -132,14 +142,14 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
     ? `${whoRuns(run)} since ${formatClock(run.startedAt)} (run ${run.id}, pid ${pid})`
     : `pid ${pid}`;
   return new ConsoleError('busy', `${index} is being rebuilt by ${who}.`, {
-    hint: `:reindex on the index that is building follows it, or trace-console reindex --follow ${index}`,
+    hint: `:${reindexCommand.id} on the index that is building follows it, or trace-console reindex --follow ${index}`,
   });
 }
 
 /** The run that the journal has for a session: begun before it, for this index where one is named. */
 async function runBehind(database: Database, index: string, since: Date): Promise<Run | undefined> {
   const { schema } = database.capabilities;
-  // Who may not read the journal is told the pid.
+  // Without access to the journal only the pid is known.
   const runs = await database.transaction({ readOnly: true }, async (tx) =>
     (await hasJournal(tx)) ? readRuns(tx, schema, 100) : [],
   );

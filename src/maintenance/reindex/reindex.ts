@@ -1,8 +1,19 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
+<<<<<<< HEAD
 import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
 import { counted, formatBytes } from '../../core/format/number.js';
+=======
+import {
+  leftoverPattern,
+  findRebuilder,
+  findRunningBuilds,
+  reindexCommand,
+  reindexId,
+} from './rebuild-lock.js';
+import { formatBytes } from '../../core/format/number.js';
+>>>>>>> main
 import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
@@ -12,9 +23,9 @@ import {
   type Progress,
   oneOrCount,
   textsOf,
-  type OfferCommand,
 } from '../action.js';
 import { ownerHint } from '../guard.js';
+import { cleanUpCommand } from './leftovers.js';
 import {
   readIndexStates,
   type IndexState,
@@ -43,18 +54,9 @@ export type ReindexResult = {
   left: string | null;
 };
 
-export const reindexCommand: OfferCommand = {
-  id: 'reindex',
-  key: 'r',
-  title: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
-  bar: 'reindex',
-  priority: 6,
-};
+export const indexRows = { rows: 'index', needs: 'an index' } as const;
 
-/** Of the pane with the indexes. */
-export const indexRows = { pane: 'index-usage', needs: 'an index' };
-
-/** What is being built can only be followed. */
+/** Whether the chosen index is being built: that can only be followed. */
 export function isBuilding(rows: readonly object[]): boolean {
   return rows.length === 1 && textsOf(rows, 'state')[0] === 'building';
 }
@@ -138,7 +140,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
     const build = running.find((one) => one.index === index);
     if (!build) continue;
     throw new ConsoleError('busy', `${index} is being rebuilt by pid ${build.pid}.`, {
-      hint: `:reindex on ${build.building} follows it, or trace-console reindex --follow ${index}`,
+      hint: `:${reindexCommand.id} on ${build.building} follows it, or trace-console reindex --follow ${index}`,
     });
   }
   return chosen.map((state) => {
@@ -162,7 +164,7 @@ function isLeftover(index: string): boolean {
 function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleError | undefined {
   const { index, owned, exclusion, partOf, valid } = state;
   const { user, serverVersion } = database.capabilities;
-  // Another index in its place, and the names of both, are the owner's affair; MAINTAIN is not enough.
+  // Replacing an index and renaming both needs its owner: MAINTAIN is not enough.
   if (!owned && (way === 'replace' || !mayMaintain(database, state))) {
     const keep =
       way === 'replace' && serverVersion >= 170_000 ? ' --keep-lists asks for less.' : '';
@@ -188,7 +190,7 @@ function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleErro
   }
   if (!valid && isLeftover(index)) {
     return new ConsoleError('usage', `${index} is named as what an interrupted rebuild leaves.`, {
-      hint: ':clean-up in the console or trace-console reindex --clean-up drops it, if it is a leftover.',
+      hint: `:${cleanUpCommand.id} in the console or trace-console reindex --clean-up drops it, if it is a leftover.`,
     });
   }
   return undefined;
@@ -265,14 +267,14 @@ function summaryOf(
     ...rebuilt.flatMap(({ leftBehind }) =>
       leftBehind === null
         ? []
-        : [`${leftBehind} is still read by others; :clean-up drops it later`],
+        : [`${leftBehind} is still read by others; :${cleanUpCommand.id} drops it later`],
     ),
     ...(cancelled === null
       ? []
       : [`Cancelled the rebuild of ${cancelled}; the index is as it was`]),
     ...(left === null
       ? []
-      : [`The server goes on with ${left} alone; :reindex on it follows it again`]),
+      : [`The server goes on with ${left} alone; :${reindexCommand.id} on it follows it again`]),
     ...(remaining.length > 0 ? [`Not begun: ${remaining.join(', ')}`] : []),
   ];
   return parts.map((part) => `${part}.`).join(' ');
@@ -290,7 +292,7 @@ function sizes(rebuilt: readonly RebuiltIndex[]): string {
   return `${sum(({ bytesBefore }) => bytesBefore)} before, ${sum(({ bytesAfter }) => bytesAfter)} now`;
 }
 
-/** Below it another kind of index is worth a try. */
+/** Below this recall the result recommends another kind of index. */
 const poorRecall = 0.95;
 
 const listsText = (lists: number) => `${lists} ${lists === 1 ? 'list' : 'lists'}`;
@@ -307,7 +309,7 @@ function vectorText({ vector }: RebuiltIndex): string {
   if (!recallAfter) return `${shape}; recall not measured`;
   const before = recallBefore ? `${recallBefore.recall.toFixed(3)} before, ` : '';
   const measured = `${shape}; recall@10 ${before}${recallAfter.recall.toFixed(3)} now, ${formatDuration(recallAfter.milliseconds)} a query (${recallAfter.queries} vectors of ${sample ?? ''})`;
-  // Vectors that form no clusters: the neighbours of one lie in many lists, however many there are.
+  // Vectors that form no clusters have their neighbours in many lists, so that more lists do not help.
   const isPoor = method === 'ivfflat' && recallAfter.recall < poorRecall;
   return isPoor ? `${measured}; --method hnsw may find more of such vectors` : measured;
 }

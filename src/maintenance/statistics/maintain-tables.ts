@@ -71,7 +71,7 @@ function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesResult> {
     offers: [
       {
         command: kind.offer,
-        pane: 'table-sizes',
+        rows: 'table',
         choose(rows) {
           const tables = textsOf(rows, 'table');
           if (tables.length === 0) return { title: `${kind.title} all tables`, input: {} };
@@ -136,7 +136,7 @@ async function* run(
     } catch (error) {
       if (isCancelled()) break;
       if (!(error instanceof ConsoleError) || error.code !== 'lock_timeout') throw error;
-      // The others need it all the same.
+      // The other tables are done all the same.
       skipped.push({ table, reason: 'locked by others' });
     }
   }
@@ -151,7 +151,7 @@ async function* run(
       'lock_timeout',
       `${kind.title}: others keep ${result.remaining.join(', ')} locked.`,
       {
-        hint: 'The pane "sessions" shows who; try again later.',
+        hint: 'The pane PostgreSQL shows who; try again later.',
       },
     );
   }
@@ -192,7 +192,7 @@ async function* maintain(
   }
 }
 
-/** The figures are better than the statement itself, and no reason to fail. */
+/** Adds the figures after the run. They are only for information: that they cannot be read is no reason to fail. */
 async function withFigures(
   { database }: ActionContext,
   done: readonly Omit<MaintainedTable, 'deadRowsAfter'>[],
@@ -229,6 +229,12 @@ function summaryOf(
   return `${parts.join('; ')}.`;
 }
 
+export const analyzeCommand: OfferCommand = {
+  id: 'analyze',
+  key: 'u',
+  title: 'update planner statistics (ANALYZE) of the chosen table, or of all',
+};
+
 /** Updates planner statistics: of the tables of the schema, and of those of the console's own. */
 export const analyze = maintainTables({
   id: 'analyze',
@@ -236,11 +242,7 @@ export const analyze = maintainTables({
   done: 'Analyzed',
   command: 'ANALYZE',
   requires: ['primary', 'vacuum'],
-  offer: {
-    id: 'analyze',
-    key: 'u',
-    title: 'update planner statistics (ANALYZE) of the chosen table, or of all',
-  },
+  offer: analyzeCommand,
   readProgress: readAnalyzeProgress,
   facts: (tables) => [
     {
@@ -254,6 +256,12 @@ export const analyze = maintainTables({
   ],
 });
 
+export const vacuumCommand: OfferCommand = {
+  id: 'vacuum',
+  key: 'v',
+  title: 'reclaim dead rows (VACUUM) of the chosen table, or of all',
+};
+
 /** Reclaims dead rows; the files keep their size, as a rule. */
 export const vacuum = maintainTables({
   id: 'vacuum',
@@ -261,11 +269,7 @@ export const vacuum = maintainTables({
   done: 'Vacuumed',
   command: 'VACUUM',
   requires: ['primary', 'direct-connection', 'vacuum'],
-  offer: {
-    id: 'vacuum',
-    key: 'v',
-    title: 'reclaim dead rows (VACUUM) of the chosen table, or of all',
-  },
+  offer: vacuumCommand,
   readProgress: readVacuumProgress,
   facts: (tables) => [
     {

@@ -1,3 +1,4 @@
+import { chooseLonger } from '../contract/pane.js';
 import { isStopWord, requestText, wordsOf } from '../../learning/text/prompt-text.js';
 import { probesComparing } from '../../core/vector-lists.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -26,7 +27,7 @@ import { boundedText } from '../../db/quote.js';
 /** Prompts that have something in common, of the window. */
 export type PromptGroup = {
   id: string;
-  /** Null: they say nothing of it. */
+  /** Null: they have no such value. */
   group: string | null;
   prompts: number;
   failures: number;
@@ -156,7 +157,7 @@ export function promptsOpening(grouping: PromptGrouping): Opening {
         rows: page.rows,
         rowKey: ({ id }) => id,
         ...pagedList(query, list, page, place),
-        empty: 'There is no prompt in this window. Choose a longer one with :window.',
+        empty: `There is no prompt in this window. ${chooseLonger}`,
         asOf: new Date(untilMs ?? page.nowMs ?? Date.now()),
         open: ({ group, failures }) =>
           tracesOpening(
@@ -188,7 +189,7 @@ export function likeOpening(id: string): Opening {
   };
 }
 
-/** The one that the planner takes is not known: of several the most lists, and the fewest rows, as is found most then. */
+/** Nobody knows which index the planner will take. Of several: the most lists and the fewest rows, so that enough lists are searched. */
 const vectorIndexStatement = `
 SELECT max(COALESCE(substring(option FROM '^lists=(\\d+)$')::integer, 100)) AS lists, min(c.reltuples)::float8 AS rows
 FROM pg_index AS i

@@ -1,3 +1,4 @@
+import { chooseLonger } from '../contract/pane.js';
 import {
   ageColumn,
   durationColumn,
@@ -163,12 +164,12 @@ export function traceOfPrefixOpening(digits: string): Opening {
   };
 }
 
-/** The others may be of any time. */
+/** Whether only traces of the window are listed; the others may be of any time. */
 function isOfWindow({ by }: TracesOf): boolean {
   return by !== 'session' && by !== 'prefix' && by !== 'stuck' && by !== 'nearest';
 }
 
-/** Where was looked: a search says how far it went. */
+/** The time that was searched, in words. */
 function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): string {
   const span = windowText(windowMs, untilMs);
   switch (of.by) {
@@ -192,7 +193,7 @@ function emptyOf({ by }: TracesOf): string {
   if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
   if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
   if (by === 'stuck') return 'No trace is stuck.';
-  return 'There is none in this window. Choose a longer one with :window.';
+  return `There is none in this window. ${chooseLonger}`;
 }
 
 const beginning = /^[0-9a-f]{4,31}$/i;

@@ -1,11 +1,11 @@
-import type { Database } from '../../db/database.js';
+import { type Database, placeOf } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';
-import { describePlan, isUnasked, placeOf, type Plan } from '../../deploy/plan.js';
+import { describePlan, isUnasked, type Plan } from '../../deploy/plan.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { schemaFiles } from '../../deploy/schema-files.js';
-import { coreTables } from '../../core/tables.js';
+import { doctor } from '../../panes/doctor.js';
 import type { SchemaStage } from '../views/schema.js';
 
 export type SchemaFlow = {
@@ -17,11 +17,6 @@ export type SchemaFlow = {
 
 /** What to tell the reader once the panes are open. */
 export type SchemaNotice = { text: string; important: boolean };
-
-/** Whether a table is missing, so that something must be done before there is anything to see. */
-export function lacksTables({ capabilities }: Database): boolean {
-  return coreTables.some((table) => capabilities.tables[table] === undefined);
-}
 
 /** Why the schema cannot be applied here, whatever the reader says; undefined when it can. */
 function cannotApply(database: Database): string | undefined {
@@ -57,7 +52,10 @@ export async function firstRun(
       ),
     );
     if (!(await flow.answer())) {
-      return { text: 'Nothing was created. :doctor says how to do it later', important: false };
+      return {
+        text: `Nothing was created. :${doctor.id} says how to do it later`,
+        important: false,
+      };
     }
   }
   return apply(database, plan, flow);
@@ -75,12 +73,12 @@ export async function checkSchema(database: Database): Promise<SchemaNotice | un
   }
   if (plan.kind === 'adopt') {
     if (plan.migrations.length > 0) {
-      const text = 'Views and functions are of an earlier version; :doctor says how to renew them';
+      const text = `Views and functions are of an earlier version; :${doctor.id} says how to renew them`;
       return { text, important: false };
     }
     const { missingTables, addColumns, addIndexes, addObjects } = plan;
     const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
-    const text = `The schema lacks ${lacks} objects; :doctor says how to create them`;
+    const text = `The schema lacks ${lacks} objects; :${doctor.id} says how to create them`;
     return { text, important: false };
   }
   return undefined;

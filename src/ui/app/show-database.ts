@@ -1,11 +1,11 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
 import { offersDemo } from '../../demo/index.js';
-import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import type { Recorder } from '../../live/recording/recording.js';
-import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
-import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
+import { importCommand } from '../../maintenance/import-sessions.js';
+import { cleanUpCommand, findLeftovers } from '../../maintenance/reindex/leftovers.js';
+import { findRunningBuilds, reindexCommand } from '../../maintenance/reindex/rebuild-lock.js';
 import { formatAge, formatDuration, parseMoment } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
@@ -16,15 +16,16 @@ import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
 import { failureText } from '../strings.js';
 import { NoticeView } from '../views/action.js';
-import { SchemaView, type SchemaStage } from '../views/schema.js';
+import { closeSchema, showSchema, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
-import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
+import type { SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
+import { coreTables } from '../../core/tables.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 
 /**
- * From an open connection over the schema to the panes.
+ * Takes an open connection to the panes: checks the schema, starts reading, and shows what was asked for.
  *
  * @param recordTo where to record what is shown; each further database gets a file beside it
  */
@@ -61,13 +62,18 @@ export function showDatabase(
   };
 }
 
+/** Whether a table is missing, so that something must be done before there is anything to see. */
+function lacksTables({ capabilities }: Database): boolean {
+  return coreTables.some((table) => capabilities.tables[table] === undefined);
+}
+
 const hourMs = 3_600_000;
-/** Parts of the past (ms) that a window ends with: what was counted of it before it was whole is counted anew. */
+/** The demo writes its history backwards: each time it reaches back this far (ms), the panes count the past again. */
 const wholeAt = [hourMs, 2 * hourMs, 24 * hourMs];
-/** A shorter pause is none. */
+/** Shorter pauses are not mentioned. */
 const shortPauseMs = 60_000;
 
-/** How far the demo's history is written, and that it goes on after a pause. */
+/** Shows how much of the demo's history is written, and says when its traffic resumes after a pause. */
 function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic): void {
   const startMs = Date.now();
   let coveredMs = 0;
@@ -87,7 +93,7 @@ function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic
   }
 }
 
-/** By the server's clock, which has written what is looked for. */
+/** The moment is read by the server's clock, since rows carry its times. */
 async function showAt(app: ConsoleApp, database: Database, at: string): Promise<void> {
   const [row] = await database.read<ServerNowRow>(serverNowStatement, []);
   const moment = parseMoment(at, row?.now_ms ?? Date.now());
@@ -110,7 +116,7 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
-/** Where no trace is there yet: which sessions of agents this machine has, and that there is a demo. The empty pane says it. */
+/** On a database without traces: finds out which agent sessions this machine has and whether to offer the demo, for the empty pane to say. */
 async function welcome(app: ConsoleApp, database: Database): Promise<void> {
   if (database.readOnly || database.capabilities.standby) return;
   try {
@@ -128,31 +134,27 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
       return `${withSeparators(sessions)} ${source.title} ${several}, ${last}`;
     });
     app.update({
-      welcome: `This machine has ${programs.join('; ')}. :import brings them in, after a preview.`,
+      welcome: `This machine has ${programs.join('; ')}. :${importCommand.id} brings them in, after a preview.`,
     });
   } catch (error) {
     app.log(`sessions of agents could not be looked for: ${String(error)}`);
   }
 }
 
-/** A failure is shown over the panes: there is a connection, and they say themselves what they lack. */
+/** Applies the schema, or asks for it. A failure does not end the console: it is shown in front of the panes. */
 async function askForSchema(
   app: ConsoleApp,
   database: Database,
 ): Promise<SchemaNotice | undefined> {
   let answer: ((isYes: boolean) => void) | undefined;
-  const withoutSchema = () => app.model.views.filter((view) => !(view instanceof SchemaView));
-  const show = (stage: SchemaStage) => {
-    const view = new SchemaView(stage, (isYes) => {
+  const show = (stage: SchemaStage) =>
+    showSchema(app, stage, (isYes) => {
       const resolve = answer;
       answer = undefined;
       resolve?.(isYes);
     });
-    // What lies over it stays there, as the question before quitting.
-    const [bottom, ...over] = withoutSchema();
-    app.update({ views: [...(bottom ? [bottom] : []), view, ...over] });
-  };
   try {
+    const { firstRun } = await import('./schema-flow.js');
     return await firstRun(database, {
       show,
       answer: () => new Promise((resolve) => (answer = resolve)),
@@ -161,11 +163,11 @@ async function askForSchema(
     const text = `Could not inspect the schema: ${failureText(failureOf(error))}`;
     return { text, important: true };
   } finally {
-    app.update({ views: withoutSchema() });
+    closeSchema(app);
   }
 }
 
-/** @throws ConsoleError when the file that was asked for cannot be made; another one is only told of */
+/** @throws ConsoleError when the first recording cannot be created; for a further database that is only reported */
 async function record(
   app: ConsoleApp,
   file: string,
@@ -187,13 +189,14 @@ async function record(
   }
 }
 
-/** The panes come first; what the catalogue lacks is looked for when they are drawn. */
+/** Once the panes are drawn: checks the schema for missing objects, and looks for unfinished rebuilds. */
 async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 1_500).unref());
-  // Whoever went on to another database meanwhile is not told of this one.
+  // Nothing is said of a database that was left meanwhile.
   const isLeft = () => app.database !== database;
   if (isLeft()) return;
   try {
+    const { checkSchema } = await import('./schema-flow.js');
     const notice = await checkSchema(database);
     if (isLeft()) return;
     if (notice) tell(app, notice);
@@ -202,7 +205,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   }
   try {
     const { running, leftovers } = await findUnfinished(database);
-    // Whoever began one of his own meanwhile sees it in front of him.
+    // A user who has started an action meanwhile sees that one.
     if (isLeft() || app.actions?.isRunning) return;
     if (leftovers !== undefined) app.say(app.keys.inText(leftovers), 'warning');
     if (running.length > 0) app.push(new NoticeView('Still running', running));
@@ -211,11 +214,12 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   }
 }
 
-/** As long as the database is shown: the sizes of the day, so that its growth can be told. */
+/** Stores the table sizes hourly while the database is shown; growth is computed from them. */
 async function keepSizesHourly(app: ConsoleApp, database: Database): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 3_000).unref());
   while (app.database === database) {
     try {
+      const { keepSizes } = await import('../../deploy/kept-sizes.js');
       await keepSizes(database);
     } catch (error) {
       app.log(`the sizes could not be kept: ${String(error)}`);
@@ -229,7 +233,7 @@ function tell(app: ConsoleApp, { text, important }: SchemaNotice): void {
   else app.say(text, 'warning');
 }
 
-/** What an earlier console left: rebuilds that go on, and what broken ones have left. */
+/** Rebuilds of earlier consoles that still run on the server, and leftovers of broken ones. */
 type Unfinished = {
   /** Lines of a notice; empty: nothing runs. */
   running: string[];
@@ -249,9 +253,10 @@ async function findUnfinished(database: Database): Promise<Unfinished> {
   return {
     running: builds.map(
       ({ index, building, pid, seconds }) =>
-        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :reindex on ${building} follows it.`,
+        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :${reindexCommand.id} on ${building} follows it.`,
     ),
-    leftovers: first && `A broken rebuild has left ${first.name}${several}; :clean-up drops it`,
+    leftovers:
+      first && `A broken rebuild has left ${first.name}${several}; :${cleanUpCommand.id} drops it`,
   };
 }
 
@@ -259,8 +264,8 @@ async function findUnfinished(database: Database): Promise<Unfinished> {
 type ShowDatabase = (database: Database, choice: ConnectionChoice) => Promise<void>;
 
 /**
- * The databases that the console can be on, and the one that it is on. The old one is kept until the new
- * one answers: who cannot get there is still where he was.
+ * The databases that the console can connect to, and the current one. The old connection is kept until the new one
+ * answers, so that a failed attempt changes nothing.
  */
 export class ConnectionSwitch implements Connections {
   readonly choices: readonly ConnectionChoice[];
@@ -308,7 +313,7 @@ export class ConnectionSwitch implements Connections {
     else void this.connect(choice);
   }
 
-  /** Lays over everything that it is connecting; what is behind comes back when it cannot, or is called off. */
+  /** Shows a view while connecting; when that fails or is called off, the views behind it come back. */
   async connect(choice: ConnectionChoice): Promise<void> {
     const app = this.#app;
     const attempt = (this.#attempt += 1);
@@ -337,7 +342,7 @@ export class ConnectionSwitch implements Connections {
     await this.#show(database, choice);
   }
 
-  /** What a person calls it; a database without a name is what it is. */
+  /** The name for people: that of the connection, else `user@database`. */
   #nameOfCurrent(): string {
     const { name, badge } = this.#current;
     const { place } = this.#app.model;

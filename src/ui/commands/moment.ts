@@ -5,6 +5,7 @@ import type { ColonCommand, Command, Context } from '../context.js';
 import type { Binding } from '../keymap.js';
 import { initialPaneView } from '../model/pane-view.js';
 import { looksBack } from '../../panes/contract/pane.js';
+import { faster, pause, slower } from './timing.js';
 import { isShown, needsLive, whyOffline } from './kinds.js';
 
 const minuteMs = 60_000;
@@ -44,7 +45,7 @@ export const colonAt: ColonCommand = {
   },
 };
 
-/** The moment that was typed; undefined, and said why, where there is none to go to. */
+/** The moment that was typed; undefined when it cannot be shown: the bottom line then says why. */
 function typedMoment(context: Context, text: string): { untilMs: number | undefined } | undefined {
   const named = context.player
     ? { error: whyOffline(context) }
@@ -77,7 +78,7 @@ type Step = {
   seekMs: number;
 };
 
-/** The first step back leads to a whole minute, the last one on to now. */
+/** Where a step leads. The first one back starts from a whole minute; one that comes within a minute of now leads to now (undefined). */
 function targetOf(context: Context, step: Step): number | undefined {
   const { windowMs = 0, untilMs } = context.model.live ?? {};
   const nowMs = serverNow(context);
@@ -92,7 +93,7 @@ function whyNoSeek({ player }: Context, seekMs: number): string | undefined {
   return seekMs < 0 && share <= 0 ? 'This is the beginning of the recording' : undefined;
 }
 
-/** Back and on in time: in the data, or in a recording. */
+/** A command that steps through time: it moves the end of the window, or seeks in a recording. */
 function stepping(step: Step, binding: Binding, isOnBar?: Command['isOnBar']): Command {
   return {
     ...binding,
@@ -116,8 +117,7 @@ export const moments: readonly Command[] = [
     {
       id: 'earlier',
       keys: ['['],
-      title:
-        'back in time by a window; :at 14:05 chooses a moment. In a recording: 10 seconds back; :pause stops it, :faster and :slower set its speed',
+      title: `back in time by a window; :${colonAt.name} 14:05 chooses a moment. In a recording: 10 seconds back; :${pause.id} stops it, :${faster.id} and :${slower.id} set its speed`,
       bar: 'back in time',
       barWith: 'later',
       priority: 7,

@@ -1,6 +1,6 @@
 import { showTimesIn } from '../../core/format/time.js';
 import type { LiveSource } from '../../live/state.js';
-import type { PaneChoice } from '../../panes/contract/pane.js';
+import { namedCommands, type PaneChoice } from '../../panes/contract/pane.js';
 import { type AnyPane, paneIds } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { isBesideOverview } from '../model/model.js';
@@ -23,7 +23,7 @@ export const focusPane: Command = {
   unavailable: (_context, key) => whyNoPane(key),
 };
 
-/** Through the panes of the overview; beside it through the others. */
+/** Steps through the panes of the overview, or from a pane outside of it through those outside. */
 function step({ model, focus }: Context, by: number): void {
   const { overview, focus: here } = model;
   const circle = isBesideOverview(model)
@@ -84,7 +84,7 @@ function choicesOf(pane: AnyPane, kind: Kind): readonly PaneChoice[] {
 function choose(context: Context, kind: Kind, { id, title }: PaneChoice): void {
   const { focus, source } = context;
   const { pane } = focus;
-  // Rows of another choice have other identities: no cursor and no marks lead over.
+  // Rows of another choice have other keys: cursor and marks would point to nothing.
   focus.change({ [kind]: id, key: null, hidden: undefined, index: 0, top: 0, marks: new Set() });
   if (source) setChoice(source, pane, { [kind]: id });
   context.say(`${pane.title}: ${title}`);
@@ -101,7 +101,7 @@ export function setChoice(
 }
 
 export const group: Command = asksDatabase({
-  id: 'group',
+  id: namedCommands.group,
   keys: ['t'],
   title: 'group the rows of this pane otherwise, or select others',
   bar: 'group',
@@ -141,5 +141,9 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
   };
 }
 
-export const colonGroup = colonChoice('group', 'grouping', 'what the rows of this pane are');
+export const colonGroup = colonChoice(
+  namedCommands.group,
+  'grouping',
+  'what the rows of this pane are',
+);
 export const colonShow = colonChoice('show', 'variant', 'which rows this pane shows');

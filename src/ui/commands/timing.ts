@@ -1,5 +1,6 @@
 import { formatSpan, parseDuration, spanHint, formatMoment } from '../../core/format/time.js';
 import { cadencesMs } from '../../live/engine.js';
+import { namedCommands } from '../../panes/contract/pane.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
@@ -7,7 +8,7 @@ import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
 import { asksDatabase, isShown, needsLive, whyOffline } from './kinds.js';
 
-/** What a window may be; slices of less than a second have no figures. */
+/** The limits of the window. With a shorter one, slices would be shorter than a second and hold no figures. */
 const shortestWindowMs = 10_000;
 const longestWindowMs = 366 * 86_400_000;
 
@@ -24,7 +25,7 @@ function setWindow(context: Context, chosenMs: number): void {
   );
 }
 
-/** Round the ends. */
+/** After the longest window comes the shortest, and the other way round. */
 function stepWindow(context: Context, by: 1 | -1): void {
   const here = context.model.live?.windowMs ?? 0;
   const next = by > 0 ? windowsMs.find((ms) => ms > here) : windowsMs.findLast((ms) => ms < here);
@@ -33,7 +34,7 @@ function stepWindow(context: Context, by: 1 | -1): void {
 }
 
 export const longerWindow: Command = asksDatabase({
-  id: 'window',
+  id: namedCommands.window,
   keys: ['w'],
   title: 'the next longer time window',
   bar: 'window',
@@ -51,7 +52,7 @@ export const shorterWindow: Command = asksDatabase({
   unavailable: needsLive,
 });
 
-/** A span of time that says what is asked; in a recording that was decided when it was made. */
+/** Runs a command whose argument is a span of time. A recording cannot change its window or cadence. */
 function withSpan(set: (context: Context, ms: number) => void): ColonCommand['run'] {
   return (context, argument) => {
     const ms = parseDuration(argument);
@@ -65,7 +66,7 @@ function withSpan(set: (context: Context, ms: number) => void): ColonCommand['ru
 const isSpan = (text: string) => parseDuration(text) !== undefined;
 
 export const colonWindow: ColonCommand = {
-  name: 'window',
+  name: namedCommands.window,
   needsDatabase: true,
   title: 'how far back the figures go',
   argument: '15m, 2h, 3d',
@@ -74,6 +75,7 @@ export const colonWindow: ColonCommand = {
   run: withSpan(setWindow),
 };
 
+<<<<<<< HEAD
 /** Puts the window before beside the rows, with what fails more on top, or takes it away. */
 function besideBefore(context: Context, compared: boolean): void {
   const { focus } = context;
@@ -88,6 +90,9 @@ function besideBefore(context: Context, compared: boolean): void {
 }
 
 /** The window before beside the one that is shown, with what fails more on top. */
+=======
+/** Shows the figures of the window before beside the current ones, what got worse on top. */
+>>>>>>> main
 export const compare: Command = {
   id: 'beside-before',
   keys: ['B'],

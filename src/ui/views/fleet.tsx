@@ -23,7 +23,7 @@ export class FleetView implements View {
   readonly scope: Scope = fleetScope;
   readonly covers = true;
   readonly endsWithConnection = true;
-  /** A silence grows longer. */
+  /** It shows for how long a database has been silent. */
   readonly showsTime = true;
   readonly fleet: Fleet;
   readonly #members: readonly FleetMember[];
@@ -67,7 +67,7 @@ export class FleetView implements View {
     context.replace(this, new FleetView(this.fleet, { index, top }));
   }
 
-  /** With what was read meanwhile. */
+  /** The same view with the newest figures. */
   fresh(): FleetView {
     return new FleetView(this.fleet, this.#cursor);
   }
@@ -90,7 +90,7 @@ export class FleetView implements View {
 
 const rowKey = ({ name }: FleetMember) => name;
 
-/** The embedded database is not started for a look: it is there when it is the one that is shown. */
+/** The embedded database is listed only when it is the current one: the fleet does not start it. */
 function fleetChoices({ connections }: Context): readonly ConnectionChoice[] {
   const { choices = [], current } = connections ?? {};
   return choices.filter((choice) => choice.badge !== undefined || choice === current);

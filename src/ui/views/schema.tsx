@@ -37,7 +37,7 @@ export class SchemaView implements View {
     this.answer = answer;
   }
 
-  /** Once nothing is asked any more, there is no yes and no. */
+  /** Yes and no are keys only while something is asked or created. */
   get scope(): Scope {
     const { phase } = this.stage;
     return phase === 'ask' || phase === 'applying' ? schemaScope : schemaReadScope;
@@ -61,6 +61,25 @@ export class SchemaView implements View {
     });
     return <Lines lines={lines} x={x} y={y} width={width} height={height} />;
   }
+}
+
+function withoutSchema({ model }: Context): readonly View[] {
+  return model.views.filter((view) => !(view instanceof SchemaView));
+}
+
+/** Shows a stage in place of the one before it; views in front of it stay there, as the question before quitting. */
+export function showSchema(
+  context: Context,
+  stage: SchemaStage,
+  answer: (isYes: boolean) => void,
+): void {
+  const [bottom, ...inFront] = withoutSchema(context);
+  const view = new SchemaView(stage, answer);
+  context.update({ views: [...(bottom ? [bottom] : []), view, ...inFront] });
+}
+
+export function closeSchema(context: Context): void {
+  context.update({ views: withoutSchema(context) });
 }
 
 function bodyLines({ lines, steps }: SchemaStage, width: number): StyledLine[] {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { resolveSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
-import { SpoolDrain, type RecordWriter } from '../../../src/ingest/collector/drain.js';
+import { BatchSize, SpoolDrain, type RecordWriter } from '../../../src/ingest/collector/drain.js';
 import { appendFrame, segmentName } from '../../../src/ingest/spool/append.js';
 import { encodeFrame, type SpoolRecord } from '../../../src/ingest/spool/frame.js';
 import { listSegments } from '../../../src/ingest/spool/reader.js';
@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 /** Stands for the recorder: a row a record, without any care for doubles. */
-const write: RecordWriter = (records, _, commit) =>
+const write: RecordWriter['write'] = (records, _, commit) =>
   database.transaction({}, async (tx) => {
     for (const { id, payload } of records) {
       await tx.query('INSERT INTO seen VALUES ($1, $2::text::int)', [id, String(payload)]);
@@ -52,7 +52,8 @@ function append(...payloads: unknown[]): string[] {
 }
 
 const spool = () => ({ folder, id: '5b0d4d0a-7d5f-4d43-9a3c-0f8f5b5b7f10', host: 'here' });
-const drain = (writer = write) => new SpoolDrain(database, spool(), writer);
+const drain = (writer = write) =>
+  new SpoolDrain(database, spool(), { write: writer, prepare: () => Promise.resolve() });
 
 async function all(one: SpoolDrain, most = 100): Promise<number> {
   let sum = 0;
@@ -67,6 +68,16 @@ async function seen(): Promise<string[]> {
   const { rows } = await test.query<{ id: string }>('SELECT id FROM seen');
   return rows.map(({ id }) => id).sort();
 }
+
+it('takes larger batches into the embedded database while it is behind, and small ones again when it has caught up', () => {
+  const size = new BatchSize({ embedded: true });
+  const sizes = [50, 100, 200, 400, 400, 30, 50].map((records) => {
+    const { now } = size;
+    size.took(Math.min(records, now));
+    return now;
+  });
+  expect(sizes).toEqual([50, 100, 200, 400, 400, 400, 50]);
+});
 
 describe('draining a spool', () => {
   it('writes each record once, over batches and from one collector to the next', async () => {
@@ -85,7 +96,7 @@ describe('draining a spool', () => {
   it('writes nothing of a batch that failed, and all of it later', async () => {
     const ids = append(1, 2);
     let away = true;
-    const moody: RecordWriter = (records, key, commit) =>
+    const moody: RecordWriter['write'] = (records, key, commit) =>
       write(records, key, async (tx, result) => {
         await commit(tx, result);
         if (away) throw new Error('the network is gone');

@@ -1,11 +1,25 @@
 import { formatAge } from '../../../core/format/time.js';
+<<<<<<< HEAD
 import { counted, withSeparators } from '../../../core/format/number.js';
 import { isStuck, stuckCutoff } from '../../close-stuck.js';
 import { good, readByIndexOnly, skipped, type Check, firstOf } from '../check.js';
+=======
+import { withSeparators } from '../../../core/format/number.js';
+import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-stuck.js';
+import {
+  good,
+  readByIndexOnly,
+  skipped,
+  type Check,
+  counted,
+  firstOf,
+  stuckTracesId,
+} from '../check.js';
+>>>>>>> main
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
 
-/** Counted no further than this. */
+/** Counting stops here: a higher number says no more. */
 const most = 1_000;
 
 /** Only by an index of the traces in progress: without one the whole table would be read. */
@@ -24,7 +38,7 @@ FROM (
 ) AS running`;
 
 export const stuckTraces: Check = {
-  id: 'stuck-traces',
+  id: stuckTracesId,
   title: 'Stuck traces',
   why: 'A trace in progress for long is one whose writer died, most often. It falsifies what is running now, and its tree is kept out of the archive for seven days.',
   async run({ tx, capabilities }) {
@@ -44,7 +58,7 @@ export const stuckTraces: Check = {
     return {
       severity: forADay > 0 ? 'warning' : 'advice',
       evidence: `${number} in progress for more than 30 minutes, the oldest for ${formatAge(oldestMs)}.`,
-      fix: 'Look at them: :stuck lists exactly these. When their writers are gone, close them: T there, or the command.',
+      fix: `Look at them: :${stuckList} lists exactly these. When their writers are gone, close them: :${closeStuckCommand.id} there, or the command.`,
       command: `trace-console close-stuck --started-before ${cutoff}`,
     };
   },
@@ -52,7 +66,7 @@ export const stuckTraces: Check = {
 
 const dayMs = 86_400_000;
 
-/** What became due within the last day is the business of tonight's run. */
+/** Rows that became due within the last day are no finding: tonight's run takes them. */
 const grace = '1 day';
 
 /**
