@@ -86,15 +86,7 @@ function describe({ sessions, files, bytes, oldestAt, newestAt }: Found): string
   return `${counted(sessions, 'session')} in ${counted(files, 'file')}, ${formatBytes(bytes)}, ${ages}`;
 }
 
-<<<<<<< HEAD
-/** Whether prompts and results leave this machine is what there is to decide. */
-=======
-function counted(count: number, what: string): string {
-  return `${withSeparators(count)} ${what}${count === 1 ? '' : 's'}`;
-}
-
 /** Where the rows go, and so whether prompts and results leave this machine: the user has to decide that. */
->>>>>>> main
 function placeFact({ capabilities, address }: Database): Fact {
   const { embedded, database, schema } = capabilities;
   if (embedded) return { label: 'Into', value: 'the embedded database: it stays on this machine' };

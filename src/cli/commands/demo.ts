@@ -1,11 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-<<<<<<< HEAD
 import { counted, withSeparators } from '../../core/format/number.js';
-import type { Database } from '../../db/database.js';
-=======
-import { withSeparators } from '../../core/format/number.js';
 import { type Database, placeOf } from '../../db/database.js';
->>>>>>> main
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,

@@ -1,10 +1,6 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
-<<<<<<< HEAD
-import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
-import { counted, formatBytes } from '../../core/format/number.js';
-=======
 import {
   leftoverPattern,
   findRebuilder,
@@ -12,8 +8,7 @@ import {
   reindexCommand,
   reindexId,
 } from './rebuild-lock.js';
-import { formatBytes } from '../../core/format/number.js';
->>>>>>> main
+import { counted, formatBytes } from '../../core/format/number.js';
 import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {

@@ -1,5 +1,4 @@
 import { formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
-import { countedShort, formatCount, formatMoney } from '../../core/format/number.js';
 import {
   sectionOr,
   type DetailAccess,
@@ -137,11 +136,7 @@ async function workLines(
   if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
   return rows.map(({ name: what, calls, failures, total_ms: total, max_ms: max }) => [
     { text: what, columns: 28 },
-<<<<<<< HEAD
-    { text: countedShort(calls, 'call').padStart(12) },
-=======
     { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
->>>>>>> main
     failures > 0
       ? { text: `${formatCount(failures)} failed`, columns: 12, tone: 'error' }
       : { text: '', columns: 12 },
@@ -178,11 +173,7 @@ async function modelLines(
   if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
   return rows.map(({ model, calls, read: input, written, cost_usd: cost }) => [
     { text: model, columns: 28 },
-<<<<<<< HEAD
-    { text: countedShort(calls, 'call').padStart(12) },
-=======
     { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
->>>>>>> main
     { text: `${formatCount(input)} read`.padStart(12), tone: 'muted' },
     { text: `${formatCount(written)} written`.padStart(15), tone: 'muted' },
     { text: cost === null ? 'no price' : formatMoney(cost) },

@@ -75,7 +75,6 @@ export const colonWindow: ColonCommand = {
   run: withSpan(setWindow),
 };
 
-<<<<<<< HEAD
 /** Puts the window before beside the rows, with what fails more on top, or takes it away. */
 function besideBefore(context: Context, compared: boolean): void {
   const { focus } = context;
@@ -89,10 +88,7 @@ function besideBefore(context: Context, compared: boolean): void {
   );
 }
 
-/** The window before beside the one that is shown, with what fails more on top. */
-=======
 /** Shows the figures of the window before beside the current ones, what got worse on top. */
->>>>>>> main
 export const compare: Command = {
   id: 'beside-before',
   keys: ['B'],
