@@ -11,7 +11,8 @@ import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
-import { describePlan, isUnasked, placeOf } from '../../deploy/plan.js';
+import { placeOf } from '../../db/database.js';
+import { describePlan, isUnasked } from '../../deploy/plan.js';
 
 export const embeddedStatusCommand = defineCommand({
   name: 'embedded status',
