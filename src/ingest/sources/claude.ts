@@ -48,7 +48,7 @@ export const claude: TranscriptSource = {
 type State = {
   session?: string | undefined;
   turn?: string | undefined;
-  /** When the model was last given something: the beginning of its next call. */
+  /** When the model last got input: the beginning of its next call. */
   inputAt?: number | undefined;
   /** The message that is being told, and when its call began. */
   message?: { id: string; startedAt: number } | undefined;
@@ -60,7 +60,7 @@ type State = {
   /** Subagents that were told of. */
   known: string[];
   sidechain?: string | undefined;
-  /** The use of a shell whose progress was told last. */
+  /** The use of a shell whose progress was reported last. */
   progress?: string | undefined;
   /** The file that this one began as a copy of, as long as its lines are copies. */
   origin?: string | undefined;
@@ -127,7 +127,7 @@ class ClaudeReader implements TranscriptReader {
     }
   }
 
-  /** That a shell has written something says that it runs: it may have waited for a permission. The first such line does. */
+  /** The first output of a shell shows that it runs: until then it may have waited for a permission. Later output says no more. */
   #progress(line: Buffer): readonly AgentEvent[] {
     if (!line.includes('"type":"bash_progress"')) return [];
     const toolUse = /"parentToolUseID":"([\w-]{1,200})"/.exec(line.toString('latin1'))?.[1];
