@@ -1,4 +1,5 @@
 import { formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
+import { formatCount, formatMoney } from '../../core/format/number.js';
 import {
   sectionOr,
   type DetailAccess,
