@@ -43,6 +43,8 @@ export type SessionRow = {
   project: string | null;
   branch: string | null;
   model: string | null;
+  /** The beginning of the last one. */
+  prompt: string | null;
   prompts: number;
   tools: number;
   /** Traces and uses of tools that failed. */
@@ -124,6 +126,7 @@ async function rowOf(seen: SeenSession, figures: SessionFigures | undefined): Pr
     project: seen.project,
     branch: seen.branch,
     model: seen.model,
+    prompt: figures?.prompt ?? null,
     prompts: figures?.prompts ?? 0,
     tools: figures?.tools ?? 0,
     failures: (figures?.failed_traces ?? 0) + (figures?.failed_tools ?? 0),
@@ -209,6 +212,9 @@ function summaryOf({ shown, waiting, working, costUsd }: SessionsExtras): Summar
   ];
 }
 
+/** Eight characters of an id tell any two sessions on a screen apart; the ninth is the sign that there are more. */
+const idColumns = 9;
+
 export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   id: 'sessions',
   title: 'Sessions',
@@ -216,7 +222,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   needs: {
     execution_traces: {
       required: ['id', 'session_id', 'status', 'started_at'],
-      optional: ['parent_id', 'cost_usd'],
+      optional: ['parent_id', 'cost_usd', 'prompt_text'],
     },
   },
   windowed: true,
@@ -241,6 +247,23 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: ({ project }) => project,
       priority: 1,
       minWidth: 10,
+      maxWidth: 20,
+    }),
+    textColumn({
+      id: 'session',
+      title: 'session',
+      value: ({ session }) => session,
+      tone: () => 'muted',
+      priority: 2,
+      minWidth: idColumns,
+      maxWidth: idColumns,
+    }),
+    textColumn({
+      id: 'prompt',
+      title: 'last prompt',
+      value: ({ prompt }) => prompt,
+      priority: 2,
+      minWidth: 16,
     }),
     textColumn({
       id: 'branch',
@@ -304,7 +327,6 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: (row) => (isWaiting(row) ? row.since : null),
     },
     { id: 'repeats', title: 'repeats', format: 'count', value: ({ repeats }) => repeats },
-    { id: 'session', title: 'session', format: 'text', value: ({ session }) => session },
   ],
   sorts: [
     { id: 'urgency', title: 'who waits', direction: 'asc', value: ({ state }) => ranks[state] },

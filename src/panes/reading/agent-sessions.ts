@@ -68,10 +68,14 @@ export type SessionFigures = {
   failed_tools: number;
   /** Tokens that the model's last call of the session itself has read and written; null: unknown. */
   context_tokens: number | null;
+  /** The beginning of the last prompt, as it was stored: without secrets. */
+  prompt: string | null;
   /** The newest uses of tools in the last turn, newest first: tool and input, as one text each. */
   uses: string[] | null;
 };
 
+/** Characters of a prompt: what a wide screen shows. */
+const mostOfPrompt = 200;
 /** Uses of tools that are looked at for one that is repeated. */
 const mostUses = 30;
 
@@ -93,6 +97,7 @@ export function sessionFiguresStatement(shape: SchemaShape): string {
   return `
 SELECT
   s.id AS session_id, sums.*, used.*, last_call.context_tokens,
+  (SELECT ${boundedText(trace('prompt_text', 'text'), mostOfPrompt)} FROM execution_traces AS t WHERE t.id = newest.ids[1]) AS prompt,
   ARRAY(
     SELECT left(h.tool_name, 200) || ' ' || md5(COALESCE(${hook('input_data', 'jsonb')}::text, ''))
     FROM hook_executions AS h

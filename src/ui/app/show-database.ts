@@ -14,12 +14,13 @@ import { showMoment } from '../commands/moment.js';
 import type { ConnectionChoice, Connections, DemoTraffic } from '../context.js';
 import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
-import { failureText } from '../strings.js';
+import { failureText, strings, unnamed } from '../strings.js';
 import { NoticeView } from '../views/action.js';
 import { SchemaView, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
+import { FleetView } from '../views/fleet.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 
@@ -313,8 +314,10 @@ export class ConnectionSwitch implements Connections {
     const app = this.#app;
     const attempt = (this.#attempt += 1);
     const { views } = app.model;
-    let view = new ConnectingView(choice, this.#nameOfCurrent());
-    app.update({ views: [...views.filter((each) => !each.endsWithConnection), view] });
+    const kept = views.filter((each) => !each.endsWithConnection);
+    const isFromFleet = kept.at(-1) instanceof FleetView;
+    let view = new ConnectingView(choice, isFromFleet ? strings.fleet : this.nameOfCurrent);
+    app.update({ views: [...kept, view] });
     const change = (changes: Partial<ConnectingView['state']>) => {
       if (attempt !== this.#attempt) return;
       const next = view.with(changes);
@@ -337,11 +340,11 @@ export class ConnectionSwitch implements Connections {
     await this.#show(database, choice);
   }
 
-  /** What a person calls it; a database without a name is what it is. */
-  #nameOfCurrent(): string {
+  get nameOfCurrent(): string {
     const { name, badge } = this.#current;
+    const isNamed = badge !== undefined || name !== unnamed;
     const { place } = this.#app.model;
-    return badge || !place ? name : `${place.user}@${place.database}`;
+    return isNamed || !place ? name : `${place.user}@${place.database}`;
   }
 
   callOff(): void {
