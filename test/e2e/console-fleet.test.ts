@@ -81,7 +81,8 @@ it('shows seven databases rightly while three others are dead or silent, and goe
       alive.every((name) => lineOf(screen, name).includes('primary')) &&
       /down .* Nothing accepts connections/.test(lineOf(screen, 'refused')) &&
       lineOf(screen, 'nobody').includes('down') &&
-      lineOf(screen, 'anna').includes('any-failed'),
+      lineOf(screen, 'anna').includes('any-failed') &&
+      lineOf(screen, 'berta').includes('none'),
   );
   const lines = driver.screen();
   // 15 in five minutes, 5 of them failed.
