@@ -1,4 +1,4 @@
-/** Exit codes of every command, documented in the README. */
+/** Exit codes of every command, documented in docs/commands.md. */
 export const exitCodes = {
   good: 0,
   notGood: 1,

@@ -25,6 +25,8 @@ export type Binding = {
   readonly accepts?: true;
   /** It asks the database, or changes it: a recording has none. */
   readonly needsDatabase?: true;
+  /** It ends the console: the one command that works where the screen is too small to show anything. */
+  readonly quits?: true;
 };
 
 /** Which keys work while a view is focused. */

@@ -75,15 +75,19 @@ test.each(['docs/architecture.md', 'CONTRIBUTING.md'])(
   },
 );
 
-test('README.md: its table lists every command, with the summary of --help', () => {
-  const rows = [...read('README.md').matchAll(/^\| `trace-console ([^`]+)`\s+\| (.+?)\s+\|$/gm)];
+test('docs/commands.md: its table lists every command, with the summary of --help', () => {
+  const rows = [
+    ...read('docs/commands.md').matchAll(/^\| `trace-console ([^`]+)`\s+\| (.+?)\s+\|$/gm),
+  ];
   const listed = new Map(rows.map(([, name = '', summary = '']) => [name, summary]));
   const expected = new Map(commands.map(({ name, summary }) => [name, summary]));
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(expected));
 });
 
-test('README.md: its table of keys has the key of every maintenance action', () => {
-  const cells = [...read('README.md').matchAll(/^\| (`.+?)\s+\|/gm)].map(([, cell = '']) => cell);
+test('docs/keys.md: its table has the key of every maintenance action', () => {
+  const cells = [...read('docs/keys.md').matchAll(/^\| (`.+?)\s+\|/gm)].map(
+    ([, cell = '']) => cell,
+  );
   const keys = cells.flatMap((cell) => cell.match(/(?<=`)[^`\s](?=`)/g) ?? []);
   const missing = offers.map(({ command }) => command.key).filter((key) => !keys.includes(key));
   expect(missing).toEqual([]);

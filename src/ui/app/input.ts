@@ -1,15 +1,15 @@
-import { help, quit } from '../commands/program.js';
+import { quitCommand } from '../commands/kinds.js';
 import type { Context } from '../context.js';
 import { keyText } from '../keymap.js';
 import { isTooSmall } from '../layout/layout.js';
-import { overview } from '../views/overview.js';
+import { help } from '../views/help.js';
 
 /** A key goes to the focused view, then to the command of its scope. */
 export function pressKey(context: Context, key: string): void {
   const { front, keys, model } = context;
   if (isTooSmall(model.size)) {
-    const quits = keys.commandOf(overview.scope, key)?.id === quit.id;
-    if (quits && !context.actions?.isRunning) context.end(0);
+    const isQuit = quitCommand(context)?.keys.includes(key) === true;
+    if (isQuit && !context.actions?.isRunning) context.end(0);
     return;
   }
   clearMessage(context);
@@ -19,7 +19,7 @@ export function pressKey(context: Context, key: string): void {
     context.run(command, key);
     return;
   }
-  const hint = front === overview ? `; ${keys.keyOf(help.id)} shows the keys` : '';
+  const hint = model.views.length === 1 ? `; ${keys.keyOf(help.id)} shows the keys` : '';
   context.say(`${keyText(key)} does nothing here${hint}`);
 }
 

@@ -1,11 +1,9 @@
 import { parseFilter } from '../../panes/contract/filter.js';
 import { panes } from '../../panes/registry.js';
-import type { ColonCommand, Command, Context } from '../context.js';
-import { FilterPrompt, SearchPrompt } from '../views/prompt.js';
+import type { ColonCommand, Command } from '../context.js';
+import { FilterPrompt } from '../views/prompt.js';
 import { needsLive } from './kinds.js';
 import { isIdStart } from './lookup.js';
-import { nextMatch } from '../model/search.js';
-import { matchesIn, searchedView, showMatch } from '../views/searching.js';
 
 export const filter: Command = {
   id: 'filter',
@@ -59,55 +57,4 @@ export const colonFollow: ColonCommand = {
       context.focus.change({ filter: `${field}:"${meant.replaceAll('"', '')}"`, follow: true });
     }
   },
-};
-
-export const search: Command = {
-  id: 'search',
-  keys: ['/'],
-  title: 'search what is shown, whatever the case; Esc ends the search',
-  bar: 'search',
-  priority: 3,
-  run(context) {
-    const searched = searchedView(context);
-    if (!searched) return;
-    const { view, searchable } = searched;
-    const line = searchable.line(context);
-    context.replace(view, searchable.found(context, line, { text: '', index: 0, from: line }));
-    context.push(new SearchPrompt());
-  },
-};
-
-function step(context: Context, by: 1 | -1): void {
-  const searched = searchedView(context);
-  const found = searched?.searchable.search;
-  if (!found) return;
-  const { searchable } = searched;
-  const here = { top: searchable.line(context), height: 1 };
-  const index = nextMatch(matchesIn(context, searchable), found.index, by, here);
-  showMatch(context, searched, { ...found, index });
-}
-
-function whyNoMatch(context: Context): string | undefined {
-  const searchable = searchedView(context)?.searchable;
-  if (!searchable?.search) {
-    return `Nothing is searched for; ${context.keys.keyOf('search')} searches`;
-  }
-  const { text } = searchable.search;
-  return matchesIn(context, searchable).length > 0 ? undefined : `Not found: ${text}`;
-}
-
-export const nextMatchCommand: Command = {
-  id: 'next-match',
-  keys: ['n'],
-  title: 'to the next match, round the end',
-  run: (context) => step(context, 1),
-  unavailable: whyNoMatch,
-};
-
-export const previousMatchCommand: Command = {
-  id: 'previous-match',
-  keys: ['N'],
-  title: 'to the match before',
-  run: (context) => step(context, -1),
-  unavailable: whyNoMatch,
 };

@@ -41,6 +41,12 @@ export function isShown({ model, front }: Context, isOf: (pane: AnyPane) => bool
   return layoutOf(model).places.some(({ id }) => isOf(paneById(id)));
 }
 
+/** The command that ends the console, in the scope of the view at the bottom of the stack. */
+export function quitCommand({ keys, model, front }: Context): Command | undefined {
+  const { scope } = model.views[0] ?? front;
+  return keys.in(scope).find(({ quits }) => quits);
+}
+
 type ViewCommand<Focused extends View> = Binding & {
   run(view: Focused, context: Context, key: string): void;
   unavailable?(view: Focused, context: Context, key: string): string | undefined;

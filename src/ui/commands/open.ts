@@ -6,6 +6,7 @@ import { strings } from '../strings.js';
 import { cursorAt, rowUnderCursor } from './rows.js';
 import { isBesideOverview } from '../model/model.js';
 import { showMoment } from './moment.js';
+import { quit } from '../views/quit.js';
 import { endSearch } from '../views/searching.js';
 
 export const openRow: Command = {
@@ -133,7 +134,7 @@ export const backInOverview: Command = {
   title: 'one step back: marks, filter, newest rows, overview, out of the zoom, now',
   run: (context) => nearestStep(context)?.(),
   unavailable: (context) =>
-    nearestStep(context) ? undefined : `This is the overview; ${context.keys.keyOf('quit')} quits`,
+    nearestStep(context) ? undefined : `This is the overview; ${context.keys.keyOf(quit.id)} quits`,
 };
 
 /** Leaves what Enter has opened; Escape ends a search first. */

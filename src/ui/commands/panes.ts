@@ -5,7 +5,7 @@ import { type AnyPane, paneIds } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { isBesideOverview } from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
-import { numberKeys, PaneListView, whyNoPane } from '../views/pane-list.js';
+import { numberKeys, whyNoPane } from '../views/pane-list.js';
 import { asksDatabase, needsLive, whyOffline } from './kinds.js';
 
 export const focusPane: Command = {
@@ -45,15 +45,6 @@ export const focusPrevious: Command = {
   keys: ['shift+tab', 'left'],
   title: 'the pane before',
   run: (context) => step(context, -1),
-};
-
-export const paneList: Command = {
-  id: 'pane-list',
-  keys: ['o', '0'],
-  title: 'list all panes: go to one, or choose those of the overview',
-  bar: 'all panes',
-  priority: 4,
-  run: (context) => context.push(new PaneListView(paneIds.indexOf(context.model.focus))),
 };
 
 export const zoom: Command = {

@@ -2,9 +2,13 @@ import type { ColonCommand, Command } from '../context.js';
 import { actionCommands } from './actions.js';
 import { alerts } from './alerts.js';
 import { backInOverview, openRow } from './open.js';
-import { colonConnect, connections, palette, help, quit } from './program.js';
 import { copy, exportRows } from '../views/export.js';
+import { colonConnect, connections } from '../views/connections.js';
 import { fleet } from '../views/fleet.js';
+import { help } from '../views/help.js';
+import { palette } from '../views/palette.js';
+import { paneList } from '../views/pane-list.js';
+import { quit } from '../views/quit.js';
 import { colonFilter, colonFollow, filter } from './filter.js';
 import {
   colonGroup,
@@ -14,7 +18,6 @@ import {
   focusPane,
   focusPrevious,
   group,
-  paneList,
   zoom,
 } from './panes.js';
 import {

@@ -124,10 +124,10 @@ export const pause: Command = {
   run(context) {
     const isPaused = !(context.model.live?.paused ?? false);
     context.source?.setPaused(isPaused);
-    const refresh = context.keys.keyOf('refresh');
+    const key = context.keys.keyOf(refresh.id);
     const [paused, goesOn] = context.player
       ? ['Paused', 'Playing']
-      : [`Paused; ${refresh} refreshes once`, 'Refreshing again'];
+      : [`Paused; ${key} refreshes once`, 'Refreshing again'];
     context.say(isPaused ? paused : goesOn);
   },
   unavailable: needsLive,

@@ -4,7 +4,7 @@ import { mount } from '../../terminal/ink/mount.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import { wrapText } from '../../terminal/width.js';
-import { isOnBar } from '../commands/kinds.js';
+import { isOnBar, quitCommand } from '../commands/kinds.js';
 import type { Context, Model } from '../context.js';
 import { drawHeader, headerHeight, drawKeyBar } from '../draw/header.js';
 import { drawSegments, styled } from '../draw/styled-line.js';
@@ -71,12 +71,13 @@ function BottomLine({ context }: { context: Context }) {
 }
 
 /** A screen on which nothing readable can be drawn. */
-function TooSmall({ context: { model, keys, actions } }: { context: Context }) {
+function TooSmall({ context }: { context: Context }) {
+  const { model, keys, actions } = context;
   const { columns: width, rows: height } = model.size;
   // What would be asked before quitting could not be read here.
   const way = actions?.isRunning
     ? 'An action is running; Ctrl-C twice cancels it.'
-    : `${keys.keyOf('quit')} quits.`;
+    : `${keys.keyOf(quitCommand(context)?.id ?? '')} quits.`;
   const message = `${width}×${height} is too small: at least ${leastSize.columns}×${leastSize.rows}. ${way}`;
   const lines = wrapText(message, width, height).map((line) => styled(line));
   return <Lines lines={lines} x={0} y={0} width={width} height={height} />;

@@ -1,10 +1,11 @@
 import { closing, terminalCommands } from '../commands/kinds.js';
-import { connections, quit } from '../commands/program.js';
 import type { Command, Context, Scope, View } from '../context.js';
 import { actionLines, type ActionState } from '../draw/action.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { writer } from '../draw/box.js';
 import { strings } from '../strings.js';
+import { connections } from './connections.js';
+import { quit } from './quit.js';
 
 /** The dialog of an action. */
 export class ActionView implements View {

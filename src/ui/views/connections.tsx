@@ -1,11 +1,20 @@
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
-import { closing, inView, terminalCommands } from '../commands/kinds.js';
+import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
-import type { ConnectionChoice, Connections, Context, Scope, View } from '../context.js';
+import type {
+  ColonCommand,
+  Command,
+  ConnectionChoice,
+  Connections,
+  Context,
+  Scope,
+  View,
+} from '../context.js';
 import { plainText, styled, type StyledLine } from '../draw/styled-line.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
+import { quitScope } from './quit.js';
 
 /** The databases that the console can connect to, to choose from. */
 export class ConnectionsView implements View {
@@ -61,6 +70,41 @@ function guardsOf({ badge, readOnly }: ConnectionChoice): string {
     .join(', ');
 }
 
+function whyNoConnections(context: Context): string | undefined {
+  return context.connections && context.model.live ? undefined : whyOffline(context);
+}
+
+function openConnections(context: Context): void {
+  const { choices, current } = context.connections ?? {};
+  if (choices && current) context.push(new ConnectionsView(choices.indexOf(current)));
+}
+
+export const connections: Command = {
+  id: 'connections',
+  keys: ['C'],
+  title: 'the connections of the config file: go to another database',
+  needsDatabase: true,
+  asks: quitScope.id,
+  run: openConnections,
+  unavailable: whyNoConnections,
+};
+
+export const colonConnect: ColonCommand = {
+  name: 'connect',
+  needsDatabase: true,
+  title: 'go to another database; alone: the list of them',
+  argument: 'NAME',
+  values: (context) => ['', ...(context.connections?.choices.map(({ name }) => name) ?? [])],
+  valueTitle: (context, value) =>
+    context.connections?.choices.find(({ name }) => name === value)?.description,
+  run(context, name) {
+    const reason = whyNoConnections(context);
+    if (reason !== undefined) context.say(reason, 'warning');
+    else if (name === '') openConnections(context);
+    else context.connections?.goTo(name);
+  },
+};
+
 const choose = inView(ConnectionsView, {
   id: 'choose',
   isFixed: true,
@@ -81,7 +125,7 @@ export const connectionsScope: Scope = {
   commands: [
     ...moves,
     choose,
-    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: 'connections' }),
+    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: connections.id }),
     ...terminalCommands,
   ],
 };

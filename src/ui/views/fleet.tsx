@@ -4,7 +4,6 @@ import { exactJson } from '../../core/exact-json.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import { memoryList } from '../../panes/contract/listing.js';
 import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
-import { help, palette } from '../commands/program.js';
 import { moves } from '../commands/rows.js';
 import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
 import { drawTable } from '../draw/table.js';
@@ -12,6 +11,8 @@ import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
 import { copy, exportRows } from './export.js';
+import { help } from './help.js';
+import { palette } from './palette.js';
 
 type Cursor = { index: number; top: number };
 
@@ -167,7 +168,7 @@ export const fleetScope: Scope = {
     ask,
     copy,
     exportRows,
-    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: 'fleet' }),
+    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: fleet.id }),
     palette,
     help,
     ...terminalCommands,

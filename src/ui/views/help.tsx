@@ -3,7 +3,7 @@ import { paneKey, panes } from '../../panes/registry.js';
 import { wrapText } from '../../terminal/width.js';
 import { closing, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
-import type { Context, Scope, View } from '../context.js';
+import type { Command, Context, Scope, View } from '../context.js';
 import { blank, cell, type StyledLine } from '../draw/styled-line.js';
 import { type Keymap, keysText } from '../keymap.js';
 import { moved, type Movement } from '../model/list-state.js';
@@ -94,12 +94,21 @@ export function helpLines(
   return lines;
 }
 
+export const help: Command = {
+  id: 'help',
+  keys: ['?'],
+  title: 'this help',
+  bar: 'help',
+  priority: 1,
+  run: (context) => context.push(new HelpView(context.front.scope)),
+};
+
 export const helpScope: Scope = {
   id: 'help',
   title: 'In this help',
   commands: [
     ...moves,
-    closing({ keys: ['escape', 'q', 'enter'], title: 'back', closes: 'help' }),
+    closing({ keys: ['escape', 'q', 'enter'], title: 'back', closes: help.id }),
     ...terminalCommands,
   ],
 };

@@ -3,19 +3,20 @@ import { parseFilter } from '../../panes/contract/filter.js';
 import { paneKey, panes, type AnyPane } from '../../panes/registry.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
-import type { ColonCommand, Context, Scope } from '../context.js';
+import { needsLive } from '../commands/kinds.js';
+import type { ColonCommand, Command, Context, Scope } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { keyText } from '../keymap.js';
 import { scrollTop } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
-import { PromptView } from './prompt.js';
+import { completeText, PromptView } from './prompt.js';
 
 const mostLines = 14;
 
 /** Every command, pane and setting by name: what is typed, and the lines that fit it above it. */
 export class PalettePrompt extends PromptView {
   readonly sign = ':';
-  readonly help = ':prompt-complete completes, Enter does it, Esc leaves';
+  readonly help = `:${completeText.id} completes, Enter does it, Esc leaves`;
   /** The chosen one of the lines that fit. */
   readonly index: number;
 
@@ -69,6 +70,16 @@ export class PalettePrompt extends PromptView {
     if (next) context.replace(this, new PalettePrompt(next.completed));
   }
 }
+
+export const palette: Command = {
+  id: 'command-line',
+  keys: [':'],
+  title: 'every command, pane and setting by name',
+  bar: 'command',
+  priority: 3,
+  run: (context) => context.push(new PalettePrompt()),
+  unavailable: needsLive,
+};
 
 /** One line that can be chosen. */
 export type Completion = {
@@ -225,7 +236,7 @@ function keyCommands(
 ): Completion[] {
   return keys
     .in(scope)
-    .filter(({ keys: own, id }) => !own.includes('1') && id !== 'command-line')
+    .filter(({ keys: own, id }) => !own.includes('1') && id !== palette.id)
     .filter(({ needsDatabase }) => isHere(needsDatabase))
     .map((command) => {
       const [key = ''] = command.keys;
@@ -243,7 +254,7 @@ export function noSuchCommand(context: Context, typed: string): string {
   const names = everything(context).map((each) => each.text);
   const nearest = nearestWord(text, names) ?? nearestWord(word, names.map(firstWord));
   return nearest === undefined
-    ? `There is no command "${text}"; ${context.keys.keyOf('command-line')} lists them all`
+    ? `There is no command "${text}"; ${context.keys.keyOf(palette.id)} lists them all`
     : `There is no command "${text}"; did you mean ${nearest}?`;
 }
 

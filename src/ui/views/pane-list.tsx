@@ -2,7 +2,7 @@ import { paneIds, type PaneId, paneById, paneKey, panes } from '../../panes/regi
 import { displayWidth, fit } from '../../terminal/width.js';
 import { closing, inView, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
-import type { Context, Scope, View } from '../context.js';
+import type { Command, Context, Scope, View } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
@@ -42,6 +42,15 @@ export class PaneListView implements View {
     return paneIds[this.index];
   }
 }
+
+export const paneList: Command = {
+  id: 'pane-list',
+  keys: ['o', '0'],
+  title: 'list all panes: go to one, or choose those of the overview',
+  bar: 'all panes',
+  priority: 4,
+  run: (context) => context.push(new PaneListView(paneIds.indexOf(context.model.focus))),
+};
 
 /** The keys of the first nine panes. */
 export const numberKeys: readonly string[] = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
@@ -101,7 +110,7 @@ export const paneListScope: Scope = {
   commands: [
     choose,
     toggleOverview,
-    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: 'pane-list' }),
+    closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: paneList.id }),
     ...moves,
     ...terminalCommands,
   ],

@@ -3,10 +3,9 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth } from '../../terminal/width.js';
 import { nameKinds } from '../../panes/reading/names.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import type { Context, Filtered, Scope, View } from '../context.js';
+import type { Command, Context, Filtered, Scope, View } from '../context.js';
 import { drawSides, type StyledLine } from '../draw/styled-line.js';
 import { isTyped } from '../keymap.js';
-import { endSearch, searchTyped } from './searching.js';
 
 /** More than anybody types; a paste may be longer. */
 const longest = 500;
@@ -134,7 +133,7 @@ function fittingTerms(context: Context, text: string): string[] {
 /** Filters the rows of the view behind it while it is typed. */
 export class FilterPrompt extends PromptView {
   readonly sign = '/';
-  readonly help = ':prompt-complete completes, Enter keeps it, Esc shows all';
+  readonly help = `:${completeText.id} completes, Enter keeps it, Esc shows all`;
   override readonly error: string | undefined;
   /** What was typed before it was completed, and which of the words that fit it has become. */
   readonly #completed: { from: string; index: number } | undefined;
@@ -175,25 +174,6 @@ export class FilterPrompt extends PromptView {
   }
 }
 
-/** Searches the view behind it while it is typed. */
-export class SearchPrompt extends PromptView {
-  readonly sign = '/';
-  readonly help = 'Enter keeps it, :next-match :previous-match lead on, Esc leads back';
-
-  protected typed(context: Context, text: string): void {
-    searchTyped(context, text);
-    context.replace(this, new SearchPrompt(text));
-  }
-
-  accept(context: Context): void {
-    if (this.text === '') endSearch(context);
-  }
-
-  cancel(context: Context): void {
-    endSearch(context, true);
-  }
-}
-
 function choosing(by: number) {
   return {
     run: (view: PromptView, context: Context) => view.choose?.(context, by),
@@ -201,6 +181,16 @@ function choosing(by: number) {
       view.choose ? undefined : 'There is nothing to choose from',
   };
 }
+
+export const completeText: Command = inView(PromptView, {
+  id: 'prompt-complete',
+  keys: ['tab'],
+  title: 'complete to the chosen line',
+  bar: 'complete',
+  priority: 2,
+  run: (view, context) => view.complete?.(context),
+  unavailable: (view) => (view.complete ? undefined : 'There is nothing to complete'),
+});
 
 export const promptScope: Scope = {
   id: 'prompt',
@@ -228,15 +218,7 @@ export const promptScope: Scope = {
       priority: 1,
       run: (view, context) => view.leave(context),
     }),
-    inView(PromptView, {
-      id: 'prompt-complete',
-      keys: ['tab'],
-      title: 'complete to the chosen line',
-      bar: 'complete',
-      priority: 2,
-      run: (view, context) => view.complete?.(context),
-      unavailable: (view) => (view.complete ? undefined : 'There is nothing to complete'),
-    }),
+    completeText,
     inView(PromptView, {
       id: 'prompt-up',
       keys: ['up', 'ctrl+p'],

@@ -141,3 +141,17 @@ export const quitScope: Scope = {
   needsDatabase: true,
   commands: [waitForIt, cancelIt, leaveIt, stay, ...terminalCommands],
 };
+
+export const quit: Command = {
+  id: 'quit',
+  keys: ['q'],
+  title: 'quit; asks first while an action runs',
+  bar: 'quit',
+  priority: 1,
+  asks: quitScope.id,
+  quits: true,
+  run(context) {
+    if (context.actions?.isRunning) context.push(new QuitView());
+    else context.end(0);
+  },
+};

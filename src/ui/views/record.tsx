@@ -11,15 +11,22 @@ import { inView, terminalCommands } from '../commands/kinds.js';
 import { backFromOpened, besides, nothingMore, openTarget, refreshView } from '../commands/open.js';
 import { copies, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
-import { palette, help } from '../commands/program.js';
-import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
-import type { Context, Copyable, OpenedBy, Scope, Searchable, View } from '../context.js';
+import { help } from './help.js';
+import { palette } from './palette.js';
+import type { Command, Context, Copyable, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { drawMatches, findMatches, type Search } from '../model/search.js';
 import { foldedLines, layOutRecord, type RecordLayout } from '../draw/record.js';
 import { initialFolds, type RecordFolds, type RecordNode } from '../model/record-tree.js';
 import { moved, scrollTop, type Movement, type Scroll } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
-import { matchesIn, searchFoot, showFirstMatch } from './searching.js';
+import {
+  matchesIn,
+  nextMatchCommand,
+  previousMatchCommand,
+  search,
+  searchFoot,
+  showFirstMatch,
+} from './searching.js';
 
 type RecordState = {
   title: string;
@@ -70,7 +77,8 @@ export class RecordView implements View {
     const { search: searched, title } = this.state;
     const matches = findMatches(texts, searched?.text ?? '');
     const at = Math.min(searched?.index ?? 0, Math.max(0, matches.length - 1));
-    const found = { at, count: matches.length, isFolded, isMore: !isWhole };
+    const unfoldKey = isFolded ? context.keys.keyOf(unfoldAll.id) : undefined;
+    const found = { at, count: matches.length, unfoldKey, isMore: !isWhole };
     return (
       <OpenedBox
         lines={lines.slice(top, top + height).map(({ line }, row) =>
@@ -86,7 +94,7 @@ export class RecordView implements View {
         visibleRows={height}
         count={lines.length}
         isMore={!isWhole}
-        foot={searchFoot(context.keys, searched, found)}
+        foot={searchFoot(searched, found)}
         size={size}
       />
     );
@@ -261,6 +269,23 @@ function parentLine(view: RecordView, context: Context): number | undefined {
   return line < 0 ? undefined : line;
 }
 
+const unfoldAll: Command = inView(RecordView, {
+  id: 'fold-all',
+  keys: ['O'],
+  title: 'show every value whole; again: as at first',
+  bar: 'unfold all',
+  priority: 3,
+  run(view, context) {
+    const isOpen = view.state.folds.all === 'open';
+    const folds = isOpen ? initialFolds : { ...initialFolds, all: 'open' as const };
+    showFolds(view, context, folds, view.cursor(context).node?.key ?? '');
+    const key = context.keys.keyOf(unfoldAll.id);
+    context.say(
+      isOpen ? 'Long values are folded again' : `Every value is shown whole; ${key}: as before`,
+    );
+  },
+});
+
 const own = {
   open: inView(RecordView, {
     id: 'open',
@@ -287,22 +312,7 @@ const own = {
       run: (view, context) => void foldTo(view, context),
       unavailable: whyNoFold,
     }),
-    inView(RecordView, {
-      id: 'fold-all',
-      keys: ['O'],
-      title: 'show every value whole; again: as at first',
-      bar: 'unfold all',
-      priority: 3,
-      run(view, context) {
-        const isOpen = view.state.folds.all === 'open';
-        const folds = isOpen ? initialFolds : { ...initialFolds, all: 'open' as const };
-        showFolds(view, context, folds, view.cursor(context).node?.key ?? '');
-        const key = context.keys.keyOf('fold-all');
-        context.say(
-          isOpen ? 'Long values are folded again' : `Every value is shown whole; ${key}: as before`,
-        );
-      },
-    }),
+    unfoldAll,
     inView(RecordView, {
       id: 'fold-or-parent',
       keys: ['left', 'h'],

@@ -1,6 +1,5 @@
 import { safeLine } from '../../terminal/sanitise.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { quit } from '../commands/program.js';
 import type { Context, Scope, View } from '../context.js';
 import { drawBox, cutLines, writer, drawProgressBar } from '../draw/box.js';
 import type { StyledLine } from '../draw/styled-line.js';
@@ -8,6 +7,7 @@ import type { Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
 import { bodyOf } from '../model/model.js';
 import { innerBody, Lines } from '../screen/boxes.js';
+import { quit } from './quit.js';
 
 /** The first run, or a schema that lacks something. */
 export type SchemaStage = {

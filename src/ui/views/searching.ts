@@ -1,16 +1,17 @@
 import { withSeparators } from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { truncate } from '../../terminal/width.js';
-import type { Context, Searchable, View } from '../context.js';
+import type { Command, Context, Searchable, View } from '../context.js';
 import type { Segment } from '../draw/styled-line.js';
-import type { Keymap } from '../keymap.js';
 import {
   findMatches,
   firstMatchFrom,
   mostMatches,
+  nextMatch,
   type Match,
   type Search,
 } from '../model/search.js';
+import { PromptView } from './prompt.js';
 
 /** A view that can be searched. */
 export type Searched = { view: View; searchable: Searchable };
@@ -63,33 +64,107 @@ export function endSearch(context: Context, back = false): void {
   context.replace(view, searchable.found(context, line, undefined));
 }
 
+/** Searches the view behind it while it is typed. */
+export class SearchPrompt extends PromptView {
+  readonly sign = '/';
+  readonly help = `Enter keeps it, :${nextMatchCommand.id} :${previousMatchCommand.id} lead on, Esc leads back`;
+
+  protected typed(context: Context, text: string): void {
+    searchTyped(context, text);
+    context.replace(this, new SearchPrompt(text));
+  }
+
+  accept(context: Context): void {
+    if (this.text === '') endSearch(context);
+  }
+
+  cancel(context: Context): void {
+    endSearch(context, true);
+  }
+}
+
+export const search: Command = {
+  id: 'search',
+  keys: ['/'],
+  title: 'search what is shown, whatever the case; Esc ends the search',
+  bar: 'search',
+  priority: 3,
+  run(context) {
+    const searched = searchedView(context);
+    if (!searched) return;
+    const { view, searchable } = searched;
+    const line = searchable.line(context);
+    context.replace(view, searchable.found(context, line, { text: '', index: 0, from: line }));
+    context.push(new SearchPrompt());
+  },
+};
+
+function step(context: Context, by: 1 | -1): void {
+  const searched = searchedView(context);
+  const found = searched?.searchable.search;
+  if (!found) return;
+  const { searchable } = searched;
+  const here = { top: searchable.line(context), height: 1 };
+  const index = nextMatch(matchesIn(context, searchable), found.index, by, here);
+  showMatch(context, searched, { ...found, index });
+}
+
+function whyNoMatch(context: Context): string | undefined {
+  const searchable = searchedView(context)?.searchable;
+  if (!searchable?.search) {
+    return `Nothing is searched for; ${context.keys.keyOf(search.id)} searches`;
+  }
+  const { text } = searchable.search;
+  return matchesIn(context, searchable).length > 0 ? undefined : `Not found: ${text}`;
+}
+
+export const nextMatchCommand: Command = {
+  id: 'next-match',
+  keys: ['n'],
+  title: 'to the next match, round the end',
+  run: (context) => step(context, 1),
+  unavailable: whyNoMatch,
+};
+
+export const previousMatchCommand: Command = {
+  id: 'previous-match',
+  keys: ['N'],
+  title: 'to the match before',
+  run: (context) => step(context, -1),
+  unavailable: whyNoMatch,
+};
+
 /** Of rows: which of those that match is under the cursor, and how many there are. */
 export function rowSearchFoot(context: Context, searchable: Searchable): Segment[] {
   const matches = matchesIn(context, searchable);
   const here = searchable.line(context);
   const at = matches.findIndex(({ line }) => line === here);
-  return searchFoot(context.keys, searchable.search, { at, count: matches.length });
+  return searchFoot(searchable.search, { at, count: matches.length });
 }
 
 const textColumns = 30;
 
+/** Where a search stands. */
+type SearchPlace = {
+  at: number;
+  count: number;
+  /** The key that unfolds what is folded; undefined where nothing is. */
+  unfoldKey?: string | undefined;
+  isMore?: boolean;
+};
+
 /** What is searched for, and which of how many matches the reader is at: for the lower border. */
-export function searchFoot(
-  keys: Pick<Keymap, 'keyOf'>,
-  search: Search | undefined,
-  place: { at: number; count: number; isFolded?: boolean; isMore?: boolean },
-): Segment[] {
+export function searchFoot(search: Search | undefined, place: SearchPlace): Segment[] {
   if (!search || search.text === '') return [];
   const text = {
     text: `/${truncate(safeLine(search.text), textColumns)}`,
     look: 'accent',
   } as const;
-  const { at, count, isFolded = false, isMore = false } = place;
+  const { at, count, unfoldKey, isMore = false } = place;
   if (count === 0 && isMore) return [text, { text: 'searching …', look: 'muted' }];
   if (count === 0) {
-    const where = isFolded
-      ? ` in what is shown; ${keys.keyOf('fold-all')} shows every value whole`
-      : '';
+    const where =
+      unfoldKey === undefined ? '' : ` in what is shown; ${unfoldKey} shows every value whole`;
     return [text, { text: `not found${where}`, look: 'warning' }];
   }
   const all = `${withSeparators(count)}${count === mostMatches || isMore ? ' or more' : ''}`;

@@ -9,8 +9,8 @@ import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { backFromOpened, besides, openNext, refreshView } from '../commands/open.js';
 import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
-import { palette, help } from '../commands/program.js';
-import { nextMatchCommand, previousMatchCommand, search } from '../commands/filter.js';
+import { help } from './help.js';
+import { palette } from './palette.js';
 import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
 import type { Binding } from '../keymap.js';
@@ -30,7 +30,7 @@ import {
 } from '../model/trace-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { failureText, strings } from '../strings.js';
-import { rowSearchFoot } from './searching.js';
+import { nextMatchCommand, previousMatchCommand, rowSearchFoot, search } from './searching.js';
 
 /** A trace's whole tree on one time axis. */
 export class TraceView implements View {
