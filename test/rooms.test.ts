@@ -3,12 +3,14 @@ import path from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { actions, offers } from '../src/maintenance/registry.js';
-import { paneIds } from '../src/panes/registry.js';
+import { emptyText, namedCommands } from '../src/panes/contract/pane.js';
+import { paneIds, panes } from '../src/panes/registry.js';
+import { colonCommands } from '../src/ui/commands/registry.js';
 import { scopes } from '../src/ui/views/registry.js';
 
 const source = path.join(import.meta.dirname, '../src');
 
-/** A view, a pane and an action are known by name in their own file, and in these. */
+/** A view, a command, a pane and an action are known by name in their own file, and in these. */
 const registries: ReadonlySet<string> = new Set([
   'cli/registry.ts',
   'maintenance/registry.ts',
@@ -20,7 +22,8 @@ const registries: ReadonlySet<string> = new Set([
 /** What holds an id, by its name or by the name of what has the `id`. */
 const holders = {
   pane: /^(?:pane|paneId|focus|home|shows)$/,
-  view: /^(?:scope|view|front|asks|closes)$/,
+  view: /^(?:scope|view|front|asks)$/,
+  command: /^(?:command|binding|closes|barWith)$/,
   action: /^action$/,
 };
 
@@ -28,7 +31,10 @@ type Kind = keyof typeof holders;
 
 /** What takes such an id as its argument. */
 const takers =
-  /^(?:findPane|findPaneOfEarlier|paneById|paneKey|goTo|previewAction|runAction|refusalOf|set(?:Filter|Variant|Grouping|Exact))$/;
+  /^(?:findPane|findPaneOfEarlier|paneById|paneKey|goTo|keyOf|keysIn|previewAction|runAction|refusalOf|set(?:Filter|Variant|Grouping|Exact))$/;
+
+/** How a text names a command, or a pane: `:window`. */
+const namedInText = /(?<![\w:]):([a-z]+(?:-[a-z]+)*)/g;
 
 type Place = { id: string; line: number };
 
@@ -46,13 +52,18 @@ function placesIn(file: ts.SourceFile, ids: ReadonlySet<string>, kind: Kind): Pl
     if (ts.isStringLiteralLike(node) && ids.has(node.text)) {
       if (/[-A-Z]/.test(node.text) || isMeant(node, holders[kind])) add(node.text, node);
     } else if (ts.isPropertyAccessExpression(node) && ids.has(node.name.text)) {
-      if (nameOf(node.expression) === 'panes') add(node.name.text, node);
+      const isPane = kind === 'pane' && nameOf(node.expression) === 'panes';
+      if (isPane) add(node.name.text, node);
+    } else if (ts.isStringLiteralLike(node) || ts.isTemplateLiteralToken(node)) {
+      for (const id of kind === 'view' ? [] : namesIn(node.text)) if (ids.has(id)) add(id, node);
     }
     ts.forEachChild(node, visit);
   };
   visit(file);
   return places;
 }
+
+const namesIn = (text: string) => Array.from(text.matchAll(namedInText), ([, id = '']) => id);
 
 function isMeant(literal: ts.StringLiteralLike, holder: RegExp): boolean {
   const { parent } = literal;
@@ -110,19 +121,29 @@ function strangers(
 
 const declares = (text: string, id: string): boolean => text.includes(`id: '${id}',`);
 
+/** Classes of views that a file asks for although it does not declare them. */
+function foreignViews(file: ts.SourceFile): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (
+      ts.isBinaryExpression(node) &&
+      node.operatorToken.kind === ts.SyntaxKind.InstanceOfKeyword &&
+      /(?:View|Prompt)$/.test(nameOf(node.right)) &&
+      !file.text.includes(`class ${nameOf(node.right)} `)
+    ) {
+      found.push(`${file.fileName} ${nameOf(node.right)}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
 describe('nothing outside of its own file and the registries knows by name', () => {
-  it('a pane, but an action that takes its rows or shows them', () => {
-    const found = strangers(
-      'pane',
-      paneIds,
-      (file, text, id) => file.startsWith('panes/') && declares(text, id),
-    );
-    const byActions = found.filter((place) => place.startsWith('maintenance/'));
-    expect(found.filter((place) => !byActions.includes(place))).toEqual([]);
-    expect(offers.map(({ pane }) => pane).filter((pane) => pane !== undefined)).toEqual(
-      expect.arrayContaining(['index-usage', 'table-sizes']),
-    );
-    for (const { pane } of offers) if (pane !== undefined) expect(paneIds).toContain(pane);
+  it('a pane', () => {
+    const isOwn = (file: string, text: string, id: string) =>
+      file.startsWith('panes/') && declares(text, id);
+    expect(strangers('pane', paneIds, isOwn)).toEqual([]);
   });
 
   it('a view', () => {
@@ -130,6 +151,17 @@ describe('nothing outside of its own file and the registries knows by name', () 
     expect(
       strangers('view', ids, (file, text, id) => file.startsWith('ui/') && declares(text, id)),
     ).toEqual([]);
+    expect(files.flatMap(foreignViews)).toEqual([]);
+  });
+
+  it('a command, but its namesake of the shell', () => {
+    const ids = [
+      ...scopes.flatMap(({ commands }) => commands.map(({ id }) => id)),
+      ...colonCommands.map(({ name }) => name),
+    ];
+    const isOwn = (file: string, text: string, id: string) =>
+      file.startsWith('cli/commands/') || declares(text, id) || text.includes(`name: '${id}',`);
+    expect(strangers('command', [...new Set(ids)], isOwn)).toEqual([]);
   });
 
   it('an action, but its command of the shell', () => {
@@ -137,6 +169,23 @@ describe('nothing outside of its own file and the registries knows by name', () 
     const isOwn = (file: string, text: string, id: string) =>
       file.startsWith('cli/commands/') || (file.startsWith('maintenance/') && declares(text, id));
     expect(strangers('action', ids, isOwn)).toEqual([]);
+  });
+});
+
+describe('what they know of each other instead', () => {
+  it('rows: an action takes those of one pane', () => {
+    const taken = offers.flatMap(({ rows }) => rows ?? []);
+    expect(taken).toEqual(expect.arrayContaining(['index', 'table']));
+    for (const rows of taken) {
+      expect(panes.filter(({ rowsAre }) => rowsAre === rows)).toHaveLength(1);
+    }
+  });
+
+  it('commands: those that texts of panes name are there', () => {
+    const ids = new Set(scopes.flatMap(({ commands }) => commands.map(({ id }) => id)));
+    const named = panes.flatMap((pane) => namesIn(emptyText(pane, true)));
+    expect(named).toContain(namedCommands.window);
+    for (const id of [...named, ...Object.values(namedCommands)]) expect(ids).toContain(id);
   });
 });
 
@@ -154,6 +203,10 @@ it.each<[Kind, string]>([
   ['view', `keys.keysIn({ id: 'usage' }, 'cancel');`],
   ['view', `if (context.front.scope.id === 'usage') draw();`],
   ['action', `if (run.action === 'usage') draw();`],
+  ['command', `const key = keys.keyOf('usage');`],
+  ['command', `const binding = { closes: 'usage' };`],
+  ['command', `say('Nothing here; :usage shows more');`],
+  ['command', 'say(`${count} rows; :usage shows more`);'],
 ])('a %s is found: %s', (kind, text) => {
   expect(placesIn(parsed('a.ts', text), ids, kind)).toHaveLength(1);
 });

@@ -17,6 +17,10 @@ export type Requirement =
   /** The rows lie on this server, not on workers of a cluster, where it would do nothing to them. */
   | 'own-rows';
 
+/** What a row of a pane stands for: an action says which rows it takes, a pane which it has. */
+export type RowKind =
+  'index' | 'table' | 'backend' | 'pattern' | 'session' | 'archived trace' | 'maintenance run';
+
 /** One line of a preview or a result: `{label: 'Size', value: '490 MB'}`. */
 export type Fact = { label: string; value: string };
 
@@ -60,8 +64,8 @@ export type Outcome<Result> = {
   summary: string;
   cancelled: boolean;
   result: Result;
-  /** What there is to see now: a pane, and from when on (milliseconds since 1970). */
-  shows?: { pane: string; since: number };
+  /** What there is to see now: the pane of these rows, from when on (milliseconds since 1970). */
+  shows?: { rows: RowKind; since: number };
 };
 
 export type ActionContext = {
@@ -125,10 +129,10 @@ export type OfferCommand = {
 /** How the console offers an action: by which command, and on which rows. */
 export type Offer<Choice> = {
   command: OfferCommand;
-  /** The id of the pane whose rows it takes: the marked ones, or the one under the cursor. */
-  pane?: string;
+  /** The rows it takes, of the pane that has them: the marked ones, or the one under the cursor. */
+  rows?: RowKind;
   /** The list, of those that Enter opens, whose rows are exactly what it is done to. */
-  list?: string;
+  list?: { id: string; bar: string };
   /** It needs such a row: `an index`. Absent: without rows it is done to everything. */
   needs?: string;
   /** Why it does not take these rows. */

@@ -2,7 +2,7 @@ import { formatAge, intervalText, parseDuration } from '../core/format/time.js';
 import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
-import type { Action, ActionContext, Outcome, Preview, Progress } from './action.js';
+import type { Action, ActionContext, OfferCommand, Outcome, Preview, Progress } from './action.js';
 import { boundedText } from '../db/quote.js';
 
 /** Which traces count as stuck. */
@@ -45,6 +45,15 @@ export async function shownAsStuck(database: Database): Promise<CloseStuckInput>
   return { olderThan: defaultStuckAfter, startedBefore: cutoff };
 }
 
+/** Lists exactly the traces that it closes: the name of the list, and of the command that opens it. */
+export const stuckList = 'stuck';
+
+export const closeStuckCommand: OfferCommand = {
+  id: 'close-stuck',
+  key: 'T',
+  title: 'close traces that are stuck in progress, after a preview',
+};
+
 /**
  * Closes the traces whose writer died: they get the status timeout and end at their last sign of life, so that an
  * outage does not become a duration of days. One that its writer ends in the same moment keeps that end.
@@ -59,12 +68,8 @@ export const closeStuck: Action<CloseStuckInput, CloseStuckResult> = {
   tables: () => ['execution_traces'],
   offers: [
     {
-      command: {
-        id: 'close-stuck',
-        key: 'T',
-        title: 'close traces that are stuck in progress, after a preview',
-      },
-      list: 'stuck',
+      command: closeStuckCommand,
+      list: { id: stuckList, bar: 'close all' },
       choose(_, database) {
         const title = 'Close stuck traces';
         return { title, chosen: shownAsStuck(database).then((input) => ({ title, input })) };

@@ -63,7 +63,7 @@ function endBackend(kind: Kind): Action<EndBackendInput, EndBackendResult> {
     offers: [
       {
         command: kind.offer,
-        pane: 'postgresql',
+        rows: 'backend',
         needs: 'a backend',
         choose(rows) {
           const backends = rows.flatMap(chosenOf);

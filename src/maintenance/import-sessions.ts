@@ -4,10 +4,24 @@ import type { Database } from '../db/database.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
 import type { Found } from '../ingest/discover.js';
 import type { ImportResult } from '../ingest/import.js';
-import type { Action, ActionContext, Fact, Outcome, Preview, Progress } from './action.js';
+import type {
+  Action,
+  ActionContext,
+  Fact,
+  OfferCommand,
+  Outcome,
+  Preview,
+  Progress,
+} from './action.js';
 
 /** Which transcripts are brought in: files and folders; absent: the programs' own folders on this machine. */
 export type ImportSessionsInput = { paths?: readonly string[] };
+
+export const importCommand: OfferCommand = {
+  id: 'import',
+  key: 'i',
+  title: "bring in the sessions of agents' programs on this machine, after a preview",
+};
 
 /**
  * Brings the sessions of agents' programs on this machine into the database, and goes on with what comes. What reads them
@@ -27,11 +41,7 @@ export const importSessions: Action<ImportSessionsInput, ImportResult> = {
   ],
   offers: [
     {
-      command: {
-        id: 'import',
-        key: 'i',
-        title: "bring in the sessions of agents' programs on this machine, after a preview",
-      },
+      command: importCommand,
       choose: () => ({ title: 'Import agent sessions', input: {} }),
     },
   ],
@@ -121,7 +131,7 @@ async function* run(
         summary: summaryOf(value, signal.aborted),
         cancelled: signal.aborted,
         result: value,
-        ...(since === undefined ? {} : { shows: { pane: 'sessions', since } }),
+        ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
       };
     }
     yield {

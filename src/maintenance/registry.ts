@@ -140,7 +140,7 @@ export type OfferedAction = { name: ActionName; title: string; input: InputOf<Ac
 /** A run whose console died is done again from what the journal has kept. */
 const resumeOffer: Offer<OfferedAction> = {
   command: restoreCommand,
-  pane: 'maintenance-runs',
+  rows: 'maintenance run',
   needs: 'a crashed run',
   whyNot: (rows) => (rows.length > 1 ? 'Resume one run at a time' : undefined),
   choose([row], database) {

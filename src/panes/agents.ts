@@ -35,6 +35,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  chooseLonger,
 } from './contract/pane.js';
 import { tracesOpening } from './trace/traces-listed.js';
 import type { SchemaShape } from './contract/shape.js';
@@ -262,7 +263,7 @@ export const agents: Pane<AgentRow, AgentsExtras, 'agents'> = {
   comparison: { names: 1, figures: callFigures, of: comparedCalls },
   sorts: agentsSorts,
   rowKey: ({ agent }) => agent,
-  empty: 'No agent was chosen in this window. Choose a longer one with :window.',
+  empty: `No agent was chosen in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new AgentsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),

@@ -1,3 +1,4 @@
+import { archiveCommand } from '../maintenance/archive/archive-traces.js';
 import { formatTimestamp } from '../core/format/time.js';
 import { archivedTables, archiveOf } from '../core/tables.js';
 import type { Queryable } from '../db/queryable.js';
@@ -133,6 +134,7 @@ export const archive: Pane<ArchivedTree, ArchiveExtras, 'archive'> = {
   id: 'archive',
   title: 'Archive',
   question: 'Which trees of traces are in the archive, to be looked at, restored or purged?',
+  rowsAre: 'archived trace',
   needs: {
     [table]: {
       required: ['id', 'correlation_id', 'root_id', 'source', 'status', 'started_at'],
@@ -211,7 +213,7 @@ export const archive: Pane<ArchivedTree, ArchiveExtras, 'archive'> = {
   ],
   rowKey: ({ root }) => root,
   idOf: ({ id }) => id,
-  empty: 'Nothing was archived yet; :archive-traces moves traces older than 90 days.',
+  empty: `Nothing was archived yet; :${archiveCommand.id} moves traces older than 90 days.`,
   createReader: () => new ArchiveReader(),
   summary: ({ rows }) => {
     const [newest] = rows;

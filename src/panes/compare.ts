@@ -6,7 +6,7 @@ import { agents, agentSource } from './agents.js';
 import { textColumn, type Column, type Tone } from './contract/column.js';
 import { memoryList } from './contract/listing.js';
 import type { DetailAccess, Opening } from './contract/opening.js';
-import { rowOpening } from './contract/pane.js';
+import { rowOpening, namedCommands } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { endpoints, endpointSource } from './endpoints.js';
 import { errors } from './errors.js';
@@ -322,7 +322,7 @@ export function compareOpening(momentMs: number): Opening {
             { text: comparedText(found) },
             ...notes.map((text) => ({ text, tone: 'warning' as const })),
           ],
-          empty: 'Nothing changed by more than chance. Choose another window with :window.',
+          empty: `Nothing changed by more than chance. Choose another window with :${namedCommands.window}.`,
           order: 'worst',
           asOf: new Date(endMs),
           open: ({ opening }) =>

@@ -20,6 +20,7 @@ import {
   type PaneResult,
   type ReadRequest,
   usualLimits,
+  chooseLonger,
 } from './contract/pane.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
 import { type CallGroup, CallsReader } from './reading/calls-reader.js';
@@ -330,7 +331,7 @@ export const endpoints: Pane<EndpointRow, EndpointsExtras, 'endpoints'> = {
   sorts: endpointsSorts,
   rowKey: ({ service, method, url }) => groupKey([service, method, url]),
   idOf: ({ service, url }) => url ?? service,
-  empty: 'No endpoint was called in this window. Choose a longer one with :window.',
+  empty: `No endpoint was called in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new EndpointsReader(),
   summary: ({ extras }) => summaryOf(extras),

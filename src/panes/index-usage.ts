@@ -1,3 +1,5 @@
+import { cleanUpCommand } from '../maintenance/reindex/leftovers.js';
+import { reindexCommand } from '../maintenance/reindex/rebuild-lock.js';
 import {
   ageColumn,
   bytesColumn,
@@ -90,7 +92,7 @@ function verdictLines(row: IndexUsageRow, nowMs: number): SummaryLine[] {
       : [[name('lists'), { text: `${lists}; its rows ask for ${recommendedLists ?? 'unknown'}` }]]),
     [
       {
-        text: 'Esc, then :reindex rebuilds it, :clean-up drops what broken rebuilds left',
+        text: `Esc, then :${reindexCommand.id} rebuilds it, :${cleanUpCommand.id} drops what broken rebuilds left`,
         tone: 'muted',
       },
     ],
@@ -223,6 +225,7 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras, 'index-usage'> = 
   id: 'index-usage',
   title: 'Index usage',
   question: 'Which indexes are used, how large are they, and which need care?',
+  rowsAre: 'index',
   needs: {},
   isInOverview: true,
   windowed: false,

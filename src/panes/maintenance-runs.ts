@@ -8,6 +8,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  namedCommands,
 } from './contract/pane.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 
@@ -72,6 +73,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
   id: 'maintenance-runs',
   title: 'Maintenance',
   question: 'Who maintained what here, when and from where, and what came of it?',
+  rowsAre: 'maintenance run',
   needs: {},
   windowed: false,
   minIntervalMs: 2_000,
@@ -165,7 +167,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
     { id: 'state', title: 'state', direction: 'asc', value: ({ state }) => state },
   ],
   rowKey: ({ id }) => String(id),
-  empty: 'Nothing was maintained from a console yet; :help lists the keys that do.',
+  empty: `Nothing was maintained from a console yet; :${namedCommands.help} lists the keys that do.`,
   createReader: () => new MaintenanceRunsReader(),
   summary: ({ rows }, { nowMs }) => {
     const [latest] = rows;

@@ -19,6 +19,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  chooseLonger,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';
@@ -248,7 +249,7 @@ export const models: Pane<ModelRow, ModelsExtras, 'models'> = {
     }),
   },
   rowKey: ({ model }) => model,
-  empty: 'No model was called in this window. Choose a longer one with :window.',
+  empty: `No model was called in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new ModelsReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),

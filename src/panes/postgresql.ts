@@ -193,6 +193,7 @@ export const postgresql: Pane<BackendRow, BackendsExtras, 'postgresql'> = {
   formerIds: ['sessions'],
   title: 'PostgreSQL',
   question: 'Who runs what for how long, who waits, and for whom?',
+  rowsAre: 'backend',
   needs: {},
   windowed: false,
   minIntervalMs: 0,

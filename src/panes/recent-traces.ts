@@ -8,6 +8,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  chooseLonger,
 } from './contract/pane.js';
 import { type SchemaShape, columnOrNull } from './contract/shape.js';
 import { groupKey } from './reading/calls.js';
@@ -319,7 +320,7 @@ export const recentTraces: Pane<TraceStatusRow, RecentTracesExtras, 'recent-trac
     }),
   },
   rowKey: ({ status }) => status,
-  empty: 'No trace started in this window. Choose a longer one with :window.',
+  empty: `No trace started in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new RecentTracesReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),

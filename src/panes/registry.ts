@@ -1,5 +1,6 @@
 import { nearestWord } from '../core/nearest.js';
 import { ConsoleError } from '../db/errors.js';
+import type { RowKind } from '../maintenance/action.js';
 import { activity } from './activity.js';
 import { agentChains } from './agent-chains.js';
 import { agents } from './agents.js';
@@ -55,7 +56,7 @@ export const overviewPaneIds: readonly PaneId[] = panes
   .map(({ id }) => id);
 
 /** The first of the overview: it has the focus at first. */
-export const firstPaneId: PaneId = recentTraces.id;
+export const firstPaneId: PaneId = overviewPaneIds[0] ?? declared[0].id;
 
 /** An id of today comes before the same one of an earlier version. */
 const byId: ReadonlyMap<string, AnyPane> = new Map([
@@ -84,6 +85,11 @@ export function paneById(id: string): AnyPane {
     });
   }
   return pane;
+}
+
+/** The pane whose rows stand for this. */
+export function findPaneOfRows(rows: RowKind): AnyPane | undefined {
+  return panes.find(({ rowsAre }) => rowsAre === rows);
 }
 
 /** The key that leads to a pane. */

@@ -219,6 +219,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   id: 'sessions',
   title: 'Sessions',
   question: 'What does each agent session do now, which wait for somebody, and what did they take?',
+  rowsAre: 'session',
   needs: {
     execution_traces: {
       required: ['id', 'session_id', 'status', 'started_at'],

@@ -20,6 +20,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  chooseLonger,
 } from './contract/pane.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
@@ -262,7 +263,7 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras, 'slow-hooks'> = {
   comparison: { names: 2, figures: callFigures, of: comparedCalls },
   sorts: slowHooksSorts,
   rowKey: ({ hook, tool }) => groupKey([hook, tool]),
-  empty: 'No hook ran in this window. Choose a longer one with :window.',
+  empty: `No hook ran in this window. ${chooseLonger}`,
   hasExamples: true,
   createReader: () => new SlowHooksReader(),
   summary: ({ rows, extras }) => summaryOf(rows, extras),

@@ -240,6 +240,7 @@ export const tableSizes: Pane<TableSizeRow, TableSizesExtras, 'table-sizes'> = {
   id: 'table-sizes',
   title: 'Table sizes',
   question: 'How large are the tables, do they grow, and are they vacuumed and analysed?',
+  rowsAre: 'table',
   needs: {},
   isInOverview: true,
   windowed: false,

@@ -1,5 +1,6 @@
 import { formatCount, formatShare } from '../core/format/number.js';
 import {
+  namedCommands,
   usualLimits,
   type ComparedFigures,
   type Pane,
@@ -7,14 +8,8 @@ import {
   type PaneResult,
   type ReadRequest,
 } from './contract/pane.js';
-import {
-  ageColumn,
-  countColumn,
-  durationColumn,
-  rateTone,
-  shareColumn,
-  textColumn,
-} from './contract/column.js';
+import { ageColumn, countColumn, durationColumn } from './contract/column.js';
+import { rateTone, shareColumn, textColumn } from './contract/column.js';
 import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
 import { callFigures } from './reading/comparison.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
@@ -270,6 +265,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   id: 'top-patterns',
   title: 'Top patterns',
   question: 'Which learned patterns succeed most, and how often are they used?',
+  rowsAre: 'pattern',
   needs: {
     pattern_effectiveness: {
       required: ['success_rate', 'total_usage_count'],
@@ -365,7 +361,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   },
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
-  empty: 'There is no such pattern. Patterns come by trace-console learn; :group shows others.',
+  empty: `There is no such pattern. Patterns come by trace-console learn; :${namedCommands.group} shows others.`,
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {
     const [best] = rows;

@@ -16,6 +16,7 @@ import {
   type PaneReader,
   type PaneResult,
   type ReadRequest,
+  namedCommands,
 } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { CallsReader } from './reading/calls-reader.js';
@@ -265,8 +266,7 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
   },
   rowKey: ({ group }) => groupKey([group]),
   idOf: ({ group }) => group ?? 'unknown',
-  empty:
-    'No trace started in this window. Choose a longer one with :window, or bring in sessions with trace-console import.',
+  empty: `No trace started in this window. Choose a longer one with :${namedCommands.window}, or bring in sessions with trace-console import.`,
   createReader: () => new UsageReader(),
   summary: ({ extras, rows }) => (rows.length === 0 ? [] : summaryOf(extras)),
   chart: ({ extras: { series, windowMs, isPast } }) => ({

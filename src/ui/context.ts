@@ -153,6 +153,8 @@ export interface View {
   readonly listRequest?: ListRequest;
   /** How many events of a trace are to be read. */
   readonly eventsWanted?: number;
+  /** Keys that were pressed before it was read: the view that takes its place gets them. */
+  readonly heldKeys?: readonly string[];
   /** More is wanted of it than was read: it is read once more at once. */
   readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */

@@ -3,7 +3,7 @@ import { formatDuration, parseDuration } from '../../core/format/time.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
-import type { Action, ActionContext, Outcome, Progress } from '../action.js';
+import type { Action, ActionContext, OfferCommand, Outcome, Progress } from '../action.js';
 import { pauseUnlessAborted } from '../long-statement.js';
 import { noCounts } from './export-lines.js';
 import {
@@ -172,6 +172,14 @@ type ArchiveResult = {
 
 const defaults = { pauseMs: 50, targetMs: 200 };
 
+export const archiveCommand: OfferCommand = {
+  id: 'archive-traces',
+  key: 'a',
+  title: 'archive traces older than 90 days, after a preview',
+  bar: 'archive',
+  priority: 7,
+};
+
 /**
  * Moves old traces to the archive in batches that adapt to a time target, each a transaction of its
  * own. Whole trees move or stay (see archive_traces in 011). Killed or cancelled between two batches
@@ -187,13 +195,7 @@ export const archiveTraces: Action<ArchiveInput, ArchiveResult> = {
   tables: () => archivedTables,
   offers: [
     {
-      command: {
-        id: 'archive-traces',
-        key: 'a',
-        title: 'archive traces older than 90 days, after a preview',
-        bar: 'archive',
-        priority: 7,
-      },
+      command: archiveCommand,
       choose: () => ({ title: 'Archive old traces', input: { olderThan: '90 days' } }),
     },
   ],

@@ -52,8 +52,8 @@ export const restoreCommand: OfferCommand = {
   title: 'bring back the chosen archived trace, or resume the chosen crashed run',
 };
 
-/** Of the pane with what is archived: each trace stands for its tree. */
-export const archivedRows = { pane: 'archive', needs: 'an archived trace' };
+/** Each trace stands for its tree. */
+export const archivedRows = { rows: 'archived trace', needs: 'an archived trace' } as const;
 
 /** The trees of chosen rows, and what they are called. */
 export function treesOf(rows: readonly object[]): { traces: string[]; what: string } {

@@ -58,7 +58,7 @@ export const mergePatterns: Action<MergeInput, MergeResult> = {
         key: 'P',
         title: 'merge the chosen pattern with its duplicates, or the marked ones, after a preview',
       },
-      pane: 'top-patterns',
+      rows: 'pattern',
       needs: 'a pattern',
       choose(rows) {
         const patterns = textsOf(rows, 'id');

@@ -16,7 +16,8 @@ import {
 } from '../action.js';
 import { connectForMaintenance, pauseUnlessAborted, readBuildProgress } from '../long-statement.js';
 import { dropLeftovers, findLeftovers } from './leftovers.js';
-import { indexRows, isBuilding, reindexCommand } from './reindex.js';
+import { reindexCommand } from './rebuild-lock.js';
+import { indexRows, isBuilding } from './reindex.js';
 
 /** Which build; default: the one that has run longest. */
 export type FollowInput = { index?: string };

@@ -8,7 +8,7 @@ import {
   replacementMark,
   isBeingRebuilt,
 } from './rebuild-lock.js';
-import type { ActionContext, Progress, Action, Outcome } from '../action.js';
+import type { ActionContext, Progress, Action, OfferCommand, Outcome } from '../action.js';
 import {
   followStatement,
   readBuildProgress,
@@ -146,6 +146,12 @@ export type CleanUpResult = {
   kept: string[];
 };
 
+export const cleanUpCommand: OfferCommand = {
+  id: 'clean-up',
+  key: 'x',
+  title: 'drop the leftovers of interrupted rebuilds',
+};
+
 /** Drops what interrupted rebuilds left, by the safe rule of leftovers.ts and by nothing else. */
 export const cleanUp: Action<CleanUpInput, CleanUpResult> = {
   id: 'clean-up',
@@ -154,7 +160,7 @@ export const cleanUp: Action<CleanUpInput, CleanUpResult> = {
   tables: () => coreTables,
   offers: [
     {
-      command: { id: 'clean-up', key: 'x', title: 'drop the leftovers of interrupted rebuilds' },
+      command: cleanUpCommand,
       choose: () => ({ title: 'Clean up leftovers', input: {} }),
     },
   ],

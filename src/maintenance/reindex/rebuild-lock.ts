@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.js';
 import type { DirectConnection } from '../../db/direct-connection.js';
 import { ConsoleError } from '../../db/errors.js';
 import { formatClock } from '../../core/format/time.js';
+import type { OfferCommand } from '../action.js';
 import { hasJournal, readRuns, whoRuns, type Run } from '../journal/run.js';
 import { maintenanceName } from '../long-statement.js';
 
@@ -41,6 +42,15 @@ export function isNamedAfterInSql(leftover: string, other: string): string {
 
 /** Of the action whose runs hold these locks, in the journal. */
 export const reindexId = 'reindex';
+
+/** It rebuilds an index, or follows the one that holds its lock. */
+export const reindexCommand: OfferCommand = {
+  id: 'reindex',
+  key: 'r',
+  title: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
+  bar: 'reindex',
+  priority: 6,
+};
 
 /** The advisory lock of an index: `schema` and `index` are SQL for its schema's and its own name. */
 const keyOf = (schema: string, index: string) =>
@@ -132,7 +142,7 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
     ? `${whoRuns(run)} since ${formatClock(run.startedAt)} (run ${run.id}, pid ${pid})`
     : `pid ${pid}`;
   return new ConsoleError('busy', `${index} is being rebuilt by ${who}.`, {
-    hint: `:reindex on the index that is building follows it, or trace-console reindex --follow ${index}`,
+    hint: `:${reindexCommand.id} on the index that is building follows it, or trace-console reindex --follow ${index}`,
   });
 }
 

@@ -1,7 +1,13 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
-import { leftoverPattern, findRebuilder, findRunningBuilds, reindexId } from './rebuild-lock.js';
+import {
+  leftoverPattern,
+  findRebuilder,
+  findRunningBuilds,
+  reindexCommand,
+  reindexId,
+} from './rebuild-lock.js';
 import { formatBytes } from '../../core/format/number.js';
 import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
@@ -12,9 +18,9 @@ import {
   type Progress,
   oneOrCount,
   textsOf,
-  type OfferCommand,
 } from '../action.js';
 import { ownerHint } from '../guard.js';
+import { cleanUpCommand } from './leftovers.js';
 import {
   readIndexStates,
   type IndexState,
@@ -43,16 +49,7 @@ export type ReindexResult = {
   left: string | null;
 };
 
-export const reindexCommand: OfferCommand = {
-  id: 'reindex',
-  key: 'r',
-  title: 'rebuild the chosen index, after a preview; follow a rebuild that is running',
-  bar: 'reindex',
-  priority: 6,
-};
-
-/** Of the pane with the indexes. */
-export const indexRows = { pane: 'index-usage', needs: 'an index' };
+export const indexRows = { rows: 'index', needs: 'an index' } as const;
 
 /** What is being built can only be followed. */
 export function isBuilding(rows: readonly object[]): boolean {
@@ -138,7 +135,7 @@ async function plansFor(database: Database, input: ReindexInput): Promise<Rebuil
     const build = running.find((one) => one.index === index);
     if (!build) continue;
     throw new ConsoleError('busy', `${index} is being rebuilt by pid ${build.pid}.`, {
-      hint: `:reindex on ${build.building} follows it, or trace-console reindex --follow ${index}`,
+      hint: `:${reindexCommand.id} on ${build.building} follows it, or trace-console reindex --follow ${index}`,
     });
   }
   return chosen.map((state) => {
@@ -188,7 +185,7 @@ function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleErro
   }
   if (!valid && isLeftover(index)) {
     return new ConsoleError('usage', `${index} is named as what an interrupted rebuild leaves.`, {
-      hint: ':clean-up in the console or trace-console reindex --clean-up drops it, if it is a leftover.',
+      hint: `:${cleanUpCommand.id} in the console or trace-console reindex --clean-up drops it, if it is a leftover.`,
     });
   }
   return undefined;
@@ -265,14 +262,14 @@ function summaryOf(
     ...rebuilt.flatMap(({ leftBehind }) =>
       leftBehind === null
         ? []
-        : [`${leftBehind} is still read by others; :clean-up drops it later`],
+        : [`${leftBehind} is still read by others; :${cleanUpCommand.id} drops it later`],
     ),
     ...(cancelled === null
       ? []
       : [`Cancelled the rebuild of ${cancelled}; the index is as it was`]),
     ...(left === null
       ? []
-      : [`The server goes on with ${left} alone; :reindex on it follows it again`]),
+      : [`The server goes on with ${left} alone; :${reindexCommand.id} on it follows it again`]),
     ...(remaining.length > 0 ? [`Not begun: ${remaining.join(', ')}`] : []),
   ];
   return parts.map((part) => `${part}.`).join(' ');

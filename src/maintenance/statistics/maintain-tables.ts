@@ -71,7 +71,7 @@ function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesResult> {
     offers: [
       {
         command: kind.offer,
-        pane: 'table-sizes',
+        rows: 'table',
         choose(rows) {
           const tables = textsOf(rows, 'table');
           if (tables.length === 0) return { title: `${kind.title} all tables`, input: {} };
@@ -151,7 +151,7 @@ async function* run(
       'lock_timeout',
       `${kind.title}: others keep ${result.remaining.join(', ')} locked.`,
       {
-        hint: 'The pane "sessions" shows who; try again later.',
+        hint: 'The pane PostgreSQL shows who; try again later.',
       },
     );
   }
@@ -229,6 +229,12 @@ function summaryOf(
   return `${parts.join('; ')}.`;
 }
 
+export const analyzeCommand: OfferCommand = {
+  id: 'analyze',
+  key: 'u',
+  title: 'update planner statistics (ANALYZE) of the chosen table, or of all',
+};
+
 /** Updates planner statistics: of the tables of the schema, and of those of the console's own. */
 export const analyze = maintainTables({
   id: 'analyze',
@@ -236,11 +242,7 @@ export const analyze = maintainTables({
   done: 'Analyzed',
   command: 'ANALYZE',
   requires: ['primary', 'vacuum'],
-  offer: {
-    id: 'analyze',
-    key: 'u',
-    title: 'update planner statistics (ANALYZE) of the chosen table, or of all',
-  },
+  offer: analyzeCommand,
   readProgress: readAnalyzeProgress,
   facts: (tables) => [
     {
@@ -251,6 +253,12 @@ export const analyze = maintainTables({
   ],
 });
 
+export const vacuumCommand: OfferCommand = {
+  id: 'vacuum',
+  key: 'v',
+  title: 'reclaim dead rows (VACUUM) of the chosen table, or of all',
+};
+
 /** Reclaims dead rows; the files keep their size, as a rule. */
 export const vacuum = maintainTables({
   id: 'vacuum',
@@ -258,11 +266,7 @@ export const vacuum = maintainTables({
   done: 'Vacuumed',
   command: 'VACUUM',
   requires: ['primary', 'direct-connection', 'vacuum'],
-  offer: {
-    id: 'vacuum',
-    key: 'v',
-    title: 'reclaim dead rows (VACUUM) of the chosen table, or of all',
-  },
+  offer: vacuumCommand,
   readProgress: readVacuumProgress,
   facts: (tables) => [
     {

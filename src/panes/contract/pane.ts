@@ -1,6 +1,7 @@
 import type { Capabilities } from '../../db/capabilities.js';
 import type { CommandTarget } from '../../db/connection/command-flags.js';
 import type { Queryable, TransactionOptions } from '../../db/database.js';
+import type { RowKind } from '../../maintenance/action.js';
 import type { CellContext, Column, Sort, SummaryLine, Tone } from './column.js';
 import type { Opening, DetailAccess, Opened, RecordRow } from './opening.js';
 import type { Needs, SchemaShape } from './shape.js';
@@ -96,6 +97,8 @@ export type Pane<
   title: string;
   /** The question it answers, for help. */
   question: string;
+  /** What its rows stand for: the actions that take such rows are offered on them. */
+  rowsAre?: RowKind;
   needs: Needs;
   /** Part of the overview until the reader chooses others. */
   isInOverview?: boolean;
@@ -140,6 +143,12 @@ export type Pane<
   /** What Enter on a row opens. */
   detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery | Opening;
 };
+
+/** The commands of the console that texts of panes name, as `:window`; the screen shows their keys instead. */
+export const namedCommands = { window: 'window', group: 'group', help: 'help' } as const;
+
+/** What to do where the window has no rows. */
+export const chooseLonger = `Choose a longer one with :${namedCommands.window}.`;
 
 /** What an empty pane says; `offersDemo`: traffic of the demo would harm nobody here. */
 export function emptyText({ empty, hasExamples }: Pane, offersDemo: boolean): string {

@@ -1,3 +1,4 @@
+import { cleanUpCommand } from '../../maintenance/reindex/leftovers.js';
 import {
   builtOnTooFewRows,
   defaultLists,
@@ -181,7 +182,7 @@ type JudgedBy = { nowMs: number; since: CountersSince; covered: ReadonlyMap<stri
 function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number): string | null {
   if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
   if (row.state === 'building') return 'is being built';
-  if (row.state === 'leftover') return 'left by a broken rebuild: :clean-up drops it';
+  if (row.state === 'leftover') return `left by a broken rebuild: :${cleanUpCommand.id} drops it`;
   if (row.state === 'invalid') return 'invalid, not used: rebuild it';
   if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
   if (row.lists !== null && row.recommendedLists !== null && !fitsRows(row.lists, rows)) {

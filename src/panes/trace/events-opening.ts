@@ -1,3 +1,4 @@
+import { chooseLonger } from '../contract/pane.js';
 import { ageColumn, durationColumn, textColumn, type Column } from '../contract/column.js';
 import { erasedList, type Opening } from '../contract/opening.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
@@ -185,7 +186,7 @@ export function eventsOpening({ title, text, values, orders }: EventsQuery): Ope
         rows: page.rows,
         rowKey: ({ kind, id, startedAt }) => `${kind} ${id ?? startedAt?.toISOString()}`,
         ...pagedList(query, list, page, windowText(windowMs, untilMs)),
-        empty: 'There is none in this window. Choose a longer one with :window.',
+        empty: `There is none in this window. ${chooseLonger}`,
         asOf: new Date(untilMs ?? page.nowMs ?? Date.now()),
         open: ({ kind, id, traceId }) =>
           traceId === null || id === null

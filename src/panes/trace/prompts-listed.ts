@@ -1,3 +1,4 @@
+import { chooseLonger } from '../contract/pane.js';
 import { isStopWord, requestText, wordsOf } from '../../learning/text/prompt-text.js';
 import { probesComparing } from '../../core/vector-lists.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -156,7 +157,7 @@ export function promptsOpening(grouping: PromptGrouping): Opening {
         rows: page.rows,
         rowKey: ({ id }) => id,
         ...pagedList(query, list, page, place),
-        empty: 'There is no prompt in this window. Choose a longer one with :window.',
+        empty: `There is no prompt in this window. ${chooseLonger}`,
         asOf: new Date(untilMs ?? page.nowMs ?? Date.now()),
         open: ({ group, failures }) =>
           tracesOpening(

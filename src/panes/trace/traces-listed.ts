@@ -1,3 +1,4 @@
+import { chooseLonger } from '../contract/pane.js';
 import {
   ageColumn,
   durationColumn,
@@ -192,7 +193,7 @@ function emptyOf({ by }: TracesOf): string {
   if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
   if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
   if (by === 'stuck') return 'No trace is stuck.';
-  return 'There is none in this window. Choose a longer one with :window.';
+  return `There is none in this window. ${chooseLonger}`;
 }
 
 const beginning = /^[0-9a-f]{4,31}$/i;

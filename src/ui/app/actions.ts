@@ -10,10 +10,10 @@ import {
 import { ProgressRate } from '../../maintenance/long-statement.js';
 import type { ChosenLater, Outcome, Preview, Progress } from '../../maintenance/action.js';
 import { windowsMs } from '../../panes/reading/windows.js';
-import { findPane } from '../../panes/registry.js';
+import { findPaneOfRows } from '../../panes/registry.js';
 import type { Actions, Context } from '../context.js';
 import type { ActionState } from '../draw/action.js';
-import { ActionView } from '../views/action.js';
+import { showAction } from '../views/action.js';
 
 /** Progress comes as fast as an action makes it; a bar need not move more often. */
 const progressMs = 200;
@@ -161,8 +161,8 @@ export class ActionDesk implements Actions {
   }
 
   /** Behind the dialog: the pane, and a window that reaches back far enough. */
-  #show({ pane, since }: NonNullable<Outcome<unknown>['shows']>): void {
-    const id = findPane(pane)?.id;
+  #show({ rows, since }: NonNullable<Outcome<unknown>['shows']>): void {
+    const id = findPaneOfRows(rows)?.id;
     if (id === undefined) return;
     const { focus, model } = this.#context;
     const neededMs = this.#source.clock.wallNow() - since;
@@ -185,15 +185,9 @@ export class ActionDesk implements Actions {
     return this.#source.clock.now();
   }
 
-  /** The dialog goes in front of everything but what asks about leaving; undefined closes it. */
   #set(state: ActionState | undefined): void {
     this.#state = state;
-    const others = this.#context.model.views.filter((view) => !(view instanceof ActionView));
-    const behind = others.filter(({ asksToLeave }) => !asksToLeave);
-    const leaving = others.filter(({ asksToLeave }) => asksToLeave);
-    this.#context.update({
-      views: state ? [...behind, new ActionView(state), ...leaving] : others,
-    });
+    showAction(this.#context, state);
   }
 }
 

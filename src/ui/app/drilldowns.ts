@@ -13,7 +13,7 @@ import { whyOffline } from '../commands/kinds.js';
 import { cursorAt } from '../commands/rows.js';
 import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
 import { strings } from '../strings.js';
-import { openedView, WaitingView } from '../views/waiting.js';
+import { failedView, openedView, WaitingView } from '../views/waiting.js';
 import { pressKey } from './input.js';
 
 const leastRefreshMs = 1_000;
@@ -67,7 +67,7 @@ export class OpenedDrilldowns implements Drilldowns {
 
   show(opened: OpenedRecords): void {
     const by = this.#numbered({ title: opened.title, read: () => Promise.resolve(opened) });
-    this.#app.push(openedView(by, opened, new WaitingView(by)));
+    this.#app.push(openedView(by, opened, undefined));
   }
 
   refresh(openedBy: OpenedBy | undefined = this.#app.front.openedBy): void {
@@ -136,10 +136,8 @@ export class OpenedDrilldowns implements Drilldowns {
     const view = openedView(by, opened, before);
     this.#app.replace(before, view);
     if (view.isIncomplete === true) this.#again.add(by.id);
-    // Something may have been laid over it meanwhile, as the help: the held keys are not meant for that.
-    if (before instanceof WaitingView && this.#isFront(by)) {
-      for (const key of before.held) pressKey(this.#app, key);
-    }
+    // Another view may be in front by now, as the help: the held keys are not meant for it.
+    if (this.#isFront(by)) for (const key of before.heldKeys ?? []) pressKey(this.#app, key);
     return undefined;
   }
 
@@ -148,7 +146,8 @@ export class OpenedDrilldowns implements Drilldowns {
     const view = this.#find(by);
     if (!view) return;
     const failure = failureOf(error);
-    if (view instanceof WaitingView) this.#app.replace(view, new WaitingView(by, failure));
+    const failed = failedView(by, failure, view);
+    if (failed) this.#app.replace(view, failed);
     else this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
   }
 

@@ -5,6 +5,7 @@ import { buildIndexes } from '../../deploy/build-indexes.js';
 import { describePlan, isUnasked, placeOf, type Plan } from '../../deploy/plan.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { schemaFiles } from '../../deploy/schema-files.js';
+import { doctor } from '../../panes/doctor.js';
 import { coreTables } from '../../core/tables.js';
 import type { SchemaStage } from '../views/schema.js';
 
@@ -57,7 +58,10 @@ export async function firstRun(
       ),
     );
     if (!(await flow.answer())) {
-      return { text: 'Nothing was created. :doctor says how to do it later', important: false };
+      return {
+        text: `Nothing was created. :${doctor.id} says how to do it later`,
+        important: false,
+      };
     }
   }
   return apply(database, plan, flow);
@@ -75,12 +79,12 @@ export async function checkSchema(database: Database): Promise<SchemaNotice | un
   }
   if (plan.kind === 'adopt') {
     if (plan.migrations.length > 0) {
-      const text = 'Views and functions are of an earlier version; :doctor says how to renew them';
+      const text = `Views and functions are of an earlier version; :${doctor.id} says how to renew them`;
       return { text, important: false };
     }
     const { missingTables, addColumns, addIndexes, addObjects } = plan;
     const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
-    const text = `The schema lacks ${lacks} objects; :doctor says how to create them`;
+    const text = `The schema lacks ${lacks} objects; :${doctor.id} says how to create them`;
     return { text, important: false };
   }
   return undefined;

@@ -4,8 +4,9 @@ import { offersDemo } from '../../demo/index.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import type { Recorder } from '../../live/recording/recording.js';
-import { findLeftovers } from '../../maintenance/reindex/leftovers.js';
-import { findRunningBuilds } from '../../maintenance/reindex/rebuild-lock.js';
+import { importCommand } from '../../maintenance/import-sessions.js';
+import { cleanUpCommand, findLeftovers } from '../../maintenance/reindex/leftovers.js';
+import { findRunningBuilds, reindexCommand } from '../../maintenance/reindex/rebuild-lock.js';
 import { formatAge, formatDuration, parseMoment } from '../../core/format/time.js';
 import { withSeparators } from '../../core/format/number.js';
 import { serverNowStatement, type ServerNowRow } from '../../panes/reading/windows.js';
@@ -16,7 +17,7 @@ import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
 import { failureText, strings, unnamed } from '../strings.js';
 import { NoticeView } from '../views/action.js';
-import { SchemaView, type SchemaStage } from '../views/schema.js';
+import { closeSchema, showSchema, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
 import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
@@ -129,7 +130,7 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
       return `${withSeparators(sessions)} ${source.title} ${several}, ${last}`;
     });
     app.update({
-      welcome: `This machine has ${programs.join('; ')}. :import brings them in, after a preview.`,
+      welcome: `This machine has ${programs.join('; ')}. :${importCommand.id} brings them in, after a preview.`,
     });
   } catch (error) {
     app.log(`sessions of agents could not be looked for: ${String(error)}`);
@@ -142,17 +143,12 @@ async function askForSchema(
   database: Database,
 ): Promise<SchemaNotice | undefined> {
   let answer: ((isYes: boolean) => void) | undefined;
-  const withoutSchema = () => app.model.views.filter((view) => !(view instanceof SchemaView));
-  const show = (stage: SchemaStage) => {
-    const view = new SchemaView(stage, (isYes) => {
+  const show = (stage: SchemaStage) =>
+    showSchema(app, stage, (isYes) => {
       const resolve = answer;
       answer = undefined;
       resolve?.(isYes);
     });
-    // What lies over it stays there, as the question before quitting.
-    const [bottom, ...over] = withoutSchema();
-    app.update({ views: [...(bottom ? [bottom] : []), view, ...over] });
-  };
   try {
     return await firstRun(database, {
       show,
@@ -162,7 +158,7 @@ async function askForSchema(
     const text = `Could not inspect the schema: ${failureText(failureOf(error))}`;
     return { text, important: true };
   } finally {
-    app.update({ views: withoutSchema() });
+    closeSchema(app);
   }
 }
 
@@ -250,9 +246,10 @@ async function findUnfinished(database: Database): Promise<Unfinished> {
   return {
     running: builds.map(
       ({ index, building, pid, seconds }) =>
-        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :reindex on ${building} follows it.`,
+        `${index} is being rebuilt, for ${formatDuration(1000 * seconds)} (pid ${pid}). :${reindexCommand.id} on ${building} follows it.`,
     ),
-    leftovers: first && `A broken rebuild has left ${first.name}${several}; :clean-up drops it`,
+    leftovers:
+      first && `A broken rebuild has left ${first.name}${several}; :${cleanUpCommand.id} drops it`,
   };
 }
 

@@ -1,6 +1,6 @@
 import { offers, type OfferedAction } from '../../maintenance/registry.js';
 import type { Offer } from '../../maintenance/action.js';
-import { paneById } from '../../panes/registry.js';
+import { findPaneOfRows } from '../../panes/registry.js';
 import type { Command, Context } from '../context.js';
 import { failureText } from '../strings.js';
 import { confirmScope } from '../views/action.js';
@@ -28,29 +28,32 @@ export const actionCommands: readonly Command[] = [
   };
 });
 
-/** The commands of actions that are done to all rows of a list, with the id of that list. */
-export const listActions: readonly { command: Command; list: string }[] = offers.flatMap(
-  ({ list, command: { id } }) => {
+/** The commands of actions that are done to all rows of a list, with that list. */
+export const listActions: readonly { command: Command; list: NonNullable<Offered['list']> }[] =
+  offers.flatMap(({ list, command: { id } }) => {
     const command = actionCommands.find((each) => each.id === id);
     return command && list !== undefined ? { command, list } : [];
-  },
-);
+  });
 
-/** The rows that an offer takes: of the focused pane, where it is the offer's. */
-function rowsFor(context: Context, { pane }: Offered): object[] {
-  return pane === context.focus.pane.id ? chosenRows(context) : [];
+/** Whether the focused pane has the rows that an offer takes. */
+function isOfPane({ focus }: Context, { rows }: Offered): boolean {
+  return rows !== undefined && rows === focus.pane.rowsAre;
+}
+
+function rowsFor(context: Context, offer: Offered): object[] {
+  return isOfPane(context, offer) ? chosenRows(context) : [];
 }
 
 /** The offers that can be taken with the pane that is focused. */
 function takable(context: Context, own: readonly Offered[]): Offered[] {
-  return own.filter(({ pane, needs }) => needs === undefined || pane === context.focus.pane.id);
+  return own.filter((offer) => offer.needs === undefined || isOfPane(context, offer));
 }
 
 function whyNotOffered(context: Context, own: readonly Offered[]): string | undefined {
   if (!context.actions) return whyOffline(context);
   const [offer] = takable(context, own);
   if (!offer) return selectFirst(own);
-  if (offer.pane === context.focus.pane.id) {
+  if (isOfPane(context, offer)) {
     const hidden = whyNoMarked(context);
     if (hidden !== undefined) return hidden;
   }
@@ -64,7 +67,7 @@ function whyNotOffered(context: Context, own: readonly Offered[]): string | unde
 /** `Select an index first (pane Index usage)` */
 function selectFirst(own: readonly Offered[]): string {
   const all = (texts: readonly string[]) => [...new Set(texts)].join(' or ');
-  const titles = own.flatMap(({ pane }) => (pane === undefined ? [] : paneById(pane).title));
+  const titles = own.flatMap(({ rows }) => (rows && findPaneOfRows(rows)?.title) ?? []);
   return `Select ${all(own.flatMap(({ needs }) => needs ?? []))} first (pane ${all(titles)})`;
 }
 

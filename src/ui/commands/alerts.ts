@@ -5,12 +5,13 @@ import type { Column } from '../../panes/contract/column.js';
 import { paneById } from '../../panes/registry.js';
 import { formatTimestamp } from '../../core/format/time.js';
 import type { Command, Context } from '../context.js';
+import { openRow } from './open.js';
 
 /** What the rules of the config file have found. */
 export const alerts: Command = {
   id: 'alerts',
   keys: ['!'],
-  title: 'the alerts: what fired, and when; :open on one leads to its rows',
+  title: `the alerts: what fired, and when; :${openRow.id} on one leads to its rows`,
   needsDatabase: true,
   run(context) {
     const title = 'Alerts: what fired, and when';

@@ -1,3 +1,4 @@
+import { closeStuckCommand, stuckList } from '../../maintenance/close-stuck.js';
 import { traceOpening } from '../../panes/trace/trace-opening.js';
 import { promptsOpening } from '../../panes/trace/prompts-listed.js';
 import {
@@ -48,9 +49,9 @@ export const colonTraces: ColonCommand = {
 };
 
 export const colonStuck: ColonCommand = {
-  name: 'stuck',
+  name: stuckList,
   needsDatabase: true,
-  title: `the traces that are in progress for over ${formatSpan(defaultStuckAfterMs)}; close-stuck closes them`,
+  title: `the traces that are in progress for over ${formatSpan(defaultStuckAfterMs)}; ${closeStuckCommand.id} closes them`,
   values: () => [''],
   run: (context) => context.drilldowns.open(stuckTracesOpening),
 };
@@ -59,7 +60,7 @@ export const colonStuck: ColonCommand = {
 export const listStuck: Command = asksDatabase({
   id: 'list-stuck',
   keys: ['K'],
-  title: 'list the traces that are stuck in progress; :close-stuck there closes them',
+  title: `list the traces that are stuck in progress; :${closeStuckCommand.id} there closes them`,
   run: (context) => context.drilldowns.open(stuckTracesOpening),
 });
 

@@ -5,6 +5,7 @@ import type { ColonCommand, Command, Context } from '../context.js';
 import type { Binding } from '../keymap.js';
 import { initialPaneView } from '../model/pane-view.js';
 import { looksBack } from '../../panes/contract/pane.js';
+import { faster, pause, slower } from './timing.js';
 import { isShown, needsLive, whyOffline } from './kinds.js';
 
 const minuteMs = 60_000;
@@ -116,8 +117,7 @@ export const moments: readonly Command[] = [
     {
       id: 'earlier',
       keys: ['['],
-      title:
-        'back in time by a window; :at 14:05 chooses a moment. In a recording: 10 seconds back; :pause stops it, :faster and :slower set its speed',
+      title: `back in time by a window; :${colonAt.name} 14:05 chooses a moment. In a recording: 10 seconds back; :${pause.id} stops it, :${faster.id} and :${slower.id} set its speed`,
       bar: 'back in time',
       barWith: 'later',
       priority: 7,

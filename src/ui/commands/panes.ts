@@ -1,6 +1,6 @@
 import { showTimesIn } from '../../core/format/time.js';
 import type { LiveSource } from '../../live/state.js';
-import type { PaneChoice } from '../../panes/contract/pane.js';
+import { namedCommands, type PaneChoice } from '../../panes/contract/pane.js';
 import { type AnyPane, paneIds } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { isBesideOverview } from '../model/model.js';
@@ -101,7 +101,7 @@ export function setChoice(
 }
 
 export const group: Command = asksDatabase({
-  id: 'group',
+  id: namedCommands.group,
   keys: ['t'],
   title: 'group the rows of this pane otherwise, or select others',
   bar: 'group',
@@ -141,5 +141,9 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
   };
 }
 
-export const colonGroup = colonChoice('group', 'grouping', 'what the rows of this pane are');
+export const colonGroup = colonChoice(
+  namedCommands.group,
+  'grouping',
+  'what the rows of this pane are',
+);
 export const colonShow = colonChoice('show', 'variant', 'which rows this pane shows');

@@ -1,3 +1,5 @@
+import { reindexCommand } from '../../maintenance/reindex/rebuild-lock.js';
+import { analyzeCommand } from '../../maintenance/statistics/maintain-tables.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { paneRoom, type PaneRoom } from '../draw/pane.js';
 import { layoutOf } from '../model/model.js';
@@ -5,6 +7,7 @@ import { findCursor, moveTo, seenBy, sortsOf, type PaneView } from '../model/pan
 import { scrollTop, type Movement } from '../model/list-state.js';
 import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
+import { copy, exportRows } from '../views/export.js';
 import { PalettePrompt } from '../views/palette.js';
 import { needsLive } from './kinds.js';
 
@@ -62,7 +65,7 @@ export function chosenRows(context: Context): object[] {
 export const mark: Command = {
   id: 'mark',
   keys: ['m'],
-  title: 'mark/unmark the row; :copy, :export, :analyze and :reindex take all marked rows',
+  title: `mark/unmark the row; :${copy.id}, :${exportRows.id}, :${analyzeCommand.id} and :${reindexCommand.id} take all marked rows`,
   run(context) {
     const { focus } = context;
     const { pane, view } = focus;
@@ -166,7 +169,7 @@ export const sortBy: Command = {
   id: 'sort-by',
   keys: [','],
   title: 'sort by a column of your choice: some letters of its name',
-  run: (context) => context.push(new PalettePrompt('sort ')),
+  run: (context) => context.push(new PalettePrompt(`${colonSort.name} `)),
   unavailable: (context) => needsLive(context) ?? whyOneOrder(context),
 };
 

@@ -1,5 +1,6 @@
 import { formatSpan, parseDuration, spanHint, formatMoment } from '../../core/format/time.js';
 import { cadencesMs } from '../../live/engine.js';
+import { namedCommands } from '../../panes/contract/pane.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
@@ -33,7 +34,7 @@ function stepWindow(context: Context, by: 1 | -1): void {
 }
 
 export const longerWindow: Command = asksDatabase({
-  id: 'window',
+  id: namedCommands.window,
   keys: ['w'],
   title: 'the next longer time window',
   bar: 'window',
@@ -65,7 +66,7 @@ function withSpan(set: (context: Context, ms: number) => void): ColonCommand['ru
 const isSpan = (text: string) => parseDuration(text) !== undefined;
 
 export const colonWindow: ColonCommand = {
-  name: 'window',
+  name: namedCommands.window,
   needsDatabase: true,
   title: 'how far back the figures go',
   argument: '15m, 2h, 3d',

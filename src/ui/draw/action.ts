@@ -22,7 +22,8 @@ export type ActionState = {
   result: (Failure & { tone: Tone }) | undefined;
 };
 
-type Room = { width: number; height: number };
+/** `confirmKey`: the key that says yes; absent where nothing is asked. */
+type Room = { width: number; height: number; confirmKey?: string };
 
 /** The preview, the progress or the result of an action, at the width of a dialog. */
 export function actionLines(
@@ -56,7 +57,7 @@ export function actionLines(
 function previewLines(
   keys: Keymap,
   { preview, typed }: ActionState,
-  { width, height }: Room,
+  { width, height, confirmKey = '' }: Room,
 ): StyledLine[] {
   if (!preview) return [];
   const write = writer(width);
@@ -72,7 +73,7 @@ function previewLines(
     write(`! ${safeLine(keys.inText(text))}`, 'warning'),
   );
   const sql = preview.sql.flatMap((text) => write(safeLine(text), 'accent'));
-  const question = questionLines(keys, preview, typed, width);
+  const question = questionLines(preview, typed, confirmKey, width);
   const blank = write('');
   const list = (preview.list ?? []).map((line) => drawSegments([{ text: safeLine(line) }], width));
   const parts = [facts, warnings, sql, list].filter((part) => part.length > 0);
@@ -81,7 +82,12 @@ function previewLines(
   return [...cutLines(body, height - question.length, width), ...question];
 }
 
-function questionLines(keys: Keymap, preview: Preview, typed: string, width: number): StyledLine[] {
+function questionLines(
+  preview: Preview,
+  typed: string,
+  confirmKey: string,
+  width: number,
+): StyledLine[] {
   if (preview.typed !== undefined) {
     const segments: Segment[] = [
       { text: `Type "${preview.typed}" and Enter to do it:` },
@@ -93,7 +99,7 @@ function questionLines(keys: Keymap, preview: Preview, typed: string, width: num
   const segments: Segment[] = [
     { text: '[ Cancel ]', look: 'selected' },
     { text: 'Enter, Esc', look: 'muted' },
-    { text: `   ${keys.keyOf('confirm')}`, look: 'key' },
+    { text: `   ${confirmKey}`, look: 'key' },
     { text: 'do it' },
   ];
   return [drawSegments(segments, width)];

@@ -1,6 +1,11 @@
 import type { PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
-import { emptyText, type AnyPaneResult, type Chart } from '../../panes/contract/pane.js';
+import {
+  emptyText,
+  namedCommands,
+  type AnyPaneResult,
+  type Chart,
+} from '../../panes/contract/pane.js';
 import type { CellContext } from '../../panes/contract/column.js';
 import { formatDuration, formatMoment } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -233,7 +238,7 @@ function drawMessage(
               : keys.inText(
                   snapshot.filter === undefined
                     ? emptyText(pane, offersDemo)
-                    : `Nothing in the window matches /${snapshot.filter}; :window chooses another, Esc shows all.`,
+                    : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`,
                 ),
             'muted',
           ],

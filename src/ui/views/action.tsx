@@ -31,7 +31,8 @@ export class ActionView implements View {
     const { model, keys } = context;
     const { size, nowMs } = model;
     const room = innerDialog(size);
-    const body = actionLines(keys, this.state, nowMs, room);
+    const confirmKey = keys.keyOf(confirm.id);
+    const body = actionLines(keys, this.state, nowMs, { ...room, confirmKey });
     if (progress && this.scope === runningScope) {
       const way = phase === 'running' ? `${keys.keysIn(runningScope, cancel.id)}: cancel` : '';
       body.push(...writer(room.width)(way, 'muted'));
@@ -54,6 +55,14 @@ export class ActionView implements View {
     else if (key === 'backspace' || key.length === 1) context.actions?.type(key);
     return key !== 'escape';
   }
+}
+
+/** Puts the dialog in front of everything but what asks about leaving; without a state it is closed. */
+export function showAction(context: Context, state: ActionState | undefined): void {
+  const others = context.model.views.filter((view) => !(view instanceof ActionView));
+  const behind = others.filter(({ asksToLeave }) => !asksToLeave);
+  const leaving = others.filter(({ asksToLeave }) => asksToLeave);
+  context.update({ views: state ? [...behind, new ActionView(state), ...leaving] : others });
 }
 
 const confirm: Command = {

@@ -1,4 +1,5 @@
 import { useMemo } from 'react';
+import { namedCommands } from '../../panes/contract/pane.js';
 import { paneKey, panes } from '../../panes/registry.js';
 import { wrapText } from '../../terminal/width.js';
 import { closing, terminalCommands } from '../commands/kinds.js';
@@ -95,7 +96,7 @@ export function helpLines(
 }
 
 export const help: Command = {
-  id: 'help',
+  id: namedCommands.help,
   keys: ['?'],
   title: 'this help',
   bar: 'help',

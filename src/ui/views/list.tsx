@@ -44,7 +44,7 @@ export class ListView implements View {
   }
 
   /** As it is opened, or as it is read again: the chosen row stays chosen wherever it moved. */
-  static of(openedBy: OpenedBy, opened: OpenedList, before: View): ListView {
+  static of(openedBy: OpenedBy, opened: OpenedList, before: View | undefined): ListView {
     const isSame = before instanceof ListView;
     return new ListView(openedBy, isSame ? withReading(before.state, opened) : listState(opened));
   }
@@ -321,14 +321,15 @@ const own = {
 
 /** What is done to all rows of the list: as in the panes, where the list is what the action is for. */
 const actionsOfLists: readonly Command[] = listActions.map(({ command, list }) => {
-  const isFor = ({ front }: Context) => front instanceof ListView && front.state.opened.id === list;
+  const isFor = ({ front }: Context) =>
+    front instanceof ListView && front.state.opened.id === list.id;
   return {
     ...command,
-    bar: 'close all',
+    bar: list.bar,
     priority: 3,
     isOnBar: (context) => context.database?.readOnly !== true && isFor(context),
     unavailable: (context, key) =>
-      isFor(context) ? command.unavailable?.(context, key) : `These are not the ${list} traces`,
+      isFor(context) ? command.unavailable?.(context, key) : `These are not the ${list.id} traces`,
   };
 });
 

@@ -61,7 +61,7 @@ export class RecordView implements View {
   }
 
   /** As it is opened, or as it is read again: where the reader is stays so. */
-  static of(openedBy: OpenedBy, opened: OpenedRecords, before: View): RecordView {
+  static of(openedBy: OpenedBy, opened: OpenedRecords, before: View | undefined): RecordView {
     const { title, rows, sections = [] } = opened;
     const kept =
       before instanceof RecordView ? before.state : { folds: initialFolds, index: 0, top: 0 };

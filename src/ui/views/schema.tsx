@@ -63,6 +63,25 @@ export class SchemaView implements View {
   }
 }
 
+function withoutSchema({ model }: Context): readonly View[] {
+  return model.views.filter((view) => !(view instanceof SchemaView));
+}
+
+/** Shows a stage in place of the one before it; views in front of it stay there, as the question before quitting. */
+export function showSchema(
+  context: Context,
+  stage: SchemaStage,
+  answer: (isYes: boolean) => void,
+): void {
+  const [bottom, ...inFront] = withoutSchema(context);
+  const view = new SchemaView(stage, answer);
+  context.update({ views: [...(bottom ? [bottom] : []), view, ...inFront] });
+}
+
+export function closeSchema(context: Context): void {
+  context.update({ views: withoutSchema(context) });
+}
+
 function bodyLines({ lines, steps }: SchemaStage, width: number): StyledLine[] {
   const write = writer(width);
   return [

@@ -45,7 +45,7 @@ export class TraceView implements View {
   }
 
   /** As it is opened, or as it is read again: what was chosen and folded stays so. */
-  static of(openedBy: OpenedBy, opened: OpenedTrace, before: View): TraceView {
+  static of(openedBy: OpenedBy, opened: OpenedTrace, before: View | undefined): TraceView {
     const isSame = before instanceof TraceView;
     return new TraceView(openedBy, isSame ? refreshed(before.state, opened) : traceState(opened));
   }

@@ -19,7 +19,7 @@ export class WaitingView implements View {
   readonly openedBy: OpenedBy;
   readonly failure: Failure | undefined;
   /** Keys that came before what they are meant for; the commands of this scope are not held. */
-  readonly held: string[] = [];
+  readonly heldKeys: string[] = [];
 
   constructor(openedBy: OpenedBy, failure?: Failure) {
     this.openedBy = openedBy;
@@ -40,13 +40,13 @@ export class WaitingView implements View {
 
   takesKey(context: Context, key: string): boolean {
     if (this.failure || context.keys.commandOf(this.scope, key)) return false;
-    this.held.push(key);
+    this.heldKeys.push(key);
     return true;
   }
 }
 
 /** The view of what was read, in place of the one that stood for it before. */
-export function openedView(openedBy: OpenedBy, opened: Opened, before: View): View {
+export function openedView(openedBy: OpenedBy, opened: Opened, before: View | undefined): View {
   switch (opened.kind) {
     case 'records':
       return RecordView.of(openedBy, opened, before);
@@ -55,6 +55,11 @@ export function openedView(openedBy: OpenedBy, opened: Opened, before: View): Vi
     case 'trace':
       return TraceView.of(openedBy, opened, before);
   }
+}
+
+/** The view that says why nothing could be read; undefined: what was read before stays in view. */
+export function failedView(openedBy: OpenedBy, failure: Failure, before: View): View | undefined {
+  return before instanceof WaitingView ? new WaitingView(openedBy, failure) : undefined;
 }
 
 export const waitingScope: Scope = {

@@ -1,3 +1,4 @@
+import { vacuumCommand } from '../../statistics/maintain-tables.js';
 import { quoteIdent } from '../../../db/quote.js';
 import { withSeparators, formatBytes } from '../../../core/format/number.js';
 import { counted, firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
@@ -53,7 +54,7 @@ export const deadRows: Check = {
       severity: 'warning',
       evidence: `${counted(due.length, 'table')}: ${firstOf(lines, 2)}.`,
       items: lines,
-      fix: 'Vacuum them (:vacuum on the pane of table sizes), and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).',
+      fix: `Vacuum them (:${vacuumCommand.id} on the pane of table sizes), and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).`,
       command: `VACUUM (ANALYZE) ${due.map(({ table }) => quoteIdent(capabilities.schema, table)).join(', ')};`,
     };
   },

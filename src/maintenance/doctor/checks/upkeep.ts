@@ -1,6 +1,6 @@
 import { formatAge } from '../../../core/format/time.js';
 import { withSeparators } from '../../../core/format/number.js';
-import { isStuck, stuckCutoff } from '../../close-stuck.js';
+import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-stuck.js';
 import { good, readByIndexOnly, skipped, type Check, counted, firstOf } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
@@ -44,7 +44,7 @@ export const stuckTraces: Check = {
     return {
       severity: forADay > 0 ? 'warning' : 'advice',
       evidence: `${number} in progress for more than 30 minutes, the oldest for ${formatAge(oldestMs)}.`,
-      fix: 'Look at them: :stuck lists exactly these. When their writers are gone, close them: T there, or the command.',
+      fix: `Look at them: :${stuckList} lists exactly these. When their writers are gone, close them: :${closeStuckCommand.id} there, or the command.`,
       command: `trace-console close-stuck --started-before ${cutoff}`,
     };
   },
