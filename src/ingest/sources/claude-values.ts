@@ -1,6 +1,6 @@
 import { objectOf } from '../../core/values.js';
 import path from 'node:path';
-import type { AgentEvent, EventBase, Failure, Place, Usage } from '../events.js';
+import type { AgentEvent, EventBase, Failure, ModelCalled, Place, Usage } from '../events.js';
 import { countOf, firstLine, numberOf, stringOf, type TranscriptFile } from './source.js';
 
 /** What single values of Claude Code's lines mean. */
@@ -120,7 +120,7 @@ export function placeOf(
   return keys.every((key) => place[key] === last[key]) ? last : place;
 }
 
-export function usageOf(usage: Record<string, unknown>): Usage {
+function usageOf(usage: Record<string, unknown>): Usage {
   const creation = objectOf(usage.cache_creation);
   return {
     input: countOf(usage.input_tokens),
@@ -284,4 +284,28 @@ export function describeFile(file: string): TranscriptFile | undefined {
   if (agent === undefined) return { path: file, session: base };
   const session = /([^/\\]+)[/\\]subagents[/\\]/.exec(file)?.[1];
   return { path: file, session, subagent: isOwnCall(file) ? undefined : agent };
+}
+
+/** What a line tells of a model's call. */
+export function modelCallOf(
+  line: Record<string, unknown>,
+  message: Record<string, unknown>,
+  base: EventBase,
+  { id, startedAt }: { id: string; startedAt: number },
+): ModelCalled {
+  const usage = objectOf(message.usage);
+  const isFinal = stringOf(message.stop_reason) !== undefined || usage.iterations !== undefined;
+  return {
+    kind: 'model_call',
+    ...base,
+    message: id,
+    provider: 'anthropic',
+    model: stringOf(message.model),
+    endpoint: '/v1/messages',
+    startedAt,
+    usage: message.usage === undefined ? undefined : usageOf(usage),
+    isLowerBound: !isFinal,
+    requestId: stringOf(line.requestId),
+    finishReason: stringOf(message.stop_reason),
+  };
 }

@@ -18,11 +18,11 @@ import {
   isOwnCall,
   isTyped,
   madeByProgram,
+  modelCallOf,
   outcomeOf,
   placeOf,
   silent,
   systemEvents,
-  usageOf,
   type State,
 } from './claude-values.js';
 import { Neighbours } from './claude-neighbours.js';
@@ -341,23 +341,7 @@ class ClaudeReader implements TranscriptReader {
     if (state.message?.id !== id) {
       state.message = { id, startedAt: Math.min(state.inputAt ?? base.at, base.at) };
     }
-    const usage = objectOf(message.usage);
-    const isFinal = stringOf(message.stop_reason) !== undefined || usage.iterations !== undefined;
-    return [
-      {
-        kind: 'model_call',
-        ...base,
-        message: id,
-        provider: 'anthropic',
-        model: stringOf(message.model),
-        endpoint: '/v1/messages',
-        startedAt: state.message.startedAt,
-        usage: message.usage === undefined ? undefined : usageOf(usage),
-        isLowerBound: !isFinal,
-        requestId: stringOf(line.requestId),
-        finishReason: stringOf(message.stop_reason),
-      },
-    ];
+    return [modelCallOf(line, message, base, state.message)];
   }
 
   #toolUse(block: Record<string, unknown>, base: EventBase): AgentEvent[] {
