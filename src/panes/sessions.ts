@@ -19,6 +19,7 @@ import {
 } from './contract/pane.js';
 import {
   repeatsOf,
+  countedSessionsStatement,
   seenSessionsStatement,
   SessionCounter,
   stateOf,
@@ -45,6 +46,7 @@ export type SessionRow = {
   model: string | null;
   /** The beginning of the last one. */
   prompt: string | null;
+  /** All of the session's, as its other figures are: also those before the window. */
   prompts: number;
   tools: number;
   /** Traces and uses of tools that failed. */
@@ -61,7 +63,14 @@ export type SessionRow = {
   seen: Date;
 };
 
-export type SessionsExtras = { shown: number; waiting: number; working: number; costUsd: number };
+export type SessionsExtras = {
+  shown: number;
+  /** In the window, where not all are shown. */
+  of?: number | undefined;
+  waiting: number;
+  working: number;
+  costUsd: number;
+};
 
 const mostSessions = 200;
 /** Those that are shown where the window has none, since when they may be. */
@@ -82,6 +91,13 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       const seenIn = async (ms: number, most: number) =>
         (await tx.query<SeenSession>(seenSessionsStatement, [shape.schema, ms / 1_000, most])).rows;
       const inWindow = await seenIn(windowMs, mostSessions);
+      const counted =
+        inWindow.length < mostSessions
+          ? undefined
+          : await tx.query<{ count: number }>(countedSessionsStatement, [
+              shape.schema,
+              windowMs / 1_000,
+            ]);
       // Sessions that were brought in may be older than any window.
       const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);
       const share = await this.#counter.count(tx, shape, seen);
@@ -90,7 +106,7 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       );
       return {
         rows: rows.toSorted(byUrgency),
-        extras: extrasOf(rows),
+        extras: { ...extrasOf(rows), of: counted?.rows[0]?.count },
         asOf,
         notes:
           seen.length === mostSessions
@@ -198,16 +214,27 @@ function extrasOf(rows: readonly SessionRow[]): SessionsExtras {
   };
 }
 
-function summaryOf({ shown, waiting, working, costUsd }: SessionsExtras): SummaryLine[] {
+function summaryOf({
+  shown,
+  of = shown,
+  waiting,
+  working,
+  costUsd,
+}: SessionsExtras): SummaryLine[] {
   if (shown === 0) return [];
+  const isCut = of > shown;
   return [
     [
       waiting > 0
         ? { text: `${waiting} wait for somebody`, tone: 'warning' }
         : { text: 'none waits', tone: 'success' },
       { text: `${working} at work`, tone: working > 0 ? 'running' : 'muted' },
-      { text: `${formatCount(shown)} sessions` },
-      { text: formatMoney(costUsd) },
+      {
+        text: isCut
+          ? `the latest ${formatCount(shown)} of ${formatCount(of)} sessions`
+          : `${formatCount(shown)} sessions`,
+      },
+      { text: `${formatMoney(costUsd)}${isCut ? ' in these' : ''}` },
     ],
   ];
 }
@@ -284,7 +311,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       minWidth: 20,
       maxWidth: 26,
     }),
-    countColumn({ id: 'prompts', title: 'prompts', value: (row) => row.prompts, priority: 3 }),
+    countColumn({ id: 'prompts', title: 'turns', value: (row) => row.prompts, priority: 3 }),
     countColumn({ id: 'tools', title: 'tools', value: ({ tools }) => tools, priority: 5 }),
     countColumn({
       id: 'failures',

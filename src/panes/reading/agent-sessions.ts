@@ -54,6 +54,11 @@ WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 sec
 ORDER BY last_seen_at DESC
 LIMIT $3`;
 
+/** How many there are in the window, where not all are shown. `$1`, `$2`: as above. */
+export const countedSessionsStatement = `
+SELECT count(*)::int AS count FROM trace_console.agent_sessions
+WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'`;
+
 /** What a session's traces come to. */
 export type SessionFigures = {
   session_id: string;

@@ -120,9 +120,16 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
     if (app.database === database) app.update({ offersDemo: isForExamples });
     const [first] = await database.read('SELECT 1 FROM execution_traces LIMIT 1', []);
     if (first) return;
-    const { discover } = await import('../../ingest/discover.js');
+    const { discover, lookedThrough } = await import('../../ingest/discover.js');
     const found = await discover();
-    if (found.length === 0 || app.database !== database) return;
+    if (app.database !== database) return;
+    if (found.length === 0) {
+      if (!database.capabilities.embedded) return;
+      app.update({
+        welcome: `No session of an agent was found: ${lookedThrough()}. :${importCommand.id} looks again; trace-console import PATH reads other folders, trace-console --demo shows examples.`,
+      });
+      return;
+    }
     const programs = found.map(({ source, sessions, newestAt }, index) => {
       const age = formatAge(Date.now() - newestAt);
       const last = index === 0 ? `the last ${age} ago` : `${age} ago`;
