@@ -1,12 +1,13 @@
 /**
  * Measures how long an event takes from its hook to the database, beside a collector that follows the spool:
  *
- *     npm run bench -- collector [--rate 200] [--seconds 20] [--screen]
+ *     npm run bench -- collector [--rate 200] [--seconds 20] [--screen] [--engine server|embedded]
  *
  * Events of one session come at a steady rate, as hooks append them; a second connection asks every 20 ms which of them
- * are there. With --screen a console is open in a terminal of 200×60: how long from the hook's write until the text of a
- * prompt is on its screen, and from a key to its frame meanwhile, in turn with a program that only echoes the key. Once with a
- * PostgreSQL server, once with the embedded database.
+ * are there. With --screen a console is open in a terminal of 200×60: how long from the hook's write until a prompt is on its
+ * screen, and from a key to its frame meanwhile, in turn with a program that only echoes the key. A prompt that scrolls by
+ * between two frames counts as shown with the first one behind it. Once with a PostgreSQL server, once with the embedded
+ * database. Each takes about 30 seconds more than twice --seconds; what is not there a minute after its end is lost, and fails.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,7 +25,7 @@ import { openEmbedded, stopEmbedded } from '../src/embedded/running.js';
 import { frameOf } from '../src/ingest/hook/record.js';
 import { appendFrame } from '../src/ingest/spool/append.js';
 import { applySchema } from '../src/deploy/apply.js';
-import { withBenchServer } from './lib/bench-server.js';
+import { withBenchServer, type BenchServer } from './lib/bench-server.js';
 import { isFilled } from '../test/e2e/helpers/filled.js';
 import { spawn as openTerminal } from '../test/e2e/helpers/terminal.js';
 import { openEcho, spreadOf, timeKeys } from './lib/key-times.js';
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '200' },
     seconds: { type: 'string', default: '20' },
     screen: { type: 'boolean', default: false },
+    engine: { type: 'string' },
   },
 });
 const rate = Number(values.rate);
@@ -48,6 +50,9 @@ const programs = path.join(
 
 /** A turn is a prompt, calls of a tool, and the agent's stop. */
 const isPrompt = (number: number): boolean => number % 40 === 0;
+
+/** Events that are not there so long after the last one do not come any more. */
+const lostAfterMs = 60_000;
 
 const promptOf = (turn: number): string => `Prompt ${turn} of the bench`;
 
@@ -85,8 +90,10 @@ async function measure(name: string, database: Database, flags: readonly string[
   const told = new Map<string, number>();
   const took: number[] = [];
   let isDone = false;
+  let doneAt = Infinity;
   const look = async () => {
     while (!isDone || told.size > 0) {
+      if (performance.now() - doneAt > lostAfterMs) throw new Error(`${told.size} calls are lost`);
       const rows = await database.read<{ id: string }>(
         `SELECT tool_use_id AS id FROM hook_executions WHERE tool_use_id = ANY ($1)`,
         [[...told.keys()]],
@@ -114,6 +121,7 @@ async function measure(name: string, database: Database, flags: readonly string[
       tell(spool, number);
     }
     isDone = true;
+    doneAt = performance.now();
     await looking;
     console.log(
       `${name.padEnd(10)} ${took.length} calls at ${rate} events/s: median ${quantile(took, 0.5)} ms, p95 ${quantile(took, 0.95)} ms, longest ${Math.max(...took)} ms`,
@@ -141,14 +149,22 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
   };
   const told = new Map<number, number>();
   const took: number[] = [];
-  const looking = terminals.console.emulator.onWriteParsed(() => {
-    const text = terminals.console.text();
+  let caught = 0;
+  const look = (): void => {
+    const shown = new Set(
+      Array.from(terminals.console.text().matchAll(/Prompt (\d+) of the bench/g), ([, turn]) =>
+        Number(turn),
+      ),
+    );
+    const newest = Math.max(...shown);
     for (const [turn, atMs] of told) {
-      if (!text.includes(promptOf(turn))) continue;
+      if (turn > newest) continue;
       took.push(Date.now() - atMs);
+      if (shown.has(turn)) caught += 1;
       told.delete(turn);
     }
-  });
+  };
+  const looking = terminals.console.emulator.onWriteParsed(look);
   try {
     tell(spool, 0);
     await terminals.console.waitFor(isFilled, 60_000);
@@ -157,9 +173,10 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
     const started = performance.now();
     const isOver = () => performance.now() - started > seconds * 1_000;
     const telling = (async () => {
-      // Turns of their own: those of the other measurement are there.
-      for (let number = 40_000; !isOver(); number += 1) {
-        const due = started + ((number - 40_000) / rate) * 1_000;
+      // Turns of their own: those of the other measurement are there. The last event is a prompt, which stays on the screen.
+      const firstNumber = 40_000;
+      for (let number = firstNumber; !isOver() || !isPrompt(number - 1); number += 1) {
+        const due = started + ((number - firstNumber) / rate) * 1_000;
         if (due > performance.now()) await sleep(due - performance.now());
         tell(spool, number);
         if (isPrompt(number)) told.set(Math.floor(number / 40), Date.now());
@@ -167,9 +184,13 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
     })();
     const times = await timeKeys(terminals, () => !isOver(), 180);
     await telling;
-    await sleep(3_000);
+    const lostAt = Date.now() + lostAfterMs;
+    while (told.size > 0) {
+      if (Date.now() > lostAt) throw new Error(`${told.size} prompts never came onto the screen`);
+      await sleep(50);
+    }
     console.log(
-      `${name.padEnd(10)} ${took.length} prompts to the screen at ${rate} events/s: median ${quantile(took, 0.5)} ms, p95 ${quantile(took, 0.95)} ms, longest ${Math.max(...took)} ms; ${told.size} never seen`,
+      `${name.padEnd(10)} ${took.length} prompts to the screen at ${rate} events/s: median ${quantile(took, 0.5)} ms, p95 ${quantile(took, 0.95)} ms, longest ${Math.max(...took)} ms; ${caught} caught by a frame before they scrolled by`,
     );
     console.log(`${''.padEnd(10)} key to frame ${spreadOf(times.console)}`);
     console.log(`${''.padEnd(10)} an echo      ${spreadOf(times.echo)}`);
@@ -183,23 +204,19 @@ async function measureScreen(name: string, flags: readonly string[]): Promise<vo
   }
 }
 
-try {
-  await bundle(programs);
-  await provideTemplate(
-    path.join(programs, 'embedded-template.tar.gz'),
-    path.join(import.meta.dirname, '../node_modules/.cache/trace-console'),
-  );
-  await withBenchServer(async (server) => {
-    const url = await server.create('trace_console_bench_collector');
-    const database = await openDatabase({ url });
-    try {
-      await applySchema(database);
-      await measure('server', database, ['--url', url]);
-      if (values.screen) await measureScreen('server', ['--url', url]);
-    } finally {
-      await database.close();
-    }
-  });
+async function onServer(server: BenchServer): Promise<void> {
+  const url = await server.create('trace_console_bench_collector');
+  const database = await openDatabase({ url });
+  try {
+    await applySchema(database);
+    await measure('server', database, ['--url', url]);
+    if (values.screen) await measureScreen('server', ['--url', url]);
+  } finally {
+    await database.close();
+  }
+}
+
+async function onEmbedded(): Promise<void> {
   const dataDir = path.join(folder, 'embedded');
   const built = builtPrograms(pathToFileURL(`${programs}/`));
   if (built === undefined) throw new Error('the programs were not built');
@@ -224,6 +241,16 @@ try {
     await database.close();
     await stopEmbedded(dataDir);
   }
+}
+
+try {
+  await bundle(programs);
+  await provideTemplate(
+    path.join(programs, 'embedded-template.tar.gz'),
+    path.join(import.meta.dirname, '../node_modules/.cache/trace-console'),
+  );
+  if (values.engine !== 'embedded') await withBenchServer(onServer);
+  if (values.engine !== 'server') await onEmbedded();
 } finally {
   for (const each of [folder, programs]) fs.rmSync(each, { recursive: true, force: true });
 }

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { mostRecords, SpoolDrain } from '../src/ingest/collector/drain.js';
+import { BatchSize, SpoolDrain } from '../src/ingest/collector/drain.js';
 import { recordWriter } from '../src/ingest/collector/write-records.js';
 import { OtlpReceiver } from '../src/ingest/otlp/receiver.js';
 import { SpanFlusher } from '../src/ingest/otlp/staging.js';
@@ -109,7 +109,7 @@ await withBenchServer(async (server) => {
           if (answer.status !== 200) throw new Error(`status ${answer.status}`);
         }
         const accepted = performance.now();
-        while ((await drain.next(mostRecords(database))).records.length > 0);
+        while ((await drain.next(new BatchSize(database.capabilities).now)).records.length > 0);
         // Traces whose spans came in different batches.
         while ((await flusher.round()) !== undefined);
         const ended = performance.now();

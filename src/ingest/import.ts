@@ -20,6 +20,12 @@ export type ImportProgress = {
   totalFiles: number;
 };
 
+/** For a progress bar. */
+export function shownProgress({ bytes, totalBytes }: ImportProgress) {
+  const [unit, size] = totalBytes < 10 << 20 ? ['kB', 1 << 10] : ['MB', 1 << 20];
+  return { phase: 'reading transcripts', done: bytes / size, total: totalBytes / size, unit };
+}
+
 export type ImportResult = ImportCounts & { written: Written };
 
 type Offset = { path: string; bytes: number; fingerprint: string; state: ReaderState };

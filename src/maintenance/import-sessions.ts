@@ -105,13 +105,11 @@ function placeFact({ capabilities, address }: Database): Fact {
   };
 }
 
-const megabyte = 1 << 20;
-
 async function* run(
   { database, signal, follow }: ActionContext,
   input: ImportSessionsInput,
 ): AsyncGenerator<Progress, Outcome<ImportResult>> {
-  const [{ findFiles }, { importSessions: importFiles }, { Prices }, { Recorder }] =
+  const [{ findFiles }, { importSessions: importFiles, shownProgress }, { Prices }, { Recorder }] =
     await Promise.all([
       import('../ingest/discover.js'),
       import('../ingest/import.js'),
@@ -134,12 +132,7 @@ async function* run(
         ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
       };
     }
-    yield {
-      phase: 'reading transcripts',
-      done: value.bytes / megabyte,
-      total: value.totalBytes / megabyte,
-      unit: 'MB',
-    };
+    yield shownProgress(value);
   }
 }
 

@@ -1,9 +1,7 @@
 import { CallTotals } from './reading/calls-reader.js';
 import { ConsoleError } from '../db/errors.js';
-import { formatDuration, formatSpan, formatMoment } from '../core/format/time.js';
-import { formatChange, formatCount, formatMoney, formatShare } from '../core/format/number.js';
+import { formatSpan, formatMoment } from '../core/format/time.js';
 import { agents, agentSource } from './agents.js';
-import { textColumn, type Column, type Tone } from './contract/column.js';
 import { memoryList } from './contract/listing.js';
 import type { DetailAccess, Opening } from './contract/opening.js';
 import { rowOpening, namedCommands } from './contract/pane.js';
@@ -17,13 +15,16 @@ import {
   type CallHistogramRow,
   type CallSource,
 } from './reading/calls.js';
-import { changeOf } from './reading/comparison.js';
 import {
   callsChange,
+  changeColumns,
+  changeOfRow,
   costChange,
   failingChange,
+  leastCalls,
   slowerChange,
   type ChangeRow,
+  type Traffic,
   type Verdict,
 } from './reading/changes.js';
 import { failureSource } from './reading/failures.js';
@@ -47,11 +48,13 @@ type Part = {
   open(groups: Groups): Opening | undefined;
   /** That there are more of them is worse, or better. */
   more?(groups: Groups): 'worse' | 'better' | undefined;
-  cost?: number;
+  /** Which of the source's sums are the cost, and the traces that it is of. */
+  cost?: { cost: number; traces: number };
 };
 
 const joined = (groups: Groups) => groups.filter((each) => each !== null).join(' ');
 
+/** Recent traces stand before errors: their number is the traffic. */
 const parts: readonly Part[] = [
   {
     pane: agents.title,
@@ -72,18 +75,18 @@ const parts: readonly Part[] = [
     open: ([service, method, url]) => rowOpening(endpoints, { service, method, url }),
   },
   {
-    pane: errors.title,
-    source: failureSource,
-    name: joined,
-    open: ([type]) => rowOpening(errors, { type }),
-    more: () => 'worse',
-  },
-  {
     pane: recentTraces.title,
     source: statusSource,
     name: joined,
     open: ([status]) => rowOpening(recentTraces, { status }),
     more: ([status = null]) => (status !== null && isFailure(status) ? 'worse' : undefined),
+  },
+  {
+    pane: errors.title,
+    source: failureSource,
+    name: joined,
+    open: ([type]) => rowOpening(errors, { type }),
+    more: () => 'worse',
   },
   {
     pane: models.title,
@@ -102,7 +105,7 @@ const parts: readonly Part[] = [
     source: (shape) => usageSource(shape, 'project'),
     name: ([project]) => project ?? 'no project',
     open: ([group]) => rowOpening(usage, { group, grouping: 'project' }),
-    cost: usageSums.cost,
+    cost: { cost: usageSums.cost, traces: usageSums.pricedTraces },
   },
 ];
 
@@ -137,12 +140,14 @@ export async function compareMoment(
   if (spanMs <= 0) throw new ConsoleError('usage', 'The moment to compare at must be in the past.');
   const rows: Ranked[] = [];
   const notes: string[] = [];
+  let traffic: Traffic | undefined;
   for (const part of parts) {
     try {
       const source = part.source(shape);
       const before = await totalsOf(read, source, momentMs - spanMs, momentMs);
       const after = await totalsOf(read, source, momentMs, endMs);
-      rows.push(...changesOf(part, before, after));
+      if (part.pane === recentTraces.title) traffic = trafficOf(before, after);
+      rows.push(...changesOf(part, before, after, traffic));
     } catch (error) {
       const reason = error instanceof ConsoleError ? error.message : String(error);
       notes.push(`${part.pane} is not compared: ${reason}`);
@@ -173,7 +178,20 @@ async function totalsOf(
   return totals;
 }
 
-function changesOf(part: Part, before: CallTotals, after: CallTotals): Ranked[] {
+/** All traces; undefined where there are too few on a side to say what follows from their number. */
+function trafficOf(...windows: [before: CallTotals, after: CallTotals]): Traffic | undefined {
+  const [before = 0, after = 0] = windows.map(({ byKey }) =>
+    [...byKey.values()].reduce((sum, { calls }) => sum + calls, 0),
+  );
+  return Math.min(before, after) < leastCalls ? undefined : { before, after };
+}
+
+function changesOf(
+  part: Part,
+  before: CallTotals,
+  after: CallTotals,
+  traffic: Traffic | undefined,
+): Ranked[] {
   const keys = new Set([...before.byKey.keys(), ...after.byKey.keys()]);
   return [...keys].flatMap((key) => {
     const [was, is] = [before.byKey.get(key), after.byKey.get(key)];
@@ -181,112 +199,29 @@ function changesOf(part: Part, before: CallTotals, after: CallTotals): Ranked[] 
     const common = {
       pane: part.pane,
       row: part.name(groups),
-      callsBefore: was?.calls ?? 0,
-      callsAfter: is?.calls ?? 0,
       opening: part.open(groups),
     };
+    const more = part.more?.(groups);
     const found =
       part.cost === undefined
-        ? [failingChange(was, is), slowerChange(was, is), callsChange(was, is, part.more?.(groups))]
+        ? [failingChange(was, is), slowerChange(was, is), callsChange(was, is, more, traffic)]
         : [costChange(was, is, part.cost)];
-    return found.flatMap((change) => (change ? [{ ...common, ...change }] : []));
+    return found.flatMap((change) => {
+      if (!change) return [];
+      const { calls, ...rest } = change;
+      const isOfTraces = traffic !== undefined && more !== undefined && rest.figure === 'calls';
+      const traces = isOfTraces ? { tracesBefore: traffic.before, tracesAfter: traffic.after } : {};
+      return [
+        {
+          ...common,
+          ...rest,
+          callsBefore: calls.before,
+          callsAfter: calls.after,
+          ...traces,
+        },
+      ];
+    });
   });
-}
-
-const tones: Readonly<Record<Verdict, Tone>> = {
-  worse: 'error',
-  better: 'success',
-  changed: 'accent',
-  'too few': 'muted',
-};
-
-const writes: Readonly<Record<ChangeRow['figure'], (value: number | null) => string>> = {
-  failing: formatShare,
-  p95: formatDuration,
-  calls: (value) => (value === null ? '–' : formatCount(value)),
-  cost: formatMoney,
-};
-
-/** `+47 points`, `+300%` */
-function changeText({ figure, before, after }: ChangeRow): string {
-  if (figure !== 'failing') return formatChange(changeOf(after, before));
-  const points = Math.round(100 * ((after ?? 0) - (before ?? 0)));
-  return `${points > 0 ? '+' : ''}${points} points`;
-}
-
-function basisText({ verdict, callsBefore, callsAfter, between }: ChangeRow): string {
-  const counts = `of ${formatCount(callsBefore)} and ${formatCount(callsAfter)} calls`;
-  if (verdict === 'too few' || !between) return counts;
-  const [low, high] = between.map((share) => Math.round(100 * share));
-  return `${counts}, 95% sure: ${low} to ${high} points`;
-}
-
-export const changeColumns: readonly Column<ChangeRow>[] = [
-  textColumn({
-    id: 'verdict',
-    title: 'verdict',
-    value: ({ verdict }) => verdict,
-    tone: ({ verdict }) => tones[verdict],
-    priority: 1,
-    minWidth: 7,
-    maxWidth: 7,
-  }),
-  textColumn({
-    id: 'pane',
-    title: 'pane',
-    value: ({ pane }) => pane,
-    tone: () => 'muted',
-    priority: 3,
-    minWidth: 10,
-    maxWidth: 14,
-  }),
-  textColumn({ id: 'row', title: 'row', value: ({ row }) => row, priority: 1, minWidth: 14 }),
-  textColumn({
-    id: 'figure',
-    title: 'figure',
-    value: ({ figure }) => figure,
-    priority: 1,
-    minWidth: 7,
-    maxWidth: 7,
-  }),
-  ...(['before', 'after'] as const).map((when): Column<ChangeRow> => ({
-    ...textColumn<ChangeRow, string>({
-      id: when,
-      title: when,
-      value: (row) => writes[row.figure](row[when]),
-      priority: 2,
-      minWidth: 8,
-      maxWidth: 8,
-    }),
-    align: 'right',
-  })),
-  textColumn({
-    id: 'change',
-    title: 'change',
-    value: changeText,
-    tone: ({ verdict }) => tones[verdict],
-    priority: 1,
-    minWidth: 10,
-    maxWidth: 12,
-  }),
-  textColumn({
-    id: 'basis',
-    title: 'how sure',
-    value: basisText,
-    tone: () => 'muted',
-    priority: 2,
-    minWidth: 20,
-    maxWidth: 52,
-  }),
-];
-
-/** A row for scripts: without what opens it. */
-export function changeOfRow(row: ChangeRow): ChangeRow {
-  const { verdict, pane, row: name, figure, before, after, callsBefore, callsAfter, between } = row;
-  return {
-    ...{ verdict, pane, row: name, figure, before, after, callsBefore, callsAfter },
-    ...(between ? { between } : {}),
-  };
 }
 
 /** The windows in words. */
@@ -319,6 +254,15 @@ export function compareOpening(momentMs: number): Opening {
           summary: [
             { text: `${count('worse')} worse`, tone: count('worse') > 0 ? 'error' : 'success' },
             { text: `${count('better')} better`, tone: 'success' },
+            ...(['changed', 'too few'] as const).flatMap((verdict) =>
+              count(verdict) > 0
+                ? [
+                    {
+                      text: `${count(verdict)} ${verdict}${verdict === 'too few' ? ' to say' : ''}`,
+                    },
+                  ]
+                : [],
+            ),
             { text: comparedText(found) },
             ...notes.map((text) => ({ text, tone: 'warning' as const })),
           ],

@@ -117,7 +117,7 @@ const answers: Readonly<Record<string, Answer>> = {
   },
   'What did the deployment change?': {
     answer: sees(
-      /worse +Agents +agent-deploy +failing +1\.7% +50% +\+48 points +of 60 and 60 calls/,
+      /worse +Agents +agent-deploy +failing +1\.7% +50% +\+48 points +60 → 60 +95%: \+\d+ to \+\d+ points/,
       /worse +Agents +agent-deploy +p95 +\d/,
     ),
   },

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -11,8 +11,16 @@ import { runOnce } from '../helpers/template.js';
 
 const isRoot = process.getuid?.() === 0;
 
-/** A disk of so many MB; `grow` makes it larger. */
-function smallDisk(megabytes: number): { path: string; grow: (megabytes: number) => void } {
+type Disk = {
+  path: string;
+  /** Makes it of so many MB. */
+  grow: (megabytes: number) => void;
+  /** Leaves so many MB free. */
+  shrinkTo: (free: number) => void;
+};
+
+/** A disk of so many MB. */
+function smallDisk(megabytes: number): Disk {
   const base = mkdtempSync(join(tmpdir(), 'trace-console-disk-'));
   chmodSync(base, 0o755);
   const path = join(base, 'disk');
@@ -22,8 +30,88 @@ function smallDisk(megabytes: number): { path: string; grow: (megabytes: number)
     execFileSync('umount', ['--lazy', path]);
     rmSync(base, { recursive: true, force: true });
   });
-  const grow = (size: number) => void execFileSync('mount', ['-o', `remount,size=${size}m`, path]);
-  return { path, grow };
+  const resize = (kilobytes: number) =>
+    void execFileSync('mount', ['-o', `remount,size=${kilobytes}k`, path]);
+  return {
+    path,
+    grow: (size) => resize(size * 1024),
+    shrinkTo(free) {
+      const { blocks, bfree, bsize } = statfsSync(path);
+      resize(Math.ceil(((blocks - bfree) * bsize) / 1024 + free * 1024));
+    },
+  };
+}
+
+/** Writes to an embedded database until it refuses, in a connection of its own each time. */
+class EmbeddedWriter {
+  readonly #url: string;
+  #next = 0;
+  readonly #acknowledged: string[] = [];
+
+  private constructor(url: string) {
+    this.#url = url;
+  }
+
+  static async of(dataDir: string): Promise<EmbeddedWriter> {
+    const status = await runCli(['embedded', 'status', '--json', '--data-dir', dataDir]);
+    const host = /-h (\S+)/.exec((JSON.parse(status.stdout) as { psql: string }).psql)?.[1] ?? '';
+    return new EmbeddedWriter(`postgresql://postgres@localhost/postgres?host=${host}&port=5432`);
+  }
+
+  /** Traces, 100 a statement; `batches` at most. @returns the error that ended it */
+  async fillRows(batches = Infinity): Promise<unknown> {
+    for (let count = 0; count < batches; count += 1) {
+      const batch = `batch-${(this.#next += 1)}`;
+      const failure = await this.#try(
+        `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, project, prompt_text)
+         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'local_test', $1,
+           (SELECT string_agg(md5(n::text || i::text), '') FROM generate_series(1, 60) AS i)
+         FROM generate_series(1, 100) AS n`,
+        [batch],
+      );
+      if (failure !== undefined) return failure;
+      this.#acknowledged.push(batch);
+    }
+    return undefined;
+  }
+
+  /** Nothing but the write-ahead log grows. @returns the error that ended it */
+  async fillLog(): Promise<unknown> {
+    for (;;) {
+      const failure = await this.#try(
+        `SELECT pg_logical_emit_message(true, 'x', repeat('x', 200000))`,
+      );
+      if (failure !== undefined) return failure;
+    }
+  }
+
+  async #try(sql: string, params: unknown[] = []): Promise<unknown> {
+    return runOnce(this.#url, sql, params).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  }
+
+  async written(): Promise<number> {
+    const rows = await runOnce<{ rows: number }>(
+      this.#url,
+      'SELECT count(*)::int AS rows FROM execution_traces',
+    );
+    return rows[0]?.rows ?? 0;
+  }
+
+  /** Batches that were acknowledged and are not there, and batches of which a part is there. */
+  async lost(): Promise<string[]> {
+    const rows = await runOnce<{ project: string; rows: number }>(
+      this.#url,
+      'SELECT project, count(*)::int AS rows FROM execution_traces GROUP BY project',
+    );
+    const counts = new Map(rows.map(({ project, rows: count }) => [project, count]));
+    return [
+      ...this.#acknowledged.filter((batch) => !counts.has(batch)),
+      ...rows.filter(({ rows: count }) => count !== 100).map(({ project }) => project),
+    ];
+  }
 }
 
 describe.skipIf(!isRoot && !inCi)('a disk that is full', () => {
@@ -79,35 +167,47 @@ describe.skipIf(!isRoot && !inCi)('a disk that is full', () => {
     await runCli(['embedded', 'stop', '--data-dir', dataDir]);
   }, 120_000);
 
-  it('under the embedded database: a write says so, what was written stays, and it goes on once there is room', async () => {
-    const disk = smallDisk(300);
+  it('under the embedded database: wherever it fills, a write says so, all can be read, nothing is lost, and it goes on once there is room', async () => {
+    const disk = smallDisk(600);
     const dataDir = join(disk.path, 'embedded');
     const run = (...args: string[]) => runCli([...args, '--data-dir', dataDir]);
-    const demo = (seed: number) =>
-      run('demo', '--backfill', '1d', '--traces', '300', '--yes', '--seed', String(seed), '--json');
-    expect((await demo(1)).exitCode).toBe(0);
-    writeFileSync(join(disk.path, 'ballast'), Buffer.alloc(1024 * 1024));
-    const size = Math.ceil(
-      Number(execFileSync('du', ['-sk', disk.path], { encoding: 'utf8' }).split('\t')[0]) / 1024,
-    );
-    disk.grow(size + 1);
-    // The engine may be starting anew meanwhile: then it does not answer for some seconds.
-    const fill = async () => {
-      const args = ['--backfill', '30d', '--traces', '20000', '--yes', '--seed', '2', '--json'];
-      const { exitCode, stdout } = await run('demo', ...args);
-      return `${exitCode}: ${stdout}`;
-    };
-    await expect.poll(fill, { timeout: 120_000 }).toMatch(/^1: .*No space left on device.*"hint":/);
-    const written = async () => {
-      const { stdout } = await run('traces', '--json', '--since', '2d', '--limit', '1');
-      return (JSON.parse(stdout) as { total: number }).total;
-    };
-    // It can be read all the same.
-    const before = await written();
-    expect(before).toBeGreaterThanOrEqual(290);
-    disk.grow(600);
-    expect((await demo(3)).exitCode).toBe(0);
-    expect(await written()).toBeGreaterThanOrEqual(before + 290);
+    expect((await run('schema', 'apply', '--yes')).exitCode).toBe(0);
+    const writer = await EmbeddedWriter.of(dataDir);
+    await writer.fillRows(2);
+    // The table, or the write-ahead log, is what finds no room first, at any point of its files of 1 MB.
+    const read = () => run('traces', '--json', '--since', '2d', '--limit', '1');
+    for (const [free, ...filled] of [
+      [1.2, 'rows', 'log', 'rows', 'log'],
+      [6.5, 'log', 'rows', 'log', 'rows'],
+      [13, 'rows', 'rows', 'log', 'log'],
+      [24.7, 'log', 'log', 'rows', 'log'],
+    ] as const) {
+      disk.shrinkTo(free);
+      for (const [round, what] of filled.entries()) {
+        const failure = await (what === 'rows' ? writer.fillRows() : writer.fillLog());
+        expect(failure, `${free} MB, ${round}: ${what}`).toMatchObject({
+          code: '53100',
+          message: expect.stringContaining('No space left on device') as string,
+          hint: expect.stringContaining(dataDir) as string,
+        });
+        const { exitCode, stdout } = await read();
+        if (exitCode === 0) {
+          expect(JSON.parse(stdout)).toMatchObject({ total: await writer.written() });
+          continue;
+        }
+        // What was kept for a start is used up after some of them, and until there is room nothing can be read.
+        expect(free, stdout).toBeGreaterThan(2);
+        expect(stdout).toMatch(
+          new RegExp(`No space left on device: the disk of ${dataDir} is full`),
+        );
+        expect(stdout).toContain('Make room');
+        break;
+      }
+      disk.grow(600);
+      await expect.poll(async () => (await read()).exitCode, { timeout: 30_000 }).toBe(0);
+      expect(await writer.fillRows(1)).toBeUndefined();
+      expect(await writer.lost()).toEqual([]);
+    }
     expect((await run('schema', 'verify')).exitCode).toBe(0);
     await run('embedded', 'stop');
   }, 240_000);

@@ -195,13 +195,13 @@ describe('an import', () => {
     expect(await db.dump()).toEqual(once);
   });
 
-  it('tells as JSON what it would bring in', async () => {
+  it('tells as JSON what it would bring in, and in words when nothing is new', async () => {
     writeTranscripts(folder, sessionWithSubagent());
-    const { stdout, exitCode } = await runCli(
-      ['import', 'claude', folder, '--dry-run', '--json', '--url', db.test.url],
-      {},
-    );
+    const words = ['import', 'claude', folder, '--dry-run', '--url', db.test.url];
+    const { stdout, exitCode } = await runCli([...words, '--json'], {});
     expect(exitCode).toBe(0);
+    await importFolder();
+    expect((await runCli(words, {})).stdout).toContain('Nothing has come since the last import.');
     const { costUsd, ...counts } = countTranscripts(sessionWithSubagent());
     expect(JSON.parse(stdout)).toMatchObject({ ...counts, files: 3, sessions: 1, dryRun: true });
     expect(costUsd).toBeGreaterThan(0.05);

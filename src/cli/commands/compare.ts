@@ -1,8 +1,9 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { changeColumns, changeOfRow, compareMoment, comparedText } from '../../panes/compare.js';
+import { compareMoment, comparedText } from '../../panes/compare.js';
 import { cellOf } from '../../panes/contract/column.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
+import { changeColumns, changeOfRow } from '../../panes/reading/changes.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand } from '../command.js';

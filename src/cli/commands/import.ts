@@ -3,7 +3,7 @@ import { formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
-import { type ImportProgress, type ImportResult, importSessions } from '../../ingest/import.js';
+import { type ImportResult, importSessions, shownProgress } from '../../ingest/import.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { reprice, type Repriced } from '../../ingest/reprice.js';
@@ -109,6 +109,8 @@ export const command = defineCommand({
     // What was read is garbage a moment later: V8 would let three times as much of it pile up.
     setFlagsFromString('--heap-growing-percent=60');
     setFlagsFromString('--semi-space-growth-factor=1');
+    // What survives is copied while lines wait to be parsed; helpers would take the processor from the server meanwhile.
+    setFlagsFromString('--no-parallel-scavenge');
     const events = importSessions(files, { database, recorder, prices, signal });
     const rate = new ProgressRate();
     let last = '';
@@ -232,16 +234,6 @@ function foundLines(files: readonly FoundFile[]): string[] {
   });
 }
 
-function shownProgress({ bytes, totalBytes }: ImportProgress) {
-  const megabyte = 1 << 20;
-  return {
-    phase: 'reading transcripts',
-    done: bytes / megabyte,
-    total: totalBytes / megabyte,
-    unit: 'MB',
-  };
-}
-
 function jsonOf({ written, ...counts }: ImportResult) {
   return {
     ...counts,
@@ -254,6 +246,9 @@ function resultLines(result: ImportResult, dryRun: boolean): string[] {
   const { tokens, written } = result;
   const count = withSeparators;
   const rows = Object.values(written.rows).reduce((sum, n) => sum + n, 0);
+  if (result.files > 0 && result.sessions + result.skippedLines + rows === 0) {
+    return ['Nothing has come since the last import.'];
+  }
   return [
     dryRun ? 'Read, nothing written:' : 'Imported:',
     ...factLines([

@@ -81,7 +81,7 @@ export function intervalText(ms: number): string {
   return `${ms} milliseconds`;
 }
 
-/** A time span as a person would set it: `5m`, `1h`, `7d`; else as {@link formatDuration}. */
+/** A time span as a person would set it: `90s`, `5m`, `1h`, `7d`; else as {@link formatDuration}. */
 export function formatSpan(ms: number): string {
   for (const [unit, size] of [
     ['d', day],
@@ -89,7 +89,9 @@ export function formatSpan(ms: number): string {
     ['m', minute],
     ['s', second],
   ] as const) {
-    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+    if (ms >= size && ms % size === 0 && (unit !== 's' || ms < 2 * minute)) {
+      return `${ms / size}${unit}`;
+    }
   }
   return formatDuration(ms);
 }

@@ -10,8 +10,16 @@ import {
 } from '../control.js';
 import { Engine } from '../engine/engine.js';
 import type { FolderLock } from '../../core/folder-lock.js';
-import { databaseExists, ensurePrivateFolder, inFolder, socketFile } from '../folder/paths.js';
+import {
+  databaseExists,
+  draftOf,
+  ensurePrivateFolder,
+  inFolder,
+  socketFile,
+} from '../folder/paths.js';
+import type { Reserve } from '../folder/reserve.js';
 import { unpackTemplate } from '../folder/template.js';
+import { EngineUnavailable } from '../mux/engine-host.js';
 import type { Client, ClientOutput } from '../mux/client.js';
 import { readStartupPacket, type StartupPacket } from '../mux/greeting.js';
 import type { Limits } from '../mux/limits.js';
@@ -105,6 +113,7 @@ type DaemonOptions = {
   dataFolder: string;
   socketFolder: string;
   lock: FolderLock;
+  reserve: Reserve;
   /** One line an event; never a statement's text, a value or a setting. */
   log: (message: string) => void;
   programs: Programs;
@@ -145,10 +154,11 @@ export class Daemon {
     this.#multiplexer = new Multiplexer({
       startEngine: () => Engine.start(options.programs.worker, postgres),
       log,
+      reserve: options.reserve,
       onUnavailable: () => void this.stop('the engine does not start any more'),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
-    this.#upkeep = new Upkeep(this.#multiplexer, postgres, log);
+    this.#upkeep = new Upkeep(this.#multiplexer, postgres, options.reserve, log);
     this.#server = net.createServer((socket) =>
       serveConnection(socket, {
         multiplexer: this.#multiplexer,
@@ -184,7 +194,7 @@ export class Daemon {
     const { dataFolder, programs } = this.#options;
     const postgres = inFolder.postgres(dataFolder);
     const isNew = !databaseExists(postgres);
-    const made = isNew ? await this.#createDatabase(postgres, programs) : undefined;
+    const made = isNew ? await this.#createOrLeaveNothing(postgres, programs) : undefined;
     this.#report({ message: 'Starting the embedded database' });
     await this.#multiplexer.start();
     await this.#upkeep.prepare(made?.hasSchema);
@@ -193,8 +203,24 @@ export class Daemon {
     const what = isNew ? 'new database' : 'database';
     this.#log(`${what} ready after ${Math.round(performance.now() - begun)} ms`);
     this.#tellWatchers(this.#statusAnswer());
+    this.#options.reserve.takeBack();
     this.#watch();
     this.#upkeep.begin();
+  }
+
+  /** A full disk is no place for half a database. */
+  async #createOrLeaveNothing(
+    postgres: string,
+    programs: Programs,
+  ): Promise<{ hasSchema: boolean }> {
+    const { reserve } = this.#options;
+    try {
+      return await this.#createDatabase(postgres, programs);
+    } catch (error) {
+      const isFull = reserve.isDiskFull();
+      fs.rmSync(draftOf(postgres), { recursive: true, force: true });
+      throw isFull ? reserve.unavailable : error;
+    }
   }
 
   async #createDatabase(postgres: string, programs: Programs): Promise<{ hasSchema: boolean }> {
@@ -204,7 +230,7 @@ export class Daemon {
     if (made) return made;
     const reason = template ? 'the template is of another version' : 'no template was built';
     report({ message: `Creating the embedded database (${reason}: some seconds)` });
-    const draft = `${postgres}.new`;
+    const draft = draftOf(postgres);
     fs.rmSync(draft, { recursive: true, force: true });
     fs.mkdirSync(draft, { mode: 0o700 });
     const engine = await Engine.start(programs.worker, draft);
@@ -214,7 +240,9 @@ export class Daemon {
   }
 
   #startFailed(error: unknown): void {
-    const known = error instanceof ConsoleError ? error : undefined;
+    const isFull = error instanceof EngineUnavailable && error.report !== undefined;
+    const cause = isFull ? this.#options.reserve.unavailable : error;
+    const known = cause instanceof ConsoleError ? cause : undefined;
     const message =
       known?.message ??
       `The embedded database did not start: ${error instanceof Error ? error.message : String(error)}`;

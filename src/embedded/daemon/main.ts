@@ -9,6 +9,7 @@ import {
   ensurePrivateFolder,
   folderFailure,
 } from '../folder/paths.js';
+import { Reserve, withReserve } from '../folder/reserve.js';
 import { LogFile } from '../../core/log-file.js';
 import { Daemon } from './daemon.js';
 import { locatePrograms, type Announcement, type DaemonArguments } from './programs.js';
@@ -25,9 +26,10 @@ async function main(): Promise<void> {
   const { dataFolder, idleExitMs, limits } = JSON.parse(process.argv[2] ?? '{}') as DaemonArguments;
   ensurePrivateFolder(dataFolder);
   const socketFolder = chooseSocketFolder(dataFolder);
+  const reserve = new Reserve(dataFolder);
   let lock: FolderLock | undefined;
   try {
-    lock = FolderLock.acquire(dataFolder, socketFolder);
+    lock = withReserve(reserve, () => FolderLock.acquire(dataFolder, socketFolder));
   } catch (cause) {
     throw folderFailure(dataFolder, cause);
   }
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
     dataFolder,
     socketFolder,
     lock,
+    reserve,
     log: (message) => logFile.write('info', message),
     programs: locatePrograms(),
     idleExitMs,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { quoteLiteral } from '../../db/quote.js';
+import type { Reserve } from '../folder/reserve.js';
 import type { Multiplexer } from '../mux/multiplexer.js';
 
 /**
@@ -241,14 +242,21 @@ const needySql = `
 export class Upkeep {
   readonly #multiplexer: Multiplexer;
   readonly #postgresFolder: string;
+  readonly #reserve: Reserve;
   readonly #log: (message: string) => void;
   readonly #counters: KeptCounters;
   readonly #timers: NodeJS.Timeout[] = [];
   #checkpointLsn: string | undefined;
 
-  constructor(multiplexer: Multiplexer, postgresFolder: string, log: (message: string) => void) {
+  constructor(
+    multiplexer: Multiplexer,
+    postgresFolder: string,
+    reserve: Reserve,
+    log: (message: string) => void,
+  ) {
     this.#multiplexer = multiplexer;
     this.#postgresFolder = postgresFolder;
+    this.#reserve = reserve;
     this.#log = log;
     this.#counters = new KeptCounters(multiplexer);
   }
@@ -270,7 +278,10 @@ export class Upkeep {
     const every = (ms: number, work: () => Promise<void>): void => {
       this.#timers.push(setInterval(() => void this.#quietly(work), ms));
     };
-    every(10_000, () => this.checkpointWhenLarge());
+    every(10_000, async () => {
+      await this.checkpointWhenLarge();
+      this.#reserve.fill();
+    });
     every(30_000, () => this.probe());
     every(60_000, async () => {
       await this.vacuum();

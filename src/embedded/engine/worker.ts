@@ -83,6 +83,8 @@ async function open(): Promise<PGlite> {
     ...(dataFolder === undefined ? {} : { dataDir: dataFolder }),
     database: engineDatabase,
     extensions: engineExtensions,
+    // Small files of the write-ahead log: a new folder is a third as large, and one more file fits on a fuller disk.
+    initDbStartParams: ['--wal-segsize=1'],
     startParams: engineStartParameters,
   });
   // Emscripten's interval timer is a setTimeout; when an idle time-out of PostgreSQL fires it, the

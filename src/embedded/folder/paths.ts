@@ -38,6 +38,9 @@ export const inFolder = {
   log: (folder: string) => path.join(folder, 'daemon.log'),
 };
 
+/** Where a new folder of PostgreSQL's files is made: it is renamed when it is whole. */
+export const draftOf = (postgres: string): string => `${postgres}.new`;
+
 export const socketFile = (socketFolder: string): string =>
   path.join(socketFolder, `.s.PGSQL.${embeddedPort}`);
 
@@ -117,6 +120,10 @@ const reasons: Partial<Record<string, string>> = {
   ELOOP: 'its links lead in a circle',
 };
 
+/** The disk, or what this user may have of it, is full. */
+export const isNoSpace = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+
 /** What the file system says about a folder, as an error of the console; others as they are. */
 export function folderFailure(folder: string, cause: unknown): unknown {
   const { code } = cause as NodeJS.ErrnoException;
@@ -126,7 +133,7 @@ export function folderFailure(folder: string, cause: unknown): unknown {
     'embedded_unavailable',
     `The folder ${folder} cannot be used: ${reason}.`,
     {
-      hint: 'Choose another folder with --data-dir, or name a server with --url.',
+      hint: `${isNoSpace(cause) ? 'Make room on its disk, choose' : 'Choose'} another folder with --data-dir, or name a server with --url.`,
       cause,
     },
   );

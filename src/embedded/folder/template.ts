@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { draftOf } from './paths.js';
 import { schemaDigest } from '../../core/schema-digest.generated.js';
 
 export type Progress = (step: { message: string; done?: number; total?: number }) => void;
@@ -30,7 +31,7 @@ export async function unpackTemplate(
   const schema = all.find(({ name }) => name === schemaEntry);
   if (schema !== undefined && schema.data.toString() !== schemaDigest) return undefined;
   const entries = all.filter((entry) => entry !== schema);
-  const draft = `${folder}.new`;
+  const draft = draftOf(folder);
   fs.rmSync(draft, { recursive: true, force: true });
   fs.mkdirSync(draft, { mode: 0o700 });
   for (const [index, entry] of entries.entries()) {

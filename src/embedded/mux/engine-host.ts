@@ -9,6 +9,7 @@ import {
   type TransactionStatus,
 } from '../wire.js';
 import type { PreparedStatement } from './batch.js';
+import type { Reserve } from '../folder/reserve.js';
 
 /** The engine was restarted while it ran something; the report is what its client is told. */
 export class EngineInterrupted extends Error {
@@ -24,6 +25,14 @@ export class EngineInterrupted extends Error {
 /** The engine does not start any more: the daemon has to end. */
 export class EngineUnavailable extends Error {
   override readonly name = 'EngineUnavailable';
+
+  /** @param report what clients and consoles are told, where the reason is known */
+  constructor(
+    message: string,
+    readonly report?: Report,
+  ) {
+    super(message);
+  }
 }
 
 /** Waits between attempts to start the engine again, in ms. */
@@ -54,8 +63,13 @@ export class EngineHost {
   #engine: Engine | undefined;
   #interruption: Report | undefined;
   #running = false;
+  #unavailable: EngineUnavailable | undefined;
 
-  constructor(start: () => Promise<Engine>, log: (message: string) => void) {
+  constructor(
+    start: () => Promise<Engine>,
+    log: (message: string) => void,
+    readonly reserve?: Reserve,
+  ) {
     this.#start = start;
     this.#log = log;
   }
@@ -65,8 +79,9 @@ export class EngineHost {
     return this.#engine?.parameters ?? [];
   }
 
+  /** @throws EngineUnavailable when the disk is full, and the reserve does not suffice either */
   async start(): Promise<void> {
-    const engine = await this.#start();
+    const engine = await this.#start().catch((error: unknown) => this.#startFromReserve(error));
     engine.onLost((reason) => {
       this.#log(reason);
       if (this.#engine === engine) this.#engine = undefined;
@@ -77,7 +92,24 @@ export class EngineHost {
     this.#engine = engine;
   }
 
+  async #startFromReserve(error: unknown): Promise<Engine> {
+    const { reserve } = this;
+    if (!reserve?.isDiskFull()) throw error;
+    const { report } = reserve;
+    this.#log(report.message);
+    if (!reserve.release()) throw new EngineUnavailable(report.message, report);
+    try {
+      return await this.#start();
+    } catch (again) {
+      throw reserve.isDiskFull() ? new EngineUnavailable(report.message, report) : again;
+    } finally {
+      // Before any client gets a turn, and takes it.
+      reserve.takeBack();
+    }
+  }
+
   async #restart(): Promise<Engine> {
+    if (this.#unavailable) throw this.#unavailable;
     for (const pause of restartPauses) {
       await sleep(pause);
       try {
@@ -90,9 +122,13 @@ export class EngineHost {
         this.#log(
           `engine did not start: ${error instanceof Error ? error.message : String(error)}`,
         );
+        if (!(error instanceof EngineUnavailable)) continue;
+        this.#unavailable = error;
+        break;
       }
     }
-    throw new EngineUnavailable('the embedded engine does not start any more');
+    this.#unavailable ??= new EngineUnavailable('the embedded engine does not start any more');
+    throw this.#unavailable;
   }
 
   /**
@@ -117,8 +153,9 @@ export class EngineHost {
       this.#running = false;
     }
     this.#engine = undefined;
+    const full = this.reserve?.isDiskFull() ? this.reserve.report : undefined;
     await this.#restart();
-    throw new EngineInterrupted(this.#reasonOfEnd() ?? brokeReport);
+    throw new EngineInterrupted(this.#reasonOfEnd() ?? full ?? brokeReport);
   }
 
   #reasonOfEnd(): Report | undefined {

@@ -11,6 +11,7 @@ import {
 import { greeting, newSecret, readHello } from './greeting.js';
 import { defaultLimits, type Limits, cancelReport, idleReport, stopReport } from './limits.js';
 import { SessionKeeper } from './session-keeper.js';
+import type { Reserve } from '../folder/reserve.js';
 
 export type MultiplexerOptions = {
   startEngine: () => Promise<Engine>;
@@ -18,6 +19,8 @@ export type MultiplexerOptions = {
   /** The engine does not start any more. */
   onUnavailable?: () => void;
   limits?: Partial<Limits>;
+  /** Room for the day when the disk is full. */
+  reserve?: Reserve;
 };
 
 /**
@@ -44,7 +47,7 @@ export class Multiplexer {
     this.#log = options.log ?? (() => undefined);
     this.#onUnavailable = options.onUnavailable ?? (() => undefined);
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#host = new EngineHost(options.startEngine, this.#log);
+    this.#host = new EngineHost(options.startEngine, this.#log, options.reserve);
     this.#keeper = new SessionKeeper(this.#host);
     this.#background = new BackgroundWork(this.#limits.backgroundWaitMs);
   }
@@ -207,7 +210,8 @@ export class Multiplexer {
   #failed(error: unknown): void {
     this.#log(describe(error));
     if (error instanceof EngineUnavailable) {
-      for (const client of this.#clients.values()) this.#dismiss(client, stopReport);
+      const report: Report = error.report ? { ...error.report, severity: 'FATAL' } : stopReport;
+      for (const client of this.#clients.values()) this.#dismiss(client, report);
       this.#onUnavailable();
     } else this.#pump();
   }

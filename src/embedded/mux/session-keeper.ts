@@ -8,6 +8,7 @@ import {
   notificationFrom,
   readCString,
   readNotification,
+  readReport,
   sync,
   type TransactionStatus,
 } from '../wire.js';
@@ -37,6 +38,8 @@ export class Answer {
   constructor(
     batch: Batch,
     notify: (channel: string, message: (processId: number) => Buffer) => void,
+    /** Where to make room: the engine names files, but not where they are. */
+    readonly fullDiskHint?: string,
   ) {
     this.#batch = batch;
     this.#refusal = batch.refusal;
@@ -74,11 +77,21 @@ export class Answer {
         return bytes;
       case 'E':
         this.failed = true;
-        if (this.#refusal === undefined) return bytes;
+        if (this.#refusal === undefined) return this.#withHint(bytes);
         return errorResponse({ severity: 'ERROR', code: '0A000', ...this.#refusal });
       default:
         return bytes;
     }
+  }
+
+  #withHint(bytes: Buffer): Buffer {
+    const { fullDiskHint: hint } = this;
+    if (hint === undefined) return bytes;
+    const fields = readReport(bytes);
+    if (fields.get('C') !== '53100') return bytes;
+    const message = fields.get('M') ?? '';
+    const severity = fields.get('V') === 'FATAL' ? 'FATAL' : 'ERROR';
+    return errorResponse({ severity, code: '53100', message, hint });
   }
 }
 

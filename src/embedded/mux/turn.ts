@@ -128,11 +128,12 @@ export class Turn {
     if (batch.executes.some((facts) => facts.mentionsIdleTimeout)) {
       client.output.write(idleTimeoutWarning);
     }
-    const answer = new Answer(batch, (channel, message) => {
+    const notify = (channel: string, message: (processId: number) => Buffer): void => {
       for (const other of this.#keeper.listeners.of(channel)) {
         other.output.write(message(client.processId));
       }
-    });
+    };
+    const answer = new Answer(batch, notify, this.#host.reserve?.hint);
     const open = client.status !== 'I' || batch.executes.some((facts) => facts.begins);
     try {
       await this.#runInEngine(batch, answer);

@@ -13,7 +13,7 @@ import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
-import { type Drained, mostRecords, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
+import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
 import { type CollectorStatus, isInto, readStatus, writeStatus } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
@@ -62,6 +62,7 @@ export function collectorOf(folder: string): LockHolder | undefined {
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #drain: SpoolDrain;
+  readonly #batch: BatchSize;
   readonly #lock: FolderLock;
   readonly #status: CollectorStatus;
   #lastEventMs = Date.now();
@@ -74,6 +75,7 @@ export class Collector {
     this.#options = options;
     this.#lock = lock;
     this.#drain = new SpoolDrain(options.database, spool, options.write);
+    this.#batch = new BatchSize(options.database.capabilities);
     const now = new Date().toISOString();
     this.#status = {
       pid: process.pid,
@@ -164,8 +166,9 @@ export class Collector {
 
   /** @returns how much was written */
   async #round(): Promise<number> {
-    const { database, follow } = this.#options;
-    const drained = await this.#drain.next(mostRecords(database));
+    const { follow } = this.#options;
+    const drained = await this.#drain.next(this.#batch.now);
+    this.#batch.took(drained.records.length);
     this.#count(drained);
     const followed = (await follow?.(drained.records)) ?? false;
     if (drained.records.length > 0 || followed) this.#lastEventMs = Date.now();

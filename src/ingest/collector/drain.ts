@@ -55,11 +55,29 @@ export type Drained = {
 };
 
 /**
- * Records a transaction takes at most: with fewer, what each of them costs takes longer than their rows. The embedded engine
- * does one thing after the other: a console beside it waits for a whole batch.
+ * How many records a transaction takes: with fewer, what each of them costs takes longer than their rows. The embedded engine
+ * does one thing after the other, and a console beside it waits for a whole batch: there batches are small as long as they
+ * keep up. When they do not, larger ones do: 400 records in one are written in less than half the time of eight times 50.
  */
-export const mostRecords = ({ capabilities }: Database): number =>
-  capabilities.embedded ? 50 : 2_000;
+export class BatchSize {
+  readonly #least: number;
+  readonly #most: number;
+  #now: number;
+
+  constructor({ embedded }: { embedded: boolean }) {
+    [this.#least, this.#most] = embedded ? [50, 400] : [2_000, 2_000];
+    this.#now = this.#least;
+  }
+
+  get now(): number {
+    return this.#now;
+  }
+
+  /** A batch that was full leaves more behind. */
+  took(records: number): void {
+    this.#now = records < this.#now ? this.#least : Math.min(this.#now * 2, this.#most);
+  }
+}
 
 /** Longer (ms) than a segment stays because it is young. */
 const readLatelyMs = 3_000;

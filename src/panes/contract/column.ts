@@ -31,6 +31,8 @@ export type Column<Row> = {
   minWidth: number;
   /** Absent: the column takes what room is left. */
   maxWidth?: number;
+  /** Its texts are never cut: half a figure is worse than none. It is as wide as they are, or not there. */
+  isWhole?: boolean;
 };
 
 export type Sort<Row> = {
@@ -180,7 +182,7 @@ function kind(format: Column<object>['format'], width: number) {
 
 /** Text as it was written; without `maxWidth` it takes what room is left. */
 export function textColumn<Row, Value extends CellValue>(
-  given: Given<Row, Value> & { minWidth: number; maxWidth?: number },
+  given: Given<Row, Value> & { minWidth: number; maxWidth?: number; isWhole?: boolean },
 ): Column<Row> {
   return { align: 'left', format: 'text', ...given };
 }

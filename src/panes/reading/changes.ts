@@ -1,4 +1,7 @@
+import { formatChange, formatCount, formatMoney, formatShare } from '../../core/format/number.js';
+import { formatDuration } from '../../core/format/time.js';
 import { wilson } from '../../core/share.js';
+import { textColumn, type Column, type Tone } from '../contract/column.js';
 import type { CallTotal } from './calls.js';
 import { changeOf } from './comparison.js';
 
@@ -13,20 +16,25 @@ export type ChangeRow = {
   /** 0..1, milliseconds, calls, US dollars; null: there was none. */
   before: number | null;
   after: number | null;
-  /** Calls behind each of them. */
+  /** Calls behind each of them: of p95 those that ended, of cost traces with a known price. */
   callsBefore: number;
   callsAfter: number;
+  /** Of the `calls` of errors and statuses: all traces that there were. */
+  tracesBefore?: number;
+  tracesAfter?: number;
   /** Of `failing`: the difference lies between these, with 95 % confidence. */
   between?: readonly [number, number];
 };
 
-/** Fewer calls than these in a window say nothing of a rate or of a p95. */
-const leastCalls = 20;
+/** Fewer calls than these in a window say nothing of a rate, a p95 or a cost. */
+export const leastCalls = 20;
 /** Less than a third more or less is no news. */
 const leastChange = 1 / 3;
 
 /** A change before it is known of which row; the heaviest come first. */
 export type Change = Pick<ChangeRow, 'verdict' | 'figure' | 'before' | 'after' | 'between'> & {
+  /** Behind the figures. */
+  calls: { before: number; after: number };
   weight: number;
 };
 type Total = CallTotal | undefined;
@@ -43,6 +51,7 @@ export function failingChange(was: Total, is: Total): Change | undefined {
     before,
     after,
     between,
+    calls: { before: was.calls, after: is.calls },
     weight: Math.abs(after - before),
   };
   const isCertain = between[0] > 0 || between[1] < 0;
@@ -75,6 +84,7 @@ export function slowerChange(was: Total, is: Total): Change | undefined {
     figure: 'p95' as const,
     before,
     after,
+    calls: { before: was.ended, after: is.ended },
     weight: Math.abs(ratio(after, before)) / 4,
   };
   if (Math.min(was.ended, is.ended) < leastCalls) return { ...figures, verdict: 'too few' };
@@ -86,26 +96,194 @@ function ratio(after: number | null, before: number | null): number {
   return Math.log2(Math.max(1e-6, after ?? 0) / Math.max(1e-6, before ?? 0));
 }
 
-/** More or fewer calls than chance makes of the same rate: three standard deviations. */
+/** All traces of the two windows: what goes up and down with them is the traffic, neither worse nor better. */
+export type Traffic = { before: number; after: number };
+
+/**
+ * More or fewer calls than chance makes of the same rate: three standard deviations. Where more is worse, it is only so
+ * when there are also more of them beside all traces.
+ */
 export function callsChange(
   was: Total,
   is: Total,
   more: 'worse' | 'better' | undefined,
+  traffic: Traffic = { before: 1, after: 1 },
 ): Change | undefined {
   const [before, after] = [was?.calls ?? 0, is?.calls ?? 0];
-  const isChance = Math.abs(after - before) <= 3 * Math.sqrt(after + before);
-  if (isChance || Math.abs(ratio(after, before)) < ratio(1 + leastChange, 1)) return undefined;
-  const fewer = more === 'worse' ? 'better' : 'worse';
-  const verdict = more === undefined ? 'changed' : after > before ? more : fewer;
+  const isMore = trend(before, after, { before: 1, after: 1 });
+  if (isMore === 0) return undefined;
   const weight = Math.min(4, Math.abs(ratio(after, Math.max(before, 1)))) / 4;
-  return { figure: 'calls', before, after, weight, verdict };
+  const calls = { before, after };
+  const figures = { figure: 'calls' as const, before, after, calls, weight };
+  if (Math.max(before, after) < leastCalls) return { ...figures, verdict: 'too few' };
+  if (more === undefined) return { ...figures, verdict: 'changed' };
+  const fewer = more === 'worse' ? 'better' : 'worse';
+  const isTraffic = trend(before, after, traffic) !== isMore;
+  return { ...figures, verdict: isTraffic ? 'changed' : isMore > 0 ? more : fewer };
 }
 
-export function costChange(was: Total, is: Total, index: number): Change | undefined {
-  const [before, after] = [was?.sums[index] ?? 0, is?.sums[index] ?? 0];
+/** 1: more than chance makes of the same rate of `traffic`, -1: fewer; 0: neither, or less than a third. */
+function trend(before: number, after: number, traffic: Traffic): -1 | 0 | 1 {
+  const share = traffic.after / (traffic.before + traffic.after);
+  const all = before + after;
+  const unexpected = after - all * share;
+  if (!(Math.abs(unexpected) > 3 * Math.sqrt(all * share * (1 - share)))) return 0;
+  const change = ratio(after / traffic.after, before / traffic.before);
+  return Math.abs(change) < ratio(1 + leastChange, 1) ? 0 : change > 0 ? 1 : -1;
+}
+
+/** Worse or better is what one trace costs; where only their number is another, the sum has changed with it. */
+export function costChange(
+  was: Total,
+  is: Total,
+  { cost, traces }: { cost: number; traces: number },
+): Change | undefined {
+  const [before, after] = [was?.sums[cost] ?? 0, is?.sums[cost] ?? 0];
+  const calls = { before: was?.sums[traces] ?? 0, after: is?.sums[traces] ?? 0 };
   if (Math.max(before, after) < 0.01) return undefined;
-  if (Math.abs(ratio(after, before)) < ratio(1 + leastChange, 1)) return undefined;
+  const least = ratio(1 + leastChange, 1);
+  const sum = ratio(after, before);
+  const each = ratio(after / Math.max(1, calls.after), before / Math.max(1, calls.before));
+  if (Math.max(Math.abs(sum), Math.abs(each)) < least) return undefined;
   const weight = Math.min(4, Math.abs(ratio(after, Math.max(before, 0.01)))) / 4;
-  const verdict = after > before ? 'worse' : 'better';
-  return { figure: 'cost', before, after, weight, verdict };
+  const figures = { figure: 'cost' as const, before, after, calls, weight };
+  if (Math.min(calls.before, calls.after) < leastCalls) return { ...figures, verdict: 'too few' };
+  const isOpposite = Math.abs(sum) >= least && sum * each < 0;
+  if (Math.abs(each) < least || isOpposite) return { ...figures, verdict: 'changed' };
+  return { ...figures, verdict: each > 0 ? 'worse' : 'better' };
+}
+
+const tones: Readonly<Record<Verdict, Tone>> = {
+  worse: 'error',
+  better: 'success',
+  changed: 'accent',
+  'too few': 'muted',
+};
+
+const writes: Readonly<Record<ChangeRow['figure'], (value: number | null) => string>> = {
+  failing: formatShare,
+  p95: formatDuration,
+  calls: (value) => (value === null ? '–' : formatCount(value)),
+  cost: formatMoney,
+};
+
+/** `+47 points`, `+300%` */
+function changeText({ figure, before, after }: ChangeRow): string {
+  if (figure !== 'failing') return formatChange(changeOf(after, before));
+  const points = Math.round(100 * ((after ?? 0) - (before ?? 0)));
+  return `${signed(points)} ${Math.abs(points) === 1 ? 'point' : 'points'}`;
+}
+
+const fromTo = (before: string, after: string) => `${before} → ${after}`;
+
+/** Why the verdict is what it is, in words that fit beside it. */
+function basisText(row: ChangeRow): string {
+  const { verdict, figure, before, after, callsBefore, callsAfter, between } = row;
+  if (verdict === 'too few') return `fewer than ${leastCalls} calls`;
+  if (between) {
+    const [low, high] = between.map((share) => signed(Math.round(100 * share)));
+    return `95%: ${low} to ${high} points`;
+  }
+  if (figure === 'cost') {
+    const [was, is] = [(before ?? 0) / callsBefore, (after ?? 0) / callsAfter].map(formatMoney);
+    return `each ${fromTo(was ?? '', is ?? '')}`;
+  }
+  if (row.tracesBefore !== undefined && row.tracesAfter !== undefined) {
+    return `traces ${fromTo(formatCount(row.tracesBefore), formatCount(row.tracesAfter))}`;
+  }
+  return figure === 'p95' ? 'each ±3.1%' : 'more than chance';
+}
+
+const signed = (points: number) => `${points > 0 ? '+' : ''}${points}`;
+
+export const changeColumns: readonly Column<ChangeRow>[] = [
+  textColumn({
+    id: 'verdict',
+    title: 'verdict',
+    value: ({ verdict }) => verdict,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  textColumn({
+    id: 'pane',
+    title: 'pane',
+    value: ({ pane }) => pane,
+    tone: () => 'muted',
+    priority: 3,
+    minWidth: 10,
+    maxWidth: 14,
+  }),
+  textColumn({
+    id: 'row',
+    title: 'row',
+    value: ({ row }) => row,
+    priority: 1,
+    minWidth: 22,
+    maxWidth: 160,
+  }),
+  textColumn({
+    id: 'figure',
+    title: 'figure',
+    value: ({ figure }) => figure,
+    priority: 1,
+    minWidth: 7,
+    maxWidth: 7,
+  }),
+  ...(['before', 'after'] as const).map((when): Column<ChangeRow> => ({
+    ...textColumn<ChangeRow, string>({
+      id: when,
+      title: when,
+      value: (row) => writes[row.figure](row[when]),
+      priority: 2,
+      minWidth: 6,
+      maxWidth: 8,
+      isWhole: true,
+    }),
+    align: 'right',
+  })),
+  textColumn({
+    id: 'change',
+    title: 'change',
+    value: changeText,
+    tone: ({ verdict }) => tones[verdict],
+    priority: 1,
+    minWidth: 10,
+    maxWidth: 12,
+    isWhole: true,
+  }),
+  textColumn({
+    id: 'calls',
+    title: 'calls',
+    value: ({ callsBefore, callsAfter }) =>
+      fromTo(formatCount(callsBefore), formatCount(callsAfter)),
+    priority: 1,
+    minWidth: 9,
+    maxWidth: 15,
+    isWhole: true,
+  }),
+  textColumn({
+    id: 'basis',
+    title: 'how sure',
+    value: basisText,
+    tone: () => 'muted',
+    priority: 4,
+    minWidth: 20,
+    maxWidth: 40,
+    isWhole: true,
+  }),
+];
+
+/** A row for scripts: without what opens it. */
+export function changeOfRow(row: ChangeRow): ChangeRow {
+  const { verdict, pane, row: name, figure, before, after, callsBefore, callsAfter } = row;
+  const { between, tracesBefore, tracesAfter } = row;
+  return {
+    ...{ verdict, pane, row: name, figure, before, after, callsBefore, callsAfter },
+    ...(between ? { between } : {}),
+    ...(tracesBefore !== undefined && tracesAfter !== undefined
+      ? { tracesBefore, tracesAfter }
+      : {}),
+  };
 }

@@ -97,7 +97,7 @@ export const columnsLeft: Command = {
   keys: ['<'],
   title: 'back to the left',
   run: ({ focus }) => focus.change({ shift: focus.view.shift - 1 }),
-  unavailable: ({ focus }) => (focus.view.shift > 0 ? undefined : 'This is the first column'),
+  unavailable: ({ focus }) => (focus.view.shift > 0 ? undefined : strings.firstColumn),
 };
 
 /** Moves the cursor of the focused view, or scrolls it; `pages` counts pages instead of rows. */

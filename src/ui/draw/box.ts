@@ -54,10 +54,14 @@ export function drawBox(body: readonly StyledLine[], options: BoxOptions): Style
   const side: Span = { text: lines.down, look };
   const [space, empty] = [blank(1), [blank(innerWidth(width))]];
   const [topLeft, topRight, bottomLeft, bottomRight] = lines.corners;
-  const edge = (corners: [string, string], left: readonly Segment[], right: readonly Segment[]) =>
-    drawEdge({ look, across: lines.across, corners, left, right, width });
+  const edge = (
+    corners: [string, string],
+    left: readonly Segment[],
+    right: readonly Segment[],
+    between: string,
+  ) => drawEdge({ look, across: lines.across, corners, left, right, between, width });
   return [
-    edge([topLeft, topRight], options.title, options.titleRight ?? []),
+    edge([topLeft, topRight], options.title, options.titleRight ?? [], ' '),
     ...Array.from({ length: innerHeight(height) }, (_, row) => [
       side,
       space,
@@ -65,7 +69,7 @@ export function drawBox(body: readonly StyledLine[], options: BoxOptions): Style
       space,
       side,
     ]),
-    edge([bottomLeft, bottomRight], options.foot ?? [], options.footRight ?? []),
+    edge([bottomLeft, bottomRight], options.foot ?? [], options.footRight ?? [], ' · '),
   ];
 }
 
@@ -75,16 +79,17 @@ type Edge = {
   corners: [string, string];
   left: readonly Segment[];
   right: readonly Segment[];
+  between: string;
   width: number;
 };
 
 /** `┌─ left ───── right ─┐` */
 function drawEdge(edge: Edge): StyledLine {
-  const { look, across, corners, width } = edge;
+  const { look, across, corners, between, width } = edge;
   const room = width - 4;
-  const left = spaced(fitSegments(edge.left, Math.max(0, room - 2), ' '));
+  const left = spaced(fitSegments(edge.left, Math.max(0, room - 2), between));
   const rightRoom = room - lineWidth(left) - 3;
-  const right = rightRoom > 2 ? spaced(fitSegments(edge.right, rightRoom, ' ')) : [];
+  const right = rightRoom > 2 ? spaced(fitSegments(edge.right, rightRoom, between)) : [];
   const filling = across.repeat(Math.max(0, room - lineWidth(left) - lineWidth(right)));
   return [
     { text: corners[0] + across, look },
@@ -112,6 +117,8 @@ export type OpenedBoxOptions = {
   isMore?: boolean;
   /** On the lower border at the left. */
   foot: readonly Segment[];
+  /** On the lower border, before which rows are in view. */
+  footRight?: readonly Segment[];
 };
 
 /** The box of what Enter has opened: as large as the body of the screen, with what is in view of it. */
@@ -132,7 +139,10 @@ export function drawOpenedBox(
     title: [{ text: title, look: 'focus' }],
     titleRight: note === '' ? [] : [{ text: note, look: 'accent' }],
     foot,
-    footRight: isWhole ? [] : [{ text: inView, look: 'muted' }],
+    footRight: [
+      ...(options.footRight ?? []),
+      ...(isWhole ? [] : [{ text: inView, look: 'muted' as const }]),
+    ],
   });
 }
 

@@ -22,7 +22,13 @@ import {
 import { scrollTop } from '../model/list-state.js';
 import { drawBox, innerHeight, innerWidth } from './box.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
-import { columnGap, placeColumns, drawTable, tableColumnsWidth } from './table.js';
+import {
+  columnGap,
+  columnsOutOfView,
+  drawTable,
+  hiddenColumns,
+  tableColumnsWidth,
+} from './table.js';
 import { drawSegments, type Segment, blank, type StyledLine } from './styled-line.js';
 
 export type PaneInput = {
@@ -77,8 +83,11 @@ export function drawPane(input: PaneInput): StyledLine[] {
     focused,
     title: titleOf(input, rows.length),
     titleRight: titleRightOf(input, cursor.index),
-    foot: footOf(input, rows, cursor.gone, room.hiddenColumns),
-    footRight: inViewOf(rows.length, room),
+    foot: footOf(input, rows, cursor.gone),
+    footRight: [
+      ...columnsOutOfView(view.shift, room.hiddenColumns, focused ? input.keys : undefined),
+      ...inViewOf(rows.length, room),
+    ],
   });
 }
 
@@ -133,11 +142,6 @@ export function summaryOf(pane: AnyPane, snapshot: PaneSnapshot): Segment[][] {
     .filter((line) => line.length > 0);
 }
 
-/** The first column says which row it is, and stays. */
-function shiftedColumns(columns: AnyPane['columns'], shift: number): AnyPane['columns'] {
-  return shift === 0 ? columns : [...columns.slice(0, 1), ...columns.slice(1 + shift)];
-}
-
 /** Where the table and the chart of a pane are: side by side, one below the other, or the table alone. */
 type BodyParts = { table: Inner; chart?: { kind: 'beside' | 'below'; size: Inner; chart: Chart } };
 
@@ -186,16 +190,20 @@ function tableWidth(pane: AnyPane): number {
 /** A heading needs a line of two at least. */
 const headingLines = (height: number) => (height >= 2 ? 1 : 0);
 
-function tableRoom({ pane, view }: PanePlace, rows: readonly object[], size: Inner): PaneRoom {
+function tableRoom(
+  { pane, view, snapshot }: PanePlace,
+  rows: readonly object[],
+  size: Inner,
+): PaneRoom {
   if (rows.length === 0) return { top: 0, visibleRows: 0, hiddenColumns: 0 };
   const visibleRows = Math.max(0, size.height - headingLines(size.height));
   const cursor = findCursor(pane, rows, view);
-  const columns = shiftedColumns(pane.columns, view.shift);
   const width = tableColumnsWidth(size.width, view.marks.size > 0);
+  const placing = { rows: snapshot.rows, context: contextOf(snapshot) };
   return {
     top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
     visibleRows,
-    hiddenColumns: columns.length - placeColumns(columns, width).length,
+    hiddenColumns: hiddenColumns(pane.columns, view.shift, width, placing),
   };
 }
 
@@ -204,13 +212,15 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
   const { top, visibleRows } = room;
   const cursor = findCursor(pane, rows, view);
   const { marks } = view;
-  const table = drawTable(shiftedColumns(pane.columns, view.shift), rows, contextOf(snapshot), {
+  const table = drawTable(pane.columns, rows, contextOf(snapshot), {
     width: size.width,
+    shift: view.shift,
     height: visibleRows,
     top,
     // A row that nobody chose is not marked: its place would be taken for the chosen one.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     faded: snapshot.error !== null,
+    all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
   return headingLines(size.height) > 0 ? [table.heading, ...table.rows] : table.rows;
@@ -345,10 +355,9 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
 }
 
 function footOf(
-  { pane, snapshot, view, focused }: PaneInput,
+  { pane, snapshot, view }: PaneInput,
   rows: readonly object[],
   gone: boolean,
-  hidden: number,
 ): Segment[] {
   const segments: Segment[] = [];
   const { size: marked } = view.marks;
@@ -356,11 +365,6 @@ function footOf(
     const shown = rows.filter((row) => view.marks.has(pane.rowKey(row))).length;
     const unseen = shown < marked ? `, ${marked - shown} not shown` : '';
     segments.push({ text: `${marked} marked${unseen}`, look: 'accent' });
-  }
-  if (focused && view.shift > 0) {
-    const columns = view.shift === 1 ? 'column' : 'columns';
-    const more = hidden > 0 ? `, > ${hidden} more` : '';
-    segments.push({ text: `< ${view.shift} ${columns} hidden${more}`, look: 'muted', priority: 2 });
   }
   if (gone) segments.push({ text: 'the chosen row is gone', look: 'warning' });
   if (view.hidden !== undefined && view.filter !== '') {

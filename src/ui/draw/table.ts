@@ -1,9 +1,18 @@
 import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { fit } from '../../terminal/width.js';
+import { displayWidth, fit } from '../../terminal/width.js';
+import type { Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
-import { blank, joinLines, plainText, styled, type Span, type StyledLine } from './styled-line.js';
+import {
+  blank,
+  joinLines,
+  plainText,
+  styled,
+  type Segment,
+  type Span,
+  type StyledLine,
+} from './styled-line.js';
 
 export type TableOptions<Row> = {
   width: number;
@@ -15,8 +24,12 @@ export type TableOptions<Row> = {
   cursor: number | undefined;
   /** Which rows have a mark beside them; undefined: none has, and no room is kept for it. */
   isMarked?: ((row: Row) => boolean) | undefined;
+  /** How many columns behind the first are scrolled out to the left. */
+  shift?: number;
   /** Rows are from before a failure. */
   faded: boolean;
+  /** The rows that the columns are placed for, where a filter hides some: no column moves while it is typed. */
+  all?: readonly Row[];
 };
 
 const markWidth = 2;
@@ -24,6 +37,39 @@ const markWidth = 2;
 /** What is left for the columns of a table where marks stand beside the rows. */
 export function tableColumnsWidth(width: number, hasMarks: boolean): number {
   return hasMarks ? Math.max(1, width - markWidth) : width;
+}
+
+/** The first column says which row it is, and stays. */
+function shiftedColumns<Row>(columns: readonly Column<Row>[], shift: number) {
+  return shift === 0 ? columns : [...columns.slice(0, 1), ...columns.slice(1 + shift)];
+}
+
+/** How many columns have no room, beside those that are scrolled out to the left. */
+export function hiddenColumns<Row>(
+  columns: readonly Column<Row>[],
+  shift: number,
+  width: number,
+  of: PlacedRows<Row>,
+): number {
+  const left = shiftedColumns(columns, shift);
+  return left.length - placeColumns(left, width, of).length;
+}
+
+/** `< shows 2, > shows 3 more columns`; `+3 columns` where these keys do not work. */
+export function columnsOutOfView(
+  left: number,
+  right: number,
+  keys: Pick<Keymap, 'inText'> | undefined,
+): Segment[] {
+  if (left + right === 0) return [];
+  const more = (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`;
+  const text = keys
+    ? [
+        ...(left > 0 ? [`:columns-left shows ${right > 0 ? left : more(left)}`] : []),
+        ...(right > 0 ? [`:columns-right shows ${more(right)}`] : []),
+      ].join(', ')
+    : `+${left + right} ${left + right === 1 ? 'column' : 'columns'}`;
+  return [{ text: keys?.inText(text) ?? text, look: 'muted', priority: 2 }];
 }
 
 /** A heading and rows, each exactly `width` columns wide. */
@@ -35,7 +81,8 @@ export function drawTable<Row>(
 ): { heading: StyledLine; rows: StyledLine[] } {
   const { isMarked } = options;
   const width = tableColumnsWidth(options.width, isMarked !== undefined);
-  const placed = placeColumns(columns, width);
+  const left = shiftedColumns(columns, options.shift ?? 0);
+  const placed = placeColumns(left, width, { rows: options.all ?? rows, context });
   const shown = rows.slice(options.top, options.top + options.height);
   return {
     heading: [...(isMarked ? [blank(markWidth)] : []), ...drawHeading(placed, width)],
@@ -100,47 +147,133 @@ export function columnGap(width: number): number {
 /** A column that takes what is left is of no use when that is almost nothing. */
 const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 
+/** Texts of a column beyond these are not measured: one that is as wide has use for all the room there is. */
+const widestMeasured = 160;
+const mostRowsMeasured = 2_000;
+
+const measured = new WeakMap<object, Map<unknown, number>>();
+
+/** How wide the longest text of a column is among `rows`; measured once for each reading. */
+function contentWidth<Row>(
+  column: Column<Row>,
+  rows: readonly Row[],
+  context: CellContext,
+): number {
+  const known = measured.get(rows) ?? new Map<unknown, number>();
+  measured.set(rows, known);
+  let widest = known.get(column);
+  if (widest !== undefined) return widest;
+  widest = 0;
+  for (const row of rows.slice(0, mostRowsMeasured)) {
+    const { text } = cellOf(column, row, context);
+    // No character takes more than two columns.
+    if (2 * text.length <= widest) continue;
+    widest = Math.max(widest, displayWidth(safeLine(text, { limit: 4 * widestMeasured })));
+    if (widest >= widestMeasured) break;
+  }
+  known.set(column, widest);
+  return widest;
+}
+
+/** What the columns are placed for. */
+export type PlacedRows<Row> = { rows: readonly Row[]; context: CellContext };
+
 /**
- * The columns that fit into `width`, in their own order, with their widths. Priorities decide who
- * stays; what room is left goes to the columns without a largest width first. Depends on the
- * declaration and the width only, so that columns do not jump when rows change.
+ * The columns that fit into `width`, in their own order, with their widths. Priorities decide who stays; then what some
+ * do not use goes to those whose texts are cut, and where none is cut to columns that had no room. The rest goes to the
+ * columns without a largest width first.
  */
 export function placeColumns<Row>(
   columns: readonly Column<Row>[],
   width: number,
+  of?: PlacedRows<Row>,
 ): PlacedColumn<Row>[] {
-  const chosen: Column<Row>[] = [];
+  const needed = (column: Column<Row>) =>
+    of && Math.max(column.title.length, contentWidth(column, of.rows, of.context));
+  const chosen = new Map<Column<Row>, number>();
   const gap = columnGap(width);
-  let used = -gap;
+  let left = width + gap;
   const byPriority = columns.toSorted((a, b) => a.priority - b.priority);
   for (const column of byPriority) {
-    const wanted = wantedWidth(column, width) + gap;
-    if (used + wanted > width) continue;
-    chosen.push(column);
-    used += wanted;
+    const wanted = wantedWidth(column, width, needed);
+    if (wanted + gap > left) continue;
+    chosen.set(column, wanted);
+    left -= wanted + gap;
   }
   const [first] = byPriority;
-  if (chosen.length === 0 && first) return [{ column: first, width }];
-  const placed = columns
-    .filter((column) => chosen.includes(column))
-    .map((column) => ({ column, width: wantedWidth(column, width) }));
-  grow(placed, width - used);
-  return placed;
+  if (chosen.size === 0 && first) return [{ column: first, width }];
+  const inOrder = () =>
+    columns.flatMap((column) => {
+      const given = chosen.get(column);
+      return given === undefined ? [] : [{ column, width: given }];
+    });
+  if (!of) return grow(inOrder(), left);
+  const placed = inOrder();
+  left = fitToContent(placed, left, (column) => needed(column) ?? 0);
+  for (const place of placed) chosen.set(place.column, place.width);
+  for (const column of byPriority) {
+    if (left <= gap || chosen.has(column)) continue;
+    const wanted = isMeasured(column) ? (needed(column) ?? 0) : wantedWidth(column, width, needed);
+    if (wanted + gap > left) continue;
+    chosen.set(column, wanted);
+    left -= wanted + gap;
+  }
+  return grow(inOrder(), left, false);
 }
 
-function wantedWidth<Row>(column: Column<Row>, width: number): number {
-  const { minWidth, maxWidth, title, priority } = column;
+/** A column of numbers is as wide as its longest figure may become, whatever it shows now. */
+function isMeasured<Row>({ minWidth, maxWidth }: Column<Row>): boolean {
+  return maxWidth !== minWidth;
+}
+
+function wantedWidth<Row>(
+  column: Column<Row>,
+  width: number,
+  needed: (column: Column<Row>) => number | undefined,
+): number {
+  const { minWidth, maxWidth, title, priority, isWhole = false } = column;
   const least = Math.max(minWidth, title.length);
+  if (isWhole) return needed(column) ?? least;
   if (maxWidth !== undefined) return least;
   const share = priority === 1 ? comfortable.share : comfortable.lessImportant;
   return Math.max(least, Math.min(comfortable.most, Math.floor(width * share)));
 }
 
-/** Half to the columns with a limit, as far as they take it; the rest to those without. */
-function grow<Row>(placed: PlacedColumn<Row>[], extra: number): void {
+/** Takes from columns what their texts do not fill and gives it to those that are cut, each alike. @returns what is left */
+function fitToContent<Row>(
+  placed: PlacedColumn<Row>[],
+  extra: number,
+  needed: (column: Column<Row>) => number,
+): number {
+  const texts = placed
+    .filter(({ column }) => isMeasured(column))
+    .map((place) => ({ place, need: needed(place.column) }));
+  let left = extra;
+  for (const { place, need } of texts) {
+    if (need >= place.width) continue;
+    left += place.width - need;
+    place.width = need;
+  }
+  const cut = texts
+    .filter(({ place, need }) => need > place.width)
+    .toSorted((a, b) => a.need - a.place.width - (b.need - b.place.width));
+  for (const [index, { place, need }] of cut.entries()) {
+    const part = Math.min(need - place.width, Math.floor(left / (cut.length - index)));
+    place.width += part;
+    left -= part;
+  }
+  return left;
+}
+
+/** Half to the columns with a limit, as far as they may need it; the rest to those without. */
+function grow<Row>(
+  placed: PlacedColumn<Row>[],
+  extra: number,
+  mayNeedIt = true,
+): PlacedColumn<Row>[] {
   const flexible = placed.filter(({ column }) => column.maxWidth === undefined);
   let left = extra;
-  const budget = flexible.length > 0 ? Math.ceil(extra / 2) : extra;
+  const budget = flexible.length === 0 ? extra : mayNeedIt ? Math.ceil(extra / 2) : 0;
   let share = budget;
   const limited = placed
     .filter(({ column, width }) => (column.maxWidth ?? 0) > width)
@@ -157,4 +290,5 @@ function grow<Row>(placed: PlacedColumn<Row>[], extra: number): void {
     place.width += part;
     left -= part;
   }
+  return placed;
 }

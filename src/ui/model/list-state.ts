@@ -50,6 +50,8 @@ export type ListState = {
   top: number;
   /** Identities of the marked rows. */
   marks: ReadonlySet<string>;
+  /** How many columns behind the first are scrolled out to the left. */
+  shift: number;
 };
 
 export function listState(opened: OpenedList): ListState {
@@ -62,6 +64,7 @@ export function listState(opened: OpenedList): ListState {
     hasChosen: false,
     top: 0,
     marks: new Set(),
+    shift: 0,
   };
 }
 

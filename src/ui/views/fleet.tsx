@@ -6,7 +6,7 @@ import { memoryList } from '../../panes/contract/listing.js';
 import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
 import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
-import { drawTable } from '../draw/table.js';
+import { columnsOutOfView, drawTable, hiddenColumns } from '../draw/table.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
@@ -40,7 +40,9 @@ export class FleetView implements View {
     const { index, top } = this.#cursor;
     const nowMs = Date.now();
     const options = { width, height: height - 1, top, cursor: index, faded: false };
-    const table = drawTable(fleetColumns, fleetRows(this.#members, nowMs), { nowMs }, options);
+    const rows = fleetRows(this.#members, nowMs);
+    const table = drawTable(fleetColumns, rows, { nowMs }, options);
+    const hidden = hiddenColumns(fleetColumns, 0, width, { rows, context: { nowMs } });
     return (
       <OpenedBox
         lines={[table.heading, ...table.rows]}
@@ -50,6 +52,7 @@ export class FleetView implements View {
         visibleRows={height - 1}
         count={this.#members.length}
         foot={[]}
+        footRight={columnsOutOfView(0, hidden, undefined)}
         size={size}
       />
     );

@@ -6,7 +6,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { listActions } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
 import { copy, exportRows } from './export.js';
-import { moves } from '../commands/rows.js';
+import { columnsLeft, columnsRight, moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
 import { help } from './help.js';
@@ -16,7 +16,7 @@ import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
 import { drawSegments, type Segment, type StyledLine } from '../draw/styled-line.js';
-import { drawTable } from '../draw/table.js';
+import { columnsOutOfView, drawTable, hiddenColumns, tableColumnsWidth } from '../draw/table.js';
 import {
   chosenRow,
   listState,
@@ -72,6 +72,7 @@ export class ListView implements View {
         count={opened.paging.total ?? opened.rows.length}
         isMore={opened.paging.hasMore && opened.paging.total === undefined}
         foot={this.#foot}
+        footRight={columnsOutOfView(this.state.shift, this.hiddenColumns(context), context.keys)}
         size={size}
       />
     );
@@ -95,6 +96,11 @@ export class ListView implements View {
     const view = this.#scrolled(context, state);
     context.replace(this, view);
     view.#readMore(context);
+  }
+
+  shifted(context: Context, by: 1 | -1): void {
+    const shift = this.state.shift + by;
+    context.replace(this, new ListView(this.openedBy, { ...this.state, shift }));
   }
 
   /** Asks for other rows, from their beginning. */
@@ -159,6 +165,15 @@ export class ListView implements View {
     };
   }
 
+  /** Columns that have no room, to the right. */
+  hiddenColumns({ model }: Context): number {
+    const { opened, marks, shift } = this.state;
+    const { columns, rows, asOf } = opened;
+    if (rows.length === 0) return 0;
+    const width = tableColumnsWidth(innerBody(model.size).width, marks.size > 0);
+    return hiddenColumns(columns, shift, width, { rows, context: { nowMs: asOf.getTime() } });
+  }
+
   get #filterText(): string {
     const { filter, failedOnly } = this.state.wanted;
     return [filter && `/${filter}`, failedOnly && 'only failed'].filter(Boolean).join(' ');
@@ -183,6 +198,7 @@ export class ListView implements View {
     const { width } = innerBody(context.model.size);
     const { opened, index, marks, wanted } = this.state;
     const { columns, rows, asOf, empty } = opened;
+    const { shift } = this.state;
     const above = this.#hasSummary ? [this.#summary(width)] : [];
     if (rows.length === 0) {
       const isChosen = wanted.filter !== '' || wanted.failedOnly;
@@ -191,7 +207,7 @@ export class ListView implements View {
     }
     const { top, height } = this.#scroll(context);
     const isMarked = marks.size > 0 ? (row: object) => marks.has(opened.rowKey(row)) : undefined;
-    const options = { width, height, top, cursor: index, faded: false, isMarked };
+    const options = { width, height, top, cursor: index, shift, faded: false, isMarked };
     const table = drawTable(columns, rows, { nowMs: asOf.getTime() }, options);
     return [...above, table.heading, ...table.rows];
   }
@@ -301,6 +317,17 @@ const own = {
     },
     unavailable: whyNoRow,
   }),
+  columnsRight: inView(ListView, {
+    ...columnsRight,
+    run: (view, context) => view.shifted(context, 1),
+    unavailable: (view, context) =>
+      view.hiddenColumns(context) > 0 ? undefined : 'There are no further columns',
+  }),
+  columnsLeft: inView(ListView, {
+    ...columnsLeft,
+    run: (view, context) => view.shifted(context, -1),
+    unavailable: ({ state }) => (state.shift > 0 ? undefined : strings.firstColumn),
+  }),
   back: inView(ListView, {
     id: 'back',
     keys: ['escape', 'q'],
@@ -346,6 +373,8 @@ export const listScope: Scope = {
     own.failed,
     own.sort,
     own.mark,
+    own.columnsRight,
+    own.columnsLeft,
     ...actionsOfLists,
     longerWindow,
     shorterWindow,

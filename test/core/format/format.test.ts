@@ -132,6 +132,9 @@ test('times are in the time zone of the reader', () => {
 test('reads the spans that it writes, and nothing else', () => {
   for (const text of ['30s', '5m', '1h', '7d'])
     expect(formatSpan(parseDuration(text) ?? 0)).toBe(text);
+  expect(['90s', '119s', '1207s'].map((text) => formatSpan(parseDuration(text) ?? 0))).toEqual([
+    ...['90s', '119s', '20m07s'],
+  ]);
   expect(parseDuration('1.5h')).toBe(5_400_000);
   expect(parseDuration('500ms')).toBe(500);
   expect(parseDuration('2w')).toBe(14 * 86_400_000);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { resolveSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
-import { SpoolDrain, type RecordWriter } from '../../../src/ingest/collector/drain.js';
+import { BatchSize, SpoolDrain, type RecordWriter } from '../../../src/ingest/collector/drain.js';
 import { appendFrame, segmentName } from '../../../src/ingest/spool/append.js';
 import { encodeFrame, type SpoolRecord } from '../../../src/ingest/spool/frame.js';
 import { listSegments } from '../../../src/ingest/spool/reader.js';
@@ -67,6 +67,16 @@ async function seen(): Promise<string[]> {
   const { rows } = await test.query<{ id: string }>('SELECT id FROM seen');
   return rows.map(({ id }) => id).sort();
 }
+
+it('takes larger batches into the embedded database while it is behind, and small ones again when it has caught up', () => {
+  const size = new BatchSize({ embedded: true });
+  const sizes = [50, 100, 200, 400, 400, 30, 50].map((records) => {
+    const { now } = size;
+    size.took(Math.min(records, now));
+    return now;
+  });
+  expect(sizes).toEqual([50, 100, 200, 400, 400, 400, 50]);
+});
 
 describe('draining a spool', () => {
   it('writes each record once, over batches and from one collector to the next', async () => {

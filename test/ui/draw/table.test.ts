@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { displayWidth } from '../../../src/terminal/width.js';
-import { placeColumns, drawTable } from '../../../src/ui/draw/table.js';
+import {
+  columnsOutOfView,
+  drawTable,
+  hiddenColumns,
+  placeColumns,
+} from '../../../src/ui/draw/table.js';
+import { textColumn } from '../../../src/panes/contract/column.js';
 import { panes } from '../../../src/panes/registry.js';
 import { fruitColumns, fruits, textOf, looksOf } from '../helpers.js';
 
@@ -37,6 +43,86 @@ describe('the columns of a pane', () => {
   it('give what room is left to the columns without a largest width', () => {
     const placed = placeColumns(fruitColumns, 60);
     expect(placed.map(({ width }) => width)).toEqual([52, 7]);
+  });
+});
+
+describe('the room of a table', () => {
+  type Named = { name: string; tool: string; note: string };
+  const text = (
+    id: keyof Named,
+    minWidth: number,
+    maxWidth: number | undefined,
+    priority: number,
+  ) =>
+    textColumn<Named, string>({
+      id,
+      title: id,
+      value: (row) => row[id],
+      priority,
+      minWidth,
+      ...(maxWidth === undefined ? {} : { maxWidth }),
+    });
+  const columns = [text('name', 8, undefined, 1), text('tool', 5, 9, 2), text('note', 30, 40, 3)];
+  const lines = (rows: readonly Named[], width: number) => {
+    const drawn = drawTable(columns, rows, context, { ...options, width });
+    return [drawn.heading, ...drawn.rows].map(textOf);
+  };
+  const tool = 'mcp__github__create_pull_request';
+
+  it('goes to what is cut before it stays empty, beyond the usual width of a column', () => {
+    const [, first] = lines([{ name: 'guard', tool, note: 'ok' }], 90);
+    expect(first).toContain(`  ${tool}  `);
+  });
+
+  it('is shared by those that are cut when it is not enough for all', () => {
+    const [, first = ''] = lines([{ name: 'n'.repeat(60), tool, note: 'x'.repeat(50) }], 90);
+    expect(first.match(/…/g)).toHaveLength(3);
+    expect(displayWidth(first)).toBe(90);
+  });
+
+  it('goes to columns that were left out once none is cut', () => {
+    expect(lines([{ name: 'a', tool: 'b', note: 'short' }], 40)[0]).toContain('note');
+    const long = [{ name: 'a'.repeat(40), tool: 'b', note: 'short' }];
+    expect(lines(long, 40)[0]).not.toContain('note');
+    expect(hiddenColumns(columns, 0, 40, { rows: long, context })).toBe(1);
+  });
+
+  it('never goes to half a figure: it is whole, or its column is left out', () => {
+    const figures = [
+      text('name', 8, undefined, 1),
+      { ...text('tool', 5, 9, 2), isWhole: true },
+      text('note', 4, 8, 3),
+    ];
+    const rows = [{ name: 'n'.repeat(50), tool: '$0.0314 → $0.0487', note: 'short' }];
+    for (let width = 10; width < 90; width += 1) {
+      const [line = ''] = drawTable(figures, rows, context, { ...options, width }).rows.map(textOf);
+      expect(line.includes('$')).toBe(line.includes('$0.0314 → $0.0487'));
+    }
+  });
+
+  it('depends on all rows, not on those that a filter leaves', () => {
+    const rows = [
+      { name: 'a', tool, note: '' },
+      { name: 'b', tool: 'Bash', note: '' },
+    ];
+    const whole = drawTable(columns, rows, context, { ...options, width: 90 });
+    const filtered = drawTable(columns, rows.slice(1), context, {
+      ...options,
+      width: 90,
+      all: rows,
+    });
+    expect(textOf(filtered.heading)).toBe(textOf(whole.heading));
+  });
+
+  it('says how many columns have none, with the keys that show them', () => {
+    const keys = { inText: (words: string) => words.replace(/:columns-(\w+)/g, '[$1]') };
+    const said = (left: number, right: number, known = true) =>
+      columnsOutOfView(left, right, known ? keys : undefined).map((segment) => segment.text);
+    expect(said(0, 0)).toEqual([]);
+    expect(said(0, 1)).toEqual(['[right] shows 1 more column']);
+    expect(said(2, 0)).toEqual(['[left] shows 2 more columns']);
+    expect(said(2, 3)).toEqual(['[left] shows 2, [right] shows 3 more columns']);
+    expect(said(0, 3, false)).toEqual(['+3 columns']);
   });
 });
 
