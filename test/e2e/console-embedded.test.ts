@@ -96,6 +96,7 @@ describe('the console without a server, in an empty home', () => {
     });
     const driver = startConsole(undefined, { cols: 200, rows: 60, env });
     await driver.waitFor('No session of an agent was found', 60_000);
+    await driver.waitFor(isFilled, 120_000);
     const told = driver.text().replace(/[┃│\s]+/g, ' ');
     expect(told).toContain('Claude Code in ~/.claude/projects');
     expect(told).toMatch(/i looks again; trace-console import PATH reads other folders/);
