@@ -101,7 +101,7 @@ function renewAtTimes(receiver: OtlpReceiver, files: TlsFiles): void {
     try {
       receiver.renew(readTls(files));
     } catch {
-      // Half of it is there: it goes on with the one that it has.
+      // The files were just being replaced: the receiver keeps the certificate that it has.
     }
   }, renewEveryMs).unref();
 }

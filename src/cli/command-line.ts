@@ -155,7 +155,7 @@ function flagWords(argv: readonly string[]): readonly string[] {
 }
 
 /**
- * What is asked for instead of a run, wherever it stands among the flags: `archive --yes --help` must
+ * `--help` or `--version` wherever it is among the flags, instead of a run: `archive --yes --help` must
  * not archive. meow itself heeds these only where they stand alone.
  */
 export function askedInstead(argv: readonly string[]): 'help' | 'version' | undefined {

@@ -71,7 +71,7 @@ export function processContext(
       try {
         return await terminal.question(plainText(question, process.stderr));
       } catch (error) {
-        // Ctrl-C and Ctrl-D are an answer, too: none of those that agree.
+        // Ctrl-C and Ctrl-D count as an answer that does not agree.
         if (!(error instanceof Error && error.name === 'AbortError')) throw error;
         process.stderr.write('\n');
         return '';
@@ -122,7 +122,7 @@ function checkPoolSize(size: number | undefined): void {
   }
 }
 
-/** The flags that say how a database is opened, beside which one. */
+/** The flags that say which database is opened, and how. */
 type OpenFlags = PlaceFlags & {
   config?: string | undefined;
   schema?: string | undefined;
@@ -145,7 +145,7 @@ function openOptionsOf(flags: OpenFlags, connection: NamedConnection | undefined
   };
 }
 
-/** The flags that name the same database from any folder; undefined: its address does, or the environment. */
+/** The flags that name the same database from any folder; undefined where its address or the environment names it. */
 function namedBy(
   { config, demo, dataDir, envFile }: OpenFlags,
   connection: NamedConnection | undefined,
@@ -160,7 +160,7 @@ function namedBy(
   return envFile === undefined ? undefined : `--env-file ${file(envFile)}`;
 }
 
-/** For commands in what is printed; what the environment of this shell names, it names for them, too. */
+/** The flags added to commands in printed texts. None for a database that the environment names: it names it there, too. */
 function hintFlags(
   database: Database | undefined,
   flags: OpenFlags,

@@ -38,7 +38,7 @@ function reportError(error: unknown, json: boolean): ExitCode {
       process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
     write(`error: ${message}`);
     if (known?.hint) write(`hint: ${known.hint}`);
-    // What nobody foresaw comes with its stack, for the report of it.
+    // An unexpected error is printed with its stack, so that it can be reported.
     if (!known && error instanceof Error && error.stack) write(error.stack);
   }
   return known?.exitCode ?? exitCodes.notGood;
@@ -141,7 +141,7 @@ process.channel?.unref();
 /** Cancels the command that runs, where it can be; else undefined. */
 let cancelCommand: (() => void) | undefined;
 
-/** Whether output was lost: 'read' when its reader had enough of it. */
+/** Whether output was lost: 'read' when its reader has closed the pipe. */
 let lostOutput: 'read' | 'failed' | undefined;
 
 /**
@@ -149,7 +149,7 @@ let lostOutput: 'read' | 'failed' | undefined;
  * A command that changes something is cancelled as by Ctrl-C, so that it tidies up; others end here.
  */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A terminal that is gone ends the console, which hears of it, too.
+  // When the terminal is gone the console ends by itself.
   if (process.stdout.isTTY || lostOutput !== undefined) return;
   lostOutput = error.code === 'EPIPE' ? 'read' : 'failed';
   if (lostOutput === 'failed') {

@@ -15,7 +15,7 @@ type Options = {
 
 const gap = 2;
 const leastWidth = 8;
-/** The library lays out all rows together, in time that grows with their square. */
+/** Rows are laid out in blocks: the library takes time that grows with their square. */
 const rowsAtOnce = 20;
 const noBorders = Object.fromEntries(
   [

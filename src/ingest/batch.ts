@@ -17,7 +17,7 @@ import {
 } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
-import { RowStore, type Written } from './row-store.js';
+import { type RetractedRow, RowStore, type Written } from './row-store.js';
 import {
   name,
   projectOf,
@@ -83,9 +83,13 @@ export class Batch {
     return new Batch(tx, schema, options);
   }
 
-  async record(events: readonly CleanEvent[]): Promise<Written> {
+  async record(
+    events: readonly CleanEvent[],
+    retracted: readonly RetractedRow[] = [],
+  ): Promise<Written> {
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, events);
-    // Those that wait were cleaned before they were written.
+    await this.#store.retract(retracted);
+    // Waiting events had their secrets removed before they were stored.
     const all = [...waiting, ...events];
     for (const event of all) seeTurns(event, sessions.get(event.session));
     for (const session of sessions.values()) session.sort();
@@ -155,7 +159,7 @@ export class Batch {
       session.postpone(event);
       return;
     }
-    // A turn that was found by the time alone is told nothing of.
+    // The event says nothing about a turn that was found by its time only.
     if (event.turn !== undefined || turn === session.standIn) this.#turnPatch(event, session, turn);
     const byTime = event.turn === undefined && event.subagent === undefined;
     const traceId =
@@ -204,6 +208,7 @@ export class Batch {
       at: event.at,
       beganAt: isPrompt ? event.at : undefined,
       placeLevel: 0,
+      isMoved: event.isMoved,
       row: {
         correlation_id: turn,
         root_id: turn,
@@ -316,7 +321,7 @@ export class Batch {
     }
   }
 
-  /** Of a session that nothing is stored of nothing is looked for. */
+  /** Nothing is looked up for sessions of which nothing is stored. */
   #load(table: IngestTable, ids: readonly string[]): Promise<void> {
     return this.#store.load(
       table,
@@ -341,7 +346,7 @@ function totalsOf({ totals, durationMs }: Extract<AgentEvent, { kind: 'subagent_
   };
 }
 
-/** Turns first: events of one batch may come before the prompt that they belong to. */
+/** Turns come first, because other events of a batch may precede the prompt that they belong to. */
 function seeTurns(event: AgentEvent, session: Session | undefined): void {
   if (!session || event.kind === 'session_started' || event.kind === 'session_ended') return;
   const isPrompt = event.kind === 'prompt' && event.subagent === undefined;

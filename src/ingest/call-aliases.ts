@@ -6,7 +6,7 @@ import type { Json } from './rows.js';
 /** A model call that is to be written, under the id of its message. */
 export type CallToWrite = { event: ModelCalled; id: string };
 
-/** The row of a call, and the name by which it was found to be told of, where nothing but its figures says so. */
+/** The row of a call. `toldAs`: the other source's name for it, where only equal figures show that both are one call. */
 export type Alias = { id: string; toldAs?: string };
 
 /** Telemetry names a model call by its request; transcripts name both its message and its request. */

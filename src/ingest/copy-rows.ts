@@ -37,13 +37,25 @@ export class RowCopier {
       string & keyof IngestTables[Table],
       ColumnType,
     ][];
+    return this.copy(tx, quoteIdent(table), list, rows);
+  }
+
+  /**
+   * Writes rows of a table that has these columns.
+   *
+   * @param table its name as it stands in a statement
+   * @returns false: nothing was written
+   */
+  async copy<Row extends object>(
+    tx: Transaction,
+    table: string,
+    list: readonly (readonly [string & keyof Row, ColumnType])[],
+    rows: readonly Row[],
+  ): Promise<boolean> {
     this.#rows.begin();
     for (const row of rows) if (!this.#rows.add(list, row)) return false;
     const names = list.map(([name]) => quoteIdent(name)).join(', ');
-    await tx.copy(
-      `COPY ${quoteIdent(table)} (${names}) FROM STDIN (FORMAT binary)`,
-      this.#rows.end(),
-    );
+    await tx.copy(`COPY ${table} (${names}) FROM STDIN (FORMAT binary)`, this.#rows.end());
     return true;
   }
 }
@@ -91,7 +103,7 @@ class BinaryRows {
   }
 
   /** @returns false: a value has no such form */
-  add<Row extends object>(list: readonly [keyof Row, ColumnType][], row: Row): boolean {
+  add<Row extends object>(list: readonly (readonly [keyof Row, ColumnType])[], row: Row): boolean {
     this.#int16(list.length);
     for (const [name, type] of list) {
       const value = row[name] as unknown;

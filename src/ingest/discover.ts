@@ -36,7 +36,7 @@ export type FindOptions = {
   home?: string;
 };
 
-/** A folder of folders that is no transcripts' must not be walked for ever. */
+/** Limits the walk, in case a named folder holds something else than transcripts. */
 const deepest = 8;
 
 /**

@@ -12,7 +12,7 @@ const uuidPattern = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
 
 const begun = createHash('sha1').update(namespace);
 
-/** Every event of a turn asks for its id. */
+/** Cached, because every event of a turn asks for its id. */
 const recent = new Map<string, string>();
 const mostRecent = 5_000;
 
@@ -47,6 +47,6 @@ export const toolCallId = (session: string, toolUse: string) => derivedId('tool'
 export const modelCallId = (session: string, message: string) =>
   derivedId('message', session, message);
 export const decisionId = (session: string, key: string) => derivedId('decision', session, key);
-/** Of what has no id of its own: a hook's run, a note. */
+/** The id of something without an id of its own, such as a hook's run or a note. */
 export const happeningId = (session: string, ...key: readonly string[]) =>
   derivedId('happening', session, ...key);

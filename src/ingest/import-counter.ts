@@ -237,7 +237,7 @@ class Calls {
   }
 }
 
-/** Of a number, which may be NaN, and another one. */
+/** The smaller of two numbers, or the other one where the first is NaN or undefined; `larger` alike. */
 const smaller = (one: number | undefined, other: number): number =>
   one === undefined || Number.isNaN(one) || other < one ? other : one;
 

@@ -198,7 +198,7 @@ class ImportRun {
 
   #take(event: AgentEvent): void {
     this.#counter.count(event);
-    // While the server is at what was read before.
+    // Secrets are removed now, while the server writes what was read before.
     if (this.#recorder) this.#events.push(this.#recorder.clean(event));
   }
 
@@ -208,7 +208,7 @@ class ImportRun {
     this.#bytes = 0;
     this.#offsets.clear();
     if (!this.#recorder || (events.length === 0 && offsets.length === 0)) return;
-    // One at a time: batches of one session would wait for each other anyway.
+    // One transaction at a time, because batches of one session would wait for each other.
     await this.#writing;
     this.#isWriting = true;
     this.#writing = this.#write(events, offsets).finally(() => (this.#isWriting = false));
@@ -225,7 +225,7 @@ class ImportRun {
       await this.#record(events, { inTransaction });
     } catch (error) {
       if (!isRecordsFault(error)) throw error;
-      // What was opened in that transaction is gone with it.
+      // Tables that were created in the failed transaction are gone.
       this.#keepsOffsets = undefined;
       await this.#recordInParts(events);
       await this.#record([], { inTransaction });

@@ -73,7 +73,7 @@ export function placeLevel(from: EventSource, byTime: boolean, isOfTurn: boolean
 export function betterPlace(one: Placement | undefined, other: Placement): Placement {
   if (one === undefined) return other;
   const isOfSameSource = one.level >> 1 === other.level >> 1;
-  if (other.isMoved === true && isOfSameSource) return other;
+  if (other.isMoved === true && isOfSameSource && one.traceId !== other.traceId) return other;
   if (one.level !== other.level) return one.level > other.level ? one : other;
   if (one.at !== other.at) return one.at < other.at ? one : other;
   return one.traceId <= other.traceId ? one : other;

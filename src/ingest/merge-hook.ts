@@ -150,7 +150,7 @@ function joinEnd(
 
 const decisions = ['ask', 'allow', 'deny'];
 
-/** First it is asked for, then it is given or refused; who refuses has the last word. */
+/** Merges permissions: asked for, then given or refused; a refusal wins. */
 function laterDecision(
   one: string | null | undefined,
   other: string | null | undefined,

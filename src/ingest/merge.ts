@@ -155,6 +155,9 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
   const known = rankOf(old?.context.from);
   const pick = picker(rank, known);
   const { row } = patch;
+  // A source that knows all of a turn now says anew what it has said from a part of it.
+  const isCorrected =
+    patch.isMoved === true && patch.beganAt !== undefined && !row.parent_id && rank === known;
   const began = joinBegin(old, course, patch);
   const place = joinPlace(old, patch);
   const before = without(old?.context ?? {}, ['from', 'turn', 'placed', 'byTime']);
@@ -166,8 +169,10 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
     session_id: row.session_id,
     user_id: pick(row.user_id, old?.user_id),
     project: textOf(context.project) ?? projectOf(textOf(context.cwd)) ?? old?.project ?? null,
-    source: joinSource(old?.source, row.source),
-    prompt_text: pick(row.prompt_text, old?.prompt_text),
+    source: isCorrected ? row.source : joinSource(old?.source, row.source),
+    prompt_text: isCorrected
+      ? (row.prompt_text ?? old?.prompt_text ?? null)
+      : pick(row.prompt_text, old?.prompt_text),
     status: old?.status ?? 'in_progress',
     error_type: old?.error_type ?? null,
     error_message: old?.error_message ?? null,
@@ -183,7 +188,7 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
     duration_ms: old?.duration_ms ?? null,
     context: {
       from: sourceOf(Math.max(rank, known)),
-      turn: mergeCourse(course, patch.course ?? {}, began.rank),
+      turn: mergeCourse(isCorrected ? {} : course, patch.course ?? {}, began.rank),
       ...context,
       ...place.json,
     },
@@ -207,8 +212,10 @@ function joinPlace(old: TraceRow | undefined, { row, placeLevel: level, at, isMo
   if (!old) return mine;
   const placed = old.context.placed as { level: number; at: number } | undefined;
   const was = placed?.level ?? 0;
+  const isElsewhere = ids.root_id !== old.root_id || ids.parent_id !== old.parent_id;
+  const isTakenBack = isMoved === true && isElsewhere;
   const isBetter =
-    level > was || (level === was && placed !== undefined && (isMoved === true || at < placed.at));
+    level > was || (level === was && placed !== undefined && (isTakenBack || at < placed.at));
   if (isBetter) return mine;
   return {
     ids: { root_id: old.root_id, parent_id: old.parent_id },

@@ -166,7 +166,7 @@ function usdOf(rates: readonly number[], usage: Usage): number {
   return tokens.reduce((usd, count, index) => usd + (count * (rates[index] ?? 0)) / 1e6, 0);
 }
 
-/** As the table counts: its input is all input, uncached, read from the cache, and written to it. */
+/** Tokens in the way of the price table, whose input includes uncached, cached and written tokens. */
 const tokensOf = (usage: Usage) => ({
   input_tokens: usage.input + usage.cacheRead + usage.cacheCreation,
   output_tokens: usage.output,
@@ -226,7 +226,7 @@ export async function contextWindowOf(model: string): Promise<number | undefined
   if (known !== undefined || contextWindows.has(model)) return known;
   const { calcPrice } = await import('@pydantic/genai-prices');
   const window = calcPrice({ input_tokens: 1 }, model)?.model.context_window;
-  // Names come from outside: they must not pile up.
+  // Bounded, because names come from outside.
   if (contextWindows.size >= 1_000) contextWindows.clear();
   contextWindows.set(model, window);
   return window;

@@ -1,18 +1,24 @@
 import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
-import type { Queryable } from '../db/queryable.js';
+import type { Transaction } from '../db/queryable.js';
 import { RowCopier } from './copy-rows.js';
 import type { AgentEvent, Place } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
 import { cleanEvent, type CleanEvent } from './patches.js';
-import type { Written } from './row-store.js';
+import type { RetractedRow, Written } from './row-store.js';
 
 export type { RecorderOptions } from './batch.js';
 export { noRows, type Written } from './row-store.js';
 
 export type RecordOptions = {
-  /** Runs in the same transaction, behind the rows: where a reader notes how far it has come. */
-  inTransaction?: (tx: Queryable) => Promise<void>;
+  /** Rows that go before. */
+  retracted?: readonly RetractedRow[] | undefined;
+  /**
+   * Runs in the same transaction, behind the rows: where a reader notes how far it has come.
+   *
+   * @param copier writes many rows; undefined where the server takes no COPY
+   */
+  inTransaction?: (tx: Transaction, copier: RowCopier | undefined) => Promise<void>;
 };
 
 /** A batch takes a second at most; a busy server may take longer. */
@@ -66,7 +72,7 @@ export class Recorder {
       return await this.#record(events, options, this.#copier);
     } catch (error) {
       if (!this.#copier || !isRefusedToCopy(error)) throw error;
-      // Of a row that somebody else has written meanwhile, an INSERT knows what to do.
+      // If another writer has inserted a row meanwhile, INSERT … ON CONFLICT handles it.
       if (error.sqlState !== uniqueViolation) this.#copier = undefined;
       return await this.#record(events, options, undefined);
     }
@@ -74,19 +80,19 @@ export class Recorder {
 
   async #record(
     events: readonly CleanEvent[],
-    { inTransaction }: RecordOptions,
+    { inTransaction, retracted }: RecordOptions,
     copier: RowCopier | undefined,
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
     const isOpen = this.#isOpen;
-    // Where they are gone again, the next batch looks for them.
+    // If the tables are dropped again, the next batch checks for them.
     this.#isOpen = false;
     const written = await this.#database.transaction(
       { ...limits, purpose: 'ingest' },
       async (tx) => {
         const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier });
-        const rows = await batch.record(events);
-        await inTransaction?.(tx);
+        const rows = await batch.record(events, retracted);
+        await inTransaction?.(tx, copier);
         return rows;
       },
     );

@@ -111,13 +111,13 @@ export function isSecretName(name: string): boolean {
   const known = secretNames.get(name);
   if (known !== undefined) return known;
   const isSecret = hasSecretName([name]);
-  // Names come from outside: they must not pile up.
+  // Bounded, because names come from outside.
   if (secretNames.size >= 1_000) secretNames.clear();
   if (name.length <= 64) secretNames.set(name, isSecret);
   return isSecret;
 }
 
-/** Switches and empty values tell nothing; a number under such a name may be a PIN. */
+/** Booleans and empty values are no secrets; a number may be a PIN. */
 const isSecretValue = (value: unknown): boolean =>
   value !== null && value !== '' && typeof value !== 'boolean';
 
@@ -188,7 +188,7 @@ export function redactText(text: string, limit = fieldLimit): string {
   return `${result.slice(0, wholeLength(result, limit))}… [${cut} more characters cut]`;
 }
 
-/** Placeholders, counts and what was taken out already. */
+/** Values that are no secrets: placeholders, counts, and our own marks. */
 const isHarmless = (value: string): boolean =>
   /^["'`\\]*(?:\[redacted\]?|\*+|<[^>]*>|\d{1,7}|true|false|null|undefined|none|string|number)?["'`\\]*$/i.test(
     value,

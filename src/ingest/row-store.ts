@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { groupBy } from '../core/values.js';
 import type { Transaction } from '../db/queryable.js';
+import { quoteIdent } from '../db/quote.js';
 import type { RowCopier } from './copy-rows.js';
 import { ingestTables, loadRows, writeRows, type IngestTable, type IngestTables } from './rows.js';
 
@@ -7,6 +9,9 @@ import { ingestTables, loadRows, writeRows, type IngestTable, type IngestTables 
 export type Written = { rows: Record<IngestTable, number>; unchanged: number };
 
 export type Changes = { [Table in IngestTable]: Map<string, IngestTables[Table]> };
+
+/** A row that its source takes back. */
+export type RetractedRow = { table: IngestTable; id: string };
 
 /** The rows that one transaction works on, and those of them that were stored before. */
 export class RowStore {
@@ -28,11 +33,26 @@ export class RowStore {
   }
 
   keep(table: IngestTable, row: { id: string }): void {
-    // Which table a row is of is known to those who read it.
+    // The caller knows which table a row is of.
     const rows = this.rows[table] as Map<string, { id: string }>;
     if (rows.has(row.id)) return;
     (this.stored[table] as Map<string, { id: string }>).set(row.id, row);
     rows.set(row.id, row);
+  }
+
+  /** Deletes rows, and brings in the traces that they were in. */
+  async retract(retracted: readonly RetractedRow[]): Promise<void> {
+    for (const [table, gone] of groupBy(retracted, ({ table: name }) => name)) {
+      const column = table === 'execution_traces' ? 'root_id' : 'trace_id';
+      const { rows } = await this.#tx.query<{ trace: string }>(
+        `DELETE FROM ${quoteIdent(table)} WHERE id = ANY($1::uuid[]) RETURNING ${column} AS trace`,
+        [gone.map(({ id }) => id)],
+      );
+      await this.load(
+        'execution_traces',
+        rows.map(({ trace }) => trace),
+      );
+    }
   }
 
   /** Writes what has changed. */
@@ -59,7 +79,7 @@ export class RowStore {
     await writeRows(this.#tx, table, fresh);
   }
 
-  /** What was archived stays there: it is neither changed nor written a second time. */
+  /** Archived rows stay in the archive: they are neither changed nor written again. */
   async #archivedTraces(): Promise<Set<string>> {
     const ids = [...this.rows.execution_traces.keys()].filter(
       (id) => !this.stored.execution_traces.has(id),

@@ -20,7 +20,7 @@ type Activity = {
   asks?: readonly Ask[];
 };
 
-/** Loose ends of the latest turns are kept: those of earlier ones are written into them. */
+/** Ends that name no turn are kept for this many of the latest turns; those of earlier turns become part of their rows. */
 const mostLooseEnds = 100;
 
 /** Events that wait for the first turn of their session, and how long they are as JSON. */
@@ -120,7 +120,7 @@ export class Session {
     return { sessions, waiting };
   }
 
-  /** Nothing of it is stored. */
+  /** Whether nothing of the session is stored yet. */
   get isNew(): boolean {
     return !this.#isStored && this.#stored.size === 0;
   }
@@ -260,7 +260,7 @@ export class Session {
     const isLast = activity !== undefined && activity.at >= (last.at ?? 0);
     row.activity = { ...(isLast ? activity : last), ...(asks.length > 0 ? { asks } : {}) };
     row.last_seen_at = Math.max(row.last_seen_at, event.at);
-    // A session that goes on after its end was resumed.
+    // A session with events after its end was resumed.
     if (row.ended_at !== null && row.last_seen_at > row.ended_at) row.ended_at = null;
   }
 }

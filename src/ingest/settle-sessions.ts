@@ -115,7 +115,7 @@ export class SessionSettler {
     await this.#loadTouched();
     const traces = this.#store.rows.execution_traces;
     await this.#settleTraces([...traces.keys()], isStale);
-    // What was closed with its turn is open again with it.
+    // If a turn is open again, what was closed together with it is open again, too.
     const reopened = [...traces.values()].filter(({ id, parent_id: parent, status }) => {
       const before = this.#store.stored.execution_traces.get(id)?.status ?? status;
       return parent === null && status === 'in_progress' && before !== 'in_progress';

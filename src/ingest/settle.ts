@@ -106,7 +106,7 @@ function withOutcome(trace: TraceRow, { course, calls, tools, closedAt }: TraceP
       error_message: null,
     };
   }
-  // Nobody told of its end. It was answered when the model had the last word and no tool was left waiting.
+  // No source told the end. The turn was answered if the model spoke last and no tool was still running.
   const lastCall = Math.max(0, ...calls.map(({ completed_at: at }) => at ?? 0));
   const isOpen = tools.some((tool) => !isEndTold(tool));
   const lastTool = Math.max(

@@ -59,7 +59,7 @@ export class CollectingReader {
     return { ...stored, ...(local ?? { waitingBytes: 0 }) };
   }
 
-  /** Whether the collector's tables are there to be read. Most databases have none, and get none under an open console. */
+  /** Whether the collector's tables can be read. Most databases have none, and rarely get them while a console is open. */
   async #hasTables(tx: Queryable, nowMs: number): Promise<boolean> {
     if (!this.#tables || nowMs - this.#tables.atMs >= tablesLookedForEveryMs) {
       const areThere =
@@ -75,7 +75,7 @@ export class CollectingReader {
     const status = readStatus(this.#folder);
     if (status === undefined) return undefined;
     if (status.target !== targetOf(this.#database)) return undefined;
-    // Most consoles have no collector: they need not load what it is made of.
+    // Loaded only here: most consoles have no collector.
     const { collectorOf } = await import('../ingest/collector/collector.js');
     const lives = collectorOf(this.#folder) !== undefined;
     const { bytes } = backlogOf(this.#folder, new Map(Object.entries(status.offsets)));
@@ -87,12 +87,12 @@ export class CollectingReader {
   }
 }
 
-/** The spool of this machine is looked at so often (ms) while it is collected from; the latest event is on its way for so long. */
+/** How often (ms) the spool is checked while a collector runs, and how long an event may take from the spool into the database. */
 const lookEveryMs = 250;
 const onItsWayMs = 1_500;
 
 /**
- * Tells while events come into the spool of this machine: they are in the database a moment later, which is sooner than
+ * Notices events that come into the spool of this machine: they are in the database a moment later, which is sooner than
  * panes are asked by themselves.
  */
 export class SpoolWatch {

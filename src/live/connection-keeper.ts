@@ -6,7 +6,7 @@ import type { ConnectionState } from './state.js';
 /** Waits between attempts; the last one repeats for ever. */
 const waitsMs = [1_000, 2_000, 4_000, 8_000, 10_000] as const;
 
-/** Among several servers one becomes the primary within moments. */
+/** With several servers a failover takes only moments: they are tried in quick succession. */
 const longestWaitAmongSeveralMs = 1_000;
 
 const lossCodes: ReadonlySet<ErrorCode> = new Set([
@@ -19,7 +19,7 @@ const lossCodes: ReadonlySet<ErrorCode> = new Set([
   'too_many_connections',
 ]);
 
-/** The server did not answer, or not this user; in contrast to an answer that a statement failed. */
+/** Whether a failure is one of the connection (no answer, login refused), and not of a statement. */
 export function losesConnection(error: ConsoleError): boolean {
   // A time-out without an SQLSTATE is this machine's: the network may be cut.
   return (

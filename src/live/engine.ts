@@ -19,7 +19,7 @@ export type EngineOptions = {
   stuckAfterMs?: number;
   /** US dollars; absent: no budget is set. */
   budgetUsdPerDay?: number | undefined;
-  /** Opened as the demo: it is that whatever is written yet. */
+  /** Opened as the demo, even if nothing of it is written yet. */
   isDemo?: boolean;
   /** The share of one server core for everything together; default 0.02. */
   share?: number;
@@ -33,7 +33,7 @@ export const defaultCadenceMs = 2_000;
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;
 
-/** What has passed changes little: what ran then ends, what was written late comes in. */
+/** The past changes little (running traces end, late rows come in), so it is read again only after this long. */
 const pastIntervalMs = 30_000;
 
 /** After a pane could not be asked for want of a table, the catalogue is looked at again this often. */
@@ -268,7 +268,7 @@ export class LiveEngine {
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     this.#store.update({ panes: this.#snapshots() });
-    // The window was changed while this was read: runNow has asked for another run.
+    // The window has changed during this reading: runNow has asked for another one.
     return { costMs, again: snapshot.error === null && snapshot.loading !== null };
   }
 
@@ -294,7 +294,7 @@ export class LiveEngine {
     return { costMs };
   }
 
-  /** A demo may begin, or be removed, under an open console. A table that is locked, or not to be read, says nothing. */
+  /** Checked again and again, since a demo may begin or be removed meanwhile. A table that cannot be read leaves it unchanged. */
   async #lookForDemo(onCost: (ms: number) => void): Promise<void> {
     const shape = this.#shape;
     if (!shape || this.#isDemo || this.clock.now() - this.#demoReadAt < demoRereadMs) return;

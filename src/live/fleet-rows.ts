@@ -9,7 +9,7 @@ import {
 } from '../panes/contract/column.js';
 import { fleetCadenceMs, type FleetFigures, type FleetMember } from './fleet.js';
 
-/** Figures are said to be old when they are older than this: two readings in a row did not come. */
+/** Figures older than this are marked as old: two readings in a row did not come. */
 const staleAfterMs = 2 * fleetCadenceMs + 1_000;
 /** A standby that is so far behind shows old figures itself. */
 const lagWarningMs = 10_000;
@@ -20,7 +20,7 @@ export type FleetRow = FleetMember & {
   /** What is wrong with it. */
   problem: string;
   tone: Tone | undefined;
-  /** The figures are from before a silence. */
+  /** The figures are old: the database has not answered since. */
   isOld: boolean;
 };
 
@@ -49,7 +49,7 @@ export function fleetRows(members: readonly FleetMember[], nowMs: number): Fleet
   });
 }
 
-/** A figure that is old is shown, but not as one of now. */
+/** An old figure is shown muted, so that nobody takes it for a current one. */
 function ofFigures<Value extends string | number | Date | null>(
   value: (figures: FleetFigures) => Value,
   tone?: (figures: FleetFigures) => Tone | undefined,
@@ -138,7 +138,7 @@ export const fleetColumns: readonly Column<FleetRow>[] = [
   }),
 ];
 
-/** Few a minute are told to the tenth: that one trace failed is not nothing. */
+/** Small rates keep one decimal, so that a single failed trace does not become 0. */
 function rateColumn(
   id: 'tracesPerMinute' | 'failuresPerMinute',
   title: string,

@@ -231,7 +231,7 @@ type FiguresRow = {
   lag_ms: number | null;
 };
 
-/** Replayed all that has come in: a primary without writes is no lag. */
+/** A standby that has replayed everything it received is not behind, although an idle primary makes its last transaction old. */
 const serverFigures = `date_part('epoch', clock_timestamp()) * 1000 AS now_ms,
   pg_is_in_recovery() AS standby,
   CASE WHEN NOT pg_is_in_recovery()
@@ -245,7 +245,7 @@ const shardBytes = `(SELECT COALESCE(sum(s.shard_size), 0)::float8 FROM pg_catal
    JOIN pg_class AS c ON c.oid = s.table_name WHERE c.relnamespace = current_schema()::regnamespace)`;
 const databaseBytes = 'pg_database_size(current_database())::float8';
 
-/** All by the index on started_at: the last minutes, and the first entry. */
+/** Reads the last minutes and the first entry of the index on started_at. */
 const traceFigures = `(SELECT count(*) FROM execution_traces WHERE ${within('started_at', '$1', 'NULL')}) AS traces,
   (SELECT count(*) FROM execution_traces
    WHERE ${within('started_at', '$1', 'NULL')} AND status IN ('failed', 'timeout')) AS failed,
@@ -255,7 +255,7 @@ const traceFigures = `(SELECT count(*) FROM execution_traces WHERE ${within('sta
 /** @throws ConsoleError */
 async function readFigures(database: Database): Promise<FleetFigures> {
   const mayRead = ({ tables }: Capabilities) => tables.execution_traces?.select === true;
-  // The schema may be applied, or a right granted, while this looks on.
+  // The schema may be applied, or a right granted, while the fleet is open.
   if (!mayRead(database.capabilities)) await database.refreshCapabilities();
   const { capabilities } = database;
   const { serverVersionText, schema } = capabilities;

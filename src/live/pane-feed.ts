@@ -57,14 +57,14 @@ export type Reading = {
   shape: SchemaShape;
 };
 
-/** What the rows of a pane are chosen by, for each a reader of its own. */
+/** What chooses the rows of a pane. Each combination has a reader of its own. */
 type Choice = {
   variant?: string | undefined;
   grouping?: string | undefined;
   filter?: string | undefined;
 };
 
-/** What stands below a pane that goes on showing now while the others show a moment in the past. */
+/** The note of a pane that cannot look back, while the others show a moment in the past. */
 const showsNow = 'shows now: it cannot look back';
 
 /** Reads one pane again and again, and turns each outcome into its next snapshot. */
@@ -75,11 +75,11 @@ export class PaneFeed {
   readonly #clock: Clock;
   readonly #meter: CostMeter;
   #reader: PaneReader<object, object>;
-  /** Of moments in the past: what is kept of now stays as it is, a tail where it was. */
+  /** The reader for moments in the past. A separate one, so that what the reader of now keeps (slices, the tail) stays valid. */
   #pastReader: PaneReader<object, object> | undefined;
   /** The chosen moment in the past, for a pane that looks back. */
   #untilMs: number | undefined;
-  /** Of what a filter chooses, so that the tail of everything goes on where it was. */
+  /** The reader for a filter. A separate one, so that the unfiltered tail continues where it was. */
   #filteredReader: PaneReader<object, object> | undefined;
   #choice: Choice;
   #snapshot: PaneSnapshot;
@@ -139,7 +139,7 @@ export class PaneFeed {
     return this.#choose({ ...this.#choice, filter });
   }
 
-  /** Another choice has other rows: a reader of its own, and those that are there count as being fetched. */
+  /** For another choice: starts a new reader; the rows of the old choice count as being fetched until the first answer. */
   #choose(choice: Choice): boolean {
     const { variant, grouping, filter } = this.#choice;
     const isSameFilter = choice.filter === filter;
@@ -158,7 +158,7 @@ export class PaneFeed {
     const { pane, exact } = this;
     const untilMs = looksBack(pane) ? this.#untilMs : undefined;
     let costMs = 0;
-    // Not at once: a reading under way would keep what it has counted before.
+    // Not reset at once: a reading under way would store its old counts afterwards.
     if (this.#forgets) this.reset();
     const choice = this.#choice;
     try {
@@ -185,16 +185,16 @@ export class PaneFeed {
       this.#snapshot = this.#good(result, { costMs, exact, untilMs, shape: reading.shape, choice });
     } catch (failure) {
       const error = await this.#explain(failure);
-      // Rows of another moment would be taken for those of this one.
+      // Rows of another moment must not look like those of this one.
       const last = this.#snapshot.untilMs === untilMs ? this.#snapshot : this.#withoutRows();
       this.#snapshot = { ...last, error, stale: last.asOf !== null };
-      // Waiting for a lock, or for its turn, keeps no core busy; anything else that failed may have.
+      // Waiting for a lock or for its turn costs no processor time; any other failure may have cost some.
       if (error.code === 'lock_timeout' || error.code === 'busy') costMs = 0;
     }
     return { snapshot: this.#snapshot, costMs };
   }
 
-  /** The interval is the schedule's to know. */
+  /** The snapshot with its interval, which only the schedule knows. */
   withInterval(intervalMs: number): PaneSnapshot {
     if (this.#snapshot.intervalMs !== intervalMs) {
       this.#snapshot = { ...this.#snapshot, intervalMs };

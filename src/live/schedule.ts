@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.js';
 
-/** What one run tells: what it cost the server, and whether there is more to fetch at once. */
+/** The result of one run: what it cost the server, and whether there is more to fetch at once. */
 export type RunResult = { costMs: number; again?: boolean };
 
 export type Task = {
   id: string;
-  /** Its own lower limit; the cadence is another. */
+  /** The task's own shortest interval; the chosen cadence limits it, too. */
   minIntervalMs: number;
   /** Never called while an earlier call of this task runs. What it throws counts as no cost. */
   run(): Promise<RunResult>;
@@ -25,7 +25,7 @@ type Entry = Task & {
   running: boolean;
   /** Asked for while it ran, or while there was no room. */
   wanted: boolean;
-  /** Its last start; where that was a little late, when it should have been. */
+  /** When it last started; a start that was a little late counts as on time. */
   startedAt: number | undefined;
   /** Of the last few runs, in milliseconds. */
   costs: number[];
@@ -125,13 +125,13 @@ export class Schedule {
     if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
-  /** What it shows is of another window, or of another moment: it is due as soon as it is seen. */
+  /** Its rows are of another window or moment: it is due as soon as it is visible. */
   setDue(id: string, minIntervalMs?: number): void {
     const entry = this.#entries.get(id);
     if (!entry) return;
     entry.minIntervalMs = minIntervalMs ?? entry.minIntervalMs;
     entry.startedAt = undefined;
-    // A hidden one, too, while nothing else would ask it.
+    // While paused also a hidden one: nothing else would read it later.
     if (entry.visible || this.#paused) entry.wanted = true;
     this.#fit();
     this.#advance();
@@ -242,7 +242,7 @@ export class Schedule {
       const fair = intervals[index] ?? entry.intervalMs;
       const trusted =
         entry.costs.length < runsToTrust ? Math.min(fair, untrustedFactor * wanted) : fair;
-      // A third of the cadence has no exact number: three of them are not to become four.
+      // Rounded, because a third of the cadence is no exact number: three beats must not become four.
       entry.intervalMs = Math.ceil(trusted / this.#beatMs - 1e-9) * this.#beatMs;
     }
   }

@@ -34,9 +34,9 @@ export type Preview = {
   sql: string[];
   /** The things that will be changed or deleted, one a line, where they are not too many. */
   list?: string[];
-  /** What to think about first; shown as warnings. */
+  /** Warnings: what to consider before confirming. */
   warnings: string[];
-  /** Nothing to do: the reason. The action is not offered. */
+  /** Set when there is nothing to do: says why. The action cannot be confirmed then. */
   nothing?: string;
   /** A word to type where data is deleted; otherwise a key confirms. */
   typed?: string;
@@ -52,7 +52,7 @@ export type Progress = {
   rate?: number;
   /** Seconds, estimated. */
   secondsLeft?: number;
-  /** Who is in the way, with their statement. */
+  /** The blocking session, with its statement. */
   blockedBy?: string;
   /** The console may end now, and the server goes on by itself. */
   detachable?: boolean;
@@ -74,7 +74,7 @@ export type ActionContext = {
   signal: AbortSignal;
   /** Aborted when the console ends while the server goes on by itself (`Progress.detachable`). */
   detach?: AbortSignal;
-  /** Starts what goes on bringing in what agents do when this console has ended; absent: nothing can. */
+  /** Starts the collector, which goes on importing events after this console has ended; absent: there is none for this database. */
   follow?: (() => void) | undefined;
 };
 
@@ -145,7 +145,7 @@ export type Offer<Choice> = {
   choose(rows: readonly object[], database: Database): Choice | ChosenLater<Choice> | undefined;
 };
 
-/** What has to be read first: the dialog is there at once, so that the next key goes to it. */
+/** A choice for which something must be read first. The dialog opens at once, so that the next key goes to it. */
 export type ChosenLater<Choice> = { title: string; chosen: Promise<Choice> };
 
 /** What an action is called in its dialog, and what it is done to. */

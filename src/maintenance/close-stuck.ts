@@ -39,7 +39,7 @@ export async function stuckCutoff(tx: Queryable, age = defaultStuckAfter): Promi
   return rows[0]?.cutoff ?? '-infinity';
 }
 
-/** What a console that shows them now would close: none that becomes stuck after it. */
+/** The input that closes exactly the traces that are stuck now, and none that become stuck later. */
 export async function shownAsStuck(database: Database): Promise<CloseStuckInput> {
   const cutoff = await database.transaction({ readOnly: true }, (tx) => stuckCutoff(tx));
   return { olderThan: defaultStuckAfter, startedBefore: cutoff };
@@ -136,7 +136,7 @@ async function* run(
   { database, signal }: ActionContext,
   input: CloseStuckInput,
 ): AsyncGenerator<Progress, Outcome<CloseStuckResult>> {
-  // What becomes stuck meanwhile is left to the next run: nobody has seen it in the preview.
+  // Traces that became stuck after the preview are left to the next run.
   const cutoff = await database.transaction({ readOnly: true }, (tx) => cutoffOf(tx, input));
   const count = () => database.transaction({ readOnly: true }, (tx) => countStuck(tx, cutoff));
   const total = await count();
@@ -157,7 +157,7 @@ async function* run(
   };
 }
 
-/** Locked traces are passed over: their writer lives. */
+/** Locked traces are skipped, because their writer is alive. */
 async function closeBatch(database: Database, cutoff: string): Promise<number> {
   const { tables } = database.capabilities;
   const signs = [

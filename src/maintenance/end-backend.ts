@@ -28,9 +28,9 @@ export type EndBackendInput = { backends: readonly ChosenBackend[] };
 export type EndBackendResult = {
   /** Process ids that were asked to end, and did. */
   ended: number[];
-  /** That had ended before, or had gone on to another statement. */
+  /** Process ids that had ended before, or were at another statement by then. */
   gone: number[];
-  /** That were asked and are still at it. */
+  /** Process ids that were asked to end and are still there. */
   remaining: number[];
 };
 
@@ -110,7 +110,7 @@ export const terminateBackend = endBackend({
   },
 });
 
-/** A row of the pane; one whose start this role may not see cannot be told from a later one of its number. */
+/** A backend from a row of the pane; none where this role may not see its start: a later backend may have the same pid. */
 function chosenOf(row: object): ChosenBackend[] {
   const { pid, startedAt, queryStartedAt } = row as Record<string, unknown>;
   if (typeof pid !== 'number') return [];

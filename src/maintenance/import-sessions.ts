@@ -90,7 +90,7 @@ function counted(count: number, what: string): string {
   return `${withSeparators(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** Whether prompts and results leave this machine is what there is to decide. */
+/** Where the rows go, and so whether prompts and results leave this machine: the user has to decide that. */
 function placeFact({ capabilities, address }: Database): Fact {
   const { embedded, database, schema } = capabilities;
   if (embedded) return { label: 'Into', value: 'the embedded database: it stays on this machine' };

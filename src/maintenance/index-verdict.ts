@@ -95,10 +95,10 @@ function stateOf(
 ): IndexState {
   if (building) return 'building';
   if (valid && !not_in_use) return 'valid';
-  // The clean-up asks for more; this is what can be seen here.
+  // The clean-up checks more; this is only what can be seen from here.
   const beside = all.filter((other) => other.table === table);
   if (beside.some((other) => isNamedAfter(index, other.index))) {
-    // The server names one of the two, the old one at first.
+    // The progress view names one of the two indexes, at first the old one.
     return beside.some((other) => other.building) ? 'building' : 'leftover';
   }
   return valid ? 'valid' : 'invalid';
@@ -122,7 +122,7 @@ export type VerdictLimits = {
   leastAgeMs: number;
   /** Smaller ones cost the writers little. */
   leastBytes: number;
-  /** A vector index takes its megabytes on an empty table, too, and nobody searches that. */
+  /** Indexes of tables with fewer rows are not judged: a vector index takes megabytes even on an empty table. */
   leastRows: number;
 };
 

@@ -3,7 +3,7 @@ import type { DirectConnection } from '../db/direct-connection.js';
 import type { Progress, ActionContext } from './action.js';
 import { boundedText } from '../db/quote.js';
 
-/** By this name a build is known again that was left running on the server. */
+/** The application name of these sessions: by it a build that was left running is found again. */
 export const maintenanceName = 'trace-console maintenance';
 
 /** Milliseconds that a statement waits for the locks of others before it gives up; 10 minutes. */
@@ -31,7 +31,7 @@ export async function connectForMaintenance(
   }
 }
 
-/** At least a millisecond: none at all would be for ever to the server. */
+/** At least a millisecond: to the server 0 means no limit. */
 export async function setLockTimeout(
   connection: DirectConnection,
   milliseconds: number,
@@ -123,11 +123,11 @@ function blockerText({ blocker_pid: pid, blocker_user: user, blocker_query: quer
 const pollMs = 500;
 
 export type FollowOptions = {
-  /** What is told until the server tells a phase of its own. */
+  /** The phase to show until the server reports one. */
   phase: string;
   /** Asks how far the statement of this backend is, and who is in its way. */
   readProgress: (database: Database, pid: number) => Promise<Progress | undefined>;
-  /** The server may be left alone with it: what it makes is found again at the next start. */
+  /** The console may end meanwhile: the next one finds what the server is building. */
   detachable?: boolean;
 };
 
@@ -164,7 +164,7 @@ export async function* followStatement(
       return 'left';
     }
     if (await Promise.race([settled, pauseUnlessAborted(pollMs, stop).then(() => false)])) break;
-    // The embedded engine runs one statement at a time: a question would only wait behind this one.
+    // Not asked on the embedded engine: it runs one statement at a time, so the question would wait for this one to end.
     if (embedded) continue;
     // A progress that cannot be read must not end the statement.
     const progress = await readProgress(database, connection.cancelKey.processId).catch(

@@ -61,7 +61,7 @@ function printed(row: CheckResult, database: CommandTarget): DoctorRow {
   };
 }
 
-/** What the fix does, as a glance reads it; SQL without the line of the shell that runs it. */
+/** The fix in short, for the column; SQL without the shell command that runs it. */
 function fixOf({ command, commands }: DoctorRow): string | null {
   if (commands[0]?.startsWith('trace-console ')) return command;
   return commands.length === 0 ? null : commands.join(' ');

@@ -204,7 +204,7 @@ export const indexUsageColumns: readonly Column<IndexUsageRow>[] = [
   }),
 ];
 
-/** What needs care comes first, then the largest. */
+/** Indexes that need attention come first, then the largest. */
 function urgency({ state, advice, verdict, drop }: IndexUsageRow): number {
   if (state === 'invalid' || state === 'leftover') return 5;
   if (state === 'building') return 4;

@@ -16,7 +16,7 @@ import { usage } from './usage.js';
 type Link = (value: string, row: RecordRow) => Opening | undefined;
 
 const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
-/** Longer ones are no names. */
+/** Longer texts are not treated as names. */
 const longestName = 512;
 
 const withId =

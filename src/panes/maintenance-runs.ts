@@ -45,7 +45,7 @@ function whatRan({ action, subject }: Run): string {
   return subject === null ? action : `${action}: ${subject}`;
 }
 
-/** What came of it, or how far it is. */
+/** The result of a run, or its progress. */
 function whatCame(run: Run): string {
   if (run.state === 'running') return progressText(run);
   if (run.resumedBy !== null) return `taken up again by run ${run.resumedBy}`;
@@ -123,7 +123,7 @@ export const maintenanceRuns: Pane<Run, MaintenanceRunsExtras, 'maintenance-runs
       title: 'took',
       align: 'right',
       format: 'duration',
-      // Of a running one the age is told by its start.
+      // A running one has its age in the column of its start.
       value: (run) => (run.endedAt === null ? null : tookMs(run, { nowMs: 0 })),
       priority: 3,
       minWidth: 6,

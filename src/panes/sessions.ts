@@ -73,7 +73,7 @@ export type SessionsExtras = {
 };
 
 const mostSessions = 200;
-/** Those that are shown where the window has none, since when they may be. */
+/** Where the window has no session, the latest of the last ten years are shown. */
 const mostBefore = 50;
 const alwaysMs = 3_650 * 86_400_000;
 
@@ -166,7 +166,7 @@ const ranks: Readonly<Record<SessionState, number>> = {
   ended: 5,
 };
 
-/** Who waits for somebody comes first, longest first; then who works, then the others, latest first. */
+/** Sessions that wait for the user come first, the longest wait on top; then those at work; then the rest, latest first. */
 function byUrgency(a: SessionRow, b: SessionRow): number {
   const rank = ranks[a.state] - ranks[b.state];
   if (rank !== 0) return rank;

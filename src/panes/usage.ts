@@ -120,7 +120,7 @@ export class UsageReader implements PaneReader<UsageRow, UsageExtras> {
   }
 }
 
-/** As somebody would say it: in days, hours or minutes. */
+/** A span of time in the unit that people would use: days, hours or minutes. */
 function wholePart(ms: number): number {
   const unit = [dayMs, 3_600_000].find((each) => ms >= 2 * each) ?? 60_000;
   return Math.max(unit, Math.floor(ms / unit) * unit);
@@ -128,7 +128,7 @@ function wholePart(ms: number): number {
 
 const sessionOf = ({ group, grouping }: UsageRow) => (grouping === 'session' ? group : null);
 
-/** Nobody knows a session by its id: its project says more, and the first digits tell two of them apart. */
+/** The name of a session for people: its project, and the first digits of its id to tell two of them apart. */
 function groupText(row: UsageRow): string {
   const id = sessionOf(row);
   if (id === null) return row.group ?? 'unknown';

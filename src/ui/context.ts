@@ -27,11 +27,11 @@ import type { PaneView } from './model/pane-view.js';
 import type { Movement } from './model/list-state.js';
 import type { Search } from './model/search.js';
 
-/** 0..1 of a history is written, and all that is later than `since` (milliseconds since 1970): it is written backwards. */
+/** The demo writes its history backwards: `filled` is the written share (0..1), which reaches back to `since` (milliseconds since 1970). */
 export type Filling = { filled: number; since: number };
 
 export type DemoTraffic = {
-  /** How long nothing was written before it went on, ms; undefined: it has just begun, or goes on anyway. */
+  /** How long no traffic was written before this start, ms; undefined: this is the first start, or traffic never stopped. */
   pauseMs(): number | undefined;
   onFilling(listener: (filling: Filling) => void): void;
 };
@@ -42,19 +42,19 @@ export type ConnectionChoice = {
   name: string;
   /** Where it is, without any secret. */
   description: string;
-  /** Of the header; the embedded database and an unnamed one have none. */
+  /** Shown in the header; the embedded database and one without a name have none. */
   badge: ConnectionBadge | undefined;
   readOnly: boolean;
   cadenceMs: number | undefined;
   windowMs: number | undefined;
   budgetUsdPerDay?: number | undefined;
-  /** Starts the collector of agents' events for it; absent: it cannot be told where. */
+  /** Starts the collector that writes agents' events into it; absent: a collector cannot be given this database. */
   follow?: (() => void) | undefined;
-  /** Of the demo, which makes its traffic while it is shown. */
+  /** Only of the demo: its traffic, which is written while it is shown. */
   traffic?: DemoTraffic;
   /**
-   * Opens it anew; `onProgress` gets a line while the embedded one starts. Who opens it closes it. A server that does
-   * not answer within `answersWithinMs` is given up; default: as its connection says.
+   * Opens a new connection, which the caller closes. `onProgress` gets a line while the embedded database starts. A server
+   * that does not answer within `answersWithinMs` is given up; default: the limit of its connection.
    *
    * @throws ConsoleError
    */
@@ -83,19 +83,19 @@ export type Scope = KeyScope<Command>;
 export type ColonCommand = {
   name: string;
   title: string;
-  /** It is of the focused pane, and means nothing in what Enter has opened. */
+  /** It acts on the focused pane: not offered in a view that Enter has opened. */
   ofPane?: true;
   /** A recording cannot do it. */
   needsDatabase?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
-  /** Whether a text is understood as it is: then it is not taken for the beginning of a value. */
+  /** Whether a text is a valid argument by itself; else it is taken for the beginning of one of `values`. */
   accepts?(text: string): boolean;
-  /** What is typed behind the name names one of these: Tab completes them. */
+  /** The argument is a name of one of these kinds; Tab completes it. */
   names?: readonly NameKind[];
   /** What can be chosen; '' where nothing follows the name. */
   values?(context: Context): readonly string[];
-  /** What can be chosen of a pane; typed behind the pane's name, too: `usage agent`. */
+  /** What can be chosen for a pane; it can also be typed after the pane's name: `usage agent`. */
   choices?(pane: AnyPane): readonly { id: string; title: string }[];
   /** What a value means, where that says more than the title. */
   valueTitle?(context: Context, value: string): string | undefined;
@@ -108,11 +108,11 @@ export type ColonCommand = {
  */
 export interface View {
   readonly scope: Scope;
-  /** Hides the panes wholly, so that they are not asked. */
+  /** It covers the body of the screen: the panes behind it are not read. */
   readonly covers?: boolean;
-  /** Enter has opened it: which drill-down it is, and how it is read again. Going to a pane closes it. */
+  /** Set on a view that Enter has opened: which drill-down it is, and how to read it again. Going to a pane closes such views. */
   readonly openedBy?: OpenedBy;
-  /** A line to type into: what it is about stays in view behind it. */
+  /** It is a line to type into; the view that it is about stays visible behind it. */
   readonly isPrompt?: boolean;
   /** It asks about leaving: it stays in front of an action's dialog. */
   readonly asksToLeave?: boolean;
@@ -120,9 +120,9 @@ export interface View {
   readonly endsWithConnection?: boolean;
   /** It shows how long something takes: it is drawn every second. */
   readonly showsTime?: boolean;
-  /** Where the console is going, for the header. */
+  /** The connection that is being opened, for the header. */
   readonly destination?: { toward: ConnectionChoice; connecting: string };
-  /** Absent: it has the bottom line only. */
+  /** Absent: the view draws the bottom line only. */
   draw?(context: Context): ReactNode;
   /** The bottom line in place of the key bar. */
   drawBottomLine?(context: Context): StyledLine;
@@ -136,26 +136,26 @@ export interface View {
   whyNotMove?(context: Context): string | undefined;
   /** What Enter opens of the row or line under the cursor. */
   target?(context: Context): Opening | undefined;
-  /** The row so many further, where Enter opens something of it: puts the cursor there, and tells what. */
+  /** For the next (1) or previous (-1) row, where Enter opens something: a function that moves the cursor there and returns what to open. */
   beside?(context: Context, by: 1 | -1): (() => Opening) | undefined;
   /** What `:copy` copies. */
   copyable?(context: Context): Copyable | undefined;
   /** What `:export` writes. */
   exportable?(context: Context): Exportable | undefined;
-  /** Why there is nothing to copy or to write, where more can be said than that. */
+  /** Why there is nothing to copy or to export; absent: a general text is shown. */
   whyNothingChosen?(context: Context): string | undefined;
   readonly searchable?: Searchable;
   /** How `/` filters its rows. */
   filtered?(context: Context): Filtered | undefined;
-  /** It is read again as often as the panes are, while it is in front. */
+  /** While it is focused it is read again as often as the panes are. */
   readonly isLive?: boolean;
-  /** Which rows are to be read, of a list. */
+  /** Of a list: which rows to read next. */
   readonly listRequest?: ListRequest;
-  /** How many events of a trace are to be read. */
+  /** Of a trace: how many events to read. */
   readonly eventsWanted?: number;
   /** Keys that were pressed before it was read: the view that takes its place gets them. */
   readonly heldKeys?: readonly string[];
-  /** More is wanted of it than was read: it is read once more at once. */
+  /** It needs more than was read: it is read again at once. */
   readonly isIncomplete?: boolean;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
@@ -163,7 +163,7 @@ export interface View {
 
 export type OpenedBy = { readonly id: number; readonly opening: Opening };
 
-/** A text for the clipboard, and what it is: `the row as JSON`. A long text is made when it is read. */
+/** A text for the clipboard, and what it is: `the row as JSON`. `text` may be a getter: a long text is made only when it is copied. */
 export type Copyable = { readonly text: string; readonly what: string };
 
 /** How `/` filters the rows of a view. */
@@ -180,7 +180,7 @@ export interface Filtered {
 /** How `/` searches a view. */
 export interface Searchable {
   readonly search: Search | undefined;
-  /** A step leads from line to line, not from match to match. */
+  /** The next match is always on another line, even if a line has several. */
   readonly linesOnly: boolean;
   /** The line under the cursor. */
   line(context: Context): number;
@@ -208,24 +208,24 @@ export type WhichRows = Pick<DetailAccess, 'list' | 'events'>;
 /** What Enter has opened, in front of each other. */
 export interface Drilldowns {
   open(opening: Opening): void;
-  /** Shows what needs no reading. */
+  /** Shows rows that are there already: nothing is read. */
   show(records: OpenedRecords): void;
-  /** Reads it, or the one in front, again. */
+  /** Reads a drill-down again; default: the focused one. */
   refresh(openedBy?: OpenedBy): void;
   /**
-   * Reads what is shown nowhere, as the rest of a list to write it: of the database and the window that are there now,
-   * whichever come later. What it returns throws ConsoleError.
+   * Makes a function that reads without showing anything, as the rest of a list for an export. It keeps the database and
+   * the window of this moment, whatever is chosen later. The function throws ConsoleError.
    */
   reader(): (opening: Opening, which: WhichRows) => Promise<Opened>;
 }
 
 /** The one action that may be open: from its preview to its result. */
 export interface Actions {
-  /** Of its dialog; undefined: none is open. */
+  /** What the action's dialog shows; undefined: none is open. */
   readonly state: ActionState | undefined;
   /** Something is being changed now. */
   readonly isRunning: boolean;
-  /** The server would finish it alone. */
+  /** The server can finish it without the console. */
   readonly isDetachable: boolean;
   /** Shows what an action would do, or returns why it may not run here. */
   open(action: OfferedAction): Failure | undefined;
@@ -236,15 +236,15 @@ export interface Actions {
   type(key: string): void;
   /** Stops a running action at its next safe point; closes a dialog that has not begun. */
   cancel(): void;
-  /** Leaves to the server what it is doing, before the console ends. */
+  /** Lets the server finish by itself, before the console ends. */
   leave(): void;
   close(): void;
 }
 
-/** What the database has names for. */
+/** Names that the database knows, for completion: agents, projects, hooks and others. */
 export interface Names {
   of(kind: NameKind): readonly string[];
-  /** The one name that a text means; the text itself as long as the names are not known. */
+  /** The name that a typed text stands for; the text itself while the names are not loaded. */
   meant(kind: NameKind, text: string): string | { unknown: string };
 }
 
@@ -257,7 +257,7 @@ export interface Connections {
   /** Connects to the database of a name, or says why not. */
   goTo(name: string): void;
   connect(choice: ConnectionChoice): Promise<void>;
-  /** Gives up the attempt that has not answered yet. */
+  /** Gives up the connection attempt that is under way. */
   callOff(): void;
 }
 

@@ -46,7 +46,7 @@ export type KeyScope<Command extends Binding = Binding> = {
 /** The keys that somebody chose for commands; none: the command is reached by its name. */
 export type KeyChoices = ReadonlyMap<string, readonly string[]>;
 
-/** These keys keep what they mean, whatever is chosen: every view can be left, and Enter alone confirms nothing. */
+/** These keys cannot be given to other commands: so every view can be left, and Enter alone confirms nothing. */
 const keptKeys: readonly string[] = ['enter', 'escape'];
 
 /** The keys as they are now: those of the commands, or those chosen instead. */
@@ -55,7 +55,7 @@ export class Keymap<Command extends Binding = Binding> {
   /** Every command once, in the order of the scopes. */
   readonly bindings: readonly Command[];
 
-  /** A text in which each command of the shell leads to the database that is shown. */
+  /** Adds the flags of the shown database to each command of the shell in a text. */
   readonly inShell: (text: string) => string;
 
   constructor(
@@ -236,7 +236,7 @@ export function isTyped(key: string): boolean {
   return !named || ['space', 'backspace', 'ctrl+w', 'ctrl+u'].includes(key);
 }
 
-/** What cannot be used of chosen keys: which command's, why, and what to do. */
+/** Why a chosen key cannot be used: the command, the reason, and what to do. */
 type KeyProblem = { action: string; problem: string; hint: string };
 
 type Scopes = readonly KeyScope[];

@@ -14,7 +14,7 @@ type TerminalLook = {
   isLinear?: boolean;
 };
 
-/** Lines that are told may be longer than the terminal's; nothing is cut for it. */
+/** Linear output is laid out at least this large, so that a small terminal cuts nothing. */
 const leastLinearSize = { columns: 120, rows: 40 };
 
 /**

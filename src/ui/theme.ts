@@ -3,7 +3,7 @@ import type { Appearance } from '../terminal/painter.js';
 import { graphemes, graphemeWidth } from '../terminal/width.js';
 import type { ColourSupport } from '../terminal/support.js';
 
-/** What a connection's badge may be coloured with: red for what hurts most. */
+/** The colours that a connection's badge may have. */
 export const badgeColours = ['red', 'yellow', 'green', 'cyan', 'blue', 'magenta'] as const;
 
 export type BadgeColour = (typeof badgeColours)[number];
@@ -60,7 +60,7 @@ export type ThemeName = (typeof themeNames)[number];
 
 export type ThemeSupport = { colours: ColourSupport; unicode: boolean };
 
-/** What the looks are on a terminal: asked only where lines are written to it. */
+/** What each look is on this terminal: escape sequences and characters. */
 export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal'): Appearance {
   const palette = paletteOf(name, support.colours);
   const styles = new Map<string, string>();
@@ -160,7 +160,7 @@ const colourlessPalette: Palette = {
 // Of the 256-colour cube, which no terminal's theme changes. Contrast against black and against white was
 // computed (WCAG): at least 4.5 for text, 3 for borders; see test/ui/palette.test.ts.
 
-/** Reversed, a terminal's own blue has black letters on it that nobody can read. */
+/** Fixed colours, because black letters on a terminal's own blue cannot be read. */
 const badges = {
   'badge-red': '1;38;5;231;48;5;160',
   'badge-yellow': '1;38;5;16;48;5;178',

@@ -79,6 +79,44 @@ describe('hooks install and remove', () => {
     });
   });
 
+  it('switch telemetry on in three CLIs, the difference first, say so, and give back what was there', async () => {
+    const before = new Map([
+      ['.claude/settings.json', '{\n  // mine\n  "env": { "FOO": "1" },\n  "model": "opus"\n}\n'],
+      ['.codex/config.toml', 'model = "gpt-5.5" # mine\n\n[mcp_servers.x]\ncommand = "y"\n'],
+      ['.gemini/settings.json', '{\n\t"theme": "dark"\n}\n'],
+    ]);
+    const there = () =>
+      new Map([...before.keys()].map((file) => [file, fs.readFileSync(at(file), 'utf8')]));
+    for (const [file, text] of before) {
+      fs.mkdirSync(path.dirname(at(file)), { recursive: true });
+      fs.writeFileSync(at(file), text);
+    }
+    const words = ['claude', 'codex', 'gemini'];
+    const asked = await run('install', ...words, '--telemetry');
+    expect(asked.exitCode).toBe(4);
+    expect(asked.stdout).toMatch(/\+ .*"OTEL_EXPORTER_OTLP_ENDPOINT": "http:\/\/127.0.0.1:4318"/);
+    expect(asked.stdout).toMatch(/\+ \[otel\]\n/);
+    expect(asked.stdout).toMatch(/\+ .*"otlpEndpoint": "http:\/\/127.0.0.1:4318"/);
+    expect(there()).toEqual(before);
+
+    await run('install', ...words, '--telemetry', '--yes');
+    const status = async () => {
+      const { stdout } = await run('status', ...words, '--json');
+      const { clis } = JSON.parse(stdout) as {
+        clis: { installations: { telemetry: boolean; problems: string[] }[] }[];
+      };
+      return clis.map(({ installations: [each] }) => [each?.telemetry, each?.problems]);
+    };
+    expect(await status()).toEqual(words.map(() => [true, []]));
+    expect((await run('status')).stdout).toContain('[collect] listen');
+
+    await run('remove', ...words, '--yes');
+    expect(there()).toEqual(before);
+    expect(fs.existsSync(at('.codex/hooks.json'))).toBe(false);
+    await run('install', ...words, '--yes');
+    expect(await status()).toEqual(words.map(() => [false, []]));
+  });
+
   it('take the CLIs that are on this machine where none is named', async () => {
     fs.mkdirSync(at('.gemini'));
     const { stdout } = await run('install', '--dry-run');
@@ -168,13 +206,39 @@ describe('hooks status', () => {
     });
   });
 
-  it('names a program that is gone', async () => {
-    await run('install', 'claude', '--yes');
-    const file = at('.claude/settings.json');
+  it('finds nothing wrong after installing, and names a program that is gone', async () => {
+    writeSettings();
+    await run('install', ...agentIds, '--yes');
+    const installed = await run('status');
+    expect(installed.stdout).not.toContain('install it again');
+    expect(installed.exitCode).toBe(0);
     const program = path.join(inject('programs'), 'hook.cjs');
-    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replaceAll(program, '/gone/hook.cjs'));
-    const { stdout, exitCode } = await run('status', 'claude');
-    expect(exitCode).toBe(1);
-    expect(stdout).toContain('/gone/hook.cjs is missing');
+    for (const [file] of [settings.claude, settings.codex]) {
+      const text = fs.readFileSync(at(file), 'utf8');
+      fs.writeFileSync(at(file), text.replaceAll(program, '/gone/hook.cjs'));
+      const { stdout, exitCode } = await run('status');
+      expect(exitCode).toBe(1);
+      expect(stdout).toContain(`${at(file)}: /gone/hook.cjs is missing`);
+    }
+  });
+
+  it('knows hooks that post, what keeps them from it, and which CLI has none', async () => {
+    const [file] = settings.claude;
+    const text = writeSettings().get(file);
+    expect((await run('install', 'claude', '--http', '--yes')).stdout).toContain(
+      'collect --service',
+    );
+    expect((await run('status', 'claude')).exitCode).toBe(0);
+    const posting = fs.readFileSync(at(file), 'utf8');
+    fs.writeFileSync(at(file), posting.replace('{', '{ "allowedHttpHookUrls": ["https://x/*"],'));
+    const refused = await run('status', 'claude');
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stdout).toContain('allowedHttpHookUrls');
+    fs.writeFileSync(at(file), posting);
+    await run('remove', 'claude', '--yes');
+    expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
+    const other = await run('install', 'claude', 'codex', '--http', '--yes');
+    expect(other).toMatchObject({ exitCode: 2 });
+    expect(other.stderr).toContain('Codex CLI cannot post');
   });
 });

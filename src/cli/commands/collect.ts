@@ -139,7 +139,7 @@ export const command = defineCommand({
         },
         target: targetOf(database),
         listen,
-        // Senders of telemetry start none.
+        // Senders of telemetry do not start a collector, so it must not end by itself.
         idleExitMs: flags.background && receiver === undefined ? idleExitMs : undefined,
         onProgress: flags.background ? undefined : (status) => note(safeText(progressLine(status))),
       });

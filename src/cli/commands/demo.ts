@@ -94,7 +94,7 @@ export const command = defineCommand({
       for (const line of describeDemo(plan)) note(line);
       throw refusal(database, 'written');
     }
-    // Beside a console, which is creating the schema: two at once would be in each other's way.
+    // A console that started this is creating the schema: two at once would block each other.
     const tell = flags.continue ? process.send?.bind(process) : undefined;
     if (tell) await untilDeployed(database, signal);
     else await deployUnasked(database, note);

@@ -27,7 +27,7 @@ export const command = defineCommand({
     const members = await fleet.readOnce();
     fleet.stop();
     const nowMs = Date.now();
-    // Each was read once: none is old because another one was slow.
+    // Nothing is marked as old: each database was read once, although some answered later.
     const rows = members.flatMap((each) => fleetRows([each], each.readAtMs ?? nowMs));
     if (flags.json) print(safeJson(rows.map(rowOf), 2));
     else print(paneTable({ columns: fleetColumns }, rows, { nowMs }));

@@ -7,6 +7,7 @@ import { reportOf } from '../../ingest/collector/status-file.js';
 import {
   type Agent,
   hookCommand,
+  hookPath,
   locateHookProgram,
   type Scope,
   scopes,
@@ -71,6 +72,8 @@ export function chosenAgents(
     hint: `Name one: ${agents.map(({ id }) => id).join(', ')}.`,
   });
 }
+
+const listenHint = `[collect] listen = "${usualAddress}" in the config file`;
 
 type Context = Pick<CommandContext<FlagDeclarations>, 'print' | 'note' | 'ask' | 'interactive'> & {
   flags: { yes: boolean; dryRun: boolean; json: boolean };
@@ -154,6 +157,10 @@ export const hooksInstallCommand = defineCommand({
       description:
         'Claude Code, Codex, Gemini CLI: send their telemetry to "collect --listen", too',
     },
+    http: {
+      type: 'boolean',
+      description: 'Claude Code: post events to "collect --listen", without a process for each',
+    },
   },
   inputs: 6,
   examples: [
@@ -161,13 +168,16 @@ export const hooksInstallCommand = defineCommand({
     'trace-console hooks install claude codex --yes',
     'trace-console hooks install claude --scope project',
     'trace-console hooks install claude --telemetry',
+    'trace-console hooks install claude --http',
   ],
   async run(context) {
     const scope = scopeOf(context.flags.scope);
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
-    const { telemetry } = context.flags;
-    const programs = { command: hookCommand(scope, hookProgram), hookProgram, telemetry };
+    const { telemetry, http } = context.flags;
+    const url = http ? `http://${usualAddress}${hookPath('claude')}` : undefined;
+    const command = { ...hookCommand(scope, hookProgram), url };
+    const programs = { command, hookProgram, telemetry };
     const chosen = chosenAgents(context.input, scope, surroundings);
     const changes = chosen.flatMap((agent) => [
       planInstall(agent, scope, surroundings, programs),
@@ -180,14 +190,19 @@ export const hooksInstallCommand = defineCommand({
         : agent.obstacles(surroundings).map((obstacle) => `Not run now: ${obstacle}.`)),
     ]);
     const where = scope === 'user' ? '' : ` --scope ${scope}`;
-    const also = telemetry ? ' --telemetry' : '';
+    const also = `${telemetry ? ' --telemetry' : ''}${http ? ' --http' : ''}`;
     const names = chosen.map(({ id }) => id).join(' ');
     return changeHooks(context, changes, {
       command: `hooks install ${names}${where}${also}`,
       remarks: [
         ...remarks,
-        ...(telemetry && context.settings.collectListen === undefined
-          ? [`To do: [collect] listen = "${usualAddress}" in the config file`]
+        ...((telemetry || http) && context.settings.collectListen === undefined
+          ? [`To do: ${listenHint}`]
+          : []),
+        ...(http
+          ? [
+              'To do: have the collector run always (trace-console collect --service): while it does not, Claude Code shows an error for each event.',
+            ]
           : []),
         `See whether events come: trace-console hooks status. Take it away: trace-console hooks remove ${names}${where}`,
       ],
@@ -234,12 +249,12 @@ export const hooksStatusCommand = defineCommand({
     'Reads settings and spool only, no database. Exit code 1 where an installed hook cannot work.',
     '',
     'With --json: {"ok", "clis": [{"cli", "title", "installations": [{"scope", "file", "events", "outOf",',
-    '"problems"}], "obstacles", "lastEvent"}]}.',
+    '"telemetry", "problems"}], "obstacles", "lastEvent"}]}.',
   ].join('\n'),
   flags: {},
   inputs: 6,
   examples: ['trace-console hooks status', 'trace-console hooks status claude --json'],
-  run({ flags, input, print }) {
+  run({ flags, input, print, settings }) {
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
     const chosen = input.length > 0 ? input.map(agentById) : agents;
@@ -248,7 +263,11 @@ export const hooksStatusCommand = defineCommand({
       cli: agent.id,
       title: agent.title,
       installations: findInstallations(agent, surroundings, hookProgram).map(
-        ({ scope, file, events, outOf, problems }) => ({ scope, file, events, outOf, problems }),
+        ({ scope, file, events, outOf, telemetry, problems }) => ({
+          ...{ scope, file, events, outOf },
+          telemetry: telemetry ?? null,
+          problems,
+        }),
       ),
       obstacles: agent.kind === 'plugin' ? [] : agent.obstacles(surroundings),
       lastEvent: last.get(agent.id)?.toISOString() ?? null,
@@ -265,16 +284,17 @@ export const hooksStatusCommand = defineCommand({
     const rows = clis.flatMap(({ title, cli, installations }) => {
       const at = last.get(cli);
       const age = at === undefined ? 'never' : `${formatAge(Date.now() - at.getTime())} ago`;
-      if (installations.length === 0) return [[title, 'no hooks', '', '', age]];
-      return installations.map(({ scope, file, events, outOf }) => [
+      if (installations.length === 0) return [[title, 'no hooks', '', '', '', age]];
+      return installations.map(({ scope, file, events, outOf, telemetry }) => [
         title,
         scope,
         `${events} of ${outOf}`,
+        telemetry === null ? '' : telemetry ? 'on' : 'off',
         safeText(file),
         age,
       ]);
     });
-    print(plainTable(['CLI', 'Scope', 'Events', 'File', 'Last event'], rows));
+    print(plainTable(['CLI', 'Scope', 'Events', 'Telemetry', 'File', 'Last event'], rows));
     for (const { title, installations, obstacles } of clis) {
       if (installations.length === 0) continue;
       const problems = installations.flatMap((each) =>
@@ -283,6 +303,12 @@ export const hooksStatusCommand = defineCommand({
       for (const line of [...problems, ...obstacles.map((what) => `not run: ${what}`)]) {
         print(safeText(`${title}: ${line}`));
       }
+    }
+    if (
+      settings.collectListen === undefined &&
+      clis.some(({ installations }) => installations.some(({ telemetry }) => telemetry === true))
+    ) {
+      print(`Telemetry: a collector takes it with --listen, or with ${listenHint}`);
     }
     for (const { afterwards } of chosen.filter(
       ({ id }) =>

@@ -106,7 +106,7 @@ export const command = defineCommand({
     const database = await openDatabase();
     if (!flags.dryRun) await confirmImport(context, database, files.length === 0);
     const recorder = flags.dryRun ? undefined : new Recorder(database, { prices });
-    // What was read is garbage a moment later: V8 would let three times as much of it pile up.
+    // Collects garbage early: what was read is garbage a moment later, and V8 would let three times as much pile up.
     setFlagsFromString('--heap-growing-percent=60');
     setFlagsFromString('--semi-space-growth-factor=1');
     // What survives is copied while lines wait to be parsed; helpers would take the processor from the server meanwhile.

@@ -261,7 +261,7 @@ export const reindexCommand = defineCommand({
   },
 });
 
-/** Nothing is changed by looking on, so nobody is asked; and Ctrl-C ends only the looking on. */
+/** Following changes nothing: it needs no confirmation, and Ctrl-C ends only the following. */
 function follow(context: CommandContext<typeof reindexFlags>) {
   const [index] = context.input;
   const asked = { ...context, flags: { ...context.flags, yes: true } };

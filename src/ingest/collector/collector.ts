@@ -202,7 +202,7 @@ export class Collector {
     await this.#options.closeStale?.();
     if (Date.now() - this.#sizedMs < sizesEveryMs) return;
     this.#sizedMs = Date.now();
-    // What cannot be measured now, as behind a lock, is no reason to stop collecting.
+    // Sizes that cannot be measured now, as behind a lock, must not stop the collector.
     await keepSizes(this.#options.database).catch(() => false);
   }
 
@@ -223,7 +223,7 @@ export class Collector {
     try {
       writeStatus(this.#options.folder, status);
     } catch {
-      // The disk is full: what is said about the collector is not what it is for.
+      // A status file that cannot be written, as on a full disk, must not stop the collector.
     }
     this.#options.onProgress?.(status);
   }
@@ -275,7 +275,7 @@ export function ensureCollector(
   ensurePrivateFolder(folder);
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
-  // Next to it a hook may do the same: the second one finds the spool taken, and ends.
+  // A hook may start one at the same time: the second collector finds the spool taken, and ends.
   spawn(
     process.execPath,
     [...process.execArgv, fs.realpathSync(program), 'collect', '--background', ...flags],

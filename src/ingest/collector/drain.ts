@@ -31,11 +31,14 @@ export type Commit = (tx: Queryable, result: WriteResult) => Promise<void>;
  * Turns records into rows, in one transaction that ends with `commit`; what that throws rolls the rows back. The same
  * records twice give the same rows.
  */
-export type RecordWriter = (
-  records: readonly SpoolRecord[],
-  key: SpoolKey,
-  commit: Commit,
-) => Promise<void>;
+export type RecordWriter = {
+  write: (records: readonly SpoolRecord[], key: SpoolKey, commit: Commit) => Promise<void>;
+  /**
+   * Makes records ready that are written next, while the server is at those before them. They may not be written
+   * after all.
+   */
+  prepare?: (records: readonly SpoolRecord[]) => Promise<void>;
+};
 
 export type Spool = {
   folder: string;
@@ -79,6 +82,9 @@ export class BatchSize {
   }
 }
 
+/** A smaller part of a batch is not made ready ahead: it would be written as a batch of its own. */
+const fewestAhead = 4;
+
 /** Longer (ms) than a segment stays because it is young. */
 const readLatelyMs = 3_000;
 
@@ -92,15 +98,17 @@ const limits = { statementTimeoutMs: 30_000, lockTimeoutMs: 5_000, purpose: 'col
 export class SpoolDrain {
   readonly #database: Database;
   readonly #spool: Spool;
-  readonly #write: RecordWriter;
+  readonly #writer: RecordWriter;
   #readMs = 0;
   /** As committed; undefined: to be read from the database. */
   #offsets: Map<string, number> | undefined;
+  /** What comes behind the batch that was written last. */
+  #ahead: SpoolBatch | undefined;
 
-  constructor(database: Database, spool: Spool, write: RecordWriter) {
+  constructor(database: Database, spool: Spool, writer: RecordWriter) {
     this.#database = database;
     this.#spool = spool;
-    this.#write = write;
+    this.#writer = writer;
   }
 
   /**
@@ -110,18 +118,45 @@ export class SpoolDrain {
    * @throws ConsoleError when the database does not take them now; nothing is lost, and the next call tries again
    */
   async next(most: number): Promise<Drained> {
-    const batch = readSpool(this.#spool.folder, await this.#committedOffsets(), most);
+    const offsets = await this.#committedOffsets();
+    const batch = this.#ahead ?? this.#read(offsets, most);
+    this.#ahead = undefined;
     if (batch.offsets.size === 0) return { records: [], torn: 0, quarantined: 0 };
     try {
-      return await this.#commit(batch, this.#write);
+      const drained = this.#commit(batch, this.#writer.write);
+      const ahead = this.#readAhead(new Map([...offsets, ...batch.offsets]), most);
+      const result = await drained.finally(() => ahead);
+      this.#ahead = await ahead;
+      return result;
     } catch (error) {
       if (!isRecordsFault(error)) throw error;
-      // One of them is the cause: alone it is put aside.
+      // Tries a quarter of them, and so on, down to the single record that is refused: that is put aside.
       if (batch.records.length > 1) return this.next(Math.ceil(batch.records.length / 4));
       return this.#commit(batch, (records, _, commit) => {
         const failed = records.map((record) => ({ record, error: error.message }));
         return this.#database.transaction(limits, (tx) => commit(tx, { unknown: [], failed }));
       });
+    }
+  }
+
+  #read(offsets: ReadonlyMap<string, number>, most: number): SpoolBatch {
+    const batch = readSpool(this.#spool.folder, offsets, most);
+    return { ...batch, records: inOrder(batch.records) };
+  }
+
+  /** Makes ready what is behind a batch that is being written; undefined: too little, and more may come until then. */
+  async #readAhead(offsets: ReadonlyMap<string, number>, most: number) {
+    if (this.#writer.prepare === undefined) return undefined;
+    // The server has its first statement by then.
+    await new Promise(setImmediate);
+    try {
+      const batch = this.#read(offsets, most);
+      if (batch.records.length < most / fewestAhead) return undefined;
+      await this.#writer.prepare(batch.records);
+      return batch;
+    } catch {
+      // The next call meets it again, and tells.
+      return undefined;
     }
   }
 
@@ -166,12 +201,12 @@ export class SpoolDrain {
     return this.#offsets;
   }
 
-  async #commit(batch: SpoolBatch, write: RecordWriter): Promise<Drained> {
+  async #commit(batch: SpoolBatch, write: RecordWriter['write']): Promise<Drained> {
     const expected = await this.#committedOffsets();
-    // Until the commit is known to have happened, or not to have.
+    // The offsets are unknown until it is clear whether the commit has happened.
     this.#offsets = undefined;
     let quarantined = 0;
-    await write(inOrder(batch.records), this.#key, async (tx, { unknown, failed }) => {
+    await write(batch.records, this.#key, async (tx, { unknown, failed }) => {
       await lockSpool(tx, this.#key);
       requireUnmoved(expected, await readOffsets(tx, this.#key));
       await quarantine(tx, this.#key, failed);
@@ -185,9 +220,12 @@ export class SpoolDrain {
   }
 }
 
-/** Asynchronous hooks overtake each other; the time of receipt is what is nearest to their order. */
+/** Sorted by time of receipt, since asynchronous hooks overtake each other. */
 const inOrder = (records: readonly SpoolRecord[]): SpoolRecord[] =>
-  [...records].sort((a, b) => atMsOf(a) - atMsOf(b));
+  records
+    .map((record) => ({ record, atMs: atMsOf(record) }))
+    .sort((a, b) => a.atMs - b.atMs)
+    .map(({ record }) => record);
 
 function requireUnmoved(expected: ReadonlyMap<string, number>, there: ReadonlyMap<string, number>) {
   const moved = [...there].some(([segment, bytes]) => expected.get(segment) !== bytes);

@@ -64,7 +64,7 @@ export async function forgetSegments(
   );
 }
 
-/** What came of one CLI in a batch. */
+/** The counts of one CLI in a batch. */
 export type SourceCount = { events: number; unknown: number; lastAtMs: number };
 
 export async function countSources(
@@ -136,7 +136,7 @@ export async function quarantine(
         record.cli,
         record.at,
         error.slice(0, 2_000),
-        // As text: what jsonb refuses may be just what is wrong with it.
+        // Stored as text: jsonb may refuse it, and that may be why the event was put aside.
         JSON.stringify(record).replaceAll('\\u0000', ''),
       ],
     );

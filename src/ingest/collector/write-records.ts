@@ -4,7 +4,7 @@ import type { AgentEvent } from '../events.js';
 import type { AgentId } from '../install/agent.js';
 import type { TelemetrySpan } from '../otlp/decode.js';
 import { telemetryCli, toldBy } from '../otlp/records.js';
-import { recordWithSpans } from '../otlp/staging.js';
+import { prepareWithSpans, recordPrepared, type ToRecord } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
 import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
 import { claudeHooks } from '../sources/hooks-claude.js';
@@ -16,7 +16,7 @@ import { opencodeHooks } from '../sources/hooks-opencode.js';
 import type { SpoolRecord } from '../spool/frame.js';
 import { rowsOf, RowStatements, writerCli, type WriterRows } from '../writer/statements.js';
 import type { RecordWriter } from './drain.js';
-import { type Quarantined, readPairs, writePairs } from './tables.js';
+import { type Quarantined, readPairs, type SpoolKey, writePairs } from './tables.js';
 
 const adapters: Readonly<Record<AgentId, HookAdapter>> = {
   claude: claudeHooks,
@@ -44,21 +44,70 @@ export function eventsOfRecord(
 /** These give every tool call an id. */
 const withIds: ReadonlySet<string> = new Set(['claude', 'opencode', telemetryCli, writerCli]);
 
+/** Events are made ready for so long (ms) without hearing the server, which is at the batch before. */
+const deafMs = 0.5;
+
+type Ready = { pairs: ToolPairs; converted: Converted; toRecord: ToRecord };
+
 /** Turns the records of the spool into events, by the adapter of their CLI, and has these recorded. */
 export function recordWriter(database: Database, recorder: Recorder): RecordWriter {
-  return async (records, key, commit) => {
-    const needsPairs = records.some(({ cli }) => !withIds.has(cli));
-    const pairs = needsPairs
-      ? await database.transaction({ readOnly: true }, (tx) => readPairs(tx, key))
-      : new ToolPairs();
-    const { events, spans, rows, unknown, failed } = convert(records, pairs);
-    await recordWithSpans({ database, recorder }, { events, spans }, async (tx) => {
-      await commit(tx, { unknown, failed });
-      if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
-      if (pairs.isChanged) await writePairs(tx, key, pairs);
-    });
+  const target = { database, recorder };
+  const ready = new WeakMap<readonly SpoolRecord[], Promise<Ready>>();
+  /** Traces of which spans are being written. */
+  let kept: Promise<ReadonlySet<string>> = Promise.resolve(new Set());
+  const make = async (
+    records: readonly SpoolRecord[],
+    pairs: ToolPairs,
+    beside?: { kept: ReadonlySet<string>; breathe: () => Promise<void> },
+  ): Promise<Ready> => {
+    const converted = convert(records, pairs);
+    await beside?.breathe();
+    const toRecord = await prepareWithSpans(target, converted, beside?.kept, beside?.breathe);
+    return { pairs, converted, toRecord };
+  };
+  const makeNow = async (records: readonly SpoolRecord[], key: SpoolKey) =>
+    make(
+      records,
+      records.some(needsPairs)
+        ? await database.transaction({ readOnly: true }, (tx) => readPairs(tx, key))
+        : new ToolPairs(),
+    );
+  const prepare = async (records: readonly SpoolRecord[]) => {
+    // Which calls of tools are open is known when the batch before is written.
+    if (records.some(needsPairs)) return;
+    const beside = { kept: await kept, breathe: breather() };
+    ready.set(records, Promise.resolve(await make(records, new ToolPairs(), beside)));
+  };
+  return {
+    // The embedded engine does one thing after the other.
+    ...(database.capabilities.embedded ? {} : { prepare }),
+    async write(records, key, commit) {
+      const made = ready.get(records) ?? makeNow(records, key);
+      ready.delete(records);
+      kept = made.then(({ toRecord }) => toRecord.batch.traces).catch(() => new Set());
+      const { pairs, converted, toRecord } = await made;
+      const { rows, unknown, failed } = converted;
+      await recordPrepared(target, toRecord, async (tx) => {
+        await commit(tx, { unknown, failed });
+        if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
+        if (pairs.isChanged) await writePairs(tx, key, pairs);
+      });
+    },
   };
 }
+
+const needsPairs = ({ cli }: SpoolRecord): boolean => !withIds.has(cli);
+
+function breather(): () => Promise<void> {
+  let heardAt = performance.now();
+  return async () => {
+    if (performance.now() - heardAt < deafMs) return;
+    await new Promise(setImmediate);
+    heardAt = performance.now();
+  };
+}
+
+type Converted = ReturnType<typeof convert>;
 
 function convert(records: readonly SpoolRecord[], pairs: ToolPairs) {
   const events: AgentEvent[] = [];

@@ -29,7 +29,7 @@ export function run(words: readonly string[]): void {
     const [cli = '', event] = words;
     receive({ cli, event, input: readInput(), atMs: Date.now() });
   } catch {
-    // A hook has nobody to tell.
+    // Nothing is reported: a hook must not print.
   }
   // Nothing is left to wait for, and taking the process down piece by piece takes longer than the redaction.
   process.exit(0);
@@ -61,7 +61,7 @@ function readInput(): Buffer {
       length += read;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Windows says so at the end of a pipe.
+      // On Windows the end of a pipe is this error.
       if (code === 'EOF') return room.subarray(0, length);
       if (code !== 'EAGAIN') throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
@@ -73,7 +73,7 @@ function collectorLives(folder: string): boolean {
   const lock = `${folder}/${collectorLock}`;
   try {
     const { pid } = JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number };
-    // After a reboot another process may have its number.
+    // After a reboot another process may have the pid.
     if (Date.now() - fs.statSync(lock).mtimeMs > lockFreshMs) return false;
     process.kill(pid, 0);
     return true;

@@ -20,7 +20,15 @@ export type Surroundings = {
 };
 
 /** How the hook is started: a program with arguments. */
-export type HookCommand = { program: string; args: readonly string[] };
+export type HookCommand = {
+  program: string;
+  args: readonly string[];
+  /** Where a CLI that can posts its events itself; what cannot be posted starts the program. */
+  url?: string | undefined;
+};
+
+/** The path on which the collector takes the events of a CLI. */
+export const hookPath = (id: AgentId): string => `/trace-console/hook/${id}`;
 
 /** What a CLI's settings hold for the hooks of one event. */
 export type HookEntry = Readonly<Record<string, unknown>>;
@@ -54,6 +62,8 @@ export type SettingsAgent = Shared & {
   /** What a new file begins with. */
   base: Readonly<Record<string, unknown>>;
   entry: (event: string, command: HookCommand) => HookEntry;
+  /** Its hooks can post events to an address. */
+  canPost?: true;
   /** By which it sends telemetry to the collector, where its settings can hold that. */
   telemetry?: TelemetrySettings;
   /** The same in a file of its own, of TOML. */
@@ -86,7 +96,8 @@ function shellWord(word: string, platform: NodeJS.Platform): string {
 /** Whether a handler in a CLI's settings starts our hook, wherever that was installed. */
 export function isOurs(handler: unknown): boolean {
   if (typeof handler !== 'object' || handler === null) return false;
-  const { command, args, bash } = handler as Record<string, unknown>;
+  const { command, args, bash, url } = handler as Record<string, unknown>;
+  if (typeof url === 'string') return /\/trace-console\/hook\/\w+$/.test(url);
   const words = [command, bash, ...(Array.isArray(args) ? (args as unknown[]) : [])];
   const line = words.filter((word) => typeof word === 'string').join(' ');
   return /hook\.cjs['"]? \w+|trace-console(\.js)?['"]? hook \w+/.test(line);

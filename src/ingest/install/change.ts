@@ -69,6 +69,11 @@ export function planInstall(
     telemetry = false,
   }: { command: HookCommand; hookProgram: string; telemetry?: boolean },
 ): HookChange {
+  if (command.url !== undefined && !(agent.kind === 'settings' && agent.canPost)) {
+    throw new ConsoleError('usage', `The hooks of ${agent.title} cannot post events.`, {
+      hint: 'Name the CLI that can: hooks install claude --http.',
+    });
+  }
   const at = settingsPath(agent, scope, surroundings);
   const file = readSettingsFile(at);
   if (agent.kind === 'plugin') {
@@ -212,6 +217,8 @@ export type Installation = {
   outOf: number;
   /** What is wrong with it, in words. */
   problems: string[];
+  /** Whether it sends telemetry to the collector; undefined: its settings cannot say so. */
+  telemetry?: boolean | undefined;
 };
 
 /** The installations there are. A file that cannot be read is one with a problem. */
@@ -229,7 +236,10 @@ export function findInstallations(
       if (text === undefined) return [];
       return agent.kind === 'plugin'
         ? pluginIn(text, agent.source(hookProgram), found)
-        : hooksIn(text, found, hookProgram);
+        : hooksIn(text, found, hookProgram).map((each) => ({
+            ...each,
+            telemetry: sendsTelemetry(agent, text, { scope, file, surroundings }),
+          }));
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return [{ ...found, events: 0, outOf: 0, problems: [problem] }];
@@ -238,6 +248,21 @@ export function findInstallations(
 }
 
 type Found = Pick<Installation, 'agent' | 'scope' | 'file'>;
+
+function sendsTelemetry(
+  agent: SettingsAgent,
+  text: string,
+  { scope, file, surroundings }: Pick<Found, 'scope' | 'file'> & { surroundings: Surroundings },
+): boolean | undefined {
+  if (agent.telemetryFile !== undefined) {
+    // It is the user's, whatever the scope of the hooks.
+    if (scope !== 'user') return undefined;
+    const table = readSettingsFile(agent.telemetryFile.path(surroundings)).text ?? '';
+    return removeTable(table) !== table;
+  }
+  const { telemetry } = agent;
+  return telemetry && removeTelemetry(text, telemetry, file) !== text;
+}
 
 function pluginIn(text: string, source: string, found: Found): Installation[] {
   if (!text.startsWith(pluginMark)) return [];
@@ -254,7 +279,9 @@ function hooksIn(text: string, found: Found, hookProgram: string): Installation[
   const problems: string[] = [];
   const differing = agent.events.filter((event) => {
     const there = installed.get(event);
-    return there !== undefined && !isDeepStrictEqual(there, handlerOf(agent.entry(event, wanted)));
+    const url = postsTo(there);
+    const entry = agent.entry(event, { ...wanted, url });
+    return there !== undefined && !isDeepStrictEqual(there, handlerOf(entry));
   });
   if (differing.length > 0) problems.push('it starts another program: install it again');
   const missing = agent.events.filter((event) => !installed.has(event));
@@ -276,11 +303,28 @@ function handlerOf(entry: Readonly<Record<string, unknown>>): unknown {
   return Array.isArray(hooks) ? hooks[0] : entry;
 }
 
+function postsTo(handler: unknown): string | undefined {
+  const { url } = (handler ?? {}) as { url?: unknown };
+  return typeof url === 'string' ? url : undefined;
+}
+
 /** The paths of hook.cjs that handlers name. */
 function programsNamed(handlers: readonly unknown[]): Set<string> {
-  const paths = handlers.flatMap((handler) => {
-    const words = JSON.stringify(handler).match(/(?:[A-Za-z]:)?[\\/][^"']*?hook\.cjs/g) ?? [];
-    return words.map((word) => word.replaceAll('\\\\', '\\'));
-  });
-  return new Set(paths);
+  const words = handlers.flatMap((handler) =>
+    Object.values(handler as object)
+      .flat()
+      .flatMap((value: unknown) => (typeof value === 'string' ? wordsOf(value) : [])),
+  );
+  return new Set(words.filter((word) => word.endsWith('hook.cjs')));
 }
+
+/** A path is one word, whatever is in it; a line of a shell is several. */
+const wordsOf = (text: string): string[] =>
+  text.endsWith('hook.cjs')
+    ? [text]
+    : (text.match(/(?:'[^']*'|"[^"]*"|\\'|[^\s'"])+/g) ?? []).map((word) =>
+        word.replace(
+          /'([^']*)'|"([^"]*)"|\\'/g,
+          (_, single?: string, double?: string) => single ?? double ?? "'",
+        ),
+      );

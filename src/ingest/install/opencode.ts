@@ -5,7 +5,7 @@ import type { PluginAgent, Surroundings } from './agent.js';
 const configFolder = ({ environment, home }: Surroundings): string =>
   path.join(given(environment.XDG_CONFIG_HOME) ?? path.join(home, '.config'), 'opencode');
 
-/** By its first line the file is known as ours. */
+/** The first line, by which our file is recognised. */
 export const pluginMark =
   '// Written by trace-console: "trace-console hooks remove opencode" takes it away.';
 

@@ -34,6 +34,9 @@ function claudeSettingsFile(scope: Scope, surroundings: Surroundings): string {
 /** Claude waits for these: an asynchronous hook at the end of `claude -p` would be killed. */
 const awaited: ReadonlySet<string> = new Set(['Stop', 'SubagentStop', 'SessionEnd']);
 
+/** Claude cannot post these. */
+const started: ReadonlySet<string> = new Set(['SessionStart', 'Setup']);
+
 /** Seconds. */
 const timeout = 10;
 
@@ -87,15 +90,18 @@ export const claude: SettingsAgent = {
   ],
   file: claudeSettingsFile,
   folder: configFolder,
-  entry: (event: string, { program, args }: HookCommand) => ({
+  canPost: true,
+  entry: (event: string, { program, args, url }: HookCommand) => ({
     hooks: [
-      {
-        type: 'command',
-        command: program,
-        args: [...args],
-        timeout,
-        ...(awaited.has(event) ? {} : { async: true }),
-      },
+      url !== undefined && !started.has(event)
+        ? { type: 'http', url, timeout }
+        : {
+            type: 'command',
+            command: program,
+            args: [...args],
+            timeout,
+            ...(awaited.has(event) ? {} : { async: true }),
+          },
     ],
   }),
   telemetry: {
@@ -121,9 +127,26 @@ export const claude: SettingsAgent = {
     if (managed !== undefined && truthyAt(managed, ['allowManagedHooksOnly'])) {
       found.push(`allowManagedHooksOnly is set in ${managed}: only its own hooks run`);
     }
+    const posted = files.map(postedTo).find((url) => url !== undefined);
+    for (const file of posted === undefined ? [] : files) {
+      const allowed = listAt(file, ['allowedHttpHookUrls']);
+      if (allowed.length === 0 || allowed.some((each) => matches(each, posted ?? ''))) continue;
+      found.push(`allowedHttpHookUrls in ${file} does not name ${posted}`);
+    }
     return found;
   },
 };
+
+/** The address that our hooks in a settings file post to. */
+function postedTo(file: string): string | undefined {
+  const text = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+  return /"(https?:\/\/[^"\s]+\/trace-console\/hook\/\w+)"/.exec(text)?.[1];
+}
+
+/** `*` stands for anything. */
+const matches = (pattern: unknown, url: string): boolean =>
+  typeof pattern === 'string' &&
+  new RegExp(`^${pattern.replace(/[\\^$.+?()[\]{}|]/g, '\\$&').replaceAll('*', '.*')}$`).test(url);
 
 const codexHome = ({ environment, home: folder }: Surroundings): string =>
   given(environment.CODEX_HOME) ?? path.join(folder, '.codex');

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { ConsoleError } from '../../db/errors.js';
+import { frameOf } from '../hook/record.js';
+import { type AgentId, agentIds, hookPath } from '../install/agent.js';
 import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
 import { decodeRequest, type Telemetry, signals, type Signal } from './decode.js';
@@ -181,6 +183,27 @@ export class OtlpReceiver {
   }
 
   async #answerTo(request: http.IncomingMessage): Promise<{ type: string; body: Buffer }> {
+    const cli = agentIds.find((id) => hookPath(id) === request.url);
+    return cli === undefined ? this.#answerTelemetry(request) : this.#answerHook(request, cli);
+  }
+
+  /** An event that an agent posts in place of starting the hook. The agent takes what is answered for an order: it is empty. */
+  async #answerHook(request: http.IncomingMessage, cli: AgentId) {
+    if (request.method !== 'POST') throw new Refusal(405, 'Events come by POST.');
+    // A page in a browser cannot send this type to another address.
+    if (encodingOf(request) !== 'json') throw new Refusal(415, 'Events are application/json.');
+    const atMs = Date.now();
+    const body = await this.#bodyOf(request);
+    try {
+      const input = await unpacked(request, body);
+      this.#append([frameOf({ cli, event: undefined, input, atMs }, {})]);
+      return { type: contentTypes.json, body: Buffer.alloc(0) };
+    } finally {
+      this.#buffered -= body.length;
+    }
+  }
+
+  async #answerTelemetry(request: http.IncomingMessage) {
     const signal = signalOf(request);
     const encoding = encodingOf(request);
     const body = await this.#bodyOf(request);
@@ -235,12 +258,15 @@ export class OtlpReceiver {
 
   #store(telemetry: Telemetry): void {
     const records = telemetryRecords(telemetry, Date.now());
-    if (records.length === 0) return;
+    if (records.length > 0) this.#append(framesOf(records));
+  }
+
+  #append(all: Iterable<Buffer>): void {
     const { folder, limitBytes = spoolLimit(process.env) } = this.#options;
     const full = () =>
       new Refusal(429, 'The spool is full: the database is behind.', retryAfter.full);
     if (waitingBytes(folder) >= limitBytes) throw full();
-    for (const frames of framesOf(records)) {
+    for (const frames of all) {
       if (appendFrame(folder, frames, limitBytes) === 'full') throw full();
     }
   }

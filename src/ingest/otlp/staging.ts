@@ -1,14 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
-import type { Queryable } from '../../db/queryable.js';
+import type { Queryable, Transaction } from '../../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
 import { groupBy } from '../../core/values.js';
+import type { RowCopier } from '../copy-rows.js';
 import type { AgentEvent } from '../events.js';
 import { sessionId } from '../ids.js';
+import type { CleanEvent } from '../patches.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
-import { toJson } from '../rows.js';
+import { toJson, type ColumnType } from '../rows.js';
 import type { TelemetrySpan } from './decode.js';
-import { traceEvents, type Recorded, type StagedSpan } from './trace-events.js';
+import { KeptTrace, markRecorded, type KeptRow } from './kept-trace.js';
+import { traceEvents, type Recorded } from './trace-events.js';
 
 /** A trace whose root has not come is written when it waits for longer than this (ms). */
 const waitMs = 2_000;
@@ -27,71 +31,156 @@ const spansAtOnce = 20_000;
 const mostTraces = ({ capabilities }: Database): number =>
   capabilities.embedded ? tracesAtOnce.embedded : tracesAtOnce.server;
 
+/** Spans of one trace that came together are one row, which costs a third of a row each; so many of them at most. */
+const spansInRow = 200;
+
+/** A row of `telemetry_spans`: its spans, and as what each was written; null: not yet. `span_id` tells rows apart. */
+type SpanRow = {
+  target_schema: string;
+  trace_id: string;
+  span_id: string;
+  span: readonly TelemetrySpan[];
+  recorded: readonly (Recorded | null)[] | null;
+};
+
+const spanColumns: readonly [name: keyof SpanRow, type: ColumnType][] = [
+  ['target_schema', 'text'],
+  ['trace_id', 'text'],
+  ['span_id', 'text'],
+  ['span', 'jsonb'],
+  ['recorded', 'jsonb'],
+];
+
+/** Databases where the table was seen; looked for again where a transaction has failed. */
+const opened = new WeakSet<Database>();
+
 /** Spans that came together, as they are kept: with what they were written as where that happens at once. */
 class SpanBatch {
   readonly events: readonly AgentEvent[];
-  readonly #rows: readonly {
-    trace_id: string;
-    span_id: string;
-    span: TelemetrySpan;
-    recorded?: Recorded | undefined;
-  }[];
+  readonly #rows: readonly SpanRow[];
+  readonly #whole: readonly string[];
 
-  private constructor(spans: readonly TelemetrySpan[], whole: readonly TelemetrySpan[][] = []) {
-    const recorded = new Map<TelemetrySpan, Recorded | undefined>();
-    this.events = whole.flatMap((trace) => {
-      const told = traceEvents(trace.map((span) => ({ span })));
-      for (const span of trace) recorded.set(span, told.recorded.get(span.spanId));
-      return told.events;
-    });
-    this.#rows = spans.map((span) => ({
-      trace_id: span.traceId,
-      span_id: span.spanId,
-      span,
-      recorded: recorded.get(span),
-    }));
+  private constructor(
+    schema: string,
+    traces: ReadonlyMap<string, readonly TelemetrySpan[]>,
+    isWhole: (trace: string) => boolean,
+  ) {
+    const [events, rows, whole]: [AgentEvent[], SpanRow[], string[]] = [[], [], []];
+    for (const [trace, spans] of traces) {
+      const told = isWhole(trace) ? traceEvents(spans.map((span) => ({ span }))) : undefined;
+      if (told) {
+        for (const event of told.events) events.push(event);
+        whole.push(trace);
+      }
+      for (let start = 0; start < spans.length; start += spansInRow) {
+        const part = spans.slice(start, start + spansInRow);
+        rows.push({
+          target_schema: schema,
+          trace_id: trace,
+          span_id: randomUUID(),
+          span: part,
+          recorded: told ? part.map(({ spanId }) => told.recorded.get(spanId) ?? null) : null,
+        });
+      }
+    }
+    this.events = events;
+    this.#rows = rows;
+    this.#whole = whole;
   }
 
   /** All of them wait for the flusher. */
-  static waiting(spans: readonly TelemetrySpan[]): SpanBatch {
-    return new SpanBatch(distinct(spans));
+  static waiting({ capabilities }: Database, spans: readonly TelemetrySpan[]): SpanBatch {
+    return new SpanBatch(capabilities.schema, tracesOf(spans), () => false);
   }
 
-  /** Traces that are here with their root, and of which nothing was kept before, need not wait. */
-  static async of(database: Database, spans: readonly TelemetrySpan[]): Promise<SpanBatch> {
-    const all = distinct(spans);
-    const withRoot = [...groupBy(all, ({ traceId }) => traceId)]
-      .filter(([, trace]) => trace.some(({ parentSpanId }) => parentSpanId === undefined))
+  /**
+   * Traces that are here with their root, and of which nothing was kept before, need not wait.
+   *
+   * @param kept traces of which spans are just being kept
+   */
+  static async of(
+    database: Database,
+    spans: readonly TelemetrySpan[],
+    kept: ReadonlySet<string>,
+  ): Promise<SpanBatch> {
+    const traces = tracesOf(spans);
+    const withRoot = [...traces.keys()]
+      .filter((id) => traces.get(id)?.some(({ parentSpanId }) => parentSpanId === undefined))
+      .filter((id) => !kept.has(id))
       .slice(0, mostTraces(database));
-    const known = await knownTraces(
-      database,
-      withRoot.map(([id]) => id),
-    );
-    return new SpanBatch(
-      all,
-      withRoot.flatMap(([id, trace]) => (known.has(id) ? [] : [trace])),
-    );
+    const whole = new Set(withRoot);
+    for (const id of await knownTraces(database, withRoot)) whole.delete(id);
+    return new SpanBatch(database.capabilities.schema, traces, (trace) => whole.has(trace));
   }
 
-  /** @throws ConsoleError `privilege_missing` */
-  async keep(tx: Queryable, schema: string): Promise<void> {
+  get traces(): ReadonlySet<string> {
+    return new Set(this.#rows.map(({ trace_id: id }) => id));
+  }
+
+  /** @throws ConsoleError `privilege_missing`; and TracesAreShared */
+  async keep(tx: Transaction, database: Database, copier: RowCopier | undefined): Promise<void> {
     if (this.#rows.length === 0) return;
-    if (!(await openConsoleTable(tx, 'telemetry_spans'))) {
+    if (!opened.has(database) && !(await openConsoleTable(tx, 'telemetry_spans'))) {
       throw new ConsoleError('privilege_missing', 'The role may not write telemetry_spans.', {
         hint: 'Spans wait in trace_console.telemetry_spans. Grant CREATE on the database once, or writing on the table.',
       });
     }
-    // Where another collector has brought more of the trace meanwhile, the flusher looks at all of it.
+    // Whoever keeps some of them holds their sessions until the end of the transaction, as this one does.
+    const others = await tracesWithSpans(tx, database.capabilities.schema, this.#whole);
+    if (others.length > 0) throw new TracesAreShared();
+    if (await copier?.copy(tx, 'trace_console.telemetry_spans', spanColumns, this.#rows)) return;
     await tx.query(
       `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span, recorded)
-       SELECT $1, trace_id, span_id, span, CASE WHEN recorded IS NOT NULL AND (
-           SELECT s.trace_id FROM trace_console.telemetry_spans AS s
-           WHERE s.target_schema = $1 AND s.trace_id = r.trace_id LIMIT 1) IS NULL THEN recorded END
-       FROM json_to_recordset($2::json) AS r (trace_id text, span_id text, span jsonb, recorded jsonb)
-       ON CONFLICT (target_schema, trace_id, span_id) DO NOTHING`,
-      [schema, toJson(this.#rows)],
+       SELECT target_schema, trace_id, span_id, span, recorded
+       FROM json_to_recordset($1::json) AS r (target_schema name, trace_id text, span_id text, span jsonb, recorded jsonb)`,
+      [toJson(this.#rows)],
     );
   }
+}
+
+/** Each span once: senders that got no answer send again. */
+function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
+  const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
+  return groupBy(all.values(), ({ traceId }) => traceId);
+}
+
+class TracesAreShared extends Error {
+  override message = 'Another collector has kept spans of these traces meanwhile.';
+}
+
+type Target = { database: Database; recorder: Recorder };
+
+/** Events, and spans that came with them, ready to be written. */
+export type ToRecord = {
+  readonly events: readonly CleanEvent[];
+  readonly ofSpans: readonly CleanEvent[];
+  readonly batch: SpanBatch;
+  readonly spans: readonly TelemetrySpan[];
+};
+
+/**
+ * What can be done ahead of the transaction that writes.
+ *
+ * @param kept traces of which spans are being written by another transaction
+ * @param breathe called again and again: lets others have the processor
+ * @throws ConsoleError
+ */
+export async function prepareWithSpans(
+  { database, recorder }: Target,
+  { events, spans }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+  kept: ReadonlySet<string> = new Set(),
+  breathe: () => Promise<void> = () => Promise.resolve(),
+): Promise<ToRecord> {
+  const clean = async (all: readonly AgentEvent[]) => {
+    const list: CleanEvent[] = [];
+    for (const event of all) {
+      list.push(recorder.clean(event));
+      await breathe();
+    }
+    return list;
+  };
+  const batch = await SpanBatch.of(database, spans, kept);
+  return { events: await clean(events), ofSpans: await clean(batch.events), batch, spans };
 }
 
 /**
@@ -99,47 +188,69 @@ class SpanBatch {
  *
  * @throws ConsoleError, and nothing of it is written
  */
-export async function recordWithSpans(
-  { database, recorder }: { database: Database; recorder: Recorder },
-  { events, spans }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+export async function recordPrepared(
+  { database, recorder }: Target,
+  { events, ofSpans, batch, spans }: ToRecord,
   also?: (tx: Queryable) => Promise<void>,
 ): Promise<Written> {
-  const { schema } = database.capabilities;
-  const record = (batch: SpanBatch) =>
-    recorder.record([...events, ...batch.events], {
-      async inTransaction(tx) {
-        await also?.(tx);
-        await batch.keep(tx, schema);
-      },
-    });
-  const batch = await SpanBatch.of(database, spans);
+  const record = async (of: SpanBatch, all: readonly CleanEvent[]) => {
+    try {
+      const written = await recorder.recordClean(all, {
+        async inTransaction(tx, copier) {
+          await also?.(tx);
+          await of.keep(tx, database, copier);
+        },
+      });
+      if (spans.length > 0) opened.add(database);
+      return written;
+    } catch (error) {
+      opened.delete(database);
+      throw error;
+    }
+  };
   try {
-    return await record(batch);
+    return await record(batch, [...events, ...ofSpans]);
   } catch (error) {
-    if (batch.events.length === 0 || !isRecordsFault(error)) throw error;
-    // The database refuses the rows of one of these traces: the flusher finds out which.
-    return record(SpanBatch.waiting(spans));
+    const isOfSpans = isRecordsFault(error) || isShared(error);
+    if (ofSpans.length === 0 || !isOfSpans) throw error;
+    // The database refuses the rows of one of these traces: the flusher finds out which. It sees all of a shared one, too.
+    return record(SpanBatch.waiting(database, spans), events);
   }
 }
 
-/** Senders that got no answer send again. */
-function distinct(spans: readonly TelemetrySpan[]): TelemetrySpan[] {
-  return [...new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span])).values()];
+const isShared = (error: unknown): boolean =>
+  error instanceof ConsoleError && error.cause instanceof TracesAreShared;
+
+/** Both steps. */
+export async function recordWithSpans(
+  target: Target,
+  told: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+): Promise<Written> {
+  return recordPrepared(target, await prepareWithSpans(target, told));
 }
 
 /** Those of some traces of which spans are kept. */
-async function knownTraces(database: Database, ids: readonly string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
+async function knownTraces(database: Database, ids: readonly string[]): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
   return database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
-    if (!(await hasConsoleTable(tx, 'telemetry_spans'))) return new Set();
-    const { rows } = await tx.query<{ id: string }>(
-      `SELECT t.id FROM unnest($2::text[]) AS t (id)
-       WHERE (SELECT s.trace_id FROM trace_console.telemetry_spans AS s
-              WHERE s.target_schema = $1 AND s.trace_id = t.id LIMIT 1) IS NOT NULL`,
-      [database.capabilities.schema, ids],
-    );
-    return new Set(rows.map(({ id }) => id));
+    if (!opened.has(database) && !(await hasConsoleTable(tx, 'telemetry_spans'))) return [];
+    return tracesWithSpans(tx, database.capabilities.schema, ids);
   });
+}
+
+async function tracesWithSpans(
+  tx: Queryable,
+  schema: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await tx.query<{ id: string }>(
+    `SELECT t.id FROM unnest($2::text[]) AS t (id)
+     WHERE (SELECT s.trace_id FROM trace_console.telemetry_spans AS s
+            WHERE s.target_schema = $1 AND s.trace_id = t.id LIMIT 1) IS NOT NULL`,
+    [schema, ids],
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** Writes the traces of spans that were kept, once their roots have come. */
@@ -163,7 +274,7 @@ export class SpanFlusher {
   async round(): Promise<Written | undefined> {
     await this.#tidyAtTimes();
     const traces = await this.#ready();
-    if (traces.size === 0) return undefined;
+    if (traces.length === 0) return undefined;
     try {
       return await this.#write(traces);
     } catch (error) {
@@ -172,21 +283,20 @@ export class SpanFlusher {
     }
   }
 
-  #write(traces: ReadonlyMap<string, StagedSpan[]>): Promise<Written> {
-    const written = [...traces.values()].map(traceEvents);
-    const recorded = [...traces.keys()].flatMap((trace, index) =>
-      [...(written[index]?.recorded ?? [])].map(([span, as]) => ({ trace, span, recorded: as })),
-    );
+  #write(traces: readonly KeptTrace[]): Promise<Written> {
+    const written = traces.map((trace) => ({ trace, told: traceEvents(trace.spans) }));
+    const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
     const { schema } = this.#database.capabilities;
     return this.#recorder.record(
-      written.flatMap(({ events }) => events),
+      written.flatMap(({ told }) => told.events),
       {
+        retracted: written.flatMap(({ told }) => told.retracted),
         async inTransaction(tx) {
-          await markRecorded(tx, schema, recorded);
+          await markRecorded(tx, schema, marks);
           await removeSessions(
             tx,
             schema,
-            written.flatMap(({ replaced }) => replaced ?? []),
+            written.flatMap(({ told }) => told.replaced ?? []),
           );
         },
       },
@@ -194,67 +304,63 @@ export class SpanFlusher {
   }
 
   /** The database refuses the rows of one of these traces: it is marked with the reason, and the others are written. */
-  async #writeOneByOne(traces: ReadonlyMap<string, StagedSpan[]>): Promise<Written> {
+  async #writeOneByOne(traces: readonly KeptTrace[]): Promise<Written> {
     const sum: Written = { rows: noRows(), unchanged: 0 };
-    for (const [trace, spans] of traces) {
+    for (const trace of traces) {
       try {
-        const { rows, unchanged } = await this.#write(new Map([[trace, spans]]));
+        const { rows, unchanged } = await this.#write([trace]);
         sum.unchanged += unchanged;
         for (const table of Object.keys(rows) as (keyof Written['rows'])[]) {
           sum.rows[table] += rows[table];
         }
       } catch (error) {
         if (!isRecordsFault(error)) throw error;
-        await this.#refuse(trace, spans, error.message);
+        const { schema } = this.#database.capabilities;
+        const marks = trace.refuse(error.message);
+        await this.#database.transaction({ purpose: 'ingest' }, (tx) =>
+          markRecorded(tx, schema, marks),
+        );
       }
     }
     return sum;
   }
 
-  #refuse(trace: string, spans: readonly StagedSpan[], refused: string): Promise<void> {
-    const { schema } = this.#database.capabilities;
-    const marks = spans
-      .filter(({ recorded }) => recorded === undefined)
-      .map(({ span }) => ({ trace, span: span.spanId, recorded: { refused } }));
-    return this.#database.transaction({ purpose: 'ingest' }, (tx) =>
-      markRecorded(tx, schema, marks),
-    );
-  }
-
-  /** The spans of traces with something new, of which nothing is waited for. */
-  #ready(): Promise<Map<string, StagedSpan[]>> {
+  /** Traces with something new, of which nothing is waited for. */
+  #ready(): Promise<KeptTrace[]> {
     const { schema } = this.#database.capabilities;
     const most = mostTraces(this.#database);
     return this.#database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
-      const traces = new Map<string, StagedSpan[]>();
-      if (!(await hasConsoleTable(tx, 'telemetry_spans'))) return traces;
+      if (!opened.has(this.#database) && !(await hasConsoleTable(tx, 'telemetry_spans'))) return [];
       const { rows: ready } = await tx.query<{ trace_id: string }>(
         `SELECT p.trace_id FROM trace_console.telemetry_spans AS p
          WHERE p.target_schema = $1 AND p.recorded IS NULL
          GROUP BY p.trace_id
          HAVING min(p.received_at) <= clock_timestamp() - $2::float8 * interval '1 ms'
            OR EXISTS (SELECT FROM trace_console.telemetry_spans AS r
-                      WHERE r.target_schema = $1 AND r.trace_id = p.trace_id AND NOT r.span ? 'parentSpanId')
+                      WHERE r.target_schema = $1 AND r.trace_id = p.trace_id
+                        AND r.span @? '$[*] ? (!exists(@.parentSpanId))')
          ORDER BY min(p.received_at) LIMIT $3`,
         [schema, this.#waitMs, most],
       );
-      const { rows } = await tx.query<{
-        trace: string;
-        span: TelemetrySpan;
-        recorded: Recorded | null;
-      }>(
-        `SELECT t.id AS trace, s.span, s.recorded
+      if (ready.length === 0) return [];
+      const { rows } = await tx.query<KeptRow>(
+        `SELECT t.id AS trace, s.key, s.span, s.recorded
          FROM unnest($2::text[]) AS t (id) CROSS JOIN LATERAL (
-           SELECT span, recorded FROM trace_console.telemetry_spans
-           WHERE target_schema = $1 AND trace_id = t.id
-           ORDER BY recorded IS NOT NULL, span_id LIMIT $3) AS s`,
+           SELECT span_id AS key, span, recorded, spans, sum(spans) OVER (
+             ORDER BY recorded IS NOT NULL, received_at, span_id ROWS UNBOUNDED PRECEDING) AS up_to
+           FROM trace_console.telemetry_spans CROSS JOIN LATERAL (SELECT
+             CASE jsonb_typeof(span) WHEN 'array' THEN jsonb_array_length(span) ELSE 1 END) AS n (spans)
+           WHERE target_schema = $1 AND trace_id = t.id) AS s
+         WHERE s.up_to - s.spans < $3`,
         [schema, ready.map(({ trace_id: id }) => id), spansAtOnce],
       );
-      for (const { trace_id: id } of ready) traces.set(id, []);
-      for (const { trace, span, recorded } of rows) {
-        traces.get(trace)?.push({ span, ...(recorded === null ? {} : { recorded }) });
+      const traces = new Map<string, KeptTrace>();
+      for (const row of rows) {
+        const trace = traces.get(row.trace) ?? new KeptTrace();
+        traces.set(row.trace, trace);
+        trace.add(row);
       }
-      return traces;
+      return [...traces.values()];
     });
   }
 
@@ -275,19 +381,6 @@ export class SpanFlusher {
       );
     });
   }
-}
-
-async function markRecorded(
-  tx: Queryable,
-  schema: string,
-  recorded: readonly { trace: string; span: string; recorded: Recorded | { refused: string } }[],
-): Promise<void> {
-  await tx.query(
-    `UPDATE trace_console.telemetry_spans AS s SET recorded = r.recorded
-     FROM json_to_recordset($2::json) AS r (trace text, span text, recorded jsonb)
-     WHERE s.target_schema = $1 AND s.trace_id = r.trace AND s.span_id = r.span`,
-    [schema, JSON.stringify(recorded)],
-  );
 }
 
 /** The rows of traces that were written before their session was known: they are there under its name now. */

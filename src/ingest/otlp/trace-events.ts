@@ -1,4 +1,6 @@
 import type { AgentEvent, EventBase } from '../events.js';
+import { decisionId, happeningId, modelCallId, subagentId, toolCallId } from '../ids.js';
+import type { RetractedRow } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
 import {
   agentAt,
@@ -24,14 +26,19 @@ import {
 /** As what a span was written, and to whom it belongs: a span's id, or `''` for the turn. JSON. */
 export type Recorded = { session: string; role: Role; owner: string };
 
-/** `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. */
-type Role = SpanRole | 'turn' | 'group';
+/**
+ * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
+ * span that tells what another one does.
+ */
+type Role = SpanRole | 'turn' | 'group' | 'repeated';
 
 export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
 
 export type TraceEvents = {
   events: AgentEvent[];
   recorded: Map<string, Recorded>;
+  /** Rows of spans that turned out to be something else: they go before the events are recorded. */
+  retracted: RetractedRow[];
   /** The session under which its rows were written so far, when it turns out to be another. */
   replaced?: string | undefined;
 };
@@ -47,11 +54,13 @@ export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
   const staged = isReplaced ? known.map(({ span }) => ({ span })) : known;
   const tree = new SpanTree(staged, session);
   const replaced = isReplaced ? before : undefined;
-  const result: TraceEvents = { events: [], recorded: new Map(), replaced };
+  const result: TraceEvents = { events: [], recorded: new Map(), retracted: [], replaced };
   for (const { span, recorded } of tree.inOrder()) {
-    const now = tree.standingOf(span, recorded);
+    const now = tree.standingOf(span);
     if (recorded?.owner === now.owner && recorded.role === now.role) continue;
     result.recorded.set(span.spanId, now);
+    if (recorded !== undefined && recorded.role !== now.role)
+      result.retracted.push(...rowsOf(span, recorded));
     const events = eventsOf(span, now, tree);
     result.events.push(
       ...(recorded === undefined
@@ -59,8 +68,32 @@ export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
         : events.map((event) => ({ ...event, isMoved: true as const }))),
     );
   }
-  if (result.recorded.size > 0) result.events.unshift(...tree.turnEvents());
+  if (result.recorded.size > 0) {
+    const isMoved = before === undefined || isReplaced ? {} : ({ isMoved: true } as const);
+    result.events.unshift(...tree.turnEvents().map((event) => ({ ...event, ...isMoved })));
+  }
   return result;
+}
+
+/** What a span was written as. */
+function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
+  switch (role) {
+    case 'span':
+      return [
+        { table: 'hook_executions', id: happeningId(session, 'span', span.spanId) },
+        { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
+      ];
+    case 'tool':
+      return [{ table: 'hook_executions', id: toolCallId(session, toolUseOf(span)) }];
+    case 'model':
+      return [{ table: 'endpoint_calls', id: modelCallId(session, messageOf(span)) }];
+    case 'agent':
+    case 'group':
+      return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
+    case 'turn':
+    case 'repeated':
+      return [];
+  }
 }
 
 /** A chain of parents is no longer. */
@@ -100,32 +133,28 @@ class SpanTree {
       .map(({ each }) => each);
   }
 
-  standingOf(span: TelemetrySpan, before: Recorded | undefined): Recorded {
+  standingOf(span: TelemetrySpan): Recorded {
     const owner = [...this.#ancestorsOf(span)].find((each) => {
       const role = this.roleOf(each);
       return role === 'agent' || role === 'group';
     });
-    const role = this.roleOf(span);
-    // What was written as a row of its trace stays one.
-    const isRow = before?.role === 'span' && role === 'group';
-    return { session: this.#session, role: isRow ? 'span' : role, owner: owner?.spanId ?? '' };
+    return { session: this.#session, role: this.roleOf(span), owner: owner?.spanId ?? '' };
   }
 
   roleOf(span: TelemetrySpan): Role {
     const role = this.#toldOf(span);
     const isHolder = role === 'agent' || role === 'span';
     if (span === this.#root && isHolder) return 'turn';
-    const known = this.#staged.get(span.spanId)?.recorded?.role;
-    if (known === 'span' || known === 'group') return known;
     const children = this.#children.get(span.spanId) ?? [];
     // A library's call that another instrumentation tells of in a span below is one call.
     if (role === 'model' && children.some((child) => this.#toldOf(child) === 'model'))
       return 'group';
+    if (role === 'tool' && this.#isRepeated(span)) return 'repeated';
     return role === 'span' && children.length > 0 ? 'group' : role;
   }
 
   /** Whether a tool's span repeats the one that it is in, or that is beside it: MCP's client is instrumented, too. */
-  isRepeated(span: TelemetrySpan): boolean {
+  #isRepeated(span: TelemetrySpan): boolean {
     const parent = this.#parentOf(span);
     const isSame = (other: TelemetrySpan) =>
       this.#toldOf(other) === 'tool' && toolAt(other) === toolAt(span);
@@ -219,6 +248,7 @@ function eventsOf(span: TelemetrySpan, { role, owner }: Recorded, tree: SpanTree
   const base = tree.base(span, span.startedAt, owner);
   switch (role) {
     case 'turn':
+    case 'repeated':
       return [];
     case 'agent':
     case 'group':
@@ -226,7 +256,7 @@ function eventsOf(span: TelemetrySpan, { role, owner }: Recorded, tree: SpanTree
     case 'model':
       return [modelCall(span, base)];
     case 'tool':
-      return tree.isRepeated(span) ? [] : toolEvents(span, base);
+      return toolEvents(span, base);
     case 'span':
       return decision(span, base) ?? [otherSpan(span, base)];
   }
@@ -265,16 +295,24 @@ function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventB
   return [started, { kind: 'subagent_ended', ...base, id: span.spanId, at: span.endedAt, error }];
 }
 
+const messageOf = (span: TelemetrySpan): string =>
+  uniqueId(textAt(span.attributes, 'gen_ai.response.id'), span);
+
+const toolUseOf = (span: TelemetrySpan): string =>
+  uniqueId(
+    textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
+    span,
+  );
+
 function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
   const { attributes } = span;
   const reasons = valueAt(attributes, 'gen_ai.response.finish_reasons');
   const seconds = numberAt(attributes, 'gen_ai.response.time_to_first_chunk');
-  const response = textAt(attributes, 'gen_ai.response.id');
   return {
     kind: 'model_call',
     ...base,
     at: endOf(span),
-    message: uniqueId(response, span),
+    message: messageOf(span),
     provider: providerAt(attributes),
     model: modelAt(attributes),
     endpoint: textAt(attributes, 'gen_ai.operation.name') ?? span.name,
@@ -292,8 +330,7 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
 
 function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
-  const id = textAt(attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id');
-  const call = { toolUse: uniqueId(id, span), tool: toolAt(span), input: inputAt(attributes) };
+  const call = { toolUse: toolUseOf(span), tool: toolAt(span), input: inputAt(attributes) };
   if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [

@@ -203,7 +203,7 @@ class ClaudeReader implements TranscriptReader {
       return [];
     }
     this.#state.inputAt = base.at;
-    // Images and blanks alone are no prompt.
+    // A line with only images or blanks is no prompt.
     if (text.trim() === '') return [];
     return base.subagent === undefined
       ? this.#prompt(line, base, text)

@@ -71,7 +71,7 @@ type State = UsageState & {
   tools: ToolsState;
 };
 
-/** A copy is written at once (ms). */
+/** Lines that were copied from another thread are written within this time (ms). */
 const copiedWithinMs = 2_000;
 
 const empty = (): State => ({
@@ -295,7 +295,7 @@ class CodexReader implements TranscriptReader {
     state.prompt = { from: [from], turn: state.turn, isFresh: true };
     const base = this.#base(at);
     const isFirst = isOfSubagent ? prompt === undefined : !state.hasTasks || !isOfTurn;
-    // What is typed while the agent works belongs to the turn.
+    // Text that is typed while the agent works belongs to the current turn.
     if (!isFirst) return [{ kind: 'note', ...base, event: 'UserPrompt', id: `typed:${at}`, text }];
     return isOfSubagent ? this.#subagentStarted(base, text) : [{ kind: 'prompt', ...base, text }];
   }
@@ -349,7 +349,7 @@ class CodexReader implements TranscriptReader {
 
   #taskEnded(payload: Json, at: number): readonly AgentEvent[] {
     this.#act();
-    // The error has told how it ended.
+    // The error before it has already reported the end.
     if (this.#state.hasFailed && stringOf(payload.last_agent_message) === undefined) return [];
     return [this.#end(at, undefined, numberOf(payload.duration_ms))];
   }

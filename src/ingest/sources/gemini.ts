@@ -58,7 +58,7 @@ type State = {
   order: number;
 };
 
-/** Only what was told last is told again. */
+/** So many ids are kept: only the latest messages are written again. */
 const mostGiven = 500;
 
 class GeminiReader implements TranscriptReader {
@@ -86,7 +86,7 @@ class GeminiReader implements TranscriptReader {
   read(bytes: Buffer): readonly AgentEvent[] | undefined {
     const line = parsedLine(bytes);
     if (line === undefined) return undefined;
-    // What was taken back by a rewind has been done and paid for.
+    // A rewind takes nothing back here: the calls were made and paid for.
     if (stringOf(line.$rewindTo) !== undefined) return [];
     if (Object.hasOwn(line, '$set')) return this.#header(objectOf(line.$set));
     if (stringOf(line.sessionId) !== undefined) return this.#header(line);

@@ -92,7 +92,7 @@ function eventsOf(event: string, payload: Payload, base: EventBase): AgentEvent[
     case 'PostToolUseFailure':
       return toolEvents(event, payload, base);
     case 'PostToolBatch':
-      // The calls that PostToolUse has told of, once more.
+      // These calls were already reported by PostToolUse.
       return [];
     case 'PermissionRequest':
     case 'PermissionDenied':
@@ -195,7 +195,7 @@ function stopEvents(event: string, payload: Payload, base: EventBase): AgentEven
   }
   const tasks = ownValue(payload, 'background_tasks');
   if (Array.isArray(tasks) && tasks.length > 0) {
-    // The agent goes on when they are done, and stops once more.
+    // No end of the turn: the agent goes on when the background work is done, and stops again.
     return [noteOf(base, event, { data: { background_tasks: tasks.length } })];
   }
   return [{ kind: 'turn_ended', ...base }];

@@ -14,7 +14,7 @@ import {
   type Payload,
 } from './hook-payload.js';
 
-/** Also what is nobody's business: the user's address. */
+/** Fields that every event has, and the user's address, which is private: they are not kept as details. */
 const common: ReadonlySet<string> = new Set([
   'conversation_id',
   'generation_id',

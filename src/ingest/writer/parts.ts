@@ -127,7 +127,7 @@ export class CallRecording extends Part<CallFields> implements Call {
       isDone || !this.isEnded || this.error !== undefined ? {} : { error_type: this.status };
     return {
       trace_id: this.owner.id,
-      // An answer that nobody told is one.
+      // A call that completed without a status code is stored with 200.
       status_code: isDone ? 200 : null,
       ...this.#fields,
       ...this.work,

@@ -213,7 +213,7 @@ export class Sender {
     try {
       while (this.#pending[0]) this.#toSpool(this.#pending[0]);
     } catch {
-      // Neither the database nor the disk takes it.
+      // Neither the database nor the spool takes the rows: they are lost.
     }
   }
 
@@ -224,7 +224,7 @@ export class Sender {
       if (this.#options.onProblem) this.#options.onProblem(problem);
       else process.emitWarning(problem.message, 'TraceConsoleWriter');
     } catch {
-      // Who is told is no part of what is written.
+      // An error in the caller's listener must not affect writing.
     }
   }
 

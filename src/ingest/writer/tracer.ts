@@ -42,7 +42,7 @@ const objectOr = <Value extends object>(value: Value): Value =>
 
 type Current = { trace: TraceRecording; hook: HookRecording | undefined };
 
-/** An end finds room where a beginning did: in a queue that is so much longer. */
+/** Ends may use this much more of the queue, so that there is room for the end of everything that has begun. */
 const roomForEnds = 2;
 
 const defaultExitMs = 5_000;

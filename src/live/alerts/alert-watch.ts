@@ -5,7 +5,7 @@ import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
 import type { LiveState, PaneSnapshot } from '../state.js';
 
-/** What somebody wants to hear of: rows of a pane that match a filter. */
+/** An alert rule: rows of a pane that match a filter. */
 export type AlertRule = { name: string; pane: PaneId; when: string };
 
 /** A rule that holds now. */
@@ -65,7 +65,7 @@ export class AlertWatch {
     return this.#rules.flatMap((rule) => {
       const snapshot = live.panes[rule.pane];
       if (snapshot === rule.seen || snapshot.error || snapshot.loading || !snapshot.asOf) return [];
-      // What the reader looks up, in the past or by a filter, is no news.
+      // Rows of the past, or of a filter, are what the user looks up: no alert.
       if (snapshot.untilMs !== undefined || snapshot.filter !== undefined) return [];
       rule.seen = snapshot;
       return this.#judge(rule, snapshot, wallMs);
@@ -160,7 +160,7 @@ export class Alerting {
     return this.#settings.rules;
   }
 
-  /** What the reader looks up in the past is no news: rules about panes that show it wait for now. */
+  /** Rows of the past raise no alert: rules about panes that show a moment in the past are paused. */
   isPaused({ untilMs }: LiveState): boolean {
     return untilMs !== undefined && this.panes.some((id) => looksBack(paneById(id)));
   }

@@ -326,10 +326,10 @@ export function applyFrame(
   return { ...rest, panes: shown };
 }
 
-/** Rows that have been drawn once; most of a frame are those of the one before. */
+/** Rows that were checked already: most rows of a frame are those of the frame before. */
 const fitting = new WeakSet<object>();
 
-/** Draws what another version of a pane has recorded, once and for nothing: it may lack what is drawn today. */
+/** Draws rows once, without showing them, because another version of the pane may have recorded them without a field that is drawn today. */
 function whyNotShown(id: PaneId, snapshot: PaneSnapshot): ConsoleError | undefined {
   const pane = panes.find((candidate) => candidate.id === id);
   const { rows, extras, asOf, notes } = snapshot;

@@ -15,7 +15,7 @@ export type ReplayState = {
   ended: boolean;
 };
 
-/** A stretch without a change is shown this long at most (ms of the viewer). */
+/** A pause without changes is shortened to this (ms for the viewer). */
 const longestWaitMs = 5_000;
 
 function ignored(): void {
@@ -112,7 +112,7 @@ export class Player implements LiveSource {
     this.#wait();
   }
 
-  // What was asked, how often and of which window was decided when it was recorded.
+  // Window, cadence and choices were made when it was recorded: they cannot be changed.
   readonly setVisible = ignored;
   readonly setCadence = ignored;
   readonly setWindow = ignored;

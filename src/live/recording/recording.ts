@@ -10,7 +10,7 @@ import { formatBytes } from '../../core/format/number.js';
 import { cellOf } from '../../panes/contract/column.js';
 import { panes, type AnyPane } from '../../panes/registry.js';
 
-/** What a recording begins with; a console writes the last of them and reads all. */
+/** The versions of the header line: a console writes the last of them, and reads all. */
 const formats = ['trace-console recording 1', 'trace-console recording 2'] as const;
 export const recordingFormat = formats[1];
 
@@ -146,7 +146,7 @@ export class Recording {
   }
 }
 
-/** Asks a pane for all that is drawn of a snapshot: what it cannot draw throws here, and not on the screen. */
+/** Computes everything that a pane draws of a snapshot, so that damaged data throws here, and not on the screen. */
 function tryOut(pane: AnyPane, snapshot: PaneSnapshot): void {
   const { rows, extras, asOf, notes } = snapshot;
   if (asOf === null) return;
@@ -186,7 +186,7 @@ function readFile(file: string): string {
   }
 }
 
-/** A newer console's recording is one, too. */
+/** Recognises also the recording of a newer console, for a better error message. */
 function noRecording(file: string, first: string): ConsoleError {
   const [, version] = /^\{"format":"trace-console recording (\d{1,4})"/.exec(first) ?? [];
   if (version !== undefined && Number(version) > formats.length) {

@@ -22,7 +22,7 @@ import {
 /** Why to go slower, and how much: milliseconds before the next batch. */
 type Brake = { reason: string; pauseMs: number };
 
-/** From here on a brake is put on. */
+/** Thresholds beyond which archiving slows down. */
 type Thresholds = {
   /** A standby behind by so much keeps WAL, and shows old data. */
   lagBytes: number;
@@ -50,7 +50,7 @@ type BrakeRow = {
   transaction_ms: number | null;
 };
 
-/** What a role may not see of others is NULL there, and no brake. */
+/** What this role may not see is NULL, and does not slow anything. */
 const brakeStatement = `
 SELECT r.standby, r.lag_bytes, r.lag_ms, t.pid, t.transaction_ms
 FROM (SELECT) AS one
@@ -70,7 +70,7 @@ LEFT JOIN LATERAL (
   ORDER BY xact_start LIMIT 1
 ) AS t ON true`;
 
-/** Looks at what the archiving does to others, between two batches. */
+/** Between two batches: finds out whether archiving harms others. */
 export class Brakes {
   readonly #database: Database;
   readonly #thresholds: Thresholds;
@@ -89,7 +89,7 @@ export class Brakes {
       const sessions = waiting === 1 ? 'a session that' : `${waiting} sessions that`;
       return { reason: `${sessions} waited for rows of the batch`, pauseMs: pauses.waiter };
     }
-    // The embedded database has neither standbys nor, but for us, transactions.
+    // The embedded database has no standbys, and no transactions of others.
     if (this.#database.capabilities.embedded) return undefined;
     if (performance.now() - this.#askedAt < this.#thresholds.askEveryMs) return this.#last;
     this.#last = await this.#ask();
@@ -107,7 +107,7 @@ export class Brakes {
       ]);
       return row && brakeOf(row);
     } catch {
-      // Some services do not let their users ask; that is no reason not to archive.
+      // Some hosted services forbid these questions; archiving goes on without the answers.
       return undefined;
     }
   }
@@ -229,7 +229,7 @@ async function* run(
   let size: number = batchSizes.first;
   let batch: Batch | undefined;
   const progress = () => progressOf(moved.execution_traces, due.traces, started);
-  // What others had locked may be free at the end: it is gone through once more.
+  // Traces that were locked may be free by now: they are tried once more at the end.
   for (let pass = 1; pass === 1 || (pass === 2 && skipped.locked > 0 && !stopped()); pass += 1) {
     skipped = noTrees();
     batch = undefined;

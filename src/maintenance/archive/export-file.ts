@@ -36,7 +36,7 @@ export class ExportWriter {
       const why = exists ? 'it exists already' : (cause as Error).message;
       throw new ConsoleError('usage', `Cannot write ${file}: ${why}.`, {
         cause,
-        // It may be all that is left of what an interrupted purge has deleted.
+        // Never overwritten: it may be all that is left of rows that an interrupted purge has deleted.
         ...(exists ? { hint: 'Keep it, and export to another file.' } : {}),
       });
     }
@@ -96,7 +96,7 @@ export class ExportWriter {
   }
 }
 
-/** Without this the name of a new file may be lost with the power, and its rows are deleted by then. */
+/** Syncs the folder: otherwise a power cut may lose the new file's name, after its rows were deleted. */
 async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle;
   try {

@@ -19,7 +19,7 @@ import { linesOf, lineSettings, LineSum, sumOf, type ExportEnd, noCounts } from 
 import { ConsoleError } from '../../db/errors.js';
 
 const mostTrees = 100;
-/** Few enough that megabyte prompts fit into memory. */
+/** So few rows at a time that megabyte prompts fit into memory. */
 const rowsAtATime = 100;
 
 /**
@@ -108,7 +108,7 @@ async function writeBatch(
 
 type Deleting = {
   end: ExportEnd['end'];
-  /** Counts up. */
+  /** Rows deleted so far: counted up as they are. */
   deleted: Record<ArchivedTable, number>;
   signal: AbortSignal;
 };

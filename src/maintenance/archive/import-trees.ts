@@ -102,7 +102,7 @@ async function* run(
   return { summary: `${summary.join('; ')}.`, cancelled, result };
 }
 
-/** The columns as the file has them: the archive may have more since. */
+/** Only the columns of the file: the archive may have got more since. */
 function knownColumns(header: ExportHeader, found: ColumnsByTable): ColumnsByTable {
   const known = (table: ArchivedTable) =>
     header.columns[table].map((name) => {
@@ -161,7 +161,7 @@ async function importBatch(
   return counts;
 }
 
-/** A trace is in one place: what was restored before must not be in the archive as well. */
+/** Refuses traces that are live: one that was restored meanwhile must not be in the archive as well. */
 async function refuseLive(tx: Queryable, table: ArchivedTable, ids: string[]): Promise<void> {
   const { rows } = await tx.query<{ id: string }>(
     `SELECT id FROM ${quoteIdent(table)} WHERE id = ANY ($1::uuid[]) LIMIT 1`,

@@ -95,7 +95,7 @@ export async function moveBatch(database: Database, options: NextBatch): Promise
   };
 }
 
-/** Where the next batch begins when the trace that comes first stays where it is, with its tree. */
+/** Where the next batch begins when the first trace cannot be moved: behind it. */
 export async function passLockedTrace(
   database: Database,
   { olderThan, asOf, after }: NextBatch,
@@ -179,7 +179,7 @@ export async function countDue(
   asOf?: string,
   timeoutMs = countTimeoutMs,
 ): Promise<Due> {
-  // The ends are found without reading what lies between them.
+  // Reads both ends of the index only, not what is between them.
   const [row] = await database.read<Omit<Due, 'traces'>>(
     `WITH moment AS (
        SELECT COALESCE($2::timestamptz, now()) AS at,

@@ -138,7 +138,7 @@ async function* deleteTrees(
 ): AsyncGenerator<Progress, boolean> {
   const columns = await columnsByTable(database);
   let done = 0;
-  // Not from the beginning each time, where the deleted rows still stand in the index.
+  // Continues behind the last batch: at the beginning the index still holds the deleted rows.
   let after: TreeCursor | undefined;
   for (;;) {
     yield { phase: 'deleting', done, total: Math.max(total, done), unit: 'trees' };

@@ -110,7 +110,7 @@ async function* run(
     const after = cursor;
     const batch = await database
       .transaction(
-        // The trigger that completes rows leaves those alone that come back.
+        // Tells the trigger that completes new rows to leave restored ones alone.
         { ...archiveLimits, settings: { 'trace_console.restoring': 'on' } },
         async (tx) => {
           await lockArchive(tx, database.capabilities.schema);

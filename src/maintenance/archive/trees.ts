@@ -140,7 +140,7 @@ export function needArchive({ capabilities }: Database): void {
   }
 }
 
-/** A tree stands where its first archived trace does, so that it is met once. */
+/** A tree is listed at its first archived trace, so that a walk meets it once. */
 const firstOfTree = `NOT EXISTS (SELECT FROM execution_traces_archive AS earlier
   WHERE earlier.root_id = t.root_id AND (earlier.started_at, earlier.id) < (t.started_at, t.id))`;
 
@@ -160,7 +160,7 @@ type TreeBatch = { roots: string[]; next: TreeCursor | undefined };
  */
 const batchBytes = 32 * 1024 * 1024;
 
-/** So many to begin with, then twice as many as fitted: large ones are not measured in vain. */
+/** The number of trees measured at first; later twice as many as fitted last time, so that large ones are not measured in vain. */
 const firstTrees = 20;
 
 /** What a row costs besides its values: its header and its places in indexes. */

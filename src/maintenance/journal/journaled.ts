@@ -19,7 +19,7 @@ import {
 
 /** Progress is written at most this often. */
 const progressEveryMs = 2_000;
-/** An entry is nobody's to wait for long. */
+/** A statement on the journal gives up after this (ms): the action must not wait long for its entry. */
 const limits = { statementTimeoutMs: 5_000, lockTimeoutMs: 1_000 };
 
 type End =
@@ -41,14 +41,14 @@ class RunEntry {
   #written: Progress | undefined;
   #endPresence = (): Promise<void> => Promise.resolve();
 
-  /** @param onLost the run was taken for dead, and another one may be at work */
+  /** @param onLost called when others took this run for dead: another one may have begun */
   constructor(database: Database, id: number, onLost: () => void) {
     this.#database = database;
     this.#id = id;
     this.#onLost = onLost;
   }
 
-  /** To be awaited before the action's first statement, which may be long. */
+  /** Await this before the action's first statement, which may take long. */
   async start(): Promise<void> {
     this.#endPresence = await showPresence(this.#database, this.#id);
     this.#timer = setInterval(() => this.#tick(), progressEveryMs / 2);
@@ -104,7 +104,7 @@ class RunEntry {
       this.#written = progress;
       if (!found) this.#onLost();
     } catch {
-      // The next one may succeed; whether the action goes on is for its own statements to find out.
+      // The next sign of life may succeed. If the connection is lost, the action's own statements will fail.
     }
   }
 
@@ -133,7 +133,7 @@ function errorJson(error: unknown): object {
 
 type Begun =
   | { kind: 'begun'; id: number }
-  /** Another console is at it. */
+  /** Another console runs it now. */
   | { kind: 'taken'; holder: Run }
   /** The journal cannot be written here, and why; the action may run all the same. */
   | { kind: 'unwritten'; reason: string };
@@ -195,7 +195,7 @@ async function enter<Input>(
 ): Promise<number> {
   const { id, title, exclusive } = action;
   const json = JSON.stringify(action.keptInput?.(input) ?? input);
-  // Whoever wakes from a long sleep finds its run marked, and stops.
+  // A console that wakes from a long sleep finds its run marked as crashed, and stops.
   await tx.query(
     `UPDATE trace_console.maintenance_runs AS r SET state = 'crashed', ended_at = heartbeat_at
      WHERE target_schema = $1 AND state = 'running' AND ${isSilent}
@@ -243,7 +243,7 @@ function accountName(): string | null {
 export type RunOutcome<Result> = Outcome<Result> & {
   /** Its number in the journal, when it is there. */
   run?: number;
-  /** It was another console's: this one only looked on. */
+  /** The run was another console's: this one only showed its progress. */
   followed?: true;
 };
 
@@ -289,11 +289,11 @@ async function* runWithEntry<Input, Result>(
   let lost = false;
   const entry = new RunEntry(database, id, () => {
     lost = true;
-    // Without an exclusive name there is nobody whom going on could disturb.
+    // Runs without an exclusive name cannot conflict: this one goes on.
     if (action.exclusive) stop.abort();
   });
   const events = action.run({ ...context, signal: stop.signal }, input);
-  // Of one that nobody reads any more the journal learns as well.
+  // Also where nobody iterates any more: the journal gets the end of every run.
   let failure: unknown = new ConsoleError('interrupted', 'The console gave the run up.');
   let ended = false;
   try {

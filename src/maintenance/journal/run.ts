@@ -182,12 +182,12 @@ export async function* followRun(
     const next = await database.transaction({ readOnly: true }, (tx) =>
       readRun(tx, database.capabilities.schema, run.id),
     );
-    // A row that somebody deleted tells nothing any more: as if its console had died.
+    // A deleted row counts as if the console of the run had died.
     run = next ?? { ...run, state: 'crashed' };
   }
 }
 
-/** Its own progress, with who it is. */
+/** The progress of the other console's run, with who runs it. */
 function followedProgress(run: Run): Progress {
   const progress = readProgress(run.progress);
   const who = `${whoRuns(run)}, who is at it since ${formatClock(run.startedAt)} (run ${run.id})`;
@@ -210,7 +210,7 @@ export function readProgress(stored: unknown): Progress {
   return progress;
 }
 
-/** What a preview says of another one's run under the same name. */
+/** The warning of a preview about a run of another console under the same exclusive name. */
 export function holderWarning(holder: Run): string {
   const what = holder.subject === null ? holder.title : `${holder.title} (${holder.subject})`;
   return `${whoRuns(holder)} is at "${what}" since ${formatClock(holder.startedAt)}`;

@@ -34,7 +34,7 @@ export const learnAction: Action<LearnInput, LearnSummary> = {
   title: 'Learn from traces',
   requires: ['primary', 'all-rows'],
   subject: subjectOf,
-  // The embedder may hold a key. Learning goes on where it was without anything from the journal.
+  // Keeps the embedder, which may hold a key, out of the journal. Learning needs no input to be resumed.
   keptInput: ({ embedder, since, limit, leastTurns, keepIndexes, watch }) => ({
     model: embedder?.model,
     since,
@@ -184,7 +184,7 @@ export function summaryOf(summary: LearnSummary): string {
   );
 }
 
-/** find_similar_patterns compares so many one by one: their index is not asked. */
+/** Up to so many patterns find_similar_patterns compares one by one, without the index. */
 const comparedExactly = 1_000;
 
 /**

@@ -114,7 +114,7 @@ async function findGroups(database: Database, input: MergeInput): Promise<Group[
       compared,
       chosen ?? null,
     ]);
-    // A pattern goes once, and into one that stays: a chain of neighbours does not drift into one.
+    // A pattern is merged once, into one that is kept: otherwise a chain of neighbours would collapse into one pattern.
     const gone = new Map<string, Pair>();
     const kept = new Set<string>();
     for (const pair of pairs) {
@@ -228,7 +228,7 @@ function linesOf({ kept, gone }: Group): string[] {
   };
   const near = (similarity: number | null) =>
     similarity === null ? 'not comparable' : `similarity ${similarity.toFixed(2)}`;
-  // The figures first: a narrow dialog cuts the end.
+  // Figures come first, because a narrow dialog cuts the end of a line.
   return [
     `stays: ${figures(kept)}, the most: ${kept.intent} ${kept.hash.slice(0, 20)} by ${kept.agent ?? 'nobody'}`,
     ...gone.map(

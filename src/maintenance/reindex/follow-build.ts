@@ -117,7 +117,7 @@ async function* run(
   return yield* finish(context, build, cancelled);
 }
 
-/** A console that lives goes on after the build: it swaps and drops, and nobody tidies up after it meanwhile. */
+/** The console that began the build may be alive: it then swaps and drops the indexes itself, so nothing is cleaned up here. */
 async function isRunning(
   { database }: ActionContext,
   { index, pid, backendStart }: RunningBuild,

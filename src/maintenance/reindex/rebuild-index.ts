@@ -23,7 +23,7 @@ import { finishedReplacement, type Replaced, replaceIndex } from './replace-inde
 /** A sample of query vectors with their true neighbours, to hold an index against. */
 type RecallSample = {
   queries: { vector: string; own: string | null; nearest: ReadonlySet<string> }[];
-  /** Whose vectors they are. */
+  /** Which vectors they are: of routed prompts, or of the table itself. */
   from: string;
 };
 
@@ -41,7 +41,7 @@ const mostQueries = 40;
 /** The exact answers read the whole table: they take no longer than this altogether, milliseconds. */
 const exactBudgetMs = 10_000;
 
-/** Below this many nobody can tell a recall. */
+/** With fewer vectors a recall cannot be measured. */
 const fewestQueries = 3;
 
 const operators: Partial<Record<string, string>> = {
@@ -100,7 +100,7 @@ async function measureRecall(
   const { method, lists } = state.vector;
   const setting =
     method === 'hnsw' ? 'hnsw.ef_search = 100' : `ivfflat.probes = ${probesFor(lists ?? 1)}`;
-  // Only the index can give this order without a sort, and no other way is as cheap then.
+  // Makes the planner use the index: without sorts nothing else gives this order as cheaply.
   const settings = { enable_seqscan: 'off', enable_sort: 'off', enable_bitmapscan: 'off' };
   return database.transaction({ readOnly: true, settings }, async (tx) => {
     // Loads the library, which knows the settings.
@@ -282,7 +282,7 @@ async function* buildOrTidyUp(
   try {
     return yield* build(context, connection, plan, lockTimeoutMs, dropped);
   } catch (error) {
-    // Its lock goes with it: who tidies up takes it again.
+    // Its lock ends with the connection: cleaning up takes it again.
     await connection.close();
     const [now] = await readIndexStates(context.database, { indexes: [index] });
     try {
@@ -347,7 +347,7 @@ async function* tidyUp(
   dropped: string[],
   lockTimeoutMs: number,
 ): AsyncGenerator<Progress, void> {
-  // It is not cancelled as well: its lock time-out bounds it.
+  // The drop is not cancelled by the signal: its lock time-out limits it.
   const context = { database, signal: new AbortController().signal };
   try {
     const connection = await connectForMaintenance(database);

@@ -40,7 +40,7 @@ export function isNamedAfterInSql(leftover: string, other: string): string {
     AND octet_length(${other}) > octet_length(${leftover}) - 8 AND starts_with(${other}, ${base})))`;
 }
 
-/** Of the action whose runs hold these locks, in the journal. */
+/** The id, in the journal, of the action whose runs hold these locks. */
 export const reindexId = 'reindex';
 
 /** It rebuilds an index, or follows the one that holds its lock. */
@@ -97,7 +97,7 @@ export async function lockRebuild(
   throw (await findRebuilder(database, [index])) ?? rebuiltMeanwhile(index);
 }
 
-/** What was looked at is no longer there. */
+/** The index that was looked at is no longer there. */
 export function rebuiltMeanwhile(index: string): ConsoleError {
   return new ConsoleError('busy', `${index} was rebuilt by another session just now.`, {
     hint: 'Look at it, and run it again where it is still wanted.',
@@ -113,7 +113,7 @@ export async function findRebuilder(
   return holder && busyError(database, holder);
 }
 
-/** Whether this session is still at it: building, swapping, or dropping the old one. */
+/** Whether this session still rebuilds the index: builds, swaps, or drops the old one. */
 export async function isRebuilding(
   database: Database,
   index: string,
@@ -149,7 +149,7 @@ async function busyError(database: Database, { index, pid, since }: Holder): Pro
 /** The run that the journal has for a session: begun before it, for this index where one is named. */
 async function runBehind(database: Database, index: string, since: Date): Promise<Run | undefined> {
   const { schema } = database.capabilities;
-  // Who may not read the journal is told the pid.
+  // Without access to the journal only the pid is known.
   const runs = await database.transaction({ readOnly: true }, async (tx) =>
     (await hasJournal(tx)) ? readRuns(tx, schema, 100) : [],
   );

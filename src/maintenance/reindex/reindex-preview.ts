@@ -111,7 +111,7 @@ function diskText(plans: readonly RebuildPlan[], disk: DiskSpace | undefined): s
   return `${needed}; ${free}`;
 }
 
-/** The index and its WAL, and nothing to spare. */
+/** The disk space that a rebuild needs: the new index and its WAL. */
 function diskWarnings(plans: readonly RebuildPlan[], disk: DiskSpace | undefined): string[] {
   const needed = 2 * largestBytes(plans);
   if (!disk || disk.free_bytes >= needed) return [];
@@ -124,7 +124,7 @@ function largestBytes(plans: readonly RebuildPlan[]): number {
   return Math.max(...plans.map((plan) => newBytes(plan)));
 }
 
-/** An index that was built empty says nothing of the size it will have. */
+/** The size of an index that was built on an empty table says nothing about the new one. */
 function newBytes({ state }: RebuildPlan): number {
   const dimensions = state.vector?.dimensions;
   const filled = dimensions ? vectorIndexBytes(state.rows, dimensions) : 0;

@@ -51,7 +51,7 @@ export type ReindexResult = {
 
 export const indexRows = { rows: 'index', needs: 'an index' } as const;
 
-/** What is being built can only be followed. */
+/** Whether the chosen index is being built: that can only be followed. */
 export function isBuilding(rows: readonly object[]): boolean {
   return rows.length === 1 && textsOf(rows, 'state')[0] === 'building';
 }
@@ -159,7 +159,7 @@ function isLeftover(index: string): boolean {
 function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleError | undefined {
   const { index, owned, exclusion, partOf, valid } = state;
   const { user, serverVersion } = database.capabilities;
-  // Another index in its place, and the names of both, are the owner's affair; MAINTAIN is not enough.
+  // Replacing an index and renaming both needs its owner: MAINTAIN is not enough.
   if (!owned && (way === 'replace' || !mayMaintain(database, state))) {
     const keep =
       way === 'replace' && serverVersion >= 170_000 ? ' --keep-lists asks for less.' : '';
@@ -287,7 +287,7 @@ function sizes(rebuilt: readonly RebuiltIndex[]): string {
   return `${sum(({ bytesBefore }) => bytesBefore)} before, ${sum(({ bytesAfter }) => bytesAfter)} now`;
 }
 
-/** Below it another kind of index is worth a try. */
+/** Below this recall the result recommends another kind of index. */
 const poorRecall = 0.95;
 
 const listsText = (lists: number) => `${lists} ${lists === 1 ? 'list' : 'lists'}`;
@@ -304,7 +304,7 @@ function vectorText({ vector }: RebuiltIndex): string {
   if (!recallAfter) return `${shape}; recall not measured`;
   const before = recallBefore ? `${recallBefore.recall.toFixed(3)} before, ` : '';
   const measured = `${shape}; recall@10 ${before}${recallAfter.recall.toFixed(3)} now, ${formatDuration(recallAfter.milliseconds)} a query (${recallAfter.queries} vectors of ${sample ?? ''})`;
-  // Vectors that form no clusters: the neighbours of one lie in many lists, however many there are.
+  // Vectors that form no clusters have their neighbours in many lists, so that more lists do not help.
   const isPoor = method === 'ivfflat' && recallAfter.recall < poorRecall;
   return isPoor ? `${measured}; --method hnsw may find more of such vectors` : measured;
 }

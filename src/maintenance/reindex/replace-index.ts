@@ -59,7 +59,7 @@ export async function* replaceIndex(
   return { end: 'finished', leftBehind: yield* dropOld(context, connection, old) };
 }
 
-/** The new one is in use: that the old one is still read by somebody is no failure, nor is a cancel now. */
+/** The new index is in use by now: neither a reader that holds the old one nor a cancel is a failure. */
 async function* dropOld(
   context: ActionContext,
   connection: DirectConnection,
@@ -91,7 +91,7 @@ function markWhenThere(
 ): { stop: () => Promise<void> } {
   const stopped = new AbortController();
   const attempt = async () => {
-    // The embedded engine answers nobody else meanwhile, and undoes the build when its client goes.
+    // Not needed on the embedded engine: no other session is answered meanwhile, and the build is undone when its client goes.
     if (database.capabilities.embedded) return;
     const isStopped = () => stopped.signal.aborted;
     for (let waitMs = 20; !isStopped(); waitMs = Math.min(1_000, waitMs * 2)) {
@@ -101,7 +101,7 @@ function markWhenThere(
         await database.transaction({}, (tx) => tx.query(markStatement(schema, name, index)));
         return;
       } catch {
-        // Not there yet, or locked: it is tried again, and marked at the end at the latest.
+        // The index is not visible yet, or locked: marking is tried again, and done at the end at the latest.
       }
     }
   };

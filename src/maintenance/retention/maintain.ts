@@ -29,7 +29,7 @@ export type StepResult = {
   action: string;
   state: 'done' | 'nothing' | 'cancelled' | 'failed';
   summary: string;
-  /** What the action itself tells. */
+  /** The outcome of the step's own action. */
   result: unknown;
 };
 
@@ -144,7 +144,7 @@ async function* run(
       results.push(yield* runStep({ ...context, signal }, step));
     }
   }
-  // Where no console is left open, this is what comes every day.
+  // Stored here too, because a database may only be visited by the daily maintenance.
   await keepSizes(context.database).catch(() => false);
   const failed = results.filter(({ state }) => state === 'failed');
   const cancelled = context.signal.aborted;
@@ -175,7 +175,7 @@ async function* runStep(
   }
 }
 
-/** One action as a step of the policy: its input comes from the policy, and nobody else need know it. */
+/** One action as a step of the policy, with its input made from the policy. The type of the input stays inside. */
 type MaintenanceStep = {
   id: string;
   title: string;

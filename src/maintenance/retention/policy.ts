@@ -174,7 +174,7 @@ export async function readOpenForMs(tx: Queryable, window: DailyWindow | null): 
   return openForMs(timeOfDayMs(window.from), timeOfDayMs(window.to), rows[0]?.ms ?? 0);
 }
 
-/** Comes when the person cancels, or the window closes: purging and pruning stop then as archiving does. */
+/** A signal that is aborted when the user cancels or the time window closes, so that purging and pruning stop then, too. */
 export function untilClosed(signal: AbortSignal, openForMs: number): AbortSignal {
   if (!Number.isFinite(openForMs)) return signal;
   return AbortSignal.any([signal, AbortSignal.timeout(Math.round(openForMs))]);

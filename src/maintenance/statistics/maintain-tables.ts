@@ -136,7 +136,7 @@ async function* run(
     } catch (error) {
       if (isCancelled()) break;
       if (!(error instanceof ConsoleError) || error.code !== 'lock_timeout') throw error;
-      // The others need it all the same.
+      // The other tables are done all the same.
       skipped.push({ table, reason: 'locked by others' });
     }
   }
@@ -192,7 +192,7 @@ async function* maintain(
   }
 }
 
-/** The figures are better than the statement itself, and no reason to fail. */
+/** Adds the figures after the run. They are only for information: that they cannot be read is no reason to fail. */
 async function withFigures(
   { database }: ActionContext,
   done: readonly Omit<MaintainedTable, 'deadRowsAfter'>[],

@@ -283,7 +283,7 @@ export const tokenColumns: readonly Column<Tokens>[] = [
   }),
 ];
 
-/** Beyond these a person waits. */
+/** From these durations on a person notices the wait. */
 const slowMs = 1_000;
 const verySlowMs = 5_000;
 

@@ -182,7 +182,7 @@ export class SessionCounter {
   }
 }
 
-/** Without a sign of life for so long (ms) nothing is going on: in a turn, after it. */
+/** A session without a sign of life for this long (ms) counts as idle: within a turn, after a turn. */
 const silentMs = { inTurn: 15 * 60_000, after: 60 * 60_000 };
 /** Tools that are questions to the user. */
 const questions: ReadonlySet<string> = new Set([

@@ -233,7 +233,7 @@ function groupOf(total: CallTotal, beyond: Beyond = emptyBeyond(0)): CallGroup {
   };
 }
 
-/** What cannot be taken out of a total again, and so is looked for in every slice. -Infinity: there is none. */
+/** Maxima: they cannot be subtracted from a total, so they are computed over all slices. -Infinity: there is none. */
 type Beyond = { maxMs: number; lastMs: number; lastFailedMs: number; trend: number[] };
 
 const emptyBeyond = (parts: number): Beyond => ({
@@ -275,7 +275,7 @@ function partOf(
   return Math.min(Math.max(part, 0), parts - 1);
 }
 
-/** The middle of the last bucket may lie above the longest duration in it. */
+/** Not above the maximum: the middle of the last bucket may be longer than any duration in it. */
 function atMost(value: number | null, maxMs: number | null): number | null {
   return value === null || maxMs === null ? value : Math.min(value, maxMs);
 }

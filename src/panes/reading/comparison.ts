@@ -86,12 +86,12 @@ export type ComparedRow = {
   p95BeforeMs: number | null;
 };
 
-/** So many more than before that it is no chance: a third, and three of them. */
+/** Clearly more than before: by a third at least, and by three. */
 export function isMany(count: number, before: number): boolean {
   return count - before >= Math.max(3, before / 3);
 }
 
-/** By how much of what it was before: 0.4 is 40 % more. Infinity: there was none before. */
+/** The relative change: 0.4 is 40 % more; Infinity: there was none before. */
 export function changeOf(now: number | null, before: number | null): number | null {
   if (now === null || before === null) return null;
   if (before === 0) return now === 0 ? 0 : Infinity;
@@ -124,7 +124,7 @@ export function beforeSegment(
   return [{ text, tone: 'muted' }];
 }
 
-/** Each of both percentiles may be 3.1 % off: less than this is no change that is known of. */
+/** Changes below this may come from the error of the percentiles, which is 3.1 % in each window. */
 const leastKnown = 0.065;
 /** Fewer calls than these have no p95 worth a warning. */
 const leastCalls = 5;

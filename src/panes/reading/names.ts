@@ -1,7 +1,7 @@
 import { nearestWord } from '../../core/nearest.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 
-/** What a filter or a command can name: fields whose values are few enough to be known. */
+/** The fields whose values are few enough to complete them: in filters and commands. */
 export type NameKind = 'agent' | 'project' | 'user' | 'hook' | 'tool' | 'service' | 'session';
 
 export const nameKinds: readonly NameKind[] = [
@@ -57,7 +57,7 @@ SELECT left(name, 512) AS name FROM known WHERE name IS NOT NULL LIMIT ${mostNam
 
 type Read = (text: string) => Promise<readonly { name: string }[]>;
 
-/** Empty where the database does not have them. @throws ConsoleError */
+/** The names of a kind; empty where the database does not have them. @throws ConsoleError */
 export async function readNames(
   read: Read,
   shape: SchemaShape,

@@ -390,7 +390,7 @@ export function patternUses(shape: SchemaShape): CallSource {
   };
 }
 
-/** As {@link patternUses}, with the name of each: a look by the primary key a use, so not for what is asked again and again. */
+/** As {@link patternUses}, with the names of the patterns. It looks up one row a use, so it is too slow to be asked again and again. */
 export function namedPatternUses(shape: SchemaShape): CallSource {
   const uses = patternUses(shape);
   const name = `(SELECT ${boundedText("COALESCE(NULLIF(p.intent_classification, ''), p.pattern_hash)", 200)}

@@ -13,7 +13,7 @@ import {
 import type { DetailQuery } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 
-/** Of 1536 numbers nobody reads any; neighbours are found by the database. */
+/** Embeddings are left out: nobody reads 1536 numbers. */
 const embeddings = new Set(['query_embedding', 'prompt_embedding']);
 
 /** One row with every column that its table has here, texts and JSON in full. */

@@ -108,7 +108,7 @@ const eventOrders: Readonly<Record<OrderId, ListOrder>> = {
     sql: 'COALESCE(listed.duration_ms, -1)::float8',
     type: 'float8',
   },
-  // A year of milliseconds parts them.
+  // Failed events sort before others: a year of milliseconds is added to them.
   failed: {
     id: 'failed',
     title: 'failed, then slowest',

@@ -137,7 +137,7 @@ async function workLines(
   if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
   return rows.map(({ name: what, calls, failures, total_ms: total, max_ms: max }) => [
     { text: what, columns: 28 },
-    { text: `${formatCount(calls)} calls`.padStart(12) },
+    { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
     failures > 0
       ? { text: `${formatCount(failures)} failed`, columns: 12, tone: 'error' }
       : { text: '', columns: 12 },
@@ -175,7 +175,7 @@ async function modelLines(
   return rows.map(
     ({ model, calls, tokens_in: tokensIn, tokens_out: tokensOut, cost_usd: cost }) => [
       { text: model, columns: 28 },
-      { text: `${formatCount(calls)} calls`.padStart(12) },
+      { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
       { text: `${formatCount(tokensIn)} tokens in`.padStart(17), tone: 'muted' },
       { text: `${formatCount(tokensOut)} out`.padStart(11), tone: 'muted' },
       { text: cost === null ? 'no price' : formatMoney(cost) },

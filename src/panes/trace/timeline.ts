@@ -35,7 +35,7 @@ export async function readTimeline(
   return { askedId: first.asked_id, nowUs: first.now_us, events: eventsOf(kept), isCut };
 }
 
-/** Whom each belongs to, and when it began within the tree. */
+/** The parent of each event, and its start within the tree. */
 function eventsOf(rows: readonly TimelineRow[]): TraceEvent[] {
   const traces = new Map<string, TimelineRow>();
   const parents = new Map<string, string>();
@@ -78,7 +78,7 @@ type Source = {
   status: string | null;
   success: string;
   duration: string;
-  /** What else is told, by its name: a column, and how many characters of it at most. */
+  /** Further details by name: the column, and how many characters of it at most. */
   details: readonly (readonly [name: string, column: string, most?: number])[];
 };
 

@@ -10,9 +10,9 @@ export type TraceNode = {
   /** Last among its siblings: how its line in the tree is drawn. */
   isLast: boolean;
   startMs: number;
-  /** That of now while it runs. */
+  /** The end; while it runs, the current time. */
   endMs: number;
-  /** When it itself was what the whole waited for: not one of its children, none beside it. */
+  /** The spans in which the whole tree waited for this event itself, and for none of its children. */
   ownSpans: readonly (readonly [from: number, until: number])[];
   ownMs: number;
   /** Of a trace: the agent that its last routing decision chose. */
@@ -85,7 +85,7 @@ export function buildTree(
   };
 }
 
-/** What the whole waited for, by what it was; milliseconds. */
+/** How the time of the whole was spent; milliseconds. */
 export type TraceTimes = {
   thinking: number;
   tools: number;
@@ -94,7 +94,7 @@ export type TraceTimes = {
   others: number;
 };
 
-/** Tools that are questions, and events that are: while they last, the user is waited for. */
+/** Tools and events that ask the user: while they last, the agent waits for the user. */
 const askingTools: ReadonlySet<string> = new Set([
   'AskUserQuestion',
   'ExitPlanMode',
@@ -133,7 +133,7 @@ function workOf(event: TraceEvent): keyof TraceTimes {
   }
 }
 
-/** Starts before what it belongs to, by more than clocks are ever equal. */
+/** Whether it starts before its parent by more than clocks usually differ. */
 export function isEarly({ startMs, parent }: TraceNode): boolean {
   return parent !== undefined && startMs < parent.startMs - 1;
 }
@@ -183,7 +183,7 @@ function link(nodes: readonly TraceNode[]): TraceNode[] {
   return nodes.filter(({ parent }) => parent === undefined);
 }
 
-/** What hangs below itself hangs below no root, and would be shown nowhere. */
+/** Breaks circles of parents: of each one event becomes a root, since otherwise none of them would be shown. */
 function openCircles(nodes: readonly TraceNode[]): void {
   const reachedFrom = new Map<TraceNode, TraceNode>();
   for (const node of nodes) {
@@ -222,7 +222,7 @@ function sumUp(ordered: readonly TraceNode[]): void {
   }
 }
 
-/** What an event is called where its children are known: of a trace with the agent that took it over. */
+/** The title of an event in its tree: that of a trace includes the agent that took it over. */
 export function nodeTitle({ event, agent }: TraceNode, short = false): string {
   const title = eventTitle(event, short);
   return agent === undefined ? title : `${title} ${agent}`;

@@ -16,7 +16,7 @@ import type { Actions, Context } from '../context.js';
 import type { ActionState } from '../draw/action.js';
 import { showAction } from '../views/action.js';
 
-/** Progress comes as fast as an action makes it; a bar need not move more often. */
+/** The bar is drawn at most this often, however fast progress comes. */
 const progressMs = 200;
 
 /** Takes one action from its preview to its result. Nothing is changed before `confirm`. */
@@ -161,7 +161,7 @@ export class ActionDesk implements Actions {
     }
   }
 
-  /** Behind the dialog: the pane, and a window that reaches back far enough, which the dialog says. */
+  /** Shows, behind the dialog, the pane of these rows with a window that reaches back to `since`; the dialog says so. */
   #show({ rows, since }: NonNullable<Outcome<unknown>['shows']>, summary: string): void {
     const pane = findPaneOfRows(rows);
     if (pane === undefined) return;

@@ -23,8 +23,8 @@ type Moment = Pick<ConsoleState, 'nowMs' | 'replay' | 'recording' | 'alerts' | '
 type Host = Context & { readonly alerts: Alerting };
 
 /**
- * What the console is on, and how its rows reach the screen: a database, perhaps recorded, or a recording. One at a
- * time; from one to the next it is left (`detach`).
+ * What the console shows, and how its rows reach the screen: a database, which may be recorded, or a recording. One at a
+ * time; `detach` leaves it before the next.
  */
 export class Attachment {
   readonly #app: Host;
@@ -63,7 +63,7 @@ export class Attachment {
     this.#app.update({ place });
   }
 
-  /** The panes open; a recorder keeps what they show. */
+  /** Starts reading the panes; a recorder records what they show. */
   go(database: Database, engine: LiveSource, recorder?: Recorder): void {
     const app = this.#app;
     this.#actions = new ActionDesk(app, database, engine, () => {
@@ -107,10 +107,10 @@ export class Attachment {
     await Promise.race([this.#database?.abandon().catch(() => undefined), silent]);
   }
 
-  /** Tells the source what is looked at: the panes on the screen, and those that alerts are about. */
+  /** Tells the source which panes to read: those on the screen, and those that alert rules are about. */
   look(): void {
     const { model, alerts } = this.#app;
-    // What a filter chooses is asked of the server once it is typed.
+    // The server gets a filter when it is complete, not while it is typed.
     if (!model.views.some(({ isPrompt }) => isPrompt)) {
       for (const { id, asksFilter } of panes) {
         if (asksFilter) this.#source?.setFilter(id, model.panes[id].filter);
@@ -119,7 +119,7 @@ export class Attachment {
     this.#source?.setVisible([...visiblePanes(model), ...alerts.panes]);
   }
 
-  /** What a key has set is seen, and counted from, before the next round of data. */
+  /** After a key: takes over what it changed in the source at once, not with the next data, so that the next key starts from it. */
   catchUp(): void {
     const live = this.#source?.getState();
     if (live && (this.#player || live !== this.#app.model.live)) {
@@ -147,7 +147,7 @@ export class Attachment {
     this.#source = this.#player = this.#recorder = this.#closeBridge = undefined;
   }
 
-  /** What moves although no new rows have come. */
+  /** The part of the model that changes with time, without new rows. */
   #moment(): Moment {
     const { alerts } = this.#app;
     const live = this.#source?.getState();
@@ -160,7 +160,7 @@ export class Attachment {
     };
   }
 
-  /** Ages on the screen advance; a screen without ages stays as it is. */
+  /** Every second: updates the ages on the screen; does nothing where none is shown. */
   #tick(): void {
     const { model } = this.#app;
     const { live, views } = model;
@@ -183,7 +183,7 @@ export class Attachment {
 const gatherMs = 80;
 /** Data is drawn at most this often; keys are drawn at once. */
 const betweenMs = 400;
-/** In the beginning every pane is waited for. */
+/** For so long after the start answers are drawn almost at once: the user waits for the first rows. */
 const impatientMs = 3_000;
 
 /** Hands the engine's state on: at once in the beginning, then at most 2.5 times a second. */

@@ -19,7 +19,7 @@ import { KnownNames } from './known-names.js';
 import type { AppSettings, AppTerminal } from './options.js';
 import { IdleWork, MessageLine } from './timed.js';
 
-/** What views and commands know as their Context: it holds the one model that is drawn, and hands on to its parts. */
+/** The implementation of Context: holds the one model that is drawn, and passes calls on to the parts of the app. */
 export class ConsoleApp implements Context {
   readonly store: Store<Model>;
   readonly attachment: Attachment = new Attachment(this);
@@ -79,7 +79,7 @@ export class ConsoleApp implements Context {
     this.#message.show(this.keys.inShell(text), tone);
   }
 
-  /** A dialog is opened once; what Enter opens may be opened again and again. */
+  /** The same dialog is not opened twice in a row; drill-downs may be stacked. */
   push(view: View): void {
     const { front } = this;
     if (!view.openedBy && front.constructor === view.constructor) return;
@@ -122,7 +122,7 @@ export class ConsoleApp implements Context {
     this.#terminal.end(exitCode);
   }
 
-  /** The end: nothing is asked, told or worked on any more. */
+  /** Ends: stops timers, reading and idle work, and closes the database. */
   async stop(): Promise<void> {
     this.#message.stop();
     this.drilldowns.stop();

@@ -17,14 +17,14 @@ import { failedView, openedView, WaitingView } from '../views/waiting.js';
 import { pressKey } from './input.js';
 
 const leastRefreshMs = 1_000;
-/** So often it is looked whether something is due. */
+/** How often to check whether a view is due to be read again. */
 const tickMs = 250;
-/** What has passed changes little. */
+/** How often to read again what is shown of the past, which changes little. */
 const pastIntervalMs = 30_000;
 
 const waits: ReadonlySet<ErrorCode> = new Set(['lock_timeout', 'busy']);
 
-/** What Enter has opened over the panes: reads it, and again while it changes. */
+/** The views that Enter opens: reads each, and reads it again while it changes. */
 export class OpenedDrilldowns implements Drilldowns {
   readonly #app: Context;
   #lastId = 0;
@@ -39,7 +39,7 @@ export class OpenedDrilldowns implements Drilldowns {
     this.#app = app;
   }
 
-  /** Lays it over what is there; it says that it is asking until it is read. */
+  /** Pushes a view that says it is being read, until the answer replaces it. */
   open(opening: Opening): void {
     if (opening.leadsTo) {
       this.#goTo(opening.leadsTo);
@@ -76,7 +76,7 @@ export class OpenedDrilldowns implements Drilldowns {
 
   reader(): (opening: Opening, which: WhichRows) => Promise<Opened> {
     const { database, source } = this.#app;
-    // The model has what was chosen some moments later.
+    // From the source, not from the model, which gets a new choice a moment later.
     const { windowMs = 0, untilMs } = source?.getState() ?? {};
     return async (opening, which) => {
       if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
@@ -98,7 +98,7 @@ export class OpenedDrilldowns implements Drilldowns {
     return { id: this.#lastId, opening };
   }
 
-  /** One reading of a view at a time; what was asked meanwhile is read after it. */
+  /** Reads a view. Requests that come while it is being read lead to one more reading after it. */
   async #read(by: OpenedBy): Promise<void> {
     if (this.#reading.has(by.id)) {
       this.#again.add(by.id);
@@ -118,7 +118,7 @@ export class OpenedDrilldowns implements Drilldowns {
     }
   }
 
-  /** `waited`: for a lock, or the engine, which costs the server nothing. */
+  /** @returns `waited` when it gave up waiting for a lock or for its turn, which costs the server nothing */
   async #readOnce(by: OpenedBy): Promise<'waited' | undefined> {
     if (!this.#app.database) return undefined;
     let opened: Opened;
@@ -141,7 +141,7 @@ export class OpenedDrilldowns implements Drilldowns {
     return undefined;
   }
 
-  /** A failed look again leaves what was read before. */
+  /** A first reading that fails shows why; after a later one the old rows stay, and the bottom line says why. */
   #failed(by: OpenedBy, error: unknown): void {
     const view = this.#find(by);
     if (!view) return;
@@ -152,8 +152,8 @@ export class OpenedDrilldowns implements Drilldowns {
   }
 
   /**
-   * A list, and a trace that runs, is read again as often as the panes are, but not so often that it takes more than
-   * a fiftieth of the time.
+   * Lists and running traces are read again as often as the panes are, but so seldom that reading takes a fiftieth of
+   * the time at most.
    */
   #refreshLater({ id }: OpenedBy, tookMs: number): void {
     const { live } = this.#app.model;

@@ -3,10 +3,10 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import type { Context, Names } from '../context.js';
 
-/** Names come and go seldom. */
+/** Names change rarely: they are read again only after this long. */
 const learnedEveryMs = 30_000;
 
-/** What can be named in a command or a filter, as the database knew it when somebody last began to type. */
+/** The names that commands and filters complete, read from the database when a prompt was last opened. */
 export class KnownNames implements Names {
   readonly #app: Context;
   #known = new Map<NameKind, readonly string[]>();
@@ -33,7 +33,7 @@ export class KnownNames implements Names {
     return { unknown: `${hint.charAt(0).toUpperCase()}${hint.slice(1)}` };
   }
 
-  /** Reads them in the background: what is typed is not kept waiting. */
+  /** Reads them in the background, so that typing never waits. */
   learn(): void {
     const { database } = this.#app;
     const nowMs = performance.now();

@@ -6,15 +6,15 @@ import type { ConnectionChoice } from '../context.js';
 import type { KeyChoices } from '../keymap.js';
 import type { Size } from '../layout/layout.js';
 
-/** What the config file says of the console, and what the program tells it. */
+/** Settings of the console from the config file and the command line. */
 export type AppSettings = {
   alerts?: AlertSettings | undefined;
   keys?: KeyChoices | undefined;
-  /** Commands of the shell that ask a database: where a text names one, it leads to the one that is shown. */
+  /** Shell commands that open a database: where a text on the screen names one, the flags of the shown database are added. */
   shellCommands?: ReadonlySet<string>;
 };
 
-/** What the console opens on, as a link says it: all of it was looked at before. */
+/** What to show first, from the flags of the command line; already checked. */
 export type OpensAt = {
   pane?: PaneId | undefined;
   /** The digits of a trace's id, or the first of them. */
@@ -52,5 +52,5 @@ export type Receiver = {
   interrupt(): void;
 };
 
-/** A terminal with the first frame on it. What was typed meanwhile is handed over, too. */
+/** A terminal that shows the first frame. `handTo` also delivers keys that were typed before the app was there. */
 export type EarlyTerminal = { session: TerminalSession; handTo: (receiver: Receiver) => void };

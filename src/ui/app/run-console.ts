@@ -20,7 +20,7 @@ import { paste, pressKey } from './input.js';
 import type { AppSettings, ConsoleOptions, EarlyTerminal } from './options.js';
 import { ConnectionSwitch, showDatabase } from './show-database.js';
 
-/** The databases of the options, from the first one's connection to the end of the session. */
+/** Runs the console on the databases of the options until the session ends. @returns the exit code */
 export function runOnDatabases(
   terminal: EarlyTerminal,
   { connections, recordTo, opensAt, ...settings }: ConsoleOptions,
@@ -93,9 +93,9 @@ async function run(
 
 const layoutVersion = 2;
 
-/** What the console was left with, as it is kept between two runs. */
+/** The layout as it is stored between two runs. */
 type Remembered = {
-  /** Since 2 an id of a pane means what it means today. */
+  /** Files before version 2 may hold former ids of panes. */
   version: typeof layoutVersion;
   overview: PaneId[];
   focus: PaneId;
@@ -113,7 +113,7 @@ function layoutFile(logFile: string): string {
   return path.join(path.dirname(logFile), 'layout.json');
 }
 
-/** The layout of the last run; what cannot be read, or is no longer known, is as it is at first. */
+/** The layout of the last run, with defaults for what cannot be read or no longer exists. */
 export function recall(file: string, initial: Choices): Choices {
   const kept = readKept(file);
   const { overview: chosen } = kept;

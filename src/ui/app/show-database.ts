@@ -26,7 +26,7 @@ import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 
 /**
- * From an open connection over the schema to the panes.
+ * Takes an open connection to the panes: checks the schema, starts reading, and shows what was asked for.
  *
  * @param recordTo where to record what is shown; each further database gets a file beside it
  */
@@ -64,12 +64,12 @@ export function showDatabase(
 }
 
 const hourMs = 3_600_000;
-/** Parts of the past (ms) that a window ends with: what was counted of it before it was whole is counted anew. */
+/** The demo writes its history backwards: each time it reaches back this far (ms), the panes count the past again. */
 const wholeAt = [hourMs, 2 * hourMs, 24 * hourMs];
-/** A shorter pause is none. */
+/** Shorter pauses are not mentioned. */
 const shortPauseMs = 60_000;
 
-/** How far the demo's history is written, and that it goes on after a pause. */
+/** Shows how much of the demo's history is written, and says when its traffic resumes after a pause. */
 function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic): void {
   const startMs = Date.now();
   let coveredMs = 0;
@@ -89,7 +89,7 @@ function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic
   }
 }
 
-/** By the server's clock, which has written what is looked for. */
+/** The moment is read by the server's clock, since rows carry its times. */
 async function showAt(app: ConsoleApp, database: Database, at: string): Promise<void> {
   const [row] = await database.read<ServerNowRow>(serverNowStatement, []);
   const moment = parseMoment(at, row?.now_ms ?? Date.now());
@@ -112,7 +112,7 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
-/** Where no trace is there yet: which sessions of agents this machine has, and that there is a demo. The empty pane says it. */
+/** On a database without traces: finds out which agent sessions this machine has and whether to offer the demo, for the empty pane to say. */
 async function welcome(app: ConsoleApp, database: Database): Promise<void> {
   if (database.readOnly || database.capabilities.standby) return;
   try {
@@ -144,7 +144,7 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
   }
 }
 
-/** A failure is shown over the panes: there is a connection, and they say themselves what they lack. */
+/** Applies the schema, or asks for it. A failure does not end the console: it is shown in front of the panes. */
 async function askForSchema(
   app: ConsoleApp,
   database: Database,
@@ -169,7 +169,7 @@ async function askForSchema(
   }
 }
 
-/** @throws ConsoleError when the file that was asked for cannot be made; another one is only told of */
+/** @throws ConsoleError when the first recording cannot be created; for a further database that is only reported */
 async function record(
   app: ConsoleApp,
   file: string,
@@ -191,10 +191,10 @@ async function record(
   }
 }
 
-/** The panes come first; what the catalogue lacks is looked for when they are drawn. */
+/** Once the panes are drawn: checks the schema for missing objects, and looks for unfinished rebuilds. */
 async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 1_500).unref());
-  // Whoever went on to another database meanwhile is not told of this one.
+  // Nothing is said of a database that was left meanwhile.
   const isLeft = () => app.database !== database;
   if (isLeft()) return;
   try {
@@ -206,7 +206,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   }
   try {
     const { running, leftovers } = await findUnfinished(database);
-    // Whoever began one of his own meanwhile sees it in front of him.
+    // A user who has started an action meanwhile sees that one.
     if (isLeft() || app.actions?.isRunning) return;
     if (leftovers !== undefined) app.say(app.keys.inText(leftovers), 'warning');
     if (running.length > 0) app.push(new NoticeView('Still running', running));
@@ -215,7 +215,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   }
 }
 
-/** As long as the database is shown: the sizes of the day, so that its growth can be told. */
+/** Stores the table sizes hourly while the database is shown; growth is computed from them. */
 async function keepSizesHourly(app: ConsoleApp, database: Database): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 3_000).unref());
   while (app.database === database) {
@@ -233,7 +233,7 @@ function tell(app: ConsoleApp, { text, important }: SchemaNotice): void {
   else app.say(text, 'warning');
 }
 
-/** What an earlier console left: rebuilds that go on, and what broken ones have left. */
+/** Rebuilds of earlier consoles that still run on the server, and leftovers of broken ones. */
 type Unfinished = {
   /** Lines of a notice; empty: nothing runs. */
   running: string[];
@@ -264,8 +264,8 @@ async function findUnfinished(database: Database): Promise<Unfinished> {
 type ShowDatabase = (database: Database, choice: ConnectionChoice) => Promise<void>;
 
 /**
- * The databases that the console can be on, and the one that it is on. The old one is kept until the new
- * one answers: who cannot get there is still where he was.
+ * The databases that the console can connect to, and the current one. The old connection is kept until the new one
+ * answers, so that a failed attempt changes nothing.
  */
 export class ConnectionSwitch implements Connections {
   readonly choices: readonly ConnectionChoice[];
@@ -313,7 +313,7 @@ export class ConnectionSwitch implements Connections {
     else void this.connect(choice);
   }
 
-  /** Lays over everything that it is connecting; what is behind comes back when it cannot, or is called off. */
+  /** Shows a view while connecting; when that fails or is called off, the views behind it come back. */
   async connect(choice: ConnectionChoice): Promise<void> {
     const app = this.#app;
     const attempt = (this.#attempt += 1);

@@ -9,7 +9,7 @@ import { chosenRows, whyNoMarked } from './rows.js';
 
 type Offered = Offer<OfferedAction>;
 
-/** A command for every one that actions are offered by; several offers of one are told apart by the focused pane. */
+/** One command for each `OfferCommand`. Several offers may share one: which applies depends on the rows of the focused pane. */
 export const actionCommands: readonly Command[] = [
   ...new Set(offers.map(({ command }) => command)),
 ].map(({ id, key, title, bar, priority }) => {

@@ -53,7 +53,7 @@ function listOf({ alerts: report, model }: Context, title: string): MemoryList<A
   };
 }
 
-/** All that a rule is about while it holds; afterwards the row that was its first. */
+/** While a rule holds, all rows that match it; afterwards the first row that matched. */
 function rowsOf({ pane, key }: AlertEvent, now: Alert | undefined): PaneRows {
   return now ? { pane, filter: now.when, key: now.key } : { pane, filter: '', key };
 }

@@ -29,7 +29,7 @@ export const colonFilter: ColonCommand = {
 
 const tail = panes.find(({ isTail }) => isTail);
 
-/** What a name can be of, the likeliest first. */
+/** The fields that a name may belong to, the likeliest first. */
 const followed = ['agent', 'project', 'hook', 'tool', 'service', 'user'] as const;
 
 /** The tail of a session, an agent or whatever else has a name, from any pane. */

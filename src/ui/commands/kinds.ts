@@ -9,7 +9,7 @@ export function whyOffline({ player }: Pick<Context, 'player'>): string {
   return player ? strings.recordingIsFixed : strings.notConnected;
 }
 
-/** Pressing a key before the connection is open must not vanish without a word. */
+/** Why a command that needs live data cannot run yet: a key pressed before the connection is open gets an answer. */
 export function needsLive(context: Context): string | undefined {
   return context.model.live ? undefined : whyOffline(context);
 }
@@ -24,7 +24,7 @@ export function asksDatabase(command: Command): Command {
   };
 }
 
-/** Whether a command can do something here, or the one that shares its place on the key bar. */
+/** Whether the key bar shows a command: it, or the one that shares its place (`barWith`), can run now. */
 export function isOnBar(context: Context, command: Command): boolean {
   if (command.isOnBar && !command.isOnBar(context)) return false;
   const { keys, front } = context;
@@ -35,7 +35,7 @@ export function isOnBar(context: Context, command: Command): boolean {
   });
 }
 
-/** Whether it is about something that is in view: rows that are read again, or a pane of this kind. */
+/** Whether a list that is read again, or a pane of this kind, is in view. */
 export function isShown({ model, front }: Context, isOf: (pane: AnyPane) => boolean): boolean {
   if (front.openedBy) return front.isLive === true;
   return layoutOf(model).places.some(({ id }) => isOf(paneById(id)));
@@ -70,7 +70,7 @@ export function inView<Focused extends View>(
   };
 }
 
-/** Leaves a dialog; `close` does more than that where it must. */
+/** The command that leaves a dialog: it pops the view, or runs `close` instead. */
 export function closing(
   binding: Omit<Binding, 'id' | 'bar' | 'priority'>,
   close: (context: Context) => void = (context) => context.pop(),

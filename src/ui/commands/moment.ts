@@ -45,7 +45,7 @@ export const colonAt: ColonCommand = {
   },
 };
 
-/** The moment that was typed; undefined, and said why, where there is none to go to. */
+/** The moment that was typed; undefined when it cannot be shown: the bottom line then says why. */
 function typedMoment(context: Context, text: string): { untilMs: number | undefined } | undefined {
   const named = context.player
     ? { error: whyOffline(context) }
@@ -78,7 +78,7 @@ type Step = {
   seekMs: number;
 };
 
-/** The first step back leads to a whole minute, the last one on to now. */
+/** Where a step leads. The first one back starts from a whole minute; one that comes within a minute of now leads to now (undefined). */
 function targetOf(context: Context, step: Step): number | undefined {
   const { windowMs = 0, untilMs } = context.model.live ?? {};
   const nowMs = serverNow(context);
@@ -93,7 +93,7 @@ function whyNoSeek({ player }: Context, seekMs: number): string | undefined {
   return seekMs < 0 && share <= 0 ? 'This is the beginning of the recording' : undefined;
 }
 
-/** Back and on in time: in the data, or in a recording. */
+/** A command that steps through time: it moves the end of the window, or seeks in a recording. */
 function stepping(step: Step, binding: Binding, isOnBar?: Command['isOnBar']): Command {
   return {
     ...binding,

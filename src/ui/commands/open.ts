@@ -15,7 +15,7 @@ export const openRow: Command = {
   title: 'open the chosen row in full',
   bar: 'open',
   priority: 2,
-  /** The cursor holds on to the row, so that the way back leads to it. */
+  /** Also makes the cursor follow the row, so that Escape leads back to it although rows may have moved. */
   run(context) {
     const { focus, drilldowns, player } = context;
     const chosen = rowUnderCursor(context);
@@ -25,7 +25,7 @@ export const openRow: Command = {
     if (!opening && !player) return;
     focus.change(cursorAt(context, chosen.index));
     if (opening) drilldowns.open(opening);
-    // A recording has nothing behind a row: the row itself, with what the pane has no column for.
+    // A recording has no more than the pane's rows: shown is the row itself, with the fields that have no column.
     else drilldowns.show({ kind: 'records', title: pane.title, rows: [{ ...chosen.row }] });
   },
   unavailable(context) {
@@ -55,14 +55,14 @@ export const openBinding: Binding = {
   priority: 2,
 };
 
-/** In what Enter has opened: one step further. */
+/** Enter in opened views: opens what is under the cursor there. */
 export const openNext: Command = {
   ...openBinding,
   run: (context) => void openTarget(context),
   unavailable: (context) => (context.front.target?.(context) ? undefined : nothingMore),
 };
 
-/** Opens the row beside the one that was opened, of what lies behind: a list, a pane, a trace. */
+/** Replaces the opened view by that of the next or previous row of the list, pane or trace behind it. */
 function openBeside(by: 1 | -1, binding: Binding): Command {
   const found = (context: Context) => context.model.views.at(-2)?.beside?.(context, by);
   return {
@@ -81,7 +81,7 @@ function openBeside(by: 1 | -1, binding: Binding): Command {
   };
 }
 
-/** In what Enter has opened: the next row of where it was opened, without the way back. */
+/** Commands of opened views: to the next or previous row, without going back first. */
 export const besides: readonly Command[] = [
   openBeside(-1, {
     id: 'open-previous',

@@ -23,7 +23,7 @@ export const focusPane: Command = {
   unavailable: (_context, key) => whyNoPane(key),
 };
 
-/** Through the panes of the overview; beside it through the others. */
+/** Steps through the panes of the overview, or from a pane outside of it through those outside. */
 function step({ model, focus }: Context, by: number): void {
   const { overview, focus: here } = model;
   const circle = isBesideOverview(model)
@@ -84,7 +84,7 @@ function choicesOf(pane: AnyPane, kind: Kind): readonly PaneChoice[] {
 function choose(context: Context, kind: Kind, { id, title }: PaneChoice): void {
   const { focus, source } = context;
   const { pane } = focus;
-  // Rows of another choice have other identities: no cursor and no marks lead over.
+  // Rows of another choice have other keys: cursor and marks would point to nothing.
   focus.change({ [kind]: id, key: null, hidden: undefined, index: 0, top: 0, marks: new Set() });
   if (source) setChoice(source, pane, { [kind]: id });
   context.say(`${pane.title}: ${title}`);

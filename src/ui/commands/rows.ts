@@ -2,6 +2,7 @@ import { reindexCommand } from '../../maintenance/reindex/rebuild-lock.js';
 import { analyzeCommand } from '../../maintenance/statistics/maintain-tables.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { paneRoom, type PaneRoom } from '../draw/pane.js';
+import { toLeft, toRight } from '../draw/table.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, moveTo, seenBy, sortsOf, type PaneView } from '../model/pane-view.js';
 import { scrollTop, type Movement } from '../model/list-state.js';
@@ -11,7 +12,7 @@ import { copy, exportRows } from '../views/export.js';
 import { PalettePrompt } from '../views/palette.js';
 import { needsLive } from './kinds.js';
 
-/** What of the focused pane is in view; undefined where it is one line, or nothing was read. */
+/** Which rows of the focused pane are in view; undefined where it is drawn as one line, or nothing was read. */
 export function focusedRoom({ model, focus }: Context): PaneRoom | undefined {
   const { live } = model;
   const place = layoutOf(model).places.find(({ id }) => id === model.focus);
@@ -46,7 +47,7 @@ export function markedRows({ focus: { pane, rows, view } }: Context): object[] {
   return marks.size === 0 ? [] : rows.filter((row) => marks.has(pane.rowKey(row)));
 }
 
-/** Marked rows that a filter hides, or that are gone, are acted on by nothing. */
+/** Why nothing can be done to the marked rows: all of them are filtered out or gone. */
 export function whyNoMarked(context: Context): string | undefined {
   const { size } = context.focus.view.marks;
   if (size === 0 || markedRows(context).length > 0) return undefined;
@@ -82,9 +83,7 @@ export const mark: Command = {
 };
 
 export const columnsRight: Command = {
-  id: 'columns-right',
-  keys: ['>'],
-  title: 'columns that have no room: further to the right',
+  ...toRight,
   run: ({ focus }) => focus.change({ shift: focus.view.shift + 1 }),
   unavailable(context) {
     const hidden = focusedRoom(context)?.hiddenColumns ?? 0;
@@ -93,9 +92,7 @@ export const columnsRight: Command = {
 };
 
 export const columnsLeft: Command = {
-  id: 'columns-left',
-  keys: ['<'],
-  title: 'back to the left',
+  ...toLeft,
   run: ({ focus }) => focus.change({ shift: focus.view.shift - 1 }),
   unavailable: ({ focus }) => (focus.view.shift > 0 ? undefined : strings.firstColumn),
 };
@@ -164,7 +161,7 @@ export const sort: Command = {
   unavailable: whyOneOrder,
 };
 
-/** Opens the command line on the columns, where some letters of one and Enter do. */
+/** Opens the palette on the columns: some letters of a name and Enter are enough. */
 export const sortBy: Command = {
   id: 'sort-by',
   keys: [','],

@@ -8,7 +8,7 @@ import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
 import { asksDatabase, isShown, needsLive, whyOffline } from './kinds.js';
 
-/** What a window may be; slices of less than a second have no figures. */
+/** The limits of the window. With a shorter one, slices would be shorter than a second and hold no figures. */
 const shortestWindowMs = 10_000;
 const longestWindowMs = 366 * 86_400_000;
 
@@ -25,7 +25,7 @@ function setWindow(context: Context, chosenMs: number): void {
   );
 }
 
-/** Round the ends. */
+/** After the longest window comes the shortest, and the other way round. */
 function stepWindow(context: Context, by: 1 | -1): void {
   const here = context.model.live?.windowMs ?? 0;
   const next = by > 0 ? windowsMs.find((ms) => ms > here) : windowsMs.findLast((ms) => ms < here);
@@ -52,7 +52,7 @@ export const shorterWindow: Command = asksDatabase({
   unavailable: needsLive,
 });
 
-/** A span of time that says what is asked; in a recording that was decided when it was made. */
+/** Runs a command whose argument is a span of time. A recording cannot change its window or cadence. */
 function withSpan(set: (context: Context, ms: number) => void): ColonCommand['run'] {
   return (context, argument) => {
     const ms = parseDuration(argument);
@@ -75,7 +75,7 @@ export const colonWindow: ColonCommand = {
   run: withSpan(setWindow),
 };
 
-/** The window before beside the one that is shown, with what fails more on top. */
+/** Shows the figures of the window before beside the current ones, what got worse on top. */
 export const compare: Command = {
   id: 'beside-before',
   keys: ['B'],

@@ -15,7 +15,7 @@ export type ActionState = {
   title: string;
   phase: 'preview' | 'confirm' | 'running' | 'cancelling' | 'done';
   preview: Preview | undefined;
-  /** What was typed of the word that confirms. */
+  /** What was typed so far of the confirmation word. */
   typed: string;
   progress: Progress | undefined;
   startedAtMs: number;

@@ -113,7 +113,7 @@ export type OpenedBoxOptions = {
   top: number;
   visibleRows: number;
   count: number;
-  /** These are not all: the rest is made when somebody looks there. */
+  /** There are more than `count`: they are laid out when somebody scrolls there. */
   isMore?: boolean;
   /** On the lower border at the left. */
   foot: readonly Segment[];

@@ -10,8 +10,8 @@ export const leastChartHeight = 5;
 const scaleWidth = 8;
 
 /**
- * asciichart writes what it is given as a curve's colour before each of the curve's signs, and a reset
- * behind it. It is given a character that says which curve it is.
+ * asciichart puts the colour of a curve before each of its characters, and a reset behind it. It gets a private character
+ * as the colour, which says to which curve a character belongs.
  */
 const firstTag = 0xe000;
 const taggedSign = /([\ue000-\uf8ff])([^])\x1b\[0m/; // eslint-disable-line no-control-regex
@@ -67,9 +67,9 @@ function spansOf(line: string, chart: Chart): StyledLine {
 }
 
 /**
- * The curves made as wide as there is room: buckets added up where there are too many, drawn several
- * columns wide where there are few. Only whole buckets: the window cuts the oldest, and the newest, still
- * open, would look as if all had just stopped; it is drawn as long as there is nothing else.
+ * Fits the curves to the width: too many buckets are added up, few are drawn several columns wide. The oldest and the
+ * newest bucket are left out: they are incomplete, and would look like a sudden drop. The newest is drawn only while there
+ * is nothing else.
  */
 function fillColumns(
   chart: Chart,
@@ -82,7 +82,7 @@ function fillColumns(
   const step = Math.max(1, Math.ceil(count / columns));
   const curves = chart.curves.map((curve, index) => {
     const values = shown[index] ?? [];
-    // The oldest ones that do not make a whole sum are left out as well.
+    // The oldest buckets that do not fill a whole sum are left out, too.
     const fitted = fitTo(values.slice(values.length % step), columns);
     return {
       ...curve,

@@ -20,7 +20,7 @@ import { displayWidth } from '../../terminal/width.js';
 /** How a named connection is told from the others at a glance. */
 export type ConnectionBadge = { name: string; production: boolean; colour: BadgeColour };
 
-/** What the header says of the place; known from the moment the connection is open. */
+/** What the header says of the connection; known as soon as it is open. */
 export type ConnectionInfo = {
   database: string;
   host: string;
@@ -33,7 +33,7 @@ export type ConnectionInfo = {
 
 export type HeaderInput = {
   place: ConnectionInfo | undefined;
-  /** The database that it is on the way to: nothing of another one is said meanwhile. */
+  /** The database that is being connected; meanwhile nothing is said of the old one. */
   toward?: { name: string; badge: ConnectionBadge | undefined } | undefined;
   /** What is being done before there is a connection. */
   connecting: string;
@@ -57,7 +57,7 @@ export type HeaderInput = {
 
 export const headerHeight = 2;
 
-/** Two lines: where this is, and how it is. */
+/** Two lines: which database this is, and its condition. */
 export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
   const { place, toward, connecting, live, nowMs, replay, recording, utc } = input;
   const name: Segment = { text: 'trace-console', look: 'title', priority: 3 };
@@ -170,7 +170,7 @@ function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boo
   return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
 }
 
-/** One alert is named, several are counted; ! lists them. */
+/** One alert is named, several are counted. */
 function alertSegments({ alerts, alertsPaused }: HeaderInput): Segment[] {
   if (alertsPaused) return [{ text: 'alerts paused', look: 'warning', priority: 1 }];
   const [first, ...others] = alerts;
@@ -266,7 +266,7 @@ function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
     look: cacheHit !== null && cacheHit < 0.9 ? 'warning' : undefined,
     priority: 4,
   };
-  // All clients of the embedded engine share one session: it can tell nothing of others.
+  // All clients of the embedded engine share one session: figures of sessions would mean nothing.
   if (capabilities.embedded) return [rate, cache];
   return [
     ...clockSegments(vitals.clockOffsetMs),
@@ -290,7 +290,7 @@ function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {
   ];
 }
 
-/** Ages go by the server's clock; moments that are typed here, by this machine's. */
+/** A warning where the server's clock and this machine's differ much: ages and moments go by the server's. */
 function clockSegments(offsetMs: number): Segment[] {
   if (Math.abs(offsetMs) < badClockMs) return [];
   const side = offsetMs > 0 ? 'ahead' : 'behind';

@@ -1,7 +1,7 @@
 import type { Frame, Line, Painter, Region } from '../../terminal/painter.js';
 import type { Look } from '../theme.js';
 
-/** Lines that change by themselves are told again after so long, in milliseconds. */
+/** Milliseconds between two announcements of text that changes by itself, as progress does. */
 const calm = 3000;
 
 /** What is focused: a pane, or the view or dialog in front. */
@@ -17,10 +17,9 @@ type Box = {
 };
 
 /**
- * For screen readers, and for terminals that cannot be painted: tells in plain lines what changes.
- * What gets the focus is told with its title, a table by its heading and the row under the cursor,
- * everything else in full; after that, only what is new: another row, a message, an alarm. Ctrl-L
- * tells all of what is focused.
+ * For screen readers, and for terminals that cannot be painted: prints what changes in plain lines. A view that gets the
+ * focus is printed with its title: of a table the heading and the row under the cursor, of anything else all lines. After
+ * that, only what is new: another row, a message, an alarm. Ctrl-L prints all of the focused view.
  */
 export class LinearPainter implements Painter {
   #box: Box | undefined;
@@ -42,14 +41,14 @@ export class LinearPainter implements Painter {
     return told.map((line) => `${line}\r\n`).join('');
   }
 
-  /** Of the header: what is marked as wrong, or as not live. */
+  /** The alarms and badges of the header: what is wrong, or not live. */
   #alarms(frame: Frame): string[] {
     const spans = frame.filter(({ y }) => y === 0).flatMap(({ lines }) => lines.slice(0, 2).flat());
     const alarm = spans
       .filter((span) => has(span, 'alarm', 'badge'))
       .map(({ text }) => text.trim());
     const text = alarm.join('; ');
-    // A message that counts seconds is told once.
+    // A message in which only numbers change is printed once.
     const isSame = withoutDigits(text) === withoutDigits(this.#alarm);
     this.#alarm = text;
     return isSame || text === '' ? [] : [text];
@@ -107,7 +106,7 @@ function boxOf({ lines }: Region): Box {
   };
 }
 
-/** All of it is told where it is no table, or where somebody asks for it. */
+/** The lines that announce a box: all of them; of a table, unless all is asked for, its heading and the row under the cursor. */
 function wholeOf({ title, lines, heading, chosen, foot }: Box, isAsked: boolean): string[] {
   const body =
     heading === undefined || isAsked
@@ -116,7 +115,7 @@ function wholeOf({ title, lines, heading, chosen, foot }: Box, isAsked: boolean)
   return [title, ...body, foot].filter((line) => line !== '');
 }
 
-/** What is said of a line: no borders and no bars, cells parted by commas. */
+/** A line as text to be read out: without borders and bars, cells separated by commas. */
 function textOf(line: Line): string {
   return line
     .map(({ text }) => text)

@@ -35,22 +35,22 @@ export type PaneInput = {
   pane: AnyPane;
   snapshot: PaneSnapshot;
   view: PaneView;
-  /** What its texts call the keys. */
+  /** Replaces `:name` in its texts by keys. */
   keys: Pick<Keymap, 'inText'>;
   /** The key that focuses it, where it has one. */
   number: string | undefined;
   width: number;
   height: number;
   focused: boolean;
-  /** What the empty pane says first: what could be brought in. */
+  /** What an empty pane says first: which sessions could be imported. */
   welcome?: string | undefined;
-  /** It tells of the demo where it is empty. */
+  /** An empty pane mentions the demo. */
   offersDemo?: boolean;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
-  /** In which zone moments are written: what was drawn in another is drawn anew. */
+  /** Times are in UTC. Not read here: as a property it makes a change of zone draw the pane again. */
   utc: boolean;
-  /** What the reader asked for; the budget may make it longer. */
+  /** The chosen cadence; the pane may be read less often to save the server's time. */
   cadenceMs: number;
 };
 
@@ -66,7 +66,7 @@ export type PaneRoom = {
   hiddenColumns: number;
 };
 
-/** What of a pane's rows is in view at its size; the same for who draws it and for who scrolls it. */
+/** Which rows of a pane are in view at its size. Drawing and scrolling both use it, so that they agree. */
 export function paneRoom(place: PanePlace): PaneRoom {
   return partsOf(place).room;
 }
@@ -176,7 +176,7 @@ function drawBody(input: PaneInput, parts: Parts): readonly StyledLine[] {
   return drawn.map((line, index) => [...(lines[index] ?? empty), blank(chartGap), ...line]);
 }
 
-/** Beside a chart a table is as narrow as it can be, but for words a little longer than foreseen. */
+/** Beside a chart a table gets its least width and these spare columns, for words longer than expected. */
 const spareWidth = 4;
 const leastChartWidth = 28;
 const chartGap = 2;
@@ -217,7 +217,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     shift: view.shift,
     height: visibleRows,
     top,
-    // A row that nobody chose is not marked: its place would be taken for the chosen one.
+    // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     faded: snapshot.error !== null,
     all: snapshot.rows,
@@ -276,7 +276,7 @@ export function filterSegments(
   { rows: { length: count }, filter: asked, loading }: PaneSnapshot,
 ): Segment[] {
   if (filter === '') return [];
-  // All that the server has: there are no others that would be hidden.
+  // The server has filtered: there are no hidden rows to count.
   if (asked === filter && !loading) {
     return [
       { text: `/${safeLine(filter)}`, look: 'accent' },
@@ -322,7 +322,7 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
     segments.push({ text: `fetching ${share}%`, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
-  // Rows that look fresh would not be: asking as often as wanted would cost the server too much.
+  // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.
   const isNow = snapshot.untilMs === undefined;
   if (isNow && snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
     segments.push({

@@ -37,10 +37,10 @@ function recordColumns(rows: readonly RecordRow[], width: number): RecordColumns
   return { name, width };
 }
 
-/** The lines of a long text, however many were asked for by now. */
+/** The wrapped lines of a long text, made as they are iterated. */
 export type LinesOf = (key: string, text: string, columns: number) => Iterable<string>;
 
-/** A part of a record: its name on the left, its value wrapped beside it, made as far as it is asked for. */
+/** The lines of one part of a record: its name on the left, its value wrapped beside it. Made as they are iterated. */
 function* nodeLines(
   node: RecordNode,
   { name: column, width }: RecordColumns,
@@ -144,7 +144,7 @@ function* openLines(lines: Iterable<string>, room: number): Generator<Span, void
   }
 }
 
-/** The beginning, and how much more there is: counted as far as that takes no time. */
+/** The first lines of a folded text, and how many follow. Counting stops at `countedLines`: a text may have megabytes. */
 function* folded(
   text: string,
   lines: Iterable<string>,
@@ -177,23 +177,23 @@ function* beside(
 export type RecordLine = { line: StyledLine; node: RecordNode | undefined };
 
 /**
- * The lines of a record from the top to where somebody looks: two megabytes of wide characters take
- * seconds. What is drawn, scrolled and searched are the same lines.
+ * The lines of a record, laid out only as far as somebody looks: two megabytes of wide characters would take seconds.
+ * Drawing, scrolling and searching use the same lines.
  */
 export class RecordLayout {
-  readonly #lines: Gathered<RecordLine>;
+  readonly #lines: LazyList<RecordLine>;
   readonly #texts: string[] = [];
 
   constructor(lines: Iterable<RecordLine>) {
-    this.#lines = new Gathered(lines);
+    this.#lines = new LazyList(lines);
   }
 
-  /** The lines that there are by now. */
+  /** The lines laid out so far. */
   get lines(): readonly RecordLine[] {
     return this.#lines.items;
   }
 
-  /** What is written on them. */
+  /** Their texts. */
   get texts(): readonly string[] {
     for (let at = this.#texts.length; at < this.lines.length; at++) {
       this.#texts.push(plainText(this.lines[at]?.line ?? []));
@@ -206,7 +206,7 @@ export class RecordLayout {
     return this.#lines.isWhole;
   }
 
-  /** Something of it is folded, as far as it is laid out. */
+  /** Whether something is folded in the lines laid out so far. */
   get isFolded(): boolean {
     return this.lines.some(({ line }) => line.some(({ isFold }) => isFold));
   }
@@ -216,7 +216,7 @@ export class RecordLayout {
     this.#lines.gather(count);
   }
 
-  /** The first line of a part, of the lines that there are; -1: not among them. */
+  /** The index of the first line of a part; -1: it is not laid out yet. */
   lineOf(key: string): number {
     return this.lines.findIndex(({ node }) => node?.key === key);
   }
@@ -231,12 +231,12 @@ export type RecordContent = {
 
 type Known = { width: number; folds: RecordFolds; layout: RecordLayout };
 /** Long texts wrapped to a width stay wrapped when something else is folded. */
-type Wrapped = { width: number; texts: Map<string, Gathered<string>> };
+type Wrapped = { width: number; texts: Map<string, LazyList<string>> };
 
 const layouts = new WeakMap<readonly RecordRow[], Known>();
 const wrapped = new WeakMap<readonly RecordRow[], Wrapped>();
 
-/** Lays a record out, or finds it as far as it was. */
+/** The layout of a record; one that was made before is used again. */
 export function layOutRecord(view: RecordContent, width: number): RecordLayout {
   const { rows, folds } = view;
   const known = layouts.get(rows);
@@ -258,7 +258,7 @@ function* linesOf(
   const columns = recordColumns(rows, width);
   const texts = wrappedTexts(rows, width);
   const wrap = (key: string, text: string, room: number) => {
-    const known = texts.get(key) ?? new Gathered(drawable(text, room));
+    const known = texts.get(key) ?? new LazyList(drawable(text, room));
     texts.set(key, known);
     return known;
   };
@@ -267,7 +267,7 @@ function* linesOf(
   }
 }
 
-/** A character that is wider than the room there is, is left out with a sign. */
+/** A character that is wider than the line is replaced by an ellipsis. */
 function* drawable(text: string, room: number): Generator<string, void, undefined> {
   for (const line of safeLines(text, room)) yield truncate(line, room);
 }
@@ -280,8 +280,8 @@ function wrappedTexts(rows: readonly RecordRow[], width: number): Wrapped['texts
   return texts;
 }
 
-/** The items of an iteration as far as somebody asked for them; each is made once. */
-export class Gathered<Item> implements Iterable<Item> {
+/** A list that takes items from an iterable only when they are asked for, each once. */
+export class LazyList<Item> implements Iterable<Item> {
   readonly items: Item[] = [];
   readonly #rest: Iterator<Item>;
   #isWhole = false;
@@ -294,7 +294,7 @@ export class Gathered<Item> implements Iterable<Item> {
     return this.#isWhole;
   }
 
-  /** Until there are so many, or all. */
+  /** Takes items until there are so many, or all. */
   gather(count: number): void {
     while (this.items.length < count && !this.#isWhole) {
       const next = this.#rest.next();

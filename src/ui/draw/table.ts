@@ -2,7 +2,7 @@ import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
-import type { Keymap } from '../keymap.js';
+import type { Binding, Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
 import {
   blank,
@@ -55,6 +55,15 @@ export function hiddenColumns<Row>(
   return left.length - placeColumns(left, width, of).length;
 }
 
+/** The bindings of the commands that scroll columns: what is drawn names them, too. */
+export const toRight: Binding = {
+  id: 'columns-right',
+  keys: ['>'],
+  title: 'columns that have no room: further to the right',
+};
+
+export const toLeft: Binding = { id: 'columns-left', keys: ['<'], title: 'back to the left' };
+
 /** `< shows 2, > shows 3 more columns`; `+3 columns` where these keys do not work. */
 export function columnsOutOfView(
   left: number,
@@ -65,8 +74,8 @@ export function columnsOutOfView(
   const more = (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`;
   const text = keys
     ? [
-        ...(left > 0 ? [`:columns-left shows ${right > 0 ? left : more(left)}`] : []),
-        ...(right > 0 ? [`:columns-right shows ${more(right)}`] : []),
+        ...(left > 0 ? [`:${toLeft.id} shows ${right > 0 ? left : more(left)}`] : []),
+        ...(right > 0 ? [`:${toRight.id} shows ${more(right)}`] : []),
       ].join(', ')
     : `+${left + right} ${left + right === 1 ? 'column' : 'columns'}`;
   return [{ text: keys?.inText(text) ?? text, look: 'muted', priority: 2 }];
@@ -117,7 +126,7 @@ function drawRow<Row>(
   const cells = placed.map(({ column, width: columns }) => {
     const { text, tone } = cellOf(column, row, context);
     used += columns + gap;
-    // A cell never shows more than its width; what is looked at is bounded however long the text is.
+    // A cell never shows more than its width: only the beginning of a long text is made safe.
     const shown = fit(safeLine(text, { limit: columns * 8 }), columns, column.align);
     return plain || tone === undefined ? styled(shown) : tonedText(shown, tone);
   });
@@ -144,7 +153,7 @@ export function columnGap(width: number): number {
   return width < 84 ? 1 : 2;
 }
 
-/** A column that takes what is left is of no use when that is almost nothing. */
+/** The width that a column without a largest width asks for, so that it does not shrink to almost nothing. */
 const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 
 /** Texts of a column beyond these are not measured: one that is as wide has use for all the room there is. */
@@ -265,7 +274,7 @@ function fitToContent<Row>(
   return left;
 }
 
-/** Half to the columns with a limit, as far as they may need it; the rest to those without. */
+/** Gives half of the spare width to columns with a largest width, as far as they may need it, and the rest to those without. */
 function grow<Row>(
   placed: PlacedColumn<Row>[],
   extra: number,

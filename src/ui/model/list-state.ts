@@ -44,7 +44,7 @@ export type ListState = {
   /** The page behind the last row is asked for. */
   wantsMore: boolean;
   index: number;
-  /** The reader chose a row: it stays chosen wherever it moves. Else the cursor stays at its place. */
+  /** The user has moved the cursor: it follows its row. Until then it stays at its position. */
   hasChosen: boolean;
   /** Where it was scrolled to when the cursor was moved last. */
   top: number;
@@ -81,7 +81,7 @@ export function nextRequest({ opened, wanted, wantsMore }: ListState): ListReque
   return { ...wanted, limit };
 }
 
-/** With what was read: the next page, or the same rows once more. What answers an earlier wish changes nothing. */
+/** The state after a reading: the next page, or the same rows again. The answer to an outdated request is ignored. */
 export function withReading(state: ListState, read: OpenedList): ListState {
   const { wanted, opened } = state;
   const { request } = read.paging;

@@ -22,23 +22,23 @@ export type ConsoleState = {
   connecting: string;
   place: ConnectionInfo | undefined;
   live: LiveState | undefined;
-  /** The engine's clock at the last look, for ages. */
+  /** The engine's clock when the model was last updated, for ages. */
   nowMs: number;
   /** Where the recording is that is played; undefined on a database. */
   replay: ReplayState | undefined;
-  /** What is shown is recorded; `failure` says why it is no more. */
+  /** Set while the console records; `failure` says why recording has stopped. */
   recording: { failure: string | undefined } | undefined;
   /** The rules that hold now. */
   alerts: readonly Alert[];
   /** They wait while a moment in the past is shown. */
   alertsPaused: boolean;
-  /** Of an empty database: what could be brought in; absent once something was. */
+  /** Of an empty database: which sessions could be imported. */
   welcome?: string | undefined;
   /** Opened as the demo, known before there is a connection. */
   isDemo: boolean;
   /** So much of the demo's history is written, 0..1; absent: it is whole, or none is being written. */
   filling?: number | undefined;
-  /** Traffic of the demo would harm nobody here: empty panes tell of it. */
+  /** Writing demo traffic here would harm nobody: empty panes mention it. */
   offersDemo: boolean;
   /** Shown together; every other pane takes the whole screen. Never empty. */
   overview: readonly PaneId[];
@@ -82,7 +82,7 @@ const disconnected = {
   alertsPaused: false,
 };
 
-/** What is left on the way from one database to another: nothing of its rows, but how they are sorted and grouped. */
+/** What is kept when another database is connected: how panes are sorted and grouped, and nothing else. */
 export function detached({ panes }: ConsoleState): Partial<ConsoleState> {
   const kept = Object.entries(panes).map(([id, { sort, reversed, variant, grouping }]) => [
     id,
@@ -117,7 +117,7 @@ export function layoutOf(state: ConsoleState): Layout {
   return laidOut.layout;
 }
 
-/** The last one: it is asked for by the panes, the header and each command that asks what is in view. */
+/** The last layout, kept because panes, header and commands ask for the same one many times a frame. */
 let laidOut: { of: readonly unknown[]; layout: Layout } | undefined;
 
 /** The panes that are on the screen now: none behind what covers them. */

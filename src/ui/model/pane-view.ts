@@ -26,9 +26,9 @@ export function sortsOf(pane: AnyPane): readonly Sort<object>[] {
   return sorts;
 }
 
-/** What the reader did with one pane. */
+/** What the user has chosen in one pane: cursor, order, filter, marks. */
 export type PaneView = {
-  /** The chosen row's identity; null as long as nobody moved: the cursor then stays at its place. */
+  /** The key of the row that the cursor follows; null until the user moves it: then it stays at its position. */
   key: string | null;
   /** Where the cursor is, or was when its row disappeared. */
   index: number;
@@ -133,7 +133,7 @@ export function withFilter(
 
 /** A pane as the reader has chosen to see it. */
 export function shownPane(pane: AnyPane, view: PaneView): AnyPane {
-  // It has the id of the other: only its columns and orders are others.
+  // It has the same id; only its columns and orders differ.
   return view.compared === true ? (comparedPane(pane) as AnyPane) : pane;
 }
 

@@ -4,7 +4,7 @@ import type { DetailSection, Opening, RecordRow } from '../../panes/contract/ope
 import type { SummaryLine } from '../../panes/contract/column.js';
 import { formatTimestamp } from '../../core/format/time.js';
 
-/** Which values of a record are folded: all of them as they are at first, but for the toggled ones. */
+/** Which values are folded: all as `all` says (undefined: as at first), but the other way for those in `toggled`. */
 export type RecordFolds = { all: 'folded' | 'open' | undefined; toggled: ReadonlySet<string> };
 
 export const initialFolds: RecordFolds = { all: undefined, toggled: new Set() };
@@ -33,7 +33,7 @@ export type NodeContent =
   | { kind: 'plain'; text: string; isNothing: boolean }
   | { kind: 'group'; isList: boolean; count: number; isOpen: boolean };
 
-/** Members shown at first: of a field's own object, and of one inside it with everything below. */
+/** An object with at most so many members is open at first: a field's own, and one inside it (with all below). */
 const openAtFirst = { field: 40, inside: 8 };
 
 /** Everything that is shown of a record from top to bottom; what is folded is not looked into. */
@@ -74,7 +74,7 @@ function valuesFirst(row: RecordRow): [string, unknown][] {
   return Object.entries(row).toSorted(([, a], [, b]) => Number(isEmpty(a)) - Number(isEmpty(b)));
 }
 
-/** `of`: the nearest name that is no number of an item; `row`: what it is part of. */
+/** `of`: the name of the field, or for an item that of its list; `row`: the whole row. */
 type Value = Omit<RecordNode, 'content' | 'link'> & { of: string; row: RecordRow };
 
 function* valueNodes(value: Value, folds: RecordFolds): Generator<RecordNode, void, undefined> {
@@ -150,7 +150,7 @@ function opensAtFirst(members: Group['members'], depth: number): boolean {
   return members.length <= most && countBelow(members, most) <= most;
 }
 
-/** How many values there are below, as far as it matters. */
+/** Counts the values below; stops beyond `most`. */
 function countBelow(members: Group['members'], most: number): number {
   let count = 0;
   for (const [, value] of members) {

@@ -5,7 +5,7 @@ import { fillLine, plainText, type StyledLine } from '../draw/styled-line.js';
 /** What is searched for in a view that Enter has opened. */
 export type Search = {
   text: string;
-  /** Which match the reader is at; the places of all are found in the lines, which may change. */
+  /** The index of the current match; the matches are found again in the lines, which may change. */
   index: number;
   /** The line from which it began: where leaving it leads back to. */
   from: number;
@@ -14,7 +14,7 @@ export type Search = {
 /** Code units of a line. */
 export type Match = { line: number; start: number; end: number };
 
-/** Nobody steps through more; a letter in two megabytes would be a million of them. */
+/** Further matches are not collected: one letter in two megabytes would have a million. */
 export const mostMatches = 10_000;
 
 export type MatchOptions = {
@@ -45,7 +45,7 @@ export function findMatches(
 
 function search(known: Found, lines: readonly string[], { linesOnly = false }: MatchOptions): void {
   const { text, matches } = known;
-  // Not toLowerCase of both: it makes some texts longer, and the places would be others.
+  // Not toLowerCase: it changes the length of some texts, so that positions would be wrong.
   const literal = text.normalize('NFC').replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   const pattern = new RegExp(literal, 'giu');
   for (; known.lines < lines.length && matches.length < mostMatches; known.lines++) {
@@ -97,7 +97,7 @@ export function drawMatches(
   width: number,
   { matches = [], current, isChosen = false }: Marks = {},
 ): StyledLine {
-  // The match that the reader is at shows best where the cursor is.
+  // The cursor's line is reversed, unless it holds the current match, which would not stand out then.
   if (isChosen && !(current && matches.includes(current))) {
     return [{ text: plainText(fillLine(line, width)), look: 'selected' }];
   }

@@ -14,7 +14,7 @@ export type TraceState = {
   order: TraceOrder;
   /** Keys of the events whose children are hidden. */
   folded: ReadonlySet<string>;
-  /** What can be scrolled to; of 10,000 events it is made when it changes, not when it is drawn. */
+  /** The rows in order. Kept in the state, because making them of 10,000 events for each frame would be slow. */
   rows: readonly TraceNode[];
   index: number;
   /** Where it was scrolled to when the cursor was moved last. */
@@ -41,7 +41,7 @@ export function chosenNode({ rows, index }: TraceState): TraceNode | undefined {
   return rows[index];
 }
 
-/** A console holds a hundred thousand events of a trace; a program can have them all by SQL. */
+/** The most events of a trace that the console holds; SQL gives all of them. */
 const mostEventsHeld = 5 * mostTimelineEvents;
 
 /** How many are to be read next; undefined: all are there, or are being read, or no more are held. */
@@ -55,14 +55,14 @@ export function moreEvents({ opened, wanted }: TraceState): number | undefined {
 export function refreshed(state: TraceState, opened: OpenedTrace): TraceState {
   const { select } = opened;
   const isFound = select !== undefined && opened.tree.byKey.has(select);
-  // The event that the reader came from was not among the first ones.
+  // The event to be chosen was not among the first ones, and came with this reading.
   if (isFound && state.index === 0 && !state.opened.tree.byKey.has(select)) {
     return choose(withRows({ ...state, opened }, undefined), select);
   }
   return withRows({ ...state, opened }, chosenNode(state)?.event.key);
 }
 
-/** The other order; the chosen event stays chosen, but for the slowest, which are looked for from the top. */
+/** Switches the order. Back in the tree the chosen event stays chosen; the slowest are shown from the top. */
 export function reordered(state: TraceState): TraceState {
   const order = state.order === 'time' ? 'slowest' : 'time';
   const key = order === 'time' ? chosenNode(state)?.event.key : undefined;
@@ -129,7 +129,7 @@ function withRows(state: TraceState, key: string | undefined): TraceState {
   const { opened, order, folded: hidden } = state;
   const { tree } = opened;
   const rows = order === 'slowest' ? slowestFirst(tree) : unfoldedRows(tree, hidden);
-  // An event that is hidden now is stood for by the nearest one that hides it.
+  // Where the chosen event is folded away, its nearest visible ancestor is chosen.
   let index = -1;
   for (
     let node = key === undefined ? undefined : tree.byKey.get(key);

@@ -58,7 +58,7 @@ function ViewStack({ context }: { context: Context }) {
   );
 }
 
-/** The keys there are; for some seconds instead: what a key has done, or why it could not. */
+/** The key bar; for some seconds instead a message about what a key did, or why it could not. */
 function BottomLine({ context }: { context: Context }) {
   const { model, keys, front } = context;
   const { columns, rows } = model.size;
@@ -74,7 +74,7 @@ function BottomLine({ context }: { context: Context }) {
 function TooSmall({ context }: { context: Context }) {
   const { model, keys, actions } = context;
   const { columns: width, rows: height } = model.size;
-  // What would be asked before quitting could not be read here.
+  // The quit dialog could not be read here.
   const way = actions?.isRunning
     ? 'An action is running; Ctrl-C twice cancels it.'
     : `${keys.keyOf(quitCommand(context)?.id ?? '')} quits.`;

@@ -41,7 +41,7 @@ export class ActionView implements View {
     return <Dialog title={title} body={body} look={look} size={size} />;
   }
 
-  /** The letters of a word that confirms are no keys. */
+  /** While a confirmation word is typed, letters are text and no commands. */
   takesKey(context: Context, key: string): boolean {
     const { phase, preview, typed } = this.state;
     const word = preview?.typed;
@@ -111,7 +111,7 @@ export const runningScope: Scope = {
   commands: [connections, cancel, quit, ...terminalCommands],
 };
 
-/** Also of notices: something was read, and is closed. */
+/** Also the keys of notices, which are closed after reading. */
 export const doneScope: Scope = {
   id: 'done',
   title: 'After an action, and at notices',

@@ -43,7 +43,7 @@ export class ConnectionsView implements View {
   }
 }
 
-/** ● the one that is shown, its name in the colour of its badge, its guards, and where it is. */
+/** A line each: ● for the current one, the name in its badge's colour, guards as `read-only`, and where it is. */
 function connectionLines({ choices, current }: Connections, width: number): StyledLine[] {
   const columnOf = (texts: readonly string[]) => Math.max(0, ...texts.map(displayWidth));
   const names = columnOf(choices.map(({ name }) => name)) + 2;

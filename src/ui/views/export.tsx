@@ -15,7 +15,7 @@ import type { Binding } from '../keymap.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { failureText, strings } from '../strings.js';
 
-/** In which form rows are written to a file, and where to. */
+/** The export dialog: asks in which format rows are written to a file. */
 export class ExportView implements View {
   readonly scope: Scope = exportScope;
   readonly source: Exportable;

@@ -20,7 +20,7 @@ type Cursor = { index: number; top: number };
 export class FleetView implements View {
   readonly scope: Scope = fleetScope;
   readonly covers = true;
-  /** A silence grows longer. */
+  /** It shows for how long a database has been silent. */
   readonly showsTime = true;
   readonly fleet: Fleet;
   readonly #members: readonly FleetMember[];
@@ -66,7 +66,7 @@ export class FleetView implements View {
     context.replace(this, new FleetView(this.fleet, this.besideNamed, { index, top }));
   }
 
-  /** With what was read meanwhile. */
+  /** The same view with the newest figures. */
   fresh(): FleetView {
     return new FleetView(this.fleet, this.besideNamed, this.#cursor);
   }
@@ -95,7 +95,7 @@ export class FleetView implements View {
 
 const rowKey = ({ name }: FleetMember) => name;
 
-/** The embedded database is not started for a look: it is there when it is the one in front. */
+/** The embedded database is listed only when it is the current one: the fleet does not start it. */
 function fleetChoices({ connections }: Context): readonly ConnectionChoice[] {
   const { choices = [], current } = connections ?? {};
   return choices.filter((choice) => choice.badge !== undefined || choice === current);

@@ -31,7 +31,7 @@ import {
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import { strings } from '../strings.js';
 
-/** Rows one a line; Enter on one goes one step further. It is read again and again, as a pane is. */
+/** A list of rows; Enter opens one. It is read again at the cadence of the panes. */
 export class ListView implements View {
   readonly scope: Scope = listScope;
   readonly covers = true;
@@ -43,7 +43,7 @@ export class ListView implements View {
     this.state = state;
   }
 
-  /** As it is opened, or as it is read again: the chosen row stays chosen wherever it moved. */
+  /** The view of a reading: a new one, or the one before with newer rows, its cursor on the same row. */
   static of(openedBy: OpenedBy, opened: OpenedList, before: View | undefined): ListView {
     const isSame = before instanceof ListView;
     return new ListView(openedBy, isSame ? withReading(before.state, opened) : listState(opened));
@@ -90,7 +90,7 @@ export class ListView implements View {
     return this.state.opened.rows.length > 0 ? undefined : 'There are no rows';
   }
 
-  /** Puts the cursor on a row, which it holds on to; near the last row the next page is read. */
+  /** Puts the cursor on a row, which it follows from then on; near the last row the next page is read. */
   choose(context: Context, index: number, change: Partial<ListState> = {}): void {
     const state = { ...this.state, ...change, index, hasChosen: true };
     const view = this.#scrolled(context, state);
@@ -270,7 +270,7 @@ const whyNoRow = ({ state }: ListView) =>
 const own = {
   open: inView(ListView, {
     ...openBinding,
-    /** The cursor holds on to the row, so that the way back leads to it. */
+    /** Also makes the cursor follow the row, so that Escape leads back to it although rows may have moved. */
     run(view, context) {
       const target = view.target();
       view.choose(context, view.state.index);
@@ -346,7 +346,7 @@ const own = {
   }),
 };
 
-/** What is done to all rows of the list: as in the panes, where the list is what the action is for. */
+/** Actions that are done to all rows of a list; unavailable unless this is their list. */
 const actionsOfLists: readonly Command[] = listActions.map(({ command, list }) => {
   const isFor = ({ front }: Context) =>
     front instanceof ListView && front.state.opened.id === list.id;

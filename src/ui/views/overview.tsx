@@ -153,7 +153,7 @@ const DrawnPane = memo(function DrawnPane({
   return <Lines lines={drawPane(input)} x={x} y={y} width={width} height={height} />;
 });
 
-/** Rows this much older than the interval are not what the reader believes to see. */
+/** Rows that are this much older than the interval are shown with their age. */
 const lateMs = 5_000;
 
 /**
@@ -183,7 +183,7 @@ type PaneLineInput = {
 /** Titles stand in one column, so that the summaries do. */
 const titleWidth = 14;
 
-/** A pane as one line: its number, its title and what it comes to. */
+/** A pane as one line: its number, its title and its summary. */
 function drawPaneLine(input: PaneLineInput): StyledLine {
   const { pane, number, width } = input;
   const room = Math.max(0, width - titleWidth - 5);

@@ -64,7 +64,7 @@ export class PalettePrompt extends PromptView {
   override complete(context: Context): void {
     const choices = completions(context, this.text);
     const chosen = choices[this.index];
-    // What is complete already leads to the first name that it is a part of.
+    // A text that is complete already goes on to the next name that fits.
     const isTyped = chosen?.completed.trim() === this.text.trim();
     const next = isTyped ? (choices[this.index + 1] ?? chosen) : chosen;
     if (next) context.replace(this, new PalettePrompt(next.completed));
@@ -156,7 +156,7 @@ function filteredPane(pane: AnyPane, filter: string, text: string): Completion {
   };
 }
 
-/** What a colon command makes of what is typed behind its name. Where its values are known, anything else is a mistake. */
+/** The completions of a colon command with an argument. Where its values are known, another text must be one that it `accepts`. */
 function withArgument(
   context: Context,
   command: ColonCommand,
@@ -228,7 +228,7 @@ function namesOf(context: Context, command: ColonCommand): Completion[] {
   );
 }
 
-/** What the keys do, by name; numbers, which mean a pane, have lines of their own. */
+/** The commands of keys, by name. Without the number keys: panes have lines of their own. */
 function keyCommands(
   keys: Context['keys'],
   scope: Scope,

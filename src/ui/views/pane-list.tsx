@@ -95,7 +95,7 @@ function toggle(context: Context, id: PaneId): void {
     context.say('The overview needs a pane', 'warning');
     return;
   }
-  // A focused pane that is taken out would cover the overview at once.
+  // Focus must not stay on a pane that leaves the overview: it would take the whole screen.
   const keeps = focus !== id || next.includes(focus);
   const newHome = next.includes(home) ? home : first;
   context.update({ overview: next, home: newHome, focus: keeps ? focus : newHome });

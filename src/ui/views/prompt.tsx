@@ -7,7 +7,7 @@ import type { Command, Context, Filtered, Scope, View } from '../context.js';
 import { drawSides, type StyledLine } from '../draw/styled-line.js';
 import { isTyped } from '../keymap.js';
 
-/** More than anybody types; a paste may be longer. */
+/** Longer texts are cut: a paste may have any length. */
 const longest = 500;
 
 const lastGrapheme = /(?:\P{M}\p{M}*|.)$/su;
@@ -40,7 +40,7 @@ export abstract class PromptView implements View {
 
   /** Before the text: what is typed. */
   abstract readonly sign: string;
-  /** How it goes on; `:name` becomes the key of that command. */
+  /** The hint beside the text; `:name` becomes the key of that command. */
   abstract readonly help: string;
   /** What is wrong with the text. */
   readonly error: string | undefined = undefined;
@@ -135,7 +135,7 @@ export class FilterPrompt extends PromptView {
   readonly sign = '/';
   readonly help = `:${completeText.id} completes, Enter keeps it, Esc shows all`;
   override readonly error: string | undefined;
-  /** What was typed before it was completed, and which of the words that fit it has become. */
+  /** Set after Tab: the text before it was completed, and which of its completions is shown. */
   readonly #completed: { from: string; index: number } | undefined;
 
   constructor(text: string, error?: string, completed?: { from: string; index: number }) {
@@ -144,7 +144,7 @@ export class FilterPrompt extends PromptView {
     this.#completed = completed;
   }
 
-  /** The last word to the first that fits it; again: to the next. */
+  /** Completes the last word to the first that fits; pressed again, to the next. */
   override complete(context: Context): void {
     const { from, index } = this.#completed ?? { from: this.text, index: -1 };
     const fitting = fittingTerms(context, from);
@@ -160,7 +160,7 @@ export class FilterPrompt extends PromptView {
   #show(context: Context, text: string, completed?: { from: string; index: number }): void {
     const filtered = filteredBehind(context);
     const error = filtered?.whyNot(text);
-    // What cannot be read yet leaves the rows as they were.
+    // A filter that is not complete yet leaves the rows as they were.
     if (error === undefined) filtered?.show(text.trim());
     context.replace(this, new FilterPrompt(text, error, completed));
   }

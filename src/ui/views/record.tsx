@@ -33,7 +33,7 @@ type RecordState = {
   rows: readonly RecordRow[];
   sections: readonly DetailSection[];
   folds: RecordFolds;
-  /** The line that the cursor is on; beyond the last one it is there, also when that is not known yet. */
+  /** The line under the cursor. Beyond the last one it means that one: Infinity, while the last is not laid out yet. */
   index: number;
   /** Where it was scrolled to when the cursor was moved last. */
   top: number;
@@ -42,7 +42,7 @@ type RecordState = {
 
 /** Lines laid out at a time to find a part. */
 const atOnce = 200;
-/** Lines laid out below the cursor although nobody looks there yet. */
+/** Lines laid out below the cursor in advance. */
 const lookAhead = 1_000;
 /** How long a record is laid out at a time, so that a key never waits for longer. */
 const sliceMs = 8;
@@ -60,7 +60,7 @@ export class RecordView implements View {
     this.state = state;
   }
 
-  /** As it is opened, or as it is read again: where the reader is stays so. */
+  /** The view of a reading: a new one, or the one before with newer values, its cursor and folds kept. */
   static of(openedBy: OpenedBy, opened: OpenedRecords, before: View | undefined): RecordView {
     const { title, rows, sections = [] } = opened;
     const kept =
@@ -102,7 +102,7 @@ export class RecordView implements View {
 
   move(context: Context, by: Movement): void {
     const { index, layout } = this.cursor(context);
-    // The end is where it is once all of it is laid out.
+    // Which line is the last is not known until all is laid out.
     const next =
       by.to === 'last'
         ? Infinity
@@ -120,7 +120,7 @@ export class RecordView implements View {
     return node?.content.kind === 'made' ? node.content.opening : node?.link;
   }
 
-  /** The nearest line that leads on. */
+  /** The nearest line above or below that opens something. */
   beside(context: Context, by: 1 | -1) {
     const { index, layout, node: here } = this.cursor(context);
     for (let at = index + by; at >= 0 && at < layout.lines.length; at += by) {
@@ -186,7 +186,7 @@ export class RecordView implements View {
     return layOutRecord(this.state, innerBody(model.size).width);
   }
 
-  /** Where the cursor is: its line among those that there are by now, and the part of the record there. */
+  /** The line of the cursor among those laid out so far, and the part of the record on it. */
   cursor(context: Context) {
     const layout = this.layout(context);
     const { index: wanted } = this.state;
@@ -209,7 +209,7 @@ export class RecordView implements View {
   }
 }
 
-/** A moment is a text in JSON, but its quotes are not its. */
+/** A value as text for the clipboard. JSON writes a date in quotes: they are removed. */
 function plainText(value: unknown): string {
   if (typeof value === 'string') return value;
   const json = exactJson(value, 2);
@@ -224,7 +224,7 @@ function isFoldable({ content, key }: RecordNode, layout: RecordLayout): boolean
   return !content.isOpen ? last.line.some(({ isFold }) => isFold) : true;
 }
 
-/** The folds with the part under the cursor the other way; undefined where it is so already, or cannot be. */
+/** The folds after toggling the part under the cursor; undefined when it is as wanted already, or cannot be folded. */
 function toggled(view: RecordView, context: Context, to?: 'folded' | 'open') {
   const { node, layout } = view.cursor(context);
   if (!node || !('isOpen' in node.content) || !isFoldable(node, layout)) return undefined;
@@ -261,7 +261,7 @@ function whyNoFold(view: RecordView, context: Context): string | undefined {
   return toggled(view, context) ? undefined : 'This value is shown whole';
 }
 
-/** The line of the part that a member of JSON belongs to. */
+/** The line of the parent of the JSON member under the cursor. */
 function parentLine(view: RecordView, context: Context): number | undefined {
   const { node, layout } = view.cursor(context);
   if (!node || node.depth === 0) return undefined;

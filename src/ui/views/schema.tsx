@@ -37,7 +37,7 @@ export class SchemaView implements View {
     this.answer = answer;
   }
 
-  /** Once nothing is asked any more, there is no yes and no. */
+  /** Yes and no are keys only while something is asked or created. */
   get scope(): Scope {
     const { phase } = this.stage;
     return phase === 'ask' || phase === 'applying' ? schemaScope : schemaReadScope;

@@ -22,7 +22,7 @@ export function searchedView({ model }: Context): Searched | undefined {
   return view?.searchable && { view, searchable: view.searchable };
 }
 
-/** Where the text stands in a view; of a row once, since a step leads to another row. */
+/** The matches of a text in a view; at most one a line where it is `linesOnly`. */
 export function matchesIn(
   context: Context,
   searchable: Searchable,
@@ -37,14 +37,14 @@ export function showMatch(context: Context, { view, searchable }: Searched, sear
   context.replace(view, searchable.found(context, line, search));
 }
 
-/** Shows what is searched for, once lines with it are laid out that were not when it was typed. */
+/** Goes to the first match, when the lines that hold it are laid out only after it was typed. */
 export function showFirstMatch(context: Context): void {
   const searched = searchedView(context);
   const search = searched?.searchable.search;
   if (search) showMatch(context, searched, search);
 }
 
-/** What is typed is looked for from where the search began. */
+/** Searches for the typed text, from the line where the search began. */
 export function searchTyped(context: Context, text: string): void {
   const searched = searchedView(context);
   if (!searched) return;
@@ -134,7 +134,7 @@ export const previousMatchCommand: Command = {
   unavailable: whyNoMatch,
 };
 
-/** Of rows: which of those that match is under the cursor, and how many there are. */
+/** The search text and its matches, for a view of rows: which match the cursor is on, and how many there are. */
 export function rowSearchFoot(context: Context, searchable: Searchable): Segment[] {
   const matches = matchesIn(context, searchable);
   const here = searchable.line(context);

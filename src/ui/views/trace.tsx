@@ -44,7 +44,7 @@ export class TraceView implements View {
     this.state = state;
   }
 
-  /** As it is opened, or as it is read again: what was chosen and folded stays so. */
+  /** The view of a reading: a new one, or the one before with newer events, its cursor and folds kept. */
   static of(openedBy: OpenedBy, opened: OpenedTrace, before: View | undefined): TraceView {
     const isSame = before instanceof TraceView;
     return new TraceView(openedBy, isSame ? refreshed(before.state, opened) : traceState(opened));
@@ -150,7 +150,7 @@ export class TraceView implements View {
   }
 }
 
-/** What is searched, a text a row; the same array as long as the rows are the same. */
+/** The texts that are searched, one a row: the same array for the same rows, so that found matches are kept. */
 const rowTexts = new WeakMap<readonly TraceNode[], readonly string[]>();
 
 function textsOf(rows: readonly TraceNode[]): readonly string[] {
@@ -264,7 +264,7 @@ const own = {
   ],
 };
 
-/** What a person says of the turn; the next learning counts it so. */
+/** A command that rates the turn as good or bad, for the next learning. */
 function judge(isGood: boolean, binding: Binding) {
   return inView(TraceView, {
     ...binding,

@@ -18,7 +18,7 @@ export class WaitingView implements View {
   readonly covers = true;
   readonly openedBy: OpenedBy;
   readonly failure: Failure | undefined;
-  /** Keys that came before what they are meant for; the commands of this scope are not held. */
+  /** Keys for the view that replaces this one, pressed before it was read. Commands of this scope are not held. */
   readonly heldKeys: string[] = [];
 
   constructor(openedBy: OpenedBy, failure?: Failure) {
@@ -26,7 +26,7 @@ export class WaitingView implements View {
     this.failure = failure;
   }
 
-  /** What failed is asked again: a lock goes, a connection comes back. */
+  /** A failed reading is tried again: locks are released, connections come back. */
   get isLive(): boolean {
     return this.failure !== undefined;
   }
@@ -45,7 +45,7 @@ export class WaitingView implements View {
   }
 }
 
-/** The view of what was read, in place of the one that stood for it before. */
+/** The view of what was read; `before` is the view that it replaces. */
 export function openedView(openedBy: OpenedBy, opened: Opened, before: View | undefined): View {
   switch (opened.kind) {
     case 'records':
@@ -76,7 +76,7 @@ type ConnectingState = {
   failure: Failure | undefined;
 };
 
-/** On the way to another database; the one before is still there behind it. */
+/** Shown while connecting to another database; the old one stays connected behind it. */
 export class ConnectingView implements View {
   readonly scope: Scope = connectingScope;
   readonly covers = true;

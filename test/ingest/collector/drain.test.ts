@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 /** Stands for the recorder: a row a record, without any care for doubles. */
-const write: RecordWriter = (records, _, commit) =>
+const write: RecordWriter['write'] = (records, _, commit) =>
   database.transaction({}, async (tx) => {
     for (const { id, payload } of records) {
       await tx.query('INSERT INTO seen VALUES ($1, $2::text::int)', [id, String(payload)]);
@@ -52,7 +52,8 @@ function append(...payloads: unknown[]): string[] {
 }
 
 const spool = () => ({ folder, id: '5b0d4d0a-7d5f-4d43-9a3c-0f8f5b5b7f10', host: 'here' });
-const drain = (writer = write) => new SpoolDrain(database, spool(), writer);
+const drain = (writer = write) =>
+  new SpoolDrain(database, spool(), { write: writer, prepare: () => Promise.resolve() });
 
 async function all(one: SpoolDrain, most = 100): Promise<number> {
   let sum = 0;
@@ -95,7 +96,7 @@ describe('draining a spool', () => {
   it('writes nothing of a batch that failed, and all of it later', async () => {
     const ids = append(1, 2);
     let away = true;
-    const moody: RecordWriter = (records, key, commit) =>
+    const moody: RecordWriter['write'] = (records, key, commit) =>
       write(records, key, async (tx, result) => {
         await commit(tx, result);
         if (away) throw new Error('the network is gone');

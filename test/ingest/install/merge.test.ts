@@ -123,6 +123,19 @@ describe('hooks in settings', () => {
     expect(awaited.map(([event]) => event).sort()).toEqual(['SessionEnd', 'Stop', 'SubagentStop']);
   });
 
+  it('post events where that is wanted, but those that Claude cannot post, and go back to a program', () => {
+    const url = 'http://127.0.0.1:4318/trace-console/hook/claude';
+    const posting = addHooks(undefined, claude, { ...commandOf(claude), url }, file);
+    const { hooks } = JSON.parse(posting) as Settings;
+    const ofType = (type: string) =>
+      Object.keys(hooks).filter((event) => JSON.stringify(hooks[event]).includes(`"${type}"`));
+    expect(ofType('command').sort()).toEqual(['SessionStart', 'Setup']);
+    expect(ofType('http')).toHaveLength(30);
+    expect(hooks.Stop).toEqual([{ hooks: [{ type: 'http', url, timeout: 10 }] }]);
+    expect(JSON.parse(install(posting, claude))).toEqual(JSON.parse(install(undefined, claude)));
+    expect(JSON.parse(removeHooks(posting, file))).toEqual({});
+  });
+
   it('are never those that would change what an agent does', () => {
     const events = settingsAgents.flatMap((agent) => agent.events);
     expect(events).not.toContain('WorktreeCreate');

@@ -38,6 +38,87 @@ function transcript(hasRequests = true): AgentEvent[] {
   return lines.flatMap((line) => reader.read(Buffer.from(JSON.stringify(line))) ?? []);
 }
 
+/** The same session with a subagent in it, told of by all three. */
+function withSubagent(): Record<Source, AgentEvent[]> {
+  const file = new ClaudeLines({ session, startMs });
+  file.prompt('Make the tests pass', 'p1');
+  const delegation = { subagent_type: 'Explore', prompt: 'Find it', description: 'find' };
+  file.assistant('m1', [toolUse('toolu_a', 'Task', delegation)], {
+    stop_reason: 'tool_use',
+    usage: usage({ output: 40 }),
+  });
+  const inner = new ClaudeLines({
+    session,
+    startMs: startMs + 2_000,
+    more: { isSidechain: true, agentId: 'a1' },
+  });
+  inner.user('Find it');
+  inner.assistant('m2', [toolUse('toolu_b', 'Grep', { pattern: 'x' })], {
+    stop_reason: 'tool_use',
+    usage: usage({ output: 30, read: 150 }),
+  });
+  inner.result('toolu_b', 'found');
+  const result = { agentId: 'a1', status: 'completed', content: [], totalDurationMs: 3_000 };
+  for (let line = 0; line < 3; line += 1) file.line('file-history-snapshot', {});
+  file.result('toolu_a', 'found', false, result);
+  file.assistant('m3', [{ type: 'text', text: 'Done' }], {
+    stop_reason: 'end_turn',
+    usage: usage({ output: 60, read: 200 }),
+  });
+  const read = (lines: ClaudeLines, subagent?: string) => {
+    const folder = `/nowhere/${session}`;
+    const path =
+      subagent === undefined ? `${folder}.jsonl` : `${folder}/subagents/agent-${subagent}.jsonl`;
+    const reader = claude.open({ path, session, subagent }, undefined);
+    return lines.lines.flatMap((line) => reader.read(Buffer.from(JSON.stringify(line))) ?? []);
+  };
+  const task = { tool_name: 'Task', tool_use_id: 'toolu_a', tool_input: delegation };
+  const grep = {
+    tool_name: 'Grep',
+    tool_use_id: 'toolu_b',
+    agent_id: 'a1',
+    tool_input: { pattern: 'x' },
+  };
+  const span = (number: number, atMs: number, attributes: object) =>
+    programSpanEvents({
+      resource,
+      traceId: 'a'.repeat(32),
+      spanId: String(number).repeat(16),
+      name: 'claude_code.tool',
+      startedAt: startMs + atMs,
+      endedAt: startMs + atMs + 900,
+      isError: false,
+      attributes: { 'session.id': session, ...attributes },
+      events: [],
+    });
+  return {
+    transcript: [...read(file), ...read(inner, 'a1')],
+    hooks: hooksOf([
+      { hook_event_name: 'UserPromptSubmit', prompt: 'Make the tests pass' },
+      { hook_event_name: 'PreToolUse', ...task },
+      { hook_event_name: 'SubagentStart', agent_id: 'a1', agent_type: 'Explore' },
+      { hook_event_name: 'PreToolUse', ...grep },
+      { hook_event_name: 'PostToolUse', ...grep, tool_response: 'found' },
+      { hook_event_name: 'SubagentStop', agent_id: 'a1', agent_type: 'Explore' },
+      { hook_event_name: 'PostToolUse', ...task, tool_response: result },
+      { hook_event_name: 'Stop' },
+    ]),
+    telemetry: [
+      ...span(2, 3_500, { ...grep, agent_id: 'a1' }),
+      ...[
+        logOf('user_prompt', 1_000, { prompt: '<REDACTED>' }),
+        logOf('api_request', 1_950, requestOf('m1', 40)),
+        logOf('api_request', 3_950, { ...requestOf('m2', 30, 150), query_source: 'agent:builtin' }),
+        logOf('tool_decision', 4_000, { ...grep, decision: 'accept', source: 'config' }),
+        logOf('tool_result', 5_000, { ...grep, success: 'true', duration_ms: '900' }),
+        logOf('tool_result', 6_500, { ...task, success: 'true', duration_ms: '4000' }),
+        logOf('api_request', 7_950, requestOf('m3', 60, 200)),
+      ].flatMap((each) => logEvents(each) ?? []),
+      ...span(1, 2_000, task),
+    ],
+  };
+}
+
 function hooks(): AgentEvent[] {
   const tool = { tool_name: 'Bash', tool_input: { command: 'npm test' }, tool_use_id: 'toolu_1' };
   const sent = [
@@ -46,6 +127,10 @@ function hooks(): AgentEvent[] {
     { hook_event_name: 'PostToolUseFailure', ...tool, error: 'Exit code 1\n2 failed' },
     { hook_event_name: 'Stop' },
   ];
+  return hooksOf(sent);
+}
+
+function hooksOf(sent: readonly object[]): AgentEvent[] {
   return sent.flatMap((fields, index) => {
     const payload = { session_id: session, prompt_id: 'p1', cwd: '/home/dev/shop', ...fields };
     const at = `${startMs + 1_000 + index * 1_000}000000`;
@@ -56,23 +141,28 @@ function hooks(): AgentEvent[] {
 
 const resource = { 'service.name': 'claude-code', 'service.version': '2.1.330' };
 
+const logOf = (event: string, atMs: number, attributes: object): TelemetryLog => ({
+  resource,
+  at: startMs + atMs,
+  event,
+  attributes: { 'session.id': session, 'prompt.id': 'p1', ...attributes },
+});
+
+const requestOf = (id: string, output: number, read = 100, hasRequests = true) => ({
+  model: 'claude-opus-4-6',
+  ...(hasRequests ? { request_id: `req-${id}` } : { client_request_id: `client-${id}` }),
+  query_source: 'repl_main_thread',
+  cost_usd: '0.25',
+  duration_ms: '900',
+  input_tokens: '3',
+  output_tokens: output,
+  cache_read_tokens: String(read),
+});
+
 function telemetry(hasRequests = true): AgentEvent[] {
-  const log = (event: string, atMs: number, attributes: object): TelemetryLog => ({
-    resource,
-    at: startMs + atMs,
-    event,
-    attributes: { 'session.id': session, 'prompt.id': 'p1', ...attributes },
-  });
-  const request = (id: string, output: number, read = 100) => ({
-    model: 'claude-opus-4-6',
-    ...(hasRequests ? { request_id: `req-${id}` } : { client_request_id: `client-${id}` }),
-    query_source: 'repl_main_thread',
-    cost_usd: '0.25',
-    duration_ms: '900',
-    input_tokens: '3',
-    output_tokens: output,
-    cache_read_tokens: String(read),
-  });
+  const log = logOf;
+  const request = (id: string, output: number, read = 100) =>
+    requestOf(id, output, read, hasRequests);
   const tool = { tool_name: 'Bash', tool_use_id: 'toolu_1' };
   const span: TelemetrySpan = {
     resource,
@@ -142,6 +232,64 @@ it('has the rows of its transcript in every order of the sources, and what only 
       order,
       more: [{ cost: 0.5, decision: 'allow', by: 'config' }],
     });
+  }
+});
+
+/** A call keeps the id by which it was told of first. */
+async function dumpWithoutCallIds() {
+  const dump = await db.dump();
+  const calls = dump.endpoint_calls as { id: string; started_at: string; context: object }[];
+  const sorted = calls.toSorted((a, b) => (a.started_at < b.started_at ? -1 : 1));
+  return {
+    ...dump,
+    endpoint_calls: sorted.map(({ context, ...row }) => ({
+      ...{ ...row, id: undefined },
+      context: { ...context, told_as: undefined },
+    })),
+  };
+}
+
+/** Two batches, cut at each place; and each event by itself. */
+function* cuts(events: readonly AgentEvent[]): Generator<AgentEvent[][]> {
+  for (let at = 1; at < events.length; at += 1) yield [events.slice(0, at), events.slice(at)];
+  yield events.map((event) => [event]);
+}
+
+it.each<[what: string, told: () => Record<Source, AgentEvent[]>]>([
+  ['a tool', () => ({ transcript: transcript(), hooks: hooks(), telemetry: telemetry() })],
+  ['a subagent', withSubagent],
+  [
+    'a gateway that leaves requests out',
+    () => ({ transcript: transcript(false), hooks: hooks(), telemetry: telemetry() }),
+  ],
+  [
+    'no request told by anybody',
+    () => ({ transcript: transcript(false), hooks: hooks(), telemetry: telemetry(false) }),
+  ],
+])('is the same to the last field wherever batches are cut, with %s', async (_, told) => {
+  await db.clear();
+  await recorder.record(told().transcript);
+  const alone = await rows();
+  let whole: unknown;
+  for (const order of orders) {
+    const count = order.flatMap((source) => told()[source]).length;
+    for (let number = 0; number < count; number += 1) {
+      await db.clear();
+      // The recorder adds to events what it finds out: each batch is told anew.
+      const batches = [...cuts(order.flatMap((source) => told()[source]))][number] ?? [];
+      for (const batch of batches) await recorder.record(batch);
+      const where = { order, cut: batches[0]?.length, of: batches.length };
+      const dump = await dumpWithoutCallIds();
+      whole ??= dump;
+      expect({ where, dump }).toEqual({ where, dump: whole });
+      const { calls, ...others } = await rows();
+      expect({ where, ...others }).toEqual({ where, traces: alone.traces, tools: alone.tools });
+      expect(calls).toMatchObject(
+        alone.calls.map((row: object) =>
+          Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'request')),
+        ),
+      );
+    }
   }
 });
 

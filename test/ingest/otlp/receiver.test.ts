@@ -201,6 +201,26 @@ function sendTls(ca: Buffer): Promise<number | undefined> {
   });
 }
 
+it('takes the events that an agent posts in place of starting its hook, without their secrets, and answers nothing', async () => {
+  const path = '/trace-console/hook/claude';
+  const payload = {
+    hook_event_name: 'PreToolUse',
+    session_id: 's',
+    tool_input: { env: { API_KEY: 'sk-ant-0123456789abcdef0123' } },
+  };
+  expect(await sendJson(payload, { path })).toMatchObject({ status: 200, text: '' });
+  const [record] = spooled();
+  expect(record).toMatchObject({ cli: 'claude', payload: { session_id: 's' } });
+  expect(JSON.stringify(record)).not.toContain('0123456789abcdef');
+  // A page in a browser may send this without asking.
+  expect(await sendJson(payload, { path, type: 'text/plain' })).toMatchObject({ status: 415 });
+  expect(await sendJson(payload, { path: '/trace-console/hook/vim' })).toMatchObject({
+    status: 404,
+  });
+  expect(await send('', { path, method: 'GET' })).toMatchObject({ status: 405 });
+  expect(spooled()).toHaveLength(1);
+});
+
 describe('what is refused', () => {
   it.each<[what: string, status: number, body: string | Uint8Array<ArrayBuffer>, sent: Sent]>([
     ['garbage', 400, 'no JSON', {}],

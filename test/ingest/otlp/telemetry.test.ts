@@ -158,24 +158,29 @@ it.each([
     await drain();
     const whole = await db.dump();
     await db.clear();
-    await db.test.query(
-      'UPDATE trace_console.telemetry_spans SET recorded = NULL, received_at = now()',
+    type Sent = { traceId: string; spanId: string; name: string; parentSpanId?: string };
+    const { rows } = await db.test.query<{ span: Sent }>(
+      `WITH gone AS (DELETE FROM trace_console.telemetry_spans RETURNING span)
+       SELECT each AS span FROM gone, jsonb_array_elements(gone.span) AS each`,
     );
-    // The agents' spans come last.
-    const { rows } = await db.test.query<{ span_id: string; span: unknown; trace_id: string }>(
-      `DELETE FROM trace_console.telemetry_spans WHERE span->>'name' LIKE 'invoke_agent%' RETURNING *`,
-    );
-    await drain();
-    expect(await db.count('execution_traces')).toBe(1);
-    const isInner = ({ span }: { span: unknown }) => 'parentSpanId' in (span as object);
-    for (const row of rows.toSorted((a, b) => order * (Number(isInner(b)) - Number(isInner(a))))) {
+    // One span a row, as earlier versions have kept them.
+    const send = async (spans: readonly Sent[]) => {
       await db.test.query(
         `INSERT INTO trace_console.telemetry_spans (target_schema, trace_id, span_id, span)
-       VALUES (current_schema(), $1, $2, $3)`,
-        [row.trace_id, row.span_id, row.span],
+         SELECT current_schema(), each->>'traceId', each->>'spanId', each FROM jsonb_array_elements($1) AS each`,
+        [JSON.stringify(spans)],
       );
       await drain();
-    }
+    };
+    const spans = rows.map(({ span }) => span);
+    // The agents' spans come last.
+    const isAgents = ({ name }: Sent) => name.startsWith('invoke_agent');
+    await send(spans.filter((span) => !isAgents(span)));
+    expect(await db.count('execution_traces')).toBe(1);
+    const isInner = (span: Sent) => Number(span.parentSpanId !== undefined);
+    const agents = spans.filter(isAgents).toSorted((a, b) => order * (isInner(b) - isInner(a)));
+    expect(agents).toHaveLength(2);
+    for (const span of agents) await send([span]);
     const { rows: after } = await traces();
     expect(after.map(({ prompt_text: text, input }) => [text, input])).toEqual([
       ['Which orders are late?', 400],

@@ -49,7 +49,7 @@ export const agentEvents: Check = {
   },
 };
 
-/** As much waits for a collector for a while after it was away; more means that nobody collects (bytes). */
+/** A collector that was away leaves up to this much for a while; more means that nobody collects (bytes). */
 const backlogLimit = 16 * 1024 * 1024;
 
 export const agentHooks: Check = {
@@ -60,7 +60,7 @@ export const agentHooks: Check = {
 };
 
 async function verdict() {
-  // They bring readers of JSON with comments and of TOML, which a console need not load to start.
+  // Loaded only here, because they need the parsers of JSON with comments and of TOML.
   const { agents } = await import('../../../ingest/install/registry.js');
   const { findInstallations } = await import('../../../ingest/install/change.js');
   const surroundings = { home: os.homedir(), project: process.cwd(), environment: process.env };

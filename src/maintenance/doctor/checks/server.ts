@@ -59,7 +59,7 @@ function checkpointsStatement(serverVersion: number): string {
   return `SELECT ${timed} AS timed, ${requested} AS requested, current_setting('max_wal_size') AS wal_size FROM ${view}`;
 }
 
-/** Fewer tell nothing: a backup or an administrator asks for one now and then. */
+/** Fewer are normal: backups and administrators ask for one now and then. */
 const least = 20;
 
 export const checkpoints: Check = {

@@ -174,7 +174,7 @@ export const wraparound: Check = {
 
 const dayMs = 86_400_000;
 
-/** Counters that are younger tell of a moment rather than of a day. */
+/** Younger counters say too little about a whole day. */
 const leastAgeMs = 3_600_000;
 
 /**

@@ -5,7 +5,7 @@ import { good, readByIndexOnly, skipped, type Check, counted, firstOf } from '..
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
 
-/** Counted no further than this. */
+/** Counting stops here: a higher number says no more. */
 const most = 1_000;
 
 /** Only by an index of the traces in progress: without one the whole table would be read. */
@@ -52,7 +52,7 @@ export const stuckTraces: Check = {
 
 const dayMs = 86_400_000;
 
-/** What became due within the last day is the business of tonight's run. */
+/** Rows that became due within the last day are no finding: tonight's run takes them. */
 const grace = '1 day';
 
 /**

@@ -23,7 +23,7 @@ export type TraceRowOptions = {
   selected: boolean;
 };
 
-/** Calm is calm: what went well has no sign. */
+/** What went well has no sign, so that failures stand out. */
 const signs: Readonly<Record<Outcome, string>> = {
   ok: ' ',
   failed: '✗',
@@ -129,7 +129,7 @@ function axisOf(totalMs: number, width: number): string {
   return `0${' '.repeat(before)}${half}${' '.repeat(Math.max(0, after))}${end}`;
 }
 
-/** Columns of a trace's rows; 0: not shown. They part from each other by `gap`. */
+/** Columns of a trace's rows; 0: not shown. Between two of them are `gap` blanks. */
 export type TraceColumns = {
   gap: number;
   name: number;

@@ -80,7 +80,7 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
   ];
 }
 
-/** What asked for it and why it is as it is; where there is little room, what failed comes before who asked. */
+/** The lines above the rows: who asked, and the causes. With little room the causes come first. */
 function linesAbove(tree: TraceTree, most: number): Segment[][] {
   const about = aboutOf(tree);
   const causes = causesOf(tree);
@@ -170,7 +170,7 @@ function totalsOf(tree: TraceTree): Segment[] {
   ];
 }
 
-/** Of a delegated trace: how the whole ended that the other figures are of. */
+/** For a delegated trace: the status of the root, since the other figures are of the whole tree. */
 function wholeSegments(asked: TraceNode): Segment[] {
   let root = asked;
   while (root.parent) root = root.parent;
@@ -191,7 +191,7 @@ function startText({ event }: TraceNode): string {
   return startedUs === null ? '' : `started ${formatTimestamp(new Date(startedUs / 1000))}`;
 }
 
-/** What failed first, what took the time, and what an agent did with it: what a trace is opened for; a line each. */
+/** A line each: the first failure, what took longest, and how an agent spent its time. */
 function causesOf(tree: TraceTree): Segment[][] {
   const slowest = largest(tree.nodes);
   const hook = largest(tree.nodes.filter(({ event }) => event.kind === 'hook'));

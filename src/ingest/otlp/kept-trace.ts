@@ -1,0 +1,92 @@
+import type { Queryable } from '../../db/queryable.js';
+import type { TelemetrySpan } from './decode.js';
+import type { Recorded, StagedSpan } from './trace-events.js';
+
+/** A row as it is read. One of an earlier version holds one span, and what that was written as. */
+export type KeptRow = {
+  trace: string;
+  key: string;
+  span: TelemetrySpan | readonly TelemetrySpan[];
+  recorded: Recorded | { refused: string } | readonly (Recorded | null)[] | null;
+};
+
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+/** The spans of a trace that are known, each once, and the rows that they are kept in. */
+export class KeptTrace {
+  readonly #rows: KeptRow[] = [];
+
+  add(row: KeptRow): void {
+    this.#rows.push(row);
+  }
+
+  /** Those that were written first: a sender may have sent a span again. */
+  get spans(): StagedSpan[] {
+    const spans = new Map<string, StagedSpan>();
+    for (const row of this.#sorted()) {
+      const recorded = isList(row.recorded) ? row.recorded : [row.recorded];
+      for (const [index, span] of spansOf(row).entries()) {
+        if (spans.has(span.spanId)) continue;
+        const as = recorded[index] ?? undefined;
+        spans.set(span.spanId, { span, recorded: as && 'owner' in as ? as : undefined });
+      }
+    }
+    return [...spans.values()];
+  }
+
+  /** What changes in the rows when their spans are written. */
+  marks(now: ReadonlyMap<string, Recorded>): Mark[] {
+    const before = new Map(this.spans.map(({ span, recorded }) => [span.spanId, recorded]));
+    const seen = new Set<string>();
+    return this.#sorted().flatMap((row): Mark[] => {
+      const ids = spansOf(row).map(({ spanId }) => spanId);
+      const isNew = ids.some((id) => !seen.has(id));
+      for (const id of ids) seen.add(id);
+      const { trace, key } = row;
+      if (row.recorded === null && !isNew) return [{ trace, key, recorded: null }];
+      if (row.recorded !== null && !ids.some((id) => now.has(id))) return [];
+      const as = ids.map((id) => now.get(id) ?? before.get(id) ?? null);
+      return [{ trace, key, recorded: isList(row.span) ? as : (as[0] ?? []) }];
+    });
+  }
+
+  refuse(refused: string): Mark[] {
+    return this.#rows
+      .filter(({ recorded }) => recorded === null)
+      .map(({ trace, key }) => ({ trace, key, recorded: { refused } }));
+  }
+
+  #sorted(): KeptRow[] {
+    return this.#rows.toSorted((a, b) => Number(a.recorded === null) - Number(b.recorded === null));
+  }
+}
+
+const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] => (isList(span) ? span : [span]);
+
+/** What changes in a row; null: nothing is new in it, and it goes. */
+type Mark = {
+  trace: string;
+  key: string;
+  recorded: Recorded | { refused: string } | readonly (Recorded | null)[] | null;
+};
+
+export async function markRecorded(
+  tx: Queryable,
+  schema: string,
+  marks: readonly Mark[],
+): Promise<void> {
+  const gone = marks.filter(({ recorded }) => recorded === null);
+  await tx.query(
+    `UPDATE trace_console.telemetry_spans AS s SET recorded = r.recorded
+     FROM json_to_recordset($2::json) AS r (trace text, key text, recorded jsonb)
+     WHERE s.target_schema = $1 AND s.trace_id = r.trace AND s.span_id = r.key`,
+    [schema, JSON.stringify(marks.filter(({ recorded }) => recorded !== null))],
+  );
+  if (gone.length === 0) return;
+  await tx.query(
+    `DELETE FROM trace_console.telemetry_spans AS s
+     USING json_to_recordset($2::json) AS r (trace text, key text)
+     WHERE s.target_schema = $1 AND s.trace_id = r.trace AND s.span_id = r.key`,
+    [schema, JSON.stringify(gone.map(({ trace, key }) => ({ trace, key })))],
+  );
+}

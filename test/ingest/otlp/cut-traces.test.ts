@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
+import { recordWithSpans, SpanFlusher } from '../../../src/ingest/otlp/staging.js';
+import { Recorder } from '../../../src/ingest/recorder.js';
+import { IngestDatabase } from '../ingest-database.js';
+
+let db: IngestDatabase;
+let recorder: Recorder;
+beforeAll(async () => {
+  db = await IngestDatabase.create();
+  recorder = new Recorder(db.database);
+});
+afterAll(() => db.close());
+
+const startMs = 1_790_000_000_000;
+const idOf = (number: number) => number.toString(16).padStart(16, '0');
+
+/** A span of the second of its number, which is as long as its parent leaves it. */
+function span(number: number, parent: number, name: string, attributes: object): TelemetrySpan {
+  return {
+    resource: { 'service.name': 'shop' },
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    spanId: idOf(number),
+    ...(parent === 0 ? {} : { parentSpanId: idOf(parent) }),
+    name,
+    startedAt: startMs + number * 1_000,
+    endedAt: startMs + 60_000 - number * 1_000,
+    isError: false,
+    attributes: { ...attributes },
+    events: [],
+  };
+}
+
+const model = (tokens: number) => ({
+  'gen_ai.operation.name': 'chat',
+  'gen_ai.provider.name': 'openai',
+  'gen_ai.request.model': 'gpt-5.5',
+  'gen_ai.usage.input_tokens': tokens,
+  'gen_ai.usage.output_tokens': 10,
+});
+const tool = { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': 'search' };
+
+/** What changes its meaning by what is in it, or around it. */
+const spans = [
+  span(1, 0, 'POST /chat', { 'http.route': '/chat' }),
+  span(2, 1, 'workflow', {}),
+  span(3, 2, 'invoke_agent helper', {
+    'gen_ai.operation.name': 'invoke_agent',
+    'gen_ai.agent.name': 'helper',
+  }),
+  // A library's call of a model, and the same one as the SDK beneath it tells of it.
+  span(4, 3, 'chat gpt-5.5', model(100)),
+  span(5, 4, 'ChatCompletion', {
+    'openinference.span.kind': 'LLM',
+    'llm.model_name': 'gpt-5.5',
+    'llm.token_count.prompt': 100,
+    'llm.token_count.completion': 10,
+  }),
+  // A tool, and the client of MCP that it calls.
+  span(6, 3, 'execute_tool search', tool),
+  span(7, 6, 'tools/call search', {
+    'mcp.method.name': 'tools/call',
+    'gen_ai.tool.name': 'search',
+  }),
+  span(8, 2, 'read cache', { 'db.system': 'redis' }),
+  span(9, 8, 'GET', { 'db.operation': 'get' }),
+];
+
+async function bring(batches: readonly TelemetrySpan[][]) {
+  await db.clear();
+  await db.test.query(
+    `DO $$ BEGIN IF to_regclass('trace_console.telemetry_spans') IS NOT NULL THEN
+       DELETE FROM trace_console.telemetry_spans; END IF; END $$`,
+  );
+  const target = { database: db.database, recorder };
+  // As if each batch came long after the one before.
+  const flusher = new SpanFlusher(db.database, recorder, { waits: false });
+  for (const batch of batches) {
+    await recordWithSpans(target, { events: [], spans: batch });
+    while (await flusher.round());
+  }
+  return db.dump();
+}
+
+const byNumber = (...numbers: number[]) =>
+  numbers.flatMap((number) => spans.filter(({ spanId }) => spanId === idOf(number)));
+
+it.each<[order: string, sent: TelemetrySpan[]]>([
+  ['parents first', spans],
+  ['children first, as SDKs send what has ended', spans.toReversed()],
+  ['what is in between last', byNumber(5, 7, 9, 1, 6, 8, 4, 3, 2)],
+  ['the root in the middle', byNumber(8, 3, 7, 5, 1, 2, 9, 4, 6)],
+])('gives a trace the same rows wherever its batches are cut: %s', async (_, sent) => {
+  const whole = await bring([spans]);
+  expect(whole.endpoint_calls).toHaveLength(1);
+  expect(whole.execution_traces).toHaveLength(5);
+  expect(whole.hook_executions).toMatchObject([
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
+  ]);
+  const cuts = sent.slice(1).map((__, index) => [sent.slice(0, index + 1), sent.slice(index + 1)]);
+  for (const batches of [
+    ...cuts,
+    sent.map((each) => [each]),
+    [sent, sent],
+    [...(cuts[3] ?? []), sent],
+  ]) {
+    const sizes = batches.map(({ length }) => length);
+    expect({ sizes, dump: await bring(batches) }).toEqual({ sizes, dump: whole });
+  }
+});
