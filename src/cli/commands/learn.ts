@@ -74,8 +74,8 @@ export const command = defineCommand({
       const learned = (summary: LearnSummary) =>
         print(flags.json ? safeJson(summary) : safeLine(summaryOf(summary)));
       const run = runAction('learn', action, { ...input, watch: { everyMs, learned } });
-      // What was learned is printed already; the journal has the rest.
-      await drainProgress(run, () => undefined);
+      // What was learned is printed already.
+      await drainProgress(withoutWatching(run), note);
       return exitCodes.good;
     }
     const { result, summary } = await drainProgress(runAction('learn', action, input), note);
@@ -107,6 +107,17 @@ function optionsOf({ flags, signal }: Context): LearnOptions {
     leastTurns: minTurns,
     signal,
   };
+}
+
+/** What else it is at: embedding anew, rebuilding an index. */
+async function* withoutWatching<Result>(
+  events: AsyncGenerator<LearnProgress, Result>,
+): AsyncGenerator<LearnProgress, Result> {
+  for (;;) {
+    const event = await events.next();
+    if (event.done) return event.value;
+    if (event.value.phase !== 'watching') yield event.value;
+  }
 }
 
 async function drainProgress<Result>(

@@ -148,6 +148,10 @@ async function* runWatch(
   let fittedAt = -Infinity;
   const options = { embedder, since, leastTurns, signal, everyMs: how?.everyMs };
   for await (const summary of watch(database, options)) {
+    if ('phase' in summary) {
+      yield summary;
+      continue;
+    }
     how?.learned(summary);
     all.turns += summary.turns;
     all.overruled += summary.overruled;
