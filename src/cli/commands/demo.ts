@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withSeparators } from '../../core/format/number.js';
-import type { Database } from '../../db/database.js';
+import { type Database, placeOf } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,
@@ -17,7 +17,7 @@ import {
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
 import type { Filling } from '../../ui/context.js';
-import { isUnasked, placeOf } from '../../deploy/plan.js';
+import { isUnasked } from '../../deploy/plan.js';
 
 export const command = defineCommand({
   name: 'demo',

@@ -14,7 +14,8 @@ import { spoolFolder } from '../../ingest/spool/append.js';
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
-import { describePlan, isUnasked, placeOf } from '../../deploy/plan.js';
+import { placeOf } from '../../db/database.js';
+import { describePlan, isUnasked } from '../../deploy/plan.js';
 
 /**
  * The folder of the embedded database that flags or a named connection mean. A server that is only the usual one of the

@@ -10,10 +10,10 @@ import { reprice, type Repriced } from '../../ingest/reprice.js';
 import type { TranscriptSource } from '../../ingest/sources/source.js';
 import { ProgressRate } from '../../maintenance/long-statement.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseAge } from '../command.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { plainTable } from '../plain-table.js';
-import { factLines, parseAge, progressLine } from '../run-action.js';
+import { factLines, progressLine } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
 
 /**

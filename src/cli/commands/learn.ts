@@ -11,8 +11,8 @@ import {
 import { summaryOf } from '../../maintenance/learning/learn.js';
 import { runAction } from '../../maintenance/registry.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
-import { actionFlags, parseAge, runActionCommand } from '../run-action.js';
+import { type CommandContext, defineCommand, embeddingFlags, parseAge } from '../command.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { calibrate, type Similarities } from '../../learning/calibrate.js';

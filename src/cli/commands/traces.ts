@@ -24,9 +24,8 @@ import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/trace
 import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand, type FlagDeclarations } from '../command.js';
+import { defineCommand, type FlagDeclarations, parseAge } from '../command.js';
 import { plainTable } from '../plain-table.js';
-import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
 

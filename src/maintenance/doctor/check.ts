@@ -8,6 +8,9 @@ import {
 } from '../../db/connection/command-flags.js';
 
 /** The worst first, as they are listed. */
+/** The pane of the doctor leads from it to the traces. */
+export const stuckTracesId = 'stuck-traces';
+
 export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
 
 /**

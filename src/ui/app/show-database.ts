@@ -1,7 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
 import { offersDemo } from '../../demo/index.js';
-import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import type { Recorder } from '../../live/recording/recording.js';
 import { importCommand } from '../../maintenance/import-sessions.js';
@@ -19,9 +18,10 @@ import { failureText, strings, unnamed } from '../strings.js';
 import { NoticeView } from '../views/action.js';
 import { closeSchema, showSchema, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
-import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
+import type { SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
 import { FleetView } from '../views/fleet.js';
+import { coreTables } from '../../core/tables.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 
@@ -61,6 +61,11 @@ export function showDatabase(
     if (!lacking) void checkLater(app, database);
     void keepSizesHourly(app, database);
   };
+}
+
+/** Whether a table is missing, so that something must be done before there is anything to see. */
+function lacksTables({ capabilities }: Database): boolean {
+  return coreTables.some((table) => capabilities.tables[table] === undefined);
 }
 
 const hourMs = 3_600_000;
@@ -157,6 +162,7 @@ async function askForSchema(
       resolve?.(isYes);
     });
   try {
+    const { firstRun } = await import('./schema-flow.js');
     return await firstRun(database, {
       show,
       answer: () => new Promise((resolve) => (answer = resolve)),
@@ -198,6 +204,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   const isLeft = () => app.database !== database;
   if (isLeft()) return;
   try {
+    const { checkSchema } = await import('./schema-flow.js');
     const notice = await checkSchema(database);
     if (isLeft()) return;
     if (notice) tell(app, notice);
@@ -220,6 +227,7 @@ async function keepSizesHourly(app: ConsoleApp, database: Database): Promise<voi
   await new Promise((resolve) => setTimeout(resolve, 3_000).unref());
   while (app.database === database) {
     try {
+      const { keepSizes } = await import('../../deploy/kept-sizes.js');
       await keepSizes(database);
     } catch (error) {
       app.log(`the sizes could not be kept: ${String(error)}`);
