@@ -42,9 +42,9 @@ export type CollectorOptions = {
   idleExitMs?: number | undefined;
   signal: AbortSignal;
   onProgress?: ((status: CollectorStatus) => void) | undefined;
-  /** Done in every round with the records that were written: what follows other sources. True: it has written. */
+  /** Called in every round with the records that were written, to follow other sources. True: it has written rows. */
   follow?: ((records: readonly SpoolRecord[]) => Promise<boolean>) | undefined;
-  /** Done every half minute, and at the end: what closes turns that nobody tells of any more. */
+  /** Called every half minute, and at the end: closes turns of which nothing is heard any more. */
   closeStale?: (() => Promise<void>) | undefined;
 };
 

@@ -59,7 +59,7 @@ const nothingYet: Omit<CollectorStatus, 'pid' | 'version' | 'updatedAt' | 'start
   offsets: {},
 };
 
-/** So long (ms) hooks leave a collector alone that could not begin. */
+/** How long (ms) hooks start no other collector after one could not begin. */
 const restMs = 60_000;
 
 /** Says why a collector that nobody watches has ended, and keeps hooks from starting the next one at once. */

@@ -42,7 +42,7 @@ export type State = {
   turn?: string | undefined;
   /** A slash command that was typed last, until it is known whether the agent works on it or the program alone has done it. */
   command?: Command | undefined;
-  /** When the model was last given something: the beginning of its next call. */
+  /** When the model last got input: the beginning of its next call. */
   inputAt?: number | undefined;
   /** The message that is being told, and when its call began. */
   message?: { id: string; startedAt: number } | undefined;
@@ -54,7 +54,7 @@ export type State = {
   /** Subagents that were told of. */
   known: string[];
   sidechain?: string | undefined;
-  /** The use of a shell whose progress was told last. */
+  /** The use of a shell whose progress was reported last. */
   progress?: string | undefined;
   /** The file that this one began as a copy of, as long as its lines are copies. */
   origin?: string | undefined;

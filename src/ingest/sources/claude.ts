@@ -114,7 +114,7 @@ class ClaudeReader implements TranscriptReader {
     }
   }
 
-  /** That a shell has written something says that it runs: it may have waited for a permission. The first such line does. */
+  /** The first output of a shell shows that it runs: until then it may have waited for a permission. Later output says no more. */
   #progress(line: Buffer): readonly AgentEvent[] {
     if (!line.includes('"type":"bash_progress"')) return [];
     const toolUse = /"parentToolUseID":"([\w-]{1,200})"/.exec(line.toString('latin1'))?.[1];
