@@ -1,10 +1,14 @@
 import type { Failure } from '../db/errors.js';
 
+/** What is typed for a database that has no name, as in `cd -`. */
+export const unnamed = '-';
+
 /** What several places of the screen say, in one list to be read together. */
 export const strings = {
   asking: 'asking …',
   readingOn: 'Reading the next events …',
   connecting: 'connecting …',
+  fleet: 'the fleet',
   back: 'Enter: back',
   stay: 'Enter, Esc: stay',
   refreshing: 'Refreshing now',

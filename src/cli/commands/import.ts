@@ -74,7 +74,7 @@ export const command = defineCommand({
     '',
     'With --json: {"files", "sessions", "prompts", "modelCalls", "toolCalls", "failedToolCalls", "subagents",',
     '"tokens": {"input", "output", "cacheRead", "cacheCreation"}, "costUsd", "unpriced": [MODEL], "skippedLines",',
-    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read.',
+    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input.',
   ].join('\n'),
   flags: {
     since: {
@@ -263,7 +263,7 @@ function resultLines(result: ImportResult, dryRun: boolean): string[] {
       { label: 'subagents', value: count(result.subagents) },
       {
         label: 'tokens',
-        value: `${count(tokens.input)} in, ${count(tokens.output)} out, ${count(tokens.cacheRead)} read from cache, ${count(tokens.cacheCreation)} written to it`,
+        value: `${count(tokens.input + tokens.cacheRead + tokens.cacheCreation)} in (${count(tokens.input)} uncached, ${count(tokens.cacheRead)} cached, ${count(tokens.cacheCreation)} to cache), ${count(tokens.output)} out`,
       },
       { label: 'cost', value: `$${result.costUsd.toFixed(2)}` },
       ...(result.unpriced.length === 0

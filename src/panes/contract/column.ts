@@ -260,9 +260,14 @@ type Tokens = {
   outputTokens: number;
 };
 
-/** Tokens by what they cost: uncached input, read from the cache, written into it, output. */
+/** Tokens by what they cost. The first three together are the tokens in, the last are the tokens out. */
 export const tokenColumns: readonly Column<Tokens>[] = [
-  countColumn({ id: 'inputTokens', title: 'tok in', value: (row) => row.inputTokens, priority: 3 }),
+  countColumn({
+    id: 'inputTokens',
+    title: 'tok uncached',
+    value: (row) => row.inputTokens,
+    priority: 3,
+  }),
   countColumn({
     id: 'cacheReadTokens',
     title: 'tok cached',

@@ -210,7 +210,8 @@ function traceRows(tree: TraceTree): TraceRow[] {
 
 /** The whole trace for programs. */
 export function traceJson(tree: TraceTree): object {
-  const { asked, totalMs, failures, running, inputTokens, outputTokens, costUsd } = tree;
+  const { asked, totalMs, failures, running, costUsd } = tree;
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = tree;
   return {
     correlationId: asked.event.correlationId,
     status: asked.event.status,
@@ -218,6 +219,8 @@ export function traceJson(tree: TraceTree): object {
     failures,
     running,
     inputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
     outputTokens,
     costUsd,
     isCut: tree.isCut,

@@ -134,7 +134,8 @@ function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
 /** What the whole comes to: events, time, failures, tokens, costs. */
 function totalsOf(tree: TraceTree): Segment[] {
   const { event } = tree.asked;
-  const { failures, running, inputTokens, outputTokens, costUsd, early } = tree;
+  const { failures, running, outputTokens, costUsd, early } = tree;
+  const tokensIn = tree.inputTokens + tree.cacheReadTokens + tree.cacheWriteTokens;
   return [
     { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
     ...wholeSegments(tree.asked),
@@ -144,10 +145,10 @@ function totalsOf(tree: TraceTree): Segment[] {
       ? { text: `${formatCount(failures)} failed`, look: 'error' }
       : { text: 'none failed', look: 'success', priority: 2 },
     ...(running > 0 ? [{ text: `${formatCount(running)} running`, look: 'running' as const }] : []),
-    ...(inputTokens + outputTokens > 0
+    ...(tokensIn + outputTokens > 0
       ? [
           {
-            text: `${countedShort(inputTokens, 'token')} in, ${formatCount(outputTokens)} out`,
+            text: `${formatCount(tokensIn)} tokens in, ${formatCount(outputTokens)} out`,
             priority: 3,
           },
         ]
