@@ -81,8 +81,7 @@ it('a restored tree is as it was before it was archived, with its usage logs', a
   const one = await act(test, 'restore', { traces: [rows[0]?.id ?? ''] });
   expect(one.preview.facts[0]).toEqual({ label: 'Trees', value: '1' });
   expect(one.outcome).toMatchObject({
-    summary:
-      'Restored 1 tree; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
+    summary: 'Restored 1 tree; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
     result: { restored: { execution_traces: 2, hook_executions: 4 } },
   });
   expect((await counts(test)).execution_traces).toEqual([2, 2]);
