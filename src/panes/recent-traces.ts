@@ -131,7 +131,7 @@ function nowOf({ running, stuck }: TracesInProgressRow) {
   return { running, stuckCount: stuck };
 }
 
-/** What ran then cannot be known without reading every trace before; what still runs can. */
+/** For a moment in the past: only traces that still run are counted as running. Those that have ended since could only be found by reading every trace before. */
 function thenOf(rows: readonly TraceStatusRow[]) {
   return {
     running: rows.find(({ status }) => status === 'in_progress')?.count ?? 0,

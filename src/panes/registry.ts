@@ -58,7 +58,7 @@ export const overviewPaneIds: readonly PaneId[] = panes
 /** The first of the overview: it has the focus at first. */
 export const firstPaneId: PaneId = overviewPaneIds[0] ?? declared[0].id;
 
-/** An id of today comes before the same one of an earlier version. */
+/** An id that is in use wins over the same id of an earlier version. */
 const byId: ReadonlyMap<string, AnyPane> = new Map([
   ...panes.flatMap((pane) => (pane.formerIds ?? []).map((id) => [id, pane] as const)),
   ...panes.map((pane) => [pane.id, pane] as const),
@@ -69,7 +69,7 @@ export function findPane(id: unknown): AnyPane | undefined {
   return typeof id === 'string' ? byId.get(id) : undefined;
 }
 
-/** A pane by an id of a file that an earlier version has written: there it means what it meant then. */
+/** A pane by an id from a file of an earlier version, in which a former id has its former meaning. */
 export function findPaneOfEarlier(id: unknown): AnyPane | undefined {
   return panes.find(({ formerIds }) => formerIds?.some((each) => each === id)) ?? findPane(id);
 }

@@ -79,6 +79,44 @@ describe('hooks install and remove', () => {
     });
   });
 
+  it('switch telemetry on in three CLIs, the difference first, say so, and give back what was there', async () => {
+    const before = new Map([
+      ['.claude/settings.json', '{\n  // mine\n  "env": { "FOO": "1" },\n  "model": "opus"\n}\n'],
+      ['.codex/config.toml', 'model = "gpt-5.5" # mine\n\n[mcp_servers.x]\ncommand = "y"\n'],
+      ['.gemini/settings.json', '{\n\t"theme": "dark"\n}\n'],
+    ]);
+    const there = () =>
+      new Map([...before.keys()].map((file) => [file, fs.readFileSync(at(file), 'utf8')]));
+    for (const [file, text] of before) {
+      fs.mkdirSync(path.dirname(at(file)), { recursive: true });
+      fs.writeFileSync(at(file), text);
+    }
+    const words = ['claude', 'codex', 'gemini'];
+    const asked = await run('install', ...words, '--telemetry');
+    expect(asked.exitCode).toBe(4);
+    expect(asked.stdout).toMatch(/\+ .*"OTEL_EXPORTER_OTLP_ENDPOINT": "http:\/\/127.0.0.1:4318"/);
+    expect(asked.stdout).toMatch(/\+ \[otel\]\n/);
+    expect(asked.stdout).toMatch(/\+ .*"otlpEndpoint": "http:\/\/127.0.0.1:4318"/);
+    expect(there()).toEqual(before);
+
+    await run('install', ...words, '--telemetry', '--yes');
+    const status = async () => {
+      const { stdout } = await run('status', ...words, '--json');
+      const { clis } = JSON.parse(stdout) as {
+        clis: { installations: { telemetry: boolean; problems: string[] }[] }[];
+      };
+      return clis.map(({ installations: [each] }) => [each?.telemetry, each?.problems]);
+    };
+    expect(await status()).toEqual(words.map(() => [true, []]));
+    expect((await run('status')).stdout).toContain('[collect] listen');
+
+    await run('remove', ...words, '--yes');
+    expect(there()).toEqual(before);
+    expect(fs.existsSync(at('.codex/hooks.json'))).toBe(false);
+    await run('install', ...words, '--yes');
+    expect(await status()).toEqual(words.map(() => [false, []]));
+  });
+
   it('take the CLIs that are on this machine where none is named', async () => {
     fs.mkdirSync(at('.gemini'));
     const { stdout } = await run('install', '--dry-run');

@@ -73,6 +73,8 @@ export function chosenAgents(
   });
 }
 
+const listenHint = `[collect] listen = "${usualAddress}" in the config file`;
+
 type Context = Pick<CommandContext<FlagDeclarations>, 'print' | 'note' | 'ask' | 'interactive'> & {
   flags: { yes: boolean; dryRun: boolean; json: boolean };
 };
@@ -195,7 +197,7 @@ export const hooksInstallCommand = defineCommand({
       remarks: [
         ...remarks,
         ...((telemetry || http) && context.settings.collectListen === undefined
-          ? [`To do: [collect] listen = "${usualAddress}" in the config file`]
+          ? [`To do: ${listenHint}`]
           : []),
         ...(http
           ? [
@@ -247,12 +249,12 @@ export const hooksStatusCommand = defineCommand({
     'Reads settings and spool only, no database. Exit code 1 where an installed hook cannot work.',
     '',
     'With --json: {"ok", "clis": [{"cli", "title", "installations": [{"scope", "file", "events", "outOf",',
-    '"problems"}], "obstacles", "lastEvent"}]}.',
+    '"telemetry", "problems"}], "obstacles", "lastEvent"}]}.',
   ].join('\n'),
   flags: {},
   inputs: 6,
   examples: ['trace-console hooks status', 'trace-console hooks status claude --json'],
-  run({ flags, input, print }) {
+  run({ flags, input, print, settings }) {
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
     const chosen = input.length > 0 ? input.map(agentById) : agents;
@@ -261,7 +263,11 @@ export const hooksStatusCommand = defineCommand({
       cli: agent.id,
       title: agent.title,
       installations: findInstallations(agent, surroundings, hookProgram).map(
-        ({ scope, file, events, outOf, problems }) => ({ scope, file, events, outOf, problems }),
+        ({ scope, file, events, outOf, telemetry, problems }) => ({
+          ...{ scope, file, events, outOf },
+          telemetry: telemetry ?? null,
+          problems,
+        }),
       ),
       obstacles: agent.kind === 'plugin' ? [] : agent.obstacles(surroundings),
       lastEvent: last.get(agent.id)?.toISOString() ?? null,
@@ -278,16 +284,17 @@ export const hooksStatusCommand = defineCommand({
     const rows = clis.flatMap(({ title, cli, installations }) => {
       const at = last.get(cli);
       const age = at === undefined ? 'never' : `${formatAge(Date.now() - at.getTime())} ago`;
-      if (installations.length === 0) return [[title, 'no hooks', '', '', age]];
-      return installations.map(({ scope, file, events, outOf }) => [
+      if (installations.length === 0) return [[title, 'no hooks', '', '', '', age]];
+      return installations.map(({ scope, file, events, outOf, telemetry }) => [
         title,
         scope,
         `${events} of ${outOf}`,
+        telemetry === null ? '' : telemetry ? 'on' : 'off',
         safeText(file),
         age,
       ]);
     });
-    print(plainTable(['CLI', 'Scope', 'Events', 'File', 'Last event'], rows));
+    print(plainTable(['CLI', 'Scope', 'Events', 'Telemetry', 'File', 'Last event'], rows));
     for (const { title, installations, obstacles } of clis) {
       if (installations.length === 0) continue;
       const problems = installations.flatMap((each) =>
@@ -296,6 +303,12 @@ export const hooksStatusCommand = defineCommand({
       for (const line of [...problems, ...obstacles.map((what) => `not run: ${what}`)]) {
         print(safeText(`${title}: ${line}`));
       }
+    }
+    if (
+      settings.collectListen === undefined &&
+      clis.some(({ installations }) => installations.some(({ telemetry }) => telemetry === true))
+    ) {
+      print(`Telemetry: a collector takes it with --listen, or with ${listenHint}`);
     }
     for (const { afterwards } of chosen.filter(
       ({ id }) =>

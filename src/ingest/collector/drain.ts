@@ -42,11 +42,11 @@ export type RecordWriter = {
 
 export type Spool = {
   folder: string;
-  /** The same wherever the folder is moved. */
+  /** The id of the spool: it stays the same when the folder is moved. */
   id: string;
   /** The machine's name, for those who look into the database. */
   host: string;
-  /** So much that was read may stay in segments that are still written to (bytes). */
+  /** How much that was read already may stay in segments to which hooks still write (bytes). */
   keptBytes?: number;
 };
 
@@ -81,6 +81,9 @@ export class BatchSize {
     this.#now = records < this.#now ? this.#least : Math.min(this.#now * 2, this.#most);
   }
 }
+
+/** A smaller part of a batch is not made ready ahead: it would be written as a batch of its own. */
+const fewestAhead = 4;
 
 /** Longer (ms) than a segment stays because it is young. */
 const readLatelyMs = 3_000;
@@ -141,14 +144,14 @@ export class SpoolDrain {
     return { ...batch, records: inOrder(batch.records) };
   }
 
-  /** Makes ready what is behind a batch that is being written; undefined: nothing is. */
+  /** Makes ready what is behind a batch that is being written; undefined: too little, and more may come until then. */
   async #readAhead(offsets: ReadonlyMap<string, number>, most: number) {
     if (this.#writer.prepare === undefined) return undefined;
     // The server has its first statement by then.
     await new Promise(setImmediate);
     try {
       const batch = this.#read(offsets, most);
-      if (batch.records.length === 0) return undefined;
+      if (batch.records.length < most / fewestAhead) return undefined;
       await this.#writer.prepare(batch.records);
       return batch;
     } catch {

@@ -72,13 +72,15 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
         ? await database.transaction({ readOnly: true }, (tx) => readPairs(tx, key))
         : new ToolPairs(),
     );
+  const prepare = async (records: readonly SpoolRecord[]) => {
+    // Which calls of tools are open is known when the batch before is written.
+    if (records.some(needsPairs)) return;
+    const beside = { kept: await kept, breathe: breather() };
+    ready.set(records, Promise.resolve(await make(records, new ToolPairs(), beside)));
+  };
   return {
-    async prepare(records) {
-      // Which calls of tools are open is known when the batch before is written.
-      if (records.some(needsPairs)) return;
-      const beside = { kept: await kept, breathe: breather() };
-      ready.set(records, Promise.resolve(await make(records, new ToolPairs(), beside)));
-    },
+    // The embedded engine does one thing after the other.
+    ...(database.capabilities.embedded ? {} : { prepare }),
     async write(records, key, commit) {
       const made = ready.get(records) ?? makeNow(records, key);
       ready.delete(records);

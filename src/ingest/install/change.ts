@@ -217,6 +217,8 @@ export type Installation = {
   outOf: number;
   /** What is wrong with it, in words. */
   problems: string[];
+  /** Whether it sends telemetry to the collector; undefined: its settings cannot say so. */
+  telemetry?: boolean | undefined;
 };
 
 /** The installations there are. A file that cannot be read is one with a problem. */
@@ -234,7 +236,10 @@ export function findInstallations(
       if (text === undefined) return [];
       return agent.kind === 'plugin'
         ? pluginIn(text, agent.source(hookProgram), found)
-        : hooksIn(text, found, hookProgram);
+        : hooksIn(text, found, hookProgram).map((each) => ({
+            ...each,
+            telemetry: sendsTelemetry(agent, text, { scope, file, surroundings }),
+          }));
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return [{ ...found, events: 0, outOf: 0, problems: [problem] }];
@@ -243,6 +248,21 @@ export function findInstallations(
 }
 
 type Found = Pick<Installation, 'agent' | 'scope' | 'file'>;
+
+function sendsTelemetry(
+  agent: SettingsAgent,
+  text: string,
+  { scope, file, surroundings }: Pick<Found, 'scope' | 'file'> & { surroundings: Surroundings },
+): boolean | undefined {
+  if (agent.telemetryFile !== undefined) {
+    // It is the user's, whatever the scope of the hooks.
+    if (scope !== 'user') return undefined;
+    const table = readSettingsFile(agent.telemetryFile.path(surroundings)).text ?? '';
+    return removeTable(table) !== table;
+  }
+  const { telemetry } = agent;
+  return telemetry && removeTelemetry(text, telemetry, file) !== text;
+}
 
 function pluginIn(text: string, source: string, found: Found): Installation[] {
   if (!text.startsWith(pluginMark)) return [];

@@ -156,7 +156,7 @@ export class Parameters {
   }
 }
 
-/** What LIKE takes for a text that stands somewhere. */
+/** The LIKE pattern for texts that contain this one. */
 export function likePattern(text: string): string {
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }

@@ -66,7 +66,7 @@ export type Opening = {
   title: string;
   /** @throws ConsoleError */
   read(access: DetailAccess): Promise<Opened>;
-  /** It is not read: Enter goes to rows of a pane. */
+  /** Instead of reading, Enter goes to these rows of a pane. */
   leadsTo?: PaneRows;
 };
 
@@ -102,7 +102,7 @@ export type OpenedList<Row extends object = object> = {
   copy?(row: Row): string;
   /** What is written of a row to a file; default: all of it. */
   exported?(row: Row): object;
-  /** By this an action knows that these rows are exactly what it is done to, whichever the cursor is on. */
+  /** The name by which an action recognises a list that has exactly the rows it is done to, whichever the cursor is on. */
   id?: string | undefined;
 };
 
@@ -122,7 +122,7 @@ export function erasedList<Row extends object>(list: OpenedList<Row>): OpenedLis
   return list;
 }
 
-/** What is made of a row's values, above the values themselves. */
+/** A section that is computed from a row's values, shown above them. */
 export type DetailSection = {
   title: string;
   lines: readonly SummaryLine[];

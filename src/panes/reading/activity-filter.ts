@@ -53,11 +53,11 @@ const fields: readonly FilterField[] = [
 ];
 
 type Term = FilterTerm;
-/** Whole windows are looked at again this often at least, and never so that it takes more than a fiftieth of the time. */
+/** The whole window is searched again after 50 times as long as the last search of it took, and at the latest after this. */
 const wholeEveryMs = 60_000;
-/** Until then only what began lately is looked at. */
+/** Between two searches of the whole window only events are read that began within this time. */
 const recentMs = 120_000;
-/** A look that took less is no matter. */
+/** A search of the whole window that takes less than this is repeated each time. */
 const quickMs = 30;
 const namesEveryMs = 60_000;
 

@@ -13,7 +13,7 @@ export type CallSource = {
   inProgress: string;
   /** Milliseconds; absent where only counts are asked for. */
   duration?: string;
-  /** Whatever else is added up: numbers. */
+  /** Further numbers that are added up. */
   sums: readonly string[];
 };
 
@@ -161,7 +161,7 @@ const largestMs = 2 ** 53;
 /** The lower bounds of the buckets, ascending: what SQL's width_bucket takes. */
 export const bucketBounds: readonly number[] = makeBounds();
 
-/** The parameter of the statement; the driver would write it anew each time. */
+/** The bounds as text for the statement, made once: the driver would format an array each time. */
 export const bucketBoundsText = `{${bucketBounds.join(',')}}`;
 
 /** How far a percentile read from buckets can be from the exact one, as a share of it. */
@@ -192,7 +192,7 @@ export function bucketMiddle(bucket: number): number {
 /** How many values there are in each bucket, at the bucket's number. */
 export type Histogram = Int32Array;
 
-/** 1.8 kB: at each reading every bucket is counted up to the percentiles, which takes no sorting. */
+/** A fixed array of 1.8 kB: percentiles are found by adding up its buckets, without sorting. */
 export function emptyHistogram(): Histogram {
   return new Int32Array(bucketBounds.length + 1);
 }
@@ -248,7 +248,7 @@ export const figureAt = {
   sums: 8,
 } as const;
 
-/** No moment and no duration; a number, as null would make each figure an object. */
+/** Stands for a missing moment or duration. It is a number because typed arrays hold numbers only. */
 const none = -Infinity;
 const noPairs = new Int32Array(0);
 

@@ -31,7 +31,7 @@ export const leastCalls = 20;
 /** Less than a third more or less is no news. */
 const leastChange = 1 / 3;
 
-/** A change before it is known of which row; the heaviest come first. */
+/** A change without the name of its row. `weight` orders them, the heaviest first. */
 export type Change = Pick<ChangeRow, 'verdict' | 'figure' | 'before' | 'after' | 'between'> & {
   /** Behind the figures. */
   calls: { before: number; after: number };

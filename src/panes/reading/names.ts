@@ -1,7 +1,7 @@
 import { nearestWord } from '../../core/nearest.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 
-/** What a filter or a command can name: fields whose values are few enough to be known. */
+/** The fields whose values are few enough to complete them: in filters and commands. */
 export type NameKind = 'agent' | 'project' | 'user' | 'hook' | 'tool' | 'service' | 'session';
 
 export const nameKinds: readonly NameKind[] = [

@@ -8,7 +8,7 @@ export type SliceKind<Value> = {
   /** The value of a slice without rows. */
   empty(): Value;
   inProgress(value: Value): number;
-  /** How many rows were counted: by it, a slice to which rows were added long after is told. */
+  /** How many rows were counted; another number later shows that rows were added to the slice. */
   rows(value: Value): number;
   /** Called for each value that is kept from now on, and for each that no longer is: keeps totals. */
   added?(value: Value): void;
@@ -35,7 +35,7 @@ const overlapMs = 10_000;
 /** At most so many kept slices are asked for again in one reading. */
 const recheckedAtOnce = 8;
 
-/** How often a slice that is not due is asked for all the same: at first, and once nothing was found for a while. */
+/** How often a slice is audited although it is not due: at first, and after audits that found nothing. */
 const shortestAuditMs = 2_000;
 const longestAuditMs = 10_000;
 

@@ -244,7 +244,7 @@ FROM pg_catalog.citus_shards AS s JOIN pg_class AS c ON c.oid = s.table_name
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
 GROUP BY c.relname`;
 
-/** What this server says of a distributed table is of its empty shell. */
+/** Replaces the sizes of distributed tables: what this server has of them is an empty shell. */
 async function withShardSizes(
   tx: Queryable,
   { schema, onWorkers }: SchemaShape,

@@ -117,7 +117,7 @@ export function eventTitle(event: TraceEvent, short = false): string {
     }
     case 'hook': {
       const tool = detailText(event, 'tool');
-      // The agent's own use of a tool is no hook that ran beside it.
+      // A use of a tool by the agent itself is called by the tool alone: no hook ran.
       if (tool !== undefined && detailText(event, 'type') === 'ToolUse') return tool;
       const type = short ? undefined : detailText(event, 'type');
       return `${type === undefined ? '' : `${type} `}${event.name}${tool === undefined ? '' : ` (${tool})`}`;

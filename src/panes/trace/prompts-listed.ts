@@ -27,7 +27,7 @@ import { boundedText } from '../../db/quote.js';
 /** Prompts that have something in common, of the window. */
 export type PromptGroup = {
   id: string;
-  /** Null: they say nothing of it. */
+  /** Null: they have no such value. */
   group: string | null;
   prompts: number;
   failures: number;
@@ -189,7 +189,7 @@ export function likeOpening(id: string): Opening {
   };
 }
 
-/** The one that the planner takes is not known: of several the most lists, and the fewest rows, as is found most then. */
+/** Nobody knows which index the planner will take. Of several: the most lists and the fewest rows, so that enough lists are searched. */
 const vectorIndexStatement = `
 SELECT max(COALESCE(substring(option FROM '^lists=(\\d+)$')::integer, 100)) AS lists, min(c.reltuples)::float8 AS rows
 FROM pg_index AS i

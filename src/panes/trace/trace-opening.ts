@@ -64,10 +64,10 @@ async function readRows(
   }
 }
 
-/** What is read of a tree for a program, and at a time for a person. */
+/** How many events are read for a program, and for a person at a time. */
 export const mostTimelineEvents = 20_000;
 
-/** As many are there within a moment, however many there are. */
+/** How many events are read first: so many come within a moment, however large the tree is. */
 const firstEvents = 2_000;
 
 export type TraceOpeningOptions = {

@@ -164,12 +164,12 @@ export function traceOfPrefixOpening(digits: string): Opening {
   };
 }
 
-/** The others may be of any time. */
+/** Whether only traces of the window are listed; the others may be of any time. */
 function isOfWindow({ by }: TracesOf): boolean {
   return by !== 'session' && by !== 'prefix' && by !== 'stuck' && by !== 'nearest';
 }
 
-/** Where was looked: a search says how far it went. */
+/** The time that was searched, in words. */
 function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): string {
   const span = windowText(windowMs, untilMs);
   switch (of.by) {

@@ -14,7 +14,7 @@ export type TracesOf =
   | { by: 'project'; project: string }
   /** Their own model, or one that they called; its first 200 characters. */
   | { by: 'model'; model: string }
-  /** What a row of the usage pane counts; null: of those that say nothing of it. */
+  /** The traces behind a row of the usage pane; null: those without such a value. */
   | { by: 'usage'; grouping: UsageGrouping; group: string | null }
   /** The id of the session begins with these hexadecimal digits. */
   | { by: 'session'; digits: string }
@@ -24,7 +24,7 @@ export type TracesOf =
   | { by: 'prompt'; text: string }
   /** Prompts of one group; null: of those that say nothing of it. */
   | { by: 'prompts'; grouping: PromptGrouping; group: string | null }
-  /** These, the first of them is the most alike; how alike each is, 0..1. */
+  /** These traces, the most similar first, each with its similarity (0..1). */
   | { by: 'nearest'; ids: readonly string[]; alike: readonly number[] }
   /** The prompt has at least half of these words, which are in lower case. */
   | { by: 'words'; words: readonly string[]; not: string };
@@ -76,7 +76,7 @@ export type ListedTraceRow = {
   prompt: string | null;
   /** The error where there is one, else the prompt. */
   text: string | null;
-  /** How alike it is to the one that was asked about, 0..1; only where that was asked. */
+  /** The similarity to the trace that was asked about, 0..1; only in a list of similar traces. */
   alike?: number;
 };
 
@@ -185,7 +185,7 @@ function likeness(text: string): string {
   return `(SELECT avg(CASE WHEN position(word IN ${text}) > 0 THEN 1 ELSE 0 END) FROM unnest($3::text[]) AS word)`;
 }
 
-/** How alike a trace is to the one that was asked about, 0..1; NULL where that is not asked. */
+/** The similarity of a trace to the one that was asked about (0..1), as SQL; NULL in other lists. */
 function alikeOf(of: TracesOf, prompt: string): string {
   if (of.by === 'nearest') return '($4::float8[])[array_position($3::uuid[], id)]';
   if (of.by !== 'words') return 'NULL::float8';
@@ -215,7 +215,7 @@ const mostAlike: ListOrder = {
   sql: 'listed.alike',
 };
 
-/** What is stored beside a trace can be asked for as what is stored in it. */
+/** The fields of a filter: columns of the trace, and of rows that belong to it. */
 function fieldsOf(shape: SchemaShape): readonly ListField[] {
   const beside = (id: string, table: string, column: string): ListField[] =>
     !hasColumn(shape, table, column) || !hasColumn(shape, table, 'trace_id')

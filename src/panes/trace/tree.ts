@@ -10,7 +10,7 @@ export type TraceNode = {
   /** Last among its siblings: how its line in the tree is drawn. */
   isLast: boolean;
   startMs: number;
-  /** That of now while it runs. */
+  /** The end; while it runs, the current time. */
   endMs: number;
   /** The spans in which the whole tree waited for this event itself, and for none of its children. */
   ownSpans: readonly (readonly [from: number, until: number])[];
@@ -34,7 +34,10 @@ export type TraceTree = {
   totalMs: number;
   failures: number;
   running: number;
+  /** Uncached input; what models read in all is the sum of it, of what came from a cache and of what was written to one. */
   inputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
   outputTokens: number;
   costUsd: number;
   /** Events that start before what they belong to: their writers' clocks differ. */
@@ -72,6 +75,8 @@ export function buildTree(
     failures: sum(({ outcome }) => Number(outcome === 'failed')),
     running: sum(({ outcome }) => Number(outcome === 'running')),
     inputTokens: sum(tokens('input_tokens')),
+    cacheReadTokens: sum(tokens('cache_read_tokens')),
+    cacheWriteTokens: sum(tokens('cache_creation_tokens')),
     outputTokens: sum(tokens('output_tokens')),
     costUsd: sum(tokens('cost_usd')),
     early: ordered.filter(isEarly).length,
@@ -80,7 +85,7 @@ export function buildTree(
   };
 }
 
-/** What the whole waited for, by what it was; milliseconds. */
+/** How the time of the whole was spent; milliseconds. */
 export type TraceTimes = {
   thinking: number;
   tools: number;
@@ -89,7 +94,7 @@ export type TraceTimes = {
   others: number;
 };
 
-/** Tools that are questions, and events that are: while they last, the user is waited for. */
+/** Tools and events that ask the user: while they last, the agent waits for the user. */
 const askingTools: ReadonlySet<string> = new Set([
   'AskUserQuestion',
   'ExitPlanMode',
