@@ -1,6 +1,6 @@
 import { findConsoleTable } from '../deploy/console-schema.js';
 import { contextWindowOf } from '../ingest/prices.js';
-import { formatCount, formatMoney } from '../core/format/number.js';
+import { countedShort, formatCount, formatMoney } from '../core/format/number.js';
 import {
   ageColumn,
   countColumn,
@@ -231,8 +231,8 @@ function summaryOf({
       { text: `${working} at work`, tone: working > 0 ? 'running' : 'muted' },
       {
         text: isCut
-          ? `the latest ${formatCount(shown)} of ${formatCount(of)} sessions`
-          : `${formatCount(shown)} sessions`,
+          ? `the latest ${formatCount(shown)} of ${countedShort(of, 'session')}`
+          : countedShort(shown, 'session'),
       },
       { text: `${formatMoney(costUsd)}${isCut ? ' in these' : ''}` },
     ],

@@ -15,6 +15,8 @@ export const strings = {
   recordingIsFixed: 'This is a recording: nothing is asked or changed',
   consoleIsReadOnly: 'The console is read-only',
   notConnected: 'There is no connection yet',
+  firstRow: 'This is the first row',
+  lastRow: 'This is the last row',
   firstColumn: 'This is the first column',
   nothingToCopy: 'There is nothing here to copy',
   nothingToExport: 'There are no rows to write',

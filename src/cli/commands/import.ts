@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
@@ -179,7 +179,7 @@ export const repriceCommand = defineCommand({
         else print(safeText(repricedText(next.value, dryRun)));
         return signal.aborted ? exitCodes.notGood : exitCodes.good;
       }
-      note(`${withSeparators(next.value)} traces`);
+      note(counted(next.value, 'trace'));
     }
   },
 });
@@ -193,7 +193,7 @@ function repricedText({ models, ...all }: Repriced, dryRun: boolean): string {
   const dollars = (usd: number | null) => (usd === null ? '—' : `$${usd.toFixed(2)}`);
   const verb = dryRun ? 'would cost' : 'cost';
   const summary =
-    `${count(all.calls)} model calls in ${count(all.traces)} traces; ` +
+    `${counted(all.calls, 'model call')} in ${counted(all.traces, 'trace')}; ` +
     `${count(all.changed)} ${verb} something else now`;
   if (models.length === 0) return summary;
   const total = { ...all, model: 'all' };
@@ -229,7 +229,7 @@ function foundLines(files: readonly FoundFile[]): string[] {
     const bytes = mine.reduce((sum, { size }) => sum + size, 0);
     const age = formatAge(Date.now() - newest);
     return [
-      `${source.title}: ${withSeparators(sessions)} sessions, ${formatBytes(bytes)}, the last one ${age} ago`,
+      `${source.title}: ${counted(sessions, 'session')}, ${formatBytes(bytes)}, the last one ${age} ago`,
     ];
   });
 }

@@ -7,7 +7,12 @@ import {
   formatRate,
   formatShare,
 } from '../../core/format/number.js';
-import { formatAge, formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
+import {
+  formatAge,
+  formatDuration,
+  formatClockNear,
+  formatTimestamp,
+} from '../../core/format/time.js';
 
 /** What a colour means; the theme decides which colour that is. */
 export type Tone = 'success' | 'running' | 'warning' | 'error' | 'muted' | 'accent';
@@ -120,7 +125,7 @@ function formatTime(value: Date, format: CellFormat, { nowMs }: CellContext): st
     case 'age':
       return formatAge(Math.max(0, nowMs - value.getTime()));
     case 'clock':
-      return formatClock(value);
+      return formatClockNear(value, nowMs);
     default:
       return formatTimestamp(value);
   }

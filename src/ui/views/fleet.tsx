@@ -62,6 +62,7 @@ export class FleetView implements View {
     const height = innerBody(context.model.size).height - 1;
     const { length } = this.#members;
     const index = moved(this.#cursor.index, by, length, height);
+    if (index === this.#cursor.index) return;
     const top = scrollTop(this.#cursor.top, index, height, length);
     context.replace(this, new FleetView(this.fleet, this.besideNamed, { index, top }));
   }

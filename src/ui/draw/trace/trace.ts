@@ -27,7 +27,7 @@ import {
 } from '../styled-line.js';
 import { traceColumns, drawTraceHeading, drawTraceRow } from './rows.js';
 import { formatDuration, formatTimestamp } from '../../../core/format/time.js';
-import { formatCount, formatShare } from '../../../core/format/number.js';
+import { countedShort, formatCount, formatShare } from '../../../core/format/number.js';
 
 type Size = { width: number; height: number };
 
@@ -139,7 +139,7 @@ function totalsOf(tree: TraceTree): Segment[] {
   return [
     { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
     ...wholeSegments(tree.asked),
-    { text: `${formatCount(tree.nodes.length)} events` },
+    { text: countedShort(tree.nodes.length, 'event') },
     { text: formatDuration(tree.totalMs) },
     failures > 0
       ? { text: `${formatCount(failures)} failed`, look: 'error' }
@@ -158,7 +158,7 @@ function totalsOf(tree: TraceTree): Segment[] {
     ...(tree.isCut
       ? [
           {
-            text: `only the first ${formatCount(tree.nodes.length)} events`,
+            text: `only the first ${countedShort(tree.nodes.length, 'event')}`,
             look: 'warning' as const,
           },
         ]
