@@ -21,6 +21,7 @@ import { resolveSource } from '../db/connection/source.js';
 import type { CollectorTarget } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
+import { unnamed } from '../ui/strings.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
 
@@ -171,8 +172,6 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
-/** The name that stands for a database without one, as in `cd -`. */
-const unnamed = '-';
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 

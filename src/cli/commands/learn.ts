@@ -1,4 +1,4 @@
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import {
@@ -140,7 +140,7 @@ function findingsText({ turns, clusters, patterns, chains, errors }: Findings): 
   const share = (good: number, of: number) => `${Math.round((100 * good) / of)} %`;
   const text = (value: string, limit = 60) => safeLine(value, { limit });
   return [
-    `${withSeparators(turns)} turns, ${withSeparators(clusters)} groups of prompts; the largest:`,
+    `${counted(turns, 'turn')}, ${counted(clusters, 'group')} of prompts; the largest:`,
     '',
     plainTable(
       ['turns', 'good', 'agent', 'first prompt', 'tools'],
@@ -207,7 +207,11 @@ export const learnCalibrateCommand = defineCommand({
       p99,
     ];
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-    print(safeLine(`${result.model}, ${result.prompts} prompts, alike by ${result.groupedBy}`));
+    print(
+      safeLine(
+        `${result.model}, ${counted(result.prompts, 'prompt')}, alike by ${result.groupedBy}`,
+      ),
+    );
     print('');
     print(
       plainTable(

@@ -35,6 +35,10 @@ export function targetOf(database: Database): string {
   return database.capabilities.embedded ? `${place}, socket in ${database.address.host}` : place;
 }
 
+/** Whether a target is the embedded database with its socket there. */
+export const isInto = (target: string, socketFolder: string): boolean =>
+  target.endsWith(`, socket in ${socketFolder}`);
+
 const fileName = 'collector.json';
 
 export function writeStatus(folder: string, status: CollectorStatus): void {

@@ -269,7 +269,7 @@ const groups = {
 const usage: Tool = {
   name: 'usage',
   description:
-    'Traces, tokens, costs in US dollars and durations, by model, project, day or status.',
+    'Traces, tokens (input_tokens: uncached), costs in US dollars and durations, by model, project, day or status.',
   input: {
     by: { type: 'string', description: 'default model', enum: Object.keys(groups) },
     since_hours: { ...sinceHours, description: 'look back so many hours; 1 to 720, default 24' },

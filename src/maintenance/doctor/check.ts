@@ -78,11 +78,6 @@ export function firstOf(items: readonly string[], most = 3): string {
   return rest > 0 ? `${items.slice(0, most).join(', ')} and ${rest} more` : items.join(', ');
 }
 
-/** `1 index`, `3 indexes` */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
 /** Skips a check on the embedded database, where nothing of the kind can happen. */
 export function exceptEmbedded(reason: string): NonNullable<Check['skip']> {
   return ({ embedded }) => (embedded ? `embedded database: ${reason}` : undefined);

@@ -1,15 +1,7 @@
 import { formatAge } from '../../../core/format/time.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { counted, withSeparators } from '../../../core/format/number.js';
 import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-stuck.js';
-import {
-  good,
-  readByIndexOnly,
-  skipped,
-  type Check,
-  counted,
-  firstOf,
-  stuckTracesId,
-} from '../check.js';
+import { good, readByIndexOnly, skipped, type Check, firstOf, stuckTracesId } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
 
