@@ -88,7 +88,7 @@ it('searches a row in full, whatever the case, from match to match and round the
   driver.press('1j\r\r');
   await driver.waitFor(/Trace [0-9a-f]{8}-/);
   driver.press('/DENIED');
-  await driver.waitFor('/DENIED 1 of 1');
+  await driver.waitFor('/DENIED · 1 of 1');
   driver.press('\r\r');
   await driver.waitFor(/error_message +not allowed here/);
   driver.press('/Denied');
@@ -111,7 +111,7 @@ it('searches a row in full, whatever the case, from match to match and round the
   await driver.waitFor((lines) => !lines.join().includes('/nowhere'));
   expect(driver.text()).toContain('error_message');
   driver.press('\x1b');
-  await driver.waitFor('/DENIED 1 of 1');
+  await driver.waitFor('/DENIED · 1 of 1');
 });
 
 it('copies the id of a trace and writes it to a new file', async () => {
