@@ -92,7 +92,7 @@ it('searches a row in full, whatever the case, from match to match and round the
   driver.press('\r\r');
   await driver.waitFor(/error_message +not allowed here/);
   driver.press('/Denied');
-  await driver.waitFor(/\/Denied 1 of \d/);
+  await driver.waitFor(/\/Denied · 1 of \d/);
   driver.press('\x15_id');
   await driver.waitFor(/\/_id 1 of (\d+)/);
   const count = Number(/_id 1 of (\d+)/.exec(driver.text())?.[1]);
