@@ -178,6 +178,9 @@ test('models, usage and sessions agree about it, and with plain SQL', async () =
   expect(sumOf(seen.rows, (row) => row.prompts)).toBe(turns);
   expect(sumOf(seen.rows, (row) => row.prompts + row.subagents)).toBe(traces);
   expect(sumOf(seen.rows, (row) => row.tokens)).toBe(tokens);
+  const tools = await countRows(recent, `hook_executions WHERE hook_type = 'ToolUse'`);
+  expect(tools).toBeGreaterThan(120);
+  expect(sumOf(seen.rows, (row) => row.tools)).toBe(tools);
 });
 
 test("a pattern's counters are what its usage log says", async () => {

@@ -183,7 +183,27 @@ function* runHook(run: Run, hook: Hook, tool: ToolUse | null): Process<HookRow> 
   return row;
 }
 
-function startHook(run: Run, hook: Hook, tool: ToolUse | null): HookRow {
+/** One use of a tool, as ingest stores it: a row beside those of its hooks. */
+export function* recordToolUse(
+  run: Run,
+  tool: ToolUse,
+  work: Process<Trouble | null>,
+): Process<Trouble | null> {
+  const { clock, recorder } = run.tree;
+  const row = startHook(run, { type: 'ToolUse', name: 'tool' }, tool);
+  recorder.put('hook_executions', row);
+  const trouble = yield* work;
+  row.completed_at = clock.now;
+  row.updated_at = clock.now;
+  row.duration_ms = clock.now - row.started_at;
+  row.status = trouble ? 'failed' : 'completed';
+  row.error_type = trouble?.errorType ?? null;
+  row.error_message = trouble?.message ?? null;
+  recorder.put('hook_executions', row);
+  return trouble;
+}
+
+function startHook(run: Run, hook: Pick<Hook, 'type' | 'name'>, tool: ToolUse | null): HookRow {
   const { random, clock } = run.tree;
   run.hooks += 1;
   return {

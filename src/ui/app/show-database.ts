@@ -117,9 +117,12 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
+/** An embedded engine that has just begun may be too busy to answer. */
+const welcomeAgainMs = 5_000;
+
 /** On a database without traces: finds out which agent sessions this machine has and whether to offer the demo, for the empty pane to say. */
-async function welcome(app: ConsoleApp, database: Database): Promise<void> {
-  if (database.readOnly || database.capabilities.standby) return;
+async function welcome(app: ConsoleApp, database: Database, tries = 5): Promise<void> {
+  if (app.database !== database || database.readOnly || database.capabilities.standby) return;
   try {
     const isForExamples = await offersDemo(database);
     if (app.database === database) app.update({ offersDemo: isForExamples });
@@ -146,6 +149,7 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
     });
   } catch (error) {
     app.log(`sessions of agents could not be looked for: ${String(error)}`);
+    if (tries > 1) setTimeout(() => void welcome(app, database, tries - 1), welcomeAgainMs).unref();
   }
 }
 
