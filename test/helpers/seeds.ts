@@ -1,4 +1,4 @@
-import { fc } from './seeds.js';
+import fc from 'fast-check';
 
 const asked = process.env.TRACE_CONSOLE_FUZZ_SEED;
 
