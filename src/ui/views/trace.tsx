@@ -12,6 +12,7 @@ import { moves } from '../commands/rows.js';
 import { help } from './help.js';
 import { palette } from './palette.js';
 import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
+import { traceColumnsLeftOut } from '../draw/trace/rows.js';
 import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
 import type { Binding } from '../keymap.js';
 import type { Search } from '../model/search.js';
@@ -76,6 +77,7 @@ export class TraceView implements View {
         visibleRows={visibleRows}
         count={rows.length}
         foot={rowSearchFoot(context, this.searchable)}
+        footRight={traceColumnsLeftOut(innerBody(size).width)}
         size={size}
       />
     );

@@ -164,7 +164,13 @@ function totalsOf(tree: TraceTree): Segment[] {
         ]
       : []),
     ...(early > 0
-      ? [{ text: `clocks differ in ${early} events`, look: 'warning' as const, priority: 4 }]
+      ? [
+          {
+            text: `clocks differ in ${countedShort(early, 'event')}`,
+            look: 'warning' as const,
+            priority: 4,
+          },
+        ]
       : []),
     { text: startText(tree.asked), look: 'muted', priority: 5 },
   ];
