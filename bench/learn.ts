@@ -7,7 +7,12 @@ import { Database } from '../src/db/database.js';
 import { runDemo } from '../src/demo/run.js';
 import { hashEmbedder } from '../src/learning/embedding/embedder.js';
 import { learn, watch } from '../src/learning/learner/learn.js';
-import { adjustedRandIndex, plantedRequest } from '../test/learning/helpers.js';
+import {
+  adjustedRandIndex,
+  chainAgreement,
+  type ChainCount,
+  plantedRequest,
+} from '../test/learning/helpers.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { insertBeside } from './lib/insert-load.js';
@@ -73,10 +78,16 @@ async function sayHowWell(database: Database): Promise<void> {
     return request === undefined ? [] : [{ request, intent, cluster: cluster ?? prompt }];
   });
   const clusters = asked.map(({ cluster }) => cluster);
-  const index = (labels: string[]) => adjustedRandIndex(labels, clusters).toFixed(3);
+  const requests = asked.map(({ request }) => request);
+  const intents = asked.map(({ intent }) => intent);
+  const index = (one: string[], other: string[]) => adjustedRandIndex(one, other).toFixed(3);
   print(
-    `hash embedding: adjusted Rand index ${index(asked.map(({ request }) => request))} against the requests of the demo, ` +
-      `${index(asked.map(({ intent }) => intent))} against its intents`,
+    `hash embedding: adjusted Rand index ${index(requests, clusters)} against the requests of the demo, ` +
+      `${index(intents, clusters)} against its intents (its requests themselves: ${index(intents, requests)})`,
+  );
+  const chains = await chainAgreement((text) => database.read<ChainCount>(text));
+  print(
+    `chains of ${chains.turns} turns: precision ${chains.precision.toFixed(3)}, recall ${chains.recall.toFixed(3)}`,
   );
 }
 
@@ -146,7 +157,7 @@ await withBenchServer(async (server) => {
   let turns = 0;
   const timer = setTimeout(() => stop.abort(), seconds * 1000);
   for await (const summary of watch(watched, { embedder: hashEmbedder(), signal: stop.signal })) {
-    turns += summary.turns;
+    if ('turns' in summary) turns += summary.turns;
   }
   clearTimeout(timer);
   const cpu = process.cpuUsage(cpuBefore);

@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { hashEmbedder } from '../src/learning/embedding/embedder.js';
-import { suggest } from '../src/learning/router/suggest.js';
+import { hashEmbedder, vectorText } from '../src/learning/embedding/embedder.js';
+import { searchOf, suggest, vectorFor } from '../src/learning/router/suggest.js';
 import { routerOn } from '../src/learning/router/router.js';
 import { runAction } from '../src/maintenance/registry.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 
-// A router on many patterns: how long suggest (as the command and the MCP server ask), decide and finish take. Limit: p99 of suggest
-// and decide 20 ms at 100,000 patterns.
+// A router on many patterns: how long suggest (as the command and the MCP server ask), decide and finish take, and which share of the
+// 40 nearest patterns it finds. Limits: p99 of suggest and decide 20 ms at 100,000 patterns, recall 0.95.
 //
 //   npm run bench -- router [--patterns 100000] [--decisions 500]
 //
@@ -52,6 +52,30 @@ const prompts = verbs.flatMap((verb) =>
 
 const noisy = `(SELECT array_agg(x + 0.4 * (random() + random() + random() - 1.5) * 2 / sqrt(1536))
   FROM unnest(c.vector) AS x WHERE n > 0)::real[]::vector`;
+
+/** The share of the nearest patterns, compared one by one, that are found by the index. */
+async function recallOf(database: Database, url: string): Promise<number> {
+  const embedder = hashEmbedder();
+  const { threshold } = await searchOf(database, embedder.model);
+  return connected(url, async (client) => {
+    await client.query('SET enable_indexscan = off');
+    let [found, all] = [0, 0];
+    for (let n = 0; n < prompts.length; n += 3) {
+      const prompt = `${prompts[n] ?? ''}, number ${n}`;
+      const vector = await vectorFor(embedder, prompt);
+      const { rows } = await client.query<{ id: string }>(
+        `SELECT id FROM success_patterns WHERE prompt_embedding <=> $1::vector <= 1 - $2::float8
+         ORDER BY prompt_embedding <=> $1::vector LIMIT 40`,
+        [vectorText(vector ?? new Float32Array()), threshold],
+      );
+      const { patterns: near } = await suggest(database, embedder, prompt, { limit: 40 });
+      const ids = new Set(near.map(({ id }) => id));
+      found += rows.filter(({ id }) => ids.has(id)).length;
+      all += rows.length;
+    }
+    return found / all;
+  });
+}
 
 await withBenchServer(
   async (server) => {
@@ -118,8 +142,10 @@ await withBenchServer(
       cpuBefore === undefined || cpuAfter === undefined
         ? ''
         : `; ${((cpuAfter - cpuBefore) / decisions).toFixed(1)} ms of the server's processor for the three`;
+    const recall = (await recallOf(database, url)).toFixed(3);
     process.stdout.write(
-      `${server.description}; ${patterns} patterns, ${decisions} decisions: suggest ${of(times.suggest)}; decide ${of(times.decide)}; finish ${of(times.finish)}${cpu}\n`,
+      `${server.description}; ${patterns} patterns, ${decisions} decisions: suggest ${of(times.suggest)}; decide ${of(times.decide)}; ` +
+        `finish ${of(times.finish)}${cpu}; recall@40 ${recall}\n`,
     );
     await router.close();
     await server.drop('router_bench');

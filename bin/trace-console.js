@@ -12,7 +12,8 @@ for word do
 done
 exec node "$0" "$@"
 */;
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
+import path from 'node:path';
 
 // The launcher: checks what the program needs before any of it is loaded.
 const major = Number(process.versions.node.split('.')[0]);
@@ -30,7 +31,10 @@ try {
   const [first, ...others] = process.argv.slice(2);
   if (first === 'hook' && others[0] !== '--help') runHook();
   else if (['--version', '-v'].includes(first) && others.length === 0) printVersion();
-  else await import('../dist/main.js');
+  else {
+    keepCompiled();
+    await import('../dist/main.js');
+  }
 } catch (error) {
   if (error?.code === 'ERR_MODULE_NOT_FOUND' && String(error.message).includes('dist')) {
     process.stderr.write(
@@ -59,4 +63,11 @@ function printVersion() {
     process.exitCode = 1;
   });
   process.stdout.write(`${createRequire(import.meta.url)('../package.json').version}\n`);
+}
+
+/** Node 22 and newer keep what they have compiled for the next start, in a folder of this user alone. */
+function keepCompiled() {
+  const { HOME = '', XDG_CACHE_HOME = '' } = process.env;
+  const folder = path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(HOME, '.cache');
+  if (path.isAbsolute(folder)) module.enableCompileCache?.(path.join(folder, 'trace-console'));
 }

@@ -53,8 +53,7 @@ def best_by_endpoint(connection: psycopg.Connection, prompt: str) -> dict | None
     rows = connection.execute(
         """
         SELECT p.id, f.similarity, p.agent_sequence, p.success_count, p.success_count + p.failure_count, p.avg_duration_ms
-        FROM find_similar_patterns(%s::vector, %s, 20) AS f JOIN success_patterns AS p ON p.id = f.id
-        WHERE p.embedding_model = %s
+        FROM find_similar_patterns(%s::vector, %s, 20, embedding_model => %s) AS f JOIN success_patterns AS p ON p.id = f.id
         """,
         (str(embed(prompt)), float(os.environ.get("THRESHOLD", "0.6")), os.environ["EMBEDDING_MODEL"]),
     ).fetchall()
@@ -80,6 +79,11 @@ def best_by_command(prompt: str) -> dict | None:
     }
 
 
+def share(similarity: float | None) -> float:
+    """A cosine similarity as the schema stores shares: 0 to 1, four decimals."""
+    return round(min(1.0, max(0.0, similarity or 0.0)), 4)
+
+
 def decide(connection: psycopg.Connection, prompt: str) -> tuple[uuid.UUID, dict | None]:
     """Begins a trace and writes which agent takes it, if anything is known."""
     correlation = uuid.uuid4()
@@ -97,7 +101,7 @@ def decide(connection: psycopg.Connection, prompt: str) -> tuple[uuid.UUID, dict
             "id": correlation,
             "prompt": prompt,
             "agent": pattern["agents"][0] if pattern else "generalist",
-            "confidence": round(min(1.0, max(0.0, pattern["similarity"] or 0.0)), 4) if pattern else 0.1,
+            "confidence": share(pattern["similarity"]) if pattern else 0.1,
             "strategy": "learned_pattern" if pattern else "fallback",
             "reason": "did best with such prompts" if pattern else "nothing known",
             "pattern": pattern["id"] if pattern else None,
@@ -114,8 +118,8 @@ def finish(connection: psycopg.Connection, correlation: uuid.UUID, pattern: dict
     )
     if pattern:
         connection.execute(
-            "SELECT record_pattern_usage(%s, %s, %s, %s, %s::bigint)",
-            (pattern["id"], outcome, correlation, pattern["similarity"], ms),
+            "SELECT record_pattern_usage(%s::uuid, %s, %s, %s::numeric, %s::bigint)",
+            (pattern["id"], outcome, correlation, share(pattern["similarity"]), ms),
         )
 
 

@@ -1,3 +1,4 @@
+import { intervalText, parseDuration, spanHint } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
 import { ConsoleError, type ExitCode } from '../db/errors.js';
 import { canPaint } from '../terminal/support.js';
@@ -309,4 +310,17 @@ function flagLines(flags: FlagDeclarations): string[] {
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/**
+ * The span of time that a flag was given: `90d` → 7,776,000,000 ms, `90 days`.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function parseAge(text: string, flag: string): { interval: string; milliseconds: number } {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) {
+    throw new ConsoleError('usage', `${flag} does not understand "${text}".`, { hint: spanHint });
+  }
+  return { interval: intervalText(milliseconds), milliseconds };
 }

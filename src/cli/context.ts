@@ -18,9 +18,10 @@ import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
 import { resolveSource } from '../db/connection/source.js';
-import { type CollectorTarget, ensureCollector } from '../ingest/collector/collector.js';
+import type { CollectorTarget } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
+import { unnamed } from '../ui/strings.js';
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
 
@@ -171,8 +172,6 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
-/** The name that stands for a database without one, as in `cd -`. */
-const unnamed = '-';
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 
@@ -235,7 +234,10 @@ function followerOf(
 ): (() => void) | undefined {
   const [, program] = process.argv;
   if (program === undefined) return undefined;
-  const start = (target: CollectorTarget) => () => void ensureCollector(target, program);
+  const start = (target: CollectorTarget) => () =>
+    void import('../ingest/collector/collector.js').then(({ ensureCollector }) =>
+      ensureCollector(target, program),
+    );
   if (connection) return start({ kind: 'connection', name: connection.name, config: file });
   if (dataDir !== undefined) return start({ kind: 'folder', dataDir: path.resolve(dataDir) });
   if (envFile !== undefined) return undefined;

@@ -19,7 +19,6 @@ import {
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
-import { ensureSchema } from './ensure-schema.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 
@@ -94,7 +93,9 @@ async function runWithoutCommand(config: Config, argv: readonly string[]): Promi
   const screen = isTerminal && (canPaint(process.env) || isLinear(asked, process.env));
   return screen
     ? runCommand(config, entryOf('console'), argv)
-    : runCommand(config, entryOf('status'), argv, ensureSchema);
+    : runCommand(config, entryOf('status'), argv, async (context) =>
+        (await import('./ensure-schema.js')).ensureSchema(context),
+      );
 }
 
 function entryOf(name: string): CommandEntry {

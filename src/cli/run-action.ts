@@ -11,7 +11,6 @@ import {
 import { ProgressRate } from '../maintenance/long-statement.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeJson, safeText } from './safe-text.js';
-import { intervalText, parseDuration, spanHint } from '../core/format/time.js';
 
 /** The flags of every command that changes something. */
 export const actionFlags = {
@@ -118,17 +117,4 @@ export function progressLine(progress: Progress): string {
     ...(blockedBy === undefined ? [] : [`waits for ${blockedBy}`]),
   ];
   return parts.length === 0 ? phase : `${phase}: ${parts.join(', ')}`;
-}
-
-/**
- * The span of time that a flag was given: `90d` → 7,776,000,000 ms, `90 days`.
- *
- * @throws ConsoleError `usage`
- */
-export function parseAge(text: string, flag: string): { interval: string; milliseconds: number } {
-  const milliseconds = parseDuration(text);
-  if (milliseconds === undefined) {
-    throw new ConsoleError('usage', `${flag} does not understand "${text}".`, { hint: spanHint });
-  }
-  return { interval: intervalText(milliseconds), milliseconds };
 }

@@ -53,8 +53,8 @@ export type Capabilities = {
   /** Installed extensions by name. */
   extensions: Partial<Record<string, { version: string; schema: string }>>;
   /**
-   * Those of vector, uuid-ossp, pg_cron and pg_stat_statements that could be installed. A trusted
-   * one may be created by any role with CREATE on the database.
+   * Where one of vector and uuid-ossp is missing: those that could be installed. A trusted one may be created by any role
+   * with CREATE on the database.
    */
   availableExtensions: Partial<Record<string, { version: string; trusted: boolean }>>;
   /** Which of anon, authenticated and service_role exist. */
@@ -266,12 +266,14 @@ SELECT
     SELECT json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', n.nspname))
     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
   ), '{}') AS extensions,
-  COALESCE((
+  -- The server reads every control file for it: 8 ms, which nobody needs where both are there.
+  CASE WHEN (SELECT count(*) FROM pg_extension WHERE extname IN ('vector', 'uuid-ossp')) = 2 THEN '{}'
+  ELSE COALESCE((
     SELECT json_object_agg(a.name, json_build_object('version', a.default_version, 'trusted', v.trusted))
     FROM pg_available_extensions AS a
     JOIN pg_available_extension_versions AS v ON v.name = a.name AND v.version = a.default_version
-    WHERE a.name IN ('vector', 'uuid-ossp', 'pg_cron', 'pg_stat_statements')
-  ), '{}') AS available_extensions,
+    WHERE a.name IN ('vector', 'uuid-ossp')
+  ), '{}') END AS available_extensions,
   ARRAY(
     SELECT rolname::text FROM pg_roles
     WHERE rolname IN ('service_role', 'authenticated', 'anon') ORDER BY rolname

@@ -94,8 +94,7 @@ export class Database {
    * @throws ConsoleError with exit code 3 when there is no connection to be had.
    */
   static async open(named: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
-    const { source, tls } = await establish(named);
-    const pool = new ServerPool(source, tls, options.poolSize ?? poolSizes.default);
+    const { source, tls, pool } = await establish(named, openPool(options));
     const begun = performance.now();
     try {
       const capabilities = await readCapabilities(pool, { schema: options.schema });
@@ -386,13 +385,25 @@ export class Database {
   }
 
   async #find(): Promise<void> {
-    const { source, tls } = await establish(this.#source);
+    const { source, tls, pool } = await establish(this.#source, openPool(this.#options));
     const left = this.#pool;
     this.#source = source;
     this.#tls = tls;
-    this.#pool = new ServerPool(source, tls, this.#options.poolSize ?? poolSizes.default);
+    this.#pool = pool;
     this.#pool.pooled = left.pooled;
     // What is still at work there ends by its own time-out.
     left.end().catch(() => undefined);
   }
+}
+
+const openPool =
+  ({ poolSize = poolSizes.default }: DatabaseOptions) =>
+  (source: ServerSource, tls: TlsAttempt): ServerPool =>
+    new ServerPool(source, tls, poolSize);
+
+/** `localhost:5432, database omninode_bridge, schema public`: where something would be changed. */
+export function placeOf(database: Database): string {
+  const { address, capabilities } = database;
+  const host = capabilities.embedded ? 'the embedded database' : `${address.host}:${address.port}`;
+  return `${host}, database ${capabilities.database}, schema ${capabilities.schema}`;
 }

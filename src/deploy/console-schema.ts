@@ -1,7 +1,7 @@
 import { consoleVersion } from '../core/version.js';
 import { ConsoleError } from '../db/errors.js';
 import type { Queryable } from '../db/queryable.js';
-import { consoleFiles, type SchemaFile } from './schema-files.js';
+import type { SchemaFile } from './schema-files.js';
 
 /** The console's own schema; its files are recorded in the ledger under this name. */
 const consoleSchema = 'trace_console';
@@ -125,6 +125,7 @@ async function runFile(transaction: Queryable, file: SchemaFile): Promise<boolea
 
 async function missingFiles(transaction: Queryable): Promise<SchemaFile[]> {
   const recorded = new Set((await readLedger(transaction, consoleSchema)).map(({ file }) => file));
+  const { consoleFiles } = await import('./schema-files.js');
   return consoleFiles.filter(({ name }) => !recorded.has(name));
 }
 

@@ -1,4 +1,4 @@
-import type { Database } from '../db/database.js';
+import { type Database, placeOf } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { coreTables, type CoreTable } from '../core/tables.js';
 import { readCatalogue, type Catalogue, type Column, type Index, manifest } from './catalogue.js';
@@ -198,13 +198,6 @@ function missingObjects(differences: readonly Difference[]): string[] {
       ? [`${kinds[component as keyof typeof kinds]} ${object}`]
       : [],
   );
-}
-
-/** `localhost:5432, database omninode_bridge, schema public`: where something would be changed. */
-export function placeOf(database: Database): string {
-  const { address, capabilities } = database;
-  const host = capabilities.embedded ? 'the embedded database' : `${address.host}:${address.port}`;
-  return `${host}, database ${capabilities.database}, schema ${capabilities.schema}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import fs from 'node:fs';
 import path from 'node:path';
 import { ConsoleError } from '../db/errors.js';
 import { askDaemon, NoDaemon, controlProtocol, type DaemonStatus } from './control.js';
@@ -6,6 +7,7 @@ import { buildOf, locatePrograms, type Programs, launchDaemon } from './daemon/p
 import { engineDatabase, engineUser } from './engine/messages.js';
 import { isDamaged, isHeld, lockFileName, readLock, type LockHolder } from '../core/folder-lock.js';
 import {
+  chooseSocketFolder,
   embeddedPort,
   inFolder,
   resolveDataFolder,
@@ -196,6 +198,12 @@ export async function embeddedStatus(dataDir?: string): Promise<DaemonStatus | u
     if (error.isSilent) throw silent(folder, holder);
     return undefined;
   }
+}
+
+/** The folder of the socket, whether a daemon has the data folder or not; undefined: there is no such folder. */
+export function socketFolderFor(dataFolder: string): string | undefined {
+  const running = socketFolderOf(dataFolder);
+  return running ?? (fs.existsSync(dataFolder) ? chooseSocketFolder(dataFolder) : undefined);
 }
 
 /** The folder of the socket while a daemon has the data folder. */

@@ -97,11 +97,11 @@ async function storedMessages(
   ]);
 }
 
-/** A call as another source may tell of it by another name. Times are milliseconds since 1970. */
+/** A call that another source may have stored under another name. Times are milliseconds since 1970. */
 type Known = {
   id: string;
   session: string;
-  /** Its tokens but for those of the output, which grow. */
+  /** Its tokens without those of the output, which grow while it is streamed. */
   figures: string;
   from: number;
   to: number;

@@ -102,6 +102,17 @@ async function describe(source: TranscriptSource, at: string): Promise<Transcrip
   }
 }
 
+/** Whose sessions are looked for, and where: `Claude Code in ~/.claude/projects, …`. */
+export function lookedThrough(environment = process.env, home = os.homedir()): string {
+  return transcriptSources
+    .map((source) => {
+      const [folder = ''] = source.folders(environment, home);
+      const isInHome = folder.startsWith(`${home}${path.sep}`);
+      return `${source.title} in ${isInHome ? `~${folder.slice(home.length)}` : folder}`;
+    })
+    .join(', ');
+}
+
 /** What is on this machine, by program; programs without a session are left out. Reads no file. */
 export async function discover(options: FindOptions = {}): Promise<Found[]> {
   return summarise(await findFiles(options));

@@ -64,11 +64,14 @@ export type Usage = {
 export type SessionStarted = EventBase & { kind: 'session_started'; reason?: string | undefined };
 export type SessionEnded = EventBase & { kind: 'session_ended'; reason?: string | undefined };
 
+/** Of a turn that began with a slash command: no prompt was typed. */
+export const slashCommand = 'slash_command';
+
 /** A user's (or a program's) prompt: a turn begins. `turn` is required in effect; without it one is made of the time. */
 export type Prompted = EventBase & {
   kind: 'prompt';
   text?: string | undefined;
-  /** `user`, `sdk`, `schedule`, … where the program tells. */
+  /** `user`, `sdk`, `schedule`, … where the program tells; {@link slashCommand}. */
   origin?: string | undefined;
 };
 

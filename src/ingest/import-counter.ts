@@ -1,4 +1,4 @@
-import type { AgentEvent, ModelCalled, Usage } from './events.js';
+import { slashCommand, type AgentEvent, type ModelCalled, type Usage } from './events.js';
 import type { PricedCall, Prices } from './prices.js';
 
 /** What was read. Of a file that was read before only what has come since. */
@@ -55,7 +55,8 @@ export class ImportCounter {
     this.#sessions.add(session);
     switch (event.kind) {
       case 'prompt':
-        this.#prompts.add(session, event.turn ?? String(event.at));
+        if (event.origin !== slashCommand)
+          this.#prompts.add(session, event.turn ?? String(event.at));
         break;
       case 'model_call':
         this.#calls.add(event);

@@ -159,7 +159,7 @@ function folderName(cwd: string): string {
   return name(folder === '' ? cwd : folder);
 }
 
-/** Of what is indexed: bounded, never empty, as many bytes as an index takes. */
+/** A text for an indexed column: never empty, and no longer than an index takes. */
 export function name(text: string): string {
   const clean = text.replaceAll('\0', '').slice(0, 256);
   return clean === '' ? 'unknown' : clean;

@@ -163,6 +163,14 @@ export class Schedule {
     this.#advance();
   }
 
+  /** Runs a task now, unless what it costs would be more than `share` of the time since its last start. */
+  hurry(id: string, share: number): void {
+    const entry = this.#entries.get(id);
+    if (!entry || entry.running) return;
+    const sinceMs = this.#clock.now() - (entry.startedAt ?? -Infinity);
+    if (costOf(entry.costs) <= share * sinceMs) this.runNow(id);
+  }
+
   #dueAt(entry: Entry): number {
     if (entry.running) return Infinity;
     if (entry.wanted) return -Infinity;

@@ -1,3 +1,4 @@
+import { counted } from '../core/format/number.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
@@ -232,7 +233,7 @@ async function preview(
     )}`,
     facts: [
       { label: 'What happens', value: kind.consequence },
-      { label: 'Wait for it', value: waiting === 0 ? 'nobody' : `${waiting} backends` },
+      { label: 'Wait for it', value: waiting === 0 ? 'nobody' : counted(waiting, 'backend') },
     ],
     list: found.slice(0, mostListed).map(({ row }) => describe(row)),
     sql: found.slice(0, mostListed).map(({ row }) => `SELECT ${kind.command}(${row.pid})`),

@@ -1,4 +1,4 @@
-import { formatBytes, formatMoney, withSeparators } from '../core/format/number.js';
+import { counted, formatBytes, formatMoney } from '../core/format/number.js';
 import { formatAge, formatMoment } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
@@ -84,10 +84,6 @@ async function preview(
 function describe({ sessions, files, bytes, oldestAt, newestAt }: Found): string {
   const ages = `from ${formatMoment(new Date(oldestAt))} to ${formatAge(Date.now() - newestAt)} ago`;
   return `${counted(sessions, 'session')} in ${counted(files, 'file')}, ${formatBytes(bytes)}, ${ages}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${withSeparators(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** Where the rows go, and so whether prompts and results leave this machine: the user has to decide that. */

@@ -47,11 +47,13 @@ export async function readCountersSince(
   };
 }
 
-/** "counting for 3d": how much a counter of zero says. */
+/** "counters are 3d old": how much a counter of zero says. */
 export function countersSinceText(since: CountersSince, nowMs: number): string {
-  const age = formatAge(nowMs - since.countersSince.getTime());
-  if (since.countersReset) return `counters reset ${age} ago`;
-  return since.countersKept ? `counting for ${age}` : `counting for ${age} or longer`;
+  const ageMs = nowMs - since.countersSince.getTime();
+  if (ageMs < 1_000) return 'counters have just begun';
+  const age = formatAge(ageMs);
+  if (since.countersReset) return `counters were reset ${age} ago`;
+  return `counters are ${since.countersKept ? '' : 'at least '}${age} old`;
 }
 
 export type IndexState = 'valid' | 'building' | 'invalid' | 'leftover';
@@ -167,6 +169,11 @@ function needOf(row: IndexEvidence): string | undefined {
   if (row.is_exclusion) return 'no scan; needed: exclusion constraint';
   if (row.foreign_key !== null) return `no scan; needed: foreign key ${row.foreign_key}`;
   return undefined;
+}
+
+/** As {@link tooEarlyText}, for a column: `too early: 4m of 7d`. */
+export function earlyText(ageMs: number, { leastAgeMs } = usualVerdictLimits): string {
+  return `too early: ${formatAge(ageMs)} of ${formatAge(leastAgeMs)}`;
 }
 
 export function tooEarlyText(ageMs: number, { leastAgeMs } = usualVerdictLimits): string {

@@ -193,7 +193,8 @@ export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
       tone: () => 'muted',
       priority: 1,
       minWidth: 8,
-      maxWidth: 8,
+      maxWidth: 14,
+      isWhole: true,
     },
     textColumn({
       id: 'kind',

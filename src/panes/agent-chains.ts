@@ -1,4 +1,4 @@
-import { formatCount, formatShare } from '../core/format/number.js';
+import { countedShort, formatShare } from '../core/format/number.js';
 import {
   sortRows,
   type Sort,
@@ -205,7 +205,7 @@ export const agentChains: Pane<AgentChainRow, AgentChainsExtras, 'agent-chains'>
     const worst = rows.reduce((low, row) => (row.successRate < low.successRate ? row : low), first);
     return [
       [
-        { text: `${formatCount(rows.length)} chains` },
+        { text: countedShort(rows.length, 'chain') },
         {
           text: `least successful ${formatShare(worst.successRate)}`,
           tone: rateTone(worst.successRate, worst.occurrences) ?? 'muted',

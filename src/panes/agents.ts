@@ -1,5 +1,5 @@
 import { formatDuration, formatSpan } from '../core/format/time.js';
-import { formatCount, formatShare } from '../core/format/number.js';
+import { counted, countedShort, formatShare } from '../core/format/number.js';
 import { groupKey, columnOf, type CallSource } from './reading/calls.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';
 import {
@@ -140,7 +140,7 @@ function summaryOf(rows: readonly AgentRow[], extras: AgentsExtras): SummaryLine
   return [
     [
       {
-        text: `${formatCount(calls)} decisions for ${rows.length} agents in ${formatSpan(windowMs)}`,
+        text: `${countedShort(calls, 'decision')} for ${counted(rows.length, 'agent')} in ${formatSpan(windowMs)}`,
       },
       {
         text: `${formatShare(successRate)} successful`,

@@ -1,6 +1,11 @@
 import { textColumn, type SummaryLine, type Tone } from './contract/column.js';
-import { printedCommand, severities, type Severity } from '../maintenance/doctor/check.js';
-import { checks, runChecks, type CheckResult } from '../maintenance/doctor/checks.js';
+import {
+  printedCommand,
+  severities,
+  stuckTracesId,
+  type Severity,
+} from '../maintenance/doctor/check.js';
+import type { CheckResult } from '../maintenance/doctor/checks.js';
 import type { CommandTarget } from '../db/connection/command-flags.js';
 import {
   usualLimits,
@@ -10,7 +15,6 @@ import {
   type PaneResult,
   type ReadRequest,
 } from './contract/pane.js';
-import { stuckTraces } from '../maintenance/doctor/checks/upkeep.js';
 import type { Opening, RecordRow } from './contract/opening.js';
 import { stuckTracesOpening } from './trace/traces-listed.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
@@ -34,6 +38,8 @@ const tones: Readonly<Record<Severity, Tone | undefined>> = {
 class DoctorReader implements PaneReader<DoctorRow, DoctorExtras> {
   async read(request: ReadRequest): Promise<PaneResult<DoctorRow, DoctorExtras>> {
     const now = await request.transaction((tx) => tx.query<ServerNowRow>(serverNowStatement));
+    // Loaded when the pane is asked: the checks are as much code as all other panes.
+    const { checks, runChecks } = await import('../maintenance/doctor/checks.js');
     const found = await runChecks(request, checks);
     const rows = found.map((row) => printed(row, request.database));
     const of = (severity: Severity) => rows.filter((row) => row.severity === severity).length;
@@ -80,7 +86,7 @@ function summaryOf(extras: DoctorExtras): SummaryLine[] {
 
 /** Where a check leads to, and how that is called. */
 const leadsTo: ReadonlyMap<string, { text: string; opening: Opening }> = new Map([
-  [stuckTraces.id, { text: 'Enter lists exactly these traces', opening: stuckTracesOpening }],
+  [stuckTracesId, { text: 'Enter lists exactly these traces', opening: stuckTracesOpening }],
 ]);
 
 function openingOf(row: DoctorRow): DetailQuery | Opening {

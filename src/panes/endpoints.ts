@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatShare } from '../core/format/number.js';
+import { countedShort, formatBytes, formatShare } from '../core/format/number.js';
 import { formatSpan } from '../core/format/time.js';
 import {
   bytesColumn,
@@ -212,7 +212,7 @@ function summaryOf({
 }: EndpointsExtras): SummaryLine[] {
   return [
     [
-      { text: `${formatCount(calls)} calls in ${formatSpan(windowMs)}` },
+      { text: `${countedShort(calls, 'call')} in ${formatSpan(windowMs)}` },
       failures > 0
         ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' }
         : { text: 'none failed', tone: 'success' },

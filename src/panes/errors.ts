@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/database.js';
 import { formatSpan } from '../core/format/time.js';
-import { formatCount } from '../core/format/number.js';
+import { counted, countedShort, formatCount } from '../core/format/number.js';
 import { groupKey } from './reading/calls.js';
 import { CallsReader } from './reading/calls-reader.js';
 import {
@@ -185,7 +185,10 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
   return [
     [
       failures > 0
-        ? { text: `${formatCount(failures)} failures of ${types} types in ${span}`, tone: 'error' }
+        ? {
+            text: `${countedShort(failures, 'failure')} of ${counted(types, 'type')} in ${span}`,
+            tone: 'error',
+          }
         : { text: `nothing failed in ${span}`, tone: 'success' },
       ...(before === null
         ? []

@@ -12,11 +12,11 @@ import {
   type Sort,
   type Tone,
 } from './contract/column.js';
-import { formatBytes, formatCount } from '../core/format/number.js';
+import { counted, countedShort, formatBytes, formatCount } from '../core/format/number.js';
 import { formatAge, formatTimestamp } from '../core/format/time.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { usualLimits, type Pane } from './contract/pane.js';
-import { countersSinceText } from '../maintenance/index-verdict.js';
+import { countersSinceText, usualVerdictLimits } from '../maintenance/index-verdict.js';
 import {
   IndexUsageReader,
   type IndexUsageExtras,
@@ -28,13 +28,18 @@ import type { Opening, RecordRow } from './contract/opening.js';
 function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLine[] {
   return [
     [
-      { text: `${extras.indexes} indexes` },
+      { text: counted(extras.indexes, 'index') },
       { text: formatBytes(extras.bytes) },
       ...(extras.invalid > 0
         ? [{ text: `${extras.invalid} invalid`, tone: 'error' as const }]
         : []),
       ...(extras.tooEarly > 0 && extras.unused === 0
-        ? [{ text: 'unused: too early to say', tone: 'muted' as const }]
+        ? [
+            {
+              text: `unused: too early to say before ${formatAge(usualVerdictLimits.leastAgeMs)} of counting`,
+              tone: 'muted' as const,
+            },
+          ]
         : [unusedSegment(extras)]),
       { text: countersSinceText(extras, nowMs), tone: 'muted' as const },
     ],
@@ -102,14 +107,14 @@ function verdictLines(row: IndexUsageRow, nowMs: number): SummaryLine[] {
 function usedText({ scans, lastScan }: IndexUsageRow, nowMs: number): string {
   if (scans === 0) return 'never in this time';
   const last = lastScan === null ? '' : `, last ${formatAge(nowMs - lastScan.getTime())} ago`;
-  return `${formatCount(scans)} scans${last}`;
+  return `${countedShort(scans, 'scan')}${last}`;
 }
 
 function costText({ bytes, writes }: IndexUsageRow, ageMs: number): string {
   const size = bytes === null ? 'an unknown size' : formatBytes(bytes);
   if (writes === null) return size;
   const perDay = ageMs < hourMs ? '' : ` (${formatCount((writes * 24 * hourMs) / ageMs)} a day)`;
-  return `${size}; up to ${formatCount(writes)} entries written in this time${perDay}`;
+  return `${size}; up to ${countedShort(writes, 'entry')} written in this time${perDay}`;
 }
 
 const hourMs = 3_600_000;

@@ -1,5 +1,5 @@
 import { formatSpan } from '../core/format/time.js';
-import { formatCount, formatShare } from '../core/format/number.js';
+import { counted, countedShort, formatShare } from '../core/format/number.js';
 import {
   countColumn,
   failuresColumn,
@@ -179,11 +179,13 @@ function summaryOf(rows: readonly ModelRow[], extras: ModelsExtras): SummaryLine
   if (rows.length === 0) return [];
   return [
     [
-      { text: `${formatCount(calls)} calls of ${rows.length} models in ${formatSpan(windowMs)}` },
+      {
+        text: `${countedShort(calls, 'call')} of ${counted(rows.length, 'model')} in ${formatSpan(windowMs)}`,
+      },
       failures > 0
         ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' }
         : { text: 'none failed', tone: 'success' },
-      { text: `${formatCount(tokens)} tokens` },
+      { text: countedShort(tokens, 'token') },
       { text: formatValue(costUsd, 'money', { nowMs: 0 }) },
     ],
   ];

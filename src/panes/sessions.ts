@@ -1,6 +1,6 @@
 import { findConsoleTable } from '../deploy/console-schema.js';
 import { contextWindowOf } from '../ingest/prices.js';
-import { formatCount, formatMoney } from '../core/format/number.js';
+import { countedShort, formatCount, formatMoney } from '../core/format/number.js';
 import {
   ageColumn,
   countColumn,
@@ -19,6 +19,7 @@ import {
 } from './contract/pane.js';
 import {
   repeatsOf,
+  countedSessionsStatement,
   seenSessionsStatement,
   SessionCounter,
   stateOf,
@@ -43,6 +44,9 @@ export type SessionRow = {
   project: string | null;
   branch: string | null;
   model: string | null;
+  /** The beginning of the last one. */
+  prompt: string | null;
+  /** All of the session's, as its other figures are: also those before the window. */
   prompts: number;
   tools: number;
   /** Traces and uses of tools that failed. */
@@ -59,7 +63,14 @@ export type SessionRow = {
   seen: Date;
 };
 
-export type SessionsExtras = { shown: number; waiting: number; working: number; costUsd: number };
+export type SessionsExtras = {
+  shown: number;
+  /** In the window, where not all are shown. */
+  of?: number | undefined;
+  waiting: number;
+  working: number;
+  costUsd: number;
+};
 
 const mostSessions = 200;
 /** Where the window has no session, the latest of the last ten years are shown. */
@@ -80,6 +91,13 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       const seenIn = async (ms: number, most: number) =>
         (await tx.query<SeenSession>(seenSessionsStatement, [shape.schema, ms / 1_000, most])).rows;
       const inWindow = await seenIn(windowMs, mostSessions);
+      const counted =
+        inWindow.length < mostSessions
+          ? undefined
+          : await tx.query<{ count: number }>(countedSessionsStatement, [
+              shape.schema,
+              windowMs / 1_000,
+            ]);
       // Sessions that were brought in may be older than any window.
       const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);
       const share = await this.#counter.count(tx, shape, seen);
@@ -88,7 +106,7 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       );
       return {
         rows: rows.toSorted(byUrgency),
-        extras: extrasOf(rows),
+        extras: { ...extrasOf(rows), of: counted?.rows[0]?.count },
         asOf,
         notes:
           seen.length === mostSessions
@@ -124,6 +142,7 @@ async function rowOf(seen: SeenSession, figures: SessionFigures | undefined): Pr
     project: seen.project,
     branch: seen.branch,
     model: seen.model,
+    prompt: figures?.prompt ?? null,
     prompts: figures?.prompts ?? 0,
     tools: figures?.tools ?? 0,
     failures: (figures?.failed_traces ?? 0) + (figures?.failed_tools ?? 0),
@@ -195,19 +214,33 @@ function extrasOf(rows: readonly SessionRow[]): SessionsExtras {
   };
 }
 
-function summaryOf({ shown, waiting, working, costUsd }: SessionsExtras): SummaryLine[] {
+function summaryOf({
+  shown,
+  of = shown,
+  waiting,
+  working,
+  costUsd,
+}: SessionsExtras): SummaryLine[] {
   if (shown === 0) return [];
+  const isCut = of > shown;
   return [
     [
       waiting > 0
         ? { text: `${waiting} wait for somebody`, tone: 'warning' }
         : { text: 'none waits', tone: 'success' },
       { text: `${working} at work`, tone: working > 0 ? 'running' : 'muted' },
-      { text: `${formatCount(shown)} sessions` },
-      { text: formatMoney(costUsd) },
+      {
+        text: isCut
+          ? `the latest ${formatCount(shown)} of ${countedShort(of, 'session')}`
+          : countedShort(shown, 'session'),
+      },
+      { text: `${formatMoney(costUsd)}${isCut ? ' in these' : ''}` },
     ],
   ];
 }
+
+/** Eight characters of an id tell any two sessions on a screen apart; the ninth is the sign that there are more. */
+const idColumns = 9;
 
 export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   id: 'sessions',
@@ -217,7 +250,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
   needs: {
     execution_traces: {
       required: ['id', 'session_id', 'status', 'started_at'],
-      optional: ['parent_id', 'cost_usd'],
+      optional: ['parent_id', 'cost_usd', 'prompt_text'],
     },
   },
   windowed: true,
@@ -242,6 +275,23 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: ({ project }) => project,
       priority: 1,
       minWidth: 10,
+      maxWidth: 20,
+    }),
+    textColumn({
+      id: 'session',
+      title: 'session',
+      value: ({ session }) => session,
+      tone: () => 'muted',
+      priority: 2,
+      minWidth: idColumns,
+      maxWidth: idColumns,
+    }),
+    textColumn({
+      id: 'prompt',
+      title: 'last prompt',
+      value: ({ prompt }) => prompt,
+      priority: 2,
+      minWidth: 16,
     }),
     textColumn({
       id: 'branch',
@@ -261,7 +311,7 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       minWidth: 20,
       maxWidth: 26,
     }),
-    countColumn({ id: 'prompts', title: 'prompts', value: (row) => row.prompts, priority: 3 }),
+    countColumn({ id: 'prompts', title: 'turns', value: (row) => row.prompts, priority: 3 }),
     countColumn({ id: 'tools', title: 'tools', value: ({ tools }) => tools, priority: 5 }),
     countColumn({
       id: 'failures',
@@ -305,7 +355,6 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
       value: (row) => (isWaiting(row) ? row.since : null),
     },
     { id: 'repeats', title: 'repeats', format: 'count', value: ({ repeats }) => repeats },
-    { id: 'session', title: 'session', format: 'text', value: ({ session }) => session },
   ],
   sorts: [
     { id: 'urgency', title: 'who waits', direction: 'asc', value: ({ state }) => ranks[state] },

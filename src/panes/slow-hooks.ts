@@ -1,5 +1,5 @@
 import { formatDuration, formatSpan } from '../core/format/time.js';
-import { formatCount, formatShare } from '../core/format/number.js';
+import { countedShort, formatShare } from '../core/format/number.js';
 import { groupKey, columnOf, type CallSource } from './reading/calls.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';
 import {
@@ -134,7 +134,7 @@ function summaryOf(rows: readonly SlowHookRow[], extras: SlowHooksExtras): Summa
   const { calls, failures, windowMs, percentileError } = extras;
   return [
     [
-      { text: `${formatCount(calls)} calls in ${formatSpan(windowMs)}` },
+      { text: `${countedShort(calls, 'call')} in ${formatSpan(windowMs)}` },
       failures > 0
         ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' as const }
         : { text: 'none failed', tone: 'success' as const },

@@ -8,7 +8,7 @@ import {
   type Sort,
   type Tone,
 } from './contract/column.js';
-import { formatByteChange, formatBytes, formatCount } from '../core/format/number.js';
+import { counted, countedShort, formatByteChange, formatBytes } from '../core/format/number.js';
 import { formatAge } from '../core/format/time.js';
 import { countersSinceText } from '../maintenance/index-verdict.js';
 import { usualLimits, type Pane } from './contract/pane.js';
@@ -18,7 +18,7 @@ import { TableSizesReader, type TableSizeRow, type TableSizesExtras } from './re
 import { indexOpeningOf } from './reading/indexes.js';
 
 function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLine[] {
-  const tables = { text: `${extras.tables} tables` };
+  const tables = { text: counted(extras.tables, 'table') };
   const month = forecast(extras);
   return [
     [
@@ -31,10 +31,17 @@ function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLin
         : [
             { text: `${formatByteChange(extras.growthBytes)} since start`, tone: 'muted' as const },
           ]),
-      { text: `${formatCount(extras.deadRows)} dead rows`, tone: 'muted' },
+      { text: countedShort(extras.deadRows, 'dead row'), tone: 'muted' },
       { text: countersSinceText(extras, nowMs), tone: 'muted' },
     ],
+    ...(month.length === 0 ? [[{ text: noForecast(extras), tone: 'muted' as const }]] : []),
   ];
+}
+
+/** Why nothing can be said of a month. */
+function noForecast({ keptDays }: Pick<TableSizesExtras, 'keptDays'>): string {
+  const kept = keptDays === null ? 'none are kept yet' : `${keptDays} kept so far`;
+  return `in 30d: known once sizes of two days are kept (${kept})`;
 }
 
 /** The size in a month, and what that rests on; nothing where no sizes are kept. */
@@ -115,7 +122,7 @@ export function tableOpening(row: TableSizeRow): Opening {
               line: [
                 { text: name.padEnd(40) },
                 { text: formatBytes(bytes).padStart(7) },
-                { text: `${formatCount(scans)} scans`.padStart(12), tone: 'muted' },
+                { text: countedShort(scans, 'scan').padStart(12), tone: 'muted' },
                 ...(valid ? [] : [{ text: 'invalid', tone: 'error' as const }]),
               ],
               opening: indexOpeningOf(name, oid),
@@ -150,7 +157,7 @@ function sizeLines(row: TableSizeRow): SummaryLine[] {
         : [{ text: `${formatByteChange(growthBytes)} since the console looks` }]),
     ],
     ...(row.bytesPerDay === null ? [] : [forecast(row)]),
-    [{ text: `${formatCount(rows)} rows` }, { text: `${formatCount(deadRows)} dead rows` }],
+    [{ text: countedShort(rows, 'row') }, { text: countedShort(deadRows, 'dead row') }],
   ];
 }
 

@@ -1,5 +1,5 @@
 import { formatSpan } from '../core/format/time.js';
-import { formatCount, formatMoney, formatShare } from '../core/format/number.js';
+import { countedShort, formatCount, formatMoney, formatShare } from '../core/format/number.js';
 import {
   changeColumn,
   countColumn,
@@ -144,9 +144,9 @@ function summaryOf(extras: UsageExtras): SummaryLine[] {
   const { unpricedCalls, unpricedTraces } = extras;
   const unpriced =
     unpricedCalls > 0
-      ? `${formatCount(unpricedCalls)} calls unpriced`
+      ? `${countedShort(unpricedCalls, 'call')} unpriced`
       : unpricedTraces > 0
-        ? `${formatCount(unpricedTraces)} traces unpriced`
+        ? `${countedShort(unpricedTraces, 'trace')} unpriced`
         : undefined;
   return [
     [
@@ -155,8 +155,8 @@ function summaryOf(extras: UsageExtras): SummaryLine[] {
       },
       ...(unpriced === undefined ? [] : [{ text: unpriced, tone: 'warning' as const }]),
       ...(budget ? [budgetSegment(budget)] : []),
-      { text: `${formatCount(tokens)} tokens` },
-      { text: `${formatCount(turns)} turns, ${formatCount(calls)} calls` },
+      { text: countedShort(tokens, 'token') },
+      { text: `${countedShort(turns, 'turn')}, ${countedShort(calls, 'call')}` },
       ...(typeof costBeforeUsd === 'number'
         ? [{ text: `${formatMoney(costBeforeUsd)} before`, tone: 'muted' as const }]
         : []),

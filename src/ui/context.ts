@@ -116,7 +116,7 @@ export interface View {
   readonly isPrompt?: boolean;
   /** It asks about leaving: it stays in front of an action's dialog. */
   readonly asksToLeave?: boolean;
-  /** It is about the connected database: closed when another one is connected. */
+  /** It asks about leaving for another database, or waits for one: a next attempt takes its place. */
   readonly endsWithConnection?: boolean;
   /** It shows how long something takes: it is drawn every second. */
   readonly showsTime?: boolean;
@@ -252,6 +252,8 @@ export interface Names {
 export interface Connections {
   readonly choices: readonly ConnectionChoice[];
   readonly current: ConnectionChoice;
+  /** What a person calls it: its name, or what it is where it has none. */
+  readonly nameOfCurrent: string;
   /** Connects to the database of a name, or says why not. */
   goTo(name: string): void;
   connect(choice: ConnectionChoice): Promise<void>;

@@ -1,16 +1,22 @@
 import type { Failure } from '../db/errors.js';
 
+/** What is typed for a database that has no name, as in `cd -`. */
+export const unnamed = '-';
+
 /** What several places of the screen say, in one list to be read together. */
 export const strings = {
   asking: 'asking …',
   readingOn: 'Reading the next events …',
   connecting: 'connecting …',
+  fleet: 'the fleet',
   back: 'Enter: back',
   stay: 'Enter, Esc: stay',
   refreshing: 'Refreshing now',
   recordingIsFixed: 'This is a recording: nothing is asked or changed',
   consoleIsReadOnly: 'The console is read-only',
   notConnected: 'There is no connection yet',
+  firstRow: 'This is the first row',
+  lastRow: 'This is the last row',
   firstColumn: 'This is the first column',
   nothingToCopy: 'There is nothing here to copy',
   nothingToExport: 'There are no rows to write',

@@ -1,11 +1,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { collectorOf, ensureCollector } from '../../src/ingest/collector/collector.js';
+import { readStatus } from '../../src/ingest/collector/status-file.js';
 import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
 import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
-import { runCli } from '../helpers/cli.js';
+import { noConfigFile, runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { psql } from '../helpers/psql.js';
 
@@ -84,6 +86,36 @@ test('says what runs, stops it, and keeps the data', async () => {
   const verified = await runCli(['schema', 'verify', '--data-dir', dataDir, '--json']);
   expect(verified.stdout).toMatch(/"component": "tables",\s+"expected": 8,\s+"deployed": 8/);
   expect(await digestOf(url)).toBe(before);
+});
+
+test('stops the database of a named connection with the collector that writes to it, and refuses a server by its name', async () => {
+  const folder = path.join(base, 'named');
+  const spool = path.join(base, 'spool');
+  const config = path.join(base, 'config.toml');
+  const servers = '[connections.prod]\nurl = "postgresql://nobody@127.0.0.1:1/d"\n';
+  fs.writeFileSync(config, `${servers}[connections.home]\ndata-dir = "${folder}"\n`, {
+    mode: 0o600,
+  });
+  const environment = { TRACE_CONSOLE_SPOOL: spool };
+  const run = (...args: string[]) => runCli([...args, '--config', config], { env: environment });
+  const target = { kind: 'connection', name: 'home', config } as const;
+  const program = path.join(inject('programs'), 'main.js');
+  const { PATH } = process.env;
+  ensureCollector(target, program, { PATH, HOME: base, ...noConfigFile, ...environment });
+  await vi.waitFor(() => expect(readStatus(spool)?.state).toBe('following'), 30_000);
+  const collector = collectorOf(spool)?.pid;
+  expect((await run('home', 'embedded', 'status')).stdout).toContain(`Running (${folder})`);
+  const refused = await run('prod', 'embedded', 'stop');
+  expect(refused).toMatchObject({ exitCode: 2 });
+  expect(refused.stderr).toContain('prod is a server');
+  // The collector of another database is left alone.
+  expect((await run('embedded', 'stop', '--data-dir', dataDir)).stdout).toMatch(/^Stopped /);
+  expect(collectorOf(spool)?.pid).toBe(collector);
+  const { stdout } = await run('home', 'embedded', 'stop');
+  expect(stdout).toContain(`Ended its collector (process ${collector})`);
+  expect(stdout).toContain(`Stopped (${folder})`);
+  expect(collectorOf(spool)).toBeUndefined();
+  expect((await run('home', 'embedded', 'status')).stdout).toContain('Not running');
 });
 
 test('doctor runs whole: what cannot happen there is skipped, and nothing fails', async () => {

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runDemo, type DemoSummary } from '../../src/demo/run.js';
 import { coreTables } from '../../src/core/tables.js';
+import { openConsoleTable } from '../../src/deploy/console-schema.js';
+import { models } from '../../src/panes/models.js';
+import { sessions } from '../../src/panes/sessions.js';
+import { usage } from '../../src/panes/usage.js';
+import { readWhole } from '../panes/open.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { closeDatabases, contents, countRows, day, noon, openDatabase } from './helpers.js';
 
@@ -122,6 +127,60 @@ test('what belongs to a trace happened while it ran', async () => {
     );
     expect({ [table]: outside }).toEqual({ [table]: 0 });
   }
+});
+
+/** Of each trace what its calls of models have; NULL: it has none. */
+const ofCalls = `SELECT sum((context #>> '{usage,input}')::bigint), sum((context #>> '{usage,output}')::bigint),
+    sum((context #>> '{usage,cacheRead}')::bigint), sum((context #>> '{usage,cacheCreation}')::bigint),
+    sum((context #>> '{cost,usd}')::numeric), bool_and(context ->> 'model' = t.model)
+  FROM endpoint_calls WHERE trace_id = t.id AND context ? 'model'`;
+
+test('a trace has the model, the tokens and the cost of its calls', async () => {
+  const wrong = await countRows(
+    database,
+    `execution_traces AS t CROSS JOIN LATERAL (${ofCalls}) AS c (input, output, read, written, usd, is_same)
+     WHERE (input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd)
+       IS DISTINCT FROM (COALESCE(input, 0), COALESCE(output, 0), COALESCE(read, 0), COALESCE(written, 0), COALESCE(usd, 0))
+       OR NOT is_same`,
+  );
+  expect(wrong).toBe(0);
+  expect(await countRows(database, `endpoint_calls WHERE context ? 'cost'`)).toBeGreaterThan(1_000);
+});
+
+test('models, usage and sessions agree about it, and with plain SQL', async () => {
+  const recent = await createTestDatabase();
+  const connection = await openDatabase(recent);
+  await connection.transaction({}, (tx) => openConsoleTable(tx, 'agent_sessions'));
+  await runDemo(connection, { seed: 11, start: Date.now(), backfillMs: day / 12, traces: 120 });
+  const { rows } = await recent.query<Record<string, number>>(`
+    SELECT count(*)::int AS traces, count(*) FILTER (WHERE parent_id IS NULL)::int AS turns,
+      sum(input_tokens + output_tokens + cache_read_tokens + cache_creation_tokens)::int AS tokens,
+      sum(cost_usd)::float8 AS "costUsd", (SELECT count(*)::int FROM endpoint_calls WHERE context ? 'model') AS calls
+    FROM execution_traces`);
+  const [{ traces, turns, tokens, costUsd, calls } = {}] = rows;
+  const money = expect.closeTo(costUsd ?? 0, 4) as unknown;
+  const window = { windowMs: day };
+  const sumOf = <Row>(list: readonly Row[], of: (row: Row) => number) =>
+    list.reduce((sum, row) => sum + of(row), 0);
+  const byModel = await readWhole(connection, models, models.createReader(), window);
+  expect(byModel.extras).toMatchObject({ calls, tokens, costUsd: money });
+  expect(sumOf(byModel.rows, (row) => row.traces)).toBe(traces);
+  for (const { id: grouping } of usage.groupings ?? []) {
+    const used = await readWhole(connection, usage, usage.createReader(), { ...window, grouping });
+    expect(used.extras, grouping).toMatchObject({ turns, calls, tokens, costUsd: money });
+    expect(
+      sumOf(used.rows, (row) => row.calls),
+      grouping,
+    ).toBe(calls);
+  }
+  const seen = await readWhole(connection, sessions, sessions.createReader(), window);
+  expect(seen.extras.costUsd).toEqual(money);
+  expect(sumOf(seen.rows, (row) => row.prompts)).toBe(turns);
+  expect(sumOf(seen.rows, (row) => row.prompts + row.subagents)).toBe(traces);
+  expect(sumOf(seen.rows, (row) => row.tokens)).toBe(tokens);
+  const tools = await countRows(recent, `hook_executions WHERE hook_type = 'ToolUse'`);
+  expect(tools).toBeGreaterThan(120);
+  expect(sumOf(seen.rows, (row) => row.tools)).toBe(tools);
 });
 
 test("a pattern's counters are what its usage log says", async () => {

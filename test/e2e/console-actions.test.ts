@@ -157,7 +157,7 @@ describe('the first run', () => {
     await driver.waitFor('hook_executions is not ours', 30_000);
     driver.press('\r');
     await driver.waitFor('hook_executions exists but has no column');
-    await driver.waitFor(/4 Table sizes.*\n.*1 tables/);
+    await driver.waitFor(/4 Table sizes.*\n.*1 table /);
     const { rows } = await database.query(`SELECT to_regclass('execution_traces') AS there`);
     expect(rows).toEqual([{ there: null }]);
   });

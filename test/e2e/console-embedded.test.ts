@@ -88,6 +88,39 @@ describe('the console without a server, in an empty home', () => {
     await driver.waitForExit();
   });
 
+  it('says where it looked when there is none, finds it when it is there, and shows it whatever its age', async () => {
+    const env = { HOME: home, XDG_DATA_HOME: undefined, XDG_STATE_HOME: path.join(home, 'state') };
+    onTestFinished(() => {
+      const pid = readStatus(path.join(home, 'state/trace-console/spool'))?.pid;
+      if (pid !== undefined) process.kill(pid);
+    });
+    const driver = startConsole(undefined, { cols: 200, rows: 60, env });
+    await driver.waitFor('No session of an agent was found', 60_000);
+    await driver.waitFor(isFilled, 120_000);
+    const told = driver.text().replace(/[┃│\s]+/g, ' ');
+    expect(told).toContain('Claude Code in ~/.claude/projects');
+    expect(told).toMatch(/i looks again; trace-console import PATH reads other folders/);
+    const lines = new ClaudeLines({
+      session: sessions.main,
+      startMs: Date.now() - 41.5 * 86_400_000,
+      cwd: '/home/dev/webshop',
+    });
+    lines.prompt('Fix the checkout', 'p1');
+    lines.assistant('m1', [toolUse('t1', 'Bash', { command: 'npm test' })], { usage: usage() });
+    const folder = path.join(home, '.claude/projects/-home-dev-webshop');
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(folder, `${sessions.main}.jsonl`), lines.toString());
+    driver.press('i');
+    await driver.waitFor('it stays on this machine');
+    driver.press('y');
+    await driver.waitFor('The newest is 41d old', 60_000);
+    await driver.waitFor((screen) => screen[1]?.includes('window 90d') === true);
+    driver.press('\r');
+    await driver.waitFor(/┃ idle .*webshop.*Fix the checkout/);
+    driver.press('q');
+    await driver.waitForExit();
+  });
+
   it('--demo fills five panes and the tail, apart from the own data; a second console shares it', async () => {
     const first = open('--demo');
     await first.waitFor((lines) => lines[0]?.includes(' DEMO ') === true, 30_000);

@@ -81,13 +81,29 @@ it('shows seven databases rightly while three others are dead or silent, and goe
       alive.every((name) => lineOf(screen, name).includes('primary')) &&
       /down .* Nothing accepts connections/.test(lineOf(screen, 'refused')) &&
       lineOf(screen, 'nobody').includes('down') &&
-      lineOf(screen, 'anna').includes('any-failed'),
+      lineOf(screen, 'anna').includes('any-failed') &&
+      lineOf(screen, 'berta').includes('none'),
   );
   const lines = driver.screen();
   // 15 in five minutes, 5 of them failed.
   expect(lineOf(lines, 'anna')).toMatch(/primary +any-failed +3\.0 +1\.0 /);
   expect(lineOf(lines, 'berta')).toMatch(/primary +none +0 +0 .* 40d /);
-  driver.press('j');
+  expect(lines.join('\n')).toContain('Fleet: 10 connections of the config file ━');
+  for (const key of 'jjjjjjj') driver.press(key);
+  driver.press('\r');
+  await driver.waitFor((screen) =>
+    ['refused cannot be opened', 'Enter, Esc: back to the fleet'].every((text) =>
+      screen.some((line) => line.includes(text)),
+    ),
+  );
+  // The same row of the fleet, and each of its figures.
+  driver.press('\x1b');
+  await driver.waitFor(
+    (screen) =>
+      /down .* Nothing accepts connections/.test(lineOf(screen, 'refused')) &&
+      lineOf(screen, 'berta').includes('primary'),
+  );
+  for (const key of 'kkkkkk') driver.press(key);
   driver.press('\r');
   await driver.waitFor(
     (screen) => screen[0]?.includes(' berta ') === true && screen[0].includes('● connected'),

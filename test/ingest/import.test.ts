@@ -61,6 +61,14 @@ describe('the counts of an import', () => {
     const imported = await importFolder();
     expect(imported).toMatchObject(counts);
     expect(imported.costUsd).toBeCloseTo(costUsd, 5);
+    // Also what a slash command began, before the first prompt of its session.
+    const early = ['hook_executions', 'endpoint_calls'].map((table) =>
+      db.count(
+        `${table} AS c`,
+        'EXISTS (SELECT FROM execution_traces AS t WHERE t.id = c.trace_id AND c.started_at < t.started_at)',
+      ),
+    );
+    expect(await Promise.all(early)).toEqual([0, 0]);
   });
 
   /** A folder of Claude Code's own files, of whatever version: counts and tokens are compared, not prices. */
@@ -103,7 +111,10 @@ describe('the counts of an import', () => {
     writeTranscripts(folder, whole());
     const result = await importFolder();
     expect({
-      prompts: await db.count('execution_traces', 'parent_id IS NULL'),
+      prompts: await db.count(
+        'execution_traces',
+        "parent_id IS NULL AND source <> 'slash_command'",
+      ),
       subagents: await db.count('execution_traces', 'parent_id IS NOT NULL'),
       modelCalls: await db.count('endpoint_calls'),
       toolCalls: await db.count('hook_executions', "hook_type = 'ToolUse'"),

@@ -1,4 +1,5 @@
 import type { Database } from '../../src/db/database.js';
+import { groupBy } from '../../src/core/values.js';
 import { hashEmbedder } from '../../src/learning/embedding/embedder.js';
 import { learn, type LearnOptions, type LearnSummary } from '../../src/learning/learner/learn.js';
 import { intents } from '../../src/demo/vocabulary/intents.js';
@@ -49,6 +50,39 @@ export function adjustedRandIndex(one: readonly string[], other: readonly string
   return (both - byChance) / ((inOne + inOther) / 2 - byChance);
 }
 
+/** How often a sequence of agents was planted, and how often it was learned. */
+export type ChainCount = { agents: string[]; planted: number | null; learned: number | null };
+
+/**
+ * Of how many turns the chain of agents that the demo says it planted is the learned one: of the learned ones (precision), and of the
+ * planted ones (recall). A chain is its first agent and which others follow: the demo begins those side by side at the same
+ * moment, and their order is then in no row. It keeps the first six.
+ */
+export async function chainAgreement(
+  read: (text: string) => Promise<ChainCount[]>,
+): Promise<{ precision: number; recall: number; turns: number }> {
+  const rows = await read(
+    `SELECT agent_sequence AS agents, sum(occurrence_count) FILTER (WHERE 'trace-console-demo' = ANY (tags))::int AS planted,
+       sum(occurrence_count) FILTER (WHERE 'learned' = ANY (tags))::int AS learned
+     FROM agent_chaining_patterns GROUP BY 1`,
+  );
+  const counts = new Map<string, { planted: number; learned: number }>();
+  for (const { agents, planted, learned } of rows) {
+    const [first = '', ...others] = agents.slice(0, 6);
+    const key = [first, ...new Set(others.toSorted())].join(' ');
+    const before = counts.get(key) ?? { planted: 0, learned: 0 };
+    counts.set(key, {
+      planted: before.planted + (planted ?? 0),
+      learned: before.learned + (learned ?? 0),
+    });
+  }
+  const sum = (of: (one: { planted: number; learned: number }) => number) =>
+    [...counts.values()].reduce((total, one) => total + of(one), 0);
+  const both = sum(({ planted, learned }) => Math.min(planted, learned));
+  const turns = sum(({ planted }) => planted);
+  return { precision: both / sum(({ learned }) => learned), recall: both / turns, turns };
+}
+
 const requests = intents.flatMap(({ name, templates }) =>
   templates.map((template, index) => ({
     name: `${name}/${index}`,
@@ -66,4 +100,18 @@ export function plantedRequest(prompt: string, intent: string): string | undefin
   const found = requests.find((one) => one.intent === intent && one.pattern.test(prompt));
   if (!found) throw new Error(`no request of the demo: ${prompt}`);
   return found.name;
+}
+
+/** Of two events of one family, how often they belong together, and the other way round. */
+export function pairsOf(events: readonly { planted: string; found: string }[]) {
+  const pairs = (keyOf: (event: { planted: string; found: string }) => string) =>
+    [...groupBy(events, keyOf).values()].reduce(
+      (sum, { length }) => sum + (length * (length - 1)) / 2,
+      0,
+    );
+  const both = pairs(({ found, planted }) => `${found} ${planted}`);
+  return {
+    precision: both / pairs(({ found }) => found),
+    recall: both / pairs(({ planted }) => planted),
+  };
 }

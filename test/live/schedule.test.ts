@@ -52,6 +52,27 @@ test('never overlaps itself, however slow it is, and goes on when it is done', a
   expect(slow.overlaps()).toBe(0);
 });
 
+test('hurries a task that is asked seldom, as often as its share allows', async () => {
+  const clock = new FakeClock();
+  const costly = noted(clock, 'costly', { costMs: 60 }, 60);
+  const schedule = scheduleOf(clock, [costly.task]);
+  schedule.start();
+  await clock.advance(10_000);
+  const before = costly.starts.length;
+  expect(schedule.intervalOf('costly')).toBeGreaterThan(1_000);
+  for (let look = 0; look < 12; look += 1) {
+    await clock.advance(250);
+    schedule.hurry('costly', 0.1);
+  }
+  await clock.advance(250);
+  const hurried = costly.starts.slice(before);
+  expect(hurried.length).toBeGreaterThanOrEqual(3);
+  expect(hurried.length).toBeLessThanOrEqual(5);
+  for (const [index, at] of hurried.entries()) {
+    if (index > 0) expect(at - (hurried[index - 1] ?? 0)).toBeGreaterThanOrEqual(600);
+  }
+});
+
 test('a blocked task does not hold up the others', async () => {
   const clock = new FakeClock();
   const blocked: Task = {

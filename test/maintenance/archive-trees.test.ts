@@ -81,8 +81,7 @@ it('a restored tree is as it was before it was archived, with its usage logs', a
   const one = await act(test, 'restore', { traces: [rows[0]?.id ?? ''] });
   expect(one.preview.facts[0]).toEqual({ label: 'Trees', value: '1' });
   expect(one.outcome).toMatchObject({
-    summary:
-      'Restored 1 trees; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
+    summary: 'Restored 1 tree; 2 traces and 8 rows that belong to them; 2 usage logs linked again.',
     result: { restored: { execution_traces: 2, hook_executions: 4 } },
   });
   expect((await counts(test)).execution_traces).toEqual([2, 2]);
@@ -102,7 +101,7 @@ it('a tree whose correlation_id is live again stays archived, and the others are
   const { outcome } = await act(test, 'restore', { since: '2000-01-01T00:00:00Z' });
   expect(outcome.result).toMatchObject({ trees: 2, skipped: { trees: 1 } });
   expect(outcome.result.skipped.roots).toHaveLength(1);
-  expect(outcome.summary).toMatch(/1 trees stay archived, since a live trace/);
+  expect(outcome.summary).toMatch(/1 tree stays archived, since a live trace/);
   expect((await counts(test)).execution_traces).toEqual([4, 1]);
   expect((await counts(test)).endpoint_calls).toEqual([3, 1]);
 });

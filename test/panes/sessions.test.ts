@@ -8,6 +8,7 @@ import { stateOf, type SeenSession } from '../../src/panes/reading/agent-session
 import { paneById } from '../../src/panes/registry.js';
 import { sessions } from '../../src/panes/sessions.js';
 import { rowsInView } from '../../src/ui/model/pane-view.js';
+import { placeColumns } from '../../src/ui/draw/table.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase, openRow, readFresh } from './open.js';
 
@@ -130,6 +131,18 @@ test('each session with what it does, who waits on top, and what it took', async
   expect(of('asks')).toMatchObject({ contextShare: null, costUsd: null });
   expect(of('loops')?.repeats).toBe(5);
   expect(extras).toMatchObject({ shown: 8, waiting: 2, working: 3 });
+  // Two of the same project and model are told apart by their ids and by what was asked last.
+  const again = { ...prompt, turn: 'loops-2', text: `and then ${'x'.repeat(500)}` };
+  await new Recorder(console_).record(story('loops', 0, again));
+  const later = await readFresh(console_, sessions);
+  const asked = new Map(later.rows.map((row) => [row.session, row.prompt]));
+  expect(asked.get('runs')).toBe('do it');
+  expect(asked.get('loops')).toMatch(/^and then x+…$/);
+  expect(asked.get('loops')).toHaveLength(200);
+  for (const width of [78, 118, 198]) {
+    const shown = placeColumns(sessions.columns, width).map(({ column }) => column.id);
+    expect(shown).toEqual(expect.arrayContaining(['doing', 'project', 'session', 'prompt']));
+  }
   const byCost = rowsInView(
     paneById('sessions'),
     rows,
@@ -166,9 +179,9 @@ test('Enter shows its prompts on one axis, each leading to its trace, and sums o
     expect.stringMatching(/█.*completed.*100k.*\$0\.\d+ do it/),
     expect.stringMatching(/█.*in_progress.*and now this/),
   ]);
-  expect(textOf('Tools')).toEqual([expect.stringMatching(/Bash +1 calls/)]);
+  expect(textOf('Tools')).toEqual([expect.stringMatching(/Bash +1 call/)]);
   expect(textOf('Models')).toEqual([
-    expect.stringMatching(/claude-sonnet-4-5 +1 calls +99,500 read +500 written +\$0/),
+    expect.stringMatching(/claude-sonnet-4-5 +1 call +99,500 tokens in +500 out +\$0/),
   ]);
   const line = opened.sections?.[0]?.open?.(1);
   expect(line?.title).toMatch(/Trace/);

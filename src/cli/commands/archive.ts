@@ -1,6 +1,6 @@
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { defineCommand } from '../command.js';
-import { parseAge, actionFlags, runActionCommand } from '../run-action.js';
+import { defineCommand, parseAge } from '../command.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 import { archive, listTrees } from '../../panes/archive.js';
 import { needArchive } from '../../maintenance/archive/trees.js';
 import { safeJson } from '../safe-text.js';

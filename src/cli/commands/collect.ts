@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import { withSeparators, formatBytes } from '../../core/format/number.js';
+import { counted, formatBytes } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
@@ -242,7 +242,7 @@ function serviceText({ flags }: Context): string {
 }
 
 function progressLine({ state, reason, records, quarantined }: CollectorStatus): string {
-  const counts = `${withSeparators(records)} events${quarantined > 0 ? `, ${quarantined} put aside` : ''}`;
+  const counts = `${counted(records, 'event')}${quarantined > 0 ? `, ${quarantined} put aside` : ''}`;
   return state === 'waiting' ? `waiting    ${reason ?? ''}` : `${state.padEnd(10)} ${counts}`;
 }
 
@@ -253,7 +253,7 @@ function summaryOf({ state, target, records, torn, quarantined, lastEvents }: Co
 function summaryLine({ records, torn, quarantined, target }: CollectorStatus): string {
   const aside = quarantined > 0 ? `, ${quarantined} put aside` : '';
   const cut = torn > 0 ? `, ${torn} cut by a killed hook` : '';
-  return `${withSeparators(records)} events written to ${target}${aside}${cut}`;
+  return `${counted(records, 'event')} written to ${target}${aside}${cut}`;
 }
 
 export const collectStatusCommand = defineCommand({
@@ -315,18 +315,18 @@ export const collectStatusCommand = defineCommand({
       [holder === undefined ? 'Ended because' : 'Waits for', status?.reason],
       ['Database', status?.target],
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
-      ['Written', status && `${withSeparators(status.records)} events since it started`],
+      ['Written', status && `${counted(status.records, 'event')} since it started`],
       [
         'Put aside',
         status && status.quarantined > 0
           ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
           : undefined,
       ],
-      ['Waiting', `${withSeparators(waiting.events)} events, ${formatBytes(waiting.bytes)}`],
+      ['Waiting', `${counted(waiting.events, 'event')}, ${formatBytes(waiting.bytes)}`],
       [
         'Dropped',
         waiting.dropped > 0
-          ? `${withSeparators(waiting.dropped)} events, while the spool was full`
+          ? `${counted(waiting.dropped, 'event')}, while the spool was full`
           : undefined,
       ],
       ['Spool', folder],

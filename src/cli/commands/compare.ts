@@ -6,9 +6,8 @@ import { readShape } from '../../panes/contract/shape.js';
 import { changeColumns, changeOfRow } from '../../panes/reading/changes.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseAge } from '../command.js';
 import { plainTable } from '../plain-table.js';
-import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
 

@@ -9,11 +9,13 @@ import {
   consoleFlags,
   defineCommand,
   type FlagValues,
+  parseAge,
   screenFlags,
   screenOptions,
 } from '../command.js';
 import { openWithTraffic } from '../demo-companion.js';
-import type { DemoTraffic, Filling } from '../../ui/context.js';
+import type { Database } from '../../db/database.js';
+import type { ConnectionChoice, DemoTraffic, Filling } from '../../ui/context.js';
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
@@ -39,9 +41,8 @@ export const command = defineCommand({
   async run({ flags, settings, interactive, note, commands, connections }) {
     const screen = screenOptions(flags, interactive);
     const opensAt = await readOpensAt(flags);
-    const windowMs = await readWindow(flags);
+    const windowMs = readWindow(flags);
     const theme = flags.theme === undefined ? settings.theme : themeNamed(flags.theme);
-    const { openConsole } = await import('../../ui/open-console.js');
     let stopDemo: (() => void) | undefined;
     const { alerts, keys } = settings;
     const [named, ...others] = connections();
@@ -62,8 +63,11 @@ export const command = defineCommand({
       ({ pauseMs } = opened);
       return opened.database;
     };
+    const opening = flags.demo ? { ...first, open: openDemo, traffic } : first;
+    const opened = openedEarly(opening);
+    const { openConsole } = await import('../../ui/open-console.js');
     const exitCode = await openConsole({
-      connections: [flags.demo ? { ...first, open: openDemo, traffic } : first, ...others],
+      connections: [opened, ...others],
       theme,
       ...screen,
       alerts,
@@ -82,11 +86,30 @@ export const command = defineCommand({
 
 type Flags = FlagValues<typeof consoleFlags>;
 
+/** The database is opened while the screen is still being loaded; who asks for it first gets that opening. */
+function openedEarly(choice: ConnectionChoice): ConnectionChoice {
+  let line: string | undefined;
+  let show = (text: string): void => void (line = text);
+  let early: Promise<Database> | undefined = choice.open((text) => show(text));
+  // Whoever asks for it hears of a failure.
+  early.catch(() => undefined);
+  return {
+    ...choice,
+    open: (onProgress, answersWithinMs) => {
+      const taken = early;
+      if (!taken) return choice.open(onProgress, answersWithinMs);
+      early = undefined;
+      show = onProgress;
+      if (line !== undefined) onProgress(line);
+      return taken;
+    },
+  };
+}
+
 // What a flag is checked with is loaded where the flag is given: the first frame comes before the panes.
 
-async function readWindow({ window }: Flags): Promise<number | undefined> {
+function readWindow({ window }: Flags): number | undefined {
   if (window === undefined) return undefined;
-  const { parseAge } = await import('../run-action.js');
   return parseAge(window, '--window').milliseconds;
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withSeparators } from '../../core/format/number.js';
-import type { Database } from '../../db/database.js';
+import { counted, withSeparators } from '../../core/format/number.js';
+import { type Database, placeOf } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,
@@ -17,7 +17,7 @@ import {
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
 import type { Filling } from '../../ui/context.js';
-import { isUnasked, placeOf } from '../../deploy/plan.js';
+import { isUnasked } from '../../deploy/plan.js';
 
 export const command = defineCommand({
   name: 'demo',
@@ -147,7 +147,7 @@ function progressLine(progress: DemoProgress): string {
       return `patterns  ${count(progress.rows)} new`;
     case 'backfill': {
       const { traces, ofTraces, rows, rowsPerSecond } = progress;
-      return `backfill  ${count(traces)} of ${count(ofTraces)} traces, ${count(rows)} rows, ${count(Math.round(rowsPerSecond))} rows/s`;
+      return `backfill  ${count(traces)} of ${counted(ofTraces, 'trace')}, ${counted(rows, 'row')}, ${counted(Math.round(rowsPerSecond), 'row')}/s`;
     }
     case 'live': {
       const { tracesPerSecond, traces, rows, open, lagMs, missed } = progress;
@@ -155,7 +155,7 @@ function progressLine(progress: DemoProgress): string {
         lagMs > 2_000 || missed > 0
           ? `; the server does not keep up: ${(lagMs / 1000).toFixed(1)} s behind, ${count(missed)} traces left out`
           : '';
-      return `live      ${tracesPerSecond.toFixed(1)} traces/s, ${count(traces)} traces, ${count(rows)} rows, ${count(open)} running${behind}`;
+      return `live      ${tracesPerSecond.toFixed(1)} traces/s, ${counted(traces, 'trace')}, ${counted(rows, 'row')}, ${count(open)} running${behind}`;
     }
     case 'waiting':
       return `waiting   ${progress.reason}`;
@@ -171,9 +171,11 @@ function countLines(counts: Record<string, number>): string[] {
 
 function removalLines({ deleted, keptPatterns, interrupted }: RemovalSummary): string[] {
   const total = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
-  const lines = [`removed ${count(total)} rows of the demo${interrupted ? ', interrupted' : ''}`];
+  const lines = [
+    `removed ${counted(total, 'row')} of the demo${interrupted ? ', interrupted' : ''}`,
+  ];
   if (keptPatterns > 0 && !interrupted) {
-    lines.push(`kept ${count(keptPatterns)} patterns that others have logged the use of`);
+    lines.push(`kept ${counted(keptPatterns, 'pattern')} that others have logged the use of`);
   }
   return lines;
 }
@@ -183,13 +185,13 @@ function summaryLines({ seed, start, backfill, live, interrupted }: DemoSummary)
   if (backfill) {
     const { traces, rows, seconds, rowsPerSecond } = backfill;
     lines.push(
-      `backfill: ${count(traces)} traces, ${count(rows)} rows in ${seconds} s (${count(Math.round(rowsPerSecond))} rows/s)`,
+      `backfill: ${counted(traces, 'trace')}, ${counted(rows, 'row')} in ${seconds} s (${counted(Math.round(rowsPerSecond), 'row')}/s)`,
     );
   }
   if (live) {
     const { traces, rows, seconds, tracesPerSecond, missed, cancelled } = live;
     lines.push(
-      `live: ${count(traces)} traces, ${count(rows)} rows in ${seconds} s (${tracesPerSecond} traces/s), ${count(missed)} left out, ${count(cancelled)} cancelled at the end`,
+      `live: ${counted(traces, 'trace')}, ${counted(rows, 'row')} in ${seconds} s (${tracesPerSecond} traces/s), ${count(missed)} left out, ${count(cancelled)} cancelled at the end`,
     );
   }
   return lines;

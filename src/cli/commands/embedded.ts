@@ -5,13 +5,35 @@ import {
   openEmbeddedDatabase,
   resolveDataFolder,
 } from '../../embedded/index.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
 import fs from 'node:fs';
+import os from 'node:os';
 import { exportDatabase, copyRows } from '../../maintenance/embedded/copy-out.js';
+import { resolveSource } from '../../db/connection/source.js';
+import { spoolFolder } from '../../ingest/spool/append.js';
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
-import { describePlan, isUnasked, placeOf } from '../../deploy/plan.js';
+import { placeOf } from '../../db/database.js';
+import { describePlan, isUnasked } from '../../deploy/plan.js';
+
+/**
+ * The folder of the embedded database that flags or a named connection mean. A server that is only the usual one of the
+ * config file, or of this shell, is not meant.
+ *
+ * @throws ConsoleError `usage` where a server is named
+ */
+function folderOf({ flags, settings }: CommandContext<FlagDeclarations>): string {
+  const { connection } = settings;
+  const isElsewhere = (connection?.url ?? connection?.envFile) !== undefined;
+  const isOfShell = connection?.dataDir === undefined && resolveSource().kind === 'server';
+  if (connection && flags.connection !== undefined && (isElsewhere || isOfShell)) {
+    throw new ConsoleError('usage', `${connection.name} is a server, no embedded database.`, {
+      hint: 'Leave the name out, or name one that has a data-dir in the config file.',
+    });
+  }
+  return resolveDataFolder(flags.dataDir ?? connection?.dataDir);
+}
 
 export const embeddedStatusCommand = defineCommand({
   name: 'embedded status',
@@ -19,8 +41,9 @@ export const embeddedStatusCommand = defineCommand({
   description: 'Exit code 1 when it does not run. It is started by whatever needs it.',
   flags: {},
   examples: ['trace-console embedded status --json'],
-  async run({ flags, print }) {
-    const folder = resolveDataFolder(flags.dataDir);
+  async run(context) {
+    const { flags, print } = context;
+    const folder = folderOf(context);
     const { embeddedStatus, socketFolderOf } = await loadRunning();
     const status = await embeddedStatus(folder);
     const host = socketFolderOf(folder);
@@ -49,14 +72,38 @@ export const embeddedStatusCommand = defineCommand({
 export const embeddedStopCommand = defineCommand({
   name: 'embedded stop',
   summary: 'stop the embedded database; its data stays',
-  description: 'Consoles that use it lose their connection and start it again when they ask next.',
+  description: [
+    'The collector that writes to it is ended first. Consoles that use it lose their connection and start it',
+    'again when they ask next; so does the next event of a hook.',
+    '',
+    'With --json: {"folder", "stopped", "collector": its process or null, "clients"}.',
+  ].join('\n'),
   flags: {},
-  async run({ flags, print }) {
-    const folder = resolveDataFolder(flags.dataDir);
-    const { stopEmbedded } = await loadRunning();
+  async run(context) {
+    const { flags, print } = context;
+    const folder = folderOf(context);
+    const [{ embeddedStatus, socketFolderFor, stopEmbedded }, { endCollectorOf }] =
+      await Promise.all([loadRunning(), import('../../ingest/collector/collector.js')]);
+    const socketFolder = socketFolderFor(folder);
+    const collector =
+      socketFolder === undefined
+        ? undefined
+        : await endCollectorOf(spoolFolder(process.env, os.homedir), socketFolder);
+    // One that does not answer is stopped all the same.
+    const status = await embeddedStatus(folder).catch(() => undefined);
     const stopped = await stopEmbedded(folder);
-    if (flags.json) print(JSON.stringify({ folder, stopped }, null, 2));
-    else print(stopped ? `Stopped (${folder}).` : `It was not running (${folder}).`);
+    const clients = status?.clients ?? 0;
+    if (flags.json) {
+      print(JSON.stringify({ folder, stopped, collector: collector ?? null, clients }, null, 2));
+      return exitCodes.good;
+    }
+    if (collector !== undefined) {
+      print(`Ended its collector (process ${collector}); the next event of a hook starts one.`);
+    }
+    print(stopped ? `Stopped (${folder}).` : `It was not running (${folder}).`);
+    if (stopped && clients > 0) {
+      print(`Connections that were open: ${clients}. A console that stays open starts it again.`);
+    }
     return exitCodes.good;
   },
 });
@@ -72,11 +119,13 @@ export const embeddedExportCommand = defineCommand({
   ].join('\n'),
   flags: {},
   examples: ['trace-console embedded export traces.sql'],
-  async run({ flags, input, print, note }) {
+  async run(context) {
+    const { flags, input, print, note } = context;
     const file = input[0];
     if (file === undefined) throw new ConsoleError('usage', 'embedded export needs a FILE.');
     const output = await openNew(file);
-    const database = await openEmbeddedDatabase({ ...flags, onProgress: note });
+    const dataDir = folderOf(context);
+    const database = await openEmbeddedDatabase({ ...flags, dataDir, onProgress: note });
     try {
       const tables = await exportDatabase(database, async (text) => {
         await output.write(text);
@@ -125,12 +174,14 @@ export const embeddedImportToCommand = defineCommand({
   ].join('\n'),
   flags: { yes: { type: 'boolean', description: 'do not ask' } },
   examples: ['trace-console embedded import-to postgresql://me@host/traces'],
-  async run({ flags, input, print, note, interactive, ask }) {
+  async run(context) {
+    const { flags, input, print, note, interactive, ask } = context;
     const url = input[0] ?? flags.url;
     if (url === undefined) throw new ConsoleError('usage', 'embedded import-to needs a URL.');
-    const { dataDir, schema, readOnly } = flags;
+    const { schema, readOnly } = flags;
     if (readOnly)
       throw new ConsoleError('read_only', 'import-to changes the server; --read-only forbids it.');
+    const dataDir = folderOf(context);
     const source = await openEmbeddedDatabase({ dataDir, onProgress: note });
     const target = await openDatabase({ url, schema }).catch(async (error: unknown) => {
       await source.close();

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
@@ -10,10 +10,10 @@ import { reprice, type Repriced } from '../../ingest/reprice.js';
 import type { TranscriptSource } from '../../ingest/sources/source.js';
 import { ProgressRate } from '../../maintenance/long-statement.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseAge } from '../command.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { plainTable } from '../plain-table.js';
-import { factLines, parseAge, progressLine } from '../run-action.js';
+import { factLines, progressLine } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
 
 /**
@@ -74,7 +74,7 @@ export const command = defineCommand({
     '',
     'With --json: {"files", "sessions", "prompts", "modelCalls", "toolCalls", "failedToolCalls", "subagents",',
     '"tokens": {"input", "output", "cacheRead", "cacheCreation"}, "costUsd", "unpriced": [MODEL], "skippedLines",',
-    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read.',
+    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input.',
   ].join('\n'),
   flags: {
     since: {
@@ -179,7 +179,7 @@ export const repriceCommand = defineCommand({
         else print(safeText(repricedText(next.value, dryRun)));
         return signal.aborted ? exitCodes.notGood : exitCodes.good;
       }
-      note(`${withSeparators(next.value)} traces`);
+      note(counted(next.value, 'trace'));
     }
   },
 });
@@ -193,7 +193,7 @@ function repricedText({ models, ...all }: Repriced, dryRun: boolean): string {
   const dollars = (usd: number | null) => (usd === null ? '—' : `$${usd.toFixed(2)}`);
   const verb = dryRun ? 'would cost' : 'cost';
   const summary =
-    `${count(all.calls)} model calls in ${count(all.traces)} traces; ` +
+    `${counted(all.calls, 'model call')} in ${counted(all.traces, 'trace')}; ` +
     `${count(all.changed)} ${verb} something else now`;
   if (models.length === 0) return summary;
   const total = { ...all, model: 'all' };
@@ -229,7 +229,7 @@ function foundLines(files: readonly FoundFile[]): string[] {
     const bytes = mine.reduce((sum, { size }) => sum + size, 0);
     const age = formatAge(Date.now() - newest);
     return [
-      `${source.title}: ${withSeparators(sessions)} sessions, ${formatBytes(bytes)}, the last one ${age} ago`,
+      `${source.title}: ${counted(sessions, 'session')}, ${formatBytes(bytes)}, the last one ${age} ago`,
     ];
   });
 }
@@ -263,7 +263,7 @@ function resultLines(result: ImportResult, dryRun: boolean): string[] {
       { label: 'subagents', value: count(result.subagents) },
       {
         label: 'tokens',
-        value: `${count(tokens.input)} in, ${count(tokens.output)} out, ${count(tokens.cacheRead)} read from cache, ${count(tokens.cacheCreation)} written to it`,
+        value: `${count(tokens.input + tokens.cacheRead + tokens.cacheCreation)} in (${count(tokens.input)} uncached, ${count(tokens.cacheRead)} cached, ${count(tokens.cacheCreation)} to cache), ${count(tokens.output)} out`,
       },
       { label: 'cost', value: `$${result.costUsd.toFixed(2)}` },
       ...(result.unpriced.length === 0

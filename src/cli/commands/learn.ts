@@ -1,4 +1,4 @@
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import {
@@ -11,8 +11,8 @@ import {
 import { summaryOf } from '../../maintenance/learning/learn.js';
 import { runAction } from '../../maintenance/registry.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
-import { actionFlags, parseAge, runActionCommand } from '../run-action.js';
+import { type CommandContext, defineCommand, embeddingFlags, parseAge } from '../command.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { calibrate, type Similarities } from '../../learning/calibrate.js';
@@ -74,8 +74,8 @@ export const command = defineCommand({
       const learned = (summary: LearnSummary) =>
         print(flags.json ? safeJson(summary) : safeLine(summaryOf(summary)));
       const run = runAction('learn', action, { ...input, watch: { everyMs, learned } });
-      // What was learned is printed already; the journal has the rest.
-      await drainProgress(run, () => undefined);
+      // What was learned is printed already.
+      await drainProgress(withoutWatching(run), note);
       return exitCodes.good;
     }
     const { result, summary } = await drainProgress(runAction('learn', action, input), note);
@@ -109,6 +109,17 @@ function optionsOf({ flags, signal }: Context): LearnOptions {
   };
 }
 
+/** What else it is at: embedding anew, rebuilding an index. */
+async function* withoutWatching<Result>(
+  events: AsyncGenerator<LearnProgress, Result>,
+): AsyncGenerator<LearnProgress, Result> {
+  for (;;) {
+    const event = await events.next();
+    if (event.done) return event.value;
+    if (event.value.phase !== 'watching') yield event.value;
+  }
+}
+
 async function drainProgress<Result>(
   events: AsyncGenerator<LearnProgress, Result>,
   note: (line: string) => void,
@@ -129,7 +140,7 @@ function findingsText({ turns, clusters, patterns, chains, errors }: Findings): 
   const share = (good: number, of: number) => `${Math.round((100 * good) / of)} %`;
   const text = (value: string, limit = 60) => safeLine(value, { limit });
   return [
-    `${withSeparators(turns)} turns, ${withSeparators(clusters)} groups of prompts; the largest:`,
+    `${counted(turns, 'turn')}, ${counted(clusters, 'group')} of prompts; the largest:`,
     '',
     plainTable(
       ['turns', 'good', 'agent', 'first prompt', 'tools'],
@@ -196,7 +207,11 @@ export const learnCalibrateCommand = defineCommand({
       p99,
     ];
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-    print(safeLine(`${result.model}, ${result.prompts} prompts, alike by ${result.groupedBy}`));
+    print(
+      safeLine(
+        `${result.model}, ${counted(result.prompts, 'prompt')}, alike by ${result.groupedBy}`,
+      ),
+    );
     print('');
     print(
       plainTable(

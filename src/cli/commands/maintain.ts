@@ -2,18 +2,11 @@ import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
 import { readRun, readRuns, whoRuns, type Run } from '../../maintenance/journal/run.js';
 import { maintenanceRuns } from '../../panes/maintenance-runs.js';
 import { formatDuration, formatTimestamp } from '../../core/format/time.js';
-import { defineCommand, type CommandContext } from '../command.js';
+import { defineCommand, type CommandContext, parseAge } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { paneTable } from '../status-text.js';
 import { storedAction, previewAction, runAction } from '../../maintenance/registry.js';
-import {
-  actionFlags,
-  runActionCommand,
-  drain,
-  previewLines,
-  factLines,
-  parseAge,
-} from '../run-action.js';
+import { actionFlags, runActionCommand, drain, previewLines, factLines } from '../run-action.js';
 import {
   policyFacts,
   readPolicy,

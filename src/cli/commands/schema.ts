@@ -4,11 +4,12 @@ import { buildIndexes } from '../../deploy/build-indexes.js';
 import { checkPrerequisites, consoleRoles } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { describePlan, isUnasked, placeOf, type ApplyStep } from '../../deploy/plan.js';
+import { placeOf } from '../../db/database.js';
+import { describePlan, isUnasked, type ApplyStep } from '../../deploy/plan.js';
 import { type Difference, verifySchema } from '../../deploy/compare.js';
 import { plainTable } from '../plain-table.js';
 import { bundleSchema } from '../../deploy/schema-files.js';
-import { withSeparators } from '../../core/format/number.js';
+import { counted } from '../../core/format/number.js';
 import { planReset, resetSchema } from '../../deploy/reset.js';
 
 export const schemaApplyCommand = defineCommand({
@@ -194,7 +195,7 @@ export const schemaResetCommand = defineCommand({
     if (!flags.json) {
       print(safeText(`Target: ${placeOf(database)}`));
       for (const { name, estimatedRows } of plan.tables) {
-        print(`  table ${name}, about ${withSeparators(estimatedRows)} rows`);
+        print(`  table ${name}, about ${counted(estimatedRows, 'row')}`);
       }
       for (const name of plan.views) print(`  view ${name}`);
       for (const name of plan.functions) print(`  function ${name}`);

@@ -14,10 +14,8 @@ import {
 } from '../../panes/reading/windows.js';
 import { type AnyPane, overviewPaneIds, paneById, paneIds, panes } from '../../panes/registry.js';
 import { offersDemo } from '../../demo/index.js';
-import { defineCommand } from '../command.js';
-import { parseAge } from '../run-action.js';
+import { defineCommand, parseAge } from '../command.js';
 import { safeJson } from '../safe-text.js';
-import { statusText } from '../status-text.js';
 
 export type StatusOptions = {
   windowMs: number;
@@ -207,6 +205,7 @@ async function printStatus(
   else {
     const isEmpty = snapshots.some(({ rows }) => rows.length === 0);
     const demo = isEmpty && (await offersDemo(database).catch(() => false));
+    const { statusText } = await import('../status-text.js');
     print(statusText(database, read, { ...style, offersDemo: demo }));
   }
   return snapshots.every(({ error }) => error === null) ? exitCodes.good : exitCodes.notGood;

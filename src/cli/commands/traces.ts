@@ -1,5 +1,5 @@
 import { formatDuration } from '../../core/format/time.js';
-import { formatShare, withSeparators } from '../../core/format/number.js';
+import { counted, formatShare, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { cellOf, type Column } from '../../panes/contract/column.js';
@@ -24,9 +24,8 @@ import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/trace
 import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand, type FlagDeclarations } from '../command.js';
+import { defineCommand, type FlagDeclarations, parseAge } from '../command.js';
 import { plainTable } from '../plain-table.js';
-import { parseAge } from '../run-action.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
 
@@ -96,7 +95,7 @@ export const tracesCommand = defineCommand({
       print(safeJson({ asOf, total: total?.rows, failed: total?.failed, traces: rows }, 2));
     } else {
       const listed = total?.rows ?? rows.length;
-      const counts = `${withSeparators(listed)} traces, ${withSeparators(total?.failed ?? 0)} failed`;
+      const counts = `${counted(listed, 'trace')}, ${withSeparators(total?.failed ?? 0)} failed`;
       const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
       print(`${counts}${cut}`);
       const listedColumns = traceColumns.filter(({ id }) => id !== 'age');
@@ -252,7 +251,7 @@ export const promptsCommand = defineCommand({
       const listed = total?.rows ?? rows.length;
       const cut = rows.length < listed ? `; the first ${withSeparators(rows.length)}:` : '';
       print(
-        `${withSeparators(listed)} groups, ${withSeparators(total?.failed ?? 0)} with failures${cut}`,
+        `${counted(listed, 'group')}, ${withSeparators(total?.failed ?? 0)} with failures${cut}`,
       );
       if (rows.length > 0) print(`\n${tableOf(promptColumns, rows, asOf)}`);
     }
@@ -333,7 +332,7 @@ function traceText(tree: TraceTree): string {
   const summary = [
     `trace ${asked.event.correlationId}`,
     safeLine(asked.event.status ?? ''),
-    `${nodes.length} events`,
+    counted(nodes.length, 'event'),
     formatDuration(totalMs),
     `${failures} failed`,
     ...(asked.event.archived ? ['archived'] : []),

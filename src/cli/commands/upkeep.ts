@@ -1,5 +1,5 @@
-import { type CommandContext, defineCommand } from '../command.js';
-import { actionFlags, runActionCommand, parseAge } from '../run-action.js';
+import { type CommandContext, defineCommand, parseAge } from '../command.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 import { ConsoleError } from '../../db/errors.js';
 import { defaultStuckAfter, readCutoff, stuckCutoff } from '../../maintenance/close-stuck.js';
 import type { EndBackendInput } from '../../maintenance/end-backend.js';

@@ -26,6 +26,21 @@ export function withSeparators(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** How many there are of something, for reports: `1 trace`, `408,490 traces`, `2 entries`. */
+export function counted(count: number, one: string, many = pluralOf(one)): string {
+  return `${withSeparators(count)} ${count === 1 ? one : many}`;
+}
+
+/** As {@link counted}, the number as {@link formatCount} writes it: `408k traces`. */
+export function countedShort(count: number | null, one: string, many = pluralOf(one)): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+function pluralOf(one: string): string {
+  if (/[^aeiou]y$/.test(one)) return `${one.slice(0, -1)}ies`;
+  return /(?:s|x|ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
+}
+
 /** A rate a second, at most 6 columns wide with its unit: `<.1/s`, `0.4/s`, `51/s`, `1.2k/s`. */
 export function formatRate(perSecond: number | null | undefined): string {
   if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return '–';

@@ -110,6 +110,13 @@ export function formatClock(time: Date | null | undefined): string {
   return formatTimestamp(time).split(' ').at(-1) ?? '–';
 }
 
+/** As {@link formatClock}, with the date where that is another than now's: `02-28 14:03:27`. */
+export function formatClockNear(time: Date, nowMs: number): string {
+  const text = formatTimestamp(time);
+  const isToday = text.slice(0, 10) === formatTimestamp(new Date(nowMs)).slice(0, 10);
+  return isToday ? formatClock(time) : text.slice(text.indexOf('-') + 1);
+}
+
 /** Date and time in the chosen time zone, `2026-03-01 14:03:27`; NULL is `–`. */
 export function formatTimestamp(time: Date | null | undefined): string {
   if (!time || Number.isNaN(time.getTime())) return '–';

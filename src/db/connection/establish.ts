@@ -1,5 +1,5 @@
 import { ConsoleError, type ErrorCode } from '../errors.js';
-import { clientConfig, tlsAttempts, type TlsAttempt } from './client-config.js';
+import { tlsAttempts, type TlsAttempt } from './client-config.js';
 import type { ServerSource } from './source.js';
 import { sqlStateOf, translateError } from './translate-error.js';
 import net from 'node:net';
@@ -8,17 +8,23 @@ import { invalidParameter, type ConnectionParameters } from './conninfo.js';
 
 const localContainerPort = 5436;
 
-/** A server that answers, and the way (TLS or not) to it. */
-export type Found = { source: ServerSource; tls: TlsAttempt };
+/** Connections to a server, of which one is open. */
+type Pool = { connect(): Promise<pg.PoolClient>; end(): Promise<void> };
+
+/** A server that answers, the way (TLS or not) to it, and the pool of the connection that has found it. */
+export type Found<Opened> = { source: ServerSource; tls: TlsAttempt; pool: Opened };
 
 /**
  * Finds the server to use: the first of those that are named that answers and is what
- * target_session_attrs asks for. Opens and closes one connection to each to learn which way (TLS or not)
- * works. Every attempt has the source's connect time-out. As for libpq, a server that refuses the user ends the search.
+ * target_session_attrs asks for. Opens a connection to each to learn which way (TLS or not) works, and keeps that which
+ * does. Every attempt has the source's connect time-out. As for libpq, a server that refuses the user ends the search.
  *
  * @throws ConsoleError with the reason of the last attempt and a hint.
  */
-export async function establish(source: ServerSource): Promise<Found> {
+export async function establish<Opened extends Pool>(
+  source: ServerSource,
+  openPool: (source: ServerSource, tls: TlsAttempt) => Opened,
+): Promise<Found<Opened>> {
   const { target_session_attrs: wanted, load_balance_hosts: order } = source.parameters;
   const named = source.servers ?? [source];
   const servers = order === 'random' ? shuffled(named) : named;
@@ -30,7 +36,7 @@ export async function establish(source: ServerSource): Promise<Found> {
       if (hostAddress === undefined) delete at.hostAddress;
       else at.hostAddress = hostAddress;
       try {
-        return { source: at, tls: await reach(at, servers.length > 1 ? role : 'any') };
+        return await reach(at, servers.length > 1 ? role : 'any', openPool);
       } catch (error) {
         const failure = translateError(error, at);
         failures.push(failure);
@@ -68,30 +74,38 @@ function shuffled<Item>(items: readonly Item[]): Item[] {
     .map(({ item }) => item);
 }
 
-async function reach(source: ServerSource, role: string): Promise<TlsAttempt> {
-  const Client = guardedClient(source.parameters);
+async function reach<Opened extends Pool>(
+  source: ServerSource,
+  role: string,
+  openPool: (source: ServerSource, tls: TlsAttempt) => Opened,
+): Promise<Found<Opened>> {
   const attempts = tlsAttempts(source.parameters, source.host);
-  for (const [index, attempt] of attempts.entries()) {
-    const client = new Client(clientConfig(source, attempt));
+  for (const [index, tls] of attempts.entries()) {
+    const pool = openPool(source, tls);
     try {
-      await client.connect();
-      if (role !== 'any') {
-        const query: pg.QueryConfig & { query_timeout: number } = {
-          text: roleQuery,
-          query_timeout: source.connectTimeoutMs,
-        };
-        const { rows } = await client.query<ServerRole>(query);
-        if (rows[0]) checkRole(source, rows[0], role);
+      const client = await pool.connect();
+      try {
+        if (role !== 'any') await askRole(client, source, role);
+      } finally {
+        client.release();
       }
-      return attempt;
+      return { source, tls, pool };
     } catch (error) {
+      await pool.end().catch(() => undefined);
       const last = index === attempts.length - 1;
       if (last || !mayWorkOtherwise(source, error)) throw await withPortHint(source, error);
-    } finally {
-      await client.end().catch(() => undefined);
     }
   }
   throw new ConsoleError('internal', 'No way to connect was tried.');
+}
+
+async function askRole(client: pg.PoolClient, source: ServerSource, role: string): Promise<void> {
+  const query: pg.QueryConfig & { query_timeout: number } = {
+    text: roleQuery,
+    query_timeout: source.connectTimeoutMs,
+  };
+  const { rows } = await client.query<ServerRole>(query);
+  if (rows[0]) checkRole(source, rows[0], role);
 }
 
 type ServerRole = { standby: boolean; readOnlyByDefault: boolean };

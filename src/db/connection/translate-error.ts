@@ -231,7 +231,9 @@ function byNetwork(error: unknown, where: Where): Translation | undefined {
         };
       }
   }
-  if (/timeout expired|timeout exceeded when trying to connect/i.test(text)) return timeout(place);
+  if (/timeout expired|timeout exceeded when trying to connect|connection timeout/i.test(text)) {
+    return timeout(place);
+  }
   if (
     /connection terminated|connection ended|client has encountered a connection error/i.test(text)
   ) {

@@ -15,7 +15,11 @@ type CallOptions = {
   hookId?: string;
   request?: CallRow['request_body'];
   response?: CallRow['response_body'];
+  /** Of a call of a model, as ingest stores it; of one that failed only the model is known. */
+  model?: { model: string; usage: ModelUsage; cost: { usd: number; source: 'computed' } };
 };
+
+type ModelUsage = { input: number; output: number; cacheRead: number; cacheCreation: number };
 
 const attempts = 3;
 /** Not every client tries again. */
@@ -65,7 +69,7 @@ export function* callService(
     error_type: failure?.errorType ?? null,
     error_message: message,
     retry_count: retries,
-    context: {},
+    context: failure && options.model ? { model: options.model.model } : (options.model ?? {}),
   });
   if (!failure || message === null) return null;
   noteError(run, failure.errorType, { endpoint_url: url });
@@ -78,25 +82,29 @@ export function* callModel(run: Run): Process<Trouble | null> {
   const model = modelNamed(run.trace.model);
   const input = Math.round(random.logNormal(9_000, 0.6));
   const output = Math.round(random.logNormal(420, 0.7));
+  const cached = Math.round(input * random.between(0.4, 0.9));
+  const uncached = input - cached;
+  const written = model.cacheWrite > 0 ? Math.min(uncached, Math.round(input * 0.1)) : 0;
+  const usage = { input: uncached - written, output, cacheRead: cached, cacheCreation: written };
+  const micros =
+    usage.input * model.input +
+    output * model.output +
+    cached * model.cacheRead +
+    written * model.cacheWrite;
+  const cost = { usd: Math.round(micros) / 1e6, source: 'computed' } as const;
   const trouble = yield* callService(run, serviceNamed(model.service), {
     latencyMs: model.latencyMs * run.agent.pace,
     request: { model: model.name, max_tokens: 8_192, stream: true },
     response: { stop_reason: 'tool_use', usage: { input_tokens: input, output_tokens: output } },
+    model: { model: model.name, usage, cost },
   });
   if (trouble) return trouble;
-  const cached = Math.round(input * random.between(0.4, 0.9));
-  const cacheWrite = model.cacheWrite > 0 ? Math.round(input * 0.1) : 0;
   const { trace } = run;
-  trace.input_tokens += input - cached;
+  trace.input_tokens += usage.input;
   trace.output_tokens += output;
   trace.cache_read_tokens += cached;
-  trace.cache_creation_tokens += cacheWrite;
-  trace.cost_usd +=
-    ((input - cached) * model.input +
-      output * model.output +
-      cached * model.cacheRead +
-      cacheWrite * model.cacheWrite) /
-    1e6;
+  trace.cache_creation_tokens += written;
+  trace.cost_usd += cost.usd;
   return null;
 }
 
@@ -175,7 +183,27 @@ function* runHook(run: Run, hook: Hook, tool: ToolUse | null): Process<HookRow> 
   return row;
 }
 
-function startHook(run: Run, hook: Hook, tool: ToolUse | null): HookRow {
+/** One use of a tool, as ingest stores it: a row beside those of its hooks. */
+export function* recordToolUse(
+  run: Run,
+  tool: ToolUse,
+  work: Process<Trouble | null>,
+): Process<Trouble | null> {
+  const { clock, recorder } = run.tree;
+  const row = startHook(run, { type: 'ToolUse', name: 'tool' }, tool);
+  recorder.put('hook_executions', row);
+  const trouble = yield* work;
+  row.completed_at = clock.now;
+  row.updated_at = clock.now;
+  row.duration_ms = clock.now - row.started_at;
+  row.status = trouble ? 'failed' : 'completed';
+  row.error_type = trouble?.errorType ?? null;
+  row.error_message = trouble?.message ?? null;
+  recorder.put('hook_executions', row);
+  return trouble;
+}
+
+function startHook(run: Run, hook: Pick<Hook, 'type' | 'name'>, tool: ToolUse | null): HookRow {
   const { random, clock } = run.tree;
   run.hooks += 1;
   return {

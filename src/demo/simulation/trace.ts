@@ -8,7 +8,14 @@ import { toolTimes } from '../vocabulary/hooks.js';
 import type { Intent } from '../vocabulary/intents.js';
 import { writeDelegation } from '../vocabulary/prompts.js';
 import { type Service, serviceNamed, services } from '../vocabulary/services.js';
-import { callModel, callService, noteError, runHooks, type ToolUse } from './call.js';
+import {
+  callModel,
+  callService,
+  noteError,
+  runHooks,
+  type ToolUse,
+  recordToolUse,
+} from './call.js';
 import { type Process, sleep } from './scheduler.js';
 import { cut, type Run, type Tree, type Trouble } from './tree.js';
 
@@ -312,7 +319,7 @@ function* runTool(run: Run): Process<ToolResult> {
     const message = `blocked by policy-guard: ${tool.name} outside of the project`;
     return { trouble: { errorType: 'PolicyViolation', message }, needsReview: false };
   }
-  const trouble = yield* toolWork(run, tool);
+  const trouble = yield* recordToolUse(run, tool, toolWork(run, tool));
   const after = yield* runHooks(run, trouble ? 'PostToolUseFailure' : 'PostToolUse', tool);
   if (random.chance(0.01)) yield* runHooks(run, 'PreCompact');
   return { trouble, needsReview: after.some(wantsReview) };

@@ -8,13 +8,13 @@ import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
-import { FolderLock, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
+import { FolderLock, isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
-import { type CollectorStatus, readStatus, writeStatus } from './status-file.js';
+import { type CollectorStatus, isInto, readStatus, writeStatus } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
 const pollMs = { busy: 50, idle: 200 };
@@ -42,9 +42,9 @@ export type CollectorOptions = {
   idleExitMs?: number | undefined;
   signal: AbortSignal;
   onProgress?: ((status: CollectorStatus) => void) | undefined;
-  /** Done in every round with the records that were written: what follows other sources. True: it has written. */
+  /** Called in every round with the records that were written, to follow other sources. True: it has written rows. */
   follow?: ((records: readonly SpoolRecord[]) => Promise<boolean>) | undefined;
-  /** Done every half minute, and at the end: what closes turns that nobody tells of any more. */
+  /** Called every half minute, and at the end: closes turns of which nothing is heard any more. */
   closeStale?: (() => Promise<void>) | undefined;
 };
 
@@ -289,6 +289,41 @@ export function ensureCollector(
     .on('error', () => undefined)
     .unref();
   return 'started';
+}
+
+/** A collector that was asked to end finishes what it writes. */
+const endPatienceMs = 20_000;
+
+/**
+ * Ends the collector of a spool where it writes to an embedded database: else it would start that anew.
+ *
+ * @param socketFolder of the embedded database
+ * @returns its process; undefined: none of this machine writes there
+ * @throws ConsoleError `busy` when it does not end
+ */
+export async function endCollectorOf(
+  folder: string,
+  socketFolder: string,
+): Promise<number | undefined> {
+  const holder = collectorOf(folder);
+  if (holder === undefined || isAlive(holder) !== true) return undefined;
+  const deadline = performance.now() + endPatienceMs;
+  const status = () => readStatus(folder);
+  // One that has just begun has not said yet where it writes.
+  while (status()?.pid !== holder.pid && performance.now() < deadline) await sleep(25);
+  if (!isInto(status()?.target ?? '', socketFolder)) return undefined;
+  process.kill(holder.pid, 'SIGTERM');
+  while (isAlive(holder) === true) {
+    if (performance.now() > deadline) {
+      throw new ConsoleError(
+        'busy',
+        `The collector (process ${holder.pid}) writes to this database and does not end.`,
+        { hint: `End it first: kill ${holder.pid}` },
+      );
+    }
+    await sleep(25);
+  }
+  return holder.pid;
 }
 
 function started(target: CollectorTarget): { flags: string[]; variables: NodeJS.ProcessEnv } {

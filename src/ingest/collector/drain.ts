@@ -42,11 +42,11 @@ export type RecordWriter = {
 
 export type Spool = {
   folder: string;
-  /** The same wherever the folder is moved. */
+  /** The id of the spool: it stays the same when the folder is moved. */
   id: string;
   /** The machine's name, for those who look into the database. */
   host: string;
-  /** So much that was read may stay in segments that are still written to (bytes). */
+  /** How much that was read already may stay in segments to which hooks still write (bytes). */
   keptBytes?: number;
 };
 

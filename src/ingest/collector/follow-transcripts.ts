@@ -16,7 +16,7 @@ const lookEveryMs = 1_000;
 /** A session without an event for so long (ms) is followed no more. */
 const liveMs = 3_600_000;
 
-/** What was said last is written a moment (ms) after the session's end. */
+/** How long (ms) after a session's end its file is still read: the last lines are written late. */
 const lingerMs = 10_000;
 
 type Live = {

@@ -1,8 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { consoleVersion } from '../../core/version.js';
-import type { Database } from '../../db/database.js';
-import { placeOf } from '../../deploy/plan.js';
+import { type Database, placeOf } from '../../db/database.js';
 import { startingFile } from '../spool/append.js';
 import { atMsOf } from '../spool/frame.js';
 import { backlogOf, readSpool } from '../spool/reader.js';
@@ -36,6 +35,10 @@ export function targetOf(database: Database): string {
   return database.capabilities.embedded ? `${place}, socket in ${database.address.host}` : place;
 }
 
+/** Whether a target is the embedded database with its socket there. */
+export const isInto = (target: string, socketFolder: string): boolean =>
+  target.endsWith(`, socket in ${socketFolder}`);
+
 const fileName = 'collector.json';
 
 export function writeStatus(folder: string, status: CollectorStatus): void {
@@ -56,7 +59,7 @@ const nothingYet: Omit<CollectorStatus, 'pid' | 'version' | 'updatedAt' | 'start
   offsets: {},
 };
 
-/** So long (ms) hooks leave a collector alone that could not begin. */
+/** How long (ms) hooks start no other collector after one could not begin. */
 const restMs = 60_000;
 
 /** Says why a collector that nobody watches has ended, and keeps hooks from starting the next one at once. */

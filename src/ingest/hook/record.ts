@@ -2,7 +2,7 @@ import type { Environment } from '../../core/values.js';
 import { redact, redactedJson } from '../redact.js';
 import { encodeFrame, encodeFrameOf, type SpoolRecord } from '../spool/frame.js';
 
-/** By these a hook says which trace it belongs to. */
+/** The environment variables that name the trace to which a hook belongs. */
 const traceVariables = [
   'TRACEPARENT',
   'ARCHON_CORRELATION_ID',

@@ -173,7 +173,7 @@ function integerOf(value: unknown): number | undefined {
     : undefined;
 }
 
-/** Beyond what a date may be (milliseconds), as one of a broken clock. */
+/** The largest time that a date can hold (milliseconds); a broken clock may send more. */
 const latest = 8.64e15;
 
 function millisecondsOf(nanoseconds: unknown): number | undefined {

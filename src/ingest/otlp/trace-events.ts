@@ -23,7 +23,7 @@ import {
   type SpanRole,
 } from './span-facts.js';
 
-/** As what a span was written, and to whom it belongs: a span's id, or `''` for the turn. JSON. */
+/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. Stored as JSON. */
 export type Recorded = { session: string; role: Role; owner: string };
 
 /**
@@ -96,12 +96,12 @@ function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[
   }
 }
 
-/** A chain of parents is no longer. */
+/** The longest chain of parents that is followed. */
 const deepest = 1_000;
 
 class SpanTree {
   readonly #staged: ReadonlyMap<string, StagedSpan>;
-  /** As each span by itself tells: asked for again and again. */
+  /** What each span says by itself; kept, because it is asked for again and again. */
   readonly #told: ReadonlyMap<TelemetrySpan, SpanRole>;
   readonly #children = new Map<string, TelemetrySpan[]>();
   readonly #root: TelemetrySpan | undefined;

@@ -1,6 +1,12 @@
 import { objectOf } from '../../core/values.js';
 import path from 'node:path';
-import type { AgentEvent, EventBase, Failure, Place } from '../events.js';
+import {
+  slashCommand,
+  type AgentEvent,
+  type EventBase,
+  type Failure,
+  type Place,
+} from '../events.js';
 import {
   agentTools,
   describeFile,
@@ -8,14 +14,16 @@ import {
   endingsIn,
   hookRuns,
   interruption,
+  commandOf,
   isOwnCall,
+  isTyped,
   madeByProgram,
-  notPrompts,
+  modelCallOf,
   outcomeOf,
   placeOf,
   silent,
   systemEvents,
-  usageOf,
+  type State,
 } from './claude-values.js';
 import { Neighbours } from './claude-neighbours.js';
 import {
@@ -43,27 +51,6 @@ export const claude: TranscriptSource = {
   describe: describeFile,
   companions: (file) => [file.replace(/\.jsonl$/, '')],
   open: (file, state) => new ClaudeReader(file, state),
-};
-
-type State = {
-  session?: string | undefined;
-  turn?: string | undefined;
-  /** When the model was last given something: the beginning of its next call. */
-  inputAt?: number | undefined;
-  /** The message that is being told, and when its call began. */
-  message?: { id: string; startedAt: number } | undefined;
-  /** Uses of tools that start subagents, until they have an id. */
-  agents: Record<
-    string,
-    { type?: string | undefined; prompt?: string | undefined; description?: string | undefined }
-  >;
-  /** Subagents that were told of. */
-  known: string[];
-  sidechain?: string | undefined;
-  /** The use of a shell whose progress was told last. */
-  progress?: string | undefined;
-  /** The file that this one began as a copy of, as long as its lines are copies. */
-  origin?: string | undefined;
 };
 
 class ClaudeReader implements TranscriptReader {
@@ -127,7 +114,7 @@ class ClaudeReader implements TranscriptReader {
     }
   }
 
-  /** That a shell has written something says that it runs: it may have waited for a permission. The first such line does. */
+  /** The first output of a shell shows that it runs: until then it may have waited for a permission. Later output says no more. */
   #progress(line: Buffer): readonly AgentEvent[] {
     if (!line.includes('"type":"bash_progress"')) return [];
     const toolUse = /"parentToolUseID":"([\w-]{1,200})"/.exec(line.toString('latin1'))?.[1];
@@ -162,7 +149,10 @@ class ClaudeReader implements TranscriptReader {
       'unknown';
     if (state.session !== session) {
       // Nothing of another session's course holds in this one.
-      Object.assign(state, { session, turn: undefined, inputAt: undefined, message: undefined });
+      Object.assign(state, {
+        ...{ session, turn: undefined, command: undefined },
+        ...{ inputAt: undefined, message: undefined },
+      });
     }
     const promptId = stringOf(line.promptId);
     if (promptId !== undefined) state.turn = promptId;
@@ -201,20 +191,36 @@ class ClaudeReader implements TranscriptReader {
       this.#state.inputAt = base.at;
       return results.flatMap((block) => this.#toolResult(line, block, base));
     }
-    if (madeByProgram.some((mark) => line[mark] === true)) return [];
     const text = textOf(content);
+    if (madeByProgram.some((mark) => line[mark] === true)) {
+      const { command } = this.#state;
+      const isExpanded = command?.uuid !== undefined && line.parentUuid === command.uuid;
+      return isExpanded && isTyped(text) ? this.#commandTurn(base) : [];
+    }
     if (text.startsWith(interruption)) return [{ kind: 'interrupted', ...base }];
-    const trimmed = text.trimStart();
-    if (notPrompts.some((start) => trimmed.startsWith(start))) return [];
+    if (!isTyped(text)) {
+      this.#state.command = base.subagent === undefined ? commandOf(line, base, text) : undefined;
+      return [];
+    }
     this.#state.inputAt = base.at;
     // A line with only images or blanks is no prompt.
-    if (trimmed === '') return [];
+    if (text.trim() === '') return [];
     return base.subagent === undefined
       ? this.#prompt(line, base, text)
       : this.#subagentPrompt(base, text);
   }
 
+  /** The agent works on the slash command that was typed last: a turn began with it. */
+  #commandTurn(base: EventBase): AgentEvent[] {
+    const { command } = this.#state;
+    if (command === undefined) return [];
+    const { turn, text, at } = command;
+    Object.assign(this.#state, { turn, command: undefined, inputAt: base.at });
+    return [{ kind: 'prompt', ...base, at, turn, text, origin: slashCommand }];
+  }
+
   #prompt(line: Record<string, unknown>, base: EventBase, text: string): AgentEvent[] {
+    this.#state.command = undefined;
     const turn = stringOf(line.promptId) ?? stringOf(line.uuid) ?? `at:${base.at}`;
     this.#state.turn = turn;
     return [{ kind: 'prompt', ...base, turn, text, origin: stringOf(line.promptSource) }];
@@ -300,7 +306,7 @@ class ClaudeReader implements TranscriptReader {
     ];
   }
 
-  #assistant(line: Record<string, unknown>, base: EventBase): readonly AgentEvent[] | undefined {
+  #assistant(line: Record<string, unknown>, told: EventBase): readonly AgentEvent[] | undefined {
     const message = objectOf(line.message);
     if (!Array.isArray(message.content) && typeof message.content !== 'string') return undefined;
     if (line.isApiErrorMessage === true) {
@@ -308,11 +314,14 @@ class ClaudeReader implements TranscriptReader {
         type: stringOf(line.error) ?? 'api_error',
         message: textOf(message.content),
       };
-      return [{ kind: 'turn_ended', ...base, error }];
+      return [{ kind: 'turn_ended', ...told, error }];
     }
     if (message.model === '<synthetic>') return [];
+    const begun = told.subagent === undefined ? this.#commandTurn(told) : [];
+    const base = begun.length === 0 ? told : { ...told, turn: this.#state.turn };
     const blocks = Array.isArray(message.content) ? message.content.map(objectOf) : [];
     return [
+      ...begun,
       ...this.#call(line, message, base),
       ...blocks
         .filter(({ type }) => type === 'tool_use')
@@ -332,23 +341,7 @@ class ClaudeReader implements TranscriptReader {
     if (state.message?.id !== id) {
       state.message = { id, startedAt: Math.min(state.inputAt ?? base.at, base.at) };
     }
-    const usage = objectOf(message.usage);
-    const isFinal = stringOf(message.stop_reason) !== undefined || usage.iterations !== undefined;
-    return [
-      {
-        kind: 'model_call',
-        ...base,
-        message: id,
-        provider: 'anthropic',
-        model: stringOf(message.model),
-        endpoint: '/v1/messages',
-        startedAt: state.message.startedAt,
-        usage: message.usage === undefined ? undefined : usageOf(usage),
-        isLowerBound: !isFinal,
-        requestId: stringOf(line.requestId),
-        finishReason: stringOf(message.stop_reason),
-      },
-    ];
+    return [modelCallOf(line, message, base, state.message)];
   }
 
   #toolUse(block: Record<string, unknown>, base: EventBase): AgentEvent[] {

@@ -65,7 +65,7 @@ type State = UsageState & {
   /** The version tells when a turn begins and ends. */
   hasTasks: boolean;
   hasFailed: boolean;
-  /** When the model was last given something: the beginning of its next call. */
+  /** When the model last got input: the beginning of its next call. */
   inputAt?: number | undefined;
   lastAt: number;
   tools: ToolsState;

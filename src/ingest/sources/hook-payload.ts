@@ -74,7 +74,7 @@ export function timeOf(record: SpoolRecord, given: unknown): number {
 /** How far apart (ms) the same event may come from two settings files that both have the hook. */
 const sameWithinMs = 5_000;
 
-/** Something that is only told of. The same words within a moment are the same note: two settings may hold the hook. */
+/** A note. The same words within a moment are one note, because two settings files may hold the hook. */
 export function noteOf(
   base: EventBase,
   event: string,
@@ -104,7 +104,7 @@ export function failureOf(
   };
 }
 
-/** Nothing that an agent waits for takes longer (ms). */
+/** Longer durations (ms) are not believed: an agent waits for nothing that long. */
 const longestMs = 30 * 86_400_000;
 
 /** Start and length of a call whose end has come. */

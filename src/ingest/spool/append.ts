@@ -124,7 +124,7 @@ export function spoolFolder(environment: Environment, homeFolder: () => string):
   return given(environment.TRACE_CONSOLE_SPOOL) ?? `${stateFolder(environment, homeFolder)}/spool`;
 }
 
-/** Its time of change says when a hook has started a collector last. */
+/** The file whose time of change says when a hook last started a collector. */
 export const startingFile = 'starting';
 
 /** Of the collector of this spool; says which process it is. */

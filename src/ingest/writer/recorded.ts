@@ -19,7 +19,7 @@ export type Sink = {
   readonly fieldLimit: number | undefined;
   readonly service: string | undefined;
   readonly version: string | undefined;
-  /** A caller's mistake, or one of ours: it is told of and passed over. */
+  /** Runs `work`; what it throws, by a mistake of the caller or of ours, is reported and goes no further. */
   safely(work: () => void): void;
 };
 

@@ -51,7 +51,7 @@ class ServiceTracer implements Tracer, Sink {
   readonly #sender: Sender;
   readonly #exitMs: number;
   readonly #context = new AsyncLocalStorage<Current>();
-  /** What goes on and is not written yet. */
+  /** What has begun and is not written yet. */
   readonly #begun = new Set<Recorded>();
   readonly fieldLimit: number | undefined;
   readonly service: string | undefined;

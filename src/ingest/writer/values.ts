@@ -14,7 +14,7 @@ export function text(value: unknown, limit = fieldLimit): string | null {
   return redactText(typeof value === 'string' ? value : plain(value), limit).toWellFormed();
 }
 
-/** Of what is indexed: bounded, never empty. */
+/** A text for an indexed column: bounded, never empty. */
 export function label(value: unknown): string {
   return boundedName(text(value) ?? '');
 }

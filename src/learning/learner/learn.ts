@@ -135,16 +135,16 @@ export type WatchOptions = LearnOptions & {
 const looksBackMs = 60 * 60_000;
 const fullEveryMs = 10 * 60_000;
 
-/** Learns until the signal; each look that learned something is reported. */
+/** Learns until the signal. Says how far embedding anew is, then each look that learned something. */
 export async function* watch(
   database: Database,
   options: WatchOptions,
-): AsyncGenerator<LearnSummary, void> {
+): AsyncGenerator<LearnProgress | LearnSummary, void> {
   const { signal, everyMs = 5_000, embedder, leastTurns = defaults.leastTurns } = options;
   checkAllowed(database);
   const lease = await LearnerLease.take(database);
   try {
-    await ended(embedAnew(database, lease, embedder, signal));
+    yield* embedAnew(database, lease, embedder, signal);
     const learner = await Learner.open({ database, embedder, lease });
     let fullAt = -Infinity;
     while (!signal?.aborted) {

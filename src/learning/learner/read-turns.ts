@@ -1,6 +1,6 @@
 import { groupBy } from '../../core/values.js';
 import type { Queryable } from '../../db/queryable.js';
-import { collapsed, type ErrorEvent, type ToolStep, type Turn } from './tree.js';
+import { agentsInOrder, collapsed, type ErrorEvent, type ToolStep, type Turn } from './tree.js';
 
 /** Times of rows are milliseconds since 1970. */
 type TraceRow = {
@@ -110,10 +110,10 @@ function assembleTurn(root: TraceRow, tree: readonly TraceRow[], children: Child
     costUsd: costs.length === 0 ? null : costs.reduce((sum, cost) => sum + cost, 0),
     agent: agentOf(root),
     strategy: children.decisions.get(root.id)?.routing_strategy ?? null,
-    agents: collapsed([
+    agents: agentsInOrder(
       agentOf(root),
-      ...tree.filter((trace) => trace !== root).map(agentOf),
-    ]).slice(0, mostAgents),
+      tree.filter((trace) => trace !== root).map((t) => ({ agent: agentOf(t), at: t.started_at })),
+    ).slice(0, mostAgents),
     depth: depthOf(tree),
     overheadMs: overheadOf(tree),
     tools: steps.slice(0, mostTools),

@@ -61,6 +61,17 @@ export function collapsed(names: readonly string[]): string[] {
   return names.filter((name, index) => name !== names[index - 1]);
 }
 
+/** Those that begin at the same moment have no order: by name, so that equal turns have one chain. */
+export function agentsInOrder(
+  first: string,
+  others: readonly { agent: string; at: number }[],
+): string[] {
+  const sorted = others.toSorted(
+    (one, other) => one.at - other.at || (one.agent < other.agent ? -1 : 1),
+  );
+  return collapsed([first, ...sorted.map(({ agent }) => agent)]);
+}
+
 /**
  * How a turn was judged: the first that fits. Only `completed`, and good feedback, is good. A turn whose end nobody saw is
  * `unknown`: neither good nor bad, and counted nowhere.

@@ -6,7 +6,7 @@ import { openDatabase } from '../../embedded/index.js';
 import { chooseEmbedder } from '../embedding/choose.js';
 import { vectorText, type Embedder } from '../embedding/embedder.js';
 import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';
-import { findSimilar, type Found, suggest, thresholdFor, vectorFor } from './suggest.js';
+import { findSimilar, type Found, type Search, searchOf, suggest, vectorFor } from './suggest.js';
 import type {
   AgentOffer,
   Decision,
@@ -16,7 +16,8 @@ import type {
   RouterOptions,
 } from './types.js';
 
-const patternsLookedAt = 40;
+/** How old it may be: an index is rebuilt, or a threshold calibrated, while a router runs. */
+const searchKeptMs = 60_000;
 
 export async function openRouter(options: RouterOptions = {}): Promise<Router> {
   const { url, schema, poolSize, embedding, embeddingModel } = options;
@@ -35,21 +36,27 @@ export async function routerOn(
   embedder: Embedder,
   { threshold, random = Math.random }: Pick<RouterOptions, 'threshold' | 'random'> = {},
 ): Promise<Router> {
-  const least = threshold ?? (await thresholdFor(database, embedder.model));
+  const { model } = embedder;
+  let kept: { search: Search; atMs: number } | undefined;
+  const currentSearch = async (): Promise<Search> => {
+    if (!kept || performance.now() - kept.atMs > searchKeptMs) {
+      const found = await searchOf(database, model);
+      const search = { ...found, threshold: threshold ?? found.threshold };
+      kept = { search, atMs: performance.now() };
+    }
+    return kept.search;
+  };
+  // Before the first prompt waits.
+  await currentSearch();
   return {
-    suggest: (prompt, { limit } = {}) =>
-      suggest(database, embedder, prompt, { limit, threshold: least }),
+    suggest: async (prompt, { limit } = {}) =>
+      suggest(database, embedder, prompt, { limit, search: await currentSearch() }),
     async decide(request) {
       const begun = performance.now();
       const vector = await vectorFor(embedder, request.prompt);
-      return database.transaction({}, async (tx) => {
-        const found = vector
-          ? await findSimilar(tx, vector, {
-              threshold: least,
-              limit: patternsLookedAt,
-              model: embedder.model,
-            })
-          : [];
+      const { settings, threshold: least } = await currentSearch();
+      return database.transaction({ settings }, async (tx) => {
+        const found = vector ? await findSimilar(tx, vector, { threshold: least, model }) : [];
         const decided = decideBy(request, found, random);
         if (!decided) return null;
         const durationMs = Math.round(performance.now() - begun);

@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
 import { wilson } from '../../core/share.js';
+import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
 import { formatDuration } from '../../core/format/time.js';
 import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { usualThreshold, type Embedder, vectorText } from '../embedding/embedder.js';
@@ -10,18 +10,61 @@ import { meanOf, weigh, type Evidence } from './choose.js';
 import type { Suggestion, SimilarPattern } from './types.js';
 import type { Queryable } from '../../db/queryable.js';
 
-export type SuggestOptions = { limit?: number | undefined; threshold?: number | undefined };
+/** `search`: where it is known already. */
+export type SuggestOptions = { limit?: number | undefined; search?: Search | undefined };
 
 const patternsLookedAt = 40;
 
-/** The least cosine similarity of a pattern to a prompt: the calibrated one, else the usual one of the model. */
-export async function thresholdFor(database: Database, model: string): Promise<number> {
-  const { schema } = database.capabilities;
+/** How the patterns of a model are searched. */
+export type Search = {
+  /** The least cosine similarity of a pattern to a prompt: the calibrated one, else the usual one of the model. */
+  threshold: number;
+  /** Of the transaction that asks: how far the vector index is searched. */
+  settings: Readonly<Record<string, string>>;
+};
+
+export async function searchOf(database: Database, model: string): Promise<Search> {
+  const { schema, extensions } = database.capabilities;
   return database.transaction({ readOnly: true }, async (tx) => {
     const isKept = await hasConsoleTable(tx, 'embedding_thresholds');
     const kept = isKept ? await calibratedThreshold(tx, schema, model) : undefined;
-    return kept ?? usualThreshold(model);
+    const { rows } = await tx.query<IndexRow>(indexStatement);
+    return {
+      threshold: kept ?? usualThreshold(model),
+      settings: searchSettings(rows, extensions.vector?.version ?? ''),
+    };
   });
+}
+
+type IndexRow = { method: 'ivfflat' | 'hnsw'; lists: number; rows: number };
+
+const indexStatement = `
+SELECT am.amname::text AS method, COALESCE((SELECT option_value::int FROM pg_options_to_table(i.reloptions)
+    WHERE option_name = 'lists' AND option_value ~ '^\\d{1,6}$'), ${defaultLists}) AS lists,
+  GREATEST(i.reltuples, t.reltuples, pg_stat_get_live_tuples(t.oid), 0)::float8 AS rows
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t ON t.oid = x.indrelid
+JOIN pg_am AS am ON am.oid = i.relam AND am.amname IN ('ivfflat', 'hnsw')
+WHERE t.oid = 'success_patterns'::regclass AND x.indisvalid`;
+
+/**
+ * As find_similar_patterns searches, by any role, but in no more lists than hold what is near enough. Patterns that are filtered
+ * out (of another model, not active) make the index go on, within bounds.
+ */
+function searchSettings(indexes: readonly IndexRow[], vectorVersion: string): Search['settings'] {
+  const isIterative = Number(/^\d+\.\d+/.exec(vectorVersion)?.[0]) >= 0.8;
+  const settings: Record<string, string> = {};
+  for (const { method, lists, rows } of indexes) {
+    // Vectors lie outside of the table's pages: the planner takes comparing them all for much cheaper than it is.
+    if (rows > comparedAtLeast) settings.enable_seqscan = 'off';
+    if (isIterative) settings[`${method}.iterative_scan`] = 'relaxed_order';
+    if (method === 'hnsw') settings['hnsw.ef_search'] = '100';
+    else {
+      const probes = Math.max(probesForNear(lists, rows), Number(settings['ivfflat.probes'] ?? 0));
+      settings['ivfflat.probes'] = String(probes);
+      if (isIterative) settings['ivfflat.max_probes'] = String(Math.min(32_768, 4 * probes));
+    }
+  }
+  return settings;
 }
 
 /** The vector by which a prompt is compared; undefined when the prompt says too little. */
@@ -40,7 +83,7 @@ export async function suggest(
   database: Database,
   embedder: Embedder,
   prompt: string,
-  { limit = 5, threshold }: SuggestOptions = {},
+  { limit = 5, search }: SuggestOptions = {},
 ): Promise<Suggestion> {
   const { model } = embedder;
   const vector = await vectorFor(embedder, prompt);
@@ -49,17 +92,12 @@ export async function suggest(
     const reason = 'Nothing known: the prompt says too little to be compared.';
     return { ...base, patterns: [], recommendation: null, reason };
   }
-  const least = threshold ?? (await thresholdFor(database, model));
-  const query = { threshold: least, limit: patternsLookedAt, model };
-  const find = (by: 'function' | 'statement') =>
-    database.transaction({ readOnly: true }, (tx) => findSimilar(tx, vector, query, by));
-  const found = await find('function').catch((error: unknown) => {
-    // A role that may only SELECT may not call functions.
-    if (!(error instanceof ConsoleError && error.code === 'privilege_missing')) throw error;
-    return find('statement');
-  });
+  const { threshold, settings } = search ?? (await searchOf(database, model));
+  const found = await database.transaction({ readOnly: true, settings }, (tx) =>
+    findSimilar(tx, vector, { threshold, model }),
+  );
   const best = bestOf(found);
-  const reason = best ? reasonFor(best) : reasonForNone(found, least);
+  const reason = best ? reasonFor(best) : reasonForNone(found, threshold);
   return {
     ...base,
     patterns: found.slice(0, limit).map(({ pattern }) => pattern),
@@ -132,44 +170,36 @@ const usesLookedAt = 40;
 const fewUses = 10;
 
 /**
- * The patterns nearest to a vector, of its own model only. find_similar_patterns asks the index; the last uses of each
- * pattern come over idx_pattern_usage_pattern.
+ * The patterns nearest to a vector, of its own model only; `$1`: vector, `$2`: threshold, `$3`: how many, `$4`: model. The threshold
+ * stands outside: within it would make the index go on for patterns that are not near enough. The last uses of each pattern come
+ * over idx_pattern_usage_pattern.
  */
-const statement = (source: string) => `
-SELECT p.id, f.similarity, p.intent_classification AS intent, p.agent_sequence AS agents, p.success_count AS good,
+const nearestStatement = `
+SELECT p.id, near.similarity, p.intent_classification AS intent, p.agent_sequence AS agents, p.success_count AS good,
   p.failure_count AS bad, p.avg_duration_ms AS avg_ms, p.context->'learned' AS learned, p.last_used_at,
   ARRAY(SELECT h.step->>'name' FROM jsonb_array_elements(
     CASE WHEN jsonb_typeof(p.hook_sequence) = 'array' THEN p.hook_sequence ELSE '[]' END) WITH ORDINALITY AS h (step, n)
     WHERE h.step->>'type' = 'ToolUse' ORDER BY h.n LIMIT 12) AS tools,
   ARRAY(SELECT l.outcome FROM pattern_usage_log AS l WHERE l.pattern_id = p.id AND l.outcome <> 'skipped'
     ORDER BY l.used_at DESC LIMIT ${usesLookedAt}) AS outcomes
-FROM ${source} AS f JOIN success_patterns AS p ON p.id = f.id
-WHERE p.embedding_model = $4
-ORDER BY f.similarity DESC, p.id`;
+FROM (
+  SELECT n.id, 1 - (n.prompt_embedding <=> $1::vector) AS similarity FROM success_patterns AS n
+  WHERE n.is_active AND n.prompt_embedding IS NOT NULL AND n.embedding_model = $4
+  ORDER BY n.prompt_embedding <=> $1::vector LIMIT $3::integer
+) AS near JOIN success_patterns AS p ON p.id = near.id
+WHERE near.similarity >= $2::float8 AND near.similarity <> 'NaN'
+ORDER BY near.similarity DESC, p.id`;
 
-const sources = {
-  function: 'find_similar_patterns($1::vector, $2, $3)',
-  // As the function asks, but with the settings of the index that the role has.
-  statement: `(
-    SELECT near.id, near.similarity FROM (
-      SELECT n.id, 1 - (n.prompt_embedding <=> $1::vector) AS similarity FROM success_patterns AS n
-      WHERE n.is_active AND n.prompt_embedding IS NOT NULL
-      ORDER BY n.prompt_embedding <=> $1::vector LIMIT $3::integer
-    ) AS near WHERE near.similarity >= $2::float8
-  )`,
-} as const;
-
+/** In a transaction with the settings of the {@link Search}. */
 export async function findSimilar(
   tx: Queryable,
   vector: Float32Array,
-  query: { threshold: number; limit: number; model: string },
-  by: keyof typeof sources = 'function',
+  { threshold, model }: { threshold: number; model: string },
 ): Promise<Found[]> {
-  const { threshold, limit, model } = query;
-  const { rows } = await tx.query<PatternRow>(statement(sources[by]), [
+  const { rows } = await tx.query<PatternRow>(nearestStatement, [
     vectorText(vector),
     threshold,
-    limit,
+    patternsLookedAt,
     model,
   ]);
   return rows.map((row) => {

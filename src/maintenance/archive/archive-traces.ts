@@ -1,4 +1,4 @@
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatDuration, parseDuration } from '../../core/format/time.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
 import type { Database } from '../../db/database.js';
@@ -347,9 +347,7 @@ function summaryOf(result: ArchiveResult, cancelled: boolean, analyzed: boolean)
   const parts = [
     `${cancelled ? 'Cancelled after' : 'Archived'} ${count(moved.execution_traces, 'trace', 'traces')} and ` +
       `${count(children, 'row that belongs', 'rows that belong')} to them`,
-    ...(rows > 0
-      ? [`${formatDuration(milliseconds)}, ${withSeparators(Math.round(rate))} rows/s`]
-      : []),
+    ...(rows > 0 ? [`${formatDuration(milliseconds)}, ${counted(Math.round(rate), 'row')}/s`] : []),
     ...(bytes !== null && bytes > 0 ? [`${formatBytes(bytes)} more in the archive`] : []),
     ...(held.length > 0 ? [`${count(trees, 'tree', 'trees')} held back (${held.join(', ')})`] : []),
     ...(remaining === null

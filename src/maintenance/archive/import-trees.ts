@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
@@ -59,7 +59,7 @@ export const importTrees: Action<ImportInput, ImportResult> = {
         { label: 'Checksum', value: `${end.checksum}, as it should be` },
         ...archivedTables.map((table) => ({
           label: archiveOf(table),
-          value: `${withSeparators(end.rows[table])} rows`,
+          value: counted(end.rows[table], 'row'),
         })),
       ],
       sql: ['INSERT INTO …_archive … ON CONFLICT (id) DO NOTHING; -- each table, per batch'],
@@ -96,7 +96,7 @@ async function* run(
   const cancelled = signal.aborted && done < total;
   const rows = archivedTables.reduce((sum, table) => sum + result.imported[table], 0);
   const summary = [
-    `${cancelled ? 'Cancelled after' : 'Imported'} ${withSeparators(rows)} rows, equal to what was exported`,
+    `${cancelled ? 'Cancelled after' : 'Imported'} ${counted(rows, 'row')}, equal to what was exported`,
     ...(result.present > 0 ? [`${withSeparators(result.present)} were there already`] : []),
   ];
   return { summary: `${summary.join('; ')}.`, cancelled, result };

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { withSeparators } from '../../core/format/number.js';
+import { counted } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
@@ -182,8 +182,8 @@ async function deleteRoots(
 function summaryOf({ deleted, exportFile }: PurgeResult, cancelled: boolean): string {
   const rows = deleted.agent_routing_decisions + deleted.hook_executions + deleted.endpoint_calls;
   return [
-    `${cancelled ? 'Cancelled after' : 'Purged'} ${withSeparators(deleted.execution_traces)} traces and ` +
-      `${withSeparators(rows)} rows that belong to them`,
+    `${cancelled ? 'Cancelled after' : 'Purged'} ${counted(deleted.execution_traces, 'trace')} and ` +
+      `${counted(rows, 'row')} that belong to them`,
     ...(exportFile === null ? [] : [`all of them are in ${exportFile}`]),
   ]
     .join('; ')

@@ -1,4 +1,4 @@
-import { withSeparators } from '../../core/format/number.js';
+import { counted } from '../../core/format/number.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
@@ -202,12 +202,12 @@ function summaryOf(
   const rows =
     restored.agent_routing_decisions + restored.hook_executions + restored.endpoint_calls;
   return [
-    `${cancelled ? 'Cancelled after' : 'Restored'} ${withSeparators(trees)} trees`,
-    `${withSeparators(restored.execution_traces)} traces and ${withSeparators(rows)} rows that belong to them`,
-    ...(relinked > 0 ? [`${withSeparators(relinked)} usage logs linked again`] : []),
+    `${cancelled ? 'Cancelled after' : 'Restored'} ${counted(trees, 'tree')}`,
+    `${counted(restored.execution_traces, 'trace')} and ${counted(rows, 'row')} that belong to them`,
+    ...(relinked > 0 ? [`${counted(relinked, 'usage log')} linked again`] : []),
     ...(skipped.trees > 0
       ? [
-          `${withSeparators(skipped.trees)} trees stay archived, since a live trace has their id or correlation_id: ${skipped.roots.slice(0, 3).join(', ')}${skipped.trees > 3 ? ', …' : ''}`,
+          `${counted(skipped.trees, 'tree')} ${skipped.trees === 1 ? 'stays archived, since a live trace has its' : 'stay archived, since a live trace has their'} id or correlation_id: ${skipped.roots.slice(0, 3).join(', ')}${skipped.trees > 3 ? ', …' : ''}`,
         ]
       : []),
   ]

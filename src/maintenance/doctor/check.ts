@@ -8,6 +8,9 @@ import {
 } from '../../db/connection/command-flags.js';
 
 /** The worst first, as they are listed. */
+/** The pane of the doctor leads from it to the traces. */
+export const stuckTracesId = 'stuck-traces';
+
 export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
 
 /**
@@ -73,11 +76,6 @@ export async function readByIndexOnly(tx: Queryable): Promise<void> {
 export function firstOf(items: readonly string[], most = 3): string {
   const rest = items.length - most;
   return rest > 0 ? `${items.slice(0, most).join(', ')} and ${rest} more` : items.join(', ');
-}
-
-/** `1 index`, `3 indexes` */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Skips a check on the embedded database, where nothing of the kind can happen. */

@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
 import { bundleSchema } from '../../deploy/schema-files.js';
@@ -95,9 +96,13 @@ async function copyTable(
   }
   const arrived = await countRows(to, toSchema, table);
   if (arrived !== total || done !== total) {
-    throw new ConsoleError('internal', `${table}: ${total} rows here, ${arrived} there.`, {
-      hint: 'Nothing was kept in the target.',
-    });
+    throw new ConsoleError(
+      'internal',
+      `${table}: ${counted(total, 'row')} here, ${arrived} there.`,
+      {
+        hint: 'Nothing was kept in the target.',
+      },
+    );
   }
   return total;
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from '../../core/format/time.js';
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { fitsRows } from '../../core/vector-lists.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -62,7 +62,7 @@ function subjectOf({ since, limit, watch }: LearnInput): string {
   const parts = [
     watch ? 'until stopped' : 'all that is new',
     ...(since === undefined ? [] : [`since ${since.toISOString().slice(0, 16)}Z`]),
-    ...(limit === undefined ? [] : [`${withSeparators(limit)} turns at most`]),
+    ...(limit === undefined ? [] : [`${counted(limit, 'turn')} at most`]),
   ];
   return parts.join(', ');
 }
@@ -84,10 +84,10 @@ async function preview({ database }: ActionContext, input: LearnInput): Promise<
   const facts: Fact[] = [
     { label: 'Turns', value: `${count(turns)} that ended and were not learned from` },
     ...(feedback > 0
-      ? [{ label: 'Feedback', value: `${count(feedback)} turns that people judged` }]
+      ? [{ label: 'Feedback', value: `${counted(feedback, 'turn')} that people judged` }]
       : []),
     ...(otherModel > 0
-      ? [{ label: 'Embedded anew', value: `${count(otherModel)} groups of prompts` }]
+      ? [{ label: 'Embedded anew', value: `${counted(otherModel, 'group')} of prompts` }]
       : []),
     { label: 'Embedding', value: model },
     { label: 'Locks', value: 'none that a writer of traces waits for' },
@@ -148,6 +148,10 @@ async function* runWatch(
   let fittedAt = -Infinity;
   const options = { embedder, since, leastTurns, signal, everyMs: how?.everyMs };
   for await (const summary of watch(database, options)) {
+    if ('phase' in summary) {
+      yield summary;
+      continue;
+    }
     how?.learned(summary);
     all.turns += summary.turns;
     all.overruled += summary.overruled;
@@ -171,12 +175,12 @@ export function summaryOf(summary: LearnSummary): string {
   const cost =
     embedding.tokens === 0
       ? ''
-      : `, ${withSeparators(embedding.tokens)} tokens embedded with ${embedding.model} (${
+      : `, ${counted(embedding.tokens, 'token')} embedded with ${embedding.model} (${
           embedding.costUsd === null ? 'price not known' : `$${embedding.costUsd.toFixed(4)}`
         })`;
   return (
-    `Learned from ${withSeparators(turns)} turns in ${formatDuration(milliseconds)}: wrote ${withSeparators(patterns)} patterns, ` +
-    `${withSeparators(chains)} chains, ${withSeparators(errors)} errors` +
+    `Learned from ${counted(turns, 'turn')} in ${formatDuration(milliseconds)}: wrote ${counted(patterns, 'pattern')}, ` +
+    `${counted(chains, 'chain')}, ${counted(errors, 'error')}` +
     (overruled > 0 ? `; people overruled ${withSeparators(overruled)} judgements` : '') +
     cost +
     (interrupted ? '; interrupted, the next run goes on from here' : '') +

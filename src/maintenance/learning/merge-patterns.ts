@@ -1,4 +1,4 @@
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -188,7 +188,7 @@ async function preview({ database }: ActionContext, input: MergeInput): Promise<
     facts: [
       {
         label: 'Merged',
-        value: `${withSeparators(gone.length)} patterns into ${withSeparators(groups.length)}`,
+        value: `${counted(gone.length, 'pattern')} into ${withSeparators(groups.length)}`,
       },
       {
         label: 'Duplicates',
@@ -255,7 +255,7 @@ async function* run(
   const cancelled = signal.aborted && result.kept < groups.length;
   const count = withSeparators;
   return {
-    summary: `${cancelled ? 'Cancelled after' : 'Merged'} ${count(result.merged)} patterns into ${count(result.kept)}; ${count(result.usageLogs)} logged uses moved.`,
+    summary: `${cancelled ? 'Cancelled after' : 'Merged'} ${counted(result.merged, 'pattern')} into ${count(result.kept)}; ${counted(result.usageLogs, 'logged use')} moved.`,
     cancelled,
     result,
   };

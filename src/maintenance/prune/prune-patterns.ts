@@ -1,7 +1,7 @@
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { parseDuration } from '../../core/format/time.js';
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { boundedText } from '../../db/quote.js';
 
@@ -217,7 +217,7 @@ async function countDue(
 
 function summaryOf({ usageLogs, patterns, usageLogsOfPatterns }: PruneResult, cancelled: boolean) {
   const count = withSeparators;
-  return `${cancelled ? 'Cancelled after' : 'Pruned'} ${count(patterns)} patterns, ${count(usageLogs)} old usage logs and ${count(usageLogsOfPatterns)} of those patterns.`;
+  return `${cancelled ? 'Cancelled after' : 'Pruned'} ${counted(patterns, 'pattern')}, ${counted(usageLogs, 'old usage log')} and ${count(usageLogsOfPatterns)} of those patterns.`;
 }
 
 /** The journal's JSON as rules again. */

@@ -1,6 +1,6 @@
 import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes } from '../../core/format/number.js';
 import type { Fact, Preview } from '../action.js';
 import { freeSpace, type DiskSpace } from '../free-space.js';
 import {
@@ -36,7 +36,7 @@ export async function reindexPreview(
   const [only] = plans;
   const single = plans.length === 1 ? only : undefined;
   return {
-    title: single ? `Reindex ${single.state.index}` : `Reindex ${plans.length} indexes`,
+    title: single ? `Reindex ${single.state.index}` : `Reindex ${counted(plans.length, 'index')}`,
     sql: plans.slice(0, mostListed).flatMap((plan) => statementsOf(plan)),
     facts: [
       ...(single ? factsOfOne(single) : factsOfSeveral(plans)),
@@ -66,7 +66,7 @@ export async function reindexPreview(
 
 function factsOfOne({ state, way, wanted }: RebuildPlan): Fact[] {
   return [
-    { label: 'Table', value: `${state.table}, about ${withSeparators(state.rows)} rows` },
+    { label: 'Table', value: `${state.table}, about ${counted(state.rows, 'row')}` },
     { label: 'Size now', value: formatBytes(state.bytes) },
     { label: 'State', value: state.valid ? 'valid' : 'invalid: not used by queries' },
     ...(wanted && state.vector

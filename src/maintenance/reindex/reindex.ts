@@ -8,7 +8,7 @@ import {
   reindexCommand,
   reindexId,
 } from './rebuild-lock.js';
-import { formatBytes } from '../../core/format/number.js';
+import { counted, formatBytes } from '../../core/format/number.js';
 import { formatDuration } from '../../core/format/time.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
@@ -210,7 +210,7 @@ async function* run(
     if (end !== 'finished') break;
     begun += 1;
     const events = rebuildIndex(context, plan, input);
-    const one = yield* counted(events, begun, plans.length);
+    const one = yield* withPosition(events, begun, plans.length);
     end = one.end;
     if (end === 'left') left = plan.state.index;
     if (end === 'finished') rebuilt.push(one.rebuilt);
@@ -228,7 +228,7 @@ async function* run(
 }
 
 /** `2 of 5: building index: loading tuples` */
-async function* counted<Result>(
+async function* withPosition<Result>(
   events: AsyncGenerator<Progress, Result>,
   number: number,
   total: number,
@@ -252,7 +252,7 @@ function summaryOf(
       ? [oneRebuilt(only)]
       : rebuilt.length > 1
         ? [
-            `Rebuilt ${rebuilt.length} indexes in ${formatDuration(milliseconds)}: ${sizes(rebuilt)}`,
+            `Rebuilt ${counted(rebuilt.length, 'index')} in ${formatDuration(milliseconds)}: ${sizes(rebuilt)}`,
             ...rebuilt.flatMap((index) => {
               const vector = vectorText(index);
               return vector === '' ? [] : [`${index.index}: ${vector}`];

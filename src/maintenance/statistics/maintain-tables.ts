@@ -1,6 +1,6 @@
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatDuration } from '../../core/format/time.js';
 import {
   type Action,
@@ -83,7 +83,7 @@ function maintainTables(kind: Kind): Action<TablesInput, MaintainTablesResult> {
       const tables = await readChosenTables(database, kind.title, input);
       const [only] = tables;
       return {
-        title: `${kind.title} ${tables.length === 1 && only ? only.table : `${tables.length} tables`}`,
+        title: `${kind.title} ${tables.length === 1 && only ? only.table : counted(tables.length, 'table')}`,
         facts: [
           ...kind.facts(tables),
           { label: 'Locks', value: 'SHARE UPDATE EXCLUSIVE; readers and writers go on' },
@@ -103,7 +103,7 @@ function listOf(tables: readonly TableFigures[]): string[] {
   const lines = tables
     .slice(0, mostListed)
     .map(({ table, bytes, rows, deadRows, changedSinceAnalyze }) => {
-      const known = rows === null ? 'rows not counted yet' : `${withSeparators(rows)} rows`;
+      const known = rows === null ? 'rows not counted yet' : counted(rows, 'row');
       return `${table}  ${formatBytes(bytes)}, ${known}, ${withSeparators(deadRows)} dead, ${withSeparators(changedSinceAnalyze)} changed since the last analyze`;
     });
   const more = tables.length - lines.length;
@@ -215,7 +215,7 @@ function summaryOf(
   milliseconds: number,
 ): string {
   const [only] = done;
-  const what = done.length === 1 && only ? only.table : `${done.length} tables`;
+  const what = done.length === 1 && only ? only.table : counted(done.length, 'table');
   const dead = (of: (table: MaintainedTable) => number) =>
     withSeparators(done.reduce((sum, table) => sum + of(table), 0));
   const rows =
@@ -247,7 +247,10 @@ export const analyze = maintainTables({
   facts: (tables) => [
     {
       label: 'Changed',
-      value: `${withSeparators(tables.reduce((sum, { changedSinceAnalyze }) => sum + changedSinceAnalyze, 0))} rows since the last analyze`,
+      value: `${counted(
+        tables.reduce((sum, { changedSinceAnalyze }) => sum + changedSinceAnalyze, 0),
+        'row',
+      )} since the last analyze`,
     },
     { label: 'Reads', value: 'a sample of 30,000 rows a table at most' },
   ],

@@ -7,7 +7,12 @@ import {
   formatRate,
   formatShare,
 } from '../../core/format/number.js';
-import { formatAge, formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
+import {
+  formatAge,
+  formatDuration,
+  formatClockNear,
+  formatTimestamp,
+} from '../../core/format/time.js';
 
 /** What a colour means; the theme decides which colour that is. */
 export type Tone = 'success' | 'running' | 'warning' | 'error' | 'muted' | 'accent';
@@ -120,7 +125,7 @@ function formatTime(value: Date, format: CellFormat, { nowMs }: CellContext): st
     case 'age':
       return formatAge(Math.max(0, nowMs - value.getTime()));
     case 'clock':
-      return formatClock(value);
+      return formatClockNear(value, nowMs);
     default:
       return formatTimestamp(value);
   }
@@ -255,9 +260,14 @@ type Tokens = {
   outputTokens: number;
 };
 
-/** Tokens by what they cost: uncached input, read from the cache, written into it, output. */
+/** Tokens by what they cost. The first three together are the tokens in, the last are the tokens out. */
 export const tokenColumns: readonly Column<Tokens>[] = [
-  countColumn({ id: 'inputTokens', title: 'tok in', value: (row) => row.inputTokens, priority: 3 }),
+  countColumn({
+    id: 'inputTokens',
+    title: 'tok uncached',
+    value: (row) => row.inputTokens,
+    priority: 3,
+  }),
   countColumn({
     id: 'cacheReadTokens',
     title: 'tok cached',

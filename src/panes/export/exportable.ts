@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { ExactNumber, exactJson } from '../../core/exact-json.js';
 import type { Opened, OpenedList } from '../contract/opening.js';
 import type { Pane } from '../contract/pane.js';
@@ -48,7 +49,7 @@ export function openedExport(opened: Opened): Exportable {
       const { tree } = opened;
       return {
         name: nameOf(`trace-${tree.asked.event.correlationId}`),
-        title: `the trace with its ${tree.nodes.length} events`,
+        title: `the trace with its ${counted(tree.nodes.length, 'event')}`,
         formats: {
           csv: () => csvOf(...fieldsOf(traceRows(tree))),
           json: () => jsonOf(traceJson(tree)),
@@ -85,7 +86,7 @@ export function allRowsExport(
   pages: () => AsyncIterable<OpenedList>,
 ): Exportable {
   const { title, paging } = opened;
-  const count = paging.total === undefined ? 'all rows' : `${paging.total} rows`;
+  const count = paging.total === undefined ? 'all rows' : counted(paging.total, 'row');
   return {
     ...openedExport(opened),
     title: `${count} of ${title}`,
@@ -209,7 +210,8 @@ function traceRows(tree: TraceTree): TraceRow[] {
 
 /** The whole trace for programs. */
 export function traceJson(tree: TraceTree): object {
-  const { asked, totalMs, failures, running, inputTokens, outputTokens, costUsd } = tree;
+  const { asked, totalMs, failures, running, costUsd } = tree;
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = tree;
   return {
     correlationId: asked.event.correlationId,
     status: asked.event.status,
@@ -217,6 +219,8 @@ export function traceJson(tree: TraceTree): object {
     failures,
     running,
     inputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
     outputTokens,
     costUsd,
     isCut: tree.isCut,

@@ -176,6 +176,13 @@ function modelCallFacts(call: ModelCallFacts | undefined): Facts {
   };
 }
 
+/** All input of a trace, from a cache or not: so the conventions count it. */
+function tokensIn(event: TraceEvent): number | undefined {
+  const kinds = ['input_tokens', 'cache_read_tokens', 'cache_creation_tokens'];
+  const known = kinds.flatMap((kind) => detailNumber(event, kind) ?? []);
+  return known.length === 0 ? undefined : known.reduce((sum, count) => sum + count, 0);
+}
+
 function factsOfKind(event: TraceEvent): Facts {
   switch (event.kind) {
     case 'trace':
@@ -186,7 +193,7 @@ function factsOfKind(event: TraceEvent): Facts {
         'user.id': detailText(event, 'user_id'),
         'trace_console.project': detailText(event, 'project'),
         'gen_ai.request.model': detailText(event, 'model'),
-        'gen_ai.usage.input_tokens': detailNumber(event, 'input_tokens'),
+        'gen_ai.usage.input_tokens': tokensIn(event),
         'gen_ai.usage.output_tokens': detailNumber(event, 'output_tokens'),
         'trace_console.cost_usd': detailNumber(event, 'cost_usd'),
       };

@@ -54,6 +54,11 @@ WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 sec
 ORDER BY last_seen_at DESC
 LIMIT $3`;
 
+/** How many there are in the window, where not all are shown. `$1`, `$2`: as above. */
+export const countedSessionsStatement = `
+SELECT count(*)::int AS count FROM trace_console.agent_sessions
+WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'`;
+
 /** What a session's traces come to. */
 export type SessionFigures = {
   session_id: string;
@@ -68,10 +73,14 @@ export type SessionFigures = {
   failed_tools: number;
   /** Tokens that the model's last call of the session itself has read and written; null: unknown. */
   context_tokens: number | null;
+  /** The beginning of the last prompt, as it was stored: without secrets. */
+  prompt: string | null;
   /** The newest uses of tools in the last turn, newest first: tool and input, as one text each. */
   uses: string[] | null;
 };
 
+/** Characters of a prompt: what a wide screen shows. */
+const mostOfPrompt = 200;
 /** Uses of tools that are looked at for one that is repeated. */
 const mostUses = 30;
 
@@ -93,6 +102,7 @@ export function sessionFiguresStatement(shape: SchemaShape): string {
   return `
 SELECT
   s.id AS session_id, sums.*, used.*, last_call.context_tokens,
+  (SELECT ${boundedText(trace('prompt_text', 'text'), mostOfPrompt)} FROM execution_traces AS t WHERE t.id = newest.ids[1]) AS prompt,
   ARRAY(
     SELECT left(h.tool_name, 200) || ' ' || md5(COALESCE(${hook('input_data', 'jsonb')}::text, ''))
     FROM hook_executions AS h

@@ -8,6 +8,7 @@ import {
 import { ConsoleError } from '../../db/errors.js';
 import {
   dropStatement,
+  earlyText,
   mostIndexes,
   readCovered,
   readIndexes,
@@ -84,7 +85,10 @@ export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExt
     const found = await askTwice(() => request.transaction((tx) => readIndexes(tx, shape)));
     const { rows, nowMs, since } = found;
     const covered = await this.#readCovered(request, rows);
-    const usage = rows.map((row) => this.#rowOf(row, { nowMs, since, covered }, shape.schema));
+    const usage = rows
+      .map((row) => this.#rowOf(row, { nowMs, since, covered }, shape.schema))
+      // The catalogue knows their pages as of the last VACUUM.
+      .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
     const sum = (of: readonly IndexUsageRow[]) =>
       of.reduce((total, row) => total + (row.bytes ?? 0), 0);
     const unused = usage.filter(({ drop }) => drop !== null);
@@ -162,7 +166,7 @@ export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExt
       verdictText: verdict.text,
       drop: canDrop ? dropStatement(schema, row.index) : null,
     };
-    return { ...built, advice: adviceFor(built, rows) };
+    return { ...built, advice: adviceFor(built, rows, nowMs) };
   }
 }
 
@@ -179,7 +183,7 @@ function onWorkers(): ConsoleError {
 
 type JudgedBy = { nowMs: number; since: CountersSince; covered: ReadonlyMap<string, Covered> };
 
-function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number): string | null {
+function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number, nowMs: number): string | null {
   if (row.lockedBy !== null) return `locked by pid ${row.lockedBy}`;
   if (row.state === 'building') return 'is being built';
   if (row.state === 'leftover') return `left by a broken rebuild: :${cleanUpCommand.id} drops it`;
@@ -188,7 +192,7 @@ function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number): string | n
   if (row.lists !== null && row.recommendedLists !== null && !fitsRows(row.lists, rows)) {
     return `${row.lists} lists, ${row.recommendedLists} recommended`;
   }
-  if (row.verdict === 'early') return 'too early';
+  if (row.verdict === 'early') return earlyText(nowMs - row.countedSince.getTime());
   return row.drop === null ? null : row.verdictText;
 }
 

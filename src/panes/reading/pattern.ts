@@ -2,7 +2,7 @@ import type { Queryable } from '../../db/database.js';
 import { objectOf } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
-import { formatCount, formatShare } from '../../core/format/number.js';
+import { counted, countedShort, formatCount, formatShare } from '../../core/format/number.js';
 import { sparkline, type SummaryLine } from '../contract/column.js';
 import {
   type DetailAccess,
@@ -146,7 +146,7 @@ async function lifeLines(
 ): Promise<SummaryLine[]> {
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
-  const from = row.turns === null ? '' : ` from ${row.turns} turns`;
+  const from = row.turns === null ? '' : ` from ${counted(Number(row.turns), 'turn')}`;
   return [
     [
       {
@@ -232,7 +232,7 @@ async function effectLines(
   }
   const line = (row: EffectRow): SummaryLine => [
     { text: row.is_offered ? 'offered' : 'not offered', columns: 12 },
-    { text: `${formatCount(row.turns)} turns`.padStart(11) },
+    { text: countedShort(row.turns, 'turn').padStart(11) },
     { text: intervalText(row.good, row.turns) },
     { text: `median ${formatDuration(row.median_ms)}`, tone: 'muted' },
   ];
@@ -286,7 +286,7 @@ async function usageLines({ read }: DetailAccess, id: string): Promise<SummaryLi
   return [
     [{ text: sparkline(perDay), tone: 'accent' }, { text: 'a day, today at the right' }],
     [
-      { text: `${formatCount(sumOf(rows))} uses, the last ${formatAge(lastMs)} ago` },
+      { text: `${countedShort(sumOf(rows), 'use')}, the last ${formatAge(lastMs)} ago` },
       { text: `${formatCount(of('success'))} succeeded`, tone: 'success' },
       {
         text: `${formatCount(of('failure'))} failed`,
@@ -314,7 +314,7 @@ async function neighbourLines(
       line: [
         { text: row.similarity.toFixed(3), tone: 'accent' },
         { text: row.intent ?? '', columns: 24 },
-        { text: `${formatShare(row.success_rate)} of ${formatCount(row.uses)} uses`.padEnd(20) },
+        { text: `${formatShare(row.success_rate)} of ${countedShort(row.uses, 'use')}`.padEnd(20) },
         { text: formatDuration(row.avg_ms).padStart(6) },
         ...(isTwin ? [{ text: 'asks for the same', tone: 'warning' as const }] : []),
         { text: row.prompt ?? '', tone: 'muted' },

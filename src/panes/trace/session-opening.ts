@@ -149,12 +149,12 @@ async function workLines(
 type ModelRow = {
   model: string;
   calls: number;
-  read: number;
-  written: number;
+  tokens_in: number;
+  tokens_out: number;
   cost_usd: number | null;
 };
 
-/** Calls of models with what they read (cached or not) and wrote; a cost where one is known. */
+/** Calls of models with their tokens in (cached or not) and out; a cost where one is known. */
 async function modelLines(
   { read, shape }: DetailAccess,
   sessionId: string,
@@ -164,7 +164,7 @@ async function modelLines(
     kinds.map((kind) => `COALESCE((${context} -> 'usage' ->> '${kind}')::float8, 0)`).join(' + ');
   const rows = await read<ModelRow>(
     `SELECT ${boundedText(`${context} ->> 'model'`, 200)} AS model, count(*)::int AS calls,
-       sum(${sum('input', 'cacheRead', 'cacheCreation')}) AS read, sum(${sum('output')}) AS written,
+       sum(${sum('input', 'cacheRead', 'cacheCreation')}) AS tokens_in, sum(${sum('output')}) AS tokens_out,
        sum((${context} -> 'cost' ->> 'usd')::float8) AS cost_usd
      FROM execution_traces AS t JOIN endpoint_calls AS c ON c.trace_id = t.id
      WHERE t.session_id = $1::uuid AND ${context} ->> 'model' IS NOT NULL
@@ -172,11 +172,13 @@ async function modelLines(
     [sessionId, mostNames],
   );
   if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
-  return rows.map(({ model, calls, read: input, written, cost_usd: cost }) => [
-    { text: model, columns: 28 },
-    { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
-    { text: `${formatCount(input)} read`.padStart(12), tone: 'muted' },
-    { text: `${formatCount(written)} written`.padStart(15), tone: 'muted' },
-    { text: cost === null ? 'no price' : formatMoney(cost) },
-  ]);
+  return rows.map(
+    ({ model, calls, tokens_in: tokensIn, tokens_out: tokensOut, cost_usd: cost }) => [
+      { text: model, columns: 28 },
+      { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
+      { text: `${formatCount(tokensIn)} tokens in`.padStart(17), tone: 'muted' },
+      { text: `${formatCount(tokensOut)} out`.padStart(11), tone: 'muted' },
+      { text: cost === null ? 'no price' : formatMoney(cost) },
+    ],
+  );
 }

@@ -105,6 +105,8 @@ const sources: readonly Source[] = [
       ['session', 'session_id', 36],
       ['model', 'model', 200],
       ['input_tokens', 'input_tokens'],
+      ['cache_read_tokens', 'cache_read_tokens'],
+      ['cache_creation_tokens', 'cache_creation_tokens'],
       ['output_tokens', 'output_tokens'],
       ['cost_usd', 'cost_usd'],
       ...failure,

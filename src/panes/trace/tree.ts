@@ -34,7 +34,10 @@ export type TraceTree = {
   totalMs: number;
   failures: number;
   running: number;
+  /** Uncached input; what models read in all is the sum of it, of what came from a cache and of what was written to one. */
   inputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
   outputTokens: number;
   costUsd: number;
   /** Events that start before what they belong to: their writers' clocks differ. */
@@ -72,6 +75,8 @@ export function buildTree(
     failures: sum(({ outcome }) => Number(outcome === 'failed')),
     running: sum(({ outcome }) => Number(outcome === 'running')),
     inputTokens: sum(tokens('input_tokens')),
+    cacheReadTokens: sum(tokens('cache_read_tokens')),
+    cacheWriteTokens: sum(tokens('cache_creation_tokens')),
     outputTokens: sum(tokens('output_tokens')),
     costUsd: sum(tokens('cost_usd')),
     early: ordered.filter(isEarly).length,

@@ -1,3 +1,4 @@
+import { formatAge, formatSpan } from '../../core/format/time.js';
 import { failureOf, type Failure } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { LiveSource } from '../../live/state.js';
@@ -146,7 +147,7 @@ export class ActionDesk implements Actions {
             phase: 'done',
             result: { message: summary, hint: undefined, tone },
           });
-          if (shows) this.#show(shows);
+          if (shows) this.#show(shows, summary);
           return;
         }
         const now = this.#now();
@@ -160,15 +161,22 @@ export class ActionDesk implements Actions {
     }
   }
 
-  /** Shows, behind the dialog, the pane of these rows with a window that reaches back to `since`. */
-  #show({ rows, since }: NonNullable<Outcome<unknown>['shows']>): void {
-    const id = findPaneOfRows(rows)?.id;
-    if (id === undefined) return;
+  /** Shows, behind the dialog, the pane of these rows with a window that reaches back to `since`; the dialog says so. */
+  #show({ rows, since }: NonNullable<Outcome<unknown>['shows']>, summary: string): void {
+    const pane = findPaneOfRows(rows);
+    if (pane === undefined) return;
+    const { id } = pane;
     const { focus, model } = this.#context;
     const neededMs = this.#source.clock.wallNow() - since;
     const here = model.live?.windowMs ?? 0;
-    const wide = windowsMs.find((span) => span >= neededMs) ?? windowsMs.at(-1) ?? here;
+    const wide = [...windowsMs, ...longWindowsMs].find((span) => span >= neededMs) ?? here;
     if (wide > here) this.#source.setWindow(wide);
+    if (this.#state?.result && neededMs > here) {
+      const then =
+        wide > here ? `the window is ${formatSpan(wide)} now` : `only ${pane.title} shows them`;
+      const message = `${summary} The newest is ${formatAge(neededMs)} old: ${then}.`;
+      this.#set({ ...this.#state, result: { ...this.#state.result, message } });
+    }
     focus.goTo(id);
   }
 
@@ -190,6 +198,9 @@ export class ActionDesk implements Actions {
     showAction(this.#context, state);
   }
 }
+
+/** Beyond those that `w` leads to, for what is older. */
+const longWindowsMs = [90, 180, 366].map((days) => days * 86_400_000);
 
 /** A dialog whose preview is still being read. */
 function asking(title: string): ActionState {

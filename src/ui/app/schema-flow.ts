@@ -1,12 +1,11 @@
-import type { Database } from '../../db/database.js';
+import { type Database, placeOf } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';
-import { describePlan, isUnasked, placeOf, type Plan } from '../../deploy/plan.js';
+import { describePlan, isUnasked, type Plan } from '../../deploy/plan.js';
 import { checkPrerequisites } from '../../deploy/prerequisites.js';
 import { schemaFiles } from '../../deploy/schema-files.js';
 import { doctor } from '../../panes/doctor.js';
-import { coreTables } from '../../core/tables.js';
 import type { SchemaStage } from '../views/schema.js';
 
 export type SchemaFlow = {
@@ -18,11 +17,6 @@ export type SchemaFlow = {
 
 /** What to tell the reader once the panes are open. */
 export type SchemaNotice = { text: string; important: boolean };
-
-/** Whether a table is missing, so that something must be done before there is anything to see. */
-export function lacksTables({ capabilities }: Database): boolean {
-  return coreTables.some((table) => capabilities.tables[table] === undefined);
-}
 
 /** Why the schema cannot be applied here, whatever the reader says; undefined when it can. */
 function cannotApply(database: Database): string | undefined {

@@ -1,7 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { failureOf } from '../../db/errors.js';
 import { offersDemo } from '../../demo/index.js';
-import { keepSizes } from '../../deploy/kept-sizes.js';
 import { LiveEngine } from '../../live/engine.js';
 import type { Recorder } from '../../live/recording/recording.js';
 import { importCommand } from '../../maintenance/import-sessions.js';
@@ -15,12 +14,14 @@ import { showMoment } from '../commands/moment.js';
 import type { ConnectionChoice, Connections, DemoTraffic } from '../context.js';
 import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
-import { failureText } from '../strings.js';
+import { failureText, strings, unnamed } from '../strings.js';
 import { NoticeView } from '../views/action.js';
 import { closeSchema, showSchema, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
-import { checkSchema, firstRun, lacksTables, type SchemaNotice } from './schema-flow.js';
+import type { SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
+import { FleetView } from '../views/fleet.js';
+import { coreTables } from '../../core/tables.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
 
@@ -60,6 +61,11 @@ export function showDatabase(
     if (!lacking) void checkLater(app, database);
     void keepSizesHourly(app, database);
   };
+}
+
+/** Whether a table is missing, so that something must be done before there is anything to see. */
+function lacksTables({ capabilities }: Database): boolean {
+  return coreTables.some((table) => capabilities.tables[table] === undefined);
 }
 
 const hourMs = 3_600_000;
@@ -111,17 +117,27 @@ function infoOf(database: Database, connection: ConnectionBadge | undefined): Co
   };
 }
 
+/** An embedded engine that has just begun may be too busy to answer. */
+const welcomeAgainMs = 5_000;
+
 /** On a database without traces: finds out which agent sessions this machine has and whether to offer the demo, for the empty pane to say. */
-async function welcome(app: ConsoleApp, database: Database): Promise<void> {
-  if (database.readOnly || database.capabilities.standby) return;
+async function welcome(app: ConsoleApp, database: Database, tries = 5): Promise<void> {
+  if (app.database !== database || database.readOnly || database.capabilities.standby) return;
   try {
     const isForExamples = await offersDemo(database);
     if (app.database === database) app.update({ offersDemo: isForExamples });
     const [first] = await database.read('SELECT 1 FROM execution_traces LIMIT 1', []);
     if (first) return;
-    const { discover } = await import('../../ingest/discover.js');
+    const { discover, lookedThrough } = await import('../../ingest/discover.js');
     const found = await discover();
-    if (found.length === 0 || app.database !== database) return;
+    if (app.database !== database) return;
+    if (found.length === 0) {
+      if (!database.capabilities.embedded) return;
+      app.update({
+        welcome: `No session of an agent was found: ${lookedThrough()}. :${importCommand.id} looks again; trace-console import PATH reads other folders, trace-console --demo shows examples.`,
+      });
+      return;
+    }
     const programs = found.map(({ source, sessions, newestAt }, index) => {
       const age = formatAge(Date.now() - newestAt);
       const last = index === 0 ? `the last ${age} ago` : `${age} ago`;
@@ -133,6 +149,7 @@ async function welcome(app: ConsoleApp, database: Database): Promise<void> {
     });
   } catch (error) {
     app.log(`sessions of agents could not be looked for: ${String(error)}`);
+    if (tries > 1) setTimeout(() => void welcome(app, database, tries - 1), welcomeAgainMs).unref();
   }
 }
 
@@ -149,6 +166,7 @@ async function askForSchema(
       resolve?.(isYes);
     });
   try {
+    const { firstRun } = await import('./schema-flow.js');
     return await firstRun(database, {
       show,
       answer: () => new Promise((resolve) => (answer = resolve)),
@@ -190,6 +208,7 @@ async function checkLater(app: ConsoleApp, database: Database): Promise<void> {
   const isLeft = () => app.database !== database;
   if (isLeft()) return;
   try {
+    const { checkSchema } = await import('./schema-flow.js');
     const notice = await checkSchema(database);
     if (isLeft()) return;
     if (notice) tell(app, notice);
@@ -212,6 +231,7 @@ async function keepSizesHourly(app: ConsoleApp, database: Database): Promise<voi
   await new Promise((resolve) => setTimeout(resolve, 3_000).unref());
   while (app.database === database) {
     try {
+      const { keepSizes } = await import('../../deploy/kept-sizes.js');
       await keepSizes(database);
     } catch (error) {
       app.log(`the sizes could not be kept: ${String(error)}`);
@@ -310,8 +330,10 @@ export class ConnectionSwitch implements Connections {
     const app = this.#app;
     const attempt = (this.#attempt += 1);
     const { views } = app.model;
-    let view = new ConnectingView(choice, this.#nameOfCurrent());
-    app.update({ views: [...views.filter((each) => !each.endsWithConnection), view] });
+    const kept = views.filter((each) => !each.endsWithConnection);
+    const isFromFleet = kept.at(-1) instanceof FleetView;
+    let view = new ConnectingView(choice, isFromFleet ? strings.fleet : this.nameOfCurrent);
+    app.update({ views: [...kept, view] });
     const change = (changes: Partial<ConnectingView['state']>) => {
       if (attempt !== this.#attempt) return;
       const next = view.with(changes);
@@ -334,11 +356,11 @@ export class ConnectionSwitch implements Connections {
     await this.#show(database, choice);
   }
 
-  /** The name for people: that of the connection, else `user@database`. */
-  #nameOfCurrent(): string {
+  get nameOfCurrent(): string {
     const { name, badge } = this.#current;
+    const isNamed = badge !== undefined || name !== unnamed;
     const { place } = this.#app.model;
-    return badge || !place ? name : `${place.user}@${place.database}`;
+    return isNamed || !place ? name : `${place.user}@${place.database}`;
   }
 
   callOff(): void {

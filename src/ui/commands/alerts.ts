@@ -4,6 +4,7 @@ import type { DetailAccess, PaneRows } from '../../panes/contract/opening.js';
 import type { Column } from '../../panes/contract/column.js';
 import { paneById } from '../../panes/registry.js';
 import { formatTimestamp } from '../../core/format/time.js';
+import { counted } from '../../core/format/number.js';
 import type { Command, Context } from '../context.js';
 import { openRow } from './open.js';
 
@@ -33,7 +34,7 @@ function listOf({ alerts: report, model }: Context, title: string): MemoryList<A
     rows: history,
     rowKey: ({ at, rule, kind }) => `${at} ${rule} ${kind}`,
     summary: [
-      { text: `${active.length} of ${report.rules.length} rules hold now`, tone: 'muted' },
+      { text: `${active.length} of ${counted(report.rules.length, 'rule')} firing`, tone: 'muted' },
       ...(model.live && report.isPaused(model.live)
         ? [{ text: 'paused while a moment in the past is shown', tone: 'warning' as const }]
         : []),

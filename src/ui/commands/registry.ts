@@ -42,6 +42,7 @@ import {
   sortBy,
 } from './rows.js';
 import {
+  colonBeside,
   colonEvery,
   colonWindow,
   compare,
@@ -110,6 +111,7 @@ export const colonCommands: readonly ColonCommand[] = [
   colonSort,
   colonGroup,
   colonShow,
+  colonBeside,
   colonTrace,
   colonTraces,
   colonStuck,

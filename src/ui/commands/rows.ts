@@ -97,11 +97,22 @@ export const columnsLeft: Command = {
   unavailable: ({ focus }) => (focus.view.shift > 0 ? undefined : strings.firstColumn),
 };
 
+function cursorIndex({ focus: { pane, rows, view } }: Context): number | undefined {
+  return findCursor(pane, rows, view).index;
+}
+
 /** Moves the cursor of the focused view, or scrolls it; `pages` counts pages instead of rows. */
 function move(by: Movement, binding: Binding): Command {
   return {
     ...binding,
-    run: (context) => context.front.move?.(context, by),
+    run(context) {
+      const { front } = context;
+      const index = cursorIndex(context);
+      front.move?.(context, by);
+      if (context.front !== front || cursorIndex(context) !== index) return;
+      const isDown = by.to === undefined ? (by.rows ?? by.pages ?? 0) > 0 : by.to === 'last';
+      context.say(isDown ? strings.lastRow : strings.firstRow);
+    },
     unavailable: (context) => context.front.whyNotMove?.(context),
   };
 }

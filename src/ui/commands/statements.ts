@@ -6,7 +6,7 @@ import type { DetailAccess, RecordRow } from '../../panes/contract/opening.js';
 import { usualLimits, type PaneLimits } from '../../panes/contract/pane.js';
 import type { Column } from '../../panes/contract/column.js';
 import { formatDuration, formatTimestamp } from '../../core/format/time.js';
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import type { Command, Context } from '../context.js';
 import { whyOffline } from './kinds.js';
 
@@ -70,7 +70,9 @@ function logOf(database: Database, title: string): MemoryList<LoggedStatement> {
     columns: logColumns,
     rows,
     rowKey: (row) => `${row.startedAt} ${row.ms} ${row.text}`,
-    summary: [{ text: `${rows.length} statements, ${formatDuration(totalMs)} together` }],
+    summary: [
+      { text: `${counted(rows.length, 'statement')}, ${formatDuration(totalMs)} together` },
+    ],
     empty: 'Nothing was asked yet',
     asOf: new Date(),
     open: (row) => ({
@@ -94,7 +96,8 @@ const logColumns: readonly Column<LoggedStatement>[] = [
     value: ({ startedAt }) => new Date(startedAt),
     priority: 1,
     minWidth: 8,
-    maxWidth: 8,
+    maxWidth: 14,
+    isWhole: true,
   },
   {
     id: 'purpose',

@@ -75,6 +75,19 @@ export const colonWindow: ColonCommand = {
   run: withSpan(setWindow),
 };
 
+/** Puts the window before beside the rows, with what fails more on top, or takes it away. */
+function besideBefore(context: Context, compared: boolean): void {
+  const { focus } = context;
+  const sort = compared ? paneById(focus.pane.id).sorts.length : 0;
+  focus.change({ compared, sort, reversed: false, shift: 0 });
+  const { title, sorts } = focus.pane;
+  context.say(
+    compared
+      ? strings.sortedBy(title, sorts[sort]?.title ?? '', 'first')
+      : `${title}: without the window before`,
+  );
+}
+
 /** Shows the figures of the window before beside the current ones, what got worse on top. */
 export const compare: Command = {
   id: 'beside-before',
@@ -82,21 +95,20 @@ export const compare: Command = {
   title: 'beside the window before, what got worse on top; again: as usual',
   bar: 'before',
   priority: 6,
-  run(context) {
-    const { focus } = context;
-    const own = paneById(focus.pane.id);
-    const isCompared = focus.view.compared !== true;
-    const sort = isCompared ? own.sorts.length : 0;
-    focus.change({ compared: isCompared, sort, reversed: false, shift: 0 });
-    const { title, sorts } = focus.pane;
-    context.say(
-      isCompared
-        ? strings.sortedBy(title, sorts[sort]?.title ?? '', 'first')
-        : `${title}: as usual`,
-    );
-  },
+  run: (context) => besideBefore(context, context.focus.view.compared !== true),
   unavailable: ({ focus: { pane } }) =>
     pane.comparison ? undefined : `${pane.title} has no window before`,
+};
+
+/** `:agents before`, whatever {@link compare} did before. */
+export const colonBeside: ColonCommand = {
+  name: 'beside',
+  title: 'the rows of this pane beside the window before, what got worse on top',
+  ofPane: true,
+  choices: ({ comparison }) =>
+    comparison ? [{ id: 'before', title: 'the window before, what got worse on top' }] : [],
+  values: ({ focus }) => (focus.pane.comparison ? ['before'] : []),
+  run: (context) => besideBefore(context, true),
 };
 
 /** Counts the whole window anew for the focused pane, whatever that costs. */

@@ -10,7 +10,7 @@ import {
   fillLine,
   styled,
 } from './styled-line.js';
-import { withSeparators } from '../../core/format/number.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import type { Keymap } from '../keymap.js';
 import type { Failure } from '../../db/errors.js';
 import { safeBlock, safeLine } from '../../terminal/sanitise.js';
@@ -179,7 +179,7 @@ export function cutLines(
 ): readonly StyledLine[] {
   if (lines.length <= height) return lines;
   const kept = lines.slice(0, Math.max(0, height - 1));
-  const text = `… ${lines.length - kept.length} lines more: a larger window shows them`;
+  const text = `… ${counted(lines.length - kept.length, 'line')} more: a larger window shows all`;
   return [...kept, drawSegments([{ text, look: 'accent' }], width)].slice(0, Math.max(0, height));
 }
 

@@ -266,7 +266,9 @@ function drawMessage(
 }
 
 function noMatch(filter: string, count: number): string {
-  return `None of ${count} rows matches /${filter}; Esc shows them all.`;
+  return count === 1
+    ? `The only row does not match /${filter}; Esc shows it.`
+    : `None of ${count} rows matches /${filter}; Esc shows them all.`;
 }
 
 /** `/status:failed 3 of 12`: which rows are shown, and how many there are. */

@@ -160,7 +160,7 @@ const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 const widestMeasured = 160;
 const mostRowsMeasured = 2_000;
 
-const measured = new WeakMap<object, Map<unknown, number>>();
+const measured = new WeakMap<object, { nowMs: number; widths: Map<unknown, number> }>();
 
 /** How wide the longest text of a column is among `rows`; measured once for each reading. */
 function contentWidth<Row>(
@@ -168,9 +168,12 @@ function contentWidth<Row>(
   rows: readonly Row[],
   context: CellContext,
 ): number {
-  const known = measured.get(rows) ?? new Map<unknown, number>();
-  measured.set(rows, known);
-  let widest = known.get(column);
+  const before = measured.get(rows);
+  // A clock time has its date on another day than now's.
+  const { widths } =
+    before?.nowMs === context.nowMs ? before : { widths: new Map<unknown, number>() };
+  if (widths !== before?.widths) measured.set(rows, { nowMs: context.nowMs, widths });
+  let widest = widths.get(column);
   if (widest !== undefined) return widest;
   widest = 0;
   for (const row of rows.slice(0, mostRowsMeasured)) {
@@ -180,7 +183,7 @@ function contentWidth<Row>(
     widest = Math.max(widest, displayWidth(safeLine(text, { limit: 4 * widestMeasured })));
     if (widest >= widestMeasured) break;
   }
-  known.set(column, widest);
+  widths.set(column, widest);
   return widest;
 }
 

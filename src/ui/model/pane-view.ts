@@ -69,6 +69,13 @@ export const initialPaneView: PaneView = {
   seen: 0,
 };
 
+/** As a pane is without what was pressed in it, but for which rows were chosen: whoever names an order asks for its first row. */
+export const freshPaneView: Omit<PaneView, 'variant' | 'grouping' | 'seen'> = {
+  ...initialPaneView,
+  hidden: undefined,
+  compared: false,
+};
+
 /** Events seen since the start, of a tail. */
 export function seenBy(extras: object | undefined): number {
   return extras && 'seen' in extras && typeof extras.seen === 'number' ? extras.seen : 0;

@@ -1,5 +1,5 @@
 import fs from 'node:fs/promises';
-import { formatBytes, withSeparators } from '../../core/format/number.js';
+import { counted, formatBytes } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import {
   type Exportable,
@@ -47,14 +47,14 @@ async function write(context: Context, source: Exportable, format: ExportFormat)
   let rows: number | undefined;
   const onRows = (count: number) => {
     rows = count;
-    context.say(`Writing: ${withSeparators(count)} rows …`);
+    context.say(`Writing: ${counted(count, 'row')} …`);
   };
   try {
     const isStreamed = streamed && format !== 'otlp';
     const text = isStreamed ? streamed(format, onRows) : (formats[format]?.() ?? '');
     const extension = format === 'otlp' ? 'otlp.json' : format;
     const file = await writeNewFile(exportFolder(process.env), name, extension, text);
-    const count = rows === undefined ? '' : `${withSeparators(rows)} rows, `;
+    const count = rows === undefined ? '' : `${counted(rows, 'row')}, `;
     const { size } = await fs.stat(file);
     context.say(`Written: ${file} (${count}${formatBytes(size)})`, 'success');
   } catch (error) {

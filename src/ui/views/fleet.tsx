@@ -14,23 +14,23 @@ import { copy, exportRows } from './export.js';
 import { help } from './help.js';
 import { palette } from './palette.js';
 
-const title = 'Fleet: every connection of the config file';
-
 type Cursor = { index: number; top: number };
 
 /** All databases of the config file, a line each; Enter goes there. They are asked while this is on the view stack. */
 export class FleetView implements View {
   readonly scope: Scope = fleetScope;
   readonly covers = true;
-  readonly endsWithConnection = true;
   /** It shows for how long a database has been silent. */
   readonly showsTime = true;
   readonly fleet: Fleet;
   readonly #members: readonly FleetMember[];
   readonly #cursor: Cursor;
+  /** What the database in front is called, where the config file does not name it. */
+  readonly besideNamed: string | undefined;
 
-  constructor(fleet: Fleet, cursor: Cursor = { index: 0, top: 0 }) {
+  constructor(fleet: Fleet, beside: string | undefined, cursor: Cursor = { index: 0, top: 0 }) {
     this.fleet = fleet;
+    this.besideNamed = beside;
     this.#members = fleet.members;
     this.#cursor = cursor;
   }
@@ -46,7 +46,7 @@ export class FleetView implements View {
     return (
       <OpenedBox
         lines={[table.heading, ...table.rows]}
-        title={title}
+        title={this.#title}
         note="rates: of the last 5 minutes"
         top={top}
         visibleRows={height - 1}
@@ -62,13 +62,20 @@ export class FleetView implements View {
     const height = innerBody(context.model.size).height - 1;
     const { length } = this.#members;
     const index = moved(this.#cursor.index, by, length, height);
+    if (index === this.#cursor.index) return;
     const top = scrollTop(this.#cursor.top, index, height, length);
-    context.replace(this, new FleetView(this.fleet, { index, top }));
+    context.replace(this, new FleetView(this.fleet, this.besideNamed, { index, top }));
   }
 
   /** The same view with the newest figures. */
   fresh(): FleetView {
-    return new FleetView(this.fleet, this.#cursor);
+    return new FleetView(this.fleet, this.besideNamed, this.#cursor);
+  }
+
+  get #title(): string {
+    const named = this.#members.length - (this.besideNamed === undefined ? 0 : 1);
+    const beside = this.besideNamed === undefined ? '' : ', and the database in front';
+    return `Fleet: ${named} ${named === 1 ? 'connection' : 'connections'} of the config file${beside}`;
   }
 
   get chosen(): string | undefined {
@@ -101,8 +108,13 @@ export const fleet: Command = {
   title: 'every connection of the config file on one screen: state, traces, failures, size, alerts',
   needsDatabase: true,
   run(context) {
-    const asked = new Fleet(fleetChoices(context), context.alerts.rules);
-    context.push(new FleetView(asked));
+    const { current } = context.connections ?? {};
+    const beside = current && !current.badge ? context.connections?.nameOfCurrent : undefined;
+    const sources = fleetChoices(context).map((choice) =>
+      choice === current ? { ...choice, name: beside ?? choice.name } : choice,
+    );
+    const asked = new Fleet(sources, context.alerts.rules);
+    context.push(new FleetView(asked, beside));
     const stop = asked.subscribe(() => {
       const view = context.model.views.find(
         (each): each is FleetView => each instanceof FleetView && each.fleet === asked,
@@ -130,9 +142,9 @@ const go = inView(FleetView, {
   title: 'go to the chosen database',
   bar: 'go there',
   priority: 1,
-  run({ chosen }, context) {
+  run({ chosen, besideNamed }, context) {
     if (chosen === undefined) return;
-    if (chosen === context.connections?.current.name) context.pop();
+    if (chosen === besideNamed || chosen === context.connections?.current.name) context.pop();
     else context.connections?.goTo(chosen);
   },
 });

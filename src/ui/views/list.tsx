@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { exactJson } from '../../core/exact-json.js';
 import { mostRowsAtOnce, positionOf } from '../../panes/contract/listing.js';
 import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
@@ -142,7 +143,7 @@ export class ListView implements View {
     if (!row) return undefined;
     if (!opened.copy) return jsonOf(row);
     const ids = rows.map((each) => safeLine(opened.copy?.(each) ?? ''));
-    const what = ids.length === 1 ? `the id ${ids[0]}` : `${ids.length} ids`;
+    const what = ids.length === 1 ? `the id ${ids[0]}` : counted(ids.length, 'id');
     return { text: ids.join('\n'), what };
   }
 

@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { exactJson } from '../../core/exact-json.js';
 import { memo } from 'react';
 import type { LiveState, PaneSnapshot } from '../../live/state.js';
@@ -208,6 +209,8 @@ function restOf({ pane, snapshot, age }: PaneLineInput): Segment[] {
     ...(note === undefined
       ? []
       : [{ text: safeLine(note), look: 'warning' as const, priority: 2 }]),
-    ...(segments.length > 0 ? segments : [{ text: `${rows.length} rows`, look: 'muted' as const }]),
+    ...(segments.length > 0
+      ? segments
+      : [{ text: counted(rows.length, 'row'), look: 'muted' as const }]),
   ];
 }

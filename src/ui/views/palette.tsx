@@ -8,6 +8,7 @@ import type { ColonCommand, Command, Context, Scope } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { keyText } from '../keymap.js';
 import { scrollTop } from '../model/list-state.js';
+import { freshPaneView } from '../model/pane-view.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { completeText, PromptView } from './prompt.js';
 
@@ -109,7 +110,10 @@ export function completions(context: Context, typed: string): readonly Completio
   return matching(everything(context), text.trim());
 }
 
-/** A pane with one of its groups, selections or orders behind its name: `usage agent`; anything else is a filter. */
+/**
+ * A pane with one of its groups, selections or orders behind its name: `usage agent`; anything else is a filter. What was
+ * chosen in it before would change the answer: it begins anew.
+ */
 function behindPane(context: Context, pane: AnyPane, text: string): readonly Completion[] {
   const typed = text.slice(pane.id.length).trim();
   const chosen = context.colonCommands.flatMap((command) =>
@@ -121,6 +125,7 @@ function behindPane(context: Context, pane: AnyPane, text: string): readonly Com
         completed: whole,
         run(to) {
           to.focus.goTo(pane.id);
+          to.focus.change(freshPaneView);
           command.run(to, id);
         },
       };

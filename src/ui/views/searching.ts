@@ -105,7 +105,9 @@ function step(context: Context, by: 1 | -1): void {
   if (!found) return;
   const { searchable } = searched;
   const here = { top: searchable.line(context), height: 1 };
-  const index = nextMatch(matchesIn(context, searchable), found.index, by, here);
+  const matches = matchesIn(context, searchable);
+  const index = nextMatch(matches, found.index, by, here);
+  if (matches.length === 1) context.say('This is the only match');
   showMatch(context, searched, { ...found, index });
 }
 

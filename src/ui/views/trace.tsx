@@ -12,6 +12,7 @@ import { moves } from '../commands/rows.js';
 import { help } from './help.js';
 import { palette } from './palette.js';
 import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
+import { traceColumnsLeftOut } from '../draw/trace/rows.js';
 import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
 import type { Binding } from '../keymap.js';
 import type { Search } from '../model/search.js';
@@ -76,6 +77,7 @@ export class TraceView implements View {
         visibleRows={visibleRows}
         count={rows.length}
         foot={rowSearchFoot(context, this.searchable)}
+        footRight={traceColumnsLeftOut(innerBody(size).width)}
         size={size}
       />
     );
@@ -167,12 +169,17 @@ function inTrace(
   binding: Binding,
   change: Change,
   unavailable?: (state: TraceState, context: Context) => string | undefined,
+  /** What is said where it leads to nothing else than what is shown. */
+  same = 'There is nothing to fold or unfold here',
 ) {
   return inView(TraceView, {
     ...binding,
     run(view, context) {
-      const next = change(view.state);
-      if (next && next !== view.state) view.show(context, next);
+      const { state } = view;
+      const next = change(state);
+      if (next && next !== state) view.show(context, next);
+      const isSame = !next || (next.index === state.index && next.rows === state.rows);
+      if (isSame) context.say(same);
     },
     unavailable: (view, context) => unavailable?.(view.state, context),
   });
@@ -182,6 +189,8 @@ function whyNoFold({ order }: TraceState, { keys }: Context): string | undefined
   if (order !== 'slowest') return undefined;
   return `Not while sorted by slowest; ${keys.keyOf('slowest')} shows the tree`;
 }
+
+const onlyFailure = 'This is the only failure of the trace';
 
 function whyNoFailure({ opened }: TraceState): string | undefined {
   return opened.tree.failures > 0 ? undefined : 'Nothing failed in this trace';
@@ -199,11 +208,13 @@ const own = {
       },
       (state) => toFailure(state, 1),
       whyNoFailure,
+      onlyFailure,
     ),
     inTrace(
       { id: 'previous-failure', keys: ['F'], title: 'to the failure before' },
       (state) => toFailure(state, -1),
       whyNoFailure,
+      onlyFailure,
     ),
   ],
   alike: inView(TraceView, {

@@ -1,6 +1,8 @@
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { expect, test } from 'vitest';
 import {
+  counted,
+  countedShort,
   formatByteChange,
   formatBytes,
   formatMoney,
@@ -16,6 +18,7 @@ import {
   intervalText,
   parseDuration,
   formatClock,
+  formatClockNear,
   formatTimestamp,
 } from '../../../src/core/format/time.js';
 
@@ -127,6 +130,22 @@ test('times are in the time zone of the reader', () => {
   const time = new Date(2026, 2, 1, 4, 3, 7);
   expect(formatClock(time)).toBe('04:03:07');
   expect(formatTimestamp(time)).toBe('2026-03-01 04:03:07');
+});
+
+test('a clock time has its date where that is another day than now', () => {
+  const now = new Date(2026, 2, 1, 0, 5, 0).getTime();
+  expect(formatClockNear(new Date(2026, 2, 1, 0, 3, 7), now)).toBe('00:03:07');
+  expect(formatClockNear(new Date(2026, 1, 28, 23, 59, 7), now)).toBe('02-28 23:59:07');
+});
+
+test('one of a kind is named in the singular', () => {
+  expect([0, 1, 2_000].map((count) => counted(count, 'call'))).toEqual([
+    ...['0 calls', '1 call', '2,000 calls'],
+  ]);
+  expect(['index', 'entry', 'day', 'match'].map((one) => counted(2, one))).toEqual([
+    ...['2 indexes', '2 entries', '2 days', '2 matches'],
+  ]);
+  expect(countedShort(1_250_000, 'token')).toBe('1.25M tokens');
 });
 
 test('reads the spans that it writes, and nothing else', () => {

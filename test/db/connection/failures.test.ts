@@ -1,6 +1,10 @@
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { establish, answersAsPostgres } from '../../../src/db/connection/establish.js';
+import {
+  answersAsPostgres,
+  establish as establishWith,
+} from '../../../src/db/connection/establish.js';
+import { ServerPool } from '../../../src/db/server-pool.js';
 import { resolveSource, type ServerSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
 import { freePort } from '../../helpers/postgres-process.js';
@@ -29,6 +33,9 @@ async function listen(onConnect: (socket: import('node:net').Socket) => void): P
   await new Promise<void>((resolve) => listener?.listen(port, '127.0.0.1', resolve));
   return port;
 }
+
+const establish = (source: ServerSource) =>
+  establishWith(source, (at, tls) => new ServerPool(at, tls, 1));
 
 describe('a connection that cannot be had', () => {
   it('says that nothing listens, and how to get a server', async () => {

@@ -277,7 +277,7 @@ const otherScreens: Screen[] = [
     title: 'The statements that the console has run',
     scope: 'list',
     heading: 'Statements that were run, newest first',
-    opens: [['L', /statements, .* together/]],
+    opens: [['L', /statements?, .* together/]],
   },
   {
     name: 'alerts',

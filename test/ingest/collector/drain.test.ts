@@ -9,6 +9,8 @@ import { BatchSize, SpoolDrain, type RecordWriter } from '../../../src/ingest/co
 import { appendFrame, segmentName } from '../../../src/ingest/spool/append.js';
 import { encodeFrame, type SpoolRecord } from '../../../src/ingest/spool/frame.js';
 import { listSegments } from '../../../src/ingest/spool/reader.js';
+import { agentEvents } from '../../../src/maintenance/doctor/checks/agents.js';
+import { diagnose } from '../../maintenance/doctor/helpers.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 
 let folder: string;
@@ -122,6 +124,11 @@ describe('draining a spool', () => {
       { record_id: bad, error: expect.stringContaining('integer') as string },
     ]);
     expect(JSON.parse(rows[0]?.record ?? '')).toMatchObject({ payload: 'no number' });
+    // Whoever looks for what is wrong is told.
+    const { severity, evidence, items } = await diagnose(test.url, agentEvents);
+    expect(severity).toBe('warning');
+    expect(evidence).toMatch(/^1 event could not be written: .*integer/);
+    expect(items).toEqual([expect.stringMatching(/^claude on here: \d events, 0 unknown/)]);
   });
 
   it('lets one of two collectors of a spool go on behind the other, with nothing twice', async () => {

@@ -135,6 +135,56 @@ it('takes for prompts only what a person typed', () => {
   ]);
 });
 
+it('gives what an agent does for a slash command to a turn of its own, and what the program does alone to none', () => {
+  const command = (name: string, args = '', more = {}) =>
+    user(
+      `<command-message>${name}</command-message>\n<command-name>/${name}</command-name>\n<command-args>${args}</command-args>`,
+      more,
+    );
+  const first = command('create-beads', 'epic 7');
+  const { events } = read([
+    first,
+    user([text('Create the epic with its tasks …')], { isMeta: true }),
+    assistant('m1', [toolUse('t1', 'Bash')]),
+    result('t1', 'fine'),
+    user([text('[Request interrupted by user]')]),
+    user('go on', { uuid: 'second' }),
+    assistant('m2', [text('done')]),
+    // Done by the program: the next answer belongs to what was asked before.
+    command('mcp'),
+    user('<local-command-stdout>reconnected</local-command-stdout>'),
+    assistant('m3', [text('and this, too')]),
+    // Without the text that it stands for, and with an id of the turn.
+    command('review', '', { promptId: 'third' }),
+    assistant('m4', [text('reviewed')]),
+  ]);
+  expect(
+    only(events, 'prompt').map(({ turn, text: typed, origin, at }) => ({
+      turn,
+      typed,
+      origin,
+      at,
+    })),
+  ).toEqual([
+    {
+      turn: first.uuid,
+      typed: '/create-beads epic 7',
+      origin: 'slash_command',
+      at: Date.parse(String(first.timestamp)),
+    },
+    expect.objectContaining({ turn: 'second', typed: 'go on', origin: undefined }),
+    expect.objectContaining({ turn: 'third', typed: '/review', origin: 'slash_command' }),
+  ]);
+  expect(only(events, 'model_call').map(({ message, turn }) => [message, turn])).toEqual([
+    ['m1', first.uuid],
+    ['m2', 'second'],
+    ['m3', 'second'],
+    ['m4', 'third'],
+  ]);
+  expect(only(events, 'tool_ended').map(({ turn }) => turn)).toEqual([first.uuid]);
+  expect(only(events, 'interrupted').map(({ turn }) => turn)).toEqual([first.uuid]);
+});
+
 it('tells how tools ended: completed, failed, denied, cancelled', () => {
   const ids = ['ok', 'bad', 'no', 'stop', 'sibling'];
   const { events } = read([

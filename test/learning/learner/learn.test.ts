@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runDemo } from '../../../src/demo/run.js';
-import { groupBy } from '../../../src/core/values.js';
 import type { Database } from '../../../src/db/database.js';
 import { thisProcess } from '../../../src/core/folder-lock.js';
 import { calibrate, giveFeedback } from '../../../src/learning/calibrate.js';
@@ -14,7 +13,15 @@ import { LearnerLease } from '../../../src/learning/learner/lease.js';
 import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
-import { adjustedRandIndex, learnAll, learnedRows, plantedRequest } from '../helpers.js';
+import {
+  adjustedRandIndex,
+  chainAgreement,
+  type ChainCount,
+  learnAll,
+  learnedRows,
+  pairsOf,
+  plantedRequest,
+} from '../helpers.js';
 
 /**
  * At the size of the goal, about ten minutes: TRACE_CONSOLE_TEST_LEARN_TRACES=100000 npx vitest run
@@ -166,6 +173,15 @@ test('finds the chains of agents with their counts and the time that no child ex
   }
 });
 
+test('finds the chains that the demo planted', async () => {
+  const { precision, recall, turns } = await chainAgreement(
+    async (text) => (await source.query<ChainCount>(text)).rows,
+  );
+  expect(turns).toBeGreaterThan(100);
+  expect(precision).toBeGreaterThanOrEqual(0.95);
+  expect(recall).toBeGreaterThanOrEqual(0.95);
+});
+
 test('brings the errors that the demo planted into their families', async () => {
   const { rows } = await source.query<{ type: string; message: string; at: Date }>(
     `SELECT error_type AS type, error_message AS message, started_at AS at
@@ -195,20 +211,6 @@ test('brings the errors that the demo planted into their families', async () => 
   expect(precision).toBeGreaterThanOrEqual(0.95);
   expect(recall).toBeGreaterThanOrEqual(0.95);
 });
-
-/** Of two events of one family, how often they belong together, and the other way round. */
-function pairsOf(events: readonly { planted: string; found: string }[]) {
-  const pairs = (keyOf: (event: { planted: string; found: string }) => string) =>
-    [...groupBy(events, keyOf).values()].reduce(
-      (sum, { length }) => sum + (length * (length - 1)) / 2,
-      0,
-    );
-  const both = pairs(({ found, planted }) => `${found} ${planted}`);
-  return {
-    precision: both / pairs(({ found }) => found),
-    recall: both / pairs(({ planted }) => planted),
-  };
-}
 
 test('publishes an error with its category, agents and how turns got over it', async () => {
   const { rows } = await source.query<Record<string, unknown>>(

@@ -135,6 +135,14 @@ describe('by a role that may only SELECT', () => {
     expect((await call('usage', { by: 'project' })).data.usage).toMatchObject([
       { project: 'shop', traces: 1, cost_usd: 0.5 },
     ]);
+    expect((await call('usage')).data.usage).toMatchObject([{ model: 'model-a', traces: 1 }]);
+    expect((await call('usage', { by: 'status' })).data.usage).toMatchObject([
+      { status: 'completed', traces: 1 },
+    ]);
+    const [trace] = (await call('list_traces')).data.traces ?? [];
+    expect((await call('usage', { by: 'day' })).data.usage).toMatchObject([
+      { day: String(trace?.started_at).slice(0, 10), traces: 1, input_tokens: 100 },
+    ]);
     expect((await call('known_errors')).data.errors).toMatchObject([
       { error_type: 'CommandFailed', occurrence_count: 1 },
     ]);

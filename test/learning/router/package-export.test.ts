@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -102,5 +110,29 @@ test('the example decides, and keeps how it went', async () => {
   } finally {
     service.kill('SIGTERM');
     await ended;
+  }
+});
+
+test('the statements of the example in Python take the types that psycopg sends', async () => {
+  const text = readFileSync(join(root, 'examples/router/router.py'), 'utf8');
+  const statements = [
+    ...text.matchAll(/"""\s*((?:SELECT|WITH) [^"]+)"""|"((?:SELECT|UPDATE) [^"]+)"/g),
+  ];
+  // A text goes without a type, a UUID, a float and an int with theirs.
+  const sent = [
+    ['unknown', 'float8', 'unknown'],
+    ['uuid', 'unknown', 'unknown', 'float8', 'unknown', 'unknown', 'uuid'],
+    ['unknown', 'int4', 'uuid'],
+    ['uuid', 'unknown', 'uuid', 'float8', 'int4'],
+  ];
+  expect(statements).toHaveLength(sent.length);
+  const database = await createTestDatabase();
+  for (const [index, [, long, short = '']] of statements.entries()) {
+    const names: string[] = [];
+    const numbered = (long ?? short).replaceAll(/%(?:\((\w+)\))?s/g, (_, name?: string) => {
+      const known = name === undefined ? -1 : names.indexOf(name);
+      return `$${known < 0 ? names.push(name ?? '') : known + 1}`;
+    });
+    await database.query(`PREPARE example_${index} (${sent[index]?.join(', ')}) AS ${numbered}`);
   }
 });

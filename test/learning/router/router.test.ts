@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
+import {
+  hashEmbedder,
+  hashEmbedding,
+  hashModel,
+  vectorText,
+} from '../../../src/learning/embedding/embedder.js';
 import { routerOn } from '../../../src/learning/router/router.js';
+import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
@@ -153,15 +159,33 @@ test('with nothing known, triggers decide, then the fallback, then nobody', asyn
   ).rejects.toMatchObject({ code: 'not_found' });
 });
 
-test('patterns of another model are never compared', async () => {
+test('patterns of another model are never compared, and crowd none of its own out', async () => {
   const other = await routerOn(
     await openDatabase(test1),
     { ...hashEmbedder(), model: 'another' },
     { threshold: -1 },
   );
-  expect(await other.suggest('Make the flaky login test deterministic')).toMatchObject({
-    patterns: [],
+  const prompt = 'Make the flaky login test deterministic';
+  expect(await other.suggest(prompt)).toMatchObject({ patterns: [] });
+  const own = (await router.suggest(prompt)).patterns;
+  expect(own.length).toBeGreaterThan(1);
+  // At the very place of the prompt, and more than are looked at.
+  await test1.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding, embedding_model, agent_sequence)
+     SELECT 'other ' || n, 'other', $1::vector, 'another', '{other}' FROM generate_series(1, 60) AS n`,
+    [vectorText(hashEmbedding(prompt))],
+  );
+  expect((await router.suggest(prompt)).patterns).toEqual(own);
+  await test1.query(`DELETE FROM success_patterns WHERE embedding_model = 'another'`);
+});
+
+test('the index of few patterns is searched whole', async () => {
+  const { settings } = await searchOf(await openDatabase(test1), hashModel);
+  expect(settings).toMatchObject({
+    'ivfflat.probes': '100',
+    'ivfflat.iterative_scan': 'relaxed_order',
   });
+  expect(settings).not.toHaveProperty('enable_seqscan');
 });
 
 test('the command prints the patterns and ends with 1 where nothing is known', async () => {

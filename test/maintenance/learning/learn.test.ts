@@ -72,4 +72,26 @@ test('until it is stopped, --watch is one run of the journal with all that it le
   expect(await runs(test)).toMatchObject([
     { action: 'learn', state: 'done', subject: 'until stopped', turns: seen[0] },
   ]);
+
+  // Another model: what is known is embedded anew first, and it says how far that is.
+  const { rows } = await test.query<{ groups: number }>(
+    'SELECT count(*)::int AS groups FROM trace_console.prompt_clusters',
+  );
+  const again = new AbortController();
+  const embedder = { ...hashEmbedder(), model: 'another' };
+  const phases: unknown[] = [];
+  for await (const step of runAction(
+    'learn',
+    { database, signal: again.signal },
+    { watch, embedder },
+  )) {
+    phases.push(step);
+    if (step.done === step.total) again.abort();
+  }
+  const total = rows[0]?.groups;
+  expect(phases.at(-1)).toMatchObject({
+    phase: 'embedding prompts with another',
+    done: total,
+    total,
+  });
 });

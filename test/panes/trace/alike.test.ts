@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { probesComparing, recommendedLists } from '../../../src/core/vector-lists.js';
+import {
+  probesComparing,
+  probesForNear,
+  recommendedLists,
+} from '../../../src/core/vector-lists.js';
 import { likenessOf } from '../../../src/panes/trace/prompts-listed.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { detailAccess, openDatabase } from '../open.js';
@@ -11,6 +15,10 @@ test('so many lists are searched that 2,000 embeddings are compared, all of them
   expect(probesComparing(100, 10_000)).toBe(20);
   expect(probesComparing(recommendedLists(100_000), 100_000)).toBe(26);
   expect(probesComparing(1, 1_000)).toBe(1);
+  // For a prompt half as many do where the index fits its rows.
+  expect(probesForNear(recommendedLists(100_000), 100_000)).toBe(13);
+  expect(probesForNear(recommendedLists(20_000), 20_000)).toBe(10);
+  expect(probesForNear(100, 100_000)).toBe(probesComparing(100, 100_000));
 });
 
 /** Prompts of groups that are hardly alike, each with as many neighbours; the index is built on none of them, or on all. */

@@ -6,6 +6,9 @@ import { tracesOpening } from '../../../src/panes/trace/traces-listed.js';
 import type { TracesOf } from '../../../src/panes/trace/traces-query.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { addTrace, archiveAll } from '../../schema/helpers/trace-rows.js';
+import { drawTrace } from '../../../src/ui/draw/trace/trace.js';
+import { traceMade } from '../../ui/trace-made.js';
+import { textOf } from '../../ui/helpers.js';
 import { detailAccess, openDatabase } from '../open.js';
 
 let db: TestDatabase;
@@ -109,7 +112,7 @@ test.each<[TracesOf, number]>([
   }
 });
 
-test('a call of a model stands with its tokens and its cost, live and archived; a use of a tool with its name', async () => {
+test('a call of a model stands with its tokens and its cost, live and archived, in the same words as their sum; a use of a tool with its name', async () => {
   for (const [tree, age] of [
     ['calling', 0.001],
     ['called', 100],
@@ -125,6 +128,11 @@ test('a call of a model stands with its tokens and its cost, live and archived; 
          "usage": {"input": 100, "cacheRead": 900, "cacheCreation": 0, "output": 42}}' FROM trace`,
       [tree],
     );
+    await db.query(
+      `UPDATE execution_traces SET input_tokens = 100, cache_read_tokens = 900, output_tokens = 42
+       WHERE correlation_id = md5($1 || '/root')::uuid`,
+      [tree],
+    );
   }
   await archiveAll(db);
   for (const name of ['calling', 'called']) {
@@ -136,5 +144,7 @@ test('a call of a model stands with its tokens and its cost, live and archived; 
       name === 'called',
     ]);
     expect(tree.nodes.map(({ event }) => eventTitle(event))).toContain('WebFetch');
+    const header = drawTrace(traceMade(tree), { width: 200, height: 30 }).map(textOf).join('\n');
+    expect(header).toContain('1,000 tokens in, 42 out');
   }
 });

@@ -3,6 +3,7 @@ import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
 import { colonCommands } from '../../../src/ui/commands/registry.js';
 import type { View } from '../../../src/ui/context.js';
+import { sortsOf } from '../../../src/ui/model/pane-view.js';
 import { completions, noSuchCommand, PalettePrompt } from '../../../src/ui/views/palette.js';
 import { consoleWith } from '../console-made.js';
 import { traceViewMade } from '../trace-made.js';
@@ -44,6 +45,28 @@ describe('the command line', () => {
         const [line] = completions(app, `${name} ${argument}`);
         expect(line?.text).toBe(`${name} ${argument}`);
       }
+    }
+  });
+
+  it('shows a pane anew by an order behind its name, whatever was pressed in it before', () => {
+    const app = consoleIn();
+    app.focus.goTo('agents');
+    app.focus.change({
+      sort: 2,
+      reversed: true,
+      filter: 'x',
+      key: 'row',
+      index: 7,
+      compared: true,
+    });
+    completions(app, 'agents slower')[0]?.run(app);
+    const slower = sortsOf(app.focus.pane).findIndex(({ id }) => id === 'slower');
+    expect(app.focus.view).toMatchObject({
+      ...{ sort: slower, reversed: false, filter: '', key: null, index: 0, compared: false },
+    });
+    for (let times = 0; times < 2; times += 1) {
+      completions(app, 'agents before')[0]?.run(app);
+      expect(app.focus.view).toMatchObject({ compared: true, reversed: false });
     }
   });
 

@@ -1,8 +1,8 @@
 import { formatAge } from '../../../core/format/time.js';
 import { hasConsoleTable } from '../../../deploy/console-schema.js';
-import { counted, good, skipped, type Check } from '../check.js';
+import { good, skipped, type Check } from '../check.js';
 import os from 'node:os';
-import { formatBytes } from '../../../core/format/number.js';
+import { counted, formatBytes } from '../../../core/format/number.js';
 import { collectorOf } from '../../../ingest/collector/collector.js';
 import { readStatus, reportOf } from '../../../ingest/collector/status-file.js';
 import { locateHookProgram } from '../../../ingest/install/agent.js';
@@ -28,7 +28,7 @@ export const agentEvents: Check = {
     if (sources.length === 0) return skipped('nothing was collected from agents here');
     const items = sources.map(
       ({ cli, host, events, unknown, age_ms: age }) =>
-        `${cli} on ${host}: ${events} events, ${unknown} unknown, the last ${formatAge(age)} ago`,
+        `${cli} on ${host}: ${counted(events, 'event')}, ${unknown} unknown, the last ${formatAge(age)} ago`,
     );
     // Newest first, by the primary key; a thousand say as much as all.
     const { rows } = await tx.query<QuarantineRow>(

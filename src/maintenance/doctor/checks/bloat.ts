@@ -1,6 +1,6 @@
 import { quoteIdent } from '../../../db/quote.js';
-import { formatBytes, formatShare } from '../../../core/format/number.js';
-import { counted, firstOf, good, type Check, skipped } from '../check.js';
+import { counted, formatBytes, formatShare } from '../../../core/format/number.js';
+import { firstOf, good, type Check, skipped } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
 import type { Queryable } from '../../../db/queryable.js';
 

@@ -1,6 +1,6 @@
-import { counted, firstOf, good, type Check, skipped } from '../check.js';
+import { firstOf, good, type Check, skipped } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
-import { formatBytes } from '../../../core/format/number.js';
+import { counted, formatBytes } from '../../../core/format/number.js';
 import { findLeftovers } from '../../reindex/leftovers.js';
 import { quoteIdent } from '../../../db/quote.js';
 import {

@@ -1,7 +1,8 @@
+import { counted } from '../../../core/format/number.js';
 import { readCatalogue } from '../../../deploy/catalogue.js';
 import { compareWithManifest } from '../../../deploy/compare.js';
 import { judgeTables } from '../../../deploy/judge.js';
-import { counted, firstOf, good, type Check, type CheckContext } from '../check.js';
+import { firstOf, good, type Check, type CheckContext } from '../check.js';
 import { quoteIdent } from '../../../db/quote.js';
 import { archiveOf, archivedTables, coreTables } from '../../../core/tables.js';
 import { supabaseRoles } from '../../../deploy/prerequisites.js';
@@ -86,13 +87,13 @@ export const rowSecurity: Check = {
     if (firstOff !== undefined) {
       return {
         severity: 'advice',
-        evidence: `It is on for ${on} of ${tables.length} tables, off on ${firstOf(off)}.`,
+        evidence: `It is on for ${on} of ${counted(tables.length, 'table')}, off on ${firstOf(off)}.`,
         items: off,
         fix: 'Decide for all tables alike: rows of a trace are in several of them.',
         command: `ALTER TABLE ${quoteIdent(capabilities.schema, firstOff)} ENABLE ROW LEVEL SECURITY;`,
       };
     }
-    return good(`It is on for all ${tables.length} tables, with policies.`);
+    return good(`It is on for all ${counted(tables.length, 'table')}, with policies.`);
   },
 };
 

@@ -1,6 +1,6 @@
 import { formatAge } from '../../../core/format/time.js';
-import { exceptEmbedded, good, type Check, counted, firstOf, needsAllStats } from '../check.js';
-import { formatBytes, withSeparators } from '../../../core/format/number.js';
+import { exceptEmbedded, good, type Check, firstOf, needsAllStats } from '../check.js';
+import { counted, formatBytes, withSeparators } from '../../../core/format/number.js';
 import { quoteLiteral } from '../../../db/quote.js';
 
 type ArchiverRow = {
@@ -160,7 +160,7 @@ export function temporaryFilesCheck(bytesADay = 1_073_741_824): Check {
          FROM pg_stat_database WHERE datname = current_database()`,
       );
       const { files = 0, bytes = 0, age_ms: ageMs = 0, work_mem: workMem = '?' } = rows[0] ?? {};
-      const evidence = `${withSeparators(files)} files, ${formatBytes(bytes)}, in ${formatAge(ageMs)}`;
+      const evidence = `${counted(files, 'file')}, ${formatBytes(bytes)}, in ${formatAge(ageMs)}`;
       const days = Math.max(1, ageMs / 86_400_000);
       if (bytes / days < bytesADay) return good(`${evidence}.`);
       return {

@@ -1,4 +1,5 @@
-import { exceptEmbedded, good, type Check, counted, firstOf, needsAllStats } from '../check.js';
+import { counted } from '../../../core/format/number.js';
+import { exceptEmbedded, good, type Check, firstOf, needsAllStats } from '../check.js';
 import { boundedText, quoteIdent, quoteLiteral } from '../../../db/quote.js';
 import { formatAge } from '../../../core/format/time.js';
 

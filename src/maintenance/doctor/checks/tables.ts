@@ -1,7 +1,7 @@
 import { vacuumCommand } from '../../statistics/maintain-tables.js';
 import { quoteIdent } from '../../../db/quote.js';
-import { withSeparators, formatBytes } from '../../../core/format/number.js';
-import { counted, firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
+import { counted, withSeparators, formatBytes } from '../../../core/format/number.js';
+import { firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
 import { formatAge } from '../../../core/format/time.js';
 import { freeSpace } from '../../free-space.js';
@@ -23,8 +23,8 @@ export const staleStatistics: Check = {
     if (!first) return good('The statistics of every table are up to date.');
     const lines = stale.map(({ table, rows: count, changed, analyzed }) =>
       analyzed
-        ? `${table}: ${withSeparators(changed)} of about ${withSeparators(count)} rows changed since`
-        : `${table}: never analysed, about ${withSeparators(count)} rows`,
+        ? `${table}: ${withSeparators(changed)} of about ${counted(count, 'row')} changed since`
+        : `${table}: never analysed, about ${counted(count, 'row')}`,
     );
     return {
       severity: 'warning',

@@ -1,7 +1,7 @@
 import { formatAge } from '../../../core/format/time.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { counted, withSeparators } from '../../../core/format/number.js';
 import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-stuck.js';
-import { good, readByIndexOnly, skipped, type Check, counted, firstOf } from '../check.js';
+import { good, readByIndexOnly, skipped, type Check, firstOf, stuckTracesId } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
 
@@ -24,7 +24,7 @@ FROM (
 ) AS running`;
 
 export const stuckTraces: Check = {
-  id: 'stuck-traces',
+  id: stuckTracesId,
   title: 'Stuck traces',
   why: 'A trace in progress for long is one whose writer died, most often. It falsifies what is running now, and its tree is kept out of the archive for seven days.',
   async run({ tx, capabilities }) {

@@ -1,6 +1,6 @@
 import { good, type Check, firstOf } from '../check.js';
 import { shellWord } from '../../../db/connection/command-flags.js';
-import { withSeparators } from '../../../core/format/number.js';
+import { counted, withSeparators } from '../../../core/format/number.js';
 import {
   recommendedLists,
   builtOnTooFewRows,
@@ -96,7 +96,7 @@ export const vectorTraining: Check = {
 };
 
 function described({ index, rows }: VectorIndex): string {
-  return `${index} (now about ${withSeparators(Math.round(rows))} rows)`;
+  return `${index} (now about ${counted(Math.round(rows), 'row')})`;
 }
 
 function trained(indexes: readonly VectorIndex[]): string {
@@ -122,7 +122,7 @@ export const vectorLists: Check = {
     }
     const lines = unfit.map(
       ({ index, lists, rows }) =>
-        `${index} has ${withSeparators(lists)} lists for about ${withSeparators(Math.round(rows))} rows; ${withSeparators(recommendedLists(rows))} would fit`,
+        `${index} has ${withSeparators(lists)} lists for about ${counted(Math.round(rows), 'row')}; ${withSeparators(recommendedLists(rows))} would fit`,
     );
     return {
       severity: 'advice',

@@ -10,7 +10,15 @@ import { formatShare } from '../../../core/format/number.js';
 import { safeLine } from '../../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../../terminal/width.js';
 import type { Look } from '../../theme.js';
-import { blank, cell, joinLines, plainText, styled, type StyledLine } from '../styled-line.js';
+import {
+  blank,
+  cell,
+  joinLines,
+  plainText,
+  styled,
+  type Segment,
+  type StyledLine,
+} from '../styled-line.js';
 import { columnGap } from '../table.js';
 
 export type TraceRowOptions = {
@@ -166,6 +174,15 @@ export function traceColumns(width: number): TraceColumns {
   if (bar >= leastBar) columns.bar = bar;
   else columns.name += Math.max(0, width - used());
   return columns;
+}
+
+/** What a trace of this width does not show, on the lower border: `too narrow for detail, start, share`. */
+export function traceColumnsLeftOut(width: number): Segment[] {
+  const { text, bar, start, own, share } = traceColumns(width);
+  const names = Object.entries({ detail: text, 'time axis': bar, start, own, share });
+  const missing = names.filter(([, columns]) => columns === 0).map(([name]) => name);
+  if (missing.length === 0) return [];
+  return [{ text: `too narrow for ${missing.join(', ')}`, look: 'muted', priority: 2 }];
 }
 
 /** The lines of the tree before an event's name, at most `width` columns: `│ ├▾ `. */

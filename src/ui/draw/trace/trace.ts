@@ -27,7 +27,7 @@ import {
 } from '../styled-line.js';
 import { traceColumns, drawTraceHeading, drawTraceRow } from './rows.js';
 import { formatDuration, formatTimestamp } from '../../../core/format/time.js';
-import { formatCount, formatShare } from '../../../core/format/number.js';
+import { countedShort, formatCount, formatShare } from '../../../core/format/number.js';
 
 type Size = { width: number; height: number };
 
@@ -134,20 +134,21 @@ function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
 /** What the whole comes to: events, time, failures, tokens, costs. */
 function totalsOf(tree: TraceTree): Segment[] {
   const { event } = tree.asked;
-  const { failures, running, inputTokens, outputTokens, costUsd, early } = tree;
+  const { failures, running, outputTokens, costUsd, early } = tree;
+  const tokensIn = tree.inputTokens + tree.cacheReadTokens + tree.cacheWriteTokens;
   return [
     { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
     ...wholeSegments(tree.asked),
-    { text: `${formatCount(tree.nodes.length)} events` },
+    { text: countedShort(tree.nodes.length, 'event') },
     { text: formatDuration(tree.totalMs) },
     failures > 0
       ? { text: `${formatCount(failures)} failed`, look: 'error' }
       : { text: 'none failed', look: 'success', priority: 2 },
     ...(running > 0 ? [{ text: `${formatCount(running)} running`, look: 'running' as const }] : []),
-    ...(inputTokens + outputTokens > 0
+    ...(tokensIn + outputTokens > 0
       ? [
           {
-            text: `${formatCount(inputTokens)} tokens in, ${formatCount(outputTokens)} out`,
+            text: `${formatCount(tokensIn)} tokens in, ${formatCount(outputTokens)} out`,
             priority: 3,
           },
         ]
@@ -157,13 +158,19 @@ function totalsOf(tree: TraceTree): Segment[] {
     ...(tree.isCut
       ? [
           {
-            text: `only the first ${formatCount(tree.nodes.length)} events`,
+            text: `only the first ${countedShort(tree.nodes.length, 'event')}`,
             look: 'warning' as const,
           },
         ]
       : []),
     ...(early > 0
-      ? [{ text: `clocks differ in ${early} events`, look: 'warning' as const, priority: 4 }]
+      ? [
+          {
+            text: `clocks differ in ${countedShort(early, 'event')}`,
+            look: 'warning' as const,
+            priority: 4,
+          },
+        ]
       : []),
     { text: startText(tree.asked), look: 'muted', priority: 5 },
   ];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventMade, treeMade, treeOf, type Made } from '../../../panes/trace/events.js';
 import type { TraceNode, TraceTree } from '../../../../src/panes/trace/tree.js';
 import { displayWidth } from '../../../../src/terminal/width.js';
-import { barCells, branchOf } from '../../../../src/ui/draw/trace/rows.js';
+import { barCells, branchOf, traceColumnsLeftOut } from '../../../../src/ui/draw/trace/rows.js';
 import { drawTrace, traceRoom } from '../../../../src/ui/draw/trace/trace.js';
 import { choose, foldedAll } from '../../../../src/ui/model/trace-state.js';
 import { createTheme } from '../../../../src/ui/theme.js';
@@ -156,4 +156,11 @@ describe('a trace on the screen', () => {
     expect(top + visibleRows).toBe(10_000);
     expect(lines.map(textOf).join('\n')).toContain('e9998');
   });
+});
+
+it('says which columns have no room', () => {
+  const saidAt = (width: number) => traceColumnsLeftOut(width).map(({ text }) => text);
+  expect(saidAt(196)).toEqual([]);
+  expect(saidAt(116)).toEqual(['too narrow for detail']);
+  expect(saidAt(76)).toEqual(['too narrow for detail, start, share']);
 });

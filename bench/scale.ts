@@ -1,0 +1,122 @@
+/**
+ * Every goal of speed and cost beside what was measured, in one run of the other benchmarks:
+ *
+ *     npm run bench -- scale [--short] [--only NAME …] [--out FILE]
+ *
+ * Fills what they need on servers of their own: 1 M traces with 10 M hooks for the overview, 1 M traces for the views, 100,000
+ * embeddings of 1,536 dimensions, 400,000 traces with six children each for the archive. That is half an hour and 20 GB of
+ * disk; with --short all of it is a fiftieth to a tenth, and says whether the benchmarks run rather than how quick things are.
+ *
+ * The table is written to bench/results/scale-DATE.md, anew after each benchmark, with the machine that it was measured on.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { benchmarks, type Goal } from './lib/goals.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    short: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    out: { type: 'string' },
+  },
+});
+
+type Run = { output: string; status: number | null; seconds: number; load: number };
+
+function run(name: string, args: readonly string[]): Promise<Run> {
+  return new Promise((resolve) => {
+    const began = performance.now();
+    const script = path.join(import.meta.dirname, `${name}.ts`);
+    const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
+      cwd: path.join(import.meta.dirname, '..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        output += data.toString();
+        process.stdout.write(data);
+      });
+    }
+    child.on('close', (status) =>
+      resolve({
+        output,
+        status,
+        seconds: (performance.now() - began) / 1_000,
+        load: os.loadavg()[0] ?? 0,
+      }),
+    );
+  });
+}
+
+function judged({ finds, limit, atLeast, unit }: Goal, run: Run): [string, string] {
+  const { output, status, load } = run;
+  const figure = finds.exec(output)?.[1];
+  if (figure === undefined) {
+    return ['–', status === 0 ? 'not said by the benchmark' : 'the benchmark failed'];
+  }
+  const value = Number(figure);
+  const isMet = atLeast ? value >= limit : value <= limit;
+  const why = load > 2 * os.cpus().length ? ', beside other work' : '';
+  return [`${figure} ${unit}`.trim(), isMet ? 'met' : `**missed**${why}`];
+}
+
+const chosen = benchmarks.filter(
+  ({ name }) => flags.only.length === 0 || flags.only.includes(name),
+);
+/** By goal; a run that is broken off says what it has not measured. */
+const rows = new Map(
+  chosen.flatMap(({ name, goals }) =>
+    goals.map(({ what, goal }) => [
+      what,
+      `| ${what} | ${goal} | – | not measured | \`${name}\` | |`,
+    ]),
+  ),
+);
+let postgres = '';
+const startedAt = new Date();
+const date = startedAt.toISOString().slice(0, 10);
+const file =
+  flags.out ??
+  path.join(import.meta.dirname, 'results', `scale-${date}${flags.short ? '-short' : ''}.md`);
+
+function write(): void {
+  const cpus = os.cpus();
+  const text = [
+    `# Goals and figures, ${date}${flags.short ? ' (short: small data)' : ''}`,
+    '',
+    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres || 'no server yet'}.`,
+    '',
+    `${cpus.length} cores (${cpus[0]?.model.trim() ?? 'unknown'}), ${Math.round(os.totalmem() / 2 ** 30)} GB of memory, ` +
+      `Node.js ${process.versions.node}, ${os.type()} ${os.release()}. The load is the machine's when the benchmark ended, of which`,
+    'the benchmark itself is one to two: above that other work ran beside it, and figures in ms are of that machine.',
+    '',
+    '| what | goal | figure | verdict | benchmark | load |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...rows.values(),
+    '',
+  ].join('\n');
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+for (const { name, args, shortArgs, goals } of chosen) {
+  const given = flags.short ? shortArgs : args;
+  const command = ['npm run bench --', name, ...given].join(' ');
+  process.stdout.write(`\n== ${command}\n`);
+  const result = await run(name, given);
+  postgres ||= /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? '';
+  for (const goal of goals) {
+    const [figure, verdict] = judged(goal, result);
+    const load = result.load.toFixed(1);
+    const how = `\`${[name, ...given].join(' ')}\`, ${Math.round(result.seconds)} s`;
+    rows.set(goal.what, `| ${[goal.what, goal.goal, figure, verdict, how, load].join(' | ')} |`);
+  }
+  write();
+}
+process.stdout.write(
+  `\n${file}, after ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s\n`,
+);
