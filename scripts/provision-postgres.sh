@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: scripts/provision-postgres.sh [MAJOR]        (MAJOR: 17, the default, or 18)
+# Usage: scripts/provision-postgres.sh [MAJOR]        (MAJOR: 17, the default, 15, 16 or 18)
 #
 # Unpacks PostgreSQL MAJOR with pgvector, pg_cron, the contrib extensions, pgbouncer and openssl from Debian's packages
 # into a private folder and prints that folder on stdout; progress goes to stderr. Needs apt and dpkg-deb, but no
@@ -7,6 +7,9 @@
 #
 #   FOLDER/usr/lib/postgresql/MAJOR/bin   postgres, initdb, psql, pg_dump, pg_basebackup, …
 #   FOLDER/usr/sbin/pgbouncer, FOLDER/usr/bin/openssl
+#
+# Where a release has PostgreSQL MAJOR without pgvector, as Debian 12 has 15, pgvector is built from Debian's source
+# package with gcc and make; without pg_cron then.
 #
 # The folder is relocatable. Each program in it is a small wrapper that starts the real one through the folder's own
 # loader and C library, because the packages come from a newer Debian than this machine may be.
@@ -19,6 +22,7 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 major=${1:-17}
 arch=${DEBIAN_ARCH:-}
+builds_vector=no
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {
@@ -28,7 +32,7 @@ fail() {
 }
 no_packages_hint='set TEST_DATABASE_URL to a PostgreSQL with pgvector, or start a container engine'
 
-[[ $major =~ ^[0-9]+$ ]] || fail "'$major' is not a major version" 'give 17 or 18'
+[[ $major =~ ^[0-9]+$ ]] || fail "'$major' is not a major version" 'give 15, 16, 17 or 18'
 for tool in apt-get apt-config dpkg dpkg-deb flock sha256sum; do
   command -v "$tool" >/dev/null || fail "$tool is not here, so Debian's packages cannot be used" "$no_packages_hint"
 done
@@ -148,14 +152,57 @@ find_release() {
       break
     done
   done
-  fail "no configured Debian archive has postgresql-$major-pgvector" "$no_packages_hint"
+  find_release_to_build_on "$keyring" "$sites" ||
+    fail "no configured Debian archive has postgresql-$major-pgvector" "$no_packages_hint"
+}
+
+# A release with the server and its headers; the source of pgvector is that of the stable release.
+find_release_to_build_on() {
+  local keyring=$1 sites=$2 site suite
+  command -v gcc >/dev/null && command -v make >/dev/null || return 1
+  [[ $arch == "$(dpkg --print-architecture)" ]] || return 1
+  for suite in oldstable stable; do
+    for site in $sites; do
+      {
+        echo "deb [signed-by=$keyring] $site $suite main"
+        echo "deb-src [signed-by=$keyring] $site stable main"
+      } >"$apt_state/sources.list"
+      private_apt apt-get -q update >"$apt_state/update.log" 2>&1 || continue
+      if private_apt apt-cache show "postgresql-server-dev-$major" >/dev/null 2>&1; then
+        say "building pgvector for PostgreSQL $major of Debian $suite"
+        builds_vector=yes
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# The headers and what is built with them go where the packages' files are; the headers are not needed afterwards.
+build_vector() {
+  local sources=$work/pgvector
+  mkdir -p "$sources/tree"
+  (
+    # Within `||` a failure does not end this by itself. Not -march=native: the folder may go to another machine.
+    cd "$sources" &&
+      private_apt apt-get -q source --download-only pgvector &&
+      private_apt apt-get -q download "postgresql-server-dev-$major" &&
+      tar -xf pgvector_*.orig.tar.* -C tree --strip-components=1 &&
+      dpkg-deb -x ./*.deb "$root" &&
+      make -C tree OPTFLAGS='' with_llvm=no PG_CONFIG="$root/usr/lib/postgresql/$major/bin/pg_config" install
+  ) >"$apt_state/build.log" 2>&1 || {
+    tail -n 20 "$apt_state/build.log" >&2
+    fail 'pgvector was not built' "$no_packages_hint"
+  }
+  rm -rf "$root/usr/include"
 }
 
 # Of all that an installation would bring, the libraries and programs that a relocated server loads; not what only Perl,
 # PAM, the just-in-time compiler or the package system itself would use.
 wanted_packages() {
-  private_apt apt-get -q --simulate install pgbouncer openssl \
-    "postgresql-$major" "postgresql-$major-pgvector" "postgresql-$major-cron" \
+  local extensions=("postgresql-$major-pgvector" "postgresql-$major-cron")
+  if [[ $builds_vector == yes ]]; then extensions=(); fi
+  private_apt apt-get -q --simulate install pgbouncer openssl "postgresql-$major" "${extensions[@]}" \
     >"$apt_state/plan" 2>"$apt_state/plan.log" || {
     cat "$apt_state/plan.log" >&2
     fail 'apt cannot resolve the packages' "$no_packages_hint"
@@ -176,6 +223,18 @@ unpack_packages() {
   }
   for deb in "$work"/debs/*.deb; do
     dpkg-deb -x "$deb" "$root"
+  done
+  merge_into_usr
+}
+
+# Up to Debian 12 some packages have their files below /lib, where only a link of the base system makes them one with /usr/lib.
+merge_into_usr() {
+  local folder
+  for folder in bin sbin lib lib64; do
+    [[ -d $root/$folder && ! -L $root/$folder ]] || continue
+    mkdir -p "$root/usr/$folder"
+    cp -a "$root/$folder/." "$root/usr/$folder/"
+    rm -rf "${root:?}/$folder"
   done
 }
 
@@ -211,6 +270,7 @@ WRAPPER
 configure_apt
 find_release
 unpack_packages
+if [[ $builds_vector == yes ]]; then build_vector; fi
 
 shopt -s nullglob
 loaders=("$root"/usr/lib/*-linux-gnu*/ld-linux-*.so.*)

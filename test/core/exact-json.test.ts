@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { expect, it } from 'vitest';
 import { ExactNumber, exactJson, exactNumber, parseExactJson } from '../../src/core/exact-json.js';
 

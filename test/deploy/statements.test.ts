@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { schemaFiles } from '../../src/deploy/schema-files.js';
 import { splitStatements } from '../../src/deploy/adopt.js';

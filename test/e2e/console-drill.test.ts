@@ -88,21 +88,21 @@ it('searches a row in full, whatever the case, from match to match and round the
   driver.press('1j\r\r');
   await driver.waitFor(/Trace [0-9a-f]{8}-/);
   driver.press('/DENIED');
-  await driver.waitFor('/DENIED 1 of 1');
+  await driver.waitFor('/DENIED · 1 of 1');
   driver.press('\r\r');
   await driver.waitFor(/error_message +not allowed here/);
   driver.press('/Denied');
-  await driver.waitFor(/\/Denied 1 of \d/);
+  await driver.waitFor(/\/Denied · 1 of \d/);
   driver.press('\x15_id');
-  await driver.waitFor(/\/_id 1 of (\d+)/);
-  const count = Number(/_id 1 of (\d+)/.exec(driver.text())?.[1]);
+  await driver.waitFor(/\/_id · 1 of (\d+)/);
+  const count = Number(/_id · 1 of (\d+)/.exec(driver.text())?.[1]);
   expect(count).toBeGreaterThan(2);
   driver.press('\rN');
-  await driver.waitFor(`/_id ${count} of ${count}`);
+  await driver.waitFor(`/_id · ${count} of ${count}`);
   driver.press('nn');
-  await driver.waitFor(`/_id 2 of ${count}`);
+  await driver.waitFor(`/_id · 2 of ${count}`);
   driver.press('/nowhere');
-  await driver.waitFor('/nowhere not found');
+  await driver.waitFor('/nowhere · not found');
   driver.press('\rn');
   await driver.waitFor('Not found: nowhere');
   driver.press('go');
@@ -111,7 +111,7 @@ it('searches a row in full, whatever the case, from match to match and round the
   await driver.waitFor((lines) => !lines.join().includes('/nowhere'));
   expect(driver.text()).toContain('error_message');
   driver.press('\x1b');
-  await driver.waitFor('/DENIED 1 of 1');
+  await driver.waitFor('/DENIED · 1 of 1');
 });
 
 it('copies the id of a trace and writes it to a new file', async () => {

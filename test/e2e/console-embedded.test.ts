@@ -114,7 +114,7 @@ describe('the console without a server, in an empty home', () => {
     await driver.waitFor('it stays on this machine');
     driver.press('y');
     await driver.waitFor('The newest is 41d old', 60_000);
-    expect(driver.screen()[1]).toContain('window 90d');
+    await driver.waitFor((screen) => screen[1]?.includes('window 90d') === true);
     driver.press('\r');
     await driver.waitFor(/┃ idle .*webshop.*Fix the checkout/);
     driver.press('q');

@@ -143,7 +143,7 @@ describe('a list of traces', () => {
 /** Puts the cursor on the field of a record, by searching for it, and follows it. */
 async function open(driver: TerminalDriver, field: string, shows: string | RegExp): Promise<void> {
   driver.press(`/${field}\r`);
-  await driver.waitFor(new RegExp(`/${field} \\d+ of \\d+`));
+  await driver.waitFor(new RegExp(`/${field} · \\d+ of \\d+`));
   driver.press('\r');
   await driver.waitFor(shows);
 }

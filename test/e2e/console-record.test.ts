@@ -91,7 +91,7 @@ it('takes keys while a text of 600,000 wide characters is unfolded, searched and
   // What comes while it is laid out is done at once.
   driver.press('kk');
   driver.press('/needle');
-  await driver.waitFor('/needle 1 of 1', 60_000);
+  await driver.waitFor('/needle · 1 of 1', 60_000);
   await driver.waitFor('the needle end');
   driver.press('\r\x1b');
   await driver.waitFor((lines) => !lines.join('\n').includes('/needle'));

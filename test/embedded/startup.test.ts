@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteQueue, cString, int32, ProtocolViolation } from '../../src/embedded/wire.js';
-import { keptSeeds } from '../helpers/seeds.js';
+import { fc, keptSeeds } from '../helpers/seeds.js';
 import { controlPacket, parseOptions, readStartupPacket } from '../../src/embedded/mux/greeting.js';
 
 function read(...parts: Buffer[]): ReturnType<typeof readStartupPacket> {

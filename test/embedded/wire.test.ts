@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc, keptSeeds } from '../helpers/seeds.js';
 import { expect, test } from 'vitest';
 import {
   ByteQueue,
@@ -30,7 +30,7 @@ function split(pieces: readonly Buffer[]): string[] {
   return seen;
 }
 
-test('finds the same messages wherever the bytes are cut', () => {
+test.each(keptSeeds)('finds the same messages wherever the bytes are cut (seed %i)', (seed) => {
   const messages = fc.array(
     fc.record({
       type: fc.constantFrom('Q', 'P', 'B', 'S'),
@@ -44,6 +44,7 @@ test('finds the same messages wherever the bytes are cut', () => {
       const expected = list.map(({ type, body }) => type + Buffer.from(body).toString('latin1'));
       expect(split(cut(Buffer.concat(frames), places))).toEqual(expected);
     }),
+    { seed },
   );
 });
 
@@ -62,7 +63,7 @@ test('refuses lengths that cannot be', () => {
   }
 });
 
-test('a queue gives back exactly what was put in', () => {
+test.each(keptSeeds)('a queue gives back exactly what was put in (seed %i)', (seed) => {
   const pieces = fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 10 });
   fc.assert(
     fc.property(pieces, fc.array(fc.nat({ max: 30 }), { maxLength: 10 }), (list, takes) => {
@@ -82,5 +83,6 @@ test('a queue gives back exactly what was put in', () => {
         expect(queue.length).toBe(rest.length);
       }
     }),
+    { seed },
   );
 });

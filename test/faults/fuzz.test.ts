@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { parseDuration, parseMoment } from '../../src/core/format/time.js';
 import { ConsoleError } from '../../src/db/errors.js';
@@ -12,7 +11,7 @@ import { panes } from '../../src/panes/registry.js';
 import { drawPane } from '../../src/ui/draw/pane.js';
 import { plainText } from '../../src/ui/draw/styled-line.js';
 import { Keymap } from '../../src/ui/keymap.js';
-import { keptSeeds } from '../helpers/seeds.js';
+import { fc, keptSeeds } from '../helpers/seeds.js';
 import { initialPaneView } from '../../src/ui/model/pane-view.js';
 
 const runs = keptSeeds.map((seed) => ({ seed, numRuns: 300 }));

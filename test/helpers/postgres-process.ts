@@ -177,12 +177,13 @@ export class PostgresProcess {
         '--auth-local=trust',
         '--auth-host=scram-sha-256',
         '--encoding=UTF8',
-        '--locale-provider=builtin',
-        '--builtin-locale=C.UTF-8',
+        ...(this.binaries.major < 17
+          ? ['--locale=C.UTF-8']
+          : ['--locale-provider=builtin', '--builtin-locale=C.UTF-8']),
         '--no-sync',
         '--no-instructions',
         // The default of 4096 rounds costs every connection some milliseconds, for a password that lives minutes.
-        '--set=scram_iterations=1',
+        ...(this.binaries.major < 16 ? [] : ['--set=scram_iterations=1']),
       ]);
     } finally {
       rmSync(passwordFile);

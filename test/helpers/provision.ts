@@ -19,7 +19,9 @@ export type Binaries = {
 export function wantedMajor(env: NodeJS.ProcessEnv = process.env): number {
   const value = env.TRACE_CONSOLE_TEST_PG ?? '';
   if (value === '') return 17;
-  if (!/^1[78]$/.test(value)) throw new Error(`TRACE_CONSOLE_TEST_PG is '${value}'; give 17 or 18`);
+  if (!/^1[5678]$/.test(value)) {
+    throw new Error(`TRACE_CONSOLE_TEST_PG is '${value}'; give 15, 16, 17 or 18`);
+  }
   return Number(value);
 }
 

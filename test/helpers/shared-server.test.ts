@@ -126,11 +126,12 @@ test('a container gets our password, is asked where it listens, and is removed a
   ]);
 });
 
-test('the wanted major version is 17 unless TRACE_CONSOLE_TEST_PG says 18', () => {
+test('the wanted major version is 17 unless TRACE_CONSOLE_TEST_PG names another', () => {
   expect(wantedMajor({})).toBe(17);
   expect(wantedMajor({ TRACE_CONSOLE_TEST_PG: '' })).toBe(17);
   expect(wantedMajor({ TRACE_CONSOLE_TEST_PG: '18' })).toBe(18);
-  expect(() => wantedMajor({ TRACE_CONSOLE_TEST_PG: '9.6' })).toThrow(/give 17 or 18/);
+  expect(wantedMajor({ TRACE_CONSOLE_TEST_PG: '15' })).toBe(15);
+  expect(() => wantedMajor({ TRACE_CONSOLE_TEST_PG: '9.6' })).toThrow(/give 15, 16, 17 or 18/);
 });
 
 test('databases of this run are on the server that the run says it uses', async () => {

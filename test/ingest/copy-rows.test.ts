@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RowCopier } from '../../src/ingest/copy-rows.js';
 import { toolCallId, turnId } from '../../src/ingest/ids.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { expect, it } from 'vitest';
 import type { AgentEvent } from '../../src/ingest/events.js';
 import { ImportCounter } from '../../src/ingest/import-counter.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { expect, test } from 'vitest';
 import { fairIntervals } from '../../src/live/schedule.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { activity, activityKept } from '../../src/panes/activity.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { connect, ids, insertTrace } from './activity-events.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { graphemes } from '../../src/terminal/width.js';
 import { safeBlock } from '../../src/terminal/sanitise.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { KeyTokens, type Token } from '../../src/terminal/key-tokens.js';
 

@@ -1,9 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { safeBlock, safeLine } from '../../src/terminal/sanitise.js';
 import { displayWidth } from '../../src/terminal/width.js';
 import { createEmulator, feed } from '../e2e/helpers/emulator.js';
-import { keptSeeds } from '../helpers/seeds.js';
+import { fc, keptSeeds } from '../helpers/seeds.js';
 import { untrustedText } from './untrusted-text.js';
 
 // Every control, format, surrogate, private and unassigned character, and line separators.

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { type Appearance, type Frame, GridPainter } from '../../src/terminal/painter.js';
 import { safeLine } from '../../src/terminal/sanitise.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 
 // What hostile and what merely foreign prompts are made of.
 const parts = [

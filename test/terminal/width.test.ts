@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { safeLine } from '../../src/terminal/sanitise.js';
 import { displayWidth, fit, takeColumns, truncate, wrapText } from '../../src/terminal/width.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { expect, test } from 'vitest';
 import { scanStatements } from '../../../src/embedded/mux/statement-facts.js';
 

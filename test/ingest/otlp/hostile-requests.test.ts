@@ -7,7 +7,7 @@ import path from 'node:path';
 import zlib from 'node:zlib';
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { SpoolDrain } from '../../../src/ingest/collector/drain.js';
 import { recordWriter } from '../../../src/ingest/collector/write-records.js';

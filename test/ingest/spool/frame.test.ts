@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { decodeFrames, encodeFrame, type SpoolRecord } from '../../../src/ingest/spool/frame.js';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
 import {

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import fc from 'fast-check';
+import { fc } from '../../helpers/seeds.js';
 import { expect, it } from 'vitest';
 import upstream from 'string-width';
 import stringWidth from '../../../src/terminal/ink/string-width.js';
