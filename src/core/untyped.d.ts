@@ -12,10 +12,19 @@ declare module 'asciichart' {
   export default asciichart;
 }
 
-declare module 'pgpass' {
+declare module 'pgpass/lib/helper.js' {
+  import type { Stats } from 'node:fs';
+
   type Connection = { host: string; port: number; user: string; database: string };
-  export default function pgpass(
-    connection: Connection,
-    callback: (password: string | undefined) => void,
-  ): void;
+  const helper: {
+    getFileName: (environment: NodeJS.ProcessEnv) => string;
+    /** Whether it is a file that nobody else may read. */
+    usePgPass: (stat: Stats, file: string) => boolean;
+    getPassword: (
+      connection: Connection,
+      lines: NodeJS.ReadableStream,
+      callback: (password: string | undefined) => void,
+    ) => void;
+  };
+  export default helper;
 }

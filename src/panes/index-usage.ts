@@ -35,8 +35,9 @@ function summaryOf(extras: IndexUsageExtras, { nowMs }: CellContext): SummaryLin
         : []),
       ...(extras.tooEarly > 0 && extras.unused === 0
         ? [
+            { text: 'unused: too early to say', tone: 'muted' as const },
             {
-              text: `unused: too early to say before ${formatAge(usualVerdictLimits.leastAgeMs)} of counting`,
+              text: `${formatAge(usualVerdictLimits.leastAgeMs)} of counting are needed`,
               tone: 'muted' as const,
             },
           ]

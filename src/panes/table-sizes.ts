@@ -40,8 +40,8 @@ function summaryOf(extras: TableSizesExtras, { nowMs }: CellContext): SummaryLin
 
 /** Why nothing can be said of a month. */
 function noForecast({ keptDays }: Pick<TableSizesExtras, 'keptDays'>): string {
-  const kept = keptDays === null ? 'none are kept yet' : `${keptDays} kept so far`;
-  return `in 30d: known once sizes of two days are kept (${kept})`;
+  const kept = keptDays === null ? 'none kept yet' : `${keptDays} kept so far`;
+  return `in 30d: needs sizes of two days, ${kept}`;
 }
 
 /** The size in a month, and what that rests on; nothing where no sizes are kept. */

@@ -69,7 +69,7 @@ describe('reindexing by key', () => {
     next.press('\r3');
     // What needs care comes first.
     next.press('sg');
-    await refreshUntil(next, (lines) => /┃ idx_\w+.* is being bu/.test(lines[16] ?? ''));
+    await refreshUntil(next, (lines) => /┃ idx_\w+.* is bei/.test(lines[16] ?? ''));
     next.press('r');
     await next.waitFor('[ Cancel ]');
     expect(next.text()).toContain(`Follow the rebuild of ${index}`);

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, inject, test } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
 import { verifySchema } from '../../src/deploy/compare.js';
 import { openConsole } from '../deploy/helpers.js';
@@ -114,7 +115,7 @@ test('a server of your own: the owner of the database, no superuser, deploys eve
   }
 });
 
-test('pg_dump and pg_restore bring back the schema, the traces and the archive', async () => {
+test('the commands of docs/deploy.md bring back the schema, the traces and the archive', async () => {
   await psql(url, { files: [example] });
   await runOnce(url, `UPDATE execution_traces SET started_at = now() - interval '91 days'`);
   await runOnce(url, `SELECT * FROM archive_traces('90 days')`);
@@ -126,14 +127,27 @@ test('pg_dump and pg_restore bring back the schema, the traces and the archive',
   const before = await runOnce<Record<string, string | null>>(url, content);
   expect(Object.values(before[0] ?? {})).not.toContain(null);
 
-  const env = { PGPASSWORD: server.password, PATH: process.env.PATH };
-  const address = ['-h', server.host, '-p', String(server.port), '-U', server.user];
-  const dump = join(server.process.folder, 'traces.dump');
-  const tool = (name: string, args: string[]) =>
-    run(join(server.binaries.binDir, name), [...address, ...args], { env });
-  await tool('pg_dump', ['--format=custom', `--file=${dump}`, 'traces']);
-  await tool('createdb', ['traces_restored']);
-  await tool('pg_restore', ['--no-owner', '--exit-on-error', '--dbname=traces_restored', dump]);
+  const page = readFileSync(join(root, 'docs/deploy.md'), 'utf8');
+  const backups = /^## Backups$([^]*?)^## /m.exec(page)?.[1] ?? '';
+  const blocks = [...backups.matchAll(/^```bash$([^]*?)^```$/gm)].map(([, lines = '']) => lines);
+  expect(blocks).toHaveLength(2);
+  const folder = mkdtempSync(join(tmpdir(), 'trace-console-restore-'));
+  const program = join(folder, 'trace-console');
+  const main = join(inject('programs'), 'main.js');
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`, { mode: 0o755 });
+  const env = {
+    PATH: `${folder}:${server.binaries.binDir}:${process.env.PATH ?? ''}`,
+    HOME: folder,
+    DATABASE_URL: url,
+    PGHOST: server.host,
+    PGPORT: String(server.port),
+    PGUSER: server.user,
+    PGPASSWORD: server.password,
+  };
+  for (const lines of blocks) await run('sh', ['-ec', lines], { env, cwd: folder });
+  const { stdout } = await run('pg_restore', ['--list', 'archive.dump'], { env, cwd: folder });
+  expect(stdout.match(/TABLE DATA public \w+_archive/g)).toHaveLength(4);
+  rmSync(folder, { recursive: true });
 
   const restored = server.url('traces_restored');
   expect(await runOnce(restored, content)).toEqual(before);

@@ -1,6 +1,6 @@
 import pg, { type ClientConfig } from 'pg';
 import type { ServerSource } from './source.js';
-import pgpass from 'pgpass';
+import passwordFile from 'pgpass/lib/helper.js';
 import { exactNumber, parseExactJson } from '../../core/exact-json.js';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -49,10 +49,16 @@ function passwordOf(source: ServerSource): () => Promise<string> {
 
 function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
   const { host, port, user, database, parameters } = source;
-  // The library reads the file's name from the environment only.
-  if (parameters.passfile) process.env.PGPASSFILE = parameters.passfile;
+  // Not the library's own entrance, which takes the file's name from the environment of the whole process.
+  const file = parameters.passfile ?? passwordFile.getFileName(process.env);
   return new Promise((resolve) => {
-    pgpass({ host, port, user, database }, resolve);
+    fs.stat(file, (error, stat) => {
+      if (error || !passwordFile.usePgPass(stat, file)) resolve(undefined);
+      else {
+        const lines = fs.createReadStream(file);
+        passwordFile.getPassword({ host, port, user, database }, lines, resolve);
+      }
+    });
   });
 }
 
