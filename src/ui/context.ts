@@ -118,6 +118,8 @@ export interface View {
   readonly asksToLeave?: boolean;
   /** It asks about leaving for another database, or waits for one: a next attempt takes its place. */
   readonly endsWithConnection?: boolean;
+  /** What it is called where Esc leads back to it from a connection that is being opened; otherwise that is the database in front. */
+  readonly nameOnReturn?: string;
   /** It shows how long something takes: it is drawn every second. */
   readonly showsTime?: boolean;
   /** The connection that is being opened, for the header. */

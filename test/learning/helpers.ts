@@ -56,7 +56,8 @@ export type ChainCount = { agents: string[]; planted: number | null; learned: nu
 /**
  * Of how many turns the chain of agents that the demo says it planted is the learned one: of the learned ones (precision), and of the
  * planted ones (recall). A chain is its first agent and which others follow: the demo begins those side by side at the same
- * moment, and their order is then in no row. It keeps the first six.
+ * moment, and their order is then in no row. Of a longer turn both keep the first six agents, each in its own order: there
+ * they may keep others.
  */
 export async function chainAgreement(
   read: (text: string) => Promise<ChainCount[]>,

@@ -14,13 +14,12 @@ import { showMoment } from '../commands/moment.js';
 import type { ConnectionChoice, Connections, DemoTraffic } from '../context.js';
 import type { ConsoleApp } from './console-app.js';
 import type { ConnectionBadge, ConnectionInfo } from '../draw/header.js';
-import { failureText, strings, unnamed } from '../strings.js';
+import { failureText, unnamed } from '../strings.js';
 import { NoticeView } from '../views/action.js';
 import { closeSchema, showSchema, type SchemaStage } from '../views/schema.js';
 import type { OpensAt } from './options.js';
 import type { SchemaNotice } from './schema-flow.js';
 import { nearestWord } from '../../core/nearest.js';
-import { FleetView } from '../views/fleet.js';
 import { coreTables } from '../../core/tables.js';
 import { ConnectingView } from '../views/waiting.js';
 import { QuitView } from '../views/quit.js';
@@ -331,8 +330,7 @@ export class ConnectionSwitch implements Connections {
     const attempt = (this.#attempt += 1);
     const { views } = app.model;
     const kept = views.filter((each) => !each.endsWithConnection);
-    const isFromFleet = kept.at(-1) instanceof FleetView;
-    let view = new ConnectingView(choice, isFromFleet ? strings.fleet : this.nameOfCurrent);
+    let view = new ConnectingView(choice, kept.at(-1)?.nameOnReturn ?? this.nameOfCurrent);
     app.update({ views: [...kept, view] });
     const change = (changes: Partial<ConnectingView['state']>) => {
       if (attempt !== this.#attempt) return;

@@ -22,6 +22,7 @@ export class FleetView implements View {
   readonly covers = true;
   /** It shows for how long a database has been silent. */
   readonly showsTime = true;
+  readonly nameOnReturn = strings.fleet;
   readonly fleet: Fleet;
   readonly #members: readonly FleetMember[];
   readonly #cursor: Cursor;

@@ -178,8 +178,8 @@ test('finds the chains that the demo planted', async () => {
     async (text) => (await source.query<ChainCount>(text)).rows,
   );
   expect(turns).toBeGreaterThan(100);
-  expect(precision).toBeGreaterThanOrEqual(0.95);
-  expect(recall).toBeGreaterThanOrEqual(0.95);
+  expect(precision).toBeGreaterThanOrEqual(0.9);
+  expect(recall).toBeGreaterThanOrEqual(0.9);
 });
 
 test('brings the errors that the demo planted into their families', async () => {
