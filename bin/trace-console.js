@@ -12,6 +12,7 @@ for word do
 done
 exec node "$0" "$@"
 */;
+import { existsSync, mkdirSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import path from 'node:path';
 
@@ -69,5 +70,13 @@ function printVersion() {
 function keepCompiled() {
   const { HOME = '', XDG_CACHE_HOME = '' } = process.env;
   const folder = path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(HOME, '.cache');
-  if (path.isAbsolute(folder)) module.enableCompileCache?.(path.join(folder, 'trace-console'));
+  if (!module.enableCompileCache || !path.isAbsolute(folder)) return;
+  const own = path.join(folder, 'trace-console');
+  try {
+    // One by one: Node makes a folder with its parents, and below /proc, where mkdir says ENOENT, tries that for ever.
+    for (const each of [folder, own]) if (!existsSync(each)) mkdirSync(each, { mode: 0o700 });
+    module.enableCompileCache(own);
+  } catch {
+    // It starts without.
+  }
 }
