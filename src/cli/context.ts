@@ -231,13 +231,13 @@ function followerOf(
   { file }: Config,
   connection: NamedConnection | undefined,
   { url = process.env.DATABASE_URL, dataDir, envFile, schema }: OpenOptions,
-): (() => void) | undefined {
+): (() => Promise<void>) | undefined {
   const [, program] = process.argv;
   if (program === undefined) return undefined;
-  const start = (target: CollectorTarget) => () =>
-    void import('../ingest/collector/collector.js').then(({ ensureCollector }) =>
-      ensureCollector(target, program),
-    );
+  const start = (target: CollectorTarget) => async () => {
+    const { ensureCollector } = await import('../ingest/collector/collector.js');
+    ensureCollector(target, program);
+  };
   if (connection) return start({ kind: 'connection', name: connection.name, config: file });
   if (dataDir !== undefined) return start({ kind: 'folder', dataDir: path.resolve(dataDir) });
   if (envFile !== undefined) return undefined;

@@ -26,11 +26,15 @@ export async function* readLines(
     let restBytes = 0;
     let position = offset;
     let isSkipping = false;
-    // One for all pieces: what is read is parsed before the next piece comes.
-    const buffer = Buffer.allocUnsafe(chunkBytes);
+    // Two take turns: while one piece is parsed, the next is read.
+    let [buffer, other] = [Buffer.allocUnsafe(chunkBytes), Buffer.allocUnsafe(chunkBytes)];
+    let reading = file.read(buffer, 0, chunkBytes, position);
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
+      const { bytesRead } = await reading;
       if (bytesRead === 0) break;
+      reading = file.read(other, 0, chunkBytes, position + bytesRead);
+      // Whoever stops in between does not wait for it.
+      reading.catch(() => undefined);
       let start = 0;
       for (;;) {
         const newline = buffer.indexOf(10, start);
@@ -42,16 +46,18 @@ export async function* readLines(
         start = newline + 1;
       }
       position += bytesRead;
-      if (start >= bytesRead) continue;
-      if (restBytes + bytesRead - start > longestLine)
-        [rest, restBytes, isSkipping] = [[], 1, true];
-      if (isSkipping) continue;
-      rest.push(Buffer.from(buffer.subarray(start, bytesRead)));
-      restBytes += bytesRead - start;
+      const left = bytesRead - start;
+      if (restBytes + left > longestLine) [rest, restBytes, isSkipping] = [[], 1, true];
+      if (left > 0 && !isSkipping) {
+        rest.push(Buffer.from(buffer.subarray(start, bytesRead)));
+        restBytes += left;
+      }
+      [buffer, other] = [other, buffer];
     }
     const last = Buffer.concat(rest);
     if (!isSkipping && isJson(last)) yield { bytes: last, end: position };
   } finally {
+    // Closing waits for a reading under way.
     await file.close();
   }
 }

@@ -13,6 +13,15 @@ export type Changes = { [Table in IngestTable]: Map<string, IngestTables[Table]>
 /** A row that its source takes back. */
 export type RetractedRow = { table: IngestTable; id: string };
 
+/** Whether the role may delete rows of a table: most writers need not. */
+export async function mayDelete(tx: Transaction, table: IngestTable): Promise<boolean> {
+  const { rows } = await tx.query<{ allowed: boolean }>(
+    `SELECT has_table_privilege($1, 'DELETE') AS allowed`,
+    [quoteIdent(table)],
+  );
+  return rows[0]?.allowed === true;
+}
+
 /** The rows that one transaction works on, and those of them that were stored before. */
 export class RowStore {
   readonly rows: Changes = newChanges();
@@ -40,10 +49,11 @@ export class RowStore {
     rows.set(row.id, row);
   }
 
-  /** Deletes rows, and brings in the traces that they were in. */
+  /** Deletes rows, and brings in the traces that they were in. A role that may not delete leaves them where they are. */
   async retract(retracted: readonly RetractedRow[]): Promise<void> {
     for (const [table, gone] of groupBy(retracted, ({ table: name }) => name)) {
       const column = table === 'execution_traces' ? 'root_id' : 'trace_id';
+      if (!(await mayDelete(this.#tx, table))) continue;
       const { rows } = await this.#tx.query<{ trace: string }>(
         `DELETE FROM ${quoteIdent(table)} WHERE id = ANY($1::uuid[]) RETURNING ${column} AS trace`,
         [gone.map(({ id }) => id)],

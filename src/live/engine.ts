@@ -33,7 +33,7 @@ export const defaultCadenceMs = 2_000;
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;
 
-/** Of the time of a server, and of the embedded engine, for each pane of events while events come in. */
+/** Of the time of a server, and of the embedded engine, for all panes of events together while events come in. */
 const hurriedShare = { server: 0.02, embedded: 0.1 };
 
 /** The past changes little (running traces end, late rows come in), so it is read again only after this long. */
@@ -244,12 +244,13 @@ export class LiveEngine {
     const { paused, untilMs, cadenceMs } = this.#store.getState();
     if (paused || untilMs !== undefined) return;
     const share = hurriedShare[this.#database.capabilities.embedded ? 'embedded' : 'server'];
-    for (const { pane } of this.#feeds.values()) {
+    const shown = [...this.#feeds.values()].filter(
+      ({ pane }) => pane.showsEvents === true && this.#visible.has(pane.id),
+    );
+    for (const { pane } of shown) {
       const isCheap = (this.#schedule.intervalOf(pane.id) ?? Infinity) <= cadenceMs;
-      const isShown = pane.showsEvents === true && this.#visible.has(pane.id);
-      if (!isShown) continue;
       if (isCheap) this.#schedule.runNow(pane.id);
-      else this.#schedule.hurry(pane.id, share);
+      else this.#schedule.hurry(pane.id, share / shown.length);
     }
   }
 

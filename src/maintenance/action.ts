@@ -75,7 +75,7 @@ export type ActionContext = {
   /** Aborted when the console ends while the server goes on by itself (`Progress.detachable`). */
   detach?: AbortSignal;
   /** Starts the collector, which goes on importing events after this console has ended; absent: there is none for this database. */
-  follow?: (() => void) | undefined;
+  follow?: (() => Promise<void>) | undefined;
 };
 
 /**

@@ -119,16 +119,27 @@ async function* run(
   for (;;) {
     const { value, done } = await events.next();
     if (done) {
-      if (!signal.aborted) follow?.();
+      const notFollowed = signal.aborted ? undefined : await failureToFollow(follow);
       const since = await newestSeen(database);
       return {
-        summary: summaryOf(value, signal.aborted),
+        summary: [summaryOf(value, signal.aborted), ...(notFollowed ?? [])].join(' '),
         cancelled: signal.aborted,
         result: value,
         ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
       };
     }
     yield shownProgress(value);
+  }
+}
+
+/** What has come is in the database, whether or not the collector starts. */
+async function failureToFollow(follow: ActionContext['follow']): Promise<string[] | undefined> {
+  try {
+    await follow?.();
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [`What comes from now on is not followed: ${reason}`];
   }
 }
 

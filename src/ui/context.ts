@@ -49,7 +49,7 @@ export type ConnectionChoice = {
   windowMs: number | undefined;
   budgetUsdPerDay?: number | undefined;
   /** Starts the collector that writes agents' events into it; absent: a collector cannot be given this database. */
-  follow?: (() => void) | undefined;
+  follow?: (() => Promise<void>) | undefined;
   /** Only of the demo: its traffic, which is written while it is shown. */
   traffic?: DemoTraffic;
   /**

@@ -312,7 +312,11 @@ export async function endCollectorOf(
   // One that has just begun has not said yet where it writes.
   while (status()?.pid !== holder.pid && performance.now() < deadline) await sleep(25);
   if (!isInto(status()?.target ?? '', socketFolder)) return undefined;
-  process.kill(holder.pid, 'SIGTERM');
+  try {
+    process.kill(holder.pid, 'SIGTERM');
+  } catch {
+    // It has ended meanwhile.
+  }
   while (isAlive(holder) === true) {
     if (performance.now() > deadline) {
       throw new ConsoleError(

@@ -11,7 +11,7 @@ import {
 } from './agent.js';
 import path from 'node:path';
 import { given } from '../../core/values.js';
-import { truthyAt, falseAt, listAt } from './settings-file.js';
+import { truthyAt, falseAt, listAt, textOf } from './settings-file.js';
 import { usualAddress } from './merge.js';
 import fs from 'node:fs';
 import { parse } from 'smol-toml';
@@ -139,7 +139,7 @@ export const claude: SettingsAgent = {
 
 /** The address that our hooks in a settings file post to. */
 function postedTo(file: string): string | undefined {
-  const text = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+  const text = textOf(file) ?? '';
   return /"(https?:\/\/[^"\s]+\/trace-console\/hook\/\w+)"/.exec(text)?.[1];
 }
 

@@ -116,10 +116,19 @@ function failed(message: string, hint: string, cause?: unknown): ConsoleError {
   });
 }
 
+/** The text of a file; undefined where it is missing or cannot be read. */
+export function textOf(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
 /** A value of a file that may be missing or broken: then undefined. */
 function valueAt(file: string, keys: readonly string[]): unknown {
   try {
-    let value: unknown = parseSettings(fs.readFileSync(file, 'utf8').replace(/^\uFEFF/, ''), file);
+    let value: unknown = parseSettings((textOf(file) ?? '').replace(/^\uFEFF/, ''), file);
     for (const key of keys) {
       if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key))
         return undefined;

@@ -13,11 +13,19 @@ export type KeptRow = {
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 /** The spans of a trace that are known, each once, and the rows that they are kept in. */
+/** Spans of a trace that are read at a time: those that are not written yet, and the oldest of the others. */
+export const spansAtOnce = 20_000;
+
 export class KeptTrace {
   readonly #rows: KeptRow[] = [];
 
   add(row: KeptRow): void {
     this.#rows.push(row);
+  }
+
+  /** So many spans were read that there may be more, written before. */
+  get isCut(): boolean {
+    return this.#rows.reduce((sum, row) => sum + spansOf(row).length, 0) >= spansAtOnce;
   }
 
   /** Those that were written first: a sender may have sent a span again. */

@@ -195,8 +195,12 @@ export class OtlpReceiver {
     const atMs = Date.now();
     const body = await this.#bodyOf(request);
     try {
-      const input = await unpacked(request, body);
-      this.#append([frameOf({ cli, event: undefined, input, atMs }, {})]);
+      const event = this.#last.then(async () => {
+        const input = await unpacked(request, body);
+        this.#append([frameOf({ cli, event: undefined, input, atMs }, {})]);
+      });
+      this.#last = event.catch(() => undefined);
+      await event;
       return { type: contentTypes.json, body: Buffer.alloc(0) };
     } finally {
       this.#buffered -= body.length;

@@ -9,9 +9,10 @@ import type { AgentEvent } from '../events.js';
 import { sessionId } from '../ids.js';
 import type { CleanEvent } from '../patches.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
+import { mayDelete } from '../row-store.js';
 import { toJson, type ColumnType } from '../rows.js';
 import type { TelemetrySpan } from './decode.js';
-import { KeptTrace, markRecorded, type KeptRow } from './kept-trace.js';
+import { KeptTrace, markRecorded, spansAtOnce, type KeptRow } from './kept-trace.js';
 import { traceEvents, type Recorded } from './trace-events.js';
 
 /** A trace whose root has not come is written when it waits for longer than this (ms). */
@@ -23,10 +24,9 @@ const tidyEveryMs = 300_000;
 
 /**
  * Traces that are written in one transaction: the embedded engine does one thing after the other, and a console beside it
- * waits; and the spans of each that are looked at.
+ * waits.
  */
 const tracesAtOnce = { server: 200, embedded: 10 };
-const spansAtOnce = 20_000;
 
 const mostTraces = ({ capabilities }: Database): number =>
   capabilities.embedded ? tracesAtOnce.embedded : tracesAtOnce.server;
@@ -284,7 +284,7 @@ export class SpanFlusher {
   }
 
   #write(traces: readonly KeptTrace[]): Promise<Written> {
-    const written = traces.map((trace) => ({ trace, told: traceEvents(trace.spans) }));
+    const written = traces.map((trace) => ({ trace, told: traceEvents(trace.spans, trace.isCut) }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
     const { schema } = this.#database.capabilities;
     return this.#recorder.record(
@@ -385,13 +385,14 @@ export class SpanFlusher {
 
 /** The rows of traces that were written before their session was known: they are there under its name now. */
 async function removeSessions(
-  tx: Queryable,
+  tx: Transaction,
   schema: string,
   sessions: readonly string[],
 ): Promise<void> {
   if (sessions.length === 0) return;
   const ids = sessions.map(sessionId);
-  await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
+  if (await mayDelete(tx, 'execution_traces'))
+    await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
   await tx.query(
     `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
     [schema, ids],

@@ -46,8 +46,11 @@ export type TraceEvents = {
 /**
  * The events of one trace, from all of its spans that are known. Spans that were written before are told of again
  * only where they belong to somebody else now.
+ *
+ * @param isCut spans that were written before may be missing: then no row of one is taken back, because a parent would seem to have
+ *   no children
  */
-export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
+export function traceEvents(known: readonly StagedSpan[], isCut = false): TraceEvents {
   const before = known.find(({ recorded }) => recorded !== undefined)?.recorded?.session;
   const session = sessionOf(known, before);
   const isReplaced = before !== undefined && before !== session;
@@ -58,8 +61,9 @@ export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
   for (const { span, recorded } of tree.inOrder()) {
     const now = tree.standingOf(span);
     if (recorded?.owner === now.owner && recorded.role === now.role) continue;
+    if (isCut && recorded?.role === 'group' && now.role === 'span') continue;
     result.recorded.set(span.spanId, now);
-    if (recorded !== undefined && recorded.role !== now.role)
+    if (!isCut && recorded !== undefined && recorded.role !== now.role)
       result.retracted.push(...rowsOf(span, recorded));
     const events = eventsOf(span, now, tree);
     result.events.push(
@@ -75,7 +79,7 @@ export function traceEvents(known: readonly StagedSpan[]): TraceEvents {
   return result;
 }
 
-/** What a span was written as. */
+/** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
 function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
   switch (role) {
     case 'span':
@@ -84,9 +88,11 @@ function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[
         { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
       ];
     case 'tool':
-      return [{ table: 'hook_executions', id: toolCallId(session, toolUseOf(span)) }];
+      if (toolUseOf(span) !== span.spanId) return [];
+      return [{ table: 'hook_executions', id: toolCallId(session, span.spanId) }];
     case 'model':
-      return [{ table: 'endpoint_calls', id: modelCallId(session, messageOf(span)) }];
+      if (messageOf(span) !== span.spanId) return [];
+      return [{ table: 'endpoint_calls', id: modelCallId(session, span.spanId) }];
     case 'agent':
     case 'group':
       return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
 import { recordWithSpans, SpanFlusher } from '../../../src/ingest/otlp/staging.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
+import { resolveSource } from '../../../src/db/connection/source.js';
+import { Database } from '../../../src/db/database.js';
+import { quoteIdent } from '../../../src/db/quote.js';
 import { IngestDatabase } from '../ingest-database.js';
 
 let db: IngestDatabase;
@@ -66,15 +69,17 @@ const spans = [
   span(9, 8, 'GET', { 'db.operation': 'get' }),
 ];
 
-async function bring(batches: readonly TelemetrySpan[][]) {
+async function bring(
+  batches: readonly TelemetrySpan[][],
+  target = { database: db.database, recorder },
+) {
   await db.clear();
   await db.test.query(
     `DO $$ BEGIN IF to_regclass('trace_console.telemetry_spans') IS NOT NULL THEN
        DELETE FROM trace_console.telemetry_spans; END IF; END $$`,
   );
-  const target = { database: db.database, recorder };
   // As if each batch came long after the one before.
-  const flusher = new SpanFlusher(db.database, recorder, { waits: false });
+  const flusher = new SpanFlusher(target.database, target.recorder, { waits: false });
   for (const batch of batches) {
     await recordWithSpans(target, { events: [], spans: batch });
     while (await flusher.round());
@@ -108,4 +113,33 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
     const sizes = batches.map(({ length }) => length);
     expect({ sizes, dump: await bring(batches) }).toEqual({ sizes, dump: whole });
   }
+});
+
+it('goes on as a role that may not delete: what a span was written as first stays beside what it is', async () => {
+  const whole = await bring([spans]);
+  const role = `writer_of_${db.test.name}`;
+  await db.test.query(
+    `CREATE ROLE ${quoteIdent(role)};
+     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ${quoteIdent(role)};
+     GRANT ALL ON SCHEMA trace_console TO ${quoteIdent(role)};
+     GRANT ALL ON ALL TABLES IN SCHEMA trace_console TO ${quoteIdent(role)}`,
+  );
+  const options = `options=${encodeURIComponent(`-c role=${role}`)}`;
+  const source = resolveSource({
+    url: `${db.test.url}${db.test.url.includes('?') ? '&' : '?'}${options}`,
+    environment: {},
+  });
+  if (source.kind !== 'server') throw new Error('no server');
+  const database = await Database.open(source);
+  const rows = await bring(
+    spans.toReversed().map((each) => [each]),
+    { database, recorder: new Recorder(database) },
+  );
+  await database.close();
+  const ids = (dump: typeof rows, table: string) =>
+    (dump[table] as { id: string }[]).map(({ id }) => id);
+  for (const table of Object.keys(whole)) {
+    expect(ids(rows, table)).toEqual(expect.arrayContaining(ids(whole, table)));
+  }
+  await db.test.query(`DROP OWNED BY ${quoteIdent(role)}; DROP ROLE ${quoteIdent(role)}`);
 });
