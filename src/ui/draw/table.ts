@@ -158,11 +158,12 @@ const comfortable = { share: 0.4, lessImportant: 0.25, most: 30 };
 
 /** Texts of a column beyond these are not measured: one that is as wide has use for all the room there is. */
 const widestMeasured = 160;
-const mostRowsMeasured = 2_000;
+/** Rows at each end that are measured: a tail of thousands changes with every event, and a key would have to wait. */
+const rowsMeasured = 30;
 
 const measured = new WeakMap<object, { nowMs: number; widths: Map<unknown, number> }>();
 
-/** How wide the longest text of a column is among `rows`; measured once for each reading. */
+/** How wide the longest text of a column is among `rows`, of many among the first and the last; measured once for each reading. */
 function contentWidth<Row>(
   column: Column<Row>,
   rows: readonly Row[],
@@ -176,7 +177,11 @@ function contentWidth<Row>(
   let widest = widths.get(column);
   if (widest !== undefined) return widest;
   widest = 0;
-  for (const row of rows.slice(0, mostRowsMeasured)) {
+  const ends =
+    rows.length <= 2 * rowsMeasured
+      ? rows
+      : [...rows.slice(0, rowsMeasured), ...rows.slice(-rowsMeasured)];
+  for (const row of ends) {
     const { text } = cellOf(column, row, context);
     // No character takes more than two columns.
     if (2 * text.length <= widest) continue;
