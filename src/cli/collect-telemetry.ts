@@ -70,6 +70,27 @@ export async function openReceiver(
   }
 }
 
+/**
+ * Where the collector listens by the config file, for hooks that post to it.
+ *
+ * @param usual where none is configured
+ * @returns such as `http://127.0.0.1:4318`
+ * @throws ConsoleError `usage` where it asks for a token, which these hooks do not carry
+ */
+export function postAddress({ collectListen, collectTls }: Settings, usual: string): string {
+  if (given(process.env.TRACE_CONSOLE_LISTEN_TOKEN) !== undefined) {
+    throw new ConsoleError(
+      'usage',
+      'TRACE_CONSOLE_LISTEN_TOKEN is set: the collector asks for a token, which hooks that post do not carry.',
+      { hint: 'Without --http each event starts a small program, which needs none.' },
+    );
+  }
+  const { host, port } = listenAddress(collectListen ?? usual);
+  const isAny = ['0.0.0.0', '::'].includes(host);
+  const name = isAny ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  return `http${collectTls ? 's' : ''}://${name}:${port}`;
+}
+
 /** @throws ConsoleError `usage` for one without the other */
 function tlsFiles(
   { tlsCert: cert, tlsKey: key }: TelemetryFlags,

@@ -89,8 +89,9 @@ export class FolderLock {
   static #take(file: string, socketFolder: string): FolderLock | undefined {
     const holder: LockHolder = { ...thisProcess(), nonce: randomUUID(), socketFolder };
     const draft = `${file}.${holder.nonce}`;
-    fs.writeFileSync(draft, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
     try {
+      // Where the disk is full an empty file is left.
+      fs.writeFileSync(draft, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
       for (;;) {
         try {
           fs.linkSync(draft, file);

@@ -237,6 +237,13 @@ describe('hooks status', () => {
     fs.writeFileSync(at(file), posting);
     await run('remove', 'claude', '--yes');
     expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
+    fs.mkdirSync(at('.config/trace-console'), { recursive: true });
+    fs.writeFileSync(
+      at('.config/trace-console/config.toml'),
+      '[collect]\nlisten = "127.0.0.1:5000"\n',
+    );
+    const elsewhere = await run('install', 'claude', '--http', '--dry-run');
+    expect(elsewhere.stdout).toContain('http://127.0.0.1:5000/trace-console/hook/claude');
     const other = await run('install', 'claude', 'codex', '--http', '--yes');
     expect(other).toMatchObject({ exitCode: 2 });
     expect(other.stderr).toContain('Codex CLI cannot post');

@@ -175,7 +175,8 @@ export const hooksInstallCommand = defineCommand({
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
     const { telemetry, http } = context.flags;
-    const url = http ? `http://${usualAddress}${hookPath('claude')}` : undefined;
+    const { collectListen } = context.settings;
+    const url = http ? await urlToPost(context) : undefined;
     const command = { ...hookCommand(scope, hookProgram), url };
     const programs = { command, hookProgram, telemetry };
     const chosen = chosenAgents(context.input, scope, surroundings);
@@ -196,8 +197,9 @@ export const hooksInstallCommand = defineCommand({
       command: `hooks install ${names}${where}${also}`,
       remarks: [
         ...remarks,
-        ...((telemetry || http) && context.settings.collectListen === undefined
-          ? [`To do: ${listenHint}`]
+        ...((telemetry || http) && collectListen === undefined ? [`To do: ${listenHint}`] : []),
+        ...(telemetry && ![undefined, usualAddress].includes(collectListen)
+          ? [`Telemetry is sent to ${usualAddress}; the collector listens on ${collectListen}.`]
           : []),
         ...(http
           ? [
@@ -209,6 +211,14 @@ export const hooksInstallCommand = defineCommand({
     });
   },
 });
+
+/** @throws ConsoleError `usage` */
+async function urlToPost({
+  settings,
+}: Pick<CommandContext<FlagDeclarations>, 'settings'>): Promise<string> {
+  const { postAddress } = await import('../collect-telemetry.js');
+  return `${postAddress(settings, usualAddress)}${hookPath('claude')}`;
+}
 
 export const hooksRemoveCommand = defineCommand({
   name: 'hooks remove',

@@ -51,7 +51,8 @@ WHERE t.oid = 'success_patterns'::regclass AND x.indisvalid`;
  * out (of another model, not active) make the index go on, within bounds.
  */
 function searchSettings(indexes: readonly IndexRow[], vectorVersion: string): Search['settings'] {
-  const isIterative = Number(/^\d+\.\d+/.exec(vectorVersion)?.[0]) >= 0.8;
+  const [major = 0, minor = 0] = vectorVersion.split('.').map((part) => Number.parseInt(part, 10));
+  const isIterative = major > 0 || minor >= 8;
   const settings: Record<string, string> = {};
   for (const { method, lists, rows } of indexes) {
     // Vectors lie outside of the table's pages: the planner takes comparing them all for much cheaper than it is.

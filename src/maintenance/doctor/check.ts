@@ -7,10 +7,10 @@ import {
   type CommandTarget,
 } from '../../db/connection/command-flags.js';
 
-/** The worst first, as they are listed. */
 /** The pane of the doctor leads from it to the traces. */
 export const stuckTracesId = 'stuck-traces';
 
+/** The worst first, as they are listed. */
 export const severities = ['critical', 'warning', 'advice', 'good', 'skipped'] as const;
 
 /**

@@ -179,7 +179,9 @@ const fromTo = (before: string, after: string) => `${before} → ${after}`;
 /** Why the verdict is what it is, in words that fit beside it. */
 function basisText(row: ChangeRow): string {
   const { verdict, figure, before, after, callsBefore, callsAfter, between } = row;
-  if (verdict === 'too few') return `fewer than ${leastCalls} calls`;
+  if (verdict === 'too few') {
+    return `fewer than ${leastCalls} ${figure === 'cost' ? 'traces' : 'calls'}`;
+  }
   if (between) {
     const [low, high] = between.map((share) => signed(Math.round(100 * share)));
     return `95%: ${low} to ${high} points`;
