@@ -33,7 +33,7 @@ test('what only follows the traffic is changed, and what few calls say is too fe
   );
   expect(found.get('Usage fewer cost')).toBe('changed | -80% | 200 → 40 | each $0.10 → $0.10');
   expect(found.get('Usage dearer cost')).toBe('worse | +200% | 40 → 40 | each $0.10 → $0.30');
-  expect(found.get('Usage rare cost')).toBe('too few | = | 25 → 5 | fewer than 20 calls');
+  expect(found.get('Usage rare cost')).toBe('too few | = | 25 → 5 | fewer than 20 traces');
   expect(found.get('Errors Timeout calls')).toBe('changed | -70% | 100 → 30 | traces 400 → 120');
   expect(found.get('Errors NewError calls')).toBe('worse | new | 0 → 25 | traces 400 → 120');
   expect(found.get('Errors Odd calls')).toBe('too few | new | 0 → 12 | fewer than 20 calls');
