@@ -1,4 +1,3 @@
-import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -41,26 +40,4 @@ export function consoleFolder(
   if (named !== undefined && path.isAbsolute(named)) return path.join(named, 'trace-console');
   const home = homeFolder(environment);
   return home === undefined ? undefined : path.join(home, ...below, 'trace-console');
-}
-
-/**
- * Creates a folder and those above it, private to their owner. Node's `recursive` does not: under /proc,
- * where nothing can be created and mkdir says ENOENT, it tries for ever.
- *
- * @throws the error of the file system for the first folder that cannot be created
- */
-export function createFolder(folder: string): void {
-  const missing: string[] = [];
-  for (let each = path.resolve(folder); !fs.existsSync(each); each = path.dirname(each)) {
-    missing.push(each);
-    if (path.dirname(each) === each) break;
-  }
-  for (const each of missing.reverse()) {
-    try {
-      fs.mkdirSync(each, { mode: 0o700 });
-    } catch (error) {
-      // Another process was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-  }
 }

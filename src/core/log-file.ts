@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { consoleFolder, createFolder } from './folders.js';
+import { createFolder } from './create-folder.js';
+import { consoleFolder } from './folders.js';
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 

@@ -12,6 +12,14 @@ const fingerprintBytes = 256;
  */
 export type Line = { bytes: Buffer | undefined; end: number };
 
+const byteOrderMark = Buffer.from('\ufeff');
+
+/** Some editors begin a file with a mark that is no JSON. */
+const withoutMark = (line: Buffer): Buffer =>
+  line[0] === byteOrderMark[0] && line.subarray(0, 3).equals(byteOrderMark)
+    ? line.subarray(3)
+    : line;
+
 /**
  * The lines of a file from an offset on, as far as they are complete. The last one counts without its line end
  * only when it is whole JSON: a file may grow while it is read.
@@ -40,7 +48,7 @@ export async function* readLines(
         const newline = buffer.indexOf(10, start);
         if (newline === -1 || newline >= bytesRead) break;
         const part = buffer.subarray(start, newline);
-        const bytes = restBytes === 0 ? part : Buffer.concat([...rest, part]);
+        const bytes = withoutMark(restBytes === 0 ? part : Buffer.concat([...rest, part]));
         yield { bytes: isSkipping ? undefined : bytes, end: position + newline + 1 };
         [rest, restBytes, isSkipping] = [[], 0, false];
         start = newline + 1;

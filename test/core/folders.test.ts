@@ -2,7 +2,8 @@ import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { consoleFolder, createFolder, homeFolder } from '../../src/core/folders.js';
+import { createFolder } from '../../src/core/create-folder.js';
+import { consoleFolder, homeFolder } from '../../src/core/folders.js';
 
 it('takes an empty or relative HOME as not set, as libpq does', () => {
   expect(homeFolder({ HOME: '/h' })).toBe('/h');

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { consoleFolder, createFolder } from '../../core/folders.js';
+import { createFolder } from '../../core/create-folder.js';
+import { consoleFolder } from '../../core/folders.js';
 import { ConsoleError } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 

@@ -21,6 +21,7 @@ import {
 import { pluginMark } from './opencode.js';
 import { readSettingsFile, replaceSettingsFile, type SettingsFile } from './settings-file.js';
 import { createHash } from 'node:crypto';
+import { createFolder } from '../../core/create-folder.js';
 import path from 'node:path';
 import { ConsoleError } from '../../db/errors.js';
 import { stateFolder } from '../spool/append.js';
@@ -176,7 +177,7 @@ export function applyChange({ file, after, backup }: HookChange, surroundings: S
   const kept = backupFile(file, surroundings);
   if (backup !== undefined) {
     // First, so that a crash in between loses nothing. It holds the settings whole, which may hold secrets.
-    fs.mkdirSync(path.dirname(kept), { recursive: true, mode: 0o700 });
+    createFolder(path.dirname(kept));
     fs.writeFileSync(kept, JSON.stringify({ file: file.real, ...backup }), { mode: 0o600 });
   }
   replaceSettingsFile(file, after);

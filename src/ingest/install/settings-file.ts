@@ -1,3 +1,4 @@
+import { createFolder } from '../../core/create-folder.js';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse, printParseErrorCode, type ParseError } from 'jsonc-parser';
@@ -73,7 +74,7 @@ export function replaceSettingsFile({ real, text: before }: SettingsFile, text?:
 }
 
 function writeDraft(draft: string, real: string, text: string, stat: fs.Stats | undefined): void {
-  fs.mkdirSync(path.dirname(real), { recursive: true });
+  createFolder(path.dirname(real), 0o777);
   const descriptor = fs.openSync(draft, 'wx', stat?.mode ?? 0o644);
   try {
     fs.writeFileSync(descriptor, text);

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { createFolder } from '../../core/create-folder.js';
 import { type Environment, given } from '../../core/values.js';
 
 /** `full`: the spool has reached its limit; the event was counted and dropped. */
@@ -79,7 +80,7 @@ function segmentsIn(folder: string): string[] {
     return fs.readdirSync(folder).filter(isSegment);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    createFolder(folder);
     return [];
   }
 }

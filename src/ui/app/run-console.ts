@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { createFolder } from '../../core/folders.js';
+import { createFolder } from '../../core/create-folder.js';
 import { showTimesIn } from '../../core/format/time.js';
 import { isObject } from '../../core/values.js';
 import type { Recording } from '../../live/recording/recording.js';

@@ -110,6 +110,7 @@ describe('the hook', () => {
     const file = path.join(folder, 'file');
     fs.writeFileSync(file, '');
     expect(await runHook({ a: 1 }, { env: { XDG_STATE_HOME: file } })).toEqual(silent);
+    expect(await runHook({ a: 1 }, { env: { HOME: '/proc' } })).toEqual(silent);
   });
 
   it('keeps every event of 50 that come at once, each whole', async () => {
