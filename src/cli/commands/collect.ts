@@ -104,9 +104,7 @@ export const command = defineCommand({
     const holder = collectorOf(folder);
     if (holder !== undefined) {
       if (flags.background) return exitCodes.good;
-      throw new ConsoleError('busy', `A collector runs already (process ${holder.pid}).`, {
-        hint: 'trace-console collect status says what it does.',
-      });
+      throw runsAlready(holder.pid);
     }
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);
@@ -143,7 +141,11 @@ export const command = defineCommand({
         idleExitMs: flags.background && receiver === undefined ? idleExitMs : undefined,
         onProgress: flags.background ? undefined : (status) => note(safeText(progressLine(status))),
       });
-      if (collector === undefined) return exitCodes.good;
+      if (collector === undefined) {
+        // Another one began meanwhile.
+        if (flags.background) return exitCodes.good;
+        throw runsAlready(collectorOf(folder)?.pid);
+      }
       const status = await (flags.once ? collector.once() : collector.follow());
       if (flags.json) print(safeJson({ ok: true, ...summaryOf(status) }, 2));
       else if (!flags.background) print(safeText(summaryLine(status)));
@@ -155,6 +157,16 @@ export const command = defineCommand({
     }
   },
 });
+
+/** @param pid of the collector; undefined: it has just ended */
+const runsAlready = (pid: number | undefined): ConsoleError =>
+  new ConsoleError(
+    'busy',
+    pid === undefined
+      ? 'Another collector had the spool until now.'
+      : `A collector runs already (process ${pid}).`,
+    { hint: 'trace-console collect status says what it does.' },
+  );
 
 type Context = CommandContext<FlagDeclarations> & {
   flags: TelemetryFlags & { background: boolean; connection?: string | undefined };
