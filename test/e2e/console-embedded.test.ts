@@ -117,6 +117,8 @@ describe('the console without a server, in an empty home', () => {
     await driver.waitFor((screen) => screen[1]?.includes('window 90d') === true);
     driver.press('\r');
     await driver.waitFor(/┃ idle .*webshop.*Fix the checkout/);
+    // Until then nothing knows of the collector, which would start the database anew when it is stopped.
+    await driver.waitFor('collecting', 60_000);
     driver.press('q');
     await driver.waitForExit();
   });
