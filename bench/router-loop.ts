@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
@@ -8,6 +7,7 @@ import { routerOn } from '../src/learning/router/router.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
+import { beginTurn } from './lib/trace-data.js';
 
 // A router in a world with known best agents, all through the database: 10,000 times decide and finish. Of each of 8 requests one
 // agent of five succeeds with 0.9, the others with 0.2 to 0.6; after 6,000 decisions other agents are the best. Limits: 0.95 of
@@ -62,14 +62,7 @@ await withBenchServer(async (server) => {
     if (n === changeAt) for (const list of rates) list.push(list.shift() ?? 0);
     const which = random.integer(0, requests.length - 1);
     const prompt = `${requests[which] ?? ''}, number ${n}`;
-    const correlationId = randomUUID();
-    await database.transaction({}, (tx) =>
-      tx.query(
-        `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
-         VALUES ($1, $1, $1, 'user_prompt', $2)`,
-        [correlationId, prompt],
-      ),
-    );
+    const correlationId = await beginTurn(database, prompt);
     const begun = performance.now();
     const decision = await router.decide({
       prompt,

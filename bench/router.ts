@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
@@ -9,6 +8,7 @@ import { runAction } from '../src/maintenance/registry.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
 import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
+import { beginTurn } from './lib/trace-data.js';
 
 // A router on many patterns: how long suggest (as the command and the MCP server ask), decide and finish take, and which share of the
 // 40 nearest patterns it finds. Limits: p99 of suggest and decide 20 ms at 100,000 patterns, recall 0.95.
@@ -113,14 +113,7 @@ await withBenchServer(
       // The first ones warm the cache.
       if (n === 0) cpuBefore = await serverCpuMs(asking);
       const prompt = `${prompts[(n + 50) % prompts.length] ?? ''}, number ${n}`;
-      const correlationId = randomUUID();
-      await database.transaction({}, (tx) =>
-        tx.query(
-          `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
-           VALUES ($1, $1, $1, 'user_prompt', $2)`,
-          [correlationId, prompt],
-        ),
-      );
+      const correlationId = await beginTurn(database, prompt);
       const asked = performance.now();
       const known = await suggest(database, embedder, prompt);
       if (known.patterns.length === 0) throw new Error('a pattern should have been suggested');

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import type { Database } from '../../src/db/database.js';
 
 /** What `fillTraces` writes. */
 export type TraceData = {
@@ -77,3 +79,16 @@ const calls = `
     jsonb_build_object('query', 'module ' || i), '{"matches": 3}', 120, 2048, at, at + interval '80 ms', 80, i % 50 <> 0
   FROM generate_series(1, $1::int) AS i CROSS JOIN generate_series(1, $3::int) AS j,
     LATERAL (SELECT ${startedAt} + j * interval '110 ms' AS at) AS row`;
+
+/** A turn that has just begun. @returns its correlation id */
+export async function beginTurn(database: Database, prompt: string): Promise<string> {
+  const id = randomUUID();
+  await database.transaction({}, (tx) =>
+    tx.query(
+      `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
+       VALUES ($1, $1, $1, 'user_prompt', $2)`,
+      [id, prompt],
+    ),
+  );
+  return id;
+}

@@ -60,7 +60,7 @@ export async function openReceiver(
     const tls = files && readTls(files);
     const receiver = await OtlpReceiver.open({ host, port, token, folder, metrics, tls });
     if (files) renewAtTimes(receiver, files);
-    const url = `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${receiver.port}`;
+    const url = urlOf(host, receiver.port, tls !== undefined);
     note(safeText(`listening  OTLP on ${url}`));
     return { receiver, listen: { url } };
   } catch (error) {
@@ -86,10 +86,12 @@ export function postAddress({ collectListen, collectTls }: Settings, usual: stri
     );
   }
   const { host, port } = listenAddress(collectListen ?? usual);
-  const isAny = ['0.0.0.0', '::'].includes(host);
-  const name = isAny ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return `http${collectTls ? 's' : ''}://${name}:${port}`;
+  const reached = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
+  return urlOf(reached, port, collectTls !== undefined);
 }
+
+const urlOf = (host: string, port: number, isTls: boolean): string =>
+  `http${isTls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /** @throws ConsoleError `usage` for one without the other */
 function tlsFiles(

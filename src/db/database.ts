@@ -22,7 +22,7 @@ import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
-import { oneConnectionOnly, poolSizes, ServerPool } from './server-pool.js';
+import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
@@ -94,7 +94,7 @@ export class Database {
    * @throws ConsoleError with exit code 3 when there is no connection to be had.
    */
   static async open(named: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
-    const { source, tls, pool } = await establish(named, openPool(options));
+    const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
     const begun = performance.now();
     try {
       const capabilities = await readCapabilities(pool, { schema: options.schema });
@@ -385,7 +385,7 @@ export class Database {
   }
 
   async #find(): Promise<void> {
-    const { source, tls, pool } = await establish(this.#source, openPool(this.#options));
+    const { source, tls, pool } = await establish(this.#source, poolOf(this.#options.poolSize));
     const left = this.#pool;
     this.#source = source;
     this.#tls = tls;
@@ -394,16 +394,4 @@ export class Database {
     // What is still at work there ends by its own time-out.
     left.end().catch(() => undefined);
   }
-}
-
-const openPool =
-  ({ poolSize = poolSizes.default }: DatabaseOptions) =>
-  (source: ServerSource, tls: TlsAttempt): ServerPool =>
-    new ServerPool(source, tls, poolSize);
-
-/** `localhost:5432, database omninode_bridge, schema public`: where something would be changed. */
-export function placeOf(database: Database): string {
-  const { address, capabilities } = database;
-  const host = capabilities.embedded ? 'the embedded database' : `${address.host}:${address.port}`;
-  return `${host}, database ${capabilities.database}, schema ${capabilities.schema}`;
 }

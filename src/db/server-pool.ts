@@ -162,3 +162,9 @@ export function oneConnectionOnly(cause: ConsoleError): ConsoleError {
 
 /** Pools of 5 to 20 connections are usual for one application. */
 export const poolSizes = { lowest: 5, default: 5, highest: 20 } as const;
+
+/** Opens a pool of so many connections, where a way to the server is tried. */
+export const poolOf =
+  (size: number = poolSizes.default) =>
+  (source: ServerSource, tls: TlsAttempt): ServerPool =>
+    new ServerPool(source, tls, size);

@@ -1,4 +1,5 @@
-import { type Database, placeOf } from '../db/database.js';
+import type { Database } from '../db/database.js';
+import { placeOf } from '../db/place.js';
 import type { Queryable } from '../db/queryable.js';
 import { coreTables, type CoreTable } from '../core/tables.js';
 import { readCatalogue, type Catalogue, type Column, type Index, manifest } from './catalogue.js';

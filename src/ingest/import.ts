@@ -1,3 +1,4 @@
+import { breather } from '../core/breather.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../deploy/console-schema.js';
@@ -96,7 +97,7 @@ class ImportRun {
   /** The transaction that writes what was read last: while the server is at it, the next lines are read. */
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
-  #heardAt = 0;
+  readonly #breathe = breather(deafMs);
   /** Whether the role may write how far files were read; undefined: not known yet. */
   #keepsOffsets: boolean | undefined;
   /** How far files were read before this run. */
@@ -155,7 +156,8 @@ class ImportRun {
       if (events === undefined) this.#counter.counts.skippedLines += 1;
       else for (const event of events) this.#take(event);
       this.#bytes += line.bytes?.length ?? 0;
-      await this.#letServerGoOn();
+      // A transaction is some thirty answers of the server and what follows each: they are let in between.
+      if (this.#isWriting) await this.#breathe();
       if (this.#has(most)) {
         this.#offsets.set(file.path, offset());
         await this.#flush();
@@ -166,16 +168,6 @@ class ImportRun {
     if (!this.#has(few)) return;
     await this.#flush();
     yield end;
-  }
-
-  /**
-   * A transaction is some thirty answers of the server and what follows each. While lines are parsed none is heard, and
-   * the server waits: so they are let in between.
-   */
-  async #letServerGoOn(): Promise<void> {
-    if (!this.#isWriting || performance.now() - this.#heardAt < deafMs) return;
-    await new Promise(setImmediate);
-    this.#heardAt = performance.now();
   }
 
   #has({ events, bytes }: typeof most): boolean {

@@ -119,10 +119,10 @@ async function* run(
   for (;;) {
     const { value, done } = await events.next();
     if (done) {
-      const notFollowed = signal.aborted ? undefined : await failureToFollow(follow);
+      const notFollowed = signal.aborted ? [] : await failureToFollow(follow);
       const since = await newestSeen(database);
       return {
-        summary: [summaryOf(value, signal.aborted), ...(notFollowed ?? [])].join(' '),
+        summary: [summaryOf(value, signal.aborted), ...notFollowed].join(' '),
         cancelled: signal.aborted,
         result: value,
         ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
@@ -133,10 +133,10 @@ async function* run(
 }
 
 /** What has come is in the database, whether or not the collector starts. */
-async function failureToFollow(follow: ActionContext['follow']): Promise<string[] | undefined> {
+async function failureToFollow(follow: ActionContext['follow']): Promise<string[]> {
   try {
     await follow?.();
-    return undefined;
+    return [];
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return [`What comes from now on is not followed: ${reason}`];

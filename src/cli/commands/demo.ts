@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted, withSeparators } from '../../core/format/number.js';
-import { type Database, placeOf } from '../../db/database.js';
+import type { Database } from '../../db/database.js';
+import { placeOf } from '../../db/place.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { consoleVersion } from '../../core/version.js';
-import { type Database, placeOf } from '../../db/database.js';
+import type { Database } from '../../db/database.js';
+import { placeOf } from '../../db/place.js';
 import { startingFile } from '../spool/append.js';
 import { atMsOf } from '../spool/frame.js';
 import { backlogOf, readSpool } from '../spool/reader.js';

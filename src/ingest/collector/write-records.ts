@@ -1,3 +1,4 @@
+import { breather } from '../../core/breather.js';
 import { isObject } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { AgentEvent } from '../events.js';
@@ -75,7 +76,7 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
   const prepare = async (records: readonly SpoolRecord[]) => {
     // Which calls of tools are open is known when the batch before is written.
     if (records.some(needsPairs)) return;
-    const beside = { kept: await kept, breathe: breather() };
+    const beside = { kept: await kept, breathe: breather(deafMs) };
     ready.set(records, Promise.resolve(await make(records, new ToolPairs(), beside)));
   };
   return {
@@ -97,15 +98,6 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
 }
 
 const needsPairs = ({ cli }: SpoolRecord): boolean => !withIds.has(cli);
-
-function breather(): () => Promise<void> {
-  let heardAt = performance.now();
-  return async () => {
-    if (performance.now() - heardAt < deafMs) return;
-    await new Promise(setImmediate);
-    heardAt = performance.now();
-  };
-}
 
 type Converted = ReturnType<typeof convert>;
 

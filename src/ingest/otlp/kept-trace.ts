@@ -12,10 +12,10 @@ export type KeptRow = {
 
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
-/** The spans of a trace that are known, each once, and the rows that they are kept in. */
 /** Spans of a trace that are read at a time: those that are not written yet, and the oldest of the others. */
 export const spansAtOnce = 20_000;
 
+/** The spans of a trace that are known, each once, and the rows that they are kept in. */
 export class KeptTrace {
   readonly #rows: KeptRow[] = [];
 
@@ -72,11 +72,7 @@ export class KeptTrace {
 const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] => (isList(span) ? span : [span]);
 
 /** What changes in a row; null: nothing is new in it, and it goes. */
-type Mark = {
-  trace: string;
-  key: string;
-  recorded: Recorded | { refused: string } | readonly (Recorded | null)[] | null;
-};
+type Mark = Omit<KeptRow, 'span'>;
 
 export async function markRecorded(
   tx: Queryable,

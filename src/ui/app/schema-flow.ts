@@ -1,4 +1,5 @@
-import { type Database, placeOf } from '../../db/database.js';
+import type { Database } from '../../db/database.js';
+import { placeOf } from '../../db/place.js';
 import { failureOf } from '../../db/errors.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';

@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -71,13 +72,13 @@ export function columnsOutOfView(
   keys: Pick<Keymap, 'inText'> | undefined,
 ): Segment[] {
   if (left + right === 0) return [];
-  const more = (count: number) => `${count} more ${count === 1 ? 'column' : 'columns'}`;
+  const more = (count: number) => counted(count, 'more column');
   const text = keys
     ? [
         ...(left > 0 ? [`:${toLeft.id} shows ${right > 0 ? left : more(left)}`] : []),
         ...(right > 0 ? [`:${toRight.id} shows ${more(right)}`] : []),
       ].join(', ')
-    : `+${left + right} ${left + right === 1 ? 'column' : 'columns'}`;
+    : `+${counted(left + right, 'column')}`;
   return [{ text: keys?.inText(text) ?? text, look: 'muted', priority: 2 }];
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { Fleet, type FleetMember } from '../../live/fleet.js';
 import { fleetColumns, fleetRows } from '../../live/fleet-rows.js';
 import { exactJson } from '../../core/exact-json.js';
@@ -76,7 +77,7 @@ export class FleetView implements View {
   get #title(): string {
     const named = this.#members.length - (this.besideNamed === undefined ? 0 : 1);
     const beside = this.besideNamed === undefined ? '' : ', and the database in front';
-    return `Fleet: ${named} ${named === 1 ? 'connection' : 'connections'} of the config file${beside}`;
+    return `Fleet: ${counted(named, 'connection')} of the config file${beside}`;
   }
 
   get chosen(): string | undefined {
