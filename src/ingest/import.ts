@@ -4,7 +4,7 @@ import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../deploy/console-schema.js';
 import type { AgentEvent } from './events.js';
 import type { FoundFile } from './discover.js';
-import { ImportCounter, type ImportCounts } from './import-counter.js';
+import { type Counted, CountedOfFile, ImportCounter, type ImportCounts } from './import-counter.js';
 import { fingerprint, hasGrownFrom, readLines, readWhole, wholeFingerprint } from './lines.js';
 import type { Prices } from './prices.js';
 import type { CleanEvent } from './patches.js';
@@ -29,7 +29,12 @@ export function shownProgress({ bytes, totalBytes }: ImportProgress) {
 
 export type ImportResult = ImportCounts & { written: Written };
 
-type Offset = { path: string; bytes: number; fingerprint: string; state: ReaderState };
+type Offset = {
+  path: string;
+  bytes: number;
+  fingerprint: string;
+  state: ReaderState & { counted?: Counted };
+};
 
 /**
  * Events of one transaction, and the bytes they were read from: large tool results must not pile up. One that has
@@ -109,7 +114,8 @@ class ImportRun {
   ) {
     this.#database = database;
     this.#recorder = recorder;
-    this.#counter = new ImportCounter(prices);
+    const counted = [...known.values()].map(({ state }) => state.counted ?? {});
+    this.#counter = new ImportCounter(prices, counted);
     this.#known = known;
   }
 
@@ -130,13 +136,14 @@ class ImportRun {
     const start = isSame ? known.bytes : 0;
     const print = whole ?? (isSame ? known.fingerprint : await fingerprint(file.path));
     const reader = source.open(file, isSame ? known.state : undefined);
+    const ofFile = new CountedOfFile(isSame ? known.state.counted : undefined);
     this.#counter.counts.files += 1;
     let end = start;
     const offset = () => ({
       path: file.path,
       bytes: end,
       fingerprint: print,
-      state: reader.state,
+      state: { ...reader.state, counted: ofFile.counted },
     });
     const lines = whole === undefined ? readLines : readWhole;
     for await (const line of lines(file.path, start)) {
@@ -154,7 +161,7 @@ class ImportRun {
       }
       end = line.end;
       if (events === undefined) this.#counter.counts.skippedLines += 1;
-      else for (const event of events) this.#take(event);
+      else for (const event of events) this.#take(event, ofFile);
       this.#bytes += line.bytes?.length ?? 0;
       // A transaction is some thirty answers of the server and what follows each: they are let in between.
       if (this.#isWriting) await this.#breathe();
@@ -188,8 +195,9 @@ class ImportRun {
     return { ...(await this.#counter.finish()), written: this.#written };
   }
 
-  #take(event: AgentEvent): void {
+  #take(event: AgentEvent, ofFile: CountedOfFile): void {
     this.#counter.count(event);
+    ofFile.note(event);
     // Secrets are removed now, while the server writes what was read before.
     if (this.#recorder) this.#events.push(this.#recorder.clean(event));
   }

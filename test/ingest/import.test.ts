@@ -43,6 +43,13 @@ async function importFolder({ dryRun = false } = {}): Promise<ImportResult> {
   }
 }
 
+/** What is counted of what stands in files; costs to a millionth of a dollar. */
+const countedIn = ({ prompts, modelCalls, toolCalls, failedToolCalls, ...all }: ImportResult) => [
+  ...[prompts, modelCalls, toolCalls, failedToolCalls, all.subagents],
+  ...Object.values(all.tokens),
+  Math.round(all.costUsd * 1e6),
+];
+
 const whole = () => {
   const session = sessionWithSubagent();
   return new Map([...session, ...oddSession(), ...copiesOf(session)]);
@@ -180,19 +187,23 @@ describe('an import', () => {
   it('gives the same rows in halves, and of files that grow', async () => {
     const transcripts = whole();
     writeTranscripts(folder, transcripts);
-    await importFolder();
+    const counts = countedIn(await importFolder());
     const once = await db.dump();
     await db.clear();
     fs.rmSync(folder, { recursive: true });
+    const sums = counts.map(() => 0);
     for (const share of [0.3, 0.6, 1]) {
       for (const [name, content] of transcripts) {
         const end = name.endsWith('.json') ? content.length : Math.floor(content.length * share);
         // In the middle of a line, as a program that writes would leave it.
         writeTranscripts(folder, new Map([[name, content.slice(0, end)]]));
       }
-      await importFolder();
+      const part = countedIn(await importFolder());
+      for (const [index, count] of part.entries()) sums[index] = (sums[index] ?? 0) + count;
     }
     expect(await db.dump()).toEqual(once);
+    // What one run has begun to count the next one does not count again.
+    expect(sums).toEqual(counts);
   });
 
   it('tells as JSON what it would bring in, and in words when nothing is new', async () => {

@@ -83,7 +83,7 @@ export const embeddedStopCommand = defineCommand({
     const { flags, print } = context;
     const folder = folderOf(context);
     const [{ embeddedStatus, socketFolderFor, stopEmbedded }, { endCollectorOf }] =
-      await Promise.all([loadRunning(), import('../../ingest/collector/collector.js')]);
+      await Promise.all([loadRunning(), import('../../ingest/collector/status-file.js')]);
     const socketFolder = socketFolderFor(folder);
     const collector =
       socketFolder === undefined

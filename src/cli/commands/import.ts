@@ -74,7 +74,8 @@ export const command = defineCommand({
     '',
     'With --json: {"files", "sessions", "prompts", "modelCalls", "toolCalls", "failedToolCalls", "subagents",',
     '"tokens": {"input", "output", "cacheRead", "cacheCreation"}, "costUsd", "unpriced": [MODEL], "skippedLines",',
-    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input.',
+    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input;',
+    '"unchanged" are rows of which it told nothing new.',
   ].join('\n'),
   flags: {
     since: {

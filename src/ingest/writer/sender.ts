@@ -5,14 +5,8 @@ import { resolveSource } from '../../db/connection/source.js';
 import { Database, type Queryable } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import { appendFrame, spoolFolder, spoolLimit } from '../spool/append.js';
-import { encodeFrame } from '../spool/frame.js';
-import {
-  RowStatements,
-  writerCli,
-  writerTables,
-  type RowJson,
-  type WriterTable,
-} from './statements.js';
+import { encodeFrame, writerCli } from '../spool/frame.js';
+import { RowStatements, writerTables, type RowJson, type WriterTable } from './statements.js';
 import type { TracerOptions, WriterProblem, WriterStats } from './types.js';
 
 /** Rows of one transaction, and bytes of it: the caller's event loop sends them, and reads the answer. */
