@@ -3,13 +3,13 @@ import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../deploy/console-schema.js';
 import type { AgentEvent } from './events.js';
-import type { FoundFile } from './discover.js';
+import { reasonOf, type FoundFile, type Unreadable } from './discover.js';
 import { type Counted, CountedOfFile, ImportCounter, type ImportCounts } from './import-counter.js';
 import { fingerprint, hasGrownFrom, readLines, readWhole, wholeFingerprint } from './lines.js';
 import type { Prices } from './prices.js';
 import type { CleanEvent } from './patches.js';
 import { noRows, type Recorder, type RecordOptions, type Written } from './recorder.js';
-import { isRecordsFault } from '../db/errors.js';
+import { ConsoleError, isRecordsFault } from '../db/errors.js';
 import { redact } from './redact.js';
 import { toJson } from './rows.js';
 import type { ReaderState } from './sources/source.js';
@@ -27,7 +27,11 @@ export function shownProgress({ bytes, totalBytes }: ImportProgress) {
   return { phase: 'reading transcripts', done: bytes / size, total: totalBytes / size, unit };
 }
 
-export type ImportResult = ImportCounts & { written: Written };
+export type ImportResult = ImportCounts & {
+  written: Written;
+  /** Files that were found, and could not be read. */
+  unreadable: Unreadable[];
+};
 
 type Offset = {
   path: string;
@@ -74,11 +78,16 @@ export async function* importSessions(
   try {
     for (const found of files) {
       let before = 0;
-      for await (const end of run.read(found)) {
-        progress.bytes += end - before;
-        before = end;
-        yield { ...progress };
-        if (signal?.aborted) return await run.finish();
+      try {
+        for await (const end of run.read(found)) {
+          progress.bytes += end - before;
+          before = end;
+          yield { ...progress };
+          if (signal?.aborted) return await run.finish();
+        }
+      } catch (error) {
+        if (!isOfFileSystem(error)) throw error;
+        run.passOver({ path: found.file.path, reason: reasonOf(error) });
       }
       progress.bytes += Math.max(0, found.size - before);
       progress.files += 1;
@@ -91,7 +100,12 @@ export async function* importSessions(
   }
 }
 
+/** A file may be somebody else's, or go while it is read. Errors of the database's connection are its own kind. */
+const isOfFileSystem = (error: unknown): boolean =>
+  !(error instanceof ConsoleError) && typeof (error as { syscall?: unknown }).syscall === 'string';
+
 class ImportRun {
+  readonly #unreadable: Unreadable[] = [];
   readonly #database: Database;
   readonly #recorder: Recorder | undefined;
   readonly #counter: ImportCounter;
@@ -177,6 +191,10 @@ class ImportRun {
     yield end;
   }
 
+  passOver(unreadable: Unreadable): void {
+    this.#unreadable.push(unreadable);
+  }
+
   #has({ events, bytes }: typeof most): boolean {
     return this.#events.length >= events || this.#bytes >= bytes;
   }
@@ -192,7 +210,11 @@ class ImportRun {
     if (this.#recorder) {
       while ((await this.#recorder.closeStale(staleAfterMs)) >= 100);
     }
-    return { ...(await this.#counter.finish()), written: this.#written };
+    return {
+      ...(await this.#counter.finish()),
+      written: this.#written,
+      unreadable: this.#unreadable,
+    };
   }
 
   #take(event: AgentEvent, ofFile: CountedOfFile): void {
