@@ -84,11 +84,9 @@ export const embeddedStopCommand = defineCommand({
     const folder = folderOf(context);
     const [{ embeddedStatus, socketFolderFor, stopEmbedded }, { endCollectorOf }] =
       await Promise.all([loadRunning(), import('../../ingest/collector/status-file.js')]);
-    const socketFolder = socketFolderFor(folder);
-    const collector =
-      socketFolder === undefined
-        ? undefined
-        : await endCollectorOf(spoolFolder(process.env, os.homedir), socketFolder);
+    const collector = await endCollectorOf(spoolFolder(process.env, os.homedir), () =>
+      socketFolderFor(folder),
+    );
     // One that does not answer is stopped all the same.
     const status = await embeddedStatus(folder).catch(() => undefined);
     const stopped = await stopEmbedded(folder);

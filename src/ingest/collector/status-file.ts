@@ -128,13 +128,13 @@ const endPatienceMs = 20_000;
 /**
  * Ends the collector of a spool where it writes to an embedded database: else it would start that anew.
  *
- * @param socketFolder of the embedded database
+ * @param socketFolder of the embedded database; asked when the collector says where it writes, for it may start the database
  * @returns its process; undefined: none of this machine writes there
  * @throws ConsoleError `busy` when it does not end
  */
 export async function endCollectorOf(
   folder: string,
-  socketFolder: string,
+  socketFolder: () => string | undefined,
 ): Promise<number | undefined> {
   const deadline = performance.now() + endPatienceMs;
   while (collectorOf(folder) === undefined && isPromised(folder)) {
@@ -146,7 +146,8 @@ export async function endCollectorOf(
   const status = () => readStatus(folder);
   // One that has just begun has not said yet where it writes.
   while (status()?.pid !== holder.pid && performance.now() < deadline) await sleep(25);
-  if (!isInto(status()?.target ?? '', socketFolder)) return undefined;
+  const socket = socketFolder();
+  if (socket === undefined || !isInto(status()?.target ?? '', socket)) return undefined;
   try {
     process.kill(holder.pid, 'SIGTERM');
   } catch {
