@@ -155,7 +155,7 @@ type InputChoice<Input> = { title: string; input: Input };
 /** The texts in a column of rows of a pane. */
 export function textsOf(rows: readonly object[], column: string): string[] {
   return rows.flatMap((row) => {
-    const value: unknown = byOwnKey(row, column);
+    const value = byOwnKey(row as Readonly<Record<string, unknown>>, column);
     return typeof value === 'string' ? value : [];
   });
 }
