@@ -48,7 +48,7 @@ describe('collecting what hooks have told', () => {
     });
     for (const call of hookSession('claude', 's', startMs).slice(0, 6))
       tell('claude', call, startMs);
-    tell('toString', { event: 'Any', payload: {} } as HookCall, startMs);
+    tell('toString', { event: 'Any', payload: {} }, startMs);
     await vi.waitFor(async () => {
       const { rows: found } = await test.query<{ count: number }>(
         'SELECT count(*)::int AS count FROM execution_traces',

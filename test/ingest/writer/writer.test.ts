@@ -47,7 +47,10 @@ describe('what a service does', () => {
         session: 'chat 1',
         userId: 'u1',
         tags: ['refund'],
-        context: JSON.parse('{"order":7,"__proto__":{"a":1},"constructor":"x"}') as object,
+        context: JSON.parse('{"order":7,"__proto__":{"a":1},"constructor":"x"}') as Record<
+          string,
+          unknown
+        >,
       },
       async (trace) => {
         tracer
