@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
 
@@ -89,8 +89,8 @@ const none: readonly never[] = [];
 
 function* itemsOf(
   resources: unknown,
-  scopes: string,
-  items: string,
+  scopes: 'scopeSpans' | 'scopeLogs' | 'scopeMetrics',
+  items: 'spans' | 'logRecords' | 'metrics',
 ): Generator<[Origin, Record<string, unknown>]> {
   for (const each of listOf(resources).map(objectOf)) {
     const resource = attributesOf(objectOf(each.resource).attributes);
@@ -190,7 +190,9 @@ function attributesOf(list: unknown): Attributes {
   const attributes: Record<string, unknown> = {};
   for (const item of firstOf(list, mostAttributes)) {
     const { key, value } = objectOf(item);
-    if (typeof key === 'string' && key !== '') put(attributes, key.slice(0, 256), value, 0);
+    if (typeof key === 'string' && key !== '') {
+      setOwnKey(attributes, key.slice(0, 256), valueOf(value, 0));
+    }
   }
   return attributes;
 }
@@ -201,22 +203,9 @@ function firstOf(value: unknown, most: number): readonly unknown[] {
   return list.length > most ? list.slice(0, most) : list;
 }
 
-/** Each name is a property of its own, also one that objects have already. */
-function put(object: Record<string, unknown>, name: string, any: unknown, depth: number): void {
-  const value = valueOf(any, depth);
-  if (name !== '__proto__') object[name] = value;
-  else
-    Object.defineProperty(object, name, {
-      value,
-      configurable: true,
-      enumerable: true,
-      writable: true,
-    });
-}
-
 /** Protobuf's decoder gives every field a default in the prototype: only what was sent is its own. */
 const isSent = (any: Record<string, unknown>, field: string): boolean =>
-  Object.hasOwn(any, field) && any[field] !== null;
+  (byOwnKey(any, field) ?? null) !== null;
 
 // Called for each attribute of each span: it makes nothing but what it returns.
 function valueOf(value: unknown, depth: number): unknown {
@@ -235,7 +224,7 @@ function valueOf(value: unknown, depth: number): unknown {
   const object: Record<string, unknown> = {};
   for (const item of firstOf(objectOf(any.kvlistValue).values, mostValues)) {
     const { key, value: inner } = objectOf(item);
-    put(object, stringOf(key) ?? '', inner, depth + 1);
+    setOwnKey(object, stringOf(key) ?? '', valueOf(inner, depth + 1));
   }
   return object;
 }
