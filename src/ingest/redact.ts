@@ -62,10 +62,12 @@ function isWithinBounds(value: unknown, names: string[], depth: number): boolean
     for (const item of value) if (!isWithinBounds(item, names, depth + 1)) return false;
     return true;
   }
-  const object = value as Record<string, unknown>;
-  for (const name of Object.keys(object)) {
-    if (name.length > fieldLimit || !isWithinBounds(object[name], names, depth + 1)) return false;
+  const values: unknown[] = Object.values(value);
+  let index = 0;
+  for (const name of Object.keys(value)) {
+    if (name.length > fieldLimit || !isWithinBounds(values[index], names, depth + 1)) return false;
     names.push(name);
+    index += 1;
   }
   return true;
 }
@@ -76,17 +78,17 @@ function clean(value: unknown, limit: number, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= deepest) return '[too deep]';
   if (Array.isArray(value)) return cleanArray(value, limit, depth + 1);
-  const object = value as Record<string, unknown>;
-  const keys = Object.keys(object);
+  const keys = Object.keys(value);
+  const values: unknown[] = Object.values(value);
   let entries: [string, unknown][] | undefined;
   let index = 0;
   for (const key of keys) {
-    const item = object[key];
+    const item = values[index];
     const name = key.length < shortestSecret ? key : redactText(key, limit);
     const next =
       isSecretName(key) && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
     if (!entries && (next !== item || name !== key))
-      entries = keys.slice(0, index).map((before) => [before, object[before]]);
+      entries = keys.slice(0, index).map((before, at) => [before, values[at]]);
     entries?.push([name, next]);
     index += 1;
   }

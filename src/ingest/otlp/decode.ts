@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
 
@@ -88,8 +88,8 @@ const listOf = (value: unknown): Record<string, unknown>[] =>
 
 function* itemsOf(
   resources: unknown,
-  scopes: string,
-  items: string,
+  scopes: 'scopeSpans' | 'scopeLogs' | 'scopeMetrics',
+  items: 'spans' | 'logRecords' | 'metrics',
 ): Generator<[Origin, Record<string, unknown>]> {
   for (const each of listOf(resources)) {
     const resource = attributesOf(objectOf(each.resource).attributes);
@@ -197,7 +197,7 @@ function attributesOf(list: unknown): Attributes {
 function valueOf(value: unknown, depth: number): unknown {
   const any = objectOf(value);
   // Protobuf's decoder gives every field a default in the prototype: only what was sent is its own.
-  const has = (name: string) => Object.hasOwn(any, name) && any[name] !== null;
+  const has = (name: string) => (byOwnKey(any, name) ?? null) !== null;
   if (has('stringValue')) return String(any.stringValue);
   if (has('boolValue')) return any.boolValue === true;
   if (has('intValue')) return integerOf(any.intValue);
