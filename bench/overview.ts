@@ -1,7 +1,7 @@
 /**
  * What a steady refresh of the overview costs the server, and whether history behind the window costs more.
  *
- *   npx tsx bench/overview.ts [--traces 1000000] [--refreshes 20]
+ *   npm run bench -- overview [--traces 1000000] [--refreshes 20] [--data FOLDER [--fill]]
  *
  * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
  * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
@@ -12,7 +12,6 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
 import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
 import { systemClock } from '../src/core/clock.js';
@@ -22,20 +21,15 @@ import { VitalsReader } from '../src/live/vitals.js';
 import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/reading/windows.js';
-import { PostgresProcess } from '../test/helpers/postgres-process.js';
-import { provision } from '../test/helpers/provision.js';
-import {
-  currentOwner,
-  removeServersOf,
-  removeServersOfSync,
-} from '../test/helpers/server-folders.js';
 import { schemaFiles } from '../test/helpers/template.js';
+import { connected, keptFlags, withBenchServer } from './lib/bench-server.js';
 import { fillOverview } from './lib/overview-data.js';
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '1000000' },
     refreshes: { type: 'string', default: '20' },
+    ...keptFlags,
   },
 });
 const traces = Number(flags.traces);
@@ -47,22 +41,9 @@ const everyMs = 2_000;
 
 type Measured = { firstMs: number; steadyMs: number; exactMs: number; statements: string[] };
 
-async function withClient<Result>(
-  url: string,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-/** Tables, history, indexes, and then the last hour through them: it is the newest when the bench begins. */
-async function build(url: string, history: number): Promise<void> {
-  await withClient(url, async (client) => {
+/** Tables, history, indexes. */
+async function fillHistory(url: string, history: number): Promise<void> {
+  await connected(url, async (client) => {
     const apply = async (wanted: (file: string) => boolean) => {
       for (const file of schemaFiles().filter((path) => wanted(basename(path)))) {
         await client.query(readFileSync(file, 'utf8'));
@@ -79,7 +60,20 @@ async function build(url: string, history: number): Promise<void> {
     });
     await client.query(`SET maintenance_work_mem = '1GB'`);
     await apply((file) => file >= '009');
+    await client.query('CREATE EXTENSION pg_stat_statements');
     await client.query('VACUUM ANALYZE');
+  });
+}
+
+/** The last hour, through the indexes: it is the newest when the measuring begins. That of an earlier measuring goes. */
+async function fillHour(url: string, history: number): Promise<void> {
+  await connected(url, async (client) => {
+    const { rowCount } = await client.query(
+      `DELETE FROM execution_traces WHERE started_at >
+         (SELECT started_at + interval '1 second' FROM execution_traces WHERE id = md5('historytrace' || $1::int)::uuid)`,
+      [history],
+    );
+    if (rowCount) await client.query('VACUUM');
     await fillOverview(client, {
       traces: tracesOfLastHour,
       hooksPerTrace,
@@ -89,7 +83,6 @@ async function build(url: string, history: number): Promise<void> {
       seed: 2,
     });
     await client.query('ANALYZE');
-    await client.query('CREATE EXTENSION pg_stat_statements');
     await client.query('CHECKPOINT');
   });
 }
@@ -97,7 +90,7 @@ async function build(url: string, history: number): Promise<void> {
 /** Inserts traces and hooks at the rate of the last hour until it is told to stop. */
 async function write(url: string, signal: AbortSignal): Promise<void> {
   const perTurn = Math.max(1, Math.round(tracesOfLastHour / 3_600 / 5));
-  await withClient(url, async (client) => {
+  await connected(url, async (client) => {
     while (!signal.aborted) {
       await client.query(
         `WITH trace AS (
@@ -117,7 +110,7 @@ async function write(url: string, signal: AbortSignal): Promise<void> {
 
 /** Milliseconds that the console's role has cost since the last call, and the dearest statements. */
 async function spent(url: string): Promise<{ ms: number; statements: string[] }> {
-  return withClient(url, async (client) => {
+  return connected(url, async (client) => {
     const { rows } = await client.query<{ ms: number; calls: number; query: string }>(
       `SELECT total_plan_time + total_exec_time AS ms, calls::int, left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS query
        FROM pg_stat_statements WHERE userid = 'console'::regrole ORDER BY 1 DESC`,
@@ -180,63 +173,62 @@ async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> 
   }
 }
 
-const owner = currentOwner();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    removeServersOfSync(owner);
-    process.exit(130);
-  });
-}
-const server = await PostgresProcess.create({
-  binaries: await provision(),
-  owner,
-  settings: {
-    shared_preload_libraries: 'pg_stat_statements',
-    'pg_stat_statements.track_planning': 'on',
-    shared_buffers: '1GB',
-    synchronous_commit: 'off',
-    max_wal_size: '8GB',
+const settings = {
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track_planning': 'on',
+  shared_buffers: '1GB',
+  synchronous_commit: 'off',
+  max_wal_size: '8GB',
+};
+
+const consoleRole = `
+  DO $$ BEGIN
+    IF to_regrole('console') IS NULL THEN
+      CREATE ROLE console LOGIN PASSWORD 'bench' IN ROLE pg_read_all_data, pg_monitor;
+    END IF;
+  END $$`;
+
+const sizes = [
+  ['small', Math.round(traces * 0.1) - tracesOfLastHour],
+  ['large', traces - tracesOfLastHour],
+] as const;
+
+await withBenchServer(
+  async (server) => {
+    const urls: string[] = [];
+    for (const [, history] of sizes) {
+      urls.push(await server.filled(`overview_${history}`, (url) => fillHistory(url, history)));
+    }
+    if (flags.fill) return;
+    await connected(server.adminUrl, (client) => client.query(consoleRole));
+    const results: Measured[] = [];
+    for (const [index, [name, history]] of sizes.entries()) {
+      const url = urls[index] ?? '';
+      const began = Date.now();
+      await fillHour(url, history);
+      console.log(
+        `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
+          `their last hour filled in ${Math.round((Date.now() - began) / 1000)} s`,
+      );
+      const asConsole = new URL(url);
+      asConsole.username = 'console';
+      asConsole.password = 'bench';
+      const measured = await measure(url, asConsole.href);
+      results.push(measured);
+      console.log(
+        `  first refresh ${measured.firstMs.toFixed(1)} ms, steady ${measured.steadyMs.toFixed(1)} ms of server time, ` +
+          `exact hook percentiles ${measured.exactMs.toFixed(1)} ms`,
+      );
+      for (const line of measured.statements) console.log(`  ${line}`);
+    }
+    const [small, large] = results;
+    if (small && large) {
+      console.log(
+        `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +
+          `large ${large.steadyMs.toFixed(1)} ms (limit 20)`,
+      );
+    }
   },
-});
-try {
-  await server.start();
-  await withClient(server.url('postgres'), async (client) => {
-    await client.query(
-      `CREATE ROLE console LOGIN PASSWORD 'bench' IN ROLE pg_read_all_data, pg_monitor`,
-    );
-    await client.query('CREATE DATABASE small');
-    await client.query('CREATE DATABASE large');
-  });
-  const results: Record<string, Measured> = {};
-  for (const [name, history] of [
-    ['small', Math.round(traces * 0.1) - tracesOfLastHour],
-    ['large', traces - tracesOfLastHour],
-  ] as const) {
-    const url = server.url(name);
-    const began = Date.now();
-    await build(url, history);
-    console.log(
-      `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
-        `filled in ${Math.round((Date.now() - began) / 1000)} s`,
-    );
-    const asConsole = new URL(url);
-    asConsole.username = 'console';
-    asConsole.password = 'bench';
-    const measured = await measure(url, asConsole.href);
-    results[name] = measured;
-    console.log(
-      `  first refresh ${measured.firstMs.toFixed(1)} ms, steady ${measured.steadyMs.toFixed(1)} ms of server time, ` +
-        `exact hook percentiles ${measured.exactMs.toFixed(1)} ms`,
-    );
-    for (const line of measured.statements) console.log(`  ${line}`);
-  }
-  const { small, large } = results;
-  if (small && large) {
-    console.log(
-      `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +
-        `large ${large.steadyMs.toFixed(1)} ms (limit 20)`,
-    );
-  }
-} finally {
-  await removeServersOf(owner);
-}
+  settings,
+  flags.data,
+);
