@@ -5,7 +5,7 @@
  *
  * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
  * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
- * rate. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
+ * rate, and the two are asked in turn, so that other work meets both alike. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
  * its BEGIN and COMMIT included; so the network and the client are not in it.
  */
 import { readFileSync } from 'node:fs';
@@ -22,8 +22,9 @@ import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/reading/windows.js';
 import { schemaFiles } from '../test/helpers/template.js';
-import { connected, keptFlags, withBenchServer } from './lib/bench-server.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { fillOverview } from './lib/overview-data.js';
+import { quantile } from './lib/quantile.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -39,7 +40,17 @@ const hooksPerTrace = 10;
 const tracesOfLastHour = Math.round(traces * 0.04);
 const everyMs = 2_000;
 
-type Measured = { firstMs: number; steadyMs: number; exactMs: number; statements: string[] };
+type Measured = {
+  firstMs: number;
+  /** The median; a refresh that the machine has held up is in the mean. */
+  steadyMs: number;
+  meanMs: number;
+  /** Of the processor, a refresh; without what other work takes of it. */
+  processorMs: number | undefined;
+  exactMs: number;
+  /** Of the last refresh. */
+  statements: string[];
+};
 
 /** Tables, history, indexes. */
 async function fillHistory(url: string, history: number): Promise<void> {
@@ -128,8 +139,28 @@ async function spent(url: string): Promise<{ ms: number; statements: string[] }>
   });
 }
 
-async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> {
-  const source = resolveSource({ url: consoleUrl, environment: {} });
+/** Processor time of the console's connections since they began, milliseconds; undefined where they cannot be seen. */
+function processorMs(url: string): Promise<number | undefined> {
+  return connected(url, (client) =>
+    serverCpuMs({ query: (sql) => client.query(sql) }, `usename = 'console'`),
+  );
+}
+
+type Subject = {
+  name: string;
+  adminUrl: string;
+  refresh: () => Promise<void>;
+  exact: () => Promise<void>;
+  close: () => Promise<void>;
+  cost: Measured;
+};
+
+/** A console on one database, after its first two refreshes. */
+async function subject(name: string, adminUrl: string): Promise<Subject> {
+  const asConsole = new URL(adminUrl);
+  asConsole.username = 'console';
+  asConsole.password = 'bench';
+  const source = resolveSource({ url: asConsole.href, environment: {} });
   if (source.kind === 'embedded') throw new Error('a URL names a server');
   const database = await Database.open(source);
   const writer = new AbortController();
@@ -146,30 +177,55 @@ async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> 
       (tx) => vitals.read(tx),
     );
   };
-  try {
-    await spent(adminUrl);
-    await refresh();
-    const first = await spent(adminUrl);
-    await refresh();
-    await spent(adminUrl);
-    for (let index = 0; index < refreshes; index += 1) {
-      await sleep(everyMs);
-      await refresh();
-    }
-    const later = await spent(adminUrl);
-    const hooks = panes.filter(({ id }) => id === 'slow-hooks');
-    await new StatusReader(database, hooks, { ...options, exact: true }).read();
-    const exact = await spent(adminUrl);
-    return {
+  const hooks = panes.filter(({ id }) => id === 'slow-hooks');
+  await spent(adminUrl);
+  await refresh();
+  const first = await spent(adminUrl);
+  await refresh();
+  await spent(adminUrl);
+  return {
+    name,
+    adminUrl,
+    refresh,
+    exact: async () => {
+      await new StatusReader(database, hooks, { ...options, exact: true }).read();
+    },
+    close: async () => {
+      writer.abort();
+      await writing;
+      await database.close();
+    },
+    cost: {
       firstMs: first.ms,
-      steadyMs: later.ms / refreshes,
-      exactMs: exact.ms,
-      statements: later.statements,
-    };
-  } finally {
-    writer.abort();
-    await writing;
-    await database.close();
+      steadyMs: 0,
+      meanMs: 0,
+      processorMs: undefined,
+      exactMs: 0,
+      statements: [],
+    },
+  };
+}
+
+/** In turn, so that what else the machine does meets both alike. */
+async function measure(subjects: readonly Subject[]): Promise<void> {
+  const times = subjects.map((): number[] => []);
+  const before = await Promise.all(subjects.map(({ adminUrl }) => processorMs(adminUrl)));
+  for (let index = 0; index < refreshes; index += 1) {
+    await sleep(everyMs);
+    for (const [place, { refresh, adminUrl, cost }] of subjects.entries()) {
+      await refresh();
+      const { ms, statements } = await spent(adminUrl);
+      times[place]?.push(ms);
+      cost.statements = statements;
+    }
+  }
+  for (const [place, { adminUrl, cost, exact }] of subjects.entries()) {
+    const [of = [], begun, ended] = [times[place], before[place], await processorMs(adminUrl)];
+    cost.steadyMs = quantile(of, 0.5);
+    cost.meanMs = of.reduce((sum, ms) => sum + ms, 0) / refreshes;
+    if (begun !== undefined && ended !== undefined) cost.processorMs = (ended - begun) / refreshes;
+    await exact();
+    cost.exactMs = (await spent(adminUrl)).ms;
   }
 }
 
@@ -201,7 +257,7 @@ await withBenchServer(
     }
     if (flags.fill) return;
     await connected(server.adminUrl, (client) => client.query(consoleRole));
-    const results: Measured[] = [];
+    const subjects: Subject[] = [];
     for (const [index, [name, history]] of sizes.entries()) {
       const url = urls[index] ?? '';
       const began = Date.now();
@@ -210,18 +266,20 @@ await withBenchServer(
         `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
           `their last hour filled in ${Math.round((Date.now() - began) / 1000)} s`,
       );
-      const asConsole = new URL(url);
-      asConsole.username = 'console';
-      asConsole.password = 'bench';
-      const measured = await measure(url, asConsole.href);
-      results.push(measured);
-      console.log(
-        `  first refresh ${measured.firstMs.toFixed(1)} ms, steady ${measured.steadyMs.toFixed(1)} ms of server time, ` +
-          `exact hook percentiles ${measured.exactMs.toFixed(1)} ms`,
-      );
-      for (const line of measured.statements) console.log(`  ${line}`);
+      subjects.push(await subject(name, url));
     }
-    const [small, large] = results;
+    await measure(subjects);
+    for (const { name, cost, close } of subjects) {
+      await close();
+      const processor =
+        cost.processorMs === undefined ? '' : `, ${cost.processorMs.toFixed(1)} of the processor`;
+      console.log(
+        `${name}: first refresh ${cost.firstMs.toFixed(1)} ms, steady ${cost.steadyMs.toFixed(1)} ms of server time ` +
+          `(mean ${cost.meanMs.toFixed(1)}${processor}), exact hook percentiles ${cost.exactMs.toFixed(1)} ms`,
+      );
+      for (const line of cost.statements) console.log(`  ${line}`);
+    }
+    const [small, large] = subjects.map(({ cost }) => cost);
     if (small && large) {
       console.log(
         `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
-import { schemaFiles } from '../test/helpers/template.js';
+import { applySchemaFiles, schemaFiles } from '../test/helpers/template.js';
 import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 import { fillTraces } from './lib/trace-data.js';
@@ -97,6 +97,8 @@ await withBenchServer(
     console.log(`${server.description}; ${traces} traces of 45 days`);
     const url = await server.filled(`bench_views_${traces}`, (empty) => connected(empty, fill));
     if (flags.fill) return;
+    // What was kept may have been filled before the newest files.
+    await applySchemaFiles(url);
     await connected(url, async (client) => {
       for (const [name, limit, sql] of questions) {
         const { times, rows } = await ask(client, sql);

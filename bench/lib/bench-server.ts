@@ -164,9 +164,9 @@ type Asking = { query(sql: string): Promise<{ rows: unknown[] }> };
  * Processor time that the open connections of a database have used on the server, milliseconds;
  * undefined where its processes cannot be seen (another machine, a container).
  */
-export async function serverCpuMs(connection: Asking): Promise<number | undefined> {
+export async function serverCpuMs(connection: Asking, which = 'true'): Promise<number | undefined> {
   const { rows } = await connection.query(
-    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'`,
+    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND ${which}`,
   );
   try {
     return (rows as { pid: number }[]).reduce((sum, { pid }) => sum + cpuMsOf(pid), 0);
