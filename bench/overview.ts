@@ -24,7 +24,6 @@ import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/reading/windo
 import { schemaFiles } from '../test/helpers/template.js';
 import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { fillOverview } from './lib/overview-data.js';
-import { quantile } from './lib/quantile.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -48,7 +47,7 @@ type Measured = {
   /** Of the processor, a refresh; without what other work takes of it. */
   processorMs: number | undefined;
   exactMs: number;
-  /** Of the last refresh. */
+  /** Of the median refresh. */
   statements: string[];
 };
 
@@ -208,21 +207,22 @@ async function subject(name: string, adminUrl: string): Promise<Subject> {
 
 /** In turn, so that what else the machine does meets both alike. */
 async function measure(subjects: readonly Subject[]): Promise<void> {
-  const times = subjects.map((): number[] => []);
+  const readings = subjects.map((): { ms: number; statements: string[] }[] => []);
   const before = await Promise.all(subjects.map(({ adminUrl }) => processorMs(adminUrl)));
   for (let index = 0; index < refreshes; index += 1) {
     await sleep(everyMs);
-    for (const [place, { refresh, adminUrl, cost }] of subjects.entries()) {
+    for (const [place, { refresh, adminUrl }] of subjects.entries()) {
       await refresh();
-      const { ms, statements } = await spent(adminUrl);
-      times[place]?.push(ms);
-      cost.statements = statements;
+      readings[place]?.push(await spent(adminUrl));
     }
   }
   for (const [place, { adminUrl, cost, exact }] of subjects.entries()) {
-    const [of = [], begun, ended] = [times[place], before[place], await processorMs(adminUrl)];
-    cost.steadyMs = quantile(of, 0.5);
-    cost.meanMs = of.reduce((sum, ms) => sum + ms, 0) / refreshes;
+    const [begun, ended] = [before[place], await processorMs(adminUrl)];
+    const of = (readings[place] ?? []).sort((one, other) => one.ms - other.ms);
+    const median = of[Math.floor(of.length / 2)];
+    cost.steadyMs = median?.ms ?? NaN;
+    cost.statements = median?.statements ?? [];
+    cost.meanMs = of.reduce((sum, { ms }) => sum + ms, 0) / refreshes;
     if (begun !== undefined && ended !== undefined) cost.processorMs = (ended - begun) / refreshes;
     await exact();
     cost.exactMs = (await spent(adminUrl)).ms;
