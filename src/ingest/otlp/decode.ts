@@ -163,14 +163,26 @@ function hexOf(value: unknown, bytes: number): string | undefined {
   return isId ? hex : undefined;
 }
 
-/** An integer of 64 bits: a number, a text, or two halves. */
+/** An integer of 64 bits: a number, a text, or two halves. One beyond 2^53 is rounded. */
 function integerOf(value: unknown): number | undefined {
+  // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
   if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
   if (typeof value === 'number') return numberOf(value);
   const { high, low } = objectOf(value);
   return typeof high === 'number' && typeof low === 'number'
     ? high * 2 ** 32 + (low >>> 0)
     : undefined;
+}
+
+/** An integer as it is kept: as a text where JavaScript's number would be another one. */
+function exactInteger(value: unknown): number | string | undefined {
+  const number = integerOf(value);
+  if (number === undefined || Number.isSafeInteger(number)) return number;
+  if (typeof value === 'string') return value;
+  const { high, low } = objectOf(value);
+  return typeof high === 'number' && typeof low === 'number'
+    ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
+    : number;
 }
 
 /** The largest time that a date can hold (milliseconds); a broken clock may send more. */
@@ -200,7 +212,7 @@ function valueOf(value: unknown, depth: number): unknown {
   const has = (name: string) => (byOwnKey(any, name) ?? null) !== null;
   if (has('stringValue')) return String(any.stringValue);
   if (has('boolValue')) return any.boolValue === true;
-  if (has('intValue')) return integerOf(any.intValue);
+  if (has('intValue')) return exactInteger(any.intValue);
   if (has('doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
   if (has('bytesValue')) return '[bytes]';
   if (depth >= deepestValue) return '[too deep]';

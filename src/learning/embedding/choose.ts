@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type Embedder, embeddingDimensions, fitted, hashEmbedder } from './embedder.js';
 
@@ -105,7 +106,7 @@ async function post(
     if (status >= 200 && status < 300) return readAnswer(text);
     const mayRetry = status === 0 || status === 429 || status >= 500;
     if (!mayRetry || attempt >= attempts) throw new RefusedError(status, text.slice(0, 1_000));
-    const told = Number(retryAfter) * 1_000;
+    const told = readNumber(retryAfter) * 1_000;
     const pause = told > 0 ? told : firstPauseMs * 2 ** (attempt - 1);
     await sleep(Math.min(pause, longestPauseMs), undefined, signal ? { signal } : {});
   }

@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { wilson } from '../../core/share.js';
 import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
@@ -51,7 +52,7 @@ WHERE t.oid = 'success_patterns'::regclass AND x.indisvalid`;
  * out (of another model, not active) make the index go on, within bounds.
  */
 function searchSettings(indexes: readonly IndexRow[], vectorVersion: string): Search['settings'] {
-  const [major = 0, minor = 0] = vectorVersion.split('.').map((part) => Number.parseInt(part, 10));
+  const [major = 0, minor = 0] = vectorVersion.split('.').map(readNumber);
   const isIterative = major > 0 || minor >= 8;
   const settings: Record<string, string> = {};
   for (const { method, lists, rows } of indexes) {
@@ -60,7 +61,10 @@ function searchSettings(indexes: readonly IndexRow[], vectorVersion: string): Se
     if (isIterative) settings[`${method}.iterative_scan`] = 'relaxed_order';
     if (method === 'hnsw') settings['hnsw.ef_search'] = '100';
     else {
-      const probes = Math.max(probesForNear(lists, rows), Number(settings['ivfflat.probes'] ?? 0));
+      const probes = Math.max(
+        probesForNear(lists, rows),
+        readNumber(settings['ivfflat.probes'] ?? '0'),
+      );
       settings['ivfflat.probes'] = String(probes);
       if (isIterative) settings['ivfflat.max_probes'] = String(Math.min(32_768, 4 * probes));
     }
