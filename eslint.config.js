@@ -2,6 +2,7 @@ import js from '@eslint/js';
 import reactHooks from 'eslint-plugin-react-hooks';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
+import { lookupByData } from './scripts/lint/lookup-by-data.js';
 
 export default tseslint.config(
   { ignores: ['dist', 'coverage', 'examples', 'src/*/*.generated.ts'] },
@@ -27,6 +28,13 @@ export default tseslint.config(
       'max-lines': ['error', { max: 350, skipBlankLines: true, skipComments: true }],
       eqeqeq: ['error', 'always'],
     },
+  },
+  {
+    files: ['src/**'],
+    // Here are the two functions that others are to take.
+    ignores: ['src/core/values.ts'],
+    plugins: { ours: { rules: { 'lookup-by-data': lookupByData } } },
+    rules: { 'ours/lookup-by-data': 'error' },
   },
   {
     // What the database holds is shown and copied to the digit; JSON of JavaScript rounds.

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import { agents } from './agents.js';
 import type { Opening, RecordRow } from './contract/opening.js';
 import { rowOpening } from './contract/pane.js';
@@ -31,7 +32,7 @@ const backend: Link = (pid) =>
 
 /** A text of the same row. */
 function textOf(row: RecordRow, name: string): string | null {
-  const value = row[name];
+  const value = byOwnKey(row, name);
   return typeof value === 'string' ? value : null;
 }
 

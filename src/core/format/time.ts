@@ -181,7 +181,7 @@ function readNamed(words: string, nowMs: number): number | string | undefined {
   if (!groups) {
     return /^\d{4}-\d{1,2}-\d{1,2}$/.test(words) ? `${words} needs a time, too.` : undefined;
   }
-  const clock = ['hour', 'minute', 'second'].map((part) => Number(groups[part] ?? 0));
+  const clock = [groups.hour, groups.minute, groups.second].map((part) => Number(part ?? 0));
   const [hour = 0, minute = 0, second = 0] = clock;
   if (hour > 23 || minute > 59 || second > 59) return `There is no ${clockText(words)}.`;
   const zone = zoneOf(groups.zone);
