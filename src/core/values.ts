@@ -62,6 +62,13 @@ export function readNumber(text: string | null | undefined): number {
   return Number.isInteger(number) && !Number.isSafeInteger(number) ? NaN : number;
 }
 
+/** The first `limit` code units, without half a surrogate pair at the end: PostgreSQL takes no such half in JSON. */
+export function firstOf(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const last = text.charCodeAt(limit - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit);
+}
+
 /** Variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -2,7 +2,7 @@ import type { Database } from '../db/database.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
 import { ConsoleError } from '../db/errors.js';
 import { usualThreshold, type Embedder } from './embedding/embedder.js';
-import { requestOf } from './learner/learner.js';
+import { requestOf } from './text/prompt-text.js';
 
 /** Cosine similarities below which a twentieth, half, and all but a twentieth or a hundredth of the pairs lie. */
 export type Similarities = { pairs: number; p5: number; p50: number; p95: number; p99: number };

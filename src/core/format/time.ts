@@ -107,6 +107,10 @@ export function showTimesIn(next: TimeZone): void {
   shownZone = next;
 }
 
+export function timesAreIn(): TimeZone {
+  return shownZone;
+}
+
 /** The clock time of a moment in the chosen time zone, `14:03:27`; NULL is `–`. */
 export function formatClock(time: Date | null | undefined): string {
   return formatTimestamp(time).split(' ').at(-1) ?? '–';

@@ -1,5 +1,5 @@
 import { exactJson, parseExactJson } from '../../core/exact-json.js';
-import { isObject, objectOf } from '../../core/values.js';
+import { firstOf, isObject, objectOf } from '../../core/values.js';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -157,7 +157,7 @@ function bounded(value: unknown): string {
   for (let share = 2; text.length > longestAnswer && share <= 256; share *= 2) {
     text = exactJson({ isCut: true, ...shortened(objectOf(value), share) });
   }
-  return text.length > longestAnswer ? `${text.slice(0, longestAnswer)}…` : text;
+  return text.length > longestAnswer ? `${firstOf(text, longestAnswer)}…` : text;
 }
 
 function shortened(value: Record<string, unknown>, share: number): Record<string, unknown> {

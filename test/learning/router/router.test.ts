@@ -6,7 +6,7 @@ import {
   hashModel,
   vectorText,
 } from '../../../src/learning/embedding/embedder.js';
-import { routerOn } from '../../../src/learning/router/router.js';
+import { openRouter, routerOn } from '../../../src/learning/router/router.js';
 import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
@@ -186,6 +186,76 @@ test('the index of few patterns is searched whole', async () => {
     'ivfflat.iterative_scan': 'relaxed_order',
   });
   expect(settings).not.toHaveProperty('enable_seqscan');
+});
+
+test('an index is never searched less far than the role asks for', async () => {
+  const asking = await createTestDatabase();
+  await asking.query(
+    `CREATE INDEX ON success_patterns USING hnsw (prompt_embedding vector_cosine_ops);
+     ALTER DATABASE ${asking.name} SET hnsw.ef_search = 400;
+     ALTER DATABASE ${asking.name} SET ivfflat.probes = 77`,
+  );
+  await asking.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification) SELECT n, 'none' FROM generate_series(1, 1e4) AS n`,
+  );
+  const { settings } = await searchOf(await openDatabase(asking), hashModel);
+  expect(settings).toMatchObject({ 'hnsw.ef_search': '400', 'ivfflat.probes': '77' });
+});
+
+test('without the schema it says what is missing, and how to make it', async () => {
+  const empty = await createTestDatabase({ schema: false, extensions: true });
+  await expect(openRouter({ url: empty.url })).rejects.toMatchObject({
+    code: 'schema_missing',
+    message: 'success_patterns does not exist in the schema that is used.',
+    hint: expect.stringContaining('trace-console schema apply') as string,
+  });
+  await expect(openRouter({ url: empty.url, schema: 'nowhere' })).rejects.toMatchObject({
+    code: 'schema_missing',
+  });
+  const { exitCode, stderr } = await runCli(['suggest', 'fix the login test', '--url', empty.url]);
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining(`hint: Create it: trace-console schema apply --url`) as string,
+  });
+});
+
+test('what no database takes in a text is left out of what is written', async () => {
+  const prompt = `Make the flaky login test deterministic\0 \ud83d`;
+  const correlationId = await openTrace('Make the flaky login test deterministic');
+  const agents = [{ name: 'tester' }, { name: 'odd \ud83d\0' }];
+  const decision = await router.decide({ prompt, correlationId, agents, ...noTries });
+  if (!decision) throw new Error('no decision');
+  await router.finish(decision, { outcome: 'partial', feedback: 'odd \0', durationMs: -1 });
+  const { rows } = await test1.query(
+    `SELECT d.query_text AS prompt, d.alternatives #>> '{0,agent}' AS other, u.user_feedback AS feedback
+     FROM agent_routing_decisions AS d JOIN pattern_usage_log AS u ON u.correlation_id = $2 WHERE d.id = $1`,
+    [decision.id, correlationId],
+  );
+  expect(rows).toEqual([
+    {
+      prompt: 'Make the flaky login test deterministic \ufffd',
+      other: 'odd \ufffd',
+      feedback: 'odd ',
+    },
+  ]);
+});
+
+test('a role that may only read looks, and is told what deciding needs', async () => {
+  const reader = await openDatabase(test1);
+  const looking = await routerOn(reader, hashEmbedder());
+  const prompt = 'Make the flaky login test deterministic';
+  const correlationId = await openTrace(prompt);
+  await test1.query(`ALTER DATABASE ${test1.name} SET default_transaction_read_only = on`);
+  const later = await openDatabase(test1);
+  await test1.query(
+    `SET default_transaction_read_only = off; ALTER DATABASE ${test1.name} RESET default_transaction_read_only`,
+  );
+  const readOnly = await routerOn(later, hashEmbedder());
+  expect((await looking.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
+  expect((await readOnly.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
+  await expect(
+    readOnly.decide({ prompt, correlationId, fallback: 'tester' }),
+  ).rejects.toMatchObject({ code: 'read_only' });
 });
 
 test('the command prints the patterns and ends with 1 where nothing is known', async () => {
