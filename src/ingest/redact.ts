@@ -84,9 +84,9 @@ function clean(value: unknown, limit: number, depth: number): unknown {
   let index = 0;
   for (const key of keys) {
     const item = values[index];
-    const name = key.length < shortestSecret ? key : redactText(key, limit);
-    const next =
-      isSecretName(key) && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
+    const { isSecret, isPlain } = knownName(key);
+    const name = isPlain && key.length <= limit ? key : redactText(key, limit);
+    const next = isSecret && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
     if (!entries && (next !== item || name !== key))
       entries = keys.slice(0, index).map((before, at) => [before, values[at]]);
     entries?.push([name, next]);
@@ -107,17 +107,23 @@ function cleanArray(values: readonly unknown[], limit: number, depth: number): r
   return copy ?? values;
 }
 
-const secretNames = new Map<string, boolean>();
+/** Whether its value is a secret, and whether nothing in the name itself is. */
+type KnownName = { isSecret: boolean; isPlain: boolean };
 
-export function isSecretName(name: string): boolean {
-  const known = secretNames.get(name);
+const knownNames = new Map<string, KnownName>();
+
+function knownName(name: string): KnownName {
+  const known = knownNames.get(name);
   if (known !== undefined) return known;
-  const isSecret = hasSecretName([name]);
+  const isPlain = name.length < shortestSecret || redactText(name) === name;
+  const found = { isSecret: hasSecretName([name]), isPlain };
   // Bounded, because names come from outside.
-  if (secretNames.size >= 1_000) secretNames.clear();
-  if (name.length <= 64) secretNames.set(name, isSecret);
-  return isSecret;
+  if (knownNames.size >= 1_000) knownNames.clear();
+  if (name.length <= 64) knownNames.set(name, found);
+  return found;
 }
+
+export const isSecretName = (name: string): boolean => knownName(name).isSecret;
 
 /** Booleans and empty values are no secrets; a number may be a PIN. */
 const isSecretValue = (value: unknown): boolean =>

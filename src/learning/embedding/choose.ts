@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { firstOf } from '../../core/values.js';
+import { firstOf, readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type Embedder, embeddingDimensions, fitted, hashEmbedder } from './embedder.js';
 
@@ -140,7 +140,7 @@ async function post(
 /** Seconds, or a date (RFC 9110); 0 without either. */
 function toldPauseMs(retryAfter: string | null): number {
   if (retryAfter === null) return 0;
-  const seconds = Number(retryAfter);
+  const seconds = readNumber(retryAfter);
   const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(retryAfter) - Date.now();
   return Math.max(0, ms || 0);
 }

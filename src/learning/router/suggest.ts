@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.js';
-import { firstOf } from '../../core/values.js';
+import { firstOf, readNumber } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
 import { formatDuration } from '../../core/format/time.js';
@@ -62,8 +62,8 @@ function searchSettings(
   vectorVersion: string,
   asked: AskedRow | undefined,
 ): Search['settings'] {
-  const numberIn = (text: string | null | undefined) => Number.parseInt(text ?? '', 10) || 0;
-  const [major = 0, minor = 0] = vectorVersion.split('.').map((part) => Number.parseInt(part, 10));
+  const numberIn = (text: string | null | undefined) => readNumber(text) || 0;
+  const [major = 0, minor = 0] = vectorVersion.split('.').map(readNumber);
   const isIterative = major > 0 || minor >= 8;
   const settings: Record<string, string> = {};
   for (const { method, lists, rows } of indexes) {

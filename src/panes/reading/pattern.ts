@@ -1,5 +1,5 @@
 import type { Queryable } from '../../db/database.js';
-import { objectOf } from '../../core/values.js';
+import { objectOf, readNumber } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { counted, countedShort, formatCount, formatShare } from '../../core/format/number.js';
@@ -146,7 +146,7 @@ async function lifeLines(
 ): Promise<SummaryLine[]> {
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
-  const from = row.turns === null ? '' : ` from ${counted(Number(row.turns), 'turn')}`;
+  const from = row.turns === null ? '' : ` from ${counted(readNumber(row.turns), 'turn')}`;
   return [
     [
       {
