@@ -234,7 +234,9 @@ test('the record of a pattern shows what its offers changed, as plain SQL counts
   expect(lines).toEqual([
     expect.stringMatching(/^offered \| 20 turns \| 95% succeeded \(76% to 99%\) \| median /),
     expect.stringMatching(/^not offered \| 10 turns \| 60% succeeded \(31% to 83%\) \| median 1m/),
-    expect.stringMatching(/^other agents \| 8 turns \| 25% succeeded \(7\.1% to 59%\) \| median 1m/),
+    expect.stringMatching(
+      /^other agents \| 8 turns \| 25% succeeded \(7\.1% to 59%\) \| median 1m/,
+    ),
     expect.stringMatching(/^Not an experiment/),
     expect.stringMatching(/^Other agents: /),
   ]);
