@@ -175,7 +175,7 @@ export class TraceRecording extends Recorded implements Trace {
       if (provider !== undefined) changed.provider = labelOrNull(provider);
       if (tags !== undefined) changed.tags = tags.slice(0, 64).map(label);
       if (context !== undefined) {
-        Object.assign(this.#context, jsonObject(context, this.sink.fieldLimit));
+        this.#context = { ...this.#context, ...jsonObject(context, this.sink.fieldLimit) };
       }
       this.changed();
     });
