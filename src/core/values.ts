@@ -52,6 +52,16 @@ export function groupBy<Item, Key>(
   return groups;
 }
 
+/**
+ * The number that a text is, to compute with. NaN where it is none, and where a whole number is beyond 2^53, because
+ * it would become another one; `exactNumber` keeps its digits.
+ */
+export function readNumber(text: string | null | undefined): number {
+  const number = Number(text ?? NaN);
+  if (number === 0 && text?.trim() === '') return NaN;
+  return Number.isInteger(number) && !Number.isSafeInteger(number) ? NaN : number;
+}
+
 /** The first `limit` code units, without half a surrogate pair at the end: PostgreSQL takes no such half in JSON. */
 export function firstOf(text: string, limit: number): string {
   if (text.length <= limit) return text;

@@ -1,3 +1,5 @@
+import { readNumber } from '../core/values.js';
+
 /** How many colours may be used. Attributes such as bold and inverse are fine with 'none'. */
 export type ColourSupport = 'none' | '16' | '256' | 'truecolor';
 
@@ -74,7 +76,7 @@ export function lineWidth(
   { isTTY = false, columns = 0 }: Stream,
 ): number | undefined {
   const said =
-    isTTY && columns > 0 ? columns : /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : 0;
+    isTTY && columns > 0 ? columns : /^[1-9]\d{0,4}$/.test(COLUMNS) ? readNumber(COLUMNS) : 0;
   if (said > 0) return Math.max(fewestColumns, said);
   return isTTY ? usualColumns : undefined;
 }

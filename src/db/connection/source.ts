@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import { setOwnKey } from '../../core/values.js';
+import { readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../errors.js';
 import { checkParameters, parseConnectionString, type ConnectionParameters } from './conninfo.js';
 import { parse } from 'dotenv';
@@ -248,7 +248,7 @@ function definedOnly(parameters: Record<string, string | undefined>): Connection
 }
 
 function wholeNumber(text: string, what: string, low: number, high: number): number {
-  const value = Number(text);
+  const value = readNumber(text);
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new ConsoleError('connection_source_invalid', `The ${what} "${text}" is not usable.`, {
       hint: `A whole number from ${low} to ${high}.`,

@@ -1,3 +1,5 @@
+import { readNumber } from '../../core/values.js';
+
 /**
  * A token of SQL. Text is handled as Latin-1, one character a byte, so that offsets are byte
  * offsets whatever the encoding is; every character that matters to the scanner is ASCII.
@@ -310,7 +312,7 @@ const unitMs = new Map(
 export function parseTimeout(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*$/.exec(text);
   if (match === null) return undefined;
-  return Math.round(Number(match[1]) * (unitMs.get(match[2] ?? 'ms') ?? 1));
+  return Math.round(readNumber(match[1]) * (unitMs.get(match[2] ?? 'ms') ?? 1));
 }
 
 /** Why the embedded database does not run a statement; its SQLSTATE is 0A000. */

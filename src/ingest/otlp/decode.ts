@@ -166,14 +166,26 @@ function hexOf(value: unknown, bytes: number): string | undefined {
   return isId ? hex : undefined;
 }
 
-/** An integer of 64 bits: a number, a text, or two halves. */
+/** An integer of 64 bits: a number, a text, or two halves. One beyond 2^53 is rounded. */
 function integerOf(value: unknown): number | undefined {
+  // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
   if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
   if (typeof value === 'number') return numberOf(value);
   const { high, low } = objectOf(value);
   return typeof high === 'number' && typeof low === 'number'
     ? high * 2 ** 32 + (low >>> 0)
     : undefined;
+}
+
+/** An integer as it is kept: as a text where JavaScript's number would be another one. */
+function exactInteger(value: unknown): number | string | undefined {
+  const number = integerOf(value);
+  if (number === undefined || Number.isSafeInteger(number)) return number;
+  if (typeof value === 'string') return value;
+  const { high, low } = objectOf(value);
+  return typeof high === 'number' && typeof low === 'number'
+    ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
+    : number;
 }
 
 /** The largest time that a date can hold (milliseconds); a broken clock may send more. */
@@ -212,7 +224,7 @@ function valueOf(value: unknown, depth: number): unknown {
   const any = objectOf(value);
   if (isSent(any, 'stringValue')) return String(any.stringValue);
   if (isSent(any, 'boolValue')) return any.boolValue === true;
-  if (isSent(any, 'intValue')) return integerOf(any.intValue);
+  if (isSent(any, 'intValue')) return exactInteger(any.intValue);
   if (isSent(any, 'doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
   if (isSent(any, 'bytesValue')) return '[bytes]';
   if (depth >= deepestValue) return '[too deep]';

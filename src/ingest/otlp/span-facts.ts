@@ -1,4 +1,4 @@
-import { byOwnKey, objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
@@ -65,7 +65,7 @@ export function textAt(attributes: Attributes, ...names: readonly string[]): str
 export function numberAt(attributes: Attributes, ...names: readonly string[]): number | undefined {
   for (const name of names) {
     const value = valueAt(attributes, name);
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    const number = typeof value === 'string' ? readNumber(value) : value;
     if (numberOf(number) !== undefined) return number as number;
   }
   return undefined;

@@ -1,4 +1,4 @@
-import { byOwnKey, isObject } from '../../core/values.js';
+import { byOwnKey, isObject, readNumber } from '../../core/values.js';
 import { createHash } from 'node:crypto';
 import type { AgentEvent, EventBase, Failure, Noted } from '../events.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
@@ -96,7 +96,7 @@ export function failureOf(
   const [, code] = /^(?:Error: )?Exit code:? (-?\d+)/i.exec(message ?? '') ?? [];
   return {
     error: { type, message },
-    ...(code === undefined ? {} : { exitCode: Number(code) }),
+    ...(code === undefined ? {} : { exitCode: readNumber(code) }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.js';
-import { firstOf } from '../../core/values.js';
+import { firstOf, readNumber } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
 import { formatDuration } from '../../core/format/time.js';
@@ -62,8 +62,8 @@ function searchSettings(
   vectorVersion: string,
   asked: AskedRow | undefined,
 ): Search['settings'] {
-  const numberIn = (text: string | null | undefined) => Number.parseInt(text ?? '', 10) || 0;
-  const [major = 0, minor = 0] = vectorVersion.split('.').map((part) => Number.parseInt(part, 10));
+  const numberIn = (text: string | null | undefined) => readNumber(text) || 0;
+  const [major = 0, minor = 0] = vectorVersion.split('.').map(readNumber);
   const isIterative = major > 0 || minor >= 8;
   const settings: Record<string, string> = {};
   for (const { method, lists, rows } of indexes) {
@@ -113,7 +113,8 @@ export async function suggest(
     findSimilar(tx, vector, { threshold, model }),
   );
   const best = bestOf(found);
-  const reason = best ? reasonFor(best) : reasonForNone(found, threshold);
+  const otherwise = found.length === 0 ? await reasonWithoutAny(database, model) : undefined;
+  const reason = best ? reasonFor(best) : (otherwise ?? reasonForNone(found, threshold));
   return {
     ...base,
     patterns: found.slice(0, limit).map(({ pattern }) => pattern),
@@ -158,6 +159,21 @@ function reasonForNone(found: readonly Found[], threshold: number): string {
     ? `Nothing known: no pattern has a similarity of ${threshold} or more.`
     : 'Nothing to recommend: what was done with such prompts mostly failed.';
 }
+
+/** Where no pattern could be compared: there is none, or only such of another model. */
+async function reasonWithoutAny(database: Database, model: string): Promise<string | undefined> {
+  const [there] = await database.read<{ own: boolean; other: string | null }>(
+    `SELECT EXISTS (SELECT ${comparable} AND embedding_model = $1) AS own,
+       (SELECT left(embedding_model, 200) ${comparable} AND embedding_model <> $1 LIMIT 1) AS other`,
+    [model],
+  );
+  if (!there || there.own) return undefined;
+  return there.other === null
+    ? 'Nothing known: no pattern has an embedding yet; trace-console learn makes some.'
+    : `Nothing known: no pattern has the embedding ${model}, but some have ${there.other}; --embedding says which one is used.`;
+}
+
+const comparable = 'FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL';
 
 type Learned = {
   recent?: { good?: unknown; bad?: unknown };
