@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { byOwnKey, setOwnKey } from './values.js';
 
 /**
  * A number that JavaScript cannot hold to the digit: `1005254182451511297`, `1e400`. It computes as the nearest
@@ -61,13 +62,7 @@ export function parseExactJson(text: string): unknown {
     for (const [key, value] of Object.entries(entries)) {
       if (typeof value === 'string' && value.startsWith(mark)) {
         const exact = new ExactNumber(value.slice(mark.length));
-        // `__proto__` is a key like any other.
-        Object.defineProperty(entries, key, {
-          value: exact,
-          enumerable: true,
-          writable: true,
-          configurable: true,
-        });
+        setOwnKey<unknown>(entries, key, exact);
       } else if (typeof value === 'object' && value !== null) {
         open.push(value);
       }
@@ -111,7 +106,7 @@ export function exactJson(value: unknown, indent?: number): string {
   const text = JSON.stringify(
     value,
     function (this: Record<string, unknown>, key: string, each: unknown) {
-      const own = this[key];
+      const own = byOwnKey(this, key);
       if (!(own instanceof ExactNumber)) return each;
       exact.push(own.text);
       return `${mark}${own.text}`;

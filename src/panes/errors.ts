@@ -1,3 +1,4 @@
+import { readNumber } from '../core/values.js';
 import type { Queryable } from '../db/database.js';
 import { formatSpan } from '../core/format/time.js';
 import { counted, countedShort, formatCount } from '../core/format/number.js';
@@ -134,7 +135,7 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
       0,
     ]);
     const running = new Map(
-      Object.entries(rows[0]?.by_slice ?? {}).map(([slice, traces]) => [Number(slice), traces]),
+      Object.entries(rows[0]?.by_slice ?? {}).map(([slice, traces]) => [readNumber(slice), traces]),
     );
     const last = this.#runningSliceMs === sliceMs ? this.#running : new Map<number, number>();
     this.#running = running;

@@ -169,13 +169,23 @@ describe('all tables of work and the archive have keys that hold the time', () =
   });
 
   it('take the rows of a service, each once, however many write it at once', async () => {
+    // It has made its statements for a table in one piece.
+    await test.query(
+      'ALTER TABLE endpoint_calls RENAME TO parts; CREATE TABLE endpoint_calls (LIKE parts)',
+    );
+    await test.query('ALTER TABLE endpoint_calls ADD PRIMARY KEY (id)');
     const writer = openTracer({ url: test.url }, []);
+    writer.trace('a turn', () => writer.startCall({ service: 's', url: 'http://s' }).end());
+    expect(await writer.flush()).toBe(true);
+    await test.query('DROP TABLE endpoint_calls; ALTER TABLE parts RENAME TO endpoint_calls');
+    writer.trace('a turn', () => writer.startCall({ service: 's', url: 'http://s' }).end());
+    expect(await writer.flush()).toBe(true);
     const before = await dumpOf(test);
     writer.trace('a turn', () => {
       for (let n = 0; n < 5; n += 1) writer.startHook({ tool: 't' }).end();
     });
     expect(await writer.flush()).toBe(true);
-    expect(writer.stats()).toMatchObject({ written: 6, refused: 0, queued: 0 });
+    expect(writer.stats()).toMatchObject({ written: 10, refused: 0, queued: 0 });
     const after = await dumpOf(test);
     expect(after.hook_executions).toHaveLength((before.hook_executions?.length ?? 0) + 5);
 

@@ -75,7 +75,7 @@ function* chunks<Table extends keyof DemoTables>(
   table: Table,
   rows: Iterable<DemoTables[Table]>,
 ): Generator<string> {
-  const entries = Object.entries(columns[table]);
+  const entries = Object.entries(columns[table]) as [keyof DemoTables[Table], ColumnType][];
   let texts: string[] = [];
   let characters = 0;
   for (const row of rows) {
@@ -95,11 +95,14 @@ function* chunks<Table extends keyof DemoTables>(
 }
 
 /** NULLs are left out: an absent key is NULL. */
-function rowText(entries: readonly [string, ColumnType][], row: object): string {
+function rowText<Row extends object>(
+  entries: readonly [keyof Row, ColumnType][],
+  row: Row,
+): string {
   let text = '';
   let index = 0;
   for (const [name, type] of entries) {
-    const value: unknown = row[name as keyof typeof row];
+    const value: unknown = row[name];
     if (value !== null) text += `${text === '' ? '' : ','}"c${index}":${valueText(type, value)}`;
     index += 1;
   }

@@ -4,6 +4,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
@@ -50,7 +51,7 @@ export type ReceiverOptions = ListenAddress & {
  */
 export function listenAddress(text: string): ListenAddress {
   const [, host = '', port = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
-  const number = Number.parseInt(port, 10);
+  const number = readNumber(port);
   if (port === '' || number > 65_535) {
     throw new ConsoleError('usage', `--listen does not understand "${text}".`, {
       hint: 'HOST:PORT, for example 127.0.0.1:4318.',
@@ -230,7 +231,7 @@ export class OtlpReceiver {
   /** The caller gives back the bytes that it has taken of those that may be read at a time. */
   async #bodyOf(request: http.IncomingMessage): Promise<Buffer> {
     const tooLarge = () => new Refusal(413, `A request holds ${mostSent} bytes at most.`);
-    if (Number(request.headers['content-length'] ?? 0) > mostSent) throw tooLarge();
+    if (readNumber(request.headers['content-length']) > mostSent) throw tooLarge();
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {

@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
@@ -47,7 +47,8 @@ export function roleOf({ attributes }: TelemetrySpan): SpanRole {
 /** The first of some attributes that is there, whatever it holds. */
 export function valueAt(attributes: Attributes, ...names: readonly string[]): unknown {
   for (const name of names) {
-    if (Object.hasOwn(attributes, name) && attributes[name] !== null) return attributes[name];
+    const value = byOwnKey(attributes, name) ?? null;
+    if (value !== null) return value;
   }
   return undefined;
 }
@@ -64,7 +65,7 @@ export function textAt(attributes: Attributes, ...names: readonly string[]): str
 export function numberAt(attributes: Attributes, ...names: readonly string[]): number | undefined {
   for (const name of names) {
     const value = valueAt(attributes, name);
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    const number = typeof value === 'string' ? readNumber(value) : value;
     if (numberOf(number) !== undefined) return number as number;
   }
   return undefined;

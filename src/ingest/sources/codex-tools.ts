@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { objectOf, readNumber } from '../../core/values.js';
 import type { AgentEvent, EventBase, Failure } from '../events.js';
 import { firstLine, numberOf, stringOf, textOf } from './source.js';
 
@@ -158,8 +158,8 @@ function toldOutput(output: unknown): Told {
   return {
     text,
     body: end ? text.slice(end.index + end[0].length) : text,
-    exitCode: exit === undefined ? undefined : Number.parseInt(exit, 10),
-    seconds: wall === undefined ? undefined : Number.parseFloat(wall),
+    exitCode: exit === undefined ? undefined : readNumber(exit),
+    seconds: wall === undefined ? undefined : readNumber(wall),
   };
 }
 

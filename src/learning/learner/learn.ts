@@ -61,7 +61,7 @@ export async function* learn(
   try {
     yield* embedAnew(database, lease, embedder, signal);
     const learner = await Learner.open({ database, embedder, lease });
-    const overruled = await learner.hearFeedback();
+    const overruled = await learner.hearFeedback(signal);
     const { turns: total } = await countWork(database, {
       model: embedder.model,
       since: options.since,
@@ -153,9 +153,9 @@ export async function* watch(
       const begun = performance.now();
       const isFull = begun - fullAt >= fullEveryMs;
       if (isFull) fullAt = begun;
-      const since = isFull ? options.since : new Date(Date.now() - looksBackMs);
+      const since = isFull ? options.since : await recently(database, options.since);
       const published: Published = { patterns: 0, chains: 0, errors: 0 };
-      const overruled = await learner.hearFeedback();
+      const overruled = await learner.hearFeedback(signal);
       let turns = 0;
       const batches = eachBatch(database, { ...options, since }, true, async (batch) => {
         turns += await learner.learn(batch, signal);
@@ -178,6 +178,15 @@ export async function* watch(
   } finally {
     await lease.release();
   }
+}
+
+/** By the server's clock, which writes the times of rows; never before what was asked for. */
+async function recently(database: Database, since: Date | undefined): Promise<Date | undefined> {
+  const [row] = await database.read<{ since: Date }>(
+    'SELECT GREATEST($1::timestamptz, now() - make_interval(secs => $2)) AS since',
+    [since ?? null, looksBackMs / 1_000],
+  );
+  return row?.since;
 }
 
 async function ended(steps: AsyncGenerator<unknown, unknown>): Promise<void> {

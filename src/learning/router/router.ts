@@ -3,6 +3,7 @@ import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { openDatabase } from '../../embedded/index.js';
+import { storable, toJson } from '../../ingest/rows.js';
 import { chooseEmbedder } from '../embedding/choose.js';
 import { vectorText, type Embedder } from '../embedding/embedder.js';
 import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';
@@ -21,13 +22,18 @@ const searchKeptMs = 60_000;
 
 export async function openRouter(options: RouterOptions = {}): Promise<Router> {
   const { url, schema, poolSize, embedding, embeddingModel } = options;
-  const embedder = chooseEmbedder({ embedding, model: embeddingModel });
+  const embedder = chooseEmbedder({ embedding, model: embeddingModel, isBrief: true });
   const source = resolveSource({ url });
   const database =
     source.kind === 'embedded'
       ? await openDatabase({ schema, poolSize })
       : await Database.open(source, { schema, poolSize });
-  return routerOn(database, embedder, options);
+  try {
+    return await routerOn(database, embedder, options);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** A router on an open database; its `close` closes that. */
@@ -175,14 +181,14 @@ async function writeDecision(
      FROM execution_traces AS t WHERE t.correlation_id = $1 RETURNING id`,
     [
       correlationId,
-      prompt.slice(0, longestQuery),
+      storable(prompt.slice(0, longestQuery)),
       vector ? vectorText(vector) : null,
-      decision.agent,
+      storable(decision.agent),
       rounded(decision.confidence),
-      JSON.stringify(decision.breakdown, (_, value: unknown) => rounded(value)),
+      toJson(roundedAll(decision.breakdown)),
       decision.strategy,
-      decision.reason,
-      JSON.stringify(decision.alternatives, (_, value: unknown) => rounded(value)),
+      storable(decision.reason),
+      toJson(decision.alternatives.map(roundedAll)),
       decision.patternId,
       durationMs,
     ],
@@ -194,6 +200,10 @@ async function writeDecision(
     });
   }
   return row.id;
+}
+
+function roundedAll(values: object): object {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, rounded(value)]));
 }
 
 function rounded(value: unknown): unknown {
@@ -216,7 +226,7 @@ async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): P
         similarity === null ? null : rounded(Math.max(0, Math.min(1, similarity))),
         durationMs === undefined ? null : Math.round(durationMs),
         decision.expectedDurationMs,
-        feedback ?? null,
+        feedback === undefined ? null : storable(feedback),
       ],
     );
   }

@@ -79,6 +79,8 @@ describe('a request', () => {
     const attributes = [
       { key: 'int', value: { intValue: '7' } },
       { key: 'number', value: { intValue: 8 } },
+      { key: 'large', value: { intValue: '1005254182451511297' } },
+      { key: 'halves', value: { intValue: { high: -234053979, low: -1442807809 } } },
       {
         key: 'list',
         value: { arrayValue: { values: [{ stringValue: 'a' }, { boolValue: true }] } },
@@ -97,7 +99,16 @@ describe('a request', () => {
       traceId: '0af7651916cd43dd8448eb211c80319c',
       startedAt: 1_790_000_000_000,
       endedAt: 1_790_000_001_000,
-      attributes: { int: 7, number: 8, list: ['a', true], map: { x: 0.5 }, password: '[redacted]' },
+      attributes: {
+        int: 7,
+        number: 8,
+        // Numbers that JavaScript does not have stay as they were sent.
+        large: '1005254182451511297',
+        halves: '-1005254182451511297',
+        list: ['a', true],
+        map: { x: 0.5 },
+        password: '[redacted]',
+      },
     });
   });
 
