@@ -171,7 +171,7 @@ describe('all tables of work and the archive have keys that hold the time', () =
   it('take the rows of a service, each once, however many write it at once', async () => {
     // It has made its statements for a table in one piece.
     await test.query(
-      'ALTER TABLE endpoint_calls RENAME TO parts; CREATE TABLE endpoint_calls (LIKE parts)',
+      'ALTER TABLE endpoint_calls RENAME TO parts; CREATE TABLE endpoint_calls (LIKE parts INCLUDING DEFAULTS)',
     );
     await test.query('ALTER TABLE endpoint_calls ADD PRIMARY KEY (id)');
     const writer = openTracer({ url: test.url }, []);
