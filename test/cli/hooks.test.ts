@@ -242,7 +242,7 @@ describe('hooks status', () => {
       fs.writeFileSync(local, JSON.stringify({ allowedHttpHookUrls: urls }));
     };
     const surroundings = { home, project: at('shop'), environment: {} };
-    const obstacles = () => claude.obstacles?.(surroundings);
+    const obstacles = () => claude.obstacles(surroundings);
     allow(['http://127.0.0.1:*']);
     expect(obstacles()).toEqual([]);
     fs.writeFileSync(at(file), posting);
