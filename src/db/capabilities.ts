@@ -328,11 +328,12 @@ export async function needKeys(
   what: string,
   keys: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const [table] = await tablesWithoutKey(tx, keys);
+  const without = await tablesWithoutKey(tx, keys);
+  const [table, key] = Object.entries(keys).find(([name]) => without.has(name)) ?? [];
   if (table === undefined) return;
   throw new ConsoleError(
     'schema_incompatible',
-    `${what}: refused, ${table} has no unique key of just ${keys[table]}, by which its rows are told apart.`,
+    `${what}: refused, ${table} has no unique key of just ${key}, by which its rows are told apart.`,
     {
       hint: `A table that is partitioned has none: leave ${table} in one piece. "trace-console schema verify" names what differs.`,
     },
