@@ -22,7 +22,7 @@ const searchKeptMs = 60_000;
 
 export async function openRouter(options: RouterOptions = {}): Promise<Router> {
   const { url, schema, poolSize, embedding, embeddingModel } = options;
-  const embedder = chooseEmbedder({ embedding, model: embeddingModel });
+  const embedder = chooseEmbedder({ embedding, model: embeddingModel, isBrief: true });
   const source = resolveSource({ url });
   const database =
     source.kind === 'embedded'

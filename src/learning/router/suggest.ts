@@ -113,7 +113,8 @@ export async function suggest(
     findSimilar(tx, vector, { threshold, model }),
   );
   const best = bestOf(found);
-  const reason = best ? reasonFor(best) : reasonForNone(found, threshold);
+  const otherwise = found.length === 0 ? await reasonWithoutAny(database, model) : undefined;
+  const reason = best ? reasonFor(best) : (otherwise ?? reasonForNone(found, threshold));
   return {
     ...base,
     patterns: found.slice(0, limit).map(({ pattern }) => pattern),
@@ -158,6 +159,21 @@ function reasonForNone(found: readonly Found[], threshold: number): string {
     ? `Nothing known: no pattern has a similarity of ${threshold} or more.`
     : 'Nothing to recommend: what was done with such prompts mostly failed.';
 }
+
+/** Where no pattern could be compared: there is none, or only such of another model. */
+async function reasonWithoutAny(database: Database, model: string): Promise<string | undefined> {
+  const [there] = await database.read<{ own: boolean; other: string | null }>(
+    `SELECT EXISTS (SELECT ${comparable} AND embedding_model = $1) AS own,
+       (SELECT left(embedding_model, 200) ${comparable} AND embedding_model <> $1 LIMIT 1) AS other`,
+    [model],
+  );
+  if (!there || there.own) return undefined;
+  return there.other === null
+    ? 'Nothing known: no pattern has an embedding yet; trace-console learn makes some.'
+    : `Nothing known: no pattern has the embedding ${model}, but some have ${there.other}; --embedding says which one is used.`;
+}
+
+const comparable = 'FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL';
 
 type Learned = {
   recent?: { good?: unknown; bad?: unknown };

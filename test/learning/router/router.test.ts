@@ -9,9 +9,11 @@ import {
 import { openRouter, routerOn } from '../../../src/learning/router/router.js';
 import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
+import { patternOpening } from '../../../src/panes/reading/pattern.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { detailAccess } from '../../panes/open.js';
 import { learnAll } from '../helpers.js';
 
 let test1: TestDatabase;
@@ -186,6 +188,58 @@ test('the index of few patterns is searched whole', async () => {
     'ivfflat.iterative_scan': 'relaxed_order',
   });
   expect(settings).not.toHaveProperty('enable_seqscan');
+});
+
+test('the record of a pattern shows what its offers changed, as plain SQL counts it', async () => {
+  const prompt = (n: number) => `Bake the wedding cake number ${n} with three floors`;
+  // Without a router: its agent in 6 of 10 turns well, another one in 2 of 8.
+  for (let n = 0; n < 10; n += 1) await addTurn(prompt(n), 'baker', n < 6);
+  for (let n = 0; n < 8; n += 1) await addTurn(prompt(n), 'painter', n < 2);
+  await learnAll(await openDatabase(test1));
+  let pattern: string | null = null;
+  for (let n = 0; n < 20; n += 1) {
+    const correlationId = await openTrace(prompt(100 + n));
+    const agents = [{ name: 'baker' }, { name: 'painter' }];
+    const request = { prompt: prompt(100 + n), correlationId, agents, ...noTries };
+    const decision = await router.decide(request);
+    if (!decision) throw new Error('nothing decided');
+    expect(decision).toMatchObject({ agent: 'baker', strategy: 'learned_pattern' });
+    pattern = decision.patternId;
+    const isGood = n !== 7;
+    await router.finish(decision, { outcome: isGood ? 'success' : 'failure' });
+    await test1.query('UPDATE execution_traces SET status = $2 WHERE correlation_id = $1', [
+      correlationId,
+      isGood ? 'completed' : 'failed',
+    ]);
+  }
+  await learnAll(await openDatabase(test1));
+
+  const { rows } = await test1.query<{ served: string; turns: number; good: number }>(
+    `SELECT CASE WHEN d.pattern_id = $1 THEN 'offered' WHEN d.agent_selected = 'baker' THEN 'not offered'
+       ELSE 'other agents' END AS served, count(*)::int AS turns, count(*) FILTER (WHERE t.success)::int AS good
+     FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
+     WHERE t.prompt_text LIKE 'Bake the wedding cake%' GROUP BY 1 ORDER BY 1`,
+    [pattern],
+  );
+  expect(rows).toEqual([
+    { served: 'not offered', turns: 10, good: 6 },
+    { served: 'offered', turns: 20, good: 19 },
+    { served: 'other agents', turns: 8, good: 2 },
+  ]);
+  const opening = patternOpening('Pattern', pattern ?? '');
+  const opened = await opening.read(await detailAccess(await openDatabase(test1)));
+  if (opened.kind !== 'records') throw new Error('no record');
+  const section = opened.sections?.find(({ title }) => title === 'Where a router offered it');
+  const lines = section?.lines.map((line) => line.map(({ text }) => text.trim()).join(' | '));
+  expect(lines).toEqual([
+    expect.stringMatching(/^offered \| 20 turns \| 95% succeeded \(76% to 99%\) \| median /),
+    expect.stringMatching(/^not offered \| 10 turns \| 60% succeeded \(31% to 83%\) \| median 1m/),
+    expect.stringMatching(
+      /^other agents \| 8 turns \| 25% succeeded \(7\.1% to 59%\) \| median 1m/,
+    ),
+    expect.stringMatching(/^Not an experiment/),
+    expect.stringMatching(/^Other agents: /),
+  ]);
 });
 
 test('an index is never searched less far than the role asks for', async () => {
