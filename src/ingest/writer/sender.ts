@@ -245,6 +245,10 @@ export class Sender {
     } catch (error) {
       chunk.transaction =
         error instanceof ConsoleError && error.sqlState ? undefined : chunk.transaction;
+      if (isOfOtherTables(error)) {
+        this.#opened = undefined;
+        await database.close().catch(() => undefined);
+      }
       if (!isRecordsFault(error)) throw error;
       if (chunks.length > 1) {
         for (const each of chunks) each.isAlone = true;
@@ -341,6 +345,10 @@ export class Sender {
 /** Uses of patterns are counted: whether their transaction has happened must be known of them alone. */
 const isAlone = ({ table, isAlone: isRefused = false }: Chunk): boolean =>
   isRefused || table === 'pattern_usage_log';
+
+/** The tables are no longer as they were when the statements were made: no such key, table or column. */
+const isOfOtherTables = (error: unknown): boolean =>
+  error instanceof ConsoleError && ['42P10', '42P01', '42703'].includes(error.sqlState ?? '');
 
 const positive = (value: number | undefined, otherwise: number): number =>
   typeof value === 'number' && value > 0 ? value : otherwise;

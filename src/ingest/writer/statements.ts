@@ -1,10 +1,11 @@
 import { setOwnKey } from '../../core/values.js';
 import { workColumns } from '../../core/tables.js';
+import { tablesWithoutKey } from '../../db/capabilities.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
-import { toJson } from '../rows.js';
+import { lockKeyless, toJson, upsert } from '../rows.js';
 import type { SpoolRecord } from '../spool/frame.js';
 
 /** The tables that a service's rows go to, parents before children. */
@@ -24,6 +25,12 @@ export const writerCli = 'writer';
 /** A row as JSON: its columns, times in milliseconds since 1970. A column that is not in it is NULL. */
 export type RowJson = string;
 
+const idOfEach = {
+  execution_traces: 'id',
+  agent_routing_decisions: 'id',
+  hook_executions: 'id',
+  endpoint_calls: 'id',
+} as const;
 /** Half of a row's columns are NULL: not naming them saves both sides a twentieth of their time. */
 export function rowJson(row: Readonly<Record<string, unknown>>): RowJson {
   const named: Record<string, unknown> = {};
@@ -34,24 +41,27 @@ export function rowJson(row: Readonly<Record<string, unknown>>): RowJson {
 }
 
 /** What is done does not become undone by a row that comes late, from the spool. */
-const newerOnly: Readonly<Record<keyof typeof workColumns, string>> = {
-  execution_traces: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
-  hook_executions: `excluded.status <> 'in_progress' OR t.status = 'in_progress'`,
-  endpoint_calls: 'excluded.completed_at IS NOT NULL OR t.completed_at IS NULL',
-  agent_routing_decisions: 'excluded.actual_success IS NOT NULL OR t.actual_success IS NULL',
+const newerOnly: Readonly<Record<keyof typeof workColumns, (row: string) => string>> = {
+  execution_traces: (row) => `${row}.status <> 'in_progress' OR t.status = 'in_progress'`,
+  hook_executions: (row) => `${row}.status <> 'in_progress' OR t.status = 'in_progress'`,
+  endpoint_calls: (row) => `${row}.completed_at IS NOT NULL OR t.completed_at IS NULL`,
+  agent_routing_decisions: (row) => `${row}.actual_success IS NOT NULL OR t.actual_success IS NULL`,
 };
 
 /** Writes rows by their ids, a statement a table: again it changes nothing. Uses of patterns are counted each time. */
 export class RowStatements {
   readonly #plain: ReadonlyMap<WriterTable, string>;
   readonly #checked: ReadonlyMap<WriterTable, string>;
+  readonly #keyless: ReadonlySet<WriterTable>;
 
   private constructor(
     plain: ReadonlyMap<WriterTable, string>,
     checked: ReadonlyMap<WriterTable, string>,
+    keyless: ReadonlySet<WriterTable>,
   ) {
     this.#plain = plain;
     this.#checked = checked;
+    this.#keyless = keyless;
   }
 
   /**
@@ -79,16 +89,22 @@ export class RowStatements {
       );
     }
     const hasArchive = there.has('execution_traces_archive');
+    const keyless = await tablesWithoutKey<WriterTable>(tx, idOfEach);
     const texts = (isChecked: boolean) =>
       new Map(
         writerTables.map((table) => [
           table,
           table === 'pattern_usage_log'
             ? usageStatement
-            : upsertStatement(table, there.get(table) ?? new Set(), hasArchive, isChecked),
+            : upsertStatement(table, {
+                there: there.get(table) ?? new Set(),
+                hasArchive,
+                isChecked,
+                isKeyless: keyless.has(table),
+              }),
         ]),
       );
-    return new RowStatements(texts(false), texts(true));
+    return new RowStatements(texts(false), texts(true), keyless);
   }
 
   /**
@@ -102,6 +118,7 @@ export class RowStatements {
     rows: readonly RowJson[],
     isChecked: boolean,
   ): Promise<number> {
+    if (this.#keyless.has(table)) await lockKeyless(tx, table);
     const text = (isChecked ? this.#checked : this.#plain).get(table) ?? '';
     const { rows: answer } = await tx.query<{ refused: number }>(text, [`[${rows.join(',')}]`]);
     return answer[0]?.refused ?? 0;
@@ -202,42 +219,50 @@ export function rowsOf({ event, payload, id: record }: SpoolRecord, rows: Writer
   rows.set(table, known);
 }
 
+type Here = {
+  /** The columns that the table has. */
+  there: ReadonlySet<string>;
+  hasArchive: boolean;
+  isChecked: boolean;
+  /** The table has no unique key of just `id`. */
+  isKeyless: boolean;
+};
+
 function upsertStatement(
   table: keyof typeof workColumns,
-  there: ReadonlySet<string>,
-  hasArchive: boolean,
-  isChecked: boolean,
+  { there, hasArchive, isChecked, isKeyless }: Here,
 ): string {
-  const all = Object.entries(workColumns[table]).filter(([name]) => there.has(name));
-  const names = all.map(([name]) => quoteIdent(name));
-  const source = all.map(
+  const held = Object.entries(workColumns[table]).filter(([name]) => there.has(name));
+  const names = held.map(([name]) => quoteIdent(name));
+  const source = held.map(
     ([name, type]) => `${quoteIdent(name)} ${type === 'timestamptz' ? 'float8' : type}`,
   );
-  const values = all.map(([name, type]) => {
+  const values = held.map(([name, type]) => {
     if (type === 'timestamptz') return `to_timestamp(r.${quoteIdent(name)} / 1000)`;
     if (name !== 'hook_execution_id' || !isChecked) return `r.${quoteIdent(name)}`;
-    return '(SELECT h.id FROM hook_executions AS h WHERE h.id = r.hook_execution_id)';
+    return '(SELECT h.id FROM hook_executions AS h WHERE h.id = r.hook_execution_id LIMIT 1)';
   });
-  const changes = names
-    .filter((name) => name !== quoteIdent('id'))
-    .map((name) => `${name} = excluded.${name}`);
   const isTraces = table === 'execution_traces';
-  const guard = there.has(isTraces ? 'status' : 'trace_id') ? `WHERE ${newerOnly[table]}` : '';
+  const guard = there.has(isTraces ? 'status' : 'trace_id') ? { guard: newerOnly[table] } : {};
   const from = `json_to_recordset($1::json) AS r (${source.join(', ')})`;
-  const insert = (rows: string) =>
-    `INSERT INTO ${quoteIdent(table)} AS t (${names.join(', ')}) SELECT ${values.join(', ')} FROM ${rows}
-     ON CONFLICT (id) DO UPDATE SET ${changes.join(', ')} ${guard}`;
+  const rows = (of: string) => upsert({ table, names, values, from: of, ...guard }, isKeyless);
   // Subqueries that give one value are looked up in the index; EXISTS would read the table as a whole.
-  if (isTraces) {
+  if (isTraces || !isChecked) {
     // What was archived stays there.
-    const live = '(SELECT a.id FROM execution_traces_archive AS a WHERE a.id = r.id) IS NULL';
-    return insert(hasArchive ? `${from} WHERE ${live}` : from);
+    const live =
+      '(SELECT a.id FROM execution_traces_archive AS a WHERE a.id = r.id LIMIT 1) IS NULL';
+    const { parts, insert } = rows(isTraces && hasArchive ? `${from} WHERE ${live}` : from);
+    return parts.length === 0 ? insert : `WITH ${parts.join(', ')} ${insert}`;
   }
-  if (!isChecked) return insert(from);
-  const known = '(SELECT x.id FROM execution_traces AS x WHERE x.id = r.trace_id) IS NOT NULL';
-  return `WITH r AS MATERIALIZED (SELECT r.*, ${known} AS is_known FROM ${from}),
-    written AS (${insert('r WHERE r.is_known')})
-    SELECT count(*)::int AS refused FROM r WHERE NOT r.is_known`;
+  const known =
+    '(SELECT x.id FROM execution_traces AS x WHERE x.id = r.trace_id LIMIT 1) IS NOT NULL';
+  const { parts, insert } = rows('r WHERE r.is_known');
+  const all = [
+    `r AS MATERIALIZED (SELECT r.*, ${known} AS is_known FROM ${from})`,
+    ...parts,
+    `written AS (${insert})`,
+  ];
+  return `WITH ${all.join(', ')} SELECT count(*)::int AS refused FROM r WHERE NOT r.is_known`;
 }
 
 /** In one order, so that two writers do not wait for each other. */
