@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { learnedKeys } from '../../core/tables.js';
+import { needKeys } from '../../db/capabilities.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
@@ -53,7 +55,7 @@ export async function* learn(
 ): AsyncGenerator<LearnProgress, LearnSummary> {
   const begun = performance.now();
   const { embedder, signal, leastTurns = defaults.leastTurns } = options;
-  checkAllowed(database);
+  await checkAllowed(database);
   const lease = await LearnerLease.take(database);
   const published: Published = { patterns: 0, chains: 0, errors: 0 };
   try {
@@ -151,7 +153,7 @@ export async function* watch(
   options: WatchOptions,
 ): AsyncGenerator<LearnProgress | LearnSummary, void> {
   const { signal, everyMs = 5_000, embedder, leastTurns = defaults.leastTurns } = options;
-  checkAllowed(database);
+  await checkAllowed(database);
   const lease = await LearnerLease.take(database);
   try {
     yield* embedAnew(database, lease, embedder, signal);
@@ -249,7 +251,7 @@ async function* eachBatch(
   return true;
 }
 
-function checkAllowed(database: Database): void {
+async function checkAllowed(database: Database): Promise<void> {
   const { capabilities, readOnly } = database;
   if (readOnly) {
     throw new ConsoleError('read_only', 'Learning: refused, the console is read-only.', {
@@ -264,6 +266,9 @@ function checkAllowed(database: Database): void {
       { hint: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.' },
     );
   }
+  await database.transaction({ ...limits, readOnly: true }, (tx) =>
+    needKeys(tx, 'Learning', learnedKeys),
+  );
 }
 
 /** What learning found, for people: the largest first. */
