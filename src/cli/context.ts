@@ -23,6 +23,19 @@ import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 import { unnamed } from '../ui/strings.js';
 
+/** How far the start is, for the launcher: it keeps what is compiled by then. */
+export const progress: { command: string | undefined; isOpen: boolean } = {
+  command: undefined,
+  isOpen: false,
+};
+
+/** As {@link openDatabase}. */
+async function open(options: OpenOptions): Promise<Database> {
+  const database = await openDatabase(options);
+  progress.isOpen = true;
+  return database;
+}
+
 type Flags = CommandContext<FlagDeclarations>['flags'];
 
 type Closing = { context: CommandContext<FlagDeclarations>; close: () => Promise<void> };
@@ -43,7 +56,7 @@ export function processContext(
   const { connection } = settings;
   const flags = withDemoFolder(parsed.flags);
   checkPoolSize(flags.poolSize);
-  let open: Promise<Database> | undefined;
+  let opening: Promise<Database> | undefined;
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${plainText(line, process.stderr)}\n`);
   };
@@ -81,22 +94,22 @@ export function processContext(
     },
     openDatabase(onProgress = note) {
       const options = { ...openOptionsOf(flags, connection), onProgress };
-      open ??= openDatabase(options).then(
+      opening ??= open(options).then(
         (database) => (opened = database),
         (error: unknown) => {
           // The next call may try again.
-          open = undefined;
+          opening = undefined;
           throw error;
         },
       );
-      return open;
+      return opening;
     },
     connections: () => connectionChoices(config, flags, connection),
   };
   return {
     context,
     async close() {
-      const database = await open?.catch(() => undefined);
+      const database = await opening?.catch(() => undefined);
       await database?.close();
     },
   };
@@ -221,8 +234,7 @@ function choiceOf(
     windowMs,
     budgetUsdPerDay: config.budgetUsdPerDay,
     follow: options.readOnly ? undefined : followerOf(config, connection, options),
-    open: (onProgress, answersWithinMs) =>
-      openDatabase({ ...options, onProgress, answersWithinMs }),
+    open: (onProgress, answersWithinMs) => open({ ...options, onProgress, answersWithinMs }),
   };
 }
 

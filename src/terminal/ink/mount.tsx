@@ -17,6 +17,8 @@ import { wrapText } from '../width.js';
  * Everything stands in an absolute box, so that for Ink the output has no height.
  */
 export async function mount(session: TerminalSession, element: ReactNode): Promise<void> {
+  // In the bundle Ink cannot wait for the engine of its layout by itself.
+  await (await import('yoga-layout/load')).loadYoga();
   const { render } = await import('ink');
   let root: DOMElement | null = null;
   const paint = () => {
