@@ -104,7 +104,7 @@ export function processContext(
       );
       return opening;
     },
-    connections: () => connectionChoices(config, flags, connection),
+    connections: () => connectionChoices(config, flags, connection, command),
   };
   return {
     context,
@@ -185,6 +185,9 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
+/** The console asks for its vitals and for panes as soon as it is there. */
+const askedAtOnce = 4;
+
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 
@@ -198,10 +201,11 @@ function connectionChoices(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
+  { ownsTerminal }: Command,
 ): readonly [ConnectionChoice, ...ConnectionChoice[]] {
   const { readOnly, poolSize, config: file } = flags;
   const guards = { readOnly, poolSize, config: file };
-  const first = choiceOf(config, flags, connection);
+  const first = choiceOf(config, flags, connection, ownsTerminal ? askedAtOnce : undefined);
   const named = [...config.connections.values()]
     .filter((each) => each !== connection)
     .map((each) => choiceOf(config, guards, each));
@@ -222,6 +226,7 @@ function choiceOf(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
+  openAtOnce?: number,
 ): ConnectionChoice {
   const options = openOptionsOf(flags, connection);
   const { intervalMs, windowMs } = spansFor(config, connection);
@@ -234,7 +239,8 @@ function choiceOf(
     windowMs,
     budgetUsdPerDay: config.budgetUsdPerDay,
     follow: options.readOnly ? undefined : followerOf(config, connection, options),
-    open: (onProgress, answersWithinMs) => open({ ...options, onProgress, answersWithinMs }),
+    open: (onProgress, answersWithinMs) =>
+      open({ ...options, openAtOnce, onProgress, answersWithinMs }),
   };
 }
 

@@ -18,8 +18,9 @@ import { wrapText } from '../width.js';
  */
 export async function mount(session: TerminalSession, element: ReactNode): Promise<void> {
   // In the bundle Ink cannot wait for the engine of its layout by itself.
-  await (await import('yoga-layout/load')).loadYoga();
+  const layoutEngine = import('yoga-layout/load').then(({ loadYoga }) => loadYoga());
   const { render } = await import('ink');
+  await layoutEngine;
   let root: DOMElement | null = null;
   const paint = () => {
     if (root) session.screen.show(frameOf(root));
