@@ -1,7 +1,14 @@
+import { needKeys } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { ConsoleError } from '../../db/errors.js';
-import { coreTables, columnsOf, workColumns, type ColumnType } from '../../core/tables.js';
+import {
+  coreTables,
+  columnsOf,
+  learnedKeys,
+  workColumns,
+  type ColumnType,
+} from '../../core/tables.js';
 
 import type { Queryable } from '../../db/queryable.js';
 import type {
@@ -222,6 +229,7 @@ export const columns: {
  */
 export async function checkWritable(database: Database): Promise<void> {
   checkChangeable(database);
+  await database.transaction({ readOnly: true }, (tx) => needKeys(tx, 'The demo', learnedKeys));
   const missing = await missingColumns(database);
   if (missing.length > 0) {
     throw new ConsoleError(

@@ -147,6 +147,10 @@ export const truthyAt = (file: string, keys: readonly string[]): boolean =>
 export const falseAt = (file: string, keys: readonly string[]): boolean =>
   valueAt(file, keys) === false;
 
+export function hasListAt(file: string, keys: readonly string[]): boolean {
+  return Array.isArray(valueAt(file, keys));
+}
+
 export function listAt(file: string, keys: readonly string[]): unknown[] {
   const value = valueAt(file, keys);
   return Array.isArray(value) ? value : [];
