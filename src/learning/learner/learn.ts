@@ -157,7 +157,7 @@ export async function* watch(
   const lease = await LearnerLease.take(database);
   try {
     yield* embedAnew(database, lease, embedder, signal);
-    yield { phase: 'watching' };
+    if (!signal?.aborted) yield { phase: 'watching' };
     let learner: Learner | undefined;
     let fullAt = -Infinity;
     let isDue = false;
