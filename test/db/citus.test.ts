@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
+import { ConsoleError } from '../../src/db/errors.js';
 import { keepSizes } from '../../src/deploy/kept-sizes.js';
 import { checks, runChecks } from '../../src/maintenance/doctor/checks.js';
 import { refusal } from '../../src/maintenance/guard.js';
@@ -114,8 +115,8 @@ describe('in a schema whose tables lie on a worker', () => {
     const console_ = await openDatabase(database.url);
     const refused: string[] = [];
     for (const pane of panes) {
-      await readFresh<object, object>(console_, pane).catch((error: { code?: string }) => {
-        refused.push(`${pane.id}: ${error.code ?? String(error)}`);
+      await readFresh<object, object>(console_, pane).catch((error: unknown) => {
+        refused.push(`${pane.id}: ${error instanceof ConsoleError ? error.code : 'another'}`);
       });
     }
     expect(refused).toEqual(['index-usage: cluster']);
