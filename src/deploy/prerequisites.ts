@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
@@ -32,8 +33,8 @@ export function checkPrerequisites(database: Database): void {
     );
   }
   for (const name of ['vector', 'uuid-ossp']) {
-    if (capabilities.extensions[name]) continue;
-    const available = capabilities.availableExtensions[name];
+    if (byOwnKey(capabilities.extensions, name)) continue;
+    const available = byOwnKey(capabilities.availableExtensions, name);
     if (!available) throw extensionMissing(name, capabilities.serverVersion);
     // Whether pgvector is trusted depends on who packaged it: Debian's 0.8.0 is not.
     const creates = available.trusted && capabilities.createsSchemas;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMoment } from '../../core/format/time.js';
+import { readNumber } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { systemClock } from '../../core/clock.js';
@@ -251,7 +252,7 @@ function timeOf(text: string | undefined, flag: string): number | undefined {
 /** Undefined without --watch; `--watch` alone is every two seconds. */
 function watchInterval(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const seconds = text === '' ? 2 : Number(text);
+  const seconds = text === '' ? 2 : readNumber(text);
   if (!(seconds >= 0.5 && seconds <= 86_400)) {
     throw new ConsoleError('usage', '--watch takes seconds, from 0.5 to 86400.');
   }

@@ -1,3 +1,4 @@
+import { coreTables } from '../../core/tables.js';
 import { ConsoleError, type ErrorCode } from '../errors.js';
 
 /** What a failure was about, for the sentence: `localhost:5432/omninode_bridge`. */
@@ -108,6 +109,16 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
         message: `The transaction is read-only: ${text}`,
         hint: 'The server is a standby, or default_transaction_read_only is on.',
       };
+    case '42P01':
+    case '42883': {
+      const name = ofSchema.exec(text)?.[0];
+      if (name === undefined) return undefined;
+      return {
+        code: 'schema_missing',
+        message: `${name} does not exist in the schema that is used.`,
+        hint: 'Create it: trace-console schema apply; or name another schema with --schema.',
+      };
+    }
     case '22P05':
       return {
         code: 'query_failed',
@@ -126,6 +137,11 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
         : undefined;
   }
 }
+
+/** What the schema's files make. */
+const ofSchema = new RegExp(
+  `\\b(?:(?:${coreTables.join('|')})(?:_archive)?|record_pattern_usage|find_similar_patterns|prune_patterns)\\b`,
+);
 
 /** What pgbouncer refuses, in its own words, which are in no other language: for people. */
 const poolerRefusals: readonly (readonly [RegExp, string, string])[] = [

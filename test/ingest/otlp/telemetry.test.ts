@@ -80,6 +80,19 @@ const traces = () =>
      ORDER BY t.started_at`,
   );
 
+it('goes on when the tables in which spans wait are dropped', async () => {
+  await sendTrace(new JsonExporter({ url: url('traces') }), 'before');
+  await drain();
+  await db.test.query('DROP SCHEMA trace_console CASCADE');
+  const flusher = new SpanFlusher(db.database, recorder);
+  await expect(flusher.round()).rejects.toMatchObject({ sqlState: '42P01' });
+  expect(await flusher.round()).toBeUndefined();
+  await db.test.query('DELETE FROM execution_traces');
+  await sendTrace(new JsonExporter({ url: url('traces') }), 'after');
+  await drain();
+  expect((await traces()).rows.map(({ session }) => session)).toContain('after');
+});
+
 describe.each([
   ['protobuf', ProtobufExporter],
   ['JSON', JsonExporter],
