@@ -139,6 +139,27 @@ test('a turn that a router logged is not counted a second time when it is learne
   expect(await count()).toBe(before + 1);
 });
 
+test('a turn that ended a moment ago waits for what its router says of it', async () => {
+  const prompt = 'Make the flaky login test number 77 deterministic';
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  await test1.query(`UPDATE execution_traces SET status = 'completed' WHERE correlation_id = $1`, [
+    correlationId,
+  ]);
+  const learned = async () => {
+    await learnAll(await openDatabase(test1));
+    const { rows } = await test1.query<{ logged: boolean }>(
+      'SELECT is_logged AS logged FROM trace_console.learned_traces WHERE correlation_id = $1',
+      [correlationId],
+    );
+    return rows;
+  };
+  expect(await learned()).toEqual([]);
+  await router.finish(decision, { outcome: 'success' });
+  expect(await learned()).toEqual([{ logged: true }]);
+});
+
 test('with nothing known, triggers decide, then the fallback, then nobody', async () => {
   const prompt = 'Order twelve pizzas with anchovies';
   const correlationId = await openTrace(prompt);
@@ -168,7 +189,12 @@ test('patterns of another model are never compared, and crowd none of its own ou
     { threshold: -1 },
   );
   const prompt = 'Make the flaky login test deterministic';
-  expect(await other.suggest(prompt)).toMatchObject({ patterns: [] });
+  expect(await other.suggest(prompt)).toMatchObject({
+    patterns: [],
+    reason: expect.stringContaining(
+      'no pattern has the embedding another, but some have hash-1',
+    ) as string,
+  });
   const own = (await router.suggest(prompt)).patterns;
   expect(own.length).toBeGreaterThan(1);
   // At the very place of the prompt, and more than are looked at.
@@ -242,6 +268,34 @@ test('the record of a pattern shows what its offers changed, as plain SQL counts
   ]);
 });
 
+test('a use goes to the pattern that its own was merged into, and to none when it was pruned', async () => {
+  const prompt = 'Make the flaky login test deterministic';
+  const uses = async () => {
+    const { rows } = await test1.query<{ pattern: string; uses: number }>(
+      'SELECT pattern_id AS pattern, count(*)::int AS uses FROM pattern_usage_log GROUP BY 1 ORDER BY 1',
+    );
+    return rows;
+  };
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  const before = await uses();
+  const gone = randomUUID();
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success', durationMs: NaN });
+  expect(await uses()).toEqual(before);
+  await test1.query(
+    `UPDATE success_patterns SET context = context || jsonb_build_object('merged', jsonb_build_array(jsonb_build_object('id', $2::text)))
+     WHERE id = $1`,
+    [decision.patternId, gone],
+  );
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success' });
+  expect(await uses()).toEqual(
+    before.map((row) =>
+      row.pattern === decision.patternId ? { ...row, uses: row.uses + 1 } : row,
+    ),
+  );
+});
+
 test('an index is never searched less far than the role asks for', async () => {
   const asking = await createTestDatabase();
   await asking.query(
@@ -295,8 +349,6 @@ test('what no database takes in a text is left out of what is written', async ()
 });
 
 test('a role that may only read looks, and is told what deciding needs', async () => {
-  const reader = await openDatabase(test1);
-  const looking = await routerOn(reader, hashEmbedder());
   const prompt = 'Make the flaky login test deterministic';
   const correlationId = await openTrace(prompt);
   await test1.query(`ALTER DATABASE ${test1.name} SET default_transaction_read_only = on`);
@@ -305,7 +357,6 @@ test('a role that may only read looks, and is told what deciding needs', async (
     `SET default_transaction_read_only = off; ALTER DATABASE ${test1.name} RESET default_transaction_read_only`,
   );
   const readOnly = await routerOn(later, hashEmbedder());
-  expect((await looking.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
   expect((await readOnly.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
   await expect(
     readOnly.decide({ prompt, correlationId, fallback: 'tester' }),
