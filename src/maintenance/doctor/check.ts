@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../db/capabilities.js';
+import { quoteIdent } from '../../db/quote.js';
 import type { Queryable } from '../../db/queryable.js';
 import {
   commandFlags,
@@ -88,7 +89,7 @@ export function needsAllStats(reason: string): NonNullable<Check['skip']> {
   return ({ embedded, readsAllStats, user }) => {
     if (embedded) return `embedded database: ${reason}`;
     if (readsAllStats) return undefined;
-    return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO "${user}"`;
+    return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO ${quoteIdent(user)}`;
   };
 }
 
