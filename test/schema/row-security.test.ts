@@ -203,13 +203,14 @@ test('archived traces are protected as live ones are', async () => {
   });
 });
 
+const privatePatterns = join(import.meta.dirname, '../../examples/sql/private-patterns.sql');
+
 test('a policy on request keeps the patterns of others from a signed-in user, and verify knows it', async () => {
   await owner.query(
     `UPDATE success_patterns SET source_correlation_id = (SELECT correlation_id FROM execution_traces WHERE user_id = 'bob')`,
   );
-  const file = join(import.meta.dirname, '../../examples/sql/private-patterns.sql');
   for (const run of ['first', 'again']) {
-    expect(await psql(appUrl(), { files: [file] }), run).toMatchObject({ exitCode: 0 });
+    expect(await psql(appUrl(), { files: [privatePatterns] }), run).toMatchObject({ exitCode: 0 });
   }
   const seenBy = async (user: string) => {
     await owner.query(`BEGIN; SET LOCAL ROLE authenticated;
@@ -231,8 +232,16 @@ describe('row by row, with the policy on request', () => {
       'options',
       `-c role=authenticated -c request.jwt.claims=${JSON.stringify({ sub })}`,
     );
-    return url.href;
+    // In a URL a space is no plus.
+    return url.href.replaceAll('+', '%20');
   };
+
+  beforeAll(async () => {
+    await owner.query(
+      `UPDATE success_patterns SET source_correlation_id = (SELECT correlation_id FROM execution_traces WHERE user_id = 'bob')`,
+    );
+    expect(await psql(appUrl(), { files: [privatePatterns] })).toMatchObject({ exitCode: 0 });
+  });
 
   test('authenticated reads of each table exactly the rows that belong to its traces', async () => {
     const ids = async (query: Query, table: string) =>
