@@ -184,6 +184,8 @@ export interface Searchable {
   readonly search: Search | undefined;
   /** The next match is always on another line, even if a line has several. */
   readonly linesOnly: boolean;
+  /** What is searched, where not all of it is read: `the first 2,000 events`. */
+  readonly among?: string | undefined;
   /** The line under the cursor. */
   line(context: Context): number;
   texts(context: Context): readonly string[];

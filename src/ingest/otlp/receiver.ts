@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -24,6 +25,9 @@ const mostConnections = 1_024;
 /** A request takes no longer (ms), and neither does a connection without one; looked at so often. */
 const slowest = 20_000;
 const lookEveryMs = 5_000;
+
+/** How long (ms) more of a request that is refused may come. */
+const lingerMs = 5_000;
 
 /** Seconds after which a sender may try again. */
 const retryAfter = { busy: 1, full: 5 };
@@ -157,13 +161,16 @@ export class OtlpReceiver {
     );
     if (response.destroyed) return;
     if (answer instanceof Refusal) {
-      // What is left of the body is not read.
+      const text = Buffer.from(`${answer.message}\n`);
       response.writeHead(answer.status, {
         'content-type': 'text/plain; charset=utf-8',
+        'content-length': text.length,
         connection: 'close',
         ...(answer.retryAfter === undefined ? {} : { 'retry-after': String(answer.retryAfter) }),
       });
-      response.end(`${answer.message}\n`, () => request.destroy());
+      response.write(text);
+      await passedOver(request);
+      response.end(() => request.destroy());
       return;
     }
     response.writeHead(200, { 'content-type': answer.type });
@@ -235,7 +242,9 @@ export class OtlpReceiver {
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
+      // Destroying the request would take the connection along, and the answer.
+      const parts = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const chunk of parts) {
         bytes += chunk.length;
         this.#buffered += chunk.length;
         if (bytes > mostSent) throw tooLarge();
@@ -275,6 +284,19 @@ export class OtlpReceiver {
       if (appendFrame(folder, frames, limitBytes) === 'full') throw full();
     }
   }
+}
+
+/**
+ * Drops what still comes of a refused body, for a while: who writes into a closed connection finds it reset, before the answer
+ * was read, and an SDK would send the same again and again.
+ */
+async function passedOver(request: http.IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  request.resume();
+  const signal = AbortSignal.timeout(lingerMs);
+  await Promise.race(['end', 'close'].map((event) => once(request, event, { signal }))).catch(
+    () => undefined,
+  );
 }
 
 class Refusal extends Error {

@@ -283,10 +283,13 @@ function promptInEvents({ events }: TelemetrySpan): string | undefined {
 
 /** The words in a root's input, where it is a text or has one under a usual name. */
 function plainInput(value: unknown): string | undefined {
-  if (typeof value === 'string') return stringOf(value);
-  const { inputs, input, question, query, prompt } = objectOf(value);
-  const text =
-    input ?? question ?? query ?? prompt ?? (typeof inputs === 'string' ? inputs : undefined);
-  if (typeof text === 'string') return text;
-  return Object.keys(objectOf(inputs)).length > 0 ? plainInput(inputs) : undefined;
+  for (let within = value; ;) {
+    if (typeof within === 'string') return stringOf(within);
+    const { inputs, input, question, query, prompt } = objectOf(within);
+    const text =
+      input ?? question ?? query ?? prompt ?? (typeof inputs === 'string' ? inputs : undefined);
+    if (typeof text === 'string') return text;
+    if (Object.keys(objectOf(inputs)).length === 0) return undefined;
+    within = inputs;
+  }
 }

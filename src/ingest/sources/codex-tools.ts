@@ -133,12 +133,20 @@ type Told = {
   success?: boolean | undefined;
 };
 
-function toldOutput(output: unknown): Told {
-  const record = objectOf(output);
-  if (Object.hasOwn(record, 'content') || Object.hasOwn(record, 'success')) {
-    const success = typeof record.success === 'boolean' ? record.success : undefined;
-    return { ...toldOutput(record.content ?? ''), ...(success === undefined ? {} : { success }) };
+function toldOutput(told: unknown): Told {
+  let output = told;
+  let record = objectOf(output);
+  let success: boolean | undefined;
+  // What stands outside is said of the whole.
+  while (Object.hasOwn(record, 'content') || Object.hasOwn(record, 'success')) {
+    if (typeof record.success === 'boolean') success ??= record.success;
+    output = record.content ?? '';
+    record = objectOf(output);
   }
+  return { ...toldPlainly(output, record), ...(success === undefined ? {} : { success }) };
+}
+
+function toldPlainly(output: unknown, record: Json): Told {
   const text = textOf(output);
   const inner = text.startsWith('{') ? parsed(text) : record;
   const metadata = objectOf(inner.metadata);

@@ -232,7 +232,7 @@ function translated(
   }
   const { status } = error;
   return new ConsoleError(
-    'query_failed',
+    status === 429 || status >= 500 ? 'connection_lost' : 'query_failed',
     `The embedding endpoint ${hostOf(url)} answered ${status}.`,
     { hint: hintFor(status, model), cause: error },
   );

@@ -210,21 +210,37 @@ function rounded(value: unknown): unknown {
   return typeof value === 'number' ? Math.round(value * 10_000) / 10_000 : value;
 }
 
+/** The pattern, locked, or the one that it was merged into meanwhile; undefined: it was pruned. */
+async function patternNow(tx: Queryable, id: string): Promise<string | undefined> {
+  for (const where of [
+    'id = $1::uuid',
+    `context -> 'merged' @> jsonb_build_array(jsonb_build_object('id', $1::text))`,
+  ]) {
+    const { rows } = await tx.query<{ id: string }>(
+      `SELECT id FROM success_patterns WHERE ${where} LIMIT 1 FOR NO KEY UPDATE`,
+      [id],
+    );
+    if (rows[0]) return rows[0].id;
+  }
+  return undefined;
+}
+
 /** A pattern that was pruned meanwhile leaves only the decision to be completed. */
 async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): Promise<void> {
   const { outcome, durationMs, feedback } = ending;
-  const { patternId, similarity } = decision;
-  if (patternId !== null) {
+  const { similarity } = decision;
+  const patternId =
+    decision.patternId === null ? undefined : await patternNow(tx, decision.patternId);
+  if (patternId !== undefined) {
     await tx.query(
-      `SELECT record_pattern_usage(pattern_id => p.id, outcome => $2, correlation_id => $3, match_score => $4,
-         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)
-       FROM success_patterns AS p WHERE p.id = $1`,
+      `SELECT record_pattern_usage(pattern_id => $1, outcome => $2, correlation_id => $3, match_score => $4,
+         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)`,
       [
         patternId,
         outcome,
         decision.correlationId,
         similarity === null ? null : rounded(Math.max(0, Math.min(1, similarity))),
-        durationMs === undefined ? null : Math.round(durationMs),
+        Number.isFinite(durationMs) ? Math.round(durationMs ?? 0) : null,
         decision.expectedDurationMs,
         feedback === undefined ? null : storable(feedback),
       ],

@@ -242,6 +242,34 @@ test('the record of a pattern shows what its offers changed, as plain SQL counts
   ]);
 });
 
+test('a use goes to the pattern that its own was merged into, and to none when it was pruned', async () => {
+  const prompt = 'Make the flaky login test deterministic';
+  const uses = async () => {
+    const { rows } = await test1.query<{ pattern: string; uses: number }>(
+      'SELECT pattern_id AS pattern, count(*)::int AS uses FROM pattern_usage_log GROUP BY 1 ORDER BY 1',
+    );
+    return rows;
+  };
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  const before = await uses();
+  const gone = randomUUID();
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success', durationMs: NaN });
+  expect(await uses()).toEqual(before);
+  await test1.query(
+    `UPDATE success_patterns SET context = context || jsonb_build_object('merged', jsonb_build_array(jsonb_build_object('id', $2::text)))
+     WHERE id = $1`,
+    [decision.patternId, gone],
+  );
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success' });
+  expect(await uses()).toEqual(
+    before.map((row) =>
+      row.pattern === decision.patternId ? { ...row, uses: row.uses + 1 } : row,
+    ),
+  );
+});
+
 test('an index is never searched less far than the role asks for', async () => {
   const asking = await createTestDatabase();
   await asking.query(
