@@ -1,6 +1,6 @@
 import { coreTables } from '../../core/tables.js';
 import { ConsoleError, type ErrorCode } from '../errors.js';
-import { shellWord } from './command-flags.js';
+import { shellWord } from '../quote.js';
 
 /** What a failure was about, for the sentence: `localhost:5432/omninode_bridge`. */
 export type Where = { host: string; port: number; user: string; database: string };

@@ -1,10 +1,9 @@
 import type { Capabilities } from '../../db/capabilities.js';
-import { quoteIdent } from '../../db/quote.js';
+import { quoteIdent, shellWord } from '../../db/quote.js';
 import type { Queryable } from '../../db/queryable.js';
 import {
   commandFlags,
   connectionString,
-  shellWord,
   type CommandTarget,
 } from '../../db/connection/command-flags.js';
 
