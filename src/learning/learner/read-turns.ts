@@ -282,7 +282,10 @@ type CandidateQuery = {
 /** A tree whose child still runs waits for it, but not for ever: that child's writer may be gone. */
 const waitsForChildren = "interval '1 day'";
 
-/** A router logs the use of a pattern about when the turn ends: learned from before that, the use would count twice. */
+/**
+ * A router logs the use of a pattern about when the turn ends: learned from before that, the use would count twice. OFFSET keeps
+ * the planner from reading all decisions at once, where those of the last minute are looked up.
+ */
 const waitsForRouter = "interval '1 minute'";
 
 /** Roots that ended since `$1`, where that is given, and were not learned from in the schema `$2`. */
@@ -291,7 +294,7 @@ const endedRoots = (hasLedger: boolean) => `
   AND ($1::timestamptz IS NULL OR t.started_at >= $1)
   AND NOT (t.completed_at BETWEEN now() - ${waitsForRouter} AND now() AND EXISTS (
     SELECT FROM agent_routing_decisions AS d
-    WHERE d.trace_id = t.id AND d.pattern_id IS NOT NULL AND d.actual_success IS NULL))
+    WHERE d.trace_id = t.id AND d.pattern_id IS NOT NULL AND d.actual_success IS NULL OFFSET 0))
   ${
     hasLedger
       ? `AND NOT EXISTS (SELECT FROM trace_console.learned_traces AS l

@@ -163,8 +163,9 @@ function reasonForNone(found: readonly Found[], threshold: number): string {
 /** Where no pattern could be compared: there is none, or only such of another model. */
 async function reasonWithoutAny(database: Database, model: string): Promise<string | undefined> {
   const [there] = await database.read<{ own: boolean; other: string | null }>(
-    `SELECT EXISTS (SELECT ${comparable} AND embedding_model = $1) AS own,
-       (SELECT left(embedding_model, 200) ${comparable} AND embedding_model <> $1 LIMIT 1) AS other`,
+    `SELECT own, CASE WHEN NOT own THEN
+       (SELECT left(embedding_model, 200) ${comparable} AND embedding_model <> $1 LIMIT 1) END AS other
+     FROM (SELECT EXISTS (SELECT ${comparable} AND embedding_model = $1) AS own) AS there`,
     [model],
   );
   if (!there || there.own) return undefined;

@@ -147,8 +147,12 @@ export class OpenedDrilldowns implements Drilldowns {
     if (!view) return;
     const failure = failureOf(error);
     const failed = failedView(by, failure, view);
-    if (failed) this.#app.replace(view, failed);
-    else this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
+    if (failed) {
+      this.#app.replace(view, failed);
+      return;
+    }
+    if (view.notRead) this.#app.replace(view, view.notRead());
+    this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
   }
 
   /**

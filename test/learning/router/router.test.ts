@@ -139,6 +139,27 @@ test('a turn that a router logged is not counted a second time when it is learne
   expect(await count()).toBe(before + 1);
 });
 
+test('a turn that ended a moment ago waits for what its router says of it', async () => {
+  const prompt = 'Make the flaky login test number 77 deterministic';
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  await test1.query(`UPDATE execution_traces SET status = 'completed' WHERE correlation_id = $1`, [
+    correlationId,
+  ]);
+  const learned = async () => {
+    await learnAll(await openDatabase(test1));
+    const { rows } = await test1.query<{ logged: boolean }>(
+      'SELECT is_logged AS logged FROM trace_console.learned_traces WHERE correlation_id = $1',
+      [correlationId],
+    );
+    return rows;
+  };
+  expect(await learned()).toEqual([]);
+  await router.finish(decision, { outcome: 'success' });
+  expect(await learned()).toEqual([{ logged: true }]);
+});
+
 test('with nothing known, triggers decide, then the fallback, then nobody', async () => {
   const prompt = 'Order twelve pizzas with anchovies';
   const correlationId = await openTrace(prompt);
@@ -168,7 +189,12 @@ test('patterns of another model are never compared, and crowd none of its own ou
     { threshold: -1 },
   );
   const prompt = 'Make the flaky login test deterministic';
-  expect(await other.suggest(prompt)).toMatchObject({ patterns: [] });
+  expect(await other.suggest(prompt)).toMatchObject({
+    patterns: [],
+    reason: expect.stringContaining(
+      'no pattern has the embedding another, but some have hash-1',
+    ) as string,
+  });
   const own = (await router.suggest(prompt)).patterns;
   expect(own.length).toBeGreaterThan(1);
   // At the very place of the prompt, and more than are looked at.
@@ -323,8 +349,6 @@ test('what no database takes in a text is left out of what is written', async ()
 });
 
 test('a role that may only read looks, and is told what deciding needs', async () => {
-  const reader = await openDatabase(test1);
-  const looking = await routerOn(reader, hashEmbedder());
   const prompt = 'Make the flaky login test deterministic';
   const correlationId = await openTrace(prompt);
   await test1.query(`ALTER DATABASE ${test1.name} SET default_transaction_read_only = on`);
@@ -333,7 +357,6 @@ test('a role that may only read looks, and is told what deciding needs', async (
     `SET default_transaction_read_only = off; ALTER DATABASE ${test1.name} RESET default_transaction_read_only`,
   );
   const readOnly = await routerOn(later, hashEmbedder());
-  expect((await looking.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
   expect((await readOnly.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
   await expect(
     readOnly.decide({ prompt, correlationId, fallback: 'tester' }),
