@@ -2,7 +2,7 @@ import { byOwnKey } from '../core/values.js';
 import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
-import { quoteLiteral } from '../db/quote.js';
+import { quoteIdent, quoteLiteral } from '../db/quote.js';
 import { manifest } from './catalogue.js';
 
 /** PostgreSQL's major version from `server_version_num`: 170012 → 17. */
@@ -51,7 +51,7 @@ export function checkPrerequisites(database: Database): void {
       'privilege_missing',
       `The role "${capabilities.user}" may not create anything in the schema "${capabilities.schema}".`,
       {
-        hint: `Let its owner run: GRANT USAGE, CREATE ON SCHEMA "${capabilities.schema}" TO "${capabilities.user}"; or name another schema with --schema.`,
+        hint: `Let its owner run: GRANT USAGE, CREATE ON SCHEMA ${quoteIdent(capabilities.schema)} TO ${quoteIdent(capabilities.user)}; or name another schema with --schema.`,
       },
     );
   }

@@ -225,6 +225,7 @@ export class Batch {
       context: {
         ...contextFrom(event, session),
         ...(event.turn === undefined ? {} : { promptId: event.turn.slice(0, 512) }),
+        ...(isPrompt && event.span ? { span: event.span } : {}),
       },
     });
   }
@@ -258,6 +259,7 @@ export class Batch {
       context: {
         ...contextFrom(event, session),
         agent_id: agent.slice(0, 512),
+        ...(isStart && event.span ? { span: event.span } : {}),
         ...(isOwn && event.kind === 'subagent_ended' ? { subagent: totalsOf(event) } : {}),
       },
     });

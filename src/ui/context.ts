@@ -159,6 +159,8 @@ export interface View {
   readonly heldKeys?: readonly string[];
   /** It needs more than was read: it is read again at once. */
   readonly isIncomplete?: boolean;
+  /** The view after a later reading that failed. */
+  notRead?(): View;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }

@@ -1,5 +1,6 @@
 import { coreTables } from '../../core/tables.js';
 import { ConsoleError, type ErrorCode } from '../errors.js';
+import { shellWord } from '../quote.js';
 
 /** What a failure was about, for the sentence: `localhost:5432/omninode_bridge`. */
 export type Where = { host: string; port: number; user: string; database: string };
@@ -57,7 +58,7 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
       return {
         code: 'database_missing',
         message: `The database "${where.database}" does not exist.`,
-        hint: `Create it: createdb -h ${where.host} -p ${where.port} ${where.database}`,
+        hint: `Create it: createdb -h ${shellWord(where.host)} -p ${where.port} ${shellWord(where.database)}`,
       };
     case '53300':
       return {

@@ -23,6 +23,7 @@ import {
   folded,
   foldedAll,
   moreEvents,
+  notReadOn,
   refreshed,
   reordered,
   toFailure,
@@ -63,6 +64,10 @@ export class TraceView implements View {
   get isIncomplete(): boolean {
     const { wanted, opened } = this.state;
     return opened.tree.isCut && opened.tree.nodes.length < wanted;
+  }
+
+  notRead(): TraceView {
+    return new TraceView(this.openedBy, notReadOn(this.state));
   }
 
   draw(context: Context) {

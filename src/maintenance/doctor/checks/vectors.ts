@@ -1,6 +1,6 @@
+import { shellWord } from '../../../db/quote.js';
 import { readNumber } from '../../../core/values.js';
 import { good, type Check, firstOf } from '../check.js';
-import { shellWord } from '../../../db/connection/command-flags.js';
 import { counted, withSeparators } from '../../../core/format/number.js';
 import {
   recommendedLists,
