@@ -86,13 +86,16 @@ type Visit = Pick<FindOptions, 'onUnreadable'> & {
 
 async function* walk(visit: Visit, at: string, depth: number): AsyncGenerator<FoundFile> {
   const { source, seen } = visit;
-  const stat = await fs.stat(at, { bigint: true }).catch(() => undefined);
-  const identity = stat && `${stat.dev}:${stat.ino}`;
-  if (stat === undefined || identity === undefined || seen.has(identity)) return;
+  const stat = await fs.stat(at).catch(() => undefined);
+  // Numbers of files may be beyond 2^53.
+  const exact = stat && (await fs.stat(at, { bigint: true }).catch(() => undefined));
+  if (stat === undefined || exact === undefined) return;
+  const identity = `${exact.dev}:${exact.ino}`;
+  if (seen.has(identity)) return;
   seen.add(identity);
   if (stat.isFile()) {
     const file = await describe(source, at);
-    if (file) yield { source, file, size: Number(stat.size), changedAt: Number(stat.mtimeMs) };
+    if (file) yield { source, file, size: stat.size, changedAt: stat.mtimeMs };
     return;
   }
   if (!stat.isDirectory() || depth > deepest) return;

@@ -99,6 +99,31 @@ test('an index without a scan is unused once the counters are a week old, in the
   await database.query('DROP INDEX "idx prompts; DROP"');
 });
 
+test('a pane that is open shows at once what was altered, replaced or dropped, and asks for comments again only then', async () => {
+  const console_ = await openDatabase(database.url);
+  const reader = indexUsage.createReader();
+  const shown = async (name: string) => {
+    const { rows } = await readWith(console_, indexUsage, reader);
+    return rows.find(({ index }) => index === name);
+  };
+  const kept = 'idx_kept_traits';
+  await database.query(
+    `CREATE INDEX ${kept} ON error_patterns (agent_name); COMMENT ON INDEX ${kept} IS 'one'`,
+  );
+  expect(await shown(kept)).toMatchObject({ method: 'btree', serves: 'one', scans: 0 });
+  await database.query(`COMMENT ON INDEX ${kept} IS 'two'`);
+  expect(await shown(kept)).toMatchObject({ serves: 'one' });
+  await database.query(`ALTER INDEX ${kept} RENAME TO ${kept}_2`);
+  expect(await shown(kept)).toBeUndefined();
+  expect(await shown(`${kept}_2`)).toMatchObject({ method: 'btree', serves: 'two' });
+  await database.query(
+    `DROP INDEX ${kept}_2; CREATE INDEX ${kept}_2 ON error_patterns USING hash (agent_name)`,
+  );
+  expect(await shown(`${kept}_2`)).toMatchObject({ method: 'hash', serves: null });
+  await database.query(`DROP INDEX ${kept}_2`);
+  expect(await shown(`${kept}_2`)).toBeUndefined();
+});
+
 test('an index that came after the first kept day is judged by its own age', async () => {
   const console_ = await openDatabase(database.url);
   expect(await keepSizes(console_)).toBe(false);

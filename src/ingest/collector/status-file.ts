@@ -4,6 +4,7 @@ import { consoleVersion } from '../../core/version.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
 import type { Database } from '../../db/database.js';
+import { byOwnKey, readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { placeOf } from '../../db/place.js';
 import { collectorLock, startingFile } from '../spool/append.js';
@@ -42,7 +43,7 @@ export const sourceOf = (cli: string): string => (sources.has(cli) ? cli : 'othe
 /** Notes when a source was heard of, ISO 8601, where that is later than what is known. */
 export function noteEvent(lastEvents: Record<string, string>, cli: string, at: string): void {
   const source = sourceOf(cli);
-  if (at > (lastEvents[source] ?? '')) lastEvents[source] = at;
+  if (at > (byOwnKey(lastEvents, source) ?? '')) setOwnKey(lastEvents, source, at);
 }
 
 /** Host, database and schema into which a collector writes; of an embedded database also the folder of its socket, for a machine may have several. */
@@ -106,9 +107,9 @@ export function isPromised(folder: string): boolean {
   const file = path.join(folder, startingFile);
   try {
     const age = Date.now() - fs.statSync(file).mtimeMs;
-    const pid = Number(fs.readFileSync(file, 'utf8'));
+    const pid = readNumber(fs.readFileSync(file, 'utf8'));
     // A time to come: one could not begin, and none is started until then.
-    if (age < 0 || age > promiseMs[pid > 0 ? 'process' : 'unnamed']) return false;
+    if (age < -1_000 || age > promiseMs[pid > 0 ? 'process' : 'unnamed']) return false;
     return pid > 0 ? process.kill(pid, 0) : true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyEdits, type FormattingOptions, type JSONPath, modify } from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
+import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type HookCommand, isOurs, type SettingsAgent, type TelemetrySettings } from './agent.js';
 import { parseSettings } from './settings-file.js';
@@ -128,7 +129,7 @@ class Document {
   }
 
   is(key: string, value: unknown): boolean {
-    return isDeepStrictEqual((this.#root() as Record<string, unknown>)[key], value);
+    return isDeepStrictEqual(byOwnKey(this.#root() as Record<string, unknown>, key), value);
   }
 
   hasNothingIn(key: string): boolean {

@@ -25,3 +25,14 @@ it('a key that leads no further in a trace says why', () => {
   for (const key of ['k', 'g', 'pageUp']) expect(saidAfter(key)).toBe('This is the first row');
   expect(saidAfter('h')).toBeUndefined();
 });
+
+it('a search in a trace that is not read to its end says how far it looked', () => {
+  for (const [isCut, said] of [
+    [true, 'Not found in the first 2 events: zzz'],
+    [false, 'Not found: zzz'],
+  ] as const) {
+    const app = consoleWith(traceViewMade({ ...tree, isCut }));
+    for (const key of ['/', 'z', 'z', 'z', 'enter', 'n']) pressKey(app, key);
+    expect(app.model.message?.text).toBe(said);
+  }
+});
