@@ -32,6 +32,7 @@ exports.load = (file) => {
     `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
     { filename: file, cachedData, importModuleDynamically: importer },
   );
+  keepSilentOfImporter();
   const module = { exports: {} };
   const run = script.runInThisContext();
   run.call(module.exports, module.exports, createRequire(file), module, file, path.dirname(file));
@@ -50,6 +51,15 @@ exports.load = (file) => {
     keep();
   }, warmMs).unref();
 };
+
+/** Node 20 warns at the first import that the importer is experimental; nobody who reads it could do anything. */
+function keepSilentOfImporter() {
+  const { emitWarning } = process;
+  process.emitWarning = (warning, ...kind) => {
+    if (String(warning).includes('USE_MAIN_CONTEXT_DEFAULT_LOADER')) return;
+    Reflect.apply(emitWarning, process, [warning, ...kind]);
+  };
+}
 
 /** Undefined where there is no place that is certainly this user's own. */
 function keptFile() {

@@ -31,8 +31,8 @@ beforeAll(() => {
 });
 
 /** Runs the launcher as a shell would; it must end within the time, or the signal says that it hung. */
-function launch(args: readonly string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr, signal } = spawnSync(program, args, {
+function launch(args: readonly string[], env: Record<string, string> = {}, of = program) {
+  const { status, stdout, stderr, signal } = spawnSync(of, args, {
     cwd: folder,
     encoding: 'utf8',
     timeout: 60_000,
@@ -68,6 +68,26 @@ it('loads no code that the file names by NODE_OPTIONS, and connects by what it s
       result: { ok: true },
     });
   }
+});
+
+it('passes on no warning of Node about what the program is made of', async () => {
+  const { url } = await createTestDatabase();
+  const message = { id: 'm', model: 'claude-sonnet-4-5', role: 'assistant', content: [] };
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const line = { type: 'assistant', sessionId: 's', uuid: 'u', message: { ...message, usage } };
+  const file = join(folder, 'session.jsonl');
+  writeFileSync(file, `${JSON.stringify({ ...line, timestamp: '2026-01-01T00:00:00Z' })}\n`);
+  // What a call cost is told by a package that is imported then.
+  const { status, stdout, stderr } = launch(
+    ['import', file, '--dry-run', '--json', '--url', url],
+    {},
+    join(import.meta.dirname, '../../bin/trace-console.js'),
+  );
+  expect(JSON.parse(stdout)).toMatchObject({ modelCalls: 1, unpriced: [] });
+  expect({ status, stderr }).toEqual({
+    status: 0,
+    stderr: expect.not.stringMatching(/warning/i) as string,
+  });
 });
 
 it.each(["it's", '$(touch x)', 'two words', '*', 'line\nbreak'])(
