@@ -230,6 +230,7 @@ const endpointsColumns: readonly Column<EndpointRow>[] = [
     priority: 1,
     minWidth: 12,
     maxWidth: 24,
+    prefersWhole: true,
   }),
   textColumn({
     id: 'method',
@@ -246,6 +247,7 @@ const endpointsColumns: readonly Column<EndpointRow>[] = [
     value: ({ url }) => url,
     priority: 2,
     minWidth: 16,
+    cut: 'middle',
   }),
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 2 }),
   callsChangeColumn(5),
