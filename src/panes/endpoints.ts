@@ -230,7 +230,6 @@ const endpointsColumns: readonly Column<EndpointRow>[] = [
     priority: 1,
     minWidth: 12,
     maxWidth: 24,
-    prefersWhole: true,
   }),
   textColumn({
     id: 'method',

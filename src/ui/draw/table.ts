@@ -216,7 +216,8 @@ export function placeColumns<Row>(
   const byPriority = columns.toSorted((a, b) => a.priority - b.priority);
   for (const column of byPriority) {
     const least = wantedWidth(column, width, needed);
-    const whole = column.prefersWhole ? Math.max(least, needed(column) ?? 0) : least;
+    const most = column.prefersWhole ? (column.maxWidth ?? 0) : 0;
+    const whole = Math.max(least, Math.min(needed(column) ?? 0, most));
     const wanted = whole + gap > left ? least : whole;
     if (wanted + gap > left) continue;
     chosen.set(column, wanted);
