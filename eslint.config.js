@@ -2,6 +2,8 @@ import js from '@eslint/js';
 import reactHooks from 'eslint-plugin-react-hooks';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
+import { lookupByData } from './scripts/lint/lookup-by-data.js';
+import { numberOfText } from './scripts/lint/number-of-text.js';
 
 export default tseslint.config(
   { ignores: ['dist', 'coverage', 'examples', 'src/*/*.generated.ts'] },
@@ -29,9 +31,56 @@ export default tseslint.config(
     },
   },
   {
-    // What the database holds is shown and copied to the digit; JSON of JavaScript rounds.
-    files: ['src/panes/**', 'src/ui/**'],
-    ignores: ['src/ui/app/run-console.ts'],
+    files: ['src/**'],
+    plugins: {
+      ours: { rules: { 'lookup-by-data': lookupByData, 'number-of-text': numberOfText } },
+    },
+  },
+  {
+    files: ['src/**'],
+    // Here is what others are to take.
+    ignores: ['src/core/values.ts'],
+    rules: { 'ours/lookup-by-data': 'error' },
+  },
+  {
+    files: ['src/**'],
+    ignores: [
+      // Here is what others are to take.
+      'src/core/values.ts',
+      'src/core/exact-json.ts',
+      // What the server sends as numeric: a fraction is rounded, a whole number beyond 2^53 is not.
+      'src/db/connection/client-config.ts',
+    ],
+    rules: { 'ours/number-of-text': 'error' },
+  },
+  {
+    // What the database holds is shown, copied and moved to the digit; JSON of JavaScript rounds.
+    files: ['src/**'],
+    ignores: [
+      'src/core/exact-json.ts',
+      // Files and messages that the console itself has written: no number in them is beyond 2^53.
+      'src/core/{folder-lock,version}.ts',
+      'src/embedded/**',
+      'src/ingest/collector/status-file.ts',
+      'src/ingest/hook/main.ts',
+      'src/ingest/install/change.ts',
+      'src/ingest/prices.ts',
+      'src/ingest/spool/frame.ts',
+      'src/ingest/writer/{sender,values}.ts',
+      'src/learning/learner/publish.ts',
+      'src/ui/app/run-console.ts',
+      // A recording has exact numbers as texts.
+      'src/live/recording/{frame,recording}.ts',
+      // Lines of an archive are checked here; what is written and restored are the lines themselves.
+      'src/maintenance/archive/{export-file,export-trees}.ts',
+      // What agents write, read as they read it themselves; exact reading would cost every line its time.
+      'src/ingest/{discover,lines}.ts',
+      'src/ingest/hook/record.ts',
+      'src/ingest/otlp/{decode,import-files,span-facts}.ts',
+      'src/ingest/sources/{claude,codex-tools,codex-values,hook-payload,source}.ts',
+      // Vectors of an endpoint: float4 has seven digits.
+      'src/learning/embedding/choose.ts',
+    ],
     rules: {
       'no-restricted-properties': [
         'error',

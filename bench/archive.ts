@@ -3,7 +3,13 @@ import { parseArgs } from 'node:util';
 import { openDatabase } from '../src/embedded/index.js';
 import { runAction } from '../src/maintenance/registry.js';
 import { schemaFiles } from '../test/helpers/template.js';
-import { type BenchServer, connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import {
+  type BenchServer,
+  connected,
+  keptFlags,
+  serverCpuMs,
+  withBenchServer,
+} from './lib/bench-server.js';
 import { type InsertLatency, insertBeside } from './lib/insert-load.js';
 import { fillTraces } from './lib/trace-data.js';
 
@@ -14,17 +20,19 @@ import { fillTraces } from './lib/trace-data.js';
 // On a machine that does other things as well the seconds of two runs say little: the processor time of the server's
 // processes (from /proc, where the server is local) is compared beside them.
 //
-//   npm run bench -- archive [--traces 400000] [--rounds 2] [--inserts]
+//   npm run bench -- archive [--traces 400000] [--rounds 2] [--inserts] [--data FOLDER [--fill]]
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '400000' },
     rounds: { type: 'string', default: '2' },
     inserts: { type: 'boolean', default: false },
+    ...keptFlags,
   },
 });
 const traces = Math.ceil(Number(flags.traces) / 8) * 8;
 const rounds = Number(flags.rounds);
+const filledName = `archive_${traces}`;
 
 type Result = {
   ms: number;
@@ -95,7 +103,7 @@ const action: Archiver = async (url) => {
 };
 
 async function measure(server: BenchServer, archiver: Archiver): Promise<Result> {
-  const url = await server.create('bench_archive', 'bench_filled');
+  const url = await server.create('bench_archive', filledName);
   const begun = performance.now();
   const result = await archiver(url);
   const ms = performance.now() - begun;
@@ -107,7 +115,7 @@ async function measureInserts(
   server: BenchServer,
   work: (url: string) => Promise<unknown>,
 ): Promise<InsertLatency> {
-  const url = await server.create('bench_archive', 'bench_filled');
+  const url = await server.create('bench_archive', filledName);
   const latency = await insertBeside(url, () => work(url));
   await server.drop('bench_archive');
   return latency;
@@ -115,21 +123,26 @@ async function measureInserts(
 
 const statement = (sql: string) => (url: string) => connected(url, (client) => client.query(sql));
 
-async function fill(server: BenchServer): Promise<void> {
-  const url = await server.create('bench_filled');
+async function fill(url: string): Promise<void> {
   await connected(url, async (client) => {
     const files = schemaFiles().map((file) => readFileSync(file, 'utf8'));
     await client.query(files.slice(0, 8).join('\n'));
     await fillTraces(client, { traces, hooksPerTrace: 4, callsPerTrace: 1, days: 180 });
     await client.query(files.slice(8).join('\n'));
     await client.query('VACUUM (ANALYZE)');
-    // A little before the first trace that is to stay: ages are told in whole seconds.
+  });
+}
+
+/** A little before the first trace that is to stay: ages are told in whole seconds. */
+async function halfOf(url: string): Promise<string> {
+  const [row] = await connected(url, async (client) => {
     const { rows } = await client.query<{ at: string }>(
       `SELECT (started_at + interval '90 days' - interval '10 seconds')::text AS at FROM execution_traces WHERE id = md5('trace' || $1::int)::uuid`,
       [traces / 2 + 1],
     );
-    asOf = rows[0]?.at ?? '';
+    return rows;
   });
+  return row?.at ?? '';
 }
 
 function print(name: string, { ms, cpuMs, rows, note }: Result): void {
@@ -139,48 +152,54 @@ function print(name: string, { ms, cpuMs, rows, note }: Result): void {
   );
 }
 
-await withBenchServer(async (server) => {
-  console.log(`${server.description}; ${traces} traces with six children each, half of them due`);
-  await fill(server);
+await withBenchServer(
+  async (server) => {
+    console.log(`${server.description}; ${traces} traces with six children each, half of them due`);
+    const url = await server.filled(filledName, fill);
+    if (flags.fill) return;
+    asOf = await halfOf(url);
 
-  const ratios: string[] = [];
-  const cpuRatios: string[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const plain = await measure(server, plainStatement);
-    print('plain statement', plain);
-    const batched = await measure(server, action);
-    print('archive', batched);
-    if (plain.rows !== batched.rows) throw new Error(`${plain.rows} and ${batched.rows} rows`);
-    ratios.push((plain.ms / batched.ms).toFixed(2));
-    if (plain.cpuMs !== undefined && batched.cpuMs !== undefined)
-      cpuRatios.push((plain.cpuMs / batched.cpuMs).toFixed(2));
-  }
-  console.log(
-    `archive rate, archive / plain statement: ${ratios.join(', ')} by the clock, ` +
-      `${cpuRatios.join(', ') || '?'} by the server's processor time (goal: at least 0.85)`,
-  );
+    const ratios: string[] = [];
+    const cpuRatios: string[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const plain = await measure(server, plainStatement);
+      print('plain statement', plain);
+      const batched = await measure(server, action);
+      print('archive', batched);
+      if (plain.rows !== batched.rows) throw new Error(`${plain.rows} and ${batched.rows} rows`);
+      ratios.push((plain.ms / batched.ms).toFixed(2));
+      if (plain.cpuMs !== undefined && batched.cpuMs !== undefined)
+        cpuRatios.push((plain.cpuMs / batched.cpuMs).toFixed(2));
+    }
+    console.log(
+      `archive rate, archive / plain statement: ${ratios.join(', ')} by the clock, ` +
+        `${cpuRatios.join(', ') || '?'} by the server's processor time (goal: at least 0.85)`,
+    );
 
-  if (flags.inserts) {
-    const latencies = {
-      undisturbed: await measureInserts(server, statement('SELECT pg_sleep(15)')),
-      'beside a CPU load': await measureInserts(
-        server,
-        statement(
-          `DO $$ BEGIN WHILE clock_timestamp() < now() + interval '15 s' LOOP END LOOP; END $$`,
+    if (flags.inserts) {
+      const latencies = {
+        undisturbed: await measureInserts(server, statement('SELECT pg_sleep(15)')),
+        'beside a CPU load': await measureInserts(
+          server,
+          statement(
+            `DO $$ BEGIN WHILE clock_timestamp() < now() + interval '15 s' LOOP END LOOP; END $$`,
+          ),
         ),
-      ),
-      'beside the plain statement': await measureInserts(server, plainStatement),
-      'beside archive': await measureInserts(server, action),
-    };
-    for (const [name, { inserts, p50, p99, worst }] of Object.entries(latencies)) {
+        'beside the plain statement': await measureInserts(server, plainStatement),
+        'beside archive': await measureInserts(server, action),
+      };
+      for (const [name, { inserts, p50, p99, worst }] of Object.entries(latencies)) {
+        console.log(
+          `  insert ${name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, worst ${worst.toFixed(0)} ms (${inserts})`,
+        );
+      }
+      const { p99 } = latencies['beside archive'];
       console.log(
-        `  insert ${name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, worst ${worst.toFixed(0)} ms (${inserts})`,
+        `insert p99 beside archive: ${(p99 / latencies['beside the plain statement'].p99).toFixed(2)} × beside the ` +
+          `plain statement (goal: at most 1), ${(p99 / latencies['beside a CPU load'].p99).toFixed(2)} × beside a CPU load (goal: at most 1.3)`,
       );
     }
-    const { p99 } = latencies['beside archive'];
-    console.log(
-      `insert p99 beside archive: ${(p99 / latencies['beside the plain statement'].p99).toFixed(2)} × beside the ` +
-        `plain statement (goal: at most 1), ${(p99 / latencies['beside a CPU load'].p99).toFixed(2)} × beside a CPU load (goal: at most 1.3)`,
-    );
-  }
-});
+  },
+  undefined,
+  flags.data,
+);

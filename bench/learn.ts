@@ -14,20 +14,21 @@ import {
   plantedRequest,
 } from '../test/learning/helpers.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
-import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { insertBeside } from './lib/insert-load.js';
 
 // Learning from many traces: time, processor time, memory, how well the demo's requests are found, and what writers
 // notice; then --watch beside live traffic. Limits: 100,000 traces in 60 s on two cores, memory flat, the p99 of
 // inserts at most 1.3 times that beside a load of the processor alone, --watch at most 5 % of a core.
 //
-//   npm run bench -- learn [--traces 100000] [--rate 50] [--seconds 60]
+//   npm run bench -- learn [--traces 100000] [--rate 50] [--seconds 60] [--data FOLDER [--fill]]
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '100000' },
     rate: { type: 'string', default: '50' },
     seconds: { type: 'string', default: '60' },
+    ...keptFlags,
   },
 });
 const traces = Number(flags.traces);
@@ -36,6 +37,14 @@ const mb = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
 
 async function open(url: string): Promise<Database> {
   return Database.open(resolveSource({ url, environment: {} }) as ServerSource);
+}
+
+async function fill(url: string): Promise<void> {
+  await applySchemaFiles(url);
+  const database = await open(url);
+  await runDemo(database, { seed: 1, backfillMs: 60 * 86_400_000, traces });
+  await database.close();
+  await connected(url, (client) => client.query('VACUUM (ANALYZE)'));
 }
 
 /** Learns all, and says what it took. */
@@ -110,67 +119,73 @@ async function busyFor(milliseconds: number): Promise<void> {
   await worker.terminate();
 }
 
-await withBenchServer(async (server) => {
-  print(server.description);
-  const url = await server.create('learn_bench');
-  await applySchemaFiles(url);
-  const database = await open(url);
-  await runDemo(database, { seed: 1, backfillMs: 60 * 86_400_000, traces });
-  await connected(url, (client) => client.query('VACUUM (ANALYZE)'));
-  await learnAll(database);
-  await sayHowWell(database);
+await withBenchServer(
+  async (server) => {
+    print(server.description);
+    const kept = `learn_${traces}`;
+    await server.filled(kept, fill);
+    if (flags.fill) return;
+    const url = await server.create('learn_bench', kept);
+    const database = await open(url);
+    await learnAll(database);
+    await sayHowWell(database);
 
-  await connected(url, (client) =>
-    client.query(
-      `TRUNCATE trace_console.learned_traces, trace_console.learned_items, trace_console.prompt_clusters;
+    await connected(url, (client) =>
+      client.query(
+        `TRUNCATE trace_console.learned_traces, trace_console.learned_items, trace_console.prompt_clusters;
        DELETE FROM success_patterns WHERE 'learned' = ANY (tags); CHECKPOINT`,
-    ),
-  );
-  const begun = performance.now();
-  const beside = await insertBeside(url, () => learnByCommand(url));
-  const busy = await insertBeside(url, () => busyFor(Math.min(20_000, performance.now() - begun)));
-  print(
-    `100 inserts a second beside learning: p50 ${beside.p50.toFixed(1)} ms, p99 ${beside.p99.toFixed(1)} ms; beside a busy core ` +
-      `p50 ${busy.p50.toFixed(1)} ms, p99 ${busy.p99.toFixed(1)} ms: ${(beside.p99 / busy.p99).toFixed(2)} ×`,
-  );
+      ),
+    );
+    const begun = performance.now();
+    const beside = await insertBeside(url, () => learnByCommand(url));
+    const busy = await insertBeside(url, () =>
+      busyFor(Math.min(20_000, performance.now() - begun)),
+    );
+    print(
+      `100 inserts a second beside learning: p50 ${beside.p50.toFixed(1)} ms, p99 ${beside.p99.toFixed(1)} ms; beside a busy core ` +
+        `p50 ${busy.p50.toFixed(1)} ms, p99 ${busy.p99.toFixed(1)} ms: ${(beside.p99 / busy.p99).toFixed(2)} ×`,
+    );
 
-  const seconds = Number(flags.seconds);
-  const stop = new AbortController();
-  const traffic = spawn(
-    process.execPath,
-    [
-      '--import',
-      'tsx',
-      'src/cli/main.ts',
-      'demo',
-      '--url',
-      url,
-      '--rate',
-      flags.rate,
-      '--seconds',
-      String(seconds + 5),
-    ],
-    { stdio: 'ignore' },
-  );
-  const watched = await open(url);
-  const cpuBefore = process.cpuUsage();
-  let turns = 0;
-  const timer = setTimeout(() => stop.abort(), seconds * 1000);
-  for await (const summary of watch(watched, { embedder: hashEmbedder(), signal: stop.signal })) {
-    if ('turns' in summary) turns += summary.turns;
-  }
-  clearTimeout(timer);
-  const cpu = process.cpuUsage(cpuBefore);
-  const serverMs = await serverCpuMs({
-    query: async (text) => ({ rows: await watched.read(text) }),
-  });
-  const share = (ms: number) => `${(ms / seconds / 10).toFixed(1)} %`;
-  print(
-    `--watch beside ${flags.rate} traces a second for ${seconds} s: ${turns} turns, ${share((cpu.user + cpu.system) / 1000)} of a core ` +
-      `here${serverMs === undefined ? '' : `, all sessions of the server (the demo's too) ${share(serverMs)}`}`,
-  );
-  traffic.kill('SIGTERM');
-  await watched.close();
-  await database.close();
-  await server.drop('learn_bench');
-});
+    const seconds = Number(flags.seconds);
+    const stop = new AbortController();
+    const traffic = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        'src/cli/main.ts',
+        'demo',
+        '--url',
+        url,
+        '--rate',
+        flags.rate,
+        '--seconds',
+        String(seconds + 5),
+      ],
+      { stdio: 'ignore' },
+    );
+    const watched = await open(url);
+    const cpuBefore = process.cpuUsage();
+    let turns = 0;
+    const timer = setTimeout(() => stop.abort(), seconds * 1000);
+    for await (const summary of watch(watched, { embedder: hashEmbedder(), signal: stop.signal })) {
+      if ('turns' in summary) turns += summary.turns;
+    }
+    clearTimeout(timer);
+    const cpu = process.cpuUsage(cpuBefore);
+    const serverMs = await serverCpuMs({
+      query: async (text) => ({ rows: await watched.read(text) }),
+    });
+    const share = (ms: number) => `${(ms / seconds / 10).toFixed(1)} %`;
+    print(
+      `--watch beside ${flags.rate} traces a second for ${seconds} s: ${turns} turns, ${share((cpu.user + cpu.system) / 1000)} of a core ` +
+        `here${serverMs === undefined ? '' : `, all sessions of the server (the demo's too) ${share(serverMs)}`}`,
+    );
+    traffic.kill('SIGTERM');
+    await watched.close();
+    await database.close();
+    await server.drop('learn_bench');
+  },
+  undefined,
+  flags.data,
+);

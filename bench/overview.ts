@@ -1,18 +1,17 @@
 /**
  * What a steady refresh of the overview costs the server, and whether history behind the window costs more.
  *
- *   npx tsx bench/overview.ts [--traces 1000000] [--refreshes 20]
+ *   npm run bench -- overview [--traces 1000000] [--refreshes 20] [--data FOLDER [--fill]]
  *
  * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
  * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
- * rate. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
+ * rate, and the two are asked in turn, so that other work meets both alike. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
  * its BEGIN and COMMIT included; so the network and the client are not in it.
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
 import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
 import { systemClock } from '../src/core/clock.js';
@@ -22,20 +21,15 @@ import { VitalsReader } from '../src/live/vitals.js';
 import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../src/panes/reading/windows.js';
-import { PostgresProcess } from '../test/helpers/postgres-process.js';
-import { provision } from '../test/helpers/provision.js';
-import {
-  currentOwner,
-  removeServersOf,
-  removeServersOfSync,
-} from '../test/helpers/server-folders.js';
 import { schemaFiles } from '../test/helpers/template.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { fillOverview } from './lib/overview-data.js';
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '1000000' },
     refreshes: { type: 'string', default: '20' },
+    ...keptFlags,
   },
 });
 const traces = Number(flags.traces);
@@ -45,24 +39,21 @@ const hooksPerTrace = 10;
 const tracesOfLastHour = Math.round(traces * 0.04);
 const everyMs = 2_000;
 
-type Measured = { firstMs: number; steadyMs: number; exactMs: number; statements: string[] };
+type Measured = {
+  firstMs: number;
+  /** The median; a refresh that the machine has held up is in the mean. */
+  steadyMs: number;
+  meanMs: number;
+  /** Of the processor, a refresh; without what other work takes of it. */
+  processorMs: number | undefined;
+  exactMs: number;
+  /** Of the median refresh. */
+  statements: string[];
+};
 
-async function withClient<Result>(
-  url: string,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-/** Tables, history, indexes, and then the last hour through them: it is the newest when the bench begins. */
-async function build(url: string, history: number): Promise<void> {
-  await withClient(url, async (client) => {
+/** Tables, history, indexes. */
+async function fillHistory(url: string, history: number): Promise<void> {
+  await connected(url, async (client) => {
     const apply = async (wanted: (file: string) => boolean) => {
       for (const file of schemaFiles().filter((path) => wanted(basename(path)))) {
         await client.query(readFileSync(file, 'utf8'));
@@ -79,7 +70,20 @@ async function build(url: string, history: number): Promise<void> {
     });
     await client.query(`SET maintenance_work_mem = '1GB'`);
     await apply((file) => file >= '009');
+    await client.query('CREATE EXTENSION pg_stat_statements');
     await client.query('VACUUM ANALYZE');
+  });
+}
+
+/** The last hour, through the indexes: it is the newest when the measuring begins. That of an earlier measuring goes. */
+async function fillHour(url: string, history: number): Promise<void> {
+  await connected(url, async (client) => {
+    const { rowCount } = await client.query(
+      `DELETE FROM execution_traces WHERE started_at >
+         (SELECT started_at + interval '1 second' FROM execution_traces WHERE id = md5('historytrace' || $1::int)::uuid)`,
+      [history],
+    );
+    if (rowCount) await client.query('VACUUM');
     await fillOverview(client, {
       traces: tracesOfLastHour,
       hooksPerTrace,
@@ -89,7 +93,6 @@ async function build(url: string, history: number): Promise<void> {
       seed: 2,
     });
     await client.query('ANALYZE');
-    await client.query('CREATE EXTENSION pg_stat_statements');
     await client.query('CHECKPOINT');
   });
 }
@@ -97,7 +100,7 @@ async function build(url: string, history: number): Promise<void> {
 /** Inserts traces and hooks at the rate of the last hour until it is told to stop. */
 async function write(url: string, signal: AbortSignal): Promise<void> {
   const perTurn = Math.max(1, Math.round(tracesOfLastHour / 3_600 / 5));
-  await withClient(url, async (client) => {
+  await connected(url, async (client) => {
     while (!signal.aborted) {
       await client.query(
         `WITH trace AS (
@@ -117,7 +120,7 @@ async function write(url: string, signal: AbortSignal): Promise<void> {
 
 /** Milliseconds that the console's role has cost since the last call, and the dearest statements. */
 async function spent(url: string): Promise<{ ms: number; statements: string[] }> {
-  return withClient(url, async (client) => {
+  return connected(url, async (client) => {
     const { rows } = await client.query<{ ms: number; calls: number; query: string }>(
       `SELECT total_plan_time + total_exec_time AS ms, calls::int, left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS query
        FROM pg_stat_statements WHERE userid = 'console'::regrole ORDER BY 1 DESC`,
@@ -135,8 +138,28 @@ async function spent(url: string): Promise<{ ms: number; statements: string[] }>
   });
 }
 
-async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> {
-  const source = resolveSource({ url: consoleUrl, environment: {} });
+/** Processor time of the console's connections since they began, milliseconds; undefined where they cannot be seen. */
+function processorMs(url: string): Promise<number | undefined> {
+  return connected(url, (client) =>
+    serverCpuMs({ query: (sql) => client.query(sql) }, `usename = 'console'`),
+  );
+}
+
+type Subject = {
+  name: string;
+  adminUrl: string;
+  refresh: () => Promise<void>;
+  exact: () => Promise<void>;
+  close: () => Promise<void>;
+  cost: Measured;
+};
+
+/** A console on one database, after its first two refreshes. */
+async function subject(name: string, adminUrl: string): Promise<Subject> {
+  const asConsole = new URL(adminUrl);
+  asConsole.username = 'console';
+  asConsole.password = 'bench';
+  const source = resolveSource({ url: asConsole.href, environment: {} });
   if (source.kind === 'embedded') throw new Error('a URL names a server');
   const database = await Database.open(source);
   const writer = new AbortController();
@@ -153,90 +176,117 @@ async function measure(adminUrl: string, consoleUrl: string): Promise<Measured> 
       (tx) => vitals.read(tx),
     );
   };
-  try {
-    await spent(adminUrl);
-    await refresh();
-    const first = await spent(adminUrl);
-    await refresh();
-    await spent(adminUrl);
-    for (let index = 0; index < refreshes; index += 1) {
-      await sleep(everyMs);
-      await refresh();
-    }
-    const later = await spent(adminUrl);
-    const hooks = panes.filter(({ id }) => id === 'slow-hooks');
-    await new StatusReader(database, hooks, { ...options, exact: true }).read();
-    const exact = await spent(adminUrl);
-    return {
+  const hooks = panes.filter(({ id }) => id === 'slow-hooks');
+  await spent(adminUrl);
+  await refresh();
+  const first = await spent(adminUrl);
+  await refresh();
+  await spent(adminUrl);
+  return {
+    name,
+    adminUrl,
+    refresh,
+    exact: async () => {
+      await new StatusReader(database, hooks, { ...options, exact: true }).read();
+    },
+    close: async () => {
+      writer.abort();
+      await writing;
+      await database.close();
+    },
+    cost: {
       firstMs: first.ms,
-      steadyMs: later.ms / refreshes,
-      exactMs: exact.ms,
-      statements: later.statements,
-    };
-  } finally {
-    writer.abort();
-    await writing;
-    await database.close();
+      steadyMs: 0,
+      meanMs: 0,
+      processorMs: undefined,
+      exactMs: 0,
+      statements: [],
+    },
+  };
+}
+
+/** In turn, so that what else the machine does meets both alike. */
+async function measure(subjects: readonly Subject[]): Promise<void> {
+  const readings = subjects.map((): { ms: number; statements: string[] }[] => []);
+  const before = await Promise.all(subjects.map(({ adminUrl }) => processorMs(adminUrl)));
+  for (let index = 0; index < refreshes; index += 1) {
+    await sleep(everyMs);
+    for (const [place, { refresh, adminUrl }] of subjects.entries()) {
+      await refresh();
+      readings[place]?.push(await spent(adminUrl));
+    }
+  }
+  for (const [place, { adminUrl, cost, exact }] of subjects.entries()) {
+    const [begun, ended] = [before[place], await processorMs(adminUrl)];
+    const of = (readings[place] ?? []).sort((one, other) => one.ms - other.ms);
+    const median = of[Math.floor(of.length / 2)];
+    cost.steadyMs = median?.ms ?? NaN;
+    cost.statements = median?.statements ?? [];
+    cost.meanMs = of.reduce((sum, { ms }) => sum + ms, 0) / refreshes;
+    if (begun !== undefined && ended !== undefined) cost.processorMs = (ended - begun) / refreshes;
+    await exact();
+    cost.exactMs = (await spent(adminUrl)).ms;
   }
 }
 
-const owner = currentOwner();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    removeServersOfSync(owner);
-    process.exit(130);
-  });
-}
-const server = await PostgresProcess.create({
-  binaries: await provision(),
-  owner,
-  settings: {
-    shared_preload_libraries: 'pg_stat_statements',
-    'pg_stat_statements.track_planning': 'on',
-    shared_buffers: '1GB',
-    synchronous_commit: 'off',
-    max_wal_size: '8GB',
+const settings = {
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track_planning': 'on',
+  shared_buffers: '1GB',
+  synchronous_commit: 'off',
+  max_wal_size: '8GB',
+};
+
+const consoleRole = `
+  DO $$ BEGIN
+    IF to_regrole('console') IS NULL THEN
+      CREATE ROLE console LOGIN PASSWORD 'bench' IN ROLE pg_read_all_data, pg_monitor;
+    END IF;
+  END $$`;
+
+const sizes = [
+  ['small', Math.round(traces * 0.1) - tracesOfLastHour],
+  ['large', traces - tracesOfLastHour],
+] as const;
+
+await withBenchServer(
+  async (server) => {
+    const urls: string[] = [];
+    for (const [, history] of sizes) {
+      urls.push(await server.filled(`overview_${history}`, (url) => fillHistory(url, history)));
+    }
+    if (flags.fill) return;
+    await connected(server.adminUrl, (client) => client.query(consoleRole));
+    const subjects: Subject[] = [];
+    for (const [index, [name, history]] of sizes.entries()) {
+      const url = urls[index] ?? '';
+      const began = Date.now();
+      await fillHour(url, history);
+      console.log(
+        `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
+          `their last hour filled in ${Math.round((Date.now() - began) / 1000)} s`,
+      );
+      subjects.push(await subject(name, url));
+    }
+    await measure(subjects);
+    for (const { name, cost, close } of subjects) {
+      await close();
+      const processor =
+        cost.processorMs === undefined ? '' : `, ${cost.processorMs.toFixed(1)} of the processor`;
+      console.log(
+        `${name}: first refresh ${cost.firstMs.toFixed(1)} ms, steady ${cost.steadyMs.toFixed(1)} ms of server time ` +
+          `(mean ${cost.meanMs.toFixed(1)}${processor}), exact hook percentiles ${cost.exactMs.toFixed(1)} ms`,
+      );
+      for (const line of cost.statements) console.log(`  ${line}`);
+    }
+    const [small, large] = subjects.map(({ cost }) => cost);
+    if (small && large) {
+      console.log(
+        `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +
+          `large ${large.steadyMs.toFixed(1)} ms (limit 20)`,
+      );
+    }
   },
-});
-try {
-  await server.start();
-  await withClient(server.url('postgres'), async (client) => {
-    await client.query(
-      `CREATE ROLE console LOGIN PASSWORD 'bench' IN ROLE pg_read_all_data, pg_monitor`,
-    );
-    await client.query('CREATE DATABASE small');
-    await client.query('CREATE DATABASE large');
-  });
-  const results: Record<string, Measured> = {};
-  for (const [name, history] of [
-    ['small', Math.round(traces * 0.1) - tracesOfLastHour],
-    ['large', traces - tracesOfLastHour],
-  ] as const) {
-    const url = server.url(name);
-    const began = Date.now();
-    await build(url, history);
-    console.log(
-      `${name}: ${history + tracesOfLastHour} traces, ${(history + tracesOfLastHour) * hooksPerTrace} hooks, ` +
-        `filled in ${Math.round((Date.now() - began) / 1000)} s`,
-    );
-    const asConsole = new URL(url);
-    asConsole.username = 'console';
-    asConsole.password = 'bench';
-    const measured = await measure(url, asConsole.href);
-    results[name] = measured;
-    console.log(
-      `  first refresh ${measured.firstMs.toFixed(1)} ms, steady ${measured.steadyMs.toFixed(1)} ms of server time, ` +
-        `exact hook percentiles ${measured.exactMs.toFixed(1)} ms`,
-    );
-    for (const line of measured.statements) console.log(`  ${line}`);
-  }
-  const { small, large } = results;
-  if (small && large) {
-    console.log(
-      `steady refresh, large against small: ${(large.steadyMs / small.steadyMs).toFixed(2)} × (limit 1.2); ` +
-        `large ${large.steadyMs.toFixed(1)} ms (limit 20)`,
-    );
-  }
-} finally {
-  await removeServersOf(owner);
-}
+  settings,
+  flags.data,
+);

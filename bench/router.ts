@@ -1,19 +1,19 @@
 import { parseArgs } from 'node:util';
 import { resolveSource, type ServerSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
-import { hashEmbedder, vectorText } from '../src/learning/embedding/embedder.js';
+import { type Embedder, hashEmbedder, vectorText } from '../src/learning/embedding/embedder.js';
 import { searchOf, suggest, vectorFor } from '../src/learning/router/suggest.js';
 import { routerOn } from '../src/learning/router/router.js';
 import { runAction } from '../src/maintenance/registry.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
-import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 import { beginTurn } from './lib/trace-data.js';
 
 // A router on many patterns: how long suggest (as the command and the MCP server ask), decide and finish take, and which share of the
 // 40 nearest patterns it finds. Limits: p99 of suggest and decide 20 ms at 100,000 patterns, recall 0.95.
 //
-//   npm run bench -- router [--patterns 100000] [--decisions 500]
+//   npm run bench -- router [--patterns 100000] [--decisions 500] [--data FOLDER [--fill]]
 //
 // Patterns are made of 60 requests of the same kind as prompts of people, each with noise, and the index is rebuilt by
 // the console's own action. The server's cache holds the index.
@@ -22,6 +22,7 @@ const { values: flags } = parseArgs({
   options: {
     patterns: { type: 'string', default: '100000' },
     decisions: { type: 'string', default: '500' },
+    ...keptFlags,
   },
 });
 const patterns = Number(flags.patterns);
@@ -77,34 +78,46 @@ async function recallOf(database: Database, url: string): Promise<number> {
   });
 }
 
+async function openServer(url: string): Promise<Database> {
+  return Database.open(resolveSource({ url, environment: {} }) as ServerSource);
+}
+
+/** The patterns, and their index as the console's own action rebuilds it. */
+async function fill(url: string, embedder: Embedder): Promise<void> {
+  await applySchemaFiles(url);
+  const vectors = await embedder.embed(prompts);
+  await connected(url, async (client) => {
+    await client.query('CREATE TEMP TABLE centre (c integer, vector real[])');
+    for (const [index, vector] of vectors.entries()) {
+      await client.query('INSERT INTO centre VALUES ($1, $2)', [index, [...vector]]);
+    }
+    await client.query(
+      `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding, embedding_model,
+         agent_sequence, success_count, failure_count)
+       SELECT n::text, 'request ' || c.c, ${noisy}, $1, ARRAY['agent-' || n % 7], n % 90, n % 11
+       FROM generate_series(1, $2::int) AS n JOIN centre AS c ON c.c = n % ${prompts.length}`,
+      [embedder.model, patterns],
+    );
+    await client.query('VACUUM (ANALYZE) success_patterns');
+  });
+  const database = await openServer(url);
+  const rebuild = runAction(
+    'reindex',
+    { database, signal: new AbortController().signal },
+    { indexes: ['idx_pattern_embedding'] },
+  );
+  for (let event = await rebuild.next(); !event.done; event = await rebuild.next());
+  await database.close();
+}
+
 await withBenchServer(
   async (server) => {
-    const url = await server.create('router_bench');
-    await applySchemaFiles(url);
     const embedder = hashEmbedder();
-    const vectors = await embedder.embed(prompts);
-    await connected(url, async (client) => {
-      await client.query('CREATE TEMP TABLE centre (c integer, vector real[])');
-      for (const [index, vector] of vectors.entries()) {
-        await client.query('INSERT INTO centre VALUES ($1, $2)', [index, [...vector]]);
-      }
-      await client.query(
-        `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding, embedding_model,
-           agent_sequence, success_count, failure_count)
-         SELECT n::text, 'request ' || c.c, ${noisy}, $1, ARRAY['agent-' || n % 7], n % 90, n % 11
-         FROM generate_series(1, $2::int) AS n JOIN centre AS c ON c.c = n % ${prompts.length}`,
-        [embedder.model, patterns],
-      );
-      await client.query('VACUUM (ANALYZE) success_patterns');
-    });
-    const source = resolveSource({ url, environment: {} }) as ServerSource;
-    const database = await Database.open(source);
-    const rebuild = runAction(
-      'reindex',
-      { database, signal: new AbortController().signal },
-      { indexes: ['idx_pattern_embedding'] },
-    );
-    for (let event = await rebuild.next(); !event.done; event = await rebuild.next());
+    const kept = `router_${patterns}`;
+    await server.filled(kept, (empty) => fill(empty, embedder));
+    if (flags.fill) return;
+    const url = await server.create('router_bench', kept);
+    const database = await openServer(url);
     const router = await routerOn(database, embedder);
     const times = { suggest: [] as number[], decide: [] as number[], finish: [] as number[] };
     let cpuBefore: number | undefined;
@@ -141,7 +154,9 @@ await withBenchServer(
         `finish ${of(times.finish)}${cpu}; recall@40 ${recall}\n`,
     );
     await router.close();
+    await database.close();
     await server.drop('router_bench');
   },
   { shared_buffers: '2GB', max_wal_size: '8GB' },
+  flags.data,
 );

@@ -1,16 +1,20 @@
 /**
  * Every goal of speed and cost beside what was measured, in one run of the other benchmarks:
  *
- *     npm run bench -- scale [--short] [--only NAME …] [--out FILE]
+ *     npm run bench -- scale [--short] [--only NAME …] [--out FILE] [--data FOLDER [--fill | --rest]]
  *
  * Fills what they need on servers of their own: 1 M traces with 10 M hooks for the overview, 1 M traces for the views, 100,000
  * embeddings of 1,536 dimensions, 400,000 traces with six children each for the archive. That is half an hour and 20 GB of
  * disk; with --short all of it is a fiftieth to a tenth, and says whether the benchmarks run rather than how quick things are.
  *
+ * In parts: `--data FOLDER --fill` only fills what takes long, on a server in that folder, and passes over what an earlier run has filled;
+ * with `--data FOLDER` the benchmarks find it there. With `--only` the table keeps its other lines, and `--rest` measures
+ * those that have no figure yet.
+ *
  * The table is written to bench/results/scale-DATE.md, anew after each benchmark, with the machine that it was measured on.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -21,8 +25,14 @@ const { values: flags } = parseArgs({
     short: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
     out: { type: 'string' },
+    data: { type: 'string' },
+    fill: { type: 'boolean', default: false },
+    rest: { type: 'boolean', default: false },
   },
 });
+if ((flags.fill || flags.rest) && flags.data === undefined) {
+  throw new Error('--fill and --rest need --data FOLDER');
+}
 
 type Run = { output: string; status: number | null; seconds: number; load: number };
 
@@ -52,7 +62,7 @@ function run(name: string, args: readonly string[]): Promise<Run> {
   });
 }
 
-function judged({ finds, limit, atLeast, unit }: Goal, run: Run): [string, string] {
+function judged({ finds, limit, atLeast, unit, because }: Goal, run: Run): [string, string] {
   const { output, status, load } = run;
   const figure = finds.exec(output)?.[1];
   if (figure === undefined) {
@@ -60,28 +70,40 @@ function judged({ finds, limit, atLeast, unit }: Goal, run: Run): [string, strin
   }
   const value = Number(figure);
   const isMet = atLeast ? value >= limit : value <= limit;
-  const why = load > 2 * os.cpus().length ? ', beside other work' : '';
+  const isBusy = load > 2 * os.cpus().length;
+  const why = `${isBusy ? ', beside other work' : ''}${because === undefined ? '' : `: ${because}`}`;
   return [`${figure} ${unit}`.trim(), isMet ? 'met' : `**missed**${why}`];
 }
 
-const chosen = benchmarks.filter(
-  ({ name }) => flags.only.length === 0 || flags.only.includes(name),
-);
-/** By goal; a run that is broken off says what it has not measured. */
-const rows = new Map(
-  chosen.flatMap(({ name, goals }) =>
-    goals.map(({ what, goal }) => [
-      what,
-      `| ${what} | ${goal} | – | not measured | \`${name}\` | |`,
-    ]),
-  ),
-);
 let postgres = '';
 const startedAt = new Date();
 const date = startedAt.toISOString().slice(0, 10);
 const file =
   flags.out ??
   path.join(import.meta.dirname, 'results', `scale-${date}${flags.short ? '-short' : ''}.md`);
+
+/** By goal; a run that is broken off says what it has not measured, and one of a part keeps the lines of the others. */
+const rows = new Map(
+  benchmarks.flatMap(({ name, goals }) =>
+    goals.map(({ what, goal }) => [
+      what,
+      `| ${what} | ${goal} | – | not measured | \`${name}\` | |`,
+    ]),
+  ),
+);
+const isPart = flags.rest || flags.only.length > 0;
+for (const line of isPart && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+  const cells = line.split(' | ').map((cell) => cell.replaceAll(/^\|| \|$/g, '').trim());
+  const [what = '', , , verdict] = cells;
+  if (rows.has(what) && verdict !== 'not measured') rows.set(what, `| ${cells.join(' | ')} |`);
+}
+const isMissing = (what: string) => rows.get(what)?.includes('| not measured |') ?? false;
+const chosen = benchmarks.filter(
+  ({ name, keepsData, goals }) =>
+    (flags.only.length === 0 || flags.only.includes(name)) &&
+    (!flags.fill || keepsData) &&
+    (!flags.rest || goals.some(({ what }) => isMissing(what))),
+);
 
 function write(): void {
   const cpus = os.cpus();
@@ -103,11 +125,16 @@ function write(): void {
   writeFileSync(file, text);
 }
 
-for (const { name, args, shortArgs, goals } of chosen) {
+for (const { name, keepsData, args, shortArgs, goals } of chosen) {
   const given = flags.short ? shortArgs : args;
+  const kept = keepsData && flags.data !== undefined ? ['--data', flags.data] : [];
   const command = ['npm run bench --', name, ...given].join(' ');
   process.stdout.write(`\n== ${command}\n`);
-  const result = await run(name, given);
+  const result = await run(name, [...given, ...kept, ...(flags.fill ? ['--fill'] : [])]);
+  if (flags.fill) {
+    if (result.status !== 0) process.exit(1);
+    continue;
+  }
   postgres ||= /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? '';
   for (const goal of goals) {
     const [figure, verdict] = judged(goal, result);
@@ -118,5 +145,5 @@ for (const { name, args, shortArgs, goals } of chosen) {
   write();
 }
 process.stdout.write(
-  `\n${file}, after ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s\n`,
+  `\n${flags.fill ? path.resolve(flags.data ?? '') : file}, after ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s\n`,
 );

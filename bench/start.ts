@@ -10,10 +10,12 @@
  * - the console until its header is there, until its panes are, and until no pane waits for its first rows any more
  * - `trace-console status --json`, until it has ended
  *
- * Figures are medians; trust the ratios of one run, not milliseconds. With --node other releases of Node are measured in the
+ * Figures are medians; trust the ratios of one run, not milliseconds. On a machine with other work trust those of processor time (Linux),
+ * which is what a program itself has used until then: waits for a processor are not in it, nor the server's work. With --node other releases of Node are measured in the
  * same rounds (npm has them as packages, as `node@24`); with --against another version of the console, a folder with its build.
  */
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { spawn, type TerminalDriver } from '../test/e2e/helpers/terminal.js';
@@ -33,8 +35,9 @@ const program = programIn(path.join(import.meta.dirname, '..'));
 const screen = { cols: 200, rows: 60 };
 const hasPgActivity = spawnSync('pg_activity', ['--version']).status === 0;
 
-/** Milliseconds of each round, by what was measured. */
+/** Milliseconds of each round, by what was measured; of the processor, under its name with {@link ofProcessor}. */
 const times = new Map<string, number[]>();
+const ofProcessor = ', processor';
 
 function add(name: string, ms: number): void {
   const known = times.get(name);
@@ -43,6 +46,18 @@ function add(name: string, ms: number): void {
 }
 
 const median = (name: string) => quantile(times.get(name) ?? [], 0.5);
+
+/** What all threads of a process have used, milliseconds; NaN where that cannot be read. */
+function processorMs(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
+      const [used] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+      return sum + Number(used) / 1e6;
+    }, 0);
+  } catch {
+    return NaN;
+  }
+}
 
 function timeRun(name: string, command: string, args: readonly string[]): void {
   const started = performance.now();
@@ -62,6 +77,7 @@ async function timeStages(
   for (const [name, isThere] of Object.entries(stages)) {
     await seen(terminal, isThere);
     add(name, performance.now() - started);
+    add(name + ofProcessor, processorMs(terminal.pid));
   }
   terminal.press('q');
   await terminal.waitForExit();
@@ -117,10 +133,13 @@ function report({ name }: Subject): void {
     const ratio = median(`${name}: ${what}`) / median(`${name}: ${than}`);
     const spread = `${Math.min(...known).toFixed(0)}–${Math.max(...known).toFixed(0)}`;
     const verdict = Number.isNaN(ratio) ? '' : `${ratio.toFixed(2)} × ${than}`;
+    const used =
+      median(`${name}: ${what}${ofProcessor}`) / median(`${name}: ${than}${ofProcessor}`);
     const judged = Number.isNaN(ratio) ? 'not compared' : ratio <= limit ? 'met' : 'MISSED';
     console.log(
       `  ${what.padEnd(20)} ${median(`${name}: ${what}`).toFixed(0).padStart(4)} ms (${spread})  ${verdict}` +
-        (limit === Infinity ? '' : `  (limit ${limit}: ${judged})`),
+        (limit === Infinity ? '' : `  (limit ${limit}: ${judged})`) +
+        (used > 0 ? `  processor ${used.toFixed(2)} ×` : ''),
     );
   };
   console.log(name);

@@ -4,13 +4,14 @@ import { resolveSource, type ServerSource } from '../src/db/connection/source.js
 import { Database } from '../src/db/database.js';
 import { runAction } from '../src/maintenance/registry.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
-import { serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 
 // The console's own rebuild of an ivfflat index that was built empty: recall@10 before and after on unseen queries,
 // and how long find_similar_patterns takes. Limits: recall 0.98, 15 ms at 100,000 × 1536.
 //
 //   npm run bench -- vectors [--rows 100000] [--clusters 60] [--noise 0.5] [--queries 40] [--method hnsw]
+//     [--data FOLDER [--fill]]
 //
 // Loosely clustered: --clusters 2000 --noise 1. The server's cache holds the index (800 MB), as that of a server in
 // use should: out of the system's cache, with shared_buffers of 128 MB, each page costs twice as much.
@@ -22,6 +23,7 @@ const { values: flags } = parseArgs({
     noise: { type: 'string', default: '0.5' },
     queries: { type: 'string', default: '40' },
     method: { type: 'string', default: 'ivfflat' },
+    ...keptFlags,
   },
 });
 const rows = Number(flags.rows);
@@ -50,7 +52,7 @@ async function fill(client: pg.Client): Promise<void> {
     [rows, clusters],
   );
   await client.query(
-    `CREATE TEMP TABLE query AS SELECT n, ${point}::text AS vector
+    `CREATE TABLE public.query AS SELECT n, ${point}::text AS vector
      FROM generate_series(1, $1::int) AS n JOIN centre ON c = n % $2::int`,
     [queries, clusters],
   );
@@ -111,11 +113,15 @@ await withBenchServer(
     process.stdout.write(
       `${server.description}; ${rows} patterns × 1536 in ${clusters} clusters (noise ${noise}), ${queries} unseen queries\n`,
     );
-    const url = await server.create('vectors_bench');
-    await applySchemaFiles(url);
+    const kept = `vectors_${[rows, clusters, noise, queries].join('_').replaceAll('.', 'p')}`;
+    await server.filled(kept, async (empty) => {
+      await applySchemaFiles(empty);
+      await connected(empty, fill);
+    });
+    if (flags.fill) return;
+    const url = await server.create('vectors_bench', kept);
     const client = new pg.Client({ connectionString: url });
     await client.connect();
-    await fill(client);
     const asked = await exactAnswers(client);
     await measure(client, asked, 'built on the empty table');
     const source = resolveSource({ url, environment: {} }) as ServerSource;
@@ -136,4 +142,5 @@ await withBenchServer(
     await server.drop('vectors_bench');
   },
   { shared_buffers: '2GB', max_wal_size: '8GB' },
+  flags.data,
 );

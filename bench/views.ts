@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
-import { schemaFiles } from '../test/helpers/template.js';
-import { connected, serverCpuMs, withBenchServer } from './lib/bench-server.js';
+import { applySchemaFiles, schemaFiles } from '../test/helpers/template.js';
+import { connected, keptFlags, serverCpuMs, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 import { fillTraces } from './lib/trace-data.js';
 
@@ -10,12 +10,13 @@ import { fillTraces } from './lib/trace-data.js';
 // timeline of a tree of 1,000 events 15 ms. Two thirds of the traces are of the last 30 days, which is what agent_performance
 // and error_analysis look at: 667,000 executions, and some 80,000 failures.
 //
-//   npm run bench -- views [--traces 1000000] [--rounds 7]
+//   npm run bench -- views [--traces 1000000] [--rounds 7] [--data FOLDER [--fill]]
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '7' },
+    ...keptFlags,
   },
 });
 const traces = Math.ceil(Number(flags.traces) / 8) * 8;
@@ -94,8 +95,10 @@ async function ask(client: pg.Client, sql: string): Promise<{ times: number[]; r
 await withBenchServer(
   async (server) => {
     console.log(`${server.description}; ${traces} traces of 45 days`);
-    const url = await server.create('bench_views');
-    await connected(url, fill);
+    const url = await server.filled(`bench_views_${traces}`, (empty) => connected(empty, fill));
+    if (flags.fill) return;
+    // What was kept may have been filled before the newest files.
+    await applySchemaFiles(url);
     await connected(url, async (client) => {
       for (const [name, limit, sql] of questions) {
         const { times, rows } = await ask(client, sql);
@@ -115,7 +118,7 @@ await withBenchServer(
         );
       }
     });
-    await server.drop('bench_views');
   },
   { shared_buffers: '2GB', max_wal_size: '8GB', synchronous_commit: 'off' },
+  flags.data,
 );

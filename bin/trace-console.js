@@ -12,9 +12,7 @@ for word do
 done
 exec node "$0" "$@"
 */;
-import { existsSync, mkdirSync } from 'node:fs';
-import module, { createRequire } from 'node:module';
-import path from 'node:path';
+const path = require('node:path');
 
 // The launcher: checks what the program needs before any of it is loaded.
 const major = Number(process.versions.node.split('.')[0]);
@@ -32,12 +30,10 @@ try {
   const [first, ...others] = process.argv.slice(2);
   if (first === 'hook' && others[0] !== '--help') runHook();
   else if (['--version', '-v'].includes(first) && others.length === 0) printVersion();
-  else {
-    keepCompiled();
-    await import('../dist/main.js');
-  }
+  else require('./compiled.js').load(path.join(__dirname, '../dist/program.cjs'));
 } catch (error) {
-  if (error?.code === 'ERR_MODULE_NOT_FOUND' && String(error.message).includes('dist')) {
+  const isMissing = error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ENOENT';
+  if (isMissing && String(error.message).includes('program.cjs')) {
     process.stderr.write(
       'trace-console is not built.\nHint: run "npm ci" (or "npm run build") in its folder first.\n',
     );
@@ -49,7 +45,7 @@ try {
 /** An agent may be waiting for it: nothing else is loaded, and no fault of it may become the agent's. */
 function runHook() {
   try {
-    createRequire(import.meta.url)('../dist/hook.cjs').run(process.argv.slice(3));
+    require('../dist/hook.cjs').run(process.argv.slice(3));
   } catch {
     process.exitCode = 0;
   }
@@ -63,20 +59,5 @@ function printVersion() {
     process.stderr.write(`error: The output cannot be written: ${message}\n`);
     process.exitCode = 1;
   });
-  process.stdout.write(`${createRequire(import.meta.url)('../package.json').version}\n`);
-}
-
-/** Node 22 and newer keep what they have compiled for the next start, in a folder of this user alone. */
-function keepCompiled() {
-  const { HOME = '', XDG_CACHE_HOME = '' } = process.env;
-  const folder = path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(HOME, '.cache');
-  if (!module.enableCompileCache || !path.isAbsolute(folder)) return;
-  const own = path.join(folder, 'trace-console');
-  try {
-    // One by one: Node makes a folder with its parents, and below /proc, where mkdir says ENOENT, tries that for ever.
-    for (const each of [folder, own]) if (!existsSync(each)) mkdirSync(each, { mode: 0o700 });
-    module.enableCompileCache(own);
-  } catch {
-    // It starts without.
-  }
+  process.stdout.write(`${require('../package.json').version}\n`);
 }

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import pg from 'pg';
 import { PostgresProcess, type Settings } from '../../test/helpers/postgres-process.js';
 import { provision } from '../../test/helpers/provision.js';
@@ -14,22 +15,40 @@ export type BenchServer = {
   /** Creates a database, a copy of another when `template` is given, and returns its URI; drops one of the same name. */
   create(database: string, template?: string): Promise<string>;
   drop(database: string): Promise<void>;
+  /**
+   * A database that `fill` has filled. Of a kept server it stays, and is not filled again: its name must say what is in it.
+   * Filled under another name first, so that a run that is broken off leaves nothing half full.
+   */
+  filled(database: string, fill: (url: string) => Promise<void>): Promise<string>;
+  /** Of a superuser. */
+  adminUrl: string;
   description: string;
 };
+
+/** Flags of a benchmark that takes long to fill: `--data FOLDER` keeps its server there, `--fill` only fills. */
+export const keptFlags = {
+  data: { type: 'string' },
+  fill: { type: 'boolean', default: false },
+} as const;
 
 /**
  * Runs a benchmark on the server that the tests would use: TEST_DATABASE_URL, a container, or Debian's packages
  * (fsync off). Compare ratios within one run, not milliseconds between machines.
  *
  * @param settings those that the benchmark depends on: then it gets a server of its own, of Debian's packages
+ * @param folder where that server is kept, with what was filled
  */
 export async function withBenchServer(
   run: (server: BenchServer) => Promise<void>,
   settings?: Settings,
+  folder?: string,
 ): Promise<void> {
-  const { server, stop, stopSync } = settings
-    ? await startOwnServer(settings)
-    : await startSharedServer(currentOwner());
+  const { server, stop, stopSync } =
+    folder !== undefined
+      ? await startKeptServer(folder, settings ?? {})
+      : settings
+        ? await startOwnServer(settings)
+        : await startSharedServer(currentOwner());
   const onSignal = () => {
     stopSync();
     process.exit(130);
@@ -38,17 +57,41 @@ export async function withBenchServer(
   const drop = async (database: string): Promise<void> => {
     await runOnce(server.adminUrl, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
   };
+  const create = async (database: string, template?: string): Promise<string> => {
+    await drop(database);
+    const from = template === undefined ? 'template0' : `${template} STRATEGY file_copy`;
+    await runOnce(server.adminUrl, `CREATE DATABASE ${database} TEMPLATE ${from}`);
+    // Copying leaves dirty pages: they must not be written while the clock runs.
+    await runOnce(server.adminUrl, 'CHECKPOINT');
+    return databaseUrl(server.adminUrl, database);
+  };
   try {
     await run({
-      create: async (database, template) => {
-        await drop(database);
-        const from = template === undefined ? 'template0' : `${template} STRATEGY file_copy`;
-        await runOnce(server.adminUrl, `CREATE DATABASE ${database} TEMPLATE ${from}`);
-        // Copying leaves dirty pages: they must not be written while the clock runs.
-        await runOnce(server.adminUrl, 'CHECKPOINT');
-        return databaseUrl(server.adminUrl, database);
-      },
+      create,
       drop,
+      filled: async (database, fill) => {
+        const url = databaseUrl(server.adminUrl, database);
+        const found = await runOnce(server.adminUrl, 'SELECT FROM pg_database WHERE datname = $1', [
+          database,
+        ]);
+        if (folder !== undefined && found.length > 0) return url;
+        const began = performance.now();
+        await fill(await create(`${database}_filling`));
+        await runOnce(server.adminUrl, 'CHECKPOINT');
+        await drop(database);
+        await runOnce(server.adminUrl, `ALTER DATABASE ${database}_filling RENAME TO ${database}`);
+        const [size] = await runOnce<{ bytes: number }>(
+          server.adminUrl,
+          'SELECT pg_database_size($1)::float8 AS bytes',
+          [database],
+        );
+        console.log(
+          `${database}: filled in ${Math.round((performance.now() - began) / 1_000)} s, ` +
+            `${((size?.bytes ?? 0) / 1e9).toFixed(1)} GB`,
+        );
+        return url;
+      },
+      adminUrl: server.adminUrl,
       description: `PostgreSQL ${server.version}, ${server.description}`,
     });
   } finally {
@@ -60,17 +103,44 @@ export async function withBenchServer(
 async function startOwnServer(settings: Settings) {
   const owner = currentOwner();
   const process = await PostgresProcess.create({ binaries: await provision(), owner, settings });
-  await process.start();
-  const [row] = await runOnce(process.url(), 'SHOW server_version');
-  const told = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
   return {
-    server: {
-      adminUrl: process.url(),
-      version: String(row?.server_version).split(' ')[0],
-      description: told.join(', '),
-    },
+    server: await started(process, settings),
     stop: () => removeServersOf(owner),
     stopSync: () => removeServersOfSync(owner),
+  };
+}
+
+async function started(process: PostgresProcess, settings: Settings) {
+  await process.start();
+  const [row] = await runOnce(process.url(), 'SHOW server_version');
+  return {
+    adminUrl: process.url(),
+    version: String(row?.server_version).split(' ')[0] ?? '',
+    description: Object.entries(settings)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', '),
+  };
+}
+
+/** Stopped, never removed, when the benchmark ends. */
+async function startKeptServer(folder: string, settings: Settings) {
+  const home = path.resolve(folder);
+  mkdirSync(home, { recursive: true });
+  // The user that the server runs as passes through.
+  chmodSync(home, 0o711);
+  const server = await PostgresProcess.create({
+    binaries: await provision(),
+    owner: currentOwner(),
+    settings,
+    superuserPassword: 'bench',
+    folder: home,
+  });
+  return {
+    server: await started(server, settings),
+    stop: () => server.stop(),
+    stopSync: () => {
+      if (server.pid !== undefined) process.kill(server.pid, 'SIGINT');
+    },
   };
 }
 
@@ -94,9 +164,9 @@ type Asking = { query(sql: string): Promise<{ rows: unknown[] }> };
  * Processor time that the open connections of a database have used on the server, milliseconds;
  * undefined where its processes cannot be seen (another machine, a container).
  */
-export async function serverCpuMs(connection: Asking): Promise<number | undefined> {
+export async function serverCpuMs(connection: Asking, which = 'true'): Promise<number | undefined> {
   const { rows } = await connection.query(
-    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'`,
+    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND ${which}`,
   );
   try {
     return (rows as { pid: number }[]).reduce((sum, { pid }) => sum + cpuMsOf(pid), 0);

@@ -1,5 +1,6 @@
 import meow, { type AnyFlag } from 'meow';
 import { nearestWord } from '../core/nearest.js';
+import { byOwnKey } from '../core/values.js';
 import { ConsoleError } from '../db/errors.js';
 import {
   type Command,
@@ -79,7 +80,7 @@ function takesValue(word: string): boolean {
   const name = word
     .replace(/^--/, '')
     .replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-  const flag = ({ ...globalFlags, ...consoleFlags } as FlagDeclarations)[name];
+  const flag = byOwnKey<FlagDeclarations>({ ...globalFlags, ...consoleFlags }, name);
   return flag !== undefined && flag.type !== 'boolean';
 }
 
@@ -98,7 +99,7 @@ export function parseCommand(
   const allowed = command.inputs ?? 0;
   if (input.length > allowed) throw usage(command, `Unexpected argument: ${input[allowed] ?? ''}`);
   for (const [name, flag] of Object.entries(flags)) {
-    const value = values[name];
+    const value = byOwnKey(values, name);
     if (value === undefined || flag.type === 'boolean') continue;
     const given: unknown[] = Array.isArray(value) ? value : [value];
     if (flag.type === 'number' && !given.every(Number.isFinite)) {

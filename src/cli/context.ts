@@ -16,12 +16,26 @@ import { commands, databaseCommands } from './registry.js';
 import { plainText } from './safe-text.js';
 import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
-import { carryFlags, commandFlags, shellWord } from '../db/connection/command-flags.js';
+import { carryFlags, commandFlags } from '../db/connection/command-flags.js';
+import { shellWord } from '../db/quote.js';
 import { resolveSource } from '../db/connection/source.js';
 import type { CollectorTarget } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 import { unnamed } from '../ui/strings.js';
+
+/** How far the start is, for the launcher: it keeps what is compiled by then. */
+export const progress: { command: string | undefined; isOpen: boolean } = {
+  command: undefined,
+  isOpen: false,
+};
+
+/** As {@link openDatabase}. */
+async function open(options: OpenOptions): Promise<Database> {
+  const database = await openDatabase(options);
+  progress.isOpen = true;
+  return database;
+}
 
 type Flags = CommandContext<FlagDeclarations>['flags'];
 
@@ -43,7 +57,7 @@ export function processContext(
   const { connection } = settings;
   const flags = withDemoFolder(parsed.flags);
   checkPoolSize(flags.poolSize);
-  let open: Promise<Database> | undefined;
+  let opening: Promise<Database> | undefined;
   const note = (line: string) => {
     if (!flags.json) process.stderr.write(`${plainText(line, process.stderr)}\n`);
   };
@@ -81,22 +95,22 @@ export function processContext(
     },
     openDatabase(onProgress = note) {
       const options = { ...openOptionsOf(flags, connection), onProgress };
-      open ??= openDatabase(options).then(
+      opening ??= open(options).then(
         (database) => (opened = database),
         (error: unknown) => {
           // The next call may try again.
-          open = undefined;
+          opening = undefined;
           throw error;
         },
       );
-      return open;
+      return opening;
     },
-    connections: () => connectionChoices(config, flags, connection),
+    connections: () => connectionChoices(config, flags, connection, command),
   };
   return {
     context,
     async close() {
-      const database = await open?.catch(() => undefined);
+      const database = await opening?.catch(() => undefined);
       await database?.close();
     },
   };
@@ -172,6 +186,9 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
+/** The console asks for its vitals and for panes as soon as it is there. */
+const askedAtOnce = 4;
+
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 
@@ -185,10 +202,11 @@ function connectionChoices(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
+  { ownsTerminal }: Command,
 ): readonly [ConnectionChoice, ...ConnectionChoice[]] {
   const { readOnly, poolSize, config: file } = flags;
   const guards = { readOnly, poolSize, config: file };
-  const first = choiceOf(config, flags, connection);
+  const first = choiceOf(config, flags, connection, ownsTerminal ? askedAtOnce : undefined);
   const named = [...config.connections.values()]
     .filter((each) => each !== connection)
     .map((each) => choiceOf(config, guards, each));
@@ -209,6 +227,7 @@ function choiceOf(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
+  openAtOnce?: number,
 ): ConnectionChoice {
   const options = openOptionsOf(flags, connection);
   const { intervalMs, windowMs } = spansFor(config, connection);
@@ -222,7 +241,7 @@ function choiceOf(
     budgetUsdPerDay: config.budgetUsdPerDay,
     follow: options.readOnly ? undefined : followerOf(config, connection, options),
     open: (onProgress, answersWithinMs) =>
-      openDatabase({ ...options, onProgress, answersWithinMs }),
+      open({ ...options, openAtOnce, onProgress, answersWithinMs }),
   };
 }
 

@@ -18,7 +18,7 @@ import {
 } from './command.js';
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
-import { processContext } from './context.js';
+import { processContext, progress } from './context.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 
@@ -112,6 +112,7 @@ async function runCommand(
   before?: (context: CommandContext<FlagDeclarations>) => Promise<void>,
 ): Promise<ExitCode> {
   const command = await entry.load();
+  progress.command = entry.name;
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
   // Installed when the command first looks at its signal: without a listener a signal ends the
@@ -134,6 +135,8 @@ async function runCommand(
     await close();
   }
 }
+
+export { progress };
 
 // The traffic of --demo runs as a child of the console and ends with it, however that ends.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
@@ -162,5 +165,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // There is nobody left to tell.
 process.stderr.on('error', () => undefined);
 
-const exitCode = await main(process.argv.slice(2));
-process.exitCode = lostOutput === 'failed' ? exitCodes.notGood : exitCode;
+void main(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = lostOutput === 'failed' ? exitCodes.notGood : exitCode;
+});

@@ -133,7 +133,7 @@ function draw(
       .split('\n')
       .map((line) => truncate(line, width))
       .join('\n');
-  table.push(...rows.map((row) => row.map((cell, index) => cut(cell, widths[index] ?? 0))));
+  for (const row of rows) table.push(row.map((cell, index) => cut(cell, widths[index] ?? 0)));
   return table
     .toString()
     .split('\n')

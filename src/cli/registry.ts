@@ -68,6 +68,8 @@ export const commands: readonly CommandEntry[] = [
   entry('feedback', 'say whether a turn went well; learning takes your word for it', async () => (await import('./commands/suggest.js')).feedbackCommand),
   entry('mcp', 'let an agent ask its own history: a read-only MCP server on stdin and stdout', async () => (await import('./commands/mcp.js')).command),
   entry('mcp install', 'have an agent start the MCP server, by its settings', async () => (await import('./commands/mcp.js')).mcpInstallCommand),
+  entry('mcp remove', "take the MCP server out of agents' settings again", async () => (await import('./commands/mcp.js')).mcpRemoveCommand),
+  entry('mcp status', 'say which agents start the MCP server, and what keeps it from starting', async () => (await import('./commands/mcp.js')).mcpStatusCommand),
 ];
 
 export const databaseCommands = commandsOfDatabase(commands);

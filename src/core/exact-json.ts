@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { byOwnKey, setOwnKey } from './values.js';
 
 /**
  * A number that JavaScript cannot hold to the digit: `1005254182451511297`, `1e400`. It computes as the nearest
@@ -61,13 +62,7 @@ export function parseExactJson(text: string): unknown {
     for (const [key, value] of Object.entries(entries)) {
       if (typeof value === 'string' && value.startsWith(mark)) {
         const exact = new ExactNumber(value.slice(mark.length));
-        // `__proto__` is a key like any other.
-        Object.defineProperty(entries, key, {
-          value: exact,
-          enumerable: true,
-          writable: true,
-          configurable: true,
-        });
+        setOwnKey<unknown>(entries, key, exact);
       } else if (typeof value === 'object' && value !== null) {
         open.push(value);
       }
@@ -105,13 +100,25 @@ function endOfString(text: string, from: number): number {
 
 const marked = new RegExp(`"${mark}([^"]*)"`, 'g');
 
-/** JSON.stringify, but exact numbers are written to the digit. */
+/**
+ * JSON.stringify, but exact numbers are written to the digit, and no depth ends it: what is nested deeper than a stack is
+ * written in one line.
+ */
 export function exactJson(value: unknown, indent?: number): string {
+  try {
+    return shallowJson(value, indent);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return deepJson(value);
+  }
+}
+
+function shallowJson(value: unknown, indent: number | undefined): string {
   const exact: string[] = [];
   const text = JSON.stringify(
     value,
     function (this: Record<string, unknown>, key: string, each: unknown) {
-      const own = this[key];
+      const own = byOwnKey(this, key);
       if (!(own instanceof ExactNumber)) return each;
       exact.push(own.text);
       return `${mark}${own.text}`;
@@ -120,4 +127,39 @@ export function exactJson(value: unknown, indent?: number): string {
   ) as string | undefined;
   if (text === undefined) return 'null';
   return exact.length === 0 ? text : text.replace(marked, '$1');
+}
+
+/** What is still to be written: a value, or a sign that is written as it is. */
+type Part = { value: unknown } | string;
+
+function deepJson(root: unknown): string {
+  const written: string[] = [];
+  const parts: Part[] = [{ value: root }];
+  for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+    if (typeof part === 'string') written.push(part);
+    else if (isNested(part.value)) {
+      for (const inner of partsOf(part.value).reverse()) parts.push(inner);
+    } else written.push(shallowJson(part.value, undefined));
+  }
+  return written.join('');
+}
+
+/** Dates and exact numbers say themselves how they are written. */
+const isNested = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !('toJSON' in value);
+
+function partsOf(value: object): Part[] {
+  const isList = Array.isArray(value);
+  const parts: Part[] = [isList ? '[' : '{'];
+  for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
+    // JSON has no such values: an object is written without them, a list with null.
+    const isNothing =
+      inner === undefined || typeof inner === 'function' || typeof inner === 'symbol';
+    if (isNothing && !isList) continue;
+    if (parts.length > 1) parts.push(',');
+    if (!isList) parts.push(`${JSON.stringify(key)}:`);
+    parts.push({ value: isNothing ? null : inner });
+  }
+  parts.push(isList ? ']' : '}');
+  return parts;
 }

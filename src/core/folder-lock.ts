@@ -89,6 +89,9 @@ export class FolderLock {
   static #take(file: string, socketFolder: string): FolderLock | undefined {
     const holder: LockHolder = { ...thisProcess(), nonce: randomUUID(), socketFolder };
     const draft = `${file}.${holder.nonce}`;
+    const before = readLock(file);
+    // Nothing is written beside a living holder: where the disk is full the room is his.
+    if (before !== undefined && isHeld(file, before)) return undefined;
     try {
       // Where the disk is full an empty file is left.
       fs.writeFileSync(draft, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });

@@ -22,6 +22,13 @@ export const archivedTables = [
 
 export type ArchivedTable = (typeof archivedTables)[number];
 
+/** By what the rows of learned tables are told apart. */
+export const learnedKeys = {
+  success_patterns: 'pattern_hash',
+  agent_chaining_patterns: 'chain_hash',
+  error_patterns: 'fingerprint',
+} as const;
+
 /** `execution_traces` → `execution_traces_archive` */
 export function archiveOf(table: ArchivedTable): string {
   return `${table}_archive`;

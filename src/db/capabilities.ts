@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { ConsoleError } from './errors.js';
+import type { Queryable } from './queryable.js';
 import { quoteIdent } from './quote.js';
 import { beginStatement } from './transaction-settings.js';
 
@@ -296,3 +297,45 @@ SELECT
     WHERE c.relnamespace = target.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ($2)
   ), '{}') AS tables
 FROM target`;
+
+/**
+ * Those of the tables on which ON CONFLICT with just this column fails: a unique key of a partitioned table must hold the
+ * column that it is partitioned by, so who partitions one by hand gives up such keys. Views are left to their tables.
+ *
+ * @param keys columns by table
+ */
+export async function tablesWithoutKey<Table extends string>(
+  tx: Queryable,
+  keys: Readonly<Partial<Record<Table, string>>>,
+): Promise<Set<Table>> {
+  const { rows } = await tx.query<{ table: Table }>(
+    `SELECT k.name AS table
+     FROM unnest($1::text[], $2::text[]) AS k (name, key)
+       JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(k.name)) AND c.relkind IN ('r', 'p')
+     WHERE NOT EXISTS (
+       SELECT FROM pg_index AS x JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+       WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indnkeyatts = 1
+         AND x.indpred IS NULL AND a.attname = k.key
+     )`,
+    [Object.keys(keys), Object.values(keys)],
+  );
+  return new Set(rows.map(({ table }) => table));
+}
+
+/** @throws ConsoleError `schema_incompatible` when a table has no unique key of just that column */
+export async function needKeys(
+  tx: Queryable,
+  what: string,
+  keys: Readonly<Record<string, string>>,
+): Promise<void> {
+  const without = await tablesWithoutKey(tx, keys);
+  const [table, key] = Object.entries(keys).find(([name]) => without.has(name)) ?? [];
+  if (table === undefined) return;
+  throw new ConsoleError(
+    'schema_incompatible',
+    `${what}: refused, ${table} has no unique key of just ${key}, by which its rows are told apart.`,
+    {
+      hint: `A table that is partitioned has none: leave ${table} in one piece. "trace-console schema verify" names what differs.`,
+    },
+  );
+}

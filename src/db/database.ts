@@ -97,7 +97,9 @@ export class Database {
     const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
     const begun = performance.now();
     try {
-      const capabilities = await readCapabilities(pool, { schema: options.schema });
+      const reading = readCapabilities(pool, { schema: options.schema });
+      pool.prepare((options.openAtOnce ?? 1) - 1);
+      const capabilities = await reading;
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
       return new Database(source, tls, pool, capabilities, options);

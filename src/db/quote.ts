@@ -17,3 +17,8 @@ export function quoteLiteral(value: string): string {
 export function boundedText(text: string, most: number): string {
   return `CASE WHEN octet_length(${text}) <= ${most} OR length(left(${text}, ${most + 1})) <= ${most} THEN ${text} ELSE left(${text}, ${most - 1}) || '…' END`;
 }
+
+/** A word as a POSIX shell reads it back unchanged: `idx_a`, `'hk$(touch x)'`. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

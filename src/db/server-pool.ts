@@ -93,6 +93,16 @@ export class ServerPool {
     return true;
   }
 
+  /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
+  prepare(count: number): void {
+    for (let index = 0; index < count; index += 1) {
+      this.connect().then(
+        (client) => client.release(),
+        () => undefined,
+      );
+    }
+  }
+
   end(): Promise<void> {
     return this.#pool.end();
   }

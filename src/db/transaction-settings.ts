@@ -10,6 +10,8 @@ export type DatabaseOptions = {
   schema?: string | undefined;
   /** Connections at most, 5 to 20. */
   poolSize?: number | undefined;
+  /** Connections that are opened at once, for what will be asked at the same time; default 1. */
+  openAtOnce?: number | undefined;
   /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
   readOnly?: boolean | undefined;
   /** The name of a connection marked as production: it is typed to confirm an action. */

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database, Queryable } from '../db/database.js';
 import { quoteIdent } from '../db/quote.js';
 import { archivedTables, archiveOf, type CoreTable } from '../core/tables.js';
@@ -55,7 +56,7 @@ export async function removeDemo(
   while ((await removal.traces()) > 0) continue;
   await removal.learned();
   return {
-    deleted: removal.deleted,
+    deleted: Object.fromEntries(removal.deleted),
     keptPatterns: await countKept(database),
     interrupted: context.signal?.aborted ?? false,
   };
@@ -83,7 +84,7 @@ const tagged: readonly CoreTable[] = [
 
 function archives({ capabilities }: Database): string[] {
   const archive = archiveOf('execution_traces');
-  return capabilities.tables[archive] ? [archive] : [];
+  return byOwnKey(capabilities.tables, archive) ? [archive] : [];
 }
 
 /** The tagged rows of a table; `$1` is the tag. */
@@ -92,7 +93,7 @@ function ours(table: string): string {
 }
 
 class Removal {
-  readonly deleted: Record<string, number> = {};
+  readonly deleted = new Map<string, number>();
   readonly #database: Database;
   readonly #context: RemovalContext;
 
@@ -120,7 +121,7 @@ class Removal {
   async traces(): Promise<number> {
     let deleted = await this.#tracesOf((table) => table);
     const { tables } = this.#database.capabilities;
-    if (archivedTables.every((table) => tables[archiveOf(table)])) {
+    if (archivedTables.every((table) => byOwnKey(tables, archiveOf(table)))) {
       deleted += await this.#tracesOf(archiveOf);
     }
     return deleted;
@@ -181,16 +182,16 @@ class Removal {
 
   /** One transaction; what it deletes counts when it is committed. */
   async #run<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result> {
-    const before = { ...this.deleted };
+    const before = new Map(this.deleted);
     const attempt = () => {
       // A second attempt counts from where the first one began.
-      for (const table of Object.keys(this.deleted)) this.deleted[table] = before[table] ?? 0;
+      for (const table of this.deleted.keys()) this.deleted.set(table, before.get(table) ?? 0);
       return this.#database.transaction(limits, work);
     };
     const { clock = systemClock, signal } = this.#context;
     const result = await withRetries(attempt, { clock, signal, patienceMs });
-    for (const [table, deleted] of Object.entries(this.deleted)) {
-      if (deleted !== before[table]) this.#context.onProgress?.({ table, deleted });
+    for (const [table, deleted] of this.deleted) {
+      if (deleted !== before.get(table)) this.#context.onProgress?.({ table, deleted });
     }
     return result;
   }
@@ -202,7 +203,7 @@ class Removal {
     values: readonly unknown[],
   ): Promise<number> {
     const count = (await tx.query(statement, values)).rowCount ?? 0;
-    this.deleted[table] = (this.deleted[table] ?? 0) + count;
+    this.deleted.set(table, (this.deleted.get(table) ?? 0) + count);
     return count;
   }
 }

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
@@ -121,16 +122,16 @@ function triggerObstacle(statement: string, catalogue: Catalogue): string | unde
   const key = Object.keys(manifest.triggers).find((name) =>
     statement.includes(`CREATE TRIGGER ${name.slice(name.indexOf('.') + 1)} `),
   );
-  const trigger = key === undefined ? undefined : manifest.triggers[key];
+  const trigger = key === undefined ? undefined : byOwnKey(manifest.triggers, key);
   if (key === undefined || !trigger) return undefined;
   const problem = functionProblem(`${trigger.function}()`, catalogue);
   if (problem !== undefined && problem !== earlierVersion) {
     return `the function ${trigger.function}() is not ours: it ${problem}`;
   }
   const table = key.slice(0, key.indexOf('.'));
-  const columns = catalogue.tables[table]?.columns ?? {};
+  const columns = byOwnKey(catalogue.tables, table)?.columns ?? {};
   const wrong = Object.entries(triggerColumns(trigger.arguments)).flatMap(([name, family]) => {
-    const type = columns[name]?.type;
+    const type = byOwnKey(columns, name)?.type;
     return type !== undefined && isOfFamily(type, family)
       ? []
       : [`${name} is ${type ?? 'missing'}`];
@@ -230,7 +231,7 @@ function changedFrom(before: Catalogue, after: Catalogue, allowsPolicies = false
     .filter((component) => !(allowsPolicies && component === 'policies'))
     .flatMap((component) => differing(before[component], after[component]));
   const tables = Object.entries(before.tables).flatMap(([table, { columns, constraints }]) => {
-    const now = after.tables[table];
+    const now = byOwnKey(after.tables, table);
     if (!now) return [table];
     const lost = constraints.filter((definition) => !now.constraints.includes(definition));
     return [...differing(columns, now.columns), ...lost].map((what) => `${table}: ${what}`);
@@ -246,8 +247,8 @@ function withoutGrants(functions: Catalogue['functions']): Record<string, unknow
 }
 
 function differing(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
-  return Object.keys(before).filter(
-    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  return Object.entries(before).flatMap(([name, definition]) =>
+    JSON.stringify(definition) === JSON.stringify(byOwnKey(after, name)) ? [] : [name],
   );
 }
 

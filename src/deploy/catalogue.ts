@@ -87,13 +87,13 @@ SELECT set_config('quote_all_identifiers', 'off', true), set_config('standard_co
  * Definitions of indexes wait for AccessExclusive locks, so the transaction's lock time-out counts.
  */
 export async function readCatalogue(transaction: Queryable, schema: string): Promise<Catalogue> {
-  const catalogue: Partial<Record<keyof Catalogue, unknown>> = {};
+  const catalogue = new Map<string, unknown>();
   await transaction.query(plainSettings);
   for (const [component, query] of Object.entries(catalogueQueries)) {
     const { rows } = await transaction.query<{ objects: unknown }>(query, [schema]);
-    catalogue[component as keyof Catalogue] = rows[0]?.objects ?? {};
+    catalogue.set(component, rows[0]?.objects ?? {});
   }
-  return catalogue as Catalogue;
+  return Object.fromEntries(catalogue) as Catalogue;
 }
 
 /** `name(argument types)` of the row `p` of pg_proc, whatever schema the type `vector` lives in. */

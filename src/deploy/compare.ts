@@ -1,4 +1,5 @@
 import { archivedTables, archiveOf, coreTables } from '../core/tables.js';
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 import {
   type Catalogue,
@@ -20,13 +21,13 @@ function tableProblem(name: string, catalogue: Catalogue): string | undefined {
   const judged = judgeTables(catalogue).find(({ table }) => table === name);
   if (!judged || judged.verdict === 'missing') return 'is missing';
   if (judged.verdict === 'incompatible') return `is not ours: ${judged.reasons.join(', ')}`;
-  const expected = manifest.tables[name];
-  const deployed = catalogue.tables[name];
+  const expected = byOwnKey(manifest.tables, name);
+  const deployed = byOwnKey(catalogue.tables, name);
   const problems = [
     listed('lacks column', judged.missingColumns),
     listed('has another type or nullability in', judged.differingColumns),
     expected && deployed ? constraintProblem(expected, deployed) : undefined,
-    catalogue.tables[name] ? archiveColumnProblem(name, catalogue) : undefined,
+    byOwnKey(catalogue.tables, name) ? archiveColumnProblem(name, catalogue) : undefined,
   ];
   return joined(problems);
 }
@@ -40,12 +41,12 @@ function constraintProblem(expected: Table, deployed: Table): string | undefined
 /** A column that only one side has would be lost, or stop the archive. */
 function archiveColumnProblem(name: string, catalogue: Catalogue): string | undefined {
   const archived = archivedTables.find((table) => table === name);
-  const archive = archived ? catalogue.tables[archiveOf(archived)] : undefined;
+  const archive = archived ? byOwnKey(catalogue.tables, archiveOf(archived)) : undefined;
   if (!archive) return undefined;
-  const live = catalogue.tables[name]?.columns ?? {};
+  const live = byOwnKey(catalogue.tables, name)?.columns ?? {};
   return listed(
     'has, unlike its archive, column',
-    Object.keys(live).filter((column) => !archive.columns[column]),
+    Object.keys(live).filter((column) => !byOwnKey(archive.columns, column)),
   );
 }
 
@@ -57,14 +58,14 @@ function columnProblems<Column>(
   isSame: (expected: Column, deployed: Column) => boolean,
 ): (string | undefined)[] {
   const differs = (column: string) => {
-    const [one, other] = [expected.columns[column], deployed.columns[column]];
+    const [one, other] = [byOwnKey(expected.columns, column), byOwnKey(deployed.columns, column)];
     return one !== undefined && other !== undefined && !isSame(one, other);
   };
   const columns = Object.keys(expected.columns);
   return [
     listed(
       'lacks column',
-      columns.filter((column) => deployed.columns[column] === undefined),
+      columns.filter((column) => byOwnKey(deployed.columns, column) === undefined),
     ),
     listed(`has another ${what} in`, columns.filter(differs)),
   ];
@@ -72,8 +73,8 @@ function columnProblems<Column>(
 
 /** @param protects whether Supabase's roles exist, so that the archive must have its policies */
 function archiveProblem(name: string, catalogue: Catalogue, protects: boolean): string | undefined {
-  const expected = manifest.tables[name];
-  const deployed = catalogue.tables[name];
+  const expected = byOwnKey(manifest.tables, name);
+  const deployed = byOwnKey(catalogue.tables, name);
   if (!deployed || !expected) return 'is missing';
   return joined([
     ...columnProblems(expected, deployed, 'type or nullability', sameColumn),
@@ -112,8 +113,8 @@ export function indexKey({ table, definition, unique }: Index): string {
 }
 
 export function viewProblem(name: string, catalogue: Catalogue): string | undefined {
-  const expected = manifest.views[name];
-  const deployed = catalogue.views[name];
+  const expected = byOwnKey(manifest.views, name);
+  const deployed = byOwnKey(catalogue.views, name);
   if (!expected) return undefined;
   if (!deployed) return 'is missing';
   if (isEarlierView(name, catalogue)) return earlierVersion;
@@ -124,8 +125,8 @@ export function viewProblem(name: string, catalogue: Catalogue): string | undefi
 }
 
 export function functionProblem(name: string, catalogue: Catalogue): string | undefined {
-  const expected = manifest.functions[name];
-  const deployed = catalogue.functions[name];
+  const expected = byOwnKey(manifest.functions, name);
+  const deployed = byOwnKey(catalogue.functions, name);
   if (earlierSignatures(name, catalogue).length > 0) return earlierVersion;
   if (!deployed) return 'is missing';
   if (deployed.result !== expected?.result) return `returns ${deployed.result}`;
@@ -135,23 +136,25 @@ export function functionProblem(name: string, catalogue: Catalogue): string | un
 
 /** A function of ours with a right too many is still ours: only verify counts it. */
 function functionGrantProblem(name: string, catalogue: Catalogue): string | undefined {
-  return catalogue.functions[name]?.public ? 'may be executed by every role (PUBLIC)' : undefined;
+  return byOwnKey(catalogue.functions, name)?.public
+    ? 'may be executed by every role (PUBLIC)'
+    : undefined;
 }
 
 function triggerProblem(name: string, catalogue: Catalogue): string | undefined {
-  const deployed = catalogue.triggers[name];
+  const deployed = byOwnKey(catalogue.triggers, name);
   if (!deployed) return 'is missing';
   if (!deployed.enabled) return 'is disabled';
   return JSON.stringify(sortedEntries(deployed)) ===
-    JSON.stringify(sortedEntries(manifest.triggers[name]))
+    JSON.stringify(sortedEntries(byOwnKey(manifest.triggers, name)))
     ? undefined
     : `runs ${deployed.function}(${deployed.arguments}) at other events`;
 }
 
 function policyProblem(name: string, catalogue: Catalogue): string | undefined {
-  const expected = manifest.policies[name];
+  const expected = byOwnKey(manifest.policies, name);
   if (!expected) return undefined;
-  const deployed = catalogue.policies[name];
+  const deployed = byOwnKey(catalogue.policies, name);
   const isPrivate = privatePatterns.test(normalised(deployed?.using ?? ''));
   return name.startsWith('success_patterns.') && deployed && isPrivate
     ? comparedPolicy(name, { ...expected, using: deployed.using }, catalogue)
@@ -163,10 +166,11 @@ const privatePatterns =
   /^EXISTS SELECT FROM (?:\S+\.)?execution_traces t WHERE t\.correlation_id = success_patterns\.source_correlation_id$/;
 
 function comparedPolicy(name: string, expected: Policy, catalogue: Catalogue): string | undefined {
-  const deployed = catalogue.policies[name];
+  const deployed = byOwnKey(catalogue.policies, name);
   if (!deployed) return 'is missing';
   const table = name.slice(0, name.indexOf('.'));
-  if (!catalogue.tables[table]?.rowSecurity) return `has no effect: row-level security is off`;
+  if (!byOwnKey(catalogue.tables, table)?.rowSecurity)
+    return `has no effect: row-level security is off`;
   return joined([
     expected.command === deployed.command ? undefined : `is for ${deployed.command}`,
     String(expected.roles) === String(deployed.roles)
@@ -240,7 +244,7 @@ export function compareWithManifest(
     [
       'indexes',
       problemsOf(Object.keys(manifest.indexes), (name) =>
-        indexProblem(manifest.indexes[name], catalogue.indexes[name]),
+        indexProblem(byOwnKey(manifest.indexes, name), byOwnKey(catalogue.indexes, name)),
       ),
     ],
     ['views', problemsOf(Object.keys(manifest.views), (name) => viewProblem(name, catalogue))],
@@ -262,7 +266,7 @@ export function compareWithManifest(
     [
       'extensions',
       problemsOf(manifest.extensions, (name) =>
-        catalogue.extensions[name] === undefined ? 'is missing' : undefined,
+        byOwnKey(catalogue.extensions, name) === undefined ? 'is missing' : undefined,
       ),
     ],
   ];

@@ -1,4 +1,5 @@
 import { coreTables, type CoreTable } from '../core/tables.js';
+import { byOwnKey } from '../core/values.js';
 import { type Catalogue, type Column, manifest } from './catalogue.js';
 import type { Queryable } from '../db/queryable.js';
 import { openLedger, recordFile } from './console-schema.js';
@@ -32,18 +33,20 @@ function judgeTable(table: CoreTable, catalogue: Catalogue): TableVerdict {
   if (relationKind === undefined) return { ...verdict, verdict: 'missing' };
   const deployed = catalogue.tables[table];
   if (!deployed) {
-    const kind = kindNames[relationKind] ?? `a relation of kind "${relationKind}"`;
+    const kind = kindNames.get(relationKind) ?? `a relation of kind "${relationKind}"`;
     return { ...verdict, verdict: 'incompatible', reasons: [`it is ${kind}, not a table`] };
   }
   const reasons = Object.entries(requiredColumns[table]).flatMap(([name, family]) => {
-    const column = deployed.columns[name];
+    const column = byOwnKey(deployed.columns, name);
     if (!column) return [`it has no column ${name}`];
     return isOfFamily(column.type, family) ? [] : [`its column ${name} is ${column.type}`];
   });
   const expected = Object.entries(manifest.tables[table]?.columns ?? {});
-  const missingColumns = expected.flatMap(([name]) => (deployed.columns[name] ? [] : [name]));
+  const missingColumns = expected.flatMap(([name]) =>
+    byOwnKey(deployed.columns, name) ? [] : [name],
+  );
   const differingColumns = expected.flatMap(([name, column]) => {
-    const other = deployed.columns[name];
+    const other = byOwnKey(deployed.columns, name);
     return other && !sameColumn(column, other) ? [name] : [];
   });
   const exact = missingColumns.length + differingColumns.length === 0;
@@ -65,12 +68,14 @@ export function sameColumn(expected: Column, deployed: Column): boolean {
   );
 }
 
-const kindNames: Partial<Record<string, string>> = {
-  v: 'a view',
-  m: 'a materialized view',
-  f: 'a foreign table',
-  S: 'a sequence',
-};
+const kindNames = new Map(
+  Object.entries({
+    v: 'a view',
+    m: 'a materialized view',
+    f: 'a foreign table',
+    S: 'a sequence',
+  }),
+);
 
 /** Kinds of types that serve the same purpose for reading. */
 export type TypeFamily = 'uuid' | 'text' | 'number' | 'boolean' | 'time';
@@ -158,15 +163,17 @@ const earlierVersions: {
 const lastOfCreation = '013_archive.sql';
 
 export function isEarlierView(name: string, catalogue: Catalogue): boolean {
-  const hash = catalogue.views[name]?.commentHash;
-  return typeof hash === 'string' && (earlierVersions.views[name]?.includes(hash) ?? false);
+  const hash = byOwnKey(catalogue.views, name)?.commentHash;
+  return (
+    typeof hash === 'string' && (byOwnKey(earlierVersions.views, name)?.includes(hash) ?? false)
+  );
 }
 
 /** The signatures under which earlier versions of a function are there: the same, or with other parameters. */
 export function earlierSignatures(signature: string, catalogue: Catalogue): string[] {
   const name = signature.slice(0, signature.indexOf('('));
   return Object.entries(earlierVersions.functions).flatMap(([earlier, hashes]) => {
-    const deployed = catalogue.functions[earlier];
+    const deployed = byOwnKey(catalogue.functions, earlier);
     const isThere = deployed !== undefined && hashes?.includes(deployed.bodyHash);
     return earlier.startsWith(`${name}(`) && isThere ? [earlier] : [];
   });

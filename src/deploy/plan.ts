@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 import { placeOf } from '../db/place.js';
 import type { Queryable } from '../db/queryable.js';
@@ -121,7 +122,7 @@ function tableConflicts(verdicts: readonly TableVerdict[]): string[] {
 /** A view's name taken by something that is no view; CREATE VIEW would fail half-way. */
 function nameConflicts(catalogue: Catalogue): string[] {
   return Object.keys(manifest.views).flatMap((name) => {
-    const kind = catalogue.relations[name];
+    const kind = byOwnKey(catalogue.relations, name);
     return kind === undefined || kind === 'v' ? [] : [`${name} is not a view`];
   });
 }
@@ -132,7 +133,7 @@ function nameConflicts(catalogue: Catalogue): string[] {
  */
 function replacedFunctions(catalogue: Catalogue): string[] {
   return Object.keys(manifest.functions).flatMap((name) => {
-    const problem = catalogue.functions[name] && functionProblem(name, catalogue);
+    const problem = byOwnKey(catalogue.functions, name) && functionProblem(name, catalogue);
     return problem ? [`the function ${name} is not ours: it ${problem}`] : [];
   });
 }
@@ -140,7 +141,7 @@ function replacedFunctions(catalogue: Catalogue): string[] {
 /** Views of others that the files would pass over, so that ours were missing in the end. */
 function foreignViews(catalogue: Catalogue): string[] {
   return Object.keys(manifest.views).flatMap((name) => {
-    const problem = catalogue.views[name] && viewProblem(name, catalogue);
+    const problem = byOwnKey(catalogue.views, name) && viewProblem(name, catalogue);
     return problem ? [`the view ${name} is not ours: it ${problem}`] : [];
   });
 }
@@ -150,7 +151,7 @@ function missingColumns(verdicts: readonly TableVerdict[]): ColumnAddition[] {
     verdict !== 'compatible'
       ? []
       : names.flatMap((name) => {
-          const column = manifest.tables[table]?.columns[name];
+          const column = byOwnKey(manifest.tables[table]?.columns ?? {}, name);
           return column ? [{ table, name, column }] : [];
         }),
   );
@@ -176,7 +177,7 @@ function missingIndexes(
     // Of a table that is created, keys come with it; the named ones are built after it.
     const comesWithTable =
       index.primary || (missingTables.includes(index.table) && !name.startsWith('idx_'));
-    const own = catalogue.indexes[name];
+    const own = byOwnKey(catalogue.indexes, name);
     // What an interrupted build left does not serve; under another name a valid one does as well, and
     // a second one would only cost every write.
     const isLeftover = own !== undefined && !own.valid && own.table === index.table;
@@ -193,12 +194,17 @@ function mentions(definition: string, column: string): boolean {
 }
 
 function missingObjects(differences: readonly Difference[]): string[] {
-  const kinds = { views: 'view', functions: 'function', triggers: 'trigger', archives: 'archive' };
-  return differences.flatMap(({ component, object, problem }) =>
-    component in kinds && (problem === 'is missing' || component === 'archives')
-      ? [`${kinds[component as keyof typeof kinds]} ${object}`]
-      : [],
-  );
+  const kinds = new Map<Difference['component'], string>([
+    ['views', 'view'],
+    ['functions', 'function'],
+    ['triggers', 'trigger'],
+    ['archives', 'archive'],
+  ]);
+  return differences.flatMap(({ component, object, problem }) => {
+    const kind = kinds.get(component);
+    const counts = problem === 'is missing' || component === 'archives';
+    return kind !== undefined && counts ? [`${kind} ${object}`] : [];
+  });
 }
 
 /**

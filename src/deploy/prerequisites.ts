@@ -1,7 +1,8 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database, Queryable } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
-import { quoteLiteral } from '../db/quote.js';
+import { quoteIdent, quoteLiteral } from '../db/quote.js';
 import { manifest } from './catalogue.js';
 
 /** PostgreSQL's major version from `server_version_num`: 170012 → 17. */
@@ -32,8 +33,8 @@ export function checkPrerequisites(database: Database): void {
     );
   }
   for (const name of ['vector', 'uuid-ossp']) {
-    if (capabilities.extensions[name]) continue;
-    const available = capabilities.availableExtensions[name];
+    if (byOwnKey(capabilities.extensions, name)) continue;
+    const available = byOwnKey(capabilities.availableExtensions, name);
     if (!available) throw extensionMissing(name, capabilities.serverVersion);
     // Whether pgvector is trusted depends on who packaged it: Debian's 0.8.0 is not.
     const creates = available.trusted && capabilities.createsSchemas;
@@ -50,7 +51,7 @@ export function checkPrerequisites(database: Database): void {
       'privilege_missing',
       `The role "${capabilities.user}" may not create anything in the schema "${capabilities.schema}".`,
       {
-        hint: `Let its owner run: GRANT USAGE, CREATE ON SCHEMA "${capabilities.schema}" TO "${capabilities.user}"; or name another schema with --schema.`,
+        hint: `Let its owner run: GRANT USAGE, CREATE ON SCHEMA ${quoteIdent(capabilities.schema)} TO ${quoteIdent(capabilities.user)}; or name another schema with --schema.`,
       },
     );
   }

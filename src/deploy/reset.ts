@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { ConsoleError } from '../db/errors.js';
@@ -89,9 +90,9 @@ async function resetPlan(
       },
     );
   }
-  const archives = archivedTables.map(archiveOf).filter((name) => catalogue.tables[name]);
+  const archives = archivedTables.map(archiveOf).filter((name) => byOwnKey(catalogue.tables, name));
   const tables = [
-    ...coreTables.filter((name) => catalogue.tables[name]),
+    ...coreTables.filter((name) => byOwnKey(catalogue.tables, name)),
     ...(options.archives ? archives : []),
   ];
   const { rows } = await tx.query<{ name: string; rows: number }>(
@@ -106,12 +107,13 @@ async function resetPlan(
     // A view or function of our name that we did not write is somebody else's.
     views: Object.keys(manifest.views).filter(
       (name) =>
-        catalogue.views[name] && (isEarlierView(name, catalogue) || !viewProblem(name, catalogue)),
+        byOwnKey(catalogue.views, name) &&
+        (isEarlierView(name, catalogue) || !viewProblem(name, catalogue)),
     ),
     functions: Object.keys(manifest.functions).flatMap((name) => {
       const earlier = earlierSignatures(name, catalogue);
       if (earlier.length > 0) return earlier;
-      return catalogue.functions[name] && !functionProblem(name, catalogue) ? [name] : [];
+      return byOwnKey(catalogue.functions, name) && !functionProblem(name, catalogue) ? [name] : [];
     }),
     keptArchives: options.archives ? [] : archives,
   };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fs from 'node:fs';
 import path from 'node:path';
+import { readNumber } from '../core/values.js';
 import { ConsoleError } from '../db/errors.js';
 import { askDaemon, NoDaemon, controlProtocol, type DaemonStatus } from './control.js';
 import { buildOf, locatePrograms, type Programs, launchDaemon } from './daemon/programs.js';
@@ -144,7 +145,9 @@ async function retire(found: Found, programs: Programs, retired: Set<string>): P
 export function isOlder(theirs: string, ours: string): boolean {
   if (theirs === ours) return false;
   const numbers = (build: string): number[] =>
-    (build.split('+')[0] ?? '').split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0);
+    (build.split('+')[0] ?? '')
+      .split(/[.-]/)
+      .map((part) => readNumber(/^\d*/.exec(part)?.[0]) || 0);
   const [their, our] = [numbers(theirs), numbers(ours)];
   for (let index = 0; index < Math.max(their.length, our.length); index += 1) {
     const difference = (their[index] ?? 0) - (our[index] ?? 0);

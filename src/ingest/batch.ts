@@ -17,7 +17,7 @@ import {
 } from './patches.js';
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
-import { type RetractedRow, RowStore, type Written } from './row-store.js';
+import { type RetractedRow, RowStore, type TableKeys, type Written } from './row-store.js';
 import {
   name,
   projectOf,
@@ -40,6 +40,7 @@ type BatchOptions = Pick<RecorderOptions, 'prices'> & {
   /** An earlier batch has seen that the tables are there and may be written. */
   isOpen?: boolean;
   copier?: RowCopier | undefined;
+  keys?: TableKeys;
 };
 
 /** One transaction's worth of events. */
@@ -65,7 +66,7 @@ export class Batch {
 
   private constructor(tx: Transaction, schema: string, options: BatchOptions) {
     this.#tx = tx;
-    this.#store = new RowStore(tx, options.copier);
+    this.#store = new RowStore(tx, options.copier, options.keys);
     this.#schema = schema;
     this.#options = options;
   }
@@ -224,6 +225,7 @@ export class Batch {
       context: {
         ...contextFrom(event, session),
         ...(event.turn === undefined ? {} : { promptId: event.turn.slice(0, 512) }),
+        ...(isPrompt && event.span ? { span: event.span } : {}),
       },
     });
   }
@@ -257,6 +259,7 @@ export class Batch {
       context: {
         ...contextFrom(event, session),
         agent_id: agent.slice(0, 512),
+        ...(isStart && event.span ? { span: event.span } : {}),
         ...(isOwn && event.kind === 'subagent_ended' ? { subagent: totalsOf(event) } : {}),
       },
     });

@@ -1,3 +1,4 @@
+import { readNumber } from '../core/values.js';
 import type { Queryable, Transaction } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
 import {
@@ -186,7 +187,7 @@ class BinaryRows {
     this.#int16(before.length / 4 - 1);
     this.#int16(sign === '' ? 0 : 0x4000);
     this.#int16(fraction.length);
-    for (const group of groups) this.#int16(Number(group));
+    for (const group of groups) this.#int16(readNumber(group));
     return true;
   }
 

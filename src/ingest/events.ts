@@ -73,7 +73,11 @@ export type Prompted = EventBase & {
   text?: string | undefined;
   /** `user`, `sdk`, `schedule`, … where the program tells; {@link slashCommand}. */
   origin?: string | undefined;
+  span?: OtherSpan | undefined;
 };
+
+/** A span that no convention knows, and that became a trace: what it says of itself. */
+export type OtherSpan = { name: string; attributes: Readonly<Record<string, unknown>> };
 
 /** The agent has stopped by itself; the turn is complete unless background work goes on. */
 export type TurnEnded = EventBase & {
@@ -159,6 +163,7 @@ export type SubagentStarted = EventBase & {
   toolUse?: string | undefined;
   /** How it came about, when no agent was asked. */
   origin?: string | undefined;
+  span?: OtherSpan | undefined;
 };
 
 export type SubagentEnded = EventBase & {

@@ -258,14 +258,14 @@ async function loadOffsets(
   const { schema } = database.capabilities;
   const rows = await database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
     if (paths.length === 0 || !(await hasConsoleTable(tx, 'ingest_files'))) return [];
-    const found = await tx.query<Omit<Offset, 'bytes'> & { bytes: string }>(
+    const found = await tx.query<Offset>(
       `SELECT path, read_bytes AS bytes, fingerprint, state FROM trace_console.ingest_files
        WHERE target_schema = $1 AND path = ANY($2::text[])`,
       [schema, paths],
     );
     return found.rows;
   });
-  return new Map(rows.map((row) => [row.path, { ...row, bytes: Number(row.bytes) }]));
+  return new Map(rows.map((row) => [row.path, row]));
 }
 
 /** Notes how far files were read, in a table that was opened. */

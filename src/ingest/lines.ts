@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
+import { readNumber } from '../core/values.js';
 
 const chunkBytes = 256 << 10;
 /** A longer line is left out: nothing that an agent's program writes is so long. */
@@ -106,7 +107,7 @@ export async function fingerprint(path: string, length = fingerprintBytes): Prom
 
 /** Whether a file still begins as it did when it was last read. */
 export async function hasGrownFrom(path: string, known: string): Promise<boolean> {
-  const length = Number.parseInt(known, 10);
+  const length = readNumber(known.split(':')[0]);
   return Number.isSafeInteger(length) && length <= fingerprintBytes
     ? (await fingerprint(path, length)) === known
     : false;

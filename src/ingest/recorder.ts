@@ -5,7 +5,7 @@ import { RowCopier } from './copy-rows.js';
 import type { AgentEvent, Place } from './events.js';
 import { Batch, type RecorderOptions } from './batch.js';
 import { cleanEvent, type CleanEvent } from './patches.js';
-import type { RetractedRow, Written } from './row-store.js';
+import type { RetractedRow, TableKeys, Written } from './row-store.js';
 
 export type { RecorderOptions } from './batch.js';
 export { noRows, type Written } from './row-store.js';
@@ -25,6 +25,8 @@ export type RecordOptions = {
 const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 15_000 };
 
 const uniqueViolation = '23505';
+/** No unique key of just `id`: the table was partitioned meanwhile. */
+const noSuchKey = '42P10';
 /** Row-level security, a view, a pooler that knows no COPY. */
 const copyRefusals: ReadonlySet<string | undefined> = new Set([
   uniqueViolation,
@@ -46,6 +48,7 @@ export class Recorder {
   readonly #places = new WeakMap<Place, Place>();
   #isOpen = false;
   #copier: RowCopier | undefined;
+  #keys: TableKeys = {};
 
   constructor(database: Database, options: RecorderOptions = {}) {
     this.#database = database;
@@ -71,6 +74,9 @@ export class Recorder {
     try {
       return await this.#record(events, options, this.#copier);
     } catch (error) {
+      if (error instanceof ConsoleError && error.sqlState === noSuchKey) {
+        return await this.#record(events, options, undefined);
+      }
       if (!this.#copier || !isRefusedToCopy(error)) throw error;
       // If another writer has inserted a row meanwhile, INSERT … ON CONFLICT handles it.
       if (error.sqlState !== uniqueViolation) this.#copier = undefined;
@@ -85,12 +91,14 @@ export class Recorder {
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
     const isOpen = this.#isOpen;
-    // If the tables are dropped again, the next batch checks for them.
+    // If the tables are dropped again, or become others, the next batch checks for them.
     this.#isOpen = false;
+    if (!isOpen) this.#keys = {};
+    const keys = this.#keys;
     const written = await this.#database.transaction(
       { ...limits, purpose: 'ingest' },
       async (tx) => {
-        const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier });
+        const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier, keys });
         const rows = await batch.record(events, retracted);
         await inTransaction?.(tx, copier);
         return rows;

@@ -62,10 +62,12 @@ function isWithinBounds(value: unknown, names: string[], depth: number): boolean
     for (const item of value) if (!isWithinBounds(item, names, depth + 1)) return false;
     return true;
   }
-  const object = value as Record<string, unknown>;
-  for (const name of Object.keys(object)) {
-    if (name.length > fieldLimit || !isWithinBounds(object[name], names, depth + 1)) return false;
+  const values: unknown[] = Object.values(value);
+  let index = 0;
+  for (const name of Object.keys(value)) {
+    if (name.length > fieldLimit || !isWithinBounds(values[index], names, depth + 1)) return false;
     names.push(name);
+    index += 1;
   }
   return true;
 }
@@ -76,17 +78,17 @@ function clean(value: unknown, limit: number, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= deepest) return '[too deep]';
   if (Array.isArray(value)) return cleanArray(value, limit, depth + 1);
-  const object = value as Record<string, unknown>;
-  const keys = Object.keys(object);
+  const keys = Object.keys(value);
+  const values: unknown[] = Object.values(value);
   let entries: [string, unknown][] | undefined;
   let index = 0;
   for (const key of keys) {
-    const item = object[key];
-    const name = key.length < shortestSecret ? key : redactText(key, limit);
-    const next =
-      isSecretName(key) && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
+    const item = values[index];
+    const { isSecret, isPlain } = knownName(key);
+    const name = isPlain && key.length <= limit ? key : redactText(key, limit);
+    const next = isSecret && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
     if (!entries && (next !== item || name !== key))
-      entries = keys.slice(0, index).map((before) => [before, object[before]]);
+      entries = keys.slice(0, index).map((before, at) => [before, values[at]]);
     entries?.push([name, next]);
     index += 1;
   }
@@ -105,17 +107,23 @@ function cleanArray(values: readonly unknown[], limit: number, depth: number): r
   return copy ?? values;
 }
 
-const secretNames = new Map<string, boolean>();
+/** Whether its value is a secret, and whether nothing in the name itself is. */
+type KnownName = { isSecret: boolean; isPlain: boolean };
 
-export function isSecretName(name: string): boolean {
-  const known = secretNames.get(name);
+const knownNames = new Map<string, KnownName>();
+
+function knownName(name: string): KnownName {
+  const known = knownNames.get(name);
   if (known !== undefined) return known;
-  const isSecret = hasSecretName([name]);
+  const isPlain = name.length < shortestSecret || redactText(name) === name;
+  const found = { isSecret: hasSecretName([name]), isPlain };
   // Bounded, because names come from outside.
-  if (secretNames.size >= 1_000) secretNames.clear();
-  if (name.length <= 64) secretNames.set(name, isSecret);
-  return isSecret;
+  if (knownNames.size >= 1_000) knownNames.clear();
+  if (name.length <= 64) knownNames.set(name, found);
+  return found;
 }
+
+export const isSecretName = (name: string): boolean => knownName(name).isSecret;
 
 /** Booleans and empty values are no secrets; a number may be a PIN. */
 const isSecretValue = (value: unknown): boolean =>

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { groupBy } from '../core/values.js';
+import { tablesWithoutKey } from '../db/capabilities.js';
 import type { Transaction } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
 import type { RowCopier } from './copy-rows.js';
@@ -12,6 +13,19 @@ export type Changes = { [Table in IngestTable]: Map<string, IngestTables[Table]>
 
 /** A row that its source takes back. */
 export type RetractedRow = { table: IngestTable; id: string };
+
+/** What is known of the tables from one transaction to the next. */
+export type TableKeys = {
+  /** Tables without a unique key of just `id`. */
+  keyless?: ReadonlySet<IngestTable>;
+};
+
+const idOfEach: Readonly<Record<IngestTable, 'id'>> = {
+  execution_traces: 'id',
+  agent_routing_decisions: 'id',
+  hook_executions: 'id',
+  endpoint_calls: 'id',
+};
 
 /** Whether the role may delete rows of a table: most writers need not. */
 export async function mayDelete(tx: Transaction, table: IngestTable): Promise<boolean> {
@@ -28,11 +42,13 @@ export class RowStore {
   readonly stored: Changes = newChanges();
   readonly #tx: Transaction;
   readonly #copier: RowCopier | undefined;
+  readonly #keys: TableKeys;
 
   /** @param copier writes rows that are new; without it all are written by INSERT */
-  constructor(tx: Transaction, copier?: RowCopier) {
+  constructor(tx: Transaction, copier?: RowCopier, keys: TableKeys = {}) {
     this.#tx = tx;
     this.#copier = copier;
+    this.#keys = keys;
   }
 
   /** Brings in stored rows; one that is here already stays as it is. */
@@ -84,9 +100,12 @@ export class RowStore {
       else fresh.push(row);
     }
     written.rows[table] += fresh.length + changed.length;
-    await writeRows(this.#tx, table, changed);
-    if (await this.#copier?.write(this.#tx, table, fresh)) return;
-    await writeRows(this.#tx, table, fresh);
+    if (fresh.length + changed.length === 0) return;
+    this.#keys.keyless ??= await tablesWithoutKey(this.#tx, idOfEach);
+    const isKeyless = this.#keys.keyless.has(table);
+    await writeRows(this.#tx, table, changed, isKeyless);
+    if (!isKeyless && (await this.#copier?.write(this.#tx, table, fresh))) return;
+    await writeRows(this.#tx, table, fresh, isKeyless);
   }
 
   /** Archived rows stay in the archive: they are neither changed nor written again. */

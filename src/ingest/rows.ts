@@ -188,15 +188,70 @@ export async function loadRows<Table extends IngestTable>(
 /** Rows of one statement: a megabyte or two of JSON. */
 const rowsAtOnce = 250;
 
-/** Inserts rows, or puts them into the place of those with their ids. One statement for some hundred rows. */
+/**
+ * Inserts rows, or puts them into the place of those with their ids. One statement for some hundred rows.
+ *
+ * @param isKeyless the table has no unique key of just `id`
+ */
 export async function writeRows<Table extends IngestTable>(
   tx: Queryable,
   table: Table,
   rows: readonly IngestTables[Table][],
+  isKeyless = false,
 ): Promise<void> {
+  if (rows.length === 0) return;
+  if (isKeyless) await lockKeyless(tx, table);
+  const text = upsertStatement(table, isKeyless);
   for (let start = 0; start < rows.length; start += rowsAtOnce) {
-    await tx.query(upsertStatement(table), [toJson(rows.slice(start, start + rowsAtOnce))]);
+    await tx.query(text, [toJson(rows.slice(start, start + rowsAtOnce))]);
   }
+}
+
+export type Upsert = {
+  table: string;
+  /** Quoted, `"id"` among them. */
+  names: readonly string[];
+  /** Of each name the value in a row of `from`. */
+  values: readonly string[];
+  from: string;
+  /** When a row that is there, `t`, is changed by a new `row`. */
+  guard?: (row: string) => string;
+};
+
+/** Puts rows into the place of those with their ids: what stands behind WITH, and the INSERT. */
+export function upsert(
+  { table, names, values, from, guard }: Upsert,
+  isKeyless: boolean,
+): { parts: string[]; insert: string } {
+  const list = names.join(', ');
+  const target = quoteIdent(table);
+  const others = names.filter((name) => name !== quoteIdent('id'));
+  const changes = (row: string) => others.map((name) => `${name} = ${row}.${name}`).join(', ');
+  if (!isKeyless) {
+    const where = guard === undefined ? '' : ` WHERE ${guard('excluded')}`;
+    const insert = `INSERT INTO ${target} AS t (${list}) SELECT ${values.join(', ')} FROM ${from}
+      ON CONFLICT (id) DO UPDATE SET ${changes('excluded')}${where}`;
+    return { parts: [], insert };
+  }
+  const columns = names.map((name, index) => `${values[index]} AS ${name}`).join(', ');
+  const and = guard === undefined ? '' : ` AND (${guard('n')})`;
+  return {
+    parts: [
+      `n AS MATERIALIZED (SELECT ${columns} FROM ${from})`,
+      `changed AS (UPDATE ${target} AS t SET ${changes('n')} FROM n WHERE t.id = n.id${and})`,
+    ],
+    // Both see the table as it was before.
+    insert: `INSERT INTO ${target} (${list}) SELECT ${list} FROM n
+      WHERE (SELECT x.id FROM ${target} AS x WHERE x.id = n.id LIMIT 1) IS NULL`,
+  };
+}
+
+/** Without a key two writers would both insert a row that neither sees yet: on such a table they wait for each other. */
+export async function lockKeyless(tx: Queryable, table: string): Promise<void> {
+  await tx.query(
+    `SELECT pg_advisory_xact_lock(hashtextextended('trace_console rows of ' || to_regclass($1)::oid, 0))`,
+    [quoteIdent(table)],
+  );
 }
 
 /** JSON without what PostgreSQL refuses in it: NUL, and halves of surrogate pairs. */
@@ -229,10 +284,10 @@ export function storable(text: string): string {
   return whole.includes('\0') ? whole.replaceAll('\0', '') : whole;
 }
 
-const upserts = new Map<IngestTable, string>();
+const upserts = new Map<string, string>();
 
-function upsertStatement(table: IngestTable): string {
-  const known = upserts.get(table);
+function upsertStatement(table: IngestTable, isKeyless: boolean): string {
+  const known = upserts.get(`${table} ${isKeyless}`);
   if (known !== undefined) return known;
   const all = Object.entries(columns[table]);
   const names = all.map(([name]) => quoteIdent(name));
@@ -242,13 +297,9 @@ function upsertStatement(table: IngestTable): string {
   const source = all.map(
     ([name, type]) => `${quoteIdent(name)} ${type === 'timestamptz' ? 'float8' : type}`,
   );
-  const changes = names
-    .filter((name) => name !== quoteIdent('id'))
-    .map((name) => `${name} = excluded.${name}`);
-  const text =
-    `INSERT INTO ${quoteIdent(table)} (${names.join(', ')}) SELECT ${values.join(', ')} ` +
-    `FROM json_to_recordset($1::json) AS r (${source.join(', ')}) ` +
-    `ON CONFLICT (id) DO UPDATE SET ${changes.join(', ')}`;
-  upserts.set(table, text);
+  const from = `json_to_recordset($1::json) AS r (${source.join(', ')})`;
+  const { parts, insert } = upsert({ table, names, values, from }, isKeyless);
+  const text = parts.length === 0 ? insert : `WITH ${parts.join(', ')} ${insert}`;
+  upserts.set(`${table} ${isKeyless}`, text);
   return text;
 }

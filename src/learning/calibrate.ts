@@ -2,7 +2,7 @@ import type { Database } from '../db/database.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
 import { ConsoleError } from '../db/errors.js';
 import { usualThreshold, type Embedder } from './embedding/embedder.js';
-import { requestOf } from './learner/learner.js';
+import { requestOf } from './text/prompt-text.js';
 
 /** Cosine similarities below which a twentieth, half, and all but a twentieth or a hundredth of the pairs lie. */
 export type Similarities = { pairs: number; p5: number; p50: number; p95: number; p99: number };
@@ -37,6 +37,7 @@ export async function calibrate(
   database: Database,
   embedder: Embedder,
   store: boolean,
+  signal?: AbortSignal,
 ): Promise<Calibration> {
   const rows = await database.read<{ prompt: string; intent: string | null }>(
     `SELECT left(prompt_text, 8000) AS prompt, left(context->>'intent', 200) AS intent
@@ -52,7 +53,10 @@ export async function calibrate(
     if (request !== undefined && !requests.has(request)) requests.set(request, intent);
   }
   const prompts = [...requests].map(([text, intent]) => ({ text, intent, words: wordSet(text) }));
-  const vectors = await embedder.embed(prompts.map(({ text }) => text));
+  const vectors = await embedder.embed(
+    prompts.map(({ text }) => text),
+    signal,
+  );
   const within: number[] = [];
   const across: number[] = [];
   for (const [one, other] of somePairs(prompts.length)) {

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 
 /** What an action needs before it may run; checked in one place, guard.ts. */
@@ -154,7 +155,7 @@ type InputChoice<Input> = { title: string; input: Input };
 /** The texts in a column of rows of a pane. */
 export function textsOf(rows: readonly object[], column: string): string[] {
   return rows.flatMap((row) => {
-    const value: unknown = Reflect.get(row, column);
+    const value = byOwnKey(row as Readonly<Record<string, unknown>>, column);
     return typeof value === 'string' ? value : [];
   });
 }

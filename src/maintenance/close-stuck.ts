@@ -1,5 +1,6 @@
 import { formatAge, intervalText, parseDuration } from '../core/format/time.js';
 import { withSeparators } from '../core/format/number.js';
+import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import type { Action, ActionContext, OfferCommand, Outcome, Preview, Progress } from './action.js';
@@ -165,7 +166,7 @@ async function closeBatch(database: Database, cutoff: string): Promise<number> {
     ['endpoint_calls', 'started_at'],
     ['agent_routing_decisions', 'created_at'],
   ].flatMap(([table = '', at = '']) =>
-    tables[table] ? [`(SELECT max(${at}) FROM ${table} WHERE trace_id = t.id)`] : [],
+    byOwnKey(tables, table) ? [`(SELECT max(${at}) FROM ${table} WHERE trace_id = t.id)`] : [],
   );
   const lastSign = `GREATEST(${['t.started_at', ...signs].join(', ')})`;
   return database.transaction({ statementTimeoutMs: 60_000 }, async (tx) => {

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../core/values.js';
 import { ConsoleError } from '../db/errors.js';
 import type { Capabilities, TableAccess } from '../db/capabilities.js';
 import type { Database } from '../db/database.js';
@@ -64,7 +65,7 @@ const checks: Record<Requirement, Check> = {
     return undefined;
   },
   ownership({ capabilities }, title, tables) {
-    const others = tables.filter((table) => capabilities.tables[table]?.owner === false);
+    const others = tables.filter((table) => byOwnKey(capabilities.tables, table)?.owner === false);
     if (others.length === 0) return undefined;
     return new ConsoleError(
       'privilege_missing',
@@ -80,7 +81,7 @@ const checks: Record<Requirement, Check> = {
     return withoutRight(capabilities, title, tables, ({ maintain }) => maintain);
   },
   'all-rows'({ capabilities }, title, tables) {
-    const filtered = tables.filter((table) => capabilities.tables[table]?.filtered);
+    const filtered = tables.filter((table) => byOwnKey(capabilities.tables, table)?.filtered);
     // service_role's policies let everything pass; the archive function looks at them itself.
     if (filtered.length === 0 || capabilities.user === 'service_role') return undefined;
     return new ConsoleError(
@@ -111,7 +112,7 @@ function withoutRight(
   right: (access: TableAccess) => boolean,
 ): ConsoleError | undefined {
   const others = tables.filter((table) => {
-    const access = known[table];
+    const access = byOwnKey(known, table);
     return access !== undefined && !right(access);
   });
   if (others.length === 0) return undefined;

@@ -63,11 +63,12 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
       const { free } = state;
       const before = this.#buffer.seen;
       let gap = false;
+      const kept = request.exact ? shownOnce : activityKept;
       for (const [openSince, sources] of this.#bySince(free)) {
         const { rows } = await tx.query<ActivityDatabaseRow>(activityStatement(shape, sources), [
           this.#buffer.beginsAtMs / 1000,
           openSince,
-          activityKept,
+          kept,
           Infinity,
         ]);
         gap ||= openSince !== null && this.#hasGap(rows);

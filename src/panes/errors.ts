@@ -1,3 +1,4 @@
+import { readNumber } from '../core/values.js';
 import type { Queryable } from '../db/database.js';
 import { formatSpan } from '../core/format/time.js';
 import { counted, countedShort, formatCount } from '../core/format/number.js';
@@ -134,7 +135,7 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
       0,
     ]);
     const running = new Map(
-      Object.entries(rows[0]?.by_slice ?? {}).map(([slice, traces]) => [Number(slice), traces]),
+      Object.entries(rows[0]?.by_slice ?? {}).map(([slice, traces]) => [readNumber(slice), traces]),
     );
     const last = this.#runningSliceMs === sliceMs ? this.#running : new Map<number, number>();
     this.#running = running;
@@ -198,7 +199,7 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
               tone: isMany(failures, before) ? ('warning' as const) : ('muted' as const),
             },
           ]),
-      { text: `${formatCount(open)} open patterns`, tone: 'muted' },
+      { text: countedShort(open, 'open pattern'), tone: 'muted' },
     ],
   ];
 }
@@ -212,7 +213,7 @@ export function errorPatternsStatement(shape: SchemaShape): string {
     columnOrNull(shape, 'error_patterns', column, type);
   const columns = `${boundedText('error_type', 200)} AS error_type, ${boundedText(optional('severity', 'text'), 20)} AS severity,
     ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
-    ${optional('resolved_at', 'timestamptz')} AS resolved_at, ${boundedText(optional('resolution_pattern', 'text'), 300)} AS resolution`;
+    ${optional('resolved_at', 'timestamptz')} AS resolved_at, ${resolutionOf(optional)} AS resolution`;
   return `
 WITH known AS (
   (SELECT ${columns} FROM error_patterns WHERE error_type = ANY ($1))
@@ -231,6 +232,13 @@ SELECT
   (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
 FROM known
 GROUP BY error_type`;
+}
+
+/** What got over it, and in which share of all occurrences: `62% · same turn: Edit (5 of 8)`. */
+function resolutionOf(optional: (column: string, type: string) => string): string {
+  const rate = optional('resolution_success_rate', 'numeric');
+  const way = boundedText(optional('resolution_pattern', 'text'), 300);
+  return `COALESCE(round(100 * ${rate})::text || '% · ', '') || ${way}`;
 }
 
 export type ErrorPatternsRow = {
@@ -305,7 +313,7 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
     title: 'what helped',
     value: ({ resolution }) => resolution,
     tone: () => 'muted',
-    priority: 8,
+    priority: 4,
     minWidth: 14,
     maxWidth: 40,
   }),

@@ -1,3 +1,4 @@
+import { byOwnKey, readNumber } from '../core/values.js';
 import { agents } from './agents.js';
 import type { Opening, RecordRow } from './contract/opening.js';
 import { rowOpening } from './contract/pane.js';
@@ -27,11 +28,11 @@ const withId =
 const trace = withId((id) => traceOpening(id));
 const agent: Link = (name) => rowOpening(agents, { agent: name });
 const backend: Link = (pid) =>
-  /^[1-9]\d{0,9}$/.test(pid) ? backendOpening({ pid: Number(pid) }) : undefined;
+  /^[1-9]\d{0,9}$/.test(pid) ? backendOpening({ pid: readNumber(pid) }) : undefined;
 
 /** A text of the same row. */
 function textOf(row: RecordRow, name: string): string | null {
-  const value = row[name];
+  const value = byOwnKey(row, name);
   return typeof value === 'string' ? value : null;
 }
 

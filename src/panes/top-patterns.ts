@@ -12,7 +12,7 @@ import { ageColumn, countColumn, durationColumn } from './contract/column.js';
 import { rateTone, shareColumn, textColumn } from './contract/column.js';
 import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
 import { callFigures } from './reading/comparison.js';
-import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
+import { serverNowIn } from './reading/windows.js';
 import {
   driftOf,
   leastForDrift,
@@ -59,7 +59,7 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
 
   async read(request: ReadRequest): Promise<PaneResult<TopPatternRow, TopPatternsExtras>> {
     return request.transaction(async (tx) => {
-      const now = await tx.query<ServerNowRow>(serverNowStatement);
+      const nowMs = await serverNowIn(tx);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
       const uses = await this.#uses.read(tx, request);
       const statement = statementOf(
@@ -88,7 +88,7 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
       return {
         rows,
         extras: { shown: rows.length },
-        asOf: new Date(now.rows[0]?.now_ms ?? Date.now()),
+        asOf: new Date(nowMs),
         notes: [],
         ...(uses.share < 1 ? { loading: { share: uses.share } } : {}),
       };

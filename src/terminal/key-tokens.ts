@@ -1,3 +1,4 @@
+import { readNumber } from '../core/values.js';
 import { graphemes } from './width.js';
 import { safeBlock } from './sanitise.js';
 
@@ -226,7 +227,9 @@ function sequenceKeyName(sequence: string): string | undefined {
   const fields = text.replace(/^\[/, '');
   // Of a mouse report, a reply, or a terminal's own.
   if (!/^[\d;:]*$/.test(fields)) return undefined;
-  const parameters = fields.split(';').map((field) => field.split(':').map(Number));
+  const parameters = fields
+    .split(';')
+    .map((field) => field.split(':').map((part) => readNumber(part || '0')));
   if (parameters[1]?.[1] === released) return undefined;
   switch (final) {
     case 'u':

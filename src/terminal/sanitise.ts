@@ -1,4 +1,5 @@
 import { controlSequences, directionMarks } from '../core/control-sequences.js';
+import { firstOf } from '../core/values.js';
 import { graphemes, graphemeWidth, wrapText } from './width.js';
 
 /**
@@ -45,7 +46,7 @@ const maxMarks = 2;
 /** A text as one safe line: line breaks become a sign, tabs a space. */
 export function safeLine(text: string, options: LineOptions = {}): string {
   const { limit = 1024, lineBreak = '⏎', ellipsis = '…' } = options;
-  const start = cut(text, limit);
+  const start = firstOf(text, limit);
   const clean = printableAscii.test(start) ? start : safe(start, ' ').replace(/\n+/g, lineBreak);
   return start.length < text.length ? clean + ellipsis : clean;
 }
@@ -53,16 +54,9 @@ export function safeLine(text: string, options: LineOptions = {}): string {
 /** A text as safe lines, parted by line feeds; for the full view of a value. */
 export function safeBlock(text: string, options: BlockOptions = {}): string {
   const { limit = 65_536, ellipsis = '…' } = options;
-  const start = cut(text, limit);
+  const start = firstOf(text, limit);
   const clean = printableAscii.test(start) ? start : safe(start, '  ');
   return start.length < text.length ? clean + ellipsis : clean;
-}
-
-/** The first `limit` code units, without half a surrogate pair at the end. */
-function cut(text: string, limit: number): string {
-  if (text.length <= limit) return text;
-  const last = text.charCodeAt(limit - 1);
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit);
 }
 
 function safe(text: string, tab: string): string {

@@ -1,15 +1,19 @@
+import { readNumber } from '../core/values.js';
+
 /** How many colours may be used. Attributes such as bold and inverse are fine with 'none'. */
 export type ColourSupport = 'none' | '16' | '256' | 'truecolor';
 
 type Environment = Record<string, string | undefined>;
 
-const forced: Record<string, ColourSupport> = {
-  '0': 'none',
-  false: 'none',
-  '1': '16',
-  '2': '256',
-  '3': 'truecolor',
-};
+const forced = new Map(
+  Object.entries<ColourSupport>({
+    '0': 'none',
+    false: 'none',
+    '1': '16',
+    '2': '256',
+    '3': 'truecolor',
+  }),
+);
 
 // Terminals with 24-bit colour that do not always say so in COLORTERM.
 const truecolourTerms = /^(?:xterm-kitty|xterm-ghostty|wezterm|alacritty|foot|contour|.*-direct)/;
@@ -20,7 +24,8 @@ const truecolourTerms = /^(?:xterm-kitty|xterm-ghostty|wezterm|alacritty|foot|co
  */
 export function colourSupport(environment: Environment, isTerminal: boolean): ColourSupport {
   const { FORCE_COLOR, NO_COLOR, COLORTERM, TERM = '' } = environment;
-  if (FORCE_COLOR !== undefined && FORCE_COLOR in forced) return forced[FORCE_COLOR] ?? 'none';
+  const colours = FORCE_COLOR === undefined ? undefined : forced.get(FORCE_COLOR);
+  if (colours !== undefined) return colours;
   if (NO_COLOR !== undefined && NO_COLOR !== '') return 'none';
   const promised = promisedBy(TERM, COLORTERM);
   if (FORCE_COLOR !== undefined) return promised === 'none' ? '16' : promised;
@@ -71,7 +76,7 @@ export function lineWidth(
   { isTTY = false, columns = 0 }: Stream,
 ): number | undefined {
   const said =
-    isTTY && columns > 0 ? columns : /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : 0;
+    isTTY && columns > 0 ? columns : /^[1-9]\d{0,4}$/.test(COLUMNS) ? readNumber(COLUMNS) : 0;
   if (said > 0) return Math.max(fewestColumns, said);
   return isTTY ? usualColumns : undefined;
 }

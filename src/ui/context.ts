@@ -159,6 +159,8 @@ export interface View {
   readonly heldKeys?: readonly string[];
   /** It needs more than was read: it is read again at once. */
   readonly isIncomplete?: boolean;
+  /** The view after a later reading that failed. */
+  notRead?(): View;
   /** Some milliseconds of work that can wait for an idle moment; undefined: nothing is left to do. */
   idleWork?(context: Context): (() => void) | undefined;
 }
@@ -184,6 +186,8 @@ export interface Searchable {
   readonly search: Search | undefined;
   /** The next match is always on another line, even if a line has several. */
   readonly linesOnly: boolean;
+  /** What is searched, where not all of it is read: `the first 2,000 events`. */
+  readonly among?: string | undefined;
   /** The line under the cursor. */
   line(context: Context): number;
   texts(context: Context): readonly string[];

@@ -145,26 +145,28 @@ function chosenKeys(
 }
 
 /** Keys whose name is no text for a person. */
-const keyTexts: Readonly<Record<string, string>> = {
-  up: '↑',
-  down: '↓',
-  left: '←',
-  right: '→',
-  pageUp: 'PgUp',
-  pageDown: 'PgDn',
-  home: 'Home',
-  end: 'End',
-  enter: 'Enter',
-  escape: 'Esc',
-  space: 'Space',
-  tab: 'Tab',
-  backspace: 'Backspace',
-  'shift+tab': 'Shift-Tab',
-};
+const keyTexts = new Map(
+  Object.entries({
+    up: '↑',
+    down: '↓',
+    left: '←',
+    right: '→',
+    pageUp: 'PgUp',
+    pageDown: 'PgDn',
+    home: 'Home',
+    end: 'End',
+    enter: 'Enter',
+    escape: 'Esc',
+    space: 'Space',
+    tab: 'Tab',
+    backspace: 'Backspace',
+    'shift+tab': 'Shift-Tab',
+  }),
+);
 
 /** A key as a person reads it: `Ctrl-R`, `PgDn`, `?`. */
 export function keyText(key: string): string {
-  const named = keyTexts[key];
+  const named = keyTexts.get(key);
   if (named !== undefined) return named;
   if (key.startsWith('alt+')) return `Alt-${key.slice(4)}`;
   return key.startsWith('ctrl+') ? `Ctrl-${key.slice(5).toUpperCase()}` : key;
@@ -176,37 +178,41 @@ function shortKeyText(key: string): string {
 }
 
 /** Names of keys as people write them, without case and dashes. */
-const names: Readonly<Record<string, string>> = {
-  space: 'space',
-  tab: 'tab',
-  shifttab: 'shift+tab',
-  enter: 'enter',
-  return: 'enter',
-  esc: 'escape',
-  escape: 'escape',
-  up: 'up',
-  down: 'down',
-  left: 'left',
-  right: 'right',
-  pgup: 'pageUp',
-  pageup: 'pageUp',
-  pgdn: 'pageDown',
-  pagedown: 'pageDown',
-  home: 'home',
-  end: 'end',
-  backspace: 'backspace',
-};
+const names = new Map(
+  Object.entries({
+    space: 'space',
+    tab: 'tab',
+    shifttab: 'shift+tab',
+    enter: 'enter',
+    return: 'enter',
+    esc: 'escape',
+    escape: 'escape',
+    up: 'up',
+    down: 'down',
+    left: 'left',
+    right: 'right',
+    pgup: 'pageUp',
+    pageup: 'pageUp',
+    pgdn: 'pageDown',
+    pagedown: 'pageDown',
+    home: 'home',
+    end: 'end',
+    backspace: 'backspace',
+  }),
+);
 
 /** What a terminal cannot tell from another key, or keeps for itself. */
-const controlsTaken: Readonly<Record<string, string>> = {
-  c: 'always quits',
-  z: 'always leads to the shell',
-  l: 'always draws the screen anew',
-  h: 'is Backspace to a terminal',
-  i: 'is Tab to a terminal',
-  j: 'is Enter to a terminal',
-  m: 'is Enter to a terminal',
-};
+const controlsTaken = new Map(
+  Object.entries({
+    c: 'always quits',
+    z: 'always leads to the shell',
+    l: 'always draws the screen anew',
+    h: 'is Backspace to a terminal',
+    i: 'is Tab to a terminal',
+    j: 'is Enter to a terminal',
+    m: 'is Enter to a terminal',
+  }),
+);
 
 const writtenKeyHint =
   'A key is a character (x, X, ?), Ctrl-X, Alt-x, Space, Tab, Shift-Tab, Backspace, Up, Down, Left, Right, PgUp, PgDn, Home or End.';
@@ -214,11 +220,11 @@ const writtenKeyHint =
 /** The key that a person means by `x`, `ctrl-x`, `Alt-x`, `PgUp`: its name in the key map, or what is wrong with it. */
 function readWrittenKey(written: string): { key: string } | { problem: string } {
   if (/^[!-~]$/.test(written)) return { key: written };
-  const named = names[written.toLowerCase().replaceAll(/[-+_ ]/g, '')];
+  const named = names.get(written.toLowerCase().replaceAll(/[-+_ ]/g, ''));
   if (named !== undefined) return { key: named };
   const control = /^(?:ctrl[-+]|\^)([a-z])$/i.exec(written)?.[1]?.toLowerCase();
   if (control !== undefined) {
-    const taken = controlsTaken[control];
+    const taken = controlsTaken.get(control);
     return taken === undefined
       ? { key: `ctrl+${control}` }
       : { problem: `Ctrl-${control.toUpperCase()} ${taken}` };

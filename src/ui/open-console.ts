@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Recording } from '../live/recording/recording.js';
 import { GridPainter } from '../terminal/painter.js';
 import { TerminalSession } from '../terminal/session.js';
@@ -26,7 +27,10 @@ const leastLinearSize = { columns: 120, rows: 40 };
  */
 export async function openConsole(options: ConsoleOptions & TerminalLook): Promise<number> {
   const terminal = openTerminal(options, options.connections[0].traffic !== undefined);
+  // Loading takes no turns: between its parts the opening of the database goes on.
+  await nextTurn();
   const { runOnDatabases } = await import('./app/run-console.js');
+  await nextTurn();
   return runOnDatabases(terminal, options);
 }
 

@@ -82,12 +82,21 @@ export function createTheme(support: ThemeSupport, name: ThemeName = 'terminal')
 
 /** A curve that has no colour gets heavy signs: bold lines alone look like others in many fonts. */
 function withHeavySigns(text: string): string {
-  return text.replace(/[─│╭╮╰╯┼┤]/g, (sign) => heavySigns[sign] ?? sign);
+  return text.replace(/[─│╭╮╰╯┼┤]/g, (sign) => heavySigns.get(sign) ?? sign);
 }
 
-const heavySigns: Readonly<Record<string, string>> = {
-  ...{ '─': '━', '│': '┃', '╭': '┏', '╮': '┓', '╰': '┗', '╯': '┛', '┼': '╋', '┤': '┫' },
-};
+const heavySigns = new Map(
+  Object.entries({
+    '─': '━',
+    '│': '┃',
+    '╭': '┏',
+    '╮': '┓',
+    '╰': '┗',
+    '╯': '┛',
+    '┼': '╋',
+    '┤': '┫',
+  }),
+);
 
 /** NO_COLOR and a terminal without colours win over the name; finer shades need 256 colours. */
 function paletteOf(name: ThemeName, colours: ColourSupport): Palette {
@@ -223,42 +232,44 @@ const highContrastPalette: Palette = {
 };
 
 /** Stand-ins of the signs that the console draws with. */
-const standIns: Readonly<Record<string, string>> = {
-  '…': '~',
-  '–': '-',
-  '—': '-',
-  '→': '>',
-  '←': '<',
-  '↑': '^',
-  '↓': 'v',
-  '±': '~',
-  '×': 'x',
-  '·': '|',
-  '●': '*',
-  '○': 'o',
-  '⏎': ' ',
-  '▁': '_',
-  '▂': '.',
-  '▃': ':',
-  '▄': '-',
-  '▅': '=',
-  '▆': '+',
-  '▇': '*',
-  '✗': 'x',
-  '▸': '>',
-  '▾': 'v',
-  '█': '#',
-  '░': '.',
-  '│': '|',
-  '┃': '|',
-  '─': '-',
-  '━': '=',
-  '┤': '|',
-  '┼': '+',
-  '┫': '|',
-  '╋': '+',
-  '’': "'",
-};
+const standIns = new Map(
+  Object.entries({
+    '…': '~',
+    '–': '-',
+    '—': '-',
+    '→': '>',
+    '←': '<',
+    '↑': '^',
+    '↓': 'v',
+    '±': '~',
+    '×': 'x',
+    '·': '|',
+    '●': '*',
+    '○': 'o',
+    '⏎': ' ',
+    '▁': '_',
+    '▂': '.',
+    '▃': ':',
+    '▄': '-',
+    '▅': '=',
+    '▆': '+',
+    '▇': '*',
+    '✗': 'x',
+    '▸': '>',
+    '▾': 'v',
+    '█': '#',
+    '░': '.',
+    '│': '|',
+    '┃': '|',
+    '─': '-',
+    '━': '=',
+    '┤': '|',
+    '┼': '+',
+    '┫': '|',
+    '╋': '+',
+    '’': "'",
+  }),
+);
 
 // eslint-disable-next-line no-control-regex
 const plain = /^[\x0a\x1b\x20-\x7e]*$/;
@@ -269,7 +280,8 @@ export function toAscii(text: string): string {
   let result = '';
   for (const sign of graphemes(text)) {
     if (plain.test(sign)) result += sign;
-    else result += standIns[sign] ?? (isBoxCorner(sign) ? '+' : '?'.repeat(graphemeWidth(sign)));
+    else
+      result += standIns.get(sign) ?? (isBoxCorner(sign) ? '+' : '?'.repeat(graphemeWidth(sign)));
   }
   return result;
 }

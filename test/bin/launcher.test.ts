@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, inject, it } from 'vitest';
@@ -25,7 +35,7 @@ function launch(args: readonly string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr, signal } = spawnSync(program, args, {
     cwd: folder,
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
     killSignal: 'SIGKILL',
     env: { PATH: process.env.PATH, HOME: folder, ...noConfigFile, ...env },
   });
@@ -121,4 +131,40 @@ it('goes on without a usual config that cannot be read, and says so', async () =
     status: 2,
     stderr: expect.stringMatching(/no connection "prod"[^]*cannot be read/) as string,
   });
+});
+
+it('keeps what it has compiled for its user alone, and compiles anew what was damaged or open to others', async () => {
+  const test = await createTestDatabase();
+  const home = mkdtempSync(join(folder, 'home-'));
+  const caches = join(home, '.cache/trace-console');
+  const run = () => {
+    expect(launch(['status', '--json', '--url', test.url], { HOME: home }).status).toBe(0);
+    return readdirSync(caches).map((name) => join(caches, name));
+  };
+  const [file = '', ...others] = run();
+  expect(others).toEqual([]);
+  expect([statSync(caches).mode & 0o777, statSync(file).mode & 0o777]).toEqual([0o700, 0o600]);
+  const whole = readFileSync(file);
+  run();
+  expect(readFileSync(file).equals(whole), 'what fits is left as it is').toBe(true);
+
+  const damaged = Buffer.from(whole);
+  damaged.fill(255, damaged.length / 2, damaged.length / 2 + 1_000);
+  for (const bytes of [damaged, whole.subarray(0, 5_000)]) {
+    writeFileSync(file, bytes);
+    run();
+    expect(readFileSync(file).length).toBeGreaterThan(whole.length / 2);
+    expect(readFileSync(file).equals(bytes)).toBe(false);
+  }
+
+  chmodSync(file, 0o666);
+  const { ino } = statSync(file);
+  run();
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(statSync(file).ino, 'another file').not.toBe(ino);
+
+  chmodSync(caches, 0o777);
+  writeFileSync(file, damaged);
+  run();
+  expect(readFileSync(file).equals(damaged), 'nothing is kept where others write').toBe(true);
 });

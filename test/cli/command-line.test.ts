@@ -12,6 +12,7 @@ describe('finding the command', () => {
   it.each([
     [['schema', 'verify', '--json'], 'schema verify', ['--json']],
     [['--url', 'schema', 'status'], 'status', ['--url', 'schema']],
+    [['--constructor', 'schema', 'verify'], 'schema verify', ['--constructor']],
     [
       ['--url=x', '--json', 'archive', '--older-than', '1d'],
       'archive',

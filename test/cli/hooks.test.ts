@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { agentIds } from '../../src/ingest/install/agent.js';
+import { claude } from '../../src/ingest/install/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { runHook } from '../helpers/hook.js';
 
@@ -234,7 +235,20 @@ describe('hooks status', () => {
     const refused = await run('status', 'claude');
     expect(refused).toMatchObject({ exitCode: 1 });
     expect(refused.stdout).toContain('allowedHttpHookUrls');
+    // The lists of all settings files are one list.
+    const allow = (urls: string[]) => {
+      fs.mkdirSync(at('shop/.claude'), { recursive: true });
+      const local = at('shop/.claude/settings.local.json');
+      fs.writeFileSync(local, JSON.stringify({ allowedHttpHookUrls: urls }));
+    };
+    const surroundings = { home, project: at('shop'), environment: {} };
+    const obstacles = () => claude.obstacles(surroundings);
+    allow(['http://127.0.0.1:*']);
+    expect(obstacles()).toEqual([]);
     fs.writeFileSync(at(file), posting);
+    expect(obstacles()).toEqual([]);
+    allow([]);
+    expect(obstacles()).toEqual([expect.stringContaining('settings.local.json does not name')]);
     await run('remove', 'claude', '--yes');
     expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
     fs.mkdirSync(at('.config/trace-console'), { recursive: true });

@@ -73,6 +73,8 @@ const printing: Readonly<Record<string, readonly (readonly string[])[]>> = {
   suggest: [['The login test is flaky, make it deterministic']],
   feedback: [['ffffffff', 'good']],
   'mcp install': [['claude', '--dry-run']],
+  'mcp remove': [['claude', '--dry-run']],
+  'mcp status': [[]],
 };
 
 const others: Readonly<Record<string, string>> = {

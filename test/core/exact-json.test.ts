@@ -52,3 +52,15 @@ it('reads what is nested deeper than a stack', () => {
   for (let at = 0; at < depth; at += 1) value = (value as unknown[])[0];
   expect(String(value)).toBe('12345678901234567890');
 });
+
+it('writes what is nested deeper than a stack, also with indents', () => {
+  const depth = 100_000;
+  const text = `${'[{"a":null,"b":'.repeat(depth)}[1.5,"\\"",12345678901234567890]${'}]'.repeat(depth)}`;
+  const value = parseExactJson(text);
+  expect(exactJson(value) === text).toBe(true);
+  expect(exactJson(value, 2) === text).toBe(true);
+  let odd: unknown = [new Date(0), undefined, Number.NaN];
+  for (let at = 0; at < depth; at += 1) odd = [{ left: undefined, odd }];
+  const written = exactJson(odd);
+  expect(written.slice(depth * 8, -2 * depth)).toBe('["1970-01-01T00:00:00.000Z",null,null]');
+});

@@ -34,6 +34,14 @@ test('is exclusive until it is given back', () => {
   expect(fs.readdirSync(folder)).toEqual([lockFileName]);
 });
 
+test('writes nothing beside a process that lives: on a full disk the room is his', () => {
+  write(holder);
+  const past = new Date(0);
+  fs.utimesSync(folder, past, past);
+  expect(FolderLock.acquire(folder, '')).toBeUndefined();
+  expect(fs.statSync(folder).mtimeMs).toBe(0);
+});
+
 test('takes over from a process that has died', async () => {
   const child = spawn(process.execPath, ['-e', '']);
   await new Promise((resolve) => child.on('exit', resolve));

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
+import { ConsoleError } from '../../src/db/errors.js';
 import { keepSizes } from '../../src/deploy/kept-sizes.js';
 import { checks, runChecks } from '../../src/maintenance/doctor/checks.js';
 import { refusal } from '../../src/maintenance/guard.js';
 import { reindex } from '../../src/maintenance/reindex/reindex.js';
 import { indexUsage } from '../../src/panes/index-usage.js';
+import { panes } from '../../src/panes/registry.js';
 import { tableSizes } from '../../src/panes/table-sizes.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
@@ -95,6 +97,37 @@ describe('in a schema whose tables lie on a worker', () => {
     expect(exitCode).toBe(4);
     expect(stderr).toContain('lie on workers of the Citus cluster');
     expect(stderr).toContain('citus_shards');
+  });
+
+  it('deploys nothing anew, verifies, shows every other pane and a trace, archives and restores as on one server', async () => {
+    const run = (...args: string[]) => runCli([...args, '--url', database.url]);
+    expect((await run('schema', 'verify')).exitCode).toBe(0);
+    await database.query(
+      `WITH trace AS (
+         INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at, completed_at)
+         SELECT id, id, id, 'user_prompt', 'completed', now() - age, now() - age
+         FROM (VALUES ('00000000-0000-4000-8000-000000000001'::uuid, interval '1 minute'),
+           ('00000000-0000-4000-8000-000000000002', interval '200 days')) AS made (id, age) RETURNING id, started_at
+       )
+       INSERT INTO hook_executions (trace_id, hook_type, hook_name, status, started_at)
+       SELECT id, 'PreToolUse', 'guard', 'completed', started_at FROM trace`,
+    );
+    const console_ = await openDatabase(database.url);
+    const refused: string[] = [];
+    for (const pane of panes) {
+      await readFresh<object, object>(console_, pane).catch((error: unknown) => {
+        refused.push(`${pane.id}: ${error instanceof ConsoleError ? error.code : 'another'}`);
+      });
+    }
+    expect(refused).toEqual(['index-usage: cluster']);
+    const old = '00000000-0000-4000-8000-000000000002';
+    expect((await run('trace', old)).stdout).toContain('guard');
+    expect((await run('archive', '--older-than', '90d', '--yes')).exitCode).toBe(0);
+    const kept = 'SELECT count(*)::int AS n FROM execution_traces';
+    expect((await database.query(kept)).rows).toEqual([{ n: 1 }]);
+    expect((await run('archive', 'restore', old, '--yes')).exitCode).toBe(0);
+    expect((await database.query(kept)).rows).toEqual([{ n: 2 }]);
+    expect((await run('doctor')).exitCode).toBeLessThan(2);
   });
 
   it('keeps no sizes of shells', async () => {

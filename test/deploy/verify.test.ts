@@ -102,6 +102,12 @@ describe('a difference', () => {
       'execution_traces',
       /unlike its archive, column extra/,
     ],
+    [
+      'tables',
+      'ALTER TABLE hook_executions ADD COLUMN "constructor" text',
+      'hook_executions',
+      /unlike its archive, column constructor/,
+    ],
     ['archives', 'DROP TABLE hook_executions_archive', 'hook_executions_archive', /is missing/],
     ['indexes', 'DROP INDEX idx_execution_traces_root', 'idx_execution_traces_root', /is missing/],
     [

@@ -82,6 +82,8 @@ export type PostgresProcessOptions = {
   superuserPassword?: string;
   /** Megabytes: the data lies on a disk of its own of that size. Needs root. */
   diskMb?: number;
+  /** A folder that outlives the run: a cluster that is there is used again, with its password. Default: one of the owner's. */
+  folder?: string;
 };
 
 /** One PostgreSQL server in a folder of its own, started without pg_ctl so that its process is ours to kill. */
@@ -113,13 +115,14 @@ export class PostgresProcess {
   ): Promise<PostgresProcess> {
     const server = new PostgresProcess(
       options.binaries,
-      makeServerFolder(options.owner),
+      options.folder ?? makeServerFolder(options.owner),
       options.port ?? (await freePort()),
       options.superuserPassword ?? randomBytes(12).toString('hex'),
       { ...commonSettings, ...options.settings },
     );
+    if (existsSync(join(server.dataFolder, 'PG_VERSION'))) return server;
     for (const path of [server.dataFolder, server.socketFolder]) {
-      mkdirSync(path, { mode: 0o700 });
+      mkdirSync(path, { mode: 0o700, recursive: true });
       giveToServer(path);
     }
     // The names are all that the server's translations need: the locales themselves are C's.

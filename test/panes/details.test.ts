@@ -87,13 +87,17 @@ test('a turn shows how learning judged it, and what people said', async () => {
   await giveFeedback(console_, { correlationId: last.correlation, isGood: true, note: 'fine' });
   expect(await shownOf(corrected.id)).toEqual([
     'How learning judged the turn',
-    'bad: the next prompt corrected it',
+    'bad: the next prompt corrected it No, that is wrong',
+    '+ and - in the trace overrule it; the next trace-console learn counts it so',
   ]);
   expect(await shownOf(last.id)).toEqual([
     'How learning judged the turn',
     'good: it completed',
     expect.stringMatching(/ said good (?:just now|.* ago) fine$/),
+    'the next trace-console learn counts it so',
   ]);
+  await learnAll(console_);
+  expect((await shownOf(last.id)).at(-1)).toBe('+ and - in the trace say otherwise');
 });
 
 test('an index shows its health, a table its indexes and columns', async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { errors } from '../../src/panes/errors.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { openDatabase, openRow, readFresh, readWhole, readWith } from './open.js';
+import { openDatabase, openRow, readFresh, readWhole } from './open.js';
 
 let database: TestDatabase;
 
@@ -22,9 +22,9 @@ beforeAll(async () => {
   );
   await database.query(
     `INSERT INTO error_patterns (fingerprint, error_type, error_category, error_message_pattern, severity,
-       occurrence_count, resolved_at, resolution_pattern)
-     VALUES ('a', 'ToolError', 'system', '…', 'low', 5, NULL, NULL), ('b', 'ToolError', 'system', '…', 'high', 1, NULL, 'retry'),
-       ('c', 'Refused', 'network', '…', 'medium', 9, now(), 'wait'), ('d', 'Sleeping', 'system', '…', 'critical', 3, NULL, NULL)`,
+       occurrence_count, resolved_at, resolution_pattern, resolution_success_rate)
+     VALUES ('a', 'ToolError', 'system', '…', 'low', 5, NULL, NULL, NULL), ('b', 'ToolError', 'system', '…', 'high', 1, NULL, 'retry', NULL),
+       ('c', 'Refused', 'network', '…', 'medium', 9, now(), 'wait', 0.617), ('d', 'Sleeping', 'system', '…', 'critical', 3, NULL, NULL, NULL)`,
   );
 });
 
@@ -67,7 +67,7 @@ test('failures by type are those of plain SQL, with what is known of the type', 
     });
     expect(rows.find(({ type }) => type === 'Refused')).toMatchObject({
       open: 0,
-      resolution: 'wait',
+      resolution: '62% · wait',
     });
     // Open, and nothing failed by it in the window.
     expect(rows.at(-1)).toMatchObject({
@@ -83,7 +83,8 @@ test('failures by type are those of plain SQL, with what is known of the type', 
 test('the window before is counted beside it', async () => {
   // Half an hour holds 360 steps of 5 s; a row at the edge may have moved over it meanwhile.
   const before = await counted('1 hour', '30 minutes');
-  const { rows } = await readFresh(await openDatabase(database.url), errors, {
+  const console_ = await openDatabase(database.url);
+  const { rows } = await readWhole(console_, errors, errors.createReader(), {
     windowMs: 1_800_000,
   });
   for (const { type, before: count } of rows) {
@@ -99,7 +100,8 @@ test('a trace that began long ago and fails now is there with the next reading',
      VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', now() - interval '40 minutes') RETURNING id`,
   );
   const found = async () =>
-    (await readWith(console_, errors, reader)).rows.find(({ type }) => type === 'LateError')?.count;
+    (await readWhole(console_, errors, reader)).rows.find(({ type }) => type === 'LateError')
+      ?.count;
   expect(await found()).toBeUndefined();
   await database.query(
     `UPDATE execution_traces SET status = 'failed', error_type = 'LateError' WHERE id = $1`,

@@ -38,8 +38,9 @@ test('shows every index of the schema with the scans and size that the statistic
     last: Date | null;
   }>(
     `SELECT indexrelname AS index, idx_scan AS scans, pg_relation_size(indexrelid) AS bytes,
-       last_idx_scan AS last
-     FROM pg_stat_user_indexes WHERE schemaname = 'public'`,
+       -- From PostgreSQL 16 on.
+       (to_jsonb(s) ->> 'last_idx_scan')::timestamptz AS last
+     FROM pg_stat_user_indexes AS s WHERE schemaname = 'public'`,
   );
   const bySize = (a: { index: string }, b: { index: string }) => a.index.localeCompare(b.index);
   expect(
@@ -97,6 +98,31 @@ test('an index without a scan is unused once the counters are a week old, in the
   const { extras } = await readFresh(console_, indexUsage);
   expect(extras).toMatchObject({ unused: 0 });
   await database.query('DROP INDEX "idx prompts; DROP"');
+});
+
+test('a pane that is open shows at once what was altered, replaced or dropped, and asks for comments again only then', async () => {
+  const console_ = await openDatabase(database.url);
+  const reader = indexUsage.createReader();
+  const shown = async (name: string) => {
+    const { rows } = await readWith(console_, indexUsage, reader);
+    return rows.find(({ index }) => index === name);
+  };
+  const kept = 'idx_kept_traits';
+  await database.query(
+    `CREATE INDEX ${kept} ON error_patterns (agent_name); COMMENT ON INDEX ${kept} IS 'one'`,
+  );
+  expect(await shown(kept)).toMatchObject({ method: 'btree', serves: 'one', scans: 0 });
+  await database.query(`COMMENT ON INDEX ${kept} IS 'two'`);
+  expect(await shown(kept)).toMatchObject({ serves: 'one' });
+  await database.query(`ALTER INDEX ${kept} RENAME TO ${kept}_2`);
+  expect(await shown(kept)).toBeUndefined();
+  expect(await shown(`${kept}_2`)).toMatchObject({ method: 'btree', serves: 'two' });
+  await database.query(
+    `DROP INDEX ${kept}_2; CREATE INDEX ${kept}_2 ON error_patterns USING hash (agent_name)`,
+  );
+  expect(await shown(`${kept}_2`)).toMatchObject({ method: 'hash', serves: null });
+  await database.query(`DROP INDEX ${kept}_2`);
+  expect(await shown(`${kept}_2`)).toBeUndefined();
 });
 
 test('an index that came after the first kept day is judged by its own age', async () => {

@@ -168,3 +168,11 @@ test('a tree with a thousand levels is answered', async () => {
   const events = await timeline('deep', '500');
   expect(Math.max(...events.map((event) => event.depth))).toBe(999);
 });
+
+test('starts no parallel workers, whose start takes longer than the answer', async () => {
+  const { rows } = await db.query(
+    `SELECT setting FROM pg_proc, unnest(proconfig) AS setting
+     WHERE oid = 'get_trace_timeline(uuid)'::regprocedure AND setting LIKE '%parallel%'`,
+  );
+  expect(rows).toEqual([{ setting: 'max_parallel_workers_per_gather=0' }]);
+});

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import pg from 'pg';
-import { beforeAll, afterAll, expect, test } from 'vitest';
+import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import { verifySchema } from '../../src/deploy/compare.js';
 import { openConsole } from '../deploy/helpers.js';
+import { runCli } from '../helpers/cli.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
 import { psql } from '../helpers/psql.js';
 import { runOnce, schemaFiles } from '../helpers/template.js';
@@ -202,13 +203,14 @@ test('archived traces are protected as live ones are', async () => {
   });
 });
 
+const privatePatterns = join(import.meta.dirname, '../../examples/sql/private-patterns.sql');
+
 test('a policy on request keeps the patterns of others from a signed-in user, and verify knows it', async () => {
   await owner.query(
     `UPDATE success_patterns SET source_correlation_id = (SELECT correlation_id FROM execution_traces WHERE user_id = 'bob')`,
   );
-  const file = join(import.meta.dirname, '../../examples/sql/private-patterns.sql');
   for (const run of ['first', 'again']) {
-    expect(await psql(appUrl(), { files: [file] }), run).toMatchObject({ exitCode: 0 });
+    expect(await psql(appUrl(), { files: [privatePatterns] }), run).toMatchObject({ exitCode: 0 });
   }
   const seenBy = async (user: string) => {
     await owner.query(`BEGIN; SET LOCAL ROLE authenticated;
@@ -221,4 +223,72 @@ test('a policy on request keeps the patterns of others from a signed-in user, an
   const database = await openConsole(appUrl());
   expect((await verifySchema(database)).differences).toEqual([]);
   await database.close();
+});
+
+describe('row by row, with the policy on request', () => {
+  const asUser = (sub: string) => {
+    const url = new URL(appUrl());
+    url.searchParams.set(
+      'options',
+      `-c role=authenticated -c request.jwt.claims=${JSON.stringify({ sub })}`,
+    );
+    // In a URL a space is no plus.
+    return url.href.replaceAll('+', '%20');
+  };
+
+  beforeAll(async () => {
+    await owner.query(
+      `UPDATE success_patterns SET source_correlation_id = (SELECT correlation_id FROM execution_traces WHERE user_id = 'bob')`,
+    );
+    expect(await psql(appUrl(), { files: [privatePatterns] })).toMatchObject({ exitCode: 0 });
+  });
+
+  test('authenticated reads of each table exactly the rows that belong to its traces', async () => {
+    const ids = async (query: Query, table: string) =>
+      (await query(`SELECT id FROM ${table} ORDER BY id`)).rows.map(({ id }) => id);
+    const belongs: Record<string, string> = {
+      execution_traces: `user_id = 'ada'`,
+      success_patterns: `source_correlation_id IN (SELECT correlation_id FROM execution_traces WHERE user_id = 'ada')`,
+      agent_chaining_patterns: 'true',
+      error_patterns: 'true',
+    };
+    for (const table of tables) {
+      const of =
+        belongs[table] ?? `trace_id IN (SELECT id FROM execution_traces WHERE user_id = 'ada')`;
+      const hers = await ids((sql) => owner.query(sql), `${table} WHERE ${of}`);
+      expect(await as('authenticated', ada, (query) => ids(query, table)), table).toEqual(hers);
+    }
+  });
+
+  test('the console shows these rows, and doctor says that it is a part', async () => {
+    const { stdout } = await runCli(['traces', '--json', '--url', asUser('ada')]);
+    const { rows } = await owner.query<{ id: string }>(
+      `SELECT correlation_id AS id FROM execution_traces WHERE user_id = 'ada'`,
+    );
+    const shown = JSON.parse(stdout) as { total: number; traces: Record<string, unknown>[] };
+    expect(shown).toMatchObject({ total: 1 });
+    expect(JSON.stringify(shown.traces)).toContain(rows[0]?.id);
+    const status = await runCli(['status', '--json', '--url', asUser('bob')]);
+    const { panes } = JSON.parse(status.stdout) as {
+      panes: Record<string, { rows: Record<string, unknown>[] }>;
+    };
+    expect(panes['slow-hooks']?.rows).toMatchObject([{ calls: 1 }]);
+    const doctor = await runCli([
+      'doctor',
+      '--json',
+      '--check',
+      'role-access',
+      '--url',
+      asUser('bob'),
+    ]);
+    const report = JSON.parse(doctor.stdout) as { checks: Record<string, unknown>[] };
+    expect(report.checks).toEqual([
+      expect.objectContaining({
+        severity: 'warning',
+        evidence: expect.stringContaining('hides rows of') as string,
+        fix: expect.stringContaining('is for users, each with rows of his own') as string,
+        command: null,
+      }),
+    ]);
+  });
 });

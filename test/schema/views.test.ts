@@ -173,6 +173,26 @@ describe('with data', () => {
     ]);
   });
 
+  test('error_analysis names the agents in charge of the newest 200 failures of a type, each by the last decision', async () => {
+    // 250 failed traces, a minute apart: the newest 200 were handed over from "first" to "second".
+    await database.query(
+      `WITH trace AS (
+         INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, error_type, started_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'many', 'failed', 'Many', now() - n * interval '1 minute'
+         FROM generate_series(1, 250) AS n RETURNING id, started_at
+       )
+       INSERT INTO agent_routing_decisions (trace_id, created_at, agent_selected, confidence_score, routing_strategy)
+       SELECT id, started_at + step * interval '1 s',
+         CASE WHEN started_at < now() - interval '200 minutes' THEN 'old' WHEN step = 1 THEN 'first' ELSE 'second' END, 0.5, 'explicit'
+       FROM trace, generate_series(1, 2) AS step`,
+    );
+    const { rows } = await database.query(
+      `SELECT error_count, affected_agents FROM error_analysis WHERE error_type = 'Many'`,
+    );
+    await database.query(`DELETE FROM execution_traces WHERE source = 'many'`);
+    expect(rows).toEqual([{ error_count: '250', affected_agents: ['second'] }]);
+  });
+
   test('trace_summary has the last decision and counts the children', async () => {
     await database.query(
       `INSERT INTO agent_routing_decisions (trace_id, created_at, agent_selected, confidence_score, routing_strategy)

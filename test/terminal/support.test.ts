@@ -18,6 +18,8 @@ describe('colourSupport', () => {
     [{ TERM: 'xterm-256color', NO_COLOR: '' }, '256'],
     [{ TERM: 'dumb', NO_COLOR: '1', FORCE_COLOR: '3' }, 'truecolor'],
     [{ TERM: 'xterm', COLORTERM: 'truecolor', FORCE_COLOR: '0' }, 'none'],
+    [{ TERM: 'xterm-256color', FORCE_COLOR: 'constructor' }, '256'],
+    [{ TERM: 'dumb', FORCE_COLOR: '__proto__' }, '16'],
   ])('%j has %s', (environment, support) => {
     expect(colourSupport(environment, true)).toBe(support);
   });

@@ -66,6 +66,7 @@ describe('keys that cannot be used', () => {
     [{ reindx: ['X'] }, /no action/, /Did you mean reindex\?/],
     [{ focus: ['X'] }, /cannot have other keys/, /trace-console keys/],
     [{ reindex: ['hyper-x'] }, /"hyper-x" is no key/, /Ctrl-X/],
+    [{ reindex: ['Constructor'] }, /"Constructor" is no key/, /Ctrl-X/],
     [{ reindex: ['ctrl-c'] }, /Ctrl-C always quits/, /A key is/],
     [{ reindex: ['ctrl-m'] }, /Enter to a terminal/, /A key is/],
     [{ reindex: ['enter'] }, /cannot be Enter/, /Enter opens or cancels/],

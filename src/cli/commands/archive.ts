@@ -191,7 +191,7 @@ export function treeIds(input: readonly string[]): string[] {
 
 /** Exactly one of the ways to say which trees. @throws ConsoleError `usage` */
 export function oneOf(ways: Readonly<Record<string, boolean>>): void {
-  const names = Object.keys(ways);
-  if (names.filter((name) => ways[name]).length === 1) return;
-  throw new ConsoleError('usage', `Which trees? Give one of: ${names.join(', ')}.`);
+  if (Object.values(ways).filter(Boolean).length === 1) return;
+  const names = Object.keys(ways).join(', ');
+  throw new ConsoleError('usage', `Which trees? Give one of: ${names}.`);
 }

@@ -139,6 +139,7 @@ async function drainProgress<Result>(
 function findingsText({ turns, clusters, patterns, chains, errors }: Findings): string {
   const share = (good: number, of: number) => `${Math.round((100 * good) / of)} %`;
   const text = (value: string, limit = 60) => safeLine(value, { limit });
+  if (turns === 0) return 'No turn has ended that was not learned from.';
   return [
     `${counted(turns, 'turn')}, ${counted(clusters, 'group')} of prompts; the largest:`,
     '',
@@ -191,9 +192,9 @@ export const learnCalibrateCommand = defineCommand({
     dryRun: { type: 'boolean', description: 'only show it; keep the threshold there is' },
   },
   examples: ['trace-console learn calibrate --dry-run'],
-  async run({ flags, print, openDatabase }) {
+  async run({ flags, print, openDatabase, signal }) {
     const embedder = chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel });
-    const result = await calibrate(await openDatabase(), embedder, !flags.dryRun);
+    const result = await calibrate(await openDatabase(), embedder, !flags.dryRun, signal);
     if (flags.json) {
       print(safeJson(result, 2));
       return exitCodes.good;

@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../../db/errors.js';
 import { readRun, readRuns, whoRuns, type Run } from '../../maintenance/journal/run.js';
 import { maintenanceRuns } from '../../panes/maintenance-runs.js';
@@ -293,7 +294,7 @@ export function runNumber(text: string): number {
       hint: 'trace-console runs lists them.',
     });
   }
-  return Number(text);
+  return readNumber(text);
 }
 
 export function unknownRun(id: number): ConsoleError {

@@ -1,17 +1,22 @@
-import { exitCodes, ConsoleError, type ExitCode } from '../../db/errors.js';
+import { exitCodes, ConsoleError, failureOf, type ExitCode } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import { serveMcp } from '../../learning/mcp/server.js';
 import { type CommandContext, defineCommand, embeddingFlags } from '../command.js';
 import { homedir } from 'node:os';
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { lineDiff, replaceSettingsFile } from '../../ingest/install/settings-file.js';
 import {
+  installedServer,
   mcpClients,
   mcpSettingsPath,
   planMcpInstall,
   planMcpRemove,
   type McpChange,
+  type McpClient,
 } from '../../learning/mcp/install.js';
+import { safeLine } from '../../terminal/sanitise.js';
+import { plainTable } from '../plain-table.js';
 import { actionFlags } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
 
@@ -27,7 +32,11 @@ export const command = defineCommand({
   flags: embeddingFlags,
   examples: ['trace-console mcp --connection prod'],
   async run({ flags, print, openDatabase }) {
-    const embedder = chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel });
+    const embedder = chooseEmbedder({
+      embedding: flags.embedding,
+      model: flags.embeddingModel,
+      isBrief: true,
+    });
     // Before anything is answered, so that a wrong address is said on stderr and ends the server.
     const database = await openDatabase();
     await serveMcp({ database, embedder }, process.stdin, print);
@@ -83,6 +92,86 @@ export const mcpInstallCommand = defineCommand({
   },
 });
 
+export const mcpRemoveCommand = defineCommand({
+  name: 'mcp remove',
+  summary: "take the MCP server out of agents' settings again",
+  usage: '[claude|codex|gemini|cursor …] [--dry-run] [--yes]',
+  description: [
+    'Without names from the settings of all four. Shows the difference first, then asks; what else is in the files stays.',
+    'With --json: {"file", "changes", "dryRun"} a file.',
+  ].join('\n'),
+  flags: actionFlags,
+  inputs: 4,
+  examples: ['trace-console mcp remove codex --dry-run', 'trace-console mcp remove --yes'],
+  async run(context) {
+    for (const client of chosenClients(context.input)) {
+      const code = await apply(context, planMcpRemove(client, mcpSettingsPath(client, homedir())));
+      if (code !== exitCodes.good) return code;
+    }
+    return exitCodes.good;
+  },
+});
+
+export const mcpStatusCommand = defineCommand({
+  name: 'mcp status',
+  summary: 'say which agents start the MCP server, and what keeps it from starting',
+  usage: '[claude|codex|gemini|cursor …] [--json]',
+  description: [
+    'Reads settings only, no database. Exit code 1 where an installed server cannot start.',
+    'With --json: {"ok", "clients": [{"client", "file", "isInstalled", "arguments", "problem"}]}.',
+  ].join('\n'),
+  flags: {},
+  inputs: 4,
+  examples: ['trace-console mcp status', 'trace-console mcp status claude --json'],
+  run({ flags, input, print }) {
+    const clients = chosenClients(input).map(statusOf);
+    const ok = clients.every(({ problem }) => problem === null);
+    if (flags.json) print(safeJson({ ok, clients }, 2));
+    else {
+      const rows = clients.map(({ client, file, isInstalled, arguments: args, problem }) => [
+        client,
+        isInstalled ? safeLine(['mcp', ...args].join(' '), { limit: 60 }) : 'not installed',
+        problem ?? '',
+        safeLine(file),
+      ]);
+      print(plainTable(['agent', 'server', 'problem', 'settings'], rows));
+    }
+    return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+  },
+});
+
+/** @throws ConsoleError `usage` */
+function chosenClients(names: readonly string[]): readonly McpClient[] {
+  if (names.length === 0) return mcpClients;
+  return names.map((name) => {
+    const client = mcpClients.find((known) => known === name);
+    if (client) return client;
+    throw new ConsoleError('usage', `There is no agent "${name}" here: ${mcpClients.join(', ')}.`);
+  });
+}
+
+function statusOf(client: McpClient) {
+  const file = mcpSettingsPath(client, homedir());
+  const none = { client, file, isInstalled: false, arguments: [] as string[] };
+  try {
+    const server = installedServer(client, file);
+    if (!server) return { ...none, problem: null };
+    const [program = '', ...args] = server.args;
+    const missing = [server.command, program].find((path) => isAbsolute(path) && !existsSync(path));
+    return {
+      ...none,
+      isInstalled: true,
+      // Behind the program, which is named for this machine.
+      arguments: args.filter((argument, index) => index > 0 || argument !== 'mcp'),
+      problem: missing === undefined ? null : `${missing} is missing`,
+    };
+  } catch (error) {
+    return { ...none, problem: failureOf(error).message };
+  }
+}
+
+type ApplyFlags = Pick<Context['flags'], 'json' | 'dryRun' | 'yes'>;
+
 /** This very program, whatever PATH an agent has. */
 function serverCommand({ flags }: Context) {
   const { connection, dataDir, schema, config } = flags;
@@ -104,7 +193,10 @@ function serverCommand({ flags }: Context) {
   };
 }
 
-async function apply(context: Context, { path, file, after }: McpChange): Promise<ExitCode> {
+async function apply(
+  context: Pick<Context, 'print' | 'note' | 'interactive' | 'ask'> & { flags: ApplyFlags },
+  { path, file, after }: McpChange,
+): Promise<ExitCode> {
   const { flags, print, note } = context;
   const changes = file.text !== after;
   const say = (dryRun: boolean) => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMoment } from '../../core/format/time.js';
+import { readNumber } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { systemClock } from '../../core/clock.js';
@@ -27,11 +28,14 @@ export type StatusOptions = {
   untilMs?: number | undefined;
 };
 
-/** Reads panes one after the other, once or again and again, without a schedule: for reports. */
+/** So many panes are read at the same time where each is read once; again and again, one after the other, as a guest does. */
+const atOnce = 3;
+
+/** Reads panes once or again and again, without a schedule: for reports. */
 export class StatusReader {
   readonly #database: Database;
   readonly #feeds: readonly PaneFeed[];
-  readonly #options: StatusOptions;
+  readonly #options: StatusOptions & { exact: boolean };
 
   /** @param exact counts every row each time; else what was kept from the reading before is used */
   constructor(
@@ -58,15 +62,17 @@ export class StatusReader {
    */
   async read(): Promise<readonly { pane: AnyPane; snapshot: PaneSnapshot }[]> {
     const shape = await readShape(this.#database);
-    const results: { pane: AnyPane; snapshot: PaneSnapshot }[] = [];
-    for (const feed of this.#feeds) {
-      let snapshot: PaneSnapshot;
-      do {
-        ({ snapshot } = await feed.read({ ...this.#options, shape }));
-      } while (snapshot.error === null && snapshot.loading !== null);
-      results.push({ pane: feed.pane, snapshot });
-    }
-    return results;
+    const waiting = [...this.#feeds];
+    const readNext = async () => {
+      for (let feed = waiting.shift(); feed; feed = waiting.shift()) {
+        let snapshot: PaneSnapshot;
+        do {
+          ({ snapshot } = await feed.read({ ...this.#options, shape }));
+        } while (snapshot.error === null && snapshot.loading !== null);
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.exact ? atOnce : 1 }, readNext));
+    return this.#feeds.map(({ pane, snapshot }) => ({ pane, snapshot }));
   }
 }
 
@@ -137,7 +143,8 @@ export const command = defineCommand({
     }
     momentOf(flags.at, Date.now());
     const database = await openDatabase();
-    const untilMs = momentOf(flags.at, await serverNow(database));
+    const untilMs =
+      flags.at === undefined ? undefined : momentOf(flags.at, await serverNow(database));
     checkGrouping(chosen, flags.group);
     const exact = everyMs === undefined;
     const reader = new StatusReader(database, chosen, {
@@ -245,7 +252,7 @@ function timeOf(text: string | undefined, flag: string): number | undefined {
 /** Undefined without --watch; `--watch` alone is every two seconds. */
 function watchInterval(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const seconds = text === '' ? 2 : Number(text);
+  const seconds = text === '' ? 2 : readNumber(text);
   if (!(seconds >= 0.5 && seconds <= 86_400)) {
     throw new ConsoleError('usage', '--watch takes seconds, from 0.5 to 86400.');
   }

@@ -36,7 +36,11 @@ export const command = defineCommand({
     if (!Number.isInteger(limit) || limit < 1 || limit > 40) {
       throw new ConsoleError('usage', '--limit takes a whole number from 1 to 40.');
     }
-    const embedder = chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel });
+    const embedder = chooseEmbedder({
+      embedding: flags.embedding,
+      model: flags.embeddingModel,
+      isBrief: true,
+    });
     const found = await suggest(await openDatabase(), embedder, prompt, { limit });
     if (flags.json) print(safeJson(found, 2));
     else {

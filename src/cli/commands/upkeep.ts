@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { type CommandContext, defineCommand, parseAge } from '../command.js';
 import { actionFlags, runActionCommand } from '../run-action.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -137,7 +138,7 @@ async function chosenBackend({
   const database = await openDatabase();
   const [row] = await database.read<{ backend_start: Date | null; query_start: Date | null }>(
     'SELECT backend_start, query_start FROM pg_stat_activity WHERE pid = $1 AND datname = current_database()',
-    [Number(text)],
+    [readNumber(text)],
   );
   const startedAt = row?.backend_start?.toISOString();
   const wanted =
@@ -153,7 +154,7 @@ async function chosenBackend({
   }
   const query = row?.query_start?.toISOString();
   const backend = {
-    pid: Number(text),
+    pid: readNumber(text),
     startedAt,
     ...(query === undefined ? {} : { queryStartedAt: query }),
   };

@@ -117,7 +117,7 @@ export function parseConfig(toml: string, file: string): Config {
   const named = Object.entries(connections).map(([name, settings]) =>
     namedConnection(file, name, settings),
   );
-  if (chosen !== undefined && !(chosen in connections)) {
+  if (chosen !== undefined && !Object.hasOwn(connections, chosen)) {
     throw mistake(file, 'connection', `names "${chosen}", which is not among the connections`);
   }
   const budget = result.output.usage?.['budget-usd-per-day'];
@@ -141,7 +141,7 @@ function collectSettings(
   connections: object,
 ): Partial<Config> {
   const { connection, listen } = settings;
-  if (connection !== undefined && !(connection in connections)) {
+  if (connection !== undefined && !Object.hasOwn(connections, connection)) {
     throw mistake(
       file,
       'collect.connection',

@@ -1,3 +1,5 @@
+import { readNumber } from '../values.js';
+
 /** Spans of time and moments, as text and read from it: the one grammar of flags, config file, console and demo. */
 
 const second = 1_000;
@@ -64,7 +66,7 @@ export const spanHint = 'A number and a unit, 100 years at most: 30s, 15m, 1.5h,
  */
 export function parseDuration(text: string): number | undefined {
   const [, count, name = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text.trim().toLowerCase()) ?? [];
-  const rounded = Math.round(Number(count) * (unitMs.get(name) ?? NaN));
+  const rounded = Math.round(readNumber(count) * (unitMs.get(name) ?? NaN));
   return rounded > 0 && rounded <= longest ? rounded : undefined;
 }
 
@@ -103,6 +105,10 @@ let shownZone: TimeZone = 'local';
 /** In which zone every moment of this process is written from now on; at first in the reader's. */
 export function showTimesIn(next: TimeZone): void {
   shownZone = next;
+}
+
+export function timesAreIn(): TimeZone {
+  return shownZone;
 }
 
 /** The clock time of a moment in the chosen time zone, `14:03:27`; NULL is `–`. */
@@ -177,7 +183,7 @@ function readNamed(words: string, nowMs: number): number | string | undefined {
   if (!groups) {
     return /^\d{4}-\d{1,2}-\d{1,2}$/.test(words) ? `${words} needs a time, too.` : undefined;
   }
-  const clock = ['hour', 'minute', 'second'].map((part) => Number(groups[part] ?? 0));
+  const clock = [groups.hour, groups.minute, groups.second].map((part) => readNumber(part ?? '0'));
   const [hour = 0, minute = 0, second = 0] = clock;
   if (hour > 23 || minute > 59 || second > 59) return `There is no ${clockText(words)}.`;
   const zone = zoneOf(groups.zone);
@@ -190,7 +196,7 @@ function readNamed(words: string, nowMs: number): number | string | undefined {
   }
   if (day === 'today') return timeOn(today);
   if (day === 'yesterday') return timeOn(dayBefore(today));
-  const [year = 0, month = 0, date = 0] = day.split('-').map(Number);
+  const [year = 0, month = 0, date = 0] = day.split('-').map(readNumber);
   const isThere = new Date(Date.UTC(year, month - 1, date)).getUTCDate() === date;
   return month <= 12 && isThere ? timeOn({ year, month, date }) : `There is no ${day}.`;
 }
@@ -206,7 +212,7 @@ function zoneOf(text: string | undefined): Zone {
   if (text === undefined) return shownZone;
   if (text === 'z' || text === 'utc') return 'utc';
   const [, sign, hours, minutes] = /^([+-])(\d{2}):?(\d{2})$/.exec(text) ?? [];
-  return (sign === '-' ? -1 : 1) * (60 * Number(hours) + Number(minutes));
+  return (sign === '-' ? -1 : 1) * (60 * readNumber(hours) + readNumber(minutes));
 }
 
 type CalendarDay = { year: number; month: number; date: number };

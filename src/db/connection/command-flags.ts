@@ -1,4 +1,5 @@
 import type { Database } from '../database.js';
+import { shellWord } from '../quote.js';
 
 /** The database that a printed command is to reach: the one that it is about. Never with a password. */
 export type CommandTarget = Pick<Database, 'address' | 'capabilities'> & {
@@ -71,9 +72,4 @@ export function connectionString({
     `user=${value(user)}`,
   ];
   return [...parts, ...(tls ? ['sslmode=require'] : [])].join(' ');
-}
-
-/** A word as a POSIX shell reads it back unchanged: `idx_a`, `'hk$(touch x)'`. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

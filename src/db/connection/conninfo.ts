@@ -1,4 +1,5 @@
 import { parse as parseUrl } from 'pg-connection-string';
+import { setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../errors.js';
 
 /** Connection parameters by libpq's names (`host`, `port`, `dbname`, `user`, `sslmode`, …). */
@@ -108,23 +109,25 @@ export function invalidParameter(name: string, value: string, values: string): C
 }
 
 /** What libpq can do and the console cannot: silence would promise what is not kept. */
-const refusedParameters: Readonly<Record<string, (value: string) => boolean>> = {
-  gssencmode: (value) => value === 'require',
-  sslcrldir: () => true,
-  sslcertmode: (value) => value === 'require',
-  sslsni: (value) => value === '0',
-  requirepeer: () => true,
-  replication: (value) => !['false', 'off', 'no', '0'].includes(value),
-  min_protocol_version: (value) => value !== '3.0',
-  max_protocol_version: (value) => !['3.0', 'latest'].includes(value),
-  scram_client_key: () => true,
-  scram_server_key: () => true,
-  sslkeylogfile: () => true,
-  oauth_issuer: () => true,
-  oauth_client_id: () => true,
-  oauth_client_secret: () => true,
-  oauth_scope: () => true,
-};
+const refusedParameters = new Map(
+  Object.entries<(value: string) => boolean>({
+    gssencmode: (value) => value === 'require',
+    sslcrldir: () => true,
+    sslcertmode: (value) => value === 'require',
+    sslsni: (value) => value === '0',
+    requirepeer: () => true,
+    replication: (value) => !['false', 'off', 'no', '0'].includes(value),
+    min_protocol_version: (value) => value !== '3.0',
+    max_protocol_version: (value) => !['3.0', 'latest'].includes(value),
+    scram_client_key: () => true,
+    scram_server_key: () => true,
+    sslkeylogfile: () => true,
+    oauth_issuer: () => true,
+    oauth_client_id: () => true,
+    oauth_client_secret: () => true,
+    oauth_scope: () => true,
+  }),
+);
 
 /** Whole numbers, which are said to be none before anything is connected to. */
 const numbers = new Set([
@@ -136,15 +139,17 @@ const numbers = new Set([
 ]);
 
 /** The values of parameters that have a list of them. */
-const listedValues: Readonly<Record<string, readonly string[]>> = {
-  gssencmode: ['disable', 'prefer', 'require'],
-  sslcertmode: ['disable', 'allow', 'require'],
-  sslnegotiation: ['postgres', 'direct'],
-  target_session_attrs: [
-    ...['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
-  ],
-  load_balance_hosts: ['disable', 'random'],
-};
+const listedValues = new Map(
+  Object.entries({
+    gssencmode: ['disable', 'prefer', 'require'],
+    sslcertmode: ['disable', 'allow', 'require'],
+    sslnegotiation: ['postgres', 'direct'],
+    target_session_attrs: [
+      ...['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+    ],
+    load_balance_hosts: ['disable', 'random'],
+  }),
+);
 
 /**
  * Refuses, by name, what would be without effect although somebody relies on it.
@@ -153,12 +158,12 @@ const listedValues: Readonly<Record<string, readonly string[]>> = {
  */
 export function checkParameters(parameters: ConnectionParameters): void {
   for (const [name, value = ''] of Object.entries(parameters)) {
-    const values = listedValues[name];
+    const values = listedValues.get(name);
     if (values && !values.includes(value)) throw invalidParameter(name, value, values.join(', '));
     if (numbers.has(name) && !/^\s*[+-]?\d+\s*$/.test(value)) {
       throw invalidParameter(name, value, 'whole numbers');
     }
-    if (!refusedParameters[name]?.(value)) continue;
+    if (!refusedParameters.get(name)?.(value)) continue;
     throw new ConsoleError('connection_source_invalid', `The console cannot do ${name}=${value}.`, {
       hint: 'docs/connecting.md lists the parameters. Leave it out, if nothing depends on it.',
     });
@@ -184,7 +189,7 @@ function parseKeywords(text: string, origin: string): ConnectionParameters {
         'Examples: postgresql://user@host/database or "host=localhost dbname=omninode_bridge".',
       );
     }
-    parameters[match[1]] = (match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1');
+    setOwnKey(parameters, match[1], (match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1'));
   }
   return withoutEmpty(checkedNames(parameters, origin));
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
+import { readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../errors.js';
 import { checkParameters, parseConnectionString, type ConnectionParameters } from './conninfo.js';
 import { parse } from 'dotenv';
@@ -247,7 +248,7 @@ function definedOnly(parameters: Record<string, string | undefined>): Connection
 }
 
 function wholeNumber(text: string, what: string, low: number, high: number): number {
-  const value = Number(text);
+  const value = readNumber(text);
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new ConsoleError('connection_source_invalid', `The ${what} "${text}" is not usable.`, {
       hint: `A whole number from ${low} to ${high}.`,
@@ -282,7 +283,7 @@ function readEnvironmentFile(file: string, environment: Environment): Environmen
   const parsed = parse(text);
   // dotenv-expand lets the process's value win over the file's; here the file was asked for by name.
   const outer = Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !(name in parsed)),
+    Object.entries(environment).filter(([name]) => !Object.hasOwn(parsed, name)),
   ) as Record<string, string>;
   return processEnvironment(expand({ parsed, processEnv: outer }).parsed ?? {});
 }
@@ -323,7 +324,7 @@ function parseSections(text: string): Map<string, ConnectionParameters> {
       continue;
     }
     const [key, value] = line.split(/=(.*)/s);
-    if (current && key && value !== undefined) current[key.trim()] = value.trim();
+    if (current && key && value !== undefined) setOwnKey(current, key.trim(), value.trim());
   }
   return sections;
 }

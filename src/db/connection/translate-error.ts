@@ -1,4 +1,6 @@
+import { coreTables } from '../../core/tables.js';
 import { ConsoleError, type ErrorCode } from '../errors.js';
+import { shellWord } from '../quote.js';
 
 /** What a failure was about, for the sentence: `localhost:5432/omninode_bridge`. */
 export type Where = { host: string; port: number; user: string; database: string };
@@ -56,7 +58,7 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
       return {
         code: 'database_missing',
         message: `The database "${where.database}" does not exist.`,
-        hint: `Create it: createdb -h ${where.host} -p ${where.port} ${where.database}`,
+        hint: `Create it: createdb -h ${shellWord(where.host)} -p ${where.port} ${shellWord(where.database)}`,
       };
     case '53300':
       return {
@@ -108,6 +110,16 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
         message: `The transaction is read-only: ${text}`,
         hint: 'The server is a standby, or default_transaction_read_only is on.',
       };
+    case '42P01':
+    case '42883': {
+      const name = ofSchema.exec(text)?.[0];
+      if (name === undefined) return undefined;
+      return {
+        code: 'schema_missing',
+        message: `${name} does not exist in the schema that is used.`,
+        hint: 'Create it: trace-console schema apply; or name another schema with --schema.',
+      };
+    }
     case '22P05':
       return {
         code: 'query_failed',
@@ -126,6 +138,11 @@ function byState(error: unknown, where: Where, timedOut: boolean): Translation |
         : undefined;
   }
 }
+
+/** What the schema's files make. */
+const ofSchema = new RegExp(
+  `\\b(?:(?:${coreTables.join('|')})(?:_archive)?|record_pattern_usage|find_similar_patterns|prune_patterns)\\b`,
+);
 
 /** What pgbouncer refuses, in its own words, which are in no other language: for people. */
 const poolerRefusals: readonly (readonly [RegExp, string, string])[] = [

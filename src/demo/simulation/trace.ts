@@ -77,15 +77,17 @@ function chooseAgent(run: Run, pattern: Pattern | null): Agent {
   );
 }
 
+const centres = new Map([
+  ['explicit', 0.97],
+  ['learned_pattern', 0.88],
+  ['semantic_search', 0.79],
+  ['fuzzy_match', 0.74],
+]);
+
 /** Explicit requests are sure, fallbacks are not. */
 function chooseConfidence(random: Random, strategy: string): number {
-  const centre = {
-    explicit: 0.97,
-    learned_pattern: 0.88,
-    semantic_search: 0.79,
-    fuzzy_match: 0.74,
-  }[strategy];
-  return round4(Math.min(1, Math.max(0.2, (centre ?? 0.48) + 0.08 * random.normal())));
+  const centre = centres.get(strategy) ?? 0.48;
+  return round4(Math.min(1, Math.max(0.2, centre + 0.08 * random.normal())));
 }
 
 function breakdown(random: Random, confidence: number): Json {
@@ -340,7 +342,7 @@ function* toolWork(run: Run, tool: ToolUse): Process<Trouble | null> {
   const { random } = run.tree;
   const remote = remoteOf(tool.name, random);
   if (remote) return yield* callService(run, remote);
-  const { medianMs, sigma } = toolTimes[tool.name] ?? { medianMs: 120, sigma: 0.8 };
+  const { medianMs, sigma } = toolTimes.get(tool.name) ?? { medianMs: 120, sigma: 0.8 };
   yield sleep(random.logNormal(medianMs, sigma));
   if (!random.chance(tool.name === 'Bash' ? 0.07 : 0.015)) return null;
   const message = `command exited with code ${random.pick([1, 1, 2, 127, 137])}`;

@@ -157,13 +157,15 @@ export function hooksFor(type: string, tool: string | null): readonly Hook[] {
 }
 
 /** How long a tool itself takes: median, ms, and spread. */
-export const toolTimes: Readonly<Record<string, { medianMs: number; sigma: number }>> = {
-  Bash: { medianMs: 700, sigma: 1.1 },
-  Read: { medianMs: 8, sigma: 0.5 },
-  Grep: { medianMs: 40, sigma: 0.8 },
-  Glob: { medianMs: 20, sigma: 0.6 },
-  Edit: { medianMs: 15, sigma: 0.5 },
-  Write: { medianMs: 18, sigma: 0.5 },
-  WebFetch: { medianMs: 600, sigma: 0.7 },
-  WebSearch: { medianMs: 450, sigma: 0.6 },
-};
+export const toolTimes = new Map(
+  Object.entries({
+    Bash: { medianMs: 700, sigma: 1.1 },
+    Read: { medianMs: 8, sigma: 0.5 },
+    Grep: { medianMs: 40, sigma: 0.8 },
+    Glob: { medianMs: 20, sigma: 0.6 },
+    Edit: { medianMs: 15, sigma: 0.5 },
+    Write: { medianMs: 18, sigma: 0.5 },
+    WebFetch: { medianMs: 600, sigma: 0.7 },
+    WebSearch: { medianMs: 450, sigma: 0.6 },
+  }),
+);

@@ -1,7 +1,14 @@
+import { needKeys } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { ConsoleError } from '../../db/errors.js';
-import { coreTables, columnsOf, workColumns, type ColumnType } from '../../core/tables.js';
+import {
+  coreTables,
+  columnsOf,
+  learnedKeys,
+  workColumns,
+  type ColumnType,
+} from '../../core/tables.js';
 
 import type { Queryable } from '../../db/queryable.js';
 import type {
@@ -68,7 +75,7 @@ function* chunks<Table extends keyof DemoTables>(
   table: Table,
   rows: Iterable<DemoTables[Table]>,
 ): Generator<string> {
-  const entries = Object.entries(columns[table]);
+  const entries = Object.entries(columns[table]) as [keyof DemoTables[Table], ColumnType][];
   let texts: string[] = [];
   let characters = 0;
   for (const row of rows) {
@@ -88,11 +95,14 @@ function* chunks<Table extends keyof DemoTables>(
 }
 
 /** NULLs are left out: an absent key is NULL. */
-function rowText(entries: readonly [string, ColumnType][], row: object): string {
+function rowText<Row extends object>(
+  entries: readonly [keyof Row, ColumnType][],
+  row: Row,
+): string {
   let text = '';
   let index = 0;
   for (const [name, type] of entries) {
-    const value: unknown = row[name as keyof typeof row];
+    const value: unknown = row[name];
     if (value !== null) text += `${text === '' ? '' : ','}"c${index}":${valueText(type, value)}`;
     index += 1;
   }
@@ -219,6 +229,7 @@ export const columns: {
  */
 export async function checkWritable(database: Database): Promise<void> {
   checkChangeable(database);
+  await database.transaction({ readOnly: true }, (tx) => needKeys(tx, 'The demo', learnedKeys));
   const missing = await missingColumns(database);
   if (missing.length > 0) {
     throw new ConsoleError(

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { byOwnKey } from '../../core/values.js';
 import { consoleVersion } from '../../core/version.js';
 import { spawn } from 'node:child_process';
 import { ConsoleError } from '../../db/errors.js';
@@ -140,7 +141,7 @@ function daemonEnvironment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'TMPDIR', 'XDG_RUNTIME_DIR'];
   return Object.fromEntries(
     kept.flatMap((name) => {
-      const value = process.env[name];
+      const value = byOwnKey(process.env, name);
       return value === undefined ? [] : [[name, value]];
     }),
   );

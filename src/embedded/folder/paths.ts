@@ -108,18 +108,20 @@ export function ensurePrivateFolder(folder: string): void {
   });
 }
 
-const reasons: Partial<Record<string, string>> = {
-  EACCES: 'this user may not write there',
-  EPERM: 'this user may not write there',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'something on the way is a file, not a folder',
-  EEXIST: 'something on the way is a file, not a folder',
-  ENOENT: 'nothing can be created there',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'its links lead in a circle',
-};
+const reasons = new Map(
+  Object.entries({
+    EACCES: 'this user may not write there',
+    EPERM: 'this user may not write there',
+    EROFS: 'the file system is read-only',
+    ENOTDIR: 'something on the way is a file, not a folder',
+    EEXIST: 'something on the way is a file, not a folder',
+    ENOENT: 'nothing can be created there',
+    ENOSPC: 'the disk is full',
+    EDQUOT: 'the disk quota is used up',
+    ENAMETOOLONG: 'the name is too long',
+    ELOOP: 'its links lead in a circle',
+  }),
+);
 
 /** The disk, or what this user may have of it, is full. */
 export const isNoSpace = (error: unknown): boolean =>
@@ -128,7 +130,7 @@ export const isNoSpace = (error: unknown): boolean =>
 /** What the file system says about a folder, as an error of the console; others as they are. */
 export function folderFailure(folder: string, cause: unknown): unknown {
   const { code } = cause as NodeJS.ErrnoException;
-  const reason = code === undefined ? undefined : reasons[code];
+  const reason = code === undefined ? undefined : reasons.get(code);
   if (reason === undefined) return cause;
   return new ConsoleError(
     'embedded_unavailable',

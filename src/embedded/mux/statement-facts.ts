@@ -1,3 +1,5 @@
+import { readNumber } from '../../core/values.js';
+
 /**
  * A token of SQL. Text is handled as Latin-1, one character a byte, so that offsets are byte
  * offsets whatever the encoding is; every character that matters to the scanner is ASCII.
@@ -295,20 +297,22 @@ function preparedName(tokens: readonly Token[]): StatementName | undefined {
   return { start, end, name: text, prepares: verb === 'prepare' };
 }
 
-const unitMs: Record<string, number> = {
-  us: 0.001,
-  ms: 1,
-  s: 1_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+const unitMs = new Map(
+  Object.entries({
+    us: 0.001,
+    ms: 1,
+    s: 1_000,
+    min: 60_000,
+    h: 3_600_000,
+    d: 86_400_000,
+  }),
+);
 
 /** A time setting as PostgreSQL writes it ("250", "5s", "1min") in milliseconds. */
 export function parseTimeout(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*$/.exec(text);
   if (match === null) return undefined;
-  return Math.round(Number(match[1]) * (unitMs[match[2] ?? 'ms'] ?? 1));
+  return Math.round(readNumber(match[1]) * (unitMs.get(match[2] ?? 'ms') ?? 1));
 }
 
 /** Why the embedded database does not run a statement; its SQLSTATE is 0A000. */

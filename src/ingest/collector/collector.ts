@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
+import { byOwnKey, setOwnKey } from '../../core/values.js';
 import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -182,7 +183,8 @@ export class Collector {
     status.quarantined += quarantined;
     for (const record of records) {
       const at = new Date(atMsOf(record)).toISOString();
-      if (at > (status.lastEvents[record.cli] ?? '')) status.lastEvents[record.cli] = at;
+      const last = byOwnKey(status.lastEvents, record.cli) ?? '';
+      if (at > last) setOwnKey(status.lastEvents, record.cli, at);
     }
   }
 

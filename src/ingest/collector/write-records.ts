@@ -19,14 +19,16 @@ import { rowsOf, RowStatements, writerCli, type WriterRows } from '../writer/sta
 import type { RecordWriter } from './drain.js';
 import { type Quarantined, readPairs, type SpoolKey, writePairs } from './tables.js';
 
-const adapters: Readonly<Record<AgentId, HookAdapter>> = {
-  claude: claudeHooks,
-  codex: codexHooks,
-  gemini: geminiHooks,
-  cursor: cursorHooks,
-  copilot: copilotHooks,
-  opencode: opencodeHooks,
-};
+const adapters = new Map<string, HookAdapter>(
+  Object.entries({
+    claude: claudeHooks,
+    codex: codexHooks,
+    gemini: geminiHooks,
+    cursor: cursorHooks,
+    copilot: copilotHooks,
+    opencode: opencodeHooks,
+  } satisfies Record<AgentId, HookAdapter>),
+);
 
 /**
  * The events of one record of the spool.
@@ -38,8 +40,8 @@ export function eventsOfRecord(
   pairs: ToolPairs,
 ): readonly AgentEvent[] | undefined {
   const { cli, payload } = record;
-  if (!Object.hasOwn(adapters, cli) || !isObject(payload)) return undefined;
-  return adapters[cli as AgentId]({ record, payload, pairs });
+  if (!isObject(payload)) return undefined;
+  return adapters.get(cli)?.({ record, payload, pairs });
 }
 
 /** These give every tool call an id. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyEdits, type FormattingOptions, type JSONPath, modify } from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
+import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type HookCommand, isOurs, type SettingsAgent, type TelemetrySettings } from './agent.js';
 import { parseSettings } from './settings-file.js';
@@ -224,7 +225,7 @@ export function removeTelemetry(
 
 function valuesIn(text: string, under: string, file: string): Map<string, unknown> {
   const root = parseSettings(text.replace(/^\uFEFF/, ''), file);
-  const values = ((root ?? {}) as Record<string, unknown>)[under];
+  const values = byOwnKey((root ?? {}) as Record<string, unknown>, under);
   return new Map(Object.entries((values ?? {}) as Record<string, unknown>));
 }
 

@@ -11,7 +11,7 @@ import {
 } from './agent.js';
 import path from 'node:path';
 import { given } from '../../core/values.js';
-import { truthyAt, falseAt, listAt, textOf } from './settings-file.js';
+import { truthyAt, falseAt, hasListAt, listAt, textOf } from './settings-file.js';
 import { usualAddress } from './merge.js';
 import fs from 'node:fs';
 import { parse } from 'smol-toml';
@@ -127,11 +127,13 @@ export const claude: SettingsAgent = {
     if (managed !== undefined && truthyAt(managed, ['allowManagedHooksOnly'])) {
       found.push(`allowManagedHooksOnly is set in ${managed}: only its own hooks run`);
     }
-    const posted = files.map(postedTo).find((url) => url !== undefined);
-    for (const file of posted === undefined ? [] : files) {
-      const allowed = listAt(file, ['allowedHttpHookUrls']);
-      if (allowed.length === 0 || allowed.some((each) => matches(each, posted ?? ''))) continue;
-      found.push(`allowedHttpHookUrls in ${file} does not name ${posted}`);
+    // The lists of all files are one list, and an empty one allows nothing.
+    const lists = files.filter((file) => hasListAt(file, ['allowedHttpHookUrls']));
+    const allowed = lists.flatMap((file) => listAt(file, ['allowedHttpHookUrls']));
+    const posted = new Set(files.map(postedTo).filter((url) => url !== undefined));
+    for (const url of lists.length === 0 ? [] : posted) {
+      if (allowed.some((each) => matches(each, url))) continue;
+      found.push(`allowedHttpHookUrls in ${lists.join(' and ')} does not name ${url}`);
     }
     return found;
   },

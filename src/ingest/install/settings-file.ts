@@ -2,6 +2,7 @@ import { createFolder } from '../../core/create-folder.js';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse, printParseErrorCode, type ParseError } from 'jsonc-parser';
+import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 
 /** A settings file as it is on disk. */
@@ -131,9 +132,8 @@ function valueAt(file: string, keys: readonly string[]): unknown {
   try {
     let value: unknown = parseSettings((textOf(file) ?? '').replace(/^\uFEFF/, ''), file);
     for (const key of keys) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key))
-        return undefined;
-      value = (value as Record<string, unknown>)[key];
+      if (typeof value !== 'object' || value === null) return undefined;
+      value = byOwnKey(value as Record<string, unknown>, key);
     }
     return value;
   } catch {
@@ -146,6 +146,10 @@ export const truthyAt = (file: string, keys: readonly string[]): boolean =>
 
 export const falseAt = (file: string, keys: readonly string[]): boolean =>
   valueAt(file, keys) === false;
+
+export function hasListAt(file: string, keys: readonly string[]): boolean {
+  return Array.isArray(valueAt(file, keys));
+}
 
 export function listAt(file: string, keys: readonly string[]): unknown[] {
   const value = valueAt(file, keys);

@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
 
@@ -57,7 +57,8 @@ export function decodeRequest(
   encoding: 'json' | 'protobuf',
 ): Telemetry {
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
-  const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  const { buffer, byteOffset, byteLength } = bytes;
+  const value: unknown = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error('The request is no object.');
   }
@@ -83,19 +84,19 @@ export function telemetryOf(request: Record<string, unknown>): Telemetry {
   return telemetry;
 }
 
-const listOf = (value: unknown): Record<string, unknown>[] =>
-  Array.isArray(value) ? value.map(objectOf) : [];
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : none);
+const none: readonly never[] = [];
 
 function* itemsOf(
   resources: unknown,
-  scopes: string,
-  items: string,
+  scopes: 'scopeSpans' | 'scopeLogs' | 'scopeMetrics',
+  items: 'spans' | 'logRecords' | 'metrics',
 ): Generator<[Origin, Record<string, unknown>]> {
-  for (const each of listOf(resources)) {
+  for (const each of listOf(resources).map(objectOf)) {
     const resource = attributesOf(objectOf(each.resource).attributes);
-    for (const one of listOf(each[scopes])) {
+    for (const one of listOf(each[scopes]).map(objectOf)) {
       const origin = { resource, scope: stringOf(objectOf(one.scope).name) };
-      for (const item of listOf(one[items])) yield [origin, item];
+      for (const item of listOf(one[items])) yield [origin, objectOf(item)];
     }
   }
 }
@@ -118,7 +119,8 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
   const endedAt = millisecondsOf(span.endTimeUnixNano);
   const { code, message } = objectOf(span.status);
   return {
-    ...origin,
+    resource: origin.resource,
+    scope: origin.scope,
     traceId,
     spanId,
     parentSpanId: hexOf(span.parentSpanId, 8),
@@ -130,6 +132,7 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
     attributes: attributesOf(span.attributes),
     events: listOf(span.events)
       .slice(0, mostEvents)
+      .map(objectOf)
       .map((event) => ({
         name: stringOf(event.name) ?? 'event',
         at: millisecondsOf(event.timeUnixNano) ?? startedAt,
@@ -163,14 +166,26 @@ function hexOf(value: unknown, bytes: number): string | undefined {
   return isId ? hex : undefined;
 }
 
-/** An integer of 64 bits: a number, a text, or two halves. */
+/** An integer of 64 bits: a number, a text, or two halves. One beyond 2^53 is rounded. */
 function integerOf(value: unknown): number | undefined {
+  // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
   if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
   if (typeof value === 'number') return numberOf(value);
   const { high, low } = objectOf(value);
   return typeof high === 'number' && typeof low === 'number'
     ? high * 2 ** 32 + (low >>> 0)
     : undefined;
+}
+
+/** An integer as it is kept: as a text where JavaScript's number would be another one. */
+function exactInteger(value: unknown): number | string | undefined {
+  const number = integerOf(value);
+  if (number === undefined || Number.isSafeInteger(number)) return number;
+  if (typeof value === 'string') return value;
+  const { high, low } = objectOf(value);
+  return typeof high === 'number' && typeof low === 'number'
+    ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
+    : number;
 }
 
 /** The largest time that a date can hold (milliseconds); a broken clock may send more. */
@@ -184,35 +199,46 @@ function millisecondsOf(nanoseconds: unknown): number | undefined {
 
 /** Later values of a name win. */
 function attributesOf(list: unknown): Attributes {
-  const entries = listOf(list)
-    .slice(0, mostAttributes)
-    .flatMap(({ key, value }) =>
-      typeof key === 'string' && key !== ''
-        ? [[key.slice(0, 256), valueOf(value, 0)] as const]
-        : [],
-    );
-  return Object.fromEntries(entries);
+  const attributes: Record<string, unknown> = {};
+  for (const item of firstOf(list, mostAttributes)) {
+    const { key, value } = objectOf(item);
+    if (typeof key === 'string' && key !== '') {
+      setOwnKey(attributes, key.slice(0, 256), valueOf(value, 0));
+    }
+  }
+  return attributes;
 }
 
+/** Most lists are short: they are not copied. */
+function firstOf(value: unknown, most: number): readonly unknown[] {
+  const list = listOf(value);
+  return list.length > most ? list.slice(0, most) : list;
+}
+
+/** Protobuf's decoder gives every field a default in the prototype: only what was sent is its own. */
+const isSent = (any: Record<string, unknown>, field: string): boolean =>
+  (byOwnKey(any, field) ?? null) !== null;
+
+// Called for each attribute of each span: it makes nothing but what it returns.
 function valueOf(value: unknown, depth: number): unknown {
   const any = objectOf(value);
-  // Protobuf's decoder gives every field a default in the prototype: only what was sent is its own.
-  const has = (name: string) => Object.hasOwn(any, name) && any[name] !== null;
-  if (has('stringValue')) return String(any.stringValue);
-  if (has('boolValue')) return any.boolValue === true;
-  if (has('intValue')) return integerOf(any.intValue);
-  if (has('doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
-  if (has('bytesValue')) return '[bytes]';
+  if (isSent(any, 'stringValue')) return String(any.stringValue);
+  if (isSent(any, 'boolValue')) return any.boolValue === true;
+  if (isSent(any, 'intValue')) return exactInteger(any.intValue);
+  if (isSent(any, 'doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
+  if (isSent(any, 'bytesValue')) return '[bytes]';
   if (depth >= deepestValue) return '[too deep]';
-  const values = (field: unknown) => listOf(objectOf(field).values).slice(0, mostValues);
-  if (has('arrayValue')) return values(any.arrayValue).map((each) => valueOf(each, depth + 1));
-  if (!has('kvlistValue')) return null;
-  return Object.fromEntries(
-    values(any.kvlistValue).map(({ key, value: inner }) => [
-      stringOf(key) ?? '',
-      valueOf(inner, depth + 1),
-    ]),
-  );
+  if (isSent(any, 'arrayValue')) {
+    const { values } = objectOf(any.arrayValue);
+    return firstOf(values, mostValues).map((each) => valueOf(each, depth + 1));
+  }
+  if (!isSent(any, 'kvlistValue')) return null;
+  const object: Record<string, unknown> = {};
+  for (const item of firstOf(objectOf(any.kvlistValue).values, mostValues)) {
+    const { key, value: inner } = objectOf(item);
+    setOwnKey(object, stringOf(key) ?? '', valueOf(inner, depth + 1));
+  }
+  return object;
 }
 
 /**

@@ -1,9 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
@@ -23,6 +25,9 @@ const mostConnections = 1_024;
 /** A request takes no longer (ms), and neither does a connection without one; looked at so often. */
 const slowest = 20_000;
 const lookEveryMs = 5_000;
+
+/** How long (ms) more of a request that is refused may come. */
+const lingerMs = 5_000;
 
 /** Seconds after which a sender may try again. */
 const retryAfter = { busy: 1, full: 5 };
@@ -50,7 +55,7 @@ export type ReceiverOptions = ListenAddress & {
  */
 export function listenAddress(text: string): ListenAddress {
   const [, host = '', port = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
-  const number = Number.parseInt(port, 10);
+  const number = readNumber(port);
   if (port === '' || number > 65_535) {
     throw new ConsoleError('usage', `--listen does not understand "${text}".`, {
       hint: 'HOST:PORT, for example 127.0.0.1:4318.',
@@ -156,13 +161,16 @@ export class OtlpReceiver {
     );
     if (response.destroyed) return;
     if (answer instanceof Refusal) {
-      // What is left of the body is not read.
+      const text = Buffer.from(`${answer.message}\n`);
       response.writeHead(answer.status, {
         'content-type': 'text/plain; charset=utf-8',
+        'content-length': text.length,
         connection: 'close',
         ...(answer.retryAfter === undefined ? {} : { 'retry-after': String(answer.retryAfter) }),
       });
-      response.end(`${answer.message}\n`, () => request.destroy());
+      response.write(text);
+      await passedOver(request);
+      response.end(() => request.destroy());
       return;
     }
     response.writeHead(200, { 'content-type': answer.type });
@@ -230,11 +238,13 @@ export class OtlpReceiver {
   /** The caller gives back the bytes that it has taken of those that may be read at a time. */
   async #bodyOf(request: http.IncomingMessage): Promise<Buffer> {
     const tooLarge = () => new Refusal(413, `A request holds ${mostSent} bytes at most.`);
-    if (Number(request.headers['content-length'] ?? 0) > mostSent) throw tooLarge();
+    if (readNumber(request.headers['content-length']) > mostSent) throw tooLarge();
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
+      // Destroying the request would take the connection along, and the answer.
+      const parts = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const chunk of parts) {
         bytes += chunk.length;
         this.#buffered += chunk.length;
         if (bytes > mostSent) throw tooLarge();
@@ -274,6 +284,19 @@ export class OtlpReceiver {
       if (appendFrame(folder, frames, limitBytes) === 'full') throw full();
     }
   }
+}
+
+/**
+ * Drops what still comes of a refused body, for a while: who writes into a closed connection finds it reset, before the answer
+ * was read, and an SDK would send the same again and again.
+ */
+async function passedOver(request: http.IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  request.resume();
+  const signal = AbortSignal.timeout(lingerMs);
+  await Promise.race(['end', 'close'].map((event) => once(request, event, { signal }))).catch(
+    () => undefined,
+  );
 }
 
 class Refusal extends Error {

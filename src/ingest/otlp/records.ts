@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
 import { joinedFrames, type SpoolRecord } from '../spool/frame.js';
-import type { Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
+import type { Attributes, Origin, Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
 import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
 
 /** What telemetry is called in the spool, where hooks have the name of their CLI. */
@@ -14,9 +14,17 @@ const longestKept = 1_024;
 
 /** Spans and log records as the spool holds them: one record each, without secrets. */
 export function telemetryRecords(telemetry: Telemetry, nowMs: number): SpoolRecord[] {
+  // All spans of a service share what is said of it.
+  const resources = new Map<Attributes, Attributes>();
+  const clean = <Item extends Origin>(item: Item): Item => {
+    const { resource } = item;
+    const known = resources.get(resource) ?? (redact(resource) as Attributes);
+    resources.set(resource, known);
+    return { ...(redact({ ...item, resource: {} }) as Item), resource: known };
+  };
   return [
-    ...telemetry.spans.map((span) => recordOf('span', span, nowMs)),
-    ...telemetry.logs.map((log) => recordOf('log', log, nowMs)),
+    ...telemetry.spans.map((span) => recordOf('span', clean(span), nowMs)),
+    ...telemetry.logs.map((log) => recordOf('log', clean(log), nowMs)),
   ];
 }
 
@@ -57,7 +65,7 @@ function recordOf(event: string, item: TelemetrySpan | TelemetryLog, nowMs: numb
     at: `${nowMs}000000`,
     cli: telemetryCli,
     event,
-    payload: redact(item),
+    payload: item,
     bytes: 0,
   };
 }

@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
@@ -47,7 +47,8 @@ export function roleOf({ attributes }: TelemetrySpan): SpanRole {
 /** The first of some attributes that is there, whatever it holds. */
 export function valueAt(attributes: Attributes, ...names: readonly string[]): unknown {
   for (const name of names) {
-    if (Object.hasOwn(attributes, name) && attributes[name] !== null) return attributes[name];
+    const value = byOwnKey(attributes, name) ?? null;
+    if (value !== null) return value;
   }
   return undefined;
 }
@@ -64,7 +65,7 @@ export function textAt(attributes: Attributes, ...names: readonly string[]): str
 export function numberAt(attributes: Attributes, ...names: readonly string[]): number | undefined {
   for (const name of names) {
     const value = valueAt(attributes, name);
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    const number = typeof value === 'string' ? readNumber(value) : value;
     if (numberOf(number) !== undefined) return number as number;
   }
   return undefined;
@@ -282,10 +283,13 @@ function promptInEvents({ events }: TelemetrySpan): string | undefined {
 
 /** The words in a root's input, where it is a text or has one under a usual name. */
 function plainInput(value: unknown): string | undefined {
-  if (typeof value === 'string') return stringOf(value);
-  const { inputs, input, question, query, prompt } = objectOf(value);
-  const text =
-    input ?? question ?? query ?? prompt ?? (typeof inputs === 'string' ? inputs : undefined);
-  if (typeof text === 'string') return text;
-  return Object.keys(objectOf(inputs)).length > 0 ? plainInput(inputs) : undefined;
+  for (let within = value; ;) {
+    if (typeof within === 'string') return stringOf(within);
+    const { inputs, input, question, query, prompt } = objectOf(within);
+    const text =
+      input ?? question ?? query ?? prompt ?? (typeof inputs === 'string' ? inputs : undefined);
+    if (typeof text === 'string') return text;
+    if (Object.keys(objectOf(inputs)).length === 0) return undefined;
+    within = inputs;
+  }
 }

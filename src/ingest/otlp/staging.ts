@@ -54,6 +54,19 @@ const spanColumns: readonly [name: keyof SpanRow, type: ColumnType][] = [
 /** Databases where the table was seen; looked for again where a transaction has failed. */
 const opened = new WeakSet<Database>();
 
+/** Somebody may have dropped the table: what failed looks for it the next time. */
+async function lookingAgain<Result>(
+  database: Database,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    opened.delete(database);
+    throw error;
+  }
+}
+
 /** Spans that came together, as they are kept: with what they were written as where that happens at once. */
 class SpanBatch {
   readonly events: readonly AgentEvent[];
@@ -194,19 +207,16 @@ export async function recordPrepared(
   also?: (tx: Queryable) => Promise<void>,
 ): Promise<Written> {
   const record = async (of: SpanBatch, all: readonly CleanEvent[]) => {
-    try {
-      const written = await recorder.recordClean(all, {
+    const written = await lookingAgain(database, () =>
+      recorder.recordClean(all, {
         async inTransaction(tx, copier) {
           await also?.(tx);
           await of.keep(tx, database, copier);
         },
-      });
-      if (spans.length > 0) opened.add(database);
-      return written;
-    } catch (error) {
-      opened.delete(database);
-      throw error;
-    }
+      }),
+    );
+    if (spans.length > 0) opened.add(database);
+    return written;
   };
   try {
     return await record(batch, [...events, ...ofSpans]);
@@ -232,10 +242,12 @@ export async function recordWithSpans(
 /** Those of some traces of which spans are kept. */
 async function knownTraces(database: Database, ids: readonly string[]): Promise<readonly string[]> {
   if (ids.length === 0) return [];
-  return database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
-    if (!opened.has(database) && !(await hasConsoleTable(tx, 'telemetry_spans'))) return [];
-    return tracesWithSpans(tx, database.capabilities.schema, ids);
-  });
+  return lookingAgain(database, () =>
+    database.transaction({ readOnly: true, purpose: 'ingest' }, async (tx) => {
+      if (!opened.has(database) && !(await hasConsoleTable(tx, 'telemetry_spans'))) return [];
+      return tracesWithSpans(tx, database.capabilities.schema, ids);
+    }),
+  );
 }
 
 async function tracesWithSpans(
@@ -273,7 +285,7 @@ export class SpanFlusher {
    */
   async round(): Promise<Written | undefined> {
     await this.#tidyAtTimes();
-    const traces = await this.#ready();
+    const traces = await lookingAgain(this.#database, () => this.#ready());
     if (traces.length === 0) return undefined;
     try {
       return await this.#write(traces);

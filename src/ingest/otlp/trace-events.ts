@@ -1,4 +1,4 @@
-import type { AgentEvent, EventBase } from '../events.js';
+import type { AgentEvent, EventBase, OtherSpan } from '../events.js';
 import { decisionId, happeningId, modelCallId, subagentId, toolCallId } from '../ids.js';
 import type { RetractedRow } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
@@ -204,9 +204,15 @@ class SpanTree {
     const error = this.#root && failureOf(this.#root);
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
     return [
-      { kind: 'prompt', ...base, text, origin },
+      { kind: 'prompt', ...base, text, origin, span: this.#root && this.#toldRoot(this.#root) },
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];
+  }
+
+  /** Of a span that only stands in for the root, another part of the trace would say something else. */
+  #toldRoot(root: TelemetrySpan): OtherSpan | undefined {
+    const isKnown = root.parentSpanId !== undefined || this.#toldOf(root) !== 'span';
+    return isKnown ? undefined : toldBySpan(root);
   }
 
   /** The root may not tell what the user said; the first call of a model does. */
@@ -287,6 +293,11 @@ const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
 
 const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
 
+const toldBySpan = ({ name, attributes }: TelemetrySpan): OtherSpan => ({
+  name,
+  attributes: { ...attributes },
+});
+
 function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventBase): AgentEvent[] {
   const isAgent = role === 'agent';
   const started = {
@@ -294,7 +305,7 @@ function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventB
     ...base,
     id: span.spanId,
     prompt: promptAt(span) ?? span.name,
-    ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry' }),
+    ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry', span: toldBySpan(span) }),
   };
   if (span.endedAt === undefined) return [started];
   const error = failureOf(span);

@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { objectOf, readNumber } from '../../core/values.js';
 import path from 'node:path';
 import type { AgentEvent, EventBase, Failure, ModelCalled, Place, Usage } from '../events.js';
 import { countOf, firstLine, numberOf, stringOf, type TranscriptFile } from './source.js';
@@ -157,7 +157,7 @@ export function outcomeOf(isError: boolean, text: string, result: unknown): Outc
   if (exit !== undefined) {
     return {
       outcome: 'failed',
-      exitCode: Number.parseInt(exit, 10),
+      exitCode: readNumber(exit),
       error: { type: `exit_code_${exit}`, message: text.slice(0, 500) },
     };
   }

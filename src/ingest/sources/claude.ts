@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { byOwnKey, objectOf } from '../../core/values.js';
 import path from 'node:path';
 import {
   slashCommand,
@@ -281,7 +281,7 @@ class ClaudeReader implements TranscriptReader {
   ): AgentEvent[] {
     const id = stringOf(result.agentId);
     const { agents } = this.#state;
-    const asked = Object.hasOwn(agents, toolUse) ? agents[toolUse] : undefined;
+    const asked = byOwnKey(agents, toolUse);
     if (id === undefined || asked === undefined) return [];
     const duration = numberOf(result.totalDurationMs);
     const isBackground = result.isAsync === true || result.status === 'async_launched';

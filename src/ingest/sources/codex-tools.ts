@@ -1,4 +1,4 @@
-import { objectOf } from '../../core/values.js';
+import { objectOf, readNumber } from '../../core/values.js';
 import type { AgentEvent, EventBase, Failure } from '../events.js';
 import { firstLine, numberOf, stringOf, textOf } from './source.js';
 
@@ -133,12 +133,20 @@ type Told = {
   success?: boolean | undefined;
 };
 
-function toldOutput(output: unknown): Told {
-  const record = objectOf(output);
-  if (Object.hasOwn(record, 'content') || Object.hasOwn(record, 'success')) {
-    const success = typeof record.success === 'boolean' ? record.success : undefined;
-    return { ...toldOutput(record.content ?? ''), ...(success === undefined ? {} : { success }) };
+function toldOutput(told: unknown): Told {
+  let output = told;
+  let record = objectOf(output);
+  let success: boolean | undefined;
+  // What stands outside is said of the whole.
+  while (Object.hasOwn(record, 'content') || Object.hasOwn(record, 'success')) {
+    if (typeof record.success === 'boolean') success ??= record.success;
+    output = record.content ?? '';
+    record = objectOf(output);
   }
+  return { ...toldPlainly(output, record), ...(success === undefined ? {} : { success }) };
+}
+
+function toldPlainly(output: unknown, record: Json): Told {
   const text = textOf(output);
   const inner = text.startsWith('{') ? parsed(text) : record;
   const metadata = objectOf(inner.metadata);
@@ -158,8 +166,8 @@ function toldOutput(output: unknown): Told {
   return {
     text,
     body: end ? text.slice(end.index + end[0].length) : text,
-    exitCode: exit === undefined ? undefined : Number.parseInt(exit, 10),
-    seconds: wall === undefined ? undefined : Number.parseFloat(wall),
+    exitCode: exit === undefined ? undefined : readNumber(exit),
+    seconds: wall === undefined ? undefined : readNumber(wall),
   };
 }
 

@@ -1,4 +1,4 @@
-import { isObject } from '../../core/values.js';
+import { byOwnKey, isObject, readNumber } from '../../core/values.js';
 import { createHash } from 'node:crypto';
 import type { AgentEvent, EventBase, Failure, Noted } from '../events.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
@@ -23,7 +23,7 @@ export type HookAdapter = (input: HookInput) => readonly AgentEvent[] | undefine
 
 export function textOf(payload: Payload, ...keys: readonly string[]): string | undefined {
   for (const key of keys) {
-    const value = ownValue(payload, key);
+    const value = byOwnKey(payload, key);
     if (typeof value === 'string' && value !== '') return value;
   }
   return undefined;
@@ -31,19 +31,15 @@ export function textOf(payload: Payload, ...keys: readonly string[]): string | u
 
 export function numberOf(payload: Payload, ...keys: readonly string[]): number | undefined {
   for (const key of keys) {
-    const value = ownValue(payload, key);
+    const value = byOwnKey(payload, key);
     if (typeof value === 'number' && Number.isFinite(value)) return value;
   }
   return undefined;
 }
 
 export function objectOf(payload: Payload, key: string): Payload | undefined {
-  const value = ownValue(payload, key);
+  const value = byOwnKey(payload, key);
   return isObject(value) ? value : undefined;
-}
-
-export function ownValue(payload: Payload, key: string): unknown {
-  return Object.hasOwn(payload, key) ? payload[key] : undefined;
 }
 
 /** A value that some CLIs send as JSON in a text. */
@@ -100,7 +96,7 @@ export function failureOf(
   const [, code] = /^(?:Error: )?Exit code:? (-?\d+)/i.exec(message ?? '') ?? [];
   return {
     error: { type, message },
-    ...(code === undefined ? {} : { exitCode: Number(code) }),
+    ...(code === undefined ? {} : { exitCode: readNumber(code) }),
   };
 }
 

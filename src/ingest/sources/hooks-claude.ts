@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import type { AgentEvent, EventBase, Place } from '../events.js';
 import { atMsOf } from '../spool/frame.js';
 import {
@@ -6,7 +7,6 @@ import {
   numberOf,
   objectOf,
   otherFields,
-  ownValue,
   spanOf,
   textOf,
   type HookAdapter,
@@ -128,7 +128,7 @@ export function toolEvents(
   const toolUse = textOf(payload, 'tool_use_id');
   const tool = textOf(payload, 'tool_name');
   if (toolUse === undefined || tool === undefined) return undefined;
-  const input = ownValue(payload, 'tool_input');
+  const input = byOwnKey(payload, 'tool_input');
   if (event === 'PreToolUse') return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   const ended = {
     kind: 'tool_ended' as const,
@@ -139,18 +139,18 @@ export function toolEvents(
     ...spanOf(base.at, numberOf(payload, 'duration_ms')),
   };
   if (event === 'PostToolUseFailure') {
-    const outcome = ownValue(payload, 'is_interrupt') === true ? 'cancelled' : 'failed';
+    const outcome = byOwnKey(payload, 'is_interrupt') === true ? 'cancelled' : 'failed';
     return [{ ...ended, outcome, ...failureOf('tool_error', textOf(payload, 'error')) }];
   }
   const response = objectOf(payload, 'tool_response');
-  const output = ownValue(payload, 'tool_response');
-  const isCancelled = response !== undefined && ownValue(response, 'interrupted') === true;
+  const output = byOwnKey(payload, 'tool_response');
+  const isCancelled = response !== undefined && byOwnKey(response, 'interrupted') === true;
   return [{ ...ended, output, outcome: isCancelled ? 'cancelled' : 'completed' }];
 }
 
 function permissionEvents(event: string, payload: Payload, base: EventBase): AgentEvent[] {
   const tool = textOf(payload, 'tool_name');
-  const input = ownValue(payload, 'tool_input');
+  const input = byOwnKey(payload, 'tool_input');
   if (event === 'PermissionRequest') {
     return [{ kind: 'permission', ...base, decision: 'ask', tool, input }];
   }
@@ -193,7 +193,7 @@ function stopEvents(event: string, payload: Payload, base: EventBase): AgentEven
     const message = textOf(payload, 'error_details');
     return [{ kind: 'turn_ended', ...base, error: { type, message } }];
   }
-  const tasks = ownValue(payload, 'background_tasks');
+  const tasks = byOwnKey(payload, 'background_tasks');
   if (Array.isArray(tasks) && tasks.length > 0) {
     // No end of the turn: the agent goes on when the background work is done, and stops again.
     return [noteOf(base, event, { data: { background_tasks: tasks.length } })];

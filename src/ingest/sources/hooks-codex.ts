@@ -1,4 +1,4 @@
-import { isObject } from '../../core/values.js';
+import { byOwnKey, isObject } from '../../core/values.js';
 import type { AgentEvent, EventBase } from '../events.js';
 import { atMsOf } from '../spool/frame.js';
 import { subagentEvents, toolEvents } from './hooks-claude.js';
@@ -6,7 +6,6 @@ import {
   noteOf,
   numberOf,
   otherFields,
-  ownValue,
   textOf,
   type HookAdapter,
   type HookInput,
@@ -64,7 +63,7 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
       return withExitCode(toolEvents(event, withToolUse(event, input, base), base));
     case 'PermissionRequest': {
       const tool = textOf(payload, 'tool_name');
-      const asked = ownValue(payload, 'tool_input');
+      const asked = byOwnKey(payload, 'tool_input');
       return [{ kind: 'permission', ...base, decision: 'ask', tool, input: asked }];
     }
     case 'SubagentStart':
@@ -91,7 +90,7 @@ function eventsOf(event: string, input: HookInput, base: EventBase): AgentEvent[
 function withToolUse(event: string, { payload, pairs }: HookInput, base: EventBase): Payload {
   const tool = textOf(payload, 'tool_name');
   if (tool === undefined || textOf(payload, 'tool_use_id') !== undefined) return payload;
-  const words = [base.session, tool, ownValue(payload, 'tool_input'), base.at] as const;
+  const words = [base.session, tool, byOwnKey(payload, 'tool_input'), base.at] as const;
   const id = event === 'PreToolUse' ? pairs.startOf(...words) : pairs.endOf(...words);
   return { ...payload, tool_use_id: id };
 }
@@ -101,7 +100,7 @@ function withExitCode(events: AgentEvent[] | undefined): AgentEvent[] | undefine
   return events?.map((event) => {
     if (event.kind !== 'tool_ended' || !isObject(event.output)) return event;
     const { output } = event;
-    const metadata = ownValue(output, 'metadata');
+    const metadata = byOwnKey(output, 'metadata');
     const exitCode =
       numberOf(output, 'exit_code') ??
       (isObject(metadata) ? numberOf(metadata, 'exit_code') : undefined);

@@ -1,9 +1,9 @@
+import { byOwnKey } from '../../core/values.js';
 import type { AgentEvent, EventBase } from '../events.js';
 import {
   noteOf,
   objectOf,
   otherFields,
-  ownValue,
   parsedText,
   textOf,
   timeOf,
@@ -35,7 +35,7 @@ export const copilotHooks: HookAdapter = (input) => {
     source: 'hook',
     agent: 'copilot',
     session,
-    at: timeOf(record, ownValue(payload, 'timestamp')),
+    at: timeOf(record, byOwnKey(payload, 'timestamp')),
     place: {
       cwd: textOf(payload, 'cwd'),
       transcriptPath: textOf(payload, 'transcriptPath', 'transcript_path'),
@@ -87,14 +87,14 @@ function toolEvents(
 ): AgentEvent[] | undefined {
   const tool = textOf(payload, 'toolName', 'tool_name');
   if (tool === undefined) return undefined;
-  const input = parsedText(ownValue(payload, 'toolArgs') ?? ownValue(payload, 'tool_input'));
+  const input = parsedText(byOwnKey(payload, 'toolArgs') ?? byOwnKey(payload, 'tool_input'));
   const given = textOf(payload, 'toolCallId', 'tool_use_id');
   if (event === 'preToolUse') {
     const toolUse = given ?? pairs.startOf(base.session, tool, input, base.at);
     return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const toolUse = given ?? pairs.endOf(base.session, tool, input, base.at);
-  const output = ownValue(payload, 'toolResult') ?? ownValue(payload, 'tool_result');
+  const output = byOwnKey(payload, 'toolResult') ?? byOwnKey(payload, 'tool_result');
   const result = objectOf(payload, 'toolResult') ?? objectOf(payload, 'tool_result');
   const ended = { kind: 'tool_ended' as const, ...base, toolUse, tool, input, output };
   const message = result && textOf(result, 'textResultForLlm', 'text_result_for_llm');

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import type { AgentEvent, EventBase } from '../events.js';
 import { atMsOf } from '../spool/frame.js';
 import {
@@ -5,7 +6,6 @@ import {
   noteOf,
   numberOf,
   otherFields,
-  ownValue,
   parsedText,
   spanOf,
   textOf,
@@ -33,7 +33,7 @@ export const cursorHooks: HookAdapter = (input) => {
   const session = textOf(payload, 'conversation_id', 'session_id');
   const event = textOf(payload, 'hook_event_name') ?? record.event;
   if (session === undefined || event === undefined) return undefined;
-  const roots = ownValue(payload, 'workspace_roots');
+  const roots = byOwnKey(payload, 'workspace_roots');
   const [root] = Array.isArray(roots) ? (roots as unknown[]) : [];
   return eventsOf(event, input, {
     source: 'hook',
@@ -90,7 +90,7 @@ function toolEvents(
 ): AgentEvent[] | undefined {
   const tool = textOf(payload, 'tool_name');
   if (tool === undefined) return undefined;
-  const input = parsedText(ownValue(payload, 'tool_input'));
+  const input = parsedText(byOwnKey(payload, 'tool_input'));
   const given = textOf(payload, 'tool_use_id');
   if (event === 'preToolUse') {
     const toolUse = given ?? pairs.startOf(base.session, tool, input, base.at);
@@ -100,13 +100,13 @@ function toolEvents(
   const span = spanOf(base.at, numberOf(payload, 'duration', 'duration_ms'));
   const ended = { ...base, ...span, kind: 'tool_ended' as const, toolUse, tool, input };
   if (event === 'postToolUse') {
-    const output = parsedText(ownValue(payload, 'tool_output') ?? ownValue(payload, 'result_json'));
+    const output = parsedText(byOwnKey(payload, 'tool_output') ?? byOwnKey(payload, 'result_json'));
     return [{ ...ended, output, outcome: 'completed' }];
   }
   const type = textOf(payload, 'failure_type') ?? 'tool_error';
   const failure = failureOf(type, textOf(payload, 'error_message', 'error'));
   const outcome =
-    ownValue(payload, 'is_interrupt') === true
+    byOwnKey(payload, 'is_interrupt') === true
       ? 'cancelled'
       : type === 'permission_denied'
         ? 'denied'

@@ -1,9 +1,9 @@
+import { byOwnKey } from '../../core/values.js';
 import type { AgentEvent, EventBase } from '../events.js';
 import {
   noteOf,
   objectOf,
   otherFields,
-  ownValue,
   textOf,
   timeOf,
   type HookAdapter,
@@ -28,7 +28,7 @@ export const geminiHooks: HookAdapter = (input) => {
     source: 'hook',
     agent: 'gemini',
     session,
-    at: timeOf(record, ownValue(payload, 'timestamp')),
+    at: timeOf(record, byOwnKey(payload, 'timestamp')),
     place: { cwd: textOf(payload, 'cwd'), transcriptPath: textOf(payload, 'transcript_path') },
   });
 };
@@ -71,15 +71,15 @@ function toolEvents(
 ): AgentEvent[] | undefined {
   const tool = textOf(payload, 'tool_name');
   if (tool === undefined) return undefined;
-  const input = ownValue(payload, 'tool_input');
+  const input = byOwnKey(payload, 'tool_input');
   if (event === 'BeforeTool') {
     const toolUse = pairs.startOf(base.session, tool, input, base.at);
     return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
   const toolUse = pairs.endOf(base.session, tool, input, base.at);
-  const output = ownValue(payload, 'tool_response');
+  const output = byOwnKey(payload, 'tool_response');
   const response = objectOf(payload, 'tool_response');
-  const error = response && errorIn(ownValue(response, 'error'));
+  const error = response && errorIn(byOwnKey(response, 'error'));
   const outcome = error === undefined ? 'completed' : 'failed';
   return [{ kind: 'tool_ended', ...base, toolUse, tool, input, output, outcome, error }];
 }

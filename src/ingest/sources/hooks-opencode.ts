@@ -1,10 +1,9 @@
-import { isObject } from '../../core/values.js';
+import { byOwnKey, isObject } from '../../core/values.js';
 import type { AgentEvent, EventBase } from '../events.js';
 import {
   noteOf,
   numberOf,
   objectOf,
-  ownValue,
   textOf,
   timeOf,
   type HookAdapter,
@@ -73,7 +72,7 @@ function errorEvents(said: Payload, base: EventBase): AgentEvent[] {
 
 function promptEvents(said: Payload, base: EventBase): AgentEvent[] {
   const message = objectOf(said, 'message');
-  const parts = ownValue(said, 'parts');
+  const parts = byOwnKey(said, 'parts');
   const texts = (Array.isArray(parts) ? (parts as unknown[]) : [])
     .filter(isObject)
     .flatMap((part) => textOf(part, 'text') ?? []);
@@ -86,11 +85,11 @@ function toolEvents(event: string, said: Payload, base: EventBase): AgentEvent[]
   const toolUse = textOf(said, 'callID');
   const tool = textOf(said, 'tool');
   if (toolUse === undefined || tool === undefined) return undefined;
-  const input = ownValue(said, 'args');
+  const input = byOwnKey(said, 'args');
   if (event === 'tool.execute.before') {
     return [{ kind: 'tool_started', ...base, toolUse, tool, input }];
   }
-  const output = ownValue(said, 'output');
+  const output = byOwnKey(said, 'output');
   const metadata = objectOf(said, 'metadata');
   const exitCode = metadata && numberOf(metadata, 'exit');
   const failed = exitCode !== undefined && exitCode !== 0;

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { createFolder } from '../../core/create-folder.js';
-import { type Environment, given } from '../../core/values.js';
+import { type Environment, given, readNumber } from '../../core/values.js';
 
 /** `full`: the spool has reached its limit; the event was counted and dropped. */
 export type Appended = 'written' | 'full';
@@ -151,7 +151,9 @@ export const spoolLimitBytes = 256 * 1024 * 1024;
 
 /** The limit of this user's spool in bytes: `TRACE_CONSOLE_SPOOL_MB`, else 256 MB. */
 export function spoolLimit({ TRACE_CONSOLE_SPOOL_MB: megabytes }: Environment): number {
-  return /^[1-9]\d{0,5}$/.test(megabytes ?? '') ? Number(megabytes) * 1024 * 1024 : spoolLimitBytes;
+  return /^[1-9]\d{0,5}$/.test(megabytes ?? '')
+    ? readNumber(megabytes) * 1024 * 1024
+    : spoolLimitBytes;
 }
 
 /** Segments have one name for so long (ms), and stay for longer: no name comes twice. */
@@ -171,17 +173,17 @@ export function segmentName(nowMs: number, behind?: string): string {
   return `${span}-${String(number).padStart(4, '0')}.spool`;
 }
 
-const numberOf = (segment: string): number => Number(segment.slice(spanDigits + 1, -6));
+const numberOf = (segment: string): number => readNumber(segment.slice(spanDigits + 1, -6));
 
 export const isSegment = (name: string): boolean => /^\d{8}-\d{4}\.spool$/.test(name);
 
 /** Whether no hook writes into a segment any more. */
 export function isClosed(segment: string, nowMs: number): boolean {
-  return nowMs > (Number(segment.slice(0, spanDigits)) + 1) * segmentSpanMs + graceMs;
+  return nowMs > (readNumber(segment.slice(0, spanDigits)) + 1) * segmentSpanMs + graceMs;
 }
 
 /** Whether a segment of the same name could still be begun. */
 export function isYoung(segment: string, nowMs: number): boolean {
-  const span = Number(segment.slice(0, spanDigits)) * segmentSpanMs;
+  const span = readNumber(segment.slice(0, spanDigits)) * segmentSpanMs;
   return nowMs < span + numberOf(segment) * nameMs + youngMs;
 }

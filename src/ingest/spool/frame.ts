@@ -1,3 +1,5 @@
+import { readNumber } from '../../core/values.js';
+
 /** One event as a hook received it. */
 export type SpoolRecord = {
   /** A UUID of this record; a record that was written twice keeps it. */
@@ -19,7 +21,7 @@ export type SpoolRecord = {
 };
 
 /** When a record was received, in milliseconds since 1970. */
-export const atMsOf = ({ at }: SpoolRecord): number => Number(BigInt(at) / 1_000_000n);
+export const atMsOf = ({ at }: SpoolRecord): number => readNumber(String(BigInt(at) / 1_000_000n));
 
 /**
  * A frame is `magic`, the length of the body and its checksum (both 32 bits, little endian), and the body: the record as

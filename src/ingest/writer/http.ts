@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import type { TraceRecording } from './recorded.js';
 import type { Call, CallOptions, HttpOptions, Middleware, TraceOptions } from './types.js';
 
@@ -43,7 +44,7 @@ const causeOf = (error: unknown): unknown =>
   error instanceof TypeError && error.cause !== undefined ? error.cause : error;
 
 function bytesOf(name: 'responseBytes', header: string | null): { responseBytes?: number } {
-  return header !== null && /^\d{1,15}$/.test(header) ? { [name]: Number(header) } : {};
+  return header !== null && /^\d{1,15}$/.test(header) ? { [name]: readNumber(header) } : {};
 }
 
 function hostOf(url: string): string {

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { byOwnKey } from '../../core/values.js';
 import { derivedId } from '../ids.js';
 import { isUuid } from './values.js';
 import type { Carrier } from './types.js';
@@ -142,8 +143,8 @@ function read(carrier: Carrier, name: string): string | undefined {
 /** Names of headers have any case; an environment has `TRACEPARENT`, and underscores. */
 function ownValue(carrier: Readonly<Record<string, unknown>>, name: string): unknown {
   for (const key of [name, name.toUpperCase().replaceAll('-', '_')]) {
-    if (Object.hasOwn(carrier, key)) return carrier[key];
+    const value = byOwnKey(carrier, key);
+    if (value !== undefined) return value;
   }
-  const key = Object.keys(carrier).find((each) => each.toLowerCase() === name);
-  return key === undefined ? undefined : carrier[key];
+  return Object.entries(carrier).find(([key]) => key.toLowerCase() === name)?.[1];
 }

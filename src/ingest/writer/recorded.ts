@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sessionId } from '../ids.js';
-import { toJson } from '../rows.js';
 import { headersOf, type TraceIds } from './propagation.js';
-import type { RowJson, WriterTable } from './statements.js';
+import { rowJson, type RowJson, type WriterTable } from './statements.js';
 import type { End, Recording, Status, Tokens, Trace, TraceFields, TraceOptions } from './types.js';
 import { failure, isUuid, json, jsonObject, label, labelOrNull, text, whole } from './values.js';
 
@@ -56,13 +55,13 @@ export abstract class Recorded {
   protected abstract get columns(): Row;
 
   get row(): RowJson {
-    return toJson({ id: this.id, ...this.columns });
+    return rowJson({ id: this.id, ...this.columns });
   }
 
   end(end: End = {}): void {
     if (this.#end !== undefined) return;
     this.sink.safely(() => {
-      const { status, error } = end;
+      const { status, error } = (end as End | null) ?? {};
       const isFailed = error !== undefined && error !== null;
       this.#end = {
         // By the clock that is not set.
@@ -173,9 +172,9 @@ export class TraceRecording extends Recorded implements Trace {
       if (project !== undefined) changed.project = labelOrNull(project);
       if (model !== undefined) changed.model = labelOrNull(model);
       if (provider !== undefined) changed.provider = labelOrNull(provider);
-      if (tags !== undefined) changed.tags = tags.slice(0, 64).map(label);
+      if (Array.isArray(tags)) changed.tags = tags.slice(0, 64).map(label);
       if (context !== undefined) {
-        Object.assign(this.#context, jsonObject(context, this.sink.fieldLimit));
+        this.#context = { ...this.#context, ...jsonObject(context, this.sink.fieldLimit) };
       }
       this.changed();
     });

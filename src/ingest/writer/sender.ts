@@ -2,22 +2,24 @@ import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveSource } from '../../db/connection/source.js';
-import { Database, type Queryable } from '../../db/database.js';
+import { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import { appendFrame, spoolFolder, spoolLimit } from '../spool/append.js';
 import { encodeFrame } from '../spool/frame.js';
 import {
+  RowQueue,
   RowStatements,
+  transactionId,
+  wasCommitted,
   writerCli,
-  writerTables,
+  type Chunk,
   type RowJson,
   type WriterTable,
 } from './statements.js';
 import type { TracerOptions, WriterProblem, WriterStats } from './types.js';
 
-/** Rows of one transaction, and bytes of it: the caller's event loop sends them, and reads the answer. */
-const chunkRows = 2_000;
-const chunkBytes = 1 << 20;
+/** Bytes of one transaction: a commit costs as much as some hundred rows. */
+const togetherBytes = 4 << 20;
 
 /** So many rows do not wait for the clock. */
 const dueRows = 500;
@@ -31,70 +33,6 @@ const retryMs = { first: 250, last: 5_000 };
 const goodbyeMs = 1_000;
 
 const limits = { statementTimeoutMs: 30_000, lockTimeoutMs: 10_000, purpose: 'writer' } as const;
-
-type Chunk = {
-  table: WriterTable;
-  rows: RowJson[];
-  bytes: number;
-  transaction?: string | undefined;
-  /** A trace, or a hook, that rows belong to is not there. */
-  isChecked?: boolean;
-};
-
-/**
- * Rows that wait, by table and id: a later image of a row takes the place of one that waits. What waits is bounded; with
- * more, the newest are dropped and counted.
- */
-class RowQueue {
-  #rows = new Map<WriterTable, Map<string, RowJson>>();
-  readonly #most: { rows: number; bytes: number };
-  /** With those that are being sent. */
-  count = 0;
-  bytes = 0;
-
-  constructor(most: { rows: number; bytes: number }) {
-    this.#most = most;
-  }
-
-  hasRoom(factor = 1): boolean {
-    return this.count < this.#most.rows * factor && this.bytes < this.#most.bytes * factor;
-  }
-
-  get share(): number {
-    return Math.max(this.count / this.#most.rows, this.bytes / this.#most.bytes);
-  }
-
-  /** @param factor how much more than others this row may find room for: the end of what is there already */
-  put(table: WriterTable, id: string, json: RowJson, factor: number): boolean {
-    const rows = this.#rows.get(table) ?? new Map<string, RowJson>();
-    const old = rows.get(id);
-    if (old === undefined && !this.hasRoom(factor)) return false;
-    if (old === undefined) this.count += 1;
-    this.bytes += json.length - (old?.length ?? 0);
-    rows.set(id, json);
-    this.#rows.set(table, rows);
-    return true;
-  }
-
-  /** All that waits, traces first: what belongs to them finds them there. */
-  take(): Chunk[] {
-    const taken = this.#rows;
-    this.#rows = new Map();
-    return writerTables.flatMap((table) => {
-      const chunks: Chunk[] = [];
-      for (const json of taken.get(table)?.values() ?? []) {
-        let chunk = chunks.at(-1);
-        if (!chunk || chunk.rows.length >= chunkRows || chunk.bytes >= chunkBytes) {
-          chunk = { table, rows: [], bytes: 0 };
-          chunks.push(chunk);
-        }
-        chunk.rows.push(json);
-        chunk.bytes += json.length;
-      }
-      return chunks;
-    });
-  }
-}
 
 /** Brings rows into the database, off the caller's path. */
 export class Sender {
@@ -252,7 +190,7 @@ export class Sender {
     while (this.#pending[0] !== undefined && !this.#isClosed) {
       const [chunk] = this.#pending;
       try {
-        await this.#write(chunk);
+        await this.#write(this.#together());
         wait = retryMs.first;
         this.#said.delete('away');
         if (this.#queue.share < 0.5) this.#said.delete('full');
@@ -272,8 +210,22 @@ export class Sender {
     }
   }
 
+  /** What goes into the next transaction: a trace and what belongs to it come at once. */
+  #together(): Chunk[] {
+    let bytes = 0;
+    const end = this.#pending.findIndex((chunk, index) => {
+      bytes += chunk.bytes;
+      return index > 0 && (bytes > togetherBytes || isAlone(chunk));
+    });
+    const [first] = this.#pending;
+    const count = first && isAlone(first) ? 1 : end;
+    return this.#pending.slice(0, count === -1 ? undefined : count);
+  }
+
   /** @throws Error when the database does not take it now */
-  async #write(chunk: Chunk): Promise<void> {
+  async #write(chunks: readonly Chunk[]): Promise<void> {
+    const [chunk] = chunks;
+    if (chunk === undefined) return;
     const { database, statements } = await this.#open();
     if (chunk.transaction !== undefined && (await wasCommitted(database, chunk.transaction))) {
       this.#settle(chunk, 0);
@@ -283,13 +235,25 @@ export class Sender {
       const refused = await database.transaction(limits, async (tx) => {
         // Everything else is the same when it is written twice.
         if (chunk.table === 'pattern_usage_log') chunk.transaction = await transactionId(tx);
-        return statements.write(tx, chunk.table, chunk.rows, chunk.isChecked === true);
+        const counts: number[] = [];
+        for (const { table, rows, isChecked = false } of chunks) {
+          counts.push(await statements.write(tx, table, rows, isChecked));
+        }
+        return counts;
       });
-      this.#settle(chunk, refused);
+      for (const [index, each] of chunks.entries()) this.#settle(each, refused[index] ?? 0);
     } catch (error) {
       chunk.transaction =
         error instanceof ConsoleError && error.sqlState ? undefined : chunk.transaction;
+      if (isOfOtherTables(error)) {
+        this.#opened = undefined;
+        await database.close().catch(() => undefined);
+      }
       if (!isRecordsFault(error)) throw error;
+      if (chunks.length > 1) {
+        for (const each of chunks) each.isAlone = true;
+        return;
+      }
       if (error.sqlState === foreignKeyViolation && chunk.isChecked !== true) {
         chunk.isChecked = true;
         return;
@@ -308,6 +272,7 @@ export class Sender {
     const middle = Math.ceil(chunk.rows.length / 2);
     const parts = [chunk.rows.slice(0, middle), chunk.rows.slice(middle)].map((rows) => ({
       table: chunk.table,
+      isAlone: true,
       rows,
       bytes: rows.reduce((sum, row) => sum + row.length, 0),
     }));
@@ -377,23 +342,16 @@ export class Sender {
   }
 }
 
+/** Uses of patterns are counted: whether their transaction has happened must be known of them alone. */
+const isAlone = ({ table, isAlone: isRefused = false }: Chunk): boolean =>
+  isRefused || table === 'pattern_usage_log';
+
+/** The tables are no longer as they were when the statements were made: no such key, table or column. */
+const isOfOtherTables = (error: unknown): boolean =>
+  error instanceof ConsoleError && ['42P10', '42P01', '42703'].includes(error.sqlState ?? '');
+
 const positive = (value: number | undefined, otherwise: number): number =>
   typeof value === 'number' && value > 0 ? value : otherwise;
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
-
-async function transactionId(tx: Queryable): Promise<string | undefined> {
-  const { rows } = await tx.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
-  return rows[0]?.id;
-}
-
-/** Whether a transaction whose COMMIT was not answered has happened. */
-async function wasCommitted(database: Database, transaction: string): Promise<boolean> {
-  const [row] = await database.read<{ status: string | null }>(
-    'SELECT pg_xact_status($1::text::xid8) AS status',
-    [transaction],
-  );
-  if (row?.status === 'in progress') throw new Error('an earlier transaction has not ended.');
-  return row?.status === 'committed';
-}

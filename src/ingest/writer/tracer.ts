@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { toJson } from '../rows.js';
+import { byOwnKey, setOwnKey } from '../../core/values.js';
 import { requestHandler, requestMiddleware, tracedFetch } from './http.js';
 import { childOf, continued, newRoot } from './propagation.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from './parts.js';
 import { TraceRecording, type Recorded, type Row, type Sink } from './recorded.js';
 import { Sender } from './sender.js';
-import type { WriterTable } from './statements.js';
+import { rowJson, type WriterTable } from './statements.js';
 import type {
   Call,
   CallOptions,
@@ -37,8 +37,22 @@ export function createTracer(options: TracerOptions = {}): Tracer {
   return new ServiceTracer(objectOr(options));
 }
 
+/** What callers give may be anything. */
 const objectOr = <Value extends object>(value: Value): Value =>
   typeof (value as unknown) === 'object' && (value as unknown) !== null ? value : ({} as Value);
+
+/** What can be read of it: of its fields, some may be getters that throw. */
+function readable<Value extends object>(value: Value): Value {
+  const read: Record<string, unknown> = {};
+  for (const key of Object.keys(objectOr(value))) {
+    try {
+      setOwnKey<unknown>(read, key, byOwnKey(value, key));
+    } catch {
+      // The rest is worth keeping.
+    }
+  }
+  return read as Value;
+}
 
 type Current = { trace: TraceRecording; hook: HookRecording | undefined };
 
@@ -89,36 +103,43 @@ class ServiceTracer implements Tracer, Sink {
   }
 
   startTrace(options: string | TraceOptions): TraceRecording {
-    const told = typeof options === 'string' ? { prompt: options } : objectOr(options);
-    const carried = told.from === undefined ? undefined : this.#continued(told);
-    const parent = told.root === true || carried ? undefined : this.#context.getStore()?.trace;
-    const ids = carried ?? (parent ? childOf(parent.ids) : newRoot());
-    return new TraceRecording(this, ids, told, parent);
+    const given = typeof options === 'string' ? { prompt: options } : options;
+    return this.#starting(given, (told) => {
+      const carried = told.from === undefined ? undefined : this.#continued(told);
+      const parent = told.root === true || carried ? undefined : this.#context.getStore()?.trace;
+      const ids = carried ?? (parent ? childOf(parent.ids) : newRoot());
+      return new TraceRecording(this, ids, told, parent);
+    });
   }
 
   startHook(options: HookOptions): HookRecording {
-    const told = objectOr(options);
-    const { trace, isLone } = this.#traceFor('hook_trigger', told.tool ?? told.name ?? told.type);
-    return new HookRecording(this, trace, isLone, told);
+    return this.#starting(options, (told) => {
+      const { trace, isLone } = this.#traceFor('hook_trigger', told.tool ?? told.name ?? told.type);
+      return new HookRecording(this, trace, isLone, told);
+    });
   }
 
   startCall(options: CallOptions): CallRecording {
-    const told = objectOr(options);
-    const { trace, hook, isLone } = this.#traceFor('endpoint_call', told.service);
-    return new CallRecording(this, trace, isLone, hook, told);
+    return this.#starting(options, (told) => {
+      const { trace, hook, isLone } = this.#traceFor('endpoint_call', told.service);
+      return new CallRecording(this, trace, isLone, hook, told);
+    });
   }
 
   startModelCall(options: ModelCallOptions): ModelCallRecording {
-    const told = objectOr(options);
-    const { trace, hook, isLone } = this.#traceFor('endpoint_call', told.model);
-    return new ModelCallRecording(this, trace, isLone, hook, told);
+    return this.#starting(options, (told) => {
+      const { trace, hook, isLone } = this.#traceFor('endpoint_call', told.model);
+      return new ModelCallRecording(this, trace, isLone, hook, told);
+    });
   }
 
   route(decision: RoutingFields): Decision {
-    const { trace, isLone } = this.#traceFor('routing', decision.query ?? decision.agent);
-    const recording = new DecisionRecording(this, trace, objectOr(decision));
-    if (isLone) trace.end();
-    return recording;
+    return this.#starting(decision, (told) => {
+      const { trace, isLone } = this.#traceFor('routing', told.query ?? told.agent);
+      const recording = new DecisionRecording(this, trace, told);
+      if (isLone) trace.end();
+      return recording;
+    });
   }
 
   patternUsed(usage: PatternUsage): void {
@@ -204,7 +225,7 @@ class ServiceTracer implements Tracer, Sink {
   }
 
   put(table: WriterTable, id: string, row: Row, trace: TraceRecording): void {
-    if (this.#ensure(trace)) this.#sender.put(table, id, toJson(row));
+    if (this.#ensure(trace)) this.#sender.put(table, id, rowJson(row));
     else this.#sender.drop();
   }
 
@@ -245,6 +266,26 @@ class ServiceTracer implements Tracer, Sink {
     body: () => Result,
   ): Result {
     return this.#context.run({ trace, hook }, body);
+  }
+
+  /** Whatever is given, the caller's body runs: something begins, if only with what can be read. */
+  #starting<Options extends object, Begun>(
+    options: Options,
+    start: (told: Options) => Begun,
+  ): Begun {
+    try {
+      Object.values(objectOr(options));
+      return start(objectOr(options));
+    } catch (error) {
+      this.safely(() => {
+        throw error;
+      });
+    }
+    try {
+      return start(readable(options));
+    } catch {
+      return start({} as Options);
+    }
   }
 
   #traceFor(source: string, prompt: unknown): Current & { isLone: boolean } {
@@ -293,11 +334,16 @@ const failed = (error: unknown): End =>
   error === undefined || error === null ? { status: 'failed' } : { error };
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
+  try {
+    return (
+      typeof value === 'object' &&
+      value !== null &&
+      typeof (value as { then?: unknown }).then === 'function'
+    );
+  } catch {
+    // A getter of the caller's.
+    return false;
+  }
 }
 
 /** All of this process, also those of another copy of this module: the last rows of each are sent when it ends. */

@@ -105,14 +105,23 @@ export const isUuid = (value: unknown): value is string =>
 
 export type FailureColumns = { error_type: string | null; error_message: string | null };
 
-/** Of an error that was thrown; anything can be. */
+/** Of an error that was thrown; anything can be, also what throws when it is read. */
 export function failure(error: unknown): FailureColumns {
   if (error === undefined || error === null) return { error_type: null, error_message: null };
-  if (!(error instanceof Error)) return { error_type: 'error', error_message: text(error) };
-  const code = (error as { code?: unknown }).code;
-  const type = typeof code === 'string' && code !== '' ? code : error.name;
-  return { error_type: label(type), error_message: text(error.message) };
+  try {
+    if (!(error instanceof Error)) return { error_type: 'error', error_message: text(error) };
+    const code = (error as { code?: unknown }).code;
+    const type = typeof code === 'string' && code !== '' ? code : error.name;
+    return { error_type: label(type), error_message: text(error.message) };
+  } catch {
+    return { error_type: 'error', error_message: null };
+  }
 }
 
-export const stack = (error: unknown): string | null =>
-  error instanceof Error ? text(error.stack) : null;
+export function stack(error: unknown): string | null {
+  try {
+    return error instanceof Error ? text(error.stack) : null;
+  } catch {
+    return null;
+  }
+}

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { firstOf, readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type Embedder, embeddingDimensions, fitted, hashEmbedder } from './embedder.js';
 
@@ -12,20 +13,24 @@ type EndpointOptions = {
   key?: string | undefined;
   /** Milliseconds before the first retry; doubled each time. Default 500. */
   firstPauseMs?: number;
+  /** Somebody waits for the answer: it is asked for twice at most, and given up after ten seconds each time. */
+  isBrief?: boolean | undefined;
 };
 
 const textsPerRequest = 96;
 /** Characters a text: under the 8,192 tokens of usual models. */
 const longestText = 8_000;
-const attempts = 6;
-const longestPauseMs = 60_000;
-const timeoutMs = 60_000;
+const patient = { attempts: 6, timeoutMs: 60_000, longestPauseMs: 60_000 };
+const brief = { attempts: 2, timeoutMs: 10_000, longestPauseMs: 2_000 };
+/** Bytes of an answer: 96 vectors of 1536 numbers are about 3 MB. */
+const longestAnswer = 32 * 1024 * 1024;
 
 type Answer = { data: { index: number; embedding: number[] }[]; usage: { tokens: number } };
 
 /** An endpoint that speaks OpenAI's `/embeddings`: OpenAI, Azure, vLLM, Ollama, LM Studio, LiteLLM, … */
 export function endpointEmbedder(options: EndpointOptions): Embedder {
   const { model } = options;
+  let dimensions: number | undefined;
   const used = { texts: 0, tokens: 0, costUsd: 0 as number | null };
   // Not every model can be asked for a number of dimensions; one that refuses is asked without.
   let asksDimensions = true;
@@ -34,11 +39,11 @@ export function endpointEmbedder(options: EndpointOptions): Embedder {
       return await post(options, texts, asksDimensions, signal);
     } catch (error) {
       const isRefused = error instanceof RefusedError && /dimension/i.test(error.body);
-      if (!asksDimensions || !isRefused) throw translated(error, options);
+      if (!asksDimensions || !isRefused) throw translated(error, options, signal);
       asksDimensions = false;
     }
     return await post(options, texts, false, signal).catch((error: unknown) => {
-      throw translated(error, options);
+      throw translated(error, options, signal);
     });
   };
   return {
@@ -49,12 +54,15 @@ export function endpointEmbedder(options: EndpointOptions): Embedder {
         // An empty text is an error to most endpoints.
         const part = texts
           .slice(from, from + textsPerRequest)
-          .map((text) => text.slice(0, longestText) || '-');
+          .map((text) => firstOf(text, longestText).toWellFormed() || '-');
         const { data, usage } = await request(part, signal);
-        if (data.length !== part.length) {
+        checkAnswer(data, part.length, options);
+        const [first] = data;
+        dimensions ??= first?.embedding.length;
+        if (data.some(({ embedding }) => embedding.length !== dimensions)) {
           throw new ConsoleError(
             'query_failed',
-            `${hostOf(options.url)} gave ${data.length} embeddings for ${part.length} texts.`,
+            `${hostOf(options.url)} gave vectors of different lengths; such cannot be compared.`,
           );
         }
         vectors.push(
@@ -72,6 +80,19 @@ export function endpointEmbedder(options: EndpointOptions): Embedder {
   };
 }
 
+/** One vector a text, each by its place. */
+function checkAnswer(data: Answer['data'], texts: number, { url }: EndpointOptions): void {
+  const places = new Set(data.map(({ index }) => index));
+  const isWhole =
+    data.length === texts &&
+    Array.from({ length: texts }, (_, at) => at).every((at) => places.has(at));
+  if (isWhole) return;
+  throw new ConsoleError(
+    'query_failed',
+    `${hostOf(url)} gave ${data.length} embeddings for ${texts} texts, or some twice.`,
+  );
+}
+
 class RefusedError extends Error {
   readonly status: number;
   readonly body: string;
@@ -85,7 +106,7 @@ class RefusedError extends Error {
 
 /** Too many requests and a server's own failures are tried again, as late as the server says. */
 async function post(
-  { url, model, key, firstPauseMs = 500 }: EndpointOptions,
+  { url, model, key, firstPauseMs = 500, isBrief = false }: EndpointOptions,
   input: readonly string[],
   asksDimensions: boolean,
   signal: AbortSignal | undefined,
@@ -96,28 +117,35 @@ async function post(
     encoding_format: 'float',
     ...(asksDimensions ? { dimensions: embeddingDimensions } : {}),
   });
+  const { attempts, timeoutMs, longestPauseMs } = isBrief ? brief : patient;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await send(url, key, body, signal).catch((error: unknown) => {
-      if (signal?.aborted || attempt >= attempts) throw error;
+    const limit = AbortSignal.timeout(timeoutMs);
+    const either = signal ? AbortSignal.any([signal, limit]) : limit;
+    const outcome = await send(url, key, body, either).catch((error: unknown) => {
+      if (signal?.aborted || attempt >= attempts || error instanceof ConsoleError) throw error;
       return { status: 0, text: '', retryAfter: null };
     });
     const { status, text, retryAfter } = outcome;
     if (status >= 200 && status < 300) return readAnswer(text);
     const mayRetry = status === 0 || status === 429 || status >= 500;
     if (!mayRetry || attempt >= attempts) throw new RefusedError(status, text.slice(0, 1_000));
-    const told = Number(retryAfter) * 1_000;
+    const told = toldPauseMs(retryAfter);
+    // Asked again sooner it would only refuse again.
+    if (told > longestPauseMs) throw new RefusedError(status, text.slice(0, 1_000));
     const pause = told > 0 ? told : firstPauseMs * 2 ** (attempt - 1);
     await sleep(Math.min(pause, longestPauseMs), undefined, signal ? { signal } : {});
   }
 }
 
-async function send(
-  url: string,
-  key: string | undefined,
-  body: string,
-  signal: AbortSignal | undefined,
-) {
-  const limit = AbortSignal.timeout(timeoutMs);
+/** Seconds, or a date (RFC 9110); 0 without either. */
+function toldPauseMs(retryAfter: string | null): number {
+  if (retryAfter === null) return 0;
+  const seconds = readNumber(retryAfter);
+  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(retryAfter) - Date.now();
+  return Math.max(0, ms || 0);
+}
+
+async function send(url: string, key: string | undefined, body: string, signal: AbortSignal) {
   const response = await fetch(
     /\/embeddings\/?(?:\?|$)/.test(url) ? url : `${url.replace(/\/+$/, '')}/embeddings`,
     {
@@ -129,14 +157,29 @@ async function send(
       body,
       // A redirect would carry prompts and key elsewhere.
       redirect: 'error',
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal,
     },
   );
   return {
     status: response.status,
-    text: await response.text(),
+    text: await boundedBody(response),
     retryAfter: response.headers.get('retry-after'),
   };
+}
+
+async function boundedBody({ body, url }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of (body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += part.byteLength;
+    if (bytes > longestAnswer) {
+      throw new ConsoleError('query_failed', `The answer of ${hostOf(url)} is over 32 MB.`, {
+        hint: 'Is it the base of an embeddings API, as https://host/v1?',
+      });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 function readAnswer(text: string): Answer {
@@ -166,8 +209,17 @@ function isEmbedding(value: unknown): value is { index: number; embedding: numbe
   );
 }
 
-function translated(error: unknown, { url, model }: EndpointOptions): unknown {
+function translated(
+  error: unknown,
+  { url, model }: EndpointOptions,
+  signal: AbortSignal | undefined,
+): unknown {
   if (error instanceof ConsoleError) return error;
+  if (signal?.aborted) {
+    return new ConsoleError('interrupted', 'Interrupted while prompts were embedded.', {
+      hint: 'What was learned stays; the next "trace-console learn" goes on from there.',
+    });
+  }
   if (!(error instanceof RefusedError)) {
     return new ConsoleError(
       'connection_lost',
@@ -179,18 +231,19 @@ function translated(error: unknown, { url, model }: EndpointOptions): unknown {
     );
   }
   const { status } = error;
-  const hint =
-    status === 401 || status === 403
-      ? 'Set TRACE_CONSOLE_EMBEDDING_KEY.'
-      : `Is "${model}" a model of it, and the URL the base of its API, as https://host/v1?`;
   return new ConsoleError(
-    'query_failed',
+    status === 429 || status >= 500 ? 'connection_lost' : 'query_failed',
     `The embedding endpoint ${hostOf(url)} answered ${status}.`,
-    {
-      hint,
-      cause: error,
-    },
+    { hint: hintFor(status, model), cause: error },
   );
+}
+
+function hintFor(status: number, model: string): string {
+  if (status === 401 || status === 403) return 'Set TRACE_CONSOLE_EMBEDDING_KEY.';
+  if (status === 429)
+    return 'It asks for fewer requests, or the quota is used up. Try again later; what was learned stays.';
+  if (status >= 500) return 'It failed by itself. Try again later; what was learned stays.';
+  return `Is "${model}" a model of it, and the URL the base of its API, as https://host/v1?`;
 }
 
 /** Without user, password and query, which may be secrets. */
@@ -222,6 +275,8 @@ type EmbeddingChoice = {
   embedding?: string | undefined;
   /** The endpoint's model; default TRACE_CONSOLE_EMBEDDING_MODEL. */
   model?: string | undefined;
+  /** Somebody waits for the answer. */
+  isBrief?: boolean | undefined;
 };
 
 /**
@@ -236,10 +291,15 @@ export function chooseEmbedder(
 ): Embedder {
   const embedding = choice.embedding ?? environment.TRACE_CONSOLE_EMBEDDING ?? 'hash';
   if (embedding === 'hash' || embedding === '') return hashEmbedder();
-  if (embedding.startsWith('local:')) return localEmbedder(embedding.slice('local:'.length));
-  if (!/^https?:\/\//.test(embedding)) {
+  if (/^local:./.test(embedding)) return localEmbedder(embedding.slice('local:'.length));
+  if (!/^https?:\/\//.test(embedding) || !URL.canParse(embedding)) {
     throw new ConsoleError('usage', `There is no embedding "${embedding}".`, {
       hint: 'Give hash, the URL of an OpenAI-compatible endpoint, or local:FOLDER.',
+    });
+  }
+  if (/^https?:\/\/[^/?#]*@/.test(embedding)) {
+    throw new ConsoleError('usage', 'A URL of an endpoint holds no user and no password.', {
+      hint: 'Set TRACE_CONSOLE_EMBEDDING_KEY.',
     });
   }
   const model = choice.model ?? environment.TRACE_CONSOLE_EMBEDDING_MODEL;
@@ -248,7 +308,8 @@ export function chooseEmbedder(
       hint: 'Give --embedding-model or TRACE_CONSOLE_EMBEDDING_MODEL, as text-embedding-3-small.',
     });
   }
-  return endpointEmbedder({ url: embedding, model, key: environment.TRACE_CONSOLE_EMBEDDING_KEY });
+  const key = environment.TRACE_CONSOLE_EMBEDDING_KEY;
+  return endpointEmbedder({ url: embedding, model, key, isBrief: choice.isBrief });
 }
 
 /** What is used of `@huggingface/transformers`. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { firstOf } from '../../core/values.js';
 import { count, type Counter, mostExamples } from './pattern-state.js';
 import type { ErrorEvent } from './tree.js';
 
@@ -166,7 +167,7 @@ const speaker = /^[\w@.-]{1,60}:\s+(?=\S+\s)/;
  * become `<n>`, `<id>`, `<path>`, `<url>`, `<text>`. The first line only: what follows is a stack or an output.
  */
 export function messageTokens(message: string): string[] {
-  const lines = message.slice(0, looked).split(/\r?\n/);
+  const lines = firstOf(message, looked).split(/\r?\n/);
   let text = lines.find((line) => line.trim() !== '') ?? '';
   text = text.trim().replace(speaker, '');
   for (const [pattern, put] of replacements) text = text.replace(pattern, put);
@@ -226,7 +227,7 @@ export function categoryOf(errorType: string, message: string): ErrorCategory {
 
 /** The type of an error whose writer gave none: `TypeError: …` begins with its own. */
 export function errorTypeOf(errorType: string | null, message: string): string {
-  if (errorType !== null && errorType !== '') return errorType.slice(0, 512);
+  if (errorType !== null && errorType !== '') return firstOf(errorType, 512);
   const named = /^\s*([A-Z][A-Za-z]*(?:Error|Exception))\b/.exec(message);
   return named?.[1] ?? 'Error';
 }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConsoleError } from '../../db/errors.js';
+import { learnedKeys } from '../../core/tables.js';
+import { needKeys } from '../../db/capabilities.js';
+import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
 import { hasTables, Learner } from './learner.js';
@@ -53,13 +55,13 @@ export async function* learn(
 ): AsyncGenerator<LearnProgress, LearnSummary> {
   const begun = performance.now();
   const { embedder, signal, leastTurns = defaults.leastTurns } = options;
-  checkAllowed(database);
+  await checkAllowed(database);
   const lease = await LearnerLease.take(database);
   const published: Published = { patterns: 0, chains: 0, errors: 0 };
   try {
     yield* embedAnew(database, lease, embedder, signal);
     const learner = await Learner.open({ database, embedder, lease });
-    const overruled = await learner.hearFeedback();
+    const overruled = await learner.hearFeedback(signal);
     const { turns: total } = await countWork(database, {
       model: embedder.model,
       since: options.since,
@@ -135,47 +137,82 @@ export type WatchOptions = LearnOptions & {
 const looksBackMs = 60 * 60_000;
 const fullEveryMs = 10 * 60_000;
 
+/** What passes by itself: a server that restarts, an endpoint that is away. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'connection_lost',
+  'connection_refused',
+  'connection_timeout',
+  'too_many_connections',
+  'lock_timeout',
+  'statement_timeout',
+]);
+
 /** Learns until the signal. Says how far embedding anew is, then each look that learned something. */
 export async function* watch(
   database: Database,
   options: WatchOptions,
 ): AsyncGenerator<LearnProgress | LearnSummary, void> {
   const { signal, everyMs = 5_000, embedder, leastTurns = defaults.leastTurns } = options;
-  checkAllowed(database);
+  await checkAllowed(database);
   const lease = await LearnerLease.take(database);
   try {
     yield* embedAnew(database, lease, embedder, signal);
-    const learner = await Learner.open({ database, embedder, lease });
+    if (!signal?.aborted) yield { phase: 'watching' };
+    let learner: Learner | undefined;
     let fullAt = -Infinity;
-    while (!signal?.aborted) {
+    let isDue = false;
+    const look = async (): Promise<LearnSummary | undefined> => {
       const begun = performance.now();
       const isFull = begun - fullAt >= fullEveryMs;
-      if (isFull) fullAt = begun;
-      const since = isFull ? options.since : new Date(Date.now() - looksBackMs);
+      const since = isFull ? options.since : await recently(database, options.since);
+      const one = (learner ??= await Learner.open({ database, embedder, lease }));
       const published: Published = { patterns: 0, chains: 0, errors: 0 };
-      const overruled = await learner.hearFeedback();
+      const overruled = await one.hearFeedback(signal);
       let turns = 0;
       const batches = eachBatch(database, { ...options, since }, true, async (batch) => {
-        turns += await learner.learn(batch, signal);
+        turns += await one.learn(batch, signal);
       });
       await ended(batches);
-      if (turns + overruled > 0) {
-        await publish(database, lease, leastTurns, published);
-        learner.patterns.forgetAll();
-        yield {
-          turns,
-          overruled,
-          published,
-          embedding: { model: embedder.model, ...embedder.usage() },
-          milliseconds: Math.round(performance.now() - begun),
-          interrupted: false,
-        };
+      if (isFull) fullAt = begun;
+      if (turns + overruled === 0 && !isDue) return undefined;
+      await publish(database, lease, leastTurns, published);
+      one.patterns.forgetAll();
+      return {
+        turns,
+        overruled,
+        published,
+        embedding: { model: embedder.model, ...embedder.usage() },
+        milliseconds: Math.round(performance.now() - begun),
+        interrupted: false,
+      };
+    };
+    while (!signal?.aborted) {
+      try {
+        const summary = await look();
+        isDue = false;
+        if (summary) yield summary;
+      } catch (error) {
+        if (signal?.aborted) break;
+        if (!(error instanceof ConsoleError) || !passing.has(error.code)) throw error;
+        // What was learned is in the database; what is in memory may be ahead of it.
+        learner = undefined;
+        isDue = true;
+        yield { phase: `waiting: ${error.message}` };
       }
       await sleep(everyMs, undefined, signal ? { signal } : {}).catch(() => undefined);
     }
   } finally {
     await lease.release();
   }
+}
+
+/** By the server's clock, which writes the times of rows; never before what was asked for. */
+async function recently(database: Database, since: Date | undefined): Promise<Date | undefined> {
+  const [row] = await database.read<{ since: Date }>(
+    'SELECT GREATEST($1::timestamptz, now() - make_interval(secs => $2)) AS since',
+    [since ?? null, looksBackMs / 1_000],
+  );
+  return row?.since;
 }
 
 async function ended(steps: AsyncGenerator<unknown, unknown>): Promise<void> {
@@ -214,7 +251,7 @@ async function* eachBatch(
   return true;
 }
 
-function checkAllowed(database: Database): void {
+async function checkAllowed(database: Database): Promise<void> {
   const { capabilities, readOnly } = database;
   if (readOnly) {
     throw new ConsoleError('read_only', 'Learning: refused, the console is read-only.', {
@@ -229,6 +266,9 @@ function checkAllowed(database: Database): void {
       { hint: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.' },
     );
   }
+  await database.transaction({ ...limits, readOnly: true }, (tx) =>
+    needKeys(tx, 'Learning', learnedKeys),
+  );
 }
 
 /** What learning found, for people: the largest first. */

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { usualThreshold, type Embedder } from '../embedding/embedder.js';
-import { meaningfulStems, requestText } from '../text/prompt-text.js';
+import { requestOf } from '../text/prompt-text.js';
 import {
   addToChain,
   addTurn,
@@ -21,6 +21,7 @@ import { judge, judgeByNext, type Verdict, type Turn } from './tree.js';
 import type { LearnerLease } from './lease.js';
 import { type Candidate, readTurns } from './read-turns.js';
 import {
+  feedbackAtOnce,
   feedbackFor,
   flushClusters,
   flushErrors,
@@ -39,9 +40,6 @@ import {
 
 /** A batch that only reads and computes gets more time than a screen's question. */
 const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
-
-/** Fewer words that mean something say too little: "go on", "fix it". */
-const leastWords = 2;
 
 /** An error that the next turn of the session got over within this time was resolved by it. */
 const resolvedWithinMs = 60 * 60_000;
@@ -106,11 +104,20 @@ export class Learner {
   }
 
   /** Learns from these turns, in their order; gives how many were learned: a tree that still runs is left. */
-  async learn(candidates: readonly Candidate[], signal?: AbortSignal): Promise<number> {
-    const facts = await this.#read(
+  learn(candidates: readonly Candidate[], signal?: AbortSignal): Promise<number> {
+    return this.#learn(
       candidates.map(({ correlationId }) => correlationId),
       signal,
     );
+  }
+
+  /** @param isAgain their errors were counted before */
+  async #learn(
+    roots: readonly string[],
+    signal: AbortSignal | undefined,
+    isAgain = false,
+  ): Promise<number> {
+    const facts = await this.#read(roots, signal);
     const clusters = this.#group(facts);
     const keys = facts.turns.map((turn) => {
       const cluster = clusters.get(turn.correlationId);
@@ -118,7 +125,7 @@ export class Learner {
     });
     const revised = [...facts.sessions.values()];
     if (!this.#lease) {
-      const entries = this.#count(facts, keys, clusters);
+      const entries = this.#count(facts, keys, clusters, isAgain);
       for (const entry of entries.values()) this.#dryTurns.set(entry.sessionId, entry);
       return facts.turns.length;
     }
@@ -133,9 +140,9 @@ export class Learner {
         schema,
         present([...chainKeys, ...revised.map((turn) => turn.chainKey)]),
       );
-      const entries = this.#count(facts, kept, clusters);
+      const entries = this.#count(facts, kept, clusters, isAgain);
       await writeLedger(tx, schema, [...entries.values()]);
-      await markHeard(tx, schema, [...facts.feedback.keys()]);
+      await markHeard(tx, schema, facts.feedback);
       await this.#flush(tx, schema);
       await tx.query(
         `UPDATE trace_console.learners SET traces = $2, learned_at = now(), embedding_model = $3
@@ -147,7 +154,28 @@ export class Learner {
   }
 
   /** Lets what people said of turns overrule what was counted; gives how many turns changed. */
-  async hearFeedback(): Promise<number> {
+  async hearFeedback(signal?: AbortSignal): Promise<number> {
+    let overruled = await this.#learnUnknown(signal);
+    for (;;) {
+      const { heard, changed } = await this.#hearSome();
+      overruled += changed;
+      if (heard < feedbackAtOnce) return overruled;
+    }
+  }
+
+  /** Turns that nobody saw end were counted nowhere; those that a person judged since are counted now. */
+  async #learnUnknown(signal: AbortSignal | undefined): Promise<number> {
+    const { schema } = this.#database.capabilities;
+    const unknown = await this.#database.transaction({ ...limits, readOnly: true }, async (tx) => {
+      const heard = await unheardFeedback(tx, schema);
+      return heard.filter(({ judgedBy }) => judgedBy === 'unknown');
+    });
+    if (unknown.length === 0) return 0;
+    const roots = unknown.map(({ correlationId }) => correlationId);
+    return this.#learn(roots, signal, true);
+  }
+
+  #hearSome(): Promise<{ heard: number; changed: number }> {
     return this.#write(async (tx, schema) => {
       const heard = await unheardFeedback(tx, schema);
       const named = await foldMerged(tx, schema, this.patterns, heard.map(keyOf));
@@ -157,13 +185,10 @@ export class Learner {
       await this.chains.load(tx, schema, present(changed.map((turn) => turn.chainKey)));
       for (const turn of heard) this.#revise(turn, { isGood: turn.said, by: 'feedback' });
       await writeLedger(tx, schema, heard);
-      await markHeard(
-        tx,
-        schema,
-        heard.map(({ correlationId }) => correlationId),
-      );
+      const said = new Map(heard.map((turn) => [turn.correlationId, turn.said]));
+      await markHeard(tx, schema, said);
       await this.#flush(tx, schema);
-      return changed.length;
+      return { heard: heard.length, changed: changed.length };
     });
   }
 
@@ -208,10 +233,14 @@ export class Learner {
     { turns, sessions, feedback, logged }: Facts,
     keys: readonly (string | null)[],
     clusters: ReadonlyMap<string, string>,
+    isAgain: boolean,
   ): Map<string, KnownTurn> {
     const entries = new Map<string, KnownTurn>();
     for (const [index, turn] of turns.entries()) {
-      const before = sessions.get(turn.sessionId);
+      const last = sessions.get(turn.sessionId);
+      const isLast = last === undefined || endedAfter(turn, last);
+      // What came late, or began before the other did, says nothing of it.
+      const before = isLast && last && turn.startedAt >= last.startedAt ? last : undefined;
       if (before && this.#judgeBefore(before, turn)) entries.set(before.correlationId, before);
       const said = feedback.get(turn.correlationId);
       const verdict: Verdict = said === undefined ? judge(turn) : { isGood: said, by: 'feedback' };
@@ -228,7 +257,7 @@ export class Learner {
         patternKey: key,
         chainKey: isCounted ? (chainKey(turn) ?? null) : null,
         isLogged,
-        openErrors: this.#countErrors(turn, verdict.isGood),
+        openErrors: isAgain ? [] : this.#countErrors(turn, verdict.isGood),
         prompt: turn.prompt,
       };
       const cluster = clusters.get(turn.correlationId);
@@ -242,7 +271,7 @@ export class Learner {
         entries.set(before.correlationId, before);
       }
       entries.set(turn.correlationId, entry);
-      sessions.set(turn.sessionId, entry);
+      if (isLast) sessions.set(turn.sessionId, entry);
     }
     return entries;
   }
@@ -348,18 +377,14 @@ async function readKnown(tx: Queryable, schema: string, model: string): Promise<
   return rows[0] ?? { turns: 0, threshold: null };
 }
 
-/** The request of a prompt; undefined when it says too little. */
-export function requestOf(prompt: string | null): string | undefined {
-  if (prompt === null) return undefined;
-  const request = requestText(prompt);
-  // A language without spaces between words says much in one.
-  const says =
-    new Set(meaningfulStems(request)).size >= leastWords || /[^\p{ASCII}]{6}/u.test(request);
-  return says ? request : undefined;
-}
-
 function keyOf({ patternKey: key }: Pick<LedgerEntry, 'patternKey'>): string | null {
   return key;
+}
+
+/** In the order in which the ledger's last turn of a session is found. */
+function endedAfter(turn: Turn, last: LedgerEntry): boolean {
+  if (turn.endedAt !== last.endedAt) return turn.endedAt > last.endedAt;
+  return turn.correlationId > last.correlationId;
 }
 
 function wayOver(where: string, tools: readonly string[]): string {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { firstOf } from '../../core/values.js';
 import { isStopWord, wordsOf } from '../text/prompt-text.js';
 import { collapsed, type Turn } from './tree.js';
 
@@ -74,13 +75,26 @@ export function addToChain(
 export type Counter = [key: string, count: number][];
 
 const longestKey = 600;
+/** The schema takes no longer name; as JSON a character may be six. */
+const longestName = 512;
+const longestSequence = 4_000;
 
 /**
  * Counts a key. A full counter takes one from everybody instead, so that what occurs often stays
  * (Misra and Gries). The same keys in the same order give the same counter.
  */
 export function count(counter: Counter, key: string, capacity: number, by = 1): void {
-  const kept = key.length > longestKey ? key.slice(0, longestKey) : key;
+  add(counter, firstOf(key, longestKey), capacity, by);
+}
+
+/** A key is a JSON array; of names that are too long for one the first are kept: cut off, it were no JSON. */
+function countSequence(counter: Counter, names: readonly string[], capacity: number): void {
+  const kept = names.map((name) => firstOf(name, longestName));
+  while (kept.length > 1 && JSON.stringify(kept).length > longestSequence) kept.pop();
+  add(counter, JSON.stringify(kept), capacity, 1);
+}
+
+function add(counter: Counter, kept: string, capacity: number, by: number): void {
   const found = counter.find(([known]) => known === kept);
   if (found) {
     found[1] += by;
@@ -157,7 +171,7 @@ export function newPattern(cluster: string, turn: Turn): PatternState {
   return {
     cluster,
     agent: turn.agent,
-    prompt: (turn.prompt ?? '').slice(0, longestPrompt),
+    prompt: firstOf(turn.prompt ?? '', longestPrompt),
     source: turn.correlationId,
     turns: 0,
     good: 0,
@@ -192,9 +206,9 @@ export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogg
   state.firstAt = Math.min(state.firstAt, turn.startedAt);
   state.lastAt = Math.max(state.lastAt, turn.endedAt);
   if (turn.intent !== null) count(state.intents, turn.intent, capacities.intents);
-  for (const word of new Set(wordsOf(turn.prompt?.slice(0, longestPrompt) ?? ''))) {
+  for (const word of new Set(wordsOf(firstOf(turn.prompt ?? '', longestPrompt)))) {
     if (word.length > 2 && !isStopWord(word))
-      count(state.words, word.slice(0, 40), capacities.words);
+      count(state.words, firstOf(word, 40), capacities.words);
   }
   if (turn.strategy !== null) count(state.strategies, turn.strategy, capacities.strategies);
   if (!isGood) return;
@@ -204,9 +218,9 @@ export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogg
     // Millionths of a dollar: sums of fractions would depend on their order.
     state.cost.sum += Math.round(turn.costUsd * 1e6);
   }
-  count(state.agents, JSON.stringify(turn.agents.slice(0, 6)), capacities.agents);
+  countSequence(state.agents, turn.agents.slice(0, 6), capacities.agents);
   const tools = collapsed(turn.tools.map(({ name }) => name)).slice(0, 12);
-  if (tools.length > 0) count(state.tools, JSON.stringify(tools), capacities.tools);
+  if (tools.length > 0) countSequence(state.tools, tools, capacities.tools);
   for (const hook of turn.hooks) count(state.hooks, hook, capacities.hooks);
   for (const [service, calls] of turn.services)
     count(state.services, service, capacities.services, calls);
@@ -251,7 +265,7 @@ export function absorb(into: PatternState, from: PatternState): void {
     keyof typeof capacities,
     number,
   ][]) {
-    for (const [key, turns] of ranked(from[name])) count(into[name], key, capacity, turns);
+    for (const [key, turns] of ranked(from[name])) add(into[name], key, capacity, turns);
   }
   into.firstAt = Math.min(into.firstAt, from.firstAt);
   into.lastAt = Math.max(into.lastAt, from.lastAt);

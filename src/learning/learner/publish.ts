@@ -1,3 +1,4 @@
+import { firstOf } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
@@ -116,6 +117,8 @@ FROM jsonb_to_recordset($1::jsonb) AS r (${columns})
 WHERE p.pattern_hash = r.key`;
 
 const mostKeywords = 8;
+/** PostgreSQL knows later dates than JavaScript. */
+const lastDateMs = 8.64e15;
 
 function patternRow({ key, state, model, embedding }: PatternItem) {
   const { good, bad } = counted(state);
@@ -163,7 +166,7 @@ function patternRow({ key, state, model, embedding }: PatternItem) {
         agents: ranked(state.agents)
           .slice(0, 3)
           .map(([agents, turns]) => ({ agents: JSON.parse(agents) as unknown, turns })),
-        first_at: new Date(state.firstAt).toISOString(),
+        first_at: new Date(Math.min(state.firstAt, lastDateMs)).toISOString(),
         cluster: state.cluster,
       },
     },
@@ -187,10 +190,10 @@ function keywordsOf({ words, turns, prompt }: PatternState): string[] {
 /** What the writers call it, if most say so; else the first words of the request. */
 function intentOf({ intents, turns, prompt }: PatternState, keywords: readonly string[]): string {
   const [most] = ranked(intents);
-  if (most && most[1] * 2 >= turns) return most[0].slice(0, 512);
+  if (most && most[1] * 2 >= turns) return firstOf(most[0], 512);
   const inOrder = wordsOf(requestText(prompt)).filter((word) => keywords.includes(word));
   const words = [...new Set(inOrder)].filter((word) => !isStopWord(word)).slice(0, 3);
-  return words.length === 0 ? 'unnamed' : words.join('_').slice(0, 512);
+  return words.length === 0 ? 'unnamed' : firstOf(words.join('_'), 512);
 }
 
 /** The most frequent sequence of a counter of JSON arrays. */
@@ -354,7 +357,7 @@ async function publishErrors(tx: Queryable, items: readonly Item<ErrorState>[]):
         learnedTag,
         ...ranked(state.agents)
           .slice(0, mostTagged)
-          .map(([agent]) => agent.slice(0, 512)),
+          .map(([agent]) => firstOf(agent, 512)),
       ],
     };
   });

@@ -202,7 +202,7 @@ function overheadOf(tree: readonly TraceRow[]): number {
     }
     overhead += Math.max(0, end - trace.started_at - covered);
   }
-  return Math.round(overhead);
+  return Math.min(Math.round(overhead), longestMs);
 }
 
 function errorsOf(
@@ -265,8 +265,8 @@ function errorsOf(
   return events.toSorted((one, other) => one.at - other.at);
 }
 
-/** The root of a tree that may be learned from. */
-export type Candidate = { correlationId: string; completedAt: Date };
+/** The root of a tree that may be learned from; when it ended to the microsecond, as a Date cannot say it. */
+export type Candidate = { correlationId: string; completedAt: string };
 
 type CandidateQuery = {
   schema: string;
@@ -282,10 +282,19 @@ type CandidateQuery = {
 /** A tree whose child still runs waits for it, but not for ever: that child's writer may be gone. */
 const waitsForChildren = "interval '1 day'";
 
+/**
+ * A router logs the use of a pattern about when the turn ends: learned from before that, the use would count twice. OFFSET keeps
+ * the planner from reading all decisions at once, where those of the last minute are looked up.
+ */
+const waitsForRouter = "interval '1 minute'";
+
 /** Roots that ended since `$1`, where that is given, and were not learned from in the schema `$2`. */
 const endedRoots = (hasLedger: boolean) => `
   t.root_id = t.correlation_id AND t.status <> 'in_progress' AND isfinite(t.completed_at)
   AND ($1::timestamptz IS NULL OR t.started_at >= $1)
+  AND NOT (t.completed_at BETWEEN now() - ${waitsForRouter} AND now() AND EXISTS (
+    SELECT FROM agent_routing_decisions AS d
+    WHERE d.trace_id = t.id AND d.pattern_id IS NOT NULL AND d.actual_success IS NULL OFFSET 0))
   ${
     hasLedger
       ? `AND NOT EXISTS (SELECT FROM trace_console.learned_traces AS l
@@ -311,7 +320,7 @@ export async function countCandidates(
  */
 export async function findCandidates(tx: Queryable, query: CandidateQuery): Promise<Candidate[]> {
   const { rows } = await tx.query<Candidate>(
-    `SELECT t.correlation_id AS "correlationId", t.completed_at AS "completedAt"
+    `SELECT t.correlation_id AS "correlationId", t.completed_at::text AS "completedAt"
      FROM execution_traces AS t
      WHERE ${endedRoots(query.hasLedger)}
        AND ($3::timestamptz IS NULL OR (t.completed_at, t.correlation_id) > ($3, $4::uuid))
@@ -340,17 +349,23 @@ const shells = [
 
 const milliseconds = (column: string) => `(1000 * EXTRACT(epoch FROM ${column}))::float8`;
 
+/** Longer than ten years is a clock that was wrong; summed up, such would leave the range of a bigint. */
+const longestMs = 315_360_000_000;
+
+const plausibleMs = (column: string) =>
+  `CASE WHEN ${column} BETWEEN 0 AND ${longestMs} THEN ${column}::float8 END`;
+
 /**
  * The trees of these roots, in the order given; without those in which something still runs. Texts are cut on the
  * server: a tool's output may be megabytes.
  */
 export async function readTurns(tx: Queryable, roots: readonly string[]): Promise<Turn[]> {
   const { rows: traces } = await tx.query<TraceRow>(
-    `SELECT t.id, t.correlation_id, t.root_id, t.parent_id, t.session_id, t.status, t.success, t.error_type,
-       left(t.error_message, 500) AS error_message,
+    `SELECT t.id, t.correlation_id, t.root_id, t.parent_id, t.session_id, t.status, t.success,
+       left(t.error_type, 512) AS error_type, left(t.error_message, 500) AS error_message,
        CASE WHEN t.correlation_id = t.root_id THEN left(t.prompt_text, 8000) END AS prompt,
        left(t.context->>'intent', 200) AS intent, left(t.context->>'agent', 200) AS agent,
-       t.cost_usd, t.duration_ms, ${milliseconds('t.started_at')} AS started_at,
+       NULLIF(t.cost_usd, 'NaN')::float8 AS cost_usd, ${plausibleMs('t.duration_ms')} AS duration_ms, ${milliseconds('t.started_at')} AS started_at,
        ${milliseconds('t.completed_at')} AS completed_at,
        t.status = 'in_progress' AND t.started_at > now() - ${waitsForChildren} AS runs
      FROM execution_traces AS t
@@ -360,7 +375,7 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   );
   const ids = traces.map(({ id }) => id);
   const { rows: decisions } = await tx.query<DecisionRow>(
-    `SELECT DISTINCT ON (d.trace_id) d.trace_id, d.agent_selected, d.routing_strategy
+    `SELECT DISTINCT ON (d.trace_id) d.trace_id, d.agent_selected, left(d.routing_strategy, 512) AS routing_strategy
      FROM agent_routing_decisions AS d WHERE d.trace_id = ANY ($1)
      ORDER BY d.trace_id, d.created_at DESC, d.id`,
     [ids],
@@ -368,7 +383,7 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   const { rows: hooks } = await tx.query<HookRow>(
     `SELECT h.trace_id, h.hook_type, h.hook_name, h.tool_name, h.tool_use_id,
        h.success = false OR h.exit_code <> 0 AS failed,
-       CASE WHEN e.is_error THEN COALESCE(h.error_type, '') END AS error_type,
+       CASE WHEN e.is_error THEN left(COALESCE(h.error_type, ''), 512) END AS error_type,
        CASE WHEN e.is_error THEN left(h.error_message, 500) END AS error_message,
        CASE WHEN h.tool_name = ANY ($2) THEN left(h.input_data->>'command', 300) END AS command,
        ${milliseconds('h.started_at')} AS started_at
@@ -381,7 +396,7 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   const { rows: calls } = await tx.query<CallRow>(
     `SELECT c.trace_id, c.service_name, count(*)::int AS calls,
        array_agg(left(c.endpoint_url, 256) ORDER BY c.started_at, c.id) FILTER (WHERE c.success = false) AS failed_urls,
-       array_agg(COALESCE(c.error_type, 'HTTP ' || c.status_code, '') ORDER BY c.started_at, c.id)
+       array_agg(left(COALESCE(c.error_type, 'HTTP ' || c.status_code, ''), 512) ORDER BY c.started_at, c.id)
          FILTER (WHERE c.success = false) AS error_types,
        array_agg(COALESCE(left(c.error_message, 500), '') ORDER BY c.started_at, c.id)
          FILTER (WHERE c.success = false) AS messages,

@@ -234,10 +234,13 @@ export async function writeLedger(
        "endedAt" float8, "isGood" boolean, "judgedBy" text, "patternKey" text, "chainKey" text, "isLogged" boolean,
        "openErrors" text[])
      ON CONFLICT (target_schema, correlation_id) DO UPDATE
-     SET is_good = excluded.is_good, judged_by = excluded.judged_by, open_errors = excluded.open_errors`,
+     SET is_good = excluded.is_good, judged_by = excluded.judged_by, open_errors = excluded.open_errors,
+       pattern_key = excluded.pattern_key, chain_key = excluded.chain_key, is_logged = excluded.is_logged`,
     [schema, JSON.stringify(entries.map((entry) => ({ ...entry, prompt: undefined })))],
   );
 }
+
+export const feedbackAtOnce = 1_000;
 
 /** What people said of turns that are in the ledger and were judged otherwise; the ledger's entries. */
 export async function unheardFeedback(
@@ -249,7 +252,7 @@ export async function unheardFeedback(
      FROM trace_console.trace_feedback AS f
      JOIN trace_console.learned_traces AS l USING (target_schema, correlation_id)
      WHERE f.target_schema = $1 AND NOT f.is_learned
-     ORDER BY l.ended_at, l.correlation_id LIMIT 1000`,
+     ORDER BY l.ended_at, l.correlation_id LIMIT ${feedbackAtOnce}`,
     [schema],
   );
   return rows;
@@ -268,16 +271,18 @@ export async function feedbackFor(
   return new Map(rows.map(({ correlationId, isGood }) => [correlationId, isGood]));
 }
 
+/** What a person has changed since it was read is heard next time. */
 export async function markHeard(
   tx: Queryable,
   schema: string,
-  turns: readonly string[],
+  said: ReadonlyMap<string, boolean>,
 ): Promise<void> {
-  if (turns.length === 0) return;
+  if (said.size === 0) return;
   await tx.query(
-    `UPDATE trace_console.trace_feedback SET is_learned = true
-     WHERE target_schema = $1 AND correlation_id = ANY ($2)`,
-    [schema, turns],
+    `UPDATE trace_console.trace_feedback AS f SET is_learned = true
+     FROM unnest($2::uuid[], $3::boolean[]) AS heard (id, is_good)
+     WHERE f.target_schema = $1 AND f.correlation_id = heard.id AND f.is_good = heard.is_good`,
+    [schema, [...said.keys()], [...said.values()]],
   );
 }
 

@@ -1,5 +1,6 @@
-import { isObject } from '../../core/values.js';
+import { isObject, objectOf } from '../../core/values.js';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { applyEdits, modify } from 'jsonc-parser';
 import { parse, stringify } from 'smol-toml';
 import { ConsoleError } from '../../db/errors.js';
@@ -45,36 +46,57 @@ export function mcpSettingsPath(
   return places[client];
 }
 
-/** @throws ConsoleError `file_failed` where the file is broken */
+/** @throws ConsoleError `file_failed` where the file is broken, or holds what cannot be changed safely */
 export function planMcpInstall(client: McpClient, at: string, server: ServerCommand): McpChange {
   const file = readSettingsFile(at);
-  const text = file.text ?? '';
-  const after =
-    client === 'codex'
-      ? tomlWith(text, at, server)
-      : jsonWith(text, at, { ...server, args: [...server.args] });
-  return { client, path: at, file, after };
+  const [mark, text] = marked(file.text ?? '');
+  const given = { command: server.command, args: [...server.args] };
+  const after = client === 'codex' ? tomlWith(text, at, given) : jsonWith(text, at, given);
+  return { client, path: at, file, after: mark + after };
 }
 
-/** @throws ConsoleError `file_failed` where the file is broken */
+/** @throws ConsoleError `file_failed` where the file is broken, or holds what cannot be changed safely */
 export function planMcpRemove(client: McpClient, at: string): McpChange {
   const file = readSettingsFile(at);
   if (file.text === undefined) return { client, path: at, file, after: undefined };
-  const text = client === 'codex' ? tomlWithout(file.text, at) : jsonWith(file.text, at, undefined);
+  const [mark, before] = marked(file.text);
+  const text = client === 'codex' ? tomlWithout(before, at) : jsonWith(before, at, undefined);
+  const isOurs = text !== before;
   const isEmpty = text.trim() === '' || (client !== 'codex' && /^\{\s*\}$/.test(text.trim()));
-  return { client, path: at, file, after: isEmpty ? undefined : text };
+  return { client, path: at, file, after: isOurs && isEmpty ? undefined : mark + text };
+}
+
+/**
+ * How a client starts the server by its settings; undefined: it does not.
+ *
+ * @throws ConsoleError `file_failed`
+ */
+export function installedServer(client: McpClient, at: string): ServerCommand | undefined {
+  const [, text] = marked(readSettingsFile(at).text ?? '');
+  const settings =
+    client === 'codex' ? parsedToml(text, at) : parseSettings(text.trim() === '' ? '{}' : text, at);
+  const servers = objectOf(objectOf(settings)[client === 'codex' ? 'mcp_servers' : 'mcpServers']);
+  if (!Object.hasOwn(servers, serverName)) return undefined;
+  const { command, args } = objectOf(servers[serverName]);
+  return {
+    command: typeof command === 'string' ? command : '',
+    args: Array.isArray(args) ? args.filter((arg) => typeof arg === 'string') : [],
+  };
+}
+
+/** A byte order mark stays; no parser takes it. */
+function marked(text: string): [mark: string, rest: string] {
+  return text.startsWith('\uFEFF') ? ['\uFEFF', text.slice(1)] : ['', text];
 }
 
 /** Changes one entry in the text: comments, order and indentation stay. */
 function jsonWith(text: string, at: string, server: object | undefined): string {
   const before = text.trim() === '' ? '{}\n' : text;
   const value = parseSettings(before, at);
-  const servers = (value as { mcpServers?: unknown } | null)?.mcpServers;
-  if (server === undefined && !isObject(servers)) return text;
-  if (!isObject(value) || (servers !== undefined && !isObject(servers))) {
-    throw new ConsoleError('file_failed', `${at} has an unknown shape.`, {
-      hint: 'Nothing was changed.',
-    });
+  const servers = objectOf(value).mcpServers;
+  if (!isObject(value) || (servers !== undefined && !isObject(servers))) throw oddShape(at);
+  if (server === undefined && !(isObject(servers) && Object.hasOwn(servers, serverName))) {
+    return text;
   }
   const isLast =
     server === undefined &&
@@ -90,28 +112,75 @@ function jsonWith(text: string, at: string, server: object | undefined): string 
   return applyEdits(before, modify(before, place, server, { formattingOptions }));
 }
 
-const block = /\n?\[mcp_servers\.(?:trace-console|"trace-console")\]\n(?:(?!\[)[^\n]*(?:\n|$))*/;
+function oddShape(at: string): ConsoleError {
+  return new ConsoleError('file_failed', `${at} has an unknown shape.`, {
+    hint: `Nothing was changed. Change its entry "${serverName}" by hand.`,
+  });
+}
+
+const ourTable =
+  /^\s*\[\s*mcp_servers\s*\.\s*(?:trace-console|"trace-console"|'trace-console')\s*(?:\.[^\]]*)?\]\s*(?:#.*)?$/;
+const anyTable = /^\s*\[/;
 
 /** TOML has no editor that keeps comments: our table stands at the end, and is found as a whole. */
 function tomlWith(text: string, at: string, server: ServerCommand): string {
   const without = tomlWithout(text, at);
-  const table = stringify({
-    mcp_servers: { [serverName]: { command: server.command, args: [...server.args] } },
-  })
+  const table = stringify({ mcp_servers: { [serverName]: server } })
     .replace(/^\[mcp_servers\]\n+/, '')
     .trim();
   const gap = without === '' ? '' : without.endsWith('\n') ? '\n' : '\n\n';
-  return `${without}${gap}${table}\n`;
+  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+  const after = `${without}${`${gap}${table}\n`.replaceAll('\n', lineEnd)}`;
+  const { command, args } = objectOf(
+    objectOf(objectOf(parsedToml(after, at)).mcp_servers)[serverName],
+  );
+  if (!isDeepStrictEqual([command, args], [server.command, server.args])) throw oddShape(at);
+  return after;
 }
 
+/** Without our table and its own; a comment above the next table belongs to that one. */
 function tomlWithout(text: string, at: string): string {
+  const before = parsedToml(text, at);
+  const kept: string[] = [];
+  let dropped: string[] | undefined;
+  for (const line of text.split('\n')) {
+    if (ourTable.test(line)) {
+      // The blank line that stands before it.
+      if (!dropped && kept.at(-1)?.trim() === '') kept.pop();
+      dropped = [];
+    } else if (!dropped) kept.push(line);
+    else if (anyTable.test(line)) {
+      kept.push(...ofNext(dropped), line);
+      dropped = undefined;
+    } else dropped.push(line);
+  }
+  if (dropped) kept.push(...(dropped.some(isComment) ? ofNext(dropped) : ['']));
+  const after = kept.join('\n');
+  if (!isDeepStrictEqual(othersIn(parsedToml(after, at)), othersIn(before))) throw oddShape(at);
+  return after;
+}
+
+const isComment = (line: string) => line.trim().startsWith('#');
+
+/** The comments and blank lines at the end. */
+function ofNext(lines: readonly string[]): string[] {
+  return lines.slice(1 + lines.findLastIndex((line) => line.trim() !== '' && !isComment(line)));
+}
+
+function parsedToml(text: string, at: string): unknown {
   try {
-    parse(text);
+    return parse(text);
   } catch (cause) {
     throw new ConsoleError('file_failed', `${at} is broken.`, {
-      hint: 'Nothing was changed. Mend the file, then run it again.',
+      hint: 'Nothing was changed. Fix the file, then run it again.',
       cause,
     });
   }
-  return text.replace(block, '');
+}
+
+/** All but our entry, to be compared: what is left out by a change must be ours. */
+function othersIn(settings: unknown): unknown {
+  const { mcp_servers: servers, ...rest } = objectOf(settings);
+  const others = Object.entries(objectOf(servers)).filter(([name]) => name !== serverName);
+  return { rest, others };
 }

@@ -1,5 +1,5 @@
-import { exactJson } from '../../core/exact-json.js';
-import { isObject, objectOf } from '../../core/values.js';
+import { exactJson, parseExactJson } from '../../core/exact-json.js';
+import { firstOf, isObject, objectOf } from '../../core/values.js';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -42,7 +42,7 @@ export async function serveMcp(
   for await (const line of createInterface({ input, crlfDelay: Infinity })) {
     if (line.trim() === '') continue;
     const answer = await answerTo(context, line);
-    if (answer) send(JSON.stringify({ jsonrpc: '2.0', ...answer }));
+    if (answer) send(exactJson({ jsonrpc: '2.0', ...answer }));
   }
 }
 
@@ -75,7 +75,7 @@ async function answerTo(context: ToolContext, line: string): Promise<object | un
 function parsed(line: string): Request | undefined {
   if (line.length > longestRequest) return undefined;
   try {
-    const value: unknown = JSON.parse(line);
+    const value = parseExactJson(line);
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;
@@ -157,7 +157,7 @@ function bounded(value: unknown): string {
   for (let share = 2; text.length > longestAnswer && share <= 256; share *= 2) {
     text = exactJson({ isCut: true, ...shortened(objectOf(value), share) });
   }
-  return text.length > longestAnswer ? `${text.slice(0, longestAnswer)}…` : text;
+  return text.length > longestAnswer ? `${firstOf(text, longestAnswer)}…` : text;
 }
 
 function shortened(value: Record<string, unknown>, share: number): Record<string, unknown> {

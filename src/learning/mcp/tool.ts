@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Embedder } from '../embedding/embedder.js';
 
@@ -29,7 +30,7 @@ const longestText = 4_000;
 
 /** A text argument; null when it was not given. */
 export function textOf(given: Given, name: string, longest = longestText): string | null {
-  const value = given[name];
+  const value = byOwnKey(given, name);
   if (value === undefined || value === null || value === '') return null;
   // A NUL is in no text of the database.
   if (typeof value === 'string' && value.length <= longest && !value.includes('\0')) return value;
@@ -53,7 +54,7 @@ export function wholeOf(
   name: string,
   { usual, least = 1, most }: { usual: number; least?: number; most: number },
 ): number {
-  const value = given[name] ?? usual;
+  const value = byOwnKey(given, name) ?? usual;
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) {
     return value;
   }

@@ -60,7 +60,10 @@ export function breakdownOf(candidate: Candidate, prompt: string): ConfidenceBre
   return {
     trigger: triggerShare(candidate.triggers, prompt),
     context: Math.max(0, Math.min(1, candidate.similarity)),
-    capability: Math.max(0, Math.min(1, candidate.capability ?? 0.5)),
+    capability: Math.max(
+      0,
+      Math.min(1, Number.isNaN(candidate.capability) ? 0.5 : (candidate.capability ?? 0.5)),
+    ),
     historical: meanOf(candidate.evidence),
   };
 }

@@ -3,6 +3,7 @@ import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { openDatabase } from '../../embedded/index.js';
+import { storable, toJson } from '../../ingest/rows.js';
 import { chooseEmbedder } from '../embedding/choose.js';
 import { vectorText, type Embedder } from '../embedding/embedder.js';
 import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';
@@ -21,13 +22,18 @@ const searchKeptMs = 60_000;
 
 export async function openRouter(options: RouterOptions = {}): Promise<Router> {
   const { url, schema, poolSize, embedding, embeddingModel } = options;
-  const embedder = chooseEmbedder({ embedding, model: embeddingModel });
+  const embedder = chooseEmbedder({ embedding, model: embeddingModel, isBrief: true });
   const source = resolveSource({ url });
   const database =
     source.kind === 'embedded'
       ? await openDatabase({ schema, poolSize })
       : await Database.open(source, { schema, poolSize });
-  return routerOn(database, embedder, options);
+  try {
+    return await routerOn(database, embedder, options);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** A router on an open database; its `close` closes that. */
@@ -175,14 +181,14 @@ async function writeDecision(
      FROM execution_traces AS t WHERE t.correlation_id = $1 RETURNING id`,
     [
       correlationId,
-      prompt.slice(0, longestQuery),
+      storable(prompt.slice(0, longestQuery)),
       vector ? vectorText(vector) : null,
-      decision.agent,
+      storable(decision.agent),
       rounded(decision.confidence),
-      JSON.stringify(decision.breakdown, (_, value: unknown) => rounded(value)),
+      toJson(roundedAll(decision.breakdown)),
       decision.strategy,
-      decision.reason,
-      JSON.stringify(decision.alternatives, (_, value: unknown) => rounded(value)),
+      storable(decision.reason),
+      toJson(decision.alternatives.map(roundedAll)),
       decision.patternId,
       durationMs,
     ],
@@ -196,27 +202,47 @@ async function writeDecision(
   return row.id;
 }
 
+function roundedAll(values: object): object {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, rounded(value)]));
+}
+
 function rounded(value: unknown): unknown {
   return typeof value === 'number' ? Math.round(value * 10_000) / 10_000 : value;
+}
+
+/** The pattern, locked, or the one that it was merged into meanwhile; undefined: it was pruned. */
+async function patternNow(tx: Queryable, id: string): Promise<string | undefined> {
+  for (const where of [
+    'id = $1::uuid',
+    `context -> 'merged' @> jsonb_build_array(jsonb_build_object('id', $1::text))`,
+  ]) {
+    const { rows } = await tx.query<{ id: string }>(
+      `SELECT id FROM success_patterns WHERE ${where} LIMIT 1 FOR NO KEY UPDATE`,
+      [id],
+    );
+    if (rows[0]) return rows[0].id;
+  }
+  return undefined;
 }
 
 /** A pattern that was pruned meanwhile leaves only the decision to be completed. */
 async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): Promise<void> {
   const { outcome, durationMs, feedback } = ending;
-  const { patternId, similarity } = decision;
-  if (patternId !== null) {
+  const { similarity } = decision;
+  const patternId =
+    decision.patternId === null ? undefined : await patternNow(tx, decision.patternId);
+  if (patternId !== undefined) {
     await tx.query(
-      `SELECT record_pattern_usage(pattern_id => p.id, outcome => $2, correlation_id => $3, match_score => $4,
-         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)
-       FROM success_patterns AS p WHERE p.id = $1`,
+      `SELECT record_pattern_usage(pattern_id => $1, outcome => $2, correlation_id => $3, match_score => $4,
+         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)`,
       [
         patternId,
         outcome,
         decision.correlationId,
         similarity === null ? null : rounded(Math.max(0, Math.min(1, similarity))),
-        durationMs === undefined ? null : Math.round(durationMs),
+        Number.isFinite(durationMs) ? Math.round(durationMs ?? 0) : null,
         decision.expectedDurationMs,
-        feedback ?? null,
+        feedback === undefined ? null : storable(feedback),
       ],
     );
   }

@@ -1,11 +1,11 @@
 import type { Database } from '../../db/database.js';
+import { firstOf, readNumber } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
 import { formatDuration } from '../../core/format/time.js';
 import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { usualThreshold, type Embedder, vectorText } from '../embedding/embedder.js';
-import { requestOf } from '../learner/learner.js';
-import { requestText } from '../text/prompt-text.js';
+import { requestOf, requestText } from '../text/prompt-text.js';
 import { meanOf, weigh, type Evidence } from './choose.js';
 import type { Suggestion, SimilarPattern } from './types.js';
 import type { Queryable } from '../../db/queryable.js';
@@ -29,9 +29,10 @@ export async function searchOf(database: Database, model: string): Promise<Searc
     const isKept = await hasConsoleTable(tx, 'embedding_thresholds');
     const kept = isKept ? await calibratedThreshold(tx, schema, model) : undefined;
     const { rows } = await tx.query<IndexRow>(indexStatement);
+    const [asked] = (await tx.query<AskedRow>(askedStatement)).rows;
     return {
       threshold: kept ?? usualThreshold(model),
-      settings: searchSettings(rows, extensions.vector?.version ?? ''),
+      settings: searchSettings(rows, extensions.vector?.version ?? '', asked),
     };
   });
 }
@@ -46,22 +47,36 @@ FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t
 JOIN pg_am AS am ON am.oid = i.relam AND am.amname IN ('ivfflat', 'hnsw')
 WHERE t.oid = 'success_patterns'::regclass AND x.indisvalid`;
 
+/** How far the role, the database or the server has the index searched; null or empty where it says nothing. */
+type AskedRow = { ef_search: string | null; probes: string | null };
+
+const askedStatement = `
+SELECT current_setting('hnsw.ef_search', true) AS ef_search, current_setting('ivfflat.probes', true) AS probes`;
+
 /**
  * As find_similar_patterns searches, by any role, but in no more lists than hold what is near enough. Patterns that are filtered
- * out (of another model, not active) make the index go on, within bounds.
+ * out (of another model, not active) make the index go on, within bounds. What the role asks for is never lowered.
  */
-function searchSettings(indexes: readonly IndexRow[], vectorVersion: string): Search['settings'] {
-  const [major = 0, minor = 0] = vectorVersion.split('.').map((part) => Number.parseInt(part, 10));
+function searchSettings(
+  indexes: readonly IndexRow[],
+  vectorVersion: string,
+  asked: AskedRow | undefined,
+): Search['settings'] {
+  const numberIn = (text: string | null | undefined) => readNumber(text) || 0;
+  const [major = 0, minor = 0] = vectorVersion.split('.').map(readNumber);
   const isIterative = major > 0 || minor >= 8;
   const settings: Record<string, string> = {};
   for (const { method, lists, rows } of indexes) {
     // Vectors lie outside of the table's pages: the planner takes comparing them all for much cheaper than it is.
     if (rows > comparedAtLeast) settings.enable_seqscan = 'off';
     if (isIterative) settings[`${method}.iterative_scan`] = 'relaxed_order';
-    if (method === 'hnsw') settings['hnsw.ef_search'] = '100';
+    if (method === 'hnsw')
+      settings['hnsw.ef_search'] = String(Math.max(100, numberIn(asked?.ef_search)));
     else {
-      const probes = Math.max(probesForNear(lists, rows), Number(settings['ivfflat.probes'] ?? 0));
+      const before = Math.max(numberIn(settings['ivfflat.probes']), numberIn(asked?.probes));
+      const probes = Math.max(probesForNear(lists, rows), before);
       settings['ivfflat.probes'] = String(probes);
+      // Without a bound, its default, a search for which too little is near enough reads the whole table.
       if (isIterative) settings['ivfflat.max_probes'] = String(Math.min(32_768, 4 * probes));
     }
   }
@@ -88,7 +103,7 @@ export async function suggest(
 ): Promise<Suggestion> {
   const { model } = embedder;
   const vector = await vectorFor(embedder, prompt);
-  const base = { prompt: requestText(prompt).slice(0, 200), model };
+  const base = { prompt: firstOf(requestText(prompt), 200), model };
   if (!vector) {
     const reason = 'Nothing known: the prompt says too little to be compared.';
     return { ...base, patterns: [], recommendation: null, reason };
@@ -98,7 +113,8 @@ export async function suggest(
     findSimilar(tx, vector, { threshold, model }),
   );
   const best = bestOf(found);
-  const reason = best ? reasonFor(best) : reasonForNone(found, threshold);
+  const otherwise = found.length === 0 ? await reasonWithoutAny(database, model) : undefined;
+  const reason = best ? reasonFor(best) : (otherwise ?? reasonForNone(found, threshold));
   return {
     ...base,
     patterns: found.slice(0, limit).map(({ pattern }) => pattern),
@@ -143,6 +159,22 @@ function reasonForNone(found: readonly Found[], threshold: number): string {
     ? `Nothing known: no pattern has a similarity of ${threshold} or more.`
     : 'Nothing to recommend: what was done with such prompts mostly failed.';
 }
+
+/** Where no pattern could be compared: there is none, or only such of another model. */
+async function reasonWithoutAny(database: Database, model: string): Promise<string | undefined> {
+  const [there] = await database.read<{ own: boolean; other: string | null }>(
+    `SELECT own, CASE WHEN NOT own THEN
+       (SELECT left(embedding_model, 200) ${comparable} AND embedding_model <> $1 LIMIT 1) END AS other
+     FROM (SELECT EXISTS (SELECT ${comparable} AND embedding_model = $1) AS own) AS there`,
+    [model],
+  );
+  if (!there || there.own) return undefined;
+  return there.other === null
+    ? 'Nothing known: no pattern has an embedding yet; trace-console learn makes some.'
+    : `Nothing known: no pattern has the embedding ${model}, but some have ${there.other}; --embedding says which one is used.`;
+}
+
+const comparable = 'FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL';
 
 type Learned = {
   recent?: { good?: unknown; bad?: unknown };

@@ -1,3 +1,5 @@
+import { firstOf } from '../../core/values.js';
+
 /** Characters of a prompt that are looked at; what a person asks for stands at its start or before a paste. */
 const looked = 8_000;
 /** Characters of the canonical text: an embedding of more says less about each sentence. */
@@ -24,8 +26,7 @@ const politeStart =
  * these are the same request.
  */
 export function requestText(prompt: string): string {
-  return prompt
-    .slice(0, looked)
+  const text = firstOf(prompt, looked)
     .replace(fences, ' ')
     .replace(pastedLine, ' ')
     .replace(urls, ' ')
@@ -35,8 +36,8 @@ export function requestText(prompt: string): string {
     .replace(numbers, ' ')
     .replace(/\s+/g, ' ')
     .trim()
-    .replace(politeStart, '')
-    .slice(0, kept);
+    .replace(politeStart, '');
+  return firstOf(text, kept);
 }
 
 /** Words that say nothing about what is asked for. */
@@ -103,4 +104,17 @@ export function meaningfulStems(text: string): string[] {
   return wordsOf(text)
     .filter((word) => !isStopWord(word))
     .map(stem);
+}
+
+/** Fewer words that mean something say too little: "go on", "fix it". */
+const leastWords = 2;
+
+/** The request of a prompt; undefined when it says too little. */
+export function requestOf(prompt: string | null): string | undefined {
+  if (prompt === null) return undefined;
+  const request = requestText(prompt);
+  // A language without spaces between words says much in one.
+  const says =
+    new Set(meaningfulStems(request)).size >= leastWords || /[^\p{ASCII}]{6}/u.test(request);
+  return says ? request : undefined;
 }

@@ -1,5 +1,6 @@
 import { ExactNumber, exactNumber } from '../../core/exact-json.js';
 import * as v from 'valibot';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import { cellOf } from '../../panes/contract/column.js';
 import { findPane, findPaneOfEarlier, panes, type PaneId } from '../../panes/registry.js';
@@ -94,18 +95,20 @@ export function decodeValue(value: unknown): unknown {
   return '$' in value ? decodeTagged(value) : decodeEntries(value);
 }
 
+const decimal = /^-?\d+(?:\.\d+)?(?:e[-+]?\d+)?$/i;
+
 type Tagged = { $: unknown; v?: unknown };
 
 function decodeTagged({ $: kind, v: content }: Tagged): unknown {
   switch (kind) {
     case 'number':
-      return Number(content);
+      return readNumber(String(content));
     case 'exact':
-      return exactNumber(String(Number.isNaN(Number(content)) ? NaN : content));
+      return exactNumber(decimal.test(String(content)) ? String(content) : 'NaN');
     case 'bigint':
       return BigInt(String(content));
     case 'date':
-      return new Date(Number(content));
+      return new Date(readNumber(String(content)));
     case 'map':
       return new Map(decodeValue(content) as [unknown, unknown][]);
     case 'set':

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { consoleVersion } from '../../core/version.js';
 import type { LiveSource, LiveState, PaneSnapshot } from '../state.js';
@@ -189,7 +190,7 @@ function readFile(file: string): string {
 /** Recognises also the recording of a newer console, for a better error message. */
 function noRecording(file: string, first: string): ConsoleError {
   const [, version] = /^\{"format":"trace-console recording (\d{1,4})"/.exec(first) ?? [];
-  if (version !== undefined && Number(version) > formats.length) {
+  if (version !== undefined && readNumber(version) > formats.length) {
     return new ConsoleError('usage', `${file} is a recording of a newer console.`, {
       hint: `It has format ${version}; this console reads up to ${formats.length}.`,
     });

@@ -83,14 +83,18 @@ export class LineSum {
   }
 }
 
-/** An INSERT of rows as they stand in an export; $1 is a JSON array of lines. */
+/**
+ * An INSERT of rows as they stand in an export; $1 is a JSON array of lines. An archive that was partitioned by hand has no
+ * unique key of just `id`.
+ */
 export function insertLines(table: ArchivedTable, columns: readonly LineColumn[]): string {
   const target = quoteIdent(archiveOf(table));
   const list = columns.map(({ name }) => quoteIdent(name)).join(', ');
   return `INSERT INTO ${target} (${list}) SELECT ${lineValues(columns)}
     FROM json_array_elements($1::json) AS line, json_populate_record(NULL::${target}, line->'row') AS r
     WHERE line->>'table' = ${quoteLiteral(table)}
-    ON CONFLICT (id) DO NOTHING`;
+      AND (SELECT x.id FROM ${target} AS x WHERE x.id = r.id LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING`;
 }
 
 /** The values of a `line`, whose row as a record is `r`. */

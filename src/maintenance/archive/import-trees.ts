@@ -62,7 +62,7 @@ export const importTrees: Action<ImportInput, ImportResult> = {
           value: counted(end.rows[table], 'row'),
         })),
       ],
-      sql: ['INSERT INTO …_archive … ON CONFLICT (id) DO NOTHING; -- each table, per batch'],
+      sql: ['INSERT INTO …_archive … ON CONFLICT DO NOTHING; -- each table, per batch'],
       warnings: [],
     };
   },

@@ -1,5 +1,6 @@
 import { withSeparators } from '../../core/format/number.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
+import { byOwnKey } from '../../core/values.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { quoteIdent } from '../../db/quote.js';
@@ -132,7 +133,9 @@ async function rootsOf(
 
 /** @throws ConsoleError `schema_missing` */
 export function needArchive({ capabilities }: Database): void {
-  const missing = archivedTables.map(archiveOf).filter((name) => !capabilities.tables[name]);
+  const missing = archivedTables
+    .map(archiveOf)
+    .filter((name) => !byOwnKey(capabilities.tables, name));
   if (missing.length > 0) {
     throw new ConsoleError('schema_missing', `There is no table ${missing.join(', ')}.`, {
       hint: 'Create the archive: trace-console schema apply',

@@ -1,9 +1,9 @@
 import type { Capabilities } from '../../db/capabilities.js';
+import { quoteIdent, shellWord } from '../../db/quote.js';
 import type { Queryable } from '../../db/queryable.js';
 import {
   commandFlags,
   connectionString,
-  shellWord,
   type CommandTarget,
 } from '../../db/connection/command-flags.js';
 
@@ -88,7 +88,7 @@ export function needsAllStats(reason: string): NonNullable<Check['skip']> {
   return ({ embedded, readsAllStats, user }) => {
     if (embedded) return `embedded database: ${reason}`;
     if (readsAllStats) return undefined;
-    return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO "${user}"`;
+    return `the role does not see other roles' sessions: GRANT pg_read_all_stats TO ${quoteIdent(user)}`;
   };
 }
 

@@ -181,7 +181,7 @@ export function summaryOf(summary: LearnSummary): string {
   return (
     `Learned from ${counted(turns, 'turn')} in ${formatDuration(milliseconds)}: wrote ${counted(patterns, 'pattern')}, ` +
     `${counted(chains, 'chain')}, ${counted(errors, 'error')}` +
-    (overruled > 0 ? `; people overruled ${withSeparators(overruled)} judgements` : '') +
+    (overruled > 0 ? `; people overruled ${counted(overruled, 'judgement')}` : '') +
     cost +
     (interrupted ? '; interrupted, the next run goes on from here' : '') +
     '.'

@@ -214,7 +214,9 @@ async function preview({ database }: ActionContext, input: MergeInput): Promise<
     ],
     typed: 'merge',
     ...(gone.length === 0
-      ? { nothing: `No two patterns have a similarity of ${similarity} or more.` }
+      ? {
+          nothing: `No two patterns of one leading agent have a similarity of ${similarity} or more.`,
+        }
       : {}),
   };
 }

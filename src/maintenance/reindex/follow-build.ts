@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import { manifest } from '../../deploy/catalogue.js';
 import {
   isNamedAfter,
@@ -42,7 +43,7 @@ export const followBuild: Action<FollowInput, FollowResult> = {
   requires: ['primary', 'direct-connection', 'maintain', 'own-rows'],
   subject: ({ index }) => index ?? 'the oldest',
   tables: ({ index }) => {
-    const table = index === undefined ? undefined : manifest.indexes[index]?.table;
+    const table = index === undefined ? undefined : byOwnKey(manifest.indexes, index)?.table;
     return table === undefined ? [] : [table];
   },
   offers: [

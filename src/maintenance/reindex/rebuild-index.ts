@@ -44,12 +44,14 @@ const exactBudgetMs = 10_000;
 /** With fewer vectors a recall cannot be measured. */
 const fewestQueries = 3;
 
-const operators: Partial<Record<string, string>> = {
-  vector_cosine_ops: '<=>',
-  vector_l2_ops: '<->',
-  vector_ip_ops: '<#>',
-  vector_l1_ops: '<+>',
-};
+const operators = new Map(
+  Object.entries({
+    vector_cosine_ops: '<=>',
+    vector_l2_ops: '<->',
+    vector_ip_ops: '<#>',
+    vector_l1_ops: '<+>',
+  }),
+);
 
 /**
  * Query vectors with their exact nearest neighbours, found without any index: embeddings of prompts that
@@ -63,7 +65,7 @@ async function sampleQueries(
   state: IndexState,
   signal: AbortSignal,
 ): Promise<RecallSample | undefined> {
-  const operator = operators[state.vector?.operatorClass[1] ?? ''];
+  const operator = operators.get(state.vector?.operatorClass[1] ?? '');
   if (!operator || !state.vector || state.rows <= neighbours) return undefined;
   const { vectors, from } = await chooseVectors(database, state);
   const queries: RecallSample['queries'] = [];
@@ -95,7 +97,7 @@ async function measureRecall(
   state: IndexState,
   { queries }: RecallSample,
 ): Promise<Recall | undefined> {
-  const operator = operators[state.vector?.operatorClass[1] ?? ''];
+  const operator = operators.get(state.vector?.operatorClass[1] ?? '');
   if (!operator || !state.vector || !state.valid) return undefined;
   const { method, lists } = state.vector;
   const setting =

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import { coreTables } from '../../core/tables.js';
@@ -95,7 +96,9 @@ function subjectOf({ indexes = [], table }: ReindexInput): string {
 }
 
 function tablesOf({ indexes = [], table, vectors }: ReindexInput): string[] {
-  const tables = new Set(indexes.flatMap((index) => manifest.indexes[index]?.table ?? []));
+  const tables = new Set(
+    indexes.flatMap((index) => byOwnKey(manifest.indexes, index)?.table ?? []),
+  );
   if (table !== undefined) tables.add(table);
   if (vectors) {
     for (const { table: of, definition } of Object.values(manifest.indexes)) {
@@ -192,7 +195,7 @@ function problemOf(database: Database, { state, way }: RebuildPlan): ConsoleErro
 }
 
 function mayMaintain({ capabilities }: Database, { table }: IndexState): boolean {
-  return capabilities.tables[table]?.maintain ?? false;
+  return byOwnKey(capabilities.tables, table)?.maintain ?? false;
 }
 
 async function* run(

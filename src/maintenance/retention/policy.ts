@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Action, Fact } from '../action.js';
@@ -182,7 +183,7 @@ export function untilClosed(signal: AbortSignal, openForMs: number): AbortSignal
 
 /** `01:30` → 5,400,000 */
 function timeOfDayMs(text: string): number {
-  const [hours = 0, minutes = 0] = text.split(':').map(Number);
+  const [hours = 0, minutes = 0] = text.split(':').map(readNumber);
   return (hours * 60 + minutes) * 60_000;
 }
 

@@ -13,6 +13,7 @@ import {
   formatClockNear,
   formatTimestamp,
 } from '../../core/format/time.js';
+import { readNumber } from '../../core/values.js';
 
 /** What a colour means; the theme decides which colour that is. */
 export type Tone = 'success' | 'running' | 'warning' | 'error' | 'muted' | 'accent';
@@ -146,9 +147,12 @@ export function sortRows<Row>(rows: readonly Row[], sort: Sort<Row>, reverse = f
   });
 }
 
+const numberOf = (value: NonNullable<CellValue>): number =>
+  typeof value === 'string' ? readNumber(value) : Number(value);
+
 function compare(a: NonNullable<CellValue>, b: NonNullable<CellValue>): number {
   if (typeof a === 'string' && typeof b === 'string') return a.localeCompare(b, 'en');
-  return Number(a) - Number(b);
+  return numberOf(a) - numberOf(b);
 }
 
 const signs = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;

@@ -1,4 +1,5 @@
 import { parseDuration } from '../../core/format/time.js';
+import { readNumber } from '../../core/values.js';
 import { formatValue, type CellContext, type CellValue, type Column } from './column.js';
 import type { Pane } from './pane.js';
 
@@ -146,7 +147,7 @@ function comparison(field: Field, operator: Operator, limit: number): Test {
 /** A time is compared by its age in milliseconds. */
 function comparable(value: CellValue, { nowMs }: CellContext): number | undefined {
   if (value instanceof Date) return nowMs - value.getTime();
-  if (typeof value === 'string') return value === '' ? undefined : Number(value);
+  if (typeof value === 'string') return value === '' ? undefined : readNumber(value);
   return value === null ? undefined : Number(value);
 }
 
@@ -158,7 +159,7 @@ const countUnits: ReadonlyMap<string, number> = new Map([
 ]);
 
 function limitOf({ format }: FilterField, text: string): number | undefined {
-  const plain = /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : undefined;
+  const plain = /^-?\d+(?:\.\d+)?$/.test(text) ? safe(readNumber(text)) : undefined;
   switch (format) {
     case 'duration':
       return text === '0' ? 0 : (parseDuration(text) ?? plain);
@@ -180,20 +181,22 @@ function limitOf({ format }: FilterField, text: string): number | undefined {
   }
 }
 
+const safe = (number: number): number | undefined => (Number.isFinite(number) ? number : undefined);
+
 function percent(text: string): number | undefined {
-  return text !== '' && Number.isFinite(Number(text)) ? Number(text) / 100 : undefined;
+  return safe(readNumber(text) / 100);
 }
 
 function bytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?b)$/i.exec(text);
   const unit = byteUnits.indexOf(match?.[2]?.toLowerCase() ?? '');
-  return match && unit >= 0 ? Number(match[1]) * 1024 ** unit : undefined;
+  return match && unit >= 0 ? readNumber(match[1]) * 1024 ** unit : undefined;
 }
 
 function counted(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([kmg])$/i.exec(text);
   const unit = countUnits.get(match?.[2]?.toLowerCase() ?? '');
-  return match && unit !== undefined ? Number(match[1]) * unit : undefined;
+  return match && unit !== undefined ? readNumber(match[1]) * unit : undefined;
 }
 
 function exampleOf({ format }: FilterField): string {

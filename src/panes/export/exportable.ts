@@ -1,5 +1,6 @@
 import { counted } from '../../core/format/number.js';
 import { ExactNumber, exactJson } from '../../core/exact-json.js';
+import { byOwnKey } from '../../core/values.js';
 import type { Opened, OpenedList } from '../contract/opening.js';
 import type { Pane } from '../contract/pane.js';
 import { otlpOf } from './otlp.js';
@@ -114,7 +115,7 @@ export function allRowsExport(
 function fieldsOf(rows: readonly object[]): [fields: string[], values: ExportValue[][]] {
   const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const valuesOf = (row: Readonly<Record<string, unknown>>) =>
-    fields.map((field) => row[field] ?? null);
+    fields.map((field) => byOwnKey(row, field) ?? null);
   return [fields, rows.map((row) => valuesOf(row as Readonly<Record<string, unknown>>))];
 }
 

@@ -1,3 +1,4 @@
+import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { formatCount } from '../../core/format/number.js';
@@ -92,7 +93,7 @@ export async function readActivityState(
   if (!state) throw new ConsoleError('internal', 'The server told no snapshot.');
   return {
     ...state,
-    free: sources.filter(({ table }) => !(table in state.locked)),
+    free: sources.filter(({ table }) => !Object.hasOwn(state.locked, table)),
   };
 }
 
@@ -107,8 +108,9 @@ export function lockNotes(
   readAtMs: ReadonlyMap<ActivityKind, number>,
 ): string[] {
   return sources.flatMap(({ kind, table }) => {
-    if (!(table in locked)) return [];
-    const note = `${table} is locked by pid ${locked[table] ?? ''}`;
+    const pid = byOwnKey(locked, table);
+    if (pid === undefined) return [];
+    const note = `${table} is locked by pid ${pid}`;
     const readAt = shown.some((row) => row.kind === kind) ? readAtMs.get(kind) : undefined;
     return [
       readAt === undefined ? note : `${note}: its events as of ${formatClock(new Date(readAt))}`,

@@ -116,12 +116,18 @@ function inChains(rows: readonly BackendRow[]): BackendRow[] {
     for (const pid of row.blockedBy) waiting.set(pid, [...(waiting.get(pid) ?? []), row]);
   }
   const placed = new Map<number, BackendRow>();
-  const place = (row: BackendRow, depth: number): void => {
-    // Of a circle, before the server breaks it, each is there once.
-    if (placed.has(row.pid)) return;
-    const isInChain = depth > 0 || row.blocks > 0 || row.blockedBy.length > 0;
-    placed.set(row.pid, { ...row, depth: isInChain ? depth : null, place: placed.size });
-    for (const next of waiting.get(row.pid) ?? []) place(next, depth + 1);
+  const place = (root: BackendRow, least: number): void => {
+    const open = [{ row: root, depth: least }];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { row, depth } = next;
+      // Of a circle, before the server breaks it, each is there once.
+      if (placed.has(row.pid)) continue;
+      const isInChain = depth > 0 || row.blocks > 0 || row.blockedBy.length > 0;
+      placed.set(row.pid, { ...row, depth: isInChain ? depth : null, place: placed.size });
+      for (const behind of (waiting.get(row.pid) ?? []).toReversed()) {
+        open.push({ row: behind, depth: depth + 1 });
+      }
+    }
   };
   const isRoot = ({ blockedBy }: BackendRow) => !blockedBy.some((pid) => pids.has(pid));
   for (const row of rows.filter(isRoot)) place(row, row.blockedBy.length > 0 ? 1 : 0);

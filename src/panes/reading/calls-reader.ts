@@ -18,7 +18,7 @@ import {
 import type { ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { SliceLedger, type Range, SliceReader } from './slices.js';
-import { serverNowStatement, type ServerNowRow, sliceMsFor } from './windows.js';
+import { serverNowIn, sliceMsFor } from './windows.js';
 
 /** Sums by group that slices can be added to and taken out of. */
 export class CallTotals {
@@ -123,8 +123,7 @@ export class CallsReader {
 
   async read(tx: Queryable, request: ReadRequest): Promise<CallGroups> {
     const source = this.#options.source(request.shape);
-    const now = await tx.query<ServerNowRow>(serverNowStatement);
-    const nowMs = now.rows[0]?.now_ms ?? Date.now();
+    const nowMs = await serverNowIn(tx);
     const { exact } = request;
     const hasDurations = source.duration !== undefined;
     const withTrend = (this.#options.trendParts ?? 0) > 0;

@@ -9,6 +9,7 @@ import { ConsoleError } from '../../db/errors.js';
 import {
   dropStatement,
   earlyText,
+  KnownTraits,
   mostIndexes,
   readCovered,
   readIndexes,
@@ -76,13 +77,16 @@ export type IndexUsageExtras = CountersSince & {
 
 export class IndexUsageReader implements PaneReader<IndexUsageRow, IndexUsageExtras> {
   readonly #sizes = new Map<number, number>();
+  readonly #traits = new KnownTraits();
   /** Which index covers another changes with the indexes only. */
   #covered: { of: string; by: ReadonlyMap<string, Covered> } = { of: '', by: new Map() };
 
   async read(request: ReadRequest): Promise<PaneResult<IndexUsageRow, IndexUsageExtras>> {
     const { shape } = request;
     if (shape.onWorkers.size > 0) throw onWorkers();
-    const found = await askTwice(() => request.transaction((tx) => readIndexes(tx, shape)));
+    const found = await askTwice(() =>
+      request.transaction((tx) => readIndexes(tx, shape, this.#traits)),
+    );
     const { rows, nowMs, since } = found;
     const covered = await this.#readCovered(request, rows);
     const usage = rows

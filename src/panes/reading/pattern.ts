@@ -1,5 +1,5 @@
 import type { Queryable } from '../../db/database.js';
-import { objectOf } from '../../core/values.js';
+import { objectOf, readNumber } from '../../core/values.js';
 import { wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { counted, countedShort, formatCount, formatShare } from '../../core/format/number.js';
@@ -146,7 +146,7 @@ async function lifeLines(
 ): Promise<SummaryLine[]> {
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
-  const from = row.turns === null ? '' : ` from ${counted(Number(row.turns), 'turn')}`;
+  const from = row.turns === null ? '' : ` from ${counted(readNumber(row.turns), 'turn')}`;
   return [
     [
       {
@@ -203,20 +203,37 @@ function driftLine(figures: Drift): SummaryLine {
 }
 
 /**
- * Turns that belong to the pattern, with and without its offer. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it, `$4`: how many
- * of the newest.
+ * Turns that asked for the same, by who served them: `offered` by the pattern, not offered but by its agent, by another agent. A
+ * pattern's key is `learned:GROUP:AGENT`. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it, `$4`: how many of the
+ * newest of each key.
  */
 const effectStatement = `
-SELECT offer.is_offered, count(*)::int AS turns, count(*) FILTER (WHERE l.is_good)::int AS good,
+WITH alike AS (
+  SELECT $2::text AS key UNION
+  (SELECT key FROM trace_console.learned_items
+   WHERE target_schema = $1 AND kind = 'pattern' AND key LIKE 'learned:%' AND starts_with(key, substring($2 FROM '^learned:[^:]*:'))
+   ORDER BY key LIMIT 50)
+)
+SELECT CASE WHEN offer.is_offered THEN 'offered' WHEN alike.key = $2 THEN 'agent' ELSE 'others' END AS served,
+  count(*)::int AS turns, count(*) FILTER (WHERE l.is_good)::int AS good,
   (percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', l.ended_at - l.started_at) * 1000))::float8 AS median_ms
-FROM (SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = $2
-      ORDER BY ended_at DESC LIMIT $4) AS l
+FROM alike CROSS JOIN LATERAL (
+  SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = alike.key
+  ORDER BY ended_at DESC LIMIT $4) AS l
 CROSS JOIN LATERAL (SELECT EXISTS (
   SELECT FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
   WHERE t.correlation_id = l.correlation_id AND d.pattern_id = ANY ($3::uuid[])) AS is_offered) AS offer
-GROUP BY 1 ORDER BY 1 DESC`;
+GROUP BY 1`;
 
-type EffectRow = { is_offered: boolean; turns: number; good: number; median_ms: number | null };
+type Served = 'offered' | 'agent' | 'others';
+type EffectRow = { served: Served; turns: number; good: number; median_ms: number | null };
+
+/** In the order in which they are shown. */
+const servedNames: Readonly<Record<Served, string>> = {
+  offered: 'offered',
+  agent: 'not offered',
+  others: 'other agents',
+};
 
 const turnsCompared = 2_000;
 
@@ -228,28 +245,31 @@ async function effectLines(
   const ids = [id, ...mergedOf(context).map((one) => one.id)];
   const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, ids, turnsCompared]);
   if (rows.length === 0) {
-    return [[{ text: 'no turn of it was learned from: trace-console learn', tone: 'muted' }]];
+    const isLearned = typeof hash === 'string' && hash.startsWith('learned:');
+    const next = isLearned ? 'trace-console learn' : 'somebody else wrote it';
+    return [[{ text: `no turn of it was learned from: ${next}`, tone: 'muted' }]];
   }
-  const line = (row: EffectRow): SummaryLine => [
-    { text: row.is_offered ? 'offered' : 'not offered', columns: 12 },
-    { text: countedShort(row.turns, 'turn').padStart(11) },
-    { text: intervalText(row.good, row.turns) },
-    { text: `median ${formatDuration(row.median_ms)}`, tone: 'muted' },
-  ];
-  const both = rows.length === 2;
-  return [
-    ...rows.map(line),
-    [
-      {
-        text: both
-          ? 'Not an experiment: turns where it was offered may be easier than the others.'
-          : rows[0]?.is_offered
-            ? 'It was offered in all of them: there is nothing to compare with.'
-            : 'No router offered it in these turns.',
-        tone: 'muted',
-      },
-    ],
-  ];
+  const has = (served: Served) => rows.find((row) => row.served === served);
+  const lines = (Object.keys(servedNames) as Served[]).flatMap((served): SummaryLine[] => {
+    const row = has(served);
+    if (!row) return [];
+    const median = { text: `median ${formatDuration(row.median_ms)}`, tone: 'muted' as const };
+    const turns = countedShort(row.turns, 'turn').padStart(11);
+    const name = { text: servedNames[served], columns: 12 };
+    return [[name, { text: turns }, { text: intervalText(row.good, row.turns) }, median]];
+  });
+  const notes = [effectNote(rows), ...(has('others') ? [othersNote] : [])];
+  return [...lines, ...notes.map((text) => [{ text, tone: 'muted' as const }])];
+}
+
+const othersNote = 'Other agents: turns that asked for the same, served by another agent.';
+
+function effectNote(rows: readonly EffectRow[]): string {
+  if (rows.every(({ served }) => served !== 'offered'))
+    return 'No router offered it in these turns.';
+  return rows.length === 1
+    ? 'It was offered in all of them: there is nothing to compare with.'
+    : 'Not an experiment: turns where it was offered may be easier than the others.';
 }
 
 /** `83% succeeded (61% to 94%)`: with the 95 % interval, which few turns make wide. */
@@ -314,7 +334,7 @@ async function neighbourLines(
       line: [
         { text: row.similarity.toFixed(3), tone: 'accent' },
         { text: row.intent ?? '', columns: 24 },
-        { text: `${formatShare(row.success_rate)} of ${countedShort(row.uses, 'use')}`.padEnd(20) },
+        { text: (row.uses ? successOf(row) : 'not used yet').padEnd(20) },
         { text: formatDuration(row.avg_ms).padStart(6) },
         ...(isTwin ? [{ text: 'asks for the same', tone: 'warning' as const }] : []),
         { text: row.prompt ?? '', tone: 'muted' },
@@ -323,6 +343,9 @@ async function neighbourLines(
     };
   });
 }
+
+const successOf = ({ success_rate: rate, uses }: NeighbourRow) =>
+  `${formatShare(rate)} of ${countedShort(uses, 'use')}`;
 
 /** From which cosine similarity on two patterns of one embedding model are shown as twins. */
 export const twinSimilarity = 0.9;

@@ -1,5 +1,5 @@
 import { objectOf } from '../../core/values.js';
-import { quoteIdent } from '../../db/quote.js';
+import { boundedText, quoteIdent } from '../../db/quote.js';
 import { formatAge } from '../../core/format/time.js';
 import type { SummaryLine } from '../contract/column.js';
 import {
@@ -56,7 +56,7 @@ export function recordOpening(title: string, table: string, id: string): Opening
 const judgements: ReadonlyMap<string, string> = new Map(
   Object.entries({
     completed: 'it completed',
-    unknown: 'nobody saw its end: it counts for nothing',
+    unknown: 'nobody saw its end: it counts for nothing until somebody judges it',
     failed: 'it failed',
     timeout: 'it timed out',
     interrupted: 'it was interrupted',
@@ -71,7 +71,12 @@ const judgements: ReadonlyMap<string, string> = new Map(
 /** `$1`: schema, `$2`: correlation id of the root. */
 const judgedStatement = `
 SELECT l.is_good, l.judged_by, f.is_good AS said, left(f.note, 500) AS note, left(f.given_by::text, 100) AS given_by,
-  (date_part('epoch', now() - f.given_at) * 1000)::float8 AS said_ms
+  (date_part('epoch', now() - f.given_at) * 1000)::float8 AS said_ms, f.is_learned AS is_counted,
+  CASE WHEN l.judged_by IN ('corrected', 'repeated') THEN (
+    SELECT ${boundedText('t.prompt_text', 120)} FROM trace_console.learned_traces AS n
+    JOIN execution_traces AS t ON t.correlation_id = n.correlation_id
+    WHERE n.target_schema = $1 AND n.session_id = l.session_id AND n.ended_at > l.ended_at
+    ORDER BY n.ended_at LIMIT 1) END AS next_prompt
 FROM (SELECT) AS one
 LEFT JOIN trace_console.learned_traces AS l ON l.target_schema = $1 AND l.correlation_id = $2
 LEFT JOIN trace_console.trace_feedback AS f ON f.target_schema = $1 AND f.correlation_id = $2`;
@@ -83,6 +88,8 @@ type JudgedRow = {
   note: string | null;
   given_by: string | null;
   said_ms: number | null;
+  is_counted: boolean | null;
+  next_prompt: string | null;
 };
 
 /** How learning judged a turn, and what people said; nothing where neither is known, and for a trace within a turn. */
@@ -101,19 +108,28 @@ async function judgedSections(
   const section = await sectionOr('How learning judged the turn', async () => {
     const [row] = await read<JudgedRow>(judgedStatement, [shape.schema, id]);
     if (!row || (row.judged_by === null && row.said === null)) return [];
-    return [judgedLine(row), ...saidLine(row)];
+    return [judgedLine(row), ...saidLine(row), [{ text: overruledBy(row), tone: 'muted' }]];
   });
   return section.lines.length > 0 ? [section] : [];
 }
 
-function judgedLine({ judged_by: by, is_good: isGood }: JudgedRow): SummaryLine {
+function judgedLine({ judged_by: by, is_good: isGood, next_prompt: next }: JudgedRow): SummaryLine {
   if (by === null) return [{ text: 'not learned from yet', tone: 'muted' }];
   const why = judgements.get(by) ?? by;
   if (by === 'unknown') return [{ text: why, tone: 'muted' }];
   return [
     isGood === true ? { text: 'good:', tone: 'success' } : { text: 'bad:', tone: 'error' },
     { text: why },
+    ...(next === null ? [] : [{ text: next, tone: 'muted' as const }]),
   ];
+}
+
+function overruledBy({ said, is_counted: isCounted }: JudgedRow): string {
+  if (said === null)
+    return '+ and - in the trace overrule it; the next trace-console learn counts it so';
+  return isCounted === true
+    ? '+ and - in the trace say otherwise'
+    : 'the next trace-console learn counts it so';
 }
 
 function saidLine({ said, said_ms: ms, given_by: who, note }: JudgedRow): SummaryLine[] {

@@ -1,4 +1,5 @@
 import { ConsoleError } from '../../db/errors.js';
+import type { Queryable } from '../../db/queryable.js';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -62,6 +63,18 @@ export function within(at: string, length: string, end: string): string {
 export const serverNowStatement = `SELECT date_part('epoch', now()) * 1000 AS now_ms`;
 
 export type ServerNowRow = { now_ms: number };
+
+const startedMs = new WeakMap<Queryable, number>();
+
+/** The same in an open transaction, which is asked once: it is the same for all of its statements. */
+export async function serverNowIn(tx: Queryable): Promise<number> {
+  const known = startedMs.get(tx);
+  if (known !== undefined) return known;
+  const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
+  const nowMs = rows[0]?.now_ms ?? Date.now();
+  startedMs.set(tx, nowMs);
+  return nowMs;
+}
 
 /** What was locked between the look at the locks and the measuring is passed over the second time. */
 export async function askTwice<Result>(read: () => Promise<Result>): Promise<Result> {

@@ -1,4 +1,5 @@
 import { formatCount, formatMoney, formatShare } from '../../core/format/number.js';
+import { byOwnKey } from '../../core/values.js';
 import type { Tone } from '../contract/column.js';
 
 export type TimelineKind = 'trace' | 'routing_decision' | 'hook' | 'endpoint_call';
@@ -92,13 +93,13 @@ function outcomeOf({ kind, status, success, duration_ms: durationMs }: TimelineR
 }
 
 export function detailText({ details }: TraceEvent, name: string): string | undefined {
-  const value = details[name];
+  const value = byOwnKey(details, name);
   if (typeof value === 'string') return value === '' ? undefined : value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
 export function detailNumber({ details }: TraceEvent, name: string): number | undefined {
-  const value = details[name];
+  const value = byOwnKey(details, name);
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { chooseLonger } from '../contract/pane.js';
 import { isStopWord, requestText, wordsOf } from '../../learning/text/prompt-text.js';
 import { probesComparing } from '../../core/vector-lists.js';
@@ -125,7 +126,10 @@ FROM (
     ],
     failed: 'listed.failed',
     rowOf(row) {
-      const [prompts, failures] = [Number(row.prompts), Number(row.failures)];
+      const [prompts, failures] = [
+        readNumber(String(row.prompts)),
+        readNumber(String(row.failures)),
+      ];
       return {
         id: String(row.id),
         group: row.grouped as string | null,

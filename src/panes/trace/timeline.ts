@@ -189,7 +189,8 @@ const modelCall = [
  * get_trace_timeline tells them all with their depth, in a time that grows with the square of a chain and of a table that
  * was not analysed yet. Here each table gives its first rows, and only of these the details are made: the tree is put
  * together from them in the console, in one pass. OFFSET 0: the rows are found by the index of their trace, whatever the
- * planner expects of their order.
+ * planner expects of their order. A join, not `= ANY`: where the table is read as a whole, each row would be compared with each
+ * trace of the tree (10,000 traces, 100,000 hooks: 42 s beside 0.04 s).
  */
 export function timelineStatement(shape: SchemaShape): string {
   const branches = sources.flatMap((source) =>
@@ -229,7 +230,9 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
   const isTrace = kind === 'trace';
   const startedAt = column(source.startedAt, 'timestamptz');
   const traces = `ARRAY(SELECT id FROM execution_traces${archived ? '_archive' : ''} WHERE root_id = (SELECT root_id FROM asked))`;
-  const where = isTrace ? `root_id = (SELECT root_id FROM asked)` : `${trace} = ANY (${traces})`;
+  const ofTree = isTrace
+    ? `${table} AS one WHERE root_id = (SELECT root_id FROM asked)`
+    : `unnest(${traces}) AS tree (id) JOIN ${table} AS one ON one.${trace} = tree.id`;
   const told = details.map(([name, from, most]) => {
     const value = column(from);
     return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
@@ -242,7 +245,7 @@ SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrac
   ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
   jsonb_strip_nulls(jsonb_build_object(${[...told, ...(calls ? modelCall : [])].join(', ')})) AS details
 FROM (
-  SELECT * FROM (SELECT * FROM ${table} WHERE ${where} OFFSET 0) AS of_tree
+  SELECT * FROM (SELECT one.* FROM ${ofTree} OFFSET 0) AS of_tree
   ORDER BY ${isTrace ? 'id = (SELECT id FROM asked) DESC, ' : ''}${startedAt}, id LIMIT $2
 ) AS first_of_tree`;
 }

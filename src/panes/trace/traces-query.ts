@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import type { ListedRow, ListField, ListOrder, ListQuery } from '../contract/listing.js';
 import { usageOf, type UsageGrouping } from '../reading/usage.js';
@@ -275,7 +276,9 @@ export function tracesQuery(shape: SchemaShape, of: TracesOf): ListQuery<ListedT
     fields: fieldsOf(shape),
     orders: isByLikeness(of) ? [mostAlike, newest, slowest] : [newest, slowest],
     failed: 'listed.failed',
-    rowOf: isByLikeness(of) ? (row) => ({ ...rowOf(row), alike: Number(row.alike) }) : rowOf,
+    rowOf: isByLikeness(of)
+      ? (row) => ({ ...rowOf(row), alike: readNumber(String(row.alike)) })
+      : rowOf,
   };
 }
 

@@ -17,7 +17,10 @@ import { wrapText } from '../width.js';
  * Everything stands in an absolute box, so that for Ink the output has no height.
  */
 export async function mount(session: TerminalSession, element: ReactNode): Promise<void> {
+  // In the bundle Ink cannot wait for the engine of its layout by itself.
+  const layoutEngine = import('yoga-layout/load').then(({ loadYoga }) => loadYoga());
   const { render } = await import('ink');
+  await layoutEngine;
   let root: DOMElement | null = null;
   const paint = () => {
     if (root) session.screen.show(frameOf(root));

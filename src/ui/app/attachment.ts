@@ -130,7 +130,12 @@ export class Attachment {
   #follow(source: LiveSource): void {
     const app = this.#app;
     this.#source = source;
-    this.#closeBridge = bridgeLive(source, (live) => {
+    const awaitsRows = ({ panes: read }: LiveState) =>
+      visiblePanes(app.model).some((id) => {
+        const { receivedAtMs, error, loading } = read[id];
+        return error === null && (receivedAtMs === null || loading !== null);
+      });
+    this.#closeBridge = bridgeLive(source, awaitsRows, (live) => {
       app.alerts.see(live, source.clock.wallNow());
       app.update({ live, ...this.#moment() });
     });
@@ -183,11 +188,21 @@ export class Attachment {
 const gatherMs = 80;
 /** Data is drawn at most this often; keys are drawn at once. */
 const betweenMs = 400;
-/** For so long after the start answers are drawn almost at once: the user waits for the first rows. */
+/** For so long after the start answers are drawn sooner: the user waits for the first rows. */
 const impatientMs = 3_000;
+const gatherFirstMs = 40;
 
-/** Hands the engine's state on: at once in the beginning, then at most 2.5 times a second. */
-function bridgeLive(engine: LiveSource, show: (live: LiveState) => void): () => void {
+/**
+ * Hands the engine's state on: in the beginning at once when something changes whether all rows are there, then at most
+ * 2.5 times a second.
+ *
+ * @param awaitsRows whether a pane that is shown waits for its first rows
+ */
+function bridgeLive(
+  engine: LiveSource,
+  awaitsRows: (live: LiveState) => boolean,
+  show: (live: LiveState) => void,
+): () => void {
   const startedAt = performance.now();
   let shownAt = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -196,11 +211,18 @@ function bridgeLive(engine: LiveSource, show: (live: LiveState) => void): () => 
     shownAt = performance.now();
     show(engine.getState());
   };
+  let isAwaiting = true;
   const unsubscribe = engine.subscribe(() => {
-    if (timer) return;
     const now = performance.now();
-    const wait = now - startedAt < impatientMs ? 15 : Math.max(gatherMs, shownAt + betweenMs - now);
-    timer = setTimeout(showNow, wait);
+    const wasAwaiting = isAwaiting;
+    isAwaiting &&= now - startedAt < impatientMs && awaitsRows(engine.getState());
+    if (wasAwaiting && !isAwaiting) {
+      clearTimeout(timer);
+      showNow();
+    } else if (!timer) {
+      const wait = isAwaiting ? gatherFirstMs : Math.max(gatherMs, shownAt + betweenMs - now);
+      timer = setTimeout(showNow, wait);
+    }
   });
   return () => {
     clearTimeout(timer);

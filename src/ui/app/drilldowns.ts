@@ -9,6 +9,7 @@ import type {
 import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { findPane } from '../../panes/registry.js';
+import { mostTimelineEvents } from '../../panes/trace/trace-opening.js';
 import { whyOffline } from '../commands/kinds.js';
 import { cursorAt } from '../commands/rows.js';
 import type { Context, Drilldowns, OpenedBy, View, WhichRows } from '../context.js';
@@ -82,8 +83,11 @@ export class OpenedDrilldowns implements Drilldowns {
       if (!database) throw new ConsoleError('connection_lost', strings.notConnected);
       // The catalogue is read first: a table may have been changed.
       const shape = await readShape(database);
+      // Who reads on in a large trace has asked for it, and sees that it is being read.
+      const times = Math.max(1, Math.ceil((which.events ?? 0) / mostTimelineEvents));
+      const statementTimeoutMs = usualLimits.statementTimeoutMs * times;
       const read: DetailAccess['read'] = (text, values, settings = {}) =>
-        database.read(text, values, { ...usualLimits, settings });
+        database.read(text, values, { ...usualLimits, statementTimeoutMs, settings });
       return opening.read({ shape, windowMs, untilMs, ...which, read });
     };
   }
@@ -147,8 +151,12 @@ export class OpenedDrilldowns implements Drilldowns {
     if (!view) return;
     const failure = failureOf(error);
     const failed = failedView(by, failure, view);
-    if (failed) this.#app.replace(view, failed);
-    else this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
+    if (failed) {
+      this.#app.replace(view, failed);
+      return;
+    }
+    if (view.notRead) this.#app.replace(view, view.notRead());
+    this.#app.say(`It could not be read again: ${failure.message}`, 'warning');
   }
 
   /**

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createFolder } from '../../core/create-folder.js';
 import { showTimesIn } from '../../core/format/time.js';
 import { isObject } from '../../core/values.js';
@@ -82,7 +83,10 @@ async function run(
     paste: (text) => paste(app, text),
     interrupt: () => app.interrupt(),
   });
+  // The panes are asked before the rest is loaded.
+  await nextTurn();
   const { mountConsole } = await import('../screen/console-screen.js');
+  await nextTurn();
   if (failure === undefined) await mountConsole(session, app);
   const { exitCode } = await session.ended;
   if (failure !== undefined) throw failure;

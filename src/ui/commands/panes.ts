@@ -1,4 +1,5 @@
 import { showTimesIn } from '../../core/format/time.js';
+import { readNumber } from '../../core/values.js';
 import type { LiveSource } from '../../live/state.js';
 import { namedCommands, type PaneChoice } from '../../panes/contract/pane.js';
 import { type AnyPane, paneIds } from '../../panes/registry.js';
@@ -17,7 +18,7 @@ export const focusPane: Command = {
   barKeys: '1–9',
   priority: 3,
   run({ focus }, key) {
-    const id = paneIds[Number(key) - 1];
+    const id = paneIds[readNumber(key) - 1];
     if (id) focus.goTo(id);
   },
   unavailable: (_context, key) => whyNoPane(key),

@@ -300,7 +300,8 @@ function clockSegments(offsetMs: number): Segment[] {
 
 const badClockMs = 60_000;
 
-type Item = { key: string; label: string; priority: number };
+/** `room`: in columns, with the gap before it. */
+type Item = { key: string; label: string; priority: number; room: number };
 
 /** The keys of a scope on one line, those that are shown; where it is narrow the least important go first. */
 export function drawKeyBar<Command extends Binding>(
@@ -312,16 +313,17 @@ export function drawKeyBar<Command extends Binding>(
   const items: Item[] = keys
     .in(scope)
     .filter((command) => command.bar !== undefined && command.keys.length > 0 && isShown(command))
-    .map((binding) => ({
-      key: keys.barKeys(binding),
-      label: binding.bar ?? '',
-      priority: binding.priority ?? 9,
-    }));
-  const widthOf = ({ key, label }: Item) => displayWidth(key) + 1 + displayWidth(label) + 2;
-  while (items.length > 1 && items.reduce((sum, item) => sum + widthOf(item), 0) > width) {
+    .map((binding) => {
+      const [key, label] = [keys.barKeys(binding), binding.bar ?? ''];
+      const room = displayWidth(key) + 1 + displayWidth(label) + 2;
+      return { key, label, priority: binding.priority ?? 9, room };
+    });
+  let left = width - items.reduce((sum, { room }) => sum + room, 0);
+  while (items.length > 1 && left < 0) {
     const last = items.reduce((worst, item, index) => {
       return item.priority >= (items[worst]?.priority ?? 0) ? index : worst;
     }, 0);
+    left += items[last]?.room ?? 0;
     items.splice(last, 1);
   }
   const spans = items.flatMap(({ key, label }, index) => [

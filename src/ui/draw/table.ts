@@ -1,4 +1,5 @@
 import { counted } from '../../core/format/number.js';
+import { timesAreIn, type TimeZone } from '../../core/format/time.js';
 import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -52,8 +53,8 @@ export function hiddenColumns<Row>(
   width: number,
   of: PlacedRows<Row>,
 ): number {
-  const left = shiftedColumns(columns, shift);
-  return left.length - placeColumns(left, width, of).length;
+  const left = shiftedColumns(columns, shift).length;
+  return left - keptFor({ columns, shift, width }, of).placed.length;
 }
 
 /** The bindings of the commands that scroll columns: what is drawn names them, too. */
@@ -89,23 +90,56 @@ export function drawTable<Row>(
   context: CellContext,
   options: TableOptions<Row>,
 ): { heading: StyledLine; rows: StyledLine[] } {
-  const { isMarked } = options;
+  const { isMarked, shift = 0, faded } = options;
   const width = tableColumnsWidth(options.width, isMarked !== undefined);
-  const left = shiftedColumns(columns, options.shift ?? 0);
-  const placed = placeColumns(left, width, { rows: options.all ?? rows, context });
+  const { placed, lines } = keptFor(
+    { columns, shift, width },
+    { rows: options.all ?? rows, context },
+  );
   const shown = rows.slice(options.top, options.top + options.height);
   return {
     heading: [...(isMarked ? [blank(markWidth)] : []), ...drawHeading(placed, width)],
     rows: shown.map((row, index) => {
-      const line = drawRow(placed, row, context, {
-        width,
-        selected: options.top + index === options.cursor,
-        faded: options.faded,
-      });
+      const isSelected = options.top + index === options.cursor;
+      const isKept = !isSelected && !faded;
+      let line = isKept ? lines.get(row) : undefined;
+      line ??= drawRow(placed, row, context, { width, selected: isSelected, faded });
+      if (isKept) lines.set(row, line);
       if (!isMarked) return line;
       return [{ text: isMarked(row) ? '● ' : '  ', look: 'accent' }, ...line];
     }),
   };
+}
+
+type Layout = { columns: readonly object[]; shift: number; width: number };
+
+type Kept<Row> = { placed: readonly PlacedColumn<Row>[]; lines: Map<unknown, StyledLine> };
+
+/** Of the newest drawing of these rows. A key mostly draws rows that have not changed: half of its time was theirs. */
+const kept = new WeakMap<object, Layout & Kept<unknown> & { nowMs: number; zone: TimeZone }>();
+
+/** Where the columns stand, and the lines that are drawn already, as long as nothing they depend on changes. */
+function keptFor<Row>(
+  layout: Layout & { columns: readonly Column<Row>[] },
+  of: PlacedRows<Row>,
+): Kept<Row> {
+  const { columns, shift, width } = layout;
+  const { nowMs } = of.context;
+  const zone = timesAreIn();
+  const before = kept.get(of.rows);
+  if (
+    before?.columns === columns &&
+    before.shift === shift &&
+    before.width === width &&
+    before.nowMs === nowMs &&
+    before.zone === zone
+  ) {
+    return before;
+  }
+  const placed = placeColumns(shiftedColumns(columns, shift), width, of);
+  const now = { ...layout, nowMs, zone, placed, lines: new Map<unknown, StyledLine>() };
+  kept.set(of.rows, now);
+  return now;
 }
 
 function drawHeading<Row>(placed: readonly PlacedColumn<Row>[], width: number): StyledLine {

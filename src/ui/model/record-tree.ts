@@ -33,6 +33,9 @@ export type NodeContent =
   | { kind: 'plain'; text: string; isNothing: boolean }
   | { kind: 'group'; isList: boolean; count: number; isOpen: boolean };
 
+/** What lies deeper is shown as JSON in a text: there is no room to indent it. */
+const deepest = 64;
+
 /** An object with at most so many members is open at first: a field's own, and one inside it (with all below). */
 const openAtFirst = { field: 40, inside: 8 };
 
@@ -80,6 +83,11 @@ type Value = Omit<RecordNode, 'content' | 'link'> & { of: string; row: RecordRow
 function* valueNodes(value: Value, folds: RecordFolds): Generator<RecordNode, void, undefined> {
   const { of, row, ...node } = value;
   const group = groupOf(node.depth === 0 ? jsonOf(node.value) : node.value);
+  if (group && group.members.length > 0 && node.depth >= deepest) {
+    const isOpen = isUnfolded(folds, node.key, false);
+    yield { ...node, content: { kind: 'text', text: exactJson(node.value), isOpen } };
+    return;
+  }
   if (!group || group.members.length === 0) {
     const link = linkOf(of, node.value, row);
     yield { ...node, link, content: plainContent(node, group !== undefined, folds) };
@@ -150,12 +158,13 @@ function opensAtFirst(members: Group['members'], depth: number): boolean {
   return members.length <= most && countBelow(members, most) <= most;
 }
 
-/** Counts the values below; stops beyond `most`. */
+/** Counts the values below; stops beyond `most`, and so at that depth. */
 function countBelow(members: Group['members'], most: number): number {
   let count = 0;
+  if (most < 0) return count;
   for (const [, value] of members) {
     const group = groupOf(value);
-    count += 1 + (group ? countBelow(group.members.slice(0, most), most - count) : 0);
+    count += 1 + (group ? countBelow(group.members, most - count - 1) : 0);
     if (count > most) break;
   }
   return count;

@@ -51,6 +51,12 @@ export function moreEvents({ opened, wanted }: TraceState): number | undefined {
   return wanted + mostTimelineEvents;
 }
 
+/** After a reading of further events that failed: they can be asked for once more. */
+export function notReadOn(state: TraceState): TraceState {
+  const { isCut, nodes } = state.opened.tree;
+  return isCut && nodes.length < state.wanted ? { ...state, wanted: nodes.length } : state;
+}
+
 /** The same state of a later reading: what was chosen and folded stays so. */
 export function refreshed(state: TraceState, opened: OpenedTrace): TraceState {
   const { select } = opened;

@@ -1,3 +1,4 @@
+import { readNumber } from '../../core/values.js';
 import { paneIds, type PaneId, paneById, paneKey, panes } from '../../panes/registry.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { closing, inView, terminalCommands } from '../commands/kinds.js';
@@ -57,7 +58,7 @@ export const numberKeys: readonly string[] = ['1', '2', '3', '4', '5', '6', '7',
 
 export function whyNoPane(key: string): string | undefined {
   const last = Math.min(9, paneIds.length);
-  return paneIds[Number(key) - 1] ? undefined : `There are panes 1 to ${last}`;
+  return paneIds[readNumber(key) - 1] ? undefined : `There are panes 1 to ${last}`;
 }
 
 const choose = inView(PaneListView, {
@@ -68,7 +69,7 @@ const choose = inView(PaneListView, {
   bar: 'go',
   priority: 1,
   run(view, context, key) {
-    const id = key === 'enter' ? view.chosen : paneIds[Number(key) - 1];
+    const id = key === 'enter' ? view.chosen : paneIds[readNumber(key) - 1];
     context.pop();
     if (id) context.focus.goTo(id);
   },

@@ -117,7 +117,8 @@ function whyNoMatch(context: Context): string | undefined {
     return `Nothing is searched for; ${context.keys.keyOf(search.id)} searches`;
   }
   const { text } = searchable.search;
-  return matchesIn(context, searchable).length > 0 ? undefined : `Not found: ${text}`;
+  const where = searchable.among === undefined ? '' : ` in ${searchable.among}`;
+  return matchesIn(context, searchable).length > 0 ? undefined : `Not found${where}: ${text}`;
 }
 
 export const nextMatchCommand: Command = {
@@ -141,7 +142,7 @@ export function rowSearchFoot(context: Context, searchable: Searchable): Segment
   const matches = matchesIn(context, searchable);
   const here = searchable.line(context);
   const at = matches.findIndex(({ line }) => line === here);
-  return searchFoot(searchable.search, { at, count: matches.length });
+  return searchFoot(searchable.search, { at, count: matches.length, among: searchable.among });
 }
 
 const textColumns = 30;
@@ -153,6 +154,7 @@ type SearchPlace = {
   /** The key that unfolds what is folded; undefined where nothing is. */
   unfoldKey?: string | undefined;
   isMore?: boolean;
+  among?: string | undefined;
 };
 
 /** What is searched for, and which of how many matches the reader is at: for the lower border. */
@@ -162,11 +164,12 @@ export function searchFoot(search: Search | undefined, place: SearchPlace): Segm
     text: `/${truncate(safeLine(search.text), textColumns)}`,
     look: 'accent',
   } as const;
-  const { at, count, unfoldKey, isMore = false } = place;
+  const { at, count, unfoldKey, isMore = false, among } = place;
   if (count === 0 && isMore) return [text, { text: 'searching …', look: 'muted' }];
   if (count === 0) {
-    const where =
+    const shown =
       unfoldKey === undefined ? '' : ` in what is shown; ${unfoldKey} shows every value whole`;
+    const where = among === undefined ? shown : ` in ${among}`;
     return [text, { text: `not found${where}`, look: 'warning' }];
   }
   const all = `${withSeparators(count)}${count === mostMatches || isMore ? ' or more' : ''}`;

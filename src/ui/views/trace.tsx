@@ -1,3 +1,4 @@
+import { countedShort } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import type { OpenedTrace } from '../../panes/contract/opening.js';
@@ -22,6 +23,7 @@ import {
   folded,
   foldedAll,
   moreEvents,
+  notReadOn,
   refreshed,
   reordered,
   toFailure,
@@ -62,6 +64,10 @@ export class TraceView implements View {
   get isIncomplete(): boolean {
     const { wanted, opened } = this.state;
     return opened.tree.isCut && opened.tree.nodes.length < wanted;
+  }
+
+  notRead(): TraceView {
+    return new TraceView(this.openedBy, notReadOn(this.state));
   }
 
   draw(context: Context) {
@@ -130,10 +136,12 @@ export class TraceView implements View {
   }
 
   get searchable(): Searchable {
-    const { search: searched, index, rows } = this.state;
+    const { search: searched, index, rows, opened } = this.state;
+    const { tree } = opened;
     return {
       search: searched,
       linesOnly: true,
+      among: tree.isCut ? `the first ${countedShort(tree.nodes.length, 'event')}` : undefined,
       line: () => index,
       texts: () => textsOf(rows),
       found: (context: Context, line: number, next: Search | undefined) =>

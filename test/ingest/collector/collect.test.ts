@@ -48,6 +48,7 @@ describe('collecting what hooks have told', () => {
     });
     for (const call of hookSession('claude', 's', startMs).slice(0, 6))
       tell('claude', call, startMs);
+    tell('toString', { event: 'Any', payload: {} }, startMs);
     await vi.waitFor(async () => {
       const { rows: found } = await test.query<{ count: number }>(
         'SELECT count(*)::int AS count FROM execution_traces',
@@ -65,11 +66,14 @@ describe('collecting what hooks have told', () => {
     child?.kill('SIGTERM');
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ ok: true, records: 6, state: 'ended' });
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, records: 7, state: 'ended' });
     const after = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
     expect(JSON.parse(after.stdout)).toMatchObject({
       running: false,
-      lastEvents: { claude: expect.any(String) as string },
+      lastEvents: {
+        claude: expect.any(String) as string,
+        toString: expect.any(String) as unknown,
+      },
     });
   });
 

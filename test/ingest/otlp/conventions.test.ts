@@ -184,13 +184,20 @@ it('counts a call of a tool once that MCP’s client tells of beside it, and one
 
 it('keeps the place, the name and the attributes of spans that it does not know', () => {
   const events = eventsOf(
-    span(1, 0, { name: 'GET /orders' }),
-    span(2, 1, { name: 'load' }),
+    span(1, 0, { name: 'GET /orders', attributes: { 'http.route': '/orders' } }),
+    span(2, 1, { name: 'load', attributes: { order: 7 } }),
     span(3, 2, { name: 'SELECT', attributes: { 'db.system': 'postgresql' }, isError: true }),
   );
-  expect(only(events, 'prompt')).toMatchObject([{ text: 'GET /orders', origin: 'telemetry' }]);
+  expect(only(events, 'prompt')).toMatchObject([
+    { text: 'GET /orders', span: { attributes: { 'http.route': '/orders' } } },
+  ]);
   const [group] = only(events, 'subagent_started');
-  expect(group).toMatchObject({ prompt: 'load', origin: 'telemetry', subagent: undefined });
+  expect(group).toMatchObject({
+    prompt: 'load',
+    origin: 'telemetry',
+    span: { name: 'load', attributes: { order: 7 } },
+  });
+  expect(group?.subagent).toBeUndefined();
   expect(only(events, 'span')).toMatchObject([
     {
       name: 'SELECT',

@@ -99,6 +99,14 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
   const whole = await bring([spans]);
   expect(whole.endpoint_calls).toHaveLength(1);
   expect(whole.execution_traces).toHaveLength(5);
+  expect(whole.execution_traces).toContainEqual(
+    expect.objectContaining({
+      prompt_text: 'read cache',
+      context: expect.objectContaining({
+        span: { name: 'read cache', attributes: { 'db.system': 'redis' } },
+      }) as unknown,
+    }),
+  );
   expect(whole.hook_executions).toMatchObject([
     { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
     { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },

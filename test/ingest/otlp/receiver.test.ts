@@ -4,6 +4,7 @@ import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
@@ -79,6 +80,8 @@ describe('a request', () => {
     const attributes = [
       { key: 'int', value: { intValue: '7' } },
       { key: 'number', value: { intValue: 8 } },
+      { key: 'large', value: { intValue: '1005254182451511297' } },
+      { key: 'halves', value: { intValue: { high: -234053979, low: -1442807809 } } },
       {
         key: 'list',
         value: { arrayValue: { values: [{ stringValue: 'a' }, { boolValue: true }] } },
@@ -97,7 +100,16 @@ describe('a request', () => {
       traceId: '0af7651916cd43dd8448eb211c80319c',
       startedAt: 1_790_000_000_000,
       endedAt: 1_790_000_001_000,
-      attributes: { int: 7, number: 8, list: ['a', true], map: { x: 0.5 }, password: '[redacted]' },
+      attributes: {
+        int: 7,
+        number: 8,
+        // Numbers that JavaScript does not have stay as they were sent.
+        large: '1005254182451511297',
+        halves: '-1005254182451511297',
+        list: ['a', true],
+        map: { x: 0.5 },
+        password: '[redacted]',
+      },
     });
   });
 
@@ -241,6 +253,24 @@ describe('what is refused', () => {
     const bomb = zlib.gzipSync(Buffer.alloc(33 << 20));
     const sent = { headers: { 'content-encoding': 'gzip' } };
     expect((await send(bomb, sent)).status).toBe(413);
+  });
+
+  it.each([
+    ['with its length', 'content-length: 25165824', ''],
+    ['in parts', 'transfer-encoding: chunked', '100000\r\n'],
+  ])('what is larger than fits, %s, and who reads the answer when all is sent', async (...sent) => {
+    const [, header, head] = sent;
+    const socket = net.connect(receiver.port, '127.0.0.1');
+    const type = 'content-type: application/json';
+    socket.write(`POST /v1/traces HTTP/1.1\r\nhost: x\r\n${type}\r\n${header}\r\n\r\n`);
+    const write = promisify((bytes: string, done: (error?: Error | null) => void) =>
+      socket.write(bytes, done),
+    );
+    const part = `${head}${' '.repeat(1 << 20)}${head === '' ? '' : '\r\n'}`;
+    for (let megabyte = 0; megabyte < 24; megabyte += 1) await write(part);
+    socket.end();
+    expect(String((await socket.toArray())[0])).toMatch(/^HTTP\/1\.1 413 /);
+    expect((await sendJson(request(span()))).status).toBe(200);
   });
 
   it('a deep value, of which the rest is kept', async () => {

@@ -47,7 +47,10 @@ describe('what a service does', () => {
         session: 'chat 1',
         userId: 'u1',
         tags: ['refund'],
-        context: { order: 7 },
+        context: JSON.parse('{"order":7,"__proto__":{"a":1},"constructor":"x"}') as Record<
+          string,
+          unknown
+        >,
       },
       async (trace) => {
         tracer
@@ -90,7 +93,7 @@ describe('what a service does', () => {
     expect(
       await traces(
         `prompt_text, source, status, success, project, user_id, tags, model, input_tokens::int, output_tokens::int,
-         cost_usd::float8, context - 'agent' AS context, parent_id IS NULL AS is_root,
+         cost_usd::float8, parent_id IS NULL AS is_root,
          root_id = (SELECT correlation_id FROM execution_traces WHERE parent_id IS NULL) AS in_tree,
          session_id = (SELECT session_id FROM execution_traces WHERE parent_id IS NULL) AS in_session,
          duration_ms IS NOT NULL AS has_ended`,
@@ -108,13 +111,19 @@ describe('what a service does', () => {
         input_tokens: 10,
         output_tokens: 5,
         cost_usd: 0.25,
-        context: { order: 7, session: 'chat 1', cost: { source: 'reported' } },
         is_root: true,
         in_tree: true,
         has_ended: true,
       },
       { source: 'agent_delegation', is_root: false, in_tree: true, in_session: true, model: null },
     ]);
+    const told =
+      '{"order":7,"__proto__":{"a":1},"constructor":"x","session":"chat 1","cost":{"source":"reported"}}';
+    expect(
+      await rows(
+        `SELECT context - 'agent' = '${told}' AS is_told FROM execution_traces WHERE parent_id IS NULL`,
+      ),
+    ).toEqual([{ is_told: true }]);
     expect(
       await rows(
         'SELECT agent_selected, confidence_score::float8 AS score, actual_success FROM agent_routing_decisions',

@@ -153,6 +153,64 @@ describe('an endpoint', () => {
     expect(closed.requests).toHaveLength(1);
   });
 
+  test('that asks to wait is waited for, and given up where it asks for too long', async () => {
+    const inASecond = new Date(Date.now() + 1_000).toUTCString();
+    const dated = await endpoint((asked, nth) =>
+      nth === 1
+        ? { status: 429, body: '', headers: { 'retry-after': inASecond } }
+        : embeddings(asked, 8),
+    );
+    await endpointEmbedder({ ...options, url: dated.url }).embed(['a']);
+    expect(dated.requests).toHaveLength(2);
+    const full = await endpoint(() => ({
+      status: 429,
+      body: '',
+      headers: { 'retry-after': '86400' },
+    }));
+    await expect(
+      endpointEmbedder({ ...options, url: full.url }).embed(['a']),
+    ).rejects.toMatchObject({ hint: expect.stringMatching(/fewer requests/) as string });
+    expect(full.requests).toHaveLength(1);
+  });
+
+  test('that fails while somebody waits is asked twice only', async () => {
+    const { url, requests } = await endpoint(() => ({ status: 500, body: '' }));
+    await expect(
+      endpointEmbedder({ ...options, url, isBrief: true }).embed(['a']),
+    ).rejects.toMatchObject({ hint: expect.stringMatching(/failed by itself/) as string });
+    expect(requests).toHaveLength(2);
+  });
+
+  test('that gives one text twice, vectors of two lengths, half an answer or no end of one is an error', async () => {
+    const vector = (index: number, length: number) => ({
+      index,
+      embedding: Array.from({ length }, () => 1),
+    });
+    const of = async (body: unknown) => {
+      const { url } = await endpoint(() => ({ status: 200, body }));
+      return endpointEmbedder({ ...options, url }).embed(['a', 'b']);
+    };
+    await expect(of({ data: [vector(0, 2), vector(0, 2)] })).rejects.toThrow(/some twice/);
+    await expect(of({ data: [vector(0, 2), vector(1, 3)] })).rejects.toThrow(/different lengths/);
+    await expect(of('{"data": [{"index": 0, "embedding": [0.1, ')).rejects.toThrow(
+      /something else/,
+    );
+    await expect(of('1'.repeat(33 * 1024 * 1024))).rejects.toThrow(/over 32 MB/);
+    expect(await of({ data: [vector(0, 2), vector(1, 2)] })).toHaveLength(2);
+  });
+
+  test('gets whole characters only, and stops when it is interrupted', async () => {
+    const stop = new AbortController();
+    const { url, requests } = await endpoint((asked, nth) => {
+      if (nth === 2) stop.abort();
+      return nth === 1 ? embeddings(asked, 8) : { status: 503, body: '' };
+    });
+    const embedder = endpointEmbedder({ ...options, url });
+    await embedder.embed([`${'x'.repeat(7_999)}\u{1f600}`, 'a\ud83d']);
+    expect(requests[0]?.input).toEqual(['x'.repeat(7_999), 'a\ufffd']);
+    await expect(embedder.embed(['a'], stop.signal)).rejects.toMatchObject({ code: 'interrupted' });
+  });
+
   test('that gives nonsense is an error, not a vector', async () => {
     const { url } = await endpoint((_, nth) => ({
       status: 200,
@@ -215,4 +273,9 @@ test('the choice comes from flags, then from the environment, and is checked', (
   expect(chooseEmbedder({ embedding: 'local:/x/y' }, {}).model).toBe('local:y');
   expect(() => chooseEmbedder({ embedding: 'http://127.0.0.1:1/v1' }, {})).toThrow(/Which model/);
   expect(() => chooseEmbedder({ embedding: 'openai' }, {})).toThrow(/no embedding "openai"/);
+  for (const embedding of ['http://', 'https://host:port/v1', 'local:', 'file:///etc/passwd']) {
+    expect(() => chooseEmbedder({ embedding, model: 'm' }, {}), embedding).toThrow(/no embedding/);
+  }
+  const withPassword = { embedding: 'https://me:secret@host/v1', model: 'm' };
+  expect(() => chooseEmbedder(withPassword, {})).toThrow(/no user and no password/);
 });

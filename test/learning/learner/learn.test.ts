@@ -5,7 +5,7 @@ import { runDemo } from '../../../src/demo/run.js';
 import type { Database } from '../../../src/db/database.js';
 import { thisProcess } from '../../../src/core/folder-lock.js';
 import { calibrate, giveFeedback } from '../../../src/learning/calibrate.js';
-import { requestOf } from '../../../src/learning/learner/learner.js';
+import { requestOf } from '../../../src/learning/text/prompt-text.js';
 import { hashEmbedder, type Embedder } from '../../../src/learning/embedding/embedder.js';
 import { ErrorBook } from '../../../src/learning/learner/error-book.js';
 import { learnDry } from '../../../src/learning/learner/learn.js';

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { runDemo } from '../../../src/demo/run.js';
-import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
+import { ConsoleError } from '../../../src/db/errors.js';
+import { type Embedder, hashEmbedder } from '../../../src/learning/embedding/embedder.js';
 import { watch } from '../../../src/learning/learner/learn.js';
 import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
 import { createTestDatabase } from '../../helpers/database.js';
@@ -27,6 +28,7 @@ test('a learner that writes its patterns more than once counts each turn once', 
   let looks = 0;
   const options = { embedder: hashEmbedder(), everyMs: 10, signal: stop.signal };
   for await (const look of watch(database, options)) {
+    if ('phase' in look) continue;
     expect(look).toMatchObject({ turns: expect.any(Number) as number });
     looks += 1;
     if (looks < 3) await test.query(oneMore);
@@ -41,4 +43,37 @@ test('a learner that writes its patterns more than once counts each turn once', 
      WHERE 'learned' = ANY (p.tags)`,
   );
   expect(rows[0]?.learned).toEqual(rows[0]?.counted);
+});
+
+test('a learner waits for a server that ends its connections, and counts each turn once', async () => {
+  const test = await createTestDatabase();
+  const database = await openDatabase(test);
+  await runDemo(database, { seed: 7, start: noon, backfillMs: 40 * day, traces: 100 });
+  const stop = new AbortController();
+  let cut = 0;
+  const embedder: Embedder = {
+    ...hashEmbedder(),
+    // Between what a batch reads and what it writes.
+    async embed(texts) {
+      if ((cut += 1) <= 2) {
+        await test.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+        );
+        throw new ConsoleError('connection_lost', 'The connection broke.');
+      }
+      return hashEmbedder().embed(texts);
+    },
+  };
+  const said: string[] = [];
+  for await (const look of watch(database, { embedder, everyMs: 10, signal: stop.signal })) {
+    if ('phase' in look) said.push(look.phase);
+    else stop.abort();
+  }
+  expect(said).toContain('waiting: The connection broke.');
+  const { rows } = await test.query(
+    `SELECT (SELECT count(*) FROM trace_console.learned_traces) = count(*) AS whole FROM execution_traces
+     WHERE root_id = correlation_id AND status <> 'in_progress'`,
+  );
+  expect(rows).toEqual([{ whole: true }]);
 });

@@ -1,10 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runCli } from '../../helpers/cli.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parse } from 'smol-toml';
 import { replaceSettingsFile } from '../../../src/ingest/install/settings-file.js';
 import {
+  installedServer,
   planMcpInstall,
   planMcpRemove,
   type McpChange,
@@ -55,6 +57,89 @@ test('a TOML file keeps what is in it, and comes back as it was', () => {
   expect(planMcpInstall('codex', at, server).after).toBe(text);
   apply(planMcpRemove('codex', at));
   expect(readFileSync(at, 'utf8')).toBe(before);
+});
+
+test('a TOML file keeps its line ends, a comment above the next table, and nothing of ours', () => {
+  const at = join(folder, 'config.toml');
+  const before = 'model = "x"\r\n\r\n[mcp_servers.other]\r\ncommand = "y"\r\n';
+  writeFileSync(at, before);
+  apply(planMcpInstall('codex', at, server));
+  apply(planMcpInstall('codex', at, { ...server, args: ['other.js'] }));
+  const text = readFileSync(at, 'utf8');
+  expect(text.replaceAll('\r\n', '')).not.toContain('\n');
+  const servers = { other: { command: 'y' }, 'trace-console': { ...server, args: ['other.js'] } };
+  expect(parse(text)).toMatchObject({ mcp_servers: servers });
+  apply(planMcpRemove('codex', at));
+  expect(readFileSync(at, 'utf8')).toBe(before);
+
+  const mine = '# of the profile\n[profiles.fast]\nmodel = "z"\n';
+  writeFileSync(
+    at,
+    `[mcp_servers.'trace-console'] # ours\ncommand = "a"\nargs = [\n  "b",\n]\n\n` +
+      `[mcp_servers.trace-console.env]\nKEY = "v"\n\n${mine}`,
+  );
+  apply(planMcpRemove('codex', at));
+  expect(readFileSync(at, 'utf8').trimStart()).toBe(mine);
+});
+
+test('what cannot be told from the rest is left as it is', () => {
+  const at = join(folder, 'config.toml');
+  for (const text of [
+    'mcp_servers = { trace-console = { command = "a" } }\n',
+    'mcp_servers.trace-console.command = "a"\n',
+    "note = '''\n[mcp_servers.trace-console]\n'''\n",
+  ]) {
+    writeFileSync(at, text);
+    expect(() => planMcpInstall('codex', at, server), text).toThrow(/config\.toml/);
+    expect(readFileSync(at, 'utf8')).toBe(text);
+  }
+  // Without our entry nothing goes, not even a file that is empty.
+  for (const [client, text] of [
+    ['claude', '{}\n'],
+    ['claude', '{"mcpServers": {}}'],
+    ['codex', ''],
+  ] as const) {
+    writeFileSync(at, text);
+    expect(planMcpRemove(client, at).after).toBe(text);
+  }
+});
+
+test('a byte order mark stays', () => {
+  const at = join(folder, 'mcp.json');
+  writeFileSync(at, '\uFEFF{"mcpServers": {"other": {}}}\n');
+  apply(planMcpInstall('cursor', at, server));
+  expect(installedServer('cursor', at)).toEqual(server);
+  apply(planMcpRemove('cursor', at));
+  const text = readFileSync(at, 'utf8');
+  expect(text.startsWith('\uFEFF')).toBe(true);
+  expect(JSON.parse(text.slice(1))).toEqual({ mcpServers: { other: {} } });
+});
+
+test('the command says which agents start the server, and what keeps it from starting', async () => {
+  const run = (...args: string[]) => runCli(['mcp', ...args], { env: { HOME: folder } });
+  expect(await run('install', 'claude', '--yes')).toMatchObject({ exitCode: 0 });
+  const installed = await run('status', '--json');
+  expect(installed.exitCode).toBe(0);
+  expect(JSON.parse(installed.stdout)).toMatchObject({
+    ok: true,
+    clients: [
+      { client: 'claude', isInstalled: true, problem: null },
+      { client: 'codex', isInstalled: false },
+      { client: 'gemini', isInstalled: false },
+      { client: 'cursor', isInstalled: false },
+    ],
+  });
+  apply(
+    planMcpInstall('gemini', join(folder, '.gemini/settings.json'), {
+      ...server,
+      command: '/gone',
+    }),
+  );
+  const broken = await run('status', 'gemini');
+  expect(broken.exitCode).toBe(1);
+  expect(broken.stdout).toMatch(/gemini +mcp --connection prod +\/gone is missing/);
+  expect(await run('remove', '--yes')).toMatchObject({ exitCode: 0 });
+  expect((await run('status')).stdout.match(/not installed/g)).toHaveLength(4);
 });
 
 test('a broken file is left as it is', () => {

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import pg from 'pg';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { serveMcp } from '../../../src/learning/mcp/server.js';
+import { type ToolContext } from '../../../src/learning/mcp/tool.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
 import { noConfigFile } from '../../helpers/cli.js';
 import { startPrivateServer } from '../../helpers/private-server.js';
@@ -147,6 +150,13 @@ describe('by a role that may only SELECT', () => {
       { error_type: 'CommandFailed', occurrence_count: 1 },
     ]);
   });
+});
+
+test('a request is answered under its own id, to the digit', async () => {
+  const lines: string[] = [];
+  const asked = '{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}\n';
+  await serveMcp({} as ToolContext, Readable.from([asked]), (line) => lines.push(line));
+  expect(lines).toEqual(['{"jsonrpc":"2.0","id":9007199254740993,"result":{}}']);
 });
 
 test('what was recorded stands between marks that it cannot know', async () => {

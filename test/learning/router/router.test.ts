@@ -6,12 +6,14 @@ import {
   hashModel,
   vectorText,
 } from '../../../src/learning/embedding/embedder.js';
-import { routerOn } from '../../../src/learning/router/router.js';
+import { openRouter, routerOn } from '../../../src/learning/router/router.js';
 import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
+import { patternOpening } from '../../../src/panes/reading/pattern.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { detailAccess } from '../../panes/open.js';
 import { learnAll } from '../helpers.js';
 
 let test1: TestDatabase;
@@ -137,6 +139,27 @@ test('a turn that a router logged is not counted a second time when it is learne
   expect(await count()).toBe(before + 1);
 });
 
+test('a turn that ended a moment ago waits for what its router says of it', async () => {
+  const prompt = 'Make the flaky login test number 77 deterministic';
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  await test1.query(`UPDATE execution_traces SET status = 'completed' WHERE correlation_id = $1`, [
+    correlationId,
+  ]);
+  const learned = async () => {
+    await learnAll(await openDatabase(test1));
+    const { rows } = await test1.query<{ logged: boolean }>(
+      'SELECT is_logged AS logged FROM trace_console.learned_traces WHERE correlation_id = $1',
+      [correlationId],
+    );
+    return rows;
+  };
+  expect(await learned()).toEqual([]);
+  await router.finish(decision, { outcome: 'success' });
+  expect(await learned()).toEqual([{ logged: true }]);
+});
+
 test('with nothing known, triggers decide, then the fallback, then nobody', async () => {
   const prompt = 'Order twelve pizzas with anchovies';
   const correlationId = await openTrace(prompt);
@@ -166,7 +189,12 @@ test('patterns of another model are never compared, and crowd none of its own ou
     { threshold: -1 },
   );
   const prompt = 'Make the flaky login test deterministic';
-  expect(await other.suggest(prompt)).toMatchObject({ patterns: [] });
+  expect(await other.suggest(prompt)).toMatchObject({
+    patterns: [],
+    reason: expect.stringContaining(
+      'no pattern has the embedding another, but some have hash-1',
+    ) as string,
+  });
   const own = (await router.suggest(prompt)).patterns;
   expect(own.length).toBeGreaterThan(1);
   // At the very place of the prompt, and more than are looked at.
@@ -186,6 +214,153 @@ test('the index of few patterns is searched whole', async () => {
     'ivfflat.iterative_scan': 'relaxed_order',
   });
   expect(settings).not.toHaveProperty('enable_seqscan');
+});
+
+test('the record of a pattern shows what its offers changed, as plain SQL counts it', async () => {
+  const prompt = (n: number) => `Bake the wedding cake number ${n} with three floors`;
+  // Without a router: its agent in 6 of 10 turns well, another one in 2 of 8.
+  for (let n = 0; n < 10; n += 1) await addTurn(prompt(n), 'baker', n < 6);
+  for (let n = 0; n < 8; n += 1) await addTurn(prompt(n), 'painter', n < 2);
+  await learnAll(await openDatabase(test1));
+  let pattern: string | null = null;
+  for (let n = 0; n < 20; n += 1) {
+    const correlationId = await openTrace(prompt(100 + n));
+    const agents = [{ name: 'baker' }, { name: 'painter' }];
+    const request = { prompt: prompt(100 + n), correlationId, agents, ...noTries };
+    const decision = await router.decide(request);
+    if (!decision) throw new Error('nothing decided');
+    expect(decision).toMatchObject({ agent: 'baker', strategy: 'learned_pattern' });
+    pattern = decision.patternId;
+    const isGood = n !== 7;
+    await router.finish(decision, { outcome: isGood ? 'success' : 'failure' });
+    await test1.query('UPDATE execution_traces SET status = $2 WHERE correlation_id = $1', [
+      correlationId,
+      isGood ? 'completed' : 'failed',
+    ]);
+  }
+  await learnAll(await openDatabase(test1));
+
+  const { rows } = await test1.query<{ served: string; turns: number; good: number }>(
+    `SELECT CASE WHEN d.pattern_id = $1 THEN 'offered' WHEN d.agent_selected = 'baker' THEN 'not offered'
+       ELSE 'other agents' END AS served, count(*)::int AS turns, count(*) FILTER (WHERE t.success)::int AS good
+     FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
+     WHERE t.prompt_text LIKE 'Bake the wedding cake%' GROUP BY 1 ORDER BY 1`,
+    [pattern],
+  );
+  expect(rows).toEqual([
+    { served: 'not offered', turns: 10, good: 6 },
+    { served: 'offered', turns: 20, good: 19 },
+    { served: 'other agents', turns: 8, good: 2 },
+  ]);
+  const opening = patternOpening('Pattern', pattern ?? '');
+  const opened = await opening.read(await detailAccess(await openDatabase(test1)));
+  if (opened.kind !== 'records') throw new Error('no record');
+  const section = opened.sections?.find(({ title }) => title === 'Where a router offered it');
+  const lines = section?.lines.map((line) => line.map(({ text }) => text.trim()).join(' | '));
+  expect(lines).toEqual([
+    expect.stringMatching(/^offered \| 20 turns \| 95% succeeded \(76% to 99%\) \| median /),
+    expect.stringMatching(/^not offered \| 10 turns \| 60% succeeded \(31% to 83%\) \| median 1m/),
+    expect.stringMatching(
+      /^other agents \| 8 turns \| 25% succeeded \(7\.1% to 59%\) \| median 1m/,
+    ),
+    expect.stringMatching(/^Not an experiment/),
+    expect.stringMatching(/^Other agents: /),
+  ]);
+});
+
+test('a use goes to the pattern that its own was merged into, and to none when it was pruned', async () => {
+  const prompt = 'Make the flaky login test deterministic';
+  const uses = async () => {
+    const { rows } = await test1.query<{ pattern: string; uses: number }>(
+      'SELECT pattern_id AS pattern, count(*)::int AS uses FROM pattern_usage_log GROUP BY 1 ORDER BY 1',
+    );
+    return rows;
+  };
+  const correlationId = await openTrace(prompt);
+  const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!decision) throw new Error('no decision');
+  const before = await uses();
+  const gone = randomUUID();
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success', durationMs: NaN });
+  expect(await uses()).toEqual(before);
+  await test1.query(
+    `UPDATE success_patterns SET context = context || jsonb_build_object('merged', jsonb_build_array(jsonb_build_object('id', $2::text)))
+     WHERE id = $1`,
+    [decision.patternId, gone],
+  );
+  await router.finish({ ...decision, patternId: gone }, { outcome: 'success' });
+  expect(await uses()).toEqual(
+    before.map((row) =>
+      row.pattern === decision.patternId ? { ...row, uses: row.uses + 1 } : row,
+    ),
+  );
+});
+
+test('an index is never searched less far than the role asks for', async () => {
+  const asking = await createTestDatabase();
+  await asking.query(
+    `CREATE INDEX ON success_patterns USING hnsw (prompt_embedding vector_cosine_ops);
+     ALTER DATABASE ${asking.name} SET hnsw.ef_search = 400;
+     ALTER DATABASE ${asking.name} SET ivfflat.probes = 77`,
+  );
+  await asking.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification) SELECT n, 'none' FROM generate_series(1, 1e4) AS n`,
+  );
+  const { settings } = await searchOf(await openDatabase(asking), hashModel);
+  expect(settings).toMatchObject({ 'hnsw.ef_search': '400', 'ivfflat.probes': '77' });
+});
+
+test('without the schema it says what is missing, and how to make it', async () => {
+  const empty = await createTestDatabase({ schema: false, extensions: true });
+  await expect(openRouter({ url: empty.url })).rejects.toMatchObject({
+    code: 'schema_missing',
+    message: 'success_patterns does not exist in the schema that is used.',
+    hint: expect.stringContaining('trace-console schema apply') as string,
+  });
+  await expect(openRouter({ url: empty.url, schema: 'nowhere' })).rejects.toMatchObject({
+    code: 'schema_missing',
+  });
+  const { exitCode, stderr } = await runCli(['suggest', 'fix the login test', '--url', empty.url]);
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining(`hint: Create it: trace-console schema apply --url`) as string,
+  });
+});
+
+test('what no database takes in a text is left out of what is written', async () => {
+  const prompt = `Make the flaky login test deterministic\0 \ud83d`;
+  const correlationId = await openTrace('Make the flaky login test deterministic');
+  const agents = [{ name: 'tester' }, { name: 'odd \ud83d\0' }];
+  const decision = await router.decide({ prompt, correlationId, agents, ...noTries });
+  if (!decision) throw new Error('no decision');
+  await router.finish(decision, { outcome: 'partial', feedback: 'odd \0', durationMs: -1 });
+  const { rows } = await test1.query(
+    `SELECT d.query_text AS prompt, d.alternatives #>> '{0,agent}' AS other, u.user_feedback AS feedback
+     FROM agent_routing_decisions AS d JOIN pattern_usage_log AS u ON u.correlation_id = $2 WHERE d.id = $1`,
+    [decision.id, correlationId],
+  );
+  expect(rows).toEqual([
+    {
+      prompt: 'Make the flaky login test deterministic \ufffd',
+      other: 'odd \ufffd',
+      feedback: 'odd ',
+    },
+  ]);
+});
+
+test('a role that may only read looks, and is told what deciding needs', async () => {
+  const prompt = 'Make the flaky login test deterministic';
+  const correlationId = await openTrace(prompt);
+  await test1.query(`ALTER DATABASE ${test1.name} SET default_transaction_read_only = on`);
+  const later = await openDatabase(test1);
+  await test1.query(
+    `SET default_transaction_read_only = off; ALTER DATABASE ${test1.name} RESET default_transaction_read_only`,
+  );
+  const readOnly = await routerOn(later, hashEmbedder());
+  expect((await readOnly.suggest(prompt)).recommendation).toMatchObject({ agent: 'tester' });
+  await expect(
+    readOnly.decide({ prompt, correlationId, fallback: 'tester' }),
+  ).rejects.toMatchObject({ code: 'read_only' });
 });
 
 test('the command prints the patterns and ends with 1 where nothing is known', async () => {

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { quoteIdent } from '../../../src/db/quote.js';
 import { printedCommand } from '../../../src/maintenance/doctor/check.js';
 import type { CheckResult } from '../../../src/maintenance/doctor/checks.js';
 import { openConsole } from '../../deploy/helpers.js';
@@ -11,6 +12,7 @@ import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { startPrivateServer } from '../../helpers/private-server.js';
 import { psqlProgram } from '../../helpers/psql.js';
+import { runOnce } from '../../helpers/template.js';
 
 const run = promisify(execFile);
 
@@ -134,4 +136,87 @@ it('tells of the demo only where it harms nobody', async () => {
   );
   expect(await status()).toMatch(/No hook ran .* --window\.\n/);
   expect(await status()).not.toContain('demo');
+});
+
+const hostile = `it's; "$(touch x)" \`touch y\` $HOME`;
+const named = (end: string) => quoteIdent(`${hostile} ${end}`);
+
+/** Something for each check that can be brought about by statements, with names that a shell and SQL might misread. */
+const unhealthy = `
+  CREATE INDEX ${named('twice')} ON error_patterns (error_type);
+  CREATE INDEX ${named('invalid')} ON error_patterns (severity, error_type);
+  UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${named('invalid').replaceAll("'", "''")}'::regclass;
+  CREATE TABLE ${named('parent')} (id integer PRIMARY KEY);
+  CREATE TABLE ${named('rows')} (n integer, text text, parent integer REFERENCES ${named('parent')})
+    WITH (autovacuum_enabled = false);
+  INSERT INTO ${named('rows')} SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 20000) AS n;
+  DROP VIEW trace_summary;
+  ALTER TABLE execution_traces ENABLE ROW LEVEL SECURITY;
+  CREATE VIEW ${named('prompts')} AS SELECT prompt_text FROM execution_traces;
+  INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+    SELECT id, id, id, 'test', status, now() - age FROM (VALUES (gen_random_uuid(), 'in_progress', interval '3 days'),
+      (gen_random_uuid(), 'completed', interval '200 days')) AS r (id, status, age);
+  INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding)
+    SELECT 'hash-' || i, 'test', array_fill(i / 400.0, ARRAY[1536])::vector FROM generate_series(1, 400) AS i;`;
+const counters = 'SELECT pg_stat_force_next_flush()';
+const foundBy = [
+  'schema',
+  'vector-training',
+  'vector-lists',
+  'invalid-indexes',
+  'foreign-keys',
+  'duplicate-indexes',
+  'stale-statistics',
+  'row-security',
+  'leaking-views',
+  'stuck-traces',
+  'retention',
+];
+
+describe.each(['a server', 'the embedded database'] as const)('on %s', (place) => {
+  it('every command runs as printed, and what it was for is found no more', async () => {
+    const folder = newFolder();
+    const dataDir = join(folder, `it's $(touch x)`);
+    const isEmbedded = place !== 'a server';
+    const server = isEmbedded ? undefined : await startPrivateServer();
+    let url = '';
+    if (server) {
+      // The library that the test asks by leaves `;` and `$` of a URL as they are.
+      const database = 'it\'s "db" `touch y`';
+      await runOnce(server.adminUrl, `CREATE DATABASE ${quoteIdent(database)}`);
+      url = server.url(database);
+    }
+    const where = isEmbedded ? ['--data-dir', dataDir] : ['--url', url];
+    const applied = await runCli(['schema', 'apply', '--yes', ...where]);
+    expect(applied.exitCode, applied.stderr).toBe(0);
+    if (isEmbedded) {
+      const { stdout } = await runCli(['embedded', 'status', '--json', ...where]);
+      const host = /-h (\S+)/.exec((JSON.parse(stdout) as { psql: string }).psql)?.[1] ?? '';
+      url = `postgresql://postgres@localhost/postgres?host=${host}&port=5432`;
+    }
+    await runOnce(url, unhealthy);
+    await runOnce(url, counters);
+    await runOnce(url, 'ANALYZE success_patterns');
+    const report = async () => {
+      const { stdout } = await runCli(['doctor', '--json', ...where]);
+      const { checks: all } = JSON.parse(stdout) as { checks: CheckResult[] };
+      return new Map(all.map((check) => [check.id, check]));
+    };
+    const before = await report();
+    const found = [...before.values()].filter(({ command }) => command !== null);
+    const expected = isEmbedded ? foundBy : [...foundBy, 'autovacuum', 'settings'];
+    expect(found.map(({ id }) => id)).toEqual(expect.arrayContaining(expected));
+    for (const { command } of found) {
+      const line = command ?? '';
+      await paste(line.startsWith('trace-console') ? `${line} --yes` : line, url, folder);
+    }
+    await runOnce(url, counters);
+    const after = await report();
+    const stays = found.filter(({ id }) => after.get(id)?.command === before.get(id)?.command);
+    // Rows that are old are carried out by the policy that was stored.
+    expect(stays.map(({ id }) => id)).toEqual([]);
+    expect(['x', 'y'].filter((name) => existsSync(join(folder, name)))).toEqual([]);
+    if (isEmbedded) await runCli(['embedded', 'stop', ...where]);
+    await server?.stop();
+  }, 240_000);
 });

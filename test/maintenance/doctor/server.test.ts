@@ -199,12 +199,13 @@ it('sees row-level security off, half on and without policies, leaking views, an
   asGuest.password = 'g';
   const filtered = await diagnose(asGuest.href, roleAccess);
   expect(filtered).toMatchObject({ severity: 'warning', items: ['execution_traces'] });
-  await run(filtered.command ?? '');
+  await run(/ALTER ROLE .*;$/.exec(filtered.fix ?? '')?.[0] ?? '');
   expect(await diagnose(asGuest.href, roleAccess)).toMatchObject({ severity: 'good' });
   await run('REVOKE SELECT ON error_patterns FROM guest');
   const locked = await diagnose(asGuest.href, roleAccess);
   expect(locked.evidence).toBe('"guest" may not read error_patterns.');
-  await run(locked.command ?? '');
+  await run(/GRANT .*;$/.exec(locked.fix ?? '')?.[0] ?? '');
+  expect([filtered.command, locked.command]).toEqual([null, null]);
   expect(await diagnose(asGuest.href, roleAccess)).toMatchObject({ severity: 'good' });
 
   await run('CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role');

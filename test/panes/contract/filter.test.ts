@@ -93,6 +93,7 @@ describe('a filter', () => {
     ['a>b', 'no column a'],
     ['t:x', 'tool or durationMs or share'],
     ['dur>soon', 'durationMs> takes a time such as 500ms, 2s, 5m, not "soon"'],
+    ['size>9007199254740993', 'not "9007199254740993"'],
     ['time>most', 'share> takes a share such as 80%'],
     ['tool:', 'something must follow tool:'],
     ['!', 'something must follow the !'],

@@ -82,3 +82,15 @@ test('a circle of parents shows every event once', async () => {
   const names = [...stdout.matchAll(/ (a|b|c|below|self)(?= |$)/gm)].map(([, name]) => name);
   expect(names.sort()).toEqual(['a', 'b', 'below', 'c', 'self']);
 });
+
+test('a chain is read within the time-out of a view also where the planner knows how many hooks a trace has', async () => {
+  await db.query('ANALYZE');
+  const database = await openDatabase(db.url);
+  const read: Awaited<ReturnType<typeof detailAccess>>['read'] = (text, values) =>
+    database.read(text, values, { ...usualLimits, statementTimeoutMs: 10_000 });
+  const tree = await readTraceTree(
+    { ...(await detailAccess(database)), read },
+    await idOf(chain('0')),
+  );
+  expect(tree.nodes).toHaveLength(10_000);
+});

@@ -30,6 +30,17 @@ describe('a row in full', () => {
     ]);
   });
 
+  it('shows JSON that is nested deeper than a stack, folded and with all of it open', () => {
+    const text = `${'[{"a":'.repeat(50_000)}7${'}]'.repeat(50_000)}`;
+    for (const data of [text, JSON.parse(text) as unknown]) {
+      expect(lines({ data })).toHaveLength(2);
+      const all = lines({ data }, open, 400);
+      // What lies deepest is a text that is wrapped.
+      expect(all.length).toBeGreaterThan(64);
+      expect(all.join('').replaceAll(/\s/g, '')).toContain('[{"a":7}]');
+    }
+  });
+
   it('shows JSON as a tree, also where it was stored as text', () => {
     const expected = [
       'data      ▾ 3 members',

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { showTimesIn } from '../../../src/core/format/time.js';
 import { displayWidth } from '../../../src/terminal/width.js';
 import {
   columnsOutOfView,
@@ -6,7 +7,7 @@ import {
   hiddenColumns,
   placeColumns,
 } from '../../../src/ui/draw/table.js';
-import { textColumn } from '../../../src/panes/contract/column.js';
+import { type Column, textColumn } from '../../../src/panes/contract/column.js';
 import { panes } from '../../../src/panes/registry.js';
 import { fruitColumns, fruits, textOf, looksOf } from '../helpers.js';
 
@@ -43,6 +44,48 @@ describe('the columns of a pane', () => {
   it('give what room is left to the columns without a largest width', () => {
     const placed = placeColumns(fruitColumns, 60);
     expect(placed.map(({ width }) => width)).toEqual([52, 7]);
+  });
+});
+
+describe('rows that are drawn again', () => {
+  const noon = Date.UTC(2026, 2, 1, 12);
+  const row = { name: 'run', at: new Date(noon) };
+  const columns: Column<typeof row>[] = [
+    textColumn({ id: 'name', title: 'name', value: ({ name }) => name, priority: 1, minWidth: 6 }),
+    {
+      id: 'at',
+      title: 'at',
+      align: 'left',
+      format: 'clock',
+      value: ({ at }) => at,
+      tone: (_, { nowMs }) => (nowMs > noon + 1_000 ? 'error' : undefined),
+      priority: 2,
+      minWidth: 14,
+      maxWidth: 14,
+    },
+  ];
+  const rows = [row];
+  const drawn = (nowMs: number, change: object = {}) =>
+    drawTable(columns, rows, { nowMs }, { ...options, width: 40, ...change }).rows;
+  const looks = (...of: Parameters<typeof drawn>) => looksOf(drawn(...of)[0]).map(([look]) => look);
+  const plain = (...of: Parameters<typeof drawn>) => drawn(...of).map(textOf);
+
+  it('show the moment, the zone, the cursor, the width and the scrolled columns of this time, not of the last', () => {
+    onTestFinished(() => showTimesIn('local'));
+    showTimesIn('utc');
+    const first = drawn(noon);
+    expect(first.map(textOf)).toEqual([expect.stringContaining('12:00:00')]);
+    expect(drawn(noon)[0]).toBe(first[0]);
+    expect(looks(noon, { cursor: 0 })).toEqual(['selected']);
+    expect(looks(noon, { faded: true })).toEqual(['muted']);
+    expect(looks(noon)).not.toContain('error');
+    expect(looks(noon + 2_000)).toContain('error');
+    expect(plain(noon + 86_400_000)[0]).toContain('03-01 12:00:00');
+    expect(plain(noon, { width: 34 })[0]).toHaveLength(34);
+    expect(plain(noon, { shift: 1 })[0]).not.toContain('12:00:00');
+    const shownHere = drawn(noon)[0];
+    showTimesIn('local');
+    expect(drawn(noon)[0]).not.toBe(shownHere);
   });
 });
 

@@ -4,6 +4,8 @@ import {
   chosenNode,
   folded,
   foldedAll,
+  moreEvents,
+  notReadOn,
   refreshed,
   reordered,
   toFailure,
@@ -28,6 +30,16 @@ describe('a trace over the panes', () => {
   it('opens at the event that the reader came from', () => {
     expect(chosen(traceMade(tree, 'b1'))).toBe('b1');
     expect(chosen(traceMade(tree, 'unknown'))).toBe('root');
+  });
+
+  it('asks once more for further events whose reading failed', () => {
+    const view = { ...traceMade({ ...tree, isCut: true }), wanted: 5 };
+    const asked = { ...view, wanted: moreEvents(view) ?? 0 };
+    expect(asked.wanted).toBeGreaterThan(5);
+    expect(moreEvents(asked)).toBeUndefined();
+    expect(moreEvents(notReadOn(asked))).toBe(asked.wanted);
+    const whole = traceMade(tree);
+    expect(notReadOn(whole)).toBe(whole);
   });
 
   it('folds and unfolds what is below an event, which stays chosen', () => {

@@ -52,3 +52,14 @@ it('a key that leads no further in the list of panes says why', () => {
   expect(saidAfter('G')).toBeUndefined();
   for (const key of ['G', 'j', 'pageDown']) expect(saidAfter(key)).toBe('This is the last row');
 });
+
+it('a search in a trace that is not read to its end says how far it looked', () => {
+  for (const [isCut, said] of [
+    [true, 'Not found in the first 2 events: zzz'],
+    [false, 'Not found: zzz'],
+  ] as const) {
+    const app = consoleWith(traceViewMade({ ...tree, isCut }));
+    for (const key of ['/', 'z', 'z', 'z', 'enter', 'n']) pressKey(app, key);
+    expect(app.model.message?.text).toBe(said);
+  }
+});

@@ -1,7 +1,6 @@
-import { quoteIdent } from '../../../db/quote.js';
+import { quoteIdent, shellWord } from '../../../db/quote.js';
 import { counted, formatBytes, formatShare } from '../../../core/format/number.js';
 import { firstOf, good, type Check, skipped } from '../check.js';
-import { shellWord } from '../../../db/connection/command-flags.js';
 import type { Queryable } from '../../../db/queryable.js';
 
 type BloatLimits = { leastBytes: number; share: number };

@@ -1,8 +1,7 @@
 import { firstOf, good, type Check, skipped } from '../check.js';
-import { shellWord } from '../../../db/connection/command-flags.js';
 import { counted, formatBytes } from '../../../core/format/number.js';
 import { findLeftovers } from '../../reindex/leftovers.js';
-import { quoteIdent } from '../../../db/quote.js';
+import { quoteIdent, shellWord } from '../../../db/quote.js';
 import {
   countersSinceText,
   coveredText,

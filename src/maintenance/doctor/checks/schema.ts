@@ -161,6 +161,7 @@ export const roleAccess: Check = {
        ORDER BY c.relname`,
       [schema, [...coreTables]],
     );
+    const isForUsers = user === 'authenticated' || user === 'anon';
     const locked = rows.filter(({ readable }) => !readable).map(({ table }) => table);
     const filtered = rows
       .filter((row) => row.readable && row.filtered && user !== 'service_role')
@@ -170,8 +171,8 @@ export const roleAccess: Check = {
         severity: 'warning',
         evidence: `"${user}" may not read ${firstOf(locked)}.`,
         items: locked,
-        fix: 'Let the owner grant it.',
-        command: `GRANT USAGE ON SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(user)}; GRANT SELECT ON ALL TABLES IN SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(user)};`,
+        // What this role cannot do itself is no command for its connection.
+        fix: `Let the owner run: GRANT USAGE ON SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(user)}; GRANT SELECT ON ALL TABLES IN SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(user)};`,
       };
     }
     if (filtered.length > 0) {
@@ -179,8 +180,9 @@ export const roleAccess: Check = {
         severity: 'warning',
         evidence: `Row-level security hides rows of ${firstOf(filtered)} from "${user}": the figures are of a part only.`,
         items: filtered,
-        fix: 'Connect as the owner of the tables, as service_role, or as a role with BYPASSRLS.',
-        command: `ALTER ROLE ${quoteIdent(user)} BYPASSRLS;`,
+        fix: isForUsers
+          ? `To see all rows connect as the owner of the tables or as service_role. "${user}" is for users, each with rows of his own: leave it so.`
+          : `To see all rows connect as the owner of the tables, as service_role, or as a role with BYPASSRLS, which a superuser gives: ALTER ROLE ${quoteIdent(user)} BYPASSRLS;`,
       };
     }
     return good(`"${user}" reads all rows of all tables.`);

@@ -86,13 +86,15 @@ export const checkpoints: Check = {
 const megabyte = 1_048_576;
 
 /** What the schema's deployment guide recommends at least; bytes, or a plain number. */
-const recommended: Readonly<Record<string, { least: number; value: string }>> = {
-  shared_buffers: { least: 256 * megabyte, value: '256MB' },
-  effective_cache_size: { least: 1_024 * megabyte, value: '1GB' },
-  work_mem: { least: 16 * megabyte, value: '16MB' },
-  maintenance_work_mem: { least: 256 * megabyte, value: '256MB' },
-  max_parallel_workers_per_gather: { least: 4, value: '4' },
-};
+const recommended = new Map(
+  Object.entries({
+    shared_buffers: { least: 256 * megabyte, value: '256MB' },
+    effective_cache_size: { least: 1_024 * megabyte, value: '1GB' },
+    work_mem: { least: 16 * megabyte, value: '16MB' },
+    maintenance_work_mem: { least: 256 * megabyte, value: '256MB' },
+    max_parallel_workers_per_gather: { least: 4, value: '4' },
+  }),
+);
 
 type SettingRow = {
   name: string;
@@ -115,8 +117,8 @@ export const settings: Check = {
   why: 'PostgreSQL starts with settings for a very small machine. The deployment guide of this schema asks for more, above all for index builds and searches by embedding.',
   skip: exceptEmbedded('its memory is set by the console'),
   async run({ tx }) {
-    const { rows } = await tx.query<SettingRow>(settingsStatement, [Object.keys(recommended)]);
-    const low = rows.filter(({ name, value }) => value < (recommended[name]?.least ?? 0));
+    const { rows } = await tx.query<SettingRow>(settingsStatement, [[...recommended.keys()]]);
+    const low = rows.filter(({ name, value }) => value < (recommended.get(name)?.least ?? 0));
     if (low.length === 0) return good('None is lower than recommended.');
     const lines = low.map((row) => {
       const when = row.pending
@@ -124,7 +126,7 @@ export const settings: Check = {
         : row.restart
           ? 'needs a restart'
           : 'needs a reload';
-      return `${row.name} ${shown(row)} (recommended ${recommended[row.name]?.value ?? ''}; ${when})`;
+      return `${row.name} ${shown(row)} (recommended ${recommended.get(row.name)?.value ?? ''}; ${when})`;
     });
     return {
       severity: 'advice',
@@ -132,7 +134,9 @@ export const settings: Check = {
       items: lines,
       fix: 'Set them where the server is configured. ALTER SYSTEM does it as a superuser, unless they stand on the command line of the server; a managed service has its own way.',
       command: [
-        ...low.map(({ name }) => `ALTER SYSTEM SET ${name} = '${recommended[name]?.value ?? ''}';`),
+        ...low.map(
+          ({ name }) => `ALTER SYSTEM SET ${name} = '${recommended.get(name)?.value ?? ''}';`,
+        ),
         'SELECT pg_reload_conf();',
       ],
     };

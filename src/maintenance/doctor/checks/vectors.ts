@@ -1,5 +1,6 @@
+import { shellWord } from '../../../db/quote.js';
+import { readNumber } from '../../../core/values.js';
 import { good, type Check, firstOf } from '../check.js';
-import { shellWord } from '../../../db/connection/command-flags.js';
 import { counted, withSeparators } from '../../../core/format/number.js';
 import {
   recommendedLists,
@@ -64,7 +65,7 @@ export const pgvector: Check = {
 };
 
 function versionOf(text: string): number[] {
-  return text.split('.').map(Number);
+  return text.split('.').map(readNumber);
 }
 
 function isOlder(version: readonly number[], than: readonly number[]): boolean {

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Database } from '../../../src/db/database.js';
+import { giveFeedback } from '../../../src/learning/calibrate.js';
+import { closeDatabases, openDatabase } from '../../demo/helpers.js';
+import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { learnAll } from '../helpers.js';
+
+type Turn = {
+  prompt?: string;
+  agent?: string;
+  intent?: string;
+  error?: string;
+  errorType?: string;
+  /** When it began; it ends a minute later, for the server's clock. */
+  at?: string;
+  duration?: string;
+  cost?: string;
+  context?: string;
+  tools?: string[];
+  session?: string;
+};
+
+let source: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  source = await createTestDatabase();
+  database = await openDatabase(source);
+});
+afterAll(closeDatabases);
+
+async function addTurn(turn: Turn): Promise<string> {
+  const id = randomUUID();
+  const { prompt, at, duration, cost, error, errorType, intent, context, agent, tools, session } =
+    turn;
+  await source.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at,
+         completed_at, duration_ms, cost_usd, error_type, error_message, context)
+       VALUES ($1, $1, $12, 'user_prompt', $2, 'completed', $3::timestamptz, $3::timestamptz + interval '1 minute', $4, $5,
+         $6, $7, COALESCE($8::jsonb, '{}') || jsonb_strip_nulls(jsonb_build_object('intent', $9::text)))
+       RETURNING id),
+     decision AS (
+       INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+       SELECT id, $10, 0.9, 'explicit' FROM trace)
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status)
+     SELECT id, 'ToolUse', 'tool', tool, 'completed' FROM trace, unnest($11::text[]) AS tool`,
+    [
+      id,
+      prompt ?? 'Make the flaky login test deterministic',
+      at ?? 'yesterday',
+      duration,
+      cost,
+      errorType,
+      error,
+      context,
+      intent,
+      agent ?? 'tester',
+      tools ?? [],
+      session ?? randomUUID(),
+    ],
+  );
+  return id;
+}
+
+const face = '\u{1f600}';
+const hostile: [string, Turn][] = [
+  [
+    'half a character at the end of what is kept',
+    { prompt: `Count faces${face}`.padEnd(1999, ' x') + face },
+  ],
+  ['nothing but characters of two units', { prompt: `Count these ${face.repeat(20_000)}` }],
+  ['ten megabytes', { prompt: 'Read this paste now '.padEnd(10_000_000, 'a') }],
+  ['ten megabytes of blanks', { prompt: 'Read this paste now'.padEnd(10_000_000, ' ') }],
+  ['a name that objects have', { agent: '__proto__', intent: '__proto__', tools: ['constructor'] }],
+  [
+    'text that runs backwards',
+    { prompt: 'Delete the file \u202egnp.exe\u202c now \u0007\u001b[31m' },
+  ],
+  [
+    'the longest names',
+    { agent: 'a'.repeat(512), tools: ['t'.repeat(512), 'u'.repeat(512), face.repeat(512)] },
+  ],
+  [
+    'many tools with long names',
+    {
+      tools: Array.from({ length: 20 }, (_, n) => `mcp__playwright__browser_take_screenshot_${n}`),
+    },
+  ],
+  [
+    'names of control characters',
+    { agent: '\u0001'.repeat(512), tools: ['\u0001'.repeat(512), '\u0002'.repeat(512)] },
+  ],
+  ['a long intent', { intent: `x${face.repeat(2_000)}` }],
+  [
+    'an error cut within a character',
+    { error: `${'x'.repeat(499)}${face}${face}`, errorType: 'Odd' },
+  ],
+  ['an error type cut within a character', { error: 'odd', errorType: `x${face.repeat(600)}` }],
+  ['a clock far ahead', { at: '290000-01-01' }],
+  ['a clock far behind', { at: '4700-01-01 BC' }],
+  ['a duration of all bits', { duration: '9223372036854775807' }],
+  ['a duration that no number of JavaScript is', { duration: '9007199254740993' }],
+  ['a negative duration', { duration: '-5' }],
+  ['a cost that is no number', { cost: 'NaN' }],
+  ['the highest cost', { cost: '99999999.999999' }],
+  ['metadata a thousand levels deep', { context: `${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}` }],
+];
+
+test.each(hostile)('learns from turns with %s, and goes on', async (_name, turn) => {
+  const agent = turn.agent ?? `agent ${randomUUID()}`;
+  await addTurn({ ...turn, agent });
+  await addTurn({ ...turn, agent });
+  expect(await learnAll(database)).toMatchObject({ turns: 2, published: { patterns: 1 } });
+  const { rows } = await source.query<{ turns: number; cost: number | null }>(
+    `SELECT success_count + failure_count AS turns, (context #>> '{learned,cost_usd}')::float8 AS cost
+     FROM success_patterns WHERE agent_sequence[1] = $1`,
+    [agent],
+  );
+  expect(rows).toMatchObject([{ turns: 2 }]);
+  if (turn.cost === 'NaN') expect(rows).toMatchObject([{ cost: null }]);
+});
+
+test('what comes late says nothing of the turn before which it was', async () => {
+  const session = randomUUID();
+  const now = new Date();
+  const hoursAgo = (hours: number) => new Date(now.getTime() - hours * 3_600_000).toISOString();
+  const judged = async (id: string) => {
+    const { rows } = await source.query<{ by: string }>(
+      'SELECT judged_by AS by FROM trace_console.learned_traces WHERE correlation_id = $1',
+      [id],
+    );
+    return rows[0]?.by;
+  };
+  const last = await addTurn({ session, at: hoursAgo(2) });
+  await learnAll(database);
+  const late = await addTurn({
+    session,
+    at: hoursAgo(4),
+    prompt: 'No, that is wrong, do it again',
+  });
+  await learnAll(database);
+  expect([await judged(last), await judged(late)]).toEqual(['completed', 'completed']);
+  const next = new Date(Date.parse(hoursAgo(2)) + 120_000).toISOString();
+  await addTurn({ session, at: next, prompt: 'No, that is wrong, do it again' });
+  await learnAll(database);
+  expect([await judged(last), await judged(late)]).toEqual(['corrected', 'completed']);
+});
+
+test('a turn that nobody saw end is counted once a person judged it', async () => {
+  const agent = `agent ${randomUUID()}`;
+  await addTurn({ agent, prompt: 'Draw the seating plan of the theatre' });
+  const unseen = await addTurn({
+    agent,
+    prompt: 'Draw the seating plan of the theatre',
+    errorType: 'no_end',
+    error: 'nobody saw it end',
+  });
+  await learnAll(database);
+  const counted = async () => {
+    const { rows } = await source.query<Record<string, number>>(
+      'SELECT success_count AS good, failure_count AS bad FROM success_patterns WHERE agent_sequence[1] = $1',
+      [agent],
+    );
+    return rows;
+  };
+  expect(await counted()).toEqual([]);
+  const errors = async () =>
+    (await source.query(`SELECT occurrence_count FROM error_patterns WHERE error_type = 'no_end'`))
+      .rows;
+  const before = await errors();
+  await giveFeedback(database, { correlationId: unseen, isGood: true });
+  expect(await learnAll(database)).toMatchObject({ turns: 0, overruled: 1 });
+  expect(await counted()).toEqual([{ good: 2, bad: 0 }]);
+  expect(await errors()).toEqual(before);
+  await giveFeedback(database, { correlationId: unseen, isGood: false });
+  await learnAll(database);
+  expect(await counted()).toEqual([{ good: 1, bad: 1 }]);
+  expect(await learnAll(database)).toMatchObject({ overruled: 0 });
+});
