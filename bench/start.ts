@@ -139,7 +139,7 @@ function report({ name }: Subject): void {
     console.log(
       `  ${what.padEnd(20)} ${median(`${name}: ${what}`).toFixed(0).padStart(4)} ms (${spread})  ${verdict}` +
         (limit === Infinity ? '' : `  (limit ${limit}: ${judged})`) +
-        (Number.isNaN(used) ? '' : `  processor ${used.toFixed(2)} ×`),
+        (used > 0 ? `  processor ${used.toFixed(2)} ×` : ''),
     );
   };
   console.log(name);

@@ -138,9 +138,13 @@ async function* requestsIn(file: string): AsyncGenerator<Telemetry | undefined> 
     yield requestOf(await whole(file, size));
     return;
   }
-  for await (const { bytes } of readLines(file, 0)) {
+  let read = 0;
+  for await (const { bytes, end } of readLines(file, 0)) {
     if (bytes?.length !== 0) yield bytes && requestOf(bytes);
+    read = end;
   }
+  // The last line was cut off.
+  if (read < size) yield undefined;
 }
 
 const beginningBytes = 4_096;
@@ -188,16 +192,15 @@ function requestOf(bytes: Buffer): Telemetry | undefined {
 }
 
 function* protobufRequests(bytes: Buffer): Generator<Telemetry | undefined> {
-  for (const part of partsOf(bytes) ?? [bytes]) yield protobufRequest(part);
+  for (const part of partsOf(bytes)) yield protobufRequest(part);
 }
 
-/** Requests with their length in four bytes before each; undefined: these are no lengths. */
-function partsOf(bytes: Buffer): Buffer[] | undefined {
+/** Requests with their length in four bytes before each, the last one may be cut off; or all bytes: these are no lengths. */
+function partsOf(bytes: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
-    if (at + 4 > bytes.length) return undefined;
-    const end = at + 4 + bytes.readUInt32BE(at);
-    if (end > bytes.length) return undefined;
+    const end = at + 4 + (at + 4 > bytes.length ? 0 : bytes.readUInt32BE(at));
+    if (end > bytes.length && at === 0) return [bytes];
     parts.push(bytes.subarray(at + 4, end));
     at = end;
   }

@@ -261,7 +261,7 @@ it.each<[kind: string, write: (batches: ReadableSpan[][]) => Buffer]>([
         }),
       ),
   ],
-])('imports a file of %s, once', async (_, write) => {
+])('imports a file of %s, once', async (kind, write) => {
   const file = path.join(folder, 'traces');
   fs.writeFileSync(file, write(await batchesOf('conversation-3')));
   const run = () =>
@@ -278,6 +278,11 @@ it.each<[kind: string, write: (batches: ReadableSpan[][]) => Buffer]>([
   await run();
   expect(await db.dump()).toEqual(once);
   expect(once.endpoint_calls).toHaveLength(2);
+  // Of a file that was cut off, what is whole is there, and the rest is counted.
+  const bytes = fs.readFileSync(file);
+  fs.writeFileSync(file, Buffer.concat([bytes, bytes.subarray(0, 40)]));
+  if (['JSON lines', 'protobuf with lengths'].includes(kind))
+    expect(await run()).toMatchObject({ ...counts, skippedLines: 1 });
 });
 
 it('exports what the SDK reads to the last field, and reads it back: the same tree, with tokens, cost and failures', async () => {
