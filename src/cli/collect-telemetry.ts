@@ -74,10 +74,9 @@ export async function openReceiver(
  * Where the collector listens by the config file, for hooks that post to it.
  *
  * @param usual where none is configured
- * @returns such as `http://127.0.0.1:4318`
  * @throws ConsoleError `usage` where it asks for a token, which these hooks do not carry
  */
-export function postAddress({ collectListen, collectTls }: Settings, usual: string): string {
+export function postAddress(settings: Settings, usual: string): string {
   if (given(process.env.TRACE_CONSOLE_LISTEN_TOKEN) !== undefined) {
     throw new ConsoleError(
       'usage',
@@ -85,6 +84,16 @@ export function postAddress({ collectListen, collectTls }: Settings, usual: stri
       { hint: 'Without --http each event starts a small program, which needs none.' },
     );
   }
+  return reachedAt(settings, usual);
+}
+
+/**
+ * Where programs of this machine reach the collector by the config file.
+ *
+ * @param usual where none is configured
+ * @returns such as `http://127.0.0.1:4318`
+ */
+export function reachedAt({ collectListen, collectTls }: Settings, usual: string): string {
   const { host, port } = listenAddress(collectListen ?? usual);
   const reached = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
   return urlOf(reached, port, collectTls !== undefined);

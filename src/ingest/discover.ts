@@ -34,7 +34,12 @@ export type FindOptions = {
   since?: number | undefined;
   environment?: Readonly<Record<string, string | undefined>>;
   home?: string;
+  /** Hears of folders that cannot be read; they are passed over. */
+  onUnreadable?: ((unreadable: Unreadable) => void) | undefined;
 };
+
+/** A file or folder that cannot be read, and why. */
+export type Unreadable = { path: string; reason: string };
 
 /** Limits the walk, in case a named folder holds something else than transcripts. */
 const deepest = 8;
@@ -50,8 +55,9 @@ export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]>
   const found = new Map<string, FoundFile>();
   for (const source of sources) {
     const roots = options.paths?.length ? options.paths : source.folders(environment, home);
+    const visit = { source, seen: new Set<string>(), onUnreadable: options.onUnreadable };
     for (const root of roots) {
-      for await (const file of walk(source, path.resolve(root), 0)) {
+      for await (const file of walk(visit, path.resolve(root), 0)) {
         if (file.changedAt >= since && !found.has(file.file.path)) found.set(file.file.path, file);
       }
     }
@@ -72,21 +78,37 @@ export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]>
   );
 }
 
-async function* walk(
-  source: TranscriptSource,
-  at: string,
-  depth: number,
-): AsyncGenerator<FoundFile> {
+type Visit = Pick<FindOptions, 'onUnreadable'> & {
+  source: TranscriptSource;
+  /** Files and folders, by device and number: links may lead to one of them again, or in circles. */
+  seen: Set<string>;
+};
+
+async function* walk(visit: Visit, at: string, depth: number): AsyncGenerator<FoundFile> {
+  const { source, seen } = visit;
   const stat = await fs.stat(at).catch(() => undefined);
-  if (stat?.isFile()) {
+  // Numbers of files may be beyond 2^53.
+  const exact = stat && (await fs.stat(at, { bigint: true }).catch(() => undefined));
+  if (stat === undefined || exact === undefined) return;
+  const identity = `${exact.dev}:${exact.ino}`;
+  if (seen.has(identity)) return;
+  seen.add(identity);
+  if (stat.isFile()) {
     const file = await describe(source, at);
     if (file) yield { source, file, size: stat.size, changedAt: stat.mtimeMs };
     return;
   }
-  if (!stat?.isDirectory() || depth > deepest) return;
-  const names = await fs.readdir(at).catch(() => []);
-  for (const name of names.toSorted()) yield* walk(source, path.join(at, name), depth + 1);
+  if (!stat.isDirectory() || depth > deepest) return;
+  const names = await fs.readdir(at).catch((error: unknown) => {
+    visit.onUnreadable?.({ path: at, reason: reasonOf(error) });
+    return [];
+  });
+  for (const name of names.toSorted()) yield* walk(visit, path.join(at, name), depth + 1);
 }
+
+/** Why the system refuses a file: `permission denied`. */
+export const reasonOf = (error: unknown): string =>
+  /^[A-Z]+: ([^,]+)/.exec(error instanceof Error ? error.message : '')?.[1] ?? String(error);
 
 async function describe(source: TranscriptSource, at: string): Promise<TranscriptFile | undefined> {
   const file = source.describe(at);

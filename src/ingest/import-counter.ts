@@ -18,6 +18,76 @@ export type ImportCounts = {
   skippedLines: number;
 };
 
+/** What of a file was counted, and may be told of again when the file has grown; kept with how far it was read. */
+export type Counted = {
+  /** Uses of tools that have not ended, and subagents: session and id. */
+  tools?: string[];
+  subagents?: string[];
+  /** The last call: more of it may come. */
+  call?: ModelCalled;
+};
+
+/** Of one file no more is kept. */
+const mostKept = 200;
+
+/** Notes what is counted of one file. */
+export class CountedOfFile {
+  readonly #tools: Set<string>;
+  readonly #subagents: Set<string>;
+  #call: ModelCalled | undefined;
+
+  constructor({ tools = [], subagents = [], call }: Counted = {}) {
+    this.#tools = new Set(tools);
+    this.#subagents = new Set(subagents);
+    this.#call = call;
+  }
+
+  get counted(): Counted {
+    return {
+      tools: [...this.#tools].slice(-mostKept),
+      subagents: [...this.#subagents].slice(-mostKept),
+      ...(this.#call === undefined ? {} : { call: this.#call }),
+    };
+  }
+
+  note(event: AgentEvent): void {
+    switch (event.kind) {
+      case 'tool_started':
+        this.#tools.add(keyOf(event.session, event.toolUse));
+        break;
+      case 'tool_ended':
+        this.#tools.delete(keyOf(event.session, event.toolUse));
+        break;
+      case 'subagent_started':
+      case 'subagent_ended':
+        this.#subagents.add(keyOf(event.session, event.id));
+        break;
+      case 'model_call':
+        this.#call = joined(this.#call, event);
+        break;
+      default:
+    }
+  }
+}
+
+const keyOf = (session: string, id: string): string => `${session} ${id}`;
+
+/** What is counted of a call after another of its events. */
+function joined(known: ModelCalled | undefined, event: ModelCalled): ModelCalled {
+  const { kind, source, agent, session, message, provider } = event;
+  const before = known?.session === session && known.message === message ? known : undefined;
+  const usage: Partial<Usage> = { ...before?.usage };
+  for (const each of kinds)
+    if (event.usage) usage[each] = larger(usage[each], event.usage[each] ?? 0);
+  return {
+    ...{ kind, source, agent, session, message, provider },
+    at: smaller(before?.at, event.at),
+    model: before?.model ?? event.model,
+    costUsd: before?.costUsd ?? event.costUsd,
+    usage: event.usage === undefined ? before?.usage : usage,
+  };
+}
+
 const kinds = ['input', 'output', 'cacheRead', 'cacheCreation', 'cacheCreation1h'] as const;
 
 /**
@@ -45,9 +115,19 @@ export class ImportCounter {
   readonly #tools = new Ids();
   readonly #failedTools = new Ids();
   readonly #calls = new Calls();
+  /** Counted by earlier runs. */
+  readonly #before = new Set<string>();
+  readonly #callsBefore = new Map<string, ModelCalled>();
+  /** Calls of earlier runs of which more has come: that alone is counted. */
+  readonly #grown = new Calls();
 
-  constructor(prices: Prices | undefined) {
+  /** @param before what earlier runs have counted of the same files */
+  constructor(prices: Prices | undefined, before: Iterable<Counted> = []) {
     this.#prices = prices;
+    for (const { tools = [], subagents = [], call } of before) {
+      for (const key of [...tools, ...subagents]) this.#before.add(key);
+      if (call) this.#callsBefore.set(keyOf(call.session, call.message), call);
+    }
   }
 
   count(event: AgentEvent): void {
@@ -59,20 +139,35 @@ export class ImportCounter {
           this.#prompts.add(session, event.turn ?? String(event.at));
         break;
       case 'model_call':
-        this.#calls.add(event);
+        this.#countCall(event);
         break;
       case 'tool_started':
       case 'tool_ended':
-        this.#tools.add(session, event.toolUse);
+        this.#countOnce(this.#tools, session, event.toolUse);
         if (event.kind === 'tool_ended' && event.error !== undefined)
           this.#failedTools.add(session, event.toolUse);
         break;
       case 'subagent_started':
       case 'subagent_ended':
-        this.#subagents.add(session, event.id);
+        this.#countOnce(this.#subagents, session, event.id);
         break;
       default:
     }
+  }
+
+  #countOnce(ids: Ids, session: string, id: string): void {
+    if (this.#before.size === 0 || !this.#before.has(keyOf(session, id))) ids.add(session, id);
+  }
+
+  #countCall(event: ModelCalled): void {
+    if (this.#callsBefore.size > 0) {
+      const before = this.#callsBefore.get(keyOf(event.session, event.message));
+      if (before) {
+        this.#grown.add(before);
+        this.#calls.add(before);
+      }
+    }
+    this.#calls.add(event);
   }
 
   /** All counts; costs are found from the tokens of whole calls. */
@@ -80,20 +175,25 @@ export class ImportCounter {
     const { tokens } = this.counts;
     const unpriced = new Set<string>();
     let costUsd = 0;
-    for (const call of this.#calls.all()) {
-      tokens.input += call.usage?.input ?? 0;
-      tokens.output += call.usage?.output ?? 0;
-      tokens.cacheRead += call.usage?.cacheRead ?? 0;
-      tokens.cacheCreation += call.usage?.cacheCreation ?? 0;
-      const usd = call.costUsd ?? (await this.#prices?.costOf(call))?.usd;
-      if (usd === undefined) unpriced.add(call.model ?? 'unknown');
-      else costUsd += usd;
+    for (const [calls, sign] of [
+      [this.#calls, 1],
+      [this.#grown, -1],
+    ] as const) {
+      for (const call of calls.all()) {
+        tokens.input += sign * (call.usage?.input ?? 0);
+        tokens.output += sign * (call.usage?.output ?? 0);
+        tokens.cacheRead += sign * (call.usage?.cacheRead ?? 0);
+        tokens.cacheCreation += sign * (call.usage?.cacheCreation ?? 0);
+        const usd = call.costUsd ?? (await this.#prices?.costOf(call))?.usd;
+        if (usd !== undefined) costUsd += sign * usd;
+        else if (sign === 1) unpriced.add(call.model ?? 'unknown');
+      }
     }
     return {
       ...this.counts,
       sessions: this.#sessions.size,
       prompts: this.#prompts.size,
-      modelCalls: this.#calls.size,
+      modelCalls: this.#calls.size - this.#grown.size,
       toolCalls: this.#tools.size,
       failedToolCalls: this.#failedTools.size,
       subagents: this.#subagents.size,

@@ -3,13 +3,13 @@ import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../deploy/console-schema.js';
 import type { AgentEvent } from './events.js';
-import type { FoundFile } from './discover.js';
-import { ImportCounter, type ImportCounts } from './import-counter.js';
+import { reasonOf, type FoundFile, type Unreadable } from './discover.js';
+import { type Counted, CountedOfFile, ImportCounter, type ImportCounts } from './import-counter.js';
 import { fingerprint, hasGrownFrom, readLines, readWhole, wholeFingerprint } from './lines.js';
 import type { Prices } from './prices.js';
 import type { CleanEvent } from './patches.js';
 import { noRows, type Recorder, type RecordOptions, type Written } from './recorder.js';
-import { isRecordsFault } from '../db/errors.js';
+import { ConsoleError, isRecordsFault } from '../db/errors.js';
 import { redact } from './redact.js';
 import { toJson } from './rows.js';
 import type { ReaderState } from './sources/source.js';
@@ -27,9 +27,18 @@ export function shownProgress({ bytes, totalBytes }: ImportProgress) {
   return { phase: 'reading transcripts', done: bytes / size, total: totalBytes / size, unit };
 }
 
-export type ImportResult = ImportCounts & { written: Written };
+export type ImportResult = ImportCounts & {
+  written: Written;
+  /** Files that were found, and could not be read. */
+  unreadable: Unreadable[];
+};
 
-type Offset = { path: string; bytes: number; fingerprint: string; state: ReaderState };
+type Offset = {
+  path: string;
+  bytes: number;
+  fingerprint: string;
+  state: ReaderState & { counted?: Counted };
+};
 
 /**
  * Events of one transaction, and the bytes they were read from: large tool results must not pile up. One that has
@@ -69,11 +78,16 @@ export async function* importSessions(
   try {
     for (const found of files) {
       let before = 0;
-      for await (const end of run.read(found)) {
-        progress.bytes += end - before;
-        before = end;
-        yield { ...progress };
-        if (signal?.aborted) return await run.finish();
+      try {
+        for await (const end of run.read(found)) {
+          progress.bytes += end - before;
+          before = end;
+          yield { ...progress };
+          if (signal?.aborted) return await run.finish();
+        }
+      } catch (error) {
+        if (!isOfFileSystem(error)) throw error;
+        run.passOver({ path: found.file.path, reason: reasonOf(error) });
       }
       progress.bytes += Math.max(0, found.size - before);
       progress.files += 1;
@@ -86,7 +100,12 @@ export async function* importSessions(
   }
 }
 
+/** A file may be somebody else's, or go while it is read. Errors of the database's connection are its own kind. */
+const isOfFileSystem = (error: unknown): boolean =>
+  !(error instanceof ConsoleError) && typeof (error as { syscall?: unknown }).syscall === 'string';
+
 class ImportRun {
+  readonly #unreadable: Unreadable[] = [];
   readonly #database: Database;
   readonly #recorder: Recorder | undefined;
   readonly #counter: ImportCounter;
@@ -109,7 +128,8 @@ class ImportRun {
   ) {
     this.#database = database;
     this.#recorder = recorder;
-    this.#counter = new ImportCounter(prices);
+    const counted = [...known.values()].map(({ state }) => state.counted ?? {});
+    this.#counter = new ImportCounter(prices, counted);
     this.#known = known;
   }
 
@@ -130,13 +150,14 @@ class ImportRun {
     const start = isSame ? known.bytes : 0;
     const print = whole ?? (isSame ? known.fingerprint : await fingerprint(file.path));
     const reader = source.open(file, isSame ? known.state : undefined);
+    const ofFile = new CountedOfFile(isSame ? known.state.counted : undefined);
     this.#counter.counts.files += 1;
     let end = start;
     const offset = () => ({
       path: file.path,
       bytes: end,
       fingerprint: print,
-      state: reader.state,
+      state: { ...reader.state, counted: ofFile.counted },
     });
     const lines = whole === undefined ? readLines : readWhole;
     for await (const line of lines(file.path, start)) {
@@ -154,7 +175,7 @@ class ImportRun {
       }
       end = line.end;
       if (events === undefined) this.#counter.counts.skippedLines += 1;
-      else for (const event of events) this.#take(event);
+      else for (const event of events) this.#take(event, ofFile);
       this.#bytes += line.bytes?.length ?? 0;
       // A transaction is some thirty answers of the server and what follows each: they are let in between.
       if (this.#isWriting) await this.#breathe();
@@ -168,6 +189,10 @@ class ImportRun {
     if (!this.#has(few)) return;
     await this.#flush();
     yield end;
+  }
+
+  passOver(unreadable: Unreadable): void {
+    this.#unreadable.push(unreadable);
   }
 
   #has({ events, bytes }: typeof most): boolean {
@@ -185,11 +210,16 @@ class ImportRun {
     if (this.#recorder) {
       while ((await this.#recorder.closeStale(staleAfterMs)) >= 100);
     }
-    return { ...(await this.#counter.finish()), written: this.#written };
+    return {
+      ...(await this.#counter.finish()),
+      written: this.#written,
+      unreadable: this.#unreadable,
+    };
   }
 
-  #take(event: AgentEvent): void {
+  #take(event: AgentEvent, ofFile: CountedOfFile): void {
     this.#counter.count(event);
+    ofFile.note(event);
     // Secrets are removed now, while the server writes what was read before.
     if (this.#recorder) this.#events.push(this.#recorder.clean(event));
   }

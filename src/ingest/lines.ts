@@ -63,7 +63,7 @@ export async function* readLines(
       }
       [buffer, other] = [other, buffer];
     }
-    const last = Buffer.concat(rest);
+    const last = withoutMark(Buffer.concat(rest));
     if (!isSkipping && isJson(last)) yield { bytes: last, end: position };
   } finally {
     // Closing waits for a reading under way.
@@ -78,10 +78,11 @@ export async function* readWhole(
 ): AsyncGenerator<Line, void, undefined> {
   const { size } = await fs.stat(path);
   if (size === offset) return;
-  const bytes = size > longestLine ? undefined : await fs.readFile(path);
+  const all = size > longestLine ? undefined : await fs.readFile(path);
+  const bytes = all && withoutMark(all);
   // It may be read while it is written.
   if (bytes !== undefined && !isJson(bytes)) return;
-  yield { bytes, end: bytes?.length ?? size };
+  yield { bytes, end: all?.length ?? size };
 }
 
 function isJson(bytes: Buffer): boolean {

@@ -1,4 +1,4 @@
-import { objectOf } from '../core/values.js';
+import { isObject, objectOf } from '../core/values.js';
 import { readFileSync } from 'node:fs';
 import { ConsoleError } from '../db/errors.js';
 import type { Usage } from './events.js';
@@ -77,17 +77,20 @@ export class Prices {
    * @throws ConsoleError `usage`
    */
   static fromFile(file: string): Prices {
+    const unreadable = (cause?: unknown) =>
+      new ConsoleError('usage', `The prices in ${file} cannot be read.`, {
+        hint: 'It is JSON: {"MODEL": {"input": 3, "output": 15}}, US dollars a million tokens.',
+        cause,
+      });
     let parsed: unknown;
     try {
       parsed = JSON.parse(readFileSync(file, 'utf8'));
     } catch (cause) {
-      throw new ConsoleError('usage', `The prices in ${file} cannot be read.`, {
-        hint: 'It is JSON: {"MODEL": {"input": 3, "output": 15}}, US dollars a million tokens.',
-        cause,
-      });
+      throw unreadable(cause);
     }
+    if (!isObject(parsed)) throw unreadable();
     const own = new Map<string, OwnPrice>();
-    for (const [model, price] of Object.entries(objectOf(parsed)))
+    for (const [model, price] of Object.entries(parsed))
       own.set(model, ownPrice(model, price, file));
     return new Prices(own);
   }

@@ -2,7 +2,7 @@ import os from 'node:os';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
-import { readStatus, targetOf } from '../ingest/collector/status-file.js';
+import { collectorOf, readStatus, targetOf } from '../ingest/collector/status-file.js';
 import { spoolFolder } from '../ingest/spool/append.js';
 import { backlogOf } from '../ingest/spool/reader.js';
 import type { Clock } from '../core/clock.js';
@@ -51,7 +51,7 @@ export class CollectingReader {
   }
 
   async #read(tx: Queryable): Promise<Collecting | null> {
-    const local = await this.#local();
+    const local = this.#local();
     const stored = (await this.#hasTables(tx, this.#clock.now()))
       ? await storedOf(tx, this.#database.capabilities.schema)
       : nothingStored;
@@ -71,12 +71,10 @@ export class CollectingReader {
   }
 
   /** What the collector of this machine says, where it writes to this database. */
-  async #local(): Promise<Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined> {
+  #local(): Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined {
     const status = readStatus(this.#folder);
     if (status === undefined) return undefined;
     if (status.target !== targetOf(this.#database)) return undefined;
-    // Loaded only here: most consoles have no collector.
-    const { collectorOf } = await import('../ingest/collector/collector.js');
     const lives = collectorOf(this.#folder) !== undefined;
     const { bytes } = backlogOf(this.#folder, new Map(Object.entries(status.offsets)));
     return {

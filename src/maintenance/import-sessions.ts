@@ -157,8 +157,13 @@ async function newestSeen(database: Database): Promise<number | undefined> {
 }
 
 function summaryOf(result: ImportResult, isCancelled: boolean): string {
-  const { sessions, prompts, toolCalls, costUsd, written } = result;
+  const { sessions, prompts, toolCalls, costUsd, written, unreadable } = result;
+  const [first] = unreadable;
+  const unread =
+    first === undefined
+      ? ''
+      : ` Not read: ${counted(unreadable.length, 'file')}, ${first.path} (${first.reason}).`;
   const rows = Object.values(written.rows).reduce((sum, count) => sum + count, 0);
-  if (rows === 0 && !isCancelled) return 'Nothing has come since the last import.';
-  return `${isCancelled ? 'Cancelled after' : 'Imported'} ${counted(sessions, 'session')}: ${counted(prompts, 'prompt')}, ${counted(toolCalls, 'tool call')}, ${formatMoney(costUsd)}; ${counted(rows, 'row')}.`;
+  if (rows === 0 && !isCancelled) return `Nothing has come since the last import.${unread}`;
+  return `${isCancelled ? 'Cancelled after' : 'Imported'} ${counted(sessions, 'session')}: ${counted(prompts, 'prompt')}, ${counted(toolCalls, 'tool call')}, ${formatMoney(costUsd)}; ${counted(rows, 'row')}.${unread}`;
 }

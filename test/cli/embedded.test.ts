@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
-import { collectorOf, ensureCollector } from '../../src/ingest/collector/collector.js';
-import { readStatus } from '../../src/ingest/collector/status-file.js';
+import { ensureCollector } from '../../src/ingest/collector/collector.js';
+import { collectorOf, readStatus } from '../../src/ingest/collector/status-file.js';
 import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
 import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
@@ -114,6 +114,11 @@ test('stops the database of a named connection with the collector that writes to
   const { stdout } = await run('home', 'embedded', 'stop');
   expect(stdout).toContain(`Ended its collector (process ${collector})`);
   expect(stdout).toContain(`Stopped (${folder})`);
+  expect(collectorOf(spool)).toBeUndefined();
+  expect((await run('home', 'embedded', 'status')).stdout).toContain('Not running');
+  // One that has only just been started would bring the database back.
+  ensureCollector(target, program, { PATH, HOME: base, ...noConfigFile, ...environment });
+  expect((await run('home', 'embedded', 'stop')).stdout).toContain('Ended its collector');
   expect(collectorOf(spool)).toBeUndefined();
   expect((await run('home', 'embedded', 'status')).stdout).toContain('Not running');
 });

@@ -118,6 +118,38 @@ describe('hooks install and remove', () => {
     expect(await status()).toEqual(words.map(() => [false, []]));
   });
 
+  it('send telemetry to where the collector listens, follow it to another address, and take it out again', async () => {
+    const config = at('config.toml');
+    const listenOn = (listen: string) =>
+      fs.writeFileSync(config, `[collect]\nlisten = "${listen}"\n`, { mode: 0o600 });
+    const words = ['claude', 'codex', 'gemini'];
+    const withConfig = (...args: string[]) => run(...args, '--config', config);
+    fs.mkdirSync(at('.claude'));
+    fs.writeFileSync(at('.claude/settings.json'), '{ "env": {}, "hooks": {} }\n');
+    listenOn('127.0.0.1:4999');
+    await withConfig('install', ...words, '--telemetry', '--yes');
+    const there = () =>
+      ['.claude/settings.json', '.codex/config.toml', '.gemini/settings.json'].map(
+        (file) => /http:\/\/[\w.:]+/.exec(fs.readFileSync(at(file), 'utf8'))?.[0],
+      );
+    expect(there()).toEqual(words.map(() => 'http://127.0.0.1:4999'));
+    listenOn('0.0.0.0:5000');
+    await withConfig('install', ...words, '--telemetry', '--yes');
+    expect(there()).toEqual(words.map(() => 'http://127.0.0.1:5000'));
+    const edited = fs
+      .readFileSync(at('.claude/settings.json'), 'utf8')
+      .replace('{', '{ "mine": 1,');
+    fs.writeFileSync(at('.claude/settings.json'), edited);
+    await withConfig('remove', ...words, '--yes');
+    expect(JSON.parse(fs.readFileSync(at('.claude/settings.json'), 'utf8'))).toEqual({
+      mine: 1,
+      env: {},
+      hooks: {},
+    });
+    expect(fs.existsSync(at('.codex/config.toml'))).toBe(false);
+    expect(fs.existsSync(at('.gemini/settings.json'))).toBe(false);
+  });
+
   it('take the CLIs that are on this machine where none is named', async () => {
     fs.mkdirSync(at('.gemini'));
     const { stdout } = await run('install', '--dry-run');

@@ -1,13 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findFiles } from '../../src/ingest/discover.js';
+import { findFiles, type FoundFile } from '../../src/ingest/discover.js';
 import { importSessions, type ImportResult } from '../../src/ingest/import.js';
 import { Prices } from '../../src/ingest/prices.js';
 import { Recorder } from '../../src/ingest/recorder.js';
 import { claude } from '../../src/ingest/sources/claude.js';
 import { runCli } from '../helpers/cli.js';
+import { createTestDatabase } from '../helpers/database.js';
 import {
   copiesOf,
   oddSession,
@@ -33,7 +35,13 @@ afterEach(async () => {
 });
 
 async function importFolder({ dryRun = false } = {}): Promise<ImportResult> {
-  const files = await findFiles({ source: claude, paths: [folder] });
+  return importAll(await findFiles({ source: claude, paths: [folder] }), { dryRun });
+}
+
+async function importAll(
+  files: readonly FoundFile[],
+  { dryRun = false } = {},
+): Promise<ImportResult> {
   const prices = new Prices();
   const recorder = dryRun ? undefined : new Recorder(db.database, { prices });
   const run = importSessions(files, { database: db.database, recorder, prices });
@@ -42,6 +50,13 @@ async function importFolder({ dryRun = false } = {}): Promise<ImportResult> {
     if (next.done) return next.value;
   }
 }
+
+/** What is counted of what stands in files; costs to a millionth of a dollar. */
+const countedIn = ({ prompts, modelCalls, toolCalls, failedToolCalls, ...all }: ImportResult) => [
+  ...[prompts, modelCalls, toolCalls, failedToolCalls, all.subagents],
+  ...Object.values(all.tokens),
+  Math.round(all.costUsd * 1e6),
+];
 
 const whole = () => {
   const session = sessionWithSubagent();
@@ -180,19 +195,57 @@ describe('an import', () => {
   it('gives the same rows in halves, and of files that grow', async () => {
     const transcripts = whole();
     writeTranscripts(folder, transcripts);
-    await importFolder();
+    const counts = countedIn(await importFolder());
     const once = await db.dump();
     await db.clear();
     fs.rmSync(folder, { recursive: true });
+    const sums = counts.map(() => 0);
     for (const share of [0.3, 0.6, 1]) {
       for (const [name, content] of transcripts) {
         const end = name.endsWith('.json') ? content.length : Math.floor(content.length * share);
         // In the middle of a line, as a program that writes would leave it.
         writeTranscripts(folder, new Map([[name, content.slice(0, end)]]));
       }
-      await importFolder();
+      const part = countedIn(await importFolder());
+      for (const [index, count] of part.entries()) sums[index] = (sums[index] ?? 0) + count;
     }
     expect(await db.dump()).toEqual(once);
+    // What one run has begun to count the next one does not count again.
+    expect(sums).toEqual(counts);
+  });
+
+  it('passes over what cannot be read, follows links once, and waits for no pipe', async () => {
+    const transcripts = sessionWithSubagent();
+    writeTranscripts(folder, transcripts);
+    await importFolder();
+    const rows = await db.dump();
+    await db.clear();
+    const [name = ''] = transcripts.keys();
+    fs.symlinkSync(folder, path.join(folder, 'circle'));
+    fs.symlinkSync(path.join(folder, name), path.join(folder, 'again.jsonl'));
+    execFileSync('mkfifo', [path.join(folder, 'pipe.jsonl')]);
+    const files = await findFiles({ source: claude, paths: [folder] });
+    expect(files).toHaveLength(transcripts.size - 1);
+    const gone = path.join(folder, 'gone.jsonl');
+    const all = [{ source: claude, file: { path: gone }, size: 1, changedAt: 1 }, ...files];
+    expect(await importAll(all)).toMatchObject({
+      unreadable: [{ path: gone, reason: 'no such file or directory' }],
+    });
+    expect(await db.dump()).toEqual(rows);
+  });
+
+  it('asks before it makes a schema on a server', async () => {
+    const server = await createTestDatabase({ schema: false });
+    writeTranscripts(folder, sessionWithSubagent());
+    const words = ['import', 'claude', folder, '--url', server.url];
+    expect(await runCli(words)).toMatchObject({ exitCode: 4 });
+    const { rows } = await server.query(
+      `SELECT FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace
+       WHERE nspname IN ('public', 'trace_console')) AND relname = 'execution_traces'`,
+    );
+    expect(rows).toEqual([]);
+    expect(await runCli([...words, '--yes'])).toMatchObject({ exitCode: 0 });
+    await server.drop();
   });
 
   it('tells as JSON what it would bring in, and in words when nothing is new', async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { readLines } from '../../src/ingest/lines.js';
+import { readLines, readWhole } from '../../src/ingest/lines.js';
 
 it('reads lines across its buffers, and passes over the mark that some editors begin a file with', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'trace-console-lines-'));
@@ -17,4 +17,12 @@ it('reads lines across its buffers, and passes over the mark that some editors b
   }
   let end = 3;
   expect(read).toEqual(lines.map((text) => ({ text, end: (end += text.length + 1) })));
+  // A file of one line without an end, and one that is one object.
+  writeFileSync(file, '\ufeff{"a":\n1}');
+  for (const reading of [readWhole(file, 0), readLines(join(folder, 'one.jsonl'), 0)]) {
+    writeFileSync(join(folder, 'one.jsonl'), '\ufeff{"a":1}');
+    const texts: string[] = [];
+    for await (const { bytes } of reading) texts.push(bytes?.toString('utf8') ?? '');
+    expect(texts.map((text) => JSON.parse(text) as unknown)).toEqual([{ a: 1 }]);
+  }
 });

@@ -65,9 +65,12 @@ it('takes prices of one’s own before the table’s, and a reported cost before
   expect(await costOf(reported, undefined)).toEqual({ usd: 0.5, source: 'reported' });
 });
 
-it.each(['not JSON', '{"m": null}', '{"m": {"input": 1}}', '{"m": {"input": -1, "output": 1}}'])(
-  'refuses a file of prices that is %s',
-  (content) => {
-    expect(() => pricesOf(content)).toThrow(/price/);
-  },
-);
+it.each([
+  'not JSON',
+  '[]',
+  '{"m": null}',
+  '{"m": {"input": 1}}',
+  '{"m": {"input": -1, "output": 1}}',
+])('refuses a file of prices that is %s', (content) => {
+  expect(() => pricesOf(content)).toThrow(/price/);
+});

@@ -4,15 +4,13 @@ import { counted, formatBytes } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import {
-  Collector,
-  collectorOf,
-  launchdPlist,
-  systemdUnit,
-} from '../../ingest/collector/collector.js';
+import { ensurePrivateFolder } from '../../embedded/index.js';
+import { Collector, launchdPlist, systemdUnit } from '../../ingest/collector/collector.js';
 import { TranscriptFollower } from '../../ingest/collector/follow-transcripts.js';
 import {
+  collectorOf,
   type CollectorStatus,
+  promiseCollector,
   readStatus,
   reportFailure,
   reportOf,
@@ -106,6 +104,8 @@ export const command = defineCommand({
       if (flags.background) return exitCodes.good;
       throw runsAlready(holder.pid);
     }
+    ensurePrivateFolder(folder);
+    if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);
     const stopMetrics = beginMetrics(context, folder, () => known);

@@ -83,12 +83,10 @@ export const embeddedStopCommand = defineCommand({
     const { flags, print } = context;
     const folder = folderOf(context);
     const [{ embeddedStatus, socketFolderFor, stopEmbedded }, { endCollectorOf }] =
-      await Promise.all([loadRunning(), import('../../ingest/collector/collector.js')]);
-    const socketFolder = socketFolderFor(folder);
-    const collector =
-      socketFolder === undefined
-        ? undefined
-        : await endCollectorOf(spoolFolder(process.env, os.homedir), socketFolder);
+      await Promise.all([loadRunning(), import('../../ingest/collector/status-file.js')]);
+    const collector = await endCollectorOf(spoolFolder(process.env, os.homedir), () =>
+      socketFolderFor(folder),
+    );
     // One that does not answer is stopped all the same.
     const status = await embeddedStatus(folder).catch(() => undefined);
     const stopped = await stopEmbedded(folder);

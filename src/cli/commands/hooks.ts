@@ -25,6 +25,7 @@ import {
 import { usualAddress } from '../../ingest/install/merge.js';
 import { agentById, agents } from '../../ingest/install/registry.js';
 import { lineDiff } from '../../ingest/install/settings-file.js';
+import { given } from '../../core/values.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { type CommandContext, defineCommand, type FlagDeclarations } from '../command.js';
 import { plainTable } from '../plain-table.js';
@@ -174,15 +175,16 @@ export const hooksInstallCommand = defineCommand({
     const scope = scopeOf(context.flags.scope);
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
-    const { telemetry, http } = context.flags;
+    const { http } = context.flags;
     const { collectListen } = context.settings;
+    const telemetry = context.flags.telemetry ? await telemetryUrl(context) : undefined;
     const url = http ? await urlToPost(context) : undefined;
     const command = { ...hookCommand(scope, hookProgram), url };
     const programs = { command, hookProgram, telemetry };
     const chosen = chosenAgents(context.input, scope, surroundings);
     const changes = chosen.flatMap((agent) => [
       planInstall(agent, scope, surroundings, programs),
-      ...(telemetry ? planTelemetryFile(agent, surroundings, true) : []),
+      ...(telemetry === undefined ? [] : planTelemetryFile(agent, surroundings, telemetry)),
     ]);
     const remarks = chosen.flatMap((agent) => [
       ...(agent.afterwards === undefined ? [] : [`To do: ${agent.afterwards}`]),
@@ -191,15 +193,19 @@ export const hooksInstallCommand = defineCommand({
         : agent.obstacles(surroundings).map((obstacle) => `Not run now: ${obstacle}.`)),
     ]);
     const where = scope === 'user' ? '' : ` --scope ${scope}`;
-    const also = `${telemetry ? ' --telemetry' : ''}${http ? ' --http' : ''}`;
+    const also = `${telemetry === undefined ? '' : ' --telemetry'}${http ? ' --http' : ''}`;
     const names = chosen.map(({ id }) => id).join(' ');
     return changeHooks(context, changes, {
       command: `hooks install ${names}${where}${also}`,
       remarks: [
         ...remarks,
-        ...((telemetry || http) && collectListen === undefined ? [`To do: ${listenHint}`] : []),
-        ...(telemetry && ![undefined, usualAddress].includes(collectListen)
-          ? [`Telemetry is sent to ${usualAddress}; the collector listens on ${collectListen}.`]
+        ...((telemetry !== undefined || http) && collectListen === undefined
+          ? [`To do: ${listenHint}`]
+          : []),
+        ...(telemetry !== undefined && given(process.env.TRACE_CONSOLE_LISTEN_TOKEN) !== undefined
+          ? [
+              'To do: the collector asks for a token (TRACE_CONSOLE_LISTEN_TOKEN) and refuses telemetry without it. Claude Code sends what OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer TOKEN" says in its environment.',
+            ]
           : []),
         ...(http
           ? [
@@ -211,6 +217,11 @@ export const hooksInstallCommand = defineCommand({
     });
   },
 });
+
+const telemetryUrl = async ({
+  settings,
+}: Pick<CommandContext<FlagDeclarations>, 'settings'>): Promise<string> =>
+  (await import('../collect-telemetry.js')).reachedAt(settings, usualAddress);
 
 /** @throws ConsoleError `usage` */
 async function urlToPost({
@@ -237,10 +248,11 @@ export const hooksRemoveCommand = defineCommand({
     const scope = scopeOf(context.flags.scope);
     const surroundings = surroundingsHere();
     const chosen = chosenAgents(context.input, scope, surroundings);
+    const url = await telemetryUrl(context);
     const changes = chosen.flatMap((agent) => [
-      planRemove(agent, scope, surroundings),
+      planRemove(agent, scope, surroundings, url),
       // It is the user's, whatever the scope of the hooks.
-      ...(scope === 'user' ? planTelemetryFile(agent, surroundings, false) : []),
+      ...(scope === 'user' ? planTelemetryFile(agent, surroundings, undefined) : []),
     ]);
     const names = chosen.map(({ id }) => id).join(' ');
     const where = scope === 'user' ? '' : ` --scope ${scope}`;

@@ -2,7 +2,12 @@ import { setFlagsFromString } from 'node:v8';
 import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { findFiles, type FoundFile, transcriptSources } from '../../ingest/discover.js';
+import {
+  findFiles,
+  type FoundFile,
+  transcriptSources,
+  type Unreadable,
+} from '../../ingest/discover.js';
 import { type ImportResult, importSessions, shownProgress } from '../../ingest/import.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
@@ -74,7 +79,9 @@ export const command = defineCommand({
     '',
     'With --json: {"files", "sessions", "prompts", "modelCalls", "toolCalls", "failedToolCalls", "subagents",',
     '"tokens": {"input", "output", "cacheRead", "cacheCreation"}, "costUsd", "unpriced": [MODEL], "skippedLines",',
-    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input.',
+    '"written": {TABLE: rows}, "unchanged"}. Counts are of what this run has read; "input" is uncached input;',
+    '"unchanged" are rows of which it told nothing new. Exit code 1 where a file or folder could not be read: the others',
+    'are, and "unreadable": [{"path", "reason"}] names it.',
   ].join('\n'),
   flags: {
     since: {
@@ -99,12 +106,16 @@ export const command = defineCommand({
       flags.since === undefined
         ? undefined
         : Date.now() - parseAge(flags.since, '--since').milliseconds;
-    const files = await findFiles({ source, paths, since });
+    const unreadable: Unreadable[] = [];
+    const onUnreadable = (each: Unreadable) => unreadable.push(each);
+    const files = await findFiles({ source, paths, since, onUnreadable });
     const prices = pricesOf(flags.prices);
     if (!flags.json) for (const line of foundLines(files)) print(safeText(line));
-    if (!flags.dryRun) await ensureSchema(context);
     const database = await openDatabase();
-    if (!flags.dryRun) await confirmImport(context, database, files.length === 0);
+    if (!flags.dryRun) {
+      await confirmImport(context, database, files.length === 0);
+      await ensureSchema(context);
+    }
     const recorder = flags.dryRun ? undefined : new Recorder(database, { prices });
     // Collects garbage early: what was read is garbage a moment later, and V8 would let three times as much pile up.
     setFlagsFromString('--heap-growing-percent=60');
@@ -117,13 +128,18 @@ export const command = defineCommand({
     for (;;) {
       const event = await events.next();
       if (event.done) {
+        unreadable.push(...event.value.unreadable);
         const result = {
-          ...jsonOf(event.value),
+          ...jsonOf({ ...event.value, unreadable }),
           ...(flags.dryRun ? { dryRun: true } : {}),
         };
         if (flags.json) print(safeJson(result, 2));
-        else for (const line of resultLines(event.value, flags.dryRun)) print(safeText(line));
-        return signal.aborted ? exitCodes.notGood : exitCodes.good;
+        else {
+          for (const line of resultLines(event.value, flags.dryRun)) print(safeText(line));
+          for (const { path, reason } of unreadable)
+            print(safeText(`not read: ${path}: ${reason}`));
+        }
+        return signal.aborted || unreadable.length > 0 ? exitCodes.notGood : exitCodes.good;
       }
       const line = progressLine(rate.complete(shownProgress(event.value), performance.now()));
       if (line !== last) note(line);
@@ -234,11 +250,12 @@ function foundLines(files: readonly FoundFile[]): string[] {
   });
 }
 
-function jsonOf({ written, ...counts }: ImportResult) {
+function jsonOf({ written, unreadable, ...counts }: ImportResult) {
   return {
     ...counts,
     written: written.rows,
     unchanged: written.unchanged,
+    ...(unreadable.length === 0 ? {} : { unreadable }),
   };
 }
 

@@ -155,9 +155,11 @@ export const importOtlpCommand = defineCommand({
     if (input.length === 0) {
       throw new ConsoleError('usage', 'Which files?', { hint: 'trace-console import otlp FILE…' });
     }
-    if (!flags.dryRun) await ensureSchema(context);
     const database = await openDatabase();
-    if (!flags.dryRun) await confirmImport(context, database, false);
+    if (!flags.dryRun) {
+      await confirmImport(context, database, false);
+      await ensureSchema(context);
+    }
     const recorder = flags.dryRun ? undefined : new Recorder(database, { prices: new Prices() });
     const { written, ...counts } = await importTelemetry(input, { database, recorder, signal });
     if (flags.json) {

@@ -4,18 +4,25 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
-import { byOwnKey, setOwnKey } from '../../core/values.js';
 import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
-import { FolderLock, isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
+import { FolderLock } from '../../core/folder-lock.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
 import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
-import { type CollectorStatus, isInto, readStatus, writeStatus } from './status-file.js';
+import {
+  collectorOf,
+  type CollectorStatus,
+  knownEvents,
+  noteEvent,
+  promiseCollector,
+  readStatus,
+  writeStatus,
+} from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
 const pollMs = { busy: 50, idle: 200 };
@@ -48,13 +55,6 @@ export type CollectorOptions = {
   /** Called every half minute, and at the end: closes turns of which nothing is heard any more. */
   closeStale?: (() => Promise<void>) | undefined;
 };
-
-/** Who collects from a spool now; undefined when nobody does. */
-export function collectorOf(folder: string): LockHolder | undefined {
-  const file = path.join(folder, collectorLock);
-  const holder = readLock(file);
-  return holder !== undefined && isHeld(file, holder) ? holder : undefined;
-}
 
 /**
  * The process that brings a spool's events into a database: one a spool, which others on other machines may share the
@@ -89,7 +89,7 @@ export class Collector {
       records: 0,
       torn: 0,
       quarantined: 0,
-      lastEvents: readStatus(spool.folder)?.lastEvents ?? {},
+      lastEvents: knownEvents(readStatus(spool.folder)),
       offsets: {},
     };
   }
@@ -182,9 +182,7 @@ export class Collector {
     status.torn += torn;
     status.quarantined += quarantined;
     for (const record of records) {
-      const at = new Date(atMsOf(record)).toISOString();
-      const last = byOwnKey(status.lastEvents, record.cli) ?? '';
-      if (at > last) setOwnKey(status.lastEvents, record.cli, at);
+      noteEvent(status.lastEvents, record.cli, new Date(atMsOf(record)).toISOString());
     }
   }
 
@@ -278,7 +276,7 @@ export function ensureCollector(
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
   // A hook may start one at the same time: the second collector finds the spool taken, and ends.
-  spawn(
+  const collector = spawn(
     process.execPath,
     [...process.execArgv, fs.realpathSync(program), 'collect', '--background', ...flags],
     {
@@ -287,49 +285,10 @@ export function ensureCollector(
       stdio: 'ignore',
       env: { ...environment, TRACE_CONSOLE_SPOOL: folder, ...variables },
     },
-  )
-    .on('error', () => undefined)
-    .unref();
+  );
+  collector.on('error', () => undefined).unref();
+  promiseCollector(folder, collector.pid);
   return 'started';
-}
-
-/** A collector that was asked to end finishes what it writes. */
-const endPatienceMs = 20_000;
-
-/**
- * Ends the collector of a spool where it writes to an embedded database: else it would start that anew.
- *
- * @param socketFolder of the embedded database
- * @returns its process; undefined: none of this machine writes there
- * @throws ConsoleError `busy` when it does not end
- */
-export async function endCollectorOf(
-  folder: string,
-  socketFolder: string,
-): Promise<number | undefined> {
-  const holder = collectorOf(folder);
-  if (holder === undefined || isAlive(holder) !== true) return undefined;
-  const deadline = performance.now() + endPatienceMs;
-  const status = () => readStatus(folder);
-  // One that has just begun has not said yet where it writes.
-  while (status()?.pid !== holder.pid && performance.now() < deadline) await sleep(25);
-  if (!isInto(status()?.target ?? '', socketFolder)) return undefined;
-  try {
-    process.kill(holder.pid, 'SIGTERM');
-  } catch {
-    // It has ended meanwhile.
-  }
-  while (isAlive(holder) === true) {
-    if (performance.now() > deadline) {
-      throw new ConsoleError(
-        'busy',
-        `The collector (process ${holder.pid}) writes to this database and does not end.`,
-        { hint: `End it first: kill ${holder.pid}` },
-      );
-    }
-    await sleep(25);
-  }
-  return holder.pid;
 }
 
 function started(target: CollectorTarget): { flags: string[]; variables: NodeJS.ProcessEnv } {

@@ -2,6 +2,7 @@ import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { listSegments, readSpool, removeRead, type SpoolBatch } from '../spool/reader.js';
+import { sourceOf } from './status-file.js';
 import {
   countQuarantined,
   countSources,
@@ -241,16 +242,17 @@ function sourcesOf(
 ): Map<string, SourceCount> {
   const sources = new Map<string, SourceCount>();
   for (const record of records) {
+    const source = sourceOf(record.cli);
     const {
       events,
       unknown: strange,
       lastAtMs,
-    } = sources.get(record.cli) ?? {
+    } = sources.get(source) ?? {
       events: 0,
       unknown: 0,
       lastAtMs: 0,
     };
-    sources.set(record.cli, {
+    sources.set(source, {
       events: events + 1,
       unknown: strange + (unknown.includes(record) ? 1 : 0),
       lastAtMs: Math.max(lastAtMs, atMsOf(record)),

@@ -1,10 +1,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { consoleVersion } from '../../core/version.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
 import type { Database } from '../../db/database.js';
+import { byOwnKey, readNumber, setOwnKey } from '../../core/values.js';
+import { ConsoleError } from '../../db/errors.js';
 import { placeOf } from '../../db/place.js';
-import { startingFile } from '../spool/append.js';
-import { atMsOf } from '../spool/frame.js';
+import { collectorLock, startingFile } from '../spool/append.js';
+import { agentIds } from '../install/agent.js';
+import { atMsOf, telemetryCli, writerCli } from '../spool/frame.js';
 import { backlogOf, readSpool } from '../spool/reader.js';
 
 /** What the collector of a spool says about itself, every second or so. */
@@ -29,6 +34,17 @@ export type CollectorStatus = {
   /** How far each segment was read. */
   offsets: Record<string, number>;
 };
+
+const sources: ReadonlySet<string> = new Set([...agentIds, telemetryCli, writerCli]);
+
+/** Who sent a record; all that nobody knows have one name: a hook's first argument is anybody's. */
+export const sourceOf = (cli: string): string => (sources.has(cli) ? cli : 'other');
+
+/** Notes when a source was heard of, ISO 8601, where that is later than what is known. */
+export function noteEvent(lastEvents: Record<string, string>, cli: string, at: string): void {
+  const source = sourceOf(cli);
+  if (at > (byOwnKey(lastEvents, source) ?? '')) setOwnKey(lastEvents, source, at);
+}
 
 /** Host, database and schema into which a collector writes; of an embedded database also the folder of its socket, for a machine may have several. */
 export function targetOf(database: Database): string {
@@ -78,6 +94,79 @@ export function reportFailure(folder: string, reason: string): void {
   fs.utimesSync(starting, later, later);
 }
 
+/** Says that a process is about to take the spool: until it has its lock, nothing else shows that a collector comes. */
+export function promiseCollector(folder: string, pid: number | undefined): void {
+  fs.writeFileSync(path.join(folder, startingFile), String(pid ?? ''), { mode: 0o600 });
+}
+
+/** So long (ms) the promise of a process is believed that lives, and that of one that is just being started. */
+const promiseMs = { process: 60_000, unnamed: 1_000 };
+
+/** Whether a collector was started that has not taken its lock yet. */
+export function isPromised(folder: string): boolean {
+  const file = path.join(folder, startingFile);
+  try {
+    const age = Date.now() - fs.statSync(file).mtimeMs;
+    const pid = readNumber(fs.readFileSync(file, 'utf8'));
+    // A time to come: one could not begin, and none is started until then.
+    if (age < -1_000 || age > promiseMs[pid > 0 ? 'process' : 'unnamed']) return false;
+    return pid > 0 ? process.kill(pid, 0) : true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Who collects from a spool now; undefined when nobody does. */
+export function collectorOf(folder: string): LockHolder | undefined {
+  const file = path.join(folder, collectorLock);
+  const holder = readLock(file);
+  return holder !== undefined && isHeld(file, holder) ? holder : undefined;
+}
+
+/** A collector that was asked to end finishes what it writes. */
+const endPatienceMs = 20_000;
+
+/**
+ * Ends the collector of a spool where it writes to an embedded database: else it would start that anew.
+ *
+ * @param socketFolder of the embedded database; asked when the collector says where it writes, for it may start the database
+ * @returns its process; undefined: none of this machine writes there
+ * @throws ConsoleError `busy` when it does not end
+ */
+export async function endCollectorOf(
+  folder: string,
+  socketFolder: () => string | undefined,
+): Promise<number | undefined> {
+  const deadline = performance.now() + endPatienceMs;
+  while (collectorOf(folder) === undefined && isPromised(folder)) {
+    if (performance.now() > deadline) return undefined;
+    await sleep(25);
+  }
+  const holder = collectorOf(folder);
+  if (holder === undefined || isAlive(holder) !== true) return undefined;
+  const status = () => readStatus(folder);
+  // One that has just begun has not said yet where it writes.
+  while (status()?.pid !== holder.pid && performance.now() < deadline) await sleep(25);
+  const socket = socketFolder();
+  if (socket === undefined || !isInto(status()?.target ?? '', socket)) return undefined;
+  try {
+    process.kill(holder.pid, 'SIGTERM');
+  } catch {
+    // It has ended meanwhile.
+  }
+  while (isAlive(holder) === true) {
+    if (performance.now() > deadline) {
+      throw new ConsoleError(
+        'busy',
+        `The collector (process ${holder.pid}) writes to this database and does not end.`,
+        { hint: `End it first: kill ${holder.pid}` },
+      );
+    }
+    await sleep(25);
+  }
+  return holder.pid;
+}
+
 /** Undefined where no collector has run yet. */
 export function readStatus(folder: string): CollectorStatus | undefined {
   try {
@@ -96,17 +185,21 @@ export type SpoolReport = {
   lastEvents: Map<string, Date>;
 };
 
+/** The newest event of each source that a collector has written. */
+export function knownEvents(status: CollectorStatus | undefined): Record<string, string> {
+  const known: Record<string, string> = {};
+  for (const [cli, at] of Object.entries(status?.lastEvents ?? {})) noteEvent(known, cli, at);
+  return known;
+}
+
 export function reportOf(folder: string): SpoolReport {
   const status = readStatus(folder);
   const offsets = new Map(Object.entries(status?.offsets ?? {}));
   const { records } = readSpool(folder, offsets, Infinity);
-  const last = new Map(
-    Object.entries(status?.lastEvents ?? {}).map(([cli, at]) => [cli, new Date(at)]),
-  );
-  for (const record of records) {
-    const at = new Date(atMsOf(record));
-    if (at > (last.get(record.cli) ?? new Date(0))) last.set(record.cli, at);
-  }
+  const lastEvents = knownEvents(status);
+  for (const record of records)
+    noteEvent(lastEvents, record.cli, new Date(atMsOf(record)).toISOString());
+  const last = new Map(Object.entries(lastEvents).map(([cli, at]) => [cli, new Date(at)]));
   const { bytes, dropped } = backlogOf(folder, offsets);
   return { waiting: { events: records.length, bytes, dropped }, lastEvents: last };
 }

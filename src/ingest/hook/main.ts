@@ -83,18 +83,19 @@ function collectorLives(folder: string): boolean {
 }
 
 function startCollector(folder: string): void {
-  if (!isFirstToStart(`${folder}/${startingFile}`)) return;
+  const starting = `${folder}/${startingFile}`;
+  if (!isFirstToStart(starting)) return;
   const { spawn } = require('node:child_process') as typeof import('node:child_process');
   const environment = Object.entries(process.env).filter(([name]) => passedOn.test(name));
-  spawn(process.execPath, [`${__dirname}/main.js`, 'collect', '--background'], {
+  const collector = spawn(process.execPath, [`${__dirname}/main.js`, 'collect', '--background'], {
     cwd: folder,
     detached: true,
     stdio: 'ignore',
     windowsHide: true,
     env: { ...Object.fromEntries(environment), TRACE_CONSOLE_SPOOL: folder },
-  })
-    .on('error', () => undefined)
-    .unref();
+  });
+  collector.on('error', () => undefined).unref();
+  fs.writeFileSync(starting, String(collector.pid ?? ''));
 }
 
 /** Of many hooks at once one starts the collector. */

@@ -52,6 +52,8 @@ type Shared = {
 export type TelemetrySettings = {
   under: string;
   values: Readonly<Record<string, string | boolean>>;
+  /** The name of the value that is the collector's address. */
+  endpoint: string;
 };
 
 /** A CLI whose hooks stand in a JSON file: `hooks` → event → entries. */
@@ -67,7 +69,11 @@ export type SettingsAgent = Shared & {
   /** By which it sends telemetry to the collector, where its settings can hold that. */
   telemetry?: TelemetrySettings;
   /** The same in a file of its own, of TOML. */
-  telemetryFile?: { path: (surroundings: Surroundings) => string; table: string; lines: string };
+  telemetryFile?: {
+    path: (surroundings: Surroundings) => string;
+    table: string;
+    lines: (url: string) => string;
+  };
   /** What keeps the installed hooks from running, read from the CLI's own files. */
   obstacles: (surroundings: Surroundings) => Obstacle[];
 };

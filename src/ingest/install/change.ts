@@ -14,9 +14,12 @@ import {
   addHooks,
   addTable,
   addTelemetry,
+  endpointIn,
+  hasTelemetry,
   removeHooks,
   removeTable,
   removeTelemetry,
+  usualAddress,
 } from './merge.js';
 import { pluginMark } from './opencode.js';
 import { readSettingsFile, replaceSettingsFile, type SettingsFile } from './settings-file.js';
@@ -58,6 +61,7 @@ export function settingsPath(agent: Agent, scope: Scope, surroundings: Surroundi
 /**
  * @param command starts the hook; the CLI's name is added to its arguments
  * @param hookProgram the path of hook.cjs, for CLIs that load it
+ * @param telemetry where the collector takes it, such as `http://127.0.0.1:4318`; undefined: it is not asked for
  * @throws ConsoleError
  */
 export function planInstall(
@@ -67,8 +71,8 @@ export function planInstall(
   {
     command,
     hookProgram,
-    telemetry = false,
-  }: { command: HookCommand; hookProgram: string; telemetry?: boolean },
+    telemetry,
+  }: { command: HookCommand; hookProgram: string; telemetry?: string | undefined },
 ): HookChange {
   if (command.url !== undefined && !(agent.kind === 'settings' && agent.canPost)) {
     throw new ConsoleError('usage', `The hooks of ${agent.title} cannot post events.`, {
@@ -83,35 +87,59 @@ export function planInstall(
   }
   const words = { ...command, args: [...command.args, agent.id] };
   const withHooks = addHooks(file.text, agent, words, at);
-  const installed = telemetry ? addTelemetry(withHooks, agent, at) : withHooks;
   const kept = readBackup(file, surroundings);
+  const installed =
+    telemetry === undefined
+      ? withHooks
+      : addTelemetry(withHooks, agent, { url: telemetry, former: addressOf(kept, agent, at) }, at);
   // As kept, unless somebody has changed the file since.
   const original =
-    kept?.installed === file.text ? kept?.original : withoutOurs(file.text, agent, at);
+    kept?.installed === file.text ? kept?.original : withoutOurs(file.text, agent, at, kept);
   const backup = { installed, ...(original === undefined ? {} : { original }) };
   return { agent, path: at, file, after: installed, backup };
 }
 
+/** @param url where the collector takes telemetry by the config file */
 function withoutOurs(
   text: string | undefined,
   agent: SettingsAgent,
   at: string,
+  kept: Backup | undefined,
+  url?: string,
 ): string | undefined {
   if (text === undefined) return undefined;
-  const after = removeHooks(text, at);
-  return agent.telemetry === undefined ? after : removeTelemetry(after, agent.telemetry, at);
+  const former = kept?.original;
+  const after = removeHooks(text, at, { base: agent.base, text: former });
+  if (agent.telemetry === undefined) return after;
+  const urls = [...addresses(kept, agent, at), url];
+  return removeTelemetry(after, agent.telemetry, { urls, former }, at);
 }
+
+/** Where an earlier installation has a CLI send its telemetry; undefined: nowhere, or that was not ours. */
+function addressOf(kept: Backup | undefined, agent: SettingsAgent, at: string): string | undefined {
+  if (kept === undefined || agent.telemetry === undefined) return undefined;
+  const [installed, original] = [kept.installed, kept.original ?? ''].map(
+    (text) => agent.telemetry && endpointIn(text, agent.telemetry, at),
+  );
+  return typeof installed === 'string' && installed !== original ? installed : undefined;
+}
+
+const addresses = (kept: Backup | undefined, agent: SettingsAgent, at: string) => [
+  `http://${usualAddress}`,
+  addressOf(kept, agent, at),
+];
 
 /**
  * The change of the file in which a CLI keeps its telemetry beside its hooks; none where it has no such file, or nothing
  * of it is ours.
  *
+ * @param url where the collector takes it; undefined: it is taken out
  * @throws ConsoleError
  */
 export function planTelemetryFile(
   agent: Agent,
   surroundings: Surroundings,
-  isWanted: boolean,
+  url: string | undefined,
 ): HookChange[] {
   if (agent.kind !== 'settings' || agent.telemetryFile === undefined) return [];
   const { path: pathOf, table, lines } = agent.telemetryFile;
@@ -119,28 +147,36 @@ export function planTelemetryFile(
   const file = readSettingsFile(at);
   const { text } = file;
   const kept = readBackup(file, surroundings);
-  if (!isWanted) {
+  if (url === undefined) {
     if (text === undefined || removeTable(text) === text) return [];
     const without = kept?.installed === text ? kept.original : removeTable(text);
     const isEmpty = without?.trim() === '' && kept?.original === undefined;
     return [{ agent, path: at, file, after: isEmpty ? undefined : without, backup: undefined }];
   }
-  const installed = addTable(text ?? '', table, lines, at);
+  const installed = addTable(text ?? '', table, lines(url), at);
   const original =
     kept?.installed === text ? kept?.original : text === undefined ? undefined : removeTable(text);
   const backup = { installed, ...(original === undefined ? {} : { original }) };
   return [{ agent, path: at, file, after: installed, backup }];
 }
 
-/** @throws ConsoleError */
-export function planRemove(agent: Agent, scope: Scope, surroundings: Surroundings): HookChange {
+/**
+ * @param url where the collector takes telemetry by the config file
+ * @throws ConsoleError
+ */
+export function planRemove(
+  agent: Agent,
+  scope: Scope,
+  surroundings: Surroundings,
+  url?: string,
+): HookChange {
   const at = settingsPath(agent, scope, surroundings);
   const file = readSettingsFile(at);
   return {
     agent,
     path: at,
     file,
-    after: afterRemoval(agent, at, file, surroundings),
+    after: afterRemoval(agent, at, file, surroundings, url),
     backup: undefined,
   };
 }
@@ -150,6 +186,7 @@ function afterRemoval(
   at: string,
   file: SettingsFile,
   surroundings: Surroundings,
+  url: string | undefined,
 ): string | undefined {
   if (file.text === undefined) return undefined;
   if (agent.kind === 'plugin') {
@@ -158,7 +195,7 @@ function afterRemoval(
   }
   const kept = readBackup(file, surroundings);
   if (kept?.installed === file.text) return kept.original;
-  const after = withoutOurs(file.text, agent, at) ?? '';
+  const after = withoutOurs(file.text, agent, at, kept, url) ?? '';
   const wasOurs = kept !== undefined && kept.original === undefined;
   return wasOurs && isBase(after, agent.base) ? undefined : after;
 }
@@ -233,13 +270,14 @@ export function findInstallations(
     if (file === undefined) return [];
     const found = { agent, scope, file };
     try {
-      const { text } = readSettingsFile(file);
+      const settings = readSettingsFile(file);
+      const { text } = settings;
       if (text === undefined) return [];
       return agent.kind === 'plugin'
         ? pluginIn(text, agent.source(hookProgram), found)
         : hooksIn(text, found, hookProgram).map((each) => ({
             ...each,
-            telemetry: sendsTelemetry(agent, text, { scope, file, surroundings }),
+            telemetry: sendsTelemetry(agent, settings, { scope, file, surroundings }),
           }));
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
@@ -252,7 +290,7 @@ type Found = Pick<Installation, 'agent' | 'scope' | 'file'>;
 
 function sendsTelemetry(
   agent: SettingsAgent,
-  text: string,
+  settings: SettingsFile,
   { scope, file, surroundings }: Pick<Found, 'scope' | 'file'> & { surroundings: Surroundings },
 ): boolean | undefined {
   if (agent.telemetryFile !== undefined) {
@@ -262,7 +300,8 @@ function sendsTelemetry(
     return removeTable(table) !== table;
   }
   const { telemetry } = agent;
-  return telemetry && removeTelemetry(text, telemetry, file) !== text;
+  const urls = addresses(readBackup(settings, surroundings), agent, file);
+  return telemetry && hasTelemetry(settings.text ?? '', telemetry, urls, file);
 }
 
 function pluginIn(text: string, source: string, found: Found): Installation[] {

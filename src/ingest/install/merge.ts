@@ -5,6 +5,7 @@ import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type HookCommand, isOurs, type SettingsAgent, type TelemetrySettings } from './agent.js';
 import { parseSettings } from './settings-file.js';
+import { isObject } from '../../core/values.js';
 
 type Hooks = Map<string, unknown[]>;
 
@@ -47,13 +48,27 @@ function updateEntry(document: Document, at: JSONPath, there: unknown, entry: ob
   if (!isDeepStrictEqual(current, wanted)) document.set(path, wanted);
 }
 
+/** What of a settings file was there before the hooks: it stays, be it empty. */
+export type Before = {
+  base: Readonly<Record<string, unknown>>;
+  /** Undefined: nothing is known of the file as it was. */
+  text: string | undefined;
+};
+
 /**
- * Takes every hook of ours out of a settings file, with the lists that are empty then.
+ * Takes every hook of ours out of a settings file, with the lists that are empty then and that were not before.
  *
  * @throws ConsoleError `file_failed`
  */
-export function removeHooks(text: string, file: string): string {
+export function removeHooks(
+  text: string,
+  file: string,
+  { base, text: former }: Before = { base: {}, text: undefined },
+): string {
   if (text.trim() === '') return text;
+  const before = former === undefined ? undefined : valuesOf(former, file);
+  const hooksBefore = before?.get('hooks');
+  const had = (event: string) => isObject(hooksBefore) && Object.hasOwn(hooksBefore, event);
   return editSettings(text, file, (document) => {
     let removed = false;
     for (const [event, entries] of document.hooks()) {
@@ -69,9 +84,15 @@ export function removeHooks(text: string, file: string): string {
           if (isOurs(handler)) document.set(['hooks', event, index, 'hooks', at], undefined);
         }
       }
-      if (document.hooks().get(event)?.length === 0) document.set(['hooks', event], undefined);
+      if (document.hooks().get(event)?.length === 0)
+        document.set(['hooks', event], had(event) ? [] : undefined);
     }
-    if (removed && document.hooks().size === 0) document.set(['hooks'], undefined);
+    if (!removed) return;
+    if (document.hasNothingIn('hooks'))
+      document.set(['hooks'], hooksBefore === undefined ? undefined : {});
+    for (const [key, value] of before === undefined ? [] : Object.entries(base)) {
+      if (!before?.has(key) && document.is(key, value)) document.set([key], undefined);
+    }
   });
 }
 
@@ -105,6 +126,14 @@ class Document {
 
   has(key: string): boolean {
     return Object.hasOwn(this.#root(), key);
+  }
+
+  is(key: string, value: unknown): boolean {
+    return isDeepStrictEqual(byOwnKey(this.#root() as Record<string, unknown>, key), value);
+  }
+
+  hasNothingIn(key: string): boolean {
+    return this.is(key, {});
   }
 
   hooks(): Hooks {
@@ -180,23 +209,31 @@ export const usualAddress = '127.0.0.1:4318';
 /**
  * Adds what has a CLI send its telemetry to the collector; comments, order and indentation stay.
  *
+ * @param to where the collector listens, and where it did at an earlier installation
  * @throws ConsoleError `usage` where the CLI has none, or sends its telemetry to somebody else already
  */
-export function addTelemetry(text: string, agent: SettingsAgent, file: string): string {
+export function addTelemetry(
+  text: string,
+  agent: SettingsAgent,
+  to: { url: string; former: string | undefined },
+  file: string,
+): string {
   if (agent.telemetryFile !== undefined) return text;
   if (agent.telemetry === undefined) {
     throw new ConsoleError('usage', `The settings of ${agent.title} cannot switch telemetry on.`, {
       hint: 'Name the CLIs that can: hooks install claude codex gemini --telemetry.',
     });
   }
-  const { under, values } = agent.telemetry;
+  const { under, values, endpoint } = agent.telemetry;
   const there = valuesIn(text, under, file);
-  const wanted = Object.entries(values);
-  const other = wanted.find(([name, value]) => (there.get(name) ?? value) !== value);
+  const wanted = Object.entries({ ...values, [endpoint]: to.url });
+  const mayStand = (name: string, value: unknown) =>
+    [value, undefined, name === endpoint ? to.former : undefined].includes(there.get(name));
+  const other = wanted.find(([name, value]) => !mayStand(name, value));
   if (other !== undefined) throw elsewhere(file, other[0]);
   return editSettings(text, file, (document) => {
     for (const [name, value] of wanted) {
-      if (!there.has(name)) document.set([under, name], value);
+      if (there.get(name) !== value) document.set([under, name], value);
     }
   });
 }
@@ -207,26 +244,63 @@ function elsewhere(file: string, name: string): ConsoleError {
   });
 }
 
-/** Takes the values out again, where all of them are as they were added. */
+/** Where the telemetry of a CLI goes. */
+export const endpointIn = (
+  text: string,
+  { under, endpoint }: TelemetrySettings,
+  file: string,
+): unknown => valuesIn(text, under, file).get(endpoint);
+
+/** Whether a CLI sends its telemetry to one of these addresses, as an installation of ours has it do. */
+export function hasTelemetry(
+  text: string,
+  telemetry: TelemetrySettings,
+  urls: readonly unknown[],
+  file: string,
+): boolean {
+  const { under, values, endpoint } = telemetry;
+  const there = valuesIn(text, under, file);
+  return (
+    Object.entries(values).every(([name, value]) => there.get(name) === value) &&
+    there.has(endpoint) &&
+    urls.includes(there.get(endpoint))
+  );
+}
+
+/**
+ * Takes the values out again, where all of them are as they were added; those that were there before stay.
+ *
+ * @param urls where the collector listens or did
+ * @param former the file as it was; undefined where that is not known
+ */
 export function removeTelemetry(
   text: string,
-  { under, values }: TelemetrySettings,
+  telemetry: TelemetrySettings,
+  { urls, former }: { urls: readonly unknown[]; former: string | undefined },
   file: string,
 ): string {
-  if (text.trim() === '') return text;
-  const there = valuesIn(text, under, file);
-  const ours = Object.entries(values);
-  if (!ours.every(([name, value]) => there.get(name) === value)) return text;
+  if (text.trim() === '' || !hasTelemetry(text, telemetry, urls, file)) return text;
+  const { under, values, endpoint } = telemetry;
+  const kept = former === undefined ? new Map() : valuesIn(former, under, file);
+  const wasThere = former !== undefined && valuesOf(former, file).has(under);
   return editSettings(text, file, (document) => {
-    for (const [name] of ours) document.set([under, name], undefined);
-    if (there.size === ours.length) document.set([under], undefined);
+    for (const name of [...Object.keys(values), endpoint]) {
+      if (!kept.has(name)) document.set([under, name], undefined);
+    }
+    if (document.hasNothingIn(under)) document.set([under], wasThere ? {} : undefined);
   });
 }
 
 function valuesIn(text: string, under: string, file: string): Map<string, unknown> {
-  const root = parseSettings(text.replace(/^\uFEFF/, ''), file);
-  const values = byOwnKey((root ?? {}) as Record<string, unknown>, under);
+  const values = valuesOf(text, file).get(under);
   return new Map(Object.entries((values ?? {}) as Record<string, unknown>));
+}
+
+/** The values at the top of a settings file. */
+function valuesOf(text: string, file: string): Map<string, unknown> {
+  if (text.trim() === '') return new Map();
+  const root = parseSettings(text.replace(/^\uFEFF/, ''), file);
+  return new Map(Object.entries((root ?? {}) as Record<string, unknown>));
 }
 
 const begin = '# trace-console: telemetry to the collector';

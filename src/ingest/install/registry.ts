@@ -12,7 +12,6 @@ import {
 import path from 'node:path';
 import { given } from '../../core/values.js';
 import { truthyAt, falseAt, hasListAt, listAt, textOf } from './settings-file.js';
-import { usualAddress } from './merge.js';
 import fs from 'node:fs';
 import { parse } from 'smol-toml';
 
@@ -110,8 +109,8 @@ export const claude: SettingsAgent = {
       CLAUDE_CODE_ENABLE_TELEMETRY: '1',
       OTEL_LOGS_EXPORTER: 'otlp',
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://${usualAddress}`,
     },
+    endpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
   },
   obstacles(surroundings) {
     const managed = managedFiles[process.platform];
@@ -187,8 +186,8 @@ const codex: SettingsAgent = {
   telemetryFile: {
     path: (surroundings) => path.join(codexHome(surroundings), 'config.toml'),
     table: 'otel',
-    lines: `[otel]
-exporter = { otlp-http = { endpoint = "http://${usualAddress}/v1/logs", protocol = "binary" } }`,
+    lines: (url) => `[otel]
+exporter = { otlp-http = { endpoint = "${url}/v1/logs", protocol = "binary" } }`,
   },
   afterwards:
     'Codex runs a new hook only after you have trusted it: start codex, type /hooks, and trust the entries of trace-console. After an update that changes the command, once more.',
@@ -320,9 +319,9 @@ const gemini: SettingsAgent = {
     values: {
       enabled: true,
       target: 'local',
-      otlpEndpoint: `http://${usualAddress}`,
       otlpProtocol: 'http',
     },
+    endpoint: 'otlpEndpoint',
   },
   // Milliseconds.
   entry: (_, command) => ({

@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
-import { joinedFrames, type SpoolRecord } from '../spool/frame.js';
+import { joinedFrames, telemetryCli, type SpoolRecord } from '../spool/frame.js';
 import type { Attributes, Origin, Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
 import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
-
-/** What telemetry is called in the spool, where hooks have the name of their CLI. */
-export const telemetryCli = 'otlp';
 
 /** A longer one keeps only short attributes (UTF-16 units of its JSON). */
 const longestRecord = 1 << 20;

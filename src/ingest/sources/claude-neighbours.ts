@@ -50,11 +50,16 @@ function listTranscripts(folder: string): string[] {
     return fs
       .readdirSync(folder)
       .filter((name) => name.endsWith('.jsonl') && !name.startsWith('agent-'))
-      .map((name) => path.join(folder, name));
+      .map((name) => path.join(folder, name))
+      .filter(isFile);
   } catch {
     return [];
   }
 }
+
+/** A pipe under such a name would be waited for. */
+const isFile = (file: string): boolean =>
+  fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 
 function timesOf(file: string): { born: number; changed: number } {
   const stat = fs.statSync(file, { throwIfNoEntry: false });

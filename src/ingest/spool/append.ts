@@ -125,7 +125,10 @@ export function spoolFolder(environment: Environment, homeFolder: () => string):
   return given(environment.TRACE_CONSOLE_SPOOL) ?? `${stateFolder(environment, homeFolder)}/spool`;
 }
 
-/** The file whose time of change says when a hook last started a collector. */
+/**
+ * The file whose time of change says when a collector was last started. It holds the process, which has not taken its lock
+ * yet; nothing, while that is being started.
+ */
 export const startingFile = 'starting';
 
 /** Of the collector of this spool; says which process it is. */

@@ -20,6 +20,10 @@ export type SpoolRecord = {
   bytes: number;
 };
 
+/** What telemetry, and rows of services, are called in the spool, where hooks have the name of their CLI. */
+export const telemetryCli = 'otlp';
+export const writerCli = 'writer';
+
 /** When a record was received, in milliseconds since 1970. */
 export const atMsOf = ({ at }: SpoolRecord): number => readNumber(String(BigInt(at) / 1_000_000n));
 

@@ -5,13 +5,12 @@ import { resolveSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import { appendFrame, spoolFolder, spoolLimit } from '../spool/append.js';
-import { encodeFrame } from '../spool/frame.js';
+import { encodeFrame, writerCli } from '../spool/frame.js';
 import {
   RowQueue,
   RowStatements,
   transactionId,
   wasCommitted,
-  writerCli,
   type Chunk,
   type RowJson,
   type WriterTable,

@@ -19,9 +19,6 @@ export const writerTables = [
 
 export type WriterTable = (typeof writerTables)[number];
 
-/** What rows of services are called in the spool, where hooks have the name of their CLI. */
-export const writerCli = 'writer';
-
 /** A row as JSON: its columns, times in milliseconds since 1970. A column that is not in it is NULL. */
 export type RowJson = string;
 

@@ -88,17 +88,25 @@ describe('collecting what hooks have told', () => {
 
   it('counts events that nobody knows, and garbage', async () => {
     tell('claude', { payload: { session_id: 's', hook_event_name: 'FromTheFuture' } }, startMs);
-    tell('nobody', { payload: { a: 1 } }, startMs);
+    for (const cli of ['nobody', 'noone']) tell(cli, { payload: { a: 1 } }, startMs);
     await runHook('garbage', { env: { TRACE_CONSOLE_SPOOL: spool } });
     const { stdout } = await collect('--once', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ records: 3, quarantined: 0 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      records: 4,
+      quarantined: 0,
+      lastEvents: { claude: expect.any(String) as string, other: expect.any(String) as string },
+    });
     const { rows: sources } = await test.query(
       'SELECT cli, unknown_events::int AS unknown FROM trace_console.spool_sources ORDER BY cli',
     );
     expect(sources).toEqual([
       { cli: 'claude', unknown: 2 },
-      { cli: 'nobody', unknown: 1 },
+      { cli: 'other', unknown: 2 },
     ]);
+    tell('somebody', { payload: { a: 1 } }, startMs);
+    const status = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
+    const { lastEvents } = JSON.parse(status.stdout) as { lastEvents: object };
+    expect(Object.keys(lastEvents).sort()).toEqual(['claude', 'other']);
   });
 
   it('takes telemetry where the config file says so, and collects on where that address is taken', async () => {

@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
-import { collectorOf, ensureCollector } from '../../../src/ingest/collector/collector.js';
-import { readStatus } from '../../../src/ingest/collector/status-file.js';
+import { ensureCollector } from '../../../src/ingest/collector/collector.js';
+import { collectorOf, readStatus } from '../../../src/ingest/collector/status-file.js';
 import { noConfigFile } from '../../helpers/cli.js';
 import { createTestDatabase } from '../../helpers/database.js';
 

@@ -62,6 +62,22 @@ describe.each(settingsAgents)('the settings of $title', (agent) => {
     for (const comment of fixture(agent).match(/\/\/.*/g) ?? []) expect(after).toContain(comment);
   });
 
+  it('are as before also where something stood empty, and was edited since', () => {
+    const [event = ''] = agent.events;
+    for (const hooks of [{}, { [event]: [] }, { enabled: true }]) {
+      const before = JSON.stringify({ mine: 1, hooks }, undefined, 2);
+      const edited = install(before, agent).replace('"mine": 1', '"mine": 2');
+      const after = removeHooks(edited, file, { base: agent.base, text: before });
+      expect(after).toBe(before.replace('"mine": 1', '"mine": 2'));
+    }
+    // Nobody knows what it was: a switch beside the events is somebody's all the same.
+    const switched = JSON.stringify({ hooks: { enabled: true } });
+    expect(parse(removeHooks(install(switched, agent), file))).toEqual({
+      ...agent.base,
+      hooks: { enabled: true },
+    });
+  });
+
   it('are made where there are none', () => {
     const made = install(undefined, agent);
     expect(Object.keys((JSON.parse(made) as Settings).hooks).sort()).toEqual(
@@ -153,31 +169,49 @@ describe('hooks in settings', () => {
   });
 });
 
-describe.each([
-  [claude, 'OTEL_EXPORTER_OTLP_ENDPOINT'],
-  [agentById('gemini') as SettingsAgent, 'otlpEndpoint'],
-])('the telemetry of $title', (agent, endpoint) => {
-  const telemetry = agent.telemetry ?? { under: '', values: {} };
-  const { under, values } = telemetry;
-  const there = (text: string) => (parse(text) as Record<string, unknown>)[under];
+describe.each([claude, agentById('gemini') as SettingsAgent])(
+  'the telemetry of $title',
+  (agent) => {
+    const telemetry = agent.telemetry ?? { under: '', values: {}, endpoint: '' };
+    const { under, values, endpoint } = telemetry;
+    const url = 'http://127.0.0.1:4318';
+    const to = { url, former: undefined };
+    const remove = (text: string, former?: string) =>
+      removeTelemetry(text, telemetry, { urls: [url], former }, file);
+    const there = (text: string) => (parse(text) as Record<string, unknown>)[under];
 
-  it('is switched on beside what is there, once, and off again', () => {
-    const before = `{\n  // mine\n  "${under}": { "FOO": "1" },\n  "model": "opus"\n}\n`;
-    const after = addTelemetry(before, agent, file);
-    expect(there(after)).toEqual({ FOO: '1', ...values });
-    expect(after).toContain('// mine');
-    expect(addTelemetry(after, agent, file)).toBe(after);
-    expect(there(removeTelemetry(after, telemetry, file))).toEqual({ FOO: '1' });
-    const made = addTelemetry('{}\n', agent, file);
-    expect(parse(removeTelemetry(made, telemetry, file))).toEqual({});
-  });
+    it('is switched on beside what is there, once, and off again', () => {
+      const before = `{\n  // mine\n  "${under}": { "FOO": "1" },\n  "model": "opus"\n}\n`;
+      const after = addTelemetry(before, agent, to, file);
+      expect(there(after)).toEqual({ FOO: '1', ...values, [endpoint]: url });
+      expect(after).toContain('// mine');
+      expect(addTelemetry(after, agent, to, file)).toBe(after);
+      expect(there(remove(after))).toEqual({ FOO: '1' });
+      const made = addTelemetry('{}\n', agent, to, file);
+      expect(parse(remove(made))).toEqual({});
+    });
 
-  it('is left alone where it goes to somebody else', () => {
-    const text = JSON.stringify({ [under]: { ...values, [endpoint]: 'http://elsewhere:4318' } });
-    expect(() => addTelemetry(text, agent, file)).toThrow(endpoint);
-    expect(removeTelemetry(text, telemetry, file)).toBe(text);
-  });
-});
+    it('goes elsewhere with the collector, and leaves what was there before us', () => {
+      const after = addTelemetry('{}\n', agent, to, file);
+      const moved = { url: 'http://127.0.0.1:4999', former: url };
+      expect(there(addTelemetry(after, agent, moved, file))).toMatchObject({
+        [endpoint]: moved.url,
+      });
+      expect(() => addTelemetry(after, agent, { ...moved, former: undefined }, file)).toThrow();
+      const empty = `{\n  "${under}": {}\n}\n`;
+      expect(remove(addTelemetry(empty, agent, to, file), empty)).toBe(empty);
+      const [[name, value] = ['', '']] = Object.entries(values);
+      const some = JSON.stringify({ [under]: { [name]: value } });
+      expect(parse(remove(addTelemetry(some, agent, to, file), some))).toEqual(parse(some));
+    });
+
+    it('is left alone where it goes to somebody else', () => {
+      const text = JSON.stringify({ [under]: { ...values, [endpoint]: 'http://elsewhere:4318' } });
+      expect(() => addTelemetry(text, agent, to, file)).toThrow(endpoint);
+      expect(remove(text)).toBe(text);
+    });
+  },
+);
 
 describe('the telemetry of Codex', () => {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-codex-'));
@@ -186,7 +220,11 @@ describe('the telemetry of Codex', () => {
   const codex = agentById('codex');
   const config = path.join(home, '.codex/config.toml');
   const change = (isWanted: boolean) => {
-    const changes = planTelemetryFile(codex, surroundings, isWanted);
+    const changes = planTelemetryFile(
+      codex,
+      surroundings,
+      isWanted ? 'http://127.0.0.1:4318' : undefined,
+    );
     for (const each of changes) applyChange(each, surroundings);
     return fs.existsSync(config) ? fs.readFileSync(config, 'utf8') : undefined;
   };
@@ -210,7 +248,7 @@ describe('the telemetry of Codex', () => {
     });
     expect(change(true)).toBe(after);
     expect(change(false)).toBe(before);
-    expect(planTelemetryFile(codex, surroundings, false)).toEqual([]);
+    expect(planTelemetryFile(codex, surroundings, undefined)).toEqual([]);
     // What somebody has added meanwhile stays.
     change(true);
     fs.appendFileSync(config, '[more]\nx = 1\n');

@@ -3,8 +3,7 @@ import { hasConsoleTable } from '../../../deploy/console-schema.js';
 import { good, skipped, type Check } from '../check.js';
 import os from 'node:os';
 import { counted, formatBytes } from '../../../core/format/number.js';
-import { collectorOf } from '../../../ingest/collector/collector.js';
-import { readStatus, reportOf } from '../../../ingest/collector/status-file.js';
+import { collectorOf, readStatus, reportOf } from '../../../ingest/collector/status-file.js';
 import { locateHookProgram } from '../../../ingest/install/agent.js';
 import { spoolFolder } from '../../../ingest/spool/append.js';
 
