@@ -38,8 +38,14 @@ const documented: Readonly<Record<string, string>> = {
   help: 'help',
 };
 
+/** What the documents say of a picture that the usual way does not lead to: a trace that failed. */
+const ways: Readonly<Record<string, Pick<Screen, 'steps'>>> = {
+  trace: { steps: [[':traces status:failed took>2s\r', /┏━ Traces.*status:failed/]] },
+};
+
 function picturesOfDocs(): Picture[] {
-  return screens.flatMap((screen): Picture[] => {
+  return screens.flatMap((found): Picture[] => {
+    const screen = { ...found, ...ways[found.name] };
     const file = documented[screen.name];
     if (screen.name === 'overview') {
       const fileOf = (size: Size) => `overview-${sizeText(size)}`;

@@ -15,6 +15,8 @@ type Options = {
 
 const gap = 2;
 const leastWidth = 8;
+/** What the most important text keeps, before less important columns: which row it is. Cut shorter, names look alike. */
+const nameWidth = (room = Infinity) => Math.max(leastWidth, Math.min(24, Math.floor(room / 3)));
 /** Rows are laid out in blocks: the library takes time that grows with their square. */
 const rowsAtOnce = 20;
 const noBorders = Object.fromEntries(
@@ -37,10 +39,14 @@ export function plainTable(
   const { right = [], whole = [], width = reportWidth() } = options;
   const cells = [head, ...rows.map((row) => row.map(String))];
   const natural = naturalWidths(cells);
-  const least = natural.map((columns, index) =>
-    right.includes(index) || whole.includes(index) ? columns : Math.min(columns, leastWidth),
-  );
   const { priority = natural.map((_, index) => (whole.includes(index) ? -1 : index)) } = options;
+  const isUncut = (index: number) => right.includes(index) || whole.includes(index);
+  const texts = priority.filter((_, index) => !isUncut(index));
+  const named = priority.findIndex((each, at) => !isUncut(at) && each === Math.min(...texts));
+  const leastOf = (index: number) => (index === named ? nameWidth(width) : leastWidth);
+  const least = natural.map((columns, index) =>
+    isUncut(index) ? columns : Math.min(columns, leastOf(index)),
+  );
   const kept = keptColumns(least, width, priority);
   const widths = fitted(pick(natural, kept), pick(least, kept), width);
   const shown = kept.length === head.length ? cells : cells.map((row) => pick(row, kept));

@@ -97,11 +97,11 @@ export class Database {
     const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
     const begun = performance.now();
     try {
-      const reading = readCapabilities(pool, { schema: options.schema });
-      pool.prepare((options.openAtOnce ?? 1) - 1);
-      const capabilities = await reading;
+      const capabilities = await readCapabilities(pool, { schema: options.schema });
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
+      // A pooler accepts more than it serves: those would be waited for in vain.
+      if (!capabilities.pooled) pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();

@@ -95,7 +95,8 @@ export class ServerPool {
 
   /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
   prepare(count: number): void {
-    for (let index = 0; index < count; index += 1) {
+    // One of them is what the idle connection answers.
+    for (let index = 0; index <= count; index += 1) {
       this.connect().then(
         (client) => client.release(),
         () => undefined,

@@ -55,7 +55,10 @@ export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]>
   const found = new Map<string, FoundFile>();
   for (const source of sources) {
     const roots = options.paths?.length ? options.paths : source.folders(environment, home);
-    const visit = { source, seen: new Set<string>(), onUnreadable: options.onUnreadable };
+    // Each source looks through the same folders where these are named.
+    const onUnreadable =
+      source === sources[0] || !options.paths?.length ? options.onUnreadable : undefined;
+    const visit = { source, seen: new Set<string>(), onUnreadable };
     for (const root of roots) {
       for await (const file of walk(visit, path.resolve(root), 0)) {
         if (file.changedAt >= since && !found.has(file.file.path)) found.set(file.file.path, file);

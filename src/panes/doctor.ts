@@ -157,6 +157,7 @@ export const doctor: Pane<DoctorRow, DoctorExtras, 'doctor'> = {
       priority: 1,
       minWidth: 16,
       maxWidth: 29,
+      prefersWhole: true,
     }),
     textColumn({
       id: 'evidence',

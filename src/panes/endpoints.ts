@@ -246,6 +246,7 @@ const endpointsColumns: readonly Column<EndpointRow>[] = [
     value: ({ url }) => url,
     priority: 2,
     minWidth: 16,
+    cut: 'middle',
   }),
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 2 }),
   callsChangeColumn(5),

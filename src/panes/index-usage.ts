@@ -199,6 +199,7 @@ export const indexUsageColumns: readonly Column<IndexUsageRow>[] = [
     priority: 4,
     minWidth: 10,
     maxWidth: 40,
+    prefersWhole: true,
   }),
   textColumn({
     id: 'serves',

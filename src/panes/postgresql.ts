@@ -127,6 +127,7 @@ export const columns: readonly Column<BackendRow>[] = [
     priority: 2,
     minWidth: 9,
     maxWidth: 19,
+    prefersWhole: true,
   }),
   durationColumn({ id: 'stateMs', title: 'since', value: ({ stateMs }) => stateMs, priority: 3 }),
   durationColumn({

@@ -209,6 +209,23 @@ export function truncate(text: string, columns: number, ellipsis = '…'): strin
   return takeColumns(text, columns - displayWidth(ellipsis)) + ellipsis;
 }
 
+/** A text cut to `columns` in its middle: of what differs at its end, such as addresses, two thirds are the end. */
+export function truncateMiddle(text: string, columns: number, ellipsis = '…'): string {
+  if (takeColumns(text, columns).length === text.length || columns < 8) {
+    return truncate(text, columns, ellipsis);
+  }
+  const room = columns - displayWidth(ellipsis);
+  const start = takeColumns(text, Math.floor(room / 3));
+  let left = room - displayWidth(start);
+  let end = '';
+  for (const cluster of [...graphemes(text)].reverse()) {
+    left -= graphemeWidth(cluster);
+    if (left < 0) break;
+    end = cluster + end;
+  }
+  return start + ellipsis + end;
+}
+
 /** A text made exactly `columns` wide: cut with an ellipsis, or filled with spaces. */
 export function fit(
   text: string,

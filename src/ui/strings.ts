@@ -18,6 +18,7 @@ export const strings = {
   firstRow: 'This is the first row',
   lastRow: 'This is the last row',
   firstColumn: 'This is the first column',
+  noMoreColumns: 'There are no further columns',
   nothingToCopy: 'There is nothing here to copy',
   nothingToExport: 'There are no rows to write',
   cannotDetach: 'Cannot detach now: this step needs the console',

@@ -25,6 +25,15 @@ describe('a plain table', () => {
     expect(table).not.toContain('…');
   });
 
+  it('keeps names apart before it keeps less important columns', () => {
+    const named = ['devops-engineer', 'debugger-of-many'].map((name) => [name, '1'.repeat(40)]);
+    const table = plainTable(['agent', 'figures'], named, { width: 60, right: [1] });
+    expect(table).toContain('devops-engineer ');
+    const narrow = plainTable(['agent', 'figures'], named, { width: 50, right: [1] });
+    expect(narrow).toContain('devops-engineer');
+    expect(narrow).toContain('no room for: figures');
+  });
+
   it('leaves a column whole whose text is copied', () => {
     const table = plainTable(['id', 'first', 'second'], rows, { width: 60, whole: [2] });
     expect(table).toContain('x'.repeat(80));

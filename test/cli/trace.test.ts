@@ -69,6 +69,12 @@ test('traces lists what all conditions hold for, counts all of it, and refuses w
   });
   const table = await run('--where', '!project:billing', '--limit', '3');
   expect(table.stdout).toContain('20 traces, 10 failed; the newest 3:');
+  const misspelt = await run('--project', 'biling');
+  expect(misspelt.stdout).toContain('there is no project "biling"; did you mean billing?');
+  expect(await json('--where', 'project:biling')).toMatchObject({
+    total: 0,
+    notes: ['there is no project "biling"; did you mean billing?'],
+  });
   const unknown = await run('--where', 'colour:red');
   expect(unknown.exitCode).toBe(2);
   expect(unknown.stderr).toContain('no column colour');

@@ -181,6 +181,14 @@ test('models, usage and sessions agree about it, and with plain SQL', async () =
   const tools = await countRows(recent, `hook_executions WHERE hook_type = 'ToolUse'`);
   expect(tools).toBeGreaterThan(120);
   expect(sumOf(seen.rows, (row) => row.tools)).toBe(tools);
+  const wrong = await countRows(
+    recent,
+    `trace_console.agent_sessions AS s JOIN LATERAL (
+       SELECT min(t.context ->> 'branch') AS branch, min(t.started_at) AS begun
+       FROM execution_traces AS t WHERE t.session_id = s.session_id AND t.parent_id IS NULL) AS t ON true
+     WHERE (s.git_branch, s.started_at) IS DISTINCT FROM (t.branch, t.begun)`,
+  );
+  expect(wrong).toBe(0);
 });
 
 test("a pattern's counters are what its usage log says", async () => {

@@ -89,6 +89,16 @@ it('shows seven databases rightly while three others are dead or silent, and goe
   expect(lineOf(lines, 'anna')).toMatch(/primary +any-failed +3\.0 +1\.0 /);
   expect(lineOf(lines, 'berta')).toMatch(/primary +none +0 +0 .* 40d /);
   expect(lines.join('\n')).toContain('Fleet: 10 connections of the config file ━');
+  // On a narrow screen: the columns that have no room, and back.
+  driver.resize(80, 24);
+  await driver.waitFor(/━ > shows \d more columns? ━/);
+  driver.press('>');
+  await driver.waitFor(/━ < shows 1(?:, >| more column)/);
+  expect(lineOf(driver.screen(), 'anna')).not.toContain('primary');
+  driver.press('<<');
+  await driver.waitFor('This is the first column');
+  driver.resize(200, 60);
+  await driver.waitFor((screen) => lineOf(screen, 'refused').includes('Nothing accepts'));
   for (const key of 'jjjjjjj') driver.press(key);
   driver.press('\r');
   await driver.waitFor((screen) =>

@@ -202,7 +202,7 @@ test('an embedding index built before the embeddings came asks for a rebuild unt
     lists: 100,
     recommendedLists: 1,
     builtEmpty: true,
-    advice: 'built on an almost empty table: rebuild it',
+    advice: 'built on few rows: rebuild it',
   });
   await database.query('REINDEX INDEX idx_pattern_embedding');
   expect(await row('idx_pattern_embedding')).toMatchObject({ builtEmpty: false });

@@ -1,7 +1,14 @@
 import { fc } from '../helpers/seeds.js';
 import { describe, expect, it } from 'vitest';
 import { safeLine } from '../../src/terminal/sanitise.js';
-import { displayWidth, fit, takeColumns, truncate, wrapText } from '../../src/terminal/width.js';
+import {
+  displayWidth,
+  fit,
+  takeColumns,
+  truncate,
+  truncateMiddle,
+  wrapText,
+} from '../../src/terminal/width.js';
 import { untrustedText } from './untrusted-text.js';
 
 const safeText = untrustedText.map((text) => safeLine(text));
@@ -28,6 +35,23 @@ describe('truncate', () => {
     expect(truncate('漢字漢字', 5, '~')).toBe('漢字~');
     expect(truncate('abc', 1)).toBe('…');
     expect(truncate('abc', 0)).toBe('');
+  });
+});
+
+describe('truncateMiddle', () => {
+  it('leaves what differs at the end of an address', () => {
+    const url = (name: string) => `https://api.example.com/repos/acme/${name}/pulls`;
+    expect(truncateMiddle(url('billing'), 80)).toBe(url('billing'));
+    expect(truncateMiddle(url('billing'), 28)).toBe('https://a…acme/billing/pulls');
+    expect(truncateMiddle(url('billing'), 6)).toBe('https…');
+  });
+
+  it('is never wider than asked, for any safe text', () => {
+    fc.assert(
+      fc.property(safeText, fc.integer({ min: 1, max: 60 }), (text, columns) => {
+        expect(displayWidth(truncateMiddle(text, columns))).toBeLessThanOrEqual(columns);
+      }),
+    );
   });
 });
 

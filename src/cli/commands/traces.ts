@@ -16,6 +16,7 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
+import { unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { eventText } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
@@ -91,13 +92,17 @@ export const tracesCommand = defineCommand({
       nowMs = Date.now(),
     } = await readAll(access, tracesQuery(access.shape, of), filter, limit);
     const asOf = new Date(nowMs);
+    const fields = tracesQuery(access.shape, of).fields;
+    const notes = rows.length > 0 ? [] : await unknownNames(access, { filter, fields });
     if (json) {
-      print(safeJson({ asOf, total: total?.rows, failed: total?.failed, traces: rows }, 2));
+      const { rows: all, failed } = total ?? {};
+      const said = notes.length > 0 ? { notes } : {};
+      print(safeJson({ asOf, total: all, failed, ...said, traces: rows }, 2));
     } else {
       const listed = total?.rows ?? rows.length;
       const counts = `${counted(listed, 'trace')}, ${withSeparators(total?.failed ?? 0)} failed`;
       const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
-      print(`${counts}${cut}`);
+      print([`${counts}${cut}`, ...notes].join('\n'));
       const listedColumns = traceColumns.filter(({ id }) => id !== 'age');
       const columns = like === undefined ? listedColumns : [alikeColumn, ...listedColumns];
       if (rows.length > 0) print(`\n${tableOf(columns, rows, asOf)}`);

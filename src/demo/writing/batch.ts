@@ -139,6 +139,7 @@ type SeenSession = {
   session_id: string;
   project: string;
   model: string;
+  git_branch: unknown;
   started_at: number;
   last_seen_at: number;
   ended_at: number | null;
@@ -148,10 +149,13 @@ type SeenSession = {
 /** A sign of life of each session in a batch: the newest of its turns goes on with a tool, or has ended. */
 function sessionsOf({ rows }: Batch): SeenSession[] {
   const newest = new Map<string, TraceRow>();
+  const begun = new Map<string, number>();
   for (const trace of rows.execution_traces) {
     if (trace.parent_id !== null) continue;
-    const known = newest.get(trace.session_id);
-    if (!known || known.started_at < trace.started_at) newest.set(trace.session_id, trace);
+    const { session_id: session, started_at: startedAt } = trace;
+    const known = newest.get(session);
+    if (!known || known.started_at < startedAt) newest.set(session, trace);
+    begun.set(session, Math.min(begun.get(session) ?? startedAt, startedAt));
   }
   const tools = new Map<string, string>();
   for (const { trace_id: trace, tool_name: tool } of rows.hook_executions) {
@@ -166,7 +170,8 @@ function sessionsOf({ rows }: Batch): SeenSession[] {
       session_id: trace.session_id,
       project: trace.project,
       model: trace.model,
-      started_at: trace.started_at,
+      git_branch: trace.context.branch,
+      started_at: begun.get(trace.session_id) ?? trace.started_at,
       last_seen_at: at,
       ended_at: isOpen || staysOpen(trace.session_id) ? null : at,
       activity: { ...demoUsageMarker, ...(isOpen ? work : { kind: 'turn_ended' }), at },
@@ -180,11 +185,11 @@ const staysOpen = (session: string): boolean => parseInt(session.slice(0, 2), 16
 /** `$1`: the schema of the traces, `$2`: the sessions. History comes backwards: the newest sign of life stays. */
 const seenStatement = `
 INSERT INTO trace_console.agent_sessions AS s
-  (target_schema, session_id, agent, session, project, model, started_at, last_seen_at, ended_at, activity)
-SELECT $1, session_id, 'claude-code', session_id::text, project, model, to_timestamp(started_at / 1000),
-  to_timestamp(last_seen_at / 1000), to_timestamp(ended_at / 1000), activity
-FROM json_to_recordset($2::json) AS r (session_id uuid, project text, model text, started_at float8,
-  last_seen_at float8, ended_at float8, activity jsonb)
+  (target_schema, session_id, agent, session, project, model, git_branch, started_at, last_seen_at, ended_at, activity)
+SELECT $1, session_id, 'claude-code', session_id::text, project, model, git_branch,
+  to_timestamp(started_at / 1000), to_timestamp(last_seen_at / 1000), to_timestamp(ended_at / 1000), activity
+FROM json_to_recordset($2::json) AS r (session_id uuid, project text, model text, git_branch text,
+  started_at float8, last_seen_at float8, ended_at float8, activity jsonb)
 ON CONFLICT (target_schema, session_id) DO UPDATE SET
   started_at = LEAST(s.started_at, excluded.started_at),
   last_seen_at = GREATEST(s.last_seen_at, excluded.last_seen_at),

@@ -39,6 +39,10 @@ export type Column<Row> = {
   maxWidth?: number;
   /** Its texts are never cut: half a figure is worse than none. It is as wide as they are, or not there. */
   isWhole?: boolean;
+  /** Less important columns give way to its texts, up to `maxWidth`, where these have room as a whole; else they are cut. */
+  prefersWhole?: boolean;
+  /** Where a text is cut that is too long; default: at its end. Addresses differ at their ends. */
+  cut?: 'end' | 'middle';
 };
 
 export type Sort<Row> = {
@@ -191,7 +195,13 @@ function kind(format: Column<object>['format'], width: number) {
 
 /** Text as it was written; without `maxWidth` it takes what room is left. */
 export function textColumn<Row, Value extends CellValue>(
-  given: Given<Row, Value> & { minWidth: number; maxWidth?: number; isWhole?: boolean },
+  given: Given<Row, Value> & {
+    minWidth: number;
+    maxWidth?: number;
+    isWhole?: boolean;
+    prefersWhole?: boolean;
+    cut?: 'end' | 'middle';
+  },
 ): Column<Row> {
   return { align: 'left', format: 'text', ...given };
 }

@@ -161,7 +161,7 @@ SELECT
   a.wait_event,
   (1000 * date_part('epoch', clock_timestamp() - a.xact_start))::float8 AS transaction_ms,
   (1000 * date_part('epoch', clock_timestamp() - CASE WHEN a.state = 'active' THEN a.query_start ELSE a.state_change END))::float8 AS state_ms,
-  ${boundedText('a.query', 500)} AS query,
+  ${boundedText("ltrim(a.query, E' \\n\\r\\t')", 500)} AS query,
   CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) ELSE '{}' END AS blocked_by,
   (SELECT count(*) FROM pg_stat_activity
    WHERE datname = current_database() AND backend_type = 'client backend' AND state = 'idle') AS idle

@@ -192,7 +192,7 @@ function adviceFor(row: Omit<IndexUsageRow, 'advice'>, rows: number, nowMs: numb
   if (row.state === 'building') return 'is being built';
   if (row.state === 'leftover') return `left by a broken rebuild: :${cleanUpCommand.id} drops it`;
   if (row.state === 'invalid') return 'invalid, not used: rebuild it';
-  if (row.builtEmpty) return 'built on an almost empty table: rebuild it';
+  if (row.builtEmpty) return 'built on few rows: rebuild it';
   if (row.lists !== null && row.recommendedLists !== null && !fitsRows(row.lists, rows)) {
     return `${row.lists} lists, ${row.recommendedLists} recommended`;
   }

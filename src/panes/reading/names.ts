@@ -1,4 +1,5 @@
 import { nearestWord } from '../../core/nearest.js';
+import { readTerms, type FilterField } from '../contract/filter.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 
 /** The fields whose values are few enough to complete them: in filters and commands. */
@@ -80,4 +81,23 @@ export function unknownName(kind: NameKind, text: string, names: readonly string
   const nearest = nearestWord(text, names);
   const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`;
   return `there is no ${kind} "${text}"${meant}`;
+}
+
+/** What is said of the names in a list's filter that do not exist, where nothing matches it. @throws ConsoleError */
+export async function unknownNames(
+  { read, shape }: { read: (text: string, values: []) => ReturnType<Read>; shape: SchemaShape },
+  { filter, fields }: { filter: string; fields: readonly FilterField[] },
+): Promise<string[]> {
+  const said = readTerms(filter, fields);
+  if ('error' in said) return [];
+  const unknown: string[] = [];
+  for (const { field, operator, text, isNot } of said.terms) {
+    if (isNot || !isNameKind(field?.id) || field.id === 'session') continue;
+    const names = await readNames((statement) => read(statement, []), shape, field.id);
+    if (namesMeant(names, operator, text).length > 0) continue;
+    unknown.push(
+      unknownName(field.id, text, names) + (knowsAll(field.id) ? '' : ' among the newest'),
+    );
+  }
+  return unknown;
 }

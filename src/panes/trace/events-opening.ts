@@ -13,6 +13,7 @@ import {
 } from '../contract/listing.js';
 import type { TimelineKind } from './event.js';
 import { eventKey, kindWords } from './event.js';
+import { unknownNames } from '../reading/names.js';
 import { traceOpening } from './trace-opening.js';
 
 /** An event of some trace, in a list of such. */
@@ -179,13 +180,16 @@ export function eventsOpening({ title, text, values, orders }: EventsQuery): Ope
         rowOf: (row) => eventOf(row as unknown as EventRow),
       };
       const page = await readPage(access, query, list);
+      const { paging, summary } = pagedList(query, list, page, windowText(windowMs, untilMs));
+      const unknown = page.rows.length > 0 ? [] : await unknownNames(access, { ...list, ...query });
       return erasedList<ListedEvent>({
         kind: 'list',
         title,
         columns,
         rows: page.rows,
         rowKey: ({ kind, id, startedAt }) => `${kind} ${id ?? startedAt?.toISOString()}`,
-        ...pagedList(query, list, page, windowText(windowMs, untilMs)),
+        paging,
+        summary: [...summary, ...unknown.map((said) => ({ text: said, tone: 'warning' as const }))],
         empty: `There is none in this window. ${chooseLonger}`,
         asOf: new Date(untilMs ?? page.nowMs ?? Date.now()),
         open: ({ kind, id, traceId }) =>

@@ -16,6 +16,7 @@ import {
   type DetailAccess,
 } from '../contract/opening.js';
 import { statusTone } from './event.js';
+import { unknownNames } from '../reading/names.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
 import { traceOpening } from './trace-opening.js';
 import {
@@ -126,6 +127,8 @@ export function tracesOpening(
       const { shape, windowMs, untilMs, list = { ...firstPage, ...wanted } } = access;
       const query = tracesQuery(shape, of);
       const page = await readPage(access, query, list);
+      const { paging, summary } = pagedList(query, list, page, placeOf(of, windowMs, untilMs));
+      const unknown = page.rows.length > 0 ? [] : await unknownNames(access, { ...list, ...query });
       const end = isOfWindow(of) ? untilMs : undefined;
       return erasedList<ListedTraceRow>({
         kind: 'list',
@@ -133,7 +136,8 @@ export function tracesOpening(
         columns: isByLikeness(of) ? [alikeColumn, ...traceColumns] : traceColumns,
         rows: page.rows,
         rowKey: ({ id }) => id,
-        ...pagedList(query, list, page, placeOf(of, windowMs, untilMs)),
+        paging,
+        summary: [...summary, ...unknown.map((text) => ({ text, tone: 'warning' as const }))],
         empty: emptyOf(of),
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
         open: ({ id }) => traceOpening(id),

@@ -3,7 +3,7 @@ import { timesAreIn, type TimeZone } from '../../core/format/time.js';
 import { cellOf } from '../../panes/contract/column.js';
 import type { CellContext, Column } from '../../panes/contract/column.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { displayWidth, fit } from '../../terminal/width.js';
+import { displayWidth, fit, truncateMiddle } from '../../terminal/width.js';
 import type { Binding, Keymap } from '../keymap.js';
 import type { Look } from '../theme.js';
 import {
@@ -162,7 +162,9 @@ function drawRow<Row>(
     const { text, tone } = cellOf(column, row, context);
     used += columns + gap;
     // A cell never shows more than its width: only the beginning of a long text is made safe.
-    const shown = fit(safeLine(text, { limit: columns * 8 }), columns, column.align);
+    const safe = safeLine(text, { limit: columns * 8 });
+    const cut = column.cut === 'middle' ? truncateMiddle(safe, columns) : safe;
+    const shown = fit(cut, columns, column.align);
     return plain || tone === undefined ? styled(shown) : tonedText(shown, tone);
   });
   const line = [...joinLines(cells, gap), blank(width - used)];
@@ -247,7 +249,10 @@ export function placeColumns<Row>(
   let left = width + gap;
   const byPriority = columns.toSorted((a, b) => a.priority - b.priority);
   for (const column of byPriority) {
-    const wanted = wantedWidth(column, width, needed);
+    const least = wantedWidth(column, width, needed);
+    const most = column.prefersWhole ? (column.maxWidth ?? 0) : 0;
+    const whole = Math.max(least, Math.min(needed(column) ?? 0, most));
+    const wanted = whole + gap > left ? least : whole;
     if (wanted + gap > left) continue;
     chosen.set(column, wanted);
     left -= wanted + gap;

@@ -39,7 +39,8 @@ export class ConnectionsView implements View {
 
   move(context: Context, by: Movement): void {
     const count = context.connections?.choices.length ?? 0;
-    context.replace(this, new ConnectionsView(moved(this.index, by, count, count)));
+    const index = moved(this.index, by, count, count);
+    if (index !== this.index) context.replace(this, new ConnectionsView(index));
   }
 }
 

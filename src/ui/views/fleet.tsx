@@ -5,7 +5,7 @@ import { exactJson } from '../../core/exact-json.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import { memoryList } from '../../panes/contract/listing.js';
 import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
-import { moves } from '../commands/rows.js';
+import { columnsLeft, columnsRight, moves } from '../commands/rows.js';
 import type { Command, ConnectionChoice, Context, Copyable, Scope, View } from '../context.js';
 import { columnsOutOfView, drawTable, hiddenColumns } from '../draw/table.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
@@ -15,7 +15,12 @@ import { copy, exportRows } from './export.js';
 import { help } from './help.js';
 import { palette } from './palette.js';
 
-type Cursor = { index: number; top: number };
+type Cursor = {
+  index: number;
+  top: number;
+  /** How many columns behind the first are scrolled out to the left. */
+  shift: number;
+};
 
 /** All databases of the config file, a line each; Enter goes there. They are asked while this is on the view stack. */
 export class FleetView implements View {
@@ -30,21 +35,26 @@ export class FleetView implements View {
   /** What the database in front is called, where the config file does not name it. */
   readonly besideNamed: string | undefined;
 
-  constructor(fleet: Fleet, beside: string | undefined, cursor: Cursor = { index: 0, top: 0 }) {
+  constructor(
+    fleet: Fleet,
+    beside: string | undefined,
+    cursor: Cursor = { index: 0, top: 0, shift: 0 },
+  ) {
     this.fleet = fleet;
     this.besideNamed = beside;
     this.#members = fleet.members;
     this.#cursor = cursor;
   }
 
-  draw({ model: { size } }: Context) {
+  draw(context: Context) {
+    const { model, keys } = context;
+    const { size } = model;
     const { width, height } = innerBody(size);
-    const { index, top } = this.#cursor;
+    const { index, top, shift } = this.#cursor;
     const nowMs = Date.now();
-    const options = { width, height: height - 1, top, cursor: index, faded: false };
+    const options = { width, height: height - 1, top, cursor: index, shift, faded: false };
     const rows = fleetRows(this.#members, nowMs);
     const table = drawTable(fleetColumns, rows, { nowMs }, options);
-    const hidden = hiddenColumns(fleetColumns, 0, width, { rows, context: { nowMs } });
     return (
       <OpenedBox
         lines={[table.heading, ...table.rows]}
@@ -54,7 +64,7 @@ export class FleetView implements View {
         visibleRows={height - 1}
         count={this.#members.length}
         foot={[]}
-        footRight={columnsOutOfView(0, hidden, undefined)}
+        footRight={columnsOutOfView(shift, this.hiddenColumns(context), keys)}
         size={size}
       />
     );
@@ -66,7 +76,27 @@ export class FleetView implements View {
     const index = moved(this.#cursor.index, by, length, height);
     if (index === this.#cursor.index) return;
     const top = scrollTop(this.#cursor.top, index, height, length);
-    context.replace(this, new FleetView(this.fleet, this.besideNamed, { index, top }));
+    this.#show(context, { index, top });
+  }
+
+  shifted(context: Context, by: 1 | -1): void {
+    this.#show(context, { shift: this.#cursor.shift + by });
+  }
+
+  get shift(): number {
+    return this.#cursor.shift;
+  }
+
+  /** Columns that have no room, to the right. */
+  hiddenColumns({ model }: Context): number {
+    const nowMs = Date.now();
+    const of = { rows: fleetRows(this.#members, nowMs), context: { nowMs } };
+    return hiddenColumns(fleetColumns, this.shift, innerBody(model.size).width, of);
+  }
+
+  #show(context: Context, change: Partial<Cursor>): void {
+    const cursor = { ...this.#cursor, ...change };
+    context.replace(this, new FleetView(this.fleet, this.besideNamed, cursor));
   }
 
   /** The same view with the newest figures. */
@@ -163,6 +193,21 @@ const ask = inView(FleetView, {
   },
 });
 
+/** The columns, as in a list. */
+const columns = [
+  inView(FleetView, {
+    ...columnsRight,
+    run: (view, context) => view.shifted(context, 1),
+    unavailable: (view, context) =>
+      view.hiddenColumns(context) > 0 ? undefined : strings.noMoreColumns,
+  }),
+  inView(FleetView, {
+    ...columnsLeft,
+    run: (view, context) => view.shifted(context, -1),
+    unavailable: ({ shift }) => (shift > 0 ? undefined : strings.firstColumn),
+  }),
+];
+
 export const fleetScope: Scope = {
   id: 'fleet',
   title: 'In the fleet',
@@ -170,6 +215,7 @@ export const fleetScope: Scope = {
   isInHelp: true,
   commands: [
     ...moves,
+    ...columns,
     go,
     ask,
     copy,

@@ -322,7 +322,7 @@ const own = {
     ...columnsRight,
     run: (view, context) => view.shifted(context, 1),
     unavailable: (view, context) =>
-      view.hiddenColumns(context) > 0 ? undefined : 'There are no further columns',
+      view.hiddenColumns(context) > 0 ? undefined : strings.noMoreColumns,
   }),
   columnsLeft: inView(ListView, {
     ...columnsLeft,

@@ -36,7 +36,7 @@ export class PaneListView implements View {
 
   move(context: Context, by: Movement): void {
     const index = moved(this.index, by, panes.length, panes.length);
-    context.replace(this, new PaneListView(index));
+    if (index !== this.index) context.replace(this, new PaneListView(index));
   }
 
   get chosen(): PaneId | undefined {

@@ -104,10 +104,10 @@ export class RecordView implements View {
     const { index, layout } = this.cursor(context);
     // Which line is the last is not known until all is laid out.
     const next =
-      by.to === 'last'
+      by.to === 'last' && !layout.isWhole
         ? Infinity
         : moved(index, by, layout.lines.length, this.#scroll(context).height);
-    if (next !== this.state.index) this.show(context, { index: next });
+    if (next !== index) this.show(context, { index: next });
   }
 
   /** Another state, scrolled as little as it needs from where this one is. */
@@ -257,6 +257,8 @@ function foldTo(view: RecordView, context: Context, to?: 'folded' | 'open'): boo
   return next !== undefined;
 }
 
+const nothingToFold = 'There is nothing to fold here, and no parent';
+
 function whyNoFold(view: RecordView, context: Context): string | undefined {
   return toggled(view, context) ? undefined : 'This value is shown whole';
 }
@@ -322,12 +324,18 @@ const own = {
         const index = parentLine(view, context);
         if (index !== undefined) view.show(context, { index });
       },
+      unavailable(view, context) {
+        const leadsOn = toggled(view, context, 'folded') ?? parentLine(view, context);
+        return leadsOn === undefined ? nothingToFold : undefined;
+      },
     }),
     inView(RecordView, {
       id: 'unfold-tree',
       keys: ['right', 'l'],
       title: 'unfold',
       run: (view, context) => void foldTo(view, context, 'open'),
+      unavailable: (view, context) =>
+        toggled(view, context, 'open') ? undefined : 'This value is shown whole',
     }),
   ],
   copyValue: copies(

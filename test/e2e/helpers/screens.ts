@@ -244,7 +244,8 @@ const otherScreens: Screen[] = [
     title: 'An event of a trace in full',
     scope: 'record',
     heading: /━ (?:hook|trace|call|routing) /,
-    steps: inTrace,
+    // The newest trace may have only begun.
+    steps: [...inTrace, ['', /[├└]─ /]],
     fromSecondRow: true,
     opens: [['\r', /created_at +\d{4}-/]],
   },

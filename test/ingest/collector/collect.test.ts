@@ -72,7 +72,7 @@ describe('collecting what hooks have told', () => {
       running: false,
       lastEvents: {
         claude: expect.any(String) as string,
-        toString: expect.any(String) as unknown,
+        other: expect.any(String) as unknown,
       },
     });
   });

@@ -117,6 +117,26 @@ describe('the room of a table', () => {
     expect(first).toContain(`  ${tool}  `);
   });
 
+  it('is taken from less important columns for texts that are read whole or not at all', () => {
+    const wide = { title: 'name', priority: 1, minWidth: 8 };
+    const told = (prefersWhole: boolean) => [
+      textColumn<Named, string>({ ...wide, id: 'name', value: (row) => row.name }),
+      textColumn<Named, string>({
+        ...{ id: 'note', title: 'note', priority: 2, minWidth: 8, maxWidth: 40, prefersWhole },
+        value: (row) => row.note,
+      }),
+      text('tool', 12, 12, 3),
+    ];
+    const rows = [{ name: 'n'.repeat(16), tool: 'Bash', note: 'too early: 20m of 7d' }];
+    const titles = (prefersWhole: boolean, width: number) =>
+      placeColumns(told(prefersWhole), width, { rows, context }).map(({ column }) => column.id);
+    expect(titles(true, 40)).toEqual(['name', 'note']);
+    expect(titles(false, 40)).toEqual(['name', 'note', 'tool']);
+    // Where there is no room for them as a whole the column does not go.
+    expect(titles(true, 30)).toEqual(['name', 'note']);
+    expect(titles(true, 60)).toEqual(['name', 'note', 'tool']);
+  });
+
   it('is shared by those that are cut when it is not enough for all', () => {
     const [, first = ''] = lines([{ name: 'n'.repeat(60), tool, note: 'x'.repeat(50) }], 90);
     expect(first.match(/…/g)).toHaveLength(3);

@@ -1,4 +1,7 @@
 import { expect, it } from 'vitest';
+import type { View } from '../../../src/ui/context.js';
+import { PaneListView } from '../../../src/ui/views/pane-list.js';
+import { RecordView } from '../../../src/ui/views/record.js';
 import { pressKey } from '../../../src/ui/app/input.js';
 import { eventMade, treeMade } from '../../panes/trace/events.js';
 import { consoleWith } from '../console-made.js';
@@ -9,12 +12,17 @@ const tree = treeMade([
   eventMade(['call', 'root', 10, 30], { outcome: 'failed' }),
 ]);
 
-it('a key that leads no further in a trace says why', () => {
-  const app = consoleWith(traceViewMade(tree));
-  const saidAfter = (key: string) => {
+/** A console on a view, and what it says after a key. */
+function sayingConsole(view: View) {
+  const app = consoleWith(view);
+  return (key: string) => {
     pressKey(app, key);
     return app.model.message?.text;
   };
+}
+
+it('a key that leads no further in a trace says why', () => {
+  const saidAfter = sayingConsole(traceViewMade(tree));
   expect(saidAfter('k')).toBe('This is the first row');
   expect(saidAfter('f')).toBeUndefined();
   expect(saidAfter('f')).toBe('This is the only failure of the trace');
@@ -24,6 +32,25 @@ it('a key that leads no further in a trace says why', () => {
   expect(saidAfter('k')).toBeUndefined();
   for (const key of ['k', 'g', 'pageUp']) expect(saidAfter(key)).toBe('This is the first row');
   expect(saidAfter('h')).toBeUndefined();
+});
+
+it('a key that leads no further in a row in full says why, also the first time', () => {
+  const opening = { title: 'Row', read: () => Promise.reject(new Error('not read')) };
+  const opened = { kind: 'records' as const, title: 'Row', rows: [{ id: 1, name: 'a', tags: [] }] };
+  const saidAfter = sayingConsole(RecordView.of({ id: 1, opening }, opened, undefined));
+  for (const key of ['k', 'g', 'pageUp']) expect(saidAfter(key)).toBe('This is the first row');
+  expect(saidAfter('h')).toBe('There is nothing to fold here, and no parent');
+  expect(saidAfter('l')).toBe('This value is shown whole');
+  expect(saidAfter('G')).toBeUndefined();
+  for (const key of ['G', 'j', 'pageDown']) expect(saidAfter(key)).toBe('This is the last row');
+  expect(saidAfter('k')).toBeUndefined();
+});
+
+it('a key that leads no further in the list of panes says why', () => {
+  const saidAfter = sayingConsole(new PaneListView(0));
+  for (const key of ['k', 'g', 'pageUp']) expect(saidAfter(key)).toBe('This is the first row');
+  expect(saidAfter('G')).toBeUndefined();
+  for (const key of ['G', 'j', 'pageDown']) expect(saidAfter(key)).toBe('This is the last row');
 });
 
 it('a search in a trace that is not read to its end says how far it looked', () => {
