@@ -1,4 +1,4 @@
-const { createHash } = require('node:crypto');
+const { createHash, randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
@@ -10,6 +10,9 @@ const keptCommands = ['status', 'mcp'];
 /** Until what a command needs is compiled, and its rows are there (ms). */
 const warmMs = 4_000;
 
+/** A month. */
+const oldMs = 30 * 86_400_000;
+
 const digestBytes = 32;
 
 /**
@@ -18,10 +21,9 @@ const digestBytes = 32;
  * refuses it for another release or other flags.
  */
 exports.load = (file) => {
-  const importer = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
   const kept = keptFile();
-  // Older releases cannot import from such a script; source maps are read of modules only.
-  if (!importer || !kept || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
+  // Source maps are read of modules only.
+  if (!kept || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
     return void require(file);
   }
   // It is ASCII: the build sees to that.
@@ -29,13 +31,17 @@ exports.load = (file) => {
   const key = `${source.slice(0, 68)} ${source.length} ${fs.statSync(file).mtimeMs}`;
   const cachedData = read(kept, key);
   const script = new vm.Script(
-    `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
-    { filename: file, cachedData, importModuleDynamically: importer },
+    `(function (exports, require, module, __filename, __dirname, __load) {${source}\n})`,
+    { filename: file, cachedData },
   );
-  keepSilentOfImporter();
   const module = { exports: {} };
   const run = script.runInThisContext();
-  run.call(module.exports, module.exports, createRequire(file), module, file, path.dirname(file));
+  // Not the script itself: Node 20 lets it import no more once it was taken from what was kept.
+  const load = (name) => import(name);
+  run.call(
+    module.exports,
+    ...[module.exports, createRequire(file), module, file, path.dirname(file), load],
+  );
   if (cachedData && !script.cachedDataRejected) return;
   const { progress } = module.exports;
   const keep = () => {
@@ -45,21 +51,15 @@ exports.load = (file) => {
   const isWarm = () => progress.isOpen && progress.command === commandOf(kept);
   const atExit = (code) => void (code === 0 && isWarm() && keep());
   process.once('exit', atExit);
+  let wasWarm = false;
   const watch = setInterval(() => {
-    if (!isWarm()) return;
-    clearInterval(watch);
-    keep();
+    if (wasWarm) {
+      clearInterval(watch);
+      keep();
+    }
+    wasWarm = isWarm();
   }, warmMs).unref();
 };
-
-/** Node 20 warns at the first import that the importer is experimental; nobody who reads it could do anything. */
-function keepSilentOfImporter() {
-  const { emitWarning } = process;
-  process.emitWarning = (warning, ...kind) => {
-    if (String(warning).includes('USE_MAIN_CONTEXT_DEFAULT_LOADER')) return;
-    Reflect.apply(emitWarning, process, [warning, ...kind]);
-  };
-}
 
 /** Undefined where there is no place that is certainly this user's own. */
 function keptFile() {
@@ -94,19 +94,32 @@ function read(kept, key) {
 }
 
 function write(kept, key, compiled) {
+  const part = `${kept}.${randomUUID()}`;
   try {
     const own = path.dirname(kept);
     // One by one: Node makes a folder with its parents, and below /proc, where mkdir says ENOENT, tries that for ever.
     for (const each of [path.dirname(own), own]) {
-      if (!fs.existsSync(each)) fs.mkdirSync(each, { mode: 0o700 });
+      if (fs.existsSync(each)) continue;
+      // As another user with the same HOME (sudo) it would make a folder that this one cannot use.
+      if (fs.statSync(path.dirname(each)).uid !== process.getuid()) return;
+      fs.mkdirSync(each, { mode: 0o700 });
     }
     if (!isOwn(fs.lstatSync(own))) return;
-    const part = `${kept}.${process.pid}`;
     fs.writeFileSync(part, digestOf(key, compiled), { mode: 0o600, flag: 'wx' });
     fs.appendFileSync(part, compiled);
     fs.renameSync(part, kept);
+    removeOld(own);
   } catch {
     // It starts without.
+    fs.rmSync(part, { force: true });
+  }
+}
+
+/** What other releases kept, and nobody has for long. */
+function removeOld(own) {
+  for (const name of fs.readdirSync(own)) {
+    const each = path.join(own, name);
+    if (Date.now() - fs.lstatSync(each).mtimeMs > oldMs) fs.rmSync(each, { recursive: true });
   }
 }
 

@@ -150,12 +150,20 @@ export async function bundle(outdir) {
 
 /**
  * Makes a file ASCII, for esbuild leaves regular expressions as they are, and begins it with a digest: what is compiled of it
- * is kept under that, see bin/compiled.js.
+ * is kept under that, see bin/compiled.js. A script that V8 takes from what was kept cannot import on Node 20
+ * ("A dynamic import callback was not specified"), so the launcher does it; `__load` is as long as `import`, for the source map.
  */
 function identify(file) {
-  const text = fs
-    .readFileSync(file, 'utf8')
-    .replace(/[^\0-\x7F]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  let imports = 0;
+  const loaded = fs.readFileSync(file, 'utf8').replace(/(?<![\w$.])import(?=\(["(\w])/g, () => {
+    imports += 1;
+    return '__load';
+  });
+  if (imports === 0) throw new Error(`${file} imports nothing when it is needed`);
+  const text = `"use strict";var __load=__load??((name)=>import(name));${loaded}`.replace(
+    /[^\0-\x7F]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   const digest = createHash('sha256').update(text).digest('hex');
   fs.writeFileSync(file, `/*${digest}*/${text}`);
 }

@@ -146,7 +146,9 @@ function deepJson(root: unknown): string {
 
 /** Dates and exact numbers say themselves how they are written. */
 const isNested = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !('toJSON' in value);
+  typeof value === 'object' &&
+  value !== null &&
+  !('toJSON' in value && typeof value.toJSON === 'function');
 
 function partsOf(value: object): Part[] {
   const isList = Array.isArray(value);

@@ -95,6 +95,7 @@ export class ServerPool {
 
   /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
   prepare(count: number): void {
+    if (count <= 0) return;
     // One of them is what the idle connection answers.
     for (let index = 0; index <= count; index += 1) {
       this.connect().then(

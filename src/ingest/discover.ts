@@ -58,7 +58,7 @@ export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]>
     // Each source looks through the same folders where these are named.
     const onUnreadable =
       source === sources[0] || !options.paths?.length ? options.onUnreadable : undefined;
-    const visit = { source, seen: new Set<string>(), onUnreadable };
+    const visit = { source, seen: new Map<string, number>(), onUnreadable };
     for (const root of roots) {
       for await (const file of walk(visit, path.resolve(root), 0)) {
         if (file.changedAt >= since && !found.has(file.file.path)) found.set(file.file.path, file);
@@ -83,25 +83,33 @@ export async function findFiles(options: FindOptions = {}): Promise<FoundFile[]>
 
 type Visit = Pick<FindOptions, 'onUnreadable'> & {
   source: TranscriptSource;
-  /** Files and folders, by device and number: links may lead to one of them again, or in circles. */
-  seen: Set<string>;
+  /** Files and folders, by device and number, and how deep they lie: links may lead to one of them again, or in circles. */
+  seen: Map<string, number>;
 };
 
 async function* walk(visit: Visit, at: string, depth: number): AsyncGenerator<FoundFile> {
   const { source, seen } = visit;
-  const stat = await fs.stat(at).catch(() => undefined);
   // Numbers of files may be beyond 2^53.
-  const exact = stat && (await fs.stat(at, { bigint: true }).catch(() => undefined));
-  if (stat === undefined || exact === undefined) return;
-  const identity = `${exact.dev}:${exact.ino}`;
-  if (seen.has(identity)) return;
-  seen.add(identity);
+  const stat = await fs.stat(at, { bigint: true }).catch((error: unknown) => {
+    // A link to nowhere, or what has gone meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      visit.onUnreadable?.({ path: at, reason: reasonOf(error) });
+    }
+    return undefined;
+  });
+  if (stat === undefined) return;
+  const identity = `${stat.dev}:${stat.ino}`;
   if (stat.isFile()) {
-    const file = await describe(source, at);
-    if (file) yield { source, file, size: stat.size, changedAt: stat.mtimeMs };
+    // Under another name it may be no transcript: only one that is taken counts as seen.
+    const file = seen.has(identity) ? undefined : await describe(source, at);
+    if (!file) return;
+    seen.set(identity, depth);
+    yield { source, file, size: Number(stat.size), changedAt: Number(stat.mtimeMs) };
     return;
   }
-  if (!stat.isDirectory() || depth > deepest) return;
+  // By a shorter way more of it is in reach.
+  if (!stat.isDirectory() || depth > deepest || (seen.get(identity) ?? Infinity) <= depth) return;
+  seen.set(identity, depth);
   const names = await fs.readdir(at).catch((error: unknown) => {
     visit.onUnreadable?.({ path: at, reason: reasonOf(error) });
     return [];

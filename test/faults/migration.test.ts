@@ -136,10 +136,10 @@ async function stateOf(database: string): Promise<{ ledger: string[]; objects: u
     ),
     objects: await rows(
       `SELECT 'view ' || relname || md5(pg_get_viewdef(oid)) AS text FROM pg_class
-       WHERE relname IN ('agent_performance', 'dashboard_summary')
+       WHERE relname IN ('agent_performance', 'dashboard_summary', 'error_analysis')
        UNION ALL
        SELECT 'function ' || proname || md5(pg_get_functiondef(oid)) FROM pg_proc
-       WHERE proname IN ('maintain_derived_columns', 'find_similar_patterns') ORDER BY text`,
+       WHERE proname IN ('maintain_derived_columns', 'find_similar_patterns', 'get_trace_timeline') ORDER BY text`,
     ),
   };
 }

@@ -142,6 +142,8 @@ export class Collector {
           await this.#tidyAtTimes();
           if (written === 0) await this.#pause(this.#isBusy() ? pollMs.busy : pollMs.idle);
         } catch (error) {
+          // After an upgrade a part of this version is gone for good: a hook starts the new one.
+          if (isMissingPart(error)) throw error;
           this.#report('waiting', reasonOf(error));
           await this.#pause(wait);
           wait = Math.min(wait * 2, retryMs.last);
@@ -234,6 +236,12 @@ export class Collector {
     return this.#status;
   }
 }
+
+/** Whether a file of the program itself is not there. */
+const isMissingPart = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND');
 
 const reasonOf = (error: unknown): string => {
   if (error instanceof ConsoleError) return error.message;

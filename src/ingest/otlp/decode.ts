@@ -183,7 +183,8 @@ function exactInteger(value: unknown): number | string | undefined {
   if (number === undefined || Number.isSafeInteger(number)) return number;
   if (typeof value === 'string') return value;
   const { high, low } = objectOf(value);
-  return typeof high === 'number' && typeof low === 'number'
+  const areNumbers = typeof high === 'number' && typeof low === 'number';
+  return areNumbers && Number.isInteger(high) && Number.isInteger(low)
     ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
     : number;
 }

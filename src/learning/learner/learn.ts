@@ -6,7 +6,7 @@ import type { Database } from '../../db/database.js';
 import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
 import { hasTables, Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
-import { publish, type Published } from './publish.js';
+import { askForMore, publish, type Published } from './publish.js';
 import { type Candidate, countCandidates, findCandidates } from './read-turns.js';
 import { mostFrequent, ranked } from './pattern-state.js';
 import { bytesOf } from './store.js';
@@ -76,6 +76,7 @@ export async function* learn(
       publishedAt = performance.now();
     });
     yield { phase: 'writing patterns' };
+    await askForMore(database, lease, leastTurns);
     await publish(database, lease, leastTurns, published);
     return {
       turns,
@@ -147,6 +148,9 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'statement_timeout',
 ]);
 
+/** What does not pass soon, a quota that is used up, is not asked for more often. */
+const longestPauseMs = 300_000;
+
 /** Learns until the signal. Says how far embedding anew is, then each look that learned something. */
 export async function* watch(
   database: Database,
@@ -161,6 +165,8 @@ export async function* watch(
     let learner: Learner | undefined;
     let fullAt = -Infinity;
     let isDue = false;
+    let pauseMs = everyMs;
+    let said = '';
     const look = async (): Promise<LearnSummary | undefined> => {
       const begun = performance.now();
       const isFull = begun - fullAt >= fullEveryMs;
@@ -190,6 +196,8 @@ export async function* watch(
       try {
         const summary = await look();
         isDue = false;
+        pauseMs = everyMs;
+        said = '';
         if (summary) yield summary;
       } catch (error) {
         if (signal?.aborted) break;
@@ -197,9 +205,11 @@ export async function* watch(
         // What was learned is in the database; what is in memory may be ahead of it.
         learner = undefined;
         isDue = true;
-        yield { phase: `waiting: ${error.message}` };
+        if (error.message !== said) yield { phase: `waiting: ${error.message}` };
+        said = error.message;
+        pauseMs = Math.min(2 * pauseMs, longestPauseMs);
       }
-      await sleep(everyMs, undefined, signal ? { signal } : {}).catch(() => undefined);
+      await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => undefined);
     }
   } finally {
     await lease.release();

@@ -248,6 +248,26 @@ export async function publish(
   return published;
 }
 
+/** Patterns that had too few turns for a row before, and have enough where fewer are asked for now, are written, too. */
+export async function askForMore(
+  database: Database,
+  lease: LearnerLease,
+  leastTurns: number,
+): Promise<void> {
+  const { schema } = database.capabilities;
+  await database.transaction(limits, async (tx) => {
+    await lease.hold(tx);
+    await tx.query(
+      `UPDATE trace_console.learned_items AS i SET is_published = false
+       WHERE i.target_schema = $1 AND i.kind = 'pattern' AND i.is_published
+         AND (i.state->>'turns')::int8 >= $2
+         AND i.state->'published' = '{"good": 0, "bad": 0}'
+         AND NOT EXISTS (SELECT FROM success_patterns AS p WHERE p.pattern_hash = i.key)`,
+      [schema, leastTurns],
+    );
+  });
+}
+
 /** In batches of their own, in the order of their keys: two publishers would not wait for each other in a circle. */
 async function publishKind(
   database: Database,

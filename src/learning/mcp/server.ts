@@ -1,7 +1,6 @@
 import { exactJson, parseExactJson } from '../../core/exact-json.js';
 import { firstOf, isObject, objectOf } from '../../core/values.js';
 import { randomBytes } from 'node:crypto';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -39,11 +38,26 @@ export async function serveMcp(
   input: Readable,
   send: (line: string) => void,
 ): Promise<void> {
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+  for await (const line of requestLines(input)) {
     if (line.trim() === '') continue;
     const answer = await answerTo(context, line);
     if (answer) send(exactJson({ jsonrpc: '2.0', ...answer }));
   }
+}
+
+/** Of a line that is longer than a request may be only the beginning is kept. */
+async function* requestLines(input: Readable): AsyncGenerator<string, void, undefined> {
+  let line = '';
+  for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
+    for (const [index, part] of chunk.split('\n').entries()) {
+      if (index > 0) {
+        yield line;
+        line = '';
+      }
+      if (line.length <= longestRequest) line += part;
+    }
+  }
+  yield line;
 }
 
 async function answerTo(context: ToolContext, line: string): Promise<object | undefined> {

@@ -190,13 +190,13 @@ function percent(text: string): number | undefined {
 function bytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?b)$/i.exec(text);
   const unit = byteUnits.indexOf(match?.[2]?.toLowerCase() ?? '');
-  return match && unit >= 0 ? readNumber(match[1]) * 1024 ** unit : undefined;
+  return match && unit >= 0 ? safe(readNumber(match[1]) * 1024 ** unit) : undefined;
 }
 
 function counted(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([kmg])$/i.exec(text);
   const unit = countUnits.get(match?.[2]?.toLowerCase() ?? '');
-  return match && unit !== undefined ? readNumber(match[1]) * unit : undefined;
+  return match && unit !== undefined ? safe(readNumber(match[1]) * unit) : undefined;
 }
 
 function exampleOf({ format }: FilterField): string {

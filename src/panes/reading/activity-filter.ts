@@ -28,14 +28,7 @@ import {
   type ChosenEvents,
   type Condition,
 } from './activity-statement.js';
-import {
-  isNameKind,
-  knowsAll,
-  namesMeant,
-  readNames,
-  unknownName,
-  type NameKind,
-} from './names.js';
+import { isNameKind, namesMeant, readNames, unknownName, type NameKind } from './names.js';
 
 /** What events can be filtered by in the server, named as the pane names it. */
 const fields: readonly FilterField[] = [
@@ -250,8 +243,7 @@ export class FilteredActivity {
       if (isNot || !isNameKind(field?.id) || field.id === 'session') return [];
       const names = this.#names.get(field.id) ?? [];
       if (namesMeant(names, operator, text).length > 0) return [];
-      const where = knowsAll(field.id) ? '' : ' among the newest';
-      return [unknownName(field.id, text, names) + where];
+      return [unknownName(field.id, text, names)];
     });
   }
 

@@ -80,7 +80,8 @@ export function namesMeant(names: readonly string[], operator: string, text: str
 export function unknownName(kind: NameKind, text: string, names: readonly string[]): string {
   const nearest = nearestWord(text, names);
   const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-  return `there is no ${kind} "${text}"${meant}`;
+  const where = knowsAll(kind) ? '' : ' among the newest';
+  return `there is no ${kind} "${text}"${where}${meant}`;
 }
 
 /** What is said of the names in a list's filter that do not exist, where nothing matches it. @throws ConsoleError */
@@ -95,9 +96,7 @@ export async function unknownNames(
     if (isNot || !isNameKind(field?.id) || field.id === 'session') continue;
     const names = await readNames((statement) => read(statement, []), shape, field.id);
     if (namesMeant(names, operator, text).length > 0) continue;
-    unknown.push(
-      unknownName(field.id, text, names) + (knowsAll(field.id) ? '' : ' among the newest'),
-    );
+    unknown.push(unknownName(field.id, text, names));
   }
   return unknown;
 }

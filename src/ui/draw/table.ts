@@ -249,10 +249,7 @@ export function placeColumns<Row>(
   let left = width + gap;
   const byPriority = columns.toSorted((a, b) => a.priority - b.priority);
   for (const column of byPriority) {
-    const least = wantedWidth(column, width, needed);
-    const most = column.prefersWhole ? (column.maxWidth ?? 0) : 0;
-    const whole = Math.max(least, Math.min(needed(column) ?? 0, most));
-    const wanted = whole + gap > left ? least : whole;
+    const wanted = wantedWidth(column, width, needed);
     if (wanted + gap > left) continue;
     chosen.set(column, wanted);
     left -= wanted + gap;
@@ -314,8 +311,16 @@ function fitToContent<Row>(
   const cut = texts
     .filter(({ place, need }) => need > place.width)
     .toSorted((a, b) => a.need - a.place.width - (b.need - b.place.width));
-  for (const [index, { place, need }] of cut.entries()) {
-    const part = Math.min(need - place.width, Math.floor(left / (cut.length - index)));
+  const whole = cut.filter(({ place, need }) => {
+    const part = need - place.width;
+    if (!place.column.prefersWhole || part > left) return false;
+    place.width += part;
+    left -= part;
+    return true;
+  });
+  const others = cut.filter((text) => !whole.includes(text));
+  for (const [index, { place, need }] of others.entries()) {
+    const part = Math.min(need - place.width, Math.floor(left / (others.length - index)));
     place.width += part;
     left -= part;
   }

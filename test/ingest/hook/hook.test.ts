@@ -39,10 +39,9 @@ describe('the hook', () => {
   it('is what the launcher runs for "trace-console hook"', async () => {
     // The launcher looks for the built program beside itself.
     const copy = path.join(folder, 'package');
-    fs.mkdirSync(path.join(copy, 'bin'), { recursive: true });
+    fs.cpSync(path.resolve('bin'), path.join(copy, 'bin'), { recursive: true });
     fs.mkdirSync(path.join(copy, 'dist'));
     const launcher = path.join(copy, 'bin', 'trace-console.js');
-    fs.copyFileSync(path.resolve('bin/trace-console.js'), launcher);
     fs.writeFileSync(path.join(copy, 'package.json'), '{"type":"module"}');
     expect(await runHook({}, { program: launcher, env })).toEqual(silent);
     expect(recorded()).toEqual([]);

@@ -355,7 +355,7 @@ test('one learner at a time; one that was killed is replaced', async () => {
   expect(await learnAll(database)).toMatchObject({ turns: 0 });
 });
 
-test('a tool that was cancelled is no error, and what is only polite names no pattern', async () => {
+test('a tool that was cancelled is no error; what is only polite names no pattern, which has its row once one turn suffices', async () => {
   const asked = await createTestDatabase();
   await asked.query(
     `WITH trace AS (
@@ -366,7 +366,9 @@ test('a tool that was cancelled is no error, and what is only polite names no pa
      SELECT id, 'ToolUse', 'tool', tool, status, false, message FROM trace, (VALUES
        ('MultiEdit', 'cancelled', NULL), ('Bash', 'failed', 'no such command')) AS t (tool, status, message)`,
   );
-  await learnAll(await openDatabase(asked), { leastTurns: 1 });
+  const asking = await openDatabase(asked);
+  expect(await learnAll(asking)).toMatchObject({ turns: 1, published: { patterns: 0 } });
+  expect(await learnAll(asking, { leastTurns: 1 })).toMatchObject({ turns: 0 });
   const { rows } = await asked.query(
     `SELECT intent_classification AS name FROM success_patterns
      UNION ALL SELECT error_message_pattern FROM error_patterns ORDER BY 1`,

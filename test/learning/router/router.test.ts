@@ -306,6 +306,7 @@ test('an index is never searched less far than the role asks for', async () => {
   await asking.query(
     `INSERT INTO success_patterns (pattern_hash, intent_classification) SELECT n, 'none' FROM generate_series(1, 1e4) AS n`,
   );
+  await asking.query('ANALYZE success_patterns');
   const { settings } = await searchOf(await openDatabase(asking), hashModel);
   expect(settings).toMatchObject({ 'hnsw.ef_search': '400', 'ivfflat.probes': '77' });
 });
