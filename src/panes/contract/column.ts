@@ -39,7 +39,7 @@ export type Column<Row> = {
   maxWidth?: number;
   /** Its texts are never cut: half a figure is worse than none. It is as wide as they are, or not there. */
   isWhole?: boolean;
-  /** Less important columns give way to its texts, up to `maxWidth`, where these have room as a whole; else they are cut. */
+  /** Room that other columns leave goes to its texts first, where they have room as a whole. */
   prefersWhole?: boolean;
   /** Where a text is cut that is too long; default: at its end. Addresses differ at their ends. */
   cut?: 'end' | 'middle';

@@ -72,7 +72,7 @@ export class ActionDesk implements Actions {
       (action) => {
         if (signal.aborted) return;
         const refused = this.open(action);
-        if (refused) this.#refused(refused);
+        if (refused) this.#refused(failureOf(refused));
       },
       (error: unknown) => {
         if (!signal.aborted) this.#failed(error);

@@ -117,24 +117,18 @@ describe('the room of a table', () => {
     expect(first).toContain(`  ${tool}  `);
   });
 
-  it('is taken from less important columns for texts that are read whole or not at all', () => {
-    const wide = { title: 'name', priority: 1, minWidth: 8 };
-    const told = (prefersWhole: boolean) => [
+  it('goes first to texts that are read whole or not at all, and takes no column for them', () => {
+    const wide = { title: 'name', priority: 1, minWidth: 8, maxWidth: 40 };
+    const note = { id: 'note', title: 'note', priority: 2, minWidth: 8, maxWidth: 40 };
+    const columns = [
       textColumn<Named, string>({ ...wide, id: 'name', value: (row) => row.name }),
-      textColumn<Named, string>({
-        ...{ id: 'note', title: 'note', priority: 2, minWidth: 8, maxWidth: 40, prefersWhole },
-        value: (row) => row.note,
-      }),
+      textColumn<Named, string>({ ...note, prefersWhole: true, value: (row) => row.note }),
       text('tool', 12, 12, 3),
     ];
-    const rows = [{ name: 'n'.repeat(16), tool: 'Bash', note: 'too early: 20m of 7d' }];
-    const titles = (prefersWhole: boolean, width: number) =>
-      placeColumns(told(prefersWhole), width, { rows, context }).map(({ column }) => column.id);
-    expect(titles(true, 40)).toEqual(['name', 'note']);
-    expect(titles(false, 40)).toEqual(['name', 'note', 'tool']);
-    // Where there is no room for them as a whole the column does not go.
-    expect(titles(true, 30)).toEqual(['name', 'note']);
-    expect(titles(true, 60)).toEqual(['name', 'note', 'tool']);
+    const rows = [{ name: 'n'.repeat(30), tool: 'Bash', note: 'too early: 20m of 7d' }];
+    const widths = (width: number) =>
+      placeColumns(columns, width, { rows, context }).map((place) => place.width);
+    expect(widths(44)).toEqual([10, 20, 12]);
   });
 
   it('is shared by those that are cut when it is not enough for all', () => {
