@@ -1,3 +1,4 @@
+import { readNumber } from '../core/values.js';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -104,7 +105,7 @@ async function* walk(visit: Visit, at: string, depth: number): AsyncGenerator<Fo
     const file = seen.has(identity) ? undefined : await describe(source, at);
     if (!file) return;
     seen.set(identity, depth);
-    yield { source, file, size: Number(stat.size), changedAt: Number(stat.mtimeMs) };
+    yield { source, file, size: readNumber(`${stat.size}`), changedAt: stat.mtime.getTime() };
     return;
   }
   // By a shorter way more of it is in reach.

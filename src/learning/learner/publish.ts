@@ -249,21 +249,14 @@ export async function publish(
 }
 
 /** Patterns that had too few turns for a row before, and have enough where fewer are asked for now, are written, too. */
-export async function askForMore(
-  database: Database,
-  lease: LearnerLease,
-  leastTurns: number,
-): Promise<void> {
-  const { schema } = database.capabilities;
+export async function askForMore(database: Database, lease: LearnerLease, leastTurns: number) {
   await database.transaction(limits, async (tx) => {
     await lease.hold(tx);
     await tx.query(
       `UPDATE trace_console.learned_items AS i SET is_published = false
-       WHERE i.target_schema = $1 AND i.kind = 'pattern' AND i.is_published
-         AND (i.state->>'turns')::int8 >= $2
-         AND i.state->'published' = '{"good": 0, "bad": 0}'
-         AND NOT EXISTS (SELECT FROM success_patterns AS p WHERE p.pattern_hash = i.key)`,
-      [schema, leastTurns],
+       WHERE i.target_schema = $1 AND i.kind = 'pattern' AND i.is_published AND (i.state->>'turns')::int8 >= $2
+         AND i.state->'published' = '{"good": 0, "bad": 0}' AND NOT EXISTS (SELECT FROM success_patterns WHERE pattern_hash = i.key)`,
+      [database.capabilities.schema, leastTurns],
     );
   });
 }
