@@ -125,20 +125,21 @@ function* somePairs(count: number): Generator<[number, number]> {
  * halves: a pair across counts five times.
  */
 function separate(within: number[], across: number[]) {
-  let best = { threshold: 1, separated: { within: 0, across: 1 }, loss: Infinity };
-  for (let threshold = 0.05; threshold < 0.99; threshold += 0.01) {
-    const joined = share(within, threshold);
-    const wrong = share(across, threshold);
+  let best = { from: 100, to: 100, separated: { within: 0, across: 1 }, loss: Infinity };
+  for (let hundredths = 5; hundredths < 99; hundredths += 1) {
+    const joined = share(within, hundredths / 100);
+    const wrong = share(across, hundredths / 100);
     const loss = 1 - joined + 5 * wrong;
-    if (loss >= best.loss) continue;
-    best = {
-      threshold: Math.round(threshold * 100) / 100,
-      separated: { within: joined, across: 1 - wrong },
-      loss,
-    };
+    if (loss < best.loss) {
+      const separated = { within: joined, across: 1 - wrong };
+      best = { from: hundredths, to: hundredths, separated, loss };
+    } else if (loss === best.loss && best.to === hundredths - 1) {
+      best.to = hundredths;
+    }
   }
-  const { threshold, separated } = best;
-  return { threshold, separated };
+  // Where the two are clearly apart many part them alike: the middle is the farthest from both.
+  const { from, to, separated } = best;
+  return { threshold: Math.round((from + to) / 2) / 100, separated };
 }
 
 function share(values: readonly number[], threshold: number): number {

@@ -274,8 +274,8 @@ export const usage: Pane<UsageRow, UsageExtras, 'usage'> = {
     bucketMs: windowMs / chartParts,
     isPast,
     format: 'money',
-    // The first is taken for one that the window cuts, as buckets of the clock are.
-    curves: [{ label: 'cost', tone: 'accent', values: [0, ...series] }],
+    isWhole: true,
+    curves: [{ label: 'cost', tone: 'accent', values: series }],
   }),
   detail: ({ group, grouping }) =>
     tracesOpening(`Traces: ${group ?? `no ${grouping}`}`, { by: 'usage', grouping, group }),

@@ -224,6 +224,15 @@ describe('hooks status', () => {
       },
       gemini: { installations: [], lastEvent: null },
     });
+    // There the user's settings are those of the project, too.
+    const { stdout: athome } = await runCli(['hooks', 'status', 'claude', '--json'], {
+      env: { HOME: home, XDG_CONFIG_HOME: at('.config'), TRACE_CONSOLE_SPOOL: at('spool') },
+      cwd: home,
+    });
+    expect(JSON.parse(athome)).toMatchObject({
+      ok: true,
+      clis: [{ installations: [{ scope: 'user' }] }],
+    });
     const startedAt = Date.now();
     await runHook({ hook_event_name: 'Stop' }, { env: { TRACE_CONSOLE_SPOOL: at('spool') } });
     const { claude } = await status();

@@ -23,6 +23,8 @@ export type CliOptions = {
   env?: Record<string, string>;
   /** Called with the running process, to send it a signal. */
   onStart?: (child: ChildProcess) => void;
+  /** Default: the folder for temporary files. */
+  cwd?: string;
   /** No file may grow beyond so many blocks of 512 bytes: for whoever writes, a full disk. */
   fileSizeLimit?: number;
 };
@@ -36,7 +38,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
     const { fileSizeLimit = 'unlimited' } = options;
     const program = [process.execPath, join(inject('programs'), 'main.js'), ...args];
     const child = spawn('sh', ['-c', `ulimit -f ${fileSizeLimit}; exec "$0" "$@"`, ...program], {
-      cwd: tmpdir(),
+      cwd: options.cwd ?? tmpdir(),
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...noConfigFile, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -265,9 +265,12 @@ export function findInstallations(
   surroundings: Surroundings,
   hookProgram: string,
 ): Installation[] {
+  const seen = new Set<string>();
   return scopes.flatMap((scope) => {
     const file = agent.file(scope, surroundings);
-    if (file === undefined) return [];
+    // In the home folder the user's file is the project's, too.
+    if (file === undefined || seen.has(file)) return [];
+    seen.add(file);
     const found = { agent, scope, file };
     try {
       const settings = readSettingsFile(file);

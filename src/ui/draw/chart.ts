@@ -67,16 +67,17 @@ function spansOf(line: string, chart: Chart): StyledLine {
 }
 
 /**
- * Fits the curves to the width: too many buckets are added up, few are drawn several columns wide. The oldest and the
- * newest bucket are left out: they are incomplete, and would look like a sudden drop. The newest is drawn only while there
- * is nothing else.
+ * Fits the curves to the width: too many buckets are added up, few are drawn several columns wide. Of buckets of the clock the
+ * oldest and the newest are left out: they are incomplete, and would look like a sudden drop. The newest is drawn only while
+ * there is nothing else.
  */
 function fillColumns(
   chart: Chart,
   columns: number,
 ): { chart: Chart; bucketMs: number; spanMs: number } {
-  const whole = chart.curves.map(({ values }) => values.slice(1, -1));
-  const isEmpty = whole.flat().every((value) => value === 0);
+  const { isWhole = false } = chart;
+  const whole = chart.curves.map(({ values }) => (isWhole ? values : values.slice(1, -1)));
+  const isEmpty = !isWhole && whole.flat().every((value) => value === 0);
   const shown = isEmpty ? chart.curves.map(({ values }) => values.slice(1)) : whole;
   const count = Math.max(0, ...shown.map((values) => values.length));
   const step = Math.max(1, Math.ceil(count / columns));
@@ -95,6 +96,8 @@ function fillColumns(
   return {
     chart: { ...chart, curves },
     bucketMs: chart.bucketMs * step,
-    spanMs: chart.bucketMs * Math.max(0, ...chart.curves.map(({ values }) => values.length - 1)),
+    spanMs:
+      chart.bucketMs *
+      Math.max(0, ...chart.curves.map(({ values }) => values.length - (isWhole ? 0 : 1))),
   };
 }

@@ -34,8 +34,8 @@ beforeAll(() => {
       join(folder, 'node_modules/@types', types),
     );
   }
-  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-  cpSync(join(root, 'examples/router/router.ts'), join(folder, 'router.ts'));
+  writeFileSync(join(folder, 'package.json'), '{}');
+  cpSync(join(root, 'examples/router/router.mts'), join(folder, 'router.mts'));
 });
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 test('the example has the types that the package gives', () => {
-  const program = ts.createProgram([join(folder, 'router.ts')], {
+  const program = ts.createProgram([join(folder, 'router.mts')], {
     strict: true,
     noEmit: true,
     skipLibCheck: true,
@@ -74,7 +74,7 @@ test('the example decides, and keeps how it went', async () => {
   await learnAll(await openDatabase(database));
   const service = spawn(
     process.execPath,
-    ['--import', join(root, 'node_modules/tsx/dist/loader.mjs'), 'router.ts'],
+    ['--import', join(root, 'node_modules/tsx/dist/loader.mjs'), 'router.mts'],
     {
       cwd: folder,
       env: { PATH: process.env.PATH, DATABASE_URL: database.url, PORT: '0' },
@@ -107,6 +107,13 @@ test('the example decides, and keeps how it went', async () => {
       [correlationId],
     );
     expect(rows).toEqual([{ outcome: 'success' }]);
+    // Where nothing is known the caller decides; the turn ends all the same.
+    const unknown = await post('/decide', { prompt: 'Translate the poem into Finnish' });
+    expect(unknown).toMatchObject({ agent: null });
+    expect(
+      await post('/finish', { correlationId: unknown.correlationId, outcome: 'success' }),
+    ).toMatchObject({ kept: false, ended: true });
+    expect(await post('/decide', {})).toEqual({ error: 'A decision needs the text "prompt".' });
   } finally {
     service.kill('SIGTERM');
     await ended;

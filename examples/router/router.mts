@@ -1,7 +1,7 @@
 // A router service: other programs ask it which agent should take a prompt, and tell it how that went.
 //
 //   npm install trace-console
-//   DATABASE_URL=postgresql://user@host/db npx tsx router.ts
+//   DATABASE_URL=postgresql://user@host/db npx tsx router.mts
 //
 //   curl --json '{"prompt": "The login test is flaky", "agents": [{"name": "tester"}, {"name": "coder"}]}' localhost:8787/decide
 //   curl --json '{"correlationId": "…", "outcome": "success", "durationMs": 5300}' localhost:8787/finish
@@ -22,6 +22,7 @@ const open = new Map<string, Decision>();
 const mostOpen = 10_000;
 
 async function decide(request: Omit<DecisionRequest, 'correlationId'>) {
+  if (typeof request.prompt !== 'string') throw new Error('A decision needs the text "prompt".');
   const correlationId = randomUUID();
   // The decision belongs to a trace: the turn that begins with it.
   await pool.query(
@@ -38,16 +39,16 @@ async function decide(request: Omit<DecisionRequest, 'correlationId'>) {
 }
 
 async function finish({ correlationId, ...ending }: Ending & { correlationId: string }) {
+  // Where nothing was known there is a trace to end, and no decision.
   const decision = open.get(correlationId);
-  if (!decision) return { error: 'no such decision is open' };
   open.delete(correlationId);
-  await router.finish(decision, ending);
+  if (decision) await router.finish(decision, ending);
   const status = ending.outcome === 'failure' ? 'failed' : 'completed';
-  await pool.query('UPDATE execution_traces SET status = $2 WHERE correlation_id = $1', [
-    correlationId,
-    status,
-  ]);
-  return { correlationId, kept: true };
+  const { rowCount } = await pool.query(
+    `UPDATE execution_traces SET status = $2 WHERE correlation_id = $1 AND status = 'in_progress'`,
+    [correlationId, status],
+  );
+  return { correlationId, kept: decision !== undefined, ended: rowCount === 1 };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
