@@ -228,7 +228,9 @@ function fillingSegments(filled: number | undefined): Segment[] {
 function collectingSegments(collecting: LiveState['collecting']): Segment[] {
   if (!collecting) return [];
   const { state, reason, eventAgeMs, waitingBytes, quarantined } = collecting;
-  const event = eventAgeMs === null ? 'no event yet' : `last event ${formatAge(eventAgeMs)} ago`;
+  // What comes by transcripts alone is no event of a hook.
+  const event =
+    eventAgeMs === null ? 'no hook event yet' : `last event ${formatAge(eventAgeMs)} ago`;
   const waits = waitingBytes > 0 ? `, ${formatBytes(waitingBytes)} waiting` : '';
   return [
     ...(state === 'following'
@@ -245,6 +247,9 @@ function collectingSegments(collecting: LiveState['collecting']): Segment[] {
       : []),
     ...(state === 'ended' && waitingBytes > 0
       ? [{ text: `no collector${waits}`, look: 'warning' as const, priority: 1 }]
+      : []),
+    ...(state === 'ended' && waitingBytes === 0
+      ? [{ text: `collector ended, ${event}`, look: 'muted' as const, priority: 3 }]
       : []),
     ...(state === undefined && eventAgeMs !== null
       ? [{ text: event, look: 'muted' as const, priority: 4 }]

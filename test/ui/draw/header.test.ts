@@ -67,7 +67,10 @@ describe('the header', () => {
     const quiet = { eventAgeMs: 2_000, waitingBytes: 0, quarantined: 0 };
     expect(said(null)).not.toMatch(/collect|event/);
     expect(said({ ...quiet, state: 'following' })).toContain('collecting, last event 2s ago');
-    expect(said({ ...quiet, eventAgeMs: null, state: 'following' })).toContain('no event yet');
+    expect(said({ ...quiet, eventAgeMs: null, state: 'following' })).toContain(
+      'collecting, no hook event yet',
+    );
+    expect(said({ ...quiet, state: 'ended' })).toContain('collector ended, last event 2s ago');
     const waiting = { ...quiet, waitingBytes: 120_000 };
     expect(said({ ...waiting, state: 'waiting', reason: 'no route\x1b[2J' })).toMatch(
       /collector waits: no route.*117 kB waiting/,
