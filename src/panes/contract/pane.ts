@@ -12,7 +12,7 @@ export type Chart = {
   bucketMs: number;
   /** It ends at a moment in the past. */
   isPast?: boolean;
-  /** The oldest and the newest bucket are as long as the others: parts of a window, not of the clock. */
+  /** The newest bucket is as long as the others: they are parts of a window, not of the clock. */
   isWhole?: boolean;
   /** Of the values, for the scale; default: `count`. */
   format?: 'count' | 'money';

@@ -67,16 +67,16 @@ function spansOf(line: string, chart: Chart): StyledLine {
 }
 
 /**
- * Fits the curves to the width: too many buckets are added up, few are drawn several columns wide. Of buckets of the clock the
- * oldest and the newest are left out: they are incomplete, and would look like a sudden drop. The newest is drawn only while
- * there is nothing else.
+ * Fits the curves to the width: too many buckets are added up, few are drawn several columns wide. The oldest bucket is left
+ * out, and of buckets of the clock the newest: they are incomplete, and would look like a sudden drop. The newest is drawn
+ * only while there is nothing else.
  */
 function fillColumns(
   chart: Chart,
   columns: number,
 ): { chart: Chart; bucketMs: number; spanMs: number } {
   const { isWhole = false } = chart;
-  const whole = chart.curves.map(({ values }) => (isWhole ? values : values.slice(1, -1)));
+  const whole = chart.curves.map(({ values }) => (isWhole ? values.slice(1) : values.slice(1, -1)));
   const isEmpty = !isWhole && whole.flat().every((value) => value === 0);
   const shown = isEmpty ? chart.curves.map(({ values }) => values.slice(1)) : whole;
   const count = Math.max(0, ...shown.map((values) => values.length));
