@@ -111,7 +111,15 @@ function write(kept, key, compiled) {
     removeOld(own);
   } catch {
     // It starts without.
+    discard(part);
+  }
+}
+
+function discard(part) {
+  try {
     fs.rmSync(part, { force: true });
+  } catch {
+    // Where it would lie is no folder.
   }
 }
 

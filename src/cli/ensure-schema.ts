@@ -1,6 +1,6 @@
 import { ConsoleError } from '../db/errors.js';
 import { applySchema, planApply } from '../deploy/apply.js';
-import { placeOf } from '../db/place.js';
+import { placeOf } from '../db/connection/command-flags.js';
 import { describePlan, isUnasked } from '../deploy/plan.js';
 import type { CommandContext, FlagDeclarations } from './command.js';
 import { safeText } from './safe-text.js';

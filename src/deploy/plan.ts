@@ -1,6 +1,6 @@
 import { byOwnKey } from '../core/values.js';
 import type { Database } from '../db/database.js';
-import { placeOf } from '../db/place.js';
+import { placeOf } from '../db/connection/command-flags.js';
 import type { Queryable } from '../db/queryable.js';
 import { coreTables, type CoreTable } from '../core/tables.js';
 import { readCatalogue, type Catalogue, type Column, type Index, manifest } from './catalogue.js';

@@ -4,7 +4,14 @@ import { tablesWithoutKey } from '../db/capabilities.js';
 import type { Transaction } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
 import type { RowCopier } from './copy-rows.js';
-import { ingestTables, loadRows, writeRows, type IngestTable, type IngestTables } from './rows.js';
+import {
+  ingestKeys,
+  ingestTables,
+  loadRows,
+  writeRows,
+  type IngestTable,
+  type IngestTables,
+} from './rows.js';
 
 /** Rows that were written by table, and how many of those that events touched stayed as they were. */
 export type Written = { rows: Record<IngestTable, number>; unchanged: number };
@@ -18,13 +25,6 @@ export type RetractedRow = { table: IngestTable; id: string };
 export type TableKeys = {
   /** Tables without a unique key of just `id`. */
   keyless?: ReadonlySet<IngestTable>;
-};
-
-const idOfEach: Readonly<Record<IngestTable, 'id'>> = {
-  execution_traces: 'id',
-  agent_routing_decisions: 'id',
-  hook_executions: 'id',
-  endpoint_calls: 'id',
 };
 
 /** Whether the role may delete rows of a table: most writers need not. */
@@ -101,7 +101,7 @@ export class RowStore {
     }
     written.rows[table] += fresh.length + changed.length;
     if (fresh.length + changed.length === 0) return;
-    this.#keys.keyless ??= await tablesWithoutKey(this.#tx, idOfEach);
+    this.#keys.keyless ??= await tablesWithoutKey(this.#tx, ingestKeys);
     const isKeyless = this.#keys.keyless.has(table);
     await writeRows(this.#tx, table, changed, isKeyless);
     if (!isKeyless && (await this.#copier?.write(this.#tx, table, fresh))) return;

@@ -101,6 +101,14 @@ export const ingestTables = [
   'endpoint_calls',
 ] as const satisfies readonly IngestTable[];
 
+/** By what their rows are told apart. */
+export const ingestKeys: Readonly<Record<IngestTable, 'id'>> = {
+  execution_traces: 'id',
+  agent_routing_decisions: 'id',
+  hook_executions: 'id',
+  endpoint_calls: 'id',
+};
+
 export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'text[]' | 'boolean' | 'vector'>;
 
 const { execution_traces, hook_executions, endpoint_calls, agent_routing_decisions } = workColumns;

@@ -28,7 +28,8 @@ import {
   type Verdict,
 } from './reading/changes.js';
 import { failureSource } from './reading/failures.js';
-import { patternOpening, namedPatternUses } from './reading/pattern.js';
+import { patternOpening } from './reading/pattern.js';
+import { namedPatternUses } from './reading/pattern-uses.js';
 import { statusSource } from './reading/trace-counts.js';
 import { usageSource, usageSums } from './reading/usage.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';

@@ -19,10 +19,9 @@ import {
   latelySql,
   notableDrift,
   patternOpening,
-  PatternUsesReader,
   twinSimilarity,
-  type PatternUses,
 } from './reading/pattern.js';
+import { PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
 import { boundedText } from '../db/quote.js';
 
 export type TopPatternRow = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted, withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
-import { placeOf } from '../../db/place.js';
+import { placeOf } from '../../db/connection/command-flags.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import {
   demoTag,

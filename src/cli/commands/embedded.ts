@@ -14,7 +14,7 @@ import { spoolFolder } from '../../ingest/spool/append.js';
 import { plainTable } from '../plain-table.js';
 import { reportWidth, shellLines } from '../safe-text.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
-import { placeOf } from '../../db/place.js';
+import { placeOf } from '../../db/connection/command-flags.js';
 import { describePlan, isUnasked } from '../../deploy/plan.js';
 
 /**

@@ -4,7 +4,7 @@ import { buildIndexes } from '../../deploy/build-indexes.js';
 import { checkPrerequisites, consoleRoles } from '../../deploy/prerequisites.js';
 import { defineCommand } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { placeOf } from '../../db/place.js';
+import { placeOf } from '../../db/connection/command-flags.js';
 import { describePlan, isUnasked, type ApplyStep } from '../../deploy/plan.js';
 import { type Difference, verifySchema } from '../../deploy/compare.js';
 import { plainTable } from '../plain-table.js';

@@ -1,4 +1,5 @@
-import { cut, type Run, type Trouble } from './tree.js';
+import { firstOf } from '../../core/values.js';
+import { type Run, type Trouble } from './tree.js';
 import { Random } from '../random.js';
 import type { HookRow, CallRow, ErrorRow } from '../rows.js';
 import { hooksFor, type Hook } from '../vocabulary/hooks.js';
@@ -244,7 +245,7 @@ function* askKnowledge(run: Run, row: HookRow): Process {
   yield* callService(run, services.embeddings, { hookId: row.id });
   const trouble = yield* callService(run, services.rag, {
     hookId: row.id,
-    request: { query: cut(run.trace.prompt_text, 120), match_count: 5 },
+    request: { query: firstOf(run.trace.prompt_text, 120), match_count: 5 },
   });
   row.rag_results = trouble
     ? { matches: 0, error: trouble.errorType }

@@ -1,3 +1,4 @@
+import { firstOf } from '../../core/values.js';
 import { demoTag } from '../options.js';
 import { type Pattern, round4 } from '../patterns.js';
 import type { Random } from '../random.js';
@@ -17,7 +18,7 @@ import {
   recordToolUse,
 } from './call.js';
 import { type Process, sleep } from './scheduler.js';
-import { cut, type Run, type Tree, type Trouble } from './tree.js';
+import { type Run, type Tree, type Trouble } from './tree.js';
 
 type Route = { decision: DecisionRow; pattern: Pattern | null };
 
@@ -40,7 +41,7 @@ function* route(run: Run, asked: Agent | null): Process<Route> {
     created_at: clock.now,
     updated_at: clock.now,
     trace_id: run.trace.id,
-    query_text: cut(run.trace.prompt_text, 500),
+    query_text: firstOf(run.trace.prompt_text, 500),
     query_embedding: storesEmbedding ? world.embeddings.near(run.intent.name, 0.8, random) : null,
     agent_selected: agent.name,
     confidence_score: confidence,

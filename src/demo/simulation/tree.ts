@@ -71,11 +71,6 @@ export interface Recorder {
   error(row: ErrorRow): void;
 }
 
-/** The first so many UTF-16 units, without half a character at the end: jsonb refuses those. */
-export function cut(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '');
-}
-
 /** One prompt of a session: who asks for what, where. */
 export type Visit = {
   sessionId: string;

@@ -6,7 +6,7 @@ import { isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lo
 import type { Database } from '../../db/database.js';
 import { byOwnKey, readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
-import { placeOf } from '../../db/place.js';
+import { placeOf } from '../../db/connection/command-flags.js';
 import { collectorLock, startingFile } from '../spool/append.js';
 import { agentIds } from '../install/agent.js';
 import { atMsOf, telemetryCli, writerCli } from '../spool/frame.js';

@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyEdits, type FormattingOptions, type JSONPath, modify } from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
-import { byOwnKey } from '../../core/values.js';
+import { byOwnKey, isObject } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type HookCommand, isOurs, type SettingsAgent, type TelemetrySettings } from './agent.js';
 import { parseSettings } from './settings-file.js';
-import { isObject } from '../../core/values.js';
 
 type Hooks = Map<string, unknown[]>;
 

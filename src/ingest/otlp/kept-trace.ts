@@ -1,3 +1,4 @@
+import { groupBy } from '../../core/values.js';
 import type { Queryable } from '../../db/queryable.js';
 import type { TelemetrySpan } from './decode.js';
 import type { Recorded, StagedSpan } from './trace-events.js';
@@ -93,4 +94,26 @@ export async function markRecorded(
      WHERE s.target_schema = $1 AND s.trace_id = r.trace AND s.span_id = r.key`,
     [schema, JSON.stringify(gone.map(({ trace, key }) => ({ trace, key })))],
   );
+}
+
+/** Those of some traces of which spans are kept. */
+export async function tracesWithSpans(
+  tx: Queryable,
+  schema: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await tx.query<{ id: string }>(
+    `SELECT t.id FROM unnest($2::text[]) AS t (id)
+     WHERE (SELECT s.trace_id FROM trace_console.telemetry_spans AS s
+            WHERE s.target_schema = $1 AND s.trace_id = t.id LIMIT 1) IS NOT NULL`,
+    [schema, ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Each span once: senders that got no answer send again. */
+export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
+  const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
+  return groupBy(all.values(), ({ traceId }) => traceId);
 }

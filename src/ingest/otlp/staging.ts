@@ -3,7 +3,6 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
-import { groupBy } from '../../core/values.js';
 import type { RowCopier } from '../copy-rows.js';
 import type { AgentEvent } from '../events.js';
 import { sessionId } from '../ids.js';
@@ -12,7 +11,14 @@ import { noRows, type Recorder, type Written } from '../recorder.js';
 import { mayDelete } from '../row-store.js';
 import { toJson, type ColumnType } from '../rows.js';
 import type { TelemetrySpan } from './decode.js';
-import { KeptTrace, markRecorded, spansAtOnce, type KeptRow } from './kept-trace.js';
+import {
+  KeptTrace,
+  markRecorded,
+  spansAtOnce,
+  tracesOf,
+  tracesWithSpans,
+  type KeptRow,
+} from './kept-trace.js';
 import { traceEvents, type Recorded } from './trace-events.js';
 
 /** A trace whose root has not come is written when it waits for longer than this (ms). */
@@ -151,12 +157,6 @@ class SpanBatch {
   }
 }
 
-/** Each span once: senders that got no answer send again. */
-function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
-  const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
-  return groupBy(all.values(), ({ traceId }) => traceId);
-}
-
 class TracesAreShared extends Error {
   override message = 'Another collector has kept spans of these traces meanwhile.';
 }
@@ -248,21 +248,6 @@ async function knownTraces(database: Database, ids: readonly string[]): Promise<
       return tracesWithSpans(tx, database.capabilities.schema, ids);
     }),
   );
-}
-
-async function tracesWithSpans(
-  tx: Queryable,
-  schema: string,
-  ids: readonly string[],
-): Promise<readonly string[]> {
-  if (ids.length === 0) return [];
-  const { rows } = await tx.query<{ id: string }>(
-    `SELECT t.id FROM unnest($2::text[]) AS t (id)
-     WHERE (SELECT s.trace_id FROM trace_console.telemetry_spans AS s
-            WHERE s.target_schema = $1 AND s.trace_id = t.id LIMIT 1) IS NOT NULL`,
-    [schema, ids],
-  );
-  return rows.map(({ id }) => id);
 }
 
 /** Writes the traces of spans that were kept, once their roots have come. */

@@ -214,10 +214,10 @@ export class Sender {
     let bytes = 0;
     const end = this.#pending.findIndex((chunk, index) => {
       bytes += chunk.bytes;
-      return index > 0 && (bytes > togetherBytes || isAlone(chunk));
+      return index > 0 && (bytes > togetherBytes || goesAlone(chunk));
     });
     const [first] = this.#pending;
-    const count = first && isAlone(first) ? 1 : end;
+    const count = first && goesAlone(first) ? 1 : end;
     return this.#pending.slice(0, count === -1 ? undefined : count);
   }
 
@@ -342,8 +342,8 @@ export class Sender {
 }
 
 /** Uses of patterns are counted: whether their transaction has happened must be known of them alone. */
-const isAlone = ({ table, isAlone: isRefused = false }: Chunk): boolean =>
-  isRefused || table === 'pattern_usage_log';
+const goesAlone = ({ table, isAlone = false }: Chunk): boolean =>
+  isAlone || table === 'pattern_usage_log';
 
 /** The tables are no longer as they were when the statements were made: no such key, table or column. */
 const isOfOtherTables = (error: unknown): boolean =>

@@ -5,7 +5,7 @@ import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { quoteIdent } from '../../db/quote.js';
-import { lockKeyless, toJson, upsert } from '../rows.js';
+import { ingestKeys, lockKeyless, toJson, upsert } from '../rows.js';
 import type { SpoolRecord } from '../spool/frame.js';
 
 /** The tables that a service's rows go to, parents before children. */
@@ -22,12 +22,6 @@ export type WriterTable = (typeof writerTables)[number];
 /** A row as JSON: its columns, times in milliseconds since 1970. A column that is not in it is NULL. */
 export type RowJson = string;
 
-const idOfEach = {
-  execution_traces: 'id',
-  agent_routing_decisions: 'id',
-  hook_executions: 'id',
-  endpoint_calls: 'id',
-} as const;
 /** Half of a row's columns are NULL: not naming them saves both sides a twentieth of their time. */
 export function rowJson(row: Readonly<Record<string, unknown>>): RowJson {
   const named: Record<string, unknown> = {};
@@ -86,7 +80,7 @@ export class RowStatements {
       );
     }
     const hasArchive = there.has('execution_traces_archive');
-    const keyless = await tablesWithoutKey<WriterTable>(tx, idOfEach);
+    const keyless = await tablesWithoutKey<WriterTable>(tx, ingestKeys);
     const texts = (isChecked: boolean) =>
       new Map(
         writerTables.map((table) => [

@@ -78,17 +78,23 @@ export async function* learn(
     yield { phase: 'writing patterns' };
     await askForMore(database, lease, leastTurns);
     await publish(database, lease, leastTurns, published);
-    return {
-      turns,
-      overruled,
-      published,
-      embedding: { model: embedder.model, ...embedder.usage() },
-      milliseconds: Math.round(performance.now() - begun),
-      interrupted: !ended,
-    };
+    return summaryOf(embedder, begun, { turns, overruled, published, interrupted: !ended });
   } finally {
     await lease.release();
   }
+}
+
+/** @param begun see performance.now */
+function summaryOf(
+  embedder: Embedder,
+  begun: number,
+  found: Pick<LearnSummary, 'turns' | 'overruled' | 'published' | 'interrupted'>,
+): LearnSummary {
+  return {
+    ...found,
+    embedding: { model: embedder.model, ...embedder.usage() },
+    milliseconds: Math.round(performance.now() - begun),
+  };
 }
 
 /** What there is to learn from; `otherModel`: groups of prompts that have the vectors of another model. */
@@ -183,14 +189,7 @@ export async function* watch(
       if (turns + overruled === 0 && !isDue) return undefined;
       await publish(database, lease, leastTurns, published);
       one.patterns.forgetAll();
-      return {
-        turns,
-        overruled,
-        published,
-        embedding: { model: embedder.model, ...embedder.usage() },
-        milliseconds: Math.round(performance.now() - begun),
-        interrupted: false,
-      };
+      return summaryOf(embedder, begun, { turns, overruled, published, interrupted: false });
     };
     while (!signal?.aborted) {
       try {

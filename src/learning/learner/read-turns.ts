@@ -1,6 +1,15 @@
 import { groupBy } from '../../core/values.js';
 import type { Queryable } from '../../db/queryable.js';
-import { agentsInOrder, collapsed, type ErrorEvent, type ToolStep, type Turn } from './tree.js';
+import {
+  agentsInOrder,
+  collapsed,
+  depthOf,
+  longestMs,
+  overheadOf,
+  type ErrorEvent,
+  type ToolStep,
+  type Turn,
+} from './tree.js';
 
 /** Times of rows are milliseconds since 1970. */
 type TraceRow = {
@@ -63,8 +72,6 @@ const mostTools = 60;
 const mostHooks = 20;
 const mostAgents = 12;
 const mostErrors = 50;
-/** Levels that are followed; deeper ones, or a circle of parents, count as so deep. */
-const deepest = 32;
 const followedBy = 4;
 
 /** Puts the rows of many trees together, one turn a root. */
@@ -167,42 +174,6 @@ function serviceCounts(
     }
   }
   return counts;
-}
-
-function depthOf(tree: readonly TraceRow[]): number {
-  const parents = new Map(tree.map(({ correlation_id, parent_id }) => [correlation_id, parent_id]));
-  let most = 0;
-  for (const { parent_id } of tree) {
-    let depth = 0;
-    for (let id = parent_id; id !== null && depth < deepest; depth += 1) {
-      id = parents.get(id) ?? null;
-    }
-    most = Math.max(most, depth);
-  }
-  return most;
-}
-
-/** For each trace with children: its time less the time in which at least one child ran. */
-function overheadOf(tree: readonly TraceRow[]): number {
-  const byParent = groupBy(tree, ({ parent_id }) => parent_id ?? '');
-  let overhead = 0;
-  for (const trace of tree) {
-    const children = byParent.get(trace.correlation_id);
-    if (!children || trace.completed_at === null) continue;
-    const end = trace.completed_at;
-    let covered = 0;
-    let reached = trace.started_at;
-    // Rows are in the order of their start.
-    for (const child of children) {
-      const from = Math.max(child.started_at, reached);
-      const to = Math.min(child.completed_at ?? end, end);
-      if (to <= from) continue;
-      covered += to - from;
-      reached = to;
-    }
-    overhead += Math.max(0, end - trace.started_at - covered);
-  }
-  return Math.min(Math.round(overhead), longestMs);
 }
 
 function errorsOf(
@@ -348,9 +319,6 @@ const shells = [
 ];
 
 const milliseconds = (column: string) => `(1000 * EXTRACT(epoch FROM ${column}))::float8`;
-
-/** Longer than ten years is a clock that was wrong; summed up, such would leave the range of a bigint. */
-const longestMs = 315_360_000_000;
 
 const plausibleMs = (column: string) =>
   `CASE WHEN ${column} BETWEEN 0 AND ${longestMs} THEN ${column}::float8 END`;

@@ -1,3 +1,5 @@
+import { groupBy } from '../../core/values.js';
+
 /** One use of a tool in a turn, in the order of time. */
 export type ToolStep = {
   name: string;
@@ -55,6 +57,57 @@ export type Turn = {
   services: ReadonlyMap<string, number>;
   errors: readonly ErrorEvent[];
 };
+
+/** A trace in its place, in milliseconds since 1970. */
+export type TimedTrace = {
+  correlation_id: string;
+  parent_id: string | null;
+  started_at: number;
+  completed_at: number | null;
+};
+
+/** Levels that are followed; deeper ones, or a circle of parents, count as so deep. */
+const deepest = 32;
+
+/** Longer than ten years is a clock that was wrong; summed up, such would leave the range of a bigint. */
+export const longestMs = 315_360_000_000;
+
+/** Levels below the root. */
+export function depthOf(tree: readonly TimedTrace[]): number {
+  const parents = new Map(tree.map(({ correlation_id, parent_id }) => [correlation_id, parent_id]));
+  let most = 0;
+  for (const { parent_id } of tree) {
+    let depth = 0;
+    for (let id = parent_id; id !== null && depth < deepest; depth += 1) {
+      id = parents.get(id) ?? null;
+    }
+    most = Math.max(most, depth);
+  }
+  return most;
+}
+
+/** For each trace with children: its time less the time in which at least one child ran. */
+export function overheadOf(tree: readonly TimedTrace[]): number {
+  const byParent = groupBy(tree, ({ parent_id }) => parent_id ?? '');
+  let overhead = 0;
+  for (const trace of tree) {
+    const children = byParent.get(trace.correlation_id);
+    if (!children || trace.completed_at === null) continue;
+    const end = trace.completed_at;
+    let covered = 0;
+    let reached = trace.started_at;
+    // Rows are in the order of their start.
+    for (const child of children) {
+      const from = Math.max(child.started_at, reached);
+      const to = Math.min(child.completed_at ?? end, end);
+      if (to <= from) continue;
+      covered += to - from;
+      reached = to;
+    }
+    overhead += Math.max(0, end - trace.started_at - covered);
+  }
+  return Math.min(Math.round(overhead), longestMs);
+}
 
 /** Equal neighbours as one. */
 export function collapsed(names: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.js';
-import { placeOf } from '../../db/place.js';
+import { placeOf } from '../../db/connection/command-flags.js';
 import { failureOf } from '../../db/errors.js';
 import { applySchema, planApply } from '../../deploy/apply.js';
 import { buildIndexes } from '../../deploy/build-indexes.js';

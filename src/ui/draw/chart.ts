@@ -76,8 +76,8 @@ function fillColumns(
   columns: number,
 ): { chart: Chart; bucketMs: number; spanMs: number } {
   const { isWhole = false } = chart;
-  const whole = chart.curves.map(({ values }) => (isWhole ? values.slice(1) : values.slice(1, -1)));
-  const isEmpty = !isWhole && whole.flat().every((value) => value === 0);
+  const whole = chart.curves.map(({ values }) => values.slice(1, isWhole ? undefined : -1));
+  const isEmpty = whole.flat().every((value) => value === 0);
   const shown = isEmpty ? chart.curves.map(({ values }) => values.slice(1)) : whole;
   const count = Math.max(0, ...shown.map((values) => values.length));
   const step = Math.max(1, Math.ceil(count / columns));

@@ -245,11 +245,12 @@ function collectingSegments(collecting: LiveState['collecting']): Segment[] {
           },
         ]
       : []),
-    ...(state === 'ended' && waitingBytes > 0
-      ? [{ text: `no collector${waits}`, look: 'warning' as const, priority: 1 }]
-      : []),
-    ...(state === 'ended' && waitingBytes === 0
-      ? [{ text: `collector ended, ${event}`, look: 'muted' as const, priority: 3 }]
+    ...(state === 'ended'
+      ? [
+          waitingBytes > 0
+            ? { text: `no collector${waits}`, look: 'warning' as const, priority: 1 }
+            : { text: `collector ended, ${event}`, look: 'muted' as const, priority: 3 },
+        ]
       : []),
     ...(state === undefined && eventAgeMs !== null
       ? [{ text: event, look: 'muted' as const, priority: 4 }]

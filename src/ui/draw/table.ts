@@ -198,22 +198,9 @@ const widestMeasured = 160;
 /** Rows at each end that are measured: a tail of thousands changes with every event, and a key would have to wait. */
 const rowsMeasured = 30;
 
-const measured = new WeakMap<object, { nowMs: number; widths: Map<unknown, number> }>();
-
-/** How wide the longest text of a column is among `rows`, of many among the first and the last; measured once for each reading. */
-function contentWidth<Row>(
-  column: Column<Row>,
-  rows: readonly Row[],
-  context: CellContext,
-): number {
-  const before = measured.get(rows);
-  // A clock time has its date on another day than now's.
-  const { widths } =
-    before?.nowMs === context.nowMs ? before : { widths: new Map<unknown, number>() };
-  if (widths !== before?.widths) measured.set(rows, { nowMs: context.nowMs, widths });
-  let widest = widths.get(column);
-  if (widest !== undefined) return widest;
-  widest = 0;
+/** How wide the longest text of a column is among `rows`, of many among the first and the last. */
+function contentWidth<Row>(column: Column<Row>, { rows, context }: PlacedRows<Row>): number {
+  let widest = 0;
   const ends =
     rows.length <= 2 * rowsMeasured
       ? rows
@@ -225,7 +212,6 @@ function contentWidth<Row>(
     widest = Math.max(widest, displayWidth(safeLine(text, { limit: 4 * widestMeasured })));
     if (widest >= widestMeasured) break;
   }
-  widths.set(column, widest);
   return widest;
 }
 
@@ -242,8 +228,13 @@ export function placeColumns<Row>(
   width: number,
   of?: PlacedRows<Row>,
 ): PlacedColumn<Row>[] {
-  const needed = (column: Column<Row>) =>
-    of && Math.max(column.title.length, contentWidth(column, of.rows, of.context));
+  const widths = new Map<Column<Row>, number>();
+  const needed = (column: Column<Row>) => {
+    if (!of) return undefined;
+    const widest = widths.get(column) ?? Math.max(column.title.length, contentWidth(column, of));
+    widths.set(column, widest);
+    return widest;
+  };
   const chosen = new Map<Column<Row>, number>();
   const gap = columnGap(width);
   let left = width + gap;
