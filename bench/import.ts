@@ -148,12 +148,10 @@ async function migrate(url: string): Promise<void> {
 
 try {
   await bundle(path.join(programs, 'dist'));
-  fs.mkdirSync(path.join(programs, 'bin'));
   fs.writeFileSync(path.join(programs, 'package.json'), '{"type": "module"}');
-  fs.copyFileSync(
-    path.join(import.meta.dirname, '../bin/trace-console.js'),
-    path.join(programs, 'bin/trace-console.js'),
-  );
+  // Whole: the launcher has a package.json of its own, for it is CommonJS.
+  const launcher = path.join(import.meta.dirname, '../bin');
+  fs.cpSync(launcher, path.join(programs, 'bin'), { recursive: true });
   await withBenchServer(async (server) => {
     console.log(`${server.description}, Node.js ${process.versions.node}`);
     if (megabytes > 0) {
