@@ -3,6 +3,7 @@ import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
 import { boundedText } from '../../db/quote.js';
+import { toolInputText } from './tool-input.js';
 
 /** The first events of the tree that a trace belongs to, by the time they began. */
 export type Timeline = {
@@ -237,13 +238,14 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
     const value = column(from);
     return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
   });
+  const input = kind === 'hook' ? [`'input', ${toolInputText(column)}`] : [];
   const calls = kind === 'endpoint_call' && shape.relations.get(table)?.columns.has('context');
   return `
 SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrace ? column('correlation_id', 'uuid') : 'NULL::uuid'} AS correlation_id,
   ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, ${boundedText(column(source.name), 512)} AS name,
   ${status === null ? 'NULL::text' : boundedText(`${column(status)}::text`, 200)} AS status, ${column(source.success, 'boolean')} AS success,
   ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
-  jsonb_strip_nulls(jsonb_build_object(${[...told, ...(calls ? modelCall : [])].join(', ')})) AS details
+  jsonb_strip_nulls(jsonb_build_object(${[...told, ...input, ...(calls ? modelCall : [])].join(', ')})) AS details
 FROM (
   SELECT * FROM (SELECT one.* FROM ${ofTree} OFFSET 0) AS of_tree
   ORDER BY ${isTrace ? 'id = (SELECT id FROM asked) DESC, ' : ''}${startedAt}, id LIMIT $2
