@@ -285,7 +285,7 @@ export const traceCommand = defineCommand({
   examples: [
     'trace-console trace 729c859d-6622-4380-9a6b-ebd5758d4f48',
     'trace-console trace 729c859d',
-    'trace-console trace ID --otlp | curl --json @- http://localhost:4318/v1/traces',
+    'trace-console trace ID --otlp | curl --json @- http://jaeger.example:4318/v1/traces',
   ],
   inputs: 1,
   async run({ flags, input, openDatabase, print }) {

@@ -109,8 +109,13 @@ export function detailNumber({ details }: TraceEvent, name: string): number | un
  */
 export function eventTitle(event: TraceEvent, short = false): string {
   switch (event.kind) {
-    case 'trace':
-      return event.name;
+    case 'trace': {
+      const spanKind = detailText(event, 'span_kind');
+      // Of what a service did, not of a user or an agent.
+      return spanKind !== undefined && event.name === 'telemetry'
+        ? `${event.name} ${spanKind}`
+        : event.name;
+    }
     case 'routing_decision': {
       const confidence = detailNumber(event, 'confidence');
       const share = confidence === undefined ? '' : ` ${Math.round(confidence * 100)}%`;
@@ -195,7 +200,10 @@ export function eventText(event: TraceEvent): string {
         .filter((part) => part !== undefined)
         .join(': ');
     case 'hook':
-      return subjectText(event) || (detailText(event, 'decision') ?? '');
+      return (
+        subjectText(event) ||
+        (detailText(event, 'decision') ?? detailText(event, 'span_kind') ?? '')
+      );
     case 'endpoint_call':
       return isModelCall(event) ? costText(event) : (detailText(event, 'url') ?? '');
   }
