@@ -172,7 +172,9 @@ const endedTooSoon = () => {
   const error = new ConsoleError('internal', 'The command stopped before its end.', {
     hint: 'What it was doing may be done in part. If it happens again, report it with the command.',
   });
-  process.exitCode ||= reportError(error, asksForJson(argv));
+  const exitCode = reportError(error, asksForJson(argv));
+  // A session of the terminal that has ended knows better.
+  if (process.exitCode === undefined || process.exitCode === 0) process.exitCode = exitCode;
 };
 process.once('beforeExit', endedTooSoon);
 
