@@ -213,7 +213,8 @@ export const metricsCommand = defineCommand({
     '',
     'For the textfile collector of the node exporter, from cron: write to a file beside it, and rename that. "collect',
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
-    'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute.',
+    'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute. Exit code 1 when the receiver does not take',
+    'them, or only some of them: how many it refused, and its reason, are told.',
   ].join('\n'),
   printsFile: ({ to }) => to === undefined,
   flags: {
@@ -225,12 +226,12 @@ export const metricsCommand = defineCommand({
     to: {
       type: 'string',
       value: 'URL',
-      description: 'send it there, for example http://127.0.0.1:4318',
+      description: 'send it there, for example http://127.0.0.1:9090/api/v1/otlp',
     },
   },
   examples: [
     'trace-console metrics > trace_console.prom.new && mv trace_console.prom.new trace_console.prom',
-    'trace-console metrics --to http://collector:4318',
+    'trace-console metrics --to http://otel-collector.example:4318',
   ],
   async run({ flags, openDatabase, print, note }) {
     const windowMs = parseWindow(flags.window ?? defaultWindow);
@@ -242,8 +243,9 @@ export const metricsCommand = defineCommand({
       print(openMetricsText(metrics).trimEnd());
       return exitCodes.good;
     }
-    await sendMetrics(url, metrics, windowMs);
+    const warning = await sendMetrics(url, metrics, windowMs);
     note(`sent ${metrics.length} metrics to ${url.host}`);
+    if (warning !== '') note(safeText(`${url.host} says: ${warning}`));
     return exitCodes.good;
   },
 });

@@ -5,6 +5,7 @@ import type { TelemetrySpan } from './decode.js';
 import {
   agentAt,
   costAt,
+  descriptionAt,
   failureOf,
   inputAt,
   modelAt,
@@ -16,6 +17,7 @@ import {
   sessionNames,
   statusCodeAt,
   textAt,
+  toldBySpan,
   toolAt,
   uniqueId,
   usageAt,
@@ -205,14 +207,25 @@ class SpanTree {
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
     return [
       { kind: 'prompt', ...base, text, origin, span: this.#root && this.#toldRoot(this.#root) },
+      ...(this.#root === undefined ? [] : this.#rootDecision(this.#root)),
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];
   }
 
   /** Of a span that only stands in for the root, another part of the trace would say something else. */
   #toldRoot(root: TelemetrySpan): OtherSpan | undefined {
-    const isKnown = root.parentSpanId !== undefined || this.#toldOf(root) !== 'span';
-    return isKnown ? undefined : toldBySpan(root);
+    const role = this.#toldOf(root);
+    const isTrace = root.parentSpanId === undefined && (role === 'span' || role === 'agent');
+    return isTrace ? toldBySpan(root, role === 'agent') : undefined;
+  }
+
+  /** Whoever began the trace asked for this agent. Should a parent of it come, the same decision is one of that. */
+  #rootDecision(root: TelemetrySpan): AgentEvent[] {
+    if (this.#toldOf(root) !== 'agent') return [];
+    const base = this.base(root, root.startedAt, '');
+    const [query, reason] = [promptAt(root), descriptionAt(root)];
+    const told = { id: root.spanId, selected: agentAt(root), strategy: 'explicit', query, reason };
+    return [{ kind: 'routing', ...base, ...told }];
   }
 
   /** The root may not tell what the user said; the first call of a model does. */
@@ -293,11 +306,6 @@ const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
 
 const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
 
-const toldBySpan = ({ name, attributes }: TelemetrySpan): OtherSpan => ({
-  name,
-  attributes: { ...attributes },
-});
-
 function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventBase): AgentEvent[] {
   const isAgent = role === 'agent';
   const started = {
@@ -305,7 +313,10 @@ function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventB
     ...base,
     id: span.spanId,
     prompt: promptAt(span) ?? span.name,
-    ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry', span: toldBySpan(span) }),
+    span: toldBySpan(span, isAgent),
+    ...(isAgent
+      ? { type: agentAt(span), description: descriptionAt(span) }
+      : { origin: 'telemetry' }),
   };
   if (span.endedAt === undefined) return [started];
   const error = failureOf(span);
@@ -342,12 +353,15 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
     costUsd: costAt(attributes),
     statusCode: statusCodeAt(attributes),
     error: failureOf(span),
+    spanKind: span.kind,
   };
 }
 
 function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
-  const call = { toolUse: toolUseOf(span), tool: toolAt(span), input: inputAt(attributes) };
+  const tool = toolAt(span);
+  const input = inputAt(attributes);
+  const call = { toolUse: toolUseOf(span), tool, name: tool, input, spanKind: span.kind };
   if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [
@@ -378,5 +392,6 @@ function otherSpan(span: TelemetrySpan, base: EventBase): AgentEvent {
     attributes: { ...span.attributes },
     parent: span.parentSpanId,
     scope: span.scope,
+    spanKind: span.kind,
   };
 }

@@ -20,7 +20,7 @@ export type OtlpSpan = {
   spanId: string;
   parentSpanId?: string;
   name: string;
-  /** 1 internal, 3 client */
+  /** 1 internal, 2 server, 3 client, 4 producer, 5 consumer */
   kind: number;
   startTimeUnixNano: string;
   endTimeUnixNano: string;
@@ -90,7 +90,7 @@ function spanOf(node: TraceNode, traceId: string, tree: TraceTree, extras: OtlpE
     spanId: spanId(event),
     ...(parent ? { parentSpanId: spanId(parent.event) } : {}),
     name: nameOf(event),
-    kind: event.kind === 'endpoint_call' ? 3 : 1,
+    kind: spanKind(event),
     startTimeUnixNano: nanoseconds(startUs),
     endTimeUnixNano: nanoseconds(startUs + lengthUs),
     attributes: attributesOf({ ...facts(event), ...genAiFacts(node, extras) }),
@@ -99,6 +99,13 @@ function spanOf(node: TraceNode, traceId: string, tree: TraceTree, extras: OtlpE
         ? { code: 2, ...(message === undefined ? {} : { message }) }
         : { code: event.outcome === 'ok' ? 1 : 0 },
   };
+}
+
+const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
+
+function spanKind(event: TraceEvent): number {
+  const told = spanKinds.indexOf(detailText(event, 'span_kind') ?? '');
+  return told > 0 ? told : event.kind === 'endpoint_call' ? 3 : 1;
 }
 
 function spanId({ key }: TraceEvent): string {
