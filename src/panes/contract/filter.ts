@@ -2,7 +2,6 @@ import { parseDuration } from '../../core/format/time.js';
 import { readNumber } from '../../core/values.js';
 import { nearestWord } from '../../core/nearest.js';
 import { formatValue, type CellContext, type CellValue, type Column } from './column.js';
-import type { Pane } from './pane.js';
 
 /** Which rows of a pane are shown. */
 export type Filter = {
@@ -13,6 +12,8 @@ export type Filter = {
 export type ParsedFilter = { filter: Filter | undefined } | { error: string };
 
 type Field = Pick<Column<object>, 'id' | 'title' | 'format' | 'value'>;
+/** A pane, or a list: rows are filtered by their columns, and by what else is known of them. */
+type Filterable = { columns: readonly Field[]; fields?: readonly Field[] };
 /** What names a field and says how its limits are written. */
 export type FilterField = Pick<Field, 'id' | 'title' | 'format'>;
 export type Operator = ':' | '=' | '>' | '>=' | '<' | '<=';
@@ -108,7 +109,7 @@ export function fieldNamed<Named extends FilterField>(
 }
 
 /** A filter of rows that are there; {@link readTerms} says what may be typed. */
-export function parseFilter(text: string, pane: Pick<Pane, 'columns' | 'fields'>): ParsedFilter {
+export function parseFilter(text: string, pane: Filterable): ParsedFilter {
   const fields: readonly Field[] = [...pane.columns, ...(pane.fields ?? [])];
   const read = readTerms(text, fields);
   if ('error' in read) return read;
