@@ -163,11 +163,11 @@ function connectionSegment(connection: ConnectionState, nowMs: number): Segment 
   }
 }
 
-/** `RECORDING 2026-11-20 14:03:12  × 10  42%`; nothing of it is live. */
+/** `RECORDING 2026-11-20 14:03:12  × 10  42% played`; nothing of it is live. */
 function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boolean): Segment {
   const moment = formatTimestamp(new Date(wallMs));
   const state = ended ? 'end of the recording' : paused ? 'paused' : `× ${speed}`;
-  return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
+  return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} played `, look: 'badge' };
 }
 
 /** One alert is named, several are counted. */
@@ -216,12 +216,15 @@ function paceSegments(live: LiveState, shown: readonly PaneId[], replayed: boole
 
 const fillingWidth = 10;
 
-/** `history ████░░░░░░ 42%` */
+/** `████░░░░░░ 42%` */
+export function fillingText(filled: number): string {
+  const full = Math.floor(fillingWidth * Math.min(1, Math.max(0, filled)));
+  return `${'█'.repeat(full)}${'░'.repeat(fillingWidth - full)} ${formatShare(filled)}`;
+}
+
 function fillingSegments(filled: number | undefined): Segment[] {
   if (filled === undefined) return [];
-  const full = Math.floor(fillingWidth * Math.min(1, Math.max(0, filled)));
-  const bar = '█'.repeat(full) + '░'.repeat(fillingWidth - full);
-  return [{ text: `history ${bar} ${formatShare(filled)}`, look: 'running', priority: 1 }];
+  return [{ text: `history ${fillingText(filled)}`, look: 'running', priority: 1 }];
 }
 
 /** Whether what agents do comes in: `collecting, last event 2s ago`, what waits, what could not be written. */

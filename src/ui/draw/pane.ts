@@ -1,4 +1,4 @@
-import type { PaneSnapshot } from '../../live/state.js';
+import { isBeingFilled, type PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
 import {
   emptyText,
@@ -16,11 +16,14 @@ import {
   leftToFilter,
   rowsInView,
   seenBy,
+  sortedColumn,
   sortsOf,
   type PaneView,
 } from '../model/pane-view.js';
 import { scrollTop } from '../model/list-state.js';
-import { drawBox, innerHeight, innerWidth } from './box.js';
+import { strings } from '../strings.js';
+import { drawBox, innerHeight, innerWidth, writer } from './box.js';
+import { fillingText } from './header.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
 import {
   columnGap,
@@ -46,6 +49,8 @@ export type PaneInput = {
   welcome?: string | undefined;
   /** An empty pane mentions the demo. */
   offersDemo?: boolean;
+  /** So much of the demo's history is written, 0..1: what is empty now is so for a moment only. */
+  filling?: number | undefined;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
   /** Times are in UTC. Not read here: as a property it makes a change of zone draw the pane again. */
@@ -55,7 +60,10 @@ export type PaneInput = {
 };
 
 /** What decides how much of a pane is in view. */
-export type PanePlace = Pick<PaneInput, 'pane' | 'snapshot' | 'view' | 'width' | 'height'>;
+export type PanePlace = Pick<
+  PaneInput,
+  'pane' | 'snapshot' | 'view' | 'width' | 'height' | 'filling'
+>;
 
 /** What of a pane is in view. */
 export type PaneRoom = {
@@ -112,8 +120,10 @@ function partsOf(place: PanePlace): Parts {
 }
 
 /** A failure and the summary stand above the rows. */
-function linesAbove({ pane, snapshot }: PanePlace, inner: Inner): StyledLine[] {
+function linesAbove({ pane, snapshot, filling }: PanePlace, inner: Inner): StyledLine[] {
   const lines: StyledLine[] = [];
+  // Counts of nothing would read as if nothing had happened.
+  if (isBeingFilled(snapshot, filling)) return lines;
   const { error } = snapshot;
   if (error && snapshot.asOf) {
     lines.push(drawSegments([{ text: safeLine(error.message), look: 'error' }], inner.width));
@@ -199,7 +209,8 @@ function tableRoom(
   const visibleRows = Math.max(0, size.height - headingLines(size.height));
   const cursor = findCursor(pane, rows, view);
   const width = tableColumnsWidth(size.width, view.marks.size > 0);
-  const placing = { rows: snapshot.rows, context: contextOf(snapshot) };
+  const sortedBy = sortedColumn(pane, snapshot.rows, view);
+  const placing = { rows: snapshot.rows, context: contextOf(snapshot), sortedBy };
   return {
     top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
     visibleRows,
@@ -219,6 +230,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     top,
     // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
+    sortedBy: sortedColumn(pane, snapshot.rows, view),
     faded: snapshot.error !== null,
     all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
@@ -228,10 +240,16 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
 function drawMessage(
-  { pane, snapshot, view, keys, welcome, offersDemo = false }: PaneInput,
+  { pane, snapshot, view, keys, welcome, offersDemo = false, filling }: PaneInput,
   size: Inner,
 ): StyledLine[] {
   const { error } = snapshot;
+  if (isBeingFilled(snapshot, filling)) {
+    return writer(size.width)(strings.beingFilled(fillingText(filling)), 'running').slice(
+      0,
+      size.height,
+    );
+  }
   const paragraphs: [string, Segment['look']][] = error
     ? [
         [error.message, 'error'],
@@ -244,7 +262,7 @@ function drawMessage(
             : [[keys.inText(welcome), 'accent'] as [string, Segment['look']]]),
           [
             snapshot.rows.length > 0
-              ? noMatch(view.filter, snapshot.rows.length)
+              ? strings.noMatch(view.filter, snapshot.rows.length)
               : keys.inText(
                   snapshot.filter === undefined
                     ? emptyText(pane, offersDemo)
@@ -263,12 +281,6 @@ function drawMessage(
     const whole = [text, ...rest.map((line) => line.text)].join(' ');
     return drawSegments([{ text: whole, look }], size.width);
   });
-}
-
-function noMatch(filter: string, count: number): string {
-  return count === 1
-    ? `The only row does not match /${filter}; Esc shows it.`
-    : `None of ${count} rows matches /${filter}; Esc shows them all.`;
 }
 
 /** `/status:failed 3 of 12`: which rows are shown, and how many there are. */
