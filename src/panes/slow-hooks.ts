@@ -22,6 +22,7 @@ import {
   type ReadRequest,
   chooseLonger,
 } from './contract/pane.js';
+import { toolInputText } from './trace/tool-input.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
 import { within } from './reading/windows.js';
@@ -179,7 +180,7 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
 export function callsOfHookStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'hook_executions', column, type);
-  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${boundedText(optional('file_path', 'text'), 300)})`;
+  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${toolInputText(optional)}, ${boundedText(optional('file_path', 'text'), 300)})`;
   return `
 SELECT
   'hook' AS kind,

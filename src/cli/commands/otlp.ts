@@ -5,7 +5,7 @@ import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
 import { metricsUrl, sendMetrics } from '../../panes/export/send-metrics.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseWindow } from '../command.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { importTelemetry, type TelemetryImport } from '../../ingest/otlp/import-files.js';
@@ -293,12 +293,7 @@ export const metricsCommand = defineCommand({
     'trace-console metrics --to http://otel-collector.example:4318',
   ],
   async run({ flags, openDatabase, print, note }) {
-    const windowMs = parseDuration(flags.window ?? defaultWindow);
-    if (windowMs === undefined || windowMs <= 0) {
-      throw new ConsoleError('usage', `--window does not understand "${flags.window ?? ''}".`, {
-        hint: 'A number and a unit: 15m, 1h, 1d.',
-      });
-    }
+    const windowMs = parseWindow(flags.window ?? defaultWindow);
     const url = flags.to === undefined ? undefined : metricsUrl(flags.to, '--to');
     const database = await openDatabase();
     const spool = spoolFolder(process.env, os.homedir);

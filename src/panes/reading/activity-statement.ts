@@ -1,3 +1,4 @@
+import { toolInputText } from '../trace/tool-input.js';
 import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
@@ -218,7 +219,7 @@ export function selectedOf(
         status: column('status', 'text'),
         duration,
         title: 'hook_name',
-        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, ${boundedText(column('file_path', 'text'), 200)}, ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, COALESCE(${toolInputText(column)}, ${boundedText(column('file_path', 'text'), 200)}), ${column('error_type', 'text')})`,
       };
     case 'call': {
       const success = column('success', 'boolean');

@@ -3,6 +3,7 @@ import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
 import { boundedText } from '../../db/quote.js';
+import { toolInputText } from './tool-input.js';
 
 /** The first events of the tree that a trace belongs to, by the time they began. */
 export type Timeline = {
@@ -249,6 +250,7 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
     const value = column(from);
     return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
   });
+  if (kind === 'hook') told.push(`'input', ${toolInputText(column)}`);
   const has = (name: string) => shape.relations.get(table)?.columns.has(name) === true;
   const [holder, ...facts] = spanFacts[kind];
   if (has(holder)) told.push(...facts);
