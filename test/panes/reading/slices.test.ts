@@ -43,7 +43,7 @@ function readAll(
   windowMs: number,
   nowMs: number,
 ) {
-  const plan = kept.plan(nowMs - windowMs, nowMs, new Set(), Infinity);
+  const plan = kept.plan({ sinceMs: nowMs - windowMs, nowMs }, Infinity);
   const fresh = kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
   let count = 0;
   kept.look((_slice, value) => (count += value.count));
@@ -160,12 +160,12 @@ test('a steady reading asks for the open part, the far edge and few kept slices'
 test('a window that is opened in pieces begins with the newest and ends whole', () => {
   const kept = ledger();
   const nowMs = start;
-  const first = kept.plan(nowMs - 60 * minute, nowMs, new Set(), 10);
+  const first = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, 10);
   // Of 60 minutes the far edge and the open one are not kept.
   expect(first.missing).toBe(58 - 10);
   expect(Math.min(...first.keeping)).toBeGreaterThan(Math.floor(start / minute) - 12);
   kept.settle(first, new Map(), nowMs);
-  const second = kept.plan(nowMs - 60 * minute, nowMs, new Set(), 100);
+  const second = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, 100);
   expect(second.missing).toBe(0);
 });
 
@@ -194,7 +194,7 @@ test('of a window that has ended it counts its own rows, and asks again only for
           start + 60 * minute + 30_000,
           start + 61 * minute,
         ].entries()) {
-          const plan = kept.plan(untilMs - windowMs, nowMs, new Set(), Infinity, untilMs);
+          const plan = kept.plan({ sinceMs: untilMs - windowMs, nowMs, untilMs }, Infinity);
           const fresh = kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
           let count = 0;
           kept.look((_slice, value) => (count += value.count));
