@@ -90,7 +90,9 @@ const overlapMs = 10_000;
 const onceMs = 50;
 const firstChunk = 240;
 const firstStep = 4;
-const shortestPauseMs = 2_000;
+/** Between two looks for what may not be there: they take half a percent of a processor. */
+const pauseMsOfRow = 0.02;
+const shortestPauseMs = 1_000;
 const longestPauseMs = 60_000;
 
 type Walk = {
@@ -99,6 +101,8 @@ type Walk = {
   step: number;
   /** To the far end, also when all that is missing was found. */
   isWhole: boolean;
+  /** Rows that were counted, and by how many the slices differ. */
+  rows: number;
   found: number;
   /** Of these, more than were missing. */
   beyond: number;
@@ -138,8 +142,8 @@ class TableWatch {
   #most: number | undefined;
   #walk: Walk | undefined;
   #isDue = false;
-  #pause = { untilMs: -Infinity, ms: 0, missing: 0 };
-  #wholePause = { untilMs: -Infinity, ms: 0 };
+  #pause = { untilMs: -Infinity, missing: 0 };
+  #wholePauseUntilMs = -Infinity;
 
   constructor(table: TimedTable, sliceMs: number, isPartitioned: boolean) {
     this.#table = table;
@@ -210,7 +214,8 @@ class TableWatch {
       if (performance.now() - began > onceMs) return;
       const missing = Math.max(0, this.#missing());
       const first = Math.max(edge, walk.next - walk.step) + 1;
-      const { added, differing } = await this.#recount(tx, first, walk.next);
+      const { rows, added, differing } = await this.#recount(tx, first, walk.next);
+      walk.rows += rows;
       walk.found += differing;
       walk.beyond += Math.max(0, added - missing);
       walk.next = first - 1;
@@ -224,24 +229,23 @@ class TableWatch {
     if (missing <= 0 && !this.#isDue) return undefined;
     // Rows of other times go on coming: unless they are many more than before, they are looked for less and less often.
     if (nowMs < this.#pause.untilMs && missing <= 2 * this.#pause.missing + 10) return undefined;
-    const isWhole = this.#isDue || nowMs >= this.#wholePause.untilMs;
+    const isWhole = this.#isDue || nowMs >= this.#wholePauseUntilMs;
     this.#isDue = false;
-    return { next: (this.#open ?? 0) - 1, step: firstStep, isWhole, found: 0, beyond: 0 };
+    return { next: (this.#open ?? 0) - 1, step: firstStep, isWhole, rows: 0, found: 0, beyond: 0 };
   }
 
   #end(walk: Walk, nowMs: number): void {
     this.#walk = undefined;
     const missing = Math.max(0, this.#missing());
     this.#most = (this.#most ?? 0) + missing;
-    const longer = (ms: number) => Math.min(Math.max(2 * ms, shortestPauseMs), longestPauseMs);
+    const pauseMs = Math.max(walk.rows * pauseMsOfRow, shortestPauseMs);
+    const untilMs = nowMs + Math.min(pauseMs, longestPauseMs);
     if (walk.isWhole) {
       // More came than the counters said: what a session has not told yet may go on.
       this.#isDue ||= walk.beyond > 0;
-      const ms = walk.beyond > 0 ? 0 : longer(this.#wholePause.ms);
-      this.#wholePause = { untilMs: nowMs + ms, ms };
+      this.#wholePauseUntilMs = walk.beyond > 0 ? -Infinity : untilMs;
     }
-    const ms = walk.found > 0 ? 0 : longer(this.#pause.ms);
-    this.#pause = { untilMs: nowMs + ms, ms, missing };
+    this.#pause = { untilMs: walk.found > 0 ? -Infinity : untilMs, missing };
   }
 
   /** What came to the newest slices since the last reading. */
@@ -280,17 +284,17 @@ class TableWatch {
 
   async #recount(tx: Queryable, first: number, last: number) {
     const counted = await this.#count(tx, first, last);
-    let added = 0;
-    let differing = 0;
+    let [all, added, differing] = [0, 0, 0];
     for (let slice = first; slice <= last; slice += 1) {
       const [rows, before] = [counted.get(slice) ?? 0, this.#counts.get(slice) ?? 0];
+      all += rows;
       if (rows === before) continue;
       differing += Math.abs(rows - before);
       added += Math.max(0, rows - before);
       this.#put(slice, rows);
     }
     this.#found += added;
-    return { added, differing };
+    return { rows: all, added, differing };
   }
 
   #put(slice: number, rows: number): void {

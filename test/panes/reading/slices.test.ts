@@ -209,3 +209,35 @@ test('of a window that has ended it counts its own rows, and asks again only for
     ),
   );
 });
+
+test('slices that are told to have changed are asked again at once, and until there is an answer', () => {
+  const kept = ledger();
+  readAll(kept, [], 60 * minute, start);
+  const rows = [{ startedMs: start - 20 * minute, presentFromMs: 0 }];
+  const [fromMs, untilMs] = [start - 25 * minute, start - 15 * minute];
+  kept.noteChanged([{ fromMs, untilMs }]);
+  const nowMs = start + 100;
+  const failed = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, Infinity);
+  expect(failed.keeping.size).toBe(10);
+  expect(kept.hasChanged).toBe(true);
+  expect(readAll(kept, rows, 60 * minute, nowMs).count).toBe(1);
+  expect(kept.hasChanged).toBe(false);
+});
+
+test('while rows are written, slices of few rows are all asked again, those of many are not', () => {
+  for (const [perMinute, least, most] of [
+    [10, 55, 60],
+    [2_000, 0, 2],
+  ] as const) {
+    const rows = Array.from({ length: 60 * perMinute }, (_, index) => ({
+      startedMs: start - Math.floor((index * minute) / perMinute),
+      presentFromMs: 0,
+    }));
+    const kept = ledger();
+    readAll(kept, rows, 60 * minute, start);
+    const nowMs = start + 100;
+    const plan = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs, isWritten: true }, Infinity);
+    expect(plan.keeping.size).toBeGreaterThanOrEqual(least);
+    expect(plan.keeping.size).toBeLessThanOrEqual(most);
+  }
+});
