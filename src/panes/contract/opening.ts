@@ -1,3 +1,4 @@
+import type { FilterField } from './filter.js';
 import type { Column, SummaryLine } from './column.js';
 import type { SchemaShape } from './shape.js';
 import type { TraceTree } from '../trace/tree.js';
@@ -52,10 +53,10 @@ export type ListPaging = {
   hasMore: boolean;
   /** Of all pages; absent: known from the first page. */
   total?: number | undefined;
-  /** What a term of a filter may begin with. */
-  fields: readonly string[];
-  /** Why a filter cannot be read; undefined when it can. */
-  whyNotFilter(filter: string): string | undefined;
+  /** What its rows can be filtered by. */
+  fields: readonly FilterField[];
+  /** Why its rows have no window or no failures to choose. */
+  whyNot?: { window?: string; failed?: string };
   /** The first is the order in which the rows are opened. */
   orders: readonly { id: string; title: string }[];
 };
