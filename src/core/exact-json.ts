@@ -19,7 +19,7 @@ export class ExactNumber extends Number {
   /** Where nobody asks for the exact number, its digits as a text are nearer than a rounded number. */
   toJSON(): string {
     if (!isWriting) return this.text;
-    hasWritten = true;
+    written += 1;
     return `${mark()}${this.text}`;
   }
 }
@@ -53,9 +53,9 @@ let ownMark: string | undefined;
 /** Begins a text that stands for a number while JSON is read or written; nobody outside can know it. Made when it is needed: hooks load this. */
 const mark = (): string => (ownMark ??= `${globalThis.crypto.randomUUID()}:`);
 
-/** JSON is written to the digit now, and such a number was in it. */
+/** JSON is written to the digit now; how many such numbers were written so far. */
 let isWriting = false;
-let hasWritten = false;
+let written = 0;
 
 /**
  * JSON.parse, but numbers that JavaScript cannot hold are {@link ExactNumber}. Nothing in it recurses: the text
@@ -128,15 +128,16 @@ export function exactJson(value: unknown, indent?: number, replacer?: Replacer):
 /** Without a function that is asked for each value: that takes several times as long. */
 function shallowJson(value: unknown, indent?: number, replacer?: Replacer): string {
   isWriting = true;
-  hasWritten = false;
-  let text: string | undefined;
+  const before = written;
+  let text;
   try {
-    text = JSON.stringify(value, replacer, indent) as string | undefined;
+    // Of undefined there is no JSON, whatever the type says.
+    text = JSON.stringify(value, replacer, indent) as unknown;
   } finally {
     isWriting = false;
   }
-  if (text === undefined) return 'null';
-  return hasWritten ? text.replace(new RegExp(`"${mark()}([^"]*)"`, 'g'), '$1') : text;
+  if (typeof text !== 'string') return 'null';
+  return written > before ? text.replace(new RegExp(`"${mark()}([^"]*)"`, 'g'), '$1') : text;
 }
 
 /** What is still to be written: a value, or a sign that is written as it is. */
