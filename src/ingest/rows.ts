@@ -44,6 +44,7 @@ export type TraceRow = Work & {
   cache_creation_tokens: number | null;
   cost_usd: number | null;
   context: Json;
+  tags: readonly string[];
 };
 
 export type HookRow = Work & {
@@ -109,14 +110,14 @@ export const ingestKeys: Readonly<Record<IngestTable, 'id'>> = {
   endpoint_calls: 'id',
 };
 
-export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'text[]' | 'boolean' | 'vector'>;
+export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'boolean' | 'vector'>;
 
 const { execution_traces, hook_executions, endpoint_calls, agent_routing_decisions } = workColumns;
 
 export const columns: {
   readonly [Table in IngestTable]: Readonly<Record<keyof IngestTables[Table], ColumnType>>;
 } = {
-  execution_traces: columnsOf<TraceRow>()(without(execution_traces, 'tags')),
+  execution_traces: columnsOf<TraceRow>()(execution_traces),
   hook_executions: columnsOf<HookRow>()(
     without(
       hook_executions,
