@@ -1,3 +1,4 @@
+import { exactJson } from '../core/exact-json.js';
 import path from 'node:path';
 import {
   columnsOf,
@@ -265,9 +266,9 @@ export async function lockKeyless(tx: Queryable, table: string): Promise<void> {
 
 /** JSON without what PostgreSQL refuses in it: NUL, and halves of surrogate pairs. */
 export function toJson(value: unknown): string {
-  const json = JSON.stringify(value);
+  const json = exactJson(value);
   if (!holdsRefused(json)) return json;
-  return JSON.stringify(value, (_key, item: unknown) => {
+  return exactJson(value, undefined, (_key, item: unknown) => {
     if (typeof item === 'string') return storable(item);
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
     const entries = Object.entries(item);
