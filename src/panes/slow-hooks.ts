@@ -22,9 +22,10 @@ import {
   type ReadRequest,
   chooseLonger,
 } from './contract/pane.js';
-import { toolInputText } from './trace/tool-input.js';
+import { knownDuration, toolInputText } from './trace/hook-columns.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
+import { timed } from './reading/late-rows.js';
 import { within } from './reading/windows.js';
 import {
   ageColumn,
@@ -101,9 +102,8 @@ function rowOf({ groups, ...figures }: CallGroup, before: CallsBefore | null): S
     calls,
     failures,
     inProgress,
-    p50Ms,
-    p95Ms,
-    maxMs,
+    // Of none of them a transcript tells how long it took.
+    ...(maxMs === 0 ? { p50Ms: null, p95Ms: null, maxMs: null } : { p50Ms, p95Ms, maxMs }),
     totalMs,
     share: 0,
     lastFailure: lastFailedMs === null ? null : new Date(lastFailedMs),
@@ -170,6 +170,7 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
     inProgress: `${column('status', 'text')} = 'in_progress'`,
     duration: 'h.duration_ms',
     sums: [],
+    reads: [timed.hooks],
   };
 }
 
@@ -187,7 +188,7 @@ SELECT
   ${optional('id', 'uuid')} AS id,
   ${optional('trace_id', 'uuid')} AS trace_id,
   started_at,
-  duration_ms,
+  ${knownDuration(optional, 'metadata')} AS duration_ms,
   COALESCE(${optional('status', 'text')} IN ('failed', 'timeout'), false) AS failed,
   ${joinedSql(' ', boundedText(optional('hook_type', 'text'), 200), `'exit ' || ${optional('exit_code', 'integer')}`)} AS what,
   ${joinedSql(': ', boundedText(optional('error_type', 'text'), 200), detail)} AS text

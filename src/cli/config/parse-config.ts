@@ -160,7 +160,11 @@ function collectSettings(
   }
   const { 'metrics-to': url, 'metrics-every': every } = settings;
   if (url !== undefined && !/^https?:\/\/./.test(url)) {
-    throw mistake(file, 'collect.metrics-to', 'takes a URL, for example "http://127.0.0.1:4318"');
+    throw mistake(
+      file,
+      'collect.metrics-to',
+      'takes a URL, for example "http://127.0.0.1:9090/api/v1/otlp"',
+    );
   }
   const everyMs = metricsEvery(every);
   if (everyMs === undefined) {

@@ -1,4 +1,5 @@
 import { ExactNumber, parseExactJson } from '../../core/exact-json.js';
+import type { ArchivedTable } from '../../core/tables.js';
 import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
@@ -27,7 +28,11 @@ export type TelemetrySpan = Origin & {
   message?: string | undefined;
   attributes: Attributes;
   events: readonly { name: string; at: number; attributes: Attributes }[];
+  /** The row that a console has exported. */
+  row?: CopiedRow | undefined;
 };
+
+export type CopiedRow = { table: ArchivedTable; values: Readonly<Record<string, unknown>> };
 
 export type TelemetryLog = Origin & {
   at: number;
@@ -124,6 +129,7 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
   if (traceId === undefined || spanId === undefined || startedAt === undefined) return undefined;
   const endedAt = millisecondsOf(span.endTimeUnixNano);
   const { code, message } = objectOf(span.status);
+  const { attributes, row } = withoutRow(attributesOf(span.attributes));
   return {
     resource: origin.resource,
     scope: origin.scope,
@@ -136,7 +142,8 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
     endedAt: endedAt === undefined ? undefined : Math.max(endedAt, startedAt),
     isError: code === 2 || code === 'STATUS_CODE_ERROR',
     message: stringOf(message),
-    attributes: attributesOf(span.attributes),
+    attributes,
+    row,
     events: listOf(span.events)
       .slice(0, mostEvents)
       .map(objectOf)
@@ -146,6 +153,29 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
         attributes: attributesOf(event.attributes),
       })),
   };
+}
+
+/** By what `trace_console.kind` says. */
+const tablesOfKinds: ReadonlyMap<unknown, ArchivedTable> = new Map([
+  ['trace', 'execution_traces'],
+  ['routing', 'agent_routing_decisions'],
+  ['hook', 'hook_executions'],
+  ['call', 'endpoint_calls'],
+]);
+
+/** `export otlp` gives each span its row as a JSON: a value, from here on, in which secrets are found by their names. */
+function withoutRow(attributes: Attributes): Pick<TelemetrySpan, 'attributes' | 'row'> {
+  const json = attributes['trace_console.row'];
+  const table = tablesOfKinds.get(attributes['trace_console.kind']);
+  if (table === undefined || typeof json !== 'string') return { attributes };
+  try {
+    const values = objectOf(parseExactJson(json));
+    const others = { ...attributes, 'trace_console.row': undefined };
+    if (typeof values.id === 'string') return { attributes: others, row: { table, values } };
+  } catch {
+    // It is an attribute as others are.
+  }
+  return { attributes };
 }
 
 /** JSON may name it: `SPAN_KIND_SERVER`. */

@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, OtherSpan, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
@@ -77,7 +78,7 @@ export function jsonAt(attributes: Attributes, ...names: readonly string[]): unk
   const value = valueAt(attributes, ...names);
   if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value) as unknown;
+    return parseExactJson(value);
   } catch {
     return value;
   }
@@ -225,7 +226,7 @@ const longestTold = 256;
 /** An id that is only counted (`call_1`) comes again in other traces. */
 const surelyUnique = 16;
 
-export function uniqueId(id: string | undefined, { traceId, spanId }: TelemetrySpan): string {
+function uniqueId(id: string | undefined, { traceId, spanId }: TelemetrySpan): string {
   if (id === undefined) return spanId;
   return id.length >= surelyUnique ? id : `${traceId}:${id}`;
 }
@@ -312,3 +313,20 @@ function plainInput(value: unknown): string | undefined {
     within = inputs;
   }
 }
+
+export const isOfMcp = ({ attributes }: TelemetrySpan): boolean =>
+  textAt(attributes, 'mcp.method.name') !== undefined;
+
+export const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
+  one.startedAt <= endOf(other) && other.startedAt <= endOf(one);
+
+export const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
+
+export const messageOf = (span: TelemetrySpan): string =>
+  uniqueId(textAt(span.attributes, 'gen_ai.response.id'), span);
+
+export const toolUseOf = (span: TelemetrySpan): string =>
+  uniqueId(
+    textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
+    span,
+  );

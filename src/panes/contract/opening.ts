@@ -83,6 +83,8 @@ export type OpenedRecords = {
   rows: readonly RecordRow[];
   /** Above the rows. */
   sections?: readonly DetailSection[];
+  /** It goes on: while it is focused it is read again as often as the panes are. */
+  isLive?: boolean;
 };
 
 /** Rows one a line; Enter on one opens it. */
@@ -129,10 +131,12 @@ export type DetailSection = {
   lines: readonly SummaryLine[];
   /** What Enter on a line opens. */
   open?(line: number): Opening | undefined;
+  /** What a line is about: by it the cursor finds it in a later reading. Default: its place. */
+  keyOf?(line: number): string | undefined;
 };
 
-/** A line, and what Enter on it opens. */
-export type OpeningLine = { line: SummaryLine; opening?: Opening };
+/** A line, what Enter on it opens, and what it is about. */
+export type OpeningLine = { line: SummaryLine; opening?: Opening | undefined; key?: string };
 
 /** A share of a whole as a bar of 20 signs, with its name and its figure. */
 export function barLine(name: string, share: number, tone: 'accent' | 'muted'): SummaryLine {
@@ -153,11 +157,12 @@ export async function sectionOr(
   read: () => Promise<readonly (SummaryLine | OpeningLine)[]>,
 ): Promise<DetailSection> {
   try {
-    const lines = (await read()).map((line) => ('line' in line ? line : { line }));
+    const lines = (await read()).map((line): OpeningLine => ('line' in line ? line : { line }));
     return {
       title,
       lines: lines.map(({ line }) => line),
       open: (at) => lines[at]?.opening,
+      keyOf: (at) => lines[at]?.key,
     };
   } catch (error) {
     const reason = error instanceof ConsoleError ? error.message : String(error);

@@ -1,9 +1,9 @@
-import { archiveOf, type ArchivedTable } from '../../core/tables.js';
+import { archiveOf, type ArchivedTable, hasOtlpTag } from '../../core/tables.js';
 import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
 import { boundedText } from '../../db/quote.js';
-import { toolInputText } from './tool-input.js';
+import { knownDuration, toolInputText } from './hook-columns.js';
 
 /** The first events of the tree that a trace belongs to, by the time they began. */
 export type Timeline = {
@@ -222,6 +222,12 @@ export function timelineStatement(shape: SchemaShape): string {
         `SELECT id, root_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
     ),
   );
+  // The archive has no index of tags.
+  if (shape.relations.get('execution_traces')?.columns.has('tags') === true) {
+    found.push(
+      `SELECT id, root_id, 2 AS rank FROM execution_traces WHERE ${hasOtlpTag('$1::uuid')}`,
+    );
+  }
   return `
 WITH asked AS MATERIALIZED (
   SELECT id, root_id FROM (${found.join('\n    UNION ALL ')}) AS found ORDER BY rank LIMIT 1
@@ -251,6 +257,12 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
     return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
   });
   if (kind === 'hook') told.push(`'input', ${toolInputText(column)}`);
+  const duration =
+    kind === 'hook'
+      ? knownDuration(column, 'metadata')
+      : kind === 'endpoint_call'
+        ? knownDuration(column, 'context')
+        : column(source.duration, 'bigint');
   const has = (name: string) => shape.relations.get(table)?.columns.has(name) === true;
   const [holder, ...facts] = spanFacts[kind];
   if (has(holder)) told.push(...facts);
@@ -259,7 +271,7 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
 SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrace ? column('correlation_id', 'uuid') : 'NULL::uuid'} AS correlation_id,
   ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, ${boundedText(column(source.name), 512)} AS name,
   ${status === null ? 'NULL::text' : boundedText(`${column(status)}::text`, 200)} AS status, ${column(source.success, 'boolean')} AS success,
-  ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
+  ${startedAt} AS started_at, (${duration})::float8 AS duration_ms, ${archived} AS archived,
   jsonb_strip_nulls(jsonb_build_object(${told.join(', ')})) AS details
 FROM (
   SELECT * FROM (SELECT one.* FROM ${ofTree} OFFSET 0) AS of_tree

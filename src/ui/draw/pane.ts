@@ -369,7 +369,7 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
 }
 
 function footOf(
-  { pane, snapshot, view }: PaneInput,
+  { pane, snapshot, view, keys }: PaneInput,
   rows: readonly object[],
   gone: boolean,
 ): Segment[] {
@@ -387,6 +387,9 @@ function footOf(
   for (const note of snapshot.notes) {
     segments.push({ text: safeLine(note), look: 'warning', priority: 2 });
   }
+  const result = resultOf(snapshot);
+  const more = result && pane.leadsOn?.(result);
+  if (more !== undefined) segments.push({ text: keys.inText(more), look: 'muted', priority: 3 });
   return segments;
 }
 

@@ -233,7 +233,9 @@ function timeSegments(tree: TraceTree): Segment[] {
     { name: 'tools', ms: times.tools },
     { name: 'hooks', ms: times.hooks },
     { name: 'waiting for the user', ms: times.user },
+    { name: 'waiting for subagents', ms: times.subagents },
     { name: 'other calls', ms: times.others },
+    { name: 'nothing known', ms: times.unknown },
   ]
     .filter(({ ms }) => ms > 0)
     .toSorted((a, b) => b.ms - a.ms)

@@ -66,3 +66,15 @@ export function toolInputText(column: (name: string, type: string) => string): s
         SELECT ${found} FROM jsonb_to_record(${input}) AS i (${columns})), NULLIF(${input}::text, '{}'))
       ELSE ${input} #>> '{}' END AS input OFFSET 0) AS told) END`;
 }
+
+/**
+ * How long a hook, a tool or a call took; NULL where a program's files tell no more than that it was: their rows begin and end
+ * at the same moment. `facts`: the column that says where a row is from.
+ */
+export function knownDuration(
+  column: (name: string, type: string) => string,
+  facts: 'metadata' | 'context',
+): string {
+  const duration = column('duration_ms', 'bigint');
+  return `CASE WHEN ${duration} = 0 AND ${column(facts, 'jsonb')} ? 'from' THEN NULL ELSE ${duration} END`;
+}
