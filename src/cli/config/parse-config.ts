@@ -11,7 +11,7 @@ import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
 import { metricsEvery } from '../../panes/export/send-metrics.js';
 import { windowsMs } from '../../panes/reading/windows.js';
-import { cadencesMs } from '../../live/engine.js';
+import { cadencesMs } from '../../live/schedule.js';
 import type { AlertSettings } from '../../live/alerts/alert-watch.js';
 import { type KeyChoices, readKeyChoices } from '../../ui/keymap.js';
 import { badgeColours, themeNames } from '../../ui/theme.js';

@@ -245,35 +245,28 @@ function drawMessage(
 ): StyledLine[] {
   const { error } = snapshot;
   if (isBeingFilled(snapshot, filling)) {
-    return writer(size.width)(strings.beingFilled(fillingText(filling)), 'running').slice(
-      0,
-      size.height,
-    );
+    const lines = writer(size.width)(strings.beingFilled(fillingText(filling)), 'running');
+    return lines.slice(0, size.height);
   }
-  const paragraphs: [string, Segment['look']][] = error
+  const nothing =
+    snapshot.filter === undefined
+      ? emptyText(pane, offersDemo)
+      : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`;
+  const paragraphs: [string | undefined, Segment['look']][] = error
     ? [
         [error.message, 'error'],
-        ...(error.hint ? [[keys.inText(error.hint), 'muted'] as [string, Segment['look']]] : []),
+        [error.hint && keys.inText(error.hint), 'muted'],
       ]
-    : snapshot.asOf
-      ? [
-          ...(welcome === undefined || snapshot.rows.length > 0
-            ? []
-            : [[keys.inText(welcome), 'accent'] as [string, Segment['look']]]),
-          [
-            snapshot.rows.length > 0
-              ? strings.noMatch(view.filter, snapshot.rows.length)
-              : keys.inText(
-                  snapshot.filter === undefined
-                    ? emptyText(pane, offersDemo)
-                    : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`,
-                ),
-            'muted',
-          ],
-        ]
-      : [['asking …', 'muted']];
+    : !snapshot.asOf
+      ? [['asking …', 'muted']]
+      : snapshot.rows.length > 0
+        ? [[strings.noMatch(view.filter, snapshot.rows.length), 'muted']]
+        : [
+            [welcome && keys.inText(welcome), 'accent'],
+            [keys.inText(nothing), 'muted'],
+          ];
   const lines = paragraphs.flatMap(([text, look]) =>
-    wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })),
+    text ? wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })) : [],
   );
   return lines.slice(0, size.height).map(({ text, look }, row) => {
     // Append the overflow to the last line, so that truncation shows an ellipsis.
@@ -284,22 +277,17 @@ function drawMessage(
 }
 
 /** `/status:failed 3 of 12`: which rows are shown, and how many there are. */
-export function filterSegments(
+function filterSegments(
   { filter }: PaneView,
   shown: number,
-  { rows: { length: count }, filter: asked, loading }: PaneSnapshot,
+  { rows, filter: asked, loading }: PaneSnapshot,
 ): Segment[] {
   if (filter === '') return [];
-  // The server has filtered: there are no hidden rows to count.
-  if (asked === filter && !loading) {
-    return [
-      { text: `/${safeLine(filter)}`, look: 'accent' },
-      { text: `${shown} found`, look: shown === 0 ? 'warning' : 'muted' },
-    ];
-  }
+  // Where the server has filtered, there are no hidden rows to count.
+  const text = asked === filter && !loading ? `${shown} found` : `${shown} of ${rows.length}`;
   return [
     { text: `/${safeLine(filter)}`, look: 'accent' },
-    { text: `${shown} of ${count}`, look: shown === 0 ? 'warning' : 'muted' },
+    { text, look: shown === 0 ? 'warning' : 'muted' },
   ];
 }
 
