@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import { asConsoleError } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
-import { type AnyPane, type PaneId, panes as allPanes } from '../panes/registry.js';
+import { type AnyPane, paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
@@ -9,7 +9,7 @@ import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
-import { type LiveState, type PaneSnapshot, Store } from './state.js';
+import { type LiveState, type PaneSnapshot, Store, type Watch } from './state.js';
 import { readHoldsDemo, VitalsReader, type Vitals } from './vitals.js';
 
 export type EngineOptions = {
@@ -19,6 +19,8 @@ export type EngineOptions = {
   stuckAfterMs?: number;
   /** US dollars; absent: no budget is set. */
   budgetUsdPerDay?: number | undefined;
+  /** What alert rules look at, asked besides the visible panes. */
+  watches?: readonly Watch[];
   /** Opened as the demo, even if nothing of it is written yet. */
   isDemo?: boolean;
   /** The share of one server core for everything together; default 0.02. */
@@ -57,6 +59,7 @@ export class LiveEngine {
   readonly #spool: SpoolWatch;
   #capabilitiesReadAt = 0;
   readonly #feeds: ReadonlyMap<string, PaneFeed>;
+  readonly #watches: readonly { watch: Watch; feed: PaneFeed }[];
   readonly #stuckAfterMs: number;
   readonly #budgetUsdPerDay: number | undefined;
   #visible: ReadonlySet<string>;
@@ -80,6 +83,10 @@ export class LiveEngine {
     this.#feeds = new Map(
       panes.map((pane) => [pane.id, new PaneFeed(pane, database, clock, this.#meter)]),
     );
+    this.#watches = (options.watches ?? []).map((watch) => ({
+      watch,
+      feed: new PaneFeed(paneById(watch.pane), database, clock, this.#meter),
+    }));
     this.#visible = new Set(panes.map(({ id }) => id));
     this.#schedule = new Schedule({
       clock,
@@ -95,9 +102,15 @@ export class LiveEngine {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
     }
+    for (const { watch, feed } of this.#watches) {
+      const { minIntervalMs } = feed.pane;
+      const run = () => this.#readWatch(watch, feed);
+      this.#schedule.add({ id: watchTask(watch), minIntervalMs, run }, true);
+    }
     this.#store = new Store<LiveState>(
       {
         panes: this.#snapshots(),
+        watched: new Map(),
         vitals: null,
         connection: { state: 'connecting' },
         capabilities: database.capabilities,
@@ -146,7 +159,8 @@ export class LiveEngine {
       return;
     }
     this.#visible = visible;
-    this.#schedule.setVisible((id) => id === vitalsTask || visible.has(id));
+    const always = new Set([vitalsTask, ...this.#watches.map(({ watch }) => watchTask(watch))]);
+    this.#schedule.setVisible((id) => always.has(id) || visible.has(id));
   }
 
   setPaused(paused: boolean): void {
@@ -216,7 +230,7 @@ export class LiveEngine {
   }
 
   #runAnew(): void {
-    for (const feed of this.#feeds.values()) feed.forget();
+    for (const feed of this.#allFeeds()) feed.forget();
     this.#schedule.runNow();
   }
 
@@ -266,7 +280,19 @@ export class LiveEngine {
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
-    const { windowMs } = this.#store.getState();
+    const result = await this.#read(feed, this.#store.getState().windowMs);
+    this.#store.update({ panes: this.#snapshots() });
+    return result;
+  }
+
+  async #readWatch({ key, windowMs }: Watch, feed: PaneFeed): Promise<RunResult> {
+    const result = await this.#read(feed, windowMs);
+    const watched = new Map(this.#store.getState().watched).set(key, feed.snapshot);
+    this.#store.update({ watched });
+    return result;
+  }
+
+  async #read(feed: PaneFeed, windowMs: number): Promise<RunResult> {
     const startMs = this.clock.now();
     const shape = await this.#currentShape(feed.snapshot);
     if (!shape) return { costMs: 0 };
@@ -277,7 +303,6 @@ export class LiveEngine {
       shape,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
-    this.#store.update({ panes: this.#snapshots() });
     // The window has changed during this reading: runNow has asked for another one.
     return { costMs, again: snapshot.error === null && snapshot.loading !== null };
   }
@@ -372,9 +397,13 @@ export class LiveEngine {
     await this.#readShape();
     this.#meter.reset();
     this.#vitals.reset();
-    for (const feed of this.#feeds.values()) feed.reset();
+    for (const feed of this.#allFeeds()) feed.reset();
     this.#store.update({ capabilities: { ...this.#database.capabilities } });
     this.#schedule.start();
+  }
+
+  #allFeeds(): PaneFeed[] {
+    return [...this.#feeds.values(), ...this.#watches.map(({ feed }) => feed)];
   }
 
   #snapshots(): LiveState['panes'] {
@@ -387,6 +416,7 @@ export class LiveEngine {
 }
 
 const vitalsTask = 'vitals';
+const watchTask = ({ key }: Watch) => `alert ${key}`;
 
 /** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;

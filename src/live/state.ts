@@ -54,6 +54,8 @@ export type ConnectionState =
 /** Everything the console draws that comes from the database. Immutable. */
 export type LiveState = {
   panes: Readonly<Record<PaneId, PaneSnapshot>>;
+  /** What alert rules look at, by {@link Watch.key}: never what somebody chose for the screen. Absent: a recording. */
+  watched?: ReadonlyMap<string, PaneSnapshot>;
   vitals: Vitals | null;
   /** How events of agents come in; null: nothing collects, nor ever has; absent: not known. */
   collecting?: Collecting | null | undefined;
@@ -68,6 +70,9 @@ export type LiveState = {
   /** The chosen moment in the past at which the windows end, milliseconds since 1970; absent: now. */
   untilMs?: number | undefined;
 };
+
+/** A pane as an alert rule sees it: now, over its own window, with the first variant and grouping, without a filter. */
+export type Watch = { key: string; pane: PaneId; windowMs: number };
 
 /** Changes of less than a frame are told together. */
 const batchMs = 30;
