@@ -103,9 +103,8 @@ export class LiveEngine {
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
     }
     for (const { watch, feed } of this.#watches) {
-      const { minIntervalMs } = feed.pane;
-      const run = () => this.#readWatch(watch, feed);
-      this.#schedule.add({ id: watchTask(watch), minIntervalMs, run }, true);
+      const task = { id: watchTask(watch), minIntervalMs: feed.pane.minIntervalMs };
+      this.#schedule.add({ ...task, run: () => this.#readWatch(watch, feed) }, true);
     }
     this.#store = new Store<LiveState>(
       {
@@ -159,8 +158,7 @@ export class LiveEngine {
       return;
     }
     this.#visible = visible;
-    const always = new Set([vitalsTask, ...this.#watches.map(({ watch }) => watchTask(watch))]);
-    this.#schedule.setVisible((id) => always.has(id) || visible.has(id));
+    this.#schedule.setVisible((id) => visible.has(id) || !this.#feeds.has(id));
   }
 
   setPaused(paused: boolean): void {
@@ -287,8 +285,8 @@ export class LiveEngine {
 
   async #readWatch({ key, windowMs }: Watch, feed: PaneFeed): Promise<RunResult> {
     const result = await this.#read(feed, windowMs);
-    const watched = new Map(this.#store.getState().watched).set(key, feed.snapshot);
-    this.#store.update({ watched });
+    const { watched } = this.#store.getState();
+    this.#store.update({ watched: new Map(watched).set(key, feed.snapshot) });
     return result;
   }
 
