@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import { asConsoleError } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
-import { type AnyPane, paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
+import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
@@ -9,24 +9,9 @@ import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
-import { type LiveState, type PaneSnapshot, Store, type Watch } from './state.js';
+import type { EngineOptions, LiveState, PaneSnapshot, Watch } from './state.js';
+import { Store } from './state.js';
 import { readHoldsDemo, VitalsReader, type Vitals } from './vitals.js';
-
-export type EngineOptions = {
-  panes?: readonly AnyPane[];
-  cadenceMs?: number;
-  windowMs?: number;
-  stuckAfterMs?: number;
-  /** US dollars; absent: no budget is set. */
-  budgetUsdPerDay?: number | undefined;
-  /** What alert rules look at, asked besides the visible panes. */
-  watches?: readonly Watch[];
-  /** Opened as the demo, even if nothing of it is written yet. */
-  isDemo?: boolean;
-  /** The share of one server core for everything together; default 0.02. */
-  share?: number;
-  clock?: Clock;
-};
 
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;
@@ -94,16 +79,14 @@ export class LiveEngine {
       concurrency,
       ...(options.share === undefined ? {} : { share: options.share }),
     });
-    this.#schedule.add(
-      { id: vitalsTask, minIntervalMs: 1_000, run: () => this.#readVitals() },
-      true,
-    );
+    const vitals = { id: 'vitals', minIntervalMs: 1_000, run: () => this.#readVitals() };
+    this.#schedule.add(vitals, true);
     for (const feed of this.#feeds.values()) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
     }
     for (const { watch, feed } of this.#watches) {
-      const task = { id: watchTask(watch), minIntervalMs: feed.pane.minIntervalMs };
+      const task = { id: watch.key, minIntervalMs: feed.pane.minIntervalMs };
       this.#schedule.add({ ...task, run: () => this.#readWatch(watch, feed) }, true);
     }
     this.#store = new Store<LiveState>(
@@ -256,9 +239,8 @@ export class LiveEngine {
     const { paused, untilMs, cadenceMs } = this.#store.getState();
     if (paused || untilMs !== undefined) return;
     const share = hurriedShare[this.#database.capabilities.embedded ? 'embedded' : 'server'];
-    const shown = [...this.#feeds.values()].filter(
-      ({ pane }) => pane.showsEvents === true && this.#visible.has(pane.id),
-    );
+    const visible = [...this.#feeds.values()].filter(({ pane }) => this.#visible.has(pane.id));
+    const shown = visible.filter(({ pane }) => pane.showsEvents === true);
     for (const { pane } of shown) {
       const isCheap = (this.#schedule.intervalOf(pane.id) ?? Infinity) <= cadenceMs;
       if (isCheap) this.#schedule.runNow(pane.id);
@@ -285,8 +267,8 @@ export class LiveEngine {
 
   async #readWatch({ key, windowMs }: Watch, feed: PaneFeed): Promise<RunResult> {
     const result = await this.#read(feed, windowMs);
-    const { watched } = this.#store.getState();
-    this.#store.update({ watched: new Map(watched).set(key, feed.snapshot) });
+    const watched = new Map(this.#store.getState().watched).set(key, feed.snapshot);
+    this.#store.update({ watched });
     return result;
   }
 
@@ -310,7 +292,7 @@ export class LiveEngine {
     let costMs = 0;
     try {
       const { vitals, collecting } = await this.#meter.transaction(
-        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: vitalsTask },
+        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: 'vitals' },
         (spent) => (costMs += spent),
         async (tx) => ({
           vitals: await this.#vitals.read(tx),
@@ -334,7 +316,7 @@ export class LiveEngine {
     this.#demoReadAt = this.clock.now();
     try {
       const holdsDemo = await this.#meter.transaction(
-        { statementTimeoutMs: 500, lockTimeoutMs: 100, purpose: vitalsTask },
+        { statementTimeoutMs: 500, lockTimeoutMs: 100, purpose: 'vitals' },
         onCost,
         (tx) => readHoldsDemo(tx, shape),
       );
@@ -412,9 +394,6 @@ export class LiveEngine {
     return Object.fromEntries(entries) as LiveState['panes'];
   }
 }
-
-const vitalsTask = 'vitals';
-const watchTask = ({ key }: Watch) => `alert ${key}`;
 
 /** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;

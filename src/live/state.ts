@@ -1,6 +1,6 @@
 import type { Capabilities } from '../db/capabilities.js';
 import type { ConsoleError } from '../db/errors.js';
-import type { PaneId } from '../panes/registry.js';
+import type { AnyPane, PaneId } from '../panes/registry.js';
 import type { Collecting } from './collecting.js';
 import type { Vitals } from './vitals.js';
 import type { Clock } from '../core/clock.js';
@@ -73,6 +73,22 @@ export type LiveState = {
 
 /** A pane as an alert rule sees it: now, over its own window, with the first variant and grouping, without a filter. */
 export type Watch = { key: string; pane: PaneId; windowMs: number };
+
+export type EngineOptions = {
+  panes?: readonly AnyPane[];
+  cadenceMs?: number;
+  windowMs?: number;
+  stuckAfterMs?: number;
+  /** US dollars; absent: no budget is set. */
+  budgetUsdPerDay?: number | undefined;
+  /** What alert rules look at, asked besides the visible panes. */
+  watches?: readonly Watch[];
+  /** Opened as the demo, even if nothing of it is written yet. */
+  isDemo?: boolean;
+  /** The share of one server core for everything together; default 0.02. */
+  share?: number;
+  clock?: Clock;
+};
 
 /** Changes of less than a frame are told together. */
 const batchMs = 30;

@@ -47,7 +47,7 @@ type Watched = AlertRule & {
 function watchOf({ pane, windowMs = defaultWindowMs }: AlertRule): Watch | undefined {
   const { windowed, variants, groupings, asksFilter } = paneById(pane);
   if (!windowed && !variants && !groupings && !asksFilter) return undefined;
-  return { key: windowed ? `${pane} ${windowMs}` : pane, pane, windowMs };
+  return { key: windowed ? `alert ${pane} ${windowMs}` : `alert ${pane}`, pane, windowMs };
 }
 
 /**

@@ -6,6 +6,7 @@ import { emptySnapshot } from '../../../src/live/pane-feed.js';
 import type { LiveState, PaneSnapshot } from '../../../src/live/state.js';
 import type { SlowHookRow } from '../../../src/panes/slow-hooks.js';
 import { slowHooks } from '../../../src/panes/slow-hooks.js';
+import { usage } from '../../../src/panes/usage.js';
 import { createTestDatabase } from '../../helpers/database.js';
 import { openDatabase } from '../../panes/open.js';
 
@@ -97,7 +98,12 @@ describe('an alert beside a screen', () => {
       { name: 'slow', pane: 'slow-hooks', when: 'p95>5s' },
       { name: 'steep', pane: 'usage', when: 'allPerHour>7' },
     ]);
-    const engine = new LiveEngine(await openDatabase(database.url), { watches: watch.watches });
+    const engine = new LiveEngine(await openDatabase(database.url), {
+      watches: watch.watches,
+      panes: [usage, slowHooks],
+      cadenceMs: 500,
+      share: 1,
+    });
     onTestFinished(() => engine.stop());
     const settled = async (windowMs: number, untilMs: number | undefined) => {
       const before = engine.getState().watched;
