@@ -82,16 +82,20 @@ export function processContext(
     note,
     async ask(question) {
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
+      let answer: string | undefined;
       // When the input ends (a terminal that is gone) Node leaves the question open for ever.
       const ended = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+      const asked = terminal
+        .question(plainText(question, process.stderr))
+        .then((text) => (answer = text));
       try {
-        return await Promise.race([terminal.question(plainText(question, process.stderr)), ended]);
+        return await Promise.race([asked, ended]);
       } catch (error) {
         // Ctrl-C and Ctrl-D count as an answer that does not agree.
         if (!(error instanceof Error && error.name === 'AbortError')) throw error;
-        process.stderr.write('\n');
         return '';
       } finally {
+        if (answer === undefined) process.stderr.write('\n');
         terminal.close();
       }
     },

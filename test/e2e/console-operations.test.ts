@@ -19,7 +19,7 @@ describe('the database itself', () => {
     driver.press('\r');
     await driver.waitFor('Index by "service"');
     await driver.waitFor('is the beginning of idx_endpoint_calls_service');
-    driver.press('jjy');
+    driver.press('jy');
     await driver.waitFor('Copied: ');
     const statement = 'DROP INDEX CONCURRENTLY "public"."by ""service""";';
     expect(driver.clipboard).toEqual([statement]);

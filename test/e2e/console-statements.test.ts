@@ -9,8 +9,11 @@ it('shows the SQL behind a pane with its plan, and the statements that were run'
   const driver = await openConsole(database.url, { cols: 160, rows: 50 });
   driver.press('5Q');
   await driver.waitFor('SQL of Top patterns');
-  await driver.waitFor(/v\."pattern_hash"/);
   await driver.waitFor(/cost=\d/);
+  driver.press('/pattern_hash\r');
+  await driver.waitFor(/v\."pattern_hash"/);
+  driver.press('\x1b');
+  await driver.waitFor(/^(?![\s\S]*\/pattern_hash)/);
   driver.press('\x1b');
   await driver.waitFor('┏━ 5 Top patterns');
   driver.press('L');
