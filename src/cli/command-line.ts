@@ -1,5 +1,5 @@
 import meow, { type AnyFlag } from 'meow';
-import { nearestWord } from '../core/nearest.js';
+import { didYouMean, nearestWord } from '../core/nearest.js';
 import { byOwnKey } from '../core/values.js';
 import { ConsoleError } from '../db/errors.js';
 import {
@@ -228,10 +228,9 @@ function isOn(name: string, value: string | undefined): boolean {
 }
 
 function unknownFlag(name: string, names: readonly string[], commandName: string): ConsoleError {
-  const nearest = nearestWord(name, names);
   const help = `trace-console ${commandName} --help lists the flags.`;
   return new ConsoleError('usage', `Unknown flag: ${name}`, {
-    hint: nearest === undefined ? help : `Did you mean ${nearest}? ${help}`,
+    hint: `${didYouMean(name, names)}${help}`,
   });
 }
 

@@ -54,7 +54,7 @@ function startTraffic(onFilling: (filling: Filling) => void): () => void {
     // The channel is how it learns that the console is gone, and tells how far the history is.
     { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] },
   );
-  // Who ended before its history was whole fills no more.
+  // A program that has ended writes no more of its history, whole or not.
   let isStopped = false;
   const ended = () => {
     if (!isStopped) onFilling({ filled: 1, since: Date.now() });

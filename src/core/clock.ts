@@ -31,6 +31,15 @@ export function sleepOn(clock: Clock, ms: number, signal?: AbortSignal): Promise
   });
 }
 
+/** How much fits into a time, by what a part of it took: at least `least`, at most `most`. */
+export function fittingInto(
+  ms: number,
+  { size, tookMs }: { size: number; tookMs: number },
+  { least, most }: { least: number; most: number },
+): number {
+  return Math.min(Math.max((size * ms) / Math.max(tookMs, 1), least), most);
+}
+
 /**
  * For long work beside a server that answers: between its steps others are let have the thread, at most every `deafMs`
  * milliseconds. While it works nothing is heard, and the server waits with it.

@@ -16,6 +16,12 @@ export function nearestWord(typed: string, words: Iterable<string>): string | un
   return nearest;
 }
 
+/** The beginning of a hint; nothing where none is near. */
+export function didYouMean(typed: string, words: Iterable<string>): string {
+  const nearest = nearestWord(typed, words);
+  return nearest === undefined ? '' : `Did you mean ${nearest}? `;
+}
+
 /** Letters to insert, drop, replace, or swap with their neighbour (optimal string alignment). */
 function editsBetween(from: string, to: string): number {
   let beforeLast: number[] = [];

@@ -27,6 +27,10 @@ export const otlpTag = (traceId: string): string => `${otlpPrefix}${traceId}`;
 
 const otlpPrefix = 'otlp:';
 
+/** Of a span, by the number that OTLP gives it; 0 says nothing. */
+export const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+export type SpanKind = Exclude<(typeof spanKinds)[number], ''>;
+
 /** SQL: whether a row of execution_traces has the tag of a trace id that is written as a UUID. */
 export const hasOtlpTag = (uuid: string): string =>
   `tags @> ARRAY['${otlpPrefix}' || replace(${uuid}::text, '-', '')]`;

@@ -1,4 +1,4 @@
-import { nearestWord } from '../core/nearest.js';
+import { didYouMean } from '../core/nearest.js';
 import { ConsoleError } from '../db/errors.js';
 import type { RowKind } from '../maintenance/action.js';
 import { activity } from './activity.js';
@@ -78,8 +78,7 @@ export function findPaneOfEarlier(id: unknown): AnyPane | undefined {
 export function paneById(id: string): AnyPane {
   const pane = findPane(id);
   if (!pane) {
-    const nearest = nearestWord(id, paneIds);
-    const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+    const meant = didYouMean(id, paneIds);
     throw new ConsoleError('usage', `There is no pane "${id}".`, {
       hint: `${meant}Panes: ${paneIds.join(', ')}`,
     });

@@ -63,13 +63,14 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       const seenIn = async (ms: number, most: number) =>
         (await tx.query<SeenSession>(seenSessionsStatement, [shape.schema, ms / 1_000, most])).rows;
       const isOfAllTimes = request.variant === ofAllTimes;
-      const inWindow = await seenIn(isOfAllTimes ? alwaysMs : windowMs, mostSessions);
+      const spanMs = isOfAllTimes ? alwaysMs : windowMs;
+      const inWindow = await seenIn(spanMs, mostSessions);
       const counted =
         inWindow.length < mostSessions
           ? undefined
           : await tx.query<{ count: number }>(countedSessionsStatement, [
               shape.schema,
-              (isOfAllTimes ? alwaysMs : windowMs) / 1_000,
+              spanMs / 1_000,
             ]);
       // Sessions that were brought in may be older than any window.
       const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);

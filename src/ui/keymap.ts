@@ -1,4 +1,4 @@
-import { nearestWord } from '../core/nearest.js';
+import { didYouMean } from '../core/nearest.js';
 
 /** The keys of a command, and what the screen says of it. */
 export type Binding = {
@@ -288,8 +288,7 @@ function commandsOf(scopes: Scopes): readonly Binding[] {
 
 function unknownCommand(scopes: Scopes, known: readonly string[], action: string): KeyProblem {
   const isFixed = commandsOf(scopes).some(({ id }) => id === action);
-  const nearest = nearestWord(action, known);
-  const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+  const meant = didYouMean(action, known);
   return {
     action,
     problem: isFixed ? 'cannot have other keys' : 'is no action',

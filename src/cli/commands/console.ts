@@ -1,4 +1,4 @@
-import { nearestWord } from '../../core/nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import { parseMoment } from '../../core/format/time.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
 import type { OpensAt } from '../../ui/app/options.js';
@@ -137,8 +137,7 @@ async function readOpensAt({ pane, trace, at }: Flags): Promise<OpensAt> {
 function themeNamed(name: string): ThemeName {
   const theme = themeNames.find((each) => each === name);
   if (theme) return theme;
-  const nearest = nearestWord(name, themeNames);
-  const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+  const meant = didYouMean(name, themeNames);
   throw new ConsoleError('usage', `There is no theme "${name}".`, {
     hint: `${meant}Themes: ${themeNames.join(', ')}`,
   });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMoment } from '../../core/format/time.js';
 import { readNumber } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
-import { nearestWord } from '../../core/nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { systemClock } from '../../core/clock.js';
 import { CostMeter, PaneFeed } from '../../live/pane-feed.js';
@@ -181,11 +181,6 @@ function chosenPanes(named: readonly string[], all: boolean): readonly AnyPane[]
   return (named.length > 0 ? named : overviewPaneIds).map((id) => paneById(id));
 }
 
-function meantBy(text: string, known: readonly string[]): string {
-  const nearest = nearestWord(text, known);
-  return nearest === undefined ? '' : `Did you mean ${nearest}? `;
-}
-
 /** @throws ConsoleError `usage` where no chosen pane has the grouping */
 function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined): void {
   const known = chosen.flatMap(({ groupings = [] }) => groupings.map(({ id }) => id));
@@ -193,7 +188,7 @@ function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined)
   throw new ConsoleError('usage', `--group does not know "${grouping}".`, {
     hint:
       known.length > 0
-        ? `${meantBy(grouping, known)}Groups: ${known.join(', ')}`
+        ? `${didYouMean(grouping, known)}Groups: ${known.join(', ')}`
         : `Only some panes have groups: --pane ${panes.find(({ groupings }) => groupings)?.id ?? ''}`,
   });
 }

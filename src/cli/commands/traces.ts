@@ -18,7 +18,7 @@ import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
 import { unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
-import { detailText, eventText, subjectText } from '../../panes/trace/event.js';
+import { detailText, eventTexts } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
@@ -326,15 +326,7 @@ function traceText(tree: TraceTree): string {
         isOwn && totalMs > 0 ? formatShare(ownMs / totalMs) : '',
         `${'  '.repeat(Math.min(depth, 20))}${safeLine(nodeTitle(node))}`,
         safeLine(
-          [
-            ...new Set([
-              event.outcome === 'ok' ? '' : event.outcome,
-              subjectText(event),
-              eventText(event),
-            ]),
-          ]
-            .filter(Boolean)
-            .join(': '),
+          [...(event.outcome === 'ok' ? [] : [event.outcome]), ...eventTexts(event)].join(': '),
           { limit: 200 },
         ),
       ];

@@ -1,4 +1,4 @@
-import { nearestWord } from '../../core/nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import { resolveSource } from '../../db/connection/source.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { AlertSettings } from '../../live/alerts/alert-watch.js';
@@ -88,14 +88,13 @@ function connectionNamed({ connections, file, unreadable }: Config, name: string
   const connection = connections.get(name);
   if (connection) return connection;
   const known = [...connections.keys()];
-  const nearest = nearestWord(name, known);
   const hint =
     unreadable !== undefined
       ? `The config file cannot be read: ${unreadable}`
       : file === undefined
         ? 'There is no config file; docs/configuration.md shows one.'
         : known.length > 0
-          ? `${nearest === undefined ? '' : `Did you mean ${nearest}? `}Connections: ${known.join(', ')}`
+          ? `${didYouMean(name, known)}Connections: ${known.join(', ')}`
           : `${file} has no [connections.NAME].`;
   throw new ConsoleError('usage', `There is no connection "${name}".`, { hint });
 }

@@ -1,7 +1,7 @@
 import net, { type Socket } from 'node:net';
 import fs from 'node:fs';
 import { consoleVersion } from '../../core/version.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, failureOf } from '../../db/errors.js';
 import {
   type ControlAnswer,
   controlProtocol,
@@ -220,7 +220,7 @@ export class Daemon {
       return await this.#createDatabase(postgres, programs);
     } catch (error) {
       fs.rmSync(draftOf(postgres), { recursive: true, force: true });
-      throw isNoSpace(error) || saysNoRoom(describe(error)) ? reserve.unavailable : error;
+      throw isNoSpace(error) || saysNoRoom(failureOf(error).message) ? reserve.unavailable : error;
     }
   }
 
@@ -243,7 +243,8 @@ export class Daemon {
   #startFailed(error: unknown): void {
     const cause = error instanceof EngineUnavailable ? this.#options.reserve.unavailable : error;
     const known = cause instanceof ConsoleError ? cause : undefined;
-    const message = known?.message ?? `The embedded database did not start: ${describe(error)}`;
+    const message =
+      known?.message ?? `The embedded database did not start: ${failureOf(error).message}`;
     const hint = known?.hint ?? `See ${inFolder.log(this.#options.dataFolder)}.`;
     const code = known?.code ?? 'embedded_unavailable';
     this.#failure = { kind: 'failed', code, message, hint };
@@ -361,7 +362,7 @@ export class Daemon {
       if (started) await this.#upkeep.leave(unused);
       await this.#multiplexer.close();
     } catch (error) {
-      this.#log(`stopping: ${describe(error)}`);
+      this.#log(`stopping: ${failureOf(error).message}`);
     }
     fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
     this.#log('stopped');
@@ -369,6 +370,3 @@ export class Daemon {
     process.exit(0);
   }
 }
-
-const describe = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);

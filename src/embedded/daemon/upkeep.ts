@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { failureOf } from '../../db/errors.js';
 import { quoteLiteral } from '../../db/quote.js';
 import type { Reserve } from '../folder/reserve.js';
 import type { Multiplexer } from '../mux/multiplexer.js';
@@ -307,7 +308,7 @@ export class Upkeep {
     try {
       await work();
     } catch (error) {
-      this.#log(`upkeep: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log(`upkeep: ${failureOf(error).message}`);
     }
   }
 
@@ -317,7 +318,7 @@ export class Upkeep {
       const rows = await this.#multiplexer.background('SELECT 1', 5_000);
       if (rows[0]?.[0] === '1') return;
     } catch (error) {
-      this.#log(`health probe: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log(`health probe: ${failureOf(error).message}`);
       return;
     }
     this.#log('health probe: the engine gave no row');

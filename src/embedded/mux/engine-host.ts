@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { failureOf } from '../../db/errors.js';
 import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
 import { saysNoRoom } from '../engine/messages.js';
 import {
@@ -95,10 +96,12 @@ export class EngineHost {
   async #startFromReserve(error: unknown): Promise<Engine> {
     const { reserve } = this;
     // Where it does not say why, it may still be that; then the reserve costs nothing but a try.
-    if (!reserve || !(saysNoRoom(describe(error)) || reserve.isDiskFull())) throw error;
+    if (!reserve || !(saysNoRoom(failureOf(error).message) || reserve.isDiskFull())) throw error;
     const explained = (failure: unknown): unknown =>
-      saysNoRoom(describe(failure)) ? new EngineUnavailable(reserve.report) : failure;
-    this.#log(`engine did not start: ${describe(error)}; trying with the room of the reserve`);
+      saysNoRoom(failureOf(failure).message) ? new EngineUnavailable(reserve.report) : failure;
+    this.#log(
+      `engine did not start: ${failureOf(error).message}; trying with the room of the reserve`,
+    );
     if (!reserve.release()) throw explained(error);
     try {
       return await this.#start();
@@ -122,7 +125,7 @@ export class EngineHost {
         this.#log(`engine restarted in ${Math.round(performance.now() - begun)} ms`);
         if (this.#engine) return this.#engine;
       } catch (error) {
-        reason = describe(error);
+        reason = failureOf(error).message;
         this.#log(`engine did not start: ${reason}`);
         if (!(error instanceof EngineUnavailable)) continue;
         this.#unavailable = error;
@@ -234,9 +237,6 @@ export class InternalStatementFailed extends Error {
     this.sqlState = sqlState;
   }
 }
-
-const describe = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 /** Collects the rows of an internal statement. */
 class RowCollector {

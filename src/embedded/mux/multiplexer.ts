@@ -1,3 +1,4 @@
+import { failureOf } from '../../db/errors.js';
 import type { Engine } from '../engine/engine.js';
 import { errorResponse, ProtocolViolation, type Report, simpleQuery, sync } from '../wire.js';
 import { BackgroundWork, TurnQueue, Turn } from './turn.js';
@@ -208,7 +209,7 @@ export class Multiplexer {
   }
 
   #failed(error: unknown): void {
-    this.#log(describe(error));
+    this.#log(failureOf(error).message);
     if (error instanceof EngineUnavailable) {
       const report: Report = { ...error.report, severity: 'FATAL' };
       for (const client of this.#clients.values()) this.#dismiss(client, report);
@@ -227,9 +228,13 @@ export class Multiplexer {
     } catch (error) {
       if (error instanceof EngineUnavailable) throw error;
       // The session is not what the client believes it to be: better no connection than a wrong one.
-      this.#log(describe(error));
+      this.#log(failureOf(error).message);
       const sqlState = error instanceof InternalStatementFailed ? error.sqlState : 'XX000';
-      this.#dismiss(client, { severity: 'FATAL', code: sqlState, message: describe(error) });
+      this.#dismiss(client, {
+        severity: 'FATAL',
+        code: sqlState,
+        message: failureOf(error).message,
+      });
     } finally {
       this.#turn = undefined;
       client.idleSince = performance.now();
@@ -253,7 +258,7 @@ export class Multiplexer {
     } catch (error) {
       if (error instanceof EngineUnavailable) throw error;
       // The engine is a new one: nothing of this client is left in it.
-      this.#log(`cleaning up after a client: ${describe(error)}`);
+      this.#log(`cleaning up after a client: ${failureOf(error).message}`);
     }
   }
 
@@ -298,6 +303,3 @@ export class Multiplexer {
     return this.#host.close();
   }
 }
-
-const describe = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);

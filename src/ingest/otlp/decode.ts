@@ -1,5 +1,5 @@
-import { ExactNumber, parseExactJson } from '../../core/exact-json.js';
-import type { ArchivedTable } from '../../core/tables.js';
+import { ExactNumber, parseExactJson, roundedNumber } from '../../core/exact-json.js';
+import { spanKinds, type ArchivedTable, type SpanKind } from '../../core/tables.js';
 import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
@@ -9,10 +9,6 @@ export type Attributes = Readonly<Record<string, unknown>>;
 
 /** Who sent it: a service and the library in it. */
 export type Origin = { resource: Attributes; scope?: string | undefined };
-
-/** Of a span, by the number that OTLP gives it; 0 says nothing. */
-export const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
-export type SpanKind = Exclude<(typeof spanKinds)[number], ''>;
 
 /** Times are milliseconds since 1970, ids lower-case hexadecimal. */
 export type TelemetrySpan = Origin & {
@@ -214,8 +210,7 @@ function hexOf(value: unknown, bytes: number): string | undefined {
 function integerOf(value: unknown): number | undefined {
   // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
   if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
-  if (typeof value === 'number') return numberOf(value);
-  if (value instanceof ExactNumber) return numberOf(value.valueOf());
+  if (typeof roundedNumber(value) === 'number') return numberOf(value);
   const { high, low } = objectOf(value);
   return typeof high === 'number' && typeof low === 'number'
     ? high * 2 ** 32 + (low >>> 0)
@@ -273,8 +268,7 @@ function valueOf(value: unknown, depth: number): unknown {
   if (isSent(any, 'boolValue')) return any.boolValue === true;
   if (isSent(any, 'intValue')) return exactInteger(any.intValue);
   if (isSent(any, 'doubleValue')) {
-    const double =
-      any.doubleValue instanceof ExactNumber ? any.doubleValue.valueOf() : any.doubleValue;
+    const double = roundedNumber(any.doubleValue);
     return numberOf(double) ?? String(double);
   }
   if (isSent(any, 'bytesValue')) return '[bytes]';

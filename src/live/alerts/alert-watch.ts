@@ -63,9 +63,6 @@ export class AlertWatch {
 
   /** @throws Error for a rule whose filter cannot be read; {@link checkRule} says why before. */
   constructor(rules: readonly AlertRule[]) {
-    this.panes = [...new Set(rules.filter((rule) => !watchOf(rule)).map(({ pane }) => pane))];
-    const watches = rules.flatMap((rule) => watchOf(rule) ?? []);
-    this.watches = [...new Map(watches.map((watch) => [watch.key, watch])).values()];
     this.#rules = rules.map((rule) => {
       const definition = paneById(rule.pane);
       const parsed = parseFilter(rule.when, definition);
@@ -79,6 +76,9 @@ export class AlertWatch {
         seen: undefined,
       };
     });
+    this.panes = [...new Set(this.#rules.filter(({ watch }) => !watch).map(({ pane }) => pane))];
+    const watches = this.#rules.flatMap(({ watch }) => watch ?? []);
+    this.watches = [...new Map(watches.map((watch) => [watch.key, watch])).values()];
   }
 
   get state(): AlertState {

@@ -1,4 +1,4 @@
-import { nearestWord } from '../../core/nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import { hasRowsOnWorkers } from '../../db/capabilities.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type Check, severities, type Severity, type Verdict } from './check.js';
@@ -69,8 +69,7 @@ export function checkById(id: string): Check {
   const check = checks.find((candidate) => candidate.id === id);
   if (!check) {
     const ids = checks.map((one) => one.id);
-    const nearest = nearestWord(id, ids);
-    const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+    const meant = didYouMean(id, ids);
     throw new ConsoleError('usage', `There is no check "${id}".`, {
       hint: `${meant}Checks: ${ids.join(', ')}`,
     });

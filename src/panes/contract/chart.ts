@@ -44,13 +44,15 @@ export function drawChart(
 /** Whole counts, each at the one line that is nearest to it: of two lines that are as near the upper. */
 function scaleLabel(value: number, perLine: number): string {
   const count = Math.round(value);
-  const off = value - count;
-  const isNearest = off > -perLine / 2 + tolerance && off <= perLine / 2 + tolerance;
-  return (isNearest ? formatCount(count) : '').padStart(scaleWidth - 2);
+  return (isNearest(value - count, perLine) ? formatCount(count) : '').padStart(scaleWidth - 2);
 }
 
 /** Lines are computed from the lowest up: half of a line is rarely just that. */
 const tolerance = 1e-9;
+
+/** Whether no other line is nearer; `off`: how far a line lies above what it would be labelled with. */
+const isNearest = (off: number, perLine: number): boolean =>
+  off > -perLine / 2 + tolerance && off <= perLine / 2 + tolerance;
 
 /** Round sums of dollars, each at the line that is nearest to it. */
 function moneyLabel(value: number, perLine: number): string {
@@ -58,12 +60,10 @@ function moneyLabel(value: number, perLine: number): string {
   const step = [1, 2, 5].map((times) => times * power).find((each) => each >= 2 * perLine);
   const unit = step ?? 10 * power;
   const round = Math.round(value / unit) * unit;
-  const off = value - round;
-  const isNearest = off > -perLine / 2 + tolerance && off <= perLine / 2 + tolerance;
   const digits = unit >= 1 ? 0 : Math.max(2, -Math.floor(Math.log10(unit)));
   const exact = `$${round.toFixed(digits)}`;
   const text = exact.length <= scaleWidth - 2 ? exact : `$${formatCount(round)}`;
-  return (isNearest ? text : '').padStart(scaleWidth - 2);
+  return (isNearest(value - round, perLine) ? text : '').padStart(scaleWidth - 2);
 }
 
 /** At most `columns` values: neighbours are added up, so that the area stays what was counted. */

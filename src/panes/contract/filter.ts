@@ -99,6 +99,18 @@ export function filterText(text: string, fields: readonly FilterField[]): Filter
   return 'error' in read ? read : { whole: read.whole };
 }
 
+/** A filter with the units of its limits; one that cannot be read stays as it was typed. */
+export function withUnits(text: string, fields: readonly FilterField[]): string {
+  const read = filterText(text, fields);
+  return 'whole' in read ? read.whole : text;
+}
+
+/** What the rows of a pane are filtered by: its columns, and what else is known of its rows. */
+export const fieldsOf = ({ columns, fields = [] }: Filterable): readonly Field[] => [
+  ...columns,
+  ...fields,
+];
+
 /** The field that a name means; undefined: there is none, or there are several. */
 export function fieldNamed<Named extends FilterField>(
   fields: readonly Named[],
@@ -110,7 +122,7 @@ export function fieldNamed<Named extends FilterField>(
 
 /** A filter of rows that are there; {@link readTerms} says what may be typed. */
 export function parseFilter(text: string, pane: Filterable): ParsedFilter {
-  const fields: readonly Field[] = [...pane.columns, ...(pane.fields ?? [])];
+  const fields = fieldsOf(pane);
   const read = readTerms(text, fields);
   if ('error' in read) return read;
   if (read.terms.length === 0) return { filter: undefined };

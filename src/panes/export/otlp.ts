@@ -8,6 +8,7 @@ import {
   kindWords,
   type TraceEvent,
 } from '../trace/event.js';
+import { spanKinds } from '../../core/tables.js';
 import type { TraceNode, TraceTree } from '../trace/tree.js';
 
 type AnyValue =
@@ -113,10 +114,9 @@ function spanOf(node: TraceNode, traceId: string, tree: TraceTree, extras: OtlpE
   };
 }
 
-const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
-
 function spanKind(event: TraceEvent): number {
-  const told = spanKinds.indexOf(detailText(event, 'span_kind') ?? '');
+  const named = detailText(event, 'span_kind');
+  const told = spanKinds.findIndex((kind) => kind === named);
   return told > 0 ? told : event.kind === 'endpoint_call' ? 3 : 1;
 }
 

@@ -1,4 +1,5 @@
 import { contextWindowOf } from '../../ingest/prices.js';
+import { fittingInto } from '../../core/clock.js';
 import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
 import type { SchemaShape } from '../contract/shape.js';
@@ -210,8 +211,8 @@ export class SessionCounter {
     const inTurn = this.#inTurn(sessions, writes).slice(0, this.#turn);
     await this.#countThese(tx, request.shape, inTurn, writes);
     if (inTurn.length === this.#turn) {
-      const fitting = (this.#turn * turnMs) / Math.max(1, performance.now() - before);
-      this.#turn = Math.ceil(Math.min(Math.max(fitting, 1), longestTurn));
+      const done = { size: this.#turn, tookMs: performance.now() - before };
+      this.#turn = Math.ceil(fittingInto(turnMs, done, { least: 1, most: longestTurn }));
     }
     const shown = new Set(sessions.map(({ session_id: id }) => id));
     for (const id of this.#kept.keys()) if (!shown.has(id)) this.#kept.delete(id);

@@ -1,3 +1,4 @@
+import { fittingInto } from '../../core/clock.js';
 import type { Queryable } from '../../db/database.js';
 import type { ReadRequest } from '../contract/pane.js';
 import type { Range } from './slices.js';
@@ -276,8 +277,9 @@ class TableWatch {
         this.#counts.set(slice, rows);
       }
       this.#oldest = first;
-      const fitting = (this.#chunk * onceMs) / Math.max(1, performance.now() - before);
-      this.#chunk = Math.ceil(Math.min(Math.max(fitting, firstStep), 4 * this.#chunk));
+      const done = { size: this.#chunk, tookMs: performance.now() - before };
+      const limits = { least: firstStep, most: 4 * this.#chunk };
+      this.#chunk = Math.ceil(fittingInto(onceMs, done, limits));
     }
     return true;
   }

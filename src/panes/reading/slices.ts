@@ -1,3 +1,5 @@
+import { fittingInto } from '../../core/clock.js';
+
 /** From `fromMs` on and before `untilMs`, in milliseconds since 1970 by the server's clock. */
 export type Range = { fromMs: number; untilMs: number };
 
@@ -307,8 +309,8 @@ export class SliceReader<Value> {
 
   #adapt(slices: number, ms: number): void {
     if (slices < smallestChunk) return;
-    const fitting = Math.round((slices * chunkMs) / Math.max(ms, 1));
     // No more than fourfold: the next slices may be fuller than these.
-    this.#chunk = Math.min(Math.max(fitting, smallestChunk), slices * 4);
+    const limits = { least: smallestChunk, most: slices * 4 };
+    this.#chunk = Math.round(fittingInto(chunkMs, { size: slices, tookMs: ms }, limits));
   }
 }

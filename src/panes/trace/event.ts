@@ -186,6 +186,11 @@ function patchedFile(input: string | undefined): string | undefined {
   return file ?? input;
 }
 
+/** What it worked on, and what went wrong with it, each once. Untrusted texts. */
+export function eventTexts(event: TraceEvent): readonly string[] {
+  return [...new Set([subjectText(event), eventText(event)])].filter((text) => text !== '');
+}
+
 /** What went wrong, or else what it worked on. Untrusted text. */
 export function eventText(event: TraceEvent): string {
   const error = [detailText(event, 'error_type'), detailText(event, 'error_message')]

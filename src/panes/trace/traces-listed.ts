@@ -6,7 +6,7 @@ import {
   textColumn,
   type Column,
 } from '../contract/column.js';
-import { filterText, type FilterField } from '../contract/filter.js';
+import { withUnits, type FilterField } from '../contract/filter.js';
 import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
 import { formatSpan } from '../../core/format/time.js';
 import { formatCount } from '../../core/format/number.js';
@@ -174,8 +174,7 @@ function firstRequest(
   wanted: Partial<Pick<ListRequest, 'filter' | 'failedOnly'>>,
   fields: readonly FilterField[],
 ): ListRequest {
-  const read = filterText(wanted.filter ?? '', fields);
-  return { ...firstPage, ...wanted, ...('whole' in read ? { filter: read.whole } : {}) };
+  return { ...firstPage, ...wanted, filter: withUnits(wanted.filter ?? '', fields) };
 }
 
 function whyNotOf(of: TracesOf): { window?: string; failed?: string } {

@@ -1,4 +1,4 @@
-import { filterText } from '../../panes/contract/filter.js';
+import { fieldsOf, withUnits } from '../../panes/contract/filter.js';
 import type { AnyPane, PaneId } from '../../panes/registry.js';
 import { paneById } from '../../panes/registry.js';
 import type { Context, Focus } from '../context.js';
@@ -33,8 +33,7 @@ export class FocusedPane implements Focus {
 
   filter(text: string): void {
     const { pane, view } = this;
-    const read = filterText(text, [...pane.columns, ...(pane.fields ?? [])]);
-    const filter = 'whole' in read ? read.whole : text;
+    const filter = withUnits(text, fieldsOf(pane));
     this.change(withFilter(pane, this.#rowsOf({ ...view, filter }), view, filter));
   }
 

@@ -72,6 +72,8 @@ export type PaneRoom = {
   visibleRows: number;
   /** Columns that have no room, to the right. */
   hiddenColumns: number;
+  /** The column that the rows are sorted by. */
+  sortedBy?: string | undefined;
 };
 
 /** Which rows of a pane are in view at its size. Drawing and scrolling both use it, so that they agree. */
@@ -215,12 +217,13 @@ function tableRoom(
     top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
     visibleRows,
     hiddenColumns: hiddenColumns(pane.columns, view.shift, width, placing),
+    sortedBy,
   };
 }
 
 function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledLine[] {
   const { pane, snapshot, view, focused } = input;
-  const { top, visibleRows } = room;
+  const { top, visibleRows, sortedBy } = room;
   const cursor = findCursor(pane, rows, view);
   const { marks } = view;
   const table = drawTable(pane.columns, rows, contextOf(snapshot), {
@@ -230,7 +233,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     top,
     // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
-    sortedBy: sortedColumn(pane, snapshot.rows, view),
+    sortedBy,
     faded: snapshot.error !== null,
     all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,

@@ -36,12 +36,18 @@ export function ConsoleScreen({ app }: { app: ScreenSource }) {
   );
 }
 
-function Header({ context }: { context: Context }) {
-  const { model, keys, front } = context;
-  const { columns } = model.size;
+/** The key that imports transcripts; undefined where it would not. */
+function keyOfImport(context: Context): string | undefined {
+  const { keys, front } = context;
   const importing = keys.in(front.scope).find(({ id }) => id === importCommand.id);
   const canImport = importing?.unavailable?.(context, '') === undefined;
-  const importKey = importing && canImport ? keys.keyOf(importing.id) : undefined;
+  return importing && canImport ? keys.keyOf(importing.id) : undefined;
+}
+
+function Header({ context }: { context: Context }) {
+  const { model } = context;
+  const { columns } = model.size;
+  const importKey = model.live?.collecting?.grown && keyOfImport(context);
   const destination = model.views.find((view) => view.destination)?.destination;
   const lines = drawHeader(
     { ...model, ...destination, shown: visiblePanes(model), importKey },

@@ -1,7 +1,7 @@
 import { counted } from '../../core/format/number.js';
 import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
 import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
-import { filterText } from '../../panes/contract/filter.js';
+import { withUnits } from '../../panes/contract/filter.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { listActions } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
@@ -182,8 +182,7 @@ export class ListView implements View {
 
   #show(context: Context, typed: string): void {
     const { opened, wanted } = this.state;
-    const read = filterText(typed, opened.paging.fields);
-    const filter = 'whole' in read ? read.whole : typed;
+    const filter = withUnits(typed, opened.paging.fields);
     if (filter !== wanted.filter) this.ask(context, { filter });
   }
 
@@ -225,10 +224,9 @@ export class ListView implements View {
     if (rows.length === 0) {
       const isChosen = wanted.filter !== '' || wanted.failedOnly;
       const { filling } = context.model;
-      const filled = filling === undefined ? '' : strings.beingFilled(fillingText(filling));
       const none =
-        filled !== ''
-          ? filled
+        filling !== undefined
+          ? strings.beingFilled(fillingText(filling))
           : isChosen
             ? `None matches ${this.#filterText}; :back shows all.`
             : empty;

@@ -1,6 +1,7 @@
 import { counted } from '../../core/format/number.js';
 import { memo } from 'react';
 import { isBeingFilled, type LiveState, type PaneSnapshot } from '../../live/state.js';
+import { fieldsOf } from '../../panes/contract/filter.js';
 import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
@@ -80,7 +81,7 @@ class Overview implements View {
 
   filtered({ focus, model }: Context): Filtered {
     const { pane } = focus;
-    const fields = [...pane.columns, ...(pane.fields ?? [])];
+    const fields = fieldsOf(pane);
     return {
       filter: focus.view.filter,
       show: (filter) => focus.filter(filter),

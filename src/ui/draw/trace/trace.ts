@@ -1,5 +1,6 @@
 import {
   eventText,
+  eventTexts,
   detailNumber,
   detailText,
   kindWords,
@@ -125,8 +126,7 @@ function aboutOf({ asked }: TraceTree): Segment[][] {
 /** The chosen event under a rule: its figures, then its error or what it worked on. */
 function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
   if (height === 0) return [];
-  const texts = new Set([subjectText(node.event), eventText(node.event)]);
-  const text = safeBlock([...texts].filter(Boolean).join('\n'), { limit: 4 * width });
+  const text = safeBlock(eventTexts(node.event).join('\n'), { limit: 4 * width });
   const look = node.event.outcome === 'failed' ? 'error' : undefined;
   const lines = [
     styled('─'.repeat(width), 'border'),
