@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/running.js';
 import { readStatus } from '../../src/ingest/collector/status-file.js';
 import { testPrograms } from '../embedded/programs.js';
+import { endCollector } from '../helpers/collector.js';
 import { psqlProgram } from '../helpers/psql.js';
 import { runOnce } from '../helpers/template.js';
 import { sessions } from '../ingest/claude-folder.js';
@@ -69,10 +70,7 @@ describe('the console without a server, in an empty home', () => {
     fs.writeFileSync(file, lines.toString());
     const env = { HOME: home, XDG_DATA_HOME: undefined, XDG_STATE_HOME: path.join(home, 'state') };
     const spool = path.join(home, 'state/trace-console/spool');
-    onTestFinished(() => {
-      const pid = readStatus(spool)?.pid;
-      if (pid !== undefined) process.kill(pid);
-    });
+    onTestFinished(() => endCollector(spool));
     const driver = startConsole(undefined, { cols: 120, rows: 35, env });
     await driver.waitFor('This machine has 1 Claude Code session, the last', 60_000);
     driver.press('i');
@@ -90,10 +88,7 @@ describe('the console without a server, in an empty home', () => {
 
   it('says where it looked when there is none, finds it when it is there, and shows it whatever its age', async () => {
     const env = { HOME: home, XDG_DATA_HOME: undefined, XDG_STATE_HOME: path.join(home, 'state') };
-    onTestFinished(() => {
-      const pid = readStatus(path.join(home, 'state/trace-console/spool'))?.pid;
-      if (pid !== undefined) process.kill(pid);
-    });
+    onTestFinished(() => endCollector(path.join(home, 'state/trace-console/spool')));
     const driver = startConsole(undefined, { cols: 200, rows: 60, env });
     await driver.waitFor('No session of an agent was found', 60_000);
     await driver.waitFor(isFilled, 120_000);

@@ -3,8 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
 import { ensureCollector } from '../../../src/ingest/collector/collector.js';
-import { collectorOf, readStatus } from '../../../src/ingest/collector/status-file.js';
+import { readStatus } from '../../../src/ingest/collector/status-file.js';
 import { noConfigFile } from '../../helpers/cli.js';
+import { endCollector } from '../../helpers/collector.js';
 import { createTestDatabase } from '../../helpers/database.js';
 
 let folder: string;
@@ -30,8 +31,6 @@ it('starts one collector, on the database it is given, and no second one', async
     expect(ensureCollector(target, program, environment)).toBe('running');
     expect(readStatus(spool)?.target).toContain(test.name);
   } finally {
-    const pid = collectorOf(spool)?.pid;
-    if (pid !== undefined) process.kill(pid, 'SIGTERM');
-    await vi.waitFor(() => expect(collectorOf(spool)).toBeUndefined(), 30_000);
+    await endCollector(spool);
   }
 });
