@@ -92,7 +92,7 @@ export class LiveEngine {
       ...(options.share === undefined ? {} : { share: options.share }),
     });
     this.#schedule.add(
-      { id: vitalsTask, minIntervalMs: 1_000, run: () => this.#readVitals() },
+      { id: vitalsTask, minIntervalMs: 1_000, startsLast: true, run: () => this.#readVitals() },
       true,
     );
     for (const feed of this.#feeds.values()) {
@@ -268,6 +268,7 @@ export class LiveEngine {
   async #readPane(feed: PaneFeed): Promise<RunResult> {
     const { windowMs } = this.#store.getState();
     const startMs = this.clock.now();
+    const isFirst = feed.snapshot.receivedAtMs === null;
     const shape = await this.#currentShape(feed.snapshot);
     if (!shape) return { costMs: 0 };
     const { snapshot, costMs } = await feed.read({
@@ -277,7 +278,7 @@ export class LiveEngine {
       shape,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
-    this.#store.update({ panes: this.#snapshots() });
+    this.#store.update({ panes: this.#snapshots() }, isFirst);
     // The window has changed during this reading: runNow has asked for another one.
     return { costMs, again: snapshot.error === null && snapshot.loading !== null };
   }

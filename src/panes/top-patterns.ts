@@ -21,7 +21,7 @@ import {
   patternOpening,
   twinSimilarity,
 } from './reading/pattern.js';
-import { PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
+import { noUses, PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
 import { boundedText } from '../db/quote.js';
 
 export type TopPatternRow = {
@@ -60,7 +60,9 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
     return request.transaction(async (tx) => {
       const nowMs = await serverNowIn(tx);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
-      const uses = await this.#uses.read(tx, request);
+      // Only what B compares needs them, and the order of what was used.
+      const isLater = request.brief === true && request.variant !== used.id;
+      const uses = isLater ? noUses : await this.#uses.read(tx, request);
       const statement = statementOf(
         request.shape,
         isWhole ? request.variant : undefined,
