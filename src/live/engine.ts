@@ -92,7 +92,7 @@ export class LiveEngine {
       ...(options.share === undefined ? {} : { share: options.share }),
     });
     this.#schedule.add(
-      { id: vitalsTask, minIntervalMs: 1_000, startsLast: true, run: () => this.#readVitals() },
+      { id: vitalsTask, minIntervalMs: 1_000, run: () => this.#readVitals() },
       true,
     );
     for (const feed of this.#feeds.values()) {
