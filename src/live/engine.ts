@@ -260,8 +260,9 @@ export class LiveEngine {
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
+    const isFirst = feed.snapshot.receivedAtMs === null;
     const result = await this.#read(feed, this.#store.getState().windowMs);
-    this.#store.update({ panes: this.#snapshots() });
+    this.#store.update({ panes: this.#snapshots() }, isFirst);
     return result;
   }
 

@@ -33,8 +33,9 @@ export class CostMeter {
     spent: (costMs: number) => void,
     work: (tx: Queryable) => Promise<Result>,
   ): Promise<Result> {
-    return this.#database.transaction({ ...options, readOnly: true }, (tx) =>
+    return this.#database.transaction({ ...options, readOnly: true, tellsTime: true }, (tx) =>
       work({
+        startedMs: tx.startedMs,
         query: async (text, values) => {
           const before = this.#clock.now();
           try {
@@ -158,6 +159,7 @@ export class PaneFeed {
     const { pane, exact } = this;
     const untilMs = looksBack(pane) ? this.#untilMs : undefined;
     let costMs = 0;
+    const brief = this.#snapshot.receivedAtMs === null;
     // Not reset at once: a reading under way would store its old counts afterwards.
     if (this.#forgets) this.reset();
     const choice = this.#choice;
@@ -171,6 +173,7 @@ export class PaneFeed {
         capabilities: this.#database.capabilities,
         database: this.#database,
         exact,
+        brief,
         transaction: (work) =>
           this.#meter.transaction(
             {
