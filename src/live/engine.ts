@@ -282,6 +282,7 @@ export class LiveEngine {
       stuckAfterMs: this.#stuckAfterMs,
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
+      brief: feed.snapshot.receivedAtMs === null,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     // The window has changed during this reading: runNow has asked for another one.

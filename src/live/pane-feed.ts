@@ -56,6 +56,8 @@ export type Reading = {
   stuckAfterMs: number;
   budgetUsdPerDay?: number | undefined;
   shape: SchemaShape;
+  /** See {@link ReadRequest}. */
+  brief?: boolean;
 };
 
 /** What chooses the rows of a pane. Each combination has a reader of its own. */
@@ -159,7 +161,6 @@ export class PaneFeed {
     const { pane, exact } = this;
     const untilMs = looksBack(pane) ? this.#untilMs : undefined;
     let costMs = 0;
-    const brief = this.#snapshot.receivedAtMs === null;
     // Not reset at once: a reading under way would store its old counts afterwards.
     if (this.#forgets) this.reset();
     const choice = this.#choice;
@@ -173,7 +174,6 @@ export class PaneFeed {
         capabilities: this.#database.capabilities,
         database: this.#database,
         exact,
-        brief,
         transaction: (work) =>
           this.#meter.transaction(
             {

@@ -55,7 +55,7 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
       const nowMs = await serverNowIn(tx);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
       // Only what B compares needs them, and the order of what was used.
-      const isLater = request.brief === true && request.variant !== used.id;
+      const isLater = request.brief === true && !request.exact && request.variant !== used.id;
       const uses = isLater ? noUses : await this.#uses.read(tx, request);
       const statement = statementOf(
         request.shape,
