@@ -117,7 +117,7 @@ export class Proxy {
       client.write(bytes);
       const looked = Buffer.concat([tail, bytes]);
       tail = looked.subarray(-(readyForQuery.length - 1));
-      for (let at = -1; (at = looked.indexOf(readyForQuery, at + 1)) >= 0; ) this.answers += 1;
+      for (let at = -1; (at = looked.indexOf(readyForQuery, at + 1)) >= 0;) this.answers += 1;
       if (this.bytesPerSecond === 0) return;
       server.pause();
       setTimeout(() => server.resume(), (1_000 * bytes.length) / this.bytesPerSecond);
