@@ -1,4 +1,4 @@
-import { breather } from '../core/breather.js';
+import { breather } from '../core/clock.js';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../deploy/console-schema.js';

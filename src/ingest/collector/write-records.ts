@@ -1,4 +1,4 @@
-import { breather } from '../../core/breather.js';
+import { breather } from '../../core/clock.js';
 import { isObject } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { AgentEvent } from '../events.js';

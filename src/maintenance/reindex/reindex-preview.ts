@@ -2,7 +2,7 @@ import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { counted, formatBytes } from '../../core/format/number.js';
 import type { Fact, Preview } from '../action.js';
-import { freeSpace, type DiskSpace } from '../free-space.js';
+import { freeSpace, type DiskSpace } from '../../deploy/kept-sizes.js';
 import {
   readLongTransactions,
   type LongTransaction,

@@ -4,8 +4,7 @@ import { counted, withSeparators, formatBytes } from '../../../core/format/numbe
 import { firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
 import { formatAge } from '../../../core/format/time.js';
-import { freeSpace } from '../../free-space.js';
-import { readGrowth } from '../../../deploy/kept-sizes.js';
+import { freeSpace, readGrowth } from '../../../deploy/kept-sizes.js';
 
 export const staleStatistics: Check = {
   id: 'stale-statistics',
