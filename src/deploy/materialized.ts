@@ -1,3 +1,5 @@
+import { counted } from '../core/format/number.js';
+import { formatAge } from '../core/format/time.js';
 import type { Queryable } from '../db/queryable.js';
 import { quoteIdent, quoteLiteral } from '../db/quote.js';
 
@@ -179,4 +181,17 @@ function problemOf({ missing, has_key: hasKey }: CopyRow): string | undefined {
     return `lacks, or has of another type, column ${missing.join(', ')} of its view: ${anew}`;
   }
   return hasKey ? undefined : `has no unique index, without which it is not refreshed: ${anew}`;
+}
+
+/** `trace_console.public_agent_performance` */
+export function placeOfCopy({ name }: Pick<MaterializedView, 'name'>): string {
+  return `trace_console.${name}`;
+}
+
+/** `agent_performance: 12 rows, refreshed 3m ago` */
+export function copyText({ view, rows, ageMs }: MaterializedView): string {
+  if (rows === null) return `${view}: this role may not read it`;
+  if (ageMs === null) return `${view}: no row, so that nothing tells its age`;
+  const age = ageMs < 1_000 ? 'just refreshed' : `refreshed ${formatAge(ageMs)} ago`;
+  return `${view}: ${counted(rows, 'row')}, ${age}`;
 }

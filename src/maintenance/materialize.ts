@@ -1,4 +1,4 @@
-import { formatAge, formatDuration } from '../core/format/time.js';
+import { formatDuration } from '../core/format/time.js';
 import { counted } from '../core/format/number.js';
 import { coreTables } from '../core/tables.js';
 import { hasRowsOnWorkers } from '../db/capabilities.js';
@@ -6,10 +6,12 @@ import type { Database } from '../db/database.js';
 import { ConsoleError } from '../db/errors.js';
 import {
   copyName,
+  copyText,
   dropStatement,
   isMaterializable,
   materializableViews,
   materializeStatements,
+  placeOfCopy,
   readMaterialized,
   refreshStatement,
   type MaterializableView,
@@ -46,19 +48,6 @@ function readCopies(database: Database): Promise<MaterializedView[]> {
   );
 }
 
-/** `trace_console.public_agent_performance` */
-function placeOf({ name }: Pick<MaterializedView, 'name'>): string {
-  return `trace_console.${name}`;
-}
-
-/** `agent_performance: 12 rows, refreshed 3m ago` */
-export function copyText({ view, rows, ageMs }: MaterializedView): string {
-  if (rows === null) return `${view}: this role may not read it`;
-  if (ageMs === null) return `${view}: no row, so that nothing tells its age`;
-  const age = ageMs < 1_000 ? 'just refreshed' : `refreshed ${formatAge(ageMs)} ago`;
-  return `${view}: ${counted(rows, 'row')}, ${age}`;
-}
-
 /** Makes copies of heavy views on request; `drop-materialized` takes them away again. */
 export const materialize: Action<Required<ViewsInput>, MaterializeResult> = {
   id: 'materialize',
@@ -83,7 +72,7 @@ export const materialize: Action<Required<ViewsInput>, MaterializeResult> = {
     return {
       title: `Materialize ${wanted.length === 1 && only ? only.view : counted(wanted.length, 'view')}`,
       facts: [
-        ...wanted.map((one) => ({ label: one.view, value: `becomes ${placeOf(one)}` })),
+        ...wanted.map((one) => ({ label: one.view, value: `becomes ${placeOfCopy(one)}` })),
         { label: 'Reads', value: 'each view once, as a query of it does' },
         { label: 'Locks', value: 'none that a reader or writer meets' },
         {
@@ -267,7 +256,7 @@ async function refreshable(
   );
   const broken = due.find(({ problem }) => problem !== undefined);
   if (broken) {
-    throw new ConsoleError('schema_differs', `${placeOf(broken)} ${broken.problem ?? ''}.`, {
+    throw new ConsoleError('schema_differs', `${placeOfCopy(broken)} ${broken.problem ?? ''}.`, {
       hint: 'trace-console schema materialize --drop, then make it anew.',
     });
   }
@@ -287,7 +276,7 @@ export const dropMaterialized: Action<ViewsInput, MaterializeResult> = {
     const copies = await droppable(database, views);
     return {
       title: `Drop ${counted(copies.length, 'materialized view')}`,
-      facts: copies.map((copy): Fact => ({ label: copy.view, value: placeOf(copy) })),
+      facts: copies.map((copy): Fact => ({ label: copy.view, value: placeOfCopy(copy) })),
       sql: copies.map(({ name }) => dropStatement(name)),
       warnings: [
         'The views stay, and no row of a trace is touched. What still asks the copy fails from then on.',
@@ -333,7 +322,7 @@ function refuseOthers(
   const grant = serverVersion >= 170_000 ? ' To refresh it, GRANT MAINTAIN is enough.' : '';
   throw new ConsoleError(
     'privilege_missing',
-    `${title}: refused, "${user}" does not own ${copies.map(placeOf).join(', ')}.`,
+    `${title}: refused, "${user}" does not own ${copies.map(placeOfCopy).join(', ')}.`,
     { hint: `${ownerHint}${grant}` },
   );
 }

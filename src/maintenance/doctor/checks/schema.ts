@@ -107,6 +107,8 @@ const isProtected = `CASE t.relkind WHEN 'v' THEN EXISTS (
  */
 const leakingStatement = `
 SELECT v.relname::text AS view, n.nspname::text AS schema, v.relkind = 'm' AS materialized,
+  (SELECT string_agg(DISTINCT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, ', ')
+   FROM aclexplode(v.relacl) AS acl WHERE acl.grantee <> v.relowner) AS readers,
   bool_or(${isProtected}) AS protected
 FROM pg_class AS v
 JOIN pg_namespace AS n ON n.oid = v.relnamespace
@@ -121,12 +123,19 @@ WHERE v.relkind IN ('v', 'm') AND t.relkind IN ('r', 'p', 'v')
     WHERE o.option_name = 'security_invoker' AND o.option_value::bool)
   AND (v.relkind = 'v' OR EXISTS (
     SELECT FROM aclexplode(v.relacl) AS acl WHERE acl.grantee <> v.relowner AND acl.privilege_type = 'SELECT'))
-GROUP BY v.oid, v.relname, n.nspname, v.relkind
+GROUP BY v.oid, v.relname, n.nspname, v.relkind, v.relacl, v.relowner
 -- Those of the console are made with the warning that belongs to them.
 HAVING n.nspname <> 'trace_console' OR bool_or(${isProtected})
 ORDER BY protected DESC, v.relname`;
 
-type LeakingRow = { view: string; schema: string; materialized: boolean; protected: boolean };
+type LeakingRow = {
+  view: string;
+  schema: string;
+  materialized: boolean;
+  /** Quoted, for REVOKE; of a materialized view there are some. */
+  readers: string | null;
+  protected: boolean;
+};
 
 export const leakingViews: Check = {
   id: 'leaking-views',
@@ -150,7 +159,7 @@ export const leakingViews: Check = {
         ? 'Revoke it from roles that policies are meant for, or make a plain view of it.'
         : 'Let it run with the rights of who reads it.',
       command: first.materialized
-        ? `REVOKE ALL ON ${quoteIdent(first.schema, first.view)} FROM anon, authenticated;`
+        ? `REVOKE ALL ON ${quoteIdent(first.schema, first.view)} FROM ${first.readers ?? 'PUBLIC'};`
         : `ALTER VIEW ${quoteIdent(first.schema, first.view)} SET (security_invoker = true);`,
     };
   },

@@ -4,8 +4,7 @@ import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-
 import { good, readByIndexOnly, skipped, type Check, firstOf, stuckTracesId } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
-import { readMaterialized } from '../../../deploy/materialized.js';
-import { copyText } from '../../materialize.js';
+import { copyText, readMaterialized } from '../../../deploy/materialized.js';
 
 /** Counting stops here: a higher number says no more. */
 const most = 1_000;
