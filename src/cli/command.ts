@@ -1,5 +1,6 @@
 import { intervalText, parseDuration, spanHint } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
+import { readWindow, windowRange } from '../panes/reading/windows.js';
 import { ConsoleError, type ExitCode } from '../db/errors.js';
 import { canPaint } from '../terminal/support.js';
 import type { ConnectionChoice } from '../ui/context.js';
@@ -323,4 +324,17 @@ export function parseAge(text: string, flag: string): { interval: string; millis
     throw new ConsoleError('usage', `${flag} does not understand "${text}".`, { hint: spanHint });
   }
   return { interval: intervalText(milliseconds), milliseconds };
+}
+
+/**
+ * The value of `--window`, in milliseconds.
+ *
+ * @throws ConsoleError `usage` for what is no time, and for one that the panes cannot show
+ */
+export function parseWindow(text: string): number {
+  const windowMs = readWindow(text);
+  if (windowMs !== undefined) return windowMs;
+  throw new ConsoleError('usage', `--window does not take "${text}".`, {
+    hint: `Give ${windowRange}.`,
+  });
 }

@@ -82,8 +82,10 @@ export function processContext(
     note,
     async ask(question) {
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
+      // When the input ends (a terminal that is gone) Node leaves the question open for ever.
+      const ended = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
       try {
-        return await terminal.question(plainText(question, process.stderr));
+        return await Promise.race([terminal.question(plainText(question, process.stderr)), ended]);
       } catch (error) {
         // Ctrl-C and Ctrl-D count as an answer that does not agree.
         if (!(error instanceof Error && error.name === 'AbortError')) throw error;

@@ -165,6 +165,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // There is nobody left to tell.
 process.stderr.on('error', () => undefined);
 
-void main(process.argv.slice(2)).then((exitCode) => {
+const argv = process.argv.slice(2);
+
+// Node ends with 0 when nothing is left that could go on, also in the middle of a command.
+const endedTooSoon = () => {
+  const error = new ConsoleError('internal', 'The command stopped before its end.', {
+    hint: 'What it was doing may be done in part. If it happens again, report it with the command.',
+  });
+  const exitCode = reportError(error, asksForJson(argv));
+  // A session of the terminal that has ended knows better.
+  if (process.exitCode === undefined || process.exitCode === 0) process.exitCode = exitCode;
+};
+process.once('beforeExit', endedTooSoon);
+
+void main(argv).then((exitCode) => {
+  process.off('beforeExit', endedTooSoon);
   process.exitCode = lostOutput === 'failed' ? exitCodes.notGood : exitCode;
 });

@@ -39,8 +39,8 @@ function isSame(number: number, text: string): boolean {
   return Number.isSafeInteger(number) || (digits.length <= 15 && !String(number).includes('e'));
 }
 
-/** Cheap, and true of every text that holds such a number; of some others, too. */
-const mayHoldExact = /\d{15}|\d[eE][-+]?\d|\d\.\d{12}/;
+/** Cheap, and true of every text that holds such a number; of some others, too. Digits right behind a quote are a text. */
+const mayHoldExact = /(?:^|[^"\d])\d{15}|\d[eE][-+]?\d|\d\.\d{12}/;
 
 /** Begins a text that stands for a number while JSON is read or written; nobody outside can know it. */
 const mark = `${randomUUID()}:`;

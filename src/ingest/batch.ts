@@ -4,6 +4,7 @@ import { openConsoleTable } from '../deploy/console-schema.js';
 import type { AgentEvent } from './events.js';
 import { callAliases } from './call-aliases.js';
 import { decisionId, modelCallId, subagentId } from './ids.js';
+import type { CopiedRow } from './otlp/decode.js';
 import { without } from './join.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
@@ -87,6 +88,7 @@ export class Batch {
   async record(
     events: readonly CleanEvent[],
     retracted: readonly RetractedRow[] = [],
+    copies: readonly CopiedRow[] = [],
   ): Promise<Written> {
     const { sessions, waiting } = await Session.load(this.#tx, this.#schema, events);
     await this.#store.retract(retracted);
@@ -115,6 +117,7 @@ export class Batch {
     const written = await this.#store.write();
     await settler.removeStandIns();
     await saveSessions(this.#tx, this.#schema, sessions.values());
+    await this.#store.copy(copies, this.#schema, written);
     return written;
   }
 

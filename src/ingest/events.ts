@@ -76,8 +76,13 @@ export type Prompted = EventBase & {
   span?: OtherSpan | undefined;
 };
 
-/** A span that no convention knows, and that became a trace: what it says of itself. */
-export type OtherSpan = { name: string; attributes: Readonly<Record<string, unknown>> };
+/** A span that became a trace: what it says of itself. */
+export type OtherSpan = {
+  name: string;
+  /** `server`, `client`, … */
+  kind?: string | undefined;
+  attributes: Readonly<Record<string, unknown>>;
+};
 
 /** The agent has stopped by itself; the turn is complete unless background work goes on. */
 export type TurnEnded = EventBase & {
@@ -111,6 +116,7 @@ export type ModelCalled = EventBase & {
   statusCode?: number | undefined;
   error?: Failure | undefined;
   attempt?: number | undefined;
+  spanKind?: string | undefined;
 };
 
 export type ToolStarted = EventBase & {
@@ -119,6 +125,9 @@ export type ToolStarted = EventBase & {
   toolUse: string;
   tool: string;
   input?: unknown;
+  /** A service's own name of the call. */
+  name?: string | undefined;
+  spanKind?: string | undefined;
 };
 
 export type ToolEnded = EventBase & {
@@ -132,6 +141,8 @@ export type ToolEnded = EventBase & {
   outcome: 'completed' | 'failed' | 'denied' | 'cancelled';
   error?: Failure | undefined;
   exitCode?: number | undefined;
+  name?: string | undefined;
+  spanKind?: string | undefined;
 };
 
 /** A command of the user's that the agent ran at an event of its own. */
@@ -225,6 +236,7 @@ export type SpanSeen = EventBase & {
   parent?: string | undefined;
   /** The library that made it. */
   scope?: string | undefined;
+  spanKind?: string | undefined;
 };
 
 /** What failed: a short type that groups, and the message. */

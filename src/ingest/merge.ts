@@ -62,6 +62,7 @@ export function mergeCall(
         'reported_cost_usd',
         fuller(event.costUsd, known.reported_cost_usd as number | undefined),
       ),
+      ...given('span_kind', fuller(event.spanKind, textOf(known.span_kind) ?? undefined)),
       ...given('told_as', ids.toldAs),
       ...given('agent_id', place.agentId),
       ...placedJson(place),

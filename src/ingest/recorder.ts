@@ -3,6 +3,7 @@ import { ConsoleError } from '../db/errors.js';
 import type { Transaction } from '../db/queryable.js';
 import { RowCopier } from './copy-rows.js';
 import type { AgentEvent, Place } from './events.js';
+import type { CopiedRow } from './otlp/decode.js';
 import { Batch, type RecorderOptions } from './batch.js';
 import { cleanEvent, type CleanEvent } from './patches.js';
 import type { RetractedRow, TableKeys, Written } from './row-store.js';
@@ -13,6 +14,8 @@ export { noRows, type Written } from './row-store.js';
 export type RecordOptions = {
   /** Rows that go before. */
   retracted?: readonly RetractedRow[] | undefined;
+  /** Rows of another database, or of this one: they are written where there is none with their id. */
+  copies?: readonly CopiedRow[] | undefined;
   /**
    * Runs in the same transaction, behind the rows: where a reader notes how far it has come.
    *
@@ -86,7 +89,7 @@ export class Recorder {
 
   async #record(
     events: readonly CleanEvent[],
-    { inTransaction, retracted }: RecordOptions,
+    { inTransaction, retracted, copies }: RecordOptions,
     copier: RowCopier | undefined,
   ): Promise<Written> {
     const { schema } = this.#database.capabilities;
@@ -99,7 +102,7 @@ export class Recorder {
       { ...limits, purpose: 'ingest' },
       async (tx) => {
         const batch = await Batch.begin(tx, schema, { ...this.#options, isOpen, copier, keys });
-        const rows = await batch.record(events, retracted);
+        const rows = await batch.record(events, retracted, copies);
         await inTransaction?.(tx, copier);
         return rows;
       },

@@ -3,11 +3,15 @@ import { groupBy } from '../core/values.js';
 import { tablesWithoutKey } from '../db/capabilities.js';
 import type { Transaction } from '../db/queryable.js';
 import { quoteIdent } from '../db/quote.js';
+import { archiveOf, workColumns } from '../core/tables.js';
 import type { RowCopier } from './copy-rows.js';
+import type { CopiedRow } from './otlp/decode.js';
 import {
   ingestKeys,
   ingestTables,
   loadRows,
+  lockKeyless,
+  toJson,
   writeRows,
   type IngestTable,
   type IngestTables,
@@ -108,6 +112,20 @@ export class RowStore {
     await writeRows(this.#tx, table, fresh, isKeyless);
   }
 
+  /** Writes rows that were exported: none that is here, live or archived, and none without its trace. */
+  async copy(copies: readonly CopiedRow[], schema: string, written: Written): Promise<void> {
+    if (copies.length === 0) return;
+    this.#keys.keyless ??= await tablesWithoutKey(this.#tx, ingestKeys);
+    for (const table of ingestTables) {
+      const rows = copies.flatMap((copy) => (copy.table === table ? [copy.values] : []));
+      const isKeyless = this.#keys.keyless.has(table);
+      const ids = await copyRows(this.#tx, table, rows, isKeyless);
+      written.rows[table] += ids.length;
+      written.unchanged += rows.length - ids.length;
+      if (table === 'execution_traces') await addSessions(this.#tx, schema, ids);
+    }
+  }
+
   /** Archived rows stay in the archive: they are neither changed nor written again. */
   async #archivedTraces(): Promise<Set<string>> {
     const ids = [...this.rows.execution_traces.keys()].filter(
@@ -136,4 +154,68 @@ function newChanges(): Changes {
 
 export function noRows(): Record<IngestTable, number> {
   return { execution_traces: 0, agent_routing_decisions: 0, hook_executions: 0, endpoint_calls: 0 };
+}
+
+/**
+ * Inserts rows of which only some columns may be known: those of the same columns in one statement, so that the others get
+ * their defaults.
+ *
+ * @returns the ids of those that were written
+ */
+async function copyRows(
+  tx: Transaction,
+  table: IngestTable,
+  rows: readonly CopiedRow['values'][],
+  isKeyless: boolean,
+): Promise<string[]> {
+  if (rows.length === 0) return [];
+  if (isKeyless) await lockKeyless(tx, table);
+  const known = Object.keys(workColumns[table]);
+  const namesOf = (row: object) => known.filter((name) => Object.hasOwn(row, name));
+  const archive = archiveOf(table);
+  const { rows: found } = await tx.query<{ there: boolean }>(
+    'SELECT to_regclass($1) IS NOT NULL AS there',
+    [archive],
+  );
+  const isElsewhere = (name: string, column = 'id') =>
+    `EXISTS (SELECT FROM ${quoteIdent(name)} AS t WHERE t.${column} = r.${column})`;
+  const conditions = [
+    `NOT ${isElsewhere(table)}`,
+    ...(found[0]?.there === true ? [`NOT ${isElsewhere(archive)}`] : []),
+    table === 'execution_traces'
+      ? `NOT ${isElsewhere(table, 'correlation_id')}`
+      : 'EXISTS (SELECT FROM execution_traces AS t WHERE t.id = r.trace_id)',
+  ];
+  const ids: string[] = [];
+  for (const [key, alike] of groupBy(rows, (row) => namesOf(row).join())) {
+    const names = key.split(',').map((name) => quoteIdent(name));
+    const values = names.map((name) =>
+      // The hook of a call may not have come along.
+      name === '"hook_execution_id"'
+        ? `(SELECT h.id FROM hook_executions AS h WHERE h.id = r.${name})`
+        : `r.${name}`,
+    );
+    const { rows: copied } = await tx.query<{ id: string }>(
+      `INSERT INTO ${quoteIdent(table)} (${names.join(', ')})
+       SELECT ${values.join(', ')} FROM jsonb_populate_recordset(NULL::${quoteIdent(table)}, $1::jsonb) AS r
+       WHERE ${conditions.join(' AND ')} ON CONFLICT DO NOTHING RETURNING id`,
+      [toJson(alike)],
+    );
+    for (const { id } of copied) ids.push(id);
+  }
+  return ids;
+}
+
+/** Sessions of traces that were copied, as far as these tell of them. */
+async function addSessions(tx: Transaction, schema: string, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await tx.query(
+    `INSERT INTO trace_console.agent_sessions (target_schema, session_id, agent, session, project, model, started_at, last_seen_at)
+     SELECT $1, session_id, min(context->>'agent'), COALESCE(min(context->>'session'), session_id::text), min(project),
+       max(model), min(started_at), max(COALESCE(completed_at, started_at))
+     FROM execution_traces
+     WHERE id = ANY($2::uuid[]) AND parent_id IS NULL AND context ? 'agent' AND isfinite(started_at)
+     GROUP BY session_id ON CONFLICT DO NOTHING`,
+    [schema, ids],
+  );
 }

@@ -76,7 +76,9 @@ export function modelSource(shape: SchemaShape): CallSource {
     ${trace('cost_usd', 'numeric')} AS cost
   FROM execution_traces AS t WHERE ${trace('model', 'text')} IS NOT NULL`;
   const calls = `SELECT c.started_at, ${boundedText(`${call('context', 'jsonb')} ->> 'model'`, 200)}, false,
-    ${call('success', 'boolean')} IS NULL, ${call('success', 'boolean')} = false, ${call('duration_ms', 'bigint')},
+    ${call('success', 'boolean')} IS NULL, ${call('success', 'boolean')} = false,
+    -- A transcript tells of most calls by one line: how long they took is not known.
+    NULLIF(${call('duration_ms', 'bigint')}, 0),
     NULL, NULL, NULL, NULL, NULL
   FROM endpoint_calls AS c WHERE ${call('context', 'jsonb')} ->> 'model' IS NOT NULL`;
   const hasCalls = shape.relations.get('endpoint_calls')?.select ?? false;

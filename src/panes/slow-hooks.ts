@@ -22,6 +22,7 @@ import {
   type ReadRequest,
   chooseLonger,
 } from './contract/pane.js';
+import { knownDuration, toolInputText } from './trace/hook-columns.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
 import { within } from './reading/windows.js';
@@ -100,9 +101,8 @@ function rowOf({ groups, ...figures }: CallGroup, before: CallsBefore | null): S
     calls,
     failures,
     inProgress,
-    p50Ms,
-    p95Ms,
-    maxMs,
+    // Of none of them a transcript tells how long it took.
+    ...(maxMs === 0 ? { p50Ms: null, p95Ms: null, maxMs: null } : { p50Ms, p95Ms, maxMs }),
     totalMs,
     share: 0,
     lastFailure: lastFailedMs === null ? null : new Date(lastFailedMs),
@@ -179,14 +179,14 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
 export function callsOfHookStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'hook_executions', column, type);
-  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${boundedText(optional('file_path', 'text'), 300)})`;
+  const detail = `COALESCE(${boundedText(optional('error_message', 'text'), 300)}, ${toolInputText(optional)}, ${boundedText(optional('file_path', 'text'), 300)})`;
   return `
 SELECT
   'hook' AS kind,
   ${optional('id', 'uuid')} AS id,
   ${optional('trace_id', 'uuid')} AS trace_id,
   started_at,
-  duration_ms,
+  ${knownDuration(optional, 'metadata')} AS duration_ms,
   COALESCE(${optional('status', 'text')} IN ('failed', 'timeout'), false) AS failed,
   ${joinedSql(' ', boundedText(optional('hook_type', 'text'), 200), `'exit ' || ${optional('exit_code', 'integer')}`)} AS what,
   ${joinedSql(': ', boundedText(optional('error_type', 'text'), 200), detail)} AS text

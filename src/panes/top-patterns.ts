@@ -1,4 +1,5 @@
 import { formatCount, formatShare } from '../core/format/number.js';
+import { latelyRate, latelySql, leastForLately } from '../core/share.js';
 import {
   namedCommands,
   usualLimits,
@@ -13,14 +14,7 @@ import { rateTone, shareColumn, textColumn } from './contract/column.js';
 import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
 import { callFigures } from './reading/comparison.js';
 import { serverNowIn } from './reading/windows.js';
-import {
-  driftOf,
-  leastForDrift,
-  latelySql,
-  notableDrift,
-  patternOpening,
-  twinSimilarity,
-} from './reading/pattern.js';
+import { driftOf, notableDrift, patternOpening, twinSimilarity } from './reading/pattern.js';
 import { PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
 import { boundedText } from '../db/quote.js';
 
@@ -103,7 +97,7 @@ function latelyOf({ successes, failures, lately_good: good, lately_bad: bad }: T
   const latelyGood = good ?? 0;
   const latelyBad = bad ?? 0;
   const drift = driftOf({ good: successes ?? 0, bad: failures ?? 0, latelyGood, latelyBad });
-  return { lately: drift === null ? null : latelyGood / (latelyGood + latelyBad), drift };
+  return { lately: latelyRate({ good: latelyGood, bad: latelyBad }), drift };
 }
 
 type Statement = { text: string; values: readonly unknown[] };
@@ -120,7 +114,7 @@ function statementOf(
   if (variant === failing.id) {
     return {
       text: failingStatement(shape),
-      values: [shown, lastUsedSeen, notableDrift, leastForDrift],
+      values: [shown, lastUsedSeen, notableDrift, leastForLately],
     };
   }
   if (variant === twins.id && hasColumn(shape, 'success_patterns', 'prompt_embedding')) {

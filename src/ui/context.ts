@@ -7,6 +7,7 @@ import type { LiveSource, LiveState } from '../live/state.js';
 import type { ChosenLater } from '../maintenance/action.js';
 import type { OfferedAction } from '../maintenance/registry.js';
 import type { Tone } from '../panes/contract/column.js';
+import type { FilterField } from '../panes/contract/filter.js';
 import type {
   ListRequest,
   Opened,
@@ -89,8 +90,12 @@ export type ColonCommand = {
   needsDatabase?: true;
   /** What may be typed behind the name; absent where only `values` may. */
   argument?: string;
-  /** Whether a text is a valid argument by itself; else it is taken for the beginning of one of `values`. */
-  accepts?(text: string): boolean;
+  /** What was typed is done as it stands, or `run` says why not; absent: it may be a part of one of `values`. */
+  takesAnyText?: true;
+  /** What one of `values` is, where only they may follow: `order`. */
+  noun?: string;
+  /** It has no lines of its own in the list of everything: others have its values. */
+  isUnlisted?: true;
   /** The argument is a name of one of these kinds; Tab completes it. */
   names?: readonly NameKind[];
   /** What can be chosen; '' where nothing follows the name. */
@@ -149,6 +154,8 @@ export interface View {
   readonly searchable?: Searchable;
   /** How `/` filters its rows. */
   filtered?(context: Context): Filtered | undefined;
+  /** Why what it shows does not depend on the time window: the keys of the window do nothing then. */
+  readonly whyNoWindow?: string | undefined;
   /** While it is focused it is read again as often as the panes are. */
   readonly isLive?: boolean;
   /** Of a list: which rows to read next. */
@@ -173,12 +180,12 @@ export type Copyable = { readonly text: string; readonly what: string };
 /** How `/` filters the rows of a view. */
 export interface Filtered {
   readonly filter: string;
-  /** Why a text cannot be read; undefined when it can. */
-  whyNot(text: string): string | undefined;
   /** Shows only the rows that match; '' shows all. */
   show(text: string): void;
-  /** What a term may begin with. */
-  readonly fields: readonly string[];
+  /** What its terms may be of. */
+  readonly fields: readonly FilterField[];
+  /** What rows that are there have in a field. */
+  values(field: FilterField): readonly string[];
 }
 
 /** How `/` searches a view. */

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { describe, expect, inject, it } from 'vitest';
-import { noConfigFile } from '../helpers/cli.js';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { noConfigFile, runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 
 type Result = { exitCode: number | null; stderr: string };
@@ -58,5 +59,27 @@ describe('output that cannot be written', () => {
     const { exitCode, stderr } = await shell('console status --json > /dev/full', env);
     expect(stderr).toMatch(/^error: The output cannot be written: .*\n$/);
     expect(exitCode).toBe(1);
+  });
+});
+
+describe('a command of which nothing is left that could go on', () => {
+  it.each([[[]], [['--json']]])('is an error, not done: %j', async (flags) => {
+    const folder = mkdtempSync(join(tmpdir(), 'trace-console-stuck-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    // A file system that never answers, and keeps nobody waiting.
+    const stuck = join(folder, 'stuck.cjs');
+    writeFileSync(
+      stuck,
+      `const fs = require('node:fs/promises');
+       for (const name of ['readdir', 'stat'])
+         fs[name] = () => new Promise(() => {});`,
+    );
+    const sessions = join(folder, 'sessions');
+    mkdirSync(sessions);
+    const result = await runCli(['import', 'claude', sessions, '--dry-run', ...flags], {
+      env: { NODE_OPTIONS: `--require ${stuck}`, DATABASE_URL: 'postgresql://127.0.0.1:1/none' },
+    });
+    expect(result.exitCode).toBe(1);
+    expect(result.stdout + result.stderr).toContain('The command stopped before its end.');
   });
 });

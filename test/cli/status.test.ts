@@ -155,7 +155,9 @@ describe('status with wrong flags', () => {
   it.each([
     [['--all', '--pane', 'activity'], /Either --pane or --all/],
     [['--pane', 'nonsense'], /no pane "nonsense"[^]*recent-traces, slow-hooks/],
-    [['--window', 'soon'], /--window does not understand "soon"/],
+    [['--window', 'soon'], /--window does not take "soon"/],
+    [['--window', '99999999d'], /--window does not take "99999999d"[\s\S]*10s to 366d/],
+    [['--window', '5s'], /--window does not take "5s"[\s\S]*10s to 366d/],
     [['--watch', 'often'], /--watch takes seconds/],
   ])('%j', async (args, message) => {
     const { stderr, exitCode } = await runCli(['status', '--url', database.url, ...args]);

@@ -92,6 +92,14 @@ class EmbeddedWriter {
     );
   }
 
+  /** A number taken for a pointer: the engine reads outside of its memory. */
+  breakEngine(): Promise<unknown> {
+    return this.#try(
+      `CREATE FUNCTION pg_temp.crash(int) RETURNS cstring LANGUAGE internal STRICT AS 'textout';
+       SELECT pg_temp.crash(-16)`,
+    );
+  }
+
   async written(): Promise<number> {
     const rows = await runOnce<{ rows: number }>(
       this.#url,
@@ -176,6 +184,14 @@ describe.skipIf(!isRoot && !inCi)('a disk that is full', () => {
     await writer.fillRows(2);
     // The table, or the write-ahead log, is what finds no room first, at any point of its files of 1 MB.
     const read = () => run('traces', '--json', '--since', '2d', '--limit', '1');
+    // What breaks for another reason says that one, however little room there is.
+    disk.shrinkTo(1.5);
+    expect(await writer.breakEngine()).toMatchObject({
+      code: 'XX000',
+      message: expect.stringContaining('memory access out of bounds') as string,
+    });
+    expect((await read()).exitCode).toBe(0);
+    disk.grow(600);
     for (const [free, ...filled] of [
       [1.2, 'rows', 'log', 'rows', 'log'],
       [6.5, 'log', 'rows', 'log', 'rows'],

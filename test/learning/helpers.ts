@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Database } from '../../src/db/database.js';
 import { groupBy } from '../../src/core/values.js';
 import { hashEmbedder } from '../../src/learning/embedding/embedder.js';
@@ -115,4 +116,36 @@ export function pairsOf(events: readonly { planted: string; found: string }[]) {
     precision: both / pairs(({ found }) => found),
     recall: both / pairs(({ planted }) => planted),
   };
+}
+
+/** A turn with its routing decision, as a writer leaves it. */
+export async function addTurn(
+  test: TestDatabase,
+  prompt: string,
+  agent: string,
+  isGood: boolean,
+): Promise<string> {
+  const id = randomUUID();
+  await test.query(
+    `WITH trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at,
+         completed_at, cost_usd)
+       VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2, $4, now() - interval '1 minute', now(), 0.25)
+       RETURNING id)
+     INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
+     SELECT id, $3, 0.5, 'explicit' FROM trace`,
+    [id, prompt, agent, isGood ? 'completed' : 'failed'],
+  );
+  return id;
+}
+
+/** A trace that waits for a decision. */
+export async function openTrace(test: TestDatabase, prompt: string): Promise<string> {
+  const id = randomUUID();
+  await test.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
+     VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2)`,
+    [id, prompt],
+  );
+  return id;
 }

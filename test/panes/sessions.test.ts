@@ -181,7 +181,7 @@ test('Enter shows its prompts on one axis, each leading to its trace, and sums o
   ]);
   expect(textOf('Tools')).toEqual([expect.stringMatching(/Bash +1 call/)]);
   expect(textOf('Models')).toEqual([
-    expect.stringMatching(/claude-sonnet-4-5 +1 call +99,500 tokens in +500 out +\$0/),
+    expect.stringMatching(/claude-sonnet-4-5 +1 call +99,500 tokens in +500 tokens out +\$0/),
   ]);
   const line = opened.sections?.[0]?.open?.(1);
   expect(line?.title).toMatch(/Trace/);

@@ -6,7 +6,7 @@ import { readShape } from '../../panes/contract/shape.js';
 import { changeColumns, changeOfRow } from '../../panes/reading/changes.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { defineCommand, parseAge } from '../command.js';
+import { defineCommand, parseWindow } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson } from '../safe-text.js';
 import { momentOf, serverNow } from './status.js';
@@ -40,7 +40,7 @@ export const command = defineCommand({
     const windowMs =
       flags.window === undefined
         ? (settings.windowMs ?? defaultWindowMs)
-        : parseAge(flags.window, '--window').milliseconds;
+        : parseWindow(flags.window);
     const database = await openDatabase();
     const momentMs = momentOf(moment, await serverNow(database), 'MOMENT');
     if (momentMs === undefined)

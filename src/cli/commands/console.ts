@@ -9,7 +9,7 @@ import {
   consoleFlags,
   defineCommand,
   type FlagValues,
-  parseAge,
+  parseWindow,
   screenFlags,
   screenOptions,
 } from '../command.js';
@@ -110,7 +110,7 @@ function openedEarly(choice: ConnectionChoice): ConnectionChoice {
 
 function readWindow({ window }: Flags): number | undefined {
   if (window === undefined) return undefined;
-  return parseAge(window, '--window').milliseconds;
+  return parseWindow(window);
 }
 
 /** @throws ConsoleError `usage` before anything is opened */

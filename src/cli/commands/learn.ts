@@ -140,42 +140,49 @@ function findingsText({ turns, clusters, patterns, chains, errors }: Findings): 
   const share = (good: number, of: number) => `${Math.round((100 * good) / of)} %`;
   const text = (value: string, limit = 60) => safeLine(value, { limit });
   if (turns === 0) return 'No turn has ended that was not learned from.';
+  const parts = [
+    patterns.length === 0
+      ? 'No two of them ask for the same; --min-turns 1 makes a pattern of each.'
+      : plainTable(
+          ['turns', 'good', 'agent', 'first prompt', 'tools'],
+          patterns.map((one) => [
+            one.turns,
+            share(one.good, one.turns),
+            text(one.agent, 24),
+            text(one.prompt),
+            text(one.tools.join(' → '), 60),
+          ]),
+          { right: [0, 1] },
+        ),
+    chains.length === 0
+      ? 'No agent handed over to another one.'
+      : plainTable(
+          ['times', 'good', 'agents, one after another'],
+          chains.map((one) => [
+            one.occurrences,
+            share(one.good, one.occurrences),
+            text(one.agents.join(' → '), 100),
+          ]),
+          { right: [0, 1] },
+        ),
+    errors.length === 0
+      ? 'No error occurred.'
+      : plainTable(
+          ['times', 'error', 'message', 'got over by'],
+          errors.map((one) => [
+            one.occurrences,
+            text(one.type, 24),
+            text(one.message),
+            text(one.resolution ?? '', 40),
+          ]),
+          { right: [0] },
+        ),
+  ];
+  const of = patterns.length === 0 ? '.' : '; the largest:';
   return [
-    `${counted(turns, 'turn')}, ${counted(clusters, 'group')} of prompts; the largest:`,
-    '',
-    plainTable(
-      ['turns', 'good', 'agent', 'first prompt', 'tools'],
-      patterns.map((one) => [
-        one.turns,
-        share(one.good, one.turns),
-        text(one.agent, 24),
-        text(one.prompt),
-        text(one.tools ?? '', 40),
-      ]),
-      { right: [0, 1] },
-    ),
-    '',
-    plainTable(
-      ['times', 'good', 'agents, one after another'],
-      chains.map((one) => [
-        one.occurrences,
-        share(one.good, one.occurrences),
-        text(one.agents.join(' → '), 100),
-      ]),
-      { right: [0, 1] },
-    ),
-    '',
-    plainTable(
-      ['times', 'error', 'message', 'got over by'],
-      errors.map((one) => [
-        one.occurrences,
-        text(one.type, 24),
-        text(one.message),
-        text(one.resolution ?? '', 40),
-      ]),
-      { right: [0] },
-    ),
-  ].join('\n');
+    `${counted(turns, 'turn')}, ${counted(clusters, 'group')} of prompts${of}`,
+    ...parts,
+  ].join('\n\n');
 }
 
 export const learnCalibrateCommand = defineCommand({

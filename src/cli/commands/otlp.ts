@@ -5,7 +5,7 @@ import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
 import { metricsUrl, sendMetrics } from '../../panes/export/send-metrics.js';
-import { defineCommand } from '../command.js';
+import { defineCommand, parseWindow } from '../command.js';
 import { withSeparators } from '../../core/format/number.js';
 import type { Database } from '../../db/database.js';
 import { importTelemetry, type TelemetryImport } from '../../ingest/otlp/import-files.js';
@@ -15,7 +15,12 @@ import type { DetailAccess } from '../../panes/contract/opening.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { hasColumn, readShape } from '../../panes/contract/shape.js';
 import { type ModelCallFacts, otlpOf } from '../../panes/export/otlp.js';
-import { readTraceTree } from '../../panes/trace/trace-opening.js';
+import type { TraceEvent } from '../../panes/trace/event.js';
+import { eventTables, readTraceTree } from '../../panes/trace/trace-opening.js';
+import type { TraceNode } from '../../panes/trace/tree.js';
+import { archiveOf, workColumns } from '../../core/tables.js';
+import { groupBy } from '../../core/values.js';
+import { quoteIdent } from '../../db/quote.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { factLines } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
@@ -24,23 +29,27 @@ import { confirmImport } from './import.js';
 export const exportOtlpCommand = defineCommand({
   name: 'export otlp',
   summary: 'print traces as OpenTelemetry requests, one a line',
-  usage: '[--since 1d] [--project NAME] [--session ID]',
+  usage: '[--since 1d] [--project NAME] [--session ID] [--brief]',
   description: [
-    'Each line is an OTLP/JSON export request with one trace and its whole tree: what backends take at /v1/traces, and',
-    'what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models, tools and agents',
-    'have the words of the GenAI conventions. Traces are of the live tables, the oldest first.',
+    'Each line is an OTLP/JSON export request with one trace and its whole tree (several lines from 4 MB on): what backends',
+    'take at /v1/traces, and what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models,',
+    'tools and agents have the words of the GenAI conventions. Traces are of the live tables, the oldest first.',
+    '',
+    'Each span carries its whole row, with inputs and outputs of tools: "import otlp" into another database writes the same',
+    'rows, and into this one nothing. With --brief it carries what a trace shows on the screen: for backends of others.',
   ].join('\n'),
   printsFile: () => true,
   flags: {
     since: { type: 'string', value: 'TIME', description: 'traces that began since; default: 1d' },
     project: { type: 'string', value: 'NAME', description: 'only of this project' },
     session: { type: 'string', value: 'ID', description: 'only of the session with this id' },
+    brief: { type: 'boolean', description: 'without whole prompts, inputs and outputs of tools' },
   },
   examples: [
     'trace-console export otlp --since 7d --project shop > traces.jsonl',
     'trace-console export otlp --session 729c859d-6622-4380-9a6b-ebd5758d4f48',
   ],
-  async run({ flags, openDatabase, print, signal }) {
+  async run({ flags, openDatabase, print, note, signal }) {
     const sinceMs = parseDuration(flags.since ?? '1d');
     if (sinceMs === undefined) {
       throw new ConsoleError('usage', `--since does not understand "${flags.since ?? ''}".`, {
@@ -56,17 +65,67 @@ export const exportOtlpCommand = defineCommand({
     for await (const { id, session } of rootsOf(database, chosen)) {
       if (signal.aborted) return exitCodes.notGood;
       const tree = await readTraceTree(access, id);
+      if (tree.isCut) note(`${id}: only the first ${withSeparators(tree.nodes.length)} events`);
       const ids = tree.nodes.flatMap(({ event }) =>
         event.kind === 'endpoint_call' && !event.archived ? event.id : [],
       );
       const calls = hasColumn(access.shape, 'endpoint_calls', 'context')
         ? await modelCalls(access, ids)
         : new Map<string, ModelCallFacts>();
-      print(safeJson(otlpOf(tree, { calls, session })));
+      if (flags.brief) print(safeJson(otlpOf(tree, { calls, rows: new Map(), session })));
+      else
+        for await (const { nodes, rows } of partsWithRows(access, tree.nodes)) {
+          print(safeJson(otlpOf(tree, { calls, rows, session }, nodes)));
+        }
     }
     return exitCodes.good;
   },
 });
+
+/** Rows are read so many at a time; a request holds so much of them (UTF-16 units of JSON), and so do rows that are whole. */
+const rowsOfPart = 200;
+const mostOfPart = 4 << 20;
+
+/** A tree in parts, its order kept: receivers refuse a request that is too large. */
+async function* partsWithRows(
+  { read }: Pick<DetailAccess, 'read'>,
+  nodes: readonly TraceNode[],
+): AsyncGenerator<{ nodes: readonly TraceNode[]; rows: ReadonlyMap<string, string> }> {
+  let part: { nodes: TraceNode[]; rows: Map<string, string>; length: number } | undefined;
+  for (let start = 0; start < nodes.length; start += rowsOfPart) {
+    const some = nodes.slice(start, start + rowsOfPart);
+    const found = new Map<string, string>();
+    for (const [table, alike] of groupBy(some, ({ event }) => tableOf(event))) {
+      const known = Object.keys(workColumns[eventTables[alike[0]?.event.kind ?? 'trace']]);
+      const rows = await read<{ id: string; row: string | null }>(
+        `SELECT id::text, CASE WHEN length(row) <= $3 THEN row END AS row FROM (
+           SELECT id, (SELECT jsonb_object_agg(c.key, c.value) FROM jsonb_each(to_jsonb(t)) AS c
+             WHERE c.key = ANY($2::text[]) AND c.value <> 'null')::text AS row
+           FROM ${quoteIdent(table)} AS t WHERE id = ANY($1::uuid[])) AS found`,
+        [alike.map(({ event }) => event.id), known, mostOfPart],
+      );
+      const byId = new Map(rows.map(({ id, row }) => [id, row]));
+      for (const { event } of alike) {
+        const row = byId.get(event.id) ?? undefined;
+        if (row !== undefined) found.set(event.key, row);
+      }
+    }
+    for (const node of some) {
+      const row = found.get(node.event.key);
+      part ??= { nodes: [], rows: new Map(), length: 0 };
+      part.nodes.push(node);
+      if (row !== undefined) part.rows.set(node.event.key, row);
+      part.length += row?.length ?? 0;
+      if (part.length < mostOfPart) continue;
+      yield part;
+      part = undefined;
+    }
+  }
+  if (part) yield part;
+}
+
+const tableOf = ({ kind, archived }: TraceEvent): string =>
+  archived ? archiveOf(eventTables[kind]) : eventTables[kind];
 
 type Chosen = { sinceMs: number; project: string | undefined; session: string | undefined };
 
@@ -213,7 +272,8 @@ export const metricsCommand = defineCommand({
     '',
     'For the textfile collector of the node exporter, from cron: write to a file beside it, and rename that. "collect',
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
-    'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute.',
+    'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute. Exit code 1 when the receiver does not take',
+    'them, or only some of them: how many it refused, and its reason, are told.',
   ].join('\n'),
   printsFile: ({ to }) => to === undefined,
   flags: {
@@ -225,20 +285,15 @@ export const metricsCommand = defineCommand({
     to: {
       type: 'string',
       value: 'URL',
-      description: 'send it there, for example http://127.0.0.1:4318',
+      description: 'send it there, for example http://127.0.0.1:9090/api/v1/otlp',
     },
   },
   examples: [
     'trace-console metrics > trace_console.prom.new && mv trace_console.prom.new trace_console.prom',
-    'trace-console metrics --to http://collector:4318',
+    'trace-console metrics --to http://otel-collector.example:4318',
   ],
   async run({ flags, openDatabase, print, note }) {
-    const windowMs = parseDuration(flags.window ?? defaultWindow);
-    if (windowMs === undefined || windowMs <= 0) {
-      throw new ConsoleError('usage', `--window does not understand "${flags.window ?? ''}".`, {
-        hint: 'A number and a unit: 15m, 1h, 1d.',
-      });
-    }
+    const windowMs = parseWindow(flags.window ?? defaultWindow);
     const url = flags.to === undefined ? undefined : metricsUrl(flags.to, '--to');
     const database = await openDatabase();
     const spool = spoolFolder(process.env, os.homedir);
@@ -247,8 +302,9 @@ export const metricsCommand = defineCommand({
       print(openMetricsText(metrics).trimEnd());
       return exitCodes.good;
     }
-    await sendMetrics(url, metrics, windowMs);
+    const warning = await sendMetrics(url, metrics, windowMs);
     note(`sent ${metrics.length} metrics to ${url.host}`);
+    if (warning !== '') note(safeText(`${url.host} says: ${warning}`));
     return exitCodes.good;
   },
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMoment } from '../../core/format/time.js';
 import { readNumber } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
+import { nearestWord } from '../../core/nearest.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { systemClock } from '../../core/clock.js';
 import { CostMeter, PaneFeed } from '../../live/pane-feed.js';
@@ -15,7 +16,7 @@ import {
 } from '../../panes/reading/windows.js';
 import { type AnyPane, overviewPaneIds, paneById, paneIds, panes } from '../../panes/registry.js';
 import { offersDemo } from '../../demo/index.js';
-import { defineCommand, parseAge } from '../command.js';
+import { defineCommand, parseAge, parseWindow } from '../command.js';
 import { safeJson } from '../safe-text.js';
 
 export type StatusOptions = {
@@ -135,7 +136,8 @@ export const command = defineCommand({
     const { flags, openDatabase, print } = context;
     const chosen = chosenPanes(flags.pane, flags.all);
     const windowMs =
-      timeOf(flags.window, '--window') ?? context.settings.windowMs ?? defaultWindowMs;
+      (flags.window === undefined ? context.settings.windowMs : parseWindow(flags.window)) ??
+      defaultWindowMs;
     const stuckAfterMs = timeOf(flags.stuckAfter, '--stuck-after') ?? defaultStuckAfterMs;
     const everyMs = watchInterval(flags.watch);
     if (flags.at !== undefined && everyMs !== undefined) {
@@ -179,6 +181,11 @@ function chosenPanes(named: readonly string[], all: boolean): readonly AnyPane[]
   return (named.length > 0 ? named : overviewPaneIds).map((id) => paneById(id));
 }
 
+function meantBy(text: string, known: readonly string[]): string {
+  const nearest = nearestWord(text, known);
+  return nearest === undefined ? '' : `Did you mean ${nearest}? `;
+}
+
 /** @throws ConsoleError `usage` where no chosen pane has the grouping */
 function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined): void {
   const known = chosen.flatMap(({ groupings = [] }) => groupings.map(({ id }) => id));
@@ -186,7 +193,7 @@ function checkGrouping(chosen: readonly AnyPane[], grouping: string | undefined)
   throw new ConsoleError('usage', `--group does not know "${grouping}".`, {
     hint:
       known.length > 0
-        ? `Groups: ${known.join(', ')}`
+        ? `${meantBy(grouping, known)}Groups: ${known.join(', ')}`
         : `Only some panes have groups: --pane ${panes.find(({ groupings }) => groupings)?.id ?? ''}`,
   });
 }

@@ -18,7 +18,7 @@ import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
 import { unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
-import { eventText } from '../../panes/trace/event.js';
+import { eventText, subjectText } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
@@ -285,7 +285,7 @@ export const traceCommand = defineCommand({
   examples: [
     'trace-console trace 729c859d-6622-4380-9a6b-ebd5758d4f48',
     'trace-console trace 729c859d',
-    'trace-console trace ID --otlp | curl --json @- http://localhost:4318/v1/traces',
+    'trace-console trace ID --otlp | curl --json @- http://jaeger.example:4318/v1/traces',
   ],
   inputs: 1,
   async run({ flags, input, openDatabase, print }) {
@@ -325,7 +325,13 @@ function traceText(tree: TraceTree): string {
         isOwn && totalMs > 0 ? formatShare(ownMs / totalMs) : '',
         `${'  '.repeat(Math.min(depth, 20))}${safeLine(nodeTitle(node))}`,
         safeLine(
-          [event.outcome === 'ok' ? '' : event.outcome, eventText(event)]
+          [
+            ...new Set([
+              event.outcome === 'ok' ? '' : event.outcome,
+              subjectText(event),
+              eventText(event),
+            ]),
+          ]
             .filter(Boolean)
             .join(': '),
           { limit: 200 },

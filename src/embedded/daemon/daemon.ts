@@ -9,12 +9,14 @@ import {
   type DaemonStatus,
 } from '../control.js';
 import { Engine } from '../engine/engine.js';
+import { saysNoRoom } from '../engine/messages.js';
 import type { FolderLock } from '../../core/folder-lock.js';
 import {
   databaseExists,
   draftOf,
   ensurePrivateFolder,
   inFolder,
+  isNoSpace,
   socketFile,
 } from '../folder/paths.js';
 import type { Reserve } from '../folder/reserve.js';
@@ -217,9 +219,8 @@ export class Daemon {
     try {
       return await this.#createDatabase(postgres, programs);
     } catch (error) {
-      const isFull = reserve.isDiskFull();
       fs.rmSync(draftOf(postgres), { recursive: true, force: true });
-      throw isFull ? reserve.unavailable : error;
+      throw isNoSpace(error) || saysNoRoom(describe(error)) ? reserve.unavailable : error;
     }
   }
 
@@ -240,12 +241,9 @@ export class Daemon {
   }
 
   #startFailed(error: unknown): void {
-    const isFull = error instanceof EngineUnavailable && error.report !== undefined;
-    const cause = isFull ? this.#options.reserve.unavailable : error;
+    const cause = error instanceof EngineUnavailable ? this.#options.reserve.unavailable : error;
     const known = cause instanceof ConsoleError ? cause : undefined;
-    const message =
-      known?.message ??
-      `The embedded database did not start: ${error instanceof Error ? error.message : String(error)}`;
+    const message = known?.message ?? `The embedded database did not start: ${describe(error)}`;
     const hint = known?.hint ?? `See ${inFolder.log(this.#options.dataFolder)}.`;
     const code = known?.code ?? 'embedded_unavailable';
     this.#failure = { kind: 'failed', code, message, hint };
@@ -363,7 +361,7 @@ export class Daemon {
       if (started) await this.#upkeep.leave(unused);
       await this.#multiplexer.close();
     } catch (error) {
-      this.#log(`stopping: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log(`stopping: ${describe(error)}`);
     }
     fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
     this.#log('stopped');
@@ -371,3 +369,6 @@ export class Daemon {
     process.exit(0);
   }
 }
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

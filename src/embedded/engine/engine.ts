@@ -78,7 +78,7 @@ export class Engine {
   #receive(message: FromWorker): void {
     if (message.kind === 'closed') this.#closed?.();
     else if (message.kind === 'broken') {
-      this.#ending ??= `the engine broke: ${message.message}`;
+      this.#ending ??= message.message;
       void this.#worker.terminate();
     } else if (message.kind === 'data') {
       const { bytes } = message;

@@ -34,6 +34,10 @@ const fileErrors = new Map([
   [69, 'the file system is read-only'],
 ]);
 
+/** Whether the engine says that it found no room; it speaks English only. */
+export const saysNoRoom = (reason: string): boolean =>
+  /no space left on device|disk quota/i.test(reason);
+
 /** What the engine threw, in words: its file system throws objects that are no errors. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error) return error.message;

@@ -56,6 +56,17 @@ function postData(id: number, bytes: Uint8Array): void {
     Atomics.wait(credit, 0, held, 1_000);
 }
 
+/** PostgreSQL's own last words: what it throws afterwards is only that it has ended. */
+let lastWords: string | undefined;
+
+function listen(line: string): boolean {
+  // Lines of other severities may hold a statement's text.
+  lastWords = /^[^[]{1,40}\[\d+\] (?:PANIC|FATAL): +(.+)/.exec(line)?.[1] ?? lastWords;
+  return false;
+}
+
+const whyBroken = (error: unknown): string => lastWords ?? reasonOf(error);
+
 /**
  * PGlite swallows every exception of the main loop, also those that leave the engine broken: a
  * stack overflow, the exit after FATAL, the abort after PANIC. Only the first kind (an ordinary
@@ -70,7 +81,7 @@ function reportWhenBroken(db: PGlite): void {
     } catch (error) {
       const status = (error as { status?: unknown } | null)?.status;
       if (status !== ordinaryError) {
-        post({ kind: 'broken', message: reasonOf(error) });
+        post({ kind: 'broken', message: whyBroken(error) });
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       }
       throw error;
@@ -86,6 +97,7 @@ async function open(): Promise<PGlite> {
     // Small files of the write-ahead log: a new folder is a third as large, and one more file fits on a fuller disk.
     initDbStartParams: ['--wal-segsize=1'],
     startParams: engineStartParameters,
+    onStderr: listen,
   });
   // Emscripten's interval timer is a setTimeout; when an idle time-out of PostgreSQL fires it, the
   // engine exits inside PGlite's loop, which then never ends. No timer, no such end: the daemon
@@ -106,12 +118,12 @@ try {
     const { id, bytes } = message;
     db.execProtocolRawStream(bytes, { onRawData: (data) => postData(id, data) }).then(
       () => post({ kind: 'done', id }),
-      (error: unknown) => post({ kind: 'broken', message: reasonOf(error) }),
+      (error: unknown) => post({ kind: 'broken', message: whyBroken(error) }),
     );
   });
   post({ kind: 'ready', ...status });
 } catch (error) {
-  post({ kind: 'failed', message: reasonOf(error) });
+  post({ kind: 'failed', message: whyBroken(error) });
 }
 
 /** The start-up packet by which the engine tells its ParameterStatus values. */

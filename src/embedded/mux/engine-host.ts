@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
+import { saysNoRoom } from '../engine/messages.js';
 import {
   FrameSplitter,
   readDataRow,
@@ -26,24 +27,22 @@ export class EngineInterrupted extends Error {
 export class EngineUnavailable extends Error {
   override readonly name = 'EngineUnavailable';
 
-  /** @param report what clients and consoles are told, where the reason is known */
-  constructor(
-    message: string,
-    readonly report?: Report,
-  ) {
-    super(message);
+  /** @param report what clients are told */
+  constructor(readonly report: Report) {
+    super(report.message);
   }
 }
 
 /** Waits between attempts to start the engine again, in ms. */
 const restartPauses = [0, 200, 1_000, 3_000];
 
-const brokeReport: Report = {
+/** @param reason the engine's own words; undefined: it answered, and not wholly */
+const brokeReport = (reason?: string): Report => ({
   severity: 'ERROR',
   code: 'XX000',
-  message: 'the embedded engine broke while it ran this statement; it was restarted',
+  message: `the embedded engine broke while it ran this statement${reason === undefined ? '' : ` (${reason})`}; it was restarted`,
   hint: 'What was committed is safe. Repeat the statement; if it breaks the engine again, report it.',
-};
+});
 
 /**
  * The engine that is there now, and what is known of its one session. When a run ends with the
@@ -83,7 +82,7 @@ export class EngineHost {
   async start(): Promise<void> {
     const engine = await this.#start().catch((error: unknown) => this.#startFromReserve(error));
     engine.onLost((reason) => {
-      this.#log(reason);
+      this.#log(`the engine ended: ${reason}`);
       if (this.#engine === engine) this.#engine = undefined;
     });
     this.generation += 1;
@@ -92,16 +91,19 @@ export class EngineHost {
     this.#engine = engine;
   }
 
+  /** @throws EngineUnavailable where the engine says that there is no room; else what it failed with */
   async #startFromReserve(error: unknown): Promise<Engine> {
     const { reserve } = this;
-    if (!reserve?.isDiskFull()) throw error;
-    const { report } = reserve;
-    this.#log(report.message);
-    if (!reserve.release()) throw new EngineUnavailable(report.message, report);
+    // Where it does not say why, it may still be that; then the reserve costs nothing but a try.
+    if (!reserve || !(saysNoRoom(describe(error)) || reserve.isDiskFull())) throw error;
+    const explained = (failure: unknown): unknown =>
+      saysNoRoom(describe(failure)) ? new EngineUnavailable(reserve.report) : failure;
+    this.#log(`engine did not start: ${describe(error)}; trying with the room of the reserve`);
+    if (!reserve.release()) throw explained(error);
     try {
       return await this.#start();
     } catch (again) {
-      throw reserve.isDiskFull() ? new EngineUnavailable(report.message, report) : again;
+      throw explained(again);
     } finally {
       // Before any client gets a turn, and takes it.
       reserve.takeBack();
@@ -110,6 +112,7 @@ export class EngineHost {
 
   async #restart(): Promise<Engine> {
     if (this.#unavailable) throw this.#unavailable;
+    let reason = '';
     for (const pause of restartPauses) {
       await sleep(pause);
       try {
@@ -119,15 +122,19 @@ export class EngineHost {
         this.#log(`engine restarted in ${Math.round(performance.now() - begun)} ms`);
         if (this.#engine) return this.#engine;
       } catch (error) {
-        this.#log(
-          `engine did not start: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        reason = describe(error);
+        this.#log(`engine did not start: ${reason}`);
         if (!(error instanceof EngineUnavailable)) continue;
         this.#unavailable = error;
         break;
       }
     }
-    this.#unavailable ??= new EngineUnavailable('the embedded engine does not start any more');
+    this.#unavailable ??= new EngineUnavailable({
+      severity: 'FATAL',
+      code: '57P03',
+      message: `the embedded engine does not start any more: ${reason}`,
+      hint: 'Start the console again; daemon.log in the data folder says what went before.',
+    });
     throw this.#unavailable;
   }
 
@@ -141,6 +148,7 @@ export class EngineHost {
     this.#running = true;
     const timer =
       limitMs > 0 ? setTimeout(() => this.interrupt(timeoutReport(limitMs)), limitMs) : undefined;
+    let reason = '';
     try {
       await engine.run(bytes, sink);
       // Interrupted when its answer was already on the way: the engine is ending all the same.
@@ -148,14 +156,15 @@ export class EngineHost {
       await engine.terminate('interrupted');
     } catch (error) {
       if (!(error instanceof EngineLost)) throw error;
+      reason = error.message;
     } finally {
       clearTimeout(timer);
       this.#running = false;
     }
     this.#engine = undefined;
-    const full = this.reserve?.isDiskFull() ? this.reserve.report : undefined;
+    const full = saysNoRoom(reason) ? this.reserve?.report : undefined;
     await this.#restart();
-    throw new EngineInterrupted(this.#reasonOfEnd() ?? full ?? brokeReport);
+    throw new EngineInterrupted(this.#reasonOfEnd() ?? full ?? brokeReport(reason));
   }
 
   #reasonOfEnd(): Report | undefined {
@@ -175,7 +184,7 @@ export class EngineHost {
     await this.#engine?.terminate('the engine gave no complete answer');
     this.#engine = undefined;
     await this.#restart();
-    throw new EngineInterrupted(brokeReport);
+    throw new EngineInterrupted(brokeReport());
   }
 
   /** Runs messages of the multiplexer's own and returns their rows; a refusal is thrown. */
@@ -225,6 +234,9 @@ export class InternalStatementFailed extends Error {
     this.sqlState = sqlState;
   }
 }
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 /** Collects the rows of an internal statement. */
 class RowCollector {

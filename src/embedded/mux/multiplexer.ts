@@ -210,7 +210,7 @@ export class Multiplexer {
   #failed(error: unknown): void {
     this.#log(describe(error));
     if (error instanceof EngineUnavailable) {
-      const report: Report = error.report ? { ...error.report, severity: 'FATAL' } : stopReport;
+      const report: Report = { ...error.report, severity: 'FATAL' };
       for (const client of this.#clients.values()) this.#dismiss(client, report);
       this.#onUnavailable();
     } else this.#pump();

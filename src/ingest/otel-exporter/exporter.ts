@@ -1,7 +1,7 @@
 import { resolveSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
-import type { TelemetrySpan } from '../otlp/decode.js';
+import { kindOf, type TelemetrySpan } from '../otlp/decode.js';
 import { telemetryRecords } from '../otlp/records.js';
 import { recordWithSpans, SpanFlusher } from '../otlp/staging.js';
 import { Prices } from '../prices.js';
@@ -141,6 +141,8 @@ function telemetrySpan(span: ExportedSpan): TelemetrySpan {
     spanId,
     parentSpanId: span.parentSpanContext?.spanId ?? span.parentSpanId,
     name: span.name,
+    // The SDK counts from 0, OTLP from 1.
+    kind: span.kind === undefined ? undefined : kindOf(span.kind + 1),
     startedAt: milliseconds(span.startTime),
     endedAt: Math.max(milliseconds(span.endTime), milliseconds(span.startTime)),
     isError: span.status.code === errorStatus,

@@ -18,6 +18,8 @@ export type ExportedSpan = {
   parentSpanContext?: { spanId: string } | undefined;
   /** 1.x */
   parentSpanId?: string | undefined;
+  /** 0: internal */
+  kind?: number | undefined;
   startTime: Time;
   endTime: Time;
   status: { code: number; message?: string | undefined };

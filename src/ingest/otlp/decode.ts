@@ -1,3 +1,5 @@
+import { ExactNumber, parseExactJson } from '../../core/exact-json.js';
+import type { ArchivedTable } from '../../core/tables.js';
 import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
 import { numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
@@ -8,12 +10,17 @@ export type Attributes = Readonly<Record<string, unknown>>;
 /** Who sent it: a service and the library in it. */
 export type Origin = { resource: Attributes; scope?: string | undefined };
 
+/** Of a span, by the number that OTLP gives it; 0 says nothing. */
+export const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+export type SpanKind = Exclude<(typeof spanKinds)[number], ''>;
+
 /** Times are milliseconds since 1970, ids lower-case hexadecimal. */
 export type TelemetrySpan = Origin & {
   traceId: string;
   spanId: string;
   parentSpanId?: string | undefined;
   name: string;
+  kind?: SpanKind | undefined;
   startedAt: number;
   /** Undefined: it has not ended. */
   endedAt?: number | undefined;
@@ -21,7 +28,11 @@ export type TelemetrySpan = Origin & {
   message?: string | undefined;
   attributes: Attributes;
   events: readonly { name: string; at: number; attributes: Attributes }[];
+  /** The row that a console has exported. */
+  row?: CopiedRow | undefined;
 };
+
+export type CopiedRow = { table: ArchivedTable; values: Readonly<Record<string, unknown>> };
 
 export type TelemetryLog = Origin & {
   at: number;
@@ -58,7 +69,7 @@ export function decodeRequest(
 ): Telemetry {
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
   const { buffer, byteOffset, byteLength } = bytes;
-  const value: unknown = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));
+  const value = parseExactJson(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error('The request is no object.');
   }
@@ -118,6 +129,7 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
   if (traceId === undefined || spanId === undefined || startedAt === undefined) return undefined;
   const endedAt = millisecondsOf(span.endTimeUnixNano);
   const { code, message } = objectOf(span.status);
+  const { attributes, row } = withoutRow(attributesOf(span.attributes));
   return {
     resource: origin.resource,
     scope: origin.scope,
@@ -125,11 +137,13 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
     spanId,
     parentSpanId: hexOf(span.parentSpanId, 8),
     name: stringOf(span.name) ?? 'span',
+    kind: kindOf(span.kind),
     startedAt,
     endedAt: endedAt === undefined ? undefined : Math.max(endedAt, startedAt),
     isError: code === 2 || code === 'STATUS_CODE_ERROR',
     message: stringOf(message),
-    attributes: attributesOf(span.attributes),
+    attributes,
+    row,
     events: listOf(span.events)
       .slice(0, mostEvents)
       .map(objectOf)
@@ -139,6 +153,36 @@ function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | 
         attributes: attributesOf(event.attributes),
       })),
   };
+}
+
+/** By what `trace_console.kind` says. */
+const tablesOfKinds: ReadonlyMap<unknown, ArchivedTable> = new Map([
+  ['trace', 'execution_traces'],
+  ['routing', 'agent_routing_decisions'],
+  ['hook', 'hook_executions'],
+  ['call', 'endpoint_calls'],
+]);
+
+/** `export otlp` gives each span its row as a JSON: a value, from here on, in which secrets are found by their names. */
+function withoutRow(attributes: Attributes): Pick<TelemetrySpan, 'attributes' | 'row'> {
+  const { 'trace_console.row': json, ...others } = attributes;
+  const table = tablesOfKinds.get(others['trace_console.kind']);
+  if (table === undefined || typeof json !== 'string') return { attributes };
+  try {
+    const values = objectOf(parseExactJson(json));
+    return typeof values.id === 'string'
+      ? { attributes: others, row: { table, values } }
+      : { attributes };
+  } catch {
+    return { attributes };
+  }
+}
+
+/** JSON may name it: `SPAN_KIND_SERVER`. */
+export function kindOf(told: unknown): SpanKind | undefined {
+  const named = typeof told === 'string' ? told.replace(/^SPAN_KIND_/, '').toLowerCase() : '';
+  const kind = typeof told === 'number' ? spanKinds[told] : spanKinds.find((one) => one === named);
+  return kind === '' ? undefined : kind;
 }
 
 function logOf(log: Record<string, unknown>, origin: Origin): TelemetryLog | undefined {
@@ -171,6 +215,7 @@ function integerOf(value: unknown): number | undefined {
   // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
   if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
   if (typeof value === 'number') return numberOf(value);
+  if (value instanceof ExactNumber) return numberOf(value.valueOf());
   const { high, low } = objectOf(value);
   return typeof high === 'number' && typeof low === 'number'
     ? high * 2 ** 32 + (low >>> 0)
@@ -182,6 +227,7 @@ function exactInteger(value: unknown): number | string | undefined {
   const number = integerOf(value);
   if (number === undefined || Number.isSafeInteger(number)) return number;
   if (typeof value === 'string') return value;
+  if (value instanceof ExactNumber) return value.text;
   const { high, low } = objectOf(value);
   const areNumbers = typeof high === 'number' && typeof low === 'number';
   return areNumbers && Number.isInteger(high) && Number.isInteger(low)
@@ -226,7 +272,11 @@ function valueOf(value: unknown, depth: number): unknown {
   if (isSent(any, 'stringValue')) return String(any.stringValue);
   if (isSent(any, 'boolValue')) return any.boolValue === true;
   if (isSent(any, 'intValue')) return exactInteger(any.intValue);
-  if (isSent(any, 'doubleValue')) return numberOf(any.doubleValue) ?? String(any.doubleValue);
+  if (isSent(any, 'doubleValue')) {
+    const double =
+      any.doubleValue instanceof ExactNumber ? any.doubleValue.valueOf() : any.doubleValue;
+    return numberOf(double) ?? String(double);
+  }
   if (isSent(any, 'bytesValue')) return '[bytes]';
   if (depth >= deepestValue) return '[too deep]';
   if (isSent(any, 'arrayValue')) {

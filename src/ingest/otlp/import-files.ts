@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises';
+import { parseExactJson } from '../../core/exact-json.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { readLines } from '../lines.js';
@@ -180,7 +181,7 @@ async function whole(file: string, size: number): Promise<Buffer> {
 
 function requestOf(bytes: Buffer): Telemetry | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value = parseExactJson(bytes.toString('utf8'));
     const isRequest =
       typeof value === 'object' &&
       value !== null &&

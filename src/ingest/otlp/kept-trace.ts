@@ -1,5 +1,7 @@
 import { groupBy } from '../../core/values.js';
-import type { Queryable } from '../../db/queryable.js';
+import type { Queryable, Transaction } from '../../db/queryable.js';
+import { sessionId } from '../ids.js';
+import { mayDelete } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
 import type { Recorded, StagedSpan } from './trace-events.js';
 
@@ -116,4 +118,20 @@ export async function tracesWithSpans(
 export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
   const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
   return groupBy(all.values(), ({ traceId }) => traceId);
+}
+
+/** The rows of traces that were written before their session was known: they are there under its name now. */
+export async function removeSessions(
+  tx: Transaction,
+  schema: string,
+  sessions: readonly string[],
+): Promise<void> {
+  if (sessions.length === 0) return;
+  const ids = sessions.map(sessionId);
+  if (await mayDelete(tx, 'execution_traces'))
+    await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
+  await tx.query(
+    `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
+    [schema, ids],
+  );
 }

@@ -238,7 +238,8 @@ export class OtlpReceiver {
   /** The caller gives back the bytes that it has taken of those that may be read at a time. */
   async #bodyOf(request: http.IncomingMessage): Promise<Buffer> {
     const tooLarge = () => new Refusal(413, `A request holds ${mostSent} bytes at most.`);
-    if (readNumber(request.headers['content-length']) > mostSent) throw tooLarge();
+    // One beyond 2^53 is no number.
+    if (!(readNumber(request.headers['content-length'] ?? '0') <= mostSent)) throw tooLarge();
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
@@ -381,9 +382,8 @@ function resultOf(telemetry: Telemetry, asked: Signal | undefined, encoding: Enc
   const message = telemetry.metrics > 0 ? reasons.metrics : reasons.unidentified;
   if (encoding === 'json') {
     if (rejected === 0) return Buffer.from('{}');
-    const name = `rejected${itemNames[signal]}`;
-    const partialSuccess = { [name]: String(rejected), errorMessage: message };
-    return Buffer.from(JSON.stringify({ partialSuccess }));
+    const left = { [`rejected${itemNames[signal]}`]: String(rejected), errorMessage: message };
+    return Buffer.from(JSON.stringify({ partialSuccess: left }));
   }
   if (rejected === 0) return Buffer.alloc(0);
   const text = Buffer.from(message);

@@ -1,5 +1,5 @@
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
-import type { Failure, Usage } from '../events.js';
+import type { Failure, OtherSpan, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
 
@@ -25,6 +25,7 @@ const roles: ReadonlyMap<string, SpanRole> = new Map([
   ['reranker', 'tool'],
   ['retrieval', 'tool'],
   ['invoke_agent', 'agent'],
+  ['invoke_workflow', 'agent'],
   ['agent', 'agent'],
 ]);
 
@@ -190,11 +191,18 @@ export function millisecondsAt(attributes: Attributes, name: string): number | u
 }
 
 export function agentAt({ attributes, name }: TelemetrySpan): string {
-  return (
-    textAt(attributes, 'gen_ai.agent.name', 'agent.name', 'traceloop.entity.name') ??
-    name.replace(/^invoke_agent /, '')
-  );
+  return textAt(attributes, ...agentNames) ?? name.replace(/^invoke_(?:agent|workflow) /, '');
 }
+
+const agentNames = [
+  'gen_ai.agent.name',
+  'gen_ai.workflow.name',
+  'agent.name',
+  'traceloop.entity.name',
+] as const;
+
+export const descriptionAt = ({ attributes }: TelemetrySpan): string | undefined =>
+  textAt(attributes, 'gen_ai.agent.description');
 
 export function toolAt({ attributes, name }: TelemetrySpan): string {
   return (
@@ -203,10 +211,21 @@ export function toolAt({ attributes, name }: TelemetrySpan): string {
   );
 }
 
+/** What a span says of itself; where a convention knows it, what is long stands elsewhere: prompts, answers, tools. */
+export function toldBySpan({ name, kind, attributes }: TelemetrySpan, isKnown: boolean): OtherSpan {
+  const isShort = (value: unknown) =>
+    typeof value === 'string' ? value.length <= longestTold : typeof value !== 'object';
+  const told = Object.entries(attributes).filter(([, value]) => !isKnown || isShort(value));
+  return { name, ...(kind === undefined ? {} : { kind }), attributes: Object.fromEntries(told) };
+}
+
+/** UTF-16 units */
+const longestTold = 256;
+
 /** An id that is only counted (`call_1`) comes again in other traces. */
 const surelyUnique = 16;
 
-export function uniqueId(id: string | undefined, { traceId, spanId }: TelemetrySpan): string {
+function uniqueId(id: string | undefined, { traceId, spanId }: TelemetrySpan): string {
   if (id === undefined) return spanId;
   return id.length >= surelyUnique ? id : `${traceId}:${id}`;
 }
@@ -293,3 +312,20 @@ function plainInput(value: unknown): string | undefined {
     within = inputs;
   }
 }
+
+export const isOfMcp = ({ attributes }: TelemetrySpan): boolean =>
+  textAt(attributes, 'mcp.method.name') !== undefined;
+
+export const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
+  one.startedAt <= endOf(other) && other.startedAt <= endOf(one);
+
+export const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
+
+export const messageOf = (span: TelemetrySpan): string =>
+  uniqueId(textAt(span.attributes, 'gen_ai.response.id'), span);
+
+export const toolUseOf = (span: TelemetrySpan): string =>
+  uniqueId(
+    textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
+    span,
+  );

@@ -5,15 +5,14 @@ import type { Queryable, Transaction } from '../../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
 import type { RowCopier } from '../copy-rows.js';
 import type { AgentEvent } from '../events.js';
-import { sessionId } from '../ids.js';
 import type { CleanEvent } from '../patches.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
-import { mayDelete } from '../row-store.js';
 import { toJson, type ColumnType } from '../rows.js';
-import type { TelemetrySpan } from './decode.js';
+import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
   KeptTrace,
   markRecorded,
+  removeSessions,
   spansAtOnce,
   tracesOf,
   tracesWithSpans,
@@ -76,6 +75,7 @@ async function lookingAgain<Result>(
 /** Spans that came together, as they are kept: with what they were written as where that happens at once. */
 class SpanBatch {
   readonly events: readonly AgentEvent[];
+  readonly copies: readonly CopiedRow[];
   readonly #rows: readonly SpanRow[];
   readonly #whole: readonly string[];
 
@@ -85,10 +85,12 @@ class SpanBatch {
     isWhole: (trace: string) => boolean,
   ) {
     const [events, rows, whole]: [AgentEvent[], SpanRow[], string[]] = [[], [], []];
+    const copies: CopiedRow[] = [];
     for (const [trace, spans] of traces) {
       const told = isWhole(trace) ? traceEvents(spans.map((span) => ({ span }))) : undefined;
       if (told) {
         for (const event of told.events) events.push(event);
+        for (const copy of told.copies) copies.push(copy);
         whole.push(trace);
       }
       for (let start = 0; start < spans.length; start += spansInRow) {
@@ -103,6 +105,7 @@ class SpanBatch {
       }
     }
     this.events = events;
+    this.copies = copies;
     this.#rows = rows;
     this.#whole = whole;
   }
@@ -209,6 +212,7 @@ export async function recordPrepared(
   const record = async (of: SpanBatch, all: readonly CleanEvent[]) => {
     const written = await lookingAgain(database, () =>
       recorder.recordClean(all, {
+        copies: of.copies,
         async inTransaction(tx, copier) {
           await also?.(tx);
           await of.keep(tx, database, copier);
@@ -222,7 +226,7 @@ export async function recordPrepared(
     return await record(batch, [...events, ...ofSpans]);
   } catch (error) {
     const isOfSpans = isRecordsFault(error) || isShared(error);
-    if (ofSpans.length === 0 || !isOfSpans) throw error;
+    if (ofSpans.length + batch.copies.length === 0 || !isOfSpans) throw error;
     // The database refuses the rows of one of these traces: the flusher finds out which. It sees all of a shared one, too.
     return record(SpanBatch.waiting(database, spans), events);
   }
@@ -288,6 +292,7 @@ export class SpanFlusher {
       written.flatMap(({ told }) => told.events),
       {
         retracted: written.flatMap(({ told }) => told.retracted),
+        copies: written.flatMap(({ told }) => told.copies),
         async inTransaction(tx) {
           await markRecorded(tx, schema, marks);
           await removeSessions(
@@ -378,20 +383,4 @@ export class SpanFlusher {
       );
     });
   }
-}
-
-/** The rows of traces that were written before their session was known: they are there under its name now. */
-async function removeSessions(
-  tx: Transaction,
-  schema: string,
-  sessions: readonly string[],
-): Promise<void> {
-  if (sessions.length === 0) return;
-  const ids = sessions.map(sessionId);
-  if (await mayDelete(tx, 'execution_traces'))
-    await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
-  await tx.query(
-    `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
-    [schema, ids],
-  );
 }

@@ -1,12 +1,17 @@
 import type { AgentEvent, EventBase, OtherSpan } from '../events.js';
 import { decisionId, happeningId, modelCallId, subagentId, toolCallId } from '../ids.js';
 import type { RetractedRow } from '../row-store.js';
-import type { TelemetrySpan } from './decode.js';
+import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
   agentAt,
   costAt,
+  descriptionAt,
+  endOf,
   failureOf,
+  haveMet,
   inputAt,
+  isOfMcp,
+  messageOf,
   modelAt,
   numberAt,
   outputAt,
@@ -16,8 +21,9 @@ import {
   sessionNames,
   statusCodeAt,
   textAt,
+  toldBySpan,
   toolAt,
-  uniqueId,
+  toolUseOf,
   usageAt,
   valueAt,
   type SpanRole,
@@ -28,14 +34,15 @@ export type Recorded = { session: string; role: Role; owner: string };
 
 /**
  * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
- * span that tells what another one does.
+ * span that tells what another one does. `copy`: a row that a console has exported.
  */
-type Role = SpanRole | 'turn' | 'group' | 'repeated';
+type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
 
 export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
 
 export type TraceEvents = {
   events: AgentEvent[];
+  copies: CopiedRow[];
   recorded: Map<string, Recorded>;
   /** Rows of spans that turned out to be something else: they go before the events are recorded. */
   retracted: RetractedRow[];
@@ -50,14 +57,27 @@ export type TraceEvents = {
  * @param isCut spans that were written before may be missing: then no row of one is taken back, because a parent would seem to have
  *   no children
  */
-export function traceEvents(known: readonly StagedSpan[], isCut = false): TraceEvents {
+export function traceEvents(all: readonly StagedSpan[], isCut = false): TraceEvents {
+  const own = all.filter(({ span }) => span.row === undefined);
+  const result = eventsOfSpans(own, isCut);
+  const exported = all.filter(({ span }) => span.row !== undefined);
+  const fresh = exported.filter(({ recorded }) => recorded === undefined);
+  // What belongs to a trace could not be written before it.
+  const hasTrace = fresh.some(({ span }) => span.row?.table === 'execution_traces');
+  for (const { span } of hasTrace ? exported : fresh) {
+    if (span.row) result.copies.push(span.row);
+    result.recorded.set(span.spanId, { session: '', role: 'copy', owner: '' });
+  }
+  return result;
+}
+
+function eventsOfSpans(known: readonly StagedSpan[], isCut: boolean): TraceEvents {
   const before = known.find(({ recorded }) => recorded !== undefined)?.recorded?.session;
   const session = sessionOf(known, before);
   const isReplaced = before !== undefined && before !== session;
   const staged = isReplaced ? known.map(({ span }) => ({ span })) : known;
   const tree = new SpanTree(staged, session);
-  const replaced = isReplaced ? before : undefined;
-  const result: TraceEvents = { events: [], recorded: new Map(), retracted: [], replaced };
+  const result: TraceEvents = { ...nothing(), replaced: isReplaced ? before : undefined };
   for (const { span, recorded } of tree.inOrder()) {
     const now = tree.standingOf(span);
     if (recorded?.owner === now.owner && recorded.role === now.role) continue;
@@ -79,6 +99,8 @@ export function traceEvents(known: readonly StagedSpan[], isCut = false): TraceE
   return result;
 }
 
+const nothing = () => ({ events: [], copies: [], recorded: new Map(), retracted: [] });
+
 /** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
 function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
   switch (role) {
@@ -98,6 +120,7 @@ function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[
       return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
     case 'turn':
     case 'repeated':
+    case 'copy':
       return [];
   }
 }
@@ -205,14 +228,24 @@ class SpanTree {
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
     return [
       { kind: 'prompt', ...base, text, origin, span: this.#root && this.#toldRoot(this.#root) },
+      ...(this.#root === undefined ? [] : this.#rootDecision(this.#root)),
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];
   }
 
   /** Of a span that only stands in for the root, another part of the trace would say something else. */
   #toldRoot(root: TelemetrySpan): OtherSpan | undefined {
-    const isKnown = root.parentSpanId !== undefined || this.#toldOf(root) !== 'span';
-    return isKnown ? undefined : toldBySpan(root);
+    const role = this.#toldOf(root);
+    const isTrace = root.parentSpanId === undefined && (role === 'span' || role === 'agent');
+    return isTrace ? toldBySpan(root, role === 'agent') : undefined;
+  }
+
+  /** Whoever began the trace asked for this agent. Should a parent of it come, the same decision is one of that. */
+  #rootDecision(root: TelemetrySpan): AgentEvent[] {
+    if (this.#toldOf(root) !== 'agent') return [];
+    const [query, reason] = [promptAt(root), descriptionAt(root)];
+    const told = { id: root.spanId, selected: agentAt(root), strategy: 'explicit', query, reason };
+    return [{ kind: 'routing', ...this.base(root, root.startedAt, ''), ...told }];
   }
 
   /** The root may not tell what the user said; the first call of a model does. */
@@ -261,6 +294,7 @@ function eventsOf(span: TelemetrySpan, { role, owner }: Recorded, tree: SpanTree
   switch (role) {
     case 'turn':
     case 'repeated':
+    case 'copy':
       return [];
     case 'agent':
     case 'group':
@@ -285,19 +319,6 @@ function decision(span: TelemetrySpan, base: EventBase): AgentEvent[] | undefine
   return [{ kind: 'routing', ...base, id: span.spanId, selected, strategy, confidence }];
 }
 
-const isOfMcp = ({ attributes }: TelemetrySpan): boolean =>
-  textAt(attributes, 'mcp.method.name') !== undefined;
-
-const haveMet = (one: TelemetrySpan, other: TelemetrySpan): boolean =>
-  one.startedAt <= endOf(other) && other.startedAt <= endOf(one);
-
-const endOf = ({ startedAt, endedAt }: TelemetrySpan) => endedAt ?? startedAt;
-
-const toldBySpan = ({ name, attributes }: TelemetrySpan): OtherSpan => ({
-  name,
-  attributes: { ...attributes },
-});
-
 function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventBase): AgentEvent[] {
   const isAgent = role === 'agent';
   const started = {
@@ -305,21 +326,15 @@ function holderEvents(span: TelemetrySpan, role: 'agent' | 'group', base: EventB
     ...base,
     id: span.spanId,
     prompt: promptAt(span) ?? span.name,
-    ...(isAgent ? { type: agentAt(span) } : { origin: 'telemetry', span: toldBySpan(span) }),
+    span: toldBySpan(span, isAgent),
+    ...(isAgent
+      ? { type: agentAt(span), description: descriptionAt(span) }
+      : { origin: 'telemetry' }),
   };
   if (span.endedAt === undefined) return [started];
   const error = failureOf(span);
   return [started, { kind: 'subagent_ended', ...base, id: span.spanId, at: span.endedAt, error }];
 }
-
-const messageOf = (span: TelemetrySpan): string =>
-  uniqueId(textAt(span.attributes, 'gen_ai.response.id'), span);
-
-const toolUseOf = (span: TelemetrySpan): string =>
-  uniqueId(
-    textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
-    span,
-  );
 
 function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
   const { attributes } = span;
@@ -342,12 +357,14 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
     costUsd: costAt(attributes),
     statusCode: statusCodeAt(attributes),
     error: failureOf(span),
+    spanKind: span.kind,
   };
 }
 
 function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
-  const call = { toolUse: toolUseOf(span), tool: toolAt(span), input: inputAt(attributes) };
+  const [tool, input] = [toolAt(span), inputAt(attributes)];
+  const call = { toolUse: toolUseOf(span), tool, name: tool, input, spanKind: span.kind };
   if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [
@@ -378,5 +395,6 @@ function otherSpan(span: TelemetrySpan, base: EventBase): AgentEvent {
     attributes: { ...span.attributes },
     parent: span.parentSpanId,
     scope: span.scope,
+    spanKind: span.kind,
   };
 }

@@ -6,9 +6,9 @@ import type { Database } from '../../db/database.js';
 import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
 import { hasTables, Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
-import { askForMore, publish, type Published } from './publish.js';
+import { askForMore, publish, sequenceOf, type Published } from './publish.js';
 import { type Candidate, countCandidates, findCandidates } from './read-turns.js';
-import { mostFrequent, ranked } from './pattern-state.js';
+import { ranked } from './pattern-state.js';
 import { bytesOf } from './store.js';
 
 export type LearnOptions = {
@@ -284,7 +284,8 @@ async function checkAllowed(database: Database): Promise<void> {
 export type Findings = {
   turns: number;
   clusters: number;
-  patterns: { prompt: string; agent: string; turns: number; good: number; tools: string | null }[];
+  /** `tools`: in their order, as most good turns used them; empty where that is not known. */
+  patterns: { prompt: string; agent: string; turns: number; good: number; tools: string[] }[];
   chains: { agents: readonly string[]; occurrences: number; good: number }[];
   errors: { type: string; message: string; occurrences: number; resolution: string | null }[];
 };
@@ -303,7 +304,7 @@ function describeFindings(learner: Learner, turns: number, leastTurns: number): 
       agent,
       turns: count,
       good,
-      tools: mostFrequent(tools) ?? null,
+      tools: sequenceOf(tools) ?? [],
     }));
   const chains = [...learner.chains.entries()]
     .map(([, { agents, occurrences, good }]) => ({ agents, occurrences, good }))

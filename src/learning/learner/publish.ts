@@ -197,7 +197,7 @@ function intentOf({ intents, turns, prompt }: PatternState, keywords: readonly s
 }
 
 /** The most frequent sequence of a counter of JSON arrays. */
-function sequenceOf(counter: Counter): string[] | undefined {
+export function sequenceOf(counter: Counter): string[] | undefined {
   const most = mostFrequent(counter);
   return most === undefined ? undefined : (JSON.parse(most) as string[]);
 }

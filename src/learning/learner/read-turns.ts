@@ -35,6 +35,7 @@ type TraceRow = {
 type DecisionRow = { trace_id: string; agent_selected: string; routing_strategy: string };
 
 type HookRow = {
+  id: string;
   trace_id: string;
   hook_type: string;
   hook_name: string;
@@ -53,6 +54,8 @@ type CallRow = {
   service_name: string;
   calls: number;
   failed_urls: string[] | null;
+  /** The hook that made each call that failed. */
+  by_hooks: (string | null)[] | null;
   error_types: string[] | null;
   messages: string[] | null;
   times: number[] | null;
@@ -188,52 +191,69 @@ function errorsOf(
       followedBy,
     );
   const events: ErrorEvent[] = [];
+  const children = groupBy(tree, ({ parent_id }) => parent_id ?? '');
   for (const trace of tree) {
     const agent = agentOf(trace);
     const base = { agent, traceId: trace.id, hookType: null, endpointUrl: null, isFatal: false };
-    for (const hook of hooks.get(trace.id) ?? []) {
-      if (hook.error_type === null && hook.error_message === null) continue;
-      events.push({
-        ...base,
-        errorType: hook.error_type ?? '',
-        message: hook.error_message ?? '',
-        hookType: hook.hook_type,
-        then: after(hook.started_at),
-        at: hook.started_at,
-      });
-    }
+    const own: ErrorEvent[] = [];
+    const byHook = new Map<string, ErrorEvent[]>();
     for (const call of calls.get(trace.id) ?? []) {
       for (const [index, at] of (call.times ?? []).entries()) {
-        events.push({
+        const event = {
           ...base,
           errorType: call.error_types?.[index] ?? '',
           message: call.messages?.[index] ?? '',
           endpointUrl: call.failed_urls?.[index] ?? null,
           then: after(at),
           at,
-        });
+        };
+        own.push(event);
+        const hook = call.by_hooks?.[index] ?? '';
+        byHook.set(hook, [...(byHook.get(hook) ?? []), event]);
       }
     }
-    // A person who stops an agent is no error.
-    if (trace.status === 'cancelled') continue;
-    if (trace.error_type === null && trace.error_message === null) continue;
-    const errorType = trace.error_type ?? '';
-    const message = trace.error_message ?? '';
-    // The hook or call that failed and the trace that it ended tell of one error; the trace's may name the service first.
-    const cause = events.findLast(
-      (event) =>
-        event.traceId === trace.id &&
-        event.errorType === errorType &&
-        message.endsWith(event.message),
-    );
-    if (cause) {
-      cause.isFatal = true;
+    for (const hook of hooks.get(trace.id) ?? []) {
+      if (hook.error_type === null && hook.error_message === null) continue;
+      const event = {
+        ...base,
+        errorType: hook.error_type ?? '',
+        message: hook.error_message ?? '',
+        hookType: hook.hook_type,
+        then: after(hook.started_at),
+        at: hook.started_at,
+      };
+      if (!(byHook.get(hook.id) ?? []).some((call) => isSameFailure(event, call))) own.push(event);
+    }
+    events.push(...own);
+    const failure = failureOf(trace);
+    if (!failure) continue;
+    const cause = own.findLast((event) => isSameFailure(failure, event));
+    if (cause) cause.isFatal = true;
+    const below = children.get(trace.correlation_id) ?? [];
+    if (cause ?? below.map(failureOf).some((child) => child && isSameFailure(failure, child))) {
       continue;
     }
     const at = trace.completed_at ?? trace.started_at;
-    events.push({ ...base, errorType, message, isFatal: true, then: after(at), at });
+    events.push({ ...base, ...failure, isFatal: true, then: after(at), at });
   }
   return events.toSorted((one, other) => one.at - other.at);
+}
+
+type Failure = Pick<ErrorEvent, 'errorType' | 'message'>;
+
+/** How a trace failed. A person who stops an agent is no error. */
+function failureOf({ status, error_type: type, error_message: message }: TraceRow) {
+  if (status === 'cancelled' || (type === null && message === null)) return undefined;
+  return { errorType: type ?? '', message: message ?? '' };
+}
+
+/**
+ * Whether a trace or hook failed by what failed directly below it: by its type, as the pane of errors counts it. Without a type by
+ * the message, which may name the service or tool first.
+ */
+function isSameFailure(of: Failure, below: Failure): boolean {
+  if (of.errorType !== below.errorType) return false;
+  return of.errorType !== '' || of.message.endsWith(below.message);
 }
 
 /** The root of a tree that may be learned from; when it ended to the microsecond, as a Date cannot say it. */
@@ -349,7 +369,7 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
     [ids],
   );
   const { rows: hooks } = await tx.query<HookRow>(
-    `SELECT h.trace_id, h.hook_type, h.hook_name, h.tool_name, h.tool_use_id,
+    `SELECT h.id, h.trace_id, h.hook_type, h.hook_name, h.tool_name, h.tool_use_id,
        h.success = false OR h.exit_code <> 0 AS failed,
        CASE WHEN e.is_error THEN left(COALESCE(h.error_type, ''), 512) END AS error_type,
        CASE WHEN e.is_error THEN left(h.error_message, 500) END AS error_message,
@@ -364,6 +384,7 @@ export async function readTurns(tx: Queryable, roots: readonly string[]): Promis
   const { rows: calls } = await tx.query<CallRow>(
     `SELECT c.trace_id, c.service_name, count(*)::int AS calls,
        array_agg(left(c.endpoint_url, 256) ORDER BY c.started_at, c.id) FILTER (WHERE c.success = false) AS failed_urls,
+       array_agg(c.hook_execution_id ORDER BY c.started_at, c.id) FILTER (WHERE c.success = false) AS by_hooks,
        array_agg(left(COALESCE(c.error_type, 'HTTP ' || c.status_code, ''), 512) ORDER BY c.started_at, c.id)
          FILTER (WHERE c.success = false) AS error_types,
        array_agg(COALESCE(left(c.error_message, 500), '') ORDER BY c.started_at, c.id)

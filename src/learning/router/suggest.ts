@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 import { firstOf, readNumber } from '../../core/values.js';
-import { wilson } from '../../core/share.js';
+import { latelyRate, latelySql, wilson } from '../../core/share.js';
 import { comparedAtLeast, defaultLists, probesForNear } from '../../core/vector-lists.js';
 import { formatDuration } from '../../core/format/time.js';
 import { hasConsoleTable } from '../../deploy/console-schema.js';
@@ -194,6 +194,8 @@ type PatternRow = {
   tools: string[] | null;
   last_used_at: Date | null;
   outcomes: string[] | null;
+  lately_good: number;
+  lately_bad: number;
 };
 
 /** A pattern near a prompt, with the evidence that its uses are. */
@@ -214,12 +216,13 @@ SELECT p.id, near.similarity, p.intent_classification AS intent, p.agent_sequenc
     CASE WHEN jsonb_typeof(p.hook_sequence) = 'array' THEN p.hook_sequence ELSE '[]' END) WITH ORDINALITY AS h (step, n)
     WHERE h.step->>'type' = 'ToolUse' ORDER BY h.n LIMIT 12) AS tools,
   ARRAY(SELECT l.outcome FROM pattern_usage_log AS l WHERE l.pattern_id = p.id AND l.outcome <> 'skipped'
-    ORDER BY l.used_at DESC LIMIT ${usesLookedAt}) AS outcomes
+    ORDER BY l.used_at DESC LIMIT ${usesLookedAt}) AS outcomes,
+  lately.good AS lately_good, lately.bad AS lately_bad
 FROM (
   SELECT n.id, 1 - (n.prompt_embedding <=> $1::vector) AS similarity FROM success_patterns AS n
   WHERE n.is_active AND n.prompt_embedding IS NOT NULL AND n.embedding_model = $4
   ORDER BY n.prompt_embedding <=> $1::vector LIMIT $3::integer
-) AS near JOIN success_patterns AS p ON p.id = near.id
+) AS near JOIN success_patterns AS p ON p.id = near.id CROSS JOIN LATERAL (${latelySql}) AS lately
 WHERE near.similarity >= $2::float8 AND near.similarity <> 'NaN'
 ORDER BY near.similarity DESC, p.id`;
 
@@ -247,7 +250,7 @@ export async function findSimilar(
         agents: row.agents,
         success: wilson(row.good, row.good + row.bad),
         fewUses: row.good + row.bad < fewUses,
-        recentRate: evidence.good + evidence.bad === 0 ? null : meanOf(evidence),
+        recentRate: latelyRate({ good: row.lately_good, bad: row.lately_bad }),
         expectedDurationMs: numberOr(learned?.median_ms, row.avg_ms),
         expectedCostUsd: numberOr(learned?.cost_usd, null),
         tools: row.tools ?? [],

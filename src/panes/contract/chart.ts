@@ -41,12 +41,16 @@ export function drawChart(
   return drawn.split('\n').map((line) => line.trimEnd());
 }
 
-/** Whole counts, each at the line that is nearest to it. */
+/** Whole counts, each at the one line that is nearest to it: of two lines that are as near the upper. */
 function scaleLabel(value: number, perLine: number): string {
   const count = Math.round(value);
-  const isNearest = Math.abs(value - count) <= perLine / 2;
+  const off = value - count;
+  const isNearest = off > -perLine / 2 + tolerance && off <= perLine / 2 + tolerance;
   return (isNearest ? formatCount(count) : '').padStart(scaleWidth - 2);
 }
+
+/** Lines are computed from the lowest up: half of a line is rarely just that. */
+const tolerance = 1e-9;
 
 /** Round sums of dollars, each at the line that is nearest to it. */
 function moneyLabel(value: number, perLine: number): string {
@@ -54,7 +58,8 @@ function moneyLabel(value: number, perLine: number): string {
   const step = [1, 2, 5].map((times) => times * power).find((each) => each >= 2 * perLine);
   const unit = step ?? 10 * power;
   const round = Math.round(value / unit) * unit;
-  const isNearest = Math.abs(value - round) <= perLine / 2;
+  const off = value - round;
+  const isNearest = off > -perLine / 2 + tolerance && off <= perLine / 2 + tolerance;
   const digits = unit >= 1 ? 0 : Math.max(2, -Math.floor(Math.log10(unit)));
   const exact = `$${round.toFixed(digits)}`;
   const text = exact.length <= scaleWidth - 2 ? exact : `$${formatCount(round)}`;

@@ -59,6 +59,10 @@ export type SummarySegment = {
   tone?: Tone;
   /** In a section of a row in full: cut or filled to so many, so that lines align. */
   columns?: number;
+  /** In such a section: it gives up columns down to these where the line is too narrow for all. */
+  least?: number;
+  /** In such a section: a bar from and until these shares (0..1) of its columns, in place of the text. */
+  span?: { from: number; until: number };
 };
 export type SummaryLine = readonly SummarySegment[];
 

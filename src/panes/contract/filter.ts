@@ -1,7 +1,7 @@
 import { parseDuration } from '../../core/format/time.js';
 import { readNumber } from '../../core/values.js';
+import { nearestWord } from '../../core/nearest.js';
 import { formatValue, type CellContext, type CellValue, type Column } from './column.js';
-import type { Pane } from './pane.js';
 
 /** Which rows of a pane are shown. */
 export type Filter = {
@@ -12,6 +12,8 @@ export type Filter = {
 export type ParsedFilter = { filter: Filter | undefined } | { error: string };
 
 type Field = Pick<Column<object>, 'id' | 'title' | 'format' | 'value'>;
+/** A pane, or a list: rows are filtered by their columns, and by what else is known of them. */
+type Filterable = { columns: readonly Field[]; fields?: readonly Field[] };
 /** What names a field and says how its limits are written. */
 export type FilterField = Pick<Field, 'id' | 'title' | 'format'>;
 export type Operator = ':' | '=' | '>' | '>=' | '<' | '<=';
@@ -28,6 +30,9 @@ export type FilterTerm<Named extends FilterField = FilterField> = {
   /** What `>`, `>=`, `<` and `<=` compare with: milliseconds, bytes, a share, a count; of a time its age. */
   limit?: number;
 };
+
+/** A filter that can be read, written with the units of its limits (`took>500` is `took>500ms`); or what is wrong with it, and the terms before that. */
+export type FilterText = { whole: string } | { error: string; before: string };
 type Test = (row: object, context: CellContext) => boolean;
 
 /** A term: perhaps turned round, perhaps of one field, its text perhaps in quotes. */
@@ -45,24 +50,66 @@ const term = /(!?)(?:([A-Za-z][\w-]*)(:|>=|<=|=|>|<))?(?:"([^"]*)("?)|([^\s"]+))
 export function readTerms<Named extends FilterField>(
   text: string,
   fields: readonly Named[],
-): { terms: readonly FilterTerm<Named>[] } | { error: string } {
+):
+  | ({ terms: readonly FilterTerm<Named>[] } & { whole: string })
+  | { error: string; before: string } {
   const source = text.trim();
   const terms: FilterTerm<Named>[] = [];
+  let whole = '';
   term.lastIndex = 0;
   while (term.lastIndex < source.length) {
+    const before = whole.trim();
     const match = term.exec(source);
-    if (!match) return { error: 'a quote stands in the middle of a word' };
-    const [, not, name, operator, quoted, closing, word] = match;
-    if (quoted !== undefined && closing === '') return { error: 'a quote is not closed' };
+    if (!match) return { error: 'a quote stands in the middle of a word', before };
+    const [all, not, name, operator, quoted, closing, word] = match;
+    if (quoted !== undefined && closing === '') return { error: 'a quote is not closed', before };
     const read = termOf(fields, name, operator as Operator | undefined, quoted ?? word);
-    if (typeof read === 'string') return { error: read };
+    if (typeof read === 'string') return { error: read, before };
     terms.push({ ...read, isNot: not === '!' });
+    whole +=
+      read.limit === undefined || word === undefined
+        ? all
+        : `${all.slice(0, all.lastIndexOf(word))}${withUnit(word, read)} `;
   }
-  return { terms };
+  return { terms, whole: whole.trim() };
+}
+
+/** A limit that was typed as a bare number, with the unit in which it is compared. */
+function withUnit(word: string, { field, limit = 0 }: Pick<FilterTerm, 'field' | 'limit'>): string {
+  if (!plainNumber.test(word)) return word;
+  switch (field?.format) {
+    case 'duration':
+      return `${word}ms`;
+    case 'bytes':
+    case 'byteChange':
+      return `${word}B`;
+    case 'share':
+    case 'change':
+      return `${Math.round(limit * 1e8) / 1e6}%`;
+    default:
+      return word;
+  }
+}
+
+const plainNumber = /^-?\d+(?:\.\d+)?$/;
+
+/** A text of a filter as {@link FilterText}. */
+export function filterText(text: string, fields: readonly FilterField[]): FilterText {
+  const read = readTerms(text, fields);
+  return 'error' in read ? read : { whole: read.whole };
+}
+
+/** The field that a name means; undefined: there is none, or there are several. */
+export function fieldNamed<Named extends FilterField>(
+  fields: readonly Named[],
+  name: string,
+): Named | undefined {
+  const field = fieldOf(fields, name);
+  return typeof field === 'string' ? undefined : field;
 }
 
 /** A filter of rows that are there; {@link readTerms} says what may be typed. */
-export function parseFilter(text: string, pane: Pick<Pane, 'columns' | 'fields'>): ParsedFilter {
+export function parseFilter(text: string, pane: Filterable): ParsedFilter {
   const fields: readonly Field[] = [...pane.columns, ...(pane.fields ?? [])];
   const read = readTerms(text, fields);
   if ('error' in read) return read;
@@ -117,7 +164,10 @@ function fieldOf<Named extends FilterField>(
   const [only] = begun;
   if (only && begun.length === 1) return only;
   if (only) return `${name} may be ${begun.map(({ id }) => id).join(' or ')}`;
-  return `no column ${name}; there are ${fields.map(({ id }) => id).join(', ')}`;
+  const ids = fields.map(({ id }) => id);
+  const nearest = nearestWord(name, [...fields.map(({ title }) => title), ...ids]);
+  const meant = nearest === undefined ? '' : `did you mean ${nearest}? `;
+  return `no column ${name}; ${meant}there are ${ids.join(', ')}`;
 }
 
 /** As it is shown, and as it is: a count is found as `12,345` and as `12345`. */
@@ -159,10 +209,10 @@ const countUnits: ReadonlyMap<string, number> = new Map([
 ]);
 
 function limitOf({ format }: FilterField, text: string): number | undefined {
-  const plain = /^-?\d+(?:\.\d+)?$/.test(text) ? safe(readNumber(text)) : undefined;
+  const plain = plainNumber.test(text) ? safe(readNumber(text)) : undefined;
   switch (format) {
     case 'duration':
-      return text === '0' ? 0 : (parseDuration(text) ?? plain);
+      return /^0(ms)?$/.test(text) ? 0 : (parseDuration(text) ?? plain ?? milliseconds(text));
     case 'age':
     case 'clock':
     case 'timestamp':
@@ -183,12 +233,18 @@ function limitOf({ format }: FilterField, text: string): number | undefined {
 
 const safe = (number: number): number | undefined => (Number.isFinite(number) ? number : undefined);
 
+/** As {@link withUnit} writes what is no length of time: `-5ms`. */
+function milliseconds(text: string): number | undefined {
+  const number = text.endsWith('ms') ? text.slice(0, -2) : '';
+  return plainNumber.test(number) ? safe(readNumber(number)) : undefined;
+}
+
 function percent(text: string): number | undefined {
   return safe(readNumber(text) / 100);
 }
 
 function bytes(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)([kmgt]?b)$/i.exec(text);
+  const match = /^(-?\d+(?:\.\d+)?)([kmgt]?b)$/i.exec(text);
   const unit = byteUnits.indexOf(match?.[2]?.toLowerCase() ?? '');
   return match && unit >= 0 ? safe(readNumber(match[1]) * 1024 ** unit) : undefined;
 }

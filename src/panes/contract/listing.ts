@@ -201,11 +201,7 @@ export function pagedList<Row>(
       request,
       hasMore,
       total: total && total.rows < mostRowsCounted ? total.rows : undefined,
-      fields: fields.map(({ title }) => title),
-      whyNotFilter(filter) {
-        const read = readTerms(filter, fields);
-        return 'error' in read ? read.error : undefined;
-      },
+      fields,
       orders,
     },
     summary: total ? listSummary(total, { place, failedOnly }) : [],
@@ -230,11 +226,7 @@ export function memoryList<Row extends object>(
       request,
       isInMemory: true,
       hasMore: false,
-      fields: columns.map(({ title }) => title),
-      whyNotFilter(filter) {
-        const parsed = parseFilter(filter, { columns: erased.columns });
-        return 'error' in parsed ? parsed.error : undefined;
-      },
+      fields: columns.map(({ id, title, format }) => ({ id, title, format })),
       orders: [
         { id: 'read', title: list.order ?? 'newest' },
         ...(columns.some(isDuration) ? [{ id: 'took', title: 'slowest' }] : []),

@@ -1,3 +1,4 @@
+import type { FilterField } from './filter.js';
 import type { Column, SummaryLine } from './column.js';
 import type { SchemaShape } from './shape.js';
 import type { TraceTree } from '../trace/tree.js';
@@ -52,10 +53,10 @@ export type ListPaging = {
   hasMore: boolean;
   /** Of all pages; absent: known from the first page. */
   total?: number | undefined;
-  /** What a term of a filter may begin with. */
-  fields: readonly string[];
-  /** Why a filter cannot be read; undefined when it can. */
-  whyNotFilter(filter: string): string | undefined;
+  /** What its rows can be filtered by. */
+  fields: readonly FilterField[];
+  /** Why its rows have no window or no failures to choose. */
+  whyNot?: { window?: string; failed?: string };
   /** The first is the order in which the rows are opened. */
   orders: readonly { id: string; title: string }[];
 };
@@ -82,6 +83,8 @@ export type OpenedRecords = {
   rows: readonly RecordRow[];
   /** Above the rows. */
   sections?: readonly DetailSection[];
+  /** It goes on: while it is focused it is read again as often as the panes are. */
+  isLive?: boolean;
 };
 
 /** Rows one a line; Enter on one opens it. */
@@ -128,10 +131,12 @@ export type DetailSection = {
   lines: readonly SummaryLine[];
   /** What Enter on a line opens. */
   open?(line: number): Opening | undefined;
+  /** What a line is about: by it the cursor finds it in a later reading. Default: its place. */
+  keyOf?(line: number): string | undefined;
 };
 
-/** A line, and what Enter on it opens. */
-export type OpeningLine = { line: SummaryLine; opening?: Opening };
+/** A line, what Enter on it opens, and what it is about. */
+export type OpeningLine = { line: SummaryLine; opening?: Opening | undefined; key?: string };
 
 /** A share of a whole as a bar of 20 signs, with its name and its figure. */
 export function barLine(name: string, share: number, tone: 'accent' | 'muted'): SummaryLine {
@@ -152,11 +157,12 @@ export async function sectionOr(
   read: () => Promise<readonly (SummaryLine | OpeningLine)[]>,
 ): Promise<DetailSection> {
   try {
-    const lines = (await read()).map((line) => ('line' in line ? line : { line }));
+    const lines = (await read()).map((line): OpeningLine => ('line' in line ? line : { line }));
     return {
       title,
       lines: lines.map(({ line }) => line),
       open: (at) => lines[at]?.opening,
+      keyOf: (at) => lines[at]?.key,
     };
   } catch (error) {
     const reason = error instanceof ConsoleError ? error.message : String(error);

@@ -20,7 +20,7 @@ export type OtlpSpan = {
   spanId: string;
   parentSpanId?: string;
   name: string;
-  /** 1 internal, 3 client */
+  /** 1 internal, 2 server, 3 client, 4 producer, 5 consumer */
   kind: number;
   startTimeUnixNano: string;
   endTimeUnixNano: string;
@@ -52,17 +52,25 @@ export type ModelCallFacts = {
 export type OtlpExtras = {
   /** By the ids of their rows. */
   calls: ReadonlyMap<string, ModelCallFacts>;
+  /** Whole rows as JSON, by the keys of their events. */
+  rows: ReadonlyMap<string, string>;
   session?: string | undefined;
 };
 
-const noExtras: OtlpExtras = { calls: new Map() };
+const noExtras: OtlpExtras = { calls: new Map(), rows: new Map() };
 
 /**
  * A trace's tree as an OTLP/JSON export request, as collectors take it (`POST /v1/traces`, or the file exporter's
  * lines): ids in hexadecimal, times as strings of nanoseconds. The trace id is the root's correlation id; a span's id
- * is the start of a hash of its row's id, which stands in an attribute.
+ * is the start of a hash of its row's id. The row stands in an attribute, by which "import otlp" finds or makes it.
+ *
+ * @param nodes of the tree, in its order; default: all
  */
-export function otlpOf(tree: TraceTree, extras = noExtras): OtlpTraces {
+export function otlpOf(
+  tree: TraceTree,
+  extras = noExtras,
+  nodes: readonly TraceNode[] = tree.nodes,
+): OtlpTraces {
   const root = tree.roots[0] ?? tree.asked;
   const traceId = root.event.correlationId.replaceAll('-', '');
   return {
@@ -72,7 +80,7 @@ export function otlpOf(tree: TraceTree, extras = noExtras): OtlpTraces {
         scopeSpans: [
           {
             scope: { name: 'trace-console', version: consoleVersion() },
-            spans: tree.nodes.map((node) => spanOf(node, traceId, tree, extras)),
+            spans: nodes.map((node) => spanOf(node, traceId, tree, extras)),
           },
         ],
       },
@@ -90,15 +98,26 @@ function spanOf(node: TraceNode, traceId: string, tree: TraceTree, extras: OtlpE
     spanId: spanId(event),
     ...(parent ? { parentSpanId: spanId(parent.event) } : {}),
     name: nameOf(event),
-    kind: event.kind === 'endpoint_call' ? 3 : 1,
+    kind: spanKind(event),
     startTimeUnixNano: nanoseconds(startUs),
     endTimeUnixNano: nanoseconds(startUs + lengthUs),
-    attributes: attributesOf({ ...facts(event), ...genAiFacts(node, extras) }),
+    attributes: attributesOf({
+      ...facts(event),
+      ...genAiFacts(node, extras),
+      'trace_console.row': extras.rows.get(event.key) ?? shownRow(node, tree),
+    }),
     status:
       event.outcome === 'failed'
         ? { code: 2, ...(message === undefined ? {} : { message }) }
         : { code: event.outcome === 'ok' ? 1 : 0 },
   };
+}
+
+const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
+
+function spanKind(event: TraceEvent): number {
+  const told = spanKinds.indexOf(detailText(event, 'span_kind') ?? '');
+  return told > 0 ? told : event.kind === 'endpoint_call' ? 3 : 1;
 }
 
 function spanId({ key }: TraceEvent): string {
@@ -232,4 +251,119 @@ function anyValue(value: string | number | boolean): AnyValue {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };
   return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+}
+
+/** As much of a row as the tree shows, as JSON; undefined: too little to write it elsewhere. */
+function shownRow(node: TraceNode, tree: TraceTree): string | undefined {
+  const { event } = node;
+  const values = valuesOfKind(node, tree);
+  if (values === undefined || !Number.isFinite(event.startedUs)) return undefined;
+  return JSON.stringify({ id: event.id, ...values });
+}
+
+function valuesOfKind({ event, parent }: TraceNode, tree: TraceTree): object | undefined {
+  const { startedUs, durationMs } = event;
+  const text = (name: string) => detailText(event, name);
+  const number = (name: string) => detailNumber(event, name);
+  const started_at = momentText(startedUs ?? 0);
+  const completed_at =
+    durationMs === null ? undefined : momentText((startedUs ?? 0) + durationMs * 1_000);
+  const work = {
+    started_at,
+    completed_at,
+    duration_ms: durationMs ?? undefined,
+    error_type: text('error_type'),
+    error_message: text('error_message'),
+  };
+  const trace_id = event.traceId;
+  const span_kind = text('span_kind');
+  switch (event.kind) {
+    case 'trace': {
+      const session_id = text('session');
+      if (session_id === undefined) return undefined;
+      const root = tree.roots[0] ?? tree.asked;
+      return {
+        correlation_id: event.correlationId,
+        root_id: root.event.correlationId,
+        parent_id: parent?.event.correlationId,
+        session_id,
+        user_id: text('user_id'),
+        project: text('project'),
+        source: event.name,
+        prompt_text: text('prompt'),
+        status: event.status ?? undefined,
+        model: text('model'),
+        input_tokens: number('input_tokens'),
+        output_tokens: number('output_tokens'),
+        cache_read_tokens: number('cache_read_tokens'),
+        cache_creation_tokens: number('cache_creation_tokens'),
+        cost_usd: number('cost_usd'),
+        ...(span_kind === undefined ? {} : { context: { span: { kind: span_kind } } }),
+        ...work,
+      };
+    }
+    case 'routing_decision':
+      return {
+        trace_id,
+        created_at: started_at,
+        agent_selected: event.name,
+        confidence_score: number('confidence'),
+        routing_strategy: text('strategy'),
+        selection_reason: text('reason'),
+        decision_duration_ms: durationMs ?? undefined,
+      };
+    case 'hook':
+      return {
+        trace_id,
+        hook_type: text('type'),
+        hook_name: event.name,
+        execution_order: number('order'),
+        tool_name: text('tool'),
+        tool_use_id: text('tool_use_id'),
+        agent_id: text('agent_id'),
+        file_path: text('file_path'),
+        status: event.status ?? undefined,
+        exit_code: number('exit_code'),
+        decision: text('decision'),
+        ...(span_kind === undefined ? {} : { metadata: { span_kind } }),
+        ...work,
+      };
+    case 'endpoint_call': {
+      const usage = {
+        input: number('uncached'),
+        output: number('output'),
+        cacheRead: number('cache_read'),
+        cacheCreation: number('cache_written'),
+      };
+      const usd = number('call_cost_usd');
+      const isCall = text('model') !== undefined;
+      return {
+        trace_id,
+        hook_execution_id: parent?.event.kind === 'hook' ? parent.event.id : undefined,
+        service_name: event.name,
+        endpoint_url: text('url'),
+        http_method: text('method'),
+        status_code: number('status_code'),
+        retry_count: number('retry_count'),
+        ...(isCall
+          ? {
+              context: {
+                model: text('model'),
+                usage,
+                ...(usd === undefined ? {} : { cost: { usd } }),
+              },
+            }
+          : {}),
+        ...work,
+      };
+    }
+  }
+}
+
+/** ISO 8601 to the microsecond. */
+function momentText(us: number): string | undefined {
+  const date = new Date(Math.floor(us / 1_000));
+  if (Number.isNaN(date.getTime())) return undefined;
+  const micros = String(Math.round(us - Math.floor(us / 1_000) * 1_000)).padStart(3, '0');
+  return date.toISOString().replace('Z', `${micros}Z`);
 }

@@ -1,8 +1,11 @@
 import { parseDuration } from '../../core/format/time.js';
 import { otlpMetrics, type Metric } from '../../core/format/open-metrics.js';
 import { consoleVersion } from '../../core/version.js';
+import { withoutControls } from '../../core/control-sequences.js';
+import { parseExactJson } from '../../core/exact-json.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { ConsoleError } from '../../db/errors.js';
-import { given } from '../../core/values.js';
+import { given, objectOf, readNumber } from '../../core/values.js';
 
 /** A receiver of metrics that takes longer (ms) is away. */
 const sendTimeoutMs = 10_000;
@@ -26,7 +29,7 @@ export function metricsUrl(text: string, setting: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new ConsoleError('usage', `${setting} does not understand "${text}".`, {
-      hint: 'The base of an OTLP/HTTP endpoint, for example http://127.0.0.1:4318.',
+      hint: 'The base of an OTLP/HTTP endpoint, for example http://127.0.0.1:9090/api/v1/otlp.',
     });
   }
   const path = url.pathname.replace(/\/$/, '');
@@ -43,17 +46,39 @@ function headersOf(text: string | undefined): Record<string, string> {
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
+/** What is read of an answer (UTF-16 units), and told of it. */
+const longestAnswer = 65_536;
+const longestReason = 300;
+
+/** A receiver answers 200 and says how many data points it did not take, and why; or only warns. */
+function partialSuccess(answer: string): { rejected: number; message: string } {
+  let told: Record<string, unknown> = {};
+  try {
+    const read = objectOf(parseExactJson(answer.slice(0, longestAnswer)));
+    told = objectOf(read.partialSuccess ?? read.partial_success);
+  } catch {
+    // No JSON: it says nothing of it.
+  }
+  const count = told.rejectedDataPoints ?? told.rejected_data_points;
+  const rejected = typeof count === 'number' ? count : readNumber(stringOf(count)) || 0;
+  const message = stringOf(told.errorMessage ?? told.error_message) ?? '';
+  return { rejected, message: withoutControls(message).slice(0, longestReason) };
+}
+
+const stringOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
+
 /**
  * One OTLP request, as JSON, with the headers of `OTEL_EXPORTER_OTLP_HEADERS`.
  *
  * @param windowMs what the metrics were read of
- * @throws ConsoleError `query_failed` where they are not taken
+ * @returns what the receiver says though it has taken all; empty: nothing
+ * @throws ConsoleError `query_failed` where they are not taken, or not all of them
  */
 export async function sendMetrics(
   url: URL,
   metrics: readonly Metric[],
   windowMs: number,
-): Promise<void> {
+): Promise<string> {
   const request = otlpMetrics(metrics, { version: consoleVersion(), nowMs: Date.now(), windowMs });
   const headers = headersOf(given(process.env.OTEL_EXPORTER_OTLP_HEADERS));
   const failed = (reason: string, cause?: unknown) =>
@@ -69,8 +94,19 @@ export async function sendMetrics(
   }).catch((error: unknown) => {
     throw failed(error instanceof Error ? error.message : String(error), error);
   });
-  await answer.body?.cancel();
-  if (!answer.ok) throw failed(`status ${answer.status}`);
+  if (!answer.ok) {
+    await answer.body?.cancel();
+    throw failed(`status ${answer.status}`);
+  }
+  const { rejected, message } = partialSuccess(await answer.text().catch(() => ''));
+  if (rejected <= 0) return message;
+  const points = metrics.reduce((sum, { samples }) => sum + samples.length, 0);
+  const reason = message === '' ? 'it gives no reason' : message;
+  throw new ConsoleError(
+    'query_failed',
+    `${url.host} did not take ${withSeparators(rejected)} of ${counted(points, 'data point')}: ${reason}.`,
+    { hint: 'The others were taken. That is a partial success of OTLP.' },
+  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { knownDuration, toolInputText } from '../trace/hook-columns.js';
 import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
@@ -183,7 +184,7 @@ SELECT
   ${xmin}::text AS version,
   date_part('epoch', ${at}) * 1000 AS at_ms,
   ${boundedText(values.status, 100)} AS status,
-  ${values.duration}::bigint AS duration_ms,
+  (${values.duration})::bigint AS duration_ms,
   ${boundedText(values.title, 100)} AS title,
   ${boundedText(values.text, 300)} AS text
 FROM ${from}
@@ -216,15 +217,15 @@ export function selectedOf(
     case 'hook':
       return {
         status: column('status', 'text'),
-        duration,
+        duration: knownDuration(column, 'metadata'),
         title: 'hook_name',
-        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, ${boundedText(column('file_path', 'text'), 200)}, ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, COALESCE(${toolInputText(column)}, ${boundedText(column('file_path', 'text'), 200)}), ${column('error_type', 'text')})`,
       };
     case 'call': {
       const success = column('success', 'boolean');
       return {
         status: `CASE ${success} WHEN true THEN 'completed' WHEN false THEN 'failed' ELSE 'in_progress' END`,
-        duration,
+        duration: knownDuration(column, 'context'),
         title: 'service_name',
         text: `concat_ws(' ', ${column('http_method', 'text')}, ${boundedText(column('endpoint_url', 'text'), 200)}, ${column('status_code', 'integer')}, ${column('error_type', 'text')})`,
       };

@@ -1,5 +1,5 @@
 import { objectOf, readNumber } from '../../core/values.js';
-import { wilson } from '../../core/share.js';
+import { latelyRate, latelySql, wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { counted, countedShort, formatCount, formatShare } from '../../core/format/number.js';
 import { sparkline, type SummaryLine } from '../contract/column.js';
@@ -38,13 +38,25 @@ type NeighbourRow = {
   prompt: string | null;
 };
 
-/** Uses a day and outcome, by idx_pattern_usage_pattern. `$1`: pattern, `$2`: days. */
-const usageStatement = `
-SELECT floor(date_part('epoch', now() - used_at) / 86400)::int AS days_ago, outcome, count(*)::int AS uses,
-  date_part('epoch', now() - max(used_at)) * 1000 AS last_ms
-FROM pattern_usage_log
-WHERE pattern_id = $1 AND used_at > now() - $2 * interval '1 day' AND used_at <= now()
+/** Since when uses are shown. `$2`: days. */
+const recent = (at: string) => `${at} > now() - $2 * interval '1 day' AND ${at} <= now()`;
+
+/** Uses a day and outcome. `at`: when, `outcome`: SQL. */
+const usesADay = (source: string, at: string, outcome: string) => `
+SELECT floor(date_part('epoch', now() - ${at}) / 86400)::int AS days_ago, ${outcome} AS outcome, count(*)::int AS uses,
+  date_part('epoch', now() - max(${at})) * 1000 AS last_ms
+FROM ${source} AND ${recent(at)}
 GROUP BY 1, 2`;
+
+/** Logged uses, by idx_pattern_usage_pattern. `$1`: pattern, `$2`: days. */
+const loggedStatement = usesADay('pattern_usage_log WHERE pattern_id = $1', 'used_at', 'outcome');
+
+/** Turns that were learned from and whose use nobody logged, by learned_traces_pattern. `$1`: schema, `$2`: days, `$3`: key. */
+const learnedStatement = usesADay(
+  'trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = $3 AND NOT is_logged',
+  'ended_at',
+  `CASE WHEN is_good THEN 'success' ELSE 'failure' END`,
+);
 
 type UsageRow = { days_ago: number; outcome: string | null; uses: number; last_ms: number };
 
@@ -64,35 +76,13 @@ export function patternOpening(title: string, id: string): Opening {
         sections: [
           await sectionOr('Its life', () => lifeLines(access, row)),
           { title: 'Hook sequence', lines: [[{ text: sequenceText(row.hook_sequence) }]] },
-          await sectionOr(`Uses in ${days} days`, () => usageLines(access, id)),
+          await sectionOr(`Uses in ${days} days`, () => usageLines(access, row)),
           await sectionOr('Where a router offered it', () => effectLines(access, row)),
           await sectionOr('Nearest patterns by embedding', () => neighbourLines(access, row)),
         ],
       };
     },
   };
-}
-
-/**
- * How a pattern goes lately, of `p`: its last 20 logged uses, or, where fewer than five were logged, the turns that
- * it was learned from, each weighing 0.97 of the one after it.
- */
-export const latelySql = `
-SELECT CASE WHEN log.good + log.bad >= 5 THEN log.good ELSE learned.good END AS good,
-  CASE WHEN log.good + log.bad >= 5 THEN log.bad ELSE learned.bad END AS bad
-FROM (
-  SELECT count(*) FILTER (WHERE u.outcome = 'success')::float8 AS good,
-    count(*) FILTER (WHERE u.outcome = 'failure')::float8 AS bad
-  FROM (SELECT l.outcome FROM pattern_usage_log AS l WHERE l.pattern_id = p.id AND l.outcome IN ('success', 'failure')
-        ORDER BY l.used_at DESC LIMIT 20) AS u) AS log
-CROSS JOIN (
-  SELECT ${numberIn('good')} AS good, ${numberIn('bad')} AS bad
-  FROM (SELECT p.context #> '{learned,recent}' AS recent) AS r) AS learned`;
-
-/** Of JSON that anybody may have written. */
-function numberIn(key: string): string {
-  return `CASE WHEN jsonb_typeof(recent -> '${key}') = 'number' THEN LEAST((recent ->> '${key}')::numeric, 1e9)::float8
-    ELSE 0 END`;
 }
 
 /** `$1`: pattern. */
@@ -102,7 +92,7 @@ SELECT (date_part('epoch', now() - p.created_at) * 1000)::float8 AS known_ms,
   'learned' = ANY (p.tags) AS is_learned, left(p.context #>> '{learned,turns}', 20) AS turns,
   left(p.context #>> '{learned,first_at}', 40) AS first_at, ${boundedText('p.embedding_model', 200)} AS model,
   p.success_count AS good, p.failure_count AS bad, lately.good AS lately_good, lately.bad AS lately_bad,
-  p.is_active
+  p.is_active, left(p.context #>> '{learned,median_ms}', 20) AS median_ms, left(p.context #>> '{learned,p90_ms}', 20) AS p90_ms
 FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately
 WHERE p.id = $1`;
 
@@ -118,6 +108,8 @@ type LifeRow = {
   lately_good: number;
   lately_bad: number;
   is_active: boolean | null;
+  median_ms: string | null;
+  p90_ms: string | null;
 };
 
 /** Patterns that people merged into this one, by JSON that anybody may have written. */
@@ -144,9 +136,9 @@ async function lifeLines(
   return [
     [
       {
-        text: `${row.is_learned ? `learned${from}, first written` : 'written'} ${formatAge(row.known_ms)} ago`,
+        text: `${row.is_learned ? `learned${from}, first written` : 'written'} ${ago(row.known_ms)}`,
       },
-      { text: row.used_ms === null ? 'never used' : `used ${formatAge(row.used_ms)} ago` },
+      { text: row.used_ms === null ? 'never used' : `used ${ago(row.used_ms)}` },
       {
         text: row.model === null ? 'without an embedding' : `embedding ${row.model}`,
         tone: 'muted',
@@ -159,8 +151,17 @@ async function lifeLines(
       latelyGood: row.lately_good,
       latelyBad: row.lately_bad,
     }),
+    ...takesLine(row),
     ...mergedLine(mergedOf(context)),
   ];
+}
+
+/** As suggest and the MCP server say it: of the good turns that it was learned from. */
+function takesLine({ median_ms: median, p90_ms: p90 }: LifeRow): SummaryLine[] {
+  const [medianMs, p90Ms] = [readNumber(median), readNumber(p90)];
+  if (!Number.isFinite(medianMs)) return [];
+  const most = Number.isFinite(p90Ms) ? `, nine of ten at most ${formatDuration(p90Ms)}` : '';
+  return [[{ text: `good turns take ${formatDuration(medianMs)} (median)${most}`, tone: 'muted' }]];
 }
 
 const mergedNamed = 3;
@@ -177,12 +178,10 @@ type Drift = { good: number; bad: number; latelyGood: number; latelyBad: number 
 
 /** How much worse a pattern goes lately than ever, as a share; null where too little is known. */
 export function driftOf({ good, bad, latelyGood, latelyBad }: Drift): number | null {
-  if (good + bad === 0 || latelyGood + latelyBad < leastForDrift) return null;
-  return good / (good + bad) - latelyGood / (latelyGood + latelyBad);
+  const lately = latelyRate({ good: latelyGood, bad: latelyBad });
+  return lately === null || good + bad === 0 ? null : good / (good + bad) - lately;
 }
 
-/** Fewer uses say nothing of how a pattern goes lately. */
-export const leastForDrift = 3;
 /** From which difference on a pattern counts as failing lately. */
 export const notableDrift = 0.15;
 
@@ -289,9 +288,32 @@ function stepText(step: unknown): string {
     .join(' ');
 }
 
-async function usageLines({ read }: DetailAccess, id: string): Promise<SummaryLine[]> {
-  const rows = await read<UsageRow>(usageStatement, [id, days]);
-  if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
+/** Both kinds are in the counters of the pattern: a turn that was learned from, and a use that a router or a person logged. */
+async function usageLines(
+  { read, shape }: DetailAccess,
+  { id, pattern_hash: hash, total_usage_count: total }: RecordRow,
+): Promise<SummaryLine[]> {
+  const logged = await read<UsageRow>(loggedStatement, [id, days]);
+  const isLearned = typeof hash === 'string' && hash.startsWith('learned:');
+  const ledger = isLearned && (await mayReadLedger(read));
+  const learned = ledger ? await read<UsageRow>(learnedStatement, [shape.schema, days, hash]) : [];
+  const rows = [...logged, ...learned];
+  const ever = typeof total === 'number' ? countedShort(total, 'use') : 'its uses';
+  const hidden: SummaryLine[] =
+    isLearned && !ledger
+      ? [
+          [
+            {
+              text: `logged ones only: ${ever} in all; this role may not read which turns were learned from`,
+              tone: 'warning',
+            },
+          ],
+        ]
+      : [];
+  if (rows.length === 0) {
+    const before = typeof total === 'number' && total > 0 && hidden.length === 0;
+    return [[{ text: before ? `none; ${ever} in all` : 'none', tone: 'muted' }], ...hidden];
+  }
   const perDay = Array.from({ length: days }, (_, day) =>
     sumOf(rows.filter((row) => row.days_ago === days - 1 - day)),
   );
@@ -300,7 +322,7 @@ async function usageLines({ read }: DetailAccess, id: string): Promise<SummaryLi
   return [
     [{ text: sparkline(perDay), tone: 'accent' }, { text: 'a day, today at the right' }],
     [
-      { text: `${countedShort(sumOf(rows), 'use')}, the last ${formatAge(lastMs)} ago` },
+      { text: `${countedShort(sumOf(rows), 'use')}, the last ${ago(lastMs)}` },
       { text: `${formatCount(of('success'))} succeeded`, tone: 'success' },
       {
         text: `${formatCount(of('failure'))} failed`,
@@ -308,7 +330,29 @@ async function usageLines({ read }: DetailAccess, id: string): Promise<SummaryLi
       },
       { text: `${formatCount(of('partial') + of('skipped'))} partial or skipped`, tone: 'muted' },
     ],
+    [
+      {
+        text: `${countedShort(sumOf(logged), 'use')} logged, ${countedShort(sumOf(learned), 'turn')} learned from besides`,
+        tone: 'muted',
+      },
+    ],
+    ...hidden,
   ];
+}
+
+async function mayReadLedger(read: DetailAccess['read']): Promise<boolean> {
+  const [known] = await read<{ known: boolean }>(
+    `SELECT count(*) = 1 AS known FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relname = 'learned_traces'
+       AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')`,
+    [],
+  );
+  return known?.known ?? false;
+}
+
+function ago(ms: number): string {
+  const age = formatAge(ms);
+  return age === 'now' ? 'just now' : `${age} ago`;
 }
 
 function sumOf(rows: readonly UsageRow[]): number {

@@ -1,3 +1,4 @@
+import { formatSpan, parseDuration } from '../../core/format/time.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 
@@ -18,6 +19,19 @@ export const windowsMs: readonly number[] = [
 ];
 
 export const defaultWindowMs = hour;
+
+/** The limits of a window. With a shorter one, slices would be shorter than a second and hold no figures. */
+const shortestWindowMs = 10 * second;
+const longestWindowMs = 366 * day;
+
+/** What may be given as a window, in words. */
+export const windowRange = `${formatSpan(shortestWindowMs)} to ${formatSpan(longestWindowMs)}, such as 15m, 2h or 3d`;
+
+/** The length of a window as it was typed, in milliseconds; undefined for what is none, or is out of {@link windowRange}. */
+export function readWindow(text: string): number | undefined {
+  const ms = parseDuration(text);
+  return ms !== undefined && ms >= shortestWindowMs && ms <= longestWindowMs ? ms : undefined;
+}
 
 /** A trace that is in progress for longer counts as stuck, unless another limit is given. */
 export const defaultStuckAfterMs = 30 * minute;

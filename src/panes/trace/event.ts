@@ -109,8 +109,13 @@ export function detailNumber({ details }: TraceEvent, name: string): number | un
  */
 export function eventTitle(event: TraceEvent, short = false): string {
   switch (event.kind) {
-    case 'trace':
-      return event.name;
+    case 'trace': {
+      const spanKind = detailText(event, 'span_kind');
+      // Of what a service did, not of a user or an agent.
+      return spanKind !== undefined && event.name === 'telemetry'
+        ? `${event.name} ${spanKind}`
+        : event.name;
+    }
     case 'routing_decision': {
       const confidence = detailNumber(event, 'confidence');
       const share = confidence === undefined ? '' : ` ${Math.round(confidence * 100)}%`;
@@ -163,6 +168,24 @@ function costText(event: TraceEvent): string {
   ].join(', ');
 }
 
+/** What it worked on: the command, file or words that a tool was given, the prompt of a subagent. Untrusted text. */
+export function subjectText(event: TraceEvent): string {
+  switch (event.kind) {
+    case 'trace':
+      return detailText(event, 'prompt') ?? '';
+    case 'hook':
+      return patchedFile(detailText(event, 'input')) ?? detailText(event, 'file_path') ?? '';
+    default:
+      return '';
+  }
+}
+
+/** Of a patch of Codex the first file that it changes. */
+function patchedFile(input: string | undefined): string | undefined {
+  const [, file] = /^\*{3} Begin Patch\s+\*{3} \w+ File: (.+)/.exec(input ?? '') ?? [];
+  return file ?? input;
+}
+
 /** What went wrong, or else what it worked on. Untrusted text. */
 export function eventText(event: TraceEvent): string {
   const error = [detailText(event, 'error_type'), detailText(event, 'error_message')]
@@ -171,13 +194,16 @@ export function eventText(event: TraceEvent): string {
   if (error !== '') return error;
   switch (event.kind) {
     case 'trace':
-      return detailText(event, 'prompt') ?? '';
+      return subjectText(event);
     case 'routing_decision':
       return [detailText(event, 'strategy'), detailText(event, 'reason')]
         .filter((part) => part !== undefined)
         .join(': ');
     case 'hook':
-      return detailText(event, 'file_path') ?? detailText(event, 'decision') ?? '';
+      return (
+        subjectText(event) ||
+        (detailText(event, 'decision') ?? detailText(event, 'span_kind') ?? '')
+      );
     case 'endpoint_call':
       return isModelCall(event) ? costText(event) : (detailText(event, 'url') ?? '');
   }

@@ -1,8 +1,9 @@
-import { formatDuration, formatClock, formatTimestamp } from '../../core/format/time.js';
-import { formatCount, formatMoney } from '../../core/format/number.js';
+import { formatClockNear, formatDuration, formatTimestamp } from '../../core/format/time.js';
+import { countedShort, formatMoney } from '../../core/format/number.js';
 import {
   sectionOr,
   type DetailAccess,
+  type DetailSection,
   type Opening,
   type OpeningLine,
   type RecordRow,
@@ -10,7 +11,10 @@ import {
 import type { SummaryLine } from '../contract/column.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { columnOf } from '../reading/calls.js';
-import { statusTone } from './event.js';
+import { models } from '../models.js';
+import { rowOpening } from '../contract/pane.js';
+import { eventKey, statusTone } from './event.js';
+import { knownDuration } from './hook-columns.js';
 import { traceOpening } from './trace-opening.js';
 import { boundedText } from '../../db/quote.js';
 
@@ -28,10 +32,11 @@ export function sessionOpening(title: string, sessionId: string): Opening {
         kind: 'records',
         title,
         rows,
+        isLive: true,
         sections: [
           await sectionOr('Prompts, oldest first', () => promptLines(access, sessionId)),
-          await sectionOr('Tools', () => workLines(access, sessionId, 'tools')),
-          await sectionOr('Hooks', () => workLines(access, sessionId, 'hooks')),
+          await workSection('Tools', access, sessionId),
+          await workSection('Hooks', access, sessionId),
           await sectionOr('Models', () => modelLines(access, sessionId)),
         ],
       };
@@ -49,6 +54,7 @@ FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = $2::
 
 type PromptRow = {
   id: string;
+  now_ms: number;
   started_ms: number;
   ended_ms: number;
   status: string | null;
@@ -65,7 +71,7 @@ function promptsStatement(shape: SchemaShape): string {
     .map((column) => `COALESCE(${each(column, 'bigint')}, 0)`)
     .join(' + ');
   return `
-SELECT t.id, (date_part('epoch', t.started_at) * 1000)::float8 AS started_ms,
+SELECT t.id, date_part('epoch', now()) * 1000 AS now_ms, (date_part('epoch', t.started_at) * 1000)::float8 AS started_ms,
   (date_part('epoch', COALESCE(${trace('completed_at', 'timestamptz')}, now())) * 1000)::float8 AS ended_ms,
   ${boundedText('t.status', 100)} AS status, ${boundedText(trace('prompt_text', 'text'), 200)} AS prompt, tree.*
 FROM execution_traces AS t
@@ -84,66 +90,113 @@ async function promptLines(access: DetailAccess, sessionId: string): Promise<Ope
   const prompts = newest.toReversed();
   const from = Math.min(...prompts.map(({ started_ms: at }) => at));
   const until = Math.max(from + 1, ...prompts.map(({ ended_ms: at }) => at));
-  const isOfDays = until - from > 86_400_000;
-  return prompts.map((prompt) => ({
+  const clocks = prompts.map(({ started_ms: at, now_ms: now }) => {
+    const isThisYear = new Date(at).getFullYear() === new Date(now).getFullYear();
+    return isThisYear ? formatClockNear(new Date(at), now) : formatTimestamp(new Date(at));
+  });
+  // A date stands where one of them is not of today; then all times are as wide.
+  const columns = Math.max(...clocks.map((clock) => clock.length));
+  return prompts.map((prompt, at) => ({
+    key: prompt.id,
     opening: traceOpening(prompt.id),
-    line: promptLine(prompt, { from, until, isOfDays }),
+    line: promptLine(prompt, {
+      clock: (clocks[at] ?? '').padStart(columns),
+      span: {
+        from: (prompt.started_ms - from) / (until - from),
+        until: (prompt.ended_ms - from) / (until - from),
+      },
+    }),
   }));
 }
 
-/** Columns of the time axis. */
-const axis = 24;
-
 function promptLine(
   { started_ms: started, ended_ms: ended, status, prompt, tokens, cost_usd: cost }: PromptRow,
-  { from, until, isOfDays }: { from: number; until: number; isOfDays: boolean },
+  { clock, span }: { clock: string; span: { from: number; until: number } },
 ): SummaryLine {
-  const column = (ms: number) => Math.floor(((ms - from) / (until - from)) * axis);
-  const first = Math.min(axis - 1, Math.max(0, column(started)));
-  const length = Math.min(axis - first, Math.max(1, column(ended) - first));
-  const bar = `${' '.repeat(first)}${'█'.repeat(length)}`.padEnd(axis);
-  const at = new Date(started);
   const tone = statusTone(status);
   return [
-    { text: isOfDays ? formatTimestamp(at) : formatClock(at), tone: 'muted' },
-    { text: bar, tone: tone ?? 'accent' },
+    { text: clock, tone: 'muted' },
+    { text: '', columns: 24, least: 6, span, tone: tone ?? 'accent' },
     { text: formatDuration(ended - started).padStart(6) },
     { text: status ?? '', columns: 11, ...(tone ? { tone } : {}) },
-    { text: formatCount(tokens).padStart(6), tone: 'muted' },
+    { text: countedShort(tokens, 'token').padStart(13), tone: 'muted' },
     { text: formatMoney(cost).padStart(8) },
     { text: prompt ?? '' },
   ];
 }
 
-type WorkRow = { name: string; calls: number; failures: number; total_ms: number; max_ms: number };
+type WorkRow = {
+  name: string;
+  calls: number;
+  failures: number;
+  running: number;
+  /** Null: of none it is known. */
+  total_ms: number | null;
+  max_ms: number | null;
+  /** Of the call that Enter opens: the newest that failed, else the longest. */
+  trace_id: string;
+  hook_id: string;
+};
 
-async function workLines(
+/** Tools, or hooks, of a session. */
+async function workSection(
+  title: 'Tools' | 'Hooks',
+  access: DetailAccess,
+  sessionId: string,
+): Promise<DetailSection> {
+  const unknown: WorkRow[] = [];
+  const section = await sectionOr(title, async () => {
+    const rows = await workOf(access, sessionId, title);
+    unknown.push(...rows.filter(({ total_ms: total, running }) => total === null && running === 0));
+    return rows.length === 0 ? [[{ text: 'none', tone: 'muted' }]] : rows.map(workLine);
+  });
+  const legend = unknown.length > 0 ? ' (–: nobody told how long they took)' : '';
+  return { ...section, title: `${title}${legend}` };
+}
+
+async function workOf(
   { read, shape }: DetailAccess,
   sessionId: string,
-  which: 'tools' | 'hooks',
-): Promise<SummaryLine[]> {
+  which: 'Tools' | 'Hooks',
+): Promise<WorkRow[]> {
   const hook = columnOf(shape, 'hook_executions', 'h');
   const type = hook('hook_type', 'text');
-  const name = which === 'tools' ? hook('tool_name', 'text') : 'h.hook_name';
-  const rows = await read<WorkRow>(
-    `SELECT COALESCE(${boundedText(name, 200)}, '') AS name, count(*)::int AS calls,
-       count(*) FILTER (WHERE h.status IN ('failed', 'timeout'))::int AS failures,
-       COALESCE(sum(h.duration_ms), 0)::float8 AS total_ms, COALESCE(max(h.duration_ms), 0)::float8 AS max_ms
-     FROM execution_traces AS t JOIN hook_executions AS h ON h.trace_id = t.id
-     WHERE t.session_id = $1::uuid AND ${type} ${which === 'tools' ? "= 'ToolUse'" : "IS DISTINCT FROM 'ToolUse'"}
-     GROUP BY 1 ORDER BY total_ms DESC, calls DESC LIMIT $2`,
+  const name = which === 'Tools' ? hook('tool_name', 'text') : 'h.hook_name';
+  const took = knownDuration(hook, 'metadata');
+  const first = (column: string) =>
+    `(array_agg(${column} ORDER BY failed DESC, CASE WHEN failed THEN started_at END DESC, took DESC NULLS LAST))[1]`;
+  return read<WorkRow>(
+    `SELECT name, count(*)::int AS calls, count(*) FILTER (WHERE failed)::int AS failures,
+       count(*) FILTER (WHERE running)::int AS running, sum(took)::float8 AS total_ms, max(took)::float8 AS max_ms,
+       ${first('trace_id')} AS trace_id, ${first('id')} AS hook_id
+     FROM (
+       SELECT COALESCE(${boundedText(name, 200)}, '') AS name, h.id, h.trace_id, h.started_at, ${took} AS took,
+         COALESCE(h.status IN ('failed', 'timeout'), false) AS failed, h.status = 'in_progress' AS running
+       FROM execution_traces AS t JOIN hook_executions AS h ON h.trace_id = t.id
+       WHERE t.session_id = $1::uuid AND ${type} ${which === 'Tools' ? "= 'ToolUse'" : "IS DISTINCT FROM 'ToolUse'"}) AS work
+     GROUP BY 1 ORDER BY total_ms DESC NULLS LAST, calls DESC, 1 LIMIT $2`,
     [sessionId, mostNames],
   );
-  if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
-  return rows.map(({ name: what, calls, failures, total_ms: total, max_ms: max }) => [
-    { text: what, columns: 28 },
-    { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
-    failures > 0
-      ? { text: `${formatCount(failures)} failed`, columns: 12, tone: 'error' }
-      : { text: '', columns: 12 },
-    { text: formatDuration(total).padStart(7) },
-    { text: `longest ${formatDuration(max)}`, tone: 'muted' },
-  ]);
+}
+
+function workLine({ name, calls, failures, running, ...row }: WorkRow): OpeningLine {
+  const { total_ms: total, max_ms: max } = row;
+  const longest = max === null ? '' : `longest ${formatDuration(max)}`;
+  return {
+    key: name,
+    opening: traceOpening(row.trace_id, { select: eventKey('hook', row.hook_id) }),
+    line: [
+      { text: name, columns: 28, least: 14 },
+      { text: countedShort(calls, 'call').padStart(10) },
+      failures > 0
+        ? { text: countedShort(failures, 'failure'), columns: 12, tone: 'error' }
+        : { text: '', columns: 12 },
+      { text: formatDuration(total).padStart(7) },
+      running > 0
+        ? { text: `${running} running`, tone: 'running' }
+        : { text: longest, tone: 'muted' },
+    ],
+  };
 }
 
 type ModelRow = {
@@ -158,7 +211,7 @@ type ModelRow = {
 async function modelLines(
   { read, shape }: DetailAccess,
   sessionId: string,
-): Promise<SummaryLine[]> {
+): Promise<(SummaryLine | OpeningLine)[]> {
   const context = columnOf(shape, 'endpoint_calls', 'c')('context', 'jsonb');
   const sum = (...kinds: string[]) =>
     kinds.map((kind) => `COALESCE((${context} -> 'usage' ->> '${kind}')::float8, 0)`).join(' + ');
@@ -172,13 +225,15 @@ async function modelLines(
     [sessionId, mostNames],
   );
   if (rows.length === 0) return [[{ text: 'none', tone: 'muted' }]];
-  return rows.map(
-    ({ model, calls, tokens_in: tokensIn, tokens_out: tokensOut, cost_usd: cost }) => [
-      { text: model, columns: 28 },
-      { text: `${formatCount(calls)} ${calls === 1 ? 'call ' : 'calls'}`.padStart(12) },
-      { text: `${formatCount(tokensIn)} tokens in`.padStart(17), tone: 'muted' },
-      { text: `${formatCount(tokensOut)} out`.padStart(11), tone: 'muted' },
-      { text: cost === null ? 'no price' : formatMoney(cost) },
+  return rows.map(({ model, calls, tokens_in: read, tokens_out: written, cost_usd: cost }) => ({
+    key: model,
+    opening: rowOpening(models, { model }),
+    line: [
+      { text: model, columns: 28, least: 14 },
+      { text: countedShort(calls, 'call').padStart(10) },
+      { text: `${countedShort(read, 'token')} in`.padStart(16), tone: 'muted' },
+      { text: `${countedShort(written, 'token')} out`.padStart(15), tone: 'muted' },
+      { text: cost === null ? 'no price' : formatMoney(cost), columns: 8 },
     ],
-  );
+  }));
 }

@@ -3,6 +3,7 @@ import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
 import { boundedText } from '../../db/quote.js';
+import { knownDuration, toolInputText } from './hook-columns.js';
 
 /** The first events of the tree that a trace belongs to, by the time they began. */
 export type Timeline = {
@@ -173,6 +174,18 @@ const sources: readonly Source[] = [
   },
 ];
 
+/** What telemetry said of a span, by the column of JSON that holds it. */
+const spanFacts: Readonly<Record<TimelineKind, readonly [column: string, ...facts: string[]]>> = {
+  trace: [
+    'context',
+    `'span_kind', ${boundedText("context #>> '{span,kind}'", 20)}`,
+    `'otlp_trace_id', substring(context ->> 'promptId' FROM '^[0-9a-f]{32}$')`,
+  ],
+  routing_decision: [''],
+  hook: ['metadata', `'span_kind', ${boundedText("metadata ->> 'span_kind'", 20)}`],
+  endpoint_call: ['context', `'span_kind', ${boundedText("context ->> 'span_kind'", 20)}`],
+};
+
 /** Of a call of a model: what it read, wrote and cost. */
 const modelCall = [
   `'model', ${boundedText("context ->> 'model'", 200)}`,
@@ -237,13 +250,23 @@ function branchOf(shape: SchemaShape, source: Source, table: string, archived: b
     const value = column(from);
     return `'${name}', ${most === undefined ? value : boundedText(`${value}::text`, most)}`;
   });
-  const calls = kind === 'endpoint_call' && shape.relations.get(table)?.columns.has('context');
+  if (kind === 'hook') told.push(`'input', ${toolInputText(column)}`);
+  const duration =
+    kind === 'hook'
+      ? knownDuration(column, 'metadata')
+      : kind === 'endpoint_call'
+        ? knownDuration(column, 'context')
+        : column(source.duration, 'bigint');
+  const has = (name: string) => shape.relations.get(table)?.columns.has(name) === true;
+  const [holder, ...facts] = spanFacts[kind];
+  if (has(holder)) told.push(...facts);
+  if (kind === 'endpoint_call' && has('context')) told.push(...modelCall);
   return `
 SELECT '${kind}' AS kind, ${sources.indexOf(source)} AS kind_order, id, ${isTrace ? column('correlation_id', 'uuid') : 'NULL::uuid'} AS correlation_id,
   ${trace} AS trace_id, ${parent === null ? 'NULL::uuid' : column(parent, 'uuid')} AS parent, ${boundedText(column(source.name), 512)} AS name,
   ${status === null ? 'NULL::text' : boundedText(`${column(status)}::text`, 200)} AS status, ${column(source.success, 'boolean')} AS success,
-  ${startedAt} AS started_at, ${column(source.duration, 'bigint')}::float8 AS duration_ms, ${archived} AS archived,
-  jsonb_strip_nulls(jsonb_build_object(${[...told, ...(calls ? modelCall : [])].join(', ')})) AS details
+  ${startedAt} AS started_at, (${duration})::float8 AS duration_ms, ${archived} AS archived,
+  jsonb_strip_nulls(jsonb_build_object(${told.join(', ')})) AS details
 FROM (
   SELECT * FROM (SELECT one.* FROM ${ofTree} OFFSET 0) AS of_tree
   ORDER BY ${isTrace ? 'id = (SELECT id FROM asked) DESC, ' : ''}${startedAt}, id LIMIT $2

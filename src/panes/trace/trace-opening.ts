@@ -6,7 +6,7 @@ import { type TimelineKind, eventTitle, kindWords } from './event.js';
 import { readTimeline, type Timeline } from './timeline.js';
 import { buildTree, type TraceTree } from './tree.js';
 
-const eventTables: Readonly<Record<TimelineKind, ArchivedTable>> = {
+export const eventTables: Readonly<Record<TimelineKind, ArchivedTable>> = {
   trace: 'execution_traces',
   routing_decision: 'agent_routing_decisions',
   hook: 'hook_executions',

@@ -6,6 +6,7 @@ import {
   textColumn,
   type Column,
 } from '../contract/column.js';
+import { filterText, type FilterField } from '../contract/filter.js';
 import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
 import { formatSpan } from '../../core/format/time.js';
 import { formatCount } from '../../core/format/number.js';
@@ -124,8 +125,9 @@ export function tracesOpening(
   return {
     title,
     async read(access) {
-      const { shape, windowMs, untilMs, list = { ...firstPage, ...wanted } } = access;
+      const { shape, windowMs, untilMs } = access;
       const query = tracesQuery(shape, of);
+      const { list = firstRequest(wanted, query.fields) } = access;
       const page = await readPage(access, query, list);
       const { paging, summary } = pagedList(query, list, page, placeOf(of, windowMs, untilMs));
       const unknown = page.rows.length > 0 ? [] : await unknownNames(access, { ...list, ...query });
@@ -136,7 +138,7 @@ export function tracesOpening(
         columns: isByLikeness(of) ? [alikeColumn, ...traceColumns] : traceColumns,
         rows: page.rows,
         rowKey: ({ id }) => id,
-        paging,
+        paging: { ...paging, whyNot: whyNotOf(of) },
         summary: [...summary, ...unknown.map((text) => ({ text, tone: 'warning' as const }))],
         empty: emptyOf(of),
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
@@ -165,6 +167,21 @@ export function traceOfPrefixOpening(digits: string): Opening {
       const [only] = found.rows;
       return (only && (await found.open?.(only)?.read(access))) ?? found;
     },
+  };
+}
+
+function firstRequest(
+  wanted: Partial<Pick<ListRequest, 'filter' | 'failedOnly'>>,
+  fields: readonly FilterField[],
+): ListRequest {
+  const read = filterText(wanted.filter ?? '', fields);
+  return { ...firstPage, ...wanted, ...('whole' in read ? { filter: read.whole } : {}) };
+}
+
+function whyNotOf(of: TracesOf): { window?: string; failed?: string } {
+  return {
+    ...(isOfWindow(of) ? {} : { window: 'These traces are listed whatever the window is' }),
+    ...(of.by === 'stuck' ? { failed: 'Stuck traces have not ended: none of them failed' } : {}),
   };
 }
 

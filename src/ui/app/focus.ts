@@ -1,3 +1,4 @@
+import { filterText } from '../../panes/contract/filter.js';
 import type { AnyPane, PaneId } from '../../panes/registry.js';
 import { paneById } from '../../panes/registry.js';
 import type { Context, Focus } from '../context.js';
@@ -32,7 +33,9 @@ export class FocusedPane implements Focus {
 
   filter(text: string): void {
     const { pane, view } = this;
-    this.change(withFilter(pane, this.#rowsOf({ ...view, filter: text }), view, text));
+    const read = filterText(text, [...pane.columns, ...(pane.fields ?? [])]);
+    const filter = 'whole' in read ? read.whole : text;
+    this.change(withFilter(pane, this.#rowsOf({ ...view, filter }), view, filter));
   }
 
   change(change: Partial<PaneView>): void {

@@ -35,9 +35,9 @@ export function isOnBar(context: Context, command: Command): boolean {
   });
 }
 
-/** Whether a list that is read again, or a pane of this kind, is in view. */
+/** Whether a list that goes by the window, or a pane of this kind, is in view. */
 export function isShown({ model, front }: Context, isOf: (pane: AnyPane) => boolean): boolean {
-  if (front.openedBy) return front.isLive === true;
+  if (front.openedBy) return front.isLive === true && front.whyNoWindow === undefined;
   return layoutOf(model).places.some(({ id }) => isOf(paneById(id)));
 }
 

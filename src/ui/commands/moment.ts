@@ -39,6 +39,7 @@ export const colonAt: ColonCommand = {
   title: 'show a moment in the past: the window that ends there; now: back to now',
   argument: '14:05, 2026-11-24 14:05, 2h ago, now',
   values: () => ['now', '1h ago', '1d ago'],
+  takesAnyText: true,
   run(context, text) {
     const named = typedMoment(context, text);
     if (named) showMoment(context, named.untilMs);
@@ -62,7 +63,7 @@ export const colonCompare: ColonCommand = {
     'what got worse and better at a moment: the window before it and the one after, in all panes',
   argument: '14:05, yesterday 14:05, -2h',
   values: () => ['-5m', '-1h', '-1d'],
-  accepts: (text) => text !== '',
+  takesAnyText: true,
   run(context, text) {
     const named = typedMoment(context, text);
     if (!named) return;
@@ -104,6 +105,8 @@ function stepping(step: Step, binding: Binding, isOnBar?: Command['isOnBar']): C
     },
     unavailable(context) {
       if (context.player) return whyNoSeek(context, step.seekMs);
+      const { whyNoWindow } = context.front;
+      if (whyNoWindow !== undefined) return whyNoWindow;
       const isNow = context.model.live?.untilMs === undefined;
       const back = `This is now; ${context.keys.keyOf('earlier')} leads back`;
       return needsLive(context) ?? (isNow && step.seekMs > 0 ? back : undefined);

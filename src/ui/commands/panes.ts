@@ -2,7 +2,7 @@ import { showTimesIn } from '../../core/format/time.js';
 import { readNumber } from '../../core/values.js';
 import type { LiveSource } from '../../live/state.js';
 import { namedCommands, type PaneChoice } from '../../panes/contract/pane.js';
-import { type AnyPane, paneIds } from '../../panes/registry.js';
+import { type AnyPane, findPane, paneIds } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import { isBesideOverview } from '../model/model.js';
 import type { PaneView } from '../model/pane-view.js';
@@ -22,6 +22,20 @@ export const focusPane: Command = {
     if (id) focus.goTo(id);
   },
   unavailable: (_context, key) => whyNoPane(key),
+};
+
+/** `:pane errors`, as `--pane errors` of the shell; `:errors` does the same. */
+export const colonPane: ColonCommand = {
+  name: 'pane',
+  title: 'go to the pane',
+  noun: 'pane',
+  isUnlisted: true,
+  values: () => paneIds,
+  valueTitle: (_context, value) => findPane(value)?.title,
+  run(context, argument) {
+    const pane = findPane(argument);
+    if (pane) context.focus.goTo(pane.id);
+  },
 };
 
 /** Steps through the panes of the overview, or from a pane outside of it through those outside. */
@@ -64,6 +78,7 @@ export const zoom: Command = {
 export const colonTime: ColonCommand = {
   name: 'time',
   title: 'moments in UTC, or in the time zone of this machine',
+  noun: 'zone',
   values: () => ['utc', 'local'],
   run(context, argument) {
     const utc = argument === 'utc';
@@ -127,6 +142,7 @@ function colonChoice(name: string, kind: Kind, title: string): ColonCommand {
   return {
     name,
     title,
+    noun: kind === 'grouping' ? 'group' : 'selection',
     ofPane: true,
     needsDatabase: true,
     choices: (pane) => choicesOf(pane, kind),

@@ -12,6 +12,7 @@ import { quit } from '../views/quit.js';
 import { colonFilter, colonFollow, filter } from './filter.js';
 import {
   colonGroup,
+  colonPane,
   colonShow,
   colonTime,
   focusNext,
@@ -108,6 +109,7 @@ export const colonCommands: readonly ColonCommand[] = [
   colonAt,
   colonCompare,
   colonEvery,
+  colonPane,
   colonSort,
   colonGroup,
   colonShow,

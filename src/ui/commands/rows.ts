@@ -195,6 +195,7 @@ export const reverse: Command = {
 export const colonSort: ColonCommand = {
   name: 'sort',
   title: 'order the rows of this pane by a column',
+  noun: 'order',
   ofPane: true,
   choices: (pane) => sortsOf(pane),
   values: ({ focus }) => sortsOf(focus.pane).map(({ id }) => id),

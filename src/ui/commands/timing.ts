@@ -1,19 +1,14 @@
-import { formatSpan, parseDuration, spanHint, formatMoment } from '../../core/format/time.js';
-import { cadencesMs } from '../../live/engine.js';
+import { formatSpan, formatMoment } from '../../core/format/time.js';
+import { cadenceRange, cadencesMs, readCadence } from '../../live/engine.js';
 import { namedCommands } from '../../panes/contract/pane.js';
-import { windowsMs } from '../../panes/reading/windows.js';
+import { readWindow, windowRange, windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';
 import type { ColonCommand, Command, Context } from '../context.js';
 import type { Binding } from '../keymap.js';
 import { strings } from '../strings.js';
 import { asksDatabase, isShown, needsLive, whyOffline } from './kinds.js';
 
-/** The limits of the window. With a shorter one, slices would be shorter than a second and hold no figures. */
-const shortestWindowMs = 10_000;
-const longestWindowMs = 366 * 86_400_000;
-
-function setWindow(context: Context, chosenMs: number): void {
-  const windowMs = Math.min(longestWindowMs, Math.max(shortestWindowMs, chosenMs));
+function setWindow(context: Context, windowMs: number): void {
   context.source?.setWindow(windowMs);
   context.drilldowns.refresh();
   const { live } = context.model;
@@ -33,6 +28,10 @@ function stepWindow(context: Context, by: 1 | -1): void {
   setWindow(context, next ?? round ?? here);
 }
 
+function needsWindow(context: Context): string | undefined {
+  return context.front.whyNoWindow ?? needsLive(context);
+}
+
 export const longerWindow: Command = asksDatabase({
   id: namedCommands.window,
   keys: ['w'],
@@ -41,7 +40,7 @@ export const longerWindow: Command = asksDatabase({
   priority: 4,
   isOnBar: (context) => isShown(context, ({ windowed }) => windowed),
   run: (context) => stepWindow(context, 1),
-  unavailable: needsLive,
+  unavailable: needsWindow,
 });
 
 export const shorterWindow: Command = asksDatabase({
@@ -49,30 +48,35 @@ export const shorterWindow: Command = asksDatabase({
   keys: ['W'],
   title: 'the next shorter time window',
   run: (context) => stepWindow(context, -1),
-  unavailable: needsLive,
+  unavailable: needsWindow,
 });
 
+/** What a command takes as its span of time: exactly what was typed, or nothing. */
+type Span = { what: string; range: string; read: (text: string) => number | undefined };
+
 /** Runs a command whose argument is a span of time. A recording cannot change its window or cadence. */
-function withSpan(set: (context: Context, ms: number) => void): ColonCommand['run'] {
+function withSpan(
+  { what, range, read }: Span,
+  set: (context: Context, ms: number) => void,
+): ColonCommand['run'] {
   return (context, argument) => {
-    const ms = parseDuration(argument);
+    const ms = read(argument);
     if (context.player) context.say(whyOffline(context), 'warning');
-    else if (ms === undefined)
-      context.say(`Not a span of time: ${argument}. ${spanHint}`, 'warning');
-    else set(context, ms);
+    else if (ms === undefined) {
+      const given = argument === '' ? 'Nothing' : `"${argument}"`;
+      context.say(`${given} is no ${what}; give ${range}`, 'warning');
+    } else set(context, ms);
   };
 }
-
-const isSpan = (text: string) => parseDuration(text) !== undefined;
 
 export const colonWindow: ColonCommand = {
   name: namedCommands.window,
   needsDatabase: true,
   title: 'how far back the figures go',
   argument: '15m, 2h, 3d',
-  accepts: isSpan,
+  takesAnyText: true,
   values: () => windowsMs.map(formatSpan),
-  run: withSpan(setWindow),
+  run: withSpan({ what: 'time window', range: windowRange, read: readWindow }, setWindow),
 };
 
 /** Puts the window before beside the rows, with what fails more on top, or takes it away. */
@@ -159,8 +163,7 @@ export const refresh: Command = asksDatabase({
   unavailable: needsLive,
 });
 
-function setCadence(context: Context, chosenMs: number): void {
-  const cadenceMs = Math.max(cadencesMs[0] ?? 0, chosenMs);
+function setCadence(context: Context, cadenceMs: number): void {
   context.source?.setCadence(cadenceMs);
   context.say(strings.refreshEvery(formatSpan(cadenceMs)));
 }
@@ -211,7 +214,10 @@ export const colonEvery: ColonCommand = {
   needsDatabase: true,
   title: 'how often the panes are refreshed',
   argument: '3s, 1m',
-  accepts: isSpan,
+  takesAnyText: true,
   values: () => cadencesMs.map(formatSpan),
-  run: withSpan(setCadence),
+  run: withSpan(
+    { what: 'time between refreshes', range: cadenceRange, read: readCadence },
+    setCadence,
+  ),
 };

@@ -1,8 +1,10 @@
 import { withSeparators } from '../../core/format/number.js';
 import { safeLine, safeLines } from '../../terminal/sanitise.js';
 import { displayWidth, fit, truncate, wrapText } from '../../terminal/width.js';
+import type { SummaryLine } from '../../panes/contract/column.js';
 import type { RecordRow, DetailSection } from '../../panes/contract/opening.js';
 import {
+  canBeChosen,
   type NodeContent,
   type RecordNode,
   recordNodes,
@@ -12,6 +14,7 @@ import {
   fitSegments,
   blank,
   lineWidth,
+  type Segment,
   type Span,
   type StyledLine,
   plainText,
@@ -19,7 +22,7 @@ import {
 } from './styled-line.js';
 
 /** Lines of one text while it is folded, and how many of its lines are counted then. */
-export const foldedLines = 8;
+const foldedLines = 8;
 const countedLines = 100;
 /** Nobody scrolls further in one value. */
 const mostLines = 50_000;
@@ -55,11 +58,7 @@ function* nodeLines(
       yield fitSegments([{ text: content.text, look: 'title' }], width);
       return;
     case 'made': {
-      const segments = content.line.map(({ text, tone, columns }) => ({
-        text: columns === undefined ? safeLine(text) : fit(safeLine(text), columns),
-        look: tone,
-      }));
-      yield fitSegments(segments, width);
+      yield fitSegments(madeSegments(content.line, width), width);
       return;
     }
     default: {
@@ -70,6 +69,30 @@ function* nodeLines(
       yield* beside(start, isLink ? linked(values) : values);
     }
   }
+}
+
+/** Room for a text at the end of a made line: the same for all lines of a section, so that they align. */
+const lastText = 14;
+
+/** The pieces of a made line; where it is too narrow, those that can give up columns do. */
+function madeSegments(line: SummaryLine, width: number): Segment[] {
+  const wanted = line.map(({ text, columns }, at) => {
+    return columns ?? (at === line.length - 1 ? lastText : displayWidth(safeLine(text)));
+  });
+  let over = wanted.reduce((sum, columns) => sum + columns + 2, -2) - width;
+  return line.map(({ text, tone, columns, least = columns, span }) => {
+    if (columns === undefined || least === undefined) return { text: safeLine(text), look: tone };
+    const given = Math.max(least, columns - Math.max(0, over));
+    over -= columns - given;
+    return { text: span ? barText(span, given) : fit(safeLine(text), given), look: tone };
+  });
+}
+
+/** At least one sign of a bar is seen. */
+function barText({ from, until }: { from: number; until: number }, columns: number): string {
+  const first = Math.min(columns - 1, Math.max(0, Math.floor(from * columns)));
+  const length = Math.max(1, Math.floor(until * columns) - first);
+  return `${' '.repeat(first)}${'█'.repeat(Math.min(columns - first, length))}`.padEnd(columns);
 }
 
 /** A field has its name in the column of names; a member of its JSON stands below its field. */
@@ -216,10 +239,64 @@ export class RecordLayout {
     this.#lines.gather(count);
   }
 
+  /** The line that is nearest to a wanted one and can be chosen: in its direction from where the cursor is, else back. */
+  choosable(wanted: number, from: number): number {
+    const step = wanted < from ? -1 : 1;
+    const search = (by: number) => {
+      for (let at = wanted; at >= 0 && at < this.lines.length; at += by) {
+        const node = this.lines[at]?.node;
+        if (node === undefined || canBeChosen(node)) return at;
+      }
+      return undefined;
+    };
+    return search(step) ?? search(-step) ?? wanted;
+  }
+
+  /** Whether there is something to fold or to unfold in a part. */
+  isFoldable({ content, key }: RecordNode): boolean {
+    if (content.kind !== 'text') return content.kind === 'group';
+    const last = this.lines[this.lineOf(key) + foldedLines];
+    if (last?.node?.key !== key) return false;
+    return !content.isOpen ? last.line.some(({ isFold }) => isFold) : true;
+  }
+
+  /** The heading above the first line that can be chosen comes into view with it. */
+  withHeading(top: number, index: number): number {
+    const above = this.lines[index - 1]?.node;
+    return above && !canBeChosen(above) ? Math.min(top, index - 1) : top;
+  }
+
+  placeOf(index: number): LinePlace | undefined {
+    const key = this.lines[index]?.node?.key;
+    return key === undefined ? undefined : { key, line: index - this.lineOf(key) };
+  }
+
+  /** Where a place of an earlier reading is now. */
+  find(place: LinePlace | undefined): number | undefined {
+    const first = place ? this.lineOf(place.key) : -1;
+    return place && first >= 0 ? first + place.line : undefined;
+  }
+
   /** The index of the first line of a part; -1: it is not laid out yet. */
   lineOf(key: string): number {
     return this.lines.findIndex(({ node }) => node?.key === key);
   }
+}
+
+/** A part of a record, and which of its lines. */
+export type LinePlace = { key: string; line: number };
+
+/** The line of the parent of a member of JSON. */
+export function parentLine({
+  node,
+  layout,
+}: {
+  node: RecordNode | undefined;
+  layout: RecordLayout;
+}): number | undefined {
+  if (!node || node.depth === 0) return undefined;
+  const line = layout.lineOf(node.key.slice(0, node.key.lastIndexOf('/')));
+  return line < 0 ? undefined : line;
 }
 
 /** What a record is laid out from. */

@@ -72,14 +72,30 @@ export function fitSegments(
 ): StyledLine {
   const gap = displayWidth(separator);
   let room = width;
-  return dropUntilFit(segments, width, gap).flatMap(({ text, look }, index) => {
+  const kept = dropUntilFit(segments, width, gap);
+  const cut = new Set<Segment>();
+  const shown = kept.flatMap((segment, index) => {
+    const { text, look } = segment;
     const space = room - (index === 0 ? 0 : gap);
-    if (space <= 0) return [];
-    const shown = truncate(text, space);
-    room = space - displayWidth(shown);
-    const span: Span = { text: shown, look };
+    if (space <= 0) {
+      if (text.trim() !== '') cut.add(segment);
+      return [];
+    }
+    const fitting = truncate(text, space);
+    room = space - displayWidth(fitting);
+    const span: Span = { text: fitting, look };
     return index === 0 ? [span] : [{ text: separator }, span];
   });
+  return cut.size > 0 ? withCutSign(shown, room) : shown;
+}
+
+/** Says at the end of a line that there is more: where there is no room left, its last character gives way. */
+function withCutSign(line: readonly Span[], room: number): StyledLine {
+  if (room > 0) return [...line, { text: '…' }];
+  const last = line.at(-1);
+  if (!last || last.text.endsWith('…')) return line;
+  const text = `${last.text} `;
+  return [...line.slice(0, -1), { ...last, text: truncate(text, displayWidth(last.text)) }];
 }
 
 /** Left and right part on one line of exactly `width` columns; the other than `first` gives way. */

@@ -1,5 +1,5 @@
 import { mostRowsAtOnce, positionOf, rowsAPage } from '../../panes/contract/listing.js';
-import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+import type { ListRequest, Opened, OpenedList } from '../../panes/contract/opening.js';
 
 /** How the keys move a cursor: by rows, by pages, or to an end. */
 export type Movement = { rows?: number; pages?: number; to?: 'first' | 'last' };
@@ -119,4 +119,19 @@ function withChosen(state: ListState, opened: OpenedList): ListState {
   const last = Math.max(0, opened.rows.length - 1);
   const index = found < 0 ? Math.min(state.index, last) : found;
   return { ...state, opened, index, top: Math.max(0, state.top + index - state.index) };
+}
+
+/** All rows of a list from the first on, as many at a time as one reading has at most. */
+export async function* pagesOf(
+  read: (list: ListRequest) => Promise<Opened>,
+  wanted: ListState['wanted'],
+): AsyncGenerator<OpenedList, void, undefined> {
+  let after: ListRequest['after'];
+  do {
+    const page = await read({ ...wanted, limit: mostRowsAtOnce, after });
+    if (page.kind !== 'list') return;
+    yield page;
+    const last = page.rows.at(-1);
+    after = page.paging.hasMore && last ? positionOf(last) : undefined;
+  } while (after);
 }

@@ -62,9 +62,18 @@ function* sectionNodes(section: DetailSection, key: string): Generator<RecordNod
   yield made(key, { kind: 'title', text: section.title });
   for (const [at, line] of section.lines.entries()) {
     const text = line.map((piece) => piece.text.trim()).join('  ');
-    yield made(`${key} ${at}`, { kind: 'made', line, opening: section.open?.(at) }, text);
+    yield made(
+      `${key} ${section.keyOf?.(at) ?? at}`,
+      { kind: 'made', line, opening: section.open?.(at) },
+      text,
+    );
   }
   yield made(`${key} end`, { kind: 'blank' });
+}
+
+/** Whether the cursor may stand there: not on a heading of a section, nor on what parts two of them. */
+export function canBeChosen({ content, value }: RecordNode): boolean {
+  return content.kind === 'title' ? value !== undefined : content.kind !== 'blank';
 }
 
 function made(key: string, content: NodeContent, value?: unknown): RecordNode {
@@ -168,4 +177,11 @@ function countBelow(members: Group['members'], most: number): number {
     if (count > most) break;
   }
   return count;
+}
+
+/** A value as text for the clipboard. JSON writes a date in quotes: they are removed. */
+export function copiedText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const json = exactJson(value, 2);
+  return value instanceof Date ? json.replaceAll('"', '') : json;
 }

@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises';
+import { exactJson } from '../../core/exact-json.js';
 import { counted, formatBytes } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import {
@@ -14,6 +15,16 @@ import { writer } from '../draw/box.js';
 import type { Binding } from '../keymap.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { failureText, strings } from '../strings.js';
+
+/** A row for the clipboard. */
+export function jsonOf(row: object): Copyable {
+  return {
+    get text() {
+      return exactJson(row, 2);
+    },
+    what: 'the row as JSON',
+  };
+}
 
 /** The export dialog: asks in which format rows are written to a file. */
 export class ExportView implements View {

@@ -1,16 +1,16 @@
 import { counted } from '../../core/format/number.js';
-import { exactJson } from '../../core/exact-json.js';
-import { mostRowsAtOnce, positionOf } from '../../panes/contract/listing.js';
 import { allRowsExport, openedExport } from '../../panes/export/exportable.js';
-import type { ListRequest, Opened, OpenedList } from '../../panes/contract/opening.js';
+import type { ListRequest, OpenedList } from '../../panes/contract/opening.js';
+import { filterText } from '../../panes/contract/filter.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { listActions } from '../commands/actions.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
-import { copy, exportRows } from './export.js';
+import { copy, exportRows, jsonOf } from './export.js';
 import { columnsLeft, columnsRight, moves } from '../commands/rows.js';
 import { filter } from '../commands/filter.js';
 import { nothingMore, openBinding, refreshView } from '../commands/open.js';
 import { help } from './help.js';
+import { valuesIn } from './prompt.js';
 import { palette } from './palette.js';
 import { moments } from '../commands/moment.js';
 import { longerWindow, shorterWindow } from '../commands/timing.js';
@@ -22,6 +22,7 @@ import {
   chosenRow,
   listState,
   nextRequest,
+  pagesOf,
   withReading,
   type ListState,
   moved,
@@ -52,6 +53,17 @@ export class ListView implements View {
 
   get isLive(): boolean {
     return this.state.opened.paging.isInMemory !== true;
+  }
+
+  /** Why there is no window or failure to choose here. */
+  whyNot(what: 'window' | 'failed'): string | undefined {
+    const inMemory =
+      what === 'window' ? 'These rows have no window' : 'None of these rows can fail';
+    return this.isLive ? this.state.opened.paging.whyNot?.[what] : inMemory;
+  }
+
+  get whyNoWindow(): string | undefined {
+    return this.whyNot('window');
   }
 
   get listRequest(): ListRequest {
@@ -158,12 +170,20 @@ export class ListView implements View {
   }
 
   filtered(context: Context): Filtered {
+    const { paging, rows, columns } = this.state.opened;
     return {
       filter: this.state.wanted.filter,
-      whyNot: (text) => this.state.opened.paging.whyNotFilter(text),
-      show: (filter) => this.ask(context, { filter }),
-      fields: this.state.opened.paging.fields,
+      show: (typed) => this.#show(context, typed),
+      fields: paging.fields,
+      values: ({ id }) => valuesIn(rows, columns, id),
     };
+  }
+
+  #show(context: Context, typed: string): void {
+    const { opened, wanted } = this.state;
+    const read = filterText(typed, opened.paging.fields);
+    const filter = 'whole' in read ? read.whole : typed;
+    if (filter !== wanted.filter) this.ask(context, { filter });
   }
 
   /** Columns that have no room, to the right. */
@@ -240,31 +260,6 @@ export class ListView implements View {
   }
 }
 
-/** All rows of a list from the first on, as many at a time as one reading has at most. */
-async function* pagesOf(
-  read: (list: ListRequest) => Promise<Opened>,
-  wanted: ListState['wanted'],
-): AsyncGenerator<OpenedList, void, undefined> {
-  let after: ListRequest['after'];
-  do {
-    const page = await read({ ...wanted, limit: mostRowsAtOnce, after });
-    if (page.kind !== 'list') return;
-    yield page;
-    const last = page.rows.at(-1);
-    after = page.paging.hasMore && last ? positionOf(last) : undefined;
-  } while (after);
-}
-
-/** A row for the clipboard. */
-function jsonOf(row: object): Copyable {
-  return {
-    get text() {
-      return exactJson(row, 2);
-    },
-    what: 'the row as JSON',
-  };
-}
-
 const whyNoRow = ({ state }: ListView) =>
   chosenRow(state) ? undefined : 'There is no row under the cursor';
 
@@ -300,7 +295,7 @@ const own = {
     bar: 'failed',
     priority: 4,
     run: (view, context) => view.ask(context, { failedOnly: !view.state.wanted.failedOnly }),
-    unavailable: (view) => (view.isLive ? undefined : 'None of these rows can fail'),
+    unavailable: (view) => view.whyNot('failed'),
   }),
   mark: inView(ListView, {
     id: 'list-mark',

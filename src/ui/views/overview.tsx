@@ -1,8 +1,6 @@
 import { counted } from '../../core/format/number.js';
-import { exactJson } from '../../core/exact-json.js';
 import { memo } from 'react';
 import type { LiveState, PaneSnapshot } from '../../live/state.js';
-import { parseFilter } from '../../panes/contract/filter.js';
 import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
@@ -16,6 +14,8 @@ import type { Place } from '../layout/layout.js';
 import { layoutOf } from '../model/model.js';
 import { findCursor, shownPane } from '../model/pane-view.js';
 import { moved, type Movement } from '../model/list-state.js';
+import { jsonOf } from './export.js';
+import { valuesIn } from './prompt.js';
 import { Lines } from '../screen/boxes.js';
 import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 
@@ -63,14 +63,7 @@ class Overview implements View {
     const rows = chosenRows(context);
     const [row] = rows;
     if (!row) return undefined;
-    if (view.marks.size === 0) {
-      return {
-        get text() {
-          return exactJson(row, 2);
-        },
-        what: 'the row as JSON',
-      };
-    }
+    if (view.marks.size === 0) return jsonOf(row);
     const ids = rows.map((each) => safeLine(idOf(pane, each)));
     return { text: ids.join('\n'), what: `${ids.length} ${ids.length === 1 ? 'id' : 'ids'}` };
   }
@@ -83,15 +76,14 @@ class Overview implements View {
     return chosen.length > 0 ? paneExport(pane, chosen, isMarked ? 'marked' : 'shown') : undefined;
   }
 
-  filtered({ focus }: Context): Filtered {
+  filtered({ focus, model }: Context): Filtered {
+    const { pane } = focus;
+    const fields = [...pane.columns, ...(pane.fields ?? [])];
     return {
       filter: focus.view.filter,
-      whyNot(text) {
-        const parsed = parseFilter(text, focus.pane);
-        return 'error' in parsed ? parsed.error : undefined;
-      },
       show: (filter) => focus.filter(filter),
-      fields: [...focus.pane.columns, ...(focus.pane.fields ?? [])].map(({ title }) => title),
+      fields,
+      values: ({ id }) => valuesIn(model.live?.panes[pane.id].rows ?? [], fields, id),
     };
   }
 

@@ -5,6 +5,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth, fit } from '../../terminal/width.js';
 import { needsLive } from '../commands/kinds.js';
 import type { ColonCommand, Command, Context, Scope } from '../context.js';
+import { writer } from '../draw/box.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { keyText } from '../keymap.js';
 import { scrollTop } from '../model/list-state.js';
@@ -30,14 +31,12 @@ export class PalettePrompt extends PromptView {
     const { size } = context.model;
     const { width, height } = innerDialog(size);
     const choices = completions(context, this.text);
-    const body = choiceLines(choices, this.index, {
-      width,
-      height: Math.min(mostLines, Math.max(1, height)),
-    });
-    const title =
+    const lines = Math.min(mostLines, Math.max(1, height));
+    const body =
       choices.length > 0
-        ? `Commands, ${choices.length}`
-        : safeLine(noSuchCommand(context, this.text));
+        ? choiceLines(choices, this.index, { width, height: lines })
+        : writer(width)(noSuchCommand(context, this.text), 'warning').slice(0, lines);
+    const title = choices.length > 0 ? `Commands, ${choices.length}` : 'No such command';
     return <Dialog title={title} body={body} size={size} at="bottom" />;
   }
 
@@ -106,7 +105,7 @@ export function completions(context: Context, typed: string): readonly Completio
   const pane = panes.find(({ id }) => id === word && text.length > word.length);
   if (pane && !colon) return behindPane(context, pane, text);
   if (colon?.argument !== undefined) return withArgument(context, colon, colon.argument, text);
-  if (colon) return matching(valuesOf(context, colon), text.trim());
+  if (colon) return matchingValues(context, colon, text.trim());
   return matching(everything(context), text.trim());
 }
 
@@ -161,7 +160,21 @@ function filteredPane(pane: AnyPane, filter: string, text: string): Completion {
   };
 }
 
-/** The completions of a colon command with an argument. Where its values are known, another text must be one that it `accepts`. */
+/** The values of a colon command that have the typed text in them, or in what they mean. */
+function matchingValues(context: Context, command: ColonCommand, text: string): Completion[] {
+  const typed = text.slice(command.name.length).trim().toLowerCase();
+  const has = (found: string) => found.toLowerCase().includes(typed);
+  const values = valuesOf(context, command);
+  const fitting = values.filter(
+    (each) => has(each.text.slice(command.name.length)) || (typed.length >= 3 && has(each.title)),
+  );
+  return matching(fitting, text);
+}
+
+/**
+ * The completions of a colon command with an argument. Where its values are all there is, a part of one is enough; else
+ * what was typed comes first, so that Enter never does something similar instead.
+ */
 function withArgument(
   context: Context,
   command: ColonCommand,
@@ -171,8 +184,7 @@ function withArgument(
   const { name, title } = command;
   const argument = text.slice(name.length).trim();
   const known = matching(valuesOf(context, command), text.trim());
-  const isUnderstood = command.accepts?.(argument) === true;
-  if (known.length > 0 && argument !== '' && !isUnderstood) return known;
+  if (known.length > 0 && argument !== '' && command.takesAnyText !== true) return known;
   const run = (to: Context) => command.run(to, argument);
   const names = matching(namesOf(context, command), text.trim());
   const asTyped = { text: `${name} ${argument || what}`, title, completed: text, run };
@@ -201,6 +213,7 @@ function everything(context: Context): Completion[] {
     }),
     ...colonCommands
       .filter(({ ofPane, needsDatabase }) => (!isOpened || !ofPane) && isHere(needsDatabase))
+      .filter(({ isUnlisted }) => isUnlisted !== true)
       .flatMap((command) => [...valuesOf(context, command), ...argumentOf(command)]),
     ...(behind ? keyCommands(keys, behind.scope, isHere) : []),
   ];
@@ -256,11 +269,25 @@ function keyCommands(
 export function noSuchCommand(context: Context, typed: string): string {
   const text = typed.trim();
   const [word = ''] = text.split(/\s/);
+  const colon = context.colonCommands.find(({ name }) => name === word && text !== word);
+  if (colon?.noun !== undefined) return unknownValue(context, colon, colon.noun, text);
   const names = everything(context).map((each) => each.text);
   const nearest = nearestWord(text, names) ?? nearestWord(word, names.map(firstWord));
   return nearest === undefined
     ? `There is no command "${text}"; ${context.keys.keyOf(palette.id)} lists them all`
     : `There is no command "${text}"; did you mean ${nearest}?`;
+}
+
+/** That there is no such order, group or pane, the one that may have been meant, and which there are. */
+function unknownValue(context: Context, command: ColonCommand, noun: string, text: string): string {
+  const typed = text.slice(command.name.length).trim();
+  const known = command.values?.(context) ?? [];
+  const place = command.ofPane ? `${context.focus.pane.title} has` : 'There is';
+  const [only] = known;
+  if (only === undefined) return `${place} no ${noun}s to choose from`;
+  const nearest = nearestWord(typed, known);
+  const meant = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  return `${place} no ${noun} "${typed}".${meant} There ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`;
 }
 
 function firstWord(text: string): string {

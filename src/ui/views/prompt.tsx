@@ -1,7 +1,9 @@
 import type { ReactNode } from 'react';
 import { safeLine } from '../../terminal/sanitise.js';
 import { displayWidth } from '../../terminal/width.js';
-import { nameKinds } from '../../panes/reading/names.js';
+import type { Column } from '../../panes/contract/column.js';
+import { fieldNamed, filterText } from '../../panes/contract/filter.js';
+import { isNameKind } from '../../panes/reading/names.js';
 import { inView, terminalCommands } from '../commands/kinds.js';
 import type { Command, Context, Filtered, Scope, View } from '../context.js';
 import { drawSides, type StyledLine } from '../draw/styled-line.js';
@@ -113,14 +115,18 @@ const lastWord = /^(.*?)(!?)(?:([A-Za-z][\w-]*)([:=]))?("?)([^\s"]*)$/s;
 function fittingTerms(context: Context, text: string): string[] {
   const [, before = '', not = '', field, operator = '', , word = ''] = lastWord.exec(text) ?? [];
   const wanted = word.toLowerCase();
+  const filtered = filteredBehind(context);
+  const fields = filtered?.fields ?? [];
   if (field === undefined) {
-    const fields = filteredBehind(context)?.fields ?? [];
     return fields
+      .map(({ title }) => title)
       .filter((name) => /^[a-z][\w-]*$/i.test(name) && name.toLowerCase().startsWith(wanted))
       .map((name) => `${before}${not}${name}:`);
   }
-  const kind = nameKinds.find((name) => name.startsWith(field.toLowerCase()));
-  const names = kind === undefined ? [] : context.names.of(kind);
+  const meant = fieldNamed(fields, field);
+  if (!meant) return [];
+  const named = isNameKind(meant.id) ? context.names.of(meant.id) : [];
+  const names = [...new Set([...named, ...(filtered?.values(meant) ?? [])])];
   const known = names.map((name) => ({ name, at: name.toLowerCase().indexOf(wanted) }));
   return known
     .filter(({ at }) => at >= 0)
@@ -128,6 +134,24 @@ function fittingTerms(context: Context, text: string): string[] {
     .map(
       ({ name }) => `${before}${not}${field}${operator}${/[\s"]/.test(name) ? `"${name}"` : name}`,
     );
+}
+
+const longestValue = 100;
+
+/** The texts that rows have in a column, for completion; numbers and times have none that could be completed. */
+export function valuesIn(
+  rows: readonly object[],
+  columns: readonly Pick<Column<object>, 'id' | 'value'>[],
+  id: string,
+): readonly string[] {
+  const column = columns.find((each) => each.id === id);
+  if (!column) return [];
+  const found = new Set<string>();
+  for (const row of rows) {
+    const value = column.value(row);
+    if (typeof value === 'string' && value !== '' && value.length <= longestValue) found.add(value);
+  }
+  return [...found];
 }
 
 /** Filters the rows of the view behind it while it is typed. */
@@ -159,9 +183,10 @@ export class FilterPrompt extends PromptView {
 
   #show(context: Context, text: string, completed?: { from: string; index: number }): void {
     const filtered = filteredBehind(context);
-    const error = filtered?.whyNot(text);
-    // A filter that is not complete yet leaves the rows as they were.
-    if (error === undefined) filtered?.show(text.trim());
+    const read = filtered && filterText(text, filtered.fields);
+    const error = read && 'error' in read ? read.error : undefined;
+    // A term that is not complete, or of no column, hides nothing: the rows are those of the terms before it.
+    if (read) filtered.show('error' in read ? read.before : read.whole);
     context.replace(this, new FilterPrompt(text, error, completed));
   }
 

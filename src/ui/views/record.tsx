@@ -15,8 +15,8 @@ import { help } from './help.js';
 import { palette } from './palette.js';
 import type { Command, Context, Copyable, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { drawMatches, findMatches, type Search } from '../model/search.js';
-import { foldedLines, layOutRecord, type RecordLayout } from '../draw/record.js';
-import { initialFolds, type RecordFolds, type RecordNode } from '../model/record-tree.js';
+import { layOutRecord, parentLine, type LinePlace, type RecordLayout } from '../draw/record.js';
+import { copiedText, initialFolds, type RecordFolds } from '../model/record-tree.js';
 import { moved, scrollTop, type Movement, type Scroll } from '../model/list-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
 import {
@@ -32,11 +32,14 @@ type RecordState = {
   title: string;
   rows: readonly RecordRow[];
   sections: readonly DetailSection[];
+  isLive: boolean;
   folds: RecordFolds;
   /** The line under the cursor. Beyond the last one it means that one: Infinity, while the last is not laid out yet. */
   index: number;
   /** Where it was scrolled to when the cursor was moved last. */
   top: number;
+  /** What the cursor was on before this reading, and on which of its lines: it stays there wherever that is now. */
+  kept?: LinePlace | undefined;
   search?: Search | undefined;
 };
 
@@ -62,10 +65,14 @@ export class RecordView implements View {
 
   /** The view of a reading: a new one, or the one before with newer values, its cursor and folds kept. */
   static of(openedBy: OpenedBy, opened: OpenedRecords, before: View | undefined): RecordView {
-    const { title, rows, sections = [] } = opened;
+    const { title, rows, sections = [], isLive = false } = opened;
     const kept =
       before instanceof RecordView ? before.state : { folds: initialFolds, index: 0, top: 0 };
-    return new RecordView(openedBy, { ...kept, title, rows, sections });
+    return new RecordView(openedBy, { ...kept, title, rows, sections, isLive });
+  }
+
+  get isLive(): boolean {
+    return this.state.isLive;
   }
 
   draw(context: Context) {
@@ -106,7 +113,10 @@ export class RecordView implements View {
     const next =
       by.to === 'last' && !layout.isWhole
         ? Infinity
-        : moved(index, by, layout.lines.length, this.#scroll(context).height);
+        : layout.choosable(
+            moved(index, by, layout.lines.length, this.#scroll(context).height),
+            index,
+          );
     if (next !== index) this.show(context, { index: next });
   }
 
@@ -142,7 +152,7 @@ export class RecordView implements View {
     const isText = typeof value === 'string' || name !== '';
     return {
       get text() {
-        return isText ? plainText(value) : exactJson(value, 2);
+        return isText ? copiedText(value) : exactJson(value, 2);
       },
       what: name === '' ? (isText ? 'the line' : 'the row as JSON') : safeLine(name),
     };
@@ -189,45 +199,43 @@ export class RecordView implements View {
   /** The line of the cursor among those laid out so far, and the part of the record on it. */
   cursor(context: Context) {
     const layout = this.layout(context);
-    const { index: wanted } = this.state;
+    const { index: wanted, kept, search: searched } = this.state;
     if (Number.isSafeInteger(wanted)) layout.grow(wanted + context.model.size.rows);
-    const index = Math.min(wanted, Math.max(0, layout.lines.length - 1));
+    const found = Math.min(layout.find(kept) ?? wanted, Math.max(0, layout.lines.length - 1));
+    // A match may be in a heading.
+    const index = searched ? found : layout.choosable(found, found);
     return { index, layout, node: layout.lines[index]?.node };
   }
 
   #changed(context: Context, change: Partial<RecordState>): RecordView {
     const { top } = this.#scroll(context);
-    const changed = new RecordView(this.openedBy, { ...this.state, top, ...change });
+    const changed = new RecordView(this.openedBy, {
+      ...this.state,
+      kept: undefined,
+      top,
+      ...change,
+    });
     if (!Number.isSafeInteger(changed.state.index)) return changed;
-    return new RecordView(this.openedBy, { ...changed.state, top: changed.#scroll(context).top });
+    const { index, layout } = changed.cursor(context);
+    return new RecordView(this.openedBy, {
+      ...changed.state,
+      kept: layout.placeOf(index),
+      top: changed.#scroll(context).top,
+    });
   }
 
   #scroll(context: Context): Scroll {
     const { height } = innerBody(context.model.size);
     const { index, layout } = this.cursor(context);
-    return { top: scrollTop(this.state.top, index, height, layout.lines.length), height };
+    const top = scrollTop(this.state.top, index, height, layout.lines.length);
+    return { top: layout.withHeading(top, index), height };
   }
-}
-
-/** A value as text for the clipboard. JSON writes a date in quotes: they are removed. */
-function plainText(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const json = exactJson(value, 2);
-  return value instanceof Date ? json.replaceAll('"', '') : json;
-}
-
-/** Whether there is something to fold or to unfold in a part of a record. */
-function isFoldable({ content, key }: RecordNode, layout: RecordLayout): boolean {
-  if (content.kind !== 'text') return content.kind === 'group';
-  const last = layout.lines[layout.lineOf(key) + foldedLines];
-  if (last?.node?.key !== key) return false;
-  return !content.isOpen ? last.line.some(({ isFold }) => isFold) : true;
 }
 
 /** The folds after toggling the part under the cursor; undefined when it is as wanted already, or cannot be folded. */
 function toggled(view: RecordView, context: Context, to?: 'folded' | 'open') {
   const { node, layout } = view.cursor(context);
-  if (!node || !('isOpen' in node.content) || !isFoldable(node, layout)) return undefined;
+  if (!node || !('isOpen' in node.content) || !layout.isFoldable(node)) return undefined;
   if (to !== undefined && node.content.isOpen === (to === 'open')) return undefined;
   const { folds } = view.state;
   const parts = new Set(folds.toggled);
@@ -261,14 +269,6 @@ const nothingToFold = 'There is nothing to fold here, and no parent';
 
 function whyNoFold(view: RecordView, context: Context): string | undefined {
   return toggled(view, context) ? undefined : 'This value is shown whole';
-}
-
-/** The line of the parent of the JSON member under the cursor. */
-function parentLine(view: RecordView, context: Context): number | undefined {
-  const { node, layout } = view.cursor(context);
-  if (!node || node.depth === 0) return undefined;
-  const line = layout.lineOf(node.key.slice(0, node.key.lastIndexOf('/')));
-  return line < 0 ? undefined : line;
 }
 
 const unfoldAll: Command = inView(RecordView, {
@@ -321,11 +321,11 @@ const own = {
       title: 'fold, or go to the parent',
       run(view, context) {
         if (foldTo(view, context, 'folded')) return;
-        const index = parentLine(view, context);
+        const index = parentLine(view.cursor(context));
         if (index !== undefined) view.show(context, { index });
       },
       unavailable(view, context) {
-        const leadsOn = toggled(view, context, 'folded') ?? parentLine(view, context);
+        const leadsOn = toggled(view, context, 'folded') ?? parentLine(view.cursor(context));
         return leadsOn === undefined ? nothingToFold : undefined;
       },
     }),

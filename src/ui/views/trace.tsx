@@ -2,7 +2,7 @@ import { countedShort } from '../../core/format/number.js';
 import { failureOf } from '../../db/errors.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import type { OpenedTrace } from '../../panes/contract/opening.js';
-import { eventText } from '../../panes/trace/event.js';
+import { eventText, subjectText } from '../../panes/trace/event.js';
 import { likeOpening } from '../../panes/trace/prompts-listed.js';
 import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -166,7 +166,12 @@ const rowTexts = new WeakMap<readonly TraceNode[], readonly string[]>();
 function textsOf(rows: readonly TraceNode[]): readonly string[] {
   const known = rowTexts.get(rows);
   if (known) return known;
-  const texts = rows.map((node) => `${nodeTitle(node)} ${eventText(node.event)}`);
+  const texts = rows.map((node) => {
+    const { event } = node;
+    const [subject, text] = [subjectText(event), eventText(event)];
+    const title = nodeTitle(node);
+    return [title, ...(subject === text ? [] : [subject]), text].join(' ');
+  });
   rowTexts.set(rows, texts);
   return texts;
 }

@@ -256,7 +256,11 @@ test('restarts an engine that breaks, and says so to the client whose statement 
   await client.query(
     "CREATE FUNCTION crash(int) RETURNS cstring LANGUAGE internal STRICT AS 'textout'",
   );
-  expect((await client.query('SELECT crash(-16)')).error?.code).toBe('XX000');
+  expect((await client.query('SELECT crash(-16)')).error).toMatchObject({
+    code: 'XX000',
+    message: expect.stringContaining('memory access out of bounds') as string,
+  });
+  expect(log.join('\n')).toContain('the engine ended: memory access out of bounds');
   expect(await other.value('SELECT a FROM survives')).toBe('1');
   expect(await client.value('SELECT a FROM survives')).toBe('1');
   client.leave();

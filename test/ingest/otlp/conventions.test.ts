@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/ingest/events.js';
-import type { TelemetryLog, TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
+import {
+  decodeRequest,
+  type TelemetryLog,
+  type TelemetrySpan,
+} from '../../../src/ingest/otlp/decode.js';
 import { logEvents } from '../../../src/ingest/otlp/log-events.js';
 import {
   traceEvents,
@@ -151,6 +155,70 @@ describe('one call of a model and one of a tool', () => {
     ]);
     expect(only(events, 'turn_ended').map(({ at }) => at)).toEqual([startMs + 2_000]);
   });
+});
+
+it.each([
+  ['invoke_agent', { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'planner' }],
+  [
+    'invoke_workflow',
+    { 'gen_ai.operation.name': 'invoke_workflow', 'gen_ai.workflow.name': 'planner' },
+  ],
+  ['AGENT', { 'openinference.span.kind': 'AGENT', 'agent.name': 'planner' }],
+  ['agent', { 'traceloop.span.kind': 'agent', 'traceloop.entity.name': 'planner' }],
+])('makes a decision of the agent of a root (%s) and of each one that it asks', (_, root) => {
+  const asked = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'researcher' };
+  const first = span(1, 0, { name: 'root', attributes: root });
+  const agents = [first, span(2, 1, { attributes: asked }), span(3, 2, { attributes: asked })];
+  const events = eventsOf(...agents);
+  expect(only(events, 'routing')).toMatchObject([
+    { selected: 'planner', strategy: 'explicit', turn: traceId, id: first.spanId },
+  ]);
+  expect(only(events, 'routing')[0]?.subagent).toBeUndefined();
+  expect(only(events, 'subagent_started').map(({ type, subagent }) => [type, subagent])).toEqual([
+    ['researcher', undefined],
+    ['researcher', agents[1]?.spanId],
+  ]);
+});
+
+it('tells the kind of each span, and calls a tool by its name or by that of its span', () => {
+  const tool = { 'gen_ai.operation.name': 'execute_tool' };
+  const events = eventsOf(
+    span(1, 0, { name: 'POST /chat', kind: 'server' }),
+    span(2, 1, { kind: 'consumer' }),
+    span(3, 2, { kind: 'client', attributes: { 'gen_ai.operation.name': 'chat' } }),
+    span(4, 2, { kind: 'internal', name: 'execute_tool search', attributes: tool }),
+    span(5, 2, { kind: 'producer' }),
+  );
+  expect(only(events, 'prompt')).toMatchObject([{ span: { kind: 'server' } }]);
+  expect(only(events, 'subagent_started')).toMatchObject([{ span: { kind: 'consumer' } }]);
+  expect(only(events, 'model_call')).toMatchObject([{ spanKind: 'client' }]);
+  expect(only(events, 'tool_ended')).toMatchObject([
+    { tool: 'search', name: 'search', spanKind: 'internal' },
+  ]);
+  expect(only(events, 'span')).toMatchObject([{ spanKind: 'producer' }]);
+});
+
+it('reads numbers beyond 2^53 in JSON to the digit, and kinds by number or by name', () => {
+  const big = '1005254182451511297';
+  const number = (kind: string) => `{
+    "resourceSpans": [{ "scopeSpans": [{ "spans": [{
+      "traceId": "${traceId}", "spanId": "00000000000000aa", "name": "n", "kind": ${kind},
+      "startTimeUnixNano": 1790000000000000001, "endTimeUnixNano": 1790000001000000001,
+      "attributes": [
+        { "key": "id", "value": { "intValue": ${big} } },
+        { "key": "share", "value": { "doubleValue": 0.12345678901234567891 } }
+      ] }] }] }] }`;
+  const read = (kind: string) =>
+    decodeRequest('traces', Buffer.from(number(kind)), 'json').spans[0];
+  expect(read('2')).toMatchObject({
+    kind: 'server',
+    startedAt: startMs,
+    endedAt: startMs + 1_000,
+    attributes: { id: big, share: 0.12345678901234568 },
+  });
+  expect(read('"SPAN_KIND_PRODUCER"')?.kind).toBe('producer');
+  expect(read('0')?.kind).toBeUndefined();
+  expect(read('77')?.kind).toBeUndefined();
 });
 
 it('counts a call once that a library and the SDK below it tell of', () => {

@@ -108,8 +108,8 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
     }),
   );
   expect(whole.hook_executions).toMatchObject([
-    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
-    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
   ]);
   const cuts = sent.slice(1).map((__, index) => [sent.slice(0, index + 1), sent.slice(index + 1)]);
   for (const batches of [

@@ -257,6 +257,7 @@ describe('what is refused', () => {
 
   it.each([
     ['with its length', 'content-length: 25165824', ''],
+    ['with one beyond 2^53', 'content-length: 9007199254740993', ''],
     ['in parts', 'transfer-encoding: chunked', '100000\r\n'],
   ])('what is larger than fits, %s, and who reads the answer when all is sent', async (...sent) => {
     const [, header, head] = sent;

@@ -132,7 +132,7 @@ describe.each([
       expect(hooks).toEqual([
         {
           hook_type: 'ToolUse',
-          hook_name: 'tool',
+          hook_name: 'find_orders',
           tool_name: 'find_orders',
           status: 'failed',
           error_type: 'timeout',
@@ -154,9 +154,14 @@ describe.each([
         },
       ]);
       const { rows: agents } = await db.test.query(
-        'SELECT agent_selected, routing_strategy FROM agent_routing_decisions',
+        `SELECT agent_selected AS agent, routing_strategy AS strategy, query_text AS query,
+           t.parent_id IS NULL AS of_root, t.context #>> '{span,kind}' AS kind
+         FROM agent_routing_decisions AS d JOIN execution_traces AS t ON t.id = d.trace_id ORDER BY d.created_at`,
       );
-      expect(agents).toEqual([{ agent_selected: 'researcher', routing_strategy: 'delegation' }]);
+      expect(agents.map((row): unknown[] => Object.values(row as object))).toEqual([
+        ['planner', 'explicit', 'Which orders are late?', true, 'internal'],
+        ['researcher', 'delegation', 'invoke_agent researcher', false, 'internal'],
+      ]);
     },
   );
 });

@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../../src/db/database.js';
 import { giveFeedback } from '../../../src/learning/calibrate.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
+import { runCli } from '../../helpers/cli.js';
+import { errors } from '../../../src/panes/errors.js';
+import { readFresh } from '../../panes/open.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { learnAll } from '../helpers.js';
 
@@ -30,11 +33,11 @@ beforeAll(async () => {
 });
 afterAll(closeDatabases);
 
-async function addTurn(turn: Turn): Promise<string> {
+async function addTurn(turn: Turn, into: TestDatabase = source): Promise<string> {
   const id = randomUUID();
   const { prompt, at, duration, cost, error, errorType, intent, context, agent, tools, session } =
     turn;
-  await source.query(
+  await into.query(
     `WITH trace AS (
        INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at,
          completed_at, duration_ms, cost_usd, error_type, error_message, context)
@@ -44,8 +47,8 @@ async function addTurn(turn: Turn): Promise<string> {
      decision AS (
        INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
        SELECT id, $10, 0.9, 'explicit' FROM trace)
-     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status)
-     SELECT id, 'ToolUse', 'tool', tool, 'completed' FROM trace, unnest($11::text[]) AS tool`,
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, execution_order)
+     SELECT id, 'ToolUse', 'tool', tool, 'completed', n FROM trace, unnest($11::text[]) WITH ORDINALITY AS t (tool, n)`,
     [
       id,
       prompt ?? 'Make the flaky login test deterministic',
@@ -178,4 +181,58 @@ test('a turn that nobody saw end is counted once a person judged it', async () =
   await learnAll(database);
   expect(await counted()).toEqual([{ good: 1, bad: 1 }]);
   expect(await learnAll(database)).toMatchObject({ overruled: 0 });
+});
+
+test('an error that ends what it occurred in is counted once, and a dry run says so in words', async () => {
+  const failing = await createTestDatabase();
+  // As a library writes it: a call fails, and with it its tool, the agent and the turn.
+  await failing.query(
+    `WITH id AS (SELECT gen_random_uuid() AS root, gen_random_uuid() AS child),
+     trace AS (
+       INSERT INTO execution_traces (correlation_id, root_id, parent_id, session_id, source, prompt_text, status, started_at,
+         completed_at, error_type, error_message, context)
+       SELECT root, root, NULL, root, 'user_prompt', 'Build the ark in time', 'failed', now() - interval '3 minutes',
+         now() - interval '1 minute', 'BuildFailed', 'the agent gave up', '{"agent": "noah"}'::jsonb FROM id
+       UNION ALL SELECT child, root, root, root, 'agent_delegation', NULL, 'failed', now() - interval '2 minutes',
+         now() - interval '1 minute', 'BuildFailed', 'no gopher wood', '{"agent": "shem"}'::jsonb FROM id
+       RETURNING id, parent_id),
+     hook AS (
+       INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, error_type, error_message)
+       SELECT id, 'ToolUse', 'Bash', 'Bash', 'failed', 'BuildFailed', 'make: no gopher wood' FROM trace WHERE parent_id IS NOT NULL
+       RETURNING id, trace_id)
+     INSERT INTO endpoint_calls (trace_id, hook_execution_id, service_name, endpoint_url, http_method, success, error_type, error_message)
+     SELECT trace_id, id, 'forest', '/wood', 'GET', false, 'BuildFailed', 'no gopher wood' FROM hook`,
+  );
+  const dry = await runCli(['learn', '--dry-run', '--min-turns', '1', '--url', failing.url]);
+  expect(dry.stdout).toMatch(/\n +1 +BuildFailed +no gopher wood/);
+  expect(dry.stdout).toMatch(/\n +1 +0 % +noah → shem/);
+  const failingDatabase = await openDatabase(failing);
+  const { rows: shown } = await readFresh(failingDatabase, errors);
+  expect(shown).toMatchObject([{ type: 'BuildFailed', count: 1 }]);
+  await learnAll(failingDatabase);
+  const { rows } = await failing.query(
+    'SELECT occurrence_count AS times, error_message_pattern AS message, endpoint_url AS url FROM error_patterns',
+  );
+  expect(rows).toEqual([{ times: 1, message: 'no gopher wood', url: '/wood' }]);
+});
+
+test('a dry run names tools in their order, and says in words what it did not find', async () => {
+  const few = await createTestDatabase();
+  const none = await runCli(['learn', '--dry-run', '--url', few.url]);
+  expect(none.stdout).toBe('No turn has ended that was not learned from.\n');
+  await addTurn({ prompt: 'Paint the fence behind the house', tools: ['Read', 'Bash'] }, few);
+  const one = await runCli(['learn', '--dry-run', '--url', few.url]);
+  expect(one.stdout).toBe(
+    `1 turn, 1 group of prompts.
+
+No two of them ask for the same; --min-turns 1 makes a pattern of each.
+
+No agent handed over to another one.
+
+No error occurred.
+`,
+  );
+  await addTurn({ prompt: 'Paint the fence behind the house', tools: ['Read', 'Bash'] }, few);
+  const two = await runCli(['learn', '--dry-run', '--url', few.url]);
+  expect(two.stdout).toMatch(/Paint the fence behind the house +Read → Bash/);
 });

@@ -9,52 +9,33 @@ import {
 import { openRouter, routerOn } from '../../../src/learning/router/router.js';
 import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
-import { patternOpening } from '../../../src/panes/reading/pattern.js';
 import { closeDatabases, openDatabase } from '../../demo/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
-import { detailAccess } from '../../panes/open.js';
-import { learnAll } from '../helpers.js';
+import { addTurn, learnAll, openTrace } from '../helpers.js';
 
 let test1: TestDatabase;
 let router: Router;
 
 const noTries = { explore: false } as const;
 
-/** A turn with its routing decision, as a writer leaves it. */
-async function addTurn(prompt: string, agent: string, isGood: boolean): Promise<string> {
-  const id = randomUUID();
-  await test1.query(
-    `WITH trace AS (
-       INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text, status, started_at,
-         completed_at, cost_usd)
-       VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2, $4, now() - interval '1 minute', now(), 0.25)
-       RETURNING id)
-     INSERT INTO agent_routing_decisions (trace_id, agent_selected, confidence_score, routing_strategy)
-     SELECT id, $3, 0.5, 'explicit' FROM trace`,
-    [id, prompt, agent, isGood ? 'completed' : 'failed'],
-  );
-  return id;
-}
-
-/** A trace that waits for a decision. */
-async function openTrace(prompt: string): Promise<string> {
-  const id = randomUUID();
-  await test1.query(
-    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, prompt_text)
-     VALUES ($1, $1, gen_random_uuid(), 'user_prompt', $2)`,
-    [id, prompt],
-  );
-  return id;
-}
-
 beforeAll(async () => {
   test1 = await createTestDatabase();
   const database = await openDatabase(test1);
   for (let n = 0; n < 8; n += 1) {
-    await addTurn(`Make the flaky login test number ${n} deterministic`, 'tester', true);
-    await addTurn(`Make the flaky login test number ${n} deterministic`, 'generalist', n % 4 === 0);
-    await addTurn(`Translate the invoices of customer ${n} to Portuguese`, 'translator', false);
+    await addTurn(test1, `Make the flaky login test number ${n} deterministic`, 'tester', true);
+    await addTurn(
+      test1,
+      `Make the flaky login test number ${n} deterministic`,
+      'generalist',
+      n % 4 === 0,
+    );
+    await addTurn(
+      test1,
+      `Translate the invoices of customer ${n} to Portuguese`,
+      'translator',
+      false,
+    );
   }
   await learnAll(database);
   router = await routerOn(database, hashEmbedder());
@@ -83,7 +64,7 @@ test('says that nothing is known, or that what is known failed, and never guesse
 
 test('decides, writes the decision with its reasons, and how it went', async () => {
   const prompt = 'Please make the flaky login test deterministic';
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   const agents = [
     { name: 'generalist' },
     { name: 'tester', capability: 0.9 },
@@ -119,7 +100,7 @@ test('decides, writes the decision with its reasons, and how it went', async () 
 
 test('a turn that a router logged is not counted a second time when it is learned from', async () => {
   const prompt = 'Make the flaky login test number 99 deterministic';
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
   if (!decision) throw new Error('no decision');
   expect(decision).toMatchObject({ strategy: 'explicit', confidence: 1 });
@@ -141,7 +122,7 @@ test('a turn that a router logged is not counted a second time when it is learne
 
 test('a turn that ended a moment ago waits for what its router says of it', async () => {
   const prompt = 'Make the flaky login test number 77 deterministic';
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
   if (!decision) throw new Error('no decision');
   await test1.query(`UPDATE execution_traces SET status = 'completed' WHERE correlation_id = $1`, [
@@ -162,7 +143,7 @@ test('a turn that ended a moment ago waits for what its router says of it', asyn
 
 test('with nothing known, triggers decide, then the fallback, then nobody', async () => {
   const prompt = 'Order twelve pizzas with anchovies';
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   const agents = [
     { name: 'cook', triggers: ['pizza'] },
     { name: 'tester', triggers: ['test'] },
@@ -216,58 +197,6 @@ test('the index of few patterns is searched whole', async () => {
   expect(settings).not.toHaveProperty('enable_seqscan');
 });
 
-test('the record of a pattern shows what its offers changed, as plain SQL counts it', async () => {
-  const prompt = (n: number) => `Bake the wedding cake number ${n} with three floors`;
-  // Without a router: its agent in 6 of 10 turns well, another one in 2 of 8.
-  for (let n = 0; n < 10; n += 1) await addTurn(prompt(n), 'baker', n < 6);
-  for (let n = 0; n < 8; n += 1) await addTurn(prompt(n), 'painter', n < 2);
-  await learnAll(await openDatabase(test1));
-  let pattern: string | null = null;
-  for (let n = 0; n < 20; n += 1) {
-    const correlationId = await openTrace(prompt(100 + n));
-    const agents = [{ name: 'baker' }, { name: 'painter' }];
-    const request = { prompt: prompt(100 + n), correlationId, agents, ...noTries };
-    const decision = await router.decide(request);
-    if (!decision) throw new Error('nothing decided');
-    expect(decision).toMatchObject({ agent: 'baker', strategy: 'learned_pattern' });
-    pattern = decision.patternId;
-    const isGood = n !== 7;
-    await router.finish(decision, { outcome: isGood ? 'success' : 'failure' });
-    await test1.query('UPDATE execution_traces SET status = $2 WHERE correlation_id = $1', [
-      correlationId,
-      isGood ? 'completed' : 'failed',
-    ]);
-  }
-  await learnAll(await openDatabase(test1));
-
-  const { rows } = await test1.query<{ served: string; turns: number; good: number }>(
-    `SELECT CASE WHEN d.pattern_id = $1 THEN 'offered' WHEN d.agent_selected = 'baker' THEN 'not offered'
-       ELSE 'other agents' END AS served, count(*)::int AS turns, count(*) FILTER (WHERE t.success)::int AS good
-     FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
-     WHERE t.prompt_text LIKE 'Bake the wedding cake%' GROUP BY 1 ORDER BY 1`,
-    [pattern],
-  );
-  expect(rows).toEqual([
-    { served: 'not offered', turns: 10, good: 6 },
-    { served: 'offered', turns: 20, good: 19 },
-    { served: 'other agents', turns: 8, good: 2 },
-  ]);
-  const opening = patternOpening('Pattern', pattern ?? '');
-  const opened = await opening.read(await detailAccess(await openDatabase(test1)));
-  if (opened.kind !== 'records') throw new Error('no record');
-  const section = opened.sections?.find(({ title }) => title === 'Where a router offered it');
-  const lines = section?.lines.map((line) => line.map(({ text }) => text.trim()).join(' | '));
-  expect(lines).toEqual([
-    expect.stringMatching(/^offered \| 20 turns \| 95% succeeded \(76% to 99%\) \| median /),
-    expect.stringMatching(/^not offered \| 10 turns \| 60% succeeded \(31% to 83%\) \| median 1m/),
-    expect.stringMatching(
-      /^other agents \| 8 turns \| 25% succeeded \(7\.1% to 59%\) \| median 1m/,
-    ),
-    expect.stringMatching(/^Not an experiment/),
-    expect.stringMatching(/^Other agents: /),
-  ]);
-});
-
 test('a use goes to the pattern that its own was merged into, and to none when it was pruned', async () => {
   const prompt = 'Make the flaky login test deterministic';
   const uses = async () => {
@@ -276,7 +205,7 @@ test('a use goes to the pattern that its own was merged into, and to none when i
     );
     return rows;
   };
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   const decision = await router.decide({ prompt, correlationId, explicit: 'tester' });
   if (!decision) throw new Error('no decision');
   const before = await uses();
@@ -330,7 +259,7 @@ test('without the schema it says what is missing, and how to make it', async () 
 
 test('what no database takes in a text is left out of what is written', async () => {
   const prompt = `Make the flaky login test deterministic\0 \ud83d`;
-  const correlationId = await openTrace('Make the flaky login test deterministic');
+  const correlationId = await openTrace(test1, 'Make the flaky login test deterministic');
   const agents = [{ name: 'tester' }, { name: 'odd \ud83d\0' }];
   const decision = await router.decide({ prompt, correlationId, agents, ...noTries });
   if (!decision) throw new Error('no decision');
@@ -351,7 +280,7 @@ test('what no database takes in a text is left out of what is written', async ()
 
 test('a role that may only read looks, and is told what deciding needs', async () => {
   const prompt = 'Make the flaky login test deterministic';
-  const correlationId = await openTrace(prompt);
+  const correlationId = await openTrace(test1, prompt);
   await test1.query(`ALTER DATABASE ${test1.name} SET default_transaction_read_only = on`);
   const later = await openDatabase(test1);
   await test1.query(

@@ -46,6 +46,21 @@ test('a scale of small counts says each of them once', () => {
   ]);
 });
 
+test('no label of a scale stands at two lines, whatever the highest count and the height', () => {
+  for (let highest = 1; highest <= 30; highest += 1) {
+    for (let height = 3; height <= 24; height += 1) {
+      for (const format of ['count', 'money'] as const) {
+        const lines = drawChart({ ...chart([0, highest]), format }, { width: 40, height });
+        const labels = lines.map((line) => line.slice(0, 6).trim()).filter((label) => label !== '');
+        expect(new Set(labels).size, `${highest} at ${height}: ${labels.join()}`).toBe(
+          labels.length,
+        );
+        if (format === 'count') expect([labels[0], labels.at(-1)]).toEqual([`${highest}`, '0']);
+      }
+    }
+  }
+});
+
 test('the scale of money has round sums, each at its line, within its columns', () => {
   for (const highest of [0.0003, 0.14, 3, 870, 45_000]) {
     const lines = drawChart({ ...chart([0, highest]), format: 'money' }, { width: 40, height: 12 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseFilter } from '../../../src/panes/contract/filter.js';
+import { filterText, parseFilter } from '../../../src/panes/contract/filter.js';
 import type { AnyPane } from '../../../src/panes/registry.js';
 import type { Pane } from '../../../src/panes/contract/pane.js';
 
@@ -90,7 +90,9 @@ describe('a filter', () => {
     ['session:abc', ['policy-guard', 'Format code', 'quiet']],
     ['session:x', []],
     ['12345678', ['quiet']],
-    ['a>b', 'no column a'],
+    ['a>b', 'no column a; there are '],
+    ['statsu:x', 'no column statsu; there are '],
+    ['sise>1', 'no column sise; did you mean size? there are '],
     ['t:x', 'tool or durationMs or share'],
     ['dur>soon', 'durationMs> takes a time such as 500ms, 2s, 5m, not "soon"'],
     ['size>9007199254740993', 'not "9007199254740993"'],
@@ -104,4 +106,27 @@ describe('a filter', () => {
       expect('error' in parsed ? parsed.error : '').toContain(expected);
     } else expect(found(text)).toEqual(expected);
   });
+});
+
+it.each([
+  ['took>2000', 'took>2000ms'],
+  ['!dur<=1.5 timeout', '!dur<=1.5ms timeout'],
+  ['dur>2s', 'dur>2s'],
+  ['dur>0', 'dur>0ms'],
+  ['size>1000', 'size>1000B'],
+  ['time<0.07', 'time<7%'],
+  ['time<80', 'time<8000%'],
+  ['"took>5" took=5', '"took>5" took=5'],
+])('writes a filter with the unit in which it compares: %s is %s', (typed, whole) => {
+  expect(filterText(typed, pane.columns)).toEqual({ whole });
+  expect(filterText(whole, pane.columns)).toEqual({ whole });
+});
+
+it.each([
+  ['session:abc bogus:x tool:bash', 'session:abc'],
+  ['bogus:x', ''],
+  ['quiet tool:', 'quiet'],
+  ['dur>2 "open', 'dur>2ms'],
+])('knows the terms before the one that cannot be read: %s', (typed, before) => {
+  expect(filterText(typed, [...pane.columns, ...(pane.fields ?? [])])).toMatchObject({ before });
 });

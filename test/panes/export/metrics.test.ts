@@ -149,8 +149,31 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
     const printed = await runCli(['metrics', '--url', database.url, '--window', '15m'], { env });
     expectOpenMetrics(printed.stdout);
     const base = `http://127.0.0.1:${receiver.port}`;
-    const sent = await runCli(['metrics', '--url', database.url, '--to', base], { env });
-    expect(sent).toMatchObject({ exitCode: 0, stdout: '' });
+    // A collector of the console takes no metrics, and says so.
+    const left = await runCli(['metrics', '--url', database.url, '--to', base], { env });
+    expect(left).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(left.stderr).toMatch(/did not take (\d+) of \1 data points: metrics are not stored/);
+    const { port, requests } = await takeRequests(
+      () => 200,
+      () => answers.shift(),
+    );
+    const answers = [
+      '',
+      '{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old\\u001b[2J"}}',
+      '{"partialSuccess":{"errorMessage":"deprecated"}}',
+    ];
+    const send = () =>
+      runCli(['metrics', '--url', database.url, '--to', `http://127.0.0.1:${port}`], { env });
+    expect(await send()).toMatchObject({ exitCode: 0, stdout: '' });
+    const partly = await send();
+    expect(partly.exitCode).toBe(1);
+    expect(partly.stderr).toMatch(/did not take 3 of \d+ data points: too old/);
+    expect(partly.stderr).not.toContain('\u001b[2J');
+    expect(await send()).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining('says: deprecated') as string,
+    });
+    expect(requests).toHaveLength(3);
     const refused = await runCli(['metrics', '--url', database.url, '--to', base]);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toContain('status 401');
@@ -170,7 +193,7 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
 type Sent = { authorization: string | undefined; body: string };
 
 /** Takes requests, and answers them with a status. */
-async function takeRequests(status: () => number) {
+async function takeRequests(status: () => number, answer: () => string | undefined = () => '') {
   const requests: Sent[] = [];
   const server = http.createServer((request, response) => {
     const parts: Buffer[] = [];
@@ -178,7 +201,7 @@ async function takeRequests(status: () => number) {
     request.on('end', () => {
       const { authorization } = request.headers;
       requests.push({ authorization, body: Buffer.concat(parts).toString() });
-      response.writeHead(status()).end();
+      response.writeHead(status()).end(answer() ?? '');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { OpenedTrace } from '../../../src/panes/contract/opening.js';
-import { eventText, eventTitle, isModelCall } from '../../../src/panes/trace/event.js';
+import { eventText, eventTitle, isModelCall, subjectText } from '../../../src/panes/trace/event.js';
 import { traceOpening } from '../../../src/panes/trace/trace-opening.js';
 import { tracesOpening } from '../../../src/panes/trace/traces-listed.js';
 import type { TracesOf } from '../../../src/panes/trace/traces-query.js';
@@ -146,5 +146,74 @@ test('a call of a model stands with its tokens and its cost, live and archived, 
     expect(tree.nodes.map(({ event }) => eventTitle(event))).toContain('WebFetch');
     const header = drawTrace(traceMade(tree), { width: 200, height: 30 }).map(textOf).join('\n');
     expect(header).toContain('1,000 tokens in, 42 out');
+  }
+});
+
+/** What tools of the programs are given, and the line that says it. */
+const toolInputs: readonly (readonly [tool: string, input: unknown, line: string])[] = [
+  ['Bash', { command: 'npm test\n', description: 'Run the tests' }, 'npm test\n'],
+  ['shell', { command: ['bash', '-lc', 'rg TODO src'], workdir: '/x' }, 'rg TODO src'],
+  ['shell', { command: ['ls', '-la'] }, 'ls -la'],
+  ['exec_command', { cmd: 'git status' }, 'git status'],
+  ['run_shell_command', { command: 'make', dir_path: '/x' }, 'make'],
+  ['Read', { file_path: '/src/a.ts', offset: 10 }, '/src/a.ts'],
+  ['read_file', { absolute_path: '/src/b.ts' }, '/src/b.ts'],
+  ['Edit', { file_path: '/src/a.ts', old_string: 'a', new_string: 'b' }, '/src/a.ts'],
+  ['Write', { content: 'x'.repeat(60_000), file_path: '/src/c.ts' }, '/src/c.ts'],
+  ['apply_patch', '*** Begin Patch\n*** Update File: src/d.ts\n@@', 'src/d.ts'],
+  ['apply_patch', { input: '*** Begin Patch\n*** Add File: src/e.ts\n+1' }, 'src/e.ts'],
+  ['Grep', { pattern: 'TODO', path: 'src', output_mode: 'content' }, 'TODO in src'],
+  ['Glob', { pattern: '**/*.ts' }, '**/*.ts'],
+  ['search_file_content', { pattern: 'x', dir_path: 'lib' }, 'x in lib'],
+  ['WebSearch', { query: 'xterm.js tmux' }, 'xterm.js tmux'],
+  ['google_web_search', { query: 'tmux' }, 'tmux'],
+  ['WebFetch', { url: 'https://a.example', prompt: 'what is it' }, 'https://a.example'],
+  ['web_fetch', { prompt: 'read https://b.example' }, 'read https://b.example'],
+  ['Task', { subagent_type: 'Explore', description: 'find it', prompt: 'x' }, 'Explore: find it'],
+  ['spawn_agent', { agent_type: 'worker', message: 'do it' }, 'worker: do it'],
+  [
+    'TodoWrite',
+    {
+      todos: [
+        { content: 'a', status: 'completed' },
+        { content: 'b', status: 'in_progress' },
+      ],
+    },
+    '2 items: b',
+  ],
+  ['update_plan', { plan: [{ step: 'a', status: 'in_progress' }] }, '1 item: a'],
+  ['ExitPlanMode', { plan: '# Plan' }, '# Plan'],
+  ['AskUserQuestion', { questions: [{ question: 'Which?', options: [] }] }, 'Which?'],
+  ['Skill', { skill: 'pdf', args: 'a.pdf' }, 'pdf a.pdf'],
+  ['save_memory', { fact: 'tabs' }, 'tabs'],
+  ['write_stdin', { session_id: 3, chars: 'y\n' }, 'y\n'],
+  ['mcp__chat__post', { channel: 'ops', count: 2 }, '{"count": 2, "channel": "ops"}'],
+  ['mcp__chat__list', {}, ''],
+  ['odd', ['a', 1], '["a", 1]'],
+  ['odd', { command: 7, query: null, pattern: '' }, '7'],
+  ['long', { query: 'y'.repeat(900) }, `${'y'.repeat(199)}…`],
+];
+
+test('a use of a tool says what it was given, whichever program calls it how; a failed one beside its error', async () => {
+  await addTrace(db, { tree: 'tools', age: 0.001 });
+  await db.query(
+    `INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, input_data, execution_order, status, error_type, started_at)
+     SELECT t.id, 'ToolUse', 'tool', tool ->> 0, tool -> 1, order_, CASE WHEN tool ->> 0 = 'exec_command' THEN 'failed' ELSE 'completed' END,
+       CASE WHEN tool ->> 0 = 'exec_command' THEN 'exit 1' END, t.started_at + order_ * interval '1 ms'
+     FROM execution_traces AS t, jsonb_array_elements($1::jsonb) WITH ORDINALITY AS tools (tool, order_)
+     WHERE correlation_id = md5('tools/root')::uuid`,
+    [JSON.stringify(toolInputs)],
+  );
+  const { tree } = await open(await idOf('tools'));
+  const tools = tree.nodes.filter(({ event }) => event.details.type === 'ToolUse');
+  expect(tools.map(({ event }) => [eventTitle(event), subjectText(event)])).toEqual(
+    toolInputs.map(([tool, , line]) => [tool, line]),
+  );
+  for (const width of [78, 118, 198]) {
+    const lines = drawTrace(traceMade(tree), { width, height: 60 }).map(textOf);
+    expect(
+      lines.filter((line) => /─ exec_command git sta.*|─ shell .*rg TODO/.test(line)),
+    ).toHaveLength(2);
+    expect(lines.find((line) => line.includes('WebSearch'))).toContain('xterm');
   }
 });

@@ -70,6 +70,53 @@ describe('the command line', () => {
     }
   });
 
+  it.each([
+    ['every 0', '"0" is no time between refreshes; give 500ms to 1d, such as 3s or 1m'],
+    ['every -1', '"-1" is no time between refreshes; give 500ms to 1d, such as 3s or 1m'],
+    ['every 2d', '"2d" is no time between refreshes; give 500ms to 1d, such as 3s or 1m'],
+    ['every 3', '"3" is no time between refreshes; give 500ms to 1d, such as 3s or 1m'],
+    ['window 0', '"0" is no time window; give 10s to 366d, such as 15m, 2h or 3d'],
+    ['window 1', '"1" is no time window; give 10s to 366d, such as 15m, 2h or 3d'],
+    ['window 9s', '"9s" is no time window; give 10s to 366d, such as 15m, 2h or 3d'],
+    ['window 99999999d', '"99999999d" is no time window; give 10s to 366d, such as 15m, 2h or 3d'],
+    ['at 1', '"1" is no moment. Try 14:05, yesterday 14:05, 2026-11-24 14:05, 2h ago.'],
+    ['compare 5', '"5" is no moment. Try 14:05, yesterday 14:05, 2026-11-24 14:05, 2h ago.'],
+  ])('refuses :%s, and does nothing similar', (typed, says) => {
+    const app = consoleIn();
+    completions(app, typed)[0]?.run(app);
+    expect(app.model.message?.text).toBe(says);
+  });
+
+  it.each(['every 500ms', 'every 1d', 'window 10s', 'window 366d', 'window 90s'])(
+    'does exactly what :%s says',
+    (typed) => {
+      const app = consoleIn();
+      completions(app, typed)[0]?.run(app);
+      const [, span = ''] = typed.split(' ');
+      expect(app.model.message?.text).toMatch(new RegExp(`(every|the last) ${span}\\b`));
+    },
+  );
+
+  it.each([
+    ['sort nosuch', /^Agents has no order "nosuch"\. There are .*success/],
+    ['sort sucess', /^Agents has no order "sucess"\. Did you mean success\? There are /],
+    ['group nonsense', /^Agents has no groups to choose from$/],
+    ['time utx', /^There is no zone "utx"\. Did you mean utc\? There are utc, local$/],
+    ['pane nosuch', /^There is no pane "nosuch"\. There are recent-traces, .*, doctor$/],
+    ['pane agnets', /^There is no pane "agnets"\. Did you mean agents\? There are recent-traces, /],
+  ])('says that :%s is unknown, with the nearest and all there are', (typed, says) => {
+    const app = consoleIn();
+    app.focus.goTo('agents');
+    expect(completions(app, typed)).toEqual([]);
+    expect(noSuchCommand(app, typed)).toMatch(says);
+  });
+
+  it('goes to a pane by :pane, as --pane does', () => {
+    const app = consoleIn();
+    completions(app, 'pane errors')[0]?.run(app);
+    expect(app.focus.pane.id).toBe('errors');
+  });
+
   it('calls no two things by one name', () => {
     for (const app of [consoleIn(), consoleIn(trace)]) {
       const texts = completions(app, '').map(({ text }) => text);

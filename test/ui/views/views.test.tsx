@@ -10,6 +10,7 @@ import { ExportView } from '../../../src/ui/views/export.js';
 import { HelpView } from '../../../src/ui/views/help.js';
 import { overview } from '../../../src/ui/views/overview.js';
 import { ListView } from '../../../src/ui/views/list.js';
+import { FilterPrompt } from '../../../src/ui/views/prompt.js';
 import { listState } from '../../../src/ui/model/list-state.js';
 import { NoticeView } from '../../../src/ui/views/action.js';
 import { QuitView } from '../../../src/ui/views/quit.js';
@@ -139,6 +140,35 @@ describe('a list', () => {
     for (const key of ['/', 'x', '=']) pressKey(app, key);
     pressKey(app, 'enter');
     expect(app.model.message?.text).toContain('Not yet: no column x');
+  });
+
+  it('hides no row for a term that is not complete, or is of no column', () => {
+    const app = consoleWith(listOf(3));
+    const asked: string[] = [];
+    const type = (text: string) => {
+      for (const key of text) pressKey(app, key);
+      for (const view of app.model.views)
+        if (view instanceof ListView) asked.push(view.state.wanted.filter);
+    };
+    for (const text of ['/', 'fruit', ':', '1', ' ', 'bogus', ':x']) type(text);
+    expect(asked).toEqual(['', 'fruit', '', 'fruit:1', 'fruit:1', 'fruit:1 bogus', 'fruit:1']);
+  });
+
+  it('completes fields, and behind one what its rows have there', () => {
+    const app = consoleWith(listOf(3));
+    for (const key of ['/', 'f', 'tab']) pressKey(app, key);
+    expect(frontOf(app, FilterPrompt).text).toBe('fruit:');
+    pressKey(app, 'tab');
+    for (const key of ['2', 'tab']) pressKey(app, key);
+    expect(frontOf(app, FilterPrompt).text).toBe('fruit:"fruit 2"');
+  });
+
+  it('has no window of time where all of its rows are in memory', () => {
+    const app = consoleWith(listOf(3));
+    for (const key of ['w', 'W', '[', ']', '{', '}']) {
+      pressKey(app, key);
+      expect(app.model.message?.text, key).toBe('These rows have no window');
+    }
   });
 });
 

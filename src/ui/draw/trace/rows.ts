@@ -1,6 +1,7 @@
 import {
   eventText,
   outcomeTones,
+  subjectText,
   type Outcome,
   type TraceEvent,
 } from '../../../panes/trace/event.js';
@@ -8,7 +9,7 @@ import { nodeTitle, type TraceNode, type TraceTree } from '../../../panes/trace/
 import { formatDuration } from '../../../core/format/time.js';
 import { formatShare } from '../../../core/format/number.js';
 import { safeLine } from '../../../terminal/sanitise.js';
-import { displayWidth, fit } from '../../../terminal/width.js';
+import { displayWidth, fit, truncate } from '../../../terminal/width.js';
 import type { Look } from '../../theme.js';
 import {
   blank,
@@ -74,13 +75,30 @@ function drawName(node: TraceNode, options: TraceRowOptions): StyledLine {
   const room = width - displayWidth(branch);
   const belowRoom = Math.min(displayWidth(below), Math.max(0, room - 8));
   const shownTitle = fit(title, Math.min(room - belowRoom, displayWidth(title)));
-  const shown = shownTitle + fit(below, belowRoom);
+  const subject = subjectOf(node, options, room - displayWidth(shownTitle) - belowRoom);
+  const shown = shownTitle + fit(below, belowRoom) + subject;
   return [
     { text: branch, look: 'muted' },
     { text: shownTitle, look: nameLook(event) },
-    { text: shown.slice(shownTitle.length), look: node.failuresBelow > 0 ? 'error' : 'muted' },
+    {
+      text: shown.slice(shownTitle.length, shown.length - subject.length),
+      look: node.failuresBelow > 0 ? 'error' : 'muted',
+    },
+    { text: subject, look: 'muted' },
     blank(room - displayWidth(shown)),
   ];
+}
+
+/** Fewer columns say nothing of a command or a file. */
+const leastForSubject = 8;
+
+/** What a tool or a subagent was given, where no column of its own says it: there is none, or it has the error. */
+function subjectOf({ event, depth }: TraceNode, { columns }: TraceRowOptions, room: number) {
+  const text = subjectText(event);
+  const isShown = columns.text > 0 && eventText(event) === text;
+  // The prompt of the whole stands above the rows.
+  if (isShown || text === '' || room < leastForSubject || depth === 0) return '';
+  return ` ${truncate(safeLine(text, { limit: 8 * room }), room - 1)}`;
 }
 
 function nameLook({ kind, outcome }: TraceEvent): Look | undefined {

@@ -5,6 +5,7 @@ import {
   kindWords,
   outcomeTones,
   infiniteStart,
+  subjectText,
 } from '../../../panes/trace/event.js';
 import {
   type TraceNode,
@@ -119,7 +120,8 @@ function aboutOf({ asked }: TraceTree): Segment[][] {
 /** The chosen event under a rule: its figures, then its error or what it worked on. */
 function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
   if (height === 0) return [];
-  const text = safeBlock(eventText(node.event), { limit: 4 * width });
+  const texts = new Set([subjectText(node.event), eventText(node.event)]);
+  const text = safeBlock([...texts].filter(Boolean).join('\n'), { limit: 4 * width });
   const look = node.event.outcome === 'failed' ? 'error' : undefined;
   const lines = [
     styled('─'.repeat(width), 'border'),
@@ -253,8 +255,12 @@ function title(node: TraceNode): string {
 }
 
 function titleAndText(node: TraceNode): string {
+  const subject = node.event.kind === 'trace' ? '' : subjectText(node.event);
+  const what = subject === '' ? '' : ` ${safeLine(subject, { limit: 100 })}`;
   const text = safeLine(eventText(node.event), { limit: 300 });
-  return text === '' ? title(node) : `${title(node)}: ${text}`;
+  return text === '' || text === what.trim()
+    ? `${title(node)}${what}`
+    : `${title(node)}${what}: ${text}`;
 }
 
 /** The chosen event in a line: what it is, when, how long, and what else is known of it. */

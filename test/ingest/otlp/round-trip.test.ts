@@ -1,0 +1,174 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
+import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
+import { Prices } from '../../../src/ingest/prices.js';
+import { Recorder } from '../../../src/ingest/recorder.js';
+import { runCli } from '../../helpers/cli.js';
+import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
+import { type Dump, IngestDatabase } from '../ingest-database.js';
+import { sendTrace } from './genai-trace.js';
+
+/** What `export otlp` prints, read by `import otlp`: into the database that it is of, and into an empty one. */
+
+let db: IngestDatabase;
+let recorder: Recorder;
+/** What the SDK sent, what the database held then, and what was exported of it. */
+let sent: string;
+let whole: Dump;
+let text: string;
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-round-trip-'));
+beforeAll(async () => {
+  db = await IngestDatabase.create();
+  recorder = new Recorder(db.database, { prices: new Prices() });
+  sent = await sentBySdk('conversation-9');
+  await importText(sent);
+  await db.test.query(writtenBySql);
+  whole = await db.dump();
+  text = await exported(...all);
+});
+afterAll(async () => {
+  await db.close();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(forgetSpans);
+
+/** Rows with every column, some of which no telemetry has; a big number, and a tree that is two traces deep. */
+const writtenBySql = `
+  WITH root AS (
+    INSERT INTO execution_traces (correlation_id, root_id, session_id, user_id, project, source, prompt_text, status, model,
+      input_tokens, cost_usd, context, tags, started_at, duration_ms)
+    SELECT id, id, gen_random_uuid(), 'ada', 'shop', 'user_prompt', repeat('why? ', 1000), 'completed', 'm', 9007199254740993,
+      0.0421, '{"intent": "debug", "deep": {"list": [1, 2.50, null]}}', '{nightly,"a b"}', now() - interval '1 h', 1234
+    FROM gen_random_uuid() AS id RETURNING id, correlation_id, session_id
+  ), child AS (
+    INSERT INTO execution_traces (correlation_id, root_id, parent_id, session_id, source, status, error_type, error_message)
+    SELECT gen_random_uuid(), correlation_id, correlation_id, session_id, 'agent_delegation', 'failed', 'Broken', 'so it is'
+    FROM root RETURNING id
+  ), hook AS (
+    INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, execution_order, status, input_data, output_data,
+      error_stack, metadata, duration_ms)
+    SELECT id, 'PreToolUse', 'guard', 'Bash', 3, 'completed', '{"command": "ls"}', '["a", {"b": null}]', 'at x', '{"k": 1}', 5
+    FROM root RETURNING id, trace_id
+  ), decision AS (
+    INSERT INTO agent_routing_decisions (trace_id, query_text, agent_selected, confidence_score, confidence_breakdown,
+      routing_strategy, alternatives, cache_hit)
+    SELECT id, 'why?', 'debugger', 0.875, '{"trigger": 0.5}', 'learned_pattern', '[{"agent": "b"}]', true FROM child
+  )
+  INSERT INTO endpoint_calls (trace_id, hook_execution_id, service_name, endpoint_url, http_method, headers, request_body,
+    status_code, duration_ms)
+  SELECT trace_id, id, 'search', 'http://search/q', 'POST', '{"x": "y"}', '{"q": "z"}', 503, 7 FROM hook`;
+
+async function sentBySdk(conversation: string): Promise<string> {
+  const memory = new InMemorySpanExporter();
+  // It would forget them.
+  memory.shutdown = () => Promise.resolve();
+  await sendTrace(memory, conversation);
+  const bytes = JsonTraceSerializer.serializeRequest(memory.getFinishedSpans());
+  return Buffer.from(bytes ?? []).toString();
+}
+
+async function importText(text: string) {
+  const file = path.join(folder, 'traces.jsonl');
+  fs.writeFileSync(file, text);
+  const { signal } = new AbortController();
+  return importTelemetry([file], { database: db.database, recorder, signal });
+}
+
+const exported = async (...args: string[]) => {
+  const { stdout, exitCode } = await runCli([...args, '--url', db.test.url]);
+  expect(exitCode).toBe(0);
+  return stdout;
+};
+const all = ['export', 'otlp', '--since', '4000d'];
+
+/** As an hour later. */
+async function forgetSpans() {
+  await db.test.query('DELETE FROM trace_console.telemetry_spans');
+}
+
+const sessions = () =>
+  db.test.query('SELECT session_id, agent, session, project FROM trace_console.agent_sessions');
+
+const nothing = {
+  execution_traces: 0,
+  agent_routing_decisions: 0,
+  hook_executions: 0,
+  endpoint_calls: 0,
+};
+
+it('changes nothing in the database that it is of, and writes the same rows into an empty one', async () => {
+  expect(whole.execution_traces).toHaveLength(4);
+  const { rows: known } = await sessions();
+  const lines = text.trim().split('\n');
+  expect(lines.map((line) => readBySdk('traces', line))).toEqual(lines.map(withoutEmptyLists));
+  const onto = await importText(text);
+  expect(onto.written.rows).toEqual(nothing);
+  expect(onto.written.unchanged).toBeGreaterThan(10);
+  expect(await db.dump()).toEqual(whole);
+  await forgetSpans();
+  await db.clear();
+  await importText(text);
+  expect(await db.dump()).toEqual(whole);
+  expect((await sessions()).rows).toEqual(known);
+  // What the service sends again meets what it has sent.
+  await forgetSpans();
+  await importText(sent);
+  expect(await db.dump()).toEqual(whole);
+});
+
+type Request = { resourceSpans: { scopeSpans: { spans: object[] }[] }[] };
+
+it('writes the same rows when each span comes in a request of its own, children first', async () => {
+  await db.clear();
+  const requests = text
+    .trim()
+    .split('\n')
+    .flatMap((line) => {
+      const [resource] = (JSON.parse(line) as Request).resourceSpans;
+      const spans = resource?.scopeSpans[0]?.spans ?? [];
+      return spans.map((span) =>
+        JSON.stringify({ resourceSpans: [{ ...resource, scopeSpans: [{ spans: [span] }] }] }),
+      );
+    });
+  for (const one of requests.toReversed()) await importText(`${one}\n`);
+  expect(await db.dump()).toEqual(whole);
+});
+
+it.each([
+  ['export otlp --brief', () => [...all, '--brief']],
+  ['trace --otlp', (id: string) => ['trace', id, '--otlp']],
+])(
+  'carries with %s what the screen shows of a tree, and changes nothing here',
+  async (_, words) => {
+    const { rows } = await db.test.query<{ id: string }>(
+      `SELECT correlation_id AS id FROM execution_traces WHERE parent_id IS NULL AND user_id = 'ada'`,
+    );
+    const id = rows[0]?.id ?? '';
+    const brief = await exported(...words(id));
+    expect(brief).not.toContain('"at x"');
+    expect((await importText(brief)).written.rows).toEqual(nothing);
+    await forgetSpans();
+    await db.clear();
+    const { written } = await importText(brief);
+    expect(written.rows.execution_traces).toBeGreaterThanOrEqual(2);
+    const tree = await exported('trace', id);
+    expect(tree).toMatch(/debugger 88%[\s\S]*POST search 503/);
+    await forgetSpans();
+    await db.clear();
+    await importText(text);
+  },
+);
+
+it('leaves what was archived in the archive', async () => {
+  await db.test.query(`SELECT archive_traces(interval '1 minute')`);
+  await db.test.query(`SELECT archive_traces(interval '1 minute')`);
+  const before = await db.count('execution_traces_archive');
+  expect(before).toBeGreaterThan(0);
+  const live = await db.dump();
+  expect((await importText(text)).written.rows).toEqual(nothing);
+  expect(await db.dump()).toEqual(live);
+});
