@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { byOwnKey, setOwnKey } from './values.js';
+import { setOwnKey } from './values.js';
 
 /**
  * A number that JavaScript cannot hold to the digit: `1005254182451511297`, `1e400`. It computes as the nearest
@@ -19,7 +18,9 @@ export class ExactNumber extends Number {
 
   /** Where nobody asks for the exact number, its digits as a text are nearer than a rounded number. */
   toJSON(): string {
-    return this.text;
+    if (!isWriting) return this.text;
+    written += 1;
+    return `${mark()}${this.text}`;
   }
 }
 
@@ -39,11 +40,22 @@ function isSame(number: number, text: string): boolean {
   return Number.isSafeInteger(number) || (digits.length <= 15 && !String(number).includes('e'));
 }
 
-/** Cheap, and true of every text that holds such a number; of some others, too. Digits right behind a quote are a text. */
-const mayHoldExact = /(?:^|[^"\d])\d{15}|\d[eE][-+]?\d|\d\.\d{12}/;
+/**
+ * Cheap, and true of every text that holds such a number; of few others, since a number stands behind one of these signs:
+ * ids and times in quotes do not.
+ */
+const mayHoldExact = /(?:^|[:,[])\s*-?(?:\d[\d.]{13}|\d[\d.]*[eE])/;
 
-/** Begins a text that stands for a number while JSON is read or written; nobody outside can know it. */
-const mark = `${randomUUID()}:`;
+export const mayHoldExactNumber = (json: string): boolean => mayHoldExact.test(json);
+
+let ownMark: string | undefined;
+
+/** Begins a text that stands for a number while JSON is read or written; nobody outside can know it. Made when it is needed: hooks load this. */
+const mark = (): string => (ownMark ??= `${globalThis.crypto.randomUUID()}:`);
+
+/** JSON is written to the digit now; how many such numbers were written so far. */
+let isWriting = false;
+let written = 0;
 
 /**
  * JSON.parse, but numbers that JavaScript cannot hold are {@link ExactNumber}. Nothing in it recurses: the text
@@ -60,8 +72,8 @@ export function parseExactJson(text: string): unknown {
   for (let container = open.pop(); container !== undefined; container = open.pop()) {
     const entries = container as Record<string, unknown>;
     for (const [key, value] of Object.entries(entries)) {
-      if (typeof value === 'string' && value.startsWith(mark)) {
-        const exact = new ExactNumber(value.slice(mark.length));
+      if (typeof value === 'string' && value.startsWith(mark())) {
+        const exact = new ExactNumber(value.slice(mark().length));
         setOwnKey<unknown>(entries, key, exact);
       } else if (typeof value === 'object' && value !== null) {
         open.push(value);
@@ -82,7 +94,7 @@ function withMarks(text: string): string | undefined {
       continue;
     }
     if (typeof exactNumber(match[0]) === 'number') continue;
-    parts.push(text.slice(copied, match.index), `"${mark}${match[0]}"`);
+    parts.push(text.slice(copied, match.index), `"${mark()}${match[0]}"`);
     copied = token.lastIndex;
   }
   if (copied === 0) return undefined;
@@ -98,35 +110,34 @@ function endOfString(text: string, from: number): number {
   return text.length;
 }
 
-const marked = new RegExp(`"${mark}([^"]*)"`, 'g');
+type Replacer = (key: string, value: unknown) => unknown;
 
 /**
  * JSON.stringify, but exact numbers are written to the digit, and no depth ends it: what is nested deeper than a stack is
  * written in one line.
  */
-export function exactJson(value: unknown, indent?: number): string {
+export function exactJson(value: unknown, indent?: number, replacer?: Replacer): string {
   try {
-    return shallowJson(value, indent);
+    return shallowJson(value, indent, replacer);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return deepJson(value);
   }
 }
 
-function shallowJson(value: unknown, indent: number | undefined): string {
-  const exact: string[] = [];
-  const text = JSON.stringify(
-    value,
-    function (this: Record<string, unknown>, key: string, each: unknown) {
-      const own = byOwnKey(this, key);
-      if (!(own instanceof ExactNumber)) return each;
-      exact.push(own.text);
-      return `${mark}${own.text}`;
-    },
-    indent,
-  ) as string | undefined;
-  if (text === undefined) return 'null';
-  return exact.length === 0 ? text : text.replace(marked, '$1');
+/** Without a function that is asked for each value: that takes several times as long. */
+function shallowJson(value: unknown, indent?: number, replacer?: Replacer): string {
+  isWriting = true;
+  const before = written;
+  let text;
+  try {
+    // Of undefined there is no JSON, whatever the type says.
+    text = JSON.stringify(value, replacer, indent) as unknown;
+  } finally {
+    isWriting = false;
+  }
+  if (typeof text !== 'string') return 'null';
+  return written > before ? text.replace(new RegExp(`"${mark()}([^"]*)"`, 'g'), '$1') : text;
 }
 
 /** What is still to be written: a value, or a sign that is written as it is. */
@@ -139,7 +150,7 @@ function deepJson(root: unknown): string {
     if (typeof part === 'string') written.push(part);
     else if (isNested(part.value)) {
       for (const inner of partsOf(part.value).reverse()) parts.push(inner);
-    } else written.push(shallowJson(part.value, undefined));
+    } else written.push(shallowJson(part.value));
   }
   return written.join('');
 }

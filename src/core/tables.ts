@@ -22,6 +22,15 @@ export const archivedTables = [
 
 export type ArchivedTable = (typeof archivedTables)[number];
 
+/** A tag of traces that came by OpenTelemetry: by it they are found by the trace id of their sender (32 hexadecimal digits). */
+export const otlpTag = (traceId: string): string => `${otlpPrefix}${traceId}`;
+
+const otlpPrefix = 'otlp:';
+
+/** SQL: whether a row of execution_traces has the tag of a trace id that is written as a UUID. */
+export const hasOtlpTag = (uuid: string): string =>
+  `tags @> ARRAY['${otlpPrefix}' || replace(${uuid}::text, '-', '')]`;
+
 /** By what the rows of learned tables are told apart. */
 export const learnedKeys = {
   success_patterns: 'pattern_hash',

@@ -223,6 +223,7 @@ export class Batch {
             : 'user_prompt',
         ...placeColumns(event.place),
         ...(isPrompt && event.text !== undefined ? { prompt_text: event.text } : {}),
+        ...(isPrompt && event.tags !== undefined ? { tags: event.tags } : {}),
       },
       course: isEndOfTurn ? courseFrom(event) : undefined,
       context: {

@@ -89,6 +89,7 @@ const typeNames: Readonly<Record<ColumnType, string>> = {
   integer: 'integer',
   numeric: 'numeric',
   jsonb: 'jsonb',
+  'text[]': 'text[]',
   timestamptz: 'timestamp with time zone',
 };
 
@@ -126,6 +127,8 @@ class BinaryRows {
         return typeof value === 'string' && this.#text(storable(value));
       case 'jsonb':
         return this.#text(toJson(value), 1);
+      case 'text[]':
+        return Array.isArray(value) && this.#texts(value);
       case 'uuid':
         return typeof value === 'string' && this.#uuid(value);
       case 'timestamptz':
@@ -154,6 +157,25 @@ class BinaryRows {
     end += this.#buffer.write(text, end);
     this.#buffer.writeInt32BE(end - start, this.#length);
     this.#length = end;
+    return true;
+  }
+
+  /** Of one dimension; an empty one has none. */
+  #texts(values: readonly unknown[]): boolean {
+    const at = this.#length;
+    this.#int32(0);
+    this.#int32(values.length === 0 ? 0 : 1);
+    this.#int32(0);
+    this.#int32(textOid);
+    if (values.length > 0) {
+      this.#int32(values.length);
+      this.#int32(1);
+    }
+    for (const value of values) {
+      if (typeof value !== 'string') return false;
+      this.#text(storable(value));
+    }
+    this.#buffer.writeInt32BE(this.#length - at - 4, at);
     return true;
   }
 
@@ -215,6 +237,8 @@ class BinaryRows {
     this.#buffer = larger;
   }
 }
+
+const textOid = 25;
 
 const secondsUntil2000 = 946_684_800;
 

@@ -74,6 +74,8 @@ export type Prompted = EventBase & {
   /** `user`, `sdk`, `schedule`, … where the program tells; {@link slashCommand}. */
   origin?: string | undefined;
   span?: OtherSpan | undefined;
+  /** What the trace can be found by. */
+  tags?: readonly string[] | undefined;
 };
 
 /** A span that became a trace: what it says of itself. */

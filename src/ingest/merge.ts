@@ -184,6 +184,7 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
     cache_read_tokens: old?.cache_read_tokens ?? null,
     cache_creation_tokens: old?.cache_creation_tokens ?? null,
     cost_usd: old?.cost_usd ?? null,
+    tags: [...new Set([...(old?.tags ?? []), ...(row.tags ?? [])])].toSorted(),
     started_at: began.at,
     completed_at: old?.completed_at ?? null,
     duration_ms: old?.duration_ms ?? null,

@@ -1,5 +1,7 @@
 // What agents say holds secrets: in inputs and answers of tools, headers, URLs, files that were read. They are taken out
-// before anything is written, also to the spool. Loaded by the hook: it imports nothing.
+// before anything is written, also to the spool. Loaded by the hook: it imports nothing that takes time.
+
+import { exactJson, mayHoldExactNumber, parseExactJson } from '../core/exact-json.js';
 
 export const redacted = '[redacted]';
 
@@ -47,11 +49,15 @@ export function redactedJson(value: unknown, source: string): string {
   if (isWithinBounds(value, names, 0) && !hasSecretName(names)) {
     // A name that stands there twice hides its first value from the parser. Names in strings are counted as well: no matter.
     const isWhole = source.split('":').length - 1 === names.length;
-    const text = isWhole ? source : JSON.stringify(value);
+    const text = isWhole ? source : exactJson(exactly(value, source));
     if (!secretInJson.test(text) && !(secretWord.test(text) && namedInJson.test(text))) return text;
   }
-  return JSON.stringify(redact(value));
+  return exactJson(redact(exactly(value, source)));
 }
+
+/** What JSON.parse has rounded is read again. */
+const exactly = (value: unknown, source: string): unknown =>
+  mayHoldExactNumber(source) ? parseExactJson(source) : value;
 
 /** Whether nothing is to be cut off; notes the names, each as often as it occurs. */
 function isWithinBounds(value: unknown, names: string[], depth: number): boolean {

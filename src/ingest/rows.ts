@@ -1,3 +1,4 @@
+import { exactJson } from '../core/exact-json.js';
 import path from 'node:path';
 import {
   columnsOf,
@@ -44,6 +45,7 @@ export type TraceRow = Work & {
   cache_creation_tokens: number | null;
   cost_usd: number | null;
   context: Json;
+  tags: readonly string[];
 };
 
 export type HookRow = Work & {
@@ -109,14 +111,14 @@ export const ingestKeys: Readonly<Record<IngestTable, 'id'>> = {
   endpoint_calls: 'id',
 };
 
-export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'text[]' | 'boolean' | 'vector'>;
+export type ColumnType = Exclude<AnyColumnType, 'uuid[]' | 'boolean' | 'vector'>;
 
 const { execution_traces, hook_executions, endpoint_calls, agent_routing_decisions } = workColumns;
 
 export const columns: {
   readonly [Table in IngestTable]: Readonly<Record<keyof IngestTables[Table], ColumnType>>;
 } = {
-  execution_traces: columnsOf<TraceRow>()(without(execution_traces, 'tags')),
+  execution_traces: columnsOf<TraceRow>()(execution_traces),
   hook_executions: columnsOf<HookRow>()(
     without(
       hook_executions,
@@ -264,9 +266,9 @@ export async function lockKeyless(tx: Queryable, table: string): Promise<void> {
 
 /** JSON without what PostgreSQL refuses in it: NUL, and halves of surrogate pairs. */
 export function toJson(value: unknown): string {
-  const json = JSON.stringify(value);
+  const json = exactJson(value);
   if (!holdsRefused(json)) return json;
-  return JSON.stringify(value, (_key, item: unknown) => {
+  return exactJson(value, undefined, (_key, item: unknown) => {
     if (typeof item === 'string') return storable(item);
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
     const entries = Object.entries(item);

@@ -227,10 +227,15 @@ export class LiveEngine {
     this.#schedule.runNow(id);
   }
 
-  /** Asks one pane, or all visible ones, now; also while paused. Hurries a reconnect. */
-  refreshNow(id?: PaneId): void {
+  /** Asks all visible panes now, also while paused, and counts anew what was kept of closed stretches of time. Hurries a reconnect. */
+  refreshNow(): void {
     this.#keeper.hurry();
-    this.#schedule.runNow(id);
+    this.#runAnew();
+  }
+
+  #runAnew(): void {
+    for (const feed of this.#feeds.values()) feed.forget();
+    this.#schedule.runNow();
   }
 
   /**
@@ -242,9 +247,8 @@ export class LiveEngine {
       await this.#database.refreshCapabilities();
       await this.#readShape();
       this.#store.update({ capabilities: { ...this.#database.capabilities } });
-      for (const feed of this.#feeds.values()) feed.forget();
       this.#demoReadAt = -Infinity;
-      this.#schedule.runNow();
+      this.#runAnew();
     } catch (error) {
       this.#failed(error);
     }

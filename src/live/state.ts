@@ -139,6 +139,7 @@ export interface LiveSource {
   setGrouping(id: PaneId, grouping: string): void;
   /** What the rows of a pane that asks the server for it are filtered by; '' for nothing. */
   setFilter(id: PaneId, filter: string): void;
-  refreshNow(id?: PaneId): void;
+  /** Everything anew, also what is kept. */
+  refreshNow(): void;
   schemaChanged(): Promise<void>;
 }

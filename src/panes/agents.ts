@@ -1,6 +1,7 @@
 import { formatDuration, formatSpan } from '../core/format/time.js';
 import { counted, countedShort, formatShare } from '../core/format/number.js';
 import { groupKey, columnOf, type CallSource } from './reading/calls.js';
+import { timed } from './reading/late-rows.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';
 import {
   beforeOf,
@@ -176,6 +177,7 @@ export function agentSource(shape: SchemaShape): CallSource {
       'd.confidence_score',
       'CASE WHEN d.confidence_score < 0.7 THEN 1 ELSE 0 END',
     ],
+    reads: [timed.decisions],
   };
 }
 

@@ -38,6 +38,7 @@ import {
   slowedSort,
   WindowBefore,
 } from './reading/comparison.js';
+import { timed } from './reading/late-rows.js';
 import { within } from './reading/windows.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { boundedText } from '../db/quote.js';
@@ -77,6 +78,7 @@ export function endpointSource(shape: SchemaShape): CallSource {
       column('request_bytes', 'bigint'),
       column('response_bytes', 'bigint'),
     ],
+    reads: [timed.calls],
   };
 }
 

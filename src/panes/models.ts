@@ -24,6 +24,7 @@ import {
 import type { SchemaShape } from './contract/shape.js';
 import { CallsReader, type CallGroup } from './reading/calls-reader.js';
 import { columnOf, groupKey, type CallSource } from './reading/calls.js';
+import { timed } from './reading/late-rows.js';
 import {
   comparedCalls,
   WindowBefore,
@@ -100,6 +101,7 @@ export function modelSource(shape: SchemaShape): CallSource {
       'm.output',
       'm.cost',
     ],
+    reads: [timed.traces, ...(hasCalls ? [timed.calls] : [])],
   };
 }
 

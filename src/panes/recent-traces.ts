@@ -13,6 +13,7 @@ import {
 import { type SchemaShape, columnOrNull } from './contract/shape.js';
 import { groupKey } from './reading/calls.js';
 import { callsIn, WindowBefore, type CallsBefore } from './reading/comparison.js';
+import { LateRows, timed } from './reading/late-rows.js';
 import { SliceLedger, type Range, SliceReader } from './reading/slices.js';
 import {
   traceCountsStatement,
@@ -61,12 +62,13 @@ const stuckShown = 20;
 /**
  * Counts are exact. Traces that end are noticed at once, however old they are: what is in progress is
  * asked with every reading, and a slice of time whose number of running traces has changed is counted
- * again. Only a trace that is inserted late with a final status, or changed from one final status to
- * another, waits until its slice is counted again (see {@link SliceLedger}).
+ * again. So is one to which traces came late (see {@link LateRows}). Only a trace that is changed from one final status to
+ * another waits until its slice is counted again (see {@link SliceLedger}).
  */
 class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtras> {
   #slices = slicesOf(0);
   readonly #before = new WindowBefore({ source: statusSource });
+  readonly #late = new LateRows();
 
   async read(request: ReadRequest): Promise<PaneResult<TraceStatusRow, RecentTracesExtras>> {
     const { windowMs, untilMs, stuckAfterMs, exact, shape } = request;
@@ -80,10 +82,12 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       const { now_ms: nowMs } = progress;
       const endMs = untilMs ?? nowMs;
       const sinceMs = endMs - windowMs;
+      const late = exact ? undefined : await this.#late.look(tx, request, [timed.traces], nowMs);
+      slices.ledger.noteChanged(late?.ranges ?? []);
       // Those in which traces have ended or begun since they were counted.
       const changed = slices.ledger.changed((slice) => progress.by_slice[slice] ?? 0);
       const { fresh, share } = await slices.read(
-        { sinceMs, untilMs, nowMs, changed, whole: exact },
+        { sinceMs, untilMs, nowMs, changed, isWritten: late?.isWritten ?? false, whole: exact },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
       const bySlice = new Map(fresh);

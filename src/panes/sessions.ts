@@ -100,7 +100,7 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
             ]);
       // Sessions that were brought in may be older than any window.
       const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);
-      const share = await this.#counter.count(tx, shape, seen);
+      const share = await this.#counter.count(tx, request, seen);
       const rows = await Promise.all(
         seen.map((session) => rowOf(session, this.#counter.figuresOf(session.session_id))),
       );

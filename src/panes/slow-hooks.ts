@@ -25,6 +25,7 @@ import {
 import { knownDuration, toolInputText } from './trace/hook-columns.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { columnOrNull, joinedSql, type SchemaShape } from './contract/shape.js';
+import { timed } from './reading/late-rows.js';
 import { within } from './reading/windows.js';
 import {
   ageColumn,
@@ -169,6 +170,7 @@ export function hookSource(shape: SchemaShape, variant: string | undefined): Cal
     inProgress: `${column('status', 'text')} = 'in_progress'`,
     duration: 'h.duration_ms',
     sums: [],
+    reads: [timed.hooks],
   };
 }
 

@@ -26,6 +26,8 @@ const partialString = /\x1b[\]PX^_][^\x07\x1b]*\x1b?$/y;
 const altCharacter = /\x1b(?:[\b\r\x7f]|[^\x00-\x1f\x7f-\x9f])/uy;
 /** A key's or a report's sequence without its Escape. */
 const restOfSequence = /^(?:\[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]|O[A-DFHMP-S])/;
+/** Ctrl-C by itself, in each way that terminals send it. */
+const interrupt = /^(?:\x03|\x1b\[(?:99;5u|27;5;99~))$/;
 /* eslint-enable no-control-regex */
 
 /**
@@ -44,6 +46,12 @@ export class KeyTokens {
   }
 
   *push(input: string): Generator<Token, void, undefined> {
+    if (this.#paste !== undefined && interrupt.test(input)) {
+      // The end of the paste was lost on the way: without a way out every key would be part of it.
+      yield pasteOf(bounded(this.#paste + this.#pending));
+      this.#paste = undefined;
+      this.#pending = '';
+    }
     let text = this.#pending + input;
     this.#pending = '';
     while (text !== '') {

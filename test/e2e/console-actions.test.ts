@@ -25,11 +25,34 @@ describe('reindexing by key', () => {
     expect(await fileOf(index)).toBe(before);
     driver.press('r');
     await driver.waitFor('[ Cancel ]');
+    // A paste is no answer, whatever its text is, and also where its end is late.
+    for (const paste of ['y', 'y\r', 'yes\n', '\r', '\x1b', 'y'.repeat(70_000)]) {
+      driver.press(`\x1b[200~${paste}\x1b[201~`);
+    }
+    driver.press('\x1b[200~y\x1b[20');
+    driver.press('1~');
+    // Without marks, too much at once to be typed.
+    driver.press('y'.repeat(100));
+    driver.press('\x1b[B');
+    await driver.waitFor('does nothing here');
+    expect(driver.text()).toContain('[ Cancel ]');
+    expect(await fileOf(index)).toBe(before);
     driver.press('y');
     await driver.waitFor(`Rebuilt ${index}`);
     expect(await fileOf(index)).not.toBe(before);
     driver.press('\r');
     await driver.waitFor((lines) => !lines.join().includes('Rebuilt'));
+    // In a line that is typed into it is text.
+    driver.press('/');
+    await driver.waitFor((lines) => lines.at(-1)?.startsWith(' /') === true);
+    driver.press('\x1b[200~y\r\nq\x1b[201~');
+    await driver.waitFor((lines) => lines.at(-1)?.startsWith(' /y q█') === true);
+    // Its end may be lost on the way: Ctrl-C is still a key.
+    driver.press('\x1b[200~never ended');
+    driver.press('q');
+    const pressed = setInterval(() => driver.press('\x03'), 100);
+    const { exitCode } = await driver.waitForExit().finally(() => clearInterval(pressed));
+    expect(exitCode).toBe(130);
   });
 
   it('names who is in the way, asks before quitting, and cancels', async () => {

@@ -40,6 +40,7 @@ const trace: TraceRow = {
   cache_creation_tokens: 7,
   cost_usd: 10_203.040506,
   context: {},
+  tags: ['otlp:0af7', 'a "b", {ü} \\'],
   started_at: startMs,
   completed_at: startMs + 0.0625,
   duration_ms: -3_000_000_000,

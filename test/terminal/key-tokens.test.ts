@@ -100,6 +100,8 @@ describe('KeyTokens', () => {
   it('gives a paste as one text without control characters', () => {
     expect(tokensOf('a\x1b[200~x\r\ny\x1b[2Jq\x1b[201~b')).toEqual(['a', { paste: 'x\nyq' }, 'b']);
     expect(tokensOf('\x1b[200~one\x1b[2', '01~b')).toEqual([{ paste: 'one' }, 'b']);
+    // Its end may be lost on the way.
+    expect(tokensOf('\x1b[200~one', 'q', '\x03', 'q')).toEqual([{ paste: 'oneq' }, 'ctrl+c', 'q']);
     expect(tokensOf('y'.repeat(65))).toEqual([{ paste: 'y'.repeat(65) }]);
   });
 

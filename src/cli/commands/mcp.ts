@@ -12,6 +12,7 @@ import {
   mcpSettingsPath,
   planMcpInstall,
   planMcpRemove,
+  switchedOff,
   type McpChange,
   type McpClient,
 } from '../../learning/mcp/install.js';
@@ -117,8 +118,9 @@ export const mcpStatusCommand = defineCommand({
   summary: 'say which agents start the MCP server, and what keeps it from starting',
   usage: '[claude|codex|gemini|cursor …] [--json]',
   description: [
-    'Reads settings only, no database. Exit code 1 where an installed server cannot start.',
-    'With --json: {"ok", "clients": [{"client", "file", "isInstalled", "arguments", "problem"}]}.',
+    'Reads settings only, no database. Exit code 1 where an installed server cannot start, or is switched off for the working',
+    'folder. With --json: {"ok", "clients": [{"client", "file", "isInstalled", "arguments", "problem", "offIn"}]}; offIn: other',
+    'projects in which it is off.',
   ].join('\n'),
   flags: {},
   inputs: 4,
@@ -128,10 +130,10 @@ export const mcpStatusCommand = defineCommand({
     const ok = clients.every(({ problem }) => problem === null);
     if (flags.json) print(safeJson({ ok, clients }, 2));
     else {
-      const rows = clients.map(({ client, file, isInstalled, arguments: args, problem }) => [
+      const rows = clients.map(({ client, file, isInstalled, arguments: args, problem, offIn }) => [
         client,
         isInstalled ? safeLine(['mcp', ...args].join(' '), { limit: 60 }) : 'not installed',
-        problem ?? '',
+        safeLine(problem ?? offText(offIn), { limit: 120 }),
         safeLine(file),
       ]);
       print(plainTable(['agent', 'server', 'problem', 'settings'], rows));
@@ -152,10 +154,17 @@ function chosenClients(names: readonly string[]): readonly McpClient[] {
 
 function statusOf(client: McpClient) {
   const file = mcpSettingsPath(client, homedir());
-  const none = { client, file, isInstalled: false, arguments: [] as string[] };
+  const none = {
+    client,
+    file,
+    isInstalled: false,
+    arguments: [] as string[],
+    offIn: [] as string[],
+  };
   try {
     const server = installedServer(client, file);
     if (!server) return { ...none, problem: null };
+    const off = switchedOff(client, { at: file, home: homedir(), cwd: process.cwd() });
     const [program = '', ...args] = server.args;
     const missing = [server.command, program].find((path) => isAbsolute(path) && !existsSync(path));
     return {
@@ -163,11 +172,20 @@ function statusOf(client: McpClient) {
       isInstalled: true,
       // Behind the program, which is named for this machine.
       arguments: args.filter((argument, index) => index > 0 || argument !== 'mcp'),
-      problem: missing === undefined ? null : `${missing} is missing`,
+      problem: missing === undefined ? (off.here ?? null) : `${missing} is missing`,
+      offIn: [...off.elsewhere],
     };
   } catch (error) {
     return { ...none, problem: failureOf(error).message };
   }
+}
+
+function offText(folders: readonly string[]): string {
+  const [first] = folders;
+  if (first === undefined) return '';
+  return folders.length === 1
+    ? `off in ${first}`
+    : `off in ${first} and ${folders.length - 1} more projects`;
 }
 
 type ApplyFlags = Pick<Context['flags'], 'json' | 'dryRun' | 'yes'>;

@@ -18,7 +18,7 @@ import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
 import { unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
-import { eventText, subjectText } from '../../panes/trace/event.js';
+import { detailText, eventText, subjectText } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
@@ -51,7 +51,7 @@ export const tracesCommand = defineCommand({
     'the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those found by embedding are of all time.',
     '',
     '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
-    'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent.',
+    'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent, tag.',
     '',
     'With --json: {"asOf", "total", "failed", "traces": […]}; total and failed count all that match, also behind --limit.',
   ].join('\n'),
@@ -270,7 +270,8 @@ export const traceCommand = defineCommand({
   usage: 'ID [--json | --otlp]',
   description: [
     'ID is the correlation id of a trace, live or archived, or the id of its row; of a live one its first digits are',
-    'enough. All of the tree it belongs to is printed: traces, routing decisions, hooks, endpoint calls.',
+    'enough, and so is the OpenTelemetry trace id of its sender (32 hexadecimal digits). All of the tree it belongs to is',
+    'printed: traces, routing decisions, hooks, endpoint calls.',
     '',
     '"own" is the time in which the whole waited for that event and for nothing below it: what made it slow.',
     'Exit code 1 when there is no such trace.',
@@ -340,12 +341,14 @@ function traceText(tree: TraceTree): string {
     }),
     { right: [0, 1, 2, 3] },
   );
+  const otlpId = detailText(asked.event, 'otlp_trace_id');
   const summary = [
     `trace ${asked.event.correlationId}`,
     safeLine(asked.event.status ?? ''),
     counted(nodes.length, 'event'),
     formatDuration(totalMs),
     `${failures} failed`,
+    ...(otlpId === undefined ? [] : [`OpenTelemetry trace ${otlpId}`]),
     ...(asked.event.archived ? ['archived'] : []),
     ...(tree.isCut ? ['only its first events'] : []),
   ];

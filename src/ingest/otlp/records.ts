@@ -1,3 +1,4 @@
+import { exactJson } from '../../core/exact-json.js';
 import { randomUUID } from 'node:crypto';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
@@ -44,8 +45,8 @@ export function framesOf(records: readonly SpoolRecord[]): Buffer[] {
   const writes: string[][] = [[]];
   let length = 0;
   for (const record of records) {
-    const whole = JSON.stringify(record);
-    const body = whole.length <= longestRecord ? whole : JSON.stringify(shortened(record));
+    const whole = exactJson(record);
+    const body = whole.length <= longestRecord ? whole : exactJson(shortened(record));
     if (length + body.length > mostAtOnce && length > 0) {
       writes.push([]);
       length = 0;

@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, OtherSpan, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
@@ -77,7 +78,7 @@ export function jsonAt(attributes: Attributes, ...names: readonly string[]): unk
   const value = valueAt(attributes, ...names);
   if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value) as unknown;
+    return parseExactJson(value);
   } catch {
     return value;
   }

@@ -1,3 +1,4 @@
+import { otlpTag } from '../../core/tables.js';
 import type { AgentEvent, EventBase, OtherSpan } from '../events.js';
 import { decisionId, happeningId, modelCallId, subagentId, toolCallId } from '../ids.js';
 import type { RetractedRow } from '../row-store.js';
@@ -163,10 +164,9 @@ class SpanTree {
   }
 
   standingOf(span: TelemetrySpan): Recorded {
-    const owner = [...this.#ancestorsOf(span)].find((each) => {
-      const role = this.roleOf(each);
-      return role === 'agent' || role === 'group';
-    });
+    const owner = [...this.#ancestorsOf(span)].find((each) =>
+      ['agent', 'group'].includes(this.roleOf(each)),
+    );
     return { session: this.#session, role: this.roleOf(span), owner: owner?.spanId ?? '' };
   }
 
@@ -214,8 +214,7 @@ class SpanTree {
 
   turnEvents(): AgentEvent[] {
     const spans = [...this.#staged.values()].map(({ span }) => span);
-    const [first] = spans.toSorted((a, b) => a.startedAt - b.startedAt);
-    const shown = this.#root ?? first;
+    const shown = this.#root ?? spans.toSorted((a, b) => a.startedAt - b.startedAt)[0];
     if (shown === undefined) return [];
     const began = Math.min(...spans.map(({ startedAt }) => startedAt));
     const ends = spans.flatMap(({ endedAt }) => endedAt ?? []);
@@ -226,8 +225,9 @@ class SpanTree {
     const origin = isAgents ? undefined : 'telemetry';
     const error = this.#root && failureOf(this.#root);
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
+    const [span, tags] = [this.#root && this.#toldRoot(this.#root), [otlpTag(shown.traceId)]];
     return [
-      { kind: 'prompt', ...base, text, origin, span: this.#root && this.#toldRoot(this.#root) },
+      { kind: 'prompt', ...base, text, origin, span, tags },
       ...(this.#root === undefined ? [] : this.#rootDecision(this.#root)),
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];

@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { byOwnKey, objectOf } from '../../core/values.js';
 import path from 'node:path';
 import {
@@ -82,7 +83,7 @@ class ClaudeReader implements TranscriptReader {
     }
     let parsed: unknown;
     try {
-      parsed = JSON.parse(line.toString('utf8'));
+      parsed = parseExactJson(line.toString('utf8'));
     } catch {
       return undefined;
     }

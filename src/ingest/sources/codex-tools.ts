@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { objectOf, readNumber } from '../../core/values.js';
 import type { AgentEvent, EventBase, Failure } from '../events.js';
 import { firstLine, numberOf, stringOf, textOf } from './source.js';
@@ -177,7 +178,7 @@ const timed = (seconds: number | undefined): { durationMs?: number } =>
 /** JSON that stands in a text; an empty object where it is none. */
 function parsed(text: string): Json {
   try {
-    return objectOf(JSON.parse(text));
+    return objectOf(parseExactJson(text));
   } catch {
     return {};
   }

@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { byOwnKey, isObject, readNumber } from '../../core/values.js';
 import { createHash } from 'node:crypto';
 import type { AgentEvent, EventBase, Failure, Noted } from '../events.js';
@@ -46,7 +47,7 @@ export function objectOf(payload: Payload, key: string): Payload | undefined {
 export function parsedText(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   try {
-    return JSON.parse(value) as unknown;
+    return parseExactJson(value);
   } catch {
     return value;
   }

@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { isObject, objectOf } from '../../core/values.js';
 import type { AgentEvent } from '../events.js';
 
@@ -46,7 +47,7 @@ export type TranscriptSource = {
 export function parsedLine(bytes: Buffer): Record<string, unknown> | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = parseExactJson(bytes.toString('utf8'));
   } catch {
     return undefined;
   }

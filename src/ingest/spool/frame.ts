@@ -1,3 +1,4 @@
+import { exactJson, parseExactJson } from '../../core/exact-json.js';
 import { readNumber } from '../../core/values.js';
 
 /** One event as a hook received it. */
@@ -38,7 +39,7 @@ const headerBytes = magic.length + 8;
 export const longestBody = 16 * 1024 * 1024;
 
 export function encodeFrame(record: SpoolRecord): Buffer {
-  return frameOf([JSON.stringify(record)]);
+  return frameOf([exactJson(record)]);
 }
 
 /** @param payload JSON, in UTF-8 where it is bytes */
@@ -126,7 +127,7 @@ function frameAt(bytes: Buffer, at: number): { record: SpoolRecord; end: number 
   const body = bytes.subarray(start, end);
   if (checksum(body) !== bytes.readUInt32LE(at + magic.length + 4)) return undefined;
   try {
-    return { record: JSON.parse(body.toString('utf8')) as SpoolRecord, end };
+    return { record: parseExactJson(body.toString('utf8')) as SpoolRecord, end };
   } catch {
     return undefined;
   }

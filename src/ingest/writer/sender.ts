@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -305,7 +306,7 @@ export class Sender {
       at: `${Date.now()}000000`,
       cli: writerCli,
       event: chunk.table,
-      payload: chunk.rows.map((row) => JSON.parse(row) as unknown),
+      payload: chunk.rows.map((row) => parseExactJson(row)),
       bytes: chunk.bytes,
     });
     const isFull = appendFrame(folder, frame, spoolLimit(process.env)) === 'full';

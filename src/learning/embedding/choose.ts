@@ -4,7 +4,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { firstOf, readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
-import { type Embedder, embeddingDimensions, fitted, hashEmbedder } from './embedder.js';
+import { formatDuration } from '../../core/format/time.js';
+import {
+  type Embedder,
+  embeddingDimensions,
+  EndpointRefusal,
+  fitted,
+  hashEmbedder,
+} from './embedder.js';
 
 type EndpointOptions = {
   /** `https://host/v1`; `/embeddings` is added where it is missing. */
@@ -22,6 +29,8 @@ const textsPerRequest = 96;
 const longestText = 8_000;
 const patient = { attempts: 6, timeoutMs: 60_000, longestPauseMs: 60_000 };
 const brief = { attempts: 2, timeoutMs: 10_000, longestPauseMs: 2_000 };
+/** A server that asks for more is asked again after a year. */
+const longestAskedMs = 365 * 86_400_000;
 /** Bytes of an answer: 96 vectors of 1536 numbers are about 3 MB. */
 const longestAnswer = 32 * 1024 * 1024;
 
@@ -38,7 +47,7 @@ export function endpointEmbedder(options: EndpointOptions): Embedder {
     try {
       return await post(options, texts, asksDimensions, signal);
     } catch (error) {
-      const isRefused = error instanceof RefusedError && /dimension/i.test(error.body);
+      const isRefused = error instanceof EndpointRefusal && /dimension/i.test(error.body);
       if (!asksDimensions || !isRefused) throw translated(error, options, signal);
       asksDimensions = false;
     }
@@ -93,17 +102,6 @@ function checkAnswer(data: Answer['data'], texts: number, { url }: EndpointOptio
   );
 }
 
-class RefusedError extends Error {
-  readonly status: number;
-  readonly body: string;
-
-  constructor(status: number, body: string) {
-    super(`HTTP ${status}`);
-    this.status = status;
-    this.body = body;
-  }
-}
-
 /** Too many requests and a server's own failures are tried again, as late as the server says. */
 async function post(
   { url, model, key, firstPauseMs = 500, isBrief = false }: EndpointOptions,
@@ -128,10 +126,11 @@ async function post(
     const { status, text, retryAfter } = outcome;
     if (status >= 200 && status < 300) return readAnswer(text);
     const mayRetry = status === 0 || status === 429 || status >= 500;
-    if (!mayRetry || attempt >= attempts) throw new RefusedError(status, text.slice(0, 1_000));
     const told = toldPauseMs(retryAfter);
-    // Asked again sooner it would only refuse again.
-    if (told > longestPauseMs) throw new RefusedError(status, text.slice(0, 1_000));
+    // Asked again sooner than it says it would only refuse again.
+    if (!mayRetry || attempt >= attempts || told > longestPauseMs) {
+      throw new EndpointRefusal(status, text.slice(0, 1_000), told);
+    }
     const pause = told > 0 ? told : firstPauseMs * 2 ** (attempt - 1);
     await sleep(Math.min(pause, longestPauseMs), undefined, signal ? { signal } : {});
   }
@@ -142,7 +141,7 @@ function toldPauseMs(retryAfter: string | null): number {
   if (retryAfter === null) return 0;
   const seconds = readNumber(retryAfter);
   const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(retryAfter) - Date.now();
-  return Math.max(0, ms || 0);
+  return Math.min(Math.max(0, ms || 0), longestAskedMs);
 }
 
 async function send(url: string, key: string | undefined, body: string, signal: AbortSignal) {
@@ -220,7 +219,7 @@ function translated(
       hint: 'What was learned stays; the next "trace-console learn" goes on from there.',
     });
   }
-  if (!(error instanceof RefusedError)) {
+  if (!(error instanceof EndpointRefusal)) {
     return new ConsoleError(
       'connection_lost',
       `No answer from the embedding endpoint ${hostOf(url)}.`,
@@ -230,10 +229,13 @@ function translated(
       },
     );
   }
-  const { status } = error;
+  const { status, askedMs } = error;
+  const until = new Date(Date.now() + askedMs).toISOString().slice(0, 16).replace('T', ' ');
+  const wait =
+    askedMs > 0 ? ` and asks to wait ${formatDuration(askedMs)}, until ${until} UTC` : '';
   return new ConsoleError(
     status === 429 || status >= 500 ? 'connection_lost' : 'query_failed',
-    `The embedding endpoint ${hostOf(url)} answered ${status}.`,
+    `The embedding endpoint ${hostOf(url)} answered ${status}${wait}.`,
     { hint: hintFor(status, model), cause: error },
   );
 }

@@ -13,6 +13,21 @@ export type Embedder = {
   usage: () => EmbeddingUsage;
 };
 
+/** An endpoint's answer that holds no embeddings. */
+export class EndpointRefusal extends Error {
+  readonly status: number;
+  readonly body: string;
+  /** How long it asks to wait; 0: it says nothing. */
+  readonly askedMs: number;
+
+  constructor(status: number, body: string, askedMs = 0) {
+    super(`HTTP ${status}`);
+    this.status = status;
+    this.body = body;
+    this.askedMs = askedMs;
+  }
+}
+
 export const hashModel = 'hash-1';
 
 /** The built-in embedder: no model, no network. */

@@ -3,7 +3,12 @@ import { learnedKeys } from '../../core/tables.js';
 import { needKeys } from '../../db/capabilities.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
-import { type Embedder, type EmbeddingUsage, vectorText } from '../embedding/embedder.js';
+import {
+  type Embedder,
+  type EmbeddingUsage,
+  EndpointRefusal,
+  vectorText,
+} from '../embedding/embedder.js';
 import { hasTables, Learner } from './learner.js';
 import { LearnerLease } from './lease.js';
 import { askForMore, publish, sequenceOf, type Published } from './publish.js';
@@ -156,6 +161,8 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** What does not pass soon, a quota that is used up, is not asked for more often. */
 const longestPauseMs = 300_000;
+/** An endpoint that asks for a longer pause is asked again after a day, in case it was let in again. */
+const longestAskedMs = 86_400_000;
 
 /** Learns until the signal. Says how far embedding anew is, then each look that learned something. */
 export async function* watch(
@@ -207,6 +214,9 @@ export async function* watch(
         if (error.message !== said) yield { phase: `waiting: ${error.message}` };
         said = error.message;
         pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+        if (error.cause instanceof EndpointRefusal) {
+          pauseMs = Math.max(pauseMs, Math.min(error.cause.askedMs, longestAskedMs));
+        }
       }
       await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => undefined);
     }

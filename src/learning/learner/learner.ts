@@ -155,29 +155,24 @@ export class Learner {
 
   /** Lets what people said of turns overrule what was counted; gives how many turns changed. */
   async hearFeedback(signal?: AbortSignal): Promise<number> {
-    let overruled = await this.#learnUnknown(signal);
-    for (;;) {
-      const { heard, changed } = await this.#hearSome();
-      overruled += changed;
-      if (heard < feedbackAtOnce) return overruled;
+    const { schema } = this.#database.capabilities;
+    for (let overruled = 0; ;) {
+      const some = await this.#database.transaction({ ...limits, readOnly: true }, (tx) =>
+        unheardFeedback(tx, schema),
+      );
+      if (some.length === 0) return overruled;
+      // Turns that nobody saw end were counted nowhere; those that a person judged since are counted now.
+      const unknown = some.filter(({ judgedBy }) => judgedBy === 'unknown');
+      if (unknown.length > 0) overruled += await this.#learn(unknown.map(idOf), signal, true);
+      // The others, and those whose trace is gone.
+      overruled += await this.#hear(some.map(idOf));
+      if (some.length < feedbackAtOnce) return overruled;
     }
   }
 
-  /** Turns that nobody saw end were counted nowhere; those that a person judged since are counted now. */
-  async #learnUnknown(signal: AbortSignal | undefined): Promise<number> {
-    const { schema } = this.#database.capabilities;
-    const unknown = await this.#database.transaction({ ...limits, readOnly: true }, async (tx) => {
-      const heard = await unheardFeedback(tx, schema);
-      return heard.filter(({ judgedBy }) => judgedBy === 'unknown');
-    });
-    if (unknown.length === 0) return 0;
-    const roots = unknown.map(({ correlationId }) => correlationId);
-    return this.#learn(roots, signal, true);
-  }
-
-  #hearSome(): Promise<{ heard: number; changed: number }> {
+  #hear(turns: readonly string[]): Promise<number> {
     return this.#write(async (tx, schema) => {
-      const heard = await unheardFeedback(tx, schema);
+      const heard = await unheardFeedback(tx, schema, turns);
       const named = await foldMerged(tx, schema, this.patterns, heard.map(keyOf));
       for (const turn of heard) turn.patternKey = named(turn.patternKey);
       const changed = heard.filter(({ said, isGood }) => said !== isGood);
@@ -188,7 +183,7 @@ export class Learner {
       const said = new Map(heard.map((turn) => [turn.correlationId, turn.said]));
       await markHeard(tx, schema, said);
       await this.#flush(tx, schema);
-      return { heard: heard.length, changed: changed.length };
+      return changed.length;
     });
   }
 
@@ -375,6 +370,10 @@ async function readKnown(tx: Queryable, schema: string, model: string): Promise<
     [schema, model],
   );
   return rows[0] ?? { turns: 0, threshold: null };
+}
+
+function idOf({ correlationId: id }: LedgerEntry): string {
+  return id;
 }
 
 function keyOf({ patternKey: key }: Pick<LedgerEntry, 'patternKey'>): string | null {

@@ -242,18 +242,25 @@ export async function writeLedger(
 
 export const feedbackAtOnce = 1_000;
 
-/** What people said of turns that are in the ledger and were judged otherwise; the ledger's entries. */
+type Heard = LedgerEntry & { said: boolean };
+
+/**
+ * What people said of turns that are in the ledger and that learning did not hear yet, the first of them; the ledger's entries.
+ *
+ * @param of only of these turns
+ */
 export async function unheardFeedback(
   tx: Queryable,
   schema: string,
-): Promise<(LedgerEntry & { said: boolean })[]> {
-  const { rows } = await tx.query<LedgerEntry & { said: boolean }>(
+  of: readonly string[] | null = null,
+): Promise<Heard[]> {
+  const { rows } = await tx.query<Heard>(
     `SELECT ${ledgerColumns}, f.is_good AS said
      FROM trace_console.trace_feedback AS f
      JOIN trace_console.learned_traces AS l USING (target_schema, correlation_id)
-     WHERE f.target_schema = $1 AND NOT f.is_learned
+     WHERE f.target_schema = $1 AND NOT f.is_learned AND ($2::uuid[] IS NULL OR f.correlation_id = ANY ($2))
      ORDER BY l.ended_at, l.correlation_id LIMIT ${feedbackAtOnce}`,
-    [schema],
+    [schema, of],
   );
   return rows;
 }

@@ -72,16 +72,104 @@ export function planMcpRemove(client: McpClient, at: string): McpChange {
  * @throws ConsoleError `file_failed`
  */
 export function installedServer(client: McpClient, at: string): ServerCommand | undefined {
-  const [, text] = marked(readSettingsFile(at).text ?? '');
-  const settings =
-    client === 'codex' ? parsedToml(text, at) : parseSettings(text.trim() === '' ? '{}' : text, at);
-  const servers = objectOf(objectOf(settings)[client === 'codex' ? 'mcp_servers' : 'mcpServers']);
-  if (!Object.hasOwn(servers, serverName)) return undefined;
-  const { command, args } = objectOf(servers[serverName]);
+  const entry = entryIn(client, settingsOf(client, at));
+  if (!entry) return undefined;
+  const { command, args } = entry;
   return {
     command: typeof command === 'string' ? command : '',
     args: Array.isArray(args) ? args.filter((arg) => typeof arg === 'string') : [],
   };
+}
+
+function settingsOf(client: McpClient, at: string): Record<string, unknown> {
+  const [, text] = marked(readSettingsFile(at).text ?? '');
+  const isToml = client === 'codex';
+  return objectOf(
+    isToml ? parsedToml(text, at) : parseSettings(text.trim() === '' ? '{}' : text, at),
+  );
+}
+
+function entryIn(client: McpClient, settings: Record<string, unknown>) {
+  const servers = objectOf(settings[client === 'codex' ? 'mcp_servers' : 'mcpServers']);
+  return Object.hasOwn(servers, serverName) ? objectOf(servers[serverName]) : undefined;
+}
+
+/** `here`: why an installed server is not started from the working folder; `elsewhere`: folders of projects in which it is off. */
+export type SwitchedOff = { here?: string; elsewhere: readonly string[] };
+
+/**
+ * By the switches of the client that stand in files of the user. Cursor keeps its own switch in a database of its own, which is
+ * not read.
+ *
+ * @param cwd the working folder
+ * @throws ConsoleError `file_failed`
+ */
+export function switchedOff(
+  client: McpClient,
+  { at, home, cwd }: { at: string; home: string; cwd: string },
+): SwitchedOff {
+  const settings = settingsOf(client, at);
+  const entry = entryIn(client, settings);
+  if (entry?.enabled === false)
+    return { here: 'off: "enabled" of its entry is false', elsewhere: [] };
+  if (entry?.disabled === true)
+    return { here: 'off: "disabled" of its entry is true', elsewhere: [] };
+  if (client === 'claude')
+    return offInClaude(settings, path.join(home, '.claude/settings.json'), cwd);
+  const here = client === 'gemini' ? offInGemini(settings, path.dirname(at)) : undefined;
+  return { ...(here === undefined ? {} : { here }), elsewhere: [] };
+}
+
+const names = (list: unknown): readonly unknown[] => (Array.isArray(list) ? list : []);
+
+/** `/mcp disable` keeps what is off by project; the user's settings may deny servers, or allow some only. */
+function offInClaude(settings: Record<string, unknown>, user: string, cwd: string): SwitchedOff {
+  const folders = Object.entries(objectOf(settings.projects)).flatMap(([folder, project]) =>
+    names(objectOf(project).disabledMcpServers).includes(serverName) ? [folder] : [],
+  );
+  const isHere = (folder: string) => cwd === folder || cwd.startsWith(`${folder}${path.sep}`);
+  const { deniedMcpServers: denied, allowedMcpServers: allowed } = settingsOf('claude', user);
+  const isNamed = (list: unknown) =>
+    names(list).some((one) => objectOf(one).serverName === serverName);
+  const byCommand = names(allowed).some((one) => Object.hasOwn(objectOf(one), 'serverCommand'));
+  const project = folders.find(isHere);
+  const reason = isNamed(denied)
+    ? `off: deniedMcpServers in ${user}`
+    : Array.isArray(allowed) && !isNamed(allowed) && !byCommand
+      ? `off: not one of allowedMcpServers in ${user}`
+      : project === undefined
+        ? undefined
+        : `off in ${project}: /mcp enable ${serverName}`;
+  return {
+    ...(reason === undefined ? {} : { here: reason }),
+    elsewhere: folders.filter((folder) => !isHere(folder)),
+  };
+}
+
+function offInGemini(settings: Record<string, unknown>, folder: string): string | undefined {
+  const { mcp, admin } = settings;
+  const { excluded, allowed } = objectOf(mcp);
+  const isIn = (list: unknown) =>
+    names(list).some(
+      (name) => typeof name === 'string' && name.trim().toLowerCase() === serverName,
+    );
+  // The names without a group are those of older versions.
+  for (const [name, list] of [
+    ['mcp.excluded', excluded],
+    ['excludeMCPServers', settings.excludeMCPServers],
+  ] as const) {
+    if (isIn(list)) return `off: it stands in ${name}`;
+  }
+  for (const [name, list] of [
+    ['mcp.allowed', allowed],
+    ['allowMCPServers', settings.allowMCPServers],
+  ] as const) {
+    if (names(list).length > 0 && !isIn(list)) return `off: it is not in ${name}`;
+  }
+  if (objectOf(objectOf(admin).mcp).enabled === false) return 'off: admin.mcp.enabled is false';
+  const switches = settingsOf('gemini', path.join(folder, 'mcp-server-enablement.json'));
+  const own = Object.hasOwn(switches, serverName) ? objectOf(switches[serverName]) : {};
+  return own.enabled === false ? `off: gemini mcp enable ${serverName}` : undefined;
 }
 
 /** A byte order mark stays; no parser takes it. */

@@ -11,6 +11,7 @@ import {
   ArgumentError,
   type ToolContext,
 } from './tool.js';
+import { hasOtlpTag } from '../../core/tables.js';
 import { boundedText } from '../../db/quote.js';
 
 /** Characters of a field in the tree, and of one that is asked for by itself. */
@@ -43,12 +44,14 @@ const cut = (expression: string) =>
 const treeStatement = `
 WITH tree AS (
   SELECT * FROM execution_traces WHERE root_id = (
-    SELECT root_id FROM execution_traces WHERE correlation_id = $1)
+    SELECT root_id FROM execution_traces WHERE correlation_id = $1 OR ${hasOtlpTag('$1::uuid')}
+    ORDER BY correlation_id = $1 DESC LIMIT 1)
   ORDER BY started_at, id LIMIT $2
 ), events AS (
   SELECT t.started_at, 0 AS rank, jsonb_strip_nulls(jsonb_build_object('kind', 'trace', 'event', t.id,
       'trace', t.correlation_id, 'parent', t.parent_id, 'source', t.source, 'status', t.status, 'model', t.model,
       'started_at', t.started_at, 'duration_ms', t.duration_ms, 'cost_usd', t.cost_usd,
+      'span_kind', t.context #>> '{span,kind}', 'tags', NULLIF(to_jsonb(t.tags), '[]'),
       'prompt_text', ${cut('t.prompt_text')}, 'error_type', t.error_type, 'error_message', ${cut('t.error_message')})) AS event
   FROM tree AS t
   UNION ALL
@@ -77,7 +80,11 @@ const getTrace: Tool = {
     'One turn with its whole tree in the order of time: traces, routing decisions, tools and hooks, endpoint calls. Long fields are ' +
     'cut; call it again with event and field (and offset) for more of one of them, with after for later events.',
   input: {
-    id: { type: 'string', description: 'id of any trace of the tree' },
+    id: {
+      type: 'string',
+      description:
+        'id of any trace of the tree, or the OpenTelemetry trace id of its sender (32 hexadecimal digits)',
+    },
     limit: { type: 'integer', description: 'events at most; 1 to 100, default 40' },
     after: { type: 'integer', description: 'leave out so many events at the start' },
     event: { type: 'string', description: 'id of the event whose field is wanted' },

@@ -3,9 +3,11 @@ import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { openDatabase } from '../../embedded/index.js';
+import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { storable, toJson } from '../../ingest/rows.js';
 import { chooseEmbedder } from '../embedding/choose.js';
 import { vectorText, type Embedder } from '../embedding/embedder.js';
+import { uuidOf } from '../learner/pattern-state.js';
 import { breakdownOf, choose, confidenceOf, type Candidate } from './choose.js';
 import { findSimilar, type Found, type Search, searchOf, suggest, vectorFor } from './suggest.js';
 import type {
@@ -71,7 +73,9 @@ export async function routerOn(
       });
     },
     finish: (decision, ending) =>
-      database.transaction({}, (tx) => writeEnding(tx, decision, ending)),
+      database.transaction({}, (tx) =>
+        writeEnding(tx, database.capabilities.schema, decision, ending),
+      ),
     close: () => database.close(),
   };
 }
@@ -211,30 +215,63 @@ function rounded(value: unknown): unknown {
 }
 
 /** The pattern, locked, or the one that it was merged into meanwhile; undefined: it was pruned. */
-async function patternNow(tx: Queryable, id: string): Promise<string | undefined> {
-  for (const where of [
-    'id = $1::uuid',
-    `context -> 'merged' @> jsonb_build_array(jsonb_build_object('id', $1::text))`,
-  ]) {
+async function patternNow(tx: Queryable, schema: string, id: string): Promise<string | undefined> {
+  const locked = async (where: string, value: string) => {
     const { rows } = await tx.query<{ id: string }>(
       `SELECT id FROM success_patterns WHERE ${where} LIMIT 1 FOR NO KEY UPDATE`,
-      [id],
+      [value],
     );
-    if (rows[0]) return rows[0].id;
-  }
-  return undefined;
+    return rows[0]?.id;
+  };
+  const there = await locked('id = $1::uuid', id);
+  if (there !== undefined) return there;
+  const key = await mergedInto(tx, schema, id);
+  if (key !== undefined) return locked('pattern_hash = $1', key);
+  // One that was not learned stands in the pattern that took it in, only there: that reads all patterns.
+  return locked(
+    `context ? 'merged' AND context -> 'merged' @> jsonb_build_array(jsonb_build_object('id', $1::text))`,
+    id,
+  );
 }
 
-/** A pattern that was pruned meanwhile leaves only the decision to be completed. */
-async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): Promise<void> {
+/** The key of the pattern that a learned one was merged into: its id is made of its key. */
+async function mergedInto(tx: Queryable, schema: string, id: string): Promise<string | undefined> {
+  if (!(await hasConsoleTable(tx, 'merged_patterns'))) return undefined;
+  const { rows } = await tx.query<{ key: string; into: string }>(
+    `SELECT pattern_key AS key, into_key AS into FROM trace_console.merged_patterns WHERE target_schema = $1`,
+    [schema],
+  );
+  return rows.find(({ key }) => uuidOf(key) === id)?.into;
+}
+
+/**
+ * A pattern that was pruned meanwhile leaves only the decision to be completed. A decision that was finished before
+ * keeps its first end: the log entry of its use names it.
+ */
+async function writeEnding(
+  tx: Queryable,
+  schema: string,
+  decision: Decision,
+  ending: Ending,
+): Promise<void> {
   const { outcome, durationMs, feedback } = ending;
   const { similarity } = decision;
+  // One that finishes it at the same moment waits here, and then finds the entry.
+  await tx.query('SELECT FROM agent_routing_decisions WHERE id = $1 FOR NO KEY UPDATE', [
+    decision.id,
+  ]);
+  const { rows: entries } = await tx.query(
+    `SELECT FROM pattern_usage_log WHERE correlation_id = $1 AND deviations @> jsonb_build_object('decision', $2::text) LIMIT 1`,
+    [decision.correlationId, decision.id],
+  );
+  if (entries.length > 0) return;
   const patternId =
-    decision.patternId === null ? undefined : await patternNow(tx, decision.patternId);
+    decision.patternId === null ? undefined : await patternNow(tx, schema, decision.patternId);
   if (patternId !== undefined) {
     await tx.query(
       `SELECT record_pattern_usage(pattern_id => $1, outcome => $2, correlation_id => $3, match_score => $4,
-         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7)`,
+         actual_duration_ms => $5, expected_duration_ms => $6, user_feedback => $7,
+         deviations => jsonb_build_object('decision', $8::text))`,
       [
         patternId,
         outcome,
@@ -243,12 +280,13 @@ async function writeEnding(tx: Queryable, decision: Decision, ending: Ending): P
         Number.isFinite(durationMs) ? Math.round(durationMs ?? 0) : null,
         decision.expectedDurationMs,
         feedback === undefined ? null : storable(feedback),
+        decision.id,
       ],
     );
   }
   const success = outcome === 'success' ? true : outcome === 'failure' ? false : null;
-  await tx.query('UPDATE agent_routing_decisions SET actual_success = $2 WHERE id = $1', [
-    decision.id,
-    success,
-  ]);
+  await tx.query(
+    `UPDATE agent_routing_decisions SET actual_success = $2 WHERE id = $1 AND ($3 OR actual_success IS NULL)`,
+    [decision.id, success, patternId !== undefined],
+  );
 }

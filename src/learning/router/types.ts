@@ -124,7 +124,10 @@ export type Router = {
   suggest: (prompt: string, options?: { limit?: number }) => Promise<Suggestion>;
   /** Chooses an agent and writes the decision; null when nothing speaks for anybody. */
   decide: (request: DecisionRequest) => Promise<Decision | null>;
-  /** Writes how it went: the use of the pattern, and the decision's outcome. */
+  /**
+   * Writes how it went: the use of the pattern, and the decision's outcome. Called again for a decision, as after an answer that was
+   * lost, it changes nothing: the first end stays.
+   */
   finish: (decision: Decision, ending: Ending) => Promise<void>;
   /** Closes the connections. */
   close: () => Promise<void>;

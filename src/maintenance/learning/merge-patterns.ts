@@ -272,7 +272,7 @@ UPDATE success_patterns AS k SET
     / NULLIF(CASE WHEN k.avg_duration_ms IS NULL THEN 0 ELSE k.success_count END + g.timed, 0)), k.avg_duration_ms),
   min_duration_ms = LEAST(k.min_duration_ms, g.min_ms), max_duration_ms = GREATEST(k.max_duration_ms, g.max_ms),
   last_used_at = GREATEST(k.last_used_at, g.last_used_at),
-  context = k.context || jsonb_build_object('merged', g.merged || CASE
+  context = k.context || jsonb_build_object('merged', g.merged || g.earlier || CASE
     WHEN jsonb_typeof(k.context->'merged') = 'array' THEN k.context->'merged' ELSE '[]' END)
 FROM (
   SELECT sum(success_count) AS good, sum(failure_count) AS bad, sum(total_usage_count) AS uses,
@@ -280,7 +280,11 @@ FROM (
     COALESCE(sum(success_count) FILTER (WHERE avg_duration_ms IS NOT NULL), 0) AS timed,
     min(min_duration_ms) AS min_ms, max(max_duration_ms) AS max_ms, max(last_used_at) AS last_used_at,
     jsonb_agg(jsonb_build_object('id', id, 'hash', pattern_hash, 'intent', intent_classification, 'uses', total_usage_count,
-      'merged_at', now()) ORDER BY id) AS merged
+      'merged_at', now()) ORDER BY id) AS merged,
+    -- What the merged ones took in before: decisions keep the pattern that they were made by.
+    (SELECT COALESCE(jsonb_agg(e.one), '[]') FROM success_patterns AS p CROSS JOIN jsonb_array_elements(
+      CASE WHEN jsonb_typeof(p.context->'merged') = 'array' THEN p.context->'merged' ELSE '[]' END) AS e (one)
+     WHERE p.id = ANY ($2::uuid[])) AS earlier
   FROM success_patterns WHERE id = ANY ($2::uuid[])) AS g
 WHERE k.id = $1`;
 

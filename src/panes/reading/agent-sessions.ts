@@ -2,6 +2,8 @@ import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { boundedText } from '../../db/quote.js';
+import type { ReadRequest } from '../contract/pane.js';
+import { timed, writesOf } from './late-rows.js';
 
 /** What a session does, by its last sign of life. */
 export type SessionState =
@@ -137,34 +139,74 @@ LEFT JOIN LATERAL (
 const recountMs = 30_000;
 /** Sessions that one reading counts at most: the first reading of a long window comes in parts. */
 const countedAtOnce = 50;
+/** What counting again, in turn, those that gave no sign may take of one reading (ms). */
+const turnMs = 15;
+const longestTurn = 50;
 
-/** Keeps what sessions come to; only those that gave a sign of life since are counted again. */
+type Kept = {
+  seenMs: number;
+  countedMs: number;
+  /** What had been written before; see {@link writesOf}. */
+  writes: number | undefined;
+  figures: SessionFigures;
+};
+
+/**
+ * Keeps what sessions come to. Those that gave a sign of life since are counted again at once; while rows are written the
+ * others are, too, in turn: traces may come to a session later than its last sign of life.
+ */
 export class SessionCounter {
-  readonly #kept = new Map<
-    string,
-    { seenMs: number; countedMs: number; figures: SessionFigures }
-  >();
+  readonly #kept = new Map<string, Kept>();
+  #turn = 10;
 
   /** @returns the share of them that is counted */
   async count(
     tx: Queryable,
-    shape: SchemaShape,
+    request: ReadRequest,
     sessions: readonly SeenSession[],
   ): Promise<number> {
+    const writes = await writesOf(tx, request, [timed.traces, timed.hooks, timed.calls]);
     const due = sessions.filter((session) => this.#isDue(session));
     const chosen = due.slice(0, countedAtOnce);
-    if (chosen.length > 0) {
-      const ids = chosen.map(({ session_id: id }) => id);
-      const { rows } = await tx.query<SessionFigures>(sessionFiguresStatement(shape), [ids]);
-      const byId = new Map(rows.map((row) => [row.session_id, row]));
-      for (const { session_id: id, seen_ms: seenMs, now_ms: countedMs } of chosen) {
-        const figures = byId.get(id);
-        if (figures) this.#kept.set(id, { seenMs, countedMs, figures });
-      }
+    await this.#countThese(tx, request.shape, chosen, writes);
+    const before = performance.now();
+    const inTurn = this.#inTurn(sessions, writes).slice(0, this.#turn);
+    await this.#countThese(tx, request.shape, inTurn, writes);
+    if (inTurn.length === this.#turn) {
+      const fitting = (this.#turn * turnMs) / Math.max(1, performance.now() - before);
+      this.#turn = Math.ceil(Math.min(Math.max(fitting, 1), longestTurn));
     }
     const shown = new Set(sessions.map(({ session_id: id }) => id));
     for (const id of this.#kept.keys()) if (!shown.has(id)) this.#kept.delete(id);
     return sessions.length === 0 ? 1 : 1 - (due.length - chosen.length) / sessions.length;
+  }
+
+  async #countThese(
+    tx: Queryable,
+    shape: SchemaShape,
+    chosen: readonly SeenSession[],
+    writes: number | undefined,
+  ): Promise<void> {
+    if (chosen.length === 0) return;
+    const ids = chosen.map(({ session_id: id }) => id);
+    const { rows } = await tx.query<SessionFigures>(sessionFiguresStatement(shape), [ids]);
+    const byId = new Map(rows.map((row) => [row.session_id, row]));
+    for (const { session_id: id, seen_ms: seenMs, now_ms: countedMs } of chosen) {
+      const figures = byId.get(id);
+      if (figures) this.#kept.set(id, { seenMs, countedMs, writes, figures });
+    }
+  }
+
+  /** Those that were counted before something was written, the one that waits longest first. */
+  #inTurn(sessions: readonly SeenSession[], writes: number | undefined): SeenSession[] {
+    const kept = (session: SeenSession) => this.#kept.get(session.session_id);
+    return sessions
+      .filter((session) => {
+        const known = kept(session);
+        const isOlder = known !== undefined && known.countedMs < session.now_ms;
+        return isOlder && (writes === undefined || known.writes !== writes);
+      })
+      .sort((a, b) => (kept(a)?.countedMs ?? 0) - (kept(b)?.countedMs ?? 0));
   }
 
   figuresOf(id: string): SessionFigures | undefined {

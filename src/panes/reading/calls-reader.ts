@@ -17,6 +17,7 @@ import {
 } from './calls.js';
 import type { ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
+import { LateRows } from './late-rows.js';
 import { SliceLedger, type Range, SliceReader } from './slices.js';
 import { serverNowIn, sliceMsFor } from './windows.js';
 
@@ -105,9 +106,9 @@ export type CallsOptions = {
 /**
  * Counts calls of a window by group. Closed slices of time are kept as histograms, so that a reading costs the
  * open one whatever the window. Counts, sums and maxima are exact; p50 and p95 are at most 3.1 % off (see
- * duration-buckets). A call that ends or is written late is counted when its slice is asked for again (see
- * {@link SliceLedger}): within seconds for the youngest, at the latest after as long again as it was late (a
- * quarter of that for one that was seen in progress).
+ * duration-buckets). A call that is written late is counted with the reading that finds where it came (see {@link LateRows});
+ * one that ends later than it was counted, when its slice is asked for again (see {@link SliceLedger}): with the next
+ * reading where the window is small, at the latest after a quarter of its age.
  *
  * On demand (`exact`) every row of the window is read, and the percentiles are exact, too.
  */
@@ -115,6 +116,7 @@ export class CallsReader {
   readonly #options: CallsOptions;
   #totals = new CallTotals();
   #slices: SliceReader<CallSlice>;
+  readonly #late = new LateRows();
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -144,20 +146,38 @@ export class CallsReader {
     this.#slices.ledger.clear();
   }
 
+  /** Looks whether rows came late to slices that are kept; the next reading counts these again. */
+  async isOutdated(tx: Queryable, request: ReadRequest): Promise<boolean> {
+    await this.#lookForLate(tx, request, this.#options.source(request.shape));
+    return this.#slices.ledger.hasChanged;
+  }
+
+  /** @returns whether rows are being written */
+  async #lookForLate(tx: Queryable, request: ReadRequest, source: CallSource): Promise<boolean> {
+    // What is counted once is not watched.
+    if (request.exact) return false;
+    const nowMs = await serverNowIn(tx);
+    const { ranges, isWritten } = await this.#late.look(tx, request, source.reads ?? [], nowMs);
+    this.#slices.ledger.noteChanged(ranges);
+    return isWritten;
+  }
+
   async #readKept(
     tx: Queryable,
-    { windowMs, untilMs, exact }: ReadRequest,
+    request: ReadRequest,
     source: CallSource,
     nowMs: number,
   ): Promise<CallGroups> {
+    const { windowMs, untilMs, exact } = request;
     const sliceMs = sliceMsFor(windowMs);
     if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = this.#slicesOf(sliceMs);
+    const isWritten = await this.#lookForLate(tx, request, source);
     const changed = await this.#options.changed?.(tx, sliceMs);
     const endMs = untilMs ?? nowMs;
     const sinceMs = endMs - windowMs;
     const totals = this.#totals;
     const { fresh, share } = await this.#slices.read(
-      { sinceMs, untilMs, nowMs, whole: exact, ...(changed ? { changed } : {}) },
+      { sinceMs, untilMs, nowMs, isWritten, whole: exact, ...(changed ? { changed } : {}) },
       (ranges) => readHistograms(tx, source, ranges, sliceMs, totals),
     );
     const found = this.#groups(fresh, { sinceMs, endMs, sliceMs });

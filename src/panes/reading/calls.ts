@@ -1,5 +1,6 @@
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 import { quoteIdent } from '../../db/quote.js';
+import type { TimedTable } from './late-rows.js';
 
 /** What is counted by group and time: hooks, endpoint calls, decisions, failures. SQL expressions of one row. */
 export type CallSource = {
@@ -15,6 +16,8 @@ export type CallSource = {
   duration?: string;
   /** Further numbers that are added up. */
   sums: readonly string[];
+  /** The tables whose rows these are; where they come late is watched. */
+  reads?: readonly TimedTable[];
 };
 
 /** A column of an aliased table, or NULL of its type where the database does not have it. */

@@ -57,9 +57,11 @@ export class WindowBefore {
     if (shown.share < 1) return { before: null, share: shown.share / 2 };
     const kept = this.#kept?.windowMs === windowMs ? this.#kept : undefined;
     const isFresh = kept !== undefined && Math.abs(shown.endMs - kept.endMs) < countedEveryMs;
-    if (isFresh && !exact) return { before: kept.counts, share: 1 };
     const untilMs = shown.endMs - windowMs;
-    const { groups, share } = await this.#calls.read(tx, { ...request, untilMs });
+    const asking = { ...request, untilMs };
+    if (isFresh && !exact && !(await this.#calls.isOutdated(tx, asking)))
+      return { before: kept.counts, share: 1 };
+    const { groups, share } = await this.#calls.read(tx, asking);
     if (share < 1) return { before: null, share: (1 + share) / 2 };
     const counts = new Map(groups.map((group) => [groupKey(group.groups), group]));
     this.#kept = { windowMs, endMs: shown.endMs, counts };

@@ -86,12 +86,11 @@ function failedItself(shape: SchemaShape, of: Kind): string {
  * index of failures. Sums: traces, hooks, calls.
  */
 export function failureSource(shape: SchemaShape): CallSource {
-  const branches = [traces, hooks, calls]
-    .filter((each) => isReadable(shape, each))
-    .map(
-      (each) =>
-        `SELECT ${typeOf(shape, each, 'f')} AS error_type, '${each.kind}' AS kind, f.started_at FROM ${each.table} AS f WHERE ${failedItself(shape, each)}`,
-    );
+  const read = [traces, hooks, calls].filter((each) => isReadable(shape, each));
+  const branches = read.map(
+    (each) =>
+      `SELECT ${typeOf(shape, each, 'f')} AS error_type, '${each.kind}' AS kind, f.started_at FROM ${each.table} AS f WHERE ${failedItself(shape, each)}`,
+  );
   return {
     from: `(${branches.join(' UNION ALL ')}) AS f`,
     at: 'f.started_at',
@@ -101,6 +100,7 @@ export function failureSource(shape: SchemaShape): CallSource {
     sums: [traces, hooks, calls].map(
       ({ kind }) => `CASE WHEN f.kind = '${kind}' THEN 1 ELSE 0 END`,
     ),
+    reads: read.map(({ table }) => ({ table, at: 'started_at' })),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Queryable } from '../../db/queryable.js';
 import type { ComparedFigures, ReadRequest } from '../contract/pane.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 import { columnOf, type CallSource } from './calls.js';
+import { timed } from './late-rows.js';
 import { CallsReader, type CallGroup } from './calls-reader.js';
 import { longestComparedMs, WindowBefore } from './comparison.js';
 
@@ -66,6 +67,7 @@ export function patternUses(shape: SchemaShape): CallSource {
     inProgress: 'false',
     duration: column('actual_duration_ms', 'bigint'),
     sums: [],
+    reads: [timed.uses],
   };
 }
 

@@ -32,8 +32,13 @@ export type Plan = {
  */
 const overlapMs = 10_000;
 
-/** At most so many kept slices are asked for again in one reading. */
+/** At most so many kept slices are asked for again in one reading because they are due. */
 const recheckedAtOnce = 8;
+
+/** So many rows are looked at again with each reading while rows are written: half a millisecond. */
+const rowsLookedAt = 1_000;
+/** Of slices that are known to have changed, so many rows are counted again in one reading. */
+const changedRowsAtOnce = 1_000_000;
 
 /** How often a slice is audited although it is not due: at first, and after audits that found nothing. */
 const shortestAuditMs = 2_000;
@@ -51,14 +56,18 @@ const longestAuditMs = 10_000;
  * one another), and the cost grows with the logarithm of the window only: for an hour each row is read
  * nine times in all.
  *
- * Rows may also come in bulk, hours after their time (an import, a restore). For that, now and then the slice that was
- * not looked at for longest is audited; when rows were added to it, two are audited with the next reading, then four:
- * the more is found, the more is looked at.
+ * Rows may also come hours after their time (an import, a restore), and old ones may change. Where rows came is told by
+ * {@link LateRows}. What it cannot know is audited: while rows are written, with each reading the slices that were not looked at
+ * for longest, as many as have a thousand rows, and as many in which something is in progress; else one now and then. When
+ * an audit finds rows that were added, two slices are audited with the next reading, then four: the more is found, the
+ * more is looked at.
  */
 export class SliceLedger<Value> {
   readonly sliceMs: number;
   readonly #held = new Map<number, Held<Value>>();
   readonly #kind: SliceKind<Value>;
+  /** Kept slices that differ from what is there, until they are counted again. */
+  readonly #changed = new Set<number>();
   #audits = 1;
   #auditEveryMs = shortestAuditMs;
   #auditedMs: number | undefined;
@@ -70,6 +79,21 @@ export class SliceLedger<Value> {
 
   sliceOf(ms: number): number {
     return Math.floor(ms / this.sliceMs);
+  }
+
+  /** Rows came to these stretches of time, or went; kept slices there are counted again, the newest first. */
+  noteChanged(ranges: readonly Range[]): void {
+    for (const { fromMs, untilMs } of ranges) {
+      const last = this.sliceOf(untilMs - 0.001);
+      for (let slice = this.sliceOf(fromMs); slice <= last; slice += 1) {
+        if (this.#held.has(slice)) this.#changed.add(slice);
+      }
+    }
+  }
+
+  /** Kept slices are known to have changed. */
+  get hasChanged(): boolean {
+    return this.#changed.size > 0;
   }
 
   /** The kept slices that had another number of rows in progress when they were asked for. */
@@ -84,17 +108,10 @@ export class SliceLedger<Value> {
   /**
    * What to ask for a window that begins after `sinceMs`.
    *
-   * @param changed slices known to differ from what is held
    * @param newSlices how many slices never asked for may be fetched, the newest first
-   * @param untilMs where the window ends; Infinity: what is newer than the server's clock counts, too
    */
-  plan(
-    sinceMs: number,
-    nowMs: number,
-    changed: ReadonlySet<number>,
-    newSlices: number,
-    untilMs = Infinity,
-  ): Plan {
+  plan(window: Omit<SliceWindow, 'whole'>, newSlices: number): Plan {
+    const { sinceMs, nowMs, untilMs = Infinity, changed = none, isWritten = false } = window;
     const edge = this.sliceOf(sinceMs);
     const firstOpen = Math.max(this.sliceOf(Math.min(nowMs - overlapMs, untilMs)), edge + 1);
     // At the near end too: the server's clock may have been set back.
@@ -104,20 +121,24 @@ export class SliceLedger<Value> {
     const keeping = new Set<number>();
     const due: number[] = [];
     let missing = 0;
+    let changedRows = 0;
     for (let slice = firstOpen - 1; slice > edge; slice -= 1) {
       const held = this.#held.get(slice);
       if (!held) {
         if (keeping.size < newSlices) keeping.add(slice);
         else missing += 1;
       } else if (changed.has(slice)) keeping.add(slice);
-      else if (this.#isDue(slice, held, nowMs)) due.push(slice);
+      else if (this.#changed.has(slice)) {
+        if (changedRows < changedRowsAtOnce) keeping.add(slice);
+        changedRows += this.#kind.rows(held.value);
+      } else if (this.#isDue(slice, held, nowMs)) due.push(slice);
     }
     // The longest overdue first, so that none waits for ever behind the youngest.
     due.sort((a, b) => (this.#held.get(a)?.askedMs ?? 0) - (this.#held.get(b)?.askedMs ?? 0));
     for (const slice of due.slice(0, recheckedAtOnce)) keeping.add(slice);
     // A window in the past is looked at once; one that is not whole has more to ask for.
     const isWhole = untilMs === Infinity && missing === 0;
-    const audited = isWhole ? this.#toAudit(keeping, nowMs, newSlices) : none;
+    const audited = isWhole ? this.#toAudit(keeping, nowMs, newSlices, isWritten) : none;
     for (const slice of audited) keeping.add(slice);
 
     // One microsecond later: the window is open at its far end, as `started_at > now() - window`.
@@ -145,7 +166,7 @@ export class SliceLedger<Value> {
       const inProgress = this.#kind.inProgress(value);
       this.#held.set(slice, { value, inProgress, askedMs: nowMs });
     }
-    if (plan.audited.size > 0) this.#learn(found, nowMs);
+    if (plan.audited.size > 0) this.#learn(found);
     return new Map([...answer].filter(([slice]) => !plan.keeping.has(slice)));
   }
 
@@ -158,20 +179,39 @@ export class SliceLedger<Value> {
     for (const slice of [...this.#held.keys()]) this.#drop(slice);
   }
 
-  /** The slices that were asked for longest ago, as many as the last audit gives reason for. */
-  #toAudit(keeping: ReadonlySet<number>, nowMs: number, most: number): ReadonlySet<number> {
+  /** The slices that were asked for longest ago, as many as the last audit gives reason for, or as cost little. */
+  #toAudit(
+    keeping: ReadonlySet<number>,
+    nowMs: number,
+    most: number,
+    isWritten: boolean,
+  ): ReadonlySet<number> {
     this.#auditedMs ??= nowMs;
     const since = nowMs - this.#auditedMs;
     // The clock may have been set back.
-    if (this.#audits === 1 && since >= 0 && since < this.#auditEveryMs) return none;
+    const isTime = this.#audits > 1 || since < 0 || since >= this.#auditEveryMs;
+    if (!isTime && !isWritten) return none;
+    if (isTime) this.#auditedMs = nowMs;
     const candidates = [...this.#held].filter(([slice]) => !keeping.has(slice));
-    candidates.sort(([, a], [, b]) => a.askedMs - b.askedMs);
-    const slices = candidates.slice(0, Math.min(this.#audits, most)).map(([slice]) => slice);
-    return new Set(slices);
+    // Those that were asked together are asked together again: neighbours are one stretch of time.
+    candidates.sort(([a, one], [b, other]) => one.askedMs - other.askedMs || a - b);
+    const audits = isTime ? Math.min(this.#audits, most) : 0;
+    const slices = candidates.slice(0, audits).map(([slice]) => slice);
+    if (!isWritten) return new Set(slices);
+    const unended = candidates.filter(([, { inProgress }]) => inProgress > 0);
+    return new Set([...slices, ...this.#cheap(candidates), ...this.#cheap(unended)]);
   }
 
-  #learn(found: number, nowMs: number): void {
-    this.#auditedMs = nowMs;
+  /** The first of them that have few rows together. */
+  #cheap(slices: readonly (readonly [number, Held<Value>])[]): number[] {
+    let rows = 0;
+    const beyond = slices.findIndex(
+      ([, { value }]) => (rows += this.#kind.rows(value)) > rowsLookedAt,
+    );
+    return slices.slice(0, beyond < 0 ? slices.length : beyond).map(([slice]) => slice);
+  }
+
+  #learn(found: number): void {
     this.#audits = found > 0 ? this.#audits * 2 : 1;
     this.#auditEveryMs =
       found > 0 ? shortestAuditMs : Math.min(this.#auditEveryMs * 2, longestAuditMs);
@@ -183,6 +223,7 @@ export class SliceLedger<Value> {
   }
 
   #drop(slice: number): void {
+    this.#changed.delete(slice);
     const held = this.#held.get(slice);
     if (!held) return;
     this.#held.delete(slice);
@@ -211,6 +252,8 @@ export type SliceWindow = {
   nowMs: number;
   /** Kept slices that are known to have changed. */
   changed?: ReadonlySet<number>;
+  /** Rows are being written: old ones may be among them. */
+  isWritten?: boolean;
   /** Everything in one go, whatever it takes. */
   whole: boolean;
 };
@@ -244,13 +287,14 @@ export class SliceReader<Value> {
 
   /** @param ask counts the rows of the ranges by slice */
   async read(
-    { sinceMs, untilMs, nowMs, whole, changed: toldChanged }: SliceWindow,
+    { whole, ...window }: SliceWindow,
     ask: (ranges: readonly Range[]) => Promise<Map<number, Value>>,
   ): Promise<SliceValues<Value>> {
+    const { sinceMs, untilMs, nowMs } = window;
     const began = performance.now();
-    for (let changed = toldChanged ?? none; ; changed = none) {
+    for (let { changed = none } = window; ; changed = none) {
       const newSlices = whole ? Infinity : this.#chunk;
-      const plan = this.ledger.plan(sinceMs, nowMs, changed, newSlices, untilMs);
+      const plan = this.ledger.plan({ ...window, changed }, newSlices);
       const before = performance.now();
       const fresh = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
       this.#adapt(plan.keeping.size, performance.now() - before);

@@ -1,4 +1,5 @@
 import type { CallSource } from './calls.js';
+import { timed } from './late-rows.js';
 import { isFailure } from '../trace/event.js';
 import { boundedText } from '../../db/quote.js';
 
@@ -20,6 +21,7 @@ export const statusSource = (): CallSource => ({
   failed: "t.status IN ('failed', 'timeout')",
   inProgress: "t.status = 'in_progress'",
   sums: [],
+  reads: [timed.traces],
 });
 
 export type SeriesPoint = {

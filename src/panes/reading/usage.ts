@@ -6,6 +6,7 @@ import { columnOf, groupKey, type CallSource, type CallTotal } from './calls.js'
 import type { CallGroup, CallGroups } from './calls-reader.js';
 import type { CallsBefore } from './comparison.js';
 import { boundedText } from '../../db/quote.js';
+import { timed } from './late-rows.js';
 
 /** What usage is counted by. `agent`: the subagent, or the program where it is none. `day`: in UTC. */
 export type UsageGrouping = 'model' | 'project' | 'agent' | 'user' | 'session' | 'day';
@@ -83,6 +84,7 @@ export function usageSource(shape: SchemaShape, grouping: UsageGrouping): CallSo
       ...['traces', 'turns', 'calls', 'unpriced_calls', 'unpriced_traces', 'priced_traces'],
       ...[...tokens, 'cost'],
     ].map((column) => `u.${column}`),
+    reads: [timed.traces, ...(hasCalls(shape) ? [timed.calls] : [])],
   };
 }
 

@@ -1,4 +1,4 @@
-import { archiveOf, type ArchivedTable } from '../../core/tables.js';
+import { archiveOf, type ArchivedTable, hasOtlpTag } from '../../core/tables.js';
 import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
@@ -222,6 +222,12 @@ export function timelineStatement(shape: SchemaShape): string {
         `SELECT id, root_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
     ),
   );
+  // The archive has no index of tags.
+  if (shape.relations.get('execution_traces')?.columns.has('tags') === true) {
+    found.push(
+      `SELECT id, root_id, 2 AS rank FROM execution_traces WHERE ${hasOtlpTag('$1::uuid')}`,
+    );
+  }
   return `
 WITH asked AS MATERIALIZED (
   SELECT id, root_id FROM (${found.join('\n    UNION ALL ')}) AS found ORDER BY rank LIMIT 1

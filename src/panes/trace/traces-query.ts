@@ -4,6 +4,7 @@ import type { ListedRow, ListField, ListOrder, ListQuery } from '../contract/lis
 import { usageOf, type UsageGrouping } from '../reading/usage.js';
 import { within } from '../reading/windows.js';
 import { boundedText } from '../../db/quote.js';
+import { hasOtlpTag } from '../../core/tables.js';
 
 /** Which traces. Those of a session and those found by their id may be of any time, the others are of the window. */
 export type TracesOf =
@@ -129,8 +130,12 @@ function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
       ];
     case 'session':
       return [beginsSo('session_id'), anyTime];
-    case 'prefix':
-      return [`(${beginsSo('correlation_id')} OR ${beginsSo('id')})`, anyTime];
+    case 'prefix': {
+      const isTagged = hasColumn(shape, 'execution_traces', 'tags')
+        ? ` OR ${hasOtlpTag("rpad($3, 32, '0')::uuid")}`
+        : '';
+      return [`(${beginsSo('correlation_id')} OR ${beginsSo('id')}${isTagged})`, anyTime];
+    }
     case 'prompt':
       return [
         `id IN (
@@ -248,8 +253,18 @@ function fieldsOf(shape: SchemaShape): readonly ListField[] {
     ...beside('tool', 'hook_executions', 'tool_name'),
     ...beside('service', 'endpoint_calls', 'service_name'),
     ...(knowsIntent ? [intent] : []),
+    ...(hasColumn(shape, 'execution_traces', 'tags') ? [tag] : []),
   ];
 }
+
+/** `tag:otlp:0af7…`: the trace id of whoever sent it by OpenTelemetry. */
+const tag: ListField = {
+  id: 'tag',
+  title: 'tag',
+  format: 'text',
+  within: (holds) => `EXISTS (
+  SELECT FROM execution_traces AS b, unnest(b.tags) AS tag WHERE b.id = listed.id AND ${holds('tag')})`,
+};
 
 const ownFields: readonly ListField[] = [
   { id: 'started', title: 'started', format: 'timestamp', sql: 'listed.started_at' },

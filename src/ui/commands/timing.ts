@@ -153,7 +153,7 @@ export const pause: Command = {
 export const refresh: Command = asksDatabase({
   id: 'refresh',
   keys: ['ctrl+r'],
-  title: 'refresh now, also while paused; try to connect at once',
+  title: 'read everything again now, also while paused; try to connect at once',
   bar: 'now',
   priority: 9,
   run(context) {

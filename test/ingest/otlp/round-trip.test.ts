@@ -7,6 +7,9 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
 import { Prices } from '../../../src/ingest/prices.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
+import { hasOtlpTag } from '../../../src/core/tables.js';
+import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
+import { tools } from '../../../src/learning/mcp/tools.js';
 import { runCli } from '../../helpers/cli.js';
 import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
 import { type Dump, IngestDatabase } from '../ingest-database.js';
@@ -120,6 +123,11 @@ it('changes nothing in the database that it is of, and writes the same rows into
   expect(await db.dump()).toEqual(whole);
 });
 
+const spansOf = (line: string) =>
+  (JSON.parse(line) as Request).resourceSpans.flatMap(({ scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) => spans as { traceId: string }[]),
+  );
+
 type Request = { resourceSpans: { scopeSpans: { spans: object[] }[] }[] };
 
 it('writes the same rows when each span comes in a request of its own, children first', async () => {
@@ -162,6 +170,32 @@ it.each([
     await importText(text);
   },
 );
+
+it('finds a trace by the trace id of its sender: by trace, the console, traces and the tool of MCP', async () => {
+  const [span] = spansOf(sent);
+  const otlp = span?.traceId ?? '';
+  const { rows } = await db.test.query<{ id: string; tags: string[] }>(
+    `SELECT correlation_id AS id, tags FROM execution_traces WHERE prompt_text = 'Which orders are late?'`,
+  );
+  const { id = '', tags = [] } = rows[0] ?? {};
+  expect(tags).toEqual([`otlp:${otlp}`]);
+  for (const name of [otlp, otlp.toUpperCase()]) {
+    expect(await exported('trace', name)).toContain(`trace ${id}, completed`);
+  }
+  expect(await exported('trace', id)).toContain(`OpenTelemetry trace ${otlp}`);
+  const listed = await exported('traces', '--since', '4000d', '--where', `tag:${otlp}`, '--json');
+  expect(JSON.parse(listed)).toMatchObject({ total: 1, traces: [{ correlation_id: id }] });
+  const context = { database: db.database, embedder: hashEmbedder() };
+  const getTrace = tools.find(({ name }) => name === 'get_trace');
+  const tree = await getTrace?.run(context, { id: otlp, limit: 1 });
+  expect(tree).toMatchObject({ events: [{ kind: 'trace', trace: id, tags }] });
+  // The plan of a table with rows enough: no table is read as a whole.
+  await db.test.query('SET enable_seqscan = off');
+  const plan = await db.test.query(
+    `EXPLAIN SELECT id FROM execution_traces WHERE ${hasOtlpTag(`'${otlp}'::uuid`)}`,
+  );
+  expect(JSON.stringify(plan.rows)).toContain('idx_execution_traces_tags');
+});
 
 it('leaves what was archived in the archive', async () => {
   await db.test.query(`SELECT archive_traces(interval '1 minute')`);

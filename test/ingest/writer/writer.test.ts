@@ -167,7 +167,7 @@ describe('what a service does', () => {
     const hook = trace.run(() => tracer.startHook({ tool: 'Bash' }));
     await vi.waitFor(async () => {
       expect(await traces('status')).toEqual([{ status: 'in_progress' }]);
-    });
+    }, 20_000);
     hook.end({ error: new RangeError('too long') });
     hook.end();
     await expect(

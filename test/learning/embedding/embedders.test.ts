@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished, describe, expect, test } from 'vitest';
@@ -6,6 +9,9 @@ import {
   endpointEmbedder,
   localEmbedder,
 } from '../../../src/learning/embedding/choose.js';
+import { runCli } from '../../helpers/cli.js';
+import { createTestDatabase } from '../../helpers/database.js';
+import { addTurn } from '../helpers.js';
 import { vectorText, hashEmbedding } from '../../../src/learning/embedding/embedder.js';
 
 function cosine(one: Float32Array, other: Float32Array): number {
@@ -169,7 +175,13 @@ describe('an endpoint', () => {
     }));
     await expect(
       endpointEmbedder({ ...options, url: full.url }).embed(['a']),
-    ).rejects.toMatchObject({ hint: expect.stringMatching(/fewer requests/) as string });
+    ).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /answered 429 and asks to wait 1d00h, until \d{4}-\d\d-\d\d \d\d:\d\d UTC\.$/,
+      ) as string,
+      hint: expect.stringMatching(/fewer requests/) as string,
+      cause: { askedMs: 86_400_000 },
+    });
     expect(full.requests).toHaveLength(1);
   });
 
@@ -252,6 +264,48 @@ describe('a local model', () => {
     expect(env).toEqual({ allowRemoteModels: false, localModelPath: '/models' });
     expect(opened).toEqual(['feature-extraction mini']);
     expect(embedder.model).toBe('local:mini');
+  });
+
+  test('is found where the command is run, in a package that is installed there', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'trace-console-local-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const at = join(folder, 'node_modules/@huggingface/transformers');
+    mkdirSync(at, { recursive: true });
+    mkdirSync(join(folder, 'models/mini'), { recursive: true });
+    writeFileSync(
+      join(folder, 'models/mini/config.json'),
+      '{"letters": "abcdefghijklmnopqrstuvwxyz"}',
+    );
+    writeFileSync(
+      join(at, 'package.json'),
+      '{"name": "@huggingface/transformers", "version": "3.0.0", "type": "module", "exports": "./index.js"}',
+    );
+    // A package of the same shape, whose model counts letters: no model can be downloaded where tests run.
+    writeFileSync(
+      join(at, 'index.js'),
+      `import { readFileSync } from 'node:fs';
+export const env = { allowRemoteModels: true, localModelPath: '/models/' };
+export async function pipeline(task, model) {
+  if (task !== 'feature-extraction' || env.allowRemoteModels) throw new Error('it would be downloaded');
+  const { letters } = JSON.parse(readFileSync(env.localModelPath + '/' + model + '/config.json', 'utf8'));
+  return async (texts) => ({ tolist: () => texts.map((text) => [...letters].map((letter) => text.split(letter).length - 1)) });
+}
+`,
+    );
+    const database = await createTestDatabase();
+    await addTurn(database, 'Paint the fence behind the house', 'painter', true);
+    const run = (...args: string[]) => runCli([...args, '--url', database.url], { cwd: folder });
+    const local = ['--embedding', 'local:models/mini'];
+    expect(await run('learn', '--min-turns', '1', ...local)).toMatchObject({ exitCode: 0 });
+    const { rows } = await database.query('SELECT embedding_model AS model FROM success_patterns');
+    expect(rows).toEqual([{ model: 'local:mini' }]);
+    const found = await run('suggest', 'Paint the fence behind the house', ...local, '--json');
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      model: 'local:mini',
+      recommendation: { agent: 'painter' },
+    });
+    const gone = await run('suggest', 'Paint the fence', '--embedding', 'local:models/none');
+    expect(gone.stderr).toContain('There is no usable model in');
   });
 
   test('says which package it needs', async () => {

@@ -183,6 +183,30 @@ test('a turn that nobody saw end is counted once a person judged it', async () =
   expect(await learnAll(database)).toMatchObject({ overruled: 0 });
 });
 
+test('what people said of a turn that nobody saw end is heard behind a thousand others, too', async () => {
+  const agent = `agent ${randomUUID()}`;
+  const prompt = 'Tune the organ of the cathedral';
+  await addTurn({ agent, prompt });
+  const unseen = await addTurn({ agent, prompt, errorType: 'no_end', error: 'nobody saw it end' });
+  await learnAll(database);
+  // Judged turns that ended before it, and were archived since.
+  await source.query(
+    `WITH turn AS (
+       INSERT INTO trace_console.learned_traces (target_schema, correlation_id, session_id, started_at, ended_at, is_good, judged_by)
+       SELECT 'public', gen_random_uuid(), gen_random_uuid(), '2001-01-01', '2001-01-01', true, 'completed'
+       FROM generate_series(1, 1000) RETURNING correlation_id)
+     INSERT INTO trace_console.trace_feedback (target_schema, correlation_id, is_good)
+     SELECT 'public', correlation_id, false FROM turn`,
+  );
+  await giveFeedback(database, { correlationId: unseen, isGood: true });
+  expect(await learnAll(database)).toMatchObject({ turns: 0, overruled: 1_001 });
+  const { rows } = await source.query(
+    'SELECT success_count AS good, failure_count AS bad FROM success_patterns WHERE agent_sequence[1] = $1',
+    [agent],
+  );
+  expect(rows).toEqual([{ good: 2, bad: 0 }]);
+});
+
 test('an error that ends what it occurred in is counted once, and a dry run says so in words', async () => {
   const failing = await createTestDatabase();
   // As a library writes it: a call fails, and with it its tool, the agent and the turn.

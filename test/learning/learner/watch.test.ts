@@ -1,6 +1,9 @@
-import { afterAll, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { runDemo } from '../../../src/demo/run.js';
 import { ConsoleError } from '../../../src/db/errors.js';
+import { endpointEmbedder } from '../../../src/learning/embedding/choose.js';
 import { type Embedder, hashEmbedder } from '../../../src/learning/embedding/embedder.js';
 import { watch } from '../../../src/learning/learner/learn.js';
 import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
@@ -76,4 +79,28 @@ test('a learner waits for a server that ends its connections, and counts each tu
      WHERE root_id = correlation_id AND status <> 'in_progress'`,
   );
   expect(rows).toEqual([{ whole: true }]);
+});
+
+test('a learner that an endpoint asks to wait says until when, and does not ask before', async () => {
+  const test = await createTestDatabase();
+  const database = await openDatabase(test);
+  await runDemo(database, { seed: 7, start: noon, backfillMs: 40 * day, traces: 100 });
+  const stop = new AbortController();
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    request.resume().on('end', () => response.writeHead(429, { 'retry-after': '61' }).end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const embedder = endpointEmbedder({ url: `http://127.0.0.1:${port}/v1`, model: 'full' });
+  for await (const look of watch(database, { embedder, everyMs: 10, signal: stop.signal })) {
+    if ('phase' in look && look.phase.startsWith('waiting')) {
+      expect(look.phase).toMatch(/answered 429 and asks to wait 1m01s, until .* UTC\.$/);
+      // Ten times as long as it would wait for a server that says nothing.
+      setTimeout(() => stop.abort(), 200);
+    }
+  }
+  expect(asked).toHaveLength(1);
 });

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runCli } from '../../helpers/cli.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parse } from 'smol-toml';
@@ -140,6 +140,64 @@ test('the command says which agents start the server, and what keeps it from sta
   expect(broken.stdout).toMatch(/gemini +mcp --connection prod +\/gone is missing/);
   expect(await run('remove', '--yes')).toMatchObject({ exitCode: 0 });
   expect((await run('status')).stdout.match(/not installed/g)).toHaveLength(4);
+});
+
+test('a server that its agent has switched off is not called ready', async () => {
+  const status = async (client: string) => {
+    const run = await runCli(['mcp', 'status', client, '--json'], {
+      env: { HOME: folder },
+      cwd: folder,
+    });
+    const { clients } = JSON.parse(run.stdout) as {
+      clients: { problem: string | null; offIn: string[] }[];
+    };
+    return { exitCode: run.exitCode, problem: clients[0]?.problem, offIn: clients[0]?.offIn };
+  };
+  const write = (at: string, text: string) => {
+    mkdirSync(dirname(join(folder, at)), { recursive: true });
+    writeFileSync(join(folder, at), text);
+  };
+  const ready = { exitCode: 0, problem: null, offIn: [] };
+  const here = { ...server, command: process.execPath, args: [process.execPath, 'mcp'] };
+  const json = (more: object, entry: object = {}) =>
+    JSON.stringify({ mcpServers: { 'trace-console': { ...here, ...entry } }, ...more });
+  const off = (problem: string) => ({ exitCode: 1, problem, offIn: [] });
+
+  const toml = `[mcp_servers.trace-console]\ncommand = "${here.command}"\nargs = []\n`;
+  write('.codex/config.toml', toml);
+  expect(await status('codex')).toEqual(ready);
+  write('.codex/config.toml', `${toml}enabled = false\n`);
+  expect(await status('codex')).toEqual(off('off: "enabled" of its entry is false'));
+
+  const gemini = '.gemini/settings.json';
+  write(gemini, json({ mcp: { allowed: ['Trace-Console'], excluded: ['other'] } }));
+  expect(await status('gemini')).toEqual(ready);
+  write(gemini, json({ mcp: { excluded: ['trace-console'] } }));
+  expect(await status('gemini')).toEqual(off('off: it stands in mcp.excluded'));
+  write(gemini, json({ allowMCPServers: ['other'] }));
+  expect(await status('gemini')).toEqual(off('off: it is not in allowMCPServers'));
+  write(gemini, json({}));
+  write('.gemini/mcp-server-enablement.json', '{"trace-console": {"enabled": false}}');
+  expect(await status('gemini')).toEqual(off('off: gemini mcp enable trace-console'));
+
+  write('.cursor/mcp.json', json({}, { disabled: true }));
+  expect(await status('cursor')).toEqual(off('off: "disabled" of its entry is true'));
+
+  const projects = (at: string) => ({
+    projects: { [at]: { disabledMcpServers: ['trace-console'] } },
+  });
+  write('.claude.json', json(projects('/elsewhere')));
+  expect(await status('claude')).toEqual({ ...ready, offIn: ['/elsewhere'] });
+  write('.claude.json', json(projects(realpathSync(folder))));
+  expect(await status('claude')).toEqual(
+    off(`off in ${realpathSync(folder)}: /mcp enable trace-console`),
+  );
+  write('.claude.json', json({}));
+  const user = join(folder, '.claude/settings.json');
+  write('.claude/settings.json', '{"deniedMcpServers": [{"serverName": "trace-console"}]}');
+  expect(await status('claude')).toEqual(off(`off: deniedMcpServers in ${user}`));
+  write('.claude/settings.json', '{"allowedMcpServers": []}');
+  expect(await status('claude')).toEqual(off(`off: not one of allowedMcpServers in ${user}`));
 });
 
 test('a broken file is left as it is', () => {

@@ -6,6 +6,7 @@ import {
   hashModel,
   vectorText,
 } from '../../../src/learning/embedding/embedder.js';
+import { uuidOf } from '../../../src/learning/learner/pattern-state.js';
 import { openRouter, routerOn } from '../../../src/learning/router/router.js';
 import { searchOf } from '../../../src/learning/router/suggest.js';
 import type { Router } from '../../../src/learning/router/types.js';
@@ -75,6 +76,10 @@ test('decides, writes the decision with its reasons, and how it went', async () 
   if (!decision) throw new Error('no decision');
   expect(decision.alternatives.map(({ agent }) => agent)).toEqual(['generalist', 'translator']);
   await router.finish(decision, { outcome: 'success', durationMs: 1234 });
+  // Twice more, as after an answer that was lost: the first end stays.
+  await Promise.all(
+    [5678, 9].map((durationMs) => router.finish(decision, { outcome: 'failure', durationMs })),
+  );
   const { rows } = await test1.query<Record<string, unknown>>(
     `SELECT d.agent_selected, d.routing_strategy, d.pattern_id = $2 AS of_pattern, d.actual_success,
        d.confidence_breakdown ?& '{trigger,context,capability,historical}' AS whole,
@@ -218,11 +223,22 @@ test('a use goes to the pattern that its own was merged into, and to none when i
     [decision.patternId, gone],
   );
   await router.finish({ ...decision, patternId: gone }, { outcome: 'success' });
-  expect(await uses()).toEqual(
+  const after = (more: number) =>
     before.map((row) =>
-      row.pattern === decision.patternId ? { ...row, uses: row.uses + 1 } : row,
-    ),
+      row.pattern === decision.patternId ? { ...row, uses: row.uses + more } : row,
+    );
+  expect(await uses()).toEqual(after(1));
+  // Of a learned one the ledger of merges says it, also when the one that took it in was merged itself.
+  const key = 'learned:gone:group';
+  await test1.query(
+    `INSERT INTO trace_console.merged_patterns (target_schema, pattern_key, into_key)
+     SELECT 'public', $2, pattern_hash FROM success_patterns WHERE id = $1`,
+    [decision.patternId, key],
   );
+  const second = await router.decide({ prompt, correlationId, explicit: 'tester' });
+  if (!second) throw new Error('no decision');
+  await router.finish({ ...second, patternId: uuidOf(key) }, { outcome: 'success' });
+  expect(await uses()).toEqual(after(2));
 });
 
 test('an index is never searched less far than the role asks for', async () => {

@@ -96,6 +96,7 @@ test('chosen patterns become one however far they are; with another agent they a
     ['login', 0, 'tester', 2],
     ['refund', 3, 'tester', 5],
     ['review', 3, 'writer', 1],
+    ['deploy', 6, 'tester', 9],
   ]);
   const { rows } = await test.query<{ id: string; hash: string }>(
     'SELECT id, pattern_hash AS hash FROM success_patterns',
@@ -111,9 +112,16 @@ test('chosen patterns become one however far they are; with another agent they a
   const done = await merge(...chosen, '--yes', '--json');
   expect(JSON.parse(done.stdout)).toEqual({ kept: 1, merged: 1, usageLogs: 2 });
   expect((await rowsOf(test)).map(({ hash, uses }) => [hash, uses])).toEqual([
+    ['deploy', 9],
     ['refund', 7],
     ['review', 1],
   ]);
+  // Merged itself, it hands on what it took in: decisions keep the pattern that they were made by.
+  await merge(idOf('refund'), idOf('deploy'), '--yes');
+  const { rows: merged } = await test.query(
+    `SELECT jsonb_path_query_array(context, '$.merged[*].hash') AS merged FROM success_patterns WHERE pattern_hash = 'deploy'`,
+  );
+  expect(merged).toEqual([{ merged: ['refund', 'login'] }]);
 });
 
 test('what is learned after a merge counts for the one that stayed, and the other does not come back', async () => {

@@ -43,7 +43,7 @@ function readAll(
   windowMs: number,
   nowMs: number,
 ) {
-  const plan = kept.plan(nowMs - windowMs, nowMs, new Set(), Infinity);
+  const plan = kept.plan({ sinceMs: nowMs - windowMs, nowMs }, Infinity);
   const fresh = kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
   let count = 0;
   kept.look((_slice, value) => (count += value.count));
@@ -160,12 +160,12 @@ test('a steady reading asks for the open part, the far edge and few kept slices'
 test('a window that is opened in pieces begins with the newest and ends whole', () => {
   const kept = ledger();
   const nowMs = start;
-  const first = kept.plan(nowMs - 60 * minute, nowMs, new Set(), 10);
+  const first = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, 10);
   // Of 60 minutes the far edge and the open one are not kept.
   expect(first.missing).toBe(58 - 10);
   expect(Math.min(...first.keeping)).toBeGreaterThan(Math.floor(start / minute) - 12);
   kept.settle(first, new Map(), nowMs);
-  const second = kept.plan(nowMs - 60 * minute, nowMs, new Set(), 100);
+  const second = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, 100);
   expect(second.missing).toBe(0);
 });
 
@@ -194,7 +194,7 @@ test('of a window that has ended it counts its own rows, and asks again only for
           start + 60 * minute + 30_000,
           start + 61 * minute,
         ].entries()) {
-          const plan = kept.plan(untilMs - windowMs, nowMs, new Set(), Infinity, untilMs);
+          const plan = kept.plan({ sinceMs: untilMs - windowMs, nowMs, untilMs }, Infinity);
           const fresh = kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
           let count = 0;
           kept.look((_slice, value) => (count += value.count));
@@ -208,4 +208,36 @@ test('of a window that has ended it counts its own rows, and asks again only for
       },
     ),
   );
+});
+
+test('slices that are told to have changed are asked again at once, and until there is an answer', () => {
+  const kept = ledger();
+  readAll(kept, [], 60 * minute, start);
+  const rows = [{ startedMs: start - 20 * minute, presentFromMs: 0 }];
+  const [fromMs, untilMs] = [start - 25 * minute, start - 15 * minute];
+  kept.noteChanged([{ fromMs, untilMs }]);
+  const nowMs = start + 100;
+  const failed = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs }, Infinity);
+  expect(failed.keeping.size).toBe(10);
+  expect(kept.hasChanged).toBe(true);
+  expect(readAll(kept, rows, 60 * minute, nowMs).count).toBe(1);
+  expect(kept.hasChanged).toBe(false);
+});
+
+test('while rows are written, slices of few rows are all asked again, those of many are not', () => {
+  for (const [perMinute, least, most] of [
+    [10, 55, 60],
+    [2_000, 0, 2],
+  ] as const) {
+    const rows = Array.from({ length: 60 * perMinute }, (_, index) => ({
+      startedMs: start - Math.floor((index * minute) / perMinute),
+      presentFromMs: 0,
+    }));
+    const kept = ledger();
+    readAll(kept, rows, 60 * minute, start);
+    const nowMs = start + 100;
+    const plan = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs, isWritten: true }, Infinity);
+    expect(plan.keeping.size).toBeGreaterThanOrEqual(least);
+    expect(plan.keeping.size).toBeLessThanOrEqual(most);
+  }
 });
