@@ -29,7 +29,10 @@ export async function openWithTraffic(
   open: () => Promise<Database>,
   onFilling: (filling: Filling) => void,
 ): Promise<Traffic & { database: Database }> {
-  const first = existsSync(demoDataFolder()) ? undefined : startTraffic(onFilling);
+  const isFirst = !existsSync(demoDataFolder());
+  // Said before anything is written: an empty pane then is no answer.
+  if (isFirst) onFilling({ filled: 0, since: Date.now() });
+  const first = isFirst ? startTraffic(onFilling) : undefined;
   try {
     const database = await open();
     if (first) return { database, pauseMs: undefined, stop: first };
@@ -51,11 +54,20 @@ function startTraffic(onFilling: (filling: Filling) => void): () => void {
     // The channel is how it learns that the console is gone, and tells how far the history is.
     { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] },
   );
-  child.on('error', () => undefined);
+  // Who ended before its history was whole fills no more.
+  let isStopped = false;
+  const ended = () => {
+    if (!isStopped) onFilling({ filled: 1, since: Date.now() });
+  };
+  child.on('error', ended);
+  child.on('exit', ended);
   child.on('message', (message) => onFilling(message as Filling));
   child.unref();
   child.channel?.unref();
-  return () => void child.kill('SIGTERM');
+  return () => {
+    isStopped = true;
+    child.kill('SIGTERM');
+  };
 }
 
 /** One that is alive writes every few seconds; one that ended has cancelled what was open. */

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
@@ -19,6 +20,8 @@ export type Collecting = {
   waitingBytes: number;
   /** Events that could not be written; at most {@link mostCounted}. */
   quarantined: number;
+  /** Transcripts of this machine that were imported, and have grown since while nothing follows them; absent: none. */
+  grown?: { files: number; importAgeMs: number } | undefined;
 };
 
 export const mostCounted = 1_000;
@@ -32,12 +35,14 @@ export class CollectingReader {
   readonly #folder: string;
   #kept: { atMs: number; collecting: Collecting | null } | undefined;
   #tables: { atMs: number; areThere: boolean } | undefined;
+  readonly #grown: GrownTranscripts;
 
   /** @param folder of the spool; default: of this user */
   constructor(database: Database, clock: Clock, folder = spoolFolder(process.env, os.homedir)) {
     this.#database = database;
     this.#clock = clock;
     this.#folder = folder;
+    this.#grown = new GrownTranscripts(database, clock);
   }
 
   /** @returns null where nothing collects, nor ever has */
@@ -55,8 +60,9 @@ export class CollectingReader {
     const stored = (await this.#hasTables(tx, this.#clock.now()))
       ? await storedOf(tx, this.#database.capabilities.schema)
       : nothingStored;
-    if (!local && stored.eventAgeMs === null && stored.quarantined === 0) return null;
-    return { ...stored, ...(local ?? { waitingBytes: 0 }) };
+    const grown = await this.#grown.read(tx, local?.state === 'following');
+    if (!local && !grown && stored.eventAgeMs === null && stored.quarantined === 0) return null;
+    return { ...stored, ...(local ?? { waitingBytes: 0 }), ...(grown ? { grown } : {}) };
   }
 
   /** Whether the collector's tables can be read. Most databases have none, and rarely get them while a console is open. */
@@ -83,6 +89,77 @@ export class CollectingReader {
       waitingBytes: bytes,
     };
   }
+}
+
+/** How often (ms) the imported files are looked at: while some have grown more often, for an import may come at any time. */
+const filesLookedAtEveryMs = { usually: 30_000, grown: 5_000 };
+/** So many of them, those that were read last. */
+const mostFiles = 500;
+
+type KnownFile = { path: string; read_bytes: number; read_ms: number; now_ms: number };
+
+/**
+ * Says which of the imported transcripts have grown, by their sizes alone. A collector reads on in those that it follows
+ * within a second: while one runs, a file counts that was as far behind half a minute before.
+ */
+export class GrownTranscripts {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  #lookedMs = -Infinity;
+  #found: { atMs: number; grown: NonNullable<Collecting['grown']> } | undefined;
+  /** How far the files were read that had grown at the last look. */
+  #behind: ReadonlyMap<string, number> = new Map();
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  async read(tx: Queryable, isFollowed: boolean): Promise<Collecting['grown']> {
+    const nowMs = this.#clock.now();
+    const everyMs = filesLookedAtEveryMs[this.#found ? 'grown' : 'usually'];
+    if (nowMs - this.#lookedMs >= everyMs) {
+      this.#lookedMs = nowMs;
+      const files = await knownFiles(tx, this.#database.capabilities.schema);
+      await this.#look(files, isFollowed);
+    }
+    const found = this.#found;
+    if (!found) return undefined;
+    const { files, importAgeMs } = found.grown;
+    return { files, importAgeMs: importAgeMs + nowMs - found.atMs };
+  }
+
+  async #look(files: readonly KnownFile[], isFollowed: boolean): Promise<void> {
+    const sizes = await Promise.all(files.map(({ path }) => stat(path).catch(() => undefined)));
+    // The end of a line that was not complete was there before: only what was written since counts.
+    const grown = files.filter((file, at) => {
+      const found = sizes[at];
+      return found && found.size > file.read_bytes && found.mtimeMs > file.read_ms;
+    });
+    const counted = isFollowed
+      ? grown.filter(({ path, read_bytes: read }) => this.#behind.get(path) === read)
+      : grown;
+    this.#behind = new Map(grown.map(({ path, read_bytes: read }) => [path, read]));
+    const ages = files.map(({ now_ms: now, read_ms: at }) => now - at);
+    this.#found =
+      counted.length === 0
+        ? undefined
+        : {
+            atMs: this.#clock.now(),
+            grown: { files: counted.length, importAgeMs: Math.max(0, Math.min(...ages)) },
+          };
+  }
+}
+
+async function knownFiles(tx: Queryable, schema: string): Promise<KnownFile[]> {
+  if (!(await hasConsoleTable(tx, 'ingest_files'))) return [];
+  const { rows } = await tx.query<KnownFile>(
+    `SELECT path, read_bytes::float8 AS read_bytes, (date_part('epoch', read_at) * 1000)::float8 AS read_ms,
+       (date_part('epoch', now()) * 1000)::float8 AS now_ms
+     FROM trace_console.ingest_files WHERE target_schema = $1 ORDER BY read_at DESC LIMIT ${mostFiles}`,
+    [schema],
+  );
+  return rows;
 }
 
 /** How often (ms) the spool is checked while a collector runs, and how long an event may take from the spool into the database. */

@@ -1,4 +1,3 @@
-import { formatSpan, parseDuration } from '../core/format/time.js';
 import type { Database } from '../db/database.js';
 import { asConsoleError } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
@@ -9,7 +8,7 @@ import { systemClock, type Clock } from '../core/clock.js';
 import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
-import { Schedule, type RunResult } from './schedule.js';
+import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
 import { type LiveState, type PaneSnapshot, Store } from './state.js';
 import { readHoldsDemo, VitalsReader, type Vitals } from './vitals.js';
 
@@ -26,23 +25,6 @@ export type EngineOptions = {
   share?: number;
   clock?: Clock;
 };
-
-/** What `+` and `-` step through, milliseconds. */
-export const cadencesMs: readonly number[] = [500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
-export const defaultCadenceMs = 2_000;
-
-/** A timer of Node takes 24 days at most, and who refreshes less often than once a day means something else. */
-const fastestCadenceMs = 500;
-const slowestCadenceMs = 86_400_000;
-
-/** What may be given as a cadence, in words. */
-export const cadenceRange = `${formatSpan(fastestCadenceMs)} to ${formatSpan(slowestCadenceMs)}, such as 3s or 1m`;
-
-/** How often to refresh, as it was typed, in milliseconds; undefined for what is no time, or is out of {@link cadenceRange}. */
-export function readCadence(text: string): number | undefined {
-  const ms = parseDuration(text);
-  return ms !== undefined && ms >= fastestCadenceMs && ms <= slowestCadenceMs ? ms : undefined;
-}
 
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;

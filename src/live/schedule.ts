@@ -1,4 +1,22 @@
 import type { Clock } from '../core/clock.js';
+import { formatSpan, parseDuration } from '../core/format/time.js';
+
+/** What `+` and `-` step through, milliseconds. */
+export const cadencesMs: readonly number[] = [500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+export const defaultCadenceMs = 2_000;
+
+/** A timer of Node takes 24 days at most, and who refreshes less often than once a day means something else. */
+const fastestCadenceMs = 500;
+const slowestCadenceMs = 86_400_000;
+
+/** What may be given as a cadence, in words. */
+export const cadenceRange = `${formatSpan(fastestCadenceMs)} to ${formatSpan(slowestCadenceMs)}, such as 3s or 1m`;
+
+/** How often to refresh, as it was typed, in milliseconds; undefined for what is no time, or is out of {@link cadenceRange}. */
+export function readCadence(text: string): number | undefined {
+  const ms = parseDuration(text);
+  return ms !== undefined && ms >= fastestCadenceMs && ms <= slowestCadenceMs ? ms : undefined;
+}
 
 /** The result of one run: what it cost the server, and whether there is more to fetch at once. */
 export type RunResult = { costMs: number; again?: boolean };

@@ -143,3 +143,11 @@ export interface LiveSource {
   refreshNow(): void;
   schemaChanged(): Promise<void>;
 }
+
+/** The demo's history is being written, and nothing of it has come to this pane yet. */
+export function isBeingFilled(
+  { rows, error, filter }: Pick<PaneSnapshot, 'rows' | 'error' | 'filter'>,
+  filling: number | undefined,
+): filling is number {
+  return filling !== undefined && rows.length === 0 && error === null && filter === undefined;
+}

@@ -66,7 +66,12 @@ export type Outcome<Result> = {
   cancelled: boolean;
   result: Result;
   /** What there is to see now: the pane of these rows, from when on (milliseconds since 1970). */
-  shows?: { rows: RowKind; since: number };
+  shows?: {
+    rows: RowKind;
+    since: number;
+    /** When each of these rows was seen last, the newest first: how many of them lie in a window. */
+    seen?: readonly number[];
+  };
 };
 
 export type ActionContext = {

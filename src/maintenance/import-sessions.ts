@@ -82,7 +82,9 @@ async function preview(
 }
 
 function describe({ sessions, files, bytes, oldestAt, newestAt }: Found): string {
-  const ages = `from ${formatMoment(new Date(oldestAt))} to ${formatAge(Date.now() - newestAt)} ago`;
+  const newest = `${formatAge(Date.now() - newestAt)} ago`;
+  const ages =
+    files === 1 ? `written ${newest}` : `written ${formatMoment(new Date(oldestAt))} to ${newest}`;
   return `${counted(sessions, 'session')} in ${counted(files, 'file')}, ${formatBytes(bytes)}, ${ages}`;
 }
 
@@ -120,12 +122,13 @@ async function* run(
     const { value, done } = await events.next();
     if (done) {
       const notFollowed = signal.aborted ? [] : await failureToFollow(follow);
-      const since = await newestSeen(database);
+      const seen = await lastSeen(database);
+      const [since] = seen;
       return {
         summary: [summaryOf(value, signal.aborted), ...notFollowed].join(' '),
         cancelled: signal.aborted,
         result: value,
-        ...(since === undefined ? {} : { shows: { rows: 'session', since } }),
+        ...(since === undefined ? {} : { shows: { rows: 'session', since, seen } }),
       };
     }
     yield shownProgress(value);
@@ -143,16 +146,17 @@ async function failureToFollow(follow: ActionContext['follow']): Promise<string[
   }
 }
 
-/** When the newest session gave its last sign of life, milliseconds since 1970: files may have been copied since. */
-async function newestSeen(database: Database): Promise<number | undefined> {
+/** When sessions gave their last sign of life, milliseconds since 1970, the newest first: files may have been copied since. */
+async function lastSeen(database: Database): Promise<readonly number[]> {
   return database.transaction({ readOnly: true }, async (tx) => {
-    if (!(await hasConsoleTable(tx, 'agent_sessions'))) return undefined;
-    const { rows } = await tx.query<{ at: number | null }>(
-      `SELECT (date_part('epoch', max(last_seen_at)) * 1000)::float8 AS at
-       FROM trace_console.agent_sessions WHERE target_schema = $1`,
+    if (!(await hasConsoleTable(tx, 'agent_sessions'))) return [];
+    const { rows } = await tx.query<{ at: number }>(
+      `SELECT (date_part('epoch', last_seen_at) * 1000)::float8 AS at
+       FROM trace_console.agent_sessions WHERE target_schema = $1 AND last_seen_at IS NOT NULL
+       ORDER BY last_seen_at DESC LIMIT 10000`,
       [database.capabilities.schema],
     );
-    return rows[0]?.at ?? undefined;
+    return rows.map(({ at }) => at);
   });
 }
 

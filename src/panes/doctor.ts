@@ -1,3 +1,4 @@
+import { counted } from '../core/format/number.js';
 import { textColumn, type SummaryLine, type Tone } from './contract/column.js';
 import {
   printedCommand,
@@ -78,7 +79,8 @@ function summaryOf(extras: DoctorExtras): SummaryLine[] {
   return [
     found.map((severity) => {
       const tone = tones[severity];
-      const text = `${extras[severity]} ${severity}`;
+      const count = extras[severity];
+      const text = severity === 'warning' ? counted(count, severity) : `${count} ${severity}`;
       return tone === undefined ? { text } : { text, tone };
     }),
   ];

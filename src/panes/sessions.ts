@@ -1,5 +1,4 @@
 import { findConsoleTable } from '../deploy/console-schema.js';
-import { contextWindowOf } from '../ingest/prices.js';
 import { countedShort, formatCount, formatMoney } from '../core/format/number.js';
 import {
   ageColumn,
@@ -11,6 +10,7 @@ import {
   type Tone,
 } from './contract/column.js';
 import {
+  namedCommands,
   usualLimits,
   type Pane,
   type PaneReader,
@@ -18,55 +18,25 @@ import {
   type ReadRequest,
 } from './contract/pane.js';
 import {
-  repeatsOf,
+  mostCountedBefore,
   countedSessionsStatement,
+  SessionsBefore,
   seenSessionsStatement,
   SessionCounter,
-  stateOf,
+  rowOf,
   type SeenSession,
-  type SessionFigures,
+  type SessionRow,
   type SessionState,
 } from './reading/agent-sessions.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';
 import { sessionOpening } from './trace/session-opening.js';
 
-/** One session of an agent's program. */
-export type SessionRow = {
-  sessionId: string;
-  /** The program's own id of it. */
-  session: string;
-  agent: string;
-  state: SessionState;
-  /** The tool that runs, or that a permission is waited for. */
-  tool: string | null;
-  /** When that began. */
-  since: Date;
-  project: string | null;
-  branch: string | null;
-  model: string | null;
-  /** The beginning of the last one. */
-  prompt: string | null;
-  /** All of the session's, as its other figures are: also those before the window. */
-  prompts: number;
-  tools: number;
-  /** Traces and uses of tools that failed. */
-  failures: number;
-  subagents: number;
-  tokens: number;
-  /** US dollars; null: nothing has a price. */
-  costUsd: number | null;
-  /** Of the model's context window, what the last call has filled, 0..1; null: unknown. */
-  contextShare: number | null;
-  /** How often the newest use of a tool was made in a row with the same input. */
-  repeats: number;
-  /** The last sign of life. */
-  seen: Date;
-};
-
 export type SessionsExtras = {
   shown: number;
   /** In the window, where not all are shown. */
   of?: number | undefined;
+  /** Before the window, where only those of the window are shown. Recordings of earlier consoles do not say. */
+  before?: number | undefined;
   waiting: number;
   working: number;
   costUsd: number;
@@ -75,10 +45,12 @@ export type SessionsExtras = {
 const mostSessions = 200;
 /** Where the window has no session, the latest of the last ten years are shown. */
 const mostBefore = 50;
+const ofAllTimes = 'all';
 const alwaysMs = 3_650 * 86_400_000;
 
 class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
   readonly #counter = new SessionCounter();
+  readonly #before = new SessionsBefore();
 
   async read(request: ReadRequest): Promise<PaneResult<SessionRow, SessionsExtras>> {
     const { shape, windowMs } = request;
@@ -90,13 +62,14 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       }
       const seenIn = async (ms: number, most: number) =>
         (await tx.query<SeenSession>(seenSessionsStatement, [shape.schema, ms / 1_000, most])).rows;
-      const inWindow = await seenIn(windowMs, mostSessions);
+      const isOfAllTimes = request.variant === ofAllTimes;
+      const inWindow = await seenIn(isOfAllTimes ? alwaysMs : windowMs, mostSessions);
       const counted =
         inWindow.length < mostSessions
           ? undefined
           : await tx.query<{ count: number }>(countedSessionsStatement, [
               shape.schema,
-              windowMs / 1_000,
+              (isOfAllTimes ? alwaysMs : windowMs) / 1_000,
             ]);
       // Sessions that were brought in may be older than any window.
       const seen = inWindow.length > 0 ? inWindow : await seenIn(alwaysMs, mostBefore);
@@ -106,7 +79,13 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
       );
       return {
         rows: rows.toSorted(byUrgency),
-        extras: { ...extrasOf(rows), of: counted?.rows[0]?.count },
+        extras: {
+          ...extrasOf(rows),
+          of: counted?.rows[0]?.count,
+          ...(isOfAllTimes || inWindow.length === 0
+            ? {}
+            : { before: await this.#before.count(tx, request, asOf.getTime()) }),
+        },
         asOf,
         notes:
           seen.length === mostSessions
@@ -121,39 +100,12 @@ class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
 
   reset(): void {
     this.#counter.reset();
+    this.#before.reset();
   }
 }
 
 const nothingTakenIn =
   'nothing was imported or collected into this database: it has no table trace_console.agent_sessions';
-
-async function rowOf(seen: SeenSession, figures: SessionFigures | undefined): Promise<SessionRow> {
-  const { state, sinceMs, tool } = stateOf(seen, figures?.open_traces ?? 0);
-  const used = figures?.context_tokens ?? null;
-  const window =
-    used === null || seen.model === null ? undefined : await contextWindowOf(seen.model);
-  return {
-    sessionId: seen.session_id,
-    session: seen.session,
-    agent: seen.agent,
-    state,
-    tool,
-    since: new Date(sinceMs),
-    project: seen.project,
-    branch: seen.branch,
-    model: seen.model,
-    prompt: figures?.prompt ?? null,
-    prompts: figures?.prompts ?? 0,
-    tools: figures?.tools ?? 0,
-    failures: (figures?.failed_traces ?? 0) + (figures?.failed_tools ?? 0),
-    subagents: figures?.subagents ?? 0,
-    tokens: figures?.tokens ?? 0,
-    costUsd: figures?.cost_usd ?? null,
-    contextShare: used === null || window === undefined ? null : used / window,
-    repeats: repeatsOf(figures?.uses ?? null),
-    seen: new Date(seen.seen_ms),
-  };
-}
 
 const ranks: Readonly<Record<SessionState, number>> = {
   permission: 0,
@@ -217,6 +169,7 @@ function extrasOf(rows: readonly SessionRow[]): SessionsExtras {
 function summaryOf({
   shown,
   of = shown,
+  before = 0,
   waiting,
   working,
   costUsd,
@@ -235,6 +188,14 @@ function summaryOf({
           : countedShort(shown, 'session'),
       },
       { text: `${formatMoney(costUsd)}${isCut ? ' in these' : ''}` },
+      ...(before > 0
+        ? [
+            {
+              text: `${formatCount(before)}${before >= mostCountedBefore ? ' or more' : ''} before this window`,
+              tone: 'muted' as const,
+            },
+          ]
+        : []),
     ],
   ];
 }
@@ -254,6 +215,10 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
     },
   },
   windowed: true,
+  variants: [
+    { id: 'window', title: 'of the window' },
+    { id: ofAllTimes, title: 'of all times' },
+  ],
   showsEvents: true,
   looksBack: false,
   minIntervalMs: 0,
@@ -372,6 +337,8 @@ export const sessions: Pane<SessionRow, SessionsExtras, 'sessions'> = {
     'No session of an agent was seen yet. Bring sessions in with trace-console import, or follow them with trace-console hooks install.',
   createReader: () => new SessionsReader(),
   summary: ({ extras }) => summaryOf(extras),
+  leadsOn: ({ extras: { before = 0 } }) =>
+    before > 0 ? `:${namedCommands.group} shows all sessions` : undefined,
   detail: ({ sessionId, project, session }) =>
     sessionOpening(`Session ${project ?? session}`, sessionId),
 };

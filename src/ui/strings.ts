@@ -6,6 +6,7 @@ export const unnamed = '-';
 /** What several places of the screen say, in one list to be read together. */
 export const strings = {
   asking: 'asking …',
+  beingFilled: (share: string) => `The history of the demo is being written: ${share}`,
   readingOn: 'Reading the next events …',
   connecting: 'connecting …',
   fleet: 'the fleet',
@@ -25,6 +26,10 @@ export const strings = {
   idHasDigits: 'An id has hexadecimal digits; give the first four at least',
   slowestFirst: 'slowest first',
   inOrder: (title: string) => `${title} first`,
+  noMatch: (filter: string, count: number) =>
+    count === 1
+      ? `The only row does not match /${filter}; Esc shows it.`
+      : `None of ${count} rows matches /${filter}; Esc shows them all.`,
   noTimeWindow: (title: string) => `${title} has no time window`,
   refreshEvery: (span: string) => `Refresh: every ${span} (slower if it would load the server)`,
   sortedBy: (title: string, sort: string, end: 'first' | 'last') => `${title}: ${sort} ${end}`,

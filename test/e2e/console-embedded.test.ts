@@ -127,6 +127,18 @@ describe('the console without a server, in an empty home', () => {
     const first = open('--demo');
     await first.waitFor((lines) => lines[0]?.includes(' DEMO ') === true, 30_000);
     expect(first.text()).not.toContain('● connected');
+    // Nothing reads as if nothing had happened while the history is being written.
+    const frames: string[] = [];
+    await first.waitFor((lines) => {
+      frames.push(lines.join('\n'));
+      return isFilled(lines) && /[1-9]\d* in 1h/.test(lines.join('\n'));
+    }, 120_000);
+    expect(frames.filter((text) => /No trace started|\b0 in 1h|No hook ran/.test(text))).toEqual(
+      [],
+    );
+    expect(frames.some((text) => text.includes('The history of the demo is being written'))).toBe(
+      true,
+    );
     const isAlive = (lines: string[]) =>
       isFilled(lines) &&
       ['1 Recent', '2 Slow', '3 Index', '4 Table', '5 Top', '6 Activity'].every(

@@ -11,7 +11,14 @@ import { Recorder } from '../../src/ingest/recorder.js';
 import { appendFrame } from '../../src/ingest/spool/append.js';
 import { encodeFrame } from '../../src/ingest/spool/frame.js';
 import { systemClock } from '../../src/core/clock.js';
-import { CollectingReader, SpoolWatch, type Collecting } from '../../src/live/collecting.js';
+import {
+  CollectingReader,
+  GrownTranscripts,
+  SpoolWatch,
+  type Collecting,
+} from '../../src/live/collecting.js';
+import { findFiles } from '../../src/ingest/discover.js';
+import { importSessions } from '../../src/ingest/import.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase } from '../panes/open.js';
 import { FakeClock } from './fake-clock.js';
@@ -110,4 +117,46 @@ test('events in the spool are told of while they come in, and for as long as the
   watch.isFollowed = false;
   event();
   expect(await toldIn(5_000)).toBe(0);
+});
+
+test('transcripts that have grown since they were imported are told of, but not those that a collector reads on', async () => {
+  const { database, folder } = await opened();
+  const file = (name: string) => path.join(folder, `${name}.jsonl`);
+  const line = (session: string, text: string) =>
+    `${JSON.stringify({
+      ...{ type: 'user', uuid: text, sessionId: session, timestamp: new Date().toISOString() },
+      message: { role: 'user', content: text },
+    })}\n`;
+  for (const name of ['one', 'two']) fs.writeFileSync(file(name), line(name, 'hello'));
+  const run = importSessions(await findFiles({ paths: [folder] }), {
+    database,
+    recorder: new Recorder(database),
+  });
+  while (!(await run.next()).done);
+  const clock = new FakeClock();
+  const grown = new GrownTranscripts(database, clock);
+  const look = async (isFollowed = false) => {
+    await clock.advance(31_000);
+    const tx = { readOnly: true } as const;
+    return (await database.transaction(tx, (it) => grown.read(it, isFollowed)))?.files;
+  };
+  expect(await look()).toBeUndefined();
+  fs.appendFileSync(file('one'), line('one', 'more'));
+  fs.rmSync(file('two'));
+  const later = new Date(Date.now() + 10_000);
+  fs.utimesSync(file('one'), later, later);
+  expect(await look()).toBe(1);
+  // A collector reads on in what it follows: only what stays behind is told of.
+  const fresh = new GrownTranscripts(database, clock);
+  const followed = async () => {
+    await clock.advance(31_000);
+    return (await database.transaction({ readOnly: true }, (it) => fresh.read(it, true)))?.files;
+  };
+  expect([await followed(), await followed()]).toEqual([undefined, 1]);
+  const again = importSessions(await findFiles({ paths: [folder] }), {
+    database,
+    recorder: new Recorder(database),
+  });
+  while (!(await again.next()).done);
+  expect([await look(), await followed()]).toEqual([undefined, undefined]);
 });

@@ -176,8 +176,8 @@ test('Enter shows its prompts on one axis, each leading to its trace, and sums o
       ?.find((section) => section.title.startsWith(title))
       ?.lines.map((line) => line.map(({ text }) => text).join(' ')) ?? [];
   expect(textOf('Prompts')).toEqual([
-    expect.stringMatching(/█.*completed.*100k.*\$0\.\d+ do it/),
-    expect.stringMatching(/█.*in_progress.*and now this/),
+    expect.stringMatching(/completed.*100k.*\$0\.\d+ do it/),
+    expect.stringMatching(/in_progress.*and now this/),
   ]);
   expect(textOf('Tools')).toEqual([expect.stringMatching(/Bash +1 call/)]);
   expect(textOf('Models')).toEqual([

@@ -48,10 +48,15 @@ export const command = defineCommand({
     const [named, ...others] = connections();
     const first = { ...named, windowMs: windowMs ?? named.windowMs };
     let pauseMs: number | undefined;
-    let onFilling: (filling: Filling) => void = () => undefined;
+    let filling: Filling | undefined;
+    let onFilling: (filling: Filling) => void = (first) => (filling = first);
     const traffic: DemoTraffic = {
       pauseMs: () => pauseMs,
-      onFilling: (listener) => (onFilling = listener),
+      onFilling(listener) {
+        onFilling = listener;
+        // What was told before somebody listened: the database is opened while the history is being written.
+        if (filling) listener(filling);
+      },
     };
     const openDemo = async (onProgress: (line: string) => void) => {
       if (stopDemo) return first.open(onProgress);

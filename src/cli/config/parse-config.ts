@@ -11,7 +11,7 @@ import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
 import { metricsEvery } from '../../panes/export/send-metrics.js';
 import { windowsMs } from '../../panes/reading/windows.js';
-import { cadencesMs } from '../../live/engine.js';
+import { cadencesMs } from '../../live/schedule.js';
 import type { AlertSettings } from '../../live/alerts/alert-watch.js';
 import { type KeyChoices, readKeyChoices } from '../../ui/keymap.js';
 import { badgeColours, themeNames } from '../../ui/theme.js';
@@ -160,7 +160,11 @@ function collectSettings(
   }
   const { 'metrics-to': url, 'metrics-every': every } = settings;
   if (url !== undefined && !/^https?:\/\/./.test(url)) {
-    throw mistake(file, 'collect.metrics-to', 'takes a URL, for example "http://127.0.0.1:4318"');
+    throw mistake(
+      file,
+      'collect.metrics-to',
+      'takes a URL, for example "http://127.0.0.1:9090/api/v1/otlp"',
+    );
   }
   const everyMs = metricsEvery(every);
   if (everyMs === undefined) {

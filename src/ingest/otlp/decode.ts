@@ -165,17 +165,17 @@ const tablesOfKinds: ReadonlyMap<unknown, ArchivedTable> = new Map([
 
 /** `export otlp` gives each span its row as a JSON: a value, from here on, in which secrets are found by their names. */
 function withoutRow(attributes: Attributes): Pick<TelemetrySpan, 'attributes' | 'row'> {
-  const { 'trace_console.row': json, ...others } = attributes;
-  const table = tablesOfKinds.get(others['trace_console.kind']);
+  const json = attributes['trace_console.row'];
+  const table = tablesOfKinds.get(attributes['trace_console.kind']);
   if (table === undefined || typeof json !== 'string') return { attributes };
   try {
     const values = objectOf(parseExactJson(json));
-    return typeof values.id === 'string'
-      ? { attributes: others, row: { table, values } }
-      : { attributes };
+    const others = { ...attributes, 'trace_console.row': undefined };
+    if (typeof values.id === 'string') return { attributes: others, row: { table, values } };
   } catch {
-    return { attributes };
+    // It is an attribute as others are.
   }
+  return { attributes };
 }
 
 /** JSON may name it: `SPAN_KIND_SERVER`. */

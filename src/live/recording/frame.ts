@@ -211,6 +211,7 @@ const restSchema = v.looseObject({
         eventAgeMs: v.nullable(finite),
         waitingBytes: finite,
         quarantined: finite,
+        grown: v.optional(v.object({ files: finite, importAgeMs: finite })),
       }),
     ),
   ),

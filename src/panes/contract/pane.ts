@@ -142,6 +142,8 @@ export type Pane<
   createReader(): PaneReader<Row, Extras>;
   summary?(result: PaneResult<Row, Extras>, context: CellContext): readonly SummaryLine[];
   chart?(result: PaneResult<Row, Extras>): Chart;
+  /** Which command (`:group`) of the console shows what these rows leave out. */
+  leadsOn?(result: PaneResult<Row, Extras>): string | undefined;
   /** What Enter on a row opens. */
   detail?(row: Row, shape: SchemaShape, windowMs: number): DetailQuery | Opening;
 };

@@ -105,7 +105,7 @@ export async function sendMetrics(
   throw new ConsoleError(
     'query_failed',
     `${url.host} did not take ${withSeparators(rejected)} of ${counted(points, 'data point')}: ${reason}.`,
-    { hint: 'The others were taken. That is a partial success of OTLP.' },
+    rejected < points ? { hint: 'The others were taken. That is a partial success of OTLP.' } : {},
   );
 }
 

@@ -1,3 +1,4 @@
+import { contextWindowOf } from '../../ingest/prices.js';
 import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
 import type { SchemaShape } from '../contract/shape.js';
@@ -60,6 +61,42 @@ LIMIT $3`;
 export const countedSessionsStatement = `
 SELECT count(*)::int AS count FROM trace_console.agent_sessions
 WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'`;
+
+/** So many sessions before a window are counted at most. */
+export const mostCountedBefore = 10_000;
+
+/** How many gave their last sign of life before the window. `$1`, `$2`: as above. Reads agent_sessions_last_seen. */
+const sessionsBeforeStatement = `
+SELECT count(*)::int AS count FROM (
+  SELECT FROM trace_console.agent_sessions
+  WHERE target_schema = $1 AND last_seen_at <= now() - $2::float8 * interval '1 second'
+  LIMIT ${mostCountedBefore}) AS before`;
+
+/** They are counted so often (ms): they become more by an import, or as time goes by. */
+const countBeforeEveryMs = 10_000;
+
+/** Sessions before the window, counted from time to time. */
+export class SessionsBefore {
+  #known: { atMs: number; windowMs: number; count: number } | undefined;
+
+  async count(
+    tx: Queryable,
+    { shape, windowMs }: { shape: SchemaShape; windowMs: number },
+    nowMs: number,
+  ): Promise<number> {
+    const known = this.#known;
+    if (known?.windowMs === windowMs && nowMs - known.atMs < countBeforeEveryMs) return known.count;
+    const values = [shape.schema, windowMs / 1_000];
+    const { rows } = await tx.query<{ count: number }>(sessionsBeforeStatement, values);
+    const count = rows[0]?.count ?? 0;
+    this.#known = { atMs: nowMs, windowMs, count };
+    return count;
+  }
+
+  reset(): void {
+    this.#known = undefined;
+  }
+}
 
 /** What a session's traces come to. */
 export type SessionFigures = {
@@ -279,4 +316,68 @@ export function repeatsOf(uses: readonly string[] | null): number {
   if (newest === undefined) return 0;
   const other = (uses ?? []).findIndex((use) => use !== newest);
   return other < 0 ? (uses?.length ?? 0) : other;
+}
+
+/** One session of an agent's program. */
+export type SessionRow = {
+  sessionId: string;
+  /** The program's own id of it. */
+  session: string;
+  agent: string;
+  state: SessionState;
+  /** The tool that runs, or that a permission is waited for. */
+  tool: string | null;
+  /** When that began. */
+  since: Date;
+  project: string | null;
+  branch: string | null;
+  model: string | null;
+  /** The beginning of the last one. */
+  prompt: string | null;
+  /** All of the session's, as its other figures are: also those before the window. */
+  prompts: number;
+  tools: number;
+  /** Traces and uses of tools that failed. */
+  failures: number;
+  subagents: number;
+  tokens: number;
+  /** US dollars; null: nothing has a price. */
+  costUsd: number | null;
+  /** Of the model's context window, what the last call has filled, 0..1; null: unknown. */
+  contextShare: number | null;
+  /** How often the newest use of a tool was made in a row with the same input. */
+  repeats: number;
+  /** The last sign of life. */
+  seen: Date;
+};
+
+export async function rowOf(
+  seen: SeenSession,
+  figures: SessionFigures | undefined,
+): Promise<SessionRow> {
+  const { state, sinceMs, tool } = stateOf(seen, figures?.open_traces ?? 0);
+  const used = figures?.context_tokens ?? null;
+  const window =
+    used === null || seen.model === null ? undefined : await contextWindowOf(seen.model);
+  return {
+    sessionId: seen.session_id,
+    session: seen.session,
+    agent: seen.agent,
+    state,
+    tool,
+    since: new Date(sinceMs),
+    project: seen.project,
+    branch: seen.branch,
+    model: seen.model,
+    prompt: figures?.prompt ?? null,
+    prompts: figures?.prompts ?? 0,
+    tools: figures?.tools ?? 0,
+    failures: (figures?.failed_traces ?? 0) + (figures?.failed_tools ?? 0),
+    subagents: figures?.subagents ?? 0,
+    tokens: figures?.tokens ?? 0,
+    costUsd: figures?.cost_usd ?? null,
+    contextShare: used === null || window === undefined ? null : used / window,
+    repeats: repeatsOf(figures?.uses ?? null),
+    seen: new Date(seen.seen_ms),
+  };
 }

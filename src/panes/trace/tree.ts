@@ -85,14 +85,23 @@ export function buildTree(
   };
 }
 
-/** How the time of the whole was spent; milliseconds. */
+/** How the time of the whole was spent; milliseconds. Together they are the whole. */
 export type TraceTimes = {
   thinking: number;
   tools: number;
   hooks: number;
   user: number;
+  /** In which the agent waited for its subagents, whatever these did. */
+  subagents: number;
   others: number;
+  /** In which nothing is known to have run. */
+  unknown: number;
 };
+
+/** Tools that are the work of a subagent, seen from the agent that waits for it. */
+const subagentTools: ReadonlySet<string> = new Set([
+  ...['Task', 'Agent', 'spawn_agent', 'wait', 'wait_agent', 'delegate_to_agent', 'TaskOutput'],
+]);
 
 /** Tools and events that ask the user: while they last, the agent waits for the user. */
 const askingTools: ReadonlySet<string> = new Set([
@@ -110,10 +119,23 @@ const askingEvents: ReadonlySet<string> = new Set([
  * Where the time of an agent's trace went; undefined where no model was called in it. What a trace takes itself, beside
  * its tools and hooks, the agent thinks: not every source tells how long a call of a model took.
  */
-export function timesOf({ nodes }: TraceTree): TraceTimes | undefined {
+export function timesOf({ nodes, totalMs }: TraceTree): TraceTimes | undefined {
   if (!nodes.some(({ event }) => isModelCall(event))) return undefined;
-  const times: TraceTimes = { thinking: 0, tools: 0, hooks: 0, user: 0, others: 0 };
-  for (const { event, ownMs } of nodes) times[workOf(event)] += ownMs;
+  const times: TraceTimes = {
+    ...{ thinking: 0, tools: 0, hooks: 0, user: 0, subagents: 0, others: 0 },
+    unknown: totalMs,
+  };
+  // Each stands before those below it.
+  const ofSubagents = new Set<TraceNode>();
+  for (const node of nodes) {
+    const { event, parent, ownMs } = node;
+    const isBelow = parent !== undefined && (event.kind === 'trace' || ofSubagents.has(parent));
+    if (isBelow) ofSubagents.add(node);
+    times[isBelow ? 'subagents' : workOf(event)] += ownMs;
+    times.unknown -= ownMs;
+  }
+  // Sums of fractions.
+  if (times.unknown < 0.5) times.unknown = 0;
   return times;
 }
 
@@ -125,7 +147,9 @@ function workOf(event: TraceEvent): keyof TraceTimes {
       return isModelCall(event) ? 'thinking' : 'others';
     case 'hook': {
       const type = detailText(event, 'type') ?? '';
-      if (askingEvents.has(type) || askingTools.has(detailText(event, 'tool') ?? '')) return 'user';
+      const tool = detailText(event, 'tool') ?? '';
+      if (askingEvents.has(type) || askingTools.has(tool)) return 'user';
+      if (type === 'ToolUse' && subagentTools.has(tool)) return 'subagents';
       return type === 'ToolUse' ? 'tools' : 'hooks';
     }
     case 'routing_decision':

@@ -1,3 +1,4 @@
+import { counted } from '../../core/format/number.js';
 import { formatAge, formatSpan } from '../../core/format/time.js';
 import { failureOf, type Failure } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
@@ -10,6 +11,7 @@ import {
 } from '../../maintenance/registry.js';
 import { ProgressRate } from '../../maintenance/long-statement.js';
 import type { ChosenLater, Outcome, Preview, Progress } from '../../maintenance/action.js';
+import { namedCommands } from '../../panes/contract/pane.js';
 import { windowsMs } from '../../panes/reading/windows.js';
 import { findPaneOfRows } from '../../panes/registry.js';
 import type { Actions, Context } from '../context.js';
@@ -162,7 +164,7 @@ export class ActionDesk implements Actions {
   }
 
   /** Shows, behind the dialog, the pane of these rows with a window that reaches back to `since`; the dialog says so. */
-  #show({ rows, since }: NonNullable<Outcome<unknown>['shows']>, summary: string): void {
+  #show({ rows, since, seen = [] }: NonNullable<Outcome<unknown>['shows']>, summary: string): void {
     const pane = findPaneOfRows(rows);
     if (pane === undefined) return;
     const { id } = pane;
@@ -171,10 +173,20 @@ export class ActionDesk implements Actions {
     const here = model.live?.windowMs ?? 0;
     const wide = [...windowsMs, ...longWindowsMs].find((span) => span >= neededMs) ?? here;
     if (wide > here) this.#source.setWindow(wide);
-    if (this.#state?.result && neededMs > here) {
+    const said: string[] = [];
+    if (neededMs > here) {
       const then =
         wide > here ? `the window is ${formatSpan(wide)} now` : `only ${pane.title} shows them`;
-      const message = `${summary} The newest is ${formatAge(neededMs)} old: ${then}.`;
+      said.push(`The newest is ${formatAge(neededMs)} old: ${then}.`);
+    }
+    const windowMs = Math.max(wide, here);
+    const shown = seen.filter((at) => at > this.#source.clock.wallNow() - windowMs).length;
+    if (shown > 0 && shown < seen.length) {
+      const text = `Of ${counted(seen.length, rows)} ${shown} gave a sign of life in the window of ${formatSpan(windowMs)}: :${namedCommands.group} shows all.`;
+      said.push(this.#context.keys.inText(text));
+    }
+    if (this.#state?.result && said.length > 0) {
+      const message = [summary, ...said].join(' ');
       this.#set({ ...this.#state, result: { ...this.#state.result, message } });
     }
     focus.goTo(id);

@@ -82,8 +82,9 @@ function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic
     const isWhole = filled >= 1;
     app.update({ filling: isWhole ? undefined : filled });
     const reachesMs = startMs - since;
-    const isNews = isWhole || !isBegun || wholeAt.some((ms) => coveredMs < ms && reachesMs >= ms);
-    isBegun = true;
+    const isFirst = !isBegun && filled > 0;
+    const isNews = isWhole || isFirst || wholeAt.some((ms) => coveredMs < ms && reachesMs >= ms);
+    isBegun ||= isFirst;
     coveredMs = Math.max(coveredMs, reachesMs);
     if (isNews) void engine.schemaChanged();
   });

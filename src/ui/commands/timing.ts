@@ -1,5 +1,5 @@
 import { formatSpan, formatMoment } from '../../core/format/time.js';
-import { cadenceRange, cadencesMs, readCadence } from '../../live/engine.js';
+import { cadenceRange, cadencesMs, readCadence } from '../../live/schedule.js';
 import { namedCommands } from '../../panes/contract/pane.js';
 import { readWindow, windowRange, windowsMs } from '../../panes/reading/windows.js';
 import { paneById } from '../../panes/registry.js';

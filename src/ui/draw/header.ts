@@ -10,7 +10,13 @@ import {
   formatMoment,
   formatTimestamp,
 } from '../../core/format/time.js';
-import { formatBytes, formatCount, formatRate, formatShare } from '../../core/format/number.js';
+import {
+  countedShort,
+  formatBytes,
+  formatCount,
+  formatRate,
+  formatShare,
+} from '../../core/format/number.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import type { BadgeColour } from '../theme.js';
 import { drawSides, type Segment, blank, type StyledLine, fillLine } from './styled-line.js';
@@ -51,6 +57,8 @@ export type HeaderInput = {
   /** 0..1 of the demo's history is written. */
   filling?: number | undefined;
   alerts: readonly Alert[];
+  /** The key that imports what has grown; undefined: none does here. */
+  importKey?: string | undefined;
   /** They wait while a moment in the past is shown. */
   alertsPaused?: boolean;
 };
@@ -99,6 +107,7 @@ export function drawHeader(input: HeaderInput, width: number): StyledLine[] {
         right: [
           ...fillingSegments(input.filling),
           ...collectingSegments(live.collecting),
+          ...grownSegments(live.collecting, input.importKey),
           ...vitalsSegments(live),
         ],
         first: 'left',
@@ -163,11 +172,11 @@ function connectionSegment(connection: ConnectionState, nowMs: number): Segment 
   }
 }
 
-/** `RECORDING 2026-11-20 14:03:12  × 10  42%`; nothing of it is live. */
+/** `RECORDING 2026-11-20 14:03:12  × 10  42% played`; nothing of it is live. */
 function replaySegment({ wallMs, share, speed, ended }: ReplayState, paused: boolean): Segment {
   const moment = formatTimestamp(new Date(wallMs));
   const state = ended ? 'end of the recording' : paused ? 'paused' : `× ${speed}`;
-  return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} `, look: 'badge' };
+  return { text: ` RECORDING ${moment}  ${state}  ${formatShare(share)} played `, look: 'badge' };
 }
 
 /** One alert is named, several are counted. */
@@ -216,12 +225,15 @@ function paceSegments(live: LiveState, shown: readonly PaneId[], replayed: boole
 
 const fillingWidth = 10;
 
-/** `history ████░░░░░░ 42%` */
+/** `████░░░░░░ 42%` */
+export function fillingText(filled: number): string {
+  const full = Math.floor(fillingWidth * Math.min(1, Math.max(0, filled)));
+  return `${'█'.repeat(full)}${'░'.repeat(fillingWidth - full)} ${formatShare(filled)}`;
+}
+
 function fillingSegments(filled: number | undefined): Segment[] {
   if (filled === undefined) return [];
-  const full = Math.floor(fillingWidth * Math.min(1, Math.max(0, filled)));
-  const bar = '█'.repeat(full) + '░'.repeat(fillingWidth - full);
-  return [{ text: `history ${bar} ${formatShare(filled)}`, look: 'running', priority: 1 }];
+  return [{ text: `history ${fillingText(filled)}`, look: 'running', priority: 1 }];
 }
 
 /** Whether what agents do comes in: `collecting, last event 2s ago`, what waits, what could not be written. */
@@ -259,6 +271,19 @@ function collectingSegments(collecting: LiveState['collecting']): Segment[] {
       ? [{ text: `${formatCount(quarantined)} quarantined`, look: 'error' as const, priority: 1 }]
       : []),
   ];
+}
+
+/** `3 transcripts grew since the import 12m ago: i imports`; what is on the screen of them is old. */
+function grownSegments(
+  collecting: LiveState['collecting'],
+  importKey: string | undefined,
+): Segment[] {
+  const grown = collecting?.grown;
+  if (!grown) return [];
+  const key = importKey === undefined ? '' : `: ${importKey} imports`;
+  const age = formatAge(grown.importAgeMs);
+  const text = `${countedShort(grown.files, 'transcript')} grew since the import ${age} ago${key}`;
+  return [{ text, look: 'warning', priority: 1 }];
 }
 
 function vitalsSegments({ vitals, capabilities }: LiveState): Segment[] {

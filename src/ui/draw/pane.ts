@@ -1,4 +1,4 @@
-import type { PaneSnapshot } from '../../live/state.js';
+import { isBeingFilled, type PaneSnapshot } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
 import {
   emptyText,
@@ -16,11 +16,14 @@ import {
   leftToFilter,
   rowsInView,
   seenBy,
+  sortedColumn,
   sortsOf,
   type PaneView,
 } from '../model/pane-view.js';
 import { scrollTop } from '../model/list-state.js';
-import { drawBox, innerHeight, innerWidth } from './box.js';
+import { strings } from '../strings.js';
+import { drawBox, innerHeight, innerWidth, writer } from './box.js';
+import { fillingText } from './header.js';
 import { drawChartLines, leastChartHeight } from './chart.js';
 import {
   columnGap,
@@ -46,6 +49,8 @@ export type PaneInput = {
   welcome?: string | undefined;
   /** An empty pane mentions the demo. */
   offersDemo?: boolean;
+  /** So much of the demo's history is written, 0..1: what is empty now is so for a moment only. */
+  filling?: number | undefined;
   /** How old the rows are, in words; undefined while they are fresh. */
   age: string | undefined;
   /** Times are in UTC. Not read here: as a property it makes a change of zone draw the pane again. */
@@ -55,7 +60,10 @@ export type PaneInput = {
 };
 
 /** What decides how much of a pane is in view. */
-export type PanePlace = Pick<PaneInput, 'pane' | 'snapshot' | 'view' | 'width' | 'height'>;
+export type PanePlace = Pick<
+  PaneInput,
+  'pane' | 'snapshot' | 'view' | 'width' | 'height' | 'filling'
+>;
 
 /** What of a pane is in view. */
 export type PaneRoom = {
@@ -112,8 +120,10 @@ function partsOf(place: PanePlace): Parts {
 }
 
 /** A failure and the summary stand above the rows. */
-function linesAbove({ pane, snapshot }: PanePlace, inner: Inner): StyledLine[] {
+function linesAbove({ pane, snapshot, filling }: PanePlace, inner: Inner): StyledLine[] {
   const lines: StyledLine[] = [];
+  // Counts of nothing would read as if nothing had happened.
+  if (isBeingFilled(snapshot, filling)) return lines;
   const { error } = snapshot;
   if (error && snapshot.asOf) {
     lines.push(drawSegments([{ text: safeLine(error.message), look: 'error' }], inner.width));
@@ -199,7 +209,8 @@ function tableRoom(
   const visibleRows = Math.max(0, size.height - headingLines(size.height));
   const cursor = findCursor(pane, rows, view);
   const width = tableColumnsWidth(size.width, view.marks.size > 0);
-  const placing = { rows: snapshot.rows, context: contextOf(snapshot) };
+  const sortedBy = sortedColumn(pane, snapshot.rows, view);
+  const placing = { rows: snapshot.rows, context: contextOf(snapshot), sortedBy };
   return {
     top: scrollTop(view.top, cursor.index, visibleRows, rows.length),
     visibleRows,
@@ -219,6 +230,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     top,
     // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
+    sortedBy: sortedColumn(pane, snapshot.rows, view),
     faded: snapshot.error !== null,
     all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
@@ -228,34 +240,33 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
 
 /** Why there are no rows: a failure, the first reading, or nothing to show. */
 function drawMessage(
-  { pane, snapshot, view, keys, welcome, offersDemo = false }: PaneInput,
+  { pane, snapshot, view, keys, welcome, offersDemo = false, filling }: PaneInput,
   size: Inner,
 ): StyledLine[] {
   const { error } = snapshot;
-  const paragraphs: [string, Segment['look']][] = error
+  if (isBeingFilled(snapshot, filling)) {
+    const lines = writer(size.width)(strings.beingFilled(fillingText(filling)), 'running');
+    return lines.slice(0, size.height);
+  }
+  const nothing =
+    snapshot.filter === undefined
+      ? emptyText(pane, offersDemo)
+      : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`;
+  const paragraphs: [string | undefined, Segment['look']][] = error
     ? [
         [error.message, 'error'],
-        ...(error.hint ? [[keys.inText(error.hint), 'muted'] as [string, Segment['look']]] : []),
+        [error.hint && keys.inText(error.hint), 'muted'],
       ]
-    : snapshot.asOf
-      ? [
-          ...(welcome === undefined || snapshot.rows.length > 0
-            ? []
-            : [[keys.inText(welcome), 'accent'] as [string, Segment['look']]]),
-          [
-            snapshot.rows.length > 0
-              ? noMatch(view.filter, snapshot.rows.length)
-              : keys.inText(
-                  snapshot.filter === undefined
-                    ? emptyText(pane, offersDemo)
-                    : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`,
-                ),
-            'muted',
-          ],
-        ]
-      : [['asking …', 'muted']];
+    : !snapshot.asOf
+      ? [['asking …', 'muted']]
+      : snapshot.rows.length > 0
+        ? [[strings.noMatch(view.filter, snapshot.rows.length), 'muted']]
+        : [
+            [welcome && keys.inText(welcome), 'accent'],
+            [keys.inText(nothing), 'muted'],
+          ];
   const lines = paragraphs.flatMap(([text, look]) =>
-    wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })),
+    text ? wrapText(safeLine(text), size.width).map((line) => ({ text: line, look })) : [],
   );
   return lines.slice(0, size.height).map(({ text, look }, row) => {
     // Append the overflow to the last line, so that truncation shows an ellipsis.
@@ -265,29 +276,18 @@ function drawMessage(
   });
 }
 
-function noMatch(filter: string, count: number): string {
-  return count === 1
-    ? `The only row does not match /${filter}; Esc shows it.`
-    : `None of ${count} rows matches /${filter}; Esc shows them all.`;
-}
-
 /** `/status:failed 3 of 12`: which rows are shown, and how many there are. */
-export function filterSegments(
+function filterSegments(
   { filter }: PaneView,
   shown: number,
-  { rows: { length: count }, filter: asked, loading }: PaneSnapshot,
+  { rows, filter: asked, loading }: PaneSnapshot,
 ): Segment[] {
   if (filter === '') return [];
-  // The server has filtered: there are no hidden rows to count.
-  if (asked === filter && !loading) {
-    return [
-      { text: `/${safeLine(filter)}`, look: 'accent' },
-      { text: `${shown} found`, look: shown === 0 ? 'warning' : 'muted' },
-    ];
-  }
+  // Where the server has filtered, there are no hidden rows to count.
+  const text = asked === filter && !loading ? `${shown} found` : `${shown} of ${rows.length}`;
   return [
     { text: `/${safeLine(filter)}`, look: 'accent' },
-    { text: `${shown} of ${count}`, look: shown === 0 ? 'warning' : 'muted' },
+    { text, look: shown === 0 ? 'warning' : 'muted' },
   ];
 }
 
@@ -357,7 +357,7 @@ function followOf({ snapshot, view }: PaneInput, cursor: number | undefined): Se
 }
 
 function footOf(
-  { pane, snapshot, view }: PaneInput,
+  { pane, snapshot, view, keys }: PaneInput,
   rows: readonly object[],
   gone: boolean,
 ): Segment[] {
@@ -375,6 +375,9 @@ function footOf(
   for (const note of snapshot.notes) {
     segments.push({ text: safeLine(note), look: 'warning', priority: 2 });
   }
+  const result = resultOf(snapshot);
+  const more = result && pane.leadsOn?.(result);
+  if (more !== undefined) segments.push({ text: keys.inText(more), look: 'muted', priority: 3 });
   return segments;
 }
 

@@ -64,6 +64,33 @@ export function drawSegments(
   return fillLine(fitSegments(segments, width, separator), width);
 }
 
+/**
+ * As {@link drawSegments}, with a sign at the end for the segments that were left out: `+2 more`, and how to see them where
+ * there is room for that.
+ */
+export function drawSegmentsOrMore(
+  segments: readonly Segment[],
+  width: number,
+  separator: string,
+  way = '',
+): StyledLine {
+  const gap = displayWidth(separator);
+  const all = segments.filter(({ text }) => text !== '');
+  let room = width;
+  let sign = '';
+  for (;;) {
+    const left = all.length - dropUntilFit(all, room, gap).length;
+    const next = left === 0 ? '' : `${separator}+${left} more`;
+    if (next === sign) break;
+    sign = next;
+    room = Math.max(0, width - displayWidth(sign));
+  }
+  const shown = fitSegments(all, room, separator);
+  if (sign === '') return fillLine(shown, width);
+  const spare = width - lineWidth(shown) - displayWidth(sign) - displayWidth(way);
+  return fillLine([...shown, { text: sign + (spare >= 0 ? way : ''), look: 'muted' }], width);
+}
+
 /** As {@link drawSegments}, but only as wide as the text is. */
 export function fitSegments(
   segments: readonly Segment[],

@@ -28,6 +28,8 @@ export type TableOptions<Row> = {
   isMarked?: ((row: Row) => boolean) | undefined;
   /** How many columns behind the first are scrolled out to the left. */
   shift?: number;
+  /** The column that the rows are sorted by: it has room before all but the first. */
+  sortedBy?: string | undefined;
   /** Rows are from before a failure. */
   faded: boolean;
   /** The rows that the columns are placed for, where a filter hides some: no column moves while it is typed. */
@@ -51,10 +53,10 @@ export function hiddenColumns<Row>(
   columns: readonly Column<Row>[],
   shift: number,
   width: number,
-  of: PlacedRows<Row>,
+  of: PlacedRows<Row> & { sortedBy?: string | undefined },
 ): number {
   const left = shiftedColumns(columns, shift).length;
-  return left - keptFor({ columns, shift, width }, of).placed.length;
+  return left - keptFor({ columns, shift, width, sortedBy: of.sortedBy }, of).placed.length;
 }
 
 /** The bindings of the commands that scroll columns: what is drawn names them, too. */
@@ -90,10 +92,10 @@ export function drawTable<Row>(
   context: CellContext,
   options: TableOptions<Row>,
 ): { heading: StyledLine; rows: StyledLine[] } {
-  const { isMarked, shift = 0, faded } = options;
+  const { isMarked, shift = 0, faded, sortedBy } = options;
   const width = tableColumnsWidth(options.width, isMarked !== undefined);
   const { placed, lines } = keptFor(
-    { columns, shift, width },
+    { columns, shift, width, sortedBy },
     { rows: options.all ?? rows, context },
   );
   const shown = rows.slice(options.top, options.top + options.height);
@@ -111,7 +113,12 @@ export function drawTable<Row>(
   };
 }
 
-type Layout = { columns: readonly object[]; shift: number; width: number };
+type Layout = {
+  columns: readonly object[];
+  shift: number;
+  width: number;
+  sortedBy: string | undefined;
+};
 
 type Kept<Row> = { placed: readonly PlacedColumn<Row>[]; lines: Map<unknown, StyledLine> };
 
@@ -123,7 +130,7 @@ function keptFor<Row>(
   layout: Layout & { columns: readonly Column<Row>[] },
   of: PlacedRows<Row>,
 ): Kept<Row> {
-  const { columns, shift, width } = layout;
+  const { columns, shift, width, sortedBy } = layout;
   const { nowMs } = of.context;
   const zone = timesAreIn();
   const before = kept.get(of.rows);
@@ -131,12 +138,13 @@ function keptFor<Row>(
     before?.columns === columns &&
     before.shift === shift &&
     before.width === width &&
+    before.sortedBy === sortedBy &&
     before.nowMs === nowMs &&
     before.zone === zone
   ) {
     return before;
   }
-  const placed = placeColumns(shiftedColumns(columns, shift), width, of);
+  const placed = placeColumns(shiftedColumns(columns, shift), width, { ...of, sortedBy });
   const now = { ...layout, nowMs, zone, placed, lines: new Map<unknown, StyledLine>() };
   kept.set(of.rows, now);
   return now;
@@ -226,7 +234,7 @@ export type PlacedRows<Row> = { rows: readonly Row[]; context: CellContext };
 export function placeColumns<Row>(
   columns: readonly Column<Row>[],
   width: number,
-  of?: PlacedRows<Row>,
+  of?: PlacedRows<Row> & { sortedBy?: string | undefined },
 ): PlacedColumn<Row>[] {
   const widths = new Map<Column<Row>, number>();
   const needed = (column: Column<Row>) => {
@@ -238,7 +246,14 @@ export function placeColumns<Row>(
   const chosen = new Map<Column<Row>, number>();
   const gap = columnGap(width);
   let left = width + gap;
-  const byPriority = columns.toSorted((a, b) => a.priority - b.priority);
+  const sorted = of && columns.find(({ id }) => id === of.sortedBy);
+  const rank = (column: Column<Row>) =>
+    sorted === undefined || (column !== sorted && column !== columns[0])
+      ? column.priority
+      : column === columns[0]
+        ? 0
+        : 0.5;
+  const byPriority = columns.toSorted((a, b) => rank(a) - rank(b));
   for (const column of byPriority) {
     const wanted = wantedWidth(column, width, needed);
     if (wanted + gap > left) continue;

@@ -1,4 +1,4 @@
-import { sortRows, type Sort } from '../../panes/contract/column.js';
+import { sortRows, type CellValue, type Sort } from '../../panes/contract/column.js';
 import { parseFilter, type Filter } from '../../panes/contract/filter.js';
 import { comparedPane } from '../../panes/reading/comparison.js';
 import type { AnyPane } from '../../panes/registry.js';
@@ -25,6 +25,33 @@ export function sortsOf(pane: AnyPane): readonly Sort<object>[] {
   allSorts.set(pane, sorts);
   return sorts;
 }
+
+/** Rows that are looked at to find the column of an order: enough to tell two columns apart. */
+const rowsCompared = 20;
+
+/**
+ * The column that shows what the rows were sorted by: of the order's name, or with its values in all rows that are there.
+ * Undefined where none does, and in the usual order, for which the columns were chosen.
+ */
+export function sortedColumn(
+  pane: AnyPane,
+  rows: readonly object[],
+  { sort }: Pick<PaneView, 'sort'>,
+): string | undefined {
+  const chosen = sortsOf(pane)[sort];
+  if (sort === 0 || !chosen) return undefined;
+  const named =
+    pane.columns.find(({ id }) => id === chosen.id) ??
+    pane.columns.find(({ id, title }) => title === chosen.id || id === `${chosen.id}Ms`);
+  if (named) return named.id;
+  const some = rows.slice(0, rowsCompared).filter((row) => chosen.value(row) !== null);
+  const same = pane.columns.find((column) =>
+    some.every((row) => Object.is(plain(column.value(row)), plain(chosen.value(row)))),
+  );
+  return some.length > 0 ? same?.id : undefined;
+}
+
+const plain = (value: CellValue) => (value instanceof Date ? value.getTime() : value);
 
 /** What the user has chosen in one pane: cursor, order, filter, marks. */
 export type PaneView = {

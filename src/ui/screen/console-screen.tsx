@@ -5,6 +5,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import type { TerminalSession } from '../../terminal/session.js';
 import { wrapText } from '../../terminal/width.js';
 import { isOnBar, quitCommand } from '../commands/kinds.js';
+import { importCommand } from '../../maintenance/import-sessions.js';
 import type { Context, Model } from '../context.js';
 import { drawHeader, headerHeight, drawKeyBar } from '../draw/header.js';
 import { drawSegments, styled } from '../draw/styled-line.js';
@@ -28,17 +29,24 @@ export function ConsoleScreen({ app }: { app: ScreenSource }) {
   if (isTooSmall(size)) return <TooSmall context={app} />;
   return (
     <>
-      <Header model={app.model} />
+      <Header context={app} />
       <ViewStack context={app} />
       <BottomLine context={app} />
     </>
   );
 }
 
-function Header({ model }: { model: Model }) {
+function Header({ context }: { context: Context }) {
+  const { model, keys, front } = context;
   const { columns } = model.size;
+  const importing = keys.in(front.scope).find(({ id }) => id === importCommand.id);
+  const canImport = importing?.unavailable?.(context, '') === undefined;
+  const importKey = importing && canImport ? keys.keyOf(importing.id) : undefined;
   const destination = model.views.find((view) => view.destination)?.destination;
-  const lines = drawHeader({ ...model, ...destination, shown: visiblePanes(model) }, columns);
+  const lines = drawHeader(
+    { ...model, ...destination, shown: visiblePanes(model), importKey },
+    columns,
+  );
   return <Lines lines={lines} x={0} y={0} width={columns} height={headerHeight} />;
 }
 

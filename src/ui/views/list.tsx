@@ -16,6 +16,7 @@ import { moments } from '../commands/moment.js';
 import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
+import { fillingText } from '../draw/header.js';
 import { drawSegments, type Segment, type StyledLine } from '../draw/styled-line.js';
 import { columnsOutOfView, drawTable, hiddenColumns, tableColumnsWidth } from '../draw/table.js';
 import {
@@ -223,7 +224,14 @@ export class ListView implements View {
     const above = this.#hasSummary ? [this.#summary(width)] : [];
     if (rows.length === 0) {
       const isChosen = wanted.filter !== '' || wanted.failedOnly;
-      const none = isChosen ? `None matches ${this.#filterText}; :back shows all.` : empty;
+      const { filling } = context.model;
+      const filled = filling === undefined ? '' : strings.beingFilled(fillingText(filling));
+      const none =
+        filled !== ''
+          ? filled
+          : isChosen
+            ? `None matches ${this.#filterText}; :back shows all.`
+            : empty;
       return [...above, ...writer(width)(context.keys.inText(none), 'muted')];
     }
     const { top, height } = this.#scroll(context);

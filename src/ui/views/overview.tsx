@@ -1,6 +1,6 @@
 import { counted } from '../../core/format/number.js';
 import { memo } from 'react';
-import type { LiveState, PaneSnapshot } from '../../live/state.js';
+import { isBeingFilled, type LiveState, type PaneSnapshot } from '../../live/state.js';
 import { idOf, rowOpening } from '../../panes/contract/pane.js';
 import { paneExport } from '../../panes/export/exportable.js';
 import { paneById, paneKey, type AnyPane } from '../../panes/registry.js';
@@ -9,6 +9,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { overviewCommands } from '../commands/registry.js';
 import { chosenRows, cursorAt, focusedRoom, markedRows, whyNoMarked } from '../commands/rows.js';
 import type { Context, Copyable, Filtered, Scope, View } from '../context.js';
+import { fillingText } from '../draw/header.js';
 import { drawPane, type PaneInput, summaryOf } from '../draw/pane.js';
 import type { Place } from '../layout/layout.js';
 import { layoutOf } from '../model/model.js';
@@ -16,6 +17,7 @@ import { findCursor, shownPane } from '../model/pane-view.js';
 import { moved, type Movement } from '../model/list-state.js';
 import { jsonOf } from './export.js';
 import { valuesIn } from './prompt.js';
+import { strings } from '../strings.js';
 import { Lines } from '../screen/boxes.js';
 import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 
@@ -112,7 +114,8 @@ function PaneRegion({ context, live, place }: RegionProps) {
   const isConnected = live.connection.state === 'connected';
   const age = ageOf(snapshot, model.nowMs, { isConnected, isPaused: live.paused });
   if (kind === 'line') {
-    const line = drawPaneLine({ pane, snapshot, number, width, age });
+    const { filling } = model;
+    const line = drawPaneLine({ pane, snapshot, number, width, age, filling });
     return <Lines lines={[line]} x={x} y={y} width={width} height={height} />;
   }
   return (
@@ -128,6 +131,7 @@ function PaneRegion({ context, live, place }: RegionProps) {
       height={height}
       focused={model.focus === id}
       offersDemo={model.offersDemo}
+      filling={isBeingFilled(snapshot, model.filling) ? model.filling : undefined}
       welcome={model.focus === id ? model.welcome : undefined}
       age={age}
       cadenceMs={live.cadenceMs}
@@ -171,6 +175,7 @@ type PaneLineInput = {
   number: string | undefined;
   width: number;
   age: string | undefined;
+  filling: number | undefined;
 };
 
 /** Titles stand in one column, so that the summaries do. */
@@ -190,8 +195,11 @@ function drawPaneLine(input: PaneLineInput): StyledLine {
   ];
 }
 
-function restOf({ pane, snapshot, age }: PaneLineInput): Segment[] {
+function restOf({ pane, snapshot, age, filling }: PaneLineInput): Segment[] {
   const { error, asOf, rows, notes } = snapshot;
+  if (isBeingFilled(snapshot, filling)) {
+    return [{ text: strings.beingFilled(fillingText(filling)), look: 'running' }];
+  }
   if (error) return [{ text: safeLine(error.message), look: 'error' }];
   if (!asOf) return [{ text: 'asking …', look: 'muted' }];
   const segments = summaryOf(pane, snapshot)[0] ?? [];

@@ -102,3 +102,19 @@ test('an opened session is live: its lines say what they are of, with units and 
     layout.find(place) === undefined ? -1 : (layout.find(place) ?? 0) + 1,
   );
 });
+
+test('sessions before the window are counted, and shown by the other choice of rows', async () => {
+  const console_ = await openDatabase((await createTestDatabase()).url);
+  const old = story('1', 3 * 86_400_000, prompt('long ago')).map((event) => ({
+    ...event,
+    session: 'old',
+  }));
+  await new Recorder(console_).record([...old, ...story('2', 1_000, prompt('now'))]);
+  const read = async (variant: string) => {
+    const result = await readFresh(console_, sessions, { variant });
+    const { rows, extras } = result;
+    return [rows.map(({ session }) => session).sort(), extras.before, sessions.leadsOn?.(result)];
+  };
+  expect(await read('window')).toEqual([['long'], 1, ':group shows all sessions']);
+  expect(await read('all')).toEqual([['long', 'old'], undefined, undefined]);
+});

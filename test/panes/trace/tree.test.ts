@@ -118,6 +118,20 @@ test('the time of an agent goes to thinking, tools, hooks and the user; other tr
   const call = ['call', 'turn', 70, 20] satisfies Made;
   const turn = eventMade(['turn', null, 0, 100]);
   const agent = treeMade([turn, ...hooks, made('endpoint_call', call, { model: 'm' })]);
-  expect(timesOf(agent)).toEqual({ thinking: 45, tools: 20, hooks: 5, user: 30, others: 0 });
+  expect(timesOf(agent)).toEqual({
+    ...{ thinking: 45, tools: 20, hooks: 5, user: 30, subagents: 0, others: 0, unknown: 0 },
+  });
   expect(timesOf(treeMade([turn, ...hooks, made('endpoint_call', call)]))).toBeUndefined();
+  // What subagents do is waited for, also by the tool that starts them; a gap is said: all parts are the whole.
+  const parted = treeMade([
+    eventMade(['turn', null, 0, 60]),
+    made('hook', ['task', 'turn', 10, 20], { type: 'ToolUse', tool: 'Task' }),
+    eventMade(['sub', 'turn', 12, 28]),
+    made('hook', ['deep', 'sub', 15, 10], { type: 'ToolUse', tool: 'Bash' }),
+    made('endpoint_call', ['call', 'turn', 50, 10], { model: 'm' }),
+    made('hook', ['late', 'turn', 80, 20], { type: 'ToolUse', tool: 'Bash' }),
+  ]);
+  const times = timesOf(parted);
+  expect(times).toMatchObject({ thinking: 30, tools: 20, subagents: 30, unknown: 20 });
+  expect(Object.values(times ?? {}).reduce((sum, ms) => sum + ms, 0)).toBe(parted.totalMs);
 });

@@ -78,6 +78,10 @@ describe('the header', () => {
     expect(said({ ...waiting, state: 'ended' })).toContain('no collector, 117 kB waiting');
     expect(said(quiet)).toContain('last event 2s ago');
     expect(said({ ...quiet, quarantined: 3 })).toContain('3 quarantined');
+    const grown = { ...quiet, grown: { files: 3, importAgeMs: 725_000 } };
+    expect(said(grown)).toContain('3 transcripts grew since the import 12m ago');
+    const narrow = draw({ live: { ...live, collecting: grown }, importKey: 'i' }, 80)[1];
+    expect(narrow).toContain('3 transcripts grew since the import 12m ago: i imports');
   });
 
   it('says at every width that this is the demo, and how far its history is', () => {

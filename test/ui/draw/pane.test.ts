@@ -4,6 +4,7 @@ import { displayWidth } from '../../../src/terminal/width.js';
 import { drawPane, paneRoom, type PaneInput } from '../../../src/ui/draw/pane.js';
 import { Keymap } from '../../../src/ui/keymap.js';
 import { initialPaneView } from '../../../src/ui/model/pane-view.js';
+import type { AnyPane } from '../../../src/panes/registry.js';
 import { fruitPane, fruits, snapshotOf, tailPane, textOf } from '../helpers.js';
 
 const input: PaneInput = {
@@ -51,6 +52,32 @@ describe('a pane', () => {
       const lines = draw({ width, height, snapshot, age: '12s ago' });
       expect(lines).toHaveLength(height);
       expect(lines.map((line) => displayWidth(line))).toEqual(lines.map(() => width));
+    }
+  });
+
+  it('says that the history is being written while nothing of it is there, and counts nothing', () => {
+    const text = draw({ snapshot: snapshotOf([]), filling: 0.42 }).join('\n');
+    expect(text.replace(/[┃\s]+/g, ' ')).toContain(
+      'The history of the demo is being written: ████░░░░░░ 42%',
+    );
+    expect(text).not.toMatch(/No fruit|0 in all/);
+    expect(draw({ filling: 0.42 })).toEqual(draw());
+  });
+
+  it('shows the column by which it is sorted, found by its name or its values', () => {
+    const [byWeight, byName] = fruitPane.sorts;
+    const second = { ...initialPaneView, sort: 1 };
+    for (const id of ['weight', 'heaviest']) {
+      const [name, weight] = fruitPane.columns;
+      const columns = [
+        name,
+        { ...name, id: 'other', title: 'other' },
+        weight,
+      ] as AnyPane['columns'];
+      const sorts = [byName ?? byWeight, { ...byWeight, id }] as const;
+      const pane: AnyPane = { ...fruitPane, columns, sorts };
+      expect(draw({ width: 20, pane })[2]).not.toContain('weight');
+      expect(draw({ width: 20, pane, view: second })[2]).toContain('weight');
     }
   });
 

@@ -41,6 +41,18 @@ describe('the columns of a pane', () => {
     }
   });
 
+  it('keep the one by which the rows are sorted, beside the first, however narrow the pane is', () => {
+    for (const pane of panes) {
+      for (const { id: sortedBy } of pane.columns) {
+        // As wide as a pane of the overview at 120 columns.
+        const placed = placeColumns(pane.columns, 56, { rows: [], context, sortedBy });
+        const ids = placed.map(({ column }) => column.id);
+        expect(ids, pane.id).toContain(sortedBy);
+        expect(ids[0], pane.id).toBe(pane.columns[0]?.id);
+      }
+    }
+  });
+
   it('give what room is left to the columns without a largest width', () => {
     const placed = placeColumns(fruitColumns, 60);
     expect(placed.map(({ width }) => width)).toEqual([52, 7]);

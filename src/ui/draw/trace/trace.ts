@@ -19,7 +19,7 @@ import { wrapWithin } from '../../../terminal/width.js';
 import { scrollTop } from '../../model/list-state.js';
 import { chosenNode, type TraceState } from '../../model/trace-state.js';
 import {
-  drawSegments,
+  drawSegmentsOrMore,
   blank,
   cell,
   styled,
@@ -59,7 +59,7 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
   const { rows, index, order, folded, opened } = state;
   const { tree } = opened;
   const { causes, visibleRows, chosenLines, top } = traceRoom(state, height);
-  const above = [totalsOf(tree), ...linesAbove(tree, causes)];
+  const above = [{ line: totalsOf(tree), way: inTraceRow }, ...linesAbove(tree, causes)];
   const columns = traceColumns(width);
   const chosen = chosenNode(state);
   const drawn = rows.slice(top, top + visibleRows).map((node, row) =>
@@ -73,7 +73,7 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
     }),
   );
   return [
-    ...above.map((line) => drawSegments(line, width, ' · ')),
+    ...above.map(({ line, way }) => drawSegmentsOrMore(line, width, separator, way)),
     drawTraceHeading(columns, tree.totalMs, width),
     ...drawn,
     ...Array.from({ length: visibleRows - drawn.length }, () => [blank(width)]),
@@ -81,10 +81,15 @@ export function drawTrace(state: TraceState, { width, height }: Size): StyledLin
   ];
 }
 
+const separator = ' · ';
+
+/** Where that stands which had no room in the lines about a trace. */
+const inTraceRow = ': Enter on the trace';
+
 /** The lines above the rows: who asked, and the causes. With little room the causes come first. */
-function linesAbove(tree: TraceTree, most: number): Segment[][] {
-  const about = aboutOf(tree);
-  const causes = causesOf(tree);
+function linesAbove(tree: TraceTree, most: number): { line: Segment[]; way?: string }[] {
+  const about = aboutOf(tree).map((line) => ({ line, way: inTraceRow }));
+  const causes = causesOf(tree).map((line) => ({ line }));
   if (most >= about.length + causes.length) return [...about, ...causes];
   return most > 1 ? [...about.slice(0, 1), ...causes].slice(0, most) : causes.slice(0, most);
 }
@@ -125,7 +130,7 @@ function drawChosen(node: TraceNode, { width, height }: Size): StyledLine[] {
   const look = node.event.outcome === 'failed' ? 'error' : undefined;
   const lines = [
     styled('─'.repeat(width), 'border'),
-    drawSegments(chosenSegments(node), width, ' · '),
+    drawSegmentsOrMore(chosenSegments(node), width, separator, ': Enter'),
     ...(text === '' ? [] : wrapWithin(text, width, height - 2)).map((line) => [
       cell(line, width, look),
     ]),
@@ -228,7 +233,9 @@ function timeSegments(tree: TraceTree): Segment[] {
     { name: 'tools', ms: times.tools },
     { name: 'hooks', ms: times.hooks },
     { name: 'waiting for the user', ms: times.user },
+    { name: 'waiting for subagents', ms: times.subagents },
     { name: 'other calls', ms: times.others },
+    { name: 'nothing known', ms: times.unknown },
   ]
     .filter(({ ms }) => ms > 0)
     .toSorted((a, b) => b.ms - a.ms)

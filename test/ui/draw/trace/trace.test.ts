@@ -122,6 +122,23 @@ describe('a trace on the screen', () => {
     expect(text).not.toContain('\x1b');
   });
 
+  it('says how much had no room above its events, and where that stands', () => {
+    const named = treeMade([
+      eventMade(['root', null, 0, 10], {
+        details: {
+          ...{ project: 'billing-and-invoices', user_id: 'somebody@example.com' },
+          ...{ session: 'c0ffee00-0000-4000-8000-000000000001', model: 'a-model-of-some-size' },
+        },
+      }),
+    ]);
+    const above = (width: number) =>
+      textOf(drawTrace(traceMade(named), { width, height: 30 })[1]).trim();
+    expect(above(160)).toMatch(/^project .* · user .* · session .* · model \S+$/);
+    expect(above(90)).toMatch(/^project .* · model .* · \+2 more: Enter on the trace$/);
+    expect(above(86)).toMatch(/^project .* · model .* · \+2 more$/);
+    expect(above(60)).toMatch(/^project .*· \+2 more$/);
+  });
+
   it('says what failed and which hook took the time', () => {
     const lines = drawTrace(traceMade(failing), { width: 116, height: 30 });
     const text = lines.map(textOf).join('\n');
