@@ -2,10 +2,6 @@ import type { Database, Queryable } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { counted, formatBytes } from '../../core/format/number.js';
 import type { Fact, Preview } from '../action.js';
-<<<<<<< HEAD
-import { freeSpace, type DiskSpace } from '../../deploy/kept-sizes.js';
-=======
->>>>>>> main
 import {
   readLongTransactions,
   type LongTransaction,

@@ -4,12 +4,8 @@ import { counted, withSeparators, formatBytes } from '../../../core/format/numbe
 import { firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
 import { formatAge } from '../../../core/format/time.js';
-<<<<<<< HEAD
-import { freeSpace, readGrowth } from '../../../deploy/kept-sizes.js';
-=======
 import { freeSpace } from '../../reindex/reindex-preview.js';
 import { readGrowth } from '../../../deploy/kept-sizes.js';
->>>>>>> main
 
 export const staleStatistics: Check = {
   id: 'stale-statistics',
