@@ -24,6 +24,10 @@ export class ExactNumber extends Number {
   }
 }
 
+/** To compute with: the nearest number of an exact one; anything else as it is. */
+export const roundedNumber = (value: unknown): unknown =>
+  value instanceof ExactNumber ? value.valueOf() : value;
+
 /** The number of a decimal text, exact when JavaScript's would be another one. */
 export function exactNumber(text: string): number | ExactNumber {
   const number = Number(text);

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import { asConsoleError } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
-import { type AnyPane, type PaneId, panes as allPanes } from '../panes/registry.js';
+import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
@@ -9,22 +9,9 @@ import { CollectingReader, SpoolWatch } from './collecting.js';
 import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
-import { type LiveState, type PaneSnapshot, Store } from './state.js';
+import type { EngineOptions, LiveState, PaneSnapshot, Watch } from './state.js';
+import { Store } from './state.js';
 import { readHoldsDemo, VitalsReader, type Vitals } from './vitals.js';
-
-export type EngineOptions = {
-  panes?: readonly AnyPane[];
-  cadenceMs?: number;
-  windowMs?: number;
-  stuckAfterMs?: number;
-  /** US dollars; absent: no budget is set. */
-  budgetUsdPerDay?: number | undefined;
-  /** Opened as the demo, even if nothing of it is written yet. */
-  isDemo?: boolean;
-  /** The share of one server core for everything together; default 0.02. */
-  share?: number;
-  clock?: Clock;
-};
 
 /** Three of the pool's five connections at most: details and actions find the others free. */
 const concurrency = 3;
@@ -57,6 +44,7 @@ export class LiveEngine {
   readonly #spool: SpoolWatch;
   #capabilitiesReadAt = 0;
   readonly #feeds: ReadonlyMap<string, PaneFeed>;
+  readonly #watches: readonly { watch: Watch; feed: PaneFeed }[];
   readonly #stuckAfterMs: number;
   readonly #budgetUsdPerDay: number | undefined;
   #visible: ReadonlySet<string>;
@@ -80,6 +68,10 @@ export class LiveEngine {
     this.#feeds = new Map(
       panes.map((pane) => [pane.id, new PaneFeed(pane, database, clock, this.#meter)]),
     );
+    this.#watches = (options.watches ?? []).map((watch) => ({
+      watch,
+      feed: new PaneFeed(paneById(watch.pane), database, clock, this.#meter),
+    }));
     this.#visible = new Set(panes.map(({ id }) => id));
     this.#schedule = new Schedule({
       clock,
@@ -87,17 +79,20 @@ export class LiveEngine {
       concurrency,
       ...(options.share === undefined ? {} : { share: options.share }),
     });
-    this.#schedule.add(
-      { id: vitalsTask, minIntervalMs: 1_000, run: () => this.#readVitals() },
-      true,
-    );
+    const vitals = { id: 'vitals', minIntervalMs: 1_000, run: () => this.#readVitals() };
+    this.#schedule.add(vitals, true);
     for (const feed of this.#feeds.values()) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
     }
+    for (const { watch, feed } of this.#watches) {
+      const task = { id: watch.key, minIntervalMs: feed.pane.minIntervalMs };
+      this.#schedule.add({ ...task, run: () => this.#readWatch(watch, feed) }, true);
+    }
     this.#store = new Store<LiveState>(
       {
         panes: this.#snapshots(),
+        watched: new Map(),
         vitals: null,
         connection: { state: 'connecting' },
         capabilities: database.capabilities,
@@ -146,7 +141,7 @@ export class LiveEngine {
       return;
     }
     this.#visible = visible;
-    this.#schedule.setVisible((id) => id === vitalsTask || visible.has(id));
+    this.#schedule.setVisible((id) => visible.has(id) || !this.#feeds.has(id));
   }
 
   setPaused(paused: boolean): void {
@@ -216,7 +211,7 @@ export class LiveEngine {
   }
 
   #runAnew(): void {
-    for (const feed of this.#feeds.values()) feed.forget();
+    for (const feed of this.#allFeeds()) feed.forget();
     this.#schedule.runNow();
   }
 
@@ -244,9 +239,8 @@ export class LiveEngine {
     const { paused, untilMs, cadenceMs } = this.#store.getState();
     if (paused || untilMs !== undefined) return;
     const share = hurriedShare[this.#database.capabilities.embedded ? 'embedded' : 'server'];
-    const shown = [...this.#feeds.values()].filter(
-      ({ pane }) => pane.showsEvents === true && this.#visible.has(pane.id),
-    );
+    const visible = [...this.#feeds.values()].filter(({ pane }) => this.#visible.has(pane.id));
+    const shown = visible.filter(({ pane }) => pane.showsEvents === true);
     for (const { pane } of shown) {
       const isCheap = (this.#schedule.intervalOf(pane.id) ?? Infinity) <= cadenceMs;
       if (isCheap) this.#schedule.runNow(pane.id);
@@ -266,7 +260,19 @@ export class LiveEngine {
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
-    const { windowMs } = this.#store.getState();
+    const result = await this.#read(feed, this.#store.getState().windowMs);
+    this.#store.update({ panes: this.#snapshots() });
+    return result;
+  }
+
+  async #readWatch({ key, windowMs }: Watch, feed: PaneFeed): Promise<RunResult> {
+    const result = await this.#read(feed, windowMs);
+    const watched = new Map(this.#store.getState().watched).set(key, feed.snapshot);
+    this.#store.update({ watched });
+    return result;
+  }
+
+  async #read(feed: PaneFeed, windowMs: number): Promise<RunResult> {
     const startMs = this.clock.now();
     const shape = await this.#currentShape(feed.snapshot);
     if (!shape) return { costMs: 0 };
@@ -277,7 +283,6 @@ export class LiveEngine {
       shape,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
-    this.#store.update({ panes: this.#snapshots() });
     // The window has changed during this reading: runNow has asked for another one.
     return { costMs, again: snapshot.error === null && snapshot.loading !== null };
   }
@@ -287,7 +292,7 @@ export class LiveEngine {
     let costMs = 0;
     try {
       const { vitals, collecting } = await this.#meter.transaction(
-        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: vitalsTask },
+        { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, purpose: 'vitals' },
         (spent) => (costMs += spent),
         async (tx) => ({
           vitals: await this.#vitals.read(tx),
@@ -311,7 +316,7 @@ export class LiveEngine {
     this.#demoReadAt = this.clock.now();
     try {
       const holdsDemo = await this.#meter.transaction(
-        { statementTimeoutMs: 500, lockTimeoutMs: 100, purpose: vitalsTask },
+        { statementTimeoutMs: 500, lockTimeoutMs: 100, purpose: 'vitals' },
         onCost,
         (tx) => readHoldsDemo(tx, shape),
       );
@@ -372,9 +377,13 @@ export class LiveEngine {
     await this.#readShape();
     this.#meter.reset();
     this.#vitals.reset();
-    for (const feed of this.#feeds.values()) feed.reset();
+    for (const feed of this.#allFeeds()) feed.reset();
     this.#store.update({ capabilities: { ...this.#database.capabilities } });
     this.#schedule.start();
+  }
+
+  #allFeeds(): PaneFeed[] {
+    return [...this.#feeds.values(), ...this.#watches.map(({ feed }) => feed)];
   }
 
   #snapshots(): LiveState['panes'] {
@@ -385,8 +394,6 @@ export class LiveEngine {
     return Object.fromEntries(entries) as LiveState['panes'];
   }
 }
-
-const vitalsTask = 'vitals';
 
 /** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;

@@ -190,16 +190,17 @@ class FleetLine {
 
   #watchAlerts(database: Database): void {
     const watch = new AlertWatch(this.#rules);
-    const watched = panes.filter(({ id }) => watch.panes.includes(id));
     const engine = new LiveEngine(database, {
-      panes: watched,
+      panes: panes.filter(({ id }) => watch.panes.includes(id)),
+      watches: watch.watches,
       cadenceMs: alertCadenceMs,
       clock: this.#clock,
     });
     engine.subscribe(() => {
       const live = engine.getState();
       watch.see(live, this.#clock.wallNow());
-      const isRead = watch.panes.some((id) => live.panes[id].asOf !== null);
+      const seen = [...(live.watched?.values() ?? []), ...watch.panes.map((id) => live.panes[id])];
+      const isRead = seen.some(({ asOf }) => asOf !== null);
       if (isRead) this.#change({ alerts: watch.state.active.map(({ rule }) => rule) });
     });
     engine.start();

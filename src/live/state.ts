@@ -1,6 +1,6 @@
 import type { Capabilities } from '../db/capabilities.js';
 import type { ConsoleError } from '../db/errors.js';
-import type { PaneId } from '../panes/registry.js';
+import type { AnyPane, PaneId } from '../panes/registry.js';
 import type { Collecting } from './collecting.js';
 import type { Vitals } from './vitals.js';
 import type { Clock } from '../core/clock.js';
@@ -54,6 +54,8 @@ export type ConnectionState =
 /** Everything the console draws that comes from the database. Immutable. */
 export type LiveState = {
   panes: Readonly<Record<PaneId, PaneSnapshot>>;
+  /** What alert rules look at, by {@link Watch.key}: never what somebody chose for the screen. Absent: a recording. */
+  watched?: ReadonlyMap<string, PaneSnapshot>;
   vitals: Vitals | null;
   /** How events of agents come in; null: nothing collects, nor ever has; absent: not known. */
   collecting?: Collecting | null | undefined;
@@ -67,6 +69,25 @@ export type LiveState = {
   windowMs: number;
   /** The chosen moment in the past at which the windows end, milliseconds since 1970; absent: now. */
   untilMs?: number | undefined;
+};
+
+/** A pane as an alert rule sees it: now, over its own window, with the first variant and grouping, without a filter. */
+export type Watch = { key: string; pane: PaneId; windowMs: number };
+
+export type EngineOptions = {
+  panes?: readonly AnyPane[];
+  cadenceMs?: number;
+  windowMs?: number;
+  stuckAfterMs?: number;
+  /** US dollars; absent: no budget is set. */
+  budgetUsdPerDay?: number | undefined;
+  /** What alert rules look at, asked besides the visible panes. */
+  watches?: readonly Watch[];
+  /** Opened as the demo, even if nothing of it is written yet. */
+  isDemo?: boolean;
+  /** The share of one server core for everything together; default 0.02. */
+  share?: number;
+  clock?: Clock;
 };
 
 /** Changes of less than a frame are told together. */

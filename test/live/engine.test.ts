@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { LiveEngine, type EngineOptions } from '../../src/live/engine.js';
+import { LiveEngine } from '../../src/live/engine.js';
+import type { EngineOptions } from '../../src/live/state.js';
 import type { LiveState } from '../../src/live/state.js';
 import type { ActivityRow } from '../../src/panes/reading/activity-buffer.js';
 import type { PaneId } from '../../src/panes/registry.js';

@@ -296,7 +296,7 @@ test('alerts fire on a session that waits, on one that repeats itself, and on wh
     { name: 'spending', pane: 'usage', when: 'allPerHour>0.0001' },
     { name: 'frugal', pane: 'usage', when: 'allPerHour>1000' },
   ]);
-  const engine = new LiveEngine(console_, { panes: watch.panes.map(paneById) });
+  const engine = new LiveEngine(console_, { panes: [], watches: watch.watches });
   engine.start();
   try {
     await expect

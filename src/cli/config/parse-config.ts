@@ -74,6 +74,7 @@ const rule = v.strictObject({
     v.picklist(paneIds, `takes one of ${paneIds.join(', ')}`),
   ),
   when: text,
+  window: v.optional(timeOf(windowsMs)),
 });
 
 const alerts = v.strictObject({
@@ -182,7 +183,11 @@ function alertsOf(
   { bell, notify: desktop, rules }: v.InferOutput<typeof alerts>,
   file: string,
 ): AlertSettings {
-  const named = Object.entries(rules).map(([name, rule]) => ({ name, ...rule }));
+  const named = Object.entries(rules).map(([name, { window: windowMs, ...rule }]) => ({
+    name,
+    ...rule,
+    ...(windowMs === undefined ? {} : { windowMs }),
+  }));
   for (const each of named) {
     const problem = checkRule(each);
     if (problem !== undefined) {

@@ -1,4 +1,4 @@
-import { parseExactJson } from '../../core/exact-json.js';
+import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { byOwnKey, isObject, readNumber } from '../../core/values.js';
 import { createHash } from 'node:crypto';
 import type { AgentEvent, EventBase, Failure, Noted } from '../events.js';
@@ -32,7 +32,7 @@ export function textOf(payload: Payload, ...keys: readonly string[]): string | u
 
 export function numberOf(payload: Payload, ...keys: readonly string[]): number | undefined {
   for (const key of keys) {
-    const value = byOwnKey(payload, key);
+    const value = roundedNumber(byOwnKey(payload, key));
     if (typeof value === 'number' && Number.isFinite(value)) return value;
   }
   return undefined;
@@ -64,7 +64,7 @@ const dayMs = 86_400_000;
 /** The time that the CLI gives (ISO 8601, or milliseconds), where it is about that of the receipt; else the latter. */
 export function timeOf(record: SpoolRecord, given: unknown): number {
   const received = atMsOf(record);
-  const told = typeof given === 'string' ? Date.parse(given) : given;
+  const told = typeof given === 'string' ? Date.parse(given) : roundedNumber(given);
   return typeof told === 'number' && Math.abs(told - received) < dayMs ? told : received;
 }
 

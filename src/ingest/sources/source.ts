@@ -1,4 +1,4 @@
-import { parseExactJson } from '../../core/exact-json.js';
+import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { isObject, objectOf } from '../../core/values.js';
 import type { AgentEvent } from '../events.js';
 
@@ -58,7 +58,8 @@ export function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-export function numberOf(value: unknown): number | undefined {
+export function numberOf(told: unknown): number | undefined {
+  const value = roundedNumber(told);
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
@@ -67,7 +68,8 @@ export function countOf(value: unknown): number {
 }
 
 /** Milliseconds since 1970 of an ISO time or of a number (seconds or milliseconds), within the years that a database holds. */
-export function timeOf(value: unknown): number | undefined {
+export function timeOf(told: unknown): number | undefined {
+  const value = roundedNumber(told);
   const at =
     typeof value === 'number'
       ? value > 1e11

@@ -3,10 +3,14 @@ import { parseFilter, type Filter } from '../../panes/contract/filter.js';
 import type { AnyPane, PaneId } from '../../panes/registry.js';
 import { looksBack } from '../../panes/contract/pane.js';
 import { paneById } from '../../panes/registry.js';
-import type { LiveState, PaneSnapshot } from '../state.js';
+import { defaultWindowMs } from '../../panes/reading/windows.js';
+import type { LiveState, PaneSnapshot, Watch } from '../state.js';
 
-/** An alert rule: rows of a pane that match a filter. */
-export type AlertRule = { name: string; pane: PaneId; when: string };
+/**
+ * An alert rule: rows of a pane that match a filter, now and over the rule's window (default: an hour), whatever window, moment,
+ * variant or grouping somebody looks at.
+ */
+export type AlertRule = { name: string; pane: PaneId; when: string; windowMs?: number };
 
 /** A rule that holds now. */
 export type Alert = {
@@ -32,27 +36,48 @@ export const noAlerts: AlertState = { active: [], history: [] };
 /** Of what has fired, in memory. */
 const kept = 200;
 
-type Watched = AlertRule & { definition: AnyPane; filter: Filter; seen: PaneSnapshot | undefined };
+type Watched = AlertRule & {
+  definition: AnyPane;
+  filter: Filter;
+  /** Absent: nothing can be chosen of the pane, so that the screen shows what the rule is about. */
+  watch: Watch | undefined;
+  seen: PaneSnapshot | undefined;
+};
+
+function watchOf({ pane, windowMs = defaultWindowMs }: AlertRule): Watch | undefined {
+  const { windowed, variants, groupings, asksFilter } = paneById(pane);
+  if (!windowed && !variants && !groupings && !asksFilter) return undefined;
+  return { key: windowed ? `alert ${pane} ${windowMs}` : `alert ${pane}`, pane, windowMs };
+}
 
 /**
  * Looks at each new reading of the panes that rules are about. A reading that failed changes nothing: what
  * cannot be seen has neither begun nor ended.
  */
 export class AlertWatch {
-  /** The panes that must be asked although nobody looks at them. */
+  /** The panes that must be asked although nobody looks at them, and those that must be asked besides. */
   readonly panes: readonly PaneId[];
+  readonly watches: readonly Watch[];
   readonly #rules: Watched[];
   #state = noAlerts;
 
   /** @throws Error for a rule whose filter cannot be read; {@link checkRule} says why before. */
   constructor(rules: readonly AlertRule[]) {
-    this.panes = [...new Set(rules.map(({ pane }) => pane))];
+    this.panes = [...new Set(rules.filter((rule) => !watchOf(rule)).map(({ pane }) => pane))];
+    const watches = rules.flatMap((rule) => watchOf(rule) ?? []);
+    this.watches = [...new Map(watches.map((watch) => [watch.key, watch])).values()];
     this.#rules = rules.map((rule) => {
       const definition = paneById(rule.pane);
       const parsed = parseFilter(rule.when, definition);
       if ('error' in parsed || !parsed.filter)
         throw new Error(`the alert ${rule.name} is no filter`);
-      return { ...rule, definition, filter: parsed.filter, seen: undefined };
+      return {
+        ...rule,
+        definition,
+        filter: parsed.filter,
+        watch: watchOf(rule),
+        seen: undefined,
+      };
     });
   }
 
@@ -63,8 +88,9 @@ export class AlertWatch {
   /** @returns what has begun with this state */
   see(live: LiveState, wallMs: number): readonly Alert[] {
     return this.#rules.flatMap((rule) => {
-      const snapshot = live.panes[rule.pane];
-      if (snapshot === rule.seen || snapshot.error || snapshot.loading || !snapshot.asOf) return [];
+      const snapshot = snapshotOf(rule, live);
+      if (!snapshot || snapshot === rule.seen) return [];
+      if (snapshot.error || snapshot.loading || !snapshot.asOf) return [];
       // Rows of the past, or of a filter, are what the user looks up: no alert.
       if (snapshot.untilMs !== undefined || snapshot.filter !== undefined) return [];
       rule.seen = snapshot;
@@ -99,6 +125,11 @@ export class AlertWatch {
   #change(active: readonly Alert[], event: AlertEvent): void {
     this.#state = { active, history: [event, ...this.#state.history].slice(0, kept) };
   }
+}
+
+/** A recording has what was shown only. */
+function snapshotOf({ pane, watch }: Watched, live: LiveState): PaneSnapshot | undefined {
+  return watch && live.watched ? live.watched.get(watch.key) : live.panes[pane];
 }
 
 /** What is wrong with a rule; undefined when it can be watched. */
@@ -156,13 +187,18 @@ export class Alerting {
     return this.#watch.panes;
   }
 
+  get watches() {
+    return this.#watch.watches;
+  }
+
   get rules(): readonly AlertRule[] {
     return this.#settings.rules;
   }
 
-  /** Rows of the past raise no alert: rules about panes that show a moment in the past are paused. */
-  isPaused({ untilMs }: LiveState): boolean {
-    return untilMs !== undefined && this.panes.some((id) => looksBack(paneById(id)));
+  /** Rows of the past raise no alert: while a recording shows them, rules about panes that look back are paused. */
+  isPaused({ untilMs, watched }: LiveState): boolean {
+    if (untilMs === undefined || watched) return false;
+    return this.rules.some(({ pane }) => looksBack(paneById(pane)));
   }
 
   see(live: LiveState, wallMs: number): void {

@@ -44,6 +44,7 @@ export function showDatabase(
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
       budgetUsdPerDay,
+      watches: app.alerts.watches,
       isDemo: traffic !== undefined,
     });
     const recorder =

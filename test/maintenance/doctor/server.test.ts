@@ -130,10 +130,10 @@ it('finds a prepared transaction that was forgotten', async () => {
 it('finds a slot that nobody reads, and a standby that is behind', async () => {
   const standby = await server.basebackupStandby();
   const behind = replicationLagCheck({ leastBytes: 1_000 });
-  expect(await diagnose(url, replicationLag)).toMatchObject({
-    severity: 'good',
-    evidence: '1 standby, none far behind.',
-  });
+  // It connects a moment after it accepts connections.
+  await expect
+    .poll(() => diagnose(url, replicationLag), { timeout: 10_000 })
+    .toMatchObject({ severity: 'good', evidence: '1 standby, none far behind.' });
   await runOnce(standby.adminUrl, 'SELECT pg_wal_replay_pause()');
   await client.query('CREATE TABLE filler AS SELECT n FROM generate_series(1, 10000) AS n');
   for (const address of [url, standby.url('traces')]) {
