@@ -107,8 +107,7 @@ export const benchmarks: readonly Benchmark[] = [
         finds: found('status --json [^\n]*?# × pg_activity rows'),
         unit: '×',
         limit: 1.2,
-        because:
-          'a bare node takes 0.45 × already; how the rest is divided has not been profiled',
+        because: 'a bare node takes 0.45 × already; how the rest is divided has not been profiled',
       },
       {
         what: '`--version`, beside bare node',
