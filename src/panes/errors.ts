@@ -47,7 +47,7 @@ export type ErrorRow = {
   /** Of what is known of it; null where nothing is. */
   severity: string | null;
   category: string | null;
-  /** Patterns of this type that nobody has resolved. */
+  /** Patterns of this type that nobody has resolved, now, whatever window or moment is shown. */
   open: number;
   firstSeen: Date | null;
   resolution: string | null;
@@ -57,10 +57,13 @@ export type ErrorsExtras = {
   windowMs: number;
   failures: number;
   before: number | null;
+  /** Patterns that nobody has resolved: all there are now. */
   open: number;
+  /** The window has ended. */
+  isPast?: true;
 };
 
-/** Open patterns of which nothing failed in the window. */
+/** Types of open patterns of which nothing failed in the window. */
 const mostOpen = 200;
 
 class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
@@ -82,7 +85,9 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
       const { groups, endMs } = found;
       const { before, share } = await this.#before.read(tx, request, found);
       const types = groups.map(({ groups: [type] }) => type ?? 'unknown');
-      const known = new Map((await readPatterns(tx, shape, types)).map((row) => [row.type, row]));
+      const patterns = await readPatterns(tx, shape, types);
+      const known = new Map(patterns.map((row) => [row.type, row]));
+      const allOpen = patterns[0]?.all_open ?? 0;
       const failed = groups.map(({ groups: [type], calls: count, sums, lastMs, trend }) => {
         const [traces = 0, hooks = 0, calls = 0] = sums;
         return {
@@ -95,7 +100,7 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
           trend,
         };
       });
-      // What is open is so now, and says nothing of the past.
+      // A type of which nothing failed is a row of now only: its last failure may be later than a moment in the past.
       const quiet = [...known.values()]
         .filter(({ type, open }) => untilMs === undefined && open > 0 && !types.includes(type))
         .map(({ type, last_seen: last }) => ({ ...nothing, type, last }));
@@ -114,10 +119,11 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
           windowMs,
           failures: sum(({ count }) => count),
           before: callsIn(before),
-          open: sum(({ open }) => open),
+          open: allOpen,
+          ...(untilMs === undefined ? {} : { isPast: true }),
         },
         asOf: new Date(endMs),
-        notes: notesOf(shape),
+        notes: [...notesOf(shape), ...notShown(allOpen - sum(({ open }) => open))],
         ...(share < 1 ? { loading: { share } } : {}),
       };
     });
@@ -173,6 +179,12 @@ function knownOf(row: ErrorPatternsRow | undefined) {
   };
 }
 
+function notShown(open: number): string[] {
+  return open > 0
+    ? [`${counted(open, 'open pattern')} of types that are not among these rows`]
+    : [];
+}
+
 function notesOf(shape: SchemaShape): string[] {
   return ['hook_executions', 'endpoint_calls', 'error_patterns'].flatMap((table) =>
     shape.relations.get(table)?.select ? [] : [`${table} cannot be read, and is not counted`],
@@ -180,7 +192,7 @@ function notesOf(shape: SchemaShape): string[] {
 }
 
 function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine[] {
-  const { failures, before, open, windowMs } = extras;
+  const { failures, before, open, windowMs, isPast } = extras;
   const types = rows.filter(({ count }) => count > 0).length;
   const span = formatSpan(windowMs);
   return [
@@ -199,34 +211,39 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
               tone: isMany(failures, before) ? ('warning' as const) : ('muted' as const),
             },
           ]),
-      { text: countedShort(open, 'open pattern'), tone: 'muted' },
+      { text: `${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`, tone: 'muted' },
     ],
   ];
 }
 
 /**
  * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
- * severe first, `$2` at most. By idx_error_type and idx_error_open.
+ * severe first, `$2` types at most. Each type with all of its patterns. By idx_error_type
+ * and idx_error_open.
  */
 export function errorPatternsStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
     columnOrNull(shape, 'error_patterns', column, type);
-  const columns = `${boundedText('error_type', 200)} AS error_type, ${boundedText(optional('severity', 'text'), 20)} AS severity,
-    ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
-    ${optional('resolved_at', 'timestamptz')} AS resolved_at, ${resolutionOf(optional)} AS resolution`;
+  const severity = boundedText(optional('severity', 'text'), 20);
+  const resolvedAt = optional('resolved_at', 'timestamptz');
   return `
-WITH known AS (
-  (SELECT ${columns} FROM error_patterns WHERE error_type = ANY ($1))
-  UNION
-  (SELECT ${columns} FROM error_patterns
-   WHERE ${optional('resolved_at', 'timestamptz')} IS NULL
-   ORDER BY ${optional('severity', 'text')}, ${optional('occurrence_count', 'integer')} DESC LIMIT $2)
+WITH open_types AS (
+  SELECT error_type FROM error_patterns WHERE ${resolvedAt} IS NULL
+  GROUP BY error_type
+  ORDER BY min(array_position('{critical,high,medium,low}'::text[], ${severity})), count(*) DESC, error_type LIMIT $2
+), known AS (
+  SELECT ${boundedText('error_type', 200)} AS error_type, ${severity} AS severity,
+    ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
+    ${resolvedAt} AS resolved_at, ${resolutionOf(optional)} AS resolution
+  FROM error_patterns
+  WHERE error_type = ANY ($1) OR error_type IN (SELECT error_type FROM open_types)
 )
 SELECT
   error_type AS type,
   (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
   min(category) AS category,
   count(*) FILTER (WHERE resolved_at IS NULL) AS open,
+  (SELECT count(*) FROM error_patterns WHERE ${resolvedAt} IS NULL) AS all_open,
   min(first_occurrence_at) AS first_seen,
   max(last_occurrence_at) AS last_seen,
   (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
@@ -246,6 +263,8 @@ export type ErrorPatternsRow = {
   severity: string | null;
   category: string | null;
   open: number;
+  /** Of all types. */
+  all_open: number;
   first_seen: Date | null;
   last_seen: Date | null;
   resolution: string | null;
