@@ -63,8 +63,11 @@ export type ErrorsExtras = {
   isPast?: true;
 };
 
-/** Types of open patterns of which nothing failed in the window. */
+/** Open patterns whose types are shown although nothing failed in the window. */
 const mostOpen = 200;
+
+/** Open patterns are counted so far; beyond, the count is said to be a part. */
+const mostCounted = 100_000;
 
 class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   readonly #failures = new CallsReader({
@@ -211,15 +214,18 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
               tone: isMany(failures, before) ? ('warning' as const) : ('muted' as const),
             },
           ]),
-      { text: `${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`, tone: 'muted' },
+      {
+        text: `${open < mostCounted ? '' : 'at least '}${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`,
+        tone: 'muted',
+      },
     ],
   ];
 }
 
 /**
  * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
- * severe first, `$2` types at most. Each type with all of its patterns. By idx_error_type
- * and idx_error_open.
+ * severe and frequent first, of `$2` patterns. Each type with all of its patterns. By idx_error_type and idx_error_open: one look
+ * a type, so that the table is never read whole however many types are asked for.
  */
 export function errorPatternsStatement(shape: SchemaShape): string {
   const optional = (column: string, type: string) =>
@@ -227,23 +233,29 @@ export function errorPatternsStatement(shape: SchemaShape): string {
   const severity = boundedText(optional('severity', 'text'), 20);
   const resolvedAt = optional('resolved_at', 'timestamptz');
   return `
-WITH open_types AS (
-  SELECT error_type FROM error_patterns WHERE ${resolvedAt} IS NULL
-  GROUP BY error_type
-  ORDER BY min(array_position('{critical,high,medium,low}'::text[], ${severity})), count(*) DESC, error_type LIMIT $2
+WITH worst AS (
+  SELECT open.error_type
+  FROM unnest('{critical,high,medium,low}'::text[]) WITH ORDINALITY AS rank (severity, place), LATERAL (
+    SELECT error_type FROM error_patterns
+    WHERE ${resolvedAt} IS NULL AND ${shape.relations.get('error_patterns')?.columns.has('severity') ? 'severity = rank.severity' : 'rank.place = 1'}
+    ORDER BY ${optional('occurrence_count', 'integer')} DESC LIMIT $2) AS open
+  ORDER BY rank.place LIMIT $2
+), types AS (
+  SELECT unnest($1::text[]) AS error_type UNION SELECT error_type FROM worst
 ), known AS (
-  SELECT ${boundedText('error_type', 200)} AS error_type, ${severity} AS severity,
-    ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
-    ${resolvedAt} AS resolved_at, ${resolutionOf(optional)} AS resolution
-  FROM error_patterns
-  WHERE error_type = ANY ($1) OR error_type IN (SELECT error_type FROM open_types)
+  SELECT found.*
+  FROM types, LATERAL (
+    SELECT ${boundedText('error_type', 200)} AS error_type, ${severity} AS severity,
+      ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
+      ${resolvedAt} AS resolved_at, ${resolutionOf(optional)} AS resolution
+    FROM error_patterns WHERE error_patterns.error_type = types.error_type OFFSET 0) AS found
 )
 SELECT
   error_type AS type,
   (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
   min(category) AS category,
   count(*) FILTER (WHERE resolved_at IS NULL) AS open,
-  (SELECT count(*) FROM error_patterns WHERE ${resolvedAt} IS NULL) AS all_open,
+  (SELECT count(*) FROM (SELECT FROM error_patterns WHERE ${resolvedAt} IS NULL LIMIT ${mostCounted}) AS open) AS all_open,
   min(first_occurrence_at) AS first_seen,
   max(last_occurrence_at) AS last_seen,
   (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
