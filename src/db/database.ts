@@ -37,6 +37,7 @@ import {
   withTimeout,
   defaultLimits,
   sessionStatement,
+  startOf,
   type DatabaseOptions,
   type TransactionOptions,
 } from './transaction-settings.js';
@@ -170,7 +171,7 @@ export class Database {
     let broken = false;
     this.#busy.add(client);
     try {
-      await run(
+      const begun = await run(
         beginStatement({
           ...options,
           readOnly: this.#readOnly || (options.readOnly ?? false),
@@ -179,6 +180,7 @@ export class Database {
       );
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
+        ...(options.tellsTime ? { startedMs: startOf(begun) } : {}),
         query: this.statements.watching(run, options.purpose),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
