@@ -24,11 +24,16 @@ import {
   type PaneResult,
   type ReadRequest,
 } from './contract/pane.js';
-import { type SchemaShape, columnOrNull } from './contract/shape.js';
-import { failureSource, failuresOfTypeStatement } from './reading/failures.js';
+import type { SchemaShape } from './contract/shape.js';
+import {
+  failureSource,
+  failuresOfTypeStatement,
+  mostPatternsCounted,
+  readPatterns,
+  type ErrorPatternsRow,
+} from './reading/failures.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { tracesInProgressStatement, type TracesInProgressRow } from './reading/trace-counts.js';
-import { boundedText } from '../db/quote.js';
 
 /** One type of error, with what failed by it in the window. */
 export type ErrorRow = {
@@ -62,12 +67,6 @@ export type ErrorsExtras = {
   /** The window has ended. */
   isPast?: true;
 };
-
-/** Open patterns whose types are shown although nothing failed in the window. */
-const mostOpen = 200;
-
-/** Open patterns are counted so far; beyond, the count is said to be a part. */
-const mostCounted = 100_000;
 
 class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   readonly #failures = new CallsReader({
@@ -157,21 +156,6 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
 
 const nothing = { count: 0, traces: 0, hooks: 0, calls: 0, trend: [] as readonly number[] };
 
-async function readPatterns(
-  tx: Queryable,
-  shape: SchemaShape,
-  types: readonly string[],
-): Promise<ErrorPatternsRow[]> {
-  const relation = shape.relations.get('error_patterns');
-  const needed = ['error_type', 'first_occurrence_at', 'last_occurrence_at'];
-  if (!relation?.select || !needed.every((column) => relation.columns.has(column))) return [];
-  const { rows } = await tx.query<ErrorPatternsRow>(errorPatternsStatement(shape), [
-    types,
-    mostOpen,
-  ]);
-  return rows;
-}
-
 function knownOf(row: ErrorPatternsRow | undefined) {
   return {
     severity: row?.severity ?? null,
@@ -215,72 +199,12 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
             },
           ]),
       {
-        text: `${open < mostCounted ? '' : 'at least '}${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`,
+        text: `${open < mostPatternsCounted ? '' : 'at least '}${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`,
         tone: 'muted',
       },
     ],
   ];
 }
-
-/**
- * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
- * severe and frequent first, of `$2` patterns. Each type with all of its patterns. By idx_error_type and idx_error_open: one look
- * a type, so that the table is never read whole however many types are asked for.
- */
-export function errorPatternsStatement(shape: SchemaShape): string {
-  const optional = (column: string, type: string) =>
-    columnOrNull(shape, 'error_patterns', column, type);
-  const severity = boundedText(optional('severity', 'text'), 20);
-  const resolvedAt = optional('resolved_at', 'timestamptz');
-  return `
-WITH worst AS (
-  SELECT open.error_type
-  FROM unnest('{critical,high,medium,low}'::text[]) WITH ORDINALITY AS rank (severity, place), LATERAL (
-    SELECT error_type FROM error_patterns
-    WHERE ${resolvedAt} IS NULL AND ${shape.relations.get('error_patterns')?.columns.has('severity') ? 'severity = rank.severity' : 'rank.place = 1'}
-    ORDER BY ${optional('occurrence_count', 'integer')} DESC LIMIT $2) AS open
-  ORDER BY rank.place LIMIT $2
-), types AS (
-  SELECT unnest($1::text[]) AS error_type UNION SELECT error_type FROM worst
-), known AS (
-  SELECT found.*
-  FROM types, LATERAL (
-    SELECT ${boundedText('error_type', 200)} AS error_type, ${severity} AS severity,
-      ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
-      ${resolvedAt} AS resolved_at, ${resolutionOf(optional)} AS resolution
-    FROM error_patterns WHERE error_patterns.error_type = types.error_type OFFSET 0) AS found
-)
-SELECT
-  error_type AS type,
-  (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
-  min(category) AS category,
-  count(*) FILTER (WHERE resolved_at IS NULL) AS open,
-  (SELECT count(*) FROM (SELECT FROM error_patterns WHERE ${resolvedAt} IS NULL LIMIT ${mostCounted}) AS open) AS all_open,
-  min(first_occurrence_at) AS first_seen,
-  max(last_occurrence_at) AS last_seen,
-  (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
-FROM known
-GROUP BY error_type`;
-}
-
-/** What got over it, and in which share of all occurrences: `62% · same turn: Edit (5 of 8)`. */
-function resolutionOf(optional: (column: string, type: string) => string): string {
-  const rate = optional('resolution_success_rate', 'numeric');
-  const way = boundedText(optional('resolution_pattern', 'text'), 300);
-  return `COALESCE(round(100 * ${rate})::text || '% · ', '') || ${way}`;
-}
-
-export type ErrorPatternsRow = {
-  type: string;
-  severity: string | null;
-  category: string | null;
-  open: number;
-  /** Of all types. */
-  all_open: number;
-  first_seen: Date | null;
-  last_seen: Date | null;
-  resolution: string | null;
-};
 
 const severities = ['critical', 'high', 'medium', 'low'];
 
