@@ -5,10 +5,12 @@ import {
   mkdirSync,
   mkdtempSync,
   copyFileSync,
+  existsSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -84,9 +86,9 @@ it('loads what it needs later, also in a start that takes its code from what an 
   mkdirSync(HOME);
   const run = (...args: string[]) => launch([...args, '--json', '--url', url], { HOME }, real);
   expect(run('status')).toMatchObject({ status: 0, stderr: '' });
-  const kept = (command: string) =>
-    join(HOME, '.cache/trace-console', `${command} ${process.version} ${process.arch}`);
-  copyFileSync(kept('status'), kept('console'));
+  const caches = join(HOME, '.cache/trace-console');
+  const [kept = ''] = readdirSync(caches);
+  copyFileSync(join(caches, kept), join(caches, kept.replace('status', 'console')));
   const { status, stdout, stderr } = run('import', file, '--dry-run');
   expect(JSON.parse(stdout)).toMatchObject({ modelCalls: 1, unpriced: [] });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -163,8 +165,17 @@ it('keeps what it has compiled for its user alone, and compiles anew what was da
     expect(launch(['status', '--json', '--url', test.url], { HOME: home }).status).toBe(0);
     return readdirSync(caches).map((name) => join(caches, name));
   };
-  const [file = '', ...others] = run();
+  // Of builds before, of which the last two may still be in use.
+  const ofOthers = ['first', 'second', 'third'].map((build, at) => {
+    const name = join(caches, `status ${process.version} ${process.arch} ${build}`);
+    mkdirSync(caches, { recursive: true, mode: 0o700 });
+    writeFileSync(name, 'code');
+    utimesSync(name, at, Date.now() / 1_000 - 60 + at);
+    return name;
+  });
+  const [file = '', ...others] = run().filter((name) => !ofOthers.includes(name));
   expect(others).toEqual([]);
+  expect(ofOthers.map((name) => existsSync(name))).toEqual([false, true, true]);
   expect([statSync(caches).mode & 0o777, statSync(file).mode & 0o777]).toEqual([0o700, 0o600]);
   const whole = readFileSync(file);
   run();
