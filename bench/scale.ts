@@ -75,7 +75,6 @@ function judged({ finds, limit, atLeast, unit, because }: Goal, run: Run): [stri
   return [`${figure} ${unit}`.trim(), isMet ? 'met' : `**missed**${why}`];
 }
 
-let postgres = '';
 const startedAt = new Date();
 const date = startedAt.toISOString().slice(0, 10);
 const file =
@@ -92,7 +91,9 @@ const rows = new Map(
   ),
 );
 const isPart = flags.rest || flags.only.length > 0;
-for (const line of isPart && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+const before = isPart && existsSync(file) ? readFileSync(file, 'utf8') : '';
+let postgres = /^Made by .* on (PostgreSQL \d+\.\d+)/m.exec(before)?.[1];
+for (const line of before.split('\n')) {
   const cells = line.split(' | ').map((cell) => cell.replaceAll(/^\|| \|$/g, '').trim());
   const [what = '', , , verdict] = cells;
   if (rows.has(what) && verdict !== 'not measured') rows.set(what, `| ${cells.join(' | ')} |`);
@@ -110,7 +111,7 @@ function write(): void {
   const text = [
     `# Goals and figures, ${date}${flags.short ? ' (short: small data)' : ''}`,
     '',
-    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres || 'no server yet'}.`,
+    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres ?? 'no server yet'}.`,
     '',
     `${cpus.length} cores (${cpus[0]?.model.trim() ?? 'unknown'}), ${Math.round(os.totalmem() / 2 ** 30)} GB of memory, ` +
       `Node.js ${process.versions.node}, ${os.type()} ${os.release()}. The load is the machine's when the benchmark ended, of which`,
@@ -135,7 +136,7 @@ for (const { name, keepsData, args, shortArgs, goals } of chosen) {
     if (result.status !== 0) process.exit(1);
     continue;
   }
-  postgres ||= /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? '';
+  postgres = /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? postgres;
   for (const goal of goals) {
     const [figure, verdict] = judged(goal, result);
     const load = result.load.toFixed(1);
