@@ -77,7 +77,6 @@ function verdictOf({ limit, atLeast, because }: Goal, { figure, load }: Line): s
 
 const notMeasured = 'not measured';
 
-let postgres = '';
 const startedAt = new Date();
 const date = startedAt.toISOString().slice(0, 10);
 const file =
@@ -96,7 +95,9 @@ const lines = new Map(
   ),
 );
 const isPart = flags.rest || flags.only.length > 0;
-for (const line of isPart && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+const before = isPart && existsSync(file) ? readFileSync(file, 'utf8') : '';
+let postgres = /^Made by .* on (PostgreSQL \d+\.\d+)/m.exec(before)?.[1];
+for (const line of before.split('\n')) {
   const [, what = '', , figure = '', , how = '', load = ''] = line
     .split('|')
     .map((cell) => cell.trim());
@@ -121,7 +122,7 @@ function write(): void {
   const text = [
     `# Goals and figures, ${date}${flags.short ? ' (short: small data)' : ''}`,
     '',
-    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres || 'no server yet'}.`,
+    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres ?? 'no server yet'}.`,
     '',
     `${cpus.length} cores (${cpus[0]?.model.trim() ?? 'unknown'}), ${Math.round(os.totalmem() / 2 ** 30)} GB of memory, ` +
       `Node.js ${process.versions.node}, ${os.type()} ${os.release()}. The load is the machine's when the benchmark ended, of which`,
@@ -146,7 +147,7 @@ for (const { name, keepsData, args, shortArgs, goals } of chosen) {
     if (result.status !== 0) process.exit(1);
     continue;
   }
-  postgres ||= /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? '';
+  postgres = /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? postgres;
   for (const { what, finds, unit } of goals) {
     const figure = finds.exec(result.output)?.[1];
     lines.set(what, {

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, losesConnection } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { archiveTraces } from '../archive/archive-traces.js';
@@ -174,7 +174,7 @@ async function* runStep(
     const { cancelled, summary, result } = yield* step.run(context);
     return { action: step.id, state: cancelled ? 'cancelled' : 'done', summary, result };
   } catch (error) {
-    if (!(error instanceof ConsoleError) || error.code === 'connection_lost') throw error;
+    if (losesConnection(error) || !(error instanceof ConsoleError)) throw error;
     const stopped = error.code === 'interrupted';
     const summary = `${step.title} ${stopped ? 'stopped' : 'failed'}: ${error.message}`;
     return { action: step.id, state: stopped ? 'cancelled' : 'failed', summary, result: null };
