@@ -17,7 +17,7 @@ import {
   type DetailAccess,
 } from '../contract/opening.js';
 import { statusTone } from './event.js';
-import { unknownNames } from '../reading/names.js';
+import { nearestIdHint, unknownNames } from '../reading/names.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
 import { traceOpening } from './trace-opening.js';
 import {
@@ -140,7 +140,7 @@ export function tracesOpening(
         rowKey: ({ id }) => id,
         paging: { ...paging, whyNot: whyNotOf(of) },
         summary: [...summary, ...unknown.map((text) => ({ text, tone: 'warning' as const }))],
-        empty: emptyOf(of),
+        empty: page.rows.length > 0 ? '' : await emptyOf(access, of, list),
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
@@ -209,11 +209,24 @@ function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): s
   }
 }
 
-function emptyOf({ by }: TracesOf): string {
-  if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
-  if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
-  if (by === 'stuck') return 'No trace is stuck.';
-  return `There is none in this window. ${chooseLonger}`;
+/** What is said of a list without rows; of an id that no trace has, with the nearest that one has. */
+async function emptyOf(
+  access: DetailAccess,
+  of: TracesOf,
+  { filter, failedOnly }: ListRequest,
+): Promise<string> {
+  const meant = (kind: 'session' | 'trace', digits: string) =>
+    filter === '' && !failedOnly ? nearestIdHint(access, kind, digits) : '';
+  switch (of.by) {
+    case 'session':
+      return `${await meant('session', of.digits)}There is no trace of this session here; it may have been archived.`;
+    case 'prefix':
+      return `${await meant('trace', of.digits)}No correlation id begins so; the trace may have been archived.`;
+    case 'stuck':
+      return 'No trace is stuck.';
+    default:
+      return `There is none in this window. ${chooseLonger}`;
+  }
 }
 
 const beginning = /^[0-9a-f]{4,31}$/i;
@@ -240,7 +253,7 @@ export async function wholeTraceId(
   if (first && !second) return first.correlation_id ?? first.id;
   if (!first) {
     throw new ConsoleError('not_found', `No trace has a correlation id that begins with ${text}.`, {
-      hint: 'An archived trace is found by its whole id: trace-console archive list.',
+      hint: `${await nearestIdHint(access, 'trace', text)}An archived trace is found by its whole id: trace-console archive list.`,
     });
   }
   const named = rows.slice(0, mostNamed).map((row) => row.correlation_id);
