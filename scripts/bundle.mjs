@@ -47,6 +47,15 @@ const lessAtLoading = {
         ['var normalizeExports = requireNormalize();', 'var normalizeExports = () => undefined;'],
         ['var libExports = requireLib$1();', 'var libExports = {};'],
       ],
+      // Of Ink, for what is not drawn by Ink here. It takes 8 ms.
+      [
+        /slice-ansi\/tokenize-ansi\.js$/,
+        [
+          "const GRAPHEME_SEGMENTER = new Intl.Segmenter(undefined, {granularity: 'grapheme'});",
+          "let GRAPHEME_SEGMENTER; const graphemeSegmenter = () => GRAPHEME_SEGMENTER ??= new Intl.Segmenter(undefined, {granularity: 'grapheme'});",
+        ],
+        ['GRAPHEME_SEGMENTER.segment(', 'graphemeSegmenter().segment('],
+      ],
       // Yoga reads its WASM out of itself by fetch, and Node loads an HTTP client for that.
       [/yoga-wasm-base64-esm\.js$/, ['"function"!=typeof fetch', 'true']],
       // Ink looks for React's development tools, and awaits at its top level.
