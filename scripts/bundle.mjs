@@ -78,6 +78,26 @@ const lessAtLoading = {
   },
 };
 
+/** Gives pg our own steps of a login, see there. */
+const ownCrypto = {
+  name: 'own-crypto',
+  setup(build) {
+    const ours = path.join(root, 'scripts/pg-crypto.cjs');
+    build.onLoad({ filter: /pg[\\/]lib[\\/]crypto[\\/]utils\.js$/ }, ({ path: file }) => {
+      const names = (text) =>
+        /module\.exports = \{([^]*?)\n\}/
+          .exec(text)?.[1]
+          .match(/^ {2}\w+/gm)
+          .sort();
+      const contents = fs.readFileSync(ours, 'utf8');
+      if (String(names(contents)) !== String(names(fs.readFileSync(file, 'utf8')))) {
+        throw new Error(`${file} exports other functions than ${ours}`);
+      }
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 /** @param {string} outdir emptied first */
 export async function bundle(outdir) {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -115,7 +135,7 @@ export async function bundle(outdir) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [ownStringWidth, lessAtLoading],
+    plugins: [ownStringWidth, ownCrypto, lessAtLoading],
     logLevel: 'warning',
     metafile: true,
   };

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { clientConfig, type TlsAttempt } from './connection/client-config.js';
-import { guardedClient } from './connection/establish.js';
+import { guardedClient, isPlain } from './connection/establish.js';
 import type { ServerSource } from './connection/source.js';
 import { sqlStateOf, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
@@ -43,7 +43,11 @@ export class ServerPool {
     // The pool listens to its idle connections only. One that breaks between two statements of a transaction
     // would end the process; so its next statement reports it.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
-    this.#pool.on('connect', (client) => this.#clients.add(client));
+    this.#pool.on('connect', (client) => {
+      this.#clients.add(client);
+      // The server has said that it has no TLS: the next connection does not ask.
+      if (isPlain(client)) this.#pool.options.ssl = false;
+    });
     this.#pool.on('remove', (client) => this.#clients.delete(client));
   }
 
@@ -93,16 +97,18 @@ export class ServerPool {
     return true;
   }
 
-  /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
-  prepare(count: number): void {
+  /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
+  async prepare(count: number): Promise<void> {
     if (count <= 0) return;
-    // One of them is what the idle connection answers.
-    for (let index = 0; index <= count; index += 1) {
+    // While it is held, each of the others is a new one.
+    const idle = await this.connect();
+    for (let index = 0; index < count; index += 1) {
       this.connect().then(
         (client) => client.release(),
         () => undefined,
       );
     }
+    idle.release();
   }
 
   end(): Promise<void> {
