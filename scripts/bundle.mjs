@@ -33,6 +33,10 @@ const ownStringWidth = {
   },
 };
 
+/** A segmenter that is made when something is asked of it. */
+const lateSegmenter =
+  '{ segment(text) { return (this.made ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text); } }';
+
 /**
  * What packages do as soon as they are loaded, and nobody here needs: a fifth of the first frame. A package that has changed
  * there ends the build, for its part must be looked at again.
@@ -47,14 +51,14 @@ const lessAtLoading = {
         ['var normalizeExports = requireNormalize();', 'var normalizeExports = () => undefined;'],
         ['var libExports = requireLib$1();', 'var libExports = {};'],
       ],
-      // Of Ink, for what is not drawn by Ink here. It takes 8 ms.
+      // Of Ink, for what is not drawn by Ink here: the first one that is made takes 10 ms.
       [
         /slice-ansi\/tokenize-ansi\.js$/,
-        [
-          "const GRAPHEME_SEGMENTER = new Intl.Segmenter(undefined, {granularity: 'grapheme'});",
-          "let GRAPHEME_SEGMENTER; const graphemeSegmenter = () => GRAPHEME_SEGMENTER ??= new Intl.Segmenter(undefined, {granularity: 'grapheme'});",
-        ],
-        ['GRAPHEME_SEGMENTER.segment(', 'graphemeSegmenter().segment('],
+        ["new Intl.Segmenter(undefined, {granularity: 'grapheme'})", lateSegmenter],
+      ],
+      [
+        /ansi-tokenize\/build\/tokenize\.js$/,
+        ['new Intl.Segmenter(undefined, { granularity: "grapheme" })', lateSegmenter],
       ],
       // Yoga reads its WASM out of itself by fetch, and Node loads an HTTP client for that.
       [/yoga-wasm-base64-esm\.js$/, ['"function"!=typeof fetch', 'true']],

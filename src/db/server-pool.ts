@@ -21,6 +21,8 @@ export class ServerPool {
   readonly #pool: pg.Pool;
   readonly #wanted: number;
   readonly #clients = new Set<pg.PoolClient>();
+  /** Connections that are being opened for whoever comes first. */
+  readonly #opening = new Set<Promise<pg.PoolClient>>();
   #narrowedAt: number | undefined;
   /** Why there are no more. */
   #refusal: string | undefined;
@@ -66,6 +68,18 @@ export class ServerPool {
 
   /** @throws ConsoleError `busy` when all are at work for long; else when there is no connection at all */
   async connect(): Promise<pg.PoolClient> {
+    // What is being opened comes sooner than what is asked for now.
+    const isFree = this.#pool.idleCount > this.#pool.waitingCount;
+    const [opening] = isFree ? [] : this.#opening;
+    if (opening) {
+      this.#opening.delete(opening);
+      const client = await opening.catch(() => undefined);
+      if (client) return client;
+    }
+    return this.#connect();
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
     if (this.#narrowedAt !== undefined && performance.now() - this.#narrowedAt >= askAgainMs) {
       this.#narrowedAt = undefined;
       this.#pool.options.max = this.#wanted;
@@ -101,14 +115,18 @@ export class ServerPool {
   async prepare(count: number): Promise<void> {
     if (count <= 0) return;
     // While it is held, each of the others is a new one.
-    const idle = await this.connect();
+    const idle = await this.#connect().catch(() => undefined);
     for (let index = 0; index < count; index += 1) {
-      this.connect().then(
-        (client) => client.release(),
-        () => undefined,
+      const opening = this.#connect();
+      this.#opening.add(opening);
+      opening.then(
+        (client) => {
+          if (this.#opening.delete(opening)) client.release();
+        },
+        () => this.#opening.delete(opening),
       );
     }
-    idle.release();
+    idle?.release();
   }
 
   end(): Promise<void> {
