@@ -20,7 +20,7 @@ import {
 } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
-import { ConsoleError } from './errors.js';
+import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
@@ -31,8 +31,7 @@ import {
   clientTimeoutMs,
   copyWithTimeout,
   engineBusy,
-  isUnanswered,
-  losesConnection,
+  breaksClient,
   rollsBack,
   withTimeout,
   defaultLimits,
@@ -102,7 +101,7 @@ export class Database {
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
       // A pooler accepts more than it serves: those would be waited for in vain.
-      if (!capabilities.pooled) pool.prepare((options.openAtOnce ?? 1) - 1);
+      if (!capabilities.pooled) await pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -188,7 +187,7 @@ export class Database {
       return result;
     } catch (cause) {
       const error = translateError(cause, this.#source);
-      broken = losesConnection(error) || !(await rollsBack(client));
+      broken = breaksClient(error) || !(await rollsBack(client));
       throw this.capabilities.embedded && isUnanswered(error) ? engineBusy(error) : error;
     } finally {
       this.#busy.delete(client);

@@ -1,12 +1,12 @@
 import type { Database } from '../db/database.js';
-import { asConsoleError } from '../db/errors.js';
+import { asConsoleError, losesConnection } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
 import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { CollectingReader, SpoolWatch } from './collecting.js';
-import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
+import { ConnectionKeeper } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
 import type { EngineOptions, LiveState, PaneSnapshot, Watch } from './state.js';
@@ -79,8 +79,8 @@ export class LiveEngine {
       concurrency,
       ...(options.share === undefined ? {} : { share: options.share }),
     });
-    const vitals = { id: 'vitals', minIntervalMs: 1_000, run: () => this.#readVitals() };
-    this.#schedule.add(vitals, true);
+    const vitals = { id: 'vitals', minIntervalMs: 1_000, startsLast: true };
+    this.#schedule.add({ ...vitals, run: () => this.#readVitals() }, true);
     for (const feed of this.#feeds.values()) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
@@ -324,7 +324,7 @@ export class LiveEngine {
       );
       this.#store.update({ holdsDemo });
     } catch (error) {
-      if (losesConnection(asConsoleError(error))) throw error;
+      if (losesConnection(error)) throw error;
     }
   }
 

@@ -20,6 +20,7 @@ import { unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { detailText, eventTexts } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
+import { tracesFrom } from '../../panes/trace/timeline.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
 import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
@@ -115,9 +116,8 @@ export const tracesCommand = defineCommand({
 async function rowIdOf(access: DetailAccess, text: string): Promise<string> {
   const digits = (await wholeTraceId(access, text)).replaceAll('-', '').toLowerCase();
   const isId = /^[0-9a-f]{32}$/.test(digits);
-  const query = tracesQuery(access.shape, { by: 'prefix', digits });
-  const [row] = isId ? (await readPage(access, query, { ...firstPage, limit: 1 })).rows : [];
-  if (row) return row.id;
+  const [row] = isId ? await tracesFrom(access, digits, 1) : [];
+  if (row && !row.archived) return row.id;
   throw new ConsoleError('not_found', `There is no trace ${text}.`);
 }
 

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { firstPage, positionOf, readPage } from '../../../src/panes/contract/listing.js';
 import type { ListRequest } from '../../../src/panes/contract/opening.js';
+import { tracesFrom } from '../../../src/panes/trace/timeline.js';
 import { tracesQuery, type TracesOf } from '../../../src/panes/trace/traces-query.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { detailAccess, openDatabase } from '../open.js';
@@ -104,7 +105,10 @@ test('the beginning of an id is enough, of a session and of a trace', async () =
   );
   const { session = '', trace = '', n } = rows[0] ?? {};
   expect((await page({ by: 'session', digits: session.slice(0, 8) })).total?.rows).toBe(n);
-  expect((await page({ by: 'prefix', digits: trace.slice(0, 8) })).rows).toMatchObject([
+  const access = await detailAccess(await openDatabase(db.url));
+  const found = await tracesFrom(access, trace.slice(0, 8), 10);
+  expect(found).toHaveLength(1);
+  expect((await page({ by: 'ids', ids: found.map(({ id }) => id) })).rows).toMatchObject([
     { text: 'prompt 7' },
   ]);
 });
