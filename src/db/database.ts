@@ -20,7 +20,7 @@ import {
 } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
-import { ConsoleError } from './errors.js';
+import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
@@ -31,12 +31,12 @@ import {
   clientTimeoutMs,
   copyWithTimeout,
   engineBusy,
-  isUnanswered,
-  losesConnection,
+  breaksClient,
   rollsBack,
   withTimeout,
   defaultLimits,
   sessionStatement,
+  startOf,
   type DatabaseOptions,
   type TransactionOptions,
 } from './transaction-settings.js';
@@ -101,7 +101,7 @@ export class Database {
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
       // A pooler accepts more than it serves: those would be waited for in vain.
-      if (!capabilities.pooled) pool.prepare((options.openAtOnce ?? 1) - 1);
+      if (!capabilities.pooled) await pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -170,7 +170,7 @@ export class Database {
     let broken = false;
     this.#busy.add(client);
     try {
-      await run(
+      const begun = await run(
         beginStatement({
           ...options,
           readOnly: this.#readOnly || (options.readOnly ?? false),
@@ -179,6 +179,7 @@ export class Database {
       );
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
+        ...(options.tellsTime ? { startedMs: startOf(begun) } : {}),
         query: this.statements.watching(run, options.purpose),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
@@ -186,7 +187,7 @@ export class Database {
       return result;
     } catch (cause) {
       const error = translateError(cause, this.#source);
-      broken = losesConnection(error) || !(await rollsBack(client));
+      broken = breaksClient(error) || !(await rollsBack(client));
       throw this.capabilities.embedded && isUnanswered(error) ? engineBusy(error) : error;
     } finally {
       this.#busy.delete(client);

@@ -1,7 +1,7 @@
 import type { Pace } from './answer-watch.js';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
-import { ConsoleError } from './errors.js';
+import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { quoteLiteral } from './quote.js';
 
@@ -48,6 +48,8 @@ export type TransactionOptions = {
   searchPath?: string;
   /** Whose question it is, for the log of statements: a pane, an action. */
   purpose?: string;
+  /** Whether it says when it began by the server's clock: a question less to ask. */
+  tellsTime?: boolean;
   /** Further settings by name, each applied with SET LOCAL. */
   settings?: Readonly<Record<string, string>>;
 };
@@ -111,7 +113,15 @@ export function beginStatement(options: TransactionOptions): string {
       ([name, value]) => `SET LOCAL ${name} = ${quoteLiteral(value)}`,
     ),
     ...(options.searchPath ? [`SET LOCAL search_path = ${options.searchPath}`] : []),
+    ...(options.tellsTime ? [`SELECT date_part('epoch', now()) * 1000 AS now_ms`] : []),
   ].join('; ');
+}
+
+/** What {@link beginStatement} tells with `tellsTime`: the driver gives a result for each of several statements. */
+export function startOf(begun: unknown): number | undefined {
+  const last: unknown = Array.isArray(begun) ? begun.at(-1) : begun;
+  const { rows } = last as { rows?: { now_ms?: number }[] };
+  return rows?.[0]?.now_ms;
 }
 
 /** Limits of the statements that look after another one, or cancel it (ms). */
@@ -152,13 +162,8 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
 }
 
 /** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
-export function losesConnection(error: ConsoleError): boolean {
+export function breaksClient(error: ConsoleError): boolean {
   return error.code === 'connection_lost' || isUnanswered(error);
-}
-
-/** The client gave up waiting, not the server. */
-export function isUnanswered(error: ConsoleError): boolean {
-  return error.code === 'statement_timeout' && error.sqlState === undefined;
 }
 
 /** No network is between: it runs one statement after the other, and another client's takes long. */

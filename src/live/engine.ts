@@ -1,12 +1,12 @@
 import type { Database } from '../db/database.js';
-import { asConsoleError } from '../db/errors.js';
+import { asConsoleError, losesConnection } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
 import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { CollectingReader, SpoolWatch } from './collecting.js';
-import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
+import { ConnectionKeeper } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
 import type { EngineOptions, LiveState, PaneSnapshot, Watch } from './state.js';
@@ -79,8 +79,8 @@ export class LiveEngine {
       concurrency,
       ...(options.share === undefined ? {} : { share: options.share }),
     });
-    const vitals = { id: 'vitals', minIntervalMs: 1_000, run: () => this.#readVitals() };
-    this.#schedule.add(vitals, true);
+    const vitals = { id: 'vitals', minIntervalMs: 1_000, startsLast: true };
+    this.#schedule.add({ ...vitals, run: () => this.#readVitals() }, true);
     for (const feed of this.#feeds.values()) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
@@ -260,8 +260,9 @@ export class LiveEngine {
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
+    const isFirst = feed.snapshot.receivedAtMs === null;
     const result = await this.#read(feed, this.#store.getState().windowMs);
-    this.#store.update({ panes: this.#snapshots() });
+    this.#store.update({ panes: this.#snapshots() }, isFirst);
     return result;
   }
 
@@ -281,6 +282,8 @@ export class LiveEngine {
       stuckAfterMs: this.#stuckAfterMs,
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
+      // One that failed may have asked for too much at once.
+      brief: feed.snapshot.receivedAtMs === null && feed.snapshot.error === null,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     // The window has changed during this reading: runNow has asked for another one.
@@ -322,7 +325,7 @@ export class LiveEngine {
       );
       this.#store.update({ holdsDemo });
     } catch (error) {
-      if (losesConnection(asConsoleError(error))) throw error;
+      if (losesConnection(error)) throw error;
     }
   }
 

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { didYouMean } from '../../core/nearest.js';
 import { parseMoment } from '../../core/format/time.js';
 import { type ExitCode, ConsoleError } from '../../db/errors.js';
@@ -10,6 +11,7 @@ import {
   defineCommand,
   type FlagValues,
   parseWindow,
+  progress,
   screenFlags,
   screenOptions,
 } from '../command.js';
@@ -19,6 +21,22 @@ import type { ConnectionChoice, DemoTraffic, Filling } from '../../ui/context.js
 
 /** How long connections may take to close. */
 const goodbyeMs = 300;
+
+/**
+ * What a refresh leaves behind is garbage by the next one. V8 begins with 1 MB for new objects and goes back to it while little
+ * happens, so that half of them were copied first: 1.2 % of a core in place of 1.6 (`npm run bench -- console`).
+ */
+function keepRoomForNewObjects(): void {
+  const room = (megabytes: number) => setFlagsFromString(`--min-semi-space-size=${megabytes}`);
+  room(4);
+  // V8 refuses at the next start what was compiled under other flags than that begins with.
+  progress.asStarted = (make) => {
+    room(0);
+    const made = make();
+    room(4);
+    return made;
+  };
+}
 
 export const command = defineCommand({
   name: 'console',
@@ -39,6 +57,7 @@ export const command = defineCommand({
     "trace-console prod --pane errors --window 6h --at 'yesterday 14:05'",
   ],
   async run({ flags, settings, interactive, note, commands, connections }) {
+    keepRoomForNewObjects();
     const screen = screenOptions(flags, interactive);
     const opensAt = await readOpensAt(flags);
     const windowMs = readWindow(flags);
@@ -121,7 +140,7 @@ function readWindow({ window }: Flags): number | undefined {
 /** @throws ConsoleError `usage` before anything is opened */
 async function readOpensAt({ pane, trace, at }: Flags): Promise<OpensAt> {
   const isWrong =
-    trace !== undefined && !(await import('../../ui/commands/lookup.js')).isIdStart(trace);
+    trace !== undefined && !(await import('../../panes/reading/names.js')).isIdStart(trace);
   if (isWrong) {
     throw new ConsoleError('usage', `"${trace}" is no id of a trace.`, {
       hint: `${strings.idHasDigits}.`,

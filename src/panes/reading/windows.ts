@@ -1,6 +1,7 @@
 import { formatSpan, parseDuration } from '../../core/format/time.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
+import type { ReadRequest } from '../contract/pane.js';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -64,6 +65,16 @@ export function sliceMsFor(windowMs: number): number {
   return fitting ?? bucketMs;
 }
 
+/** Whether a first, brief reading counts its window in one statement: of so short a one the parts take longer than the rows. */
+export function isCountedAtOnce({ brief = false, windowMs }: ReadRequest): boolean {
+  return brief && windowMs <= 3_600_000;
+}
+
+/** How many slices make a long one: four of those are a window, for what is counted once or seldom. */
+export function longSliceOf(windowMs: number): number {
+  return Math.max(1, Math.round(windowMs / 4 / sliceMsFor(windowMs)));
+}
+
 /**
  * Whether a moment lies in the window, as SQL: the parameters are its length in seconds and its end in seconds since
  * 1970, NULL for a window that goes on.
@@ -82,7 +93,7 @@ const startedMs = new WeakMap<Queryable, number>();
 
 /** The same in an open transaction, which is asked once: it is the same for all of its statements. */
 export async function serverNowIn(tx: Queryable): Promise<number> {
-  const known = startedMs.get(tx);
+  const known = tx.startedMs ?? startedMs.get(tx);
   if (known !== undefined) return known;
   const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
   const nowMs = rows[0]?.now_ms ?? Date.now();

@@ -83,16 +83,30 @@ async function run(
     paste: (text) => paste(app, text),
     interrupt: () => app.interrupt(),
   });
-  // The panes are asked before the rest is loaded.
+  // What draws is loaded while the database is opened; the panes are asked before the first of them is drawn: the server answers
+  // meanwhile.
+  const { loadInk } = await import('../../terminal/ink/mount.js');
+  await loadInk();
   await nextTurn();
   const { mountConsole } = await import('../screen/console-screen.js');
-  await nextTurn();
+  await askedPanes(app);
   if (failure === undefined) await mountConsole(session, app);
   const { exitCode } = await session.ended;
   if (failure !== undefined) throw failure;
   // A connection that is still being opened is not waited for.
   await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 50).unref())]);
   return exitCode;
+}
+
+/** For so long the first questions are waited for (ms): a server nearby is open by then, one far away is not worth it. */
+const askingMs = 25;
+
+async function askedPanes(app: ConsoleApp): Promise<void> {
+  const until = performance.now() + askingMs;
+  await nextTurn();
+  while (app.source?.getState().connection.state !== 'connected' && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 const layoutVersion = 2;
