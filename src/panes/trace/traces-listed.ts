@@ -17,7 +17,7 @@ import {
   type DetailAccess,
 } from '../contract/opening.js';
 import { statusTone } from './event.js';
-import { unknownNames } from '../reading/names.js';
+import { nearestIdHint, unknownNames } from '../reading/names.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
 import { mostTagsSearched, tracesFrom } from './timeline.js';
 import { traceOpening } from './trace-opening.js';
@@ -141,7 +141,7 @@ export function tracesOpening(
         rowKey: ({ id }) => id,
         paging: { ...paging, whyNot: whyNotOf(of) },
         summary: [...summary, ...unknown.map((text) => ({ text, tone: 'warning' as const }))],
-        empty: emptyOf(of),
+        empty: page.rows.length > 0 ? '' : await emptyOf(access, of, list),
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
@@ -173,7 +173,10 @@ export function traceOfPrefixOpening(digits: string): Opening {
       const opened = await tracesOpening(title, { by: 'ids', ids }).read(access);
       const archived = found.length - ids.length;
       if (opened.kind !== 'list') return opened;
-      if (archived === 0) return { ...opened, empty: noneBeginsSo };
+      if (archived === 0) {
+        const meant = ids.length > 0 ? '' : await nearestIdHint(access, 'trace', digits);
+        return { ...opened, empty: `${meant}${noneBeginsSo}` };
+      }
       const more = `${ids.length === 0 ? '' : '+ '}${counted(archived, 'archived trace')}: give more of the id`;
       const summary = [...opened.summary, { text: more, tone: 'warning' as const }];
       return { ...opened, summary, empty: more };
@@ -220,10 +223,22 @@ function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): s
   }
 }
 
-function emptyOf({ by }: TracesOf): string {
-  if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
-  if (by === 'stuck') return 'No trace is stuck.';
-  return `There is none in this window. ${chooseLonger}`;
+/** What is said of a list without rows; of an id that no trace has, with the nearest that one has. */
+async function emptyOf(
+  access: DetailAccess,
+  of: TracesOf,
+  { filter, failedOnly }: ListRequest,
+): Promise<string> {
+  const meant = (digits: string) =>
+    filter === '' && !failedOnly ? nearestIdHint(access, 'session', digits) : '';
+  switch (of.by) {
+    case 'session':
+      return `${await meant(of.digits)}There is no trace of this session here; it may have been archived.`;
+    case 'stuck':
+      return 'No trace is stuck.';
+    default:
+      return `There is none in this window. ${chooseLonger}`;
+  }
 }
 
 const beginning = /^[0-9a-f]{4,32}$/;
@@ -251,7 +266,7 @@ export async function wholeTraceId(
   if (isWhole) return text;
   if (!first) {
     throw new ConsoleError('not_found', `No trace has an id that begins with ${text}.`, {
-      hint: noneBeginsSo,
+      hint: `${await nearestIdHint(access, 'trace', text)}${noneBeginsSo}`,
     });
   }
   const named = found.slice(0, mostNamed).map(({ correlation_id, id }) => correlation_id ?? id);
