@@ -1,8 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it, onTestFinished } from 'vitest';
 import type { AgentEvent } from '../../../src/ingest/events.js';
 import { claude } from '../../../src/ingest/sources/claude.js';
@@ -378,21 +376,3 @@ it.each([null, 42, 'text', [], {}, { type: 'user' }, { type: 'future', timestamp
     expect(read([record])).toMatchObject({ events: [], unknown: 1 });
   },
 );
-
-it('keeps nothing of the beginnings of files that it has looked at', async () => {
-  const beside = await mkdtemp(path.join(tmpdir(), 'tc-claude-'));
-  onTestFinished(() => rm(beside, { recursive: true }));
-  setFlagsFromString('--expose-gc');
-  const collectGarbage = runInNewContext('gc') as () => void;
-  const files = Array.from({ length: 100 }, (_, index) => path.join(beside, `${index}.jsonl`));
-  for (const [index, file] of files.entries()) {
-    const uuid = `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
-    await writeFile(file, `${JSON.stringify(user('word – '.repeat(10_000), { uuid }))}\n`);
-  }
-  collectGarbage();
-  const before = process.memoryUsage().heapUsed;
-  for (const file of files) claude.open(fileOf(file), undefined);
-  collectGarbage();
-  // All beginnings together are 13 MB.
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(3 << 20);
-});
