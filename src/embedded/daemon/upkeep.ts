@@ -186,7 +186,9 @@ const checksum = createHash('sha256').update(keptCountersSchema).digest('hex').s
 
 /** The comment tells by which text the tables and views were made. */
 const isCurrentSql = `
-SELECT pg_catalog.obj_description(pg_catalog.to_regclass('trace_console.table_counters'), 'pg_class') = '${checksum}'`;
+SELECT pg_catalog.obj_description(pg_catalog.to_regclass('trace_console.table_counters'), 'pg_class') = '${checksum}'
+  AND pg_catalog.to_regclass('trace_console.index_counters') IS NOT NULL
+  AND pg_catalog.to_regclass('trace_console.kept_index_counters') IS NOT NULL`;
 
 const createSql = `
 CREATE SCHEMA IF NOT EXISTS trace_console;
