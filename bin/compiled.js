@@ -50,7 +50,11 @@ exports.load = (file) => {
   const { progress } = module.exports;
   const keep = () => {
     process.off('exit', atExit);
-    write(kept, key, script.createCachedData());
+    write(
+      kept,
+      key,
+      progress.asStarted(() => script.createCachedData()),
+    );
   };
   const isWarm = () => progress.isOpen && progress.command === commandOf(kept);
   const atExit = (code) => void (code === 0 && isWarm() && keep());

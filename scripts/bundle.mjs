@@ -33,6 +33,10 @@ const ownStringWidth = {
   },
 };
 
+/** A segmenter that is made when something is asked of it. */
+const lateSegmenter =
+  '{ segment(text) { return (this.made ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text); } }';
+
 /**
  * What packages do as soon as they are loaded, and nobody here needs: a fifth of the first frame. A package that has changed
  * there ends the build, for its part must be looked at again.
@@ -46,6 +50,15 @@ const lessAtLoading = {
         /meow\/build\/dependencies\.js$/,
         ['var normalizeExports = requireNormalize();', 'var normalizeExports = () => undefined;'],
         ['var libExports = requireLib$1();', 'var libExports = {};'],
+      ],
+      // Of Ink, for what is not drawn by Ink here: the first one that is made takes 10 ms.
+      [
+        /slice-ansi\/tokenize-ansi\.js$/,
+        ["new Intl.Segmenter(undefined, {granularity: 'grapheme'})", lateSegmenter],
+      ],
+      [
+        /ansi-tokenize\/build\/tokenize\.js$/,
+        ['new Intl.Segmenter(undefined, { granularity: "grapheme" })', lateSegmenter],
       ],
       // Yoga reads its WASM out of itself by fetch, and Node loads an HTTP client for that.
       [/yoga-wasm-base64-esm\.js$/, ['"function"!=typeof fetch', 'true']],
@@ -66,6 +79,26 @@ const lessAtLoading = {
         return { contents, loader: 'js' };
       });
     }
+  },
+};
+
+/** Gives pg our own steps of a login, see there. */
+const ownCrypto = {
+  name: 'own-crypto',
+  setup(build) {
+    const ours = path.join(root, 'scripts/pg-crypto.cjs');
+    build.onLoad({ filter: /pg[\\/]lib[\\/]crypto[\\/]utils\.js$/ }, ({ path: file }) => {
+      const names = (text) =>
+        /module\.exports = \{([^]*?)\n\}/
+          .exec(text)?.[1]
+          .match(/^ {2}\w+/gm)
+          .sort();
+      const contents = fs.readFileSync(ours, 'utf8');
+      if (String(names(contents)) !== String(names(fs.readFileSync(file, 'utf8')))) {
+        throw new Error(`${file} exports other functions than ${ours}`);
+      }
+      return { contents, loader: 'js' };
+    });
   },
 };
 
@@ -106,7 +139,7 @@ export async function bundle(outdir) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [ownStringWidth, lessAtLoading],
+    plugins: [ownStringWidth, ownCrypto, lessAtLoading],
     logLevel: 'warning',
     metafile: true,
   };

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { clientConfig, type TlsAttempt } from './connection/client-config.js';
-import { guardedClient } from './connection/establish.js';
+import { guardedClient, isPlain } from './connection/establish.js';
 import type { ServerSource } from './connection/source.js';
 import { sqlStateOf, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
@@ -21,6 +21,8 @@ export class ServerPool {
   readonly #pool: pg.Pool;
   readonly #wanted: number;
   readonly #clients = new Set<pg.PoolClient>();
+  /** Connections that are being opened for whoever comes first. */
+  readonly #opening = new Set<Promise<pg.PoolClient>>();
   #narrowedAt: number | undefined;
   /** Why there are no more. */
   #refusal: string | undefined;
@@ -43,7 +45,11 @@ export class ServerPool {
     // The pool listens to its idle connections only. One that breaks between two statements of a transaction
     // would end the process; so its next statement reports it.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
-    this.#pool.on('connect', (client) => this.#clients.add(client));
+    this.#pool.on('connect', (client) => {
+      this.#clients.add(client);
+      // The server has said that it has no TLS: the next connection does not ask.
+      if (isPlain(client)) this.#pool.options.ssl = false;
+    });
     this.#pool.on('remove', (client) => this.#clients.delete(client));
   }
 
@@ -62,6 +68,18 @@ export class ServerPool {
 
   /** @throws ConsoleError `busy` when all are at work for long; else when there is no connection at all */
   async connect(): Promise<pg.PoolClient> {
+    // What is being opened comes sooner than what is asked for now.
+    const isFree = this.#pool.idleCount > this.#pool.waitingCount;
+    const [opening] = isFree ? [] : this.#opening;
+    if (opening) {
+      this.#opening.delete(opening);
+      const client = await opening.catch(() => undefined);
+      if (client) return client;
+    }
+    return this.#connect();
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
     if (this.#narrowedAt !== undefined && performance.now() - this.#narrowedAt >= askAgainMs) {
       this.#narrowedAt = undefined;
       this.#pool.options.max = this.#wanted;
@@ -93,16 +111,22 @@ export class ServerPool {
     return true;
   }
 
-  /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
-  prepare(count: number): void {
+  /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
+  async prepare(count: number): Promise<void> {
     if (count <= 0) return;
-    // One of them is what the idle connection answers.
-    for (let index = 0; index <= count; index += 1) {
-      this.connect().then(
-        (client) => client.release(),
-        () => undefined,
+    // While it is held, each of the others is a new one.
+    const idle = await this.#connect().catch(() => undefined);
+    for (let index = 0; index < count; index += 1) {
+      const opening = this.#connect();
+      this.#opening.add(opening);
+      opening.then(
+        (client) => {
+          if (this.#opening.delete(opening)) client.release();
+        },
+        () => this.#opening.delete(opening),
       );
     }
+    idle?.release();
   }
 
   end(): Promise<void> {

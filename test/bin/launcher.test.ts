@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, inject, it } from 'vitest';
 import { noConfigFile } from '../helpers/cli.js';
+import { spawn } from '../e2e/helpers/terminal.js';
 import { createTestDatabase } from '../helpers/database.js';
 
 let folder: string;
@@ -200,4 +201,21 @@ it('keeps what it has compiled for its user alone, and compiles anew what was da
   writeFileSync(file, damaged);
   run();
   expect(readFileSync(file).equals(damaged), 'nothing is kept where others write').toBe(true);
+});
+
+it('takes what an earlier start of the console has compiled as it is', async () => {
+  const test = await createTestDatabase();
+  const home = mkdtempSync(join(folder, 'console-'));
+  const start = async () => {
+    const terminal = spawn(program, ['--url', test.url], { env: { HOME: home } });
+    await terminal.waitFor('1 Recent traces');
+    terminal.press('q');
+    await terminal.waitForExit();
+    await terminal.dispose();
+    const caches = join(home, '.cache/trace-console');
+    return readdirSync(caches).map((name) => [name, statSync(join(caches, name)).ino]);
+  };
+  const kept = await start();
+  expect(kept).toMatchObject([[expect.stringMatching(/^console /), expect.any(Number)]]);
+  expect(await start()).toEqual(kept);
 });

@@ -19,7 +19,7 @@ import {
   lockWaits,
   preparedTransactions,
 } from './checks/sessions.js';
-import { crashedRuns, retention, stuckTraces } from './checks/upkeep.js';
+import { crashedRuns, materializedViews, retention, stuckTraces } from './checks/upkeep.js';
 import { duplicateIndexes, foreignKeys, invalidIndexes, unusedIndexes } from './checks/indexes.js';
 import { leakingViews, roleAccess, rowSecurity, schemaDifferences } from './checks/schema.js';
 import { pgvector, vectorLists, vectorTraining } from './checks/vectors.js';
@@ -48,6 +48,7 @@ export const checks: readonly Check[] = [
   roleAccess,
   stuckTraces,
   retention,
+  materializedViews,
   crashedRuns,
   growth,
   connections,
