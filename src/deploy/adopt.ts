@@ -207,7 +207,6 @@ async function protect(tx: Queryable, { capabilities }: Database, table: string)
   return true;
 }
 
-/** Runs one addition in a transaction of its own; that it fails is told, and no reason to stop. */
 /** @throws Error where the role may not */
 async function remakeConsoleTables(tx: Queryable): Promise<boolean> {
   await openLedger(tx);
@@ -216,6 +215,7 @@ async function remakeConsoleTables(tx: Queryable): Promise<boolean> {
   return true;
 }
 
+/** Runs one addition in a transaction of its own; that it fails is told, and no reason to stop. */
 async function attempt(
   inTurn: InTurn,
   work: (tx: Queryable) => Promise<boolean>,

@@ -1,7 +1,9 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { hasConsoleTable, openConsoleTable, readLedger } from '../../src/deploy/console-schema.js';
+import { applySchema, planApply } from '../../src/deploy/apply.js';
 import { consoleFiles } from '../../src/deploy/schema-files.js';
+import { checkSchema } from '../../src/ui/app/schema-flow.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openConsole } from './helpers.js';
@@ -90,15 +92,23 @@ describe("the console's own schema", () => {
       `SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'trace_console'::regnamespace AND relkind = 'r'`,
     );
     expect(rows.length).toBeGreaterThan(10);
-    for (const { name } of rows) {
-      await test.query(`DROP TABLE trace_console.${name} CASCADE`);
-      const verified = await runCli(['schema', 'verify', '--url', test.url]);
-      expect(verified.stdout).toContain(`tables: trace_console.${name} is missing`);
-      expect(verified.stdout).toContain('trace-console schema apply');
-      expect(verified.exitCode).toBe(1);
-      expect((await runCli(['schema', 'apply', '--yes', '--url', test.url])).exitCode).toBe(0);
-      expect((await runCli(['schema', 'verify', '--url', test.url])).exitCode).toBe(0);
+    for (const half of [0, 1]) {
+      const lost = rows
+        .filter((_row, at) => at % 2 === half)
+        .map(({ name }) => `trace_console.${name}`);
+      await test.query(`DROP TABLE ${lost.join(', ')} CASCADE`);
+      expect((await planApply(database)).lostConsoleTables.sort()).toEqual(lost.sort());
+      await applySchema(database);
+      expect((await planApply(database)).kind).toBe('complete');
     }
+    await test.query('DROP TABLE trace_console.telemetry_spans');
+    expect((await checkSchema(database))?.text).toMatch(/^The schema lacks 1 object; /);
+    const verified = await runCli(['schema', 'verify', '--url', test.url]);
+    expect(verified.stdout).toContain('tables: trace_console.telemetry_spans is missing');
+    expect(verified.stdout).toContain('trace-console schema apply');
+    expect(verified.exitCode).toBe(1);
+    expect((await runCli(['schema', 'apply', '--yes', '--url', test.url])).exitCode).toBe(0);
+    expect((await runCli(['schema', 'verify', '--url', test.url])).exitCode).toBe(0);
     await test.query('DROP TABLE trace_console.telemetry_spans');
     expect(await open(database, 'telemetry_spans')).toBe(true);
   });
