@@ -125,7 +125,12 @@ describe('in a schema whose tables lie on a worker', () => {
     expect(refused).toEqual(['index-usage: cluster']);
     const old = '00000000-0000-4000-8000-000000000002';
     expect((await run('trace', old)).stdout).toContain('guard');
-    expect((await run('archive', '--older-than', '90d', '--yes')).exitCode).toBe(0);
+    expect((await run('archive', '--older-than', '90d', '--dry-run')).stdout).toContain(
+      'there are no statistics to estimate them by',
+    );
+    const archived = await run('archive', '--older-than', '90d', '--yes', '--json');
+    expect(archived.exitCode).toBe(0);
+    expect(JSON.parse(archived.stdout)).toMatchObject({ bytes: null });
     const kept = 'SELECT count(*)::int AS n FROM execution_traces';
     expect((await database.query(kept)).rows).toEqual([{ n: 1 }]);
     expect((await run('archive', 'restore', old, '--yes')).exitCode).toBe(0);
