@@ -193,7 +193,7 @@ function hintFlags(
 }
 
 /** The console asks for its vitals and for panes as soon as it is there. */
-const askedAtOnce = 4;
+const askedAtOnce = 3;
 
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';

@@ -39,6 +39,7 @@ import {
   withTimeout,
   defaultLimits,
   sessionStatement,
+  startOf,
   type DatabaseOptions,
   type TransactionOptions,
 } from './transaction-settings.js';
@@ -175,7 +176,7 @@ export class Database {
     let broken = false;
     this.#busy.add(client);
     try {
-      await run(
+      const begun = await run(
         beginStatement({
           ...options,
           readOnly: this.#options.readOnly === true || options.readOnly,
@@ -185,6 +186,7 @@ export class Database {
       );
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
+        ...(options.tellsTime ? { startedMs: startOf(begun) } : {}),
         query: this.statements.watching(run, options.purpose),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
@@ -201,8 +203,7 @@ export class Database {
   }
 
   /**
-   * A connection of its own, outside the pool and outside any transaction, for what cannot run in
-   * one (CONCURRENTLY, VACUUM) or holds session state. The caller closes it.
+   * Of its own, outside of the pool, for what cannot run in a transaction (VACUUM). The caller closes it.
    *
    * @throws ConsoleError `pooled_connection` behind a transaction pooler, where a session is shared.
    */
@@ -343,13 +344,11 @@ export class Database {
 
   /** Closes every connection; waits for running statements. A second call waits for the first. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([
-      this.#pool.end(),
-      this.#primary?.then(
-        (primary) => primary.close(),
-        () => undefined,
-      ),
-    ]).then(() => undefined);
+    const closed = this.#primary?.then(
+      (primary) => primary.close(),
+      () => undefined,
+    );
+    this.#closing ??= Promise.all([this.#pool.end(), closed]).then(() => undefined);
     return this.#closing;
   }
 

@@ -48,6 +48,8 @@ export type TransactionOptions = {
   searchPath?: string;
   /** Whose question it is, for the log of statements: a pane, an action. */
   purpose?: string;
+  /** Whether it says when it began by the server's clock: a question less to ask. */
+  tellsTime?: boolean;
   /** Further settings by name, each applied with SET LOCAL. */
   settings?: Readonly<Record<string, string>>;
 };
@@ -113,6 +115,7 @@ export function beginStatement(options: TransactionOptions): string {
       ([name, value]) => `SET LOCAL ${name} = ${quoteLiteral(value)}`,
     ),
     ...(options.searchPath ? [`SET LOCAL search_path = ${options.searchPath}`] : []),
+    ...(options.tellsTime ? [`SELECT date_part('epoch', now()) * 1000 AS now_ms`] : []),
   ].join('; ');
 }
 
@@ -133,6 +136,13 @@ export function longWorkSettings(
     idle_in_transaction_session_timeout: longestIdle,
     ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
   };
+}
+
+/** What {@link beginStatement} tells with `tellsTime`: the driver gives a result for each of several statements. */
+export function startOf(begun: unknown): number | undefined {
+  const last: unknown = Array.isArray(begun) ? begun.at(-1) : begun;
+  const { rows } = last as { rows?: { now_ms?: number }[] };
+  return rows?.[0]?.now_ms;
 }
 
 /** Limits of the statements that look after another one, or cancel it (ms). */

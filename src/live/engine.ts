@@ -260,8 +260,9 @@ export class LiveEngine {
   }
 
   async #readPane(feed: PaneFeed): Promise<RunResult> {
+    const isFirst = feed.snapshot.receivedAtMs === null;
     const result = await this.#read(feed, this.#store.getState().windowMs);
-    this.#store.update({ panes: this.#snapshots() });
+    this.#store.update({ panes: this.#snapshots() }, isFirst);
     return result;
   }
 
@@ -281,6 +282,7 @@ export class LiveEngine {
       stuckAfterMs: this.#stuckAfterMs,
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
+      brief: feed.snapshot.receivedAtMs === null,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     // The window has changed during this reading: runNow has asked for another one.

@@ -33,8 +33,9 @@ export class CostMeter {
     spent: (costMs: number) => void,
     work: (tx: Queryable) => Promise<Result>,
   ): Promise<Result> {
-    return this.#database.transaction({ ...options, readOnly: true }, (tx) =>
+    return this.#database.transaction({ ...options, readOnly: true, tellsTime: true }, (tx) =>
       work({
+        startedMs: tx.startedMs,
         query: async (text, values) => {
           const before = this.#clock.now();
           try {
@@ -55,6 +56,8 @@ export type Reading = {
   stuckAfterMs: number;
   budgetUsdPerDay?: number | undefined;
   shape: SchemaShape;
+  /** See {@link ReadRequest}. */
+  brief?: boolean;
 };
 
 /** What chooses the rows of a pane. Each combination has a reader of its own. */

@@ -117,9 +117,10 @@ export class Store<State extends object> {
     return () => this.#listeners.delete(listener);
   };
 
-  update(change: Partial<State>): void {
+  /** @param isAwaited somebody waits for it: it is told at once */
+  update(change: Partial<State>, isAwaited = false): void {
     this.#state = { ...this.#state, ...change };
-    if (!this.#clock) this.#tell();
+    if (!this.#clock || isAwaited) this.#tell();
     else {
       this.#cancelTimer ??= this.#clock.after(batchMs, () => {
         this.#cancelTimer = undefined;

@@ -47,6 +47,8 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
   readonly #openSince = new Map<ActivityKind, string>();
   readonly #readAtMs = new Map<ActivityKind, number>();
   #lastMs: number | undefined;
+  /** When the oldest event of a brief reading began: what is older comes with the next one, and is not new. */
+  #olderThanMs = -Infinity;
   #filtered: FilteredActivity | undefined;
 
   async read(request: ReadRequest): Promise<PaneResult<ActivityRow, ActivityExtras>> {
@@ -63,7 +65,8 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
       const { free } = state;
       const before = this.#buffer.seen;
       let gap = false;
-      const kept = request.exact ? shownOnce : activityKept;
+      const isBrief = request.brief === true && this.#openSince.size === 0;
+      const kept = request.exact || isBrief ? shownOnce : activityKept;
       for (const [openSince, sources] of this.#bySince(free)) {
         const { rows } = await tx.query<ActivityDatabaseRow>(activityStatement(shape, sources), [
           this.#buffer.beginsAtMs / 1000,
@@ -72,12 +75,15 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
           Infinity,
         ]);
         gap ||= openSince !== null && this.#hasGap(rows);
-        this.#buffer.take(rows);
+        this.#buffer.take(rows, this.#olderThanMs);
       }
       for (const { kind } of free) {
-        this.#openSince.set(kind, state.open_since);
+        // The next reading asks for what is older, too.
+        if (!isBrief) this.#openSince.set(kind, state.open_since);
         this.#readAtMs.set(kind, state.now_ms);
       }
+      const [oldest] = this.#buffer.rows();
+      this.#olderThanMs = isBrief ? (oldest?.at.getTime() ?? -Infinity) : -Infinity;
       const perSecond = eventRate(this.#buffer.seen - before, this.#lastMs, state.now_ms);
       this.#lastMs = state.now_ms;
       const rows = request.exact ? this.#buffer.rows().slice(-shownOnce) : this.#buffer.rows();
@@ -85,7 +91,11 @@ class ActivityReader implements PaneReader<ActivityRow, ActivityExtras> {
         rows,
         extras: { seen: this.#buffer.seen, perSecond, gap },
         asOf: new Date(state.now_ms),
-        notes: [...lockNotes(state, usable, rows, this.#readAtMs), ...missingNotes(shape)],
+        notes: [
+          ...(isBrief && rows.length >= shownOnce ? ['older events are being read'] : []),
+          ...lockNotes(state, usable, rows, this.#readAtMs),
+          ...missingNotes(shape),
+        ],
       };
     });
   }

@@ -93,7 +93,8 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       const bySlice = new Map(fresh);
       slices.ledger.look((slice, counts) => bySlice.set(slice, counts));
       const counted = totals(bySlice);
-      const compared = await this.#before.read(tx, request, { endMs, share });
+      const { fittingMs } = slices;
+      const compared = await this.#before.read(tx, request, { endMs, share, fittingMs });
       const rows = withBefore(counted, compared.before);
       const { running, stuckCount } = untilMs === undefined ? nowOf(progress) : thenOf(rows);
       const stuck = stuckCount > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];

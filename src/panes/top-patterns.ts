@@ -15,7 +15,7 @@ import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contr
 import { callFigures } from './reading/comparison.js';
 import { serverNowIn } from './reading/windows.js';
 import { driftOf, notableDrift, patternOpening, twinSimilarity } from './reading/pattern.js';
-import { PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
+import { noUses, PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
 import { boundedText } from '../db/quote.js';
 
 export type TopPatternRow = {
@@ -54,7 +54,9 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
     return request.transaction(async (tx) => {
       const nowMs = await serverNowIn(tx);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
-      const uses = await this.#uses.read(tx, request);
+      // Only what B compares needs them, and the order of what was used.
+      const isLater = request.brief === true && !request.exact && request.variant !== used.id;
+      const uses = isLater ? noUses : await this.#uses.read(tx, request);
       const statement = statementOf(
         request.shape,
         isWhole ? request.variant : undefined,

@@ -28,6 +28,14 @@ const leastLinearSize = { columns: 120, rows: 40 };
 export async function openConsole(options: ConsoleOptions & TerminalLook): Promise<number> {
   const terminal = openTerminal(options, options.connections[0].traffic !== undefined);
   // Loading takes no turns: between its parts the opening of the database goes on.
+  for (const load of [
+    () => import('../panes/registry.js'),
+    () => import('../live/engine.js'),
+    () => import('./commands/registry.js'),
+  ]) {
+    await nextTurn();
+    await load();
+  }
   await nextTurn();
   const { runOnDatabases } = await import('./app/run-console.js');
   await nextTurn();

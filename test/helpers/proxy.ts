@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 type Address = { host: string; port: number };
+/** Ends the answer to each message: its kind and its length. */
+const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 type Pair = { client: Socket; server: Socket; silent: boolean };
 
 /** A proxy on the loopback address between the console and a server, for faults of a network. */
@@ -14,6 +16,8 @@ export class Proxy {
   swallowing = false;
   /** What a client sends with this text in it gets to the server; the answer is lost, and with it the connection. Once. */
   losesAnswerTo: string | undefined;
+  /** How many messages of clients the server has answered: round trips. */
+  answers = 0;
   #isStalled = false;
   /** Bytes a second from the server, of each connection; 0: as fast as it goes. */
   bytesPerSecond = 0;
@@ -95,6 +99,7 @@ export class Proxy {
     const pair: Pair = { client, server, silent: this.swallowing };
     this.#pairs.add(pair);
     let isAnswerLost = false;
+    let tail = Buffer.alloc(0);
     client.on('data', (bytes) => {
       if (pair.silent) return;
       if (this.losesAnswerTo !== undefined && bytes.includes(this.losesAnswerTo)) {
@@ -110,6 +115,9 @@ export class Proxy {
         return;
       }
       client.write(bytes);
+      const looked = Buffer.concat([tail, bytes]);
+      tail = looked.subarray(-(readyForQuery.length - 1));
+      for (let at = -1; (at = looked.indexOf(readyForQuery, at + 1)) >= 0;) this.answers += 1;
       if (this.bytesPerSecond === 0) return;
       server.pause();
       setTimeout(() => server.resume(), (1_000 * bytes.length) / this.bytesPerSecond);

@@ -4,7 +4,7 @@ import { LiveEngine } from '../../src/live/engine.js';
 import type { EngineOptions } from '../../src/live/state.js';
 import type { LiveState } from '../../src/live/state.js';
 import type { ActivityRow } from '../../src/panes/reading/activity-buffer.js';
-import type { PaneId } from '../../src/panes/registry.js';
+import { overviewPaneIds, type PaneId } from '../../src/panes/registry.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { startPrivateServer } from '../helpers/private-server.js';
 import { Proxy } from '../helpers/proxy.js';
@@ -73,6 +73,27 @@ test('every pane has its answer, and the vitals of the server are known', async 
   expect(state.vitals?.connections).toBeGreaterThan(0);
   expect(Math.abs(state.vitals?.clockOffsetMs ?? Infinity)).toBeLessThan(1_000);
   expect(state.vitals?.cacheHit).toBeGreaterThan(0);
+});
+
+test('the first rows of every pane of the overview take few round trips, those of the opening among them', async () => {
+  const database = await createTestDatabase();
+  await insertTrace(database);
+  const { hostname, port } = new URL(database.url);
+  const proxy = await Proxy.start({ host: hostname, port: Number(port) });
+  onTestFinished(() => proxy.stop());
+  // A cadence at which no pane is asked a second time.
+  const engine = new LiveEngine(await openDatabase(proxy.through(database.url)), {
+    cadenceMs: 60_000,
+  });
+  onTestFinished(() => engine.stop());
+  engine.setVisible(overviewPaneIds);
+  engine.start();
+  await until(
+    engine,
+    ({ panes, vitals }) =>
+      vitals !== null && overviewPaneIds.every((id) => panes[id].receivedAtMs !== null),
+  );
+  expect(proxy.answers).toBeLessThanOrEqual(50);
 });
 
 test('the longest transaction of another session is named', async () => {

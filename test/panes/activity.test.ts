@@ -70,6 +70,34 @@ test('a row committed long after others that began later is put where its time b
   }
 });
 
+test('shows the newest hundred first, then all that it keeps, and counts what is older as nothing new', async () => {
+  const database = await createTestDatabase();
+  const console_ = await openDatabase(database.url);
+  const reader = activity.createReader();
+  const older = 'older events are being read';
+  const add = (count: number, agoMs: number) =>
+    database.query(
+      `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+       SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 'completed',
+         now() - interval '1 millisecond' * ($2::int + i)
+       FROM generate_series(1, $1::int) AS i`,
+      [count, agoMs],
+    );
+  await add(300, 1_000);
+  const first = await readWith(console_, activity, reader);
+  expect([first.rows.length, first.notes, first.extras.seen]).toEqual([100, [older], 100]);
+  await add(7, 0);
+  const second = await readWith(console_, activity, reader);
+  expect([second.rows.length, second.notes, second.extras.seen]).toEqual([307, [], 107]);
+  const { rows } = await database.query<{ id: string }>(
+    'SELECT id FROM execution_traces ORDER BY started_at',
+  );
+  expect(ids(second.rows)).toEqual(rows.map(({ id }) => id));
+  await add(2, 0);
+  const third = await readWith(console_, activity, reader);
+  expect([third.rows.length, third.extras.seen]).toEqual([309, 109]);
+});
+
 test('keeps the newest, bounded, and says when more came than it keeps', async () => {
   const database = await createTestDatabase();
   const console_ = await openDatabase(database.url);
@@ -83,6 +111,7 @@ test('keeps the newest, bounded, and says when more came than it keeps', async (
       [count],
     );
   await fill(activityKept + 10);
+  await readWith(console_, activity, reader);
   const first = await readWith(console_, activity, reader);
   expect(first.rows).toHaveLength(activityKept);
   expect(first.extras.gap).toBe(false);

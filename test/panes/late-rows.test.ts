@@ -165,6 +165,18 @@ describe.each([
   });
 });
 
+it('rows that come between the first brief reading and the next are counted with that one, whatever their time', async () => {
+  const console_ = await openDatabase(database.url);
+  const windowMs = 3_600_000;
+  const open = figures.map((each) => ({ ...each, reader: each.pane.createReader() }));
+  for (const { pane, reader } of open) await readWith(console_, pane, reader, { windowMs });
+  await database.query(insert(150, '5 min', '50 min'));
+  for (const { pane, reader, of, sql } of open) {
+    const result = await readWhole(console_, pane, reader, { windowMs });
+    expect([pane.id, of(result)]).toEqual([pane.id, await counted(sql, windowMs)]);
+  }
+});
+
 it('rows of the window before that come late are counted in the comparison', async () => {
   const console_ = await openDatabase(database.url);
   const windowMs = 3_600_000;

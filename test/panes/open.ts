@@ -33,7 +33,9 @@ export type ReadOptions = {
   budgetUsdPerDay?: number;
 };
 
-/** Reads a pane as the console does, with the reader that the caller keeps. */
+const asked = new WeakSet<object>();
+
+/** Reads a pane as the console does, with the reader that the caller keeps: the first reading is a brief one. */
 export async function readWith<Row extends object, Extras extends object>(
   database: Database,
   pane: Pane<Row, Extras>,
@@ -42,15 +44,19 @@ export async function readWith<Row extends object, Extras extends object>(
 ): Promise<PaneResult<Row, Extras>> {
   const { windowMs = defaultWindowMs, stuckAfterMs = defaultStuckAfterMs, exact = false } = options;
   const { untilMs, variant, grouping, filter, budgetUsdPerDay } = options;
+  const brief = !asked.has(reader);
+  asked.add(reader);
   return reader.read({
     shape: await readShape(database),
     capabilities: database.capabilities,
     database,
-    transaction: (work) => database.transaction({ ...pane.limits, readOnly: true }, work),
+    transaction: (work) =>
+      database.transaction({ ...pane.limits, readOnly: true, tellsTime: true }, work),
     windowMs,
     untilMs,
     stuckAfterMs,
     exact,
+    brief,
     variant,
     grouping,
     filter,

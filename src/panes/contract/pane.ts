@@ -52,6 +52,8 @@ export type ReadRequest = {
   budgetUsdPerDay?: number | undefined;
   /** Whole and exact figures whatever they cost, instead of what was kept from earlier readings. */
   exact: boolean;
+  /** Nothing is shown yet, and the next reading comes soon: what no screen shows at once may wait for that. */
+  brief?: boolean | undefined;
   /** Ids of the chosen variant and grouping; absent: the pane has none. The same for all readings of a reader. */
   variant?: string | undefined;
   grouping?: string | undefined;

@@ -99,7 +99,8 @@ export class ActivityBuffer {
     this.keep((row) => !isAsked(row) || keys.has(keyOf(row.kind, row.id)));
   }
 
-  take(found: readonly ActivityDatabaseRow[]): void {
+  /** @param olderThanMs events from before that (milliseconds since 1970) were only not asked for: they get no number */
+  take(found: readonly ActivityDatabaseRow[], olderThanMs = -Infinity): void {
     const added: Event[] = [];
     for (const row of found.toSorted(byTime)) {
       const key = keyOf(row.kind, row.id);
@@ -124,6 +125,7 @@ export class ActivityBuffer {
     for (const { row } of dropped) this.#byId.delete(keyOf(row.kind, row.id));
     for (const event of added) {
       if (!this.#byId.has(keyOf(event.row.kind, event.row.id))) continue;
+      if (event.atMs < olderThanMs) continue;
       this.#seq += 1;
       event.row = { ...event.row, seq: this.#seq };
     }

@@ -18,8 +18,8 @@ import {
 import type { ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { LateRows } from './late-rows.js';
-import { SliceLedger, type Range, SliceReader } from './slices.js';
-import { serverNowIn, sliceMsFor } from './windows.js';
+import { type FirstChunk, SliceLedger, type Range, SliceReader } from './slices.js';
+import { longSliceOf, serverNowIn, sliceMsFor } from './windows.js';
 
 /** Sums by group that slices can be added to and taken out of. */
 export class CallTotals {
@@ -82,9 +82,14 @@ export type CallGroups = {
   percentileError: number;
   /** Which share of the window is there; 1 when it is whole. */
   share: number;
+  /** How long a span of it takes a tenth of a second (ms); absent: not known. */
+  fittingMs?: number | undefined;
   /** The trends of all groups together, of those that were not chosen, too. */
   series: readonly number[];
 };
+
+/** `fittingMs`: what another reading of the same rows has found (ms), see {@link CallGroups}. */
+export type CallsRequest = ReadRequest & { fittingMs?: number | undefined };
 
 export type CallsOptions = {
   source(shape: SchemaShape): CallSource;
@@ -101,6 +106,8 @@ export type CallsOptions = {
   changed?(tx: Queryable, sliceMs: number): Promise<ReadonlySet<number>>;
   /** Calls change after they were written although none is seen in progress. */
   restless?: boolean;
+  /** Keeps few slices: for a window that is counted seldom. The answer is a tenth as large. */
+  long?: boolean;
 };
 
 /**
@@ -111,24 +118,38 @@ export type CallsOptions = {
  * reading where the window is small, at the latest after a quarter of its age.
  *
  * On demand (`exact`) every row of the window is read, and the percentiles are exact, too.
+ *
+ * The first answer of many slices takes the console longer to read than the server to count. A brief reading therefore asks for
+ * long slices, which give the same figures, and the one after it for those that are kept.
  */
 export class CallsReader {
   readonly #options: CallsOptions;
   #totals = new CallTotals();
   #slices: SliceReader<CallSlice>;
   readonly #late = new LateRows();
+  /** A window that a brief reading has found to be counted in a moment (ms). */
+  #lightMs: number | undefined;
 
   constructor(options: CallsOptions) {
     this.#options = options;
-    this.#slices = this.#slicesOf(0);
+    this.#slices = this.#slicesOf(0, {});
   }
 
-  async read(tx: Queryable, request: ReadRequest): Promise<CallGroups> {
+  async read(tx: Queryable, request: CallsRequest): Promise<CallGroups> {
     const source = this.#options.source(request.shape);
     const nowMs = await serverNowIn(tx);
     const { exact } = request;
     const hasDurations = source.duration !== undefined;
-    const withTrend = (this.#options.trendParts ?? 0) > 0;
+    const { trendParts = 0, long = false } = this.#options;
+    const withTrend = trendParts > 0;
+    if (request.brief && !exact && !withTrend && !long) {
+      const brief = new CallsReader({ ...this.#options, long: true });
+      const found = await brief.read(tx, request);
+      if (found.share === 1) {
+        this.#lightMs = request.windowMs;
+        return found;
+      }
+    }
     if (!exact || !hasDurations) return this.#readKept(tx, request, source, nowMs);
     const endMs = request.untilMs ?? nowMs;
     const groups = await readExact(tx, request, source, endMs);
@@ -164,27 +185,32 @@ export class CallsReader {
 
   async #readKept(
     tx: Queryable,
-    request: ReadRequest,
+    request: CallsRequest,
     source: CallSource,
     nowMs: number,
   ): Promise<CallGroups> {
-    const { windowMs, untilMs, exact } = request;
-    const sliceMs = sliceMsFor(windowMs);
-    if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = this.#slicesOf(sliceMs);
+    const { windowMs, untilMs, exact, fittingMs } = request;
+    const length = this.#options.long ? longSliceOf(windowMs) : 1;
+    const sliceMs = sliceMsFor(windowMs) * length;
+    const isOther = this.#slices.ledger.sliceMs !== sliceMs;
+    if (exact || isOther) this.#slices = this.#slicesOf(sliceMs, { fittingMs, length });
+    const whole = exact || this.#lightMs === windowMs;
+    this.#lightMs = undefined;
     const isWritten = await this.#lookForLate(tx, request, source);
     const changed = await this.#options.changed?.(tx, sliceMs);
     const endMs = untilMs ?? nowMs;
     const sinceMs = endMs - windowMs;
     const totals = this.#totals;
     const { fresh, share } = await this.#slices.read(
-      { sinceMs, untilMs, nowMs, isWritten, whole: exact, ...(changed ? { changed } : {}) },
+      { sinceMs, untilMs, nowMs, isWritten, whole, ...(changed ? { changed } : {}) },
       (ranges) => readHistograms(tx, source, ranges, sliceMs, totals),
     );
     const found = this.#groups(fresh, { sinceMs, endMs, sliceMs });
-    return { ...found, endMs, percentileError: bucketError, share };
+    const { fittingMs: fits } = this.#slices;
+    return { ...found, endMs, percentileError: bucketError, share, fittingMs: fits };
   }
 
-  #slicesOf(sliceMs: number): SliceReader<CallSlice> {
+  #slicesOf(sliceMs: number, first: FirstChunk): SliceReader<CallSlice> {
     const totals = new CallTotals();
     const restless = this.#options.restless ?? false;
     this.#totals = totals;
@@ -196,6 +222,7 @@ export class CallsReader {
         added: (slice) => totals.apply(slice, 1),
         removed: (slice) => totals.apply(slice, -1),
       }),
+      first,
     );
   }
 

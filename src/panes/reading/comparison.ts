@@ -25,7 +25,7 @@ export type CallsBefore = ReadonlyMap<string, CallGroup>;
 
 /**
  * Counts the window before the one that is shown, for comparison. Its slices are kept as those of the other
- * are: once it is there, a minute costs the slices that a minute brings.
+ * are, but they are long and few: a minute costs the two that its ends cut, and those that are due.
  */
 export class WindowBefore {
   readonly #calls: CallsReader;
@@ -38,7 +38,7 @@ export class WindowBefore {
     restless = false,
     longestMs = longestComparedMs,
   }: Pick<CallsOptions, 'source' | 'restless'> & { longestMs?: number }) {
-    this.#calls = new CallsReader({ source, restless });
+    this.#calls = new CallsReader({ source, restless, long: true });
     this.#longestMs = longestMs;
   }
 
@@ -50,7 +50,7 @@ export class WindowBefore {
   async read(
     tx: Queryable,
     request: ReadRequest,
-    shown: Pick<CallGroups, 'endMs' | 'share'>,
+    shown: Pick<CallGroups, 'endMs' | 'share' | 'fittingMs'>,
   ): Promise<{ before: CallsBefore | null; share: number }> {
     const { windowMs, exact } = request;
     if (windowMs > this.#longestMs) return { before: null, share: shown.share };
@@ -58,7 +58,7 @@ export class WindowBefore {
     const kept = this.#kept?.windowMs === windowMs ? this.#kept : undefined;
     const isFresh = kept !== undefined && Math.abs(shown.endMs - kept.endMs) < countedEveryMs;
     const untilMs = shown.endMs - windowMs;
-    const asking = { ...request, untilMs };
+    const asking = { ...request, untilMs, fittingMs: shown.fittingMs };
     if (isFresh && !exact && !(await this.#calls.isOutdated(tx, asking)))
       return { before: kept.counts, share: 1 };
     const { groups, share } = await this.#calls.read(tx, asking);

@@ -34,6 +34,7 @@ const toldWithinMs = 20_000;
  */
 export class LateRows {
   readonly #seen = new WeakMap<TableWatch, number>();
+  #isUnwatched = false;
 
   async look(
     tx: Queryable,
@@ -42,6 +43,13 @@ export class LateRows {
     nowMs: number,
   ): Promise<Late> {
     const ranges: Range[] = [];
+    // The watch begins with the next reading. What was kept until then counts as changed: nobody knows what came meanwhile.
+    if (request.brief) {
+      this.#isUnwatched = true;
+      return { ranges, isWritten: false };
+    }
+    if (this.#isUnwatched) ranges.push({ fromMs: -Infinity, untilMs: Infinity });
+    this.#isUnwatched = false;
     let isWritten = tables.length === 0;
     for (const table of tables) {
       const watch = watchOf(request, table);

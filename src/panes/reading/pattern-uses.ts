@@ -16,7 +16,8 @@ export type PatternUses = {
   share: number;
 };
 
-const noUses: PatternUses = { byId: undefined, none: null, share: 1 };
+/** They are not counted. */
+export const noUses: PatternUses = { byId: undefined, none: null, share: 1 };
 
 /** Counts logged uses; a reading costs what came since the last one. */
 export class PatternUsesReader {

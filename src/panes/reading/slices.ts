@@ -86,9 +86,9 @@ export class SliceLedger<Value> {
   /** Rows came to these stretches of time, or went; kept slices there are counted again, the newest first. */
   noteChanged(ranges: readonly Range[]): void {
     for (const { fromMs, untilMs } of ranges) {
-      const last = this.sliceOf(untilMs - 0.001);
-      for (let slice = this.sliceOf(fromMs); slice <= last; slice += 1) {
-        if (this.#held.has(slice)) this.#changed.add(slice);
+      const [first, last] = [this.sliceOf(fromMs), this.sliceOf(untilMs - 0.001)];
+      for (const slice of this.#held.keys()) {
+        if (slice >= first && slice <= last) this.#changed.add(slice);
       }
     }
   }
@@ -267,11 +267,20 @@ export type SliceValues<Value> = {
   share: number;
 };
 
-/** What fetching a window for the first time may take of one reading. */
+/** What fetching a window for the first time may take of one reading; of one that asks for few long slices. */
 const chunkMs = 100;
+const longChunkMs = 250;
 const smallestChunk = 5;
 /** Nothing is known yet of how full slices are: so many at first, and no more than a few hours. */
 const firstChunk = { slices: 60, spanMs: 6 * 3_600_000 };
+
+/** How the first chunk of a window is chosen. */
+export type FirstChunk = {
+  /** A span (ms) that another reading of the same rows has found to take a tenth of a second. */
+  fittingMs?: number | undefined;
+  /** How many of the usual slices make one of these, where they are longer. */
+  length?: number;
+};
 
 /**
  * Reads windows through a {@link SliceLedger}. A window of a busy server that was never read before
@@ -281,10 +290,21 @@ export class SliceReader<Value> {
   readonly ledger: SliceLedger<Value>;
   #chunk: number;
 
-  constructor(ledger: SliceLedger<Value>) {
+  readonly #smallest: number;
+  readonly #patienceMs: number;
+
+  constructor(ledger: SliceLedger<Value>, { fittingMs, length = 1 }: FirstChunk = {}) {
     this.ledger = ledger;
-    const fitting = Math.floor(firstChunk.spanMs / ledger.sliceMs);
-    this.#chunk = Math.min(firstChunk.slices, Math.max(fitting, smallestChunk));
+    this.#patienceMs = length > 1 ? longChunkMs : chunkMs;
+    this.#smallest = Math.max(1, Math.round(smallestChunk / length));
+    const spanMs = fittingMs ?? firstChunk.spanMs;
+    const most = fittingMs === undefined ? Math.round(firstChunk.slices / length) : Infinity;
+    this.#chunk = Math.max(Math.min(most, Math.floor(spanMs / ledger.sliceMs)), this.#smallest);
+  }
+
+  /** How long a span takes a tenth of a second, as far as is known (ms). */
+  get fittingMs(): number {
+    return this.#chunk * this.ledger.sliceMs;
   }
 
   /** @param ask counts the rows of the ranges by slice */
@@ -301,16 +321,16 @@ export class SliceReader<Value> {
       const fresh = this.ledger.settle(plan, await ask(plan.ranges), nowMs);
       this.#adapt(plan.keeping.size, performance.now() - before);
       if (plan.missing === 0) return { fresh, share: 1 };
-      if (performance.now() - began < chunkMs) continue;
+      if (performance.now() - began < this.#patienceMs) continue;
       const all = Math.ceil(((untilMs ?? nowMs) - sinceMs) / this.ledger.sliceMs);
       return { fresh, share: Math.max(0, 1 - plan.missing / all) };
     }
   }
 
   #adapt(slices: number, ms: number): void {
-    if (slices < smallestChunk) return;
+    if (slices < this.#smallest) return;
     // No more than fourfold: the next slices may be fuller than these.
-    const limits = { least: smallestChunk, most: slices * 4 };
+    const limits = { least: this.#smallest, most: slices * 4 };
     this.#chunk = Math.round(fittingInto(chunkMs, { size: slices, tookMs: ms }, limits));
   }
 }

@@ -64,6 +64,11 @@ export function sliceMsFor(windowMs: number): number {
   return fitting ?? bucketMs;
 }
 
+/** How many slices make a long one: four of those are a window, for what is counted once or seldom. */
+export function longSliceOf(windowMs: number): number {
+  return Math.max(1, Math.round(windowMs / 4 / sliceMsFor(windowMs)));
+}
+
 /**
  * Whether a moment lies in the window, as SQL: the parameters are its length in seconds and its end in seconds since
  * 1970, NULL for a window that goes on.
@@ -82,7 +87,7 @@ const startedMs = new WeakMap<Queryable, number>();
 
 /** The same in an open transaction, which is asked once: it is the same for all of its statements. */
 export async function serverNowIn(tx: Queryable): Promise<number> {
-  const known = startedMs.get(tx);
+  const known = tx.startedMs ?? startedMs.get(tx);
   if (known !== undefined) return known;
   const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
   const nowMs = rows[0]?.now_ms ?? Date.now();

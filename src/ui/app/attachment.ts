@@ -35,6 +35,7 @@ export class Attachment {
   #recorder: Recorder | undefined;
   #closeBridge: (() => void) | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #whenRead: (() => void) | undefined;
 
   constructor(app: Host) {
     this.#app = app;
@@ -63,9 +64,14 @@ export class Attachment {
     this.#app.update({ place });
   }
 
-  /** Starts reading the panes; a recorder records what they show. */
-  go(database: Database, engine: LiveSource, recorder?: Recorder): void {
+  /**
+   * Starts reading the panes; a recorder records what they show.
+   *
+   * @param onRows called once, when no pane that is shown waits for its first rows any more
+   */
+  go(database: Database, engine: LiveSource, recorder?: Recorder, onRows?: () => void): void {
     const app = this.#app;
+    this.#whenRead = onRows;
     this.#actions = new ActionDesk(app, database, engine, () => {
       app.update({ welcome: undefined, offersDemo: database.capabilities.embedded });
       leaveIfAsked(app);
@@ -135,9 +141,12 @@ export class Attachment {
         const { receivedAtMs, error, loading } = read[id];
         return error === null && (receivedAtMs === null || loading !== null);
       });
-    this.#closeBridge = bridgeLive(source, awaitsRows, (live) => {
+    this.#closeBridge = bridgeLive(source, awaitsRows, (live, isAwaiting) => {
       app.alerts.see(live, source.clock.wallNow());
       app.update({ live, ...this.#moment() });
+      if (isAwaiting) return;
+      this.#whenRead?.();
+      this.#whenRead = undefined;
     });
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     app.update({ live: source.getState(), ...this.#moment() });
@@ -150,6 +159,7 @@ export class Attachment {
     this.#recorder?.close();
     void this.#source?.stop();
     this.#source = this.#player = this.#recorder = this.#closeBridge = undefined;
+    this.#whenRead = undefined;
   }
 
   /** The part of the model that changes with time, without new rows. */
@@ -190,7 +200,7 @@ const gatherMs = 80;
 const betweenMs = 400;
 /** For so long after the start answers are drawn sooner: the user waits for the first rows. */
 const impatientMs = 3_000;
-const gatherFirstMs = 40;
+const gatherFirstMs = 100;
 
 /**
  * Hands the engine's state on: in the beginning at once when something changes whether all rows are there, then at most
@@ -201,17 +211,17 @@ const gatherFirstMs = 40;
 function bridgeLive(
   engine: LiveSource,
   awaitsRows: (live: LiveState) => boolean,
-  show: (live: LiveState) => void,
+  show: (live: LiveState, isAwaiting: boolean) => void,
 ): () => void {
   const startedAt = performance.now();
   let shownAt = 0;
   let timer: NodeJS.Timeout | undefined;
+  let isAwaiting = true;
   const showNow = () => {
     timer = undefined;
     shownAt = performance.now();
-    show(engine.getState());
+    show(engine.getState(), isAwaiting);
   };
-  let isAwaiting = true;
   const unsubscribe = engine.subscribe(() => {
     const now = performance.now();
     const wasAwaiting = isAwaiting;

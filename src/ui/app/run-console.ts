@@ -83,7 +83,9 @@ async function run(
     paste: (text) => paste(app, text),
     interrupt: () => app.interrupt(),
   });
-  // The panes are asked before the rest is loaded.
+  // The panes are asked before the rest is loaded: the server answers meanwhile.
+  await askedPanes(app);
+  await import('../../terminal/ink/mount.js');
   await nextTurn();
   const { mountConsole } = await import('../screen/console-screen.js');
   await nextTurn();
@@ -93,6 +95,17 @@ async function run(
   // A connection that is still being opened is not waited for.
   await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 50).unref())]);
   return exitCode;
+}
+
+/** For so long the first questions are waited for (ms): a server nearby is open by then, one far away is not worth it. */
+const askingMs = 25;
+
+async function askedPanes(app: ConsoleApp): Promise<void> {
+  const until = performance.now() + askingMs;
+  await nextTurn();
+  while (app.source?.getState().connection.state !== 'connected' && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 const layoutVersion = 2;

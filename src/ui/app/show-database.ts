@@ -52,12 +52,13 @@ export function showDatabase(
     const { pane, trace, at } = isFirst ? opensAt : {};
     isFirst = false;
     if (pane !== undefined) app.focus.goTo(pane);
-    app.attachment.go(database, engine, recorder);
+    // What the empty panes say is looked for behind the rows of the others.
+    const onRows = traffic ? undefined : () => void welcome(app, database);
+    app.attachment.go(database, engine, recorder, onRows);
     if (at !== undefined) await showAt(app, database, at);
     if (trace !== undefined) colonTrace.run(app, trace);
     if (traffic) followTraffic(app, engine, traffic);
     if (notice) tell(app, notice);
-    if (!traffic) void welcome(app, database);
     if (!lacking) void checkLater(app, database);
     void keepSizesHourly(app, database);
   };
