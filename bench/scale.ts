@@ -20,6 +20,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchmarks, type Goal } from './lib/goals.js';
 
+/** What a line of the table says of one goal. */
+type Line = { figure: string; how: string; load: string };
+
 const { values: flags } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
@@ -62,55 +65,64 @@ function run(name: string, args: readonly string[]): Promise<Run> {
   });
 }
 
-function judged({ finds, limit, atLeast, unit, because }: Goal, run: Run): [string, string] {
-  const { output, status, load } = run;
-  const figure = finds.exec(output)?.[1];
-  if (figure === undefined) {
-    return ['–', status === 0 ? 'not said by the benchmark' : 'the benchmark failed'];
-  }
-  const value = Number(figure);
-  const isMet = atLeast ? value >= limit : value <= limit;
-  const isBusy = load > 2 * os.cpus().length;
-  const why = `${isBusy ? ', beside other work' : ''}${because === undefined ? '' : `: ${because}`}`;
-  return [`${figure} ${unit}`.trim(), isMet ? 'met' : `**missed**${why}`];
+/** By the figure alone, so that a line of an earlier part is judged as goals and reasons are now. */
+function verdictOf({ limit, atLeast, because }: Goal, { figure, load }: Line): string {
+  const value = Number.parseFloat(figure);
+  if (Number.isNaN(value))
+    return figure === '–' && load === '' ? notMeasured : 'no figure: the benchmark failed';
+  if (atLeast ? value >= limit : value <= limit) return 'met';
+  const isBusy = Number(load) > 2 * os.cpus().length;
+  return `**missed**${isBusy ? ', beside other work' : ''}: ${because ?? 'why has not been looked at'}`;
 }
 
-let postgres = '';
+const notMeasured = 'not measured';
+
 const startedAt = new Date();
 const date = startedAt.toISOString().slice(0, 10);
 const file =
   flags.out ??
   path.join(import.meta.dirname, 'results', `scale-${date}${flags.short ? '-short' : ''}.md`);
 
+const idOf = ({ id, name }: { id?: string; name: string }) => id ?? name;
+
 /** By goal; a run that is broken off says what it has not measured, and one of a part keeps the lines of the others. */
-const rows = new Map(
-  benchmarks.flatMap(({ name, goals }) =>
-    goals.map(({ what, goal }) => [
-      what,
-      `| ${what} | ${goal} | – | not measured | \`${name}\` | |`,
-    ]),
+const lines = new Map(
+  benchmarks.flatMap((benchmark) =>
+    benchmark.goals.map(
+      ({ what }) =>
+        [what, { figure: '–', how: `\`${idOf(benchmark)}\``, load: '' }] as [string, Line],
+    ),
   ),
 );
 const isPart = flags.rest || flags.only.length > 0;
-for (const line of isPart && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
-  const cells = line.split(' | ').map((cell) => cell.replaceAll(/^\|| \|$/g, '').trim());
-  const [what = '', , , verdict] = cells;
-  if (rows.has(what) && verdict !== 'not measured') rows.set(what, `| ${cells.join(' | ')} |`);
+const before = isPart && existsSync(file) ? readFileSync(file, 'utf8') : '';
+let postgres = /^Made by .* on (PostgreSQL \d+\.\d+)/m.exec(before)?.[1];
+for (const line of before.split('\n')) {
+  const [, what = '', , figure = '', , how = '', load = ''] = line
+    .split('|')
+    .map((cell) => cell.trim());
+  if (lines.has(what) && load !== '') lines.set(what, { figure, how, load });
 }
-const isMissing = (what: string) => rows.get(what)?.includes('| not measured |') ?? false;
+const isMissing = (what: string) => lines.get(what)?.load === '';
 const chosen = benchmarks.filter(
-  ({ name, keepsData, goals }) =>
-    (flags.only.length === 0 || flags.only.includes(name)) &&
-    (!flags.fill || keepsData) &&
-    (!flags.rest || goals.some(({ what }) => isMissing(what))),
+  (benchmark) =>
+    (flags.only.length === 0 || flags.only.includes(idOf(benchmark))) &&
+    (!flags.fill || benchmark.keepsData) &&
+    (!flags.rest || benchmark.goals.some(({ what }) => isMissing(what))),
 );
+
+function rowOf(goal: Goal): string {
+  const line = lines.get(goal.what) ?? { figure: '–', how: '', load: '' };
+  const cells = [goal.what, goal.goal, line.figure, verdictOf(goal, line), line.how, line.load];
+  return `| ${cells.join(' | ')} |`;
+}
 
 function write(): void {
   const cpus = os.cpus();
   const text = [
     `# Goals and figures, ${date}${flags.short ? ' (short: small data)' : ''}`,
     '',
-    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres || 'no server yet'}.`,
+    `Made by \`npm run bench -- scale${flags.short ? ' --short' : ''}\` on ${postgres ?? 'no server yet'}.`,
     '',
     `${cpus.length} cores (${cpus[0]?.model.trim() ?? 'unknown'}), ${Math.round(os.totalmem() / 2 ** 30)} GB of memory, ` +
       `Node.js ${process.versions.node}, ${os.type()} ${os.release()}. The load is the machine's when the benchmark ended, of which`,
@@ -118,7 +130,7 @@ function write(): void {
     '',
     '| what | goal | figure | verdict | benchmark | load |',
     '| --- | --- | --- | --- | --- | --- |',
-    ...rows.values(),
+    ...benchmarks.flatMap(({ goals }) => goals.map(rowOf)),
     '',
   ].join('\n');
   mkdirSync(path.dirname(file), { recursive: true });
@@ -135,12 +147,14 @@ for (const { name, keepsData, args, shortArgs, goals } of chosen) {
     if (result.status !== 0) process.exit(1);
     continue;
   }
-  postgres ||= /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? '';
-  for (const goal of goals) {
-    const [figure, verdict] = judged(goal, result);
-    const load = result.load.toFixed(1);
-    const how = `\`${[name, ...given].join(' ')}\`, ${Math.round(result.seconds)} s`;
-    rows.set(goal.what, `| ${[goal.what, goal.goal, figure, verdict, how, load].join(' | ')} |`);
+  postgres = /PostgreSQL \d+\.\d+/.exec(result.output)?.[0] ?? postgres;
+  for (const { what, finds, unit } of goals) {
+    const figure = finds.exec(result.output)?.[1];
+    lines.set(what, {
+      figure: figure === undefined ? '–' : `${figure} ${unit}`.trim(),
+      how: `\`${[name, ...given].join(' ')}\`, ${Math.round(result.seconds)} s`,
+      load: result.load.toFixed(1),
+    });
   }
   write();
 }

@@ -13,6 +13,9 @@ const warmMs = 4_000;
 /** A month. */
 const oldMs = 30 * 86_400_000;
 
+/** So many builds of the program may take turns: an installed one, the next, a checkout. What was kept of earlier ones goes. */
+const keptBuilds = 3;
+
 const digestBytes = 32;
 
 /**
@@ -21,14 +24,15 @@ const digestBytes = 32;
  * refuses it for another release or other flags.
  */
 exports.load = (file) => {
-  const kept = keptFile();
+  const caches = cachesFolder();
   // Source maps are read of modules only.
-  if (!kept || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
+  if (!caches || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
     return void require(file);
   }
   // It is ASCII: the build sees to that.
   const source = fs.readFileSync(file, 'latin1');
   const key = `${source.slice(0, 68)} ${source.length} ${fs.statSync(file).mtimeMs}`;
+  const kept = path.join(caches, 'trace-console', nameOf(key));
   const cachedData = read(kept, key);
   const script = new vm.Script(
     `(function (exports, require, module, __filename, __dirname, __load) {${source}\n})`,
@@ -46,7 +50,11 @@ exports.load = (file) => {
   const { progress } = module.exports;
   const keep = () => {
     process.off('exit', atExit);
-    write(kept, key, script.createCachedData());
+    write(
+      kept,
+      key,
+      progress.asStarted(() => script.createCachedData()),
+    );
   };
   const isWarm = () => progress.isOpen && progress.command === commandOf(kept);
   const atExit = (code) => void (code === 0 && isWarm() && keep());
@@ -62,13 +70,17 @@ exports.load = (file) => {
 };
 
 /** Undefined where there is no place that is certainly this user's own. */
-function keptFile() {
+function cachesFolder() {
   const { HOME = '', XDG_CACHE_HOME = '' } = process.env;
   const caches = path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(HOME, '.cache');
-  if (!path.isAbsolute(caches) || !process.getuid) return undefined;
+  return path.isAbsolute(caches) && process.getuid ? caches : undefined;
+}
+
+/** Each build of the program has its own: two that are installed would overwrite each other's at every start. */
+function nameOf(key) {
   const command = keptCommands.find((word) => process.argv.includes(word)) ?? 'console';
-  const name = `${command} ${process.version} ${process.arch}`;
-  return path.join(caches, 'trace-console', name);
+  const build = createHash('sha256').update(key).digest('hex').slice(0, 12);
+  return `${command} ${process.version} ${process.arch} ${build}`;
 }
 
 const commandOf = (kept) => path.basename(kept).split(' ')[0];
@@ -123,11 +135,18 @@ function discard(part) {
   }
 }
 
-/** What other releases kept, and nobody has for long. */
+/** What nobody has made for long, and what was kept of the builds before the last ones. */
 function removeOld(own) {
-  for (const name of fs.readdirSync(own)) {
+  const found = fs.readdirSync(own).map((name) => {
     const each = path.join(own, name);
-    if (Date.now() - fs.lstatSync(each).mtimeMs > oldMs) fs.rmSync(each, { recursive: true });
+    return { each, of: name.replace(/ [^ ]*$/, ''), writtenMs: fs.lstatSync(each).mtimeMs };
+  });
+  const newer = new Map();
+  for (const { each, of, writtenMs } of found.sort((a, b) => b.writtenMs - a.writtenMs)) {
+    const before = newer.get(of) ?? 0;
+    newer.set(of, before + 1);
+    const isOld = before >= keptBuilds || Date.now() - writtenMs > oldMs;
+    if (isOld) fs.rmSync(each, { recursive: true });
   }
 }
 

@@ -8,12 +8,15 @@ export type Goal = {
   limit: number;
   /** The number is to be at least the limit; else at most. */
   atLeast?: true;
-  /** Where it is missed on a free machine, too: what takes the time. */
+  /** Where it was missed on a free machine: what takes the time. A missed line prints it. */
   because?: string;
 };
 
 type Benchmark = {
+  /** Its file. */
   name: string;
+  /** What `--only` calls it, where a file is run in several ways. */
+  id?: string;
   /** What it fills can be kept: it knows `--data` and `--fill`. */
   keepsData?: true;
   args: readonly string[];
@@ -33,6 +36,9 @@ const view = (name: string, limit: number): Goal => ({
 });
 
 /** The benchmarks that show each goal of speed and cost, in the order in which they run. */
+/** A limit as a ratio. */
+const times = (limit: number) => ({ unit: '×', limit });
+
 export const benchmarks: readonly Benchmark[] = [
   {
     name: 'overview',
@@ -51,8 +57,7 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'the same beside a tenth of the history',
         goal: '≤ 1.2 ×',
         finds: found('large against small: # ×'),
-        unit: '×',
-        limit: 1.2,
+        ...times(1.2),
       },
     ],
   },
@@ -65,6 +70,10 @@ export const benchmarks: readonly Benchmark[] = [
       view('trace_summary', 200),
       view('pattern_effectiveness', 200),
       view('agent_performance', 1_000),
+      {
+        ...view('agent_performance, materialized', 200),
+        what: '`agent_performance` as a materialized view (`schema materialize`)',
+      },
       view('error_analysis', 200),
       view('dashboard_summary', 200),
       {
@@ -82,29 +91,28 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'header, beside pg_activity’s',
         goal: '≤ 1 ×',
         finds: found('  header [^\n]*?# × pg_activity header'),
-        unit: '×',
-        limit: 1,
+        ...times(1),
       },
       {
         what: 'rows in every pane, beside pg_activity’s rows',
         goal: '≤ 1.5 ×',
         finds: found('rows in every pane [^\n]*?# × pg_activity rows'),
-        unit: '×',
-        limit: 1.5,
+        ...times(1.5),
+        because:
+          'the panes alone are there after 1.0 ×; then some 500 kB of answers are taken apart, summed and drawn, in a process of one thread (start-2026-11-27.md)',
       },
       {
         what: '`status --json`, beside pg_activity’s rows',
         goal: '≤ 1.2 ×',
         finds: found('status --json [^\n]*?# × pg_activity rows'),
-        unit: '×',
-        limit: 1.2,
+        ...times(1.2),
+        because: 'a bare node takes 0.45 × already; how the rest is divided has not been profiled',
       },
       {
         what: '`--version`, beside bare node',
         goal: '≤ 1.3 ×',
         finds: found('--version [^\n]*?# × node -e 0'),
-        unit: '×',
-        limit: 1.3,
+        ...times(1.3),
       },
     ],
   },
@@ -140,15 +148,19 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'hook process of 4 KB, by the clock',
         goal: '≤ 1.3 × bare node',
         finds: found('\n?4 KB +wall # ×'),
-        unit: '×',
-        limit: 1.3,
+        ...times(1.3),
       },
       {
         what: 'the same, by the processor',
         goal: '≤ 1.2 × bare node',
         finds: found('\n?4 KB +wall [^\n]*processor # ×'),
-        unit: '×',
-        limit: 1.2,
+        ...times(1.2),
+      },
+      {
+        what: 'the same with nobody to collect, by the clock',
+        goal: '≤ 1.3 × bare node',
+        finds: found('4 KB, no collector, none to be started +wall # ×'),
+        ...times(1.3),
       },
     ],
   },
@@ -175,9 +187,10 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'import of transcripts, beside COPY of the same rows',
         goal: '≥ 0.4 ×',
         finds: found('import has # × its rate'),
-        unit: '×',
-        limit: 0.4,
+        ...times(0.4),
         atLeast: true,
+        because:
+          'the client takes it: 2.5 s of its processor for 100 MB beside 0.9 s of the server, where COPY takes 0.9 s of both sides; which part of it has not been profiled',
       },
     ],
   },
@@ -190,8 +203,7 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'receiver, beside COPY of the same rows',
         goal: '≥ 0.5 ×',
         finds: found('median ratio to COPY: accepted #'),
-        unit: '×',
-        limit: 0.5,
+        ...times(0.5),
         atLeast: true,
       },
     ],
@@ -205,8 +217,7 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'writer, beside COPY of the same rows',
         goal: '≥ 0.5 ×',
         finds: found('median ratio to COPY #'),
-        unit: '×',
-        limit: 0.5,
+        ...times(0.5),
         atLeast: true,
       },
     ],
@@ -291,6 +302,21 @@ export const benchmarks: readonly Benchmark[] = [
     ],
   },
   {
+    name: 'console',
+    id: 'memory',
+    args: ['--runs', '0', '--seconds', '1800', '--keys', '0'],
+    shortArgs: ['--runs', '0', '--seconds', '10', '--keys', '0'],
+    goals: [
+      {
+        what: 'memory of the console over half an hour: what stays on the heap in its second half',
+        goal: '≤ 100 kB a minute',
+        finds: found('heap in use +[^\n]*in the second half #'),
+        unit: 'kB a minute',
+        limit: 100,
+      },
+    ],
+  },
+  {
     name: 'archive',
     keepsData: true,
     args: ['--rounds', '1', '--inserts'],
@@ -300,23 +326,29 @@ export const benchmarks: readonly Benchmark[] = [
         what: 'archive, beside one plain statement over the same rows',
         goal: '≥ 0.85 ×',
         finds: found('plain statement: # by the clock'),
-        unit: '×',
-        limit: 0.85,
+        ...times(0.85),
         atLeast: true,
+      },
+      {
+        what: 'memory of the archive, above its start',
+        goal: '≤ 20 MB',
+        finds: found("the client's heap at most # MB"),
+        unit: 'MB',
+        limit: 20,
       },
       {
         what: 'p99 of inserts beside it, against beside the plain statement',
         goal: '≤ 1 ×',
         finds: found('insert p99 beside archive: # ×'),
-        unit: '×',
-        limit: 1,
+        ...times(1),
       },
       {
         what: 'p99 of inserts beside it, against beside a CPU-only load',
         goal: '≤ 1.3 ×',
         finds: found('insert p99 beside archive: [^\n]*, # × beside a CPU load'),
-        unit: '×',
-        limit: 1.3,
+        ...times(1.3),
+        because:
+          'of some 1,500 inserts in each run the p99 is that of the 15 slowest, 3.7 ms beside 2.8 on 2026-11-28; what those wait for has not been looked at',
       },
     ],
   },

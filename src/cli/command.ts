@@ -338,3 +338,11 @@ export function parseWindow(text: string): number {
     hint: `Give ${windowRange}.`,
   });
 }
+
+/** How far the start is, for the launcher: it keeps what is compiled by then. */
+export const progress: {
+  command: string | undefined;
+  isOpen: boolean;
+  /** Makes what is kept, under the flags of V8 that the process began with. */
+  asStarted: <Made>(make: () => Made) => Made;
+} = { command: undefined, isOpen: false, asStarted: (make) => make() };

@@ -3,7 +3,7 @@ import type { Database } from '../db/database.js';
 import { poolSizes } from '../db/server-pool.js';
 import { ConsoleError } from '../db/errors.js';
 import { dataFolder, openDatabase, type OpenOptions } from '../embedded/index.js';
-import type { Command, CommandContext, FlagDeclarations } from './command.js';
+import { type Command, type CommandContext, type FlagDeclarations, progress } from './command.js';
 import {
   type Config,
   settingsFor,
@@ -23,12 +23,6 @@ import type { CollectorTarget } from '../ingest/collector/collector.js';
 import type { ConnectionChoice } from '../ui/context.js';
 import type { ConnectionBadge } from '../ui/draw/header.js';
 import { unnamed } from '../ui/strings.js';
-
-/** How far the start is, for the launcher: it keeps what is compiled by then. */
-export const progress: { command: string | undefined; isOpen: boolean } = {
-  command: undefined,
-  isOpen: false,
-};
 
 /** As {@link openDatabase}. */
 async function open(options: OpenOptions): Promise<Database> {

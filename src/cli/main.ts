@@ -15,10 +15,11 @@ import {
   isLinear,
   commandHelp,
   overviewHelp,
+  progress,
 } from './command.js';
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
-import { processContext, progress } from './context.js';
+import { processContext } from './context.js';
 import { commands } from './registry.js';
 import { plainText, safeJson, safeText } from './safe-text.js';
 

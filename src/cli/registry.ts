@@ -41,6 +41,7 @@ export const commands: readonly CommandEntry[] = [
   entry('schema apply', 'create what is missing of the schema, or show what would be created', async () => (await import('./commands/schema.js')).schemaApplyCommand),
   entry('schema verify', 'compare the deployed objects with the expected ones', async () => (await import('./commands/schema.js')).schemaVerifyCommand),
   entry('schema bundle', 'print all schema files as one migration', async () => (await import('./commands/schema.js')).schemaBundleCommand),
+  entry('schema materialize', 'keep the answer of a heavy view as a materialized view, and refresh it', async () => (await import('./commands/schema.js')).schemaMaterializeCommand),
   entry('schema reset', 'drop the tables, views and functions of the schema', async () => (await import('./commands/schema.js')).schemaResetCommand),
   entry('keys', "list the console's actions with their keys, for the config file", async () => (await import('./commands/keys.js')).command),
   entry('import', "bring in the sessions of agents' programs from their transcripts", async () => (await import('./commands/import.js')).command),

@@ -20,7 +20,7 @@ import {
 } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
-import { ConsoleError } from './errors.js';
+import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
@@ -32,9 +32,8 @@ import {
   clientTimeoutMs,
   copyWithTimeout,
   engineBusy,
-  isUnanswered,
+  breaksClient,
   longWorkSettings,
-  losesConnection,
   rollsBack,
   withTimeout,
   defaultLimits,
@@ -194,7 +193,7 @@ export class Database {
       return result;
     } catch (cause) {
       const error = translateError(cause, this.#source);
-      broken = losesConnection(error) || !(await rollsBack(client));
+      broken = breaksClient(error) || !(await rollsBack(client));
       throw this.capabilities.embedded && isUnanswered(error) ? engineBusy(error) : error;
     } finally {
       this.#busy.delete(client);

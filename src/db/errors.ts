@@ -115,6 +115,26 @@ export function asConsoleError(error: unknown): ConsoleError {
   return new ConsoleError('internal', message, { cause: error });
 }
 
+const lossCodes: ReadonlySet<ErrorCode> = new Set([
+  'connection_refused',
+  'connection_timeout',
+  'connection_lost',
+  'authentication_failed',
+  'database_missing',
+  'tls_failed',
+  'too_many_connections',
+]);
+
+/** Whether a failure is one of the connection (no answer, login refused), and not of a statement. */
+export function losesConnection(error: unknown): error is ConsoleError {
+  return error instanceof ConsoleError && (lossCodes.has(error.code) || isUnanswered(error));
+}
+
+/** This machine gave up waiting, not the server, which would have told an SQLSTATE: the network may be cut. */
+export function isUnanswered(error: ConsoleError): boolean {
+  return error.code === 'statement_timeout' && error.sqlState === undefined;
+}
+
 /** Whether the rows themselves were refused (data, constraints, limits), so that trying again would not help. */
 export function isRecordsFault(error: unknown): error is ConsoleError {
   return error instanceof ConsoleError && /^(22|23|54)/.test(error.sqlState ?? '');

@@ -1,7 +1,7 @@
 import type { Pace } from './answer-watch.js';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
-import { ConsoleError } from './errors.js';
+import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { quoteLiteral } from './quote.js';
 
@@ -183,13 +183,8 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
 }
 
 /** After these the connection is of no use; a ROLLBACK would wait behind the lost statement. */
-export function losesConnection(error: ConsoleError): boolean {
+export function breaksClient(error: ConsoleError): boolean {
   return error.code === 'connection_lost' || isUnanswered(error);
-}
-
-/** The client gave up waiting, not the server. */
-export function isUnanswered(error: ConsoleError): boolean {
-  return error.code === 'statement_timeout' && error.sqlState === undefined;
 }
 
 /** No network is between: it runs one statement after the other, and another client's takes long. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, DirectConnection } from '../db/database.js';
-import { ConsoleError } from '../db/errors.js';
+import { ConsoleError, losesConnection } from '../db/errors.js';
 import { quoteIdent } from '../db/quote.js';
 import type { ApplyStep } from './plan.js';
 import type { Plan } from './plan.js';
@@ -53,7 +53,7 @@ export async function buildIndexes(
         if (outcome === 'built') built.applied.push(missing.name);
         onProgress?.({ ...step, outcome });
       } catch (error) {
-        if (error instanceof ConsoleError && error.code === 'connection_lost') throw error;
+        if (losesConnection(error)) throw error;
         const reason = [error, await cleanUp(connection, schema, missing)].flatMap(messageOf);
         built.failed.push({ name: missing.name, reason: reason.join('; ') });
         onProgress?.({ ...step, outcome: reason.join('; ') });

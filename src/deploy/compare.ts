@@ -10,6 +10,7 @@ import {
   type Table,
 } from './catalogue.js';
 import { earlierSignatures, isEarlierView, judgeTables, sameColumn } from './judge.js';
+import { readMaterialized } from './materialized.js';
 import { supabaseRoles } from './prerequisites.js';
 
 // What is wrong with one object, as the rest of a sentence ("lacks column …"); undefined: nothing.
@@ -211,7 +212,8 @@ type ComponentResult = {
     | 'functions'
     | 'triggers'
     | 'policies'
-    | 'extensions';
+    | 'extensions'
+    | 'materialized views';
   expected: number;
   deployed: number;
   status: 'ok' | 'differs' | 'skipped';
@@ -300,9 +302,25 @@ function problemsOf(
 /** Compares the deployed schema with the expected one. Reads catalogues only. */
 export async function verifySchema(database: Database): Promise<Comparison> {
   const { schema, supabaseRoles } = database.capabilities;
-  const catalogue = await database.transaction(
+  const { catalogue, copies } = await database.transaction(
     { readOnly: true, isolation: 'REPEATABLE READ', lockTimeoutMs: 3_000 },
-    (tx) => readCatalogue(tx, schema),
+    async (tx) => ({
+      catalogue: await readCatalogue(tx, schema),
+      copies: await readMaterialized(tx, schema),
+    }),
   );
-  return compareWithManifest(catalogue, supabaseRoles);
+  const compared = compareWithManifest(catalogue, supabaseRoles);
+  // Nobody must have one: they are counted where somebody has made them.
+  if (copies.length === 0) return compared;
+  const component = 'materialized views' as const;
+  const differences = copies.flatMap(({ name, problem }) =>
+    problem === undefined ? [] : [{ component, object: `trace_console.${name}`, problem }],
+  );
+  const deployed = copies.length - differences.length;
+  const status = differences.length === 0 ? 'ok' : 'differs';
+  return {
+    ok: compared.ok && differences.length === 0,
+    objects: [...compared.objects, { component, expected: copies.length, deployed, status }],
+    differences: [...compared.differences, ...differences],
+  };
 }

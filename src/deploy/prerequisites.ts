@@ -140,6 +140,7 @@ export async function createConsoleRoles(transaction: Queryable): Promise<void> 
         WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'v'
           AND relname = ANY (ARRAY[${listOf(Object.keys(manifest.views))}]));
       routine record;
+      copy record;
     BEGIN
       FOREACH role IN ARRAY ARRAY[${listOf(consoleRoles)}] LOOP
         IF to_regrole(role) IS NULL THEN EXECUTE format('CREATE ROLE %I NOLOGIN', role); END IF;
@@ -168,6 +169,16 @@ export async function createConsoleRoles(transaction: Queryable): Promise<void> 
         GRANT USAGE ON SCHEMA trace_console TO trace_console_reader, trace_console_maintainer;
         GRANT SELECT ON ALL TABLES IN SCHEMA trace_console TO trace_console_reader, trace_console_maintainer;
         GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA trace_console TO trace_console_maintainer;
+        -- A materialized view shows what its owner sees: where policies filter, it is for nobody else.
+        FOR copy IN SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = 'trace_console'::regnamespace AND relkind = 'm'
+        LOOP
+          IF current_setting('server_version_num')::integer >= 170000 THEN
+            EXECUTE format('GRANT MAINTAIN ON %s TO trace_console_maintainer', copy.name);
+          END IF;
+          IF EXISTS (SELECT FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relrowsecurity) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM trace_console_reader, trace_console_maintainer', copy.name);
+          END IF;
+        END LOOP;
       END IF;
     END
     $roles$`);

@@ -8,10 +8,13 @@ import { readCatalogue, type Catalogue, manifest, functionName } from './catalog
 import { judgeTables, earlierSignatures, isEarlierView } from './judge.js';
 import { clearLedger } from './console-schema.js';
 import { functionProblem, viewProblem } from './compare.js';
+import { dropStatement, readMaterialized } from './materialized.js';
 
 /** What a reset would drop, with the estimated rows that would be lost. */
 export type ResetPlan = {
   tables: { name: string; estimatedRows: number }[];
+  /** In trace_console, of the views. */
+  materialized: string[];
   views: string[];
   functions: string[];
   keptArchives: string[];
@@ -54,6 +57,7 @@ export async function resetSchema(
         await tx.query(`DROP ${kind} ${names.map((name) => quoteIdent(schema, name)).join(', ')}`);
       };
       try {
+        for (const name of found.materialized) await tx.query(dropStatement(name));
         await drop('VIEW', found.views);
         await drop(
           'TABLE',
@@ -102,8 +106,10 @@ async function resetPlan(
     [database.capabilities.schema, tables],
   );
   const rowsOf = new Map(rows.map(({ name, rows: count }) => [name, count]));
+  const copies = await readMaterialized(tx, database.capabilities.schema);
   return {
     tables: tables.map((name) => ({ name, estimatedRows: rowsOf.get(name) ?? 0 })),
+    materialized: copies.map(({ name }) => name),
     // A view or function of our name that we did not write is somebody else's.
     views: Object.keys(manifest.views).filter(
       (name) =>

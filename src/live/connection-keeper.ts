@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.js';
-import { ConsoleError, type ErrorCode } from '../db/errors.js';
+import { ConsoleError } from '../db/errors.js';
 import type { Clock } from '../core/clock.js';
 import type { ConnectionState } from './state.js';
 
@@ -8,25 +8,6 @@ const waitsMs = [1_000, 2_000, 4_000, 8_000, 10_000] as const;
 
 /** With several servers a failover takes only moments: they are tried in quick succession. */
 const longestWaitAmongSeveralMs = 1_000;
-
-const lossCodes: ReadonlySet<ErrorCode> = new Set([
-  'connection_refused',
-  'connection_timeout',
-  'connection_lost',
-  'authentication_failed',
-  'database_missing',
-  'tls_failed',
-  'too_many_connections',
-]);
-
-/** Whether a failure is one of the connection (no answer, login refused), and not of a statement. */
-export function losesConnection(error: ConsoleError): boolean {
-  // A time-out without an SQLSTATE is this machine's: the network may be cut.
-  return (
-    lossCodes.has(error.code) ||
-    (error.code === 'statement_timeout' && error.sqlState === undefined)
-  );
-}
 
 /**
  * Gets the connection back once it is lost: tries at once, then after 1, 2, 4, 8 and every 10 s, for

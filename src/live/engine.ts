@@ -1,12 +1,12 @@
 import type { Database } from '../db/database.js';
-import { asConsoleError } from '../db/errors.js';
+import { asConsoleError, losesConnection } from '../db/errors.js';
 import { looksBack } from '../panes/contract/pane.js';
 import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { CollectingReader, SpoolWatch } from './collecting.js';
-import { ConnectionKeeper, losesConnection } from './connection-keeper.js';
+import { ConnectionKeeper } from './connection-keeper.js';
 import { CostMeter, PaneFeed } from './pane-feed.js';
 import { defaultCadenceMs, Schedule, type RunResult } from './schedule.js';
 import type { EngineOptions, LiveState, PaneSnapshot, Watch } from './state.js';
@@ -324,7 +324,7 @@ export class LiveEngine {
       );
       this.#store.update({ holdsDemo });
     } catch (error) {
-      if (losesConnection(asConsoleError(error))) throw error;
+      if (losesConnection(error)) throw error;
     }
   }
 

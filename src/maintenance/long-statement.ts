@@ -98,6 +98,10 @@ const analyzeStatement = progressStatement(
 export const readBuildProgress = readerOf(buildStatement);
 export const readVacuumProgress = readerOf(vacuumStatement);
 export const readAnalyzeProgress = readerOf(analyzeStatement);
+/** Of a statement without a progress of its own: only who is in its way. */
+export const readWaits = readerOf(
+  progressStatement('(SELECT 0 AS pid, NULL::text AS phase)', 'NULL::json'),
+);
 
 function readerOf(statement: string) {
   return async (database: Database, pid: number): Promise<Progress | undefined> => {

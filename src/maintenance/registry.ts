@@ -13,6 +13,7 @@ import { holderWarning, findHolder, type Run, readRun } from './journal/run.js';
 import { runGuarded, type RunOutcome } from './journal/journaled.js';
 import { learnAction } from './learning/learn.js';
 import { mergePatterns } from './learning/merge-patterns.js';
+import { dropMaterialized, materialize, refreshViews } from './materialize.js';
 import { prunePatterns } from './prune/prune-patterns.js';
 import { cleanUp } from './reindex/leftovers.js';
 import { followBuild } from './reindex/follow-build.js';
@@ -46,6 +47,9 @@ export const actions = {
   prune: prunePatterns,
   analyze,
   vacuum,
+  materialize,
+  'refresh-views': refreshViews,
+  'drop-materialized': dropMaterialized,
   schedule,
   unschedule,
 } as const;

@@ -24,11 +24,16 @@ import {
   type PaneResult,
   type ReadRequest,
 } from './contract/pane.js';
-import { type SchemaShape, columnOrNull } from './contract/shape.js';
-import { failureSource, failuresOfTypeStatement } from './reading/failures.js';
+import type { SchemaShape } from './contract/shape.js';
+import {
+  failureSource,
+  failuresOfTypeStatement,
+  mostPatternsCounted,
+  readPatterns,
+  type ErrorPatternsRow,
+} from './reading/failures.js';
 import { eventsOpening } from './trace/events-opening.js';
 import { tracesInProgressStatement, type TracesInProgressRow } from './reading/trace-counts.js';
-import { boundedText } from '../db/quote.js';
 
 /** One type of error, with what failed by it in the window. */
 export type ErrorRow = {
@@ -47,7 +52,7 @@ export type ErrorRow = {
   /** Of what is known of it; null where nothing is. */
   severity: string | null;
   category: string | null;
-  /** Patterns of this type that nobody has resolved. */
+  /** Patterns of this type that nobody has resolved, now, whatever window or moment is shown. */
   open: number;
   firstSeen: Date | null;
   resolution: string | null;
@@ -57,11 +62,11 @@ export type ErrorsExtras = {
   windowMs: number;
   failures: number;
   before: number | null;
+  /** Patterns that nobody has resolved: all there are now. */
   open: number;
+  /** The window has ended. */
+  isPast?: true;
 };
-
-/** Open patterns of which nothing failed in the window. */
-const mostOpen = 200;
 
 class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   readonly #failures = new CallsReader({
@@ -82,7 +87,9 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
       const { groups, endMs } = found;
       const { before, share } = await this.#before.read(tx, request, found);
       const types = groups.map(({ groups: [type] }) => type ?? 'unknown');
-      const known = new Map((await readPatterns(tx, shape, types)).map((row) => [row.type, row]));
+      const patterns = await readPatterns(tx, shape, types);
+      const known = new Map(patterns.map((row) => [row.type, row]));
+      const allOpen = patterns[0]?.all_open ?? 0;
       const failed = groups.map(({ groups: [type], calls: count, sums, lastMs, trend }) => {
         const [traces = 0, hooks = 0, calls = 0] = sums;
         return {
@@ -95,7 +102,7 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
           trend,
         };
       });
-      // What is open is so now, and says nothing of the past.
+      // A type of which nothing failed is a row of now only: its last failure may be later than a moment in the past.
       const quiet = [...known.values()]
         .filter(({ type, open }) => untilMs === undefined && open > 0 && !types.includes(type))
         .map(({ type, last_seen: last }) => ({ ...nothing, type, last }));
@@ -114,10 +121,11 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
           windowMs,
           failures: sum(({ count }) => count),
           before: callsIn(before),
-          open: sum(({ open }) => open),
+          open: allOpen,
+          ...(untilMs === undefined ? {} : { isPast: true }),
         },
         asOf: new Date(endMs),
-        notes: notesOf(shape),
+        notes: [...notesOf(shape), ...notShown(allOpen - sum(({ open }) => open))],
         ...(share < 1 ? { loading: { share } } : {}),
       };
     });
@@ -148,21 +156,6 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
 
 const nothing = { count: 0, traces: 0, hooks: 0, calls: 0, trend: [] as readonly number[] };
 
-async function readPatterns(
-  tx: Queryable,
-  shape: SchemaShape,
-  types: readonly string[],
-): Promise<ErrorPatternsRow[]> {
-  const relation = shape.relations.get('error_patterns');
-  const needed = ['error_type', 'first_occurrence_at', 'last_occurrence_at'];
-  if (!relation?.select || !needed.every((column) => relation.columns.has(column))) return [];
-  const { rows } = await tx.query<ErrorPatternsRow>(errorPatternsStatement(shape), [
-    types,
-    mostOpen,
-  ]);
-  return rows;
-}
-
 function knownOf(row: ErrorPatternsRow | undefined) {
   return {
     severity: row?.severity ?? null,
@@ -173,6 +166,12 @@ function knownOf(row: ErrorPatternsRow | undefined) {
   };
 }
 
+function notShown(open: number): string[] {
+  return open > 0
+    ? [`${counted(open, 'open pattern')} of types that are not among these rows`]
+    : [];
+}
+
 function notesOf(shape: SchemaShape): string[] {
   return ['hook_executions', 'endpoint_calls', 'error_patterns'].flatMap((table) =>
     shape.relations.get(table)?.select ? [] : [`${table} cannot be read, and is not counted`],
@@ -180,7 +179,7 @@ function notesOf(shape: SchemaShape): string[] {
 }
 
 function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine[] {
-  const { failures, before, open, windowMs } = extras;
+  const { failures, before, open, windowMs, isPast } = extras;
   const types = rows.filter(({ count }) => count > 0).length;
   const span = formatSpan(windowMs);
   return [
@@ -199,57 +198,13 @@ function summaryOf(rows: readonly ErrorRow[], extras: ErrorsExtras): SummaryLine
               tone: isMany(failures, before) ? ('warning' as const) : ('muted' as const),
             },
           ]),
-      { text: countedShort(open, 'open pattern'), tone: 'muted' },
+      {
+        text: `${open < mostPatternsCounted ? '' : 'at least '}${countedShort(open, 'open pattern')}${isPast ? ' now' : ''}`,
+        tone: 'muted',
+      },
     ],
   ];
 }
-
-/**
- * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
- * severe first, `$2` at most. By idx_error_type and idx_error_open.
- */
-export function errorPatternsStatement(shape: SchemaShape): string {
-  const optional = (column: string, type: string) =>
-    columnOrNull(shape, 'error_patterns', column, type);
-  const columns = `${boundedText('error_type', 200)} AS error_type, ${boundedText(optional('severity', 'text'), 20)} AS severity,
-    ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
-    ${optional('resolved_at', 'timestamptz')} AS resolved_at, ${resolutionOf(optional)} AS resolution`;
-  return `
-WITH known AS (
-  (SELECT ${columns} FROM error_patterns WHERE error_type = ANY ($1))
-  UNION
-  (SELECT ${columns} FROM error_patterns
-   WHERE ${optional('resolved_at', 'timestamptz')} IS NULL
-   ORDER BY ${optional('severity', 'text')}, ${optional('occurrence_count', 'integer')} DESC LIMIT $2)
-)
-SELECT
-  error_type AS type,
-  (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
-  min(category) AS category,
-  count(*) FILTER (WHERE resolved_at IS NULL) AS open,
-  min(first_occurrence_at) AS first_seen,
-  max(last_occurrence_at) AS last_seen,
-  (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
-FROM known
-GROUP BY error_type`;
-}
-
-/** What got over it, and in which share of all occurrences: `62% · same turn: Edit (5 of 8)`. */
-function resolutionOf(optional: (column: string, type: string) => string): string {
-  const rate = optional('resolution_success_rate', 'numeric');
-  const way = boundedText(optional('resolution_pattern', 'text'), 300);
-  return `COALESCE(round(100 * ${rate})::text || '% · ', '') || ${way}`;
-}
-
-export type ErrorPatternsRow = {
-  type: string;
-  severity: string | null;
-  category: string | null;
-  open: number;
-  first_seen: Date | null;
-  last_seen: Date | null;
-  resolution: string | null;
-};
 
 const severities = ['critical', 'high', 'medium', 'low'];
 

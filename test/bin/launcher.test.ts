@@ -5,16 +5,19 @@ import {
   mkdirSync,
   mkdtempSync,
   copyFileSync,
+  existsSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, inject, it } from 'vitest';
 import { noConfigFile } from '../helpers/cli.js';
+import { spawn } from '../e2e/helpers/terminal.js';
 import { createTestDatabase } from '../helpers/database.js';
 
 let folder: string;
@@ -84,9 +87,9 @@ it('loads what it needs later, also in a start that takes its code from what an 
   mkdirSync(HOME);
   const run = (...args: string[]) => launch([...args, '--json', '--url', url], { HOME }, real);
   expect(run('status')).toMatchObject({ status: 0, stderr: '' });
-  const kept = (command: string) =>
-    join(HOME, '.cache/trace-console', `${command} ${process.version} ${process.arch}`);
-  copyFileSync(kept('status'), kept('console'));
+  const caches = join(HOME, '.cache/trace-console');
+  const [kept = ''] = readdirSync(caches);
+  copyFileSync(join(caches, kept), join(caches, kept.replace('status', 'console')));
   const { status, stdout, stderr } = run('import', file, '--dry-run');
   expect(JSON.parse(stdout)).toMatchObject({ modelCalls: 1, unpriced: [] });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -163,8 +166,17 @@ it('keeps what it has compiled for its user alone, and compiles anew what was da
     expect(launch(['status', '--json', '--url', test.url], { HOME: home }).status).toBe(0);
     return readdirSync(caches).map((name) => join(caches, name));
   };
-  const [file = '', ...others] = run();
+  // Of builds before, of which the last two may still be in use.
+  const ofOthers = ['first', 'second', 'third'].map((build, at) => {
+    const name = join(caches, `status ${process.version} ${process.arch} ${build}`);
+    mkdirSync(caches, { recursive: true, mode: 0o700 });
+    writeFileSync(name, 'code');
+    utimesSync(name, at, Date.now() / 1_000 - 60 + at);
+    return name;
+  });
+  const [file = '', ...others] = run().filter((name) => !ofOthers.includes(name));
   expect(others).toEqual([]);
+  expect(ofOthers.map((name) => existsSync(name))).toEqual([false, true, true]);
   expect([statSync(caches).mode & 0o777, statSync(file).mode & 0o777]).toEqual([0o700, 0o600]);
   const whole = readFileSync(file);
   run();
@@ -189,4 +201,21 @@ it('keeps what it has compiled for its user alone, and compiles anew what was da
   writeFileSync(file, damaged);
   run();
   expect(readFileSync(file).equals(damaged), 'nothing is kept where others write').toBe(true);
+});
+
+it('takes what an earlier start of the console has compiled as it is', async () => {
+  const test = await createTestDatabase();
+  const home = mkdtempSync(join(folder, 'console-'));
+  const start = async () => {
+    const terminal = spawn(program, ['--url', test.url], { env: { HOME: home } });
+    await terminal.waitFor('1 Recent traces');
+    terminal.press('q');
+    await terminal.waitForExit();
+    await terminal.dispose();
+    const caches = join(home, '.cache/trace-console');
+    return readdirSync(caches).map((name) => [name, statSync(join(caches, name)).ino]);
+  };
+  const kept = await start();
+  expect(kept).toMatchObject([[expect.stringMatching(/^console /), expect.any(Number)]]);
+  expect(await start()).toEqual(kept);
 });

@@ -54,6 +54,10 @@ const printing: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'runs resume': [['1', '--dry-run']],
   'schema apply': [['--dry-run']],
   'schema verify': [[]],
+  'schema materialize': [
+    ['agent_performance', 'error_analysis', 'dashboard_summary', '--dry-run'],
+    ['--refresh', '--dry-run'],
+  ],
   'schema reset': [['--dry-run']],
   keys: [[]],
   import: [['--dry-run']],

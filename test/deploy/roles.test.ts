@@ -14,6 +14,7 @@ beforeAll(async () => {
   url = await server.createDatabase('traces', { schema: false });
   const { exitCode, stderr } = await runCli(['schema', 'apply', '--roles', '--yes', '--url', url]);
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  await runCli(['schema', 'materialize', '--yes', '--url', url]);
   for (const kind of ['reader', 'writer', 'maintainer']) {
     await runOnce(url, `CREATE ROLE a_${kind} LOGIN PASSWORD 'p' IN ROLE trace_console_${kind}`);
   }
@@ -35,6 +36,11 @@ const trace = `INSERT INTO execution_traces (correlation_id, root_id, session_id
 it.each([
   ['read the traces', 'SELECT * FROM execution_traces', 'reader writer maintainer'],
   ['read a view', 'SELECT * FROM dashboard_summary', 'reader maintainer'],
+  [
+    'read a copy of one',
+    'SELECT * FROM trace_console.public_agent_performance',
+    'reader maintainer',
+  ],
   ['read the archive', 'SELECT * FROM execution_traces_archive', 'reader maintainer'],
   ['read the journal', 'SELECT * FROM trace_console.maintenance_runs', 'reader maintainer'],
   ['write a trace', trace, 'writer maintainer'],
@@ -100,6 +106,8 @@ const commands: readonly (readonly [args: string, allowed: string])[] = [
   ['analyze --yes', 'maintainer'],
   ['vacuum --yes', 'maintainer'],
   ['close-stuck --yes', 'writer maintainer'],
+  ['schema materialize --refresh --yes', 'maintainer'],
+  ['schema materialize --drop --yes', ''],
   ['reindex idx_error_type --yes', 'maintainer'],
 ];
 
@@ -147,4 +155,29 @@ it('serves the console: a reader looks, a maintainer archives and vacuums, with 
   expect(runs.map(({ action }: { action?: string }) => action)).toEqual(
     expect.arrayContaining(['archive', 'analyze', 'vacuum']),
   );
+});
+
+it('keeps a materialized view to its owner where policies filter, and says so before', async () => {
+  const copy = 'SELECT FROM trace_console.public_agent_performance';
+  const leaking = async () =>
+    JSON.parse(
+      (await runCli(['doctor', '--check', 'leaking-views', '--json', '--url', url])).stdout,
+    ) as { checks: { severity: string; command: string | null }[] };
+  expect(await leaking()).toMatchObject({ checks: [{ severity: 'good' }] });
+  await runOnce(url, 'ALTER TABLE execution_traces ENABLE ROW LEVEL SECURITY');
+  const [found] = (await leaking()).checks;
+  expect(found?.severity).toBe('warning');
+  expect(found?.command).toContain(
+    'REVOKE ALL ON "trace_console"."public_agent_performance" FROM trace_console_maintainer, trace_console_reader;',
+  );
+  // The policy's own way: what is made anew, or granted anew, is for nobody else.
+  await runCli(['schema', 'apply', '--roles', '--yes', '--url', url]);
+  for (const kind of ['reader', 'maintainer']) {
+    await expect(runOnce(as(kind), copy)).rejects.toMatchObject({ code: '42501' });
+  }
+  expect(await leaking()).toMatchObject({ checks: [{ severity: 'good' }] });
+  await runCli(['schema', 'materialize', '--drop', '--yes', '--url', url]);
+  const made = await runCli(['schema', 'materialize', '--yes', '--url', url]);
+  expect(made.stdout).toContain('only its owner may read it');
+  await expect(runOnce(as('reader'), copy)).rejects.toMatchObject({ code: '42501' });
 });

@@ -147,3 +147,36 @@ test('one failure counts once: where it happened, not in the hook, the trace and
     expect(opened?.kind === 'list' && opened.rows).toMatchObject([{ kind: 'endpoint_call' }]);
   }
 });
+
+test('open patterns are all that nobody has resolved, now, whatever window or moment is shown', async () => {
+  const own = await createTestDatabase();
+  await own.query(
+    `INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern, first_occurrence_at, last_occurrence_at, resolved_at)
+     SELECT 'f' || i, 'Type' || i % 230, '…', '2026-01-01', '2026-01-02', CASE WHEN i % 10 = 0 THEN now() END
+     FROM generate_series(1, 600) AS i`,
+  );
+  await own.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, error_type, started_at)
+     SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 'failed', 'Type' || i, now() - i * interval '10 minutes'
+     FROM generate_series(1, 30) AS i`,
+  );
+  const console_ = await openDatabase(own.url);
+  const plain = await own.query<{ type: string; open: number }>(
+    `SELECT error_type AS type, count(*)::int AS open FROM error_patterns WHERE resolved_at IS NULL GROUP BY 1`,
+  );
+  const openOf = new Map(plain.rows.map(({ type, open }) => [type, open]));
+  const all = plain.rows.reduce((sum, { open }) => sum + open, 0);
+  for (const options of [
+    { windowMs: 300_000 },
+    { windowMs: 86_400_000 },
+    { windowMs: 3_600_000, untilMs: Date.now() - 3_600_000 },
+    { windowMs: 3_600_000, untilMs: Date.now() - 86_400_000 },
+  ]) {
+    const { rows, extras, notes } = await readFresh(console_, errors, { ...options, exact: true });
+    expect(extras.open).toBe(all);
+    for (const { type, open } of rows) expect([type, open]).toEqual([type, openOf.get(type) ?? 0]);
+    const shown = rows.reduce((sum, { open }) => sum + open, 0);
+    const others = `${all - shown} open patterns of types that are not among these rows`;
+    expect(notes).toEqual(shown < all ? [others] : []);
+  }
+});

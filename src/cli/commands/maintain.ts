@@ -14,7 +14,7 @@ import {
   type DailyWindow,
   type SetPolicyInput,
 } from '../../maintenance/retention/policy.js';
-import { cronJobs, isCurrent, readJobs } from '../../maintenance/retention/schedule.js';
+import { isCurrent, readJobs, readWantedJobs } from '../../maintenance/retention/schedule.js';
 import { plainTable } from '../plain-table.js';
 
 const flags = {
@@ -34,6 +34,11 @@ const flags = {
     type: 'string',
     value: 'AGE',
     description: 'delete poor patterns unused for so long; or "never"',
+  },
+  refreshAfter: {
+    type: 'string',
+    value: 'AGE',
+    description: 'refresh older materialized views, at any time of day; or "never"',
   },
   between: {
     type: 'string',
@@ -101,6 +106,7 @@ function inputOf(given: Flags): SetPolicyInput {
     ...age('purgeAfter', given.purgeAfter, '--purge-after'),
     ...age('pruneUsageAfter', given.pruneUsageAfter, '--prune-usage-after'),
     ...age('prunePatternsAfter', given.prunePatternsAfter, '--prune-patterns-after'),
+    ...age('refreshAfter', given.refreshAfter, '--refresh-after', 'a minute'),
     ...(given.between === undefined ? {} : { window: windowOf(given.between, given.timeZone) }),
   };
   if (given.timeZone !== undefined && given.between === undefined) {
@@ -118,11 +124,12 @@ function age<Name extends keyof SetPolicyInput>(
   name: Name,
   text: string | undefined,
   flag: string,
+  least: 'a minute' | 'an hour' = 'an hour',
 ): Partial<Record<Name, string | null>> {
   if (text === undefined) return {};
   const value = text === 'never' ? null : parseAge(text, flag);
-  if (value !== null && value.milliseconds < 3_600_000) {
-    throw new ConsoleError('usage', `${flag} cannot be less than an hour.`);
+  if (value !== null && value.milliseconds < (least === 'a minute' ? 60_000 : 3_600_000)) {
+    throw new ConsoleError('usage', `${flag} cannot be less than ${least}.`);
   }
   return { [name]: value?.interval ?? null } as Partial<Record<Name, string | null>>;
 }
@@ -217,11 +224,12 @@ async function showSchedule({
 }: CommandContext<typeof actionFlags>): Promise<ExitCode> {
   const database = await openDatabase();
   const { schema } = database.capabilities;
-  const { jobs, policy } = await database.transaction({ readOnly: true }, async (tx) => ({
-    jobs: await readJobs(tx, schema),
-    policy: await readPolicy(tx, schema),
-  }));
-  const current = isCurrent(jobs, policy ? cronJobs(schema, policy) : []);
+  const { jobs, wanted } = await database.transaction({ readOnly: true }, async (tx) => {
+    const policy = await readPolicy(tx, schema);
+    const wanted = policy ? await readWantedJobs(tx, schema, policy) : [];
+    return { jobs: await readJobs(tx, schema), wanted };
+  });
+  const current = isCurrent(jobs, wanted);
   if (flags.json) {
     print(safeJson({ current, jobs }, 2));
     return exitCodes.good;

@@ -11,6 +11,8 @@ import { plainTable } from '../plain-table.js';
 import { bundleSchema } from '../../deploy/schema-files.js';
 import { counted } from '../../core/format/number.js';
 import { planReset, resetSchema } from '../../deploy/reset.js';
+import { isMaterializable, materializableViews } from '../../deploy/materialized.js';
+import { actionFlags, runActionCommand } from '../run-action.js';
 
 export const schemaApplyCommand = defineCommand({
   name: 'schema apply',
@@ -191,12 +193,14 @@ export const schemaResetCommand = defineCommand({
     const database = await openDatabase();
     const options = { archives: flags.archives };
     const plan = await planReset(database, options);
-    const count = plan.tables.length + plan.views.length + plan.functions.length;
+    const { tables, materialized, views, functions } = plan;
+    const count = [tables, materialized, views, functions].flat().length;
     if (!flags.json) {
       print(safeText(`Target: ${placeOf(database)}`));
       for (const { name, estimatedRows } of plan.tables) {
         print(`  table ${name}, about ${counted(estimatedRows, 'row')}`);
       }
+      for (const name of plan.materialized) print(`  materialized view trace_console.${name}`);
       for (const name of plan.views) print(`  view ${name}`);
       for (const name of plan.functions) print(`  function ${name}`);
       for (const name of plan.keptArchives) print(`  kept: ${name}`);
@@ -225,5 +229,44 @@ export const schemaResetCommand = defineCommand({
     if (flags.json) print(JSON.stringify({ ok: true, ...dropped }, null, 2));
     else print(`Dropped ${count} objects.`);
     return exitCodes.good;
+  },
+});
+
+export const schemaMaterializeCommand = defineCommand({
+  name: 'schema materialize',
+  summary: 'keep the answer of a heavy view as a materialized view, and refresh it',
+  usage: '[VIEW…] [--refresh | --drop] [--dry-run] [--yes] [--json]',
+  description: [
+    `Views: ${materializableViews.join(', ')}; without a name agent_performance, with`,
+    '--refresh or --drop all that are materialized. The copy is trace_console.SCHEMA_VIEW; its column',
+    'refreshed_at says of when its figures are. --refresh lets its readers go on; "maintain policy set',
+    '--refresh-after" has it done by cron or pg_cron. With --json: {"done", "remaining"}.',
+  ].join('\n'),
+  flags: {
+    ...actionFlags,
+    refresh: { type: 'boolean', description: 'bring them up to date' },
+    drop: { type: 'boolean', description: 'take the copies away; the views stay' },
+  },
+  inputs: materializableViews.length,
+  examples: [
+    'trace-console schema materialize',
+    'trace-console schema materialize --refresh --yes',
+    'psql -c "SELECT * FROM trace_console.public_agent_performance"',
+  ],
+  run(context) {
+    const { refresh, drop } = context.flags;
+    if (refresh && drop) throw new ConsoleError('usage', 'Either --refresh or --drop.');
+    const views = context.input.map((name) => {
+      if (isMaterializable(name)) return name;
+      throw new ConsoleError('usage', `"${name}" is no view that can be materialized.`, {
+        hint: `Those are: ${materializableViews.join(', ')}. The others have a row a trace or pattern: ask them with LIMIT.`,
+      });
+    });
+    const chosen = views.length === 0 ? {} : { views };
+    if (refresh) return runActionCommand('refresh-views', context, chosen);
+    if (drop) return runActionCommand('drop-materialized', context, chosen);
+    return runActionCommand('materialize', context, {
+      views: views.length === 0 ? ['agent_performance'] : views,
+    });
   },
 });

@@ -1,6 +1,6 @@
 import { didYouMean } from '../../core/nearest.js';
 import { hasRowsOnWorkers } from '../../db/capabilities.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, losesConnection } from '../../db/errors.js';
 import { type Check, severities, type Severity, type Verdict } from './check.js';
 import { agentEvents, agentHooks } from './checks/agents.js';
 import { autovacuum, deadRows, growth, staleStatistics, wraparound } from './checks/tables.js';
@@ -19,7 +19,7 @@ import {
   lockWaits,
   preparedTransactions,
 } from './checks/sessions.js';
-import { crashedRuns, retention, stuckTraces } from './checks/upkeep.js';
+import { crashedRuns, materializedViews, retention, stuckTraces } from './checks/upkeep.js';
 import { duplicateIndexes, foreignKeys, invalidIndexes, unusedIndexes } from './checks/indexes.js';
 import { leakingViews, roleAccess, rowSecurity, schemaDifferences } from './checks/schema.js';
 import { pgvector, vectorLists, vectorTraining } from './checks/vectors.js';
@@ -48,6 +48,7 @@ export const checks: readonly Check[] = [
   roleAccess,
   stuckTraces,
   retention,
+  materializedViews,
   crashedRuns,
   growth,
   connections,
@@ -135,10 +136,9 @@ async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict>
   try {
     return await context.transaction((tx) => check.run({ tx, capabilities }));
   } catch (error) {
-    if (error instanceof ConsoleError && error.code !== 'connection_lost') {
-      return { severity: 'skipped', evidence: `could not be read: ${error.message}` };
-    }
-    throw error;
+    // Each of the others would wait for an answer as long as this one.
+    if (losesConnection(error) || !(error instanceof ConsoleError)) throw error;
+    return { severity: 'skipped', evidence: `could not be read: ${error.message}` };
   }
 }
 

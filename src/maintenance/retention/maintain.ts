@@ -1,9 +1,10 @@
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, losesConnection } from '../../db/errors.js';
 import type { Action, ActionContext, Outcome, Preview, Progress } from '../action.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { archiveTraces } from '../archive/archive-traces.js';
 import { purgeTrees } from '../archive/purge-trees.js';
+import { refreshViews } from '../materialize.js';
 import { prunePatterns } from '../prune/prune-patterns.js';
 import { analyze } from '../statistics/maintain-tables.js';
 import {
@@ -60,6 +61,11 @@ const plans: readonly PlanStep[] = [
   planStep(analyze, () => ({ tables: ['success_patterns', 'pattern_usage_log'] }), {
     follows: true,
   }),
+  planStep(
+    refreshViews,
+    ({ refreshAfter }) => (refreshAfter === null ? undefined : { olderThan: refreshAfter }),
+    { atAnyTime: true },
+  ),
 ];
 
 type Plan = { policy: StoredPolicy; openForMs: number; steps: MaintenanceStep[] };
@@ -111,11 +117,12 @@ async function preview(context: ActionContext, input: MaintainInput): Promise<Pr
   const base = { title: maintain.title, facts: [], sql: [], warnings: [] };
   const own = steps.filter(({ follows }) => !follows);
   if (own.length === 0) return { ...base, nothing: 'The policy asks for nothing.' };
-  if (openForMs === 0 && policy.window) {
+  const now = own.filter(({ atAnyTime }) => atAnyTime || openForMs > 0);
+  if (now.length === 0 && policy.window) {
     return { ...base, nothing: `It is outside the policy’s time, ${windowText(policy.window)}.` };
   }
   const previews: Preview[] = [];
-  for (const step of own) previews.push(await step.preview(context));
+  for (const step of now) previews.push(await step.preview(context));
   const due = previews.filter((one) => one.nothing === undefined);
   return {
     title: maintain.title,
@@ -136,13 +143,12 @@ async function* run(
 ): AsyncGenerator<Progress, Outcome<MaintainResult>> {
   const { steps, openForMs } = await planFor(context, input);
   const results: StepResult[] = [];
-  const signal = untilClosed(context.signal, openForMs);
-  if (openForMs > 0) {
-    for (const step of steps) {
-      if (signal.aborted) break;
-      if (step.follows && results.every(({ state }) => state !== 'done')) continue;
-      results.push(yield* runStep({ ...context, signal }, step));
-    }
+  const inTime = openForMs > 0 ? untilClosed(context.signal, openForMs) : AbortSignal.abort();
+  for (const step of steps) {
+    const signal = step.atAnyTime ? context.signal : inTime;
+    if (signal.aborted) continue;
+    if (step.follows && results.every(({ state }) => state !== 'done')) continue;
+    results.push(yield* runStep({ ...context, signal }, step));
   }
   // Stored here too, because a database may only be visited by the daily maintenance.
   await keepSizes(context.database).catch(() => false);
@@ -168,7 +174,7 @@ async function* runStep(
     const { cancelled, summary, result } = yield* step.run(context);
     return { action: step.id, state: cancelled ? 'cancelled' : 'done', summary, result };
   } catch (error) {
-    if (!(error instanceof ConsoleError) || error.code === 'connection_lost') throw error;
+    if (losesConnection(error) || !(error instanceof ConsoleError)) throw error;
     const stopped = error.code === 'interrupted';
     const summary = `${step.title} ${stopped ? 'stopped' : 'failed'}: ${error.message}`;
     return { action: step.id, state: stopped ? 'cancelled' : 'failed', summary, result: null };
@@ -181,6 +187,8 @@ type MaintenanceStep = {
   title: string;
   /** Only of use when a step before it has changed something, and left out where it is refused. */
   follows: boolean;
+  /** Also outside the policy's time of day. */
+  atAnyTime: boolean;
   refusal: (database: Database) => ConsoleError | undefined;
   preview: (context: ActionContext) => Promise<Preview>;
   run: (context: ActionContext) => AsyncGenerator<Progress, Outcome<unknown>>;
@@ -193,7 +201,7 @@ type PlanStep = (policy: RetentionPolicy, openForMs: number) => MaintenanceStep 
 function planStep<Input>(
   action: Action<Input, unknown>,
   inputOf: (policy: RetentionPolicy, openForMs: number) => Input | undefined,
-  { follows = false }: { follows?: boolean } = {},
+  { follows = false, atAnyTime = false }: { follows?: boolean; atAnyTime?: boolean } = {},
 ): PlanStep {
   return (policy, openForMs) => {
     const input = inputOf(policy, openForMs);
@@ -202,6 +210,7 @@ function planStep<Input>(
       id: action.id,
       title: action.title,
       follows,
+      atAnyTime,
       refusal: (database) => refusal(database, action, input),
       preview: (context) => action.preview(context, input),
       run: (context) => runGuarded(action, context, input),

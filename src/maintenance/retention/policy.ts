@@ -27,6 +27,8 @@ export type RetentionPolicy = {
   pruneUsageAfter: string | null;
   /** Poor patterns are deleted when nobody has used them for longer. */
   prunePatternsAfter: string | null;
+  /** Materialized views are refreshed when they are older; at any time of day, since that moves and deletes nothing. */
+  refreshAfter: string | null;
   window: DailyWindow | null;
 };
 
@@ -42,6 +44,7 @@ export const recommendedPolicy: RetentionPolicy = {
   purgeAfter: null,
   pruneUsageAfter: '180 days',
   prunePatternsAfter: '30 days',
+  refreshAfter: null,
   window: null,
 };
 
@@ -52,6 +55,7 @@ type PolicyRow = {
   purge_after: string | null;
   prune_usage_after: string | null;
   prune_patterns_after: string | null;
+  refresh_after: string | null;
   window_from: string | null;
   window_to: string | null;
   time_zone: string;
@@ -63,10 +67,11 @@ type PolicyRow = {
 export async function readPolicy(tx: Queryable, schema: string): Promise<StoredPolicy | undefined> {
   if (!(await hasConsoleTable(tx, table))) return undefined;
   const { rows } = await tx.query<PolicyRow>(
-    `SELECT archive_after, purge_after, prune_usage_after, prune_patterns_after,
+    // The last came later: where this role may not add the column, it is not there.
+    `SELECT archive_after, purge_after, prune_usage_after, prune_patterns_after, to_jsonb(p) ->> 'refresh_after' AS refresh_after,
        to_char(window_from, 'HH24:MI') AS window_from, to_char(window_to, 'HH24:MI') AS window_to,
        time_zone, changed_at, changed_by::text
-     FROM trace_console.retention_policies WHERE target_schema = $1`,
+     FROM trace_console.retention_policies AS p WHERE target_schema = $1`,
     [schema],
   );
   return rows[0] && fromRow(rows[0]);
@@ -96,6 +101,7 @@ function fromRow(row: PolicyRow): StoredPolicy {
     purgeAfter: row.purge_after,
     pruneUsageAfter: row.prune_usage_after,
     prunePatternsAfter: row.prune_patterns_after,
+    refreshAfter: row.refresh_after,
     window: from !== null && to !== null ? { from, to, timeZone } : null,
     changedAt: row.changed_at,
     changedBy: row.changed_by,
@@ -122,13 +128,13 @@ export async function writePolicy(
   await tx.query(
     `INSERT INTO trace_console.retention_policies AS p
        (target_schema, archive_after, purge_after, prune_usage_after, prune_patterns_after,
-        window_from, window_to, time_zone)
-     VALUES ($1, $2, $3, $4, $5, $6::time, $7::time, $8)
+        window_from, window_to, time_zone, refresh_after)
+     VALUES ($1, $2, $3, $4, $5, $6::time, $7::time, $8, $9)
      ON CONFLICT (target_schema) DO UPDATE SET
        (archive_after, purge_after, prune_usage_after, prune_patterns_after, window_from, window_to, time_zone,
-        changed_at, changed_by) =
+        refresh_after, changed_at, changed_by) =
        (excluded.archive_after, excluded.purge_after, excluded.prune_usage_after, excluded.prune_patterns_after,
-        excluded.window_from, excluded.window_to, excluded.time_zone, now(), current_user)`,
+        excluded.window_from, excluded.window_to, excluded.time_zone, excluded.refresh_after, now(), current_user)`,
     [
       schema,
       policy.archiveAfter,
@@ -138,6 +144,7 @@ export async function writePolicy(
       policy.window?.from ?? null,
       policy.window?.to ?? null,
       policy.window?.timeZone ?? 'UTC',
+      policy.refreshAfter,
     ],
   );
 }
@@ -203,6 +210,7 @@ export function policyFacts(policy: RetentionPolicy): Fact[] {
       label: 'Poor patterns',
       value: after(policy.prunePatternsAfter, 'deleted when unused for'),
     },
+    { label: 'Materialized views', value: after(policy.refreshAfter, 'refreshed when older than') },
     {
       label: 'At',
       value: policy.window === null ? 'any time of day' : windowText(policy.window),
@@ -218,6 +226,7 @@ const nothing: RetentionPolicy = {
   purgeAfter: null,
   pruneUsageAfter: null,
   prunePatternsAfter: null,
+  refreshAfter: null,
   window: null,
 };
 
@@ -295,11 +304,19 @@ export const setPolicy: Action<SetPolicyInput, RetentionPolicy> = {
       await writePolicy(tx, database.capabilities.schema, next);
       return next;
     });
-    const { archiveAfter, purgeAfter, pruneUsageAfter, prunePatternsAfter, window } = policy;
+    const { archiveAfter, purgeAfter, pruneUsageAfter, prunePatternsAfter, refreshAfter, window } =
+      policy;
     return {
       summary: `Stored the retention policy of the schema "${database.capabilities.schema}".`,
       cancelled: false,
-      result: { archiveAfter, purgeAfter, pruneUsageAfter, prunePatternsAfter, window },
+      result: {
+        archiveAfter,
+        purgeAfter,
+        pruneUsageAfter,
+        prunePatternsAfter,
+        refreshAfter,
+        window,
+      },
     };
   },
 };

@@ -4,6 +4,7 @@ import type { Queryable } from '../../db/queryable.js';
 import type { Action } from '../action.js';
 import { readPolicy, keepForEver, type DailyWindow, type RetentionPolicy } from './policy.js';
 import { quoteIdent, quoteLiteral } from '../../db/quote.js';
+import { readMaterialized, refreshStatement } from '../../deploy/materialized.js';
 
 type NoInput = Readonly<Record<string, never>>;
 
@@ -18,12 +19,12 @@ async function plan(database: Database, tx: Queryable) {
       hint: 'Store one first: trace-console maintain policy set --archive-after 90d',
     });
   }
-  const wanted = cronJobs(schema, policy);
+  const wanted = await readWantedJobs(tx, schema, policy);
   const names = new Set(wanted.map(({ name }) => name));
   return { wanted, obsolete: present.filter(({ name }) => !names.has(name)) };
 }
 
-/** Lets pg_cron carry the policy out: one job for the archive, one for pruning, in place of those before. */
+/** Lets pg_cron carry the policy out: a job for the archive, for pruning and for materialized views, in place of those before. */
 export const schedule: Action<NoInput, ScheduleResult> = {
   id: 'schedule',
   title: 'Schedule the retention policy',
@@ -118,12 +119,44 @@ export type ScheduledJob = CronJob & {
   lastStartedAt: Date | null;
 };
 
+/** The jobs that a policy asks for, with the materialized views that are there now. */
+export async function readWantedJobs(
+  tx: Queryable,
+  schema: string,
+  policy: RetentionPolicy,
+): Promise<CronJob[]> {
+  const copies = policy.refreshAfter === null ? [] : await readMaterialized(tx, schema);
+  const { rows } = await tx.query<{ minutes: number | null }>(
+    `SELECT date_part('epoch', $1::interval) / 60 AS minutes`,
+    [policy.refreshAfter],
+  );
+  return cronJobs(
+    schema,
+    policy,
+    copies.map(({ name }) => name),
+    rows[0]?.minutes ?? 60,
+  );
+}
+
+/** How often a job runs so that nothing becomes older than that by much: what divides the hour, or the day. */
+function refreshSchedule(minutes: number): string {
+  const longest = (all: number[], most: number) => all.filter((one) => one <= most).at(-1) ?? 1;
+  if (minutes < 60) return `*/${longest([1, 2, 3, 5, 10, 15, 20, 30], minutes)} * * * *`;
+  if (minutes < 1_440) return `7 */${longest([1, 2, 3, 4, 6, 8, 12], minutes / 60)} * * *`;
+  return '7 3 * * *';
+}
+
 /**
  * The jobs of a policy: a batch of the archive every minute, as large as gives the best rate (about
- * half a second), and pruning once an hour. Each is one statement of the schema's functions, so that
- * pg_cron needs nothing of the console.
+ * half a second), and pruning once an hour: each is one statement of the schema's functions; and a REFRESH of each
+ * materialized view. pg_cron needs nothing of the console.
  */
-export function cronJobs(schema: string, policy: RetentionPolicy): CronJob[] {
+export function cronJobs(
+  schema: string,
+  policy: RetentionPolicy,
+  copies: readonly string[] = [],
+  refreshMinutes = 60,
+): CronJob[] {
   const name = (action: string) => `trace-console ${action} ${schema}`;
   const when = policy.window === null ? '' : ` WHERE ${insideWindow(policy.window)}`;
   const { archiveAfter, pruneUsageAfter, prunePatternsAfter } = policy;
@@ -145,6 +178,15 @@ export function cronJobs(schema: string, policy: RetentionPolicy): CronJob[] {
             name: name('prune'),
             schedule: '23 * * * *',
             command: `SELECT ${prune}(usage_older_than => ${quoteLiteral(pruneUsageAfter ?? keepForEver)}, unused_for => ${quoteLiteral(prunePatternsAfter ?? keepForEver)}, batch_size => 10000)${when};`,
+          },
+        ]),
+    ...(copies.length === 0
+      ? []
+      : [
+          {
+            name: name('refresh'),
+            schedule: refreshSchedule(refreshMinutes),
+            command: copies.map((copy) => `${refreshStatement(copy)};`).join(' '),
           },
         ]),
   ];
@@ -200,7 +242,7 @@ export async function readJobs(tx: Queryable, schema: string): Promise<Scheduled
      FROM cron.job AS j LEFT JOIN LATERAL (${last}) AS last ON true
      WHERE j.jobname = ANY ($1) AND j.database = current_database()
      ORDER BY j.jobname`,
-    [['archive', 'prune'].map((action) => `trace-console ${action} ${schema}`)],
+    [['archive', 'prune', 'refresh'].map((action) => `trace-console ${action} ${schema}`)],
   );
   return rows;
 }

@@ -1,4 +1,5 @@
 import { type SchemaShape, columnOrNull, hasColumn } from '../contract/shape.js';
+import type { Queryable } from '../../db/database.js';
 import type { CallSource } from './calls.js';
 import { boundedText, quoteIdent } from '../../db/quote.js';
 import { within } from './windows.js';
@@ -126,3 +127,85 @@ WHERE ${failedItself(shape, each)} AND ${typeOf(shape, each, 'f')} = $3 AND ${in
     .map(branch)
     .join('\nUNION ALL');
 }
+
+/** Open patterns whose types are shown although nothing failed in the window. */
+const mostOpen = 200;
+
+/** Open patterns are counted so far; beyond, the count is said to be a part. */
+export const mostPatternsCounted = 100_000;
+
+/** What is known of these types, and of the worst types besides that have open patterns. @throws ConsoleError */
+export async function readPatterns(
+  tx: Queryable,
+  shape: SchemaShape,
+  types: readonly string[],
+): Promise<ErrorPatternsRow[]> {
+  const relation = shape.relations.get('error_patterns');
+  const needed = ['error_type', 'first_occurrence_at', 'last_occurrence_at'];
+  if (!relation?.select || !needed.every((column) => relation.columns.has(column))) return [];
+  const { rows } = await tx.query<ErrorPatternsRow>(errorPatternsStatement(shape), [
+    types,
+    mostOpen,
+  ]);
+  return rows;
+}
+
+/**
+ * What is known of types of errors. `$1`: types that were seen; besides them those of open patterns, the most
+ * severe and frequent first, of `$2` patterns. Each type with all of its patterns. By idx_error_type and idx_error_open: one look
+ * a type, so that the table is never read whole however many types are asked for.
+ */
+function errorPatternsStatement(shape: SchemaShape): string {
+  const optional = (column: string, type: string) =>
+    columnOrNull(shape, 'error_patterns', column, type);
+  const severity = boundedText(optional('severity', 'text'), 20);
+  const resolvedAt = optional('resolved_at', 'timestamptz');
+  return `
+WITH worst AS (
+  SELECT open.error_type
+  FROM unnest('{critical,high,medium,low}'::text[]) WITH ORDINALITY AS rank (severity, place), LATERAL (
+    SELECT error_type FROM error_patterns
+    WHERE ${resolvedAt} IS NULL AND ${shape.relations.get('error_patterns')?.columns.has('severity') ? 'severity = rank.severity' : 'rank.place = 1'}
+    ORDER BY ${optional('occurrence_count', 'integer')} DESC LIMIT $2) AS open
+  ORDER BY rank.place LIMIT $2
+), types AS (
+  SELECT unnest($1::text[]) AS error_type UNION SELECT error_type FROM worst
+), known AS (
+  SELECT found.*
+  FROM types, LATERAL (
+    SELECT ${boundedText('error_type', 200)} AS error_type, ${severity} AS severity,
+      ${boundedText(optional('error_category', 'text'), 200)} AS category, first_occurrence_at, last_occurrence_at,
+      ${resolvedAt} AS resolved_at, ${resolutionOf(optional)} AS resolution
+    FROM error_patterns WHERE error_patterns.error_type = types.error_type OFFSET 0) AS found
+)
+SELECT
+  error_type AS type,
+  (array_agg(severity ORDER BY array_position('{critical,high,medium,low}'::text[], severity)))[1] AS severity,
+  min(category) AS category,
+  count(*) FILTER (WHERE resolved_at IS NULL) AS open,
+  (SELECT count(*) FROM (SELECT FROM error_patterns WHERE ${resolvedAt} IS NULL LIMIT ${mostPatternsCounted}) AS open) AS all_open,
+  min(first_occurrence_at) AS first_seen,
+  max(last_occurrence_at) AS last_seen,
+  (array_agg(resolution ORDER BY last_occurrence_at DESC) FILTER (WHERE resolution IS NOT NULL))[1] AS resolution
+FROM known
+GROUP BY error_type`;
+}
+
+/** What got over it, and in which share of all occurrences: `62% · same turn: Edit (5 of 8)`. */
+function resolutionOf(optional: (column: string, type: string) => string): string {
+  const rate = optional('resolution_success_rate', 'numeric');
+  const way = boundedText(optional('resolution_pattern', 'text'), 300);
+  return `COALESCE(round(100 * ${rate})::text || '% · ', '') || ${way}`;
+}
+
+export type ErrorPatternsRow = {
+  type: string;
+  severity: string | null;
+  category: string | null;
+  open: number;
+  /** Of all types. */
+  all_open: number;
+  first_seen: Date | null;
+  last_seen: Date | null;
+  resolution: string | null;
+};

@@ -4,18 +4,37 @@ import { Alerting } from '../../live/alerts/alert-watch.js';
 import type { Player } from '../../live/recording/player.js';
 import { Store, type LiveSource } from '../../live/state.js';
 import type { Tone } from '../../panes/contract/column.js';
+import { fieldsOf, withUnits } from '../../panes/contract/filter.js';
+import { usualLimits } from '../../panes/contract/pane.js';
+import { readShape } from '../../panes/contract/shape.js';
+import { nameKinds, readNames, unknownName, type NameKind } from '../../panes/reading/names.js';
+import { paneById, type AnyPane, type PaneId } from '../../panes/registry.js';
 import type { ClipboardCopy } from '../../terminal/clipboard.js';
 import { colonCommands } from '../commands/registry.js';
-import type { Actions, Command, Connections, Context, Focus, Model, View } from '../context.js';
+import type {
+  Actions,
+  Command,
+  Connections,
+  Context,
+  Focus,
+  Model,
+  Names,
+  View,
+} from '../context.js';
 import { Keymap } from '../keymap.js';
 import { initialState } from '../model/model.js';
+import {
+  leftToFilter,
+  type PaneView,
+  rowsInView,
+  shownPane,
+  withFilter,
+} from '../model/pane-view.js';
 import { overview } from '../views/overview.js';
 import { QuitView } from '../views/quit.js';
 import { scopes } from '../views/registry.js';
 import { Attachment } from './attachment.js';
 import { OpenedDrilldowns } from './drilldowns.js';
-import { FocusedPane } from './focus.js';
-import { KnownNames } from './known-names.js';
 import type { AppSettings, AppTerminal } from './options.js';
 import { IdleWork, MessageLine } from './timed.js';
 
@@ -128,5 +147,107 @@ export class ConsoleApp implements Context {
     this.drilldowns.stop();
     this.#idle.stop();
     await this.attachment.stop();
+  }
+}
+
+/** The focused pane of the model, and its rows. */
+class FocusedPane implements Focus {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  get pane(): AnyPane {
+    return shownPane(paneById(this.#context.model.focus), this.view);
+  }
+
+  get view(): PaneView {
+    const { panes, focus } = this.#context.model;
+    return panes[focus];
+  }
+
+  get rows(): readonly object[] {
+    return this.#rowsOf(this.view);
+  }
+
+  filter(text: string): void {
+    const { pane, view } = this;
+    const filter = withUnits(text, fieldsOf(pane));
+    this.change(withFilter(pane, this.#rowsOf({ ...view, filter }), view, filter));
+  }
+
+  change(change: Partial<PaneView>): void {
+    const { panes, focus } = this.#context.model;
+    this.#context.update({ panes: { ...panes, [focus]: { ...panes[focus], ...change } } });
+  }
+
+  #rowsOf(view: PaneView): readonly object[] {
+    const { live, focus } = this.#context.model;
+    if (!live) return [];
+    const { rows, asOf, filter } = live.panes[focus];
+    return rowsInView(this.pane, rows, leftToFilter(view, filter), asOf?.getTime() ?? 0);
+  }
+
+  goTo(focus: PaneId): void {
+    const { overview, views } = this.#context.model;
+    const home = overview.includes(focus) ? { home: focus } : {};
+    this.#context.update({ focus, ...home, views: views.filter(({ openedBy }) => !openedBy) });
+  }
+}
+
+/** Names change rarely: they are read again only after this long. */
+const learnedEveryMs = 30_000;
+
+/** The names that commands and filters complete, read from the database when a prompt was last opened. */
+class KnownNames implements Names {
+  readonly #app: Context;
+  #known = new Map<NameKind, readonly string[]>();
+  #database: Context['database'];
+  #learnedAtMs = -Infinity;
+
+  constructor(app: Context) {
+    this.#app = app;
+  }
+
+  of(kind: NameKind): readonly string[] {
+    return this.#database === this.#app.database ? (this.#known.get(kind) ?? []) : [];
+  }
+
+  meant(kind: NameKind, text: string): string | { unknown: string } {
+    const names = this.of(kind);
+    const wanted = text.toLowerCase();
+    const exact = names.find((name) => name.toLowerCase() === wanted);
+    if (exact !== undefined || names.length === 0) return exact ?? text;
+    const within = names.filter((name) => name.toLowerCase().includes(wanted));
+    const [only] = within;
+    if (only !== undefined && within.length === 1) return only;
+    const hint = unknownName(kind, text, only === undefined ? names : within);
+    return { unknown: `${hint.charAt(0).toUpperCase()}${hint.slice(1)}` };
+  }
+
+  /** Reads them in the background, so that typing never waits. */
+  learn(): void {
+    const { database } = this.#app;
+    const nowMs = performance.now();
+    const isFresh = database === this.#database && nowMs - this.#learnedAtMs < learnedEveryMs;
+    if (!database || isFresh) return;
+    if (database !== this.#database) this.#known = new Map();
+    this.#database = database;
+    this.#learnedAtMs = nowMs;
+    void this.#read(database).catch((error: unknown) => {
+      this.#learnedAtMs = -Infinity;
+      this.#app.log(`names for completion were not read: ${String(error)}`);
+    });
+  }
+
+  async #read(database: NonNullable<Context['database']>): Promise<void> {
+    const shape = await readShape(database);
+    for (const kind of nameKinds) {
+      const names = await readNames((text) => database.read(text, [], usualLimits), shape, kind);
+      if (database !== this.#app.database) return;
+      this.#known.set(kind, names);
+      this.#app.update({});
+    }
   }
 }

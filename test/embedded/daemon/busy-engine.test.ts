@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { ConsoleError } from '../../../src/db/errors.js';
-import { losesConnection } from '../../../src/live/connection-keeper.js';
+import { losesConnection } from '../../../src/db/errors.js';
 import { connect, openDatabase, TestFolder } from './folder.js';
 
 it('a statement that does not get its turn in time says so, and takes no connection for lost', async () => {

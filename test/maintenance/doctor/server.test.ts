@@ -1,5 +1,7 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import type { Queryable } from '../../../src/db/queryable.js';
+import type { Check } from '../../../src/maintenance/doctor/check.js';
 import { autovacuum, wraparound } from '../../../src/maintenance/doctor/checks/tables.js';
 import {
   backups,
@@ -20,9 +22,10 @@ import {
   roleAccess,
   rowSecurity,
 } from '../../../src/maintenance/doctor/checks/schema.js';
-import { checks } from '../../../src/maintenance/doctor/checks.js';
+import { checkLimits, checks, runChecks } from '../../../src/maintenance/doctor/checks.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
+import { Proxy } from '../../helpers/proxy.js';
 import { runOnce } from '../../helpers/template.js';
 import { ask, diagnose } from './helpers.js';
 
@@ -251,4 +254,36 @@ it('says whether the log is archived, and when that fails', async () => {
   await runOnce(archiving.adminUrl, switchFile);
   expect((await ask()).evidence).toMatch(/archived/);
   await archiving.stop('immediate');
+});
+
+it('where one check has no answer because the network is cut, no other waits for one', async () => {
+  const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port });
+  onTestFinished(() => proxy.stop());
+  const database = await openConsole(proxy.through(url));
+  onTestFinished(() => database.close());
+  const [check] = checks;
+  if (!check) throw new Error('no checks');
+  const asked: string[] = [];
+  const cut: Check = {
+    ...check,
+    skip: () => undefined,
+    run: async ({ tx }) => {
+      asked.push('cut');
+      proxy.silence();
+      await tx.query('SELECT 1');
+      throw new Error('an answer');
+    },
+  };
+  const other: Check = { ...cut, run: () => Promise.reject(new Error(asked.join())) };
+  const limits = { ...checkLimits, statementTimeoutMs: 200, graceMs: 100 };
+  const { capabilities } = database;
+  const context = {
+    capabilities,
+    transaction: <Result>(work: (tx: Queryable) => Promise<Result>) =>
+      database.transaction(limits, work),
+  };
+  await expect(runChecks(context, [cut, other])).rejects.toMatchObject({
+    code: 'statement_timeout',
+  });
+  expect(asked).toEqual(['cut']);
 });

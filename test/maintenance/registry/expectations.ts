@@ -120,6 +120,18 @@ export const expectations: { [Name in ActionName]: Expectation<Name> } = {
       pooler: 'pooled_connection',
     },
   },
+  materialize: {
+    input: { views: ['error_analysis'] },
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  'refresh-views': {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
+  'drop-materialized': {
+    input: {},
+    refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },
+  },
   schedule: {
     input: {},
     refused: { 'no-owner': 'privilege_missing', filtered: 'privilege_missing', pooler: 'runs' },

@@ -31,6 +31,8 @@ beforeAll(async () => {
   await runOnce(url, somethingToDo);
   const owner = await openConsole(url);
   await owner.transaction({}, (tx) => writePolicy(tx, 'public', recommendedPolicy));
+  const context = { database: owner, signal: new AbortController().signal };
+  await collect(runAction('materialize', context, { views: ['agent_performance'] }));
   await owner.close();
   await runOnce(
     url,

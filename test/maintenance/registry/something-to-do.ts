@@ -53,7 +53,7 @@ export async function stateOf(url: string): Promise<string[]> {
   try {
     const tables = await client.query<{ name: string }>(
       `SELECT oid::regclass::text AS name FROM pg_class
-       WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'), 'cron'::regnamespace)`,
+       WHERE relkind IN ('r', 'm') AND relnamespace IN ('public'::regnamespace, to_regnamespace('trace_console'), 'cron'::regnamespace)`,
     );
     const rows = await client.query<{ line: string }>(
       tables.rows

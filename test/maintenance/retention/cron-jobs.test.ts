@@ -25,3 +25,20 @@ it('the archive job gets past the oldest traces when all of a batch must stay', 
   for (const { command } of cronJobs('public', policy)) await test.query(command);
   expect(await archived()).toBe(7);
 });
+
+it.each([
+  [1, '*/1 * * * *'],
+  [17, '*/15 * * * *'],
+  [59, '*/30 * * * *'],
+  [60, '7 */1 * * *'],
+  [300, '7 */4 * * *'],
+  [2_880, '7 3 * * *'],
+])('a copy that may be %i minutes old is refreshed at %s', (minutes, schedule) => {
+  const jobs = cronJobs('public', { ...policy, window: null }, ['a', 'b"c'], minutes);
+  expect(jobs.at(-1)).toEqual({
+    name: 'trace-console refresh public',
+    schedule,
+    command:
+      'REFRESH MATERIALIZED VIEW CONCURRENTLY "trace_console"."a"; REFRESH MATERIALIZED VIEW CONCURRENTLY "trace_console"."b""c";',
+  });
+});

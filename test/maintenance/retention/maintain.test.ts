@@ -65,6 +65,7 @@ describe('trace-console maintain policy', () => {
       purgeAfter: null,
       pruneUsageAfter: '182 days',
       prunePatternsAfter: null,
+      refreshAfter: null,
       window: { from: '22:30', to: '04:00', timeZone: 'Europe/Berlin' },
     };
     expect(JSON.parse(set.stdout)).toEqual(expected);

@@ -45,7 +45,19 @@ async function schedule(): Promise<Schedule> {
 
 it('schedules the policy in pg_cron, which moves what is due by itself; lists and removes the jobs', async () => {
   expect((await maintain('schedule', 'set', '--yes')).exitCode).toBe(2);
-  await maintain('policy', 'set', '--archive-after', '90d', '--prune-usage-after', '180d', '--yes');
+  await runCli([
+    'schema',
+    'materialize',
+    'agent_performance',
+    'dashboard_summary',
+    '--yes',
+    '--url',
+    url,
+  ]);
+  await maintain(
+    ...['policy', 'set', '--archive-after', '90d', '--prune-usage-after', '180d'],
+    ...['--refresh-after', '15m', '--yes'],
+  );
   expect(await schedule()).toEqual({ current: false, jobs: [] });
   expect((await maintain('schedule', 'set')).exitCode).toBe(4);
   expect((await maintain('schedule', 'set', '--yes')).exitCode).toBe(0);
@@ -54,6 +66,7 @@ it('schedules the policy in pg_cron, which moves what is due by itself; lists an
     jobs: [
       { name: 'trace-console archive public', schedule: '* * * * *' },
       { name: 'trace-console prune public', schedule: '23 * * * *' },
+      { name: 'trace-console refresh public', schedule: '*/15 * * * *' },
     ],
   });
   // Not to wait for the full minute, nor for the hour.
@@ -66,7 +79,9 @@ it('schedules the policy in pg_cron, which moves what is due by itself; lists an
       },
       { timeout: 30_000, interval: 500 },
     )
-    .toEqual(['succeeded', 'succeeded']);
+    .toEqual(['succeeded', 'succeeded', 'succeeded']);
+  const total = 'SELECT total_traces::int AS n FROM trace_console.public_dashboard_summary';
+  await expect.poll(() => runOnce(url, total), { timeout: 30_000 }).toEqual([{ n: 0 }]);
   const [moved] = await runOnce(
     url,
     `SELECT (SELECT count(*)::int FROM execution_traces) AS live,
@@ -75,7 +90,9 @@ it('schedules the policy in pg_cron, which moves what is due by itself; lists an
   expect(moved).toEqual({ live: 0, archived: 7 });
   // They were changed by hand.
   expect((await maintain('schedule')).stdout).toContain('They differ from the policy');
-  await maintain('policy', 'set', '--prune-usage-after', 'never', '--yes');
+  await maintain(
+    ...['policy', 'set', '--prune-usage-after', 'never', '--refresh-after', 'never', '--yes'],
+  );
   await maintain('schedule', 'set', '--yes');
   expect(await schedule()).toMatchObject({
     current: true,
@@ -83,7 +100,7 @@ it('schedules the policy in pg_cron, which moves what is due by itself; lists an
   });
   expect((await maintain('schedule', 'clear', '--yes')).exitCode).toBe(0);
   expect(await runOnce(url, 'SELECT jobname FROM cron.job')).toEqual([]);
-});
+}, 120_000);
 
 it('calls nothing outside the daily window, whose job is tried as it stands', async () => {
   const test = await createTestDatabase();

@@ -97,25 +97,45 @@ export const rowSecurity: Check = {
   },
 };
 
-/** Views over our tables that run with their owner's rights, and whether a table of theirs is protected. */
+const isProtected = `CASE t.relkind WHEN 'v' THEN EXISTS (
+    SELECT FROM pg_class AS one WHERE one.relnamespace = t.relnamespace AND one.relkind IN ('r', 'p') AND one.relrowsecurity)
+  ELSE t.relrowsecurity END`;
+
+/**
+ * Views over our tables and views that run with their owner's rights, and whether a table of theirs is protected. A materialized
+ * view that only its owner may read shows nothing to anybody else.
+ */
 const leakingStatement = `
 SELECT v.relname::text AS view, n.nspname::text AS schema, v.relkind = 'm' AS materialized,
-  bool_or(t.relrowsecurity) AS protected
+  (SELECT string_agg(DISTINCT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END, ', ')
+   FROM aclexplode(v.relacl) AS acl WHERE acl.grantee <> v.relowner) AS readers,
+  bool_or(${isProtected}) AS protected
 FROM pg_class AS v
 JOIN pg_namespace AS n ON n.oid = v.relnamespace
 JOIN pg_rewrite AS r ON r.ev_class = v.oid
 JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
   AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
 JOIN pg_class AS t ON t.oid = d.refobjid
-WHERE v.relkind IN ('v', 'm') AND t.relkind IN ('r', 'p')
+WHERE v.relkind IN ('v', 'm') AND t.relkind IN ('r', 'p', 'v')
   AND t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
   AND NOT EXISTS (
     SELECT FROM pg_options_to_table(v.reloptions) AS o
     WHERE o.option_name = 'security_invoker' AND o.option_value::bool)
-GROUP BY v.oid, v.relname, n.nspname, v.relkind
+  AND (v.relkind = 'v' OR EXISTS (
+    SELECT FROM aclexplode(v.relacl) AS acl WHERE acl.grantee <> v.relowner AND acl.privilege_type = 'SELECT'))
+GROUP BY v.oid, v.relname, n.nspname, v.relkind, v.relacl, v.relowner
+-- Those of the console are made with the warning that belongs to them.
+HAVING n.nspname <> 'trace_console' OR bool_or(${isProtected})
 ORDER BY protected DESC, v.relname`;
 
-type LeakingRow = { view: string; schema: string; materialized: boolean; protected: boolean };
+type LeakingRow = {
+  view: string;
+  schema: string;
+  materialized: boolean;
+  /** Quoted, for REVOKE; of a materialized view there are some. */
+  readers: string | null;
+  protected: boolean;
+};
 
 export const leakingViews: Check = {
   id: 'leaking-views',
@@ -139,7 +159,7 @@ export const leakingViews: Check = {
         ? 'Revoke it from roles that policies are meant for, or make a plain view of it.'
         : 'Let it run with the rights of who reads it.',
       command: first.materialized
-        ? `REVOKE ALL ON ${quoteIdent(first.schema, first.view)} FROM anon, authenticated;`
+        ? `REVOKE ALL ON ${quoteIdent(first.schema, first.view)} FROM ${first.readers ?? 'PUBLIC'};`
         : `ALTER VIEW ${quoteIdent(first.schema, first.view)} SET (security_invoker = true);`,
     };
   },

@@ -4,6 +4,7 @@ import { closeStuckCommand, isStuck, stuckCutoff, stuckList } from '../../close-
 import { good, readByIndexOnly, skipped, type Check, firstOf, stuckTracesId } from '../check.js';
 import { readPolicy, recommendedPolicy } from '../../retention/policy.js';
 import { readRuns, whoRuns } from '../../journal/run.js';
+import { copyText, readMaterialized } from '../../../deploy/materialized.js';
 
 /** Counting stops here: a higher number says no more. */
 const most = 1_000;
@@ -153,6 +154,47 @@ export const crashedRuns: Check = {
       items: lines,
       fix: 'Run it again, or leave it: the next run of the same action goes on where it ended.',
       command: `trace-console runs resume ${first.id}`,
+    };
+  },
+};
+
+/** Where no policy says how old a materialized view may become. */
+const usualRefresh = '1 day';
+
+export const materializedViews: Check = {
+  id: 'materialized-views',
+  title: 'Materialized views',
+  why: 'A materialized view shows the figures of its last refresh, and goes on showing them when nobody refreshes it any more.',
+  async run({ tx, capabilities: { schema } }) {
+    const copies = await readMaterialized(tx, schema);
+    if (copies.length === 0) return good('No view is materialized.');
+    const policy = await readPolicy(tx, schema);
+    const after = policy?.refreshAfter ?? null;
+    // Twice the age: whoever refreshes it may have just missed it.
+    const { rows } = await tx.query<{ ms: number }>(
+      `SELECT 1000 * date_part('epoch', $1::interval) * $2::int AS ms`,
+      [after ?? usualRefresh, after === null ? 1 : 2],
+    );
+    const limitMs = rows[0]?.ms ?? dayMs;
+    const broken = copies.flatMap(({ name, problem }) =>
+      problem === undefined ? [] : [`trace_console.${name} ${problem}`],
+    );
+    const stale = copies.filter(({ ageMs }) => ageMs !== null && ageMs > limitMs);
+    const by =
+      after === null ? 'no policy says how old it may be' : `to be refreshed after ${after}`;
+    if (broken.length + stale.length === 0) return good(`${copies.map(copyText).join('; ')}.`);
+    return {
+      severity: after === null && broken.length === 0 ? 'advice' : 'warning',
+      evidence: firstOf([...broken, ...stale.map((copy) => `${copyText(copy)} (${by})`)], 2) + '.',
+      items: [...broken, ...stale.map(copyText)],
+      fix:
+        broken.length > 0
+          ? 'Drop it, and make it anew.'
+          : 'Refresh it, and let cron (maintain --once) or pg_cron (maintain schedule set) do it from now on.',
+      command:
+        broken.length > 0
+          ? 'trace-console schema materialize --drop'
+          : 'trace-console schema materialize --refresh',
     };
   },
 };
