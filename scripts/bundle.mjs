@@ -33,6 +33,10 @@ const ownStringWidth = {
   },
 };
 
+/** A segmenter that is made when something is asked of it. */
+const lateSegmenter =
+  '{ segment(text) { return (this.made ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text); } }';
+
 /**
  * What packages do as soon as they are loaded, and nobody here needs: a fifth of the first frame. A package that has changed
  * there ends the build, for its part must be looked at again.
@@ -46,6 +50,21 @@ const lessAtLoading = {
         /meow\/build\/dependencies\.js$/,
         ['var normalizeExports = requireNormalize();', 'var normalizeExports = () => undefined;'],
         ['var libExports = requireLib$1();', 'var libExports = {};'],
+        ['promisify(execFile);', ''],
+      ],
+      // Of Ink, for what is not drawn by Ink here: the first one that is made takes 10 ms.
+      [
+        /slice-ansi\/tokenize-ansi\.js$/,
+        ["new Intl.Segmenter(undefined, {granularity: 'grapheme'})", lateSegmenter],
+      ],
+      [
+        /ansi-tokenize\/build\/tokenize\.js$/,
+        ['new Intl.Segmenter(undefined, { granularity: "grapheme" })', lateSegmenter],
+      ],
+      // It checks what it is given by Node's own tests.
+      [
+        /signal-exit\/index\.js$/,
+        ["var assert = require('assert')", 'var assert = { equal() {} }'],
       ],
       // Yoga reads its WASM out of itself by fetch, and Node loads an HTTP client for that.
       [/yoga-wasm-base64-esm\.js$/, ['"function"!=typeof fetch', 'true']],
@@ -66,6 +85,54 @@ const lessAtLoading = {
         return { contents, loader: 'js' };
       });
     }
+  },
+};
+
+/** Parts of Node that no start needs, but for one that uses them; each takes one to three milliseconds. */
+const lateParts = {
+  child_process: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
+  'fs/promises': Object.keys(fs.promises),
+};
+
+/** Has them loaded when one of their functions is asked for. */
+const lessOfNode = {
+  name: 'less-of-node',
+  setup(build) {
+    const isLate = /^(node:)?(child_process|fs\/promises)$/;
+    build.onResolve({ filter: isLate }, ({ path: name, namespace, kind }) =>
+      namespace === 'late' || kind === 'dynamic-import'
+        ? { path: name, external: true }
+        : { path: name.replace('node:', ''), namespace: 'late' },
+    );
+    build.onLoad({ filter: /./, namespace: 'late' }, ({ path: name }) => ({
+      contents: lateParts[name]
+        .map(
+          (part) =>
+            `Object.defineProperty(exports, '${part}', { enumerable: true, get: () => require('node:${name}').${part} });`,
+        )
+        .join('\n'),
+      loader: 'js',
+    }));
+  },
+};
+
+/** Gives pg our own steps of a login, see there. */
+const ownCrypto = {
+  name: 'own-crypto',
+  setup(build) {
+    const ours = path.join(root, 'scripts/pg-crypto.cjs');
+    build.onLoad({ filter: /pg[\\/]lib[\\/]crypto[\\/]utils\.js$/ }, ({ path: file }) => {
+      const names = (text) =>
+        /module\.exports = \{([^]*?)\n\}/
+          .exec(text)?.[1]
+          .match(/^ {2}\w+/gm)
+          .sort();
+      const contents = fs.readFileSync(ours, 'utf8');
+      if (String(names(contents)) !== String(names(fs.readFileSync(file, 'utf8')))) {
+        throw new Error(`${file} exports other functions than ${ours}`);
+      }
+      return { contents, loader: 'js' };
+    });
   },
 };
 
@@ -106,7 +173,7 @@ export async function bundle(outdir) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [ownStringWidth, lessAtLoading],
+    plugins: [ownStringWidth, ownCrypto, lessAtLoading],
     logLevel: 'warning',
     metafile: true,
   };
@@ -123,6 +190,7 @@ export async function bundle(outdir) {
     splitting: false,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
+    plugins: [...options.plugins, lessOfNode],
     // The prices are a sixth of the whole, and seldom asked for.
     external: [...options.external, '@pydantic/genai-prices'],
     define: { ...options.define, 'import.meta': '__importMeta' },

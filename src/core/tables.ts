@@ -31,9 +31,19 @@ const otlpPrefix = 'otlp:';
 export const spanKinds = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 export type SpanKind = Exclude<(typeof spanKinds)[number], ''>;
 
-/** SQL: whether a row of execution_traces has the tag of a trace id that is written as a UUID. */
+/** SQL: whether a row of execution_traces, or of its archive, has the tag of a trace id that is written as a UUID. */
 export const hasOtlpTag = (uuid: string): string =>
-  `tags @> ARRAY['${otlpPrefix}' || replace(${uuid}::text, '-', '')]`;
+  `(tags <> '{}' AND tags @> ARRAY['${otlpPrefix}' || replace(${uuid}::text, '-', '')])`;
+
+/** SQL: whether a row has the tag of a trace id that begins with these digits; no index knows beginnings. */
+export const hasOtlpTagFrom = (digits: string): string =>
+  `(tags <> '{}' AND EXISTS (SELECT FROM unnest(tags) AS tag WHERE starts_with(tag, '${otlpPrefix}' || ${digits})))`;
+
+/** SQL: whether an index finds rows of a table, of which `oid` is the id, by their tags; older archives have none. */
+export const findsTags = (oid: string): string => `EXISTS (
+    SELECT FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid JOIN pg_am AS m ON m.oid = x.relam
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = ${oid} AND i.indisvalid AND m.amname = 'gin' AND a.attname = 'tags')`;
 
 /** By what the rows of learned tables are told apart. */
 export const learnedKeys = {

@@ -100,7 +100,7 @@ export class Database {
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
       // A pooler accepts more than it serves: those would be waited for in vain.
-      if (!capabilities.pooled) pool.prepare((options.openAtOnce ?? 1) - 1);
+      if (!capabilities.pooled) await pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { clientConfig, type TlsAttempt } from './connection/client-config.js';
-import { guardedClient } from './connection/establish.js';
+import { guardedClient, isPlain } from './connection/establish.js';
 import type { ServerSource } from './connection/source.js';
 import { sqlStateOf, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
@@ -24,6 +24,8 @@ export class ServerPool {
   /** What the server said as it ended a connection, between two statements. */
   readonly #endings = new WeakMap<pg.PoolClient, unknown>();
   #lastEnded: pg.PoolClient | undefined;
+  /** Connections that are being opened for whoever comes first. */
+  readonly #opening = new Set<Promise<pg.PoolClient>>();
   #narrowedAt: number | undefined;
   /** Why there are no more. */
   #refusal: string | undefined;
@@ -52,7 +54,11 @@ export class ServerPool {
         this.#lastEnded = client;
       }),
     );
-    this.#pool.on('connect', (client) => this.#clients.add(client));
+    this.#pool.on('connect', (client) => {
+      this.#clients.add(client);
+      // The server has said that it has no TLS: the next connection does not ask.
+      if (isPlain(client)) this.#pool.options.ssl = false;
+    });
     this.#pool.on('remove', (client) => this.#clients.delete(client));
   }
 
@@ -78,6 +84,18 @@ export class ServerPool {
 
   /** @throws ConsoleError `busy` when all are at work for long; else when there is no connection at all */
   async connect(): Promise<pg.PoolClient> {
+    // What is being opened comes sooner than what is asked for now.
+    const isFree = this.#pool.idleCount > this.#pool.waitingCount;
+    const [opening] = isFree ? [] : this.#opening;
+    if (opening) {
+      this.#opening.delete(opening);
+      const client = await opening.catch(() => undefined);
+      if (client) return client;
+    }
+    return this.#connect();
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
     if (this.#narrowedAt !== undefined && performance.now() - this.#narrowedAt >= askAgainMs) {
       this.#narrowedAt = undefined;
       this.#pool.options.max = this.#wanted;
@@ -109,16 +127,22 @@ export class ServerPool {
     return true;
   }
 
-  /** Opens so many further connections. One that is not to be had is missed by whoever needs it. */
-  prepare(count: number): void {
+  /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
+  async prepare(count: number): Promise<void> {
     if (count <= 0) return;
-    // One of them is what the idle connection answers.
-    for (let index = 0; index <= count; index += 1) {
-      this.connect().then(
-        (client) => client.release(),
-        () => undefined,
+    // While it is held, each of the others is a new one.
+    const idle = await this.#connect().catch(() => undefined);
+    for (let index = 0; index < count; index += 1) {
+      const opening = this.#connect();
+      this.#opening.add(opening);
+      opening.then(
+        (client) => {
+          if (this.#opening.delete(opening)) client.release();
+        },
+        () => this.#opening.delete(opening),
       );
     }
+    idle?.release();
   }
 
   end(): Promise<void> {

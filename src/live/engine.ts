@@ -79,8 +79,8 @@ export class LiveEngine {
       concurrency,
       ...(options.share === undefined ? {} : { share: options.share }),
     });
-    const vitals = { id: 'vitals', minIntervalMs: 1_000, run: () => this.#readVitals() };
-    this.#schedule.add(vitals, true);
+    const vitals = { id: 'vitals', minIntervalMs: 1_000, startsLast: true };
+    this.#schedule.add({ ...vitals, run: () => this.#readVitals() }, true);
     for (const feed of this.#feeds.values()) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
@@ -282,7 +282,8 @@ export class LiveEngine {
       stuckAfterMs: this.#stuckAfterMs,
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
-      brief: feed.snapshot.receivedAtMs === null,
+      // One that failed may have asked for too much at once.
+      brief: feed.snapshot.receivedAtMs === null && feed.snapshot.error === null,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     // The window has changed during this reading: runNow has asked for another one.

@@ -25,6 +25,8 @@ export type Task = {
   id: string;
   /** The task's own shortest interval; the chosen cadence limits it, too. */
   minIntervalMs: number;
+  /** Behind the others at the start, for whose first answers somebody waits. */
+  startsLast?: boolean;
   /** Never called while an earlier call of this task runs. What it throws counts as no cost. */
   run(): Promise<RunResult>;
 };
@@ -193,7 +195,8 @@ export class Schedule {
     if (entry.running) return Infinity;
     if (entry.wanted) return -Infinity;
     if (this.#paused || !entry.visible) return Infinity;
-    return entry.startedAt === undefined ? -Infinity : this.#nextBeat(entry);
+    if (entry.startedAt === undefined) return entry.startsLast ? this.#beganAt : -Infinity;
+    return this.#nextBeat(entry);
   }
 
   /** A whole number of them makes the cadence. */

@@ -80,6 +80,40 @@ test('traces lists what all conditions hold for, counts all of it, and refuses w
   expect(unknown.stderr).toContain('no column colour');
 });
 
+test('an id that does not exist is the same everywhere: exit code 1, `not_found`, and the nearest that exists', async () => {
+  const db = await createTestDatabase();
+  const session = 'd3740000-0000-4000-8000-000000000000';
+  const trace = '73ba1111-0000-4000-8000-000000000000';
+  await db.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     VALUES ($1, $1, $2, 'user_prompt', 'completed', now() - interval '3 days')`,
+    [trace, session],
+  );
+  for (const [args, near] of [
+    [['traces', '--session', 'd374000f'], session],
+    [['traces', '--session', 'd374000f', '--status', 'failed'], session],
+    [['export', 'otlp', '--session', 'd3740000-0000-4000-8000-00000000000f'], session],
+    [['traces', '--like', '73ba1112'], trace],
+    [['traces', '--like', '73ba1111-0000-4000-8000-00000000000f'], trace],
+    [['trace', '73bb1111'], trace],
+    [['trace', '73ba1111-0000-4000-8000-00000000000f'], trace],
+    [['feedback', '73ba1112', 'good'], trace],
+    [['trace', '00000000'], undefined],
+  ] as const) {
+    const { exitCode, stdout } = await runCli([...args, '--json', '--url', db.url]);
+    const { error } = JSON.parse(stdout) as { error: { code: string } };
+    expect([exitCode, error.code], args.join(' ')).toEqual([1, 'not_found']);
+    if (near === undefined) expect(stdout).not.toContain('id you mean');
+    else expect(stdout, args.join(' ')).toContain(`id you mean ${near}?`);
+  }
+  // A session that is there, of which nothing matches, is no mistake.
+  expect(
+    (await runCli(['traces', '--session', 'd374', '--status', 'failed', '--url', db.url])).exitCode,
+  ).toBe(0);
+  const list = await runCli(['traces', '--where', 'session:d375', '--url', db.url]);
+  expect(list.stdout).toContain(`there is no session "d375"; did you mean ${session}?`);
+});
+
 test('prompts lists the groups that fail most, a table and JSON, by what is asked, and refuses another group', async () => {
   const db = await createTestDatabase();
   await db.query(

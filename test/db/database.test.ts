@@ -47,8 +47,8 @@ describe('a database that is abandoned', () => {
       expect(read).rejects.toMatchObject({ sqlState: '57014' }),
     );
     const others = run(other, 'other').catch(() => undefined);
-    await expect.poll(() => sleeping('left'), { timeout: 20_000 }).toBe(2);
-    await expect.poll(() => sleeping('other'), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => sleeping('left'), { timeout: 50_000 }).toBe(2);
+    await expect.poll(() => sleeping('other'), { timeout: 50_000 }).toBe(1);
     await left.abandon();
     await Promise.all(ended);
     expect(await sleeping('left')).toBe(0);

@@ -16,6 +16,8 @@ export class Proxy {
   swallowing = false;
   /** What a client sends with this text in it gets to the server; the answer is lost, and with it the connection. Once. */
   losesAnswerTo: string | undefined;
+  /** How many connections clients have begun. */
+  accepted = 0;
   /** How many messages of clients the server has answered: round trips. */
   answers = 0;
   #isStalled = false;
@@ -98,6 +100,7 @@ export class Proxy {
   #accept(client: Socket, server: Socket): void {
     const pair: Pair = { client, server, silent: this.swallowing };
     this.#pairs.add(pair);
+    this.accepted += 1;
     let isAnswerLost = false;
     let tail = Buffer.alloc(0);
     client.on('data', (bytes) => {

@@ -71,6 +71,9 @@ test('asks the server for what a filter chooses, over the window, and names what
     kinds: [],
     notes: ['there is no agent "agnet-1"; did you mean agent-1?'],
   });
+  expect((await found('session:5e551012')).notes).toEqual([
+    expect.stringMatching(/^there is no session "5e551012"; did you mean 5e55101\d-/),
+  ]);
   expect((await found('tool:Bsh')).notes).toEqual(['there is no tool "Bsh"; did you mean Bash?']);
 });
 

@@ -49,6 +49,7 @@ test('an archive has only the indexes that look-ups need', async () => {
     'execution_traces_archive_pkey',
     'execution_traces_archive_root_id_idx',
     'execution_traces_archive_started_at_idx',
+    'execution_traces_archive_tags_idx',
     'hook_executions_archive_pkey',
     'hook_executions_archive_trace_id_idx',
   ]);
@@ -66,6 +67,9 @@ test('an archive made by hand as a copy of the table is taken over with its rows
   const copied = (await indexes(db)).length;
   await db.query(archiveFile);
   // The copied indexes by correlation_id and root_id serve; started_at, which is one of several orders, does as well.
+  expect((await indexes(db)).length).toBe(copied + 6);
+  // So does its index by tags.
+  await db.query(files.at(-1) ?? '');
   expect((await indexes(db)).length).toBe(copied + 6);
   await archiveAll(db);
   const { rows } = await db.query(

@@ -86,7 +86,8 @@ export const archiveRestoreCommand = defineCommand({
   summary: 'bring archived trees back, whole and unchanged',
   usage: 'TRACE… | --session ID | --since TIME [--dry-run] [--yes] [--json]',
   description: [
-    'TRACE is the id, correlation_id or root of any trace in a tree. Usage logs of patterns point to',
+    'TRACE is the id, correlation_id or root of any trace in a tree, or the OpenTelemetry trace id of its',
+    'sender (32 hexadecimal digits), as "trace ID" prints it. Usage logs of patterns point to',
     'their trace again. A tree stays archived when a live trace has the id or correlation_id of one of its own.',
     'With --json: {"trees", "restored": {TABLE: rows}, "relinked", "skipped": {"trees", "roots"}}.',
   ].join('\n'),
@@ -182,7 +183,10 @@ export const archiveImportCommand = defineCommand({
 /** Ids of traces as arguments. @throws ConsoleError `usage` */
 export function treeIds(input: readonly string[]): string[] {
   return input.map((text) => {
-    if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) return text.toLowerCase();
+    const parts = /^([\da-f]{8})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{4})-?([\da-f]{12})$/i.exec(
+      text,
+    );
+    if (parts) return parts.slice(1).join('-').toLowerCase();
     throw new ConsoleError('usage', `"${text}" is no id of a trace.`, {
       hint: 'An id is a UUID; trace-console archive list shows them.',
     });

@@ -140,7 +140,7 @@ function readWindow({ window }: Flags): number | undefined {
 /** @throws ConsoleError `usage` before anything is opened */
 async function readOpensAt({ pane, trace, at }: Flags): Promise<OpensAt> {
   const isWrong =
-    trace !== undefined && !(await import('../../ui/commands/lookup.js')).isIdStart(trace);
+    trace !== undefined && !(await import('../../panes/reading/names.js')).isIdStart(trace);
   if (isWrong) {
     throw new ConsoleError('usage', `"${trace}" is no id of a trace.`, {
       hint: `${strings.idHasDigits}.`,

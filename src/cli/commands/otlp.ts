@@ -16,6 +16,7 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { hasColumn, readShape } from '../../panes/contract/shape.js';
 import { type ModelCallFacts, otlpOf } from '../../panes/export/otlp.js';
 import type { TraceEvent } from '../../panes/trace/event.js';
+import { unknownSession } from '../../panes/reading/names.js';
 import { eventTables, readTraceTree } from '../../panes/trace/trace-opening.js';
 import type { TraceNode } from '../../panes/trace/tree.js';
 import { archiveOf, workColumns } from '../../core/tables.js';
@@ -62,7 +63,9 @@ export const exportOtlpCommand = defineCommand({
       read: (text, values) => database.read(text, values, usualLimits),
     };
     const chosen = { sinceMs, project: flags.project, session: flags.session };
+    let isEmpty = true;
     for await (const { id, session } of rootsOf(database, chosen)) {
+      isEmpty = false;
       if (signal.aborted) return exitCodes.notGood;
       const tree = await readTraceTree(access, id);
       if (tree.isCut) note(`${id}: only the first ${withSeparators(tree.nodes.length)} events`);
@@ -77,6 +80,10 @@ export const exportOtlpCommand = defineCommand({
         for await (const { nodes, rows } of partsWithRows(access, tree.nodes)) {
           print(safeJson(otlpOf(tree, { calls, rows, session }, nodes)));
         }
+    }
+    const [unknown] = isEmpty ? await unknownSession(access, flags.session ?? '') : [];
+    if (unknown !== undefined) {
+      throw new ConsoleError('not_found', `Nothing is exported: ${unknown}.`.replace('?.', '?'));
     }
     return exitCodes.good;
   },

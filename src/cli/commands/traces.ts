@@ -16,10 +16,11 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
-import { unknownNames } from '../../panes/reading/names.js';
+import { nearestIdHint, unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { detailText, eventTexts } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
+import { tracesFrom } from '../../panes/trace/timeline.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
 import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
@@ -91,6 +92,7 @@ export const tracesCommand = defineCommand({
       total,
       nowMs = Date.now(),
     } = await readAll(access, tracesQuery(access.shape, of), filter, limit);
+    if (rows.length === 0 && session !== undefined) await checkSession(access, of, session);
     const asOf = new Date(nowMs);
     const fields = tracesQuery(access.shape, of).fields;
     const notes = rows.length > 0 ? [] : await unknownNames(access, { filter, fields });
@@ -115,10 +117,11 @@ export const tracesCommand = defineCommand({
 async function rowIdOf(access: DetailAccess, text: string): Promise<string> {
   const digits = (await wholeTraceId(access, text)).replaceAll('-', '').toLowerCase();
   const isId = /^[0-9a-f]{32}$/.test(digits);
-  const query = tracesQuery(access.shape, { by: 'prefix', digits });
-  const [row] = isId ? (await readPage(access, query, { ...firstPage, limit: 1 })).rows : [];
-  if (row) return row.id;
-  throw new ConsoleError('not_found', `There is no trace ${text}.`);
+  const [row] = isId ? await tracesFrom(access, digits, 1) : [];
+  if (row && !row.archived) return row.id;
+  throw new ConsoleError('not_found', `There is no live trace ${text}.`, {
+    hint: `${await nearestIdHint(access, 'trace', text)}Others can only be like a live one.`,
+  });
 }
 
 function sessionOf(id: string): TracesOf {
@@ -126,6 +129,17 @@ function sessionOf(id: string): TracesOf {
   if (/^[0-9a-f]{4,32}$/.test(digits)) return { by: 'session', digits };
   throw new ConsoleError('usage', `"${id}" is no id of a session.`, {
     hint: 'An id has hexadecimal digits; give the first four at least.',
+  });
+}
+
+/** @throws ConsoleError `not_found` where no trace is of this session, whatever else was asked for */
+async function checkSession(access: DetailAccess, of: TracesOf, text: string): Promise<void> {
+  const query = tracesQuery(access.shape, of);
+  const { rows } = await readPage(access, query, { ...firstPage, limit: 1 });
+  if (rows.length > 0) return;
+  const meant = await nearestIdHint(access, 'session', text);
+  throw new ConsoleError('not_found', `There is no trace of a session ${text}.`, {
+    hint: `${meant}Its traces may have been archived: trace-console archive list.`,
   });
 }
 

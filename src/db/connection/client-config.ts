@@ -110,6 +110,11 @@ export function tlsAttempts(parameters: ConnectionParameters, host: string): Tls
   }
 }
 
+/** Whether TLS is only preferred: a server without it is talked to in plain text. */
+export function isPlainAllowed(parameters: ConnectionParameters): boolean {
+  return sslMode(parameters) === 'prefer';
+}
+
 function sslMode(parameters: ConnectionParameters): SslMode {
   const system = parameters.sslrootcert === 'system';
   const given = parameters.sslmode ?? (system ? 'verify-full' : 'prefer');

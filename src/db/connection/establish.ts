@@ -1,5 +1,5 @@
 import { ConsoleError, type ErrorCode } from '../errors.js';
-import { tlsAttempts, type TlsAttempt } from './client-config.js';
+import { isPlainAllowed, tlsAttempts, type TlsAttempt } from './client-config.js';
 import type { ServerSource } from './source.js';
 import { sqlStateOf, translateError } from './translate-error.js';
 import net from 'node:net';
@@ -89,7 +89,7 @@ async function reach<Opened extends Pool>(
       } finally {
         client.release();
       }
-      return { source, tls, pool };
+      return { source, tls: isPlain(client) ? false : tls, pool };
     } catch (error) {
       await pool.end().catch(() => undefined);
       const last = index === attempts.length - 1;
@@ -235,10 +235,14 @@ function refusal(message: string): ConsoleError {
  */
 export function guardedClient(parameters: ConnectionParameters): typeof pg.Client {
   const { allowed, channelBinding } = requirementOf(parameters);
+  const goesOnPlain = isPlainAllowed(parameters);
   return class GuardedClient extends pg.Client {
     constructor(config?: pg.ClientConfig) {
       super(config);
-      const { connection } = this as unknown as { connection: NodeJS.EventEmitter & Stream };
+      const { connection } = this as unknown as { connection: Connection };
+      if (goesOnPlain && connection.ssl !== false && connection.sslNegotiation !== 'direct') {
+        goOnPlain(connection);
+      }
       let asked: Method = 'none';
       const check = (method: Method, isBound = false) => {
         asked = method;
@@ -263,4 +267,42 @@ export function guardedClient(parameters: ConnectionParameters): typeof pg.Clien
   };
 }
 
-type Stream = { stream: { destroy(error: Error): void } };
+/** What pg's types leave out. */
+type Connection = NodeJS.EventEmitter & {
+  stream: net.Socket;
+  /** False for plain text. */
+  ssl: unknown;
+  sslNegotiation: string;
+  connect(port: number | string, host?: string): void;
+  attachListeners(stream: net.Socket): void;
+};
+
+/** Whether the connection of a client is in plain text. */
+export function isPlain(client: pg.ClientBase): boolean {
+  return (client as unknown as { connection: Connection }).connection.ssl === false;
+}
+
+/**
+ * As libpq: where a server without TLS is told so and plain text may be, the same connection goes on. pg ends it, and another
+ * one would cost the server a process and the start some milliseconds.
+ */
+function goOnPlain(connection: Connection): void {
+  const connect = connection.connect.bind(connection);
+  connection.connect = (port, host) => {
+    connect(port, host);
+    const { stream } = connection;
+    // pg's own, which reads the one byte of the answer.
+    const listeners = stream.rawListeners('data') as ((bytes: Buffer) => void)[];
+    stream.removeAllListeners('data');
+    stream.once('data', (bytes: Buffer) => {
+      if (bytes.toString('latin1') !== 'N') {
+        for (const listener of listeners) listener.call(stream, bytes);
+        return;
+      }
+      connection.ssl = false;
+      connection.attachListeners(stream);
+      // For pg: what comes next is the start-up.
+      connection.emit('sslconnect');
+    });
+  };
+}

@@ -1,4 +1,6 @@
-import { groupBy } from '../../core/values.js';
+import { archiveOf } from '../../core/tables.js';
+import { byOwnKey, groupBy } from '../../core/values.js';
+import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
 import { sessionId } from '../ids.js';
 import { mayDelete } from '../row-store.js';
@@ -134,4 +136,35 @@ export async function removeSessions(
     `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
     [schema, ids],
   );
+}
+
+/**
+ * Spans without those that a console exported when it did not give them their rows yet, and whose trace is here: nothing in them says
+ * of which row they are, and it would stand here twice. Such a trace has the root's correlation id as its trace id.
+ */
+export async function withoutOwn(
+  database: Database,
+  spans: readonly TelemetrySpan[],
+): Promise<readonly TelemetrySpan[]> {
+  const isExported = ({ row, scope, attributes }: TelemetrySpan) =>
+    row === undefined &&
+    scope === 'trace-console' &&
+    attributes['trace_console.kind'] !== undefined;
+  const ids = [...new Set(spans.filter(isExported).map(({ traceId }) => traceId))];
+  if (ids.length === 0) return spans;
+  const archive = archiveOf('execution_traces');
+  const tables = byOwnKey(database.capabilities.tables, archive)
+    ? ['execution_traces', archive]
+    : ['execution_traces'];
+  const found = await database.read<{ id: string }>(
+    tables
+      .map(
+        (table) =>
+          `SELECT correlation_id AS id FROM ${table} WHERE correlation_id = ANY ($1::uuid[])`,
+      )
+      .join(' UNION '),
+    [ids],
+  );
+  const own = new Set(found.map(({ id }) => id.replaceAll('-', '')));
+  return spans.filter((span) => !(isExported(span) && own.has(span.traceId)));
 }

@@ -16,6 +16,7 @@ import {
   spansAtOnce,
   tracesOf,
   tracesWithSpans,
+  withoutOwn,
   type KeptRow,
 } from './kept-trace.js';
 import { traceEvents, type Recorded } from './trace-events.js';
@@ -183,18 +184,19 @@ export type ToRecord = {
  */
 export async function prepareWithSpans(
   { database, recorder }: Target,
-  { events, spans }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+  { events, spans: all }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
   kept: ReadonlySet<string> = new Set(),
   breathe: () => Promise<void> = () => Promise.resolve(),
 ): Promise<ToRecord> {
-  const clean = async (all: readonly AgentEvent[]) => {
+  const clean = async (told: readonly AgentEvent[]) => {
     const list: CleanEvent[] = [];
-    for (const event of all) {
+    for (const event of told) {
       list.push(recorder.clean(event));
       await breathe();
     }
     return list;
   };
+  const spans = await withoutOwn(database, all);
   const batch = await SpanBatch.of(database, spans, kept);
   return { events: await clean(events), ofSpans: await clean(batch.events), batch, spans };
 }

@@ -11,7 +11,7 @@ import {
   ArgumentError,
   type ToolContext,
 } from './tool.js';
-import { hasOtlpTag } from '../../core/tables.js';
+import { archiveOf, type ArchivedTable, findsTags, hasOtlpTag } from '../../core/tables.js';
 import { boundedText } from '../../db/quote.js';
 
 /** Characters of a field in the tree, and of one that is asked for by itself. */
@@ -40,11 +40,11 @@ const cut = (expression: string) =>
      THEN left(${expression}, ${longestField}) || '… [' || length(${expression}) - ${longestField} || ' more characters]'
      ELSE ${expression} END`;
 
-/** All of a tree in the order of time; cut on the server, so that megabytes never travel. */
-const treeStatement = `
+/** All of a tree in the order of time; cut on the server, so that megabytes never travel. `table`: what a live table is called where it is read. */
+const treeStatement = (table: (name: ArchivedTable) => string, isTagged: boolean) => `
 WITH tree AS (
-  SELECT * FROM execution_traces WHERE root_id = (
-    SELECT root_id FROM execution_traces WHERE correlation_id = $1 OR ${hasOtlpTag('$1::uuid')}
+  SELECT * FROM ${table('execution_traces')} WHERE root_id = (
+    SELECT root_id FROM ${table('execution_traces')} WHERE correlation_id = $1${isTagged ? ` OR ${hasOtlpTag('$1::uuid')}` : ''}
     ORDER BY correlation_id = $1 DESC LIMIT 1)
   ORDER BY started_at, id LIMIT $2
 ), events AS (
@@ -58,21 +58,36 @@ WITH tree AS (
   SELECT d.created_at, 1, jsonb_strip_nulls(jsonb_build_object('kind', 'routing_decision', 'event', d.id,
       'trace', t.correlation_id, 'agent', d.agent_selected, 'confidence', d.confidence_score,
       'strategy', d.routing_strategy, 'selection_reason', ${cut('d.selection_reason')}))
-  FROM tree AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
+  FROM tree AS t JOIN ${table('agent_routing_decisions')} AS d ON d.trace_id = t.id
   UNION ALL
   (SELECT h.started_at, 2, jsonb_strip_nulls(jsonb_build_object('kind', 'hook', 'event', h.id, 'trace', t.correlation_id,
       'hook_type', h.hook_type, 'hook_name', h.hook_name, 'tool', h.tool_name, 'file', h.file_path, 'status', h.status,
       'exit_code', h.exit_code, 'decision', h.decision, 'duration_ms', h.duration_ms,
       'input_data', ${cut('h.input_data::text')}, 'output_data', ${cut('h.output_data::text')},
       'error_type', h.error_type, 'hook_error_message', ${cut('h.error_message')}))
-  FROM tree AS t JOIN hook_executions AS h ON h.trace_id = t.id ORDER BY h.started_at, h.id LIMIT $2)
+  FROM tree AS t JOIN ${table('hook_executions')} AS h ON h.trace_id = t.id ORDER BY h.started_at, h.id LIMIT $2)
   UNION ALL
   (SELECT c.started_at, 3, jsonb_strip_nulls(jsonb_build_object('kind', 'endpoint_call', 'event', c.id,
       'trace', t.correlation_id, 'service', c.service_name, 'method', c.http_method, 'url', ${boundedText('c.endpoint_url', 200)},
       'status_code', c.status_code, 'duration_ms', c.duration_ms, 'error_type', c.error_type))
-  FROM tree AS t JOIN endpoint_calls AS c ON c.trace_id = t.id ORDER BY c.started_at, c.id LIMIT $2)
+  FROM tree AS t JOIN ${table('endpoint_calls')} AS c ON c.trace_id = t.id ORDER BY c.started_at, c.id LIMIT $2)
 )
 SELECT event FROM events ORDER BY started_at, rank, event->>'event' OFFSET $3 LIMIT $4`;
+
+/** What an id means in the live tables or, where it means nothing there, in the archive; [] without an archive. */
+async function liveOrArchived<Row extends object>(
+  { database }: ToolContext,
+  read: (table: (name: ArchivedTable) => string, isTagged: boolean) => Promise<Row[]>,
+): Promise<{ rows: Row[]; archived?: true }> {
+  const rows = await read((name) => name, true);
+  if (rows.length > 0) return { rows };
+  const [archive] = await database.read<{ tagged: boolean }>(
+    `SELECT ${findsTags('c.oid')} AS tagged FROM pg_class AS c WHERE c.oid = to_regclass('${archiveOf('execution_traces')}')`,
+    [],
+    toolLimits,
+  );
+  return archive ? { rows: await read(archiveOf, archive.tagged), archived: true } : { rows };
+}
 
 const getTrace: Tool = {
   name: 'get_trace',
@@ -98,23 +113,26 @@ const getTrace: Tool = {
     if (id === null) throw new ArgumentError('Give id, or event and field.');
     const limit = wholeOf(given, 'limit', { usual: 40, most: 100 });
     const after = wholeOf(given, 'after', { usual: 0, least: 0, most: 100_000 });
-    const rows = await context.database.read<{ event: object }>(
-      treeStatement,
-      [id, after + limit + 1, after, limit + 1],
-      toolLimits,
+    const { rows, archived } = await liveOrArchived(context, (table, isTagged) =>
+      context.database.read<{ event: object }>(
+        treeStatement(table, isTagged),
+        [id, after + limit + 1, after, limit + 1],
+        toolLimits,
+      ),
     );
     if (rows.length === 0 && after === 0) {
       throw new ArgumentError(
-        'There is no such trace that is not archived; list_traces lists them.',
+        'There is no such trace, neither live nor archived; list_traces lists them.',
       );
     }
     const events = rows.slice(0, limit).map((row) => row.event);
-    return { id, events, ...(rows.length > limit ? { next: { after: after + limit } } : {}) };
+    const next = rows.length > limit ? { next: { after: after + limit } } : {};
+    return { id, ...(archived && rows.length > 0 ? { archived } : {}), events, ...next };
   },
 };
 
 async function readField(
-  { database }: ToolContext,
+  context: ToolContext,
   event: string,
   given: Readonly<Record<string, unknown>>,
 ): Promise<object> {
@@ -123,11 +141,13 @@ async function readField(
   const offset = wholeOf(given, 'offset', { usual: 0, least: 0, most: 1_000_000_000 });
   // Both names come from the list above.
   const column = field === 'hook_error_message' ? 'error_message' : field;
-  const rows = await database.read<{ part: string | null; length: number | null }>(
-    `SELECT substr(${column}::text, $2::integer + 1, $3) AS part, length(${column}::text) AS length
-     FROM ${fields[field]} WHERE id = $1`,
-    [event, offset, longestPart],
-    toolLimits,
+  const { rows } = await liveOrArchived(context, (table) =>
+    context.database.read<{ part: string | null; length: number | null }>(
+      `SELECT substr(${column}::text, $2::integer + 1, $3) AS part, length(${column}::text) AS length
+       FROM ${table(fields[field])} WHERE id = $1`,
+      [event, offset, longestPart],
+      toolLimits,
+    ),
   );
   const [row] = rows;
   if (!row) throw new ArgumentError(`There is no such event with the field ${field}.`);

@@ -1,5 +1,5 @@
 import { withSeparators } from '../../core/format/number.js';
-import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
+import { type ArchivedTable, archivedTables, archiveOf, hasOtlpTag } from '../../core/tables.js';
 import { byOwnKey } from '../../core/values.js';
 import type { Database, Queryable } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -68,7 +68,7 @@ export async function namedHolder(database: Database, error: unknown): Promise<u
 
 /** Which archived trees: exactly one of these is given. */
 export type TreeChoice = {
-  /** Of these traces: their id, correlation_id or root_id. */
+  /** Of these traces: their id, correlation_id, root_id, or the trace id of whoever sent them by OpenTelemetry. */
   traces?: readonly string[];
   session?: string;
   /** With a trace that started at this moment or later, ISO 8601. */
@@ -121,8 +121,21 @@ async function rootsOf(
     { statementTimeoutMs: 60_000 },
   );
   const asked = session === undefined ? traces : [session];
-  const found = new Set(rows.map((row) => row.asked));
-  const missing = asked.filter((id) => !found.has(id.toLowerCase()));
+  const unknown = () => {
+    const found = new Set(rows.map((row) => row.asked));
+    return asked.filter((id) => !found.has(id.toLowerCase()));
+  };
+  // By the trace id of whoever sent it by OpenTelemetry.
+  if (session === undefined && unknown().length > 0) {
+    const tagged = await database.read<{ root: string; asked: string }>(
+      `SELECT DISTINCT t.root_id AS root, asked.id AS asked
+       FROM unnest($1::uuid[]) AS asked (id) JOIN execution_traces_archive AS t ON ${hasOtlpTag('asked.id')}`,
+      [unknown()],
+      { statementTimeoutMs: 60_000 },
+    );
+    rows.push(...tagged);
+  }
+  const missing = unknown();
   if (missing.length > 0) {
     throw new ConsoleError('not_found', `Not in the archive: ${missing.join(', ')}.`, {
       hint: 'trace-console archive list shows what is.',

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { boundedText, quoteIdent } from '../../db/quote.js';
-import { archiveOf, archivedTables, coreTables } from '../../core/tables.js';
+import { archiveOf, archivedTables, coreTables, findsTags } from '../../core/tables.js';
 
 export type RelationShape = {
   /** `r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign table */
@@ -11,6 +11,8 @@ export type RelationShape = {
   select: boolean;
   /** Row-level security decides which of its rows the role sees. */
   filtered: boolean;
+  /** An index finds its rows by their tags. */
+  findsTags: boolean;
 };
 
 /** What of our tables and views the database really has: it may have been deployed by hand. */
@@ -50,6 +52,7 @@ SELECT
   c.relkind::text AS kind,
   has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT') AS "select",
   row_security_active(c.oid) AS filtered,
+  ${findsTags('c.oid')} AS "findsTags",
   ARRAY(
     SELECT a.attname::text FROM pg_attribute AS a
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
@@ -63,6 +66,7 @@ type ShapeRow = {
   kind: string;
   select: boolean;
   filtered: boolean;
+  findsTags: boolean;
   columns: string[];
 };
 

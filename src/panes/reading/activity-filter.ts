@@ -28,7 +28,15 @@ import {
   type ChosenEvents,
   type Condition,
 } from './activity-statement.js';
-import { isNameKind, namesMeant, readNames, unknownName, type NameKind } from './names.js';
+import {
+  isNameKind,
+  namesMeant,
+  readNames,
+  unknownName,
+  unknownSession,
+  type NameKind,
+} from './names.js';
+import type { DetailAccess } from '../contract/opening.js';
 
 /** What events can be filtered by in the server, named as the pane names it. */
 const fields: readonly FilterField[] = [
@@ -65,6 +73,7 @@ export class FilteredActivity {
   readonly #kept: number;
   #buffer: ActivityBuffer;
   #names = new Map<NameKind, readonly string[]>();
+  #unknownSessions: readonly string[] = [];
   #namesAtMs = -Infinity;
   /** By kind, by the server's clock: of a table that is locked since, these are the events. */
   readonly #readAtMs = new Map<ActivityKind, number>();
@@ -235,16 +244,25 @@ export class FilteredActivity {
       );
       this.#names.set(kind, names);
     }
+    const read: DetailAccess['read'] = async (text, values) =>
+      (await tx.query<never>(text, [...values])).rows;
+    const unknown: string[] = [];
+    for (const { field, text, isNot } of this.#terms) {
+      if (isNot || field?.id !== 'session') continue;
+      unknown.push(...(await unknownSession({ read, shape }, text)));
+    }
+    this.#unknownSessions = unknown;
   }
 
   /** What is said of names that do not exist. */
   #unknown(): string[] {
-    return this.#terms.flatMap(({ field, operator, text, isNot }) => {
+    const unknown = this.#terms.flatMap(({ field, operator, text, isNot }) => {
       if (isNot || !isNameKind(field?.id) || field.id === 'session') return [];
       const names = this.#names.get(field.id) ?? [];
       if (namesMeant(names, operator, text).length > 0) return [];
       return [unknownName(field.id, text, names)];
     });
+    return [...unknown, ...this.#unknownSessions];
   }
 
   /** Undefined where no row of a source can match. */

@@ -1,4 +1,6 @@
 import { nearestWord } from '../../core/nearest.js';
+import { ConsoleError } from '../../db/errors.js';
+import type { DetailAccess } from '../contract/opening.js';
 import { readTerms, type FilterField } from '../contract/filter.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
 
@@ -86,17 +88,92 @@ export function unknownName(kind: NameKind, text: string, names: readonly string
 
 /** What is said of the names in a list's filter that do not exist, where nothing matches it. @throws ConsoleError */
 export async function unknownNames(
-  { read, shape }: { read: (text: string, values: []) => ReturnType<Read>; shape: SchemaShape },
+  { read, shape }: Pick<DetailAccess, 'read' | 'shape'>,
   { filter, fields }: { filter: string; fields: readonly FilterField[] },
 ): Promise<string[]> {
   const said = readTerms(filter, fields);
   if ('error' in said) return [];
   const unknown: string[] = [];
   for (const { field, operator, text, isNot } of said.terms) {
-    if (isNot || !isNameKind(field?.id) || field.id === 'session') continue;
+    if (isNot || !isNameKind(field?.id)) continue;
+    if (field.id === 'session') {
+      unknown.push(...(await unknownSession({ read, shape }, text)));
+      continue;
+    }
     const names = await readNames((statement) => read(statement, []), shape, field.id);
     if (namesMeant(names, operator, text).length > 0) continue;
     unknown.push(unknownName(field.id, text, names));
   }
   return unknown;
+}
+
+/** What is said of a session that does not exist; nothing of one that does, or of what is no beginning of an id. @throws ConsoleError */
+export async function unknownSession(
+  access: Pick<DetailAccess, 'read' | 'shape'>,
+  text: string,
+): Promise<string[]> {
+  const digits = digitsOf(text);
+  if (!isIdStart(text)) return [];
+  const near = await nearestId(access, 'session', text);
+  if (near !== undefined && digitsOf(near).startsWith(digits)) return [];
+  return [`there is no session "${text}"${near === undefined ? '' : `; did you mean ${near}?`}`];
+}
+
+export function digitsOf(id: string): string {
+  return id.toLowerCase().replaceAll('-', '');
+}
+
+/** Whether a text may be an id, or the beginning of one. */
+export function isIdStart(text: string): boolean {
+  return /^[0-9a-f]{4,32}$/.test(digitsOf(text));
+}
+
+const idColumns = { trace: 'correlation_id', session: 'session_id' } as const;
+
+/** So many of the newest traces are looked at for an id that was mistyped at its beginning. */
+const idsLookedAt = 1_000;
+
+/**
+ * The id that was most likely meant by one that begins like none: among those of the newest traces, and the two beside
+ * it in the index, which begin like it further than any other.
+ */
+export async function nearestId(
+  { read, shape }: Pick<DetailAccess, 'read' | 'shape'>,
+  kind: keyof typeof idColumns,
+  text: string,
+): Promise<string | undefined> {
+  const column = idColumns[kind];
+  const has = (name: string) => hasColumn(shape, 'execution_traces', name);
+  if (!isIdStart(text) || !has(column) || !has('started_at')) return undefined;
+  const digits = digitsOf(text);
+  const beside = (sign: '<' | '>=', order: string) =>
+    `(SELECT ${column}::text AS id FROM execution_traces WHERE ${column} ${sign} $1::uuid ORDER BY ${column} ${order} LIMIT 1)`;
+  let rows: readonly { id: string | null }[];
+  try {
+    rows = await read<{ id: string | null }>(
+      `${beside('<', 'DESC')} UNION ALL ${beside('>=', 'ASC')}
+UNION ALL (SELECT ${column}::text FROM execution_traces ORDER BY started_at DESC LIMIT ${idsLookedAt})`,
+      [digits.padEnd(32, '0')],
+    );
+  } catch (error) {
+    // It is only a hint: what was asked has its answer.
+    if (error instanceof ConsoleError) return undefined;
+    throw error;
+  }
+  const ids = rows.flatMap(({ id }) => id ?? []);
+  const byBeginning = new Map(ids.map((id) => [digitsOf(id).slice(0, digits.length), id]));
+  const nearest = nearestWord(digits, byBeginning.keys());
+  if (nearest !== undefined) return byBeginning.get(nearest);
+  const sameDigits = Math.max(4, Math.ceil(digits.length / 2));
+  return ids.find((id) => digitsOf(id).startsWith(digits.slice(0, sameDigits)));
+}
+
+/** The beginning of a hint; nothing where no id is near. */
+export async function nearestIdHint(
+  access: Pick<DetailAccess, 'read' | 'shape'>,
+  kind: keyof typeof idColumns,
+  text: string,
+): Promise<string> {
+  const near = await nearestId(access, kind, text);
+  return near === undefined ? '' : `Did you mean ${near}? `;
 }

@@ -1,6 +1,6 @@
-import { archiveOf, type ArchivedTable, hasOtlpTag } from '../../core/tables.js';
+import { archiveOf, type ArchivedTable, hasOtlpTag, hasOtlpTagFrom } from '../../core/tables.js';
 import type { DetailAccess } from '../contract/opening.js';
-import { columnOrNull, type SchemaShape } from '../contract/shape.js';
+import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
 import { boundedText } from '../../db/quote.js';
 import { knownDuration, toolInputText } from './hook-columns.js';
@@ -34,6 +34,52 @@ export async function readTimeline(
   const surplus = isCut ? rows.findLastIndex(({ id: row }) => row !== first.asked_id) : -1;
   const kept = rows.filter((_, at) => at !== surplus);
   return { askedId: first.asked_id, nowUs: first.now_us, events: eventsOf(kept), isCut };
+}
+
+function tracesTables(shape: SchemaShape): string[] {
+  return ['execution_traces', archiveOf('execution_traces')].filter((table) =>
+    shape.relations.has(table),
+  );
+}
+
+export type FoundTrace = { id: string; correlation_id: string | null; archived: boolean };
+
+/** By the beginning of their sender's trace id the newest traces are found, so many of the live and of the archived ones. */
+export const mostTagsSearched = 100_000;
+
+/**
+ * The traces, live or archived, whose correlation id, id, or OpenTelemetry trace id begins with these hexadecimal digits (4 to 32).
+ *
+ * @param most so many of them
+ * @throws ConsoleError
+ */
+export function tracesFrom(
+  { shape, read }: Pick<DetailAccess, 'shape' | 'read'>,
+  digits: string,
+  most: number,
+): Promise<FoundTrace[]> {
+  const parts = tracesTables(shape).flatMap((table) => {
+    const archived = table !== 'execution_traces';
+    const row = `id, ${columnOrNull(shape, table, 'correlation_id', 'uuid')} AS correlation_id, ${archived} AS archived`;
+    const found = (condition: string, from = table, rank = 0) =>
+      `(SELECT ${row}, ${rank} AS rank FROM ${from} WHERE ${condition} LIMIT $2)`;
+    const begins = (column: string) =>
+      hasColumn(shape, table, column)
+        ? [found(`${column} BETWEEN rpad($1, 32, '0')::uuid AND rpad($1, 32, 'f')::uuid`)]
+        : [];
+    const isWhole = digits.length === 32;
+    const { findsTags = false } = shape.relations.get(table) ?? {};
+    const newest = `(SELECT * FROM ${table} ORDER BY started_at DESC LIMIT ${mostTagsSearched}) AS newest`;
+    const tagged = isWhole
+      ? found(hasOtlpTag('$1::text::uuid'), table, 1)
+      : found(hasOtlpTagFrom('$1'), newest, 1);
+    return [...begins('correlation_id'), ...begins('id'), ...(findsTags ? [tagged] : [])];
+  });
+  return read<FoundTrace>(
+    `SELECT id, correlation_id, archived FROM (${parts.join('\n    UNION ALL\n')}) AS found
+     GROUP BY id, correlation_id, archived ORDER BY min(rank), archived, id LIMIT $2`,
+    [digits, most],
+  );
 }
 
 /** The parent of each event, and its start within the tree. */
@@ -212,9 +258,7 @@ export function timelineStatement(shape: SchemaShape): string {
       return shape.relations.has(table) ? [branchOf(shape, source, table, archived)] : [];
     }),
   );
-  const traces = ['execution_traces', 'execution_traces_archive'].filter((table) =>
-    shape.relations.has(table),
-  );
+  const traces = tracesTables(shape);
   const found = traces.flatMap((table, rank) =>
     // A correlation id comes first: it is what people copy from logs.
     ['correlation_id', 'id'].map(
@@ -222,11 +266,9 @@ export function timelineStatement(shape: SchemaShape): string {
         `SELECT id, root_id, ${10 * rank + by} AS rank FROM ${table} WHERE ${column} = $1::uuid`,
     ),
   );
-  // The archive has no index of tags.
-  if (shape.relations.get('execution_traces')?.columns.has('tags') === true) {
-    found.push(
-      `SELECT id, root_id, 2 AS rank FROM execution_traces WHERE ${hasOtlpTag('$1::uuid')}`,
-    );
+  const tagged = traces.filter((table) => shape.relations.get(table)?.findsTags === true);
+  for (const table of tagged) {
+    found.push(`SELECT id, root_id, 20 AS rank FROM ${table} WHERE ${hasOtlpTag('$1::uuid')}`);
   }
   return `
 WITH asked AS MATERIALIZED (

@@ -1,5 +1,6 @@
 import { ConsoleError } from '../../db/errors.js';
 import { archiveOf, type ArchivedTable } from '../../core/tables.js';
+import { nearestIdHint } from '../reading/names.js';
 import { recordOpening } from '../reading/record.js';
 import type { DetailAccess, OpenedTrace, Opening } from '../contract/opening.js';
 import { type TimelineKind, eventTitle, kindWords } from './event.js';
@@ -19,7 +20,7 @@ const uuid = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
  * The tree of a trace, live or archived, by its id or its correlation id.
  *
  * @param most so many of its events, the first by time; the tree says whether there are more
- * @throws ConsoleError `usage` for what is no id, `trace_missing` when there is no such trace
+ * @throws ConsoleError `usage` for what is no id, `not_found` when there is no such trace
  */
 export async function readTraceTree(
   access: Pick<DetailAccess, 'shape' | 'read'>,
@@ -40,7 +41,7 @@ export async function readTraceTree(
   const tree = timeline && buildTree(timeline.events, timeline);
   if (tree) return tree;
   throw new ConsoleError('not_found', `There is no trace ${id}, neither live nor archived.`, {
-    hint: 'It may have been purged, or row-level security hides it from this role.',
+    hint: `${await nearestIdHint(access, 'trace', id)}It may have been purged, or row-level security hides it from this role.`,
   });
 }
 

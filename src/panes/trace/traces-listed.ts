@@ -9,7 +9,7 @@ import {
 import { withUnits, type FilterField } from '../contract/filter.js';
 import { firstPage, pagedList, readPage, windowText } from '../contract/listing.js';
 import { formatSpan } from '../../core/format/time.js';
-import { formatCount } from '../../core/format/number.js';
+import { counted, formatCount } from '../../core/format/number.js';
 import {
   erasedList,
   type ListRequest,
@@ -17,8 +17,9 @@ import {
   type DetailAccess,
 } from '../contract/opening.js';
 import { statusTone } from './event.js';
-import { unknownNames } from '../reading/names.js';
+import { nearestIdHint, unknownNames } from '../reading/names.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
+import { mostTagsSearched, tracesFrom } from './timeline.js';
 import { traceOpening } from './trace-opening.js';
 import {
   isByLikeness,
@@ -140,7 +141,7 @@ export function tracesOpening(
         rowKey: ({ id }) => id,
         paging: { ...paging, whyNot: whyNotOf(of) },
         summary: [...summary, ...unknown.map((text) => ({ text, tone: 'warning' as const }))],
-        empty: emptyOf(of),
+        empty: page.rows.length > 0 ? '' : await emptyOf(access, of, list),
         asOf: new Date(end ?? page.nowMs ?? Date.now()),
         open: ({ id }) => traceOpening(id),
         copy: (row) => row.correlation_id ?? row.id,
@@ -156,16 +157,29 @@ export const stuckTracesOpening: Opening = tracesOpening('Stuck traces', {
   stuckAfterMs: defaultStuckAfterMs,
 });
 
-/** The trace whose correlation id begins with these hexadecimal digits; a list where there are several. */
+/** So many traces that begin alike are looked up. */
+const mostAlikeIds = 1_000;
+
+/** The trace, live or archived, one of whose ids begins with these hexadecimal digits; a list where there are several. */
 export function traceOfPrefixOpening(digits: string): Opening {
   const title = `Traces ${digits}…`;
   return {
     title,
     async read(access) {
-      const found = await tracesOpening(title, { by: 'prefix', digits }).read(access);
-      if (found.kind !== 'list' || found.rows.length !== 1) return found;
-      const [only] = found.rows;
-      return (only && (await found.open?.(only)?.read(access))) ?? found;
+      const found = await tracesFrom(access, digits, mostAlikeIds);
+      const [only, second] = found;
+      if (only && !second) return traceOpening(only.id).read(access);
+      const ids = found.filter(({ archived }) => !archived).map(({ id }) => id);
+      const opened = await tracesOpening(title, { by: 'ids', ids }).read(access);
+      const archived = found.length - ids.length;
+      if (opened.kind !== 'list') return opened;
+      if (archived === 0) {
+        const meant = ids.length > 0 ? '' : await nearestIdHint(access, 'trace', digits);
+        return { ...opened, empty: `${meant}${noneBeginsSo}` };
+      }
+      const more = `${ids.length === 0 ? '' : '+ '}${counted(archived, 'archived trace')}: give more of the id`;
+      const summary = [...opened.summary, { text: more, tone: 'warning' as const }];
+      return { ...opened, summary, empty: more };
     },
   };
 }
@@ -186,7 +200,7 @@ function whyNotOf(of: TracesOf): { window?: string; failed?: string } {
 
 /** Whether only traces of the window are listed; the others may be of any time. */
 function isOfWindow({ by }: TracesOf): boolean {
-  return by !== 'session' && by !== 'prefix' && by !== 'stuck' && by !== 'nearest';
+  return by !== 'session' && by !== 'ids' && by !== 'stuck' && by !== 'nearest';
 }
 
 /** The time that was searched, in words. */
@@ -197,7 +211,7 @@ function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): s
       return 'of the session';
     case 'stuck':
       return `in progress for over ${formatSpan(of.stuckAfterMs)}`;
-    case 'prefix':
+    case 'ids':
       return 'that begin so';
     case 'nearest':
       return 'of all time';
@@ -209,19 +223,33 @@ function placeOf(of: TracesOf, windowMs: number, untilMs: number | undefined): s
   }
 }
 
-function emptyOf({ by }: TracesOf): string {
-  if (by === 'session') return 'There is no trace of this session here; it may have been archived.';
-  if (by === 'prefix') return 'No correlation id begins so; the trace may have been archived.';
-  if (by === 'stuck') return 'No trace is stuck.';
-  return `There is none in this window. ${chooseLonger}`;
+/** What is said of a list without rows; of an id that no trace has, with the nearest that one has. */
+async function emptyOf(
+  access: DetailAccess,
+  of: TracesOf,
+  { filter, failedOnly }: ListRequest,
+): Promise<string> {
+  const meant = (digits: string) =>
+    filter === '' && !failedOnly ? nearestIdHint(access, 'session', digits) : '';
+  switch (of.by) {
+    case 'session':
+      return `${await meant(of.digits)}There is no trace of this session here; it may have been archived.`;
+    case 'stuck':
+      return 'No trace is stuck.';
+    default:
+      return `There is none in this window. ${chooseLonger}`;
+  }
 }
 
-const beginning = /^[0-9a-f]{4,31}$/i;
+const beginning = /^[0-9a-f]{4,32}$/;
 const mostNamed = 4;
 
+/** Senders' ids are in no index by their beginning. */
+const noneBeginsSo = `No correlation id begins so, and no OpenTelemetry trace id among the newest ${formatCount(mostTagsSearched)} traces; a whole one finds any.`;
+
 /**
- * The correlation id of the live trace that begins with these digits, as it is read off a screen; whatever is no
- * beginning of an id comes back as it is.
+ * The correlation id of the trace, live or archived, one of whose ids begins with these digits, as it is read off a screen; whatever
+ * is no beginning of an id comes back as it is, and so does a whole id that nobody has.
  *
  * @throws ConsoleError `not_found` when none begins so, `usage` when several do
  */
@@ -231,24 +259,18 @@ export async function wholeTraceId(
 ): Promise<string> {
   const digits = text.replaceAll('-', '').toLowerCase();
   if (!beginning.test(digits)) return text;
-  const query = tracesQuery(access.shape, { by: 'prefix', digits });
-  const { rows } = await readPage({ ...access, windowMs: 0 }, query, {
-    ...firstPage,
-    limit: mostNamed + 1,
-  });
-  const [first, second] = rows;
-  if (first && !second) return first.correlation_id ?? first.id;
+  const found = await tracesFrom(access, digits, mostNamed + 1);
+  const [first, second] = found;
+  const isWhole = digits.length === 32;
+  if (first && (isWhole || !second)) return first.correlation_id ?? first.id;
+  if (isWhole) return text;
   if (!first) {
-    throw new ConsoleError('not_found', `No trace has a correlation id that begins with ${text}.`, {
-      hint: 'An archived trace is found by its whole id: trace-console archive list.',
+    throw new ConsoleError('not_found', `No trace has an id that begins with ${text}.`, {
+      hint: `${await nearestIdHint(access, 'trace', text)}${noneBeginsSo}`,
     });
   }
-  const named = rows.slice(0, mostNamed).map((row) => row.correlation_id);
-  throw new ConsoleError(
-    'usage',
-    `Several traces have a correlation id that begins with ${text}.`,
-    {
-      hint: `Give more of it: ${named.join(', ')}${rows.length > mostNamed ? ', …' : ''}`,
-    },
-  );
+  const named = found.slice(0, mostNamed).map(({ correlation_id, id }) => correlation_id ?? id);
+  throw new ConsoleError('usage', `Several traces have an id that begins with ${text}.`, {
+    hint: `Give more of it: ${named.join(', ')}${found.length > mostNamed ? ', …' : ''}`,
+  });
 }

@@ -4,7 +4,6 @@ import type { ListedRow, ListField, ListOrder, ListQuery } from '../contract/lis
 import { usageOf, type UsageGrouping } from '../reading/usage.js';
 import { within } from '../reading/windows.js';
 import { boundedText } from '../../db/quote.js';
-import { hasOtlpTag } from '../../core/tables.js';
 
 /** Which traces. Those of a session and those found by their id may be of any time, the others are of the window. */
 export type TracesOf =
@@ -20,8 +19,8 @@ export type TracesOf =
   | { by: 'usage'; grouping: UsageGrouping; group: string | null }
   /** The id of the session begins with these hexadecimal digits. */
   | { by: 'session'; digits: string }
-  /** The correlation id, or the id of the row, begins with these hexadecimal digits. */
-  | { by: 'prefix'; digits: string }
+  /** These traces. */
+  | { by: 'ids'; ids: readonly string[] }
   /** The prompt has this text, whatever the case. */
   | { by: 'prompt'; text: string }
   /** Prompts of one group; null: of those that say nothing of it. */
@@ -112,8 +111,6 @@ WHERE ${conditionsOf(of, shape).join(' AND ')}`;
 function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
   const inWindow = (at: string) => within(at, '$1', '$2');
   const anyTime = '($1::float8 IS NOT NULL OR $2::float8 IS NOT NULL)';
-  const beginsSo = (column: string) =>
-    `${column} BETWEEN rpad($3, 32, '0')::uuid AND rpad($3, 32, 'f')::uuid`;
   switch (of.by) {
     case 'all':
       return [inWindow('started_at')];
@@ -129,13 +126,9 @@ function conditionsOf(of: TracesOf, shape: SchemaShape): readonly string[] {
         anyTime,
       ];
     case 'session':
-      return [beginsSo('session_id'), anyTime];
-    case 'prefix': {
-      const isTagged = hasColumn(shape, 'execution_traces', 'tags')
-        ? ` OR ${hasOtlpTag("rpad($3, 32, '0')::uuid")}`
-        : '';
-      return [`(${beginsSo('correlation_id')} OR ${beginsSo('id')}${isTagged})`, anyTime];
-    }
+      return [`session_id BETWEEN rpad($3, 32, '0')::uuid AND rpad($3, 32, 'f')::uuid`, anyTime];
+    case 'ids':
+      return ['id = ANY ($3::uuid[])', anyTime];
     case 'prompt':
       return [
         `id IN (
@@ -342,8 +335,9 @@ function valuesOf(of: TracesOf): readonly unknown[] {
     case 'model':
       return [of.model];
     case 'session':
-    case 'prefix':
       return [of.digits];
+    case 'ids':
+      return [of.ids];
     case 'prompt':
       return [`%${of.text.replace(/[\\%_]/g, '\\$&')}%`];
   }

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
-import type { DOMElement } from 'ink';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DOMElement, render } from 'ink';
 import { createElement, type ReactNode, createContext, type ReactElement } from 'react';
 import type { Screen } from '../screen.js';
 import { sessionExitCodes, type TerminalSession } from '../session.js';
@@ -17,10 +18,7 @@ import { wrapText } from '../width.js';
  * Everything stands in an absolute box, so that for Ink the output has no height.
  */
 export async function mount(session: TerminalSession, element: ReactNode): Promise<void> {
-  // In the bundle Ink cannot wait for the engine of its layout by itself.
-  const layoutEngine = import('yoga-layout/load').then(({ loadYoga }) => loadYoga());
-  const { render } = await import('ink');
-  await layoutEngine;
+  const renderWithInk = await loadInk();
   let root: DOMElement | null = null;
   const paint = () => {
     if (root) session.screen.show(frameOf(root));
@@ -31,7 +29,7 @@ export async function mount(session: TerminalSession, element: ReactNode): Promi
     paint();
   };
   const app = createElement('ink-box', { ref: attach, style: { position: 'absolute' } }, element);
-  const instance = render(<PaintedContext value={true}>{app}</PaintedContext>, {
+  const instance = renderWithInk(<PaintedContext value={true}>{app}</PaintedContext>, {
     stdout: new InkOutput(session.screen) as unknown as NodeJS.WriteStream,
     // Keys come from the session; this stream never has any.
     stdin: new PassThrough() as unknown as NodeJS.ReadStream,
@@ -47,6 +45,21 @@ export async function mount(session: TerminalSession, element: ReactNode): Promi
     () => session.end(sessionExitCodes.quit),
     (error: unknown) => session.end(sessionExitCodes.crash, error),
   );
+}
+
+let loading: Promise<typeof render> | undefined;
+
+/** Loads Ink, with turns of the event loop between its parts: what comes from the server meanwhile is answered. */
+export function loadInk(): Promise<typeof render> {
+  loading ??= (async () => {
+    // In the bundle Ink cannot wait for the engine of its layout by itself.
+    const layoutEngine = import('yoga-layout/load').then(({ loadYoga }) => loadYoga());
+    await nextTurn();
+    const ink = await import('ink');
+    await layoutEngine;
+    return ink.render;
+  })();
+  return loading;
 }
 
 /** The output in Ink's eyes: it has the screen's size, and nothing that is written to it is shown. */

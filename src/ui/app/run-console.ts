@@ -83,12 +83,13 @@ async function run(
     paste: (text) => paste(app, text),
     interrupt: () => app.interrupt(),
   });
-  // The panes are asked before the rest is loaded: the server answers meanwhile.
-  await askedPanes(app);
-  await import('../../terminal/ink/mount.js');
+  // What draws is loaded while the database is opened; the panes are asked before the first of them is drawn: the server answers
+  // meanwhile.
+  const { loadInk } = await import('../../terminal/ink/mount.js');
+  await loadInk();
   await nextTurn();
   const { mountConsole } = await import('../screen/console-screen.js');
-  await nextTurn();
+  await askedPanes(app);
   if (failure === undefined) await mountConsole(session, app);
   const { exitCode } = await session.ended;
   if (failure !== undefined) throw failure;

@@ -3,7 +3,7 @@ import { panes } from '../../panes/registry.js';
 import type { ColonCommand, Command } from '../context.js';
 import { FilterPrompt } from '../views/prompt.js';
 import { needsLive } from './kinds.js';
-import { isIdStart } from './lookup.js';
+import { isIdStart } from '../../panes/reading/names.js';
 
 export const filter: Command = {
   id: 'filter',

@@ -6,21 +6,13 @@ import {
   traceOfPrefixOpening,
   tracesOpening,
 } from '../../panes/trace/traces-listed.js';
+import { digitsOf, isIdStart } from '../../panes/reading/names.js';
 import { promptGroupings } from '../../panes/trace/traces-query.js';
 import { formatSpan } from '../../core/format/time.js';
 import { defaultStuckAfterMs } from '../../panes/reading/windows.js';
 import type { ColonCommand, Command } from '../context.js';
 import { asksDatabase } from './kinds.js';
 import { strings } from '../strings.js';
-
-function digitsOf(id: string): string {
-  return id.toLowerCase().replaceAll('-', '');
-}
-
-/** Whether a text may be an id, or the beginning of one. */
-export function isIdStart(text: string): boolean {
-  return /^[0-9a-f]{4,32}$/.test(digitsOf(text));
-}
 
 export const colonTrace: ColonCommand = {
   name: 'trace',

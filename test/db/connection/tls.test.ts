@@ -1,10 +1,11 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { resolveSource, type ServerSource } from '../../../src/db/connection/source.js';
 import { tlsAttempts } from '../../../src/db/connection/client-config.js';
 import { Database } from '../../../src/db/database.js';
+import { Proxy } from '../../helpers/proxy.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
 
 let secure: PrivateServer;
@@ -44,6 +45,17 @@ describe('sslmode, as libpq has it', () => {
 
   it('encrypts without being asked, wherever the server can', async () => {
     expect(await open(secure, {})).toBe(true);
+  });
+
+  it('prefer goes on in plain text where there is no TLS, on the same connection, and asks no more', async () => {
+    const proxy = await Proxy.start({ host: '127.0.0.1', port: plain.port });
+    onTestFinished(() => proxy.stop());
+    const source = resolveSource({ url: proxy.through(plain.url()), environment: {} });
+    const database = await Database.open(source as ServerSource, { openAtOnce: 3 });
+    onTestFinished(() => database.close());
+    expect(database.address.tls).toBe(false);
+    await expect.poll(() => database.ownPids.length).toBe(3);
+    expect(proxy.accepted).toBe(3);
   });
 
   it('disable is refused by a server that demands TLS, with a hint', async () => {

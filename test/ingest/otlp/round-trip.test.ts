@@ -10,8 +10,10 @@ import { Recorder } from '../../../src/ingest/recorder.js';
 import { hasOtlpTag } from '../../../src/core/tables.js';
 import { hashEmbedder } from '../../../src/learning/embedding/embedder.js';
 import { tools } from '../../../src/learning/mcp/tools.js';
+import { traceOfPrefixOpening } from '../../../src/panes/trace/traces-listed.js';
 import { runCli } from '../../helpers/cli.js';
 import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
+import { detailAccess } from '../../panes/open.js';
 import { type Dump, IngestDatabase } from '../ingest-database.js';
 import { sendTrace } from './genai-trace.js';
 
@@ -146,6 +148,25 @@ it('writes the same rows when each span comes in a request of its own, children 
   expect(await db.dump()).toEqual(whole);
 });
 
+it('knows the traces of an export from before rows were in it, and takes it in once where they are not', async () => {
+  const old = text
+    .replaceAll(/,?\{"key":"trace_console\.row","value":\{"stringValue":"(?:[^"\\]|\\.)*"\}\}/g, '')
+    .replaceAll('[,', '[');
+  expect(old).not.toContain('trace_console.row');
+  expect((await importText(old)).written.rows).toEqual(nothing);
+  await forgetSpans();
+  expect(await db.dump()).toEqual(whole);
+  await db.clear();
+  expect((await importText(old)).written.rows.execution_traces).toBeGreaterThanOrEqual(2);
+  await forgetSpans();
+  const elsewhere = await db.dump();
+  await importText(old);
+  expect(await db.dump()).toEqual(elsewhere);
+  await forgetSpans();
+  await db.clear();
+  await importText(text);
+});
+
 it.each([
   ['export otlp --brief', () => [...all, '--brief']],
   ['trace --otlp', (id: string) => ['trace', id, '--otlp']],
@@ -171,6 +192,17 @@ it.each([
   },
 );
 
+async function traceBy(id: string) {
+  const access = await detailAccess(db.database);
+  const opened = await traceOfPrefixOpening(id.replaceAll('-', '')).read(access);
+  return opened.kind === 'trace' ? opened.tree.asked.event : opened;
+}
+
+async function getTrace(id: string) {
+  const context = { database: db.database, embedder: hashEmbedder() };
+  return tools.find(({ name }) => name === 'get_trace')?.run(context, { id, limit: 1 });
+}
+
 it('finds a trace by the trace id of its sender: by trace, the console, traces and the tool of MCP', async () => {
   const [span] = spansOf(sent);
   const otlp = span?.traceId ?? '';
@@ -179,16 +211,14 @@ it('finds a trace by the trace id of its sender: by trace, the console, traces a
   );
   const { id = '', tags = [] } = rows[0] ?? {};
   expect(tags).toEqual([`otlp:${otlp}`]);
-  for (const name of [otlp, otlp.toUpperCase()]) {
+  for (const name of [otlp, otlp.toUpperCase(), otlp.slice(0, 9)]) {
+    expect(await traceBy(name.toLowerCase())).toMatchObject({ correlationId: id, archived: false });
     expect(await exported('trace', name)).toContain(`trace ${id}, completed`);
   }
   expect(await exported('trace', id)).toContain(`OpenTelemetry trace ${otlp}`);
   const listed = await exported('traces', '--since', '4000d', '--where', `tag:${otlp}`, '--json');
   expect(JSON.parse(listed)).toMatchObject({ total: 1, traces: [{ correlation_id: id }] });
-  const context = { database: db.database, embedder: hashEmbedder() };
-  const getTrace = tools.find(({ name }) => name === 'get_trace');
-  const tree = await getTrace?.run(context, { id: otlp, limit: 1 });
-  expect(tree).toMatchObject({ events: [{ kind: 'trace', trace: id, tags }] });
+  expect(await getTrace(otlp)).toMatchObject({ events: [{ kind: 'trace', trace: id, tags }] });
   // The plan of a table with rows enough: no table is read as a whole.
   await db.test.query('SET enable_seqscan = off');
   const plan = await db.test.query(
@@ -205,4 +235,20 @@ it('leaves what was archived in the archive', async () => {
   const live = await db.dump();
   expect((await importText(text)).written.rows).toEqual(nothing);
   expect(await db.dump()).toEqual(live);
+});
+
+it('finds an archived trace by the trace id of its sender, whole or its beginning, and brings it back by it', async () => {
+  const [span] = spansOf(sent);
+  const otlp = span?.traceId ?? '';
+  const { rows } = await db.test.query<{ id: string }>(
+    `SELECT correlation_id AS id FROM execution_traces_archive WHERE prompt_text = 'Which orders are late?'`,
+  );
+  const { id = '' } = rows[0] ?? {};
+  for (const name of [otlp, otlp.slice(0, 9), id.slice(0, 9)]) {
+    expect(await exported('trace', name)).toMatch(new RegExp(`^trace ${id}.* archived`));
+    expect(await traceBy(name)).toMatchObject({ correlationId: id, archived: true });
+  }
+  expect(await getTrace(otlp)).toMatchObject({ archived: true, events: [{ trace: id }] });
+  expect(await exported('archive', 'restore', otlp, '--yes')).toContain('Restored 1 tree');
+  expect(await traceBy(otlp)).toMatchObject({ correlationId: id, archived: false });
 });

@@ -1,6 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { firstPage, positionOf, readPage } from '../../../src/panes/contract/listing.js';
-import type { ListRequest } from '../../../src/panes/contract/opening.js';
+import type { ListRequest, Opening } from '../../../src/panes/contract/opening.js';
+import { traceOfPrefixOpening, tracesOpening } from '../../../src/panes/trace/traces-listed.js';
+import { tracesFrom } from '../../../src/panes/trace/timeline.js';
 import { tracesQuery, type TracesOf } from '../../../src/panes/trace/traces-query.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { detailAccess, openDatabase } from '../open.js';
@@ -104,9 +106,28 @@ test('the beginning of an id is enough, of a session and of a trace', async () =
   );
   const { session = '', trace = '', n } = rows[0] ?? {};
   expect((await page({ by: 'session', digits: session.slice(0, 8) })).total?.rows).toBe(n);
-  expect((await page({ by: 'prefix', digits: trace.slice(0, 8) })).rows).toMatchObject([
+  const access = await detailAccess(await openDatabase(db.url));
+  const found = await tracesFrom(access, trace.slice(0, 8), 10);
+  expect(found).toHaveLength(1);
+  expect((await page({ by: 'ids', ids: found.map(({ id }) => id) })).rows).toMatchObject([
     { text: 'prompt 7' },
   ]);
+});
+
+test('a list of an id that does not exist names the nearest that does', async () => {
+  const { rows } = await db.query<{ session: string; trace: string }>(
+    `SELECT md5('s7')::uuid::text AS session, md5('t7')::uuid::text AS trace`,
+  );
+  const { session = '', trace = '' } = rows[0] ?? {};
+  const access = await detailAccess(await openDatabase(db.url));
+  const emptyOf = async (opening: Opening) => {
+    const opened = await opening.read(access);
+    return opened.kind === 'list' ? opened.empty : '';
+  };
+  const wrong = (id: string) => `${id.slice(0, 6)}${id[6] === '0' ? '1' : '0'}${id[7] ?? ''}`;
+  const of = { by: 'session', digits: wrong(session) } as const;
+  expect(await emptyOf(tracesOpening('Session', of))).toContain(`Did you mean ${session}?`);
+  expect(await emptyOf(traceOfPrefixOpening(wrong(trace)))).toContain(`Did you mean ${trace}?`);
 });
 
 test('stuck traces are those in progress for too long, whenever they started', async () => {
