@@ -21,6 +21,8 @@ export default defineConfig({
     testTimeout: onEmbedded ? 120_000 : 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    // What is waited for is a state, and a busy machine takes its time: only what never comes fails.
+    expect: { poll: { timeout: 50_000 } },
     reporters: ['default', './test/reporters/sum-reporter.ts'],
   },
 });
