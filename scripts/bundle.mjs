@@ -50,6 +50,7 @@ const lessAtLoading = {
         /meow\/build\/dependencies\.js$/,
         ['var normalizeExports = requireNormalize();', 'var normalizeExports = () => undefined;'],
         ['var libExports = requireLib$1();', 'var libExports = {};'],
+        ['promisify(execFile);', ''],
       ],
       // Of Ink, for what is not drawn by Ink here: the first one that is made takes 10 ms.
       [
@@ -59,6 +60,11 @@ const lessAtLoading = {
       [
         /ansi-tokenize\/build\/tokenize\.js$/,
         ['new Intl.Segmenter(undefined, { granularity: "grapheme" })', lateSegmenter],
+      ],
+      // It checks what it is given by Node's own tests.
+      [
+        /signal-exit\/index\.js$/,
+        ["var assert = require('assert')", 'var assert = { equal() {} }'],
       ],
       // Yoga reads its WASM out of itself by fetch, and Node loads an HTTP client for that.
       [/yoga-wasm-base64-esm\.js$/, ['"function"!=typeof fetch', 'true']],
@@ -79,6 +85,34 @@ const lessAtLoading = {
         return { contents, loader: 'js' };
       });
     }
+  },
+};
+
+/** Parts of Node that no start needs, but for one that uses them; each takes one to three milliseconds. */
+const lateParts = {
+  child_process: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
+  'fs/promises': Object.keys(fs.promises),
+};
+
+/** Has them loaded when one of their functions is asked for. */
+const lessOfNode = {
+  name: 'less-of-node',
+  setup(build) {
+    const isLate = /^(node:)?(child_process|fs\/promises)$/;
+    build.onResolve({ filter: isLate }, ({ path: name, namespace, kind }) =>
+      namespace === 'late' || kind === 'dynamic-import'
+        ? { path: name, external: true }
+        : { path: name.replace('node:', ''), namespace: 'late' },
+    );
+    build.onLoad({ filter: /./, namespace: 'late' }, ({ path: name }) => ({
+      contents: lateParts[name]
+        .map(
+          (part) =>
+            `Object.defineProperty(exports, '${part}', { enumerable: true, get: () => require('node:${name}').${part} });`,
+        )
+        .join('\n'),
+      loader: 'js',
+    }));
   },
 };
 
@@ -156,6 +190,7 @@ export async function bundle(outdir) {
     splitting: false,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
+    plugins: [...options.plugins, lessOfNode],
     // The prices are a sixth of the whole, and seldom asked for.
     external: [...options.external, '@pydantic/genai-prices'],
     define: { ...options.define, 'import.meta': '__importMeta' },

@@ -35,10 +35,10 @@ const view = (name: string, limit: number): Goal => ({
   limit,
 });
 
-/** The benchmarks that show each goal of speed and cost, in the order in which they run. */
 /** A limit as a ratio. */
 const times = (limit: number) => ({ unit: '×', limit });
 
+/** The benchmarks that show each goal of speed and cost, in the order in which they run. */
 export const benchmarks: readonly Benchmark[] = [
   {
     name: 'overview',

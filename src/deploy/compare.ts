@@ -241,7 +241,13 @@ export function compareWithManifest(
   const core = new Set<string>(coreTables);
   const archives = archivedTables.map(archiveOf);
   const found: [ComponentResult['component'], Record<string, string | undefined>][] = [
-    ['tables', problemsOf([...core], (name) => tableProblem(name, catalogue))],
+    [
+      'tables',
+      {
+        ...problemsOf([...core], (name) => tableProblem(name, catalogue)),
+        ...problemsOf(catalogue.lostConsoleTables, () => 'is missing'),
+      },
+    ],
     ['archives', problemsOf(archives, (name) => archiveProblem(name, catalogue, hasRoles))],
     [
       'indexes',

@@ -282,7 +282,8 @@ export class LiveEngine {
       stuckAfterMs: this.#stuckAfterMs,
       budgetUsdPerDay: this.#budgetUsdPerDay,
       shape,
-      brief: feed.snapshot.receivedAtMs === null,
+      // One that failed may have asked for too much at once.
+      brief: feed.snapshot.receivedAtMs === null && feed.snapshot.error === null,
     });
     if (snapshot.error) this.#failed(snapshot.error, startMs);
     // The window has changed during this reading: runNow has asked for another one.

@@ -29,7 +29,7 @@ import {
 } from './reading/trace-counts.js';
 import { isFailure, statusTone } from './trace/event.js';
 import { tracesOpening } from './trace/traces-listed.js';
-import { bucketMsFor, sliceMsFor } from './reading/windows.js';
+import { bucketMsFor, isCountedAtOnce, sliceMsFor } from './reading/windows.js';
 import { boundedText } from '../db/quote.js';
 
 export type StuckTrace = {
@@ -76,6 +76,7 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
     const bucketMs = bucketMsFor(windowMs);
     if (exact || this.#slices.ledger.sliceMs !== sliceMs) this.#slices = slicesOf(sliceMs);
     const slices = this.#slices;
+    const whole = exact || isCountedAtOnce(request);
 
     return request.transaction(async (tx) => {
       const progress = await readInProgress(tx, sliceMs, stuckAfterMs);
@@ -87,7 +88,7 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
       // Those in which traces have ended or begun since they were counted.
       const changed = slices.ledger.changed((slice) => progress.by_slice[slice] ?? 0);
       const { fresh, share } = await slices.read(
-        { sinceMs, untilMs, nowMs, changed, isWritten: late?.isWritten ?? false, whole: exact },
+        { sinceMs, untilMs, nowMs, changed, isWritten: late?.isWritten ?? false, whole },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
       const bySlice = new Map(fresh);

@@ -1,4 +1,7 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { applySchema } from '../../src/deploy/apply.js';
 import { ConsoleError } from '../../src/db/errors.js';
 import { keepSizes } from '../../src/deploy/kept-sizes.js';
@@ -122,12 +125,55 @@ describe('in a schema whose tables lie on a worker', () => {
     expect(refused).toEqual(['index-usage: cluster']);
     const old = '00000000-0000-4000-8000-000000000002';
     expect((await run('trace', old)).stdout).toContain('guard');
-    expect((await run('archive', '--older-than', '90d', '--yes')).exitCode).toBe(0);
+    expect((await run('archive', '--older-than', '90d', '--dry-run')).stdout).toContain(
+      'there are no statistics to estimate them by',
+    );
+    const archived = await run('archive', '--older-than', '90d', '--yes', '--json');
+    expect(archived.exitCode).toBe(0);
+    expect(JSON.parse(archived.stdout)).toMatchObject({ bytes: null });
     const kept = 'SELECT count(*)::int AS n FROM execution_traces';
     expect((await database.query(kept)).rows).toEqual([{ n: 1 }]);
     expect((await run('archive', 'restore', old, '--yes')).exitCode).toBe(0);
     expect((await database.query(kept)).rows).toEqual([{ n: 2 }]);
     expect((await run('doctor')).exitCode).toBeLessThan(2);
+  });
+
+  it('vacuums, analyzes and prunes without figures of shells, writes a demo, and refuses materialized views', async () => {
+    const run = (...args: string[]) => runCli([...args, '--url', database.url]);
+    for (const command of ['vacuum', 'analyze']) {
+      const { stdout } = await run(command, 'execution_traces', '--dry-run');
+      expect(stdout).toContain('not known here: the rows lie on workers');
+      expect(stdout).toContain('execution_traces  its rows lie on workers');
+      const done = await run(command, 'execution_traces', '--yes');
+      expect(done).toMatchObject({ exitCode: 0 });
+      expect(done.stdout).not.toContain('dead rows');
+    }
+    expect(await run('prune', '--yes')).toMatchObject({ exitCode: 0 });
+    const demo = ['demo', '--backfill', '1h', '--traces', '20', '--yes'];
+    expect(await run(...demo)).toMatchObject({ exitCode: 0 });
+    const refused = await run('schema', 'materialize', '--yes');
+    expect(refused.exitCode).toBe(4);
+    expect(refused.stderr).toContain('lie on workers of the Citus cluster');
+  });
+
+  it('is a line of the fleet with the size of its own shards', async () => {
+    await database.query(`CREATE SCHEMA other_team`);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-citus-'));
+    onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const config = path.join(folder, 'config.toml');
+    const lines = ['public', 'other_team'].map(
+      (schema) => `[connections.${schema}]\nurl = "${database.url}"\nschema = "${schema}"`,
+    );
+    fs.writeFileSync(config, lines.join('\n'), { mode: 0o600 });
+    const { stdout } = await runCli(['fleet', '--config', config, '--json']);
+    const teams = JSON.parse(stdout) as { name: string; state: string; bytes: number }[];
+    const [{ bytes } = { bytes: 0 }] = (
+      await database.query<{ bytes: number }>(
+        `SELECT sum(shard_size)::float8 AS bytes FROM pg_catalog.citus_shards`,
+      )
+    ).rows;
+    expect(teams[0]).toMatchObject({ name: 'public', state: 'primary', bytes });
+    expect(teams[1]).toMatchObject({ name: 'other_team', state: 'primary' });
   });
 
   it('keeps no sizes of shells', async () => {

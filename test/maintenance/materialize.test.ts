@@ -1,10 +1,15 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkById, runChecks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
 import { runAction } from '../../src/maintenance/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { psql } from '../helpers/psql.js';
 import { deployFirstRelease } from '../deploy/first-release.js';
 import { openConsole } from '../deploy/helpers.js';
+import { dumpOf } from '../schema/dump.js';
 import { collect } from './helpers.js';
 
 /** Failed and completed traces with a decision each. */
@@ -119,6 +124,22 @@ describe('trace-console schema materialize', () => {
     expect(reset).toMatchObject({ exitCode: 0 });
     expect(reset.stdout).toContain('materialized view trace_console.public_agent_performance');
     expect((await runCli(['schema', 'apply', '--yes', '--url', test.url])).exitCode).toBe(0);
+  });
+
+  it('comes back from a dump as a copy that is refreshed as before', async () => {
+    const test = await filled();
+    await materialize(test, ...views, '--yes');
+    const restored = await createTestDatabase({ schema: false });
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-dump-'));
+    onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const file = path.join(folder, 'dump.sql');
+    fs.writeFileSync(file, await dumpOf(test.url));
+    expect(await psql(restored.url, { files: [file] })).toMatchObject({ exitCode: 0 });
+    for (const view of views) expect(await differences(restored, view), view).toBe(0);
+    await restored.query(addTraces);
+    expect(await materialize(restored, '--refresh', '--yes')).toMatchObject({ exitCode: 0 });
+    for (const view of views) expect(await differences(restored, view), view).toBe(0);
+    expect((await runCli(['schema', 'verify', '--url', restored.url])).exitCode).toBe(0);
   });
 
   it('leaves nothing behind when it is cancelled while it waits for a lock, whose holder it names', async () => {

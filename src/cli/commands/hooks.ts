@@ -142,12 +142,16 @@ function changeLines(change: HookChange): string[] {
 export const hooksInstallCommand = defineCommand({
   name: 'hooks install',
   summary: 'have agents report what they do, by hooks in their settings',
-  usage: '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--dry-run]',
+  usage:
+    '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--telemetry] [--http] [--dry-run] [--yes] [--json]',
   description: [
     'Adds a hook to the settings of the named CLIs, or of all that are found on this machine: shows the',
     'difference first, then asks. Comments, order and other hooks stay; installed twice nothing changes.',
     'The hook puts each event, without secrets, into a spool in the home folder; "trace-console collect"',
     'brings it into the database, and is started by the hook where it does not run.',
+    '',
+    '--telemetry also has Claude Code, Codex and Gemini CLI send OpenTelemetry to where [collect] listen',
+    'says (else to 127.0.0.1:4318). Settings that send it elsewhere stay; hooks remove takes ours out.',
     '',
     'With --json: {"ok", "dryRun", "files": [{"cli", "file", "changes", "diff"}], "remarks"}.',
   ].join('\n'),
@@ -234,10 +238,12 @@ async function urlToPost({
 export const hooksRemoveCommand = defineCommand({
   name: 'hooks remove',
   summary: "take trace-console's hooks out of agents' settings again",
-  usage: '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--dry-run]',
+  usage:
+    '[claude|codex|gemini|cursor|copilot|opencode …] [--scope user|project|local] [--dry-run] [--yes] [--json]',
   description: [
     'A settings file that nobody has changed since the installation becomes what it was before, byte for',
-    'byte; from another only the hooks of trace-console are taken. What was collected stays.',
+    'byte; from another only the hooks of trace-console are taken, and what --telemetry has set. What was',
+    'collected stays.',
     '',
     'With --json: {"ok", "dryRun", "files": [{"cli", "file", "changes", "diff"}], "remarks"}.',
   ].join('\n'),

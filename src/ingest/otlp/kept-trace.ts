@@ -1,4 +1,6 @@
-import { groupBy } from '../../core/values.js';
+import { archiveOf, otlpTag } from '../../core/tables.js';
+import { byOwnKey, groupBy } from '../../core/values.js';
+import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
 import { sessionId } from '../ids.js';
 import { mayDelete } from '../row-store.js';
@@ -21,6 +23,8 @@ export const spansAtOnce = 20_000;
 /** The spans of a trace that are known, each once, and the rows that they are kept in. */
 export class KeptTrace {
   readonly #rows: KeptRow[] = [];
+  /** The session under which it was written, when what was written is not kept any more. */
+  stored: string | undefined;
 
   add(row: KeptRow): void {
     this.#rows.push(row);
@@ -59,6 +63,10 @@ export class KeptTrace {
       const as = ids.map((id) => now.get(id) ?? before.get(id) ?? null);
       return [{ trace, key, recorded: isList(row.span) ? as : (as[0] ?? []) }];
     });
+  }
+
+  get isNew(): boolean {
+    return this.#rows.every(({ recorded }) => recorded === null);
   }
 
   refuse(refused: string): Mark[] {
@@ -134,4 +142,53 @@ export async function removeSessions(
     `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
     [schema, ids],
   );
+}
+
+/**
+ * Spans without those that a console exported when it did not give them their rows yet, and whose trace is here: nothing in them says
+ * of which row they are, and it would stand here twice. Such a trace has the root's correlation id as its trace id.
+ */
+export async function withoutOwn(
+  database: Database,
+  spans: readonly TelemetrySpan[],
+): Promise<readonly TelemetrySpan[]> {
+  const isExported = ({ row, scope, attributes }: TelemetrySpan) =>
+    row === undefined &&
+    scope === 'trace-console' &&
+    attributes['trace_console.kind'] !== undefined;
+  const ids = [...new Set(spans.filter(isExported).map(({ traceId }) => traceId))];
+  if (ids.length === 0) return spans;
+  const archive = archiveOf('execution_traces');
+  const tables = byOwnKey(database.capabilities.tables, archive)
+    ? ['execution_traces', archive]
+    : ['execution_traces'];
+  const found = await database.read<{ id: string }>(
+    tables
+      .map(
+        (table) =>
+          `SELECT correlation_id AS id FROM ${table} WHERE correlation_id = ANY ($1::uuid[])`,
+      )
+      .join(' UNION '),
+    [ids],
+  );
+  const own = new Set(found.map(({ id }) => id.replaceAll('-', '')));
+  return spans.filter((span) => !(isExported(span) && own.has(span.traceId)));
+}
+
+/** Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace. */
+export async function findStored(
+  tx: Queryable,
+  traces: ReadonlyMap<string, KeptTrace>,
+): Promise<void> {
+  const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
+  if (ids.length === 0) return;
+  const { rows } = await tx.query<{ id: string; session: string }>(
+    `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM execution_traces
+     WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+    [ids.map(otlpTag)],
+  );
+  for (const { id, session } of rows) {
+    const trace = traces.get(id);
+    if (trace) trace.stored = session;
+  }
 }

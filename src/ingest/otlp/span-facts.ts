@@ -116,8 +116,10 @@ export function usageAt(attributes: Attributes): Usage | undefined {
   );
   const cacheCreation = numberAt(
     attributes,
+    'gen_ai.usage.cache_write.input_tokens',
     'gen_ai.usage.cache_creation.input_tokens',
     'gen_ai.usage.cache_creation_input_tokens',
+    'gen_ai.usage.cache_write_input_tokens',
     'llm.token_count.prompt_details.cache_write',
   );
   const cached = count(cacheRead) + count(cacheCreation);
@@ -146,8 +148,12 @@ export function modelAt(attributes: Attributes): string | undefined {
     attributes,
     'gen_ai.response.model',
     'gen_ai.request.model',
+    'llm.response.model_name',
     'llm.model_name',
+    'llm.request.model_name',
     'embedding.model_name',
+    'reranker.model_name',
+    'llm.response.model',
     'llm.request.model',
   );
   return model?.slice(0, longestName);
@@ -160,6 +166,7 @@ export function providerAt(attributes: Attributes): string {
     'gen_ai.system',
     'llm.provider',
     'llm.system',
+    'llm.vendor',
   );
   return name?.toLowerCase().slice(0, longestName) ?? 'unknown';
 }
@@ -281,19 +288,34 @@ function partsOf({ parts, content }: Record<string, unknown>): string | undefine
 }
 
 const mostPrompts = 64;
-const counted = /^(?:gen_ai\.prompt|llm\.input_messages)\./;
+const counted = /^(?:gen_ai\.prompt|llm\.prompts|llm\.input_messages)\./;
 
-/** `gen_ai.prompt.0.role`, `llm.input_messages.0.message.role`, … */
+/** `gen_ai.prompt.0.role`, `llm.prompts.0.role`, `llm.input_messages.0.message.role`, …; the words in one piece or in parts. */
 function countedPrompt(attributes: Attributes): string | undefined {
   if (!Object.keys(attributes).some((name) => counted.test(name))) return undefined;
   for (let index = mostPrompts - 1; index >= 0; index -= 1) {
-    for (const prefix of [`gen_ai.prompt.${index}`, `llm.input_messages.${index}.message`]) {
+    const prefixes = [
+      `gen_ai.prompt.${index}`,
+      `llm.prompts.${index}`,
+      `llm.input_messages.${index}.message`,
+    ];
+    for (const prefix of prefixes) {
       if (textAt(attributes, `${prefix}.role`) === 'user') {
-        return textAt(attributes, `${prefix}.content`);
+        return textAt(attributes, `${prefix}.content`) ?? countedParts(attributes, prefix);
       }
     }
   }
   return undefined;
+}
+
+/** `….contents.0.message_content.text`: the texts among them. */
+function countedParts(attributes: Attributes, prefix: string): string | undefined {
+  const texts: string[] = [];
+  for (let part = 0; part < mostPrompts; part += 1) {
+    const text = textAt(attributes, `${prefix}.contents.${part}.message_content.text`);
+    if (text !== undefined) texts.push(text);
+  }
+  return texts.length === 0 ? undefined : texts.join('\n');
 }
 
 function promptInEvents({ events }: TelemetrySpan): string | undefined {
@@ -330,3 +352,12 @@ export const toolUseOf = (span: TelemetrySpan): string =>
     textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
     span,
   );
+
+const withoutSession = 'trace:';
+
+/** The session of a trace: what a span says, else the trace itself, until a span says it. */
+export function sessionOf(spans: readonly TelemetrySpan[], before: string | undefined): string {
+  if (before !== undefined && !before.startsWith(withoutSession)) return before;
+  const told = spans.flatMap(({ attributes }) => textAt(attributes, ...sessionNames) ?? []);
+  return told[0] ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
+}

@@ -10,12 +10,14 @@ import { noRows, type Recorder, type Written } from '../recorder.js';
 import { toJson, type ColumnType } from '../rows.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
+  findStored,
   KeptTrace,
   markRecorded,
   removeSessions,
   spansAtOnce,
   tracesOf,
   tracesWithSpans,
+  withoutOwn,
   type KeptRow,
 } from './kept-trace.js';
 import { traceEvents, type Recorded } from './trace-events.js';
@@ -183,18 +185,19 @@ export type ToRecord = {
  */
 export async function prepareWithSpans(
   { database, recorder }: Target,
-  { events, spans }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+  { events, spans: all }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
   kept: ReadonlySet<string> = new Set(),
   breathe: () => Promise<void> = () => Promise.resolve(),
 ): Promise<ToRecord> {
-  const clean = async (all: readonly AgentEvent[]) => {
+  const clean = async (told: readonly AgentEvent[]) => {
     const list: CleanEvent[] = [];
-    for (const event of all) {
+    for (const event of told) {
       list.push(recorder.clean(event));
       await breathe();
     }
     return list;
   };
+  const spans = await withoutOwn(database, all);
   const batch = await SpanBatch.of(database, spans, kept);
   return { events: await clean(events), ofSpans: await clean(batch.events), batch, spans };
 }
@@ -285,7 +288,10 @@ export class SpanFlusher {
   }
 
   #write(traces: readonly KeptTrace[]): Promise<Written> {
-    const written = traces.map((trace) => ({ trace, told: traceEvents(trace.spans, trace.isCut) }));
+    const written = traces.map((trace) => ({
+      trace,
+      told: traceEvents(trace.spans, trace.isCut, trace.stored),
+    }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
     const { schema } = this.#database.capabilities;
     return this.#recorder.record(
@@ -362,6 +368,7 @@ export class SpanFlusher {
         traces.set(row.trace, trace);
         trace.add(row);
       }
+      await findStored(tx, traces);
       return [...traces.values()];
     });
   }

@@ -1,6 +1,7 @@
 import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatDuration, parseDuration } from '../../core/format/time.js';
 import { type ArchivedTable, archivedTables, archiveOf } from '../../core/tables.js';
+import { hasRowsOnWorkers } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Action, ActionContext, OfferCommand, Outcome, Progress } from '../action.js';
@@ -131,8 +132,9 @@ function brakeOf(row: BrakeRow): Brake | undefined {
   return undefined;
 }
 
-/** Bytes of the archive tables with their indexes; undefined where one is locked. */
+/** Bytes of the archive tables with their indexes; undefined where one is locked, or they lie on workers. */
 async function archiveBytes(database: Database): Promise<number | undefined> {
+  if (hasRowsOnWorkers(database.capabilities)) return undefined;
   try {
     const [row] = await database.read<{ bytes: number }>(
       `SELECT COALESCE(sum(pg_total_relation_size(c.oid)), 0) AS bytes

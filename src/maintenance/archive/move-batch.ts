@@ -1,3 +1,4 @@
+import { hasRowsOnWorkers } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import type { ArchivedTable } from '../../core/tables.js';
 import { daySpan, lockArchive, namedHolder } from './trees.js';
@@ -221,8 +222,12 @@ async function estimateBefore(database: Database, cutoff: string): Promise<numbe
   return row?.['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0;
 }
 
-/** Children a trace, from the planner's statistics: a count would read whole tables. */
-async function estimatedChildren(database: Database): Promise<number> {
+/**
+ * Children a trace, from the planner's statistics: a count would read whole tables. Undefined where there are none, or they are of the
+ * empty shells of a cluster.
+ */
+async function estimatedChildren(database: Database): Promise<number | undefined> {
+  if (hasRowsOnWorkers(database.capabilities)) return undefined;
   const [row] = await database.read<{ ratio: number | null }>(
     `SELECT sum(c.reltuples) FILTER (WHERE c.relname <> 'execution_traces')
        / NULLIF(max(c.reltuples) FILTER (WHERE c.relname = 'execution_traces'), 0) AS ratio
@@ -231,7 +236,7 @@ async function estimatedChildren(database: Database): Promise<number> {
        ('execution_traces', 'agent_routing_decisions', 'hook_executions', 'endpoint_calls')`,
     [database.capabilities.schema],
   );
-  return row?.ratio ?? 0;
+  return row?.ratio ?? undefined;
 }
 
 export async function archivePreview(
@@ -264,7 +269,10 @@ export async function archivePreview(
       },
       {
         label: 'Rows with them',
-        value: `about ${withSeparators(Math.round(traces * children))} (decisions, hooks, calls)`,
+        value:
+          children === undefined
+            ? 'decisions, hooks and calls; there are no statistics to estimate them by'
+            : `about ${withSeparators(Math.round(traces * children))} (decisions, hooks, calls)`,
       },
       { label: 'Started', value: daySpan(due.oldest, due.newest) },
       { label: 'Moved to', value: '*_archive tables; can be listed, shown and restored' },

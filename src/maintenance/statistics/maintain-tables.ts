@@ -26,9 +26,9 @@ import { ownerHint } from '../guard.js';
 export type MaintainedTable = {
   table: string;
   milliseconds: number;
-  /** Estimates of the server, which come a moment late. */
-  deadRowsBefore: number;
-  deadRowsAfter: number;
+  /** Estimates of the server, which come a moment late; null: the rows lie on workers of a Citus cluster. */
+  deadRowsBefore: number | null;
+  deadRowsAfter: number | null;
 };
 
 export type MaintainTablesResult = {
@@ -103,8 +103,10 @@ function listOf(tables: readonly TableFigures[]): string[] {
   const lines = tables
     .slice(0, mostListed)
     .map(({ table, bytes, rows, deadRows, changedSinceAnalyze }) => {
+      if (bytes === null)
+        return `${table}  its rows lie on workers, whose figures are not known here`;
       const known = rows === null ? 'rows not counted yet' : counted(rows, 'row');
-      return `${table}  ${formatBytes(bytes)}, ${known}, ${withSeparators(deadRows)} dead, ${withSeparators(changedSinceAnalyze)} changed since the last analyze`;
+      return `${table}  ${formatBytes(bytes)}, ${known}, ${withSeparators(deadRows ?? 0)} dead, ${withSeparators(changedSinceAnalyze ?? 0)} changed since the last analyze`;
     });
   const more = tables.length - lines.length;
   return more > 0 ? [...lines, `and ${more} more`] : lines;
@@ -216,10 +218,10 @@ function summaryOf(
 ): string {
   const [only] = done;
   const what = done.length === 1 && only ? only.table : counted(done.length, 'table');
-  const dead = (of: (table: MaintainedTable) => number) =>
-    withSeparators(done.reduce((sum, table) => sum + of(table), 0));
+  const dead = (of: (table: MaintainedTable) => number | null) =>
+    withSeparators(done.reduce((sum, table) => sum + (of(table) ?? 0), 0));
   const rows =
-    command === 'VACUUM'
+    command === 'VACUUM' && done.every(({ deadRowsBefore }) => deadRowsBefore !== null)
       ? `: ${dead((table) => table.deadRowsBefore)} dead rows before, ${dead((table) => table.deadRowsAfter)} now`
       : '';
   const parts = [
@@ -227,6 +229,13 @@ function summaryOf(
     ...(remaining.length > 0 ? [`not done: ${remaining.join(', ')}`] : []),
   ];
   return `${parts.join('; ')}.`;
+}
+
+function sumText(numbers: readonly (number | null)[], text: (sum: number) => string): string {
+  const known = numbers.filter((one) => one !== null);
+  return known.length < numbers.length
+    ? 'not known here: the rows lie on workers of the Citus cluster'
+    : text(known.reduce((sum, one) => sum + one, 0));
 }
 
 export const analyzeCommand: OfferCommand = {
@@ -247,10 +256,10 @@ export const analyze = maintainTables({
   facts: (tables) => [
     {
       label: 'Changed',
-      value: `${counted(
-        tables.reduce((sum, { changedSinceAnalyze }) => sum + changedSinceAnalyze, 0),
-        'row',
-      )} since the last analyze`,
+      value: sumText(
+        tables.map(({ changedSinceAnalyze }) => changedSinceAnalyze),
+        (sum) => `${counted(sum, 'row')} since the last analyze`,
+      ),
     },
     { label: 'Reads', value: 'a sample of 30,000 rows a table at most' },
   ],
@@ -274,7 +283,10 @@ export const vacuum = maintainTables({
   facts: (tables) => [
     {
       label: 'Dead rows',
-      value: `${withSeparators(tables.reduce((sum, { deadRows }) => sum + deadRows, 0))}, estimated`,
+      value: sumText(
+        tables.map(({ deadRows }) => deadRows),
+        (sum) => `${withSeparators(sum)}, estimated`,
+      ),
     },
     { label: 'Disk', value: 'the room is used again; the files seldom shrink' },
   ],
@@ -286,12 +298,13 @@ type TablesInput = { tables?: readonly string[] };
 /** Ours, as far as they exist. */
 const ourTables: readonly string[] = [...coreTables, ...archivedTables.map(archiveOf)];
 
+/** Null where the rows lie on workers: what this server knows is of an empty shell. */
 type TableFigures = {
   table: string;
-  bytes: number;
+  bytes: number | null;
   rows: number | null;
-  deadRows: number;
-  changedSinceAnalyze: number;
+  deadRows: number | null;
+  changedSinceAnalyze: number | null;
 };
 
 type Row = TableFigures & { allowed: boolean };
@@ -306,7 +319,7 @@ async function readChosenTables(
   title: string,
   { tables }: TablesInput,
 ): Promise<TableFigures[]> {
-  const { schema, serverVersion, user } = database.capabilities;
+  const { schema, serverVersion, user, citus } = database.capabilities;
   const names = tables ?? ourTables;
   const maintain = serverVersion >= 170_000 ? `OR has_table_privilege(c.oid, 'MAINTAIN')` : '';
   const rows = await database.read<Row>(
@@ -344,7 +357,8 @@ async function readChosenTables(
       { hint: `${ownerHint}${grant}` },
     );
   }
-  return rows;
+  const unread = { bytes: null, rows: null, deadRows: null, changedSinceAnalyze: null };
+  return rows.map((row) => (citus?.tables.includes(row.table) ? { ...row, ...unread } : row));
 }
 
 function subjectOf({ tables }: TablesInput): string {

@@ -19,7 +19,7 @@ import type { ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { LateRows } from './late-rows.js';
 import { type FirstChunk, SliceLedger, type Range, SliceReader } from './slices.js';
-import { longSliceOf, serverNowIn, sliceMsFor } from './windows.js';
+import { isCountedAtOnce, longSliceOf, serverNowIn, sliceMsFor } from './windows.js';
 
 /** Sums by group that slices can be added to and taken out of. */
 export class CallTotals {
@@ -194,7 +194,7 @@ export class CallsReader {
     const sliceMs = sliceMsFor(windowMs) * length;
     const isOther = this.#slices.ledger.sliceMs !== sliceMs;
     if (exact || isOther) this.#slices = this.#slicesOf(sliceMs, { fittingMs, length });
-    const whole = exact || this.#lightMs === windowMs;
+    const whole = exact || isCountedAtOnce(request) || this.#lightMs === windowMs;
     this.#lightMs = undefined;
     const isWritten = await this.#lookForLate(tx, request, source);
     const changed = await this.#options.changed?.(tx, sliceMs);

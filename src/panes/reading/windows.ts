@@ -1,6 +1,7 @@
 import { formatSpan, parseDuration } from '../../core/format/time.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
+import type { ReadRequest } from '../contract/pane.js';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -62,6 +63,11 @@ export function sliceMsFor(windowMs: number): number {
     (size) => size <= bucketMs && bucketMs % size === 0 && windowMs / size <= mostSlices,
   );
   return fitting ?? bucketMs;
+}
+
+/** Whether a first, brief reading counts its window in one statement: of so short a one the parts take longer than the rows. */
+export function isCountedAtOnce({ brief = false, windowMs }: ReadRequest): boolean {
+  return brief && windowMs <= 3_600_000;
 }
 
 /** How many slices make a long one: four of those are a window, for what is counted once or seldom. */

@@ -6,6 +6,7 @@ import {
   type TelemetrySpan,
 } from '../../../src/ingest/otlp/decode.js';
 import { logEvents } from '../../../src/ingest/otlp/log-events.js';
+import { oneCallInWords } from './one-call-in-words.js';
 import {
   traceEvents,
   type Recorded,
@@ -39,101 +40,8 @@ const eventsOf = (...spans: TelemetrySpan[]) =>
 const only = <Kind extends AgentEvent['kind']>(events: readonly AgentEvent[], kind: Kind) =>
   events.filter((event): event is Extract<AgentEvent, { kind: Kind }> => event.kind === kind);
 
-const message = (role: string, content: string) => ({ role, parts: [{ type: 'text', content }] });
-
 describe('one call of a model and one of a tool', () => {
-  it.each<[convention: string, root: object, model: object, tool: object]>([
-    [
-      'OpenTelemetry',
-      { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.conversation.id': 's1' },
-      {
-        'gen_ai.operation.name': 'chat',
-        'gen_ai.provider.name': 'openai',
-        'gen_ai.response.model': 'gpt-5.5',
-        'gen_ai.input.messages': JSON.stringify([
-          message('system', 'be kind'),
-          message('user', 'hello'),
-        ]),
-        'gen_ai.usage.input_tokens': 100,
-        'gen_ai.usage.cache_read.input_tokens': 60,
-        'gen_ai.usage.cache_creation.input_tokens': 10,
-        'gen_ai.usage.output_tokens': 5,
-      },
-      {
-        'gen_ai.operation.name': 'execute_tool',
-        'gen_ai.tool.name': 'search',
-        'gen_ai.tool.call.arguments': '{"q":1}',
-        'gen_ai.tool.call.result': '"found"',
-      },
-    ],
-    [
-      'OpenInference',
-      {
-        'openinference.span.kind': 'CHAIN',
-        'session.id': 's1',
-        'input.value': '{"inputs":{"question":"hello"}}',
-      },
-      {
-        'openinference.span.kind': 'LLM',
-        'llm.provider': 'openai',
-        'llm.model_name': 'gpt-5.5',
-        'llm.token_count.prompt': 100,
-        'llm.token_count.prompt_details.cache_read': 60,
-        'llm.token_count.prompt_details.cache_write': 10,
-        'llm.token_count.completion': 5,
-      },
-      {
-        'openinference.span.kind': 'TOOL',
-        'tool.name': 'search',
-        'input.value': '{"q":1}',
-        'output.value': 'found',
-      },
-    ],
-    [
-      'OpenLLMetry',
-      {
-        'traceloop.span.kind': 'workflow',
-        'traceloop.association.properties.session_id': 's1',
-        'traceloop.entity.input': '{"inputs":{"input":"hello"}}',
-      },
-      {
-        'llm.request.type': 'chat',
-        'gen_ai.system': 'OpenAI',
-        'gen_ai.request.model': 'gpt-5.5',
-        'gen_ai.usage.prompt_tokens': '100',
-        'gen_ai.usage.cache_read_input_tokens': 60,
-        'gen_ai.usage.cache_creation_input_tokens': 10,
-        'gen_ai.usage.completion_tokens': '5',
-      },
-      {
-        'traceloop.span.kind': 'tool',
-        'traceloop.entity.name': 'search',
-        'traceloop.entity.input': '{"q":1}',
-        'traceloop.entity.output': 'found',
-      },
-    ],
-    [
-      'the first conventions',
-      { 'session.id': 's1' },
-      {
-        'gen_ai.operation.name': 'chat',
-        'gen_ai.system': 'openai',
-        'gen_ai.request.model': 'gpt-5.5',
-        'gen_ai.prompt.0.role': 'user',
-        'gen_ai.prompt.0.content': 'hello',
-        'llm.usage.prompt_tokens': 100,
-        'gen_ai.usage.cache_read_input_tokens': 60,
-        'gen_ai.usage.cache_creation_input_tokens': 10,
-        'llm.usage.completion_tokens': 5,
-      },
-      {
-        'gen_ai.operation.name': 'execute_tool',
-        'gen_ai.tool.name': 'search',
-        'input.value': '{"q":1}',
-        'output.value': 'found',
-      },
-    ],
-  ])('are the same in the words of %s', (_, root, model, tool) => {
+  it.each(oneCallInWords)('are the same in the words of %s', (_, root, model, tool) => {
     const events = eventsOf(
       span(1, 0, { attributes: { ...root } }),
       span(2, 1, { attributes: { ...model } }),

@@ -148,6 +148,25 @@ it('writes the same rows when each span comes in a request of its own, children 
   expect(await db.dump()).toEqual(whole);
 });
 
+it('knows the traces of an export from before rows were in it, and takes it in once where they are not', async () => {
+  const old = text
+    .replaceAll(/,?\{"key":"trace_console\.row","value":\{"stringValue":"(?:[^"\\]|\\.)*"\}\}/g, '')
+    .replaceAll('[,', '[');
+  expect(old).not.toContain('trace_console.row');
+  expect((await importText(old)).written.rows).toEqual(nothing);
+  await forgetSpans();
+  expect(await db.dump()).toEqual(whole);
+  await db.clear();
+  expect((await importText(old)).written.rows.execution_traces).toBeGreaterThanOrEqual(2);
+  await forgetSpans();
+  const elsewhere = await db.dump();
+  await importText(old);
+  expect(await db.dump()).toEqual(elsewhere);
+  await forgetSpans();
+  await db.clear();
+  await importText(text);
+});
+
 it.each([
   ['export otlp --brief', () => [...all, '--brief']],
   ['trace --otlp', (id: string) => ['trace', id, '--otlp']],
