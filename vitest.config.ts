@@ -1,6 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { embeddedFiles, wholeFilesNotOnEmbedded } from './test/helpers/embedded-suite.js';
 import { testEngine } from './test/helpers/engine.js';
+import { LongestFirst } from './test/helpers/longest-first.js';
 
 const onEmbedded = testEngine === 'embedded';
 // The folder test/schema stands there for its files that are not in the list of those that run.
@@ -14,6 +15,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(onEmbedded ? leftOut : [])],
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/setup.ts'],
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     // Two cores: tests of terminals and time-outs mostly wait.
     maxWorkers: onEmbedded ? 4 : 3,

@@ -9,7 +9,13 @@ import {
   readCatalogue,
   type Table,
 } from './catalogue.js';
-import { earlierSignatures, isEarlierView, judgeTables, sameColumn } from './judge.js';
+import {
+  earlierSignatures,
+  hasArchivedTags,
+  isEarlierView,
+  judgeTables,
+  sameColumn,
+} from './judge.js';
 import { readMaterialized } from './materialized.js';
 import { supabaseRoles } from './prerequisites.js';
 
@@ -79,6 +85,9 @@ function archiveProblem(name: string, catalogue: Catalogue, protects: boolean): 
   if (!deployed || !expected) return 'is missing';
   return joined([
     ...columnProblems(expected, deployed, 'type or nullability', sameColumn),
+    ...(name === archiveOf('execution_traces') && !hasArchivedTags(catalogue)
+      ? ['the index on tags is missing']
+      : []),
     ...(protects ? archivePolicyProblems(name, catalogue) : []),
   ]);
 }
