@@ -1,6 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { embeddedFiles, wholeFilesNotOnEmbedded } from './test/helpers/embedded-suite.js';
 import { testEngine } from './test/helpers/engine.js';
+import { LongestFirst } from './test/helpers/longest-first.js';
 
 const onEmbedded = testEngine === 'embedded';
 // The folder test/schema stands there for its files that are not in the list of those that run.
@@ -14,6 +15,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(onEmbedded ? leftOut : [])],
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/setup.ts'],
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     // Two cores: tests of terminals and time-outs mostly wait.
     maxWorkers: onEmbedded ? 4 : 3,
@@ -21,6 +23,8 @@ export default defineConfig({
     testTimeout: onEmbedded ? 120_000 : 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    // What is waited for is a state, and a busy machine takes its time: only what never comes fails.
+    expect: { poll: { timeout: 50_000 } },
     reporters: ['default', './test/reporters/sum-reporter.ts'],
   },
 });

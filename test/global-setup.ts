@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../scripts/bundle.mjs';
-import { makeEmbeddedTemplate } from './helpers/embedded-database.js';
+import { makeEmbeddedTemplate, removeSpareDatabases } from './helpers/embedded-database.js';
 import { testEngine } from './helpers/engine.js';
 import {
   cleanStaleServers,
@@ -59,6 +59,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await dropDatabases(server.adminUrl, (name) => name.startsWith(databasePrefix));
     await stop();
     await removeServersOf(owner);
+    await removeSpareDatabases(programs);
     rmSync(programs, { recursive: true, force: true });
     rmSync(home, { recursive: true, force: true });
   };

@@ -41,3 +41,7 @@ export function consoleFolder(
   const home = homeFolder(environment);
   return home === undefined ? undefined : path.join(home, ...below, 'trace-console');
 }
+
+/** The disk, or what this user may have of it, is full. */
+export const isNoSpace = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');

@@ -26,12 +26,14 @@ import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
+  againUnlessBegun,
   beginStatement,
   briefLimits,
   clientTimeoutMs,
   copyWithTimeout,
   engineBusy,
   breaksClient,
+  longWorkSettings,
   rollsBack,
   withTimeout,
   defaultLimits,
@@ -55,14 +57,13 @@ export class Database {
   readonly capabilities: Capabilities;
   /** What was asked, with its times. */
   readonly statements = new StatementLog();
-  // The server that is used: after a failover another one of those that are named.
+  // After a failover another one of those that are named.
   #source: ServerSource;
   #tls: TlsAttempt;
   #pool: ServerPool;
   #moving: Promise<void> | undefined;
   #primary: Promise<Database> | undefined;
   readonly #options: DatabaseOptions;
-  readonly #readOnly: boolean;
   readonly #busy = new BusyClients();
   #closing: Promise<void> | undefined;
   readonly production: string | undefined;
@@ -76,16 +77,14 @@ export class Database {
     capabilities: Capabilities,
     options: DatabaseOptions,
   ) {
-    const { readOnly = false, production, namedBy } = options;
     this.#options = options;
     this.origin = source.origin;
     this.#source = source;
     this.#tls = tls;
     this.#pool = pool;
     this.capabilities = capabilities;
-    this.#readOnly = readOnly;
-    this.production = production;
-    this.namedBy = namedBy;
+    this.production = options.production;
+    this.namedBy = options.namedBy;
   }
 
   /**
@@ -105,13 +104,12 @@ export class Database {
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
-      throw translateError(error, source, {
-        timedOut: ranOut(begun, defaultLimits.statementTimeoutMs),
-      });
+      const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
+      throw translateError(pool.causeOf(error), source, { timedOut });
     }
   }
 
-  /** Host, port, user and database, without any secret. */
+  /** Without any secret. */
   get address(): { host: string; port: number; user: string; database: string; tls: boolean } {
     const { host, port, user, database } = this.#source;
     return { host, port, user, database, tls: this.#tls !== false };
@@ -124,7 +122,7 @@ export class Database {
 
   /** `--read-only`, or the role, database or server has default_transaction_read_only on. */
   get readOnly(): boolean {
-    return this.#readOnly || this.capabilities.readOnlyByDefault;
+    return (this.#options.readOnly ?? false) || this.capabilities.readOnlyByDefault;
   }
 
   /** One statement in its own read-only transaction. */
@@ -144,11 +142,19 @@ export class Database {
    *
    * @throws ConsoleError; what `work` throws comes out translated, with the original as cause.
    */
-  async transaction<Result>(
+  transaction<Result>(
+    options: TransactionOptions,
+    work: (transaction: Transaction) => Promise<Result>,
+  ): Promise<Result> {
+    return againUnlessBegun(() => this.#attempt(options, work));
+  }
+
+  async #attempt<Result>(
     options: TransactionOptions,
     work: (transaction: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const client = await this.#connect();
+    const pool = this.#pool;
     const timeoutMs = clientTimeoutMs(options);
     const send = withTimeout(client, timeoutMs);
     const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
@@ -159,9 +165,8 @@ export class Database {
         const answer = ask();
         return await (watch?.wait(answer) ?? answer);
       } catch (error) {
-        throw translateError(error, this.#source, {
-          timedOut: ranOut(begun, statementTimeoutMs),
-        });
+        const timedOut = ranOut(begun, statementTimeoutMs);
+        throw translateError(pool.causeOf(error, client), this.#source, { timedOut });
       }
     };
     const run: Queryable['query'] = (text, values) => answered(() => send<never>(text, values));
@@ -173,7 +178,8 @@ export class Database {
       const begun = await run(
         beginStatement({
           ...options,
-          readOnly: this.#readOnly || (options.readOnly ?? false),
+          readOnly: this.#options.readOnly === true || options.readOnly,
+          settings: { ...longWorkSettings(options, this.capabilities), ...options.settings },
           searchPath: options.searchPath ?? this.capabilities.searchPath,
         }),
       );
@@ -196,8 +202,7 @@ export class Database {
   }
 
   /**
-   * A connection of its own, outside the pool and outside any transaction, for what cannot run in
-   * one (CONCURRENTLY, VACUUM) or holds session state. The caller closes it.
+   * Of its own, outside of the pool, for what cannot run in a transaction (VACUUM). The caller closes it.
    *
    * @throws ConsoleError `pooled_connection` behind a transaction pooler, where a session is shared.
    */
@@ -261,7 +266,7 @@ export class Database {
     }
   }
 
-  get #cancelAddress(): { host: string; port: number } {
+  get #cancelAddress() {
     const { host, hostAddress, port } = this.#source;
     return { host: hostAddress ?? host, port };
   }
@@ -338,13 +343,11 @@ export class Database {
 
   /** Closes every connection; waits for running statements. A second call waits for the first. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([
-      this.#pool.end(),
-      this.#primary?.then(
-        (primary) => primary.close(),
-        () => undefined,
-      ),
-    ]).then(() => undefined);
+    const closed = this.#primary?.then(
+      (primary) => primary.close(),
+      () => undefined,
+    );
+    this.#closing ??= Promise.all([this.#pool.end(), closed]).then(() => undefined);
     return this.#closing;
   }
 
@@ -364,11 +367,7 @@ export class Database {
     } catch (error) {
       await this.#recover(error);
     }
-    try {
-      return await this.#pool.connect();
-    } catch (error) {
-      throw translateError(error, this.#source);
-    }
+    return this.#pool.connect();
   }
 
   /** Starts the server, or goes to another one, where that can help; throws the error where it cannot. */
@@ -394,7 +393,6 @@ export class Database {
     this.#tls = tls;
     this.#pool = pool;
     this.#pool.pooled = left.pooled;
-    // What is still at work there ends by its own time-out.
-    left.end().catch(() => undefined);
+    left.end().catch(() => undefined); // what is still at work there ends by its own time-out
   }
 }

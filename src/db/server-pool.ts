@@ -21,6 +21,9 @@ export class ServerPool {
   readonly #pool: pg.Pool;
   readonly #wanted: number;
   readonly #clients = new Set<pg.PoolClient>();
+  /** What the server said as it ended a connection, between two statements. */
+  readonly #endings = new WeakMap<pg.PoolClient, unknown>();
+  #lastEnded: pg.PoolClient | undefined;
   /** Connections that are being opened for whoever comes first. */
   readonly #opening = new Set<Promise<pg.PoolClient>>();
   #narrowedAt: number | undefined;
@@ -44,7 +47,13 @@ export class ServerPool {
     this.#pool.on('error', () => undefined);
     // The pool listens to its idle connections only. One that breaks between two statements of a transaction
     // would end the process; so its next statement reports it.
-    this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pool.on('connect', (client) =>
+      client.on('error', (error: unknown) => {
+        if (this.#endings.has(client)) return;
+        this.#endings.set(client, error);
+        this.#lastEnded = client;
+      }),
+    );
     this.#pool.on('connect', (client) => {
       this.#clients.add(client);
       // The server has said that it has no TLS: the next connection does not ask.
@@ -59,6 +68,13 @@ export class ServerPool {
       const pid: unknown = Reflect.get(client, 'processID');
       return typeof pid === 'number' ? [pid] : [];
     });
+  }
+
+  /** Why a statement failed: the server's own word for the end of its connection, where it has said one. */
+  causeOf(error: unknown, client = this.#lastEnded): unknown {
+    const ending = client && this.#endings.get(client);
+    const isSaid = sqlStateOf(error) === undefined && sqlStateOf(ending) !== undefined;
+    return isSaid ? ending : error;
   }
 
   /** Whether every connection that is to be had is at work. */

@@ -28,6 +28,12 @@ const mostItems = 256;
 /** What one console has asked its database, in memory only: for `:log` and `:sql`. */
 export class StatementLog {
   #entries: LoggedStatement[] = [];
+  #ran = 0;
+
+  /** How many were run in all, also those that are not kept any more. */
+  get ran(): number {
+    return this.#ran;
+  }
 
   /** The newest last. */
   get entries(): readonly LoggedStatement[] {
@@ -82,6 +88,7 @@ export class StatementLog {
 
   #add(entry: LoggedStatement): void {
     this.#entries.push(entry);
+    this.#ran += 1;
     // In halves, so that not every statement moves the whole list.
     if (this.#entries.length >= 2 * kept) this.#entries = this.#entries.slice(-kept);
   }

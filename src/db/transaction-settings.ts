@@ -36,7 +36,7 @@ export type DatabaseOptions = {
 
 /** Limits and kind of one transaction. Times are milliseconds; 0 means no limit. */
 export type TransactionOptions = {
-  readOnly?: boolean;
+  readOnly?: boolean | undefined;
   /** Default 10,000: a console never keeps a server busy for longer unasked. */
   statementTimeoutMs?: number;
   /** Default 1,000: a console never queues behind DDL, where others would queue behind it. */
@@ -82,6 +82,8 @@ export function sessionStatement({
 }): string {
   const settings: Record<string, string> = {
     ...ownSettings,
+    // A concurrent build waits for every transaction that is older than it.
+    lock_timeout: '0',
     idle_session_timeout: '0',
     idle_in_transaction_session_timeout: '0',
     ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
@@ -115,6 +117,25 @@ export function beginStatement(options: TransactionOptions): string {
     ...(options.searchPath ? [`SET LOCAL search_path = ${options.searchPath}`] : []),
     ...(options.tellsTime ? [`SELECT date_part('epoch', now()) * 1000 AS now_ms`] : []),
   ].join('; ');
+}
+
+/** Work that is stopped in the middle of a transaction (Ctrl-Z) keeps its locks no longer. */
+const longestIdle = '10min';
+
+/**
+ * For a transaction that has more time than a screen's question: what the role, the database or the server allows a transaction, or
+ * its client between two statements, would end work that has limits of its own. The embedded engine has none of them.
+ */
+export function longWorkSettings(
+  { statementTimeoutMs = defaultLimits.statementTimeoutMs }: TransactionOptions,
+  { embedded, serverVersion }: { embedded: boolean; serverVersion: number },
+): Record<string, string> {
+  const isLong = statementTimeoutMs === 0 || statementTimeoutMs > defaultLimits.statementTimeoutMs;
+  if (!isLong || embedded) return {};
+  return {
+    idle_in_transaction_session_timeout: longestIdle,
+    ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
+  };
 }
 
 /** What {@link beginStatement} tells with `tellsTime`: the driver gives a result for each of several statements. */
@@ -172,6 +193,16 @@ export function engineBusy(cause: ConsoleError): ConsoleError {
     hint: 'It runs one at a time; this one did not get its turn in time.',
     cause,
   });
+}
+
+/** A server ends idle sessions outside of transactions only (idle_session_timeout): what finds its connection so has not begun. */
+export async function againUnlessBegun<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(error instanceof ConsoleError) || error.sqlState !== '57P05') throw error;
+    return attempt();
+  }
 }
 
 export async function rollsBack(client: pg.PoolClient): Promise<boolean> {

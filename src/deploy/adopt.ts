@@ -13,6 +13,7 @@ import {
   type TypeFamily,
 } from './judge.js';
 import { earlierVersion, functionProblem } from './compare.js';
+import { lostConsoleTables, openLedger } from './console-schema.js';
 import type { ApplyOptions, ApplyResult, ColumnAddition, Plan } from './plan.js';
 import { indexFile, rowSecurityFile, schemaFiles, type SchemaFile } from './schema-files.js';
 
@@ -43,6 +44,10 @@ export async function adopt(
     ...migrations.map((file) => ({
       name: file.name,
       run: () => attempt(inTurn, (tx) => migrateIfPending(tx, database, file)),
+    })),
+    ...plan.lostConsoleTables.slice(0, 1).map(() => ({
+      name: plan.lostConsoleTables.join(', '),
+      run: () => attempt(inTurn, remakeConsoleTables),
     })),
     ...plan.addColumns.map((addition) => ({
       name: `column ${addition.table}.${addition.name}`,
@@ -199,6 +204,14 @@ async function addColumn(
 
 async function protect(tx: Queryable, { capabilities }: Database, table: string): Promise<boolean> {
   await tx.query(`ALTER TABLE ${quoteIdent(capabilities.schema, table)} ENABLE ROW LEVEL SECURITY`);
+  return true;
+}
+
+/** @throws Error where the role may not */
+async function remakeConsoleTables(tx: Queryable): Promise<boolean> {
+  await openLedger(tx);
+  const left = await lostConsoleTables(tx);
+  if (left.length > 0) throw new Error(`the role may not create ${left.join(', ')}`);
   return true;
 }
 

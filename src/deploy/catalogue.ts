@@ -1,4 +1,5 @@
 import type { Queryable } from '../db/queryable.js';
+import { lostConsoleTables } from './console-schema.js';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import recorded from './manifest.json' with { type: 'json' };
 
@@ -73,6 +74,8 @@ export type Catalogue = {
   extensions: Record<string, string>;
   /** Every relation, whoever made it: `{name: relkind}`. */
   relations: Record<string, string>;
+  /** The console's own tables that were here and have gone: `trace_console.telemetry_spans`. */
+  lostConsoleTables: string[];
 };
 
 /**
@@ -93,6 +96,7 @@ export async function readCatalogue(transaction: Queryable, schema: string): Pro
     const { rows } = await transaction.query<{ objects: unknown }>(query, [schema]);
     catalogue.set(component, rows[0]?.objects ?? {});
   }
+  catalogue.set('lostConsoleTables', await lostConsoleTables(transaction));
   return Object.fromEntries(catalogue) as Catalogue;
 }
 
@@ -220,7 +224,7 @@ const catalogueQueries = {
 } as const;
 
 /** What a complete deployment holds: the catalogue without the extensions' versions. */
-export type Manifest = Omit<Catalogue, 'extensions' | 'relations'> & {
+export type Manifest = Omit<Catalogue, 'extensions' | 'relations' | 'lostConsoleTables'> & {
   extensions: string[];
   /** The policies of the archives; those of the eight tables are counted apart. */
   archivePolicies: Catalogue['policies'];

@@ -9,7 +9,13 @@ import {
   readCatalogue,
   type Table,
 } from './catalogue.js';
-import { earlierSignatures, isEarlierView, judgeTables, sameColumn } from './judge.js';
+import {
+  earlierSignatures,
+  hasArchivedTags,
+  isEarlierView,
+  judgeTables,
+  sameColumn,
+} from './judge.js';
 import { readMaterialized } from './materialized.js';
 import { supabaseRoles } from './prerequisites.js';
 
@@ -79,6 +85,9 @@ function archiveProblem(name: string, catalogue: Catalogue, protects: boolean): 
   if (!deployed || !expected) return 'is missing';
   return joined([
     ...columnProblems(expected, deployed, 'type or nullability', sameColumn),
+    ...(name === archiveOf('execution_traces') && !hasArchivedTags(catalogue)
+      ? ['the index on tags is missing']
+      : []),
     ...(protects ? archivePolicyProblems(name, catalogue) : []),
   ]);
 }
@@ -241,7 +250,13 @@ export function compareWithManifest(
   const core = new Set<string>(coreTables);
   const archives = archivedTables.map(archiveOf);
   const found: [ComponentResult['component'], Record<string, string | undefined>][] = [
-    ['tables', problemsOf([...core], (name) => tableProblem(name, catalogue))],
+    [
+      'tables',
+      {
+        ...problemsOf([...core], (name) => tableProblem(name, catalogue)),
+        ...problemsOf(catalogue.lostConsoleTables, () => 'is missing'),
+      },
+    ],
     ['archives', problemsOf(archives, (name) => archiveProblem(name, catalogue, hasRoles))],
     [
       'indexes',

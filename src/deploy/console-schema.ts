@@ -123,10 +123,41 @@ async function runFile(transaction: Queryable, file: SchemaFile): Promise<boolea
   return true;
 }
 
+/** Also files that were applied, and of which a table has gone since: each may run again. */
 async function missingFiles(transaction: Queryable): Promise<SchemaFile[]> {
   const recorded = new Set((await readLedger(transaction, consoleSchema)).map(({ file }) => file));
   const { consoleFiles } = await import('./schema-files.js');
-  return consoleFiles.filter(({ name }) => !recorded.has(name));
+  const there = await consoleTables(transaction);
+  return consoleFiles.filter(
+    ({ name, sql }) => !recorded.has(name) || tablesOf(sql).some((table) => !there.has(table)),
+  );
+}
+
+/** The tables of the console that its files made here and that have gone since: `trace_console.telemetry_spans`. */
+export async function lostConsoleTables(transaction: Queryable): Promise<string[]> {
+  const there = await consoleTables(transaction);
+  if (there.size === 0) return [];
+  const recorded = new Set((await readLedger(transaction, consoleSchema)).map(({ file }) => file));
+  const { consoleFiles } = await import('./schema-files.js');
+  return consoleFiles
+    .filter(({ name }, index) => index === 0 || recorded.has(name))
+    .flatMap(({ sql }) => tablesOf(sql))
+    .filter((table) => !there.has(table))
+    .map((table) => `${consoleSchema}.${table}`);
+}
+
+const tablesOf = (sql: string): string[] =>
+  [...sql.matchAll(/CREATE TABLE IF NOT EXISTS trace_console\.(\w+)/g)].map(
+    ([, name = '']) => name,
+  );
+
+/** Whoever may read them. The tables in which the embedded database keeps its counters are not of these files. */
+async function consoleTables(transaction: Queryable): Promise<ReadonlySet<string>> {
+  const { rows } = await transaction.query<{ name: string }>(
+    `SELECT c.relname::text AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'trace_console' AND c.relkind IN ('r', 'p') AND c.relname NOT LIKE 'kept\\_%'`,
+  );
+  return new Set(rows.map(({ name }) => name));
 }
 
 /**

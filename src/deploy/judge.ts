@@ -1,4 +1,4 @@
-import { coreTables, type CoreTable } from '../core/tables.js';
+import { archiveOf, coreTables, type CoreTable } from '../core/tables.js';
 import { byOwnKey } from '../core/values.js';
 import { type Catalogue, type Column, manifest } from './catalogue.js';
 import type { Queryable } from '../db/queryable.js';
@@ -179,19 +179,29 @@ export function earlierSignatures(signature: string, catalogue: Catalogue): stri
   });
 }
 
+/** What file 017 looks for before it makes it: an index on the tags of archived traces, by whatever name. */
+export function hasArchivedTags({ indexes }: Catalogue): boolean {
+  return Object.values(indexes).some(
+    ({ table, definition, valid }) =>
+      valid && table === archiveOf('execution_traces') && / USING gin \(tags\b/.test(definition),
+  );
+}
+
 /**
- * The files that bring views and functions of an earlier version up to date, in their order. Read from what is
+ * The files that bring what an earlier version made up to date, in their order. Read from what is
  * there, not from the ledger: a deployment made with psql has none.
  */
 export function pendingMigrations(catalogue: Catalogue): SchemaFile[] {
   return schemaFiles
     .filter(({ name }) => name > lastOfCreation)
-    .filter(({ sql }) =>
-      createdObjects(sql).some(({ kind, name }) =>
-        kind === 'VIEW'
-          ? isEarlierView(name, catalogue)
-          : earlierSignatures(`${name}(`, catalogue).length > 0,
-      ),
+    .filter(
+      ({ name: file, sql }) =>
+        (file === '017_archived_tags.sql' && !hasArchivedTags(catalogue)) ||
+        createdObjects(sql).some(({ kind, name }) =>
+          kind === 'VIEW'
+            ? isEarlierView(name, catalogue)
+            : earlierSignatures(`${name}(`, catalogue).length > 0,
+        ),
     );
 }
 

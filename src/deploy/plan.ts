@@ -42,6 +42,8 @@ export type Plan = {
   addObjects: string[];
   /** Files that replace views and functions of an earlier version of ours, in their order. */
   migrations: string[];
+  /** The console's own tables that have gone; they are made anew, empty. */
+  lostConsoleTables: string[];
   /** For `incompatible`: what is in the way, a clause each. */
   conflicts: string[];
   /** Everything that `schema verify` would report now. */
@@ -94,6 +96,7 @@ export function planFor(
     addIndexes: isNew ? [] : missingIndexes(catalogue, missingTables, left),
     addObjects: isNew ? [] : missingObjects(differences),
     migrations: isNew ? [] : pendingMigrations(catalogue).map(({ name }) => name),
+    lostConsoleTables: catalogue.lostConsoleTables,
     conflicts,
     differences,
   };
@@ -109,6 +112,7 @@ function kindOf(plan: Omit<Plan, 'kind'>, isNew: boolean): Plan['kind'] {
     plan.addIndexes,
     plan.addObjects,
     plan.migrations,
+    plan.lostConsoleTables,
   ];
   return work.every((items) => items.length === 0) ? 'complete' : 'adopt';
 }
@@ -241,8 +245,11 @@ export function describePlan(plan: Plan, database: Database, rls: boolean): stri
       lines.push('Would replace views and functions of an earlier version, a transaction a file:');
       lines.push(...plan.migrations.map((file) => `  ${file}`));
     }
-    if (!onlyMigrates(plan)) lines.push('Would create what it lacks:');
-    lines.push(...plan.missingTables.map((table) => `  table ${table}`));
+    if (!onlyMigrates(plan) || plan.lostConsoleTables.length > 0)
+      lines.push('Would create what it lacks:');
+    lines.push(
+      ...[...plan.missingTables, ...plan.lostConsoleTables].map((table) => `  table ${table}`),
+    );
     lines.push(
       ...plan.addColumns.map(
         ({ table, name, column }) => `  column ${table}.${name} ${column.type}`,

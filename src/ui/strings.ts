@@ -26,10 +26,13 @@ export const strings = {
   idHasDigits: 'An id has hexadecimal digits; give the first four at least',
   slowestFirst: 'slowest first',
   inOrder: (title: string) => `${title} first`,
-  noMatch: (filter: string, count: number) =>
-    count === 1
-      ? `The only row does not match /${filter}; Esc shows it.`
-      : `None of ${count} rows matches /${filter}; Esc shows them all.`,
+  noMatch: (filter: string, count: number, columns: readonly { title: string }[]) => {
+    const is = columns.some(({ title }) => title === filter.trim().toLowerCase());
+    const meant = is ? ` ${filter.trim()} is a column: /${filter.trim()}:TEXT looks in it.` : '';
+    return count === 1
+      ? `The only row does not match /${filter}; Esc shows it.${meant}`
+      : `None of ${count} rows matches /${filter}; Esc shows them all.${meant}`;
+  },
   noTimeWindow: (title: string) => `${title} has no time window`,
   refreshEvery: (span: string) => `Refresh: every ${span} (slower if it would load the server)`,
   sortedBy: (title: string, sort: string, end: 'first' | 'last') => `${title}: ${sort} ${end}`,

@@ -22,6 +22,14 @@ afterAll(async () => {
   await database.close();
 });
 
+async function hasGone(pid: number | undefined): Promise<void> {
+  for (;;) {
+    const { rows } = await test.query('SELECT FROM pg_stat_activity WHERE pid = $1', [pid]);
+    if (rows.length === 0) return;
+    await sleep(20);
+  }
+}
+
 describe('a database that is abandoned', () => {
   it('has the server end what it was at, and nothing of others', async () => {
     const [left, other] = await Promise.all([open(test.url), open(test.url)]);
@@ -39,8 +47,8 @@ describe('a database that is abandoned', () => {
       expect(read).rejects.toMatchObject({ sqlState: '57014' }),
     );
     const others = run(other, 'other').catch(() => undefined);
-    await expect.poll(() => sleeping('left'), { timeout: 20_000 }).toBe(2);
-    await expect.poll(() => sleeping('other'), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => sleeping('left'), { timeout: 50_000 }).toBe(2);
+    await expect.poll(() => sleeping('other'), { timeout: 50_000 }).toBe(1);
     await left.abandon();
     await Promise.all(ended);
     expect(await sleeping('left')).toBe(0);
@@ -110,6 +118,51 @@ describe('a transaction', () => {
       await test.query(`ALTER DATABASE "${hostile.name}" SET ${name} = '${value}'`);
     }
     expect(await read()).toEqual(before);
+  });
+
+  it('that may take long is ended by no limit of the role or the database; a short one says which did', async () => {
+    const hasty = await createTestDatabase();
+    const settings = {
+      statement_timeout: '20s',
+      lock_timeout: '1ms',
+      idle_in_transaction_session_timeout: '250ms',
+      ...(testServer().major >= 17 ? { transaction_timeout: '20s' } : {}),
+    };
+    for (const [name, value] of Object.entries(settings)) {
+      await test.query(`ALTER DATABASE "${hasty.name}" SET ${name} = '${value}'`);
+    }
+    const other = await open(hasty.url);
+    const held = `SELECT name, setting FROM pg_settings WHERE setting <> '0' AND name IN ('statement_timeout',
+      'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') ORDER BY name`;
+    expect(await other.read(held, [], { statementTimeoutMs: 60_000 })).toEqual([
+      { name: 'idle_in_transaction_session_timeout', setting: '600000' },
+      { name: 'lock_timeout', setting: '1000' },
+      { name: 'statement_timeout', setting: '60000' },
+    ]);
+    const direct = await other.connectDirect();
+    expect((await direct.query(held)).rows).toEqual([]);
+    await direct.close();
+    const short = other.transaction({}, async (tx) => {
+      const { rows } = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await hasGone(rows[0]?.pid);
+      await tx.query('SELECT 1');
+    });
+    await expect(short).rejects.toMatchObject({
+      code: 'connection_lost',
+      hint: expect.stringMatching(/^idle_in_transaction_session_timeout of the role/) as string,
+    });
+    await other.close();
+  });
+
+  it('begins anew on another connection where the server ended an idle one', async () => {
+    const hasty = await createTestDatabase();
+    await test.query(`ALTER DATABASE "${hasty.name}" SET idle_session_timeout = '20ms'`);
+    const other = await open(hasty.url);
+    await other.read('SELECT 1');
+    // The end of the connection is there, and nobody has seen it yet, as while a learner computes.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    expect(await other.read('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await other.close();
   });
 
   it('is refused where the database is read-only by default, as under --read-only', async () => {

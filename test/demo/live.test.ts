@@ -114,12 +114,13 @@ test('a COMMIT whose answer is lost has its rows, its uses and its counts once',
       lost += 1;
     });
     const console_ = await openDatabase({ url: proxy.through(database.url) });
-    await runDemo(console_, { ...options, rate: 0.5, seconds: 240 }, { clock });
+    await runDemo(console_, { ...options, rate: 0.5, seconds: 120 }, { clock });
     rows.push(await contents(database, setByTheServer));
     await console_.close();
     await proxy.stop();
   }
   expect(lost).toBeGreaterThan(100);
+  expect(rows[0]?.pattern_usage_log?.length).toBeGreaterThan(5);
   expect(rows[1]).toEqual(rows[0]);
 });
 

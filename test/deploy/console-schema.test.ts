@@ -1,7 +1,10 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { hasConsoleTable, openConsoleTable, readLedger } from '../../src/deploy/console-schema.js';
+import { applySchema, planApply } from '../../src/deploy/apply.js';
 import { consoleFiles } from '../../src/deploy/schema-files.js';
+import { checkSchema } from '../../src/ui/app/schema-flow.js';
+import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { openConsole } from './helpers.js';
 
@@ -79,6 +82,37 @@ describe("the console's own schema", () => {
     ).rejects.toThrow('given up');
     expect(await recorded(database)).toEqual([]);
     expect(await open(database)).toBe(true);
+  });
+
+  it('makes a table anew that was dropped alone; verify and doctor name it, and the command that works', async () => {
+    const test = await createTestDatabase();
+    const database = await consoleOf(test);
+    await open(database);
+    const { rows } = await test.query<{ name: string }>(
+      `SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'trace_console'::regnamespace AND relkind = 'r'`,
+    );
+    expect(rows.length).toBeGreaterThan(10);
+    const tables = rows.map(({ name }) => `trace_console.${name}`);
+    // Without the ledger nothing says which of the others were here.
+    const ledger = tables.filter((name) => name === 'trace_console.schema_files');
+    const others = tables.filter((name) => name !== 'trace_console.schema_files');
+    const half = others.length / 2;
+    for (const lost of [ledger, others.slice(0, half), others.slice(half)]) {
+      await test.query(`DROP TABLE ${lost.join(', ')} CASCADE`);
+      expect((await planApply(database)).lostConsoleTables.sort()).toEqual(lost.sort());
+      await applySchema(database);
+      expect((await planApply(database)).kind).toBe('complete');
+    }
+    await test.query('DROP TABLE trace_console.telemetry_spans');
+    expect((await checkSchema(database))?.text).toMatch(/^The schema lacks 1 object; /);
+    const verified = await runCli(['schema', 'verify', '--url', test.url]);
+    expect(verified.stdout).toContain('tables: trace_console.telemetry_spans is missing');
+    expect(verified.stdout).toContain('trace-console schema apply');
+    expect(verified.exitCode).toBe(1);
+    expect((await runCli(['schema', 'apply', '--yes', '--url', test.url])).exitCode).toBe(0);
+    expect((await runCli(['schema', 'verify', '--url', test.url])).exitCode).toBe(0);
+    await test.query('DROP TABLE trace_console.telemetry_spans');
+    expect(await open(database, 'telemetry_spans')).toBe(true);
   });
 
   it('leaves what a newer console recorded alone', async () => {

@@ -68,7 +68,7 @@ describe('reindexing by key', () => {
     // What the rebuild has left is dropped, which waits for the same transaction.
     await driver.waitFor('cancelling: ');
     await holder.end();
-    await driver.waitFor('Cancelled the rebuild', 20_000);
+    await driver.waitFor('Cancelled the rebuild');
     const left = await database.query('SELECT FROM pg_index WHERE NOT indisvalid');
     expect(left.rows).toHaveLength(0);
   });
@@ -88,7 +88,7 @@ describe('reindexing by key', () => {
     expect((await building()).rows).toHaveLength(1);
 
     const next = await openConsole(database.url, { cols: 120, rows: 35 });
-    await next.waitFor(`${index} is being rebuilt`, 20_000);
+    await next.waitFor(`${index} is being rebuilt`);
     next.press('\r3');
     // What needs care comes first.
     next.press('sg');
@@ -99,7 +99,7 @@ describe('reindexing by key', () => {
     next.press('y');
     await next.waitFor(/waits for pid \d+/);
     await holder.end();
-    await next.waitFor(`The rebuild of ${index} has ended`, 20_000);
+    await next.waitFor(`The rebuild of ${index} has ended`);
     expect((await database.query('SELECT FROM pg_index WHERE NOT indisvalid')).rows).toEqual([]);
   });
 

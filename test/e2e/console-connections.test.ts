@@ -79,7 +79,7 @@ describe('going to another database from within', () => {
     // What was looked for in the rows of the other one is not looked for here.
     expect(driver.text()).not.toContain('/failed');
     expectIntact(driver, { cols: 200, rows: 60 });
-    await expect.poll(() => consolesOn(left), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => consolesOn(left), { timeout: 50_000 }).toBe(0);
     driver.press('a');
     await driver.waitFor('read-only');
 
@@ -89,7 +89,7 @@ describe('going to another database from within', () => {
     await driver.waitFor(shows('left', 3));
     await driver.waitFor('every 1s');
     expect(driver.screen()[0]).not.toContain('READ-ONLY');
-    await expect.poll(() => consolesOn(right), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => consolesOn(right), { timeout: 50_000 }).toBe(0);
     expect(mixed).toEqual([]);
 
     driver.press('q');
@@ -165,10 +165,10 @@ describe('going to another database from within', () => {
       await driver.waitFor(shows('left', 3));
       if (round === 0) filesAtFirst = filesOpen();
     }
-    await expect.poll(() => consolesOn(right), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => consolesOn(right), { timeout: 50_000 }).toBe(0);
     expect(await consolesOn(left)).toBeLessThanOrEqual(5);
     // The pool has five connections; which of them are open now is the moment's.
-    await expect.poll(filesOpen, { timeout: 20_000 }).toBeLessThanOrEqual(filesAtFirst + 5);
+    await expect.poll(filesOpen, { timeout: 50_000 }).toBeLessThanOrEqual(filesAtFirst + 5);
   });
 
   it('asks what becomes of a running action, and goes on when that has ended', async () => {
@@ -209,7 +209,7 @@ describe('going to another database from within', () => {
     await driver.waitFor(shows('server', 3));
     await command(driver, 'connect embedded');
     await driver.waitFor(/on this machine .*● connected[\s\S]*0 in 1h/, 120_000);
-    await expect.poll(() => consolesOn(server), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => consolesOn(server), { timeout: 50_000 }).toBe(0);
     await command(driver, 'connect server');
     await driver.waitFor(shows('server', 3));
   }, 240_000);

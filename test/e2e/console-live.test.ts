@@ -61,7 +61,7 @@ describe('the console while the database works', () => {
     await holder.connect();
     await holder.query('BEGIN; LOCK TABLE hook_executions IN ACCESS EXCLUSIVE MODE');
     await refreshUntil(driver, 'hook_executions is locked by pid');
-    await driver.waitFor(/2 Slow hooks [^┐]*─ as of \d+s ago/, 20_000);
+    await driver.waitFor(/2 Slow hooks [^┐]*─ as of \d+s ago/);
     expect(boxOf(driver.screen(), '2 Slow hooks').join('\n')).toContain('policy-guard');
     await database.query(`UPDATE execution_traces SET status = 'failed'`);
     await refreshUntil(driver, '100% failed');
@@ -79,7 +79,7 @@ describe('the console while the database works', () => {
     driver.press('\r');
     await driver.waitFor('A lock was not to be had in time');
     await holder.end();
-    await driver.waitFor(/completed .*\n.*completed /, 20_000);
+    await driver.waitFor(/completed .*\n.*completed /);
   });
 });
 

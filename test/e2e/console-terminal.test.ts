@@ -163,7 +163,7 @@ describe('a terminal that is closed under the console', () => {
     driver.hangUp();
     const file = env.RESULT ?? '';
     const result = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
-    await expect.poll(result, { timeout: 20_000 }).toBe('code 129\n');
+    await expect.poll(result, { timeout: 50_000 }).toBe('code 129\n');
     const others = async () => {
       const { rows } = await database.query<{ n: number }>(
         `SELECT count(*)::int AS n FROM pg_stat_activity
@@ -171,7 +171,7 @@ describe('a terminal that is closed under the console', () => {
       );
       return rows[0]?.n;
     };
-    await expect.poll(others, { timeout: 20_000 }).toBe(0);
+    await expect.poll(others, { timeout: 50_000 }).toBe(0);
   });
 });
 

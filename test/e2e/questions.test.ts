@@ -12,7 +12,7 @@ test.each([
   await database.query('CREATE TABLE invoices (n int)');
   const before = await fingerprint(database);
   const driver = startConsole(database.url, { args: ['schema', 'apply'], cols: 120, rows: 35 });
-  await driver.waitFor(/Type "yes":/, 20_000);
+  await driver.waitFor(/Type "yes":/);
   driver.press(keys);
   expect(await driver.exited).toMatchObject({ exitCode: 4 });
   expect(driver.text()).toContain('Cancelled; nothing was changed.');

@@ -214,7 +214,7 @@ describe('every end of the program', () => {
     open.push(driver);
     await driver.waitFor(/ticks [1-9]/);
     driver.hangUp();
-    await expect.poll(() => fs.existsSync(result), { timeout: 5000 }).toBe(true);
+    await expect.poll(() => fs.existsSync(result), { timeout: 50_000 }).toBe(true);
     await expect.poll(() => fs.readFileSync(result, 'utf8')).toBe('code 129\n');
   });
 
@@ -222,7 +222,7 @@ describe('every end of the program', () => {
     const driver = await start({ cols: 300, rows: 100 });
     await fillStalled(driver);
     driver.kill('SIGTERM');
-    await expect.poll(() => isAlive(driver.pid), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => isAlive(driver.pid), { timeout: 50_000 }).toBe(false);
     driver.stall(false);
     expect((await driver.waitForExit()).exitCode).toBe(143);
   });

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
 import { openConsole } from '../e2e/helpers/console.js';
 import { showsWhatIsThere } from '../e2e/helpers/plain-figures.js';
+import { runOnce } from '../helpers/template.js';
 import { Cluster } from './chaos/cluster.js';
 import { Traffic } from './chaos/traffic.js';
 import { Watcher } from './chaos/watcher.js';
@@ -12,8 +13,8 @@ const minutes = Number(process.env.TRACE_CONSOLE_CHAOS_MINUTES ?? 0);
 const tracesPerSecond = 200;
 const stallMs = 30_000;
 const outageMs = 5_000;
-/** How soon all is fresh again after a fault; a pooler and a console wait up to 10 s between two tries. */
-const recoveryMs = 60_000;
+/** How long is waited until all is fresh again after a fault: for ever, but that a test has to end. */
+const recoveryMs = 180_000;
 const isRoot = process.getuid?.() === 0;
 
 // A disk of its own is mounted by root only.
@@ -37,6 +38,14 @@ it.skipIf(minutes === 0 || !isRoot)(
     const watcher = new Watcher(consoles, () => cluster.leader.url('traces'));
     told = () => [...watcher.diary, JSON.stringify(watcher.figures), JSON.stringify(watcher.lies)];
 
+    const tracesHeld = async () => {
+      const url = cluster.leader.url('traces');
+      const [row] = await runOnce<{ held: number }>(
+        url,
+        'SELECT count(*)::int AS held FROM execution_traces',
+      );
+      return row?.held ?? 0;
+    };
     const faults: Record<string, () => Promise<unknown>> = {
       'the server is stopped, and started again': async () => {
         await cluster.leader.stop();
@@ -60,7 +69,7 @@ it.skipIf(minutes === 0 || !isRoot)(
       'the disk is full': async () => {
         await cluster.fillDisk();
         await expect
-          .poll(() => traffic.log.split('\n').at(-2), { timeout: 60_000 })
+          .poll(() => traffic.log.split('\n').at(-2), { timeout: recoveryMs })
           .toContain('waiting');
         await sleep(outageMs);
         await cluster.freeDisk();
@@ -79,6 +88,9 @@ it.skipIf(minutes === 0 || !isRoot)(
         watcher.note(`${name}: all is fresh`);
       }
       expect(traffic.running, traffic.log).toBe(true);
+      const before = await tracesHeld();
+      await expect.poll(tracesHeld, { timeout: recoveryMs }).toBeGreaterThan(before);
+      watcher.note('the traffic goes on');
     }
     await sleep(gapMs);
     const summary = await traffic.end();
@@ -97,7 +109,8 @@ it.skipIf(minutes === 0 || !isRoot)(
     const { acknowledged, differences } = await traffic.compare(leader.url('traces'));
     watcher.note(JSON.stringify({ ...summary, acknowledged }));
     expect(Object.entries(differences).filter(([, count]) => count !== 0)).toEqual([]);
-    expect(summary.traces).toBeGreaterThan(0.5 * tracesPerSecond * 60 * minutes);
+    // How many a machine writes is its own affair; so few are no traffic.
+    expect(summary.traces).toBeGreaterThan(0.1 * tracesPerSecond * 60 * minutes);
     expect(watcher.lies).toEqual([]);
     expect(watcher.hung).toEqual([]);
     for (const driver of consoles.values()) {
@@ -105,5 +118,5 @@ it.skipIf(minutes === 0 || !isRoot)(
       expect(await driver.waitForExit()).toEqual({ exitCode: 0, signal: 0 });
     }
   },
-  60_000 * minutes + 600_000,
+  60_000 * minutes + 1_500_000,
 );

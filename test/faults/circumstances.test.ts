@@ -87,7 +87,7 @@ it('shows a paused pooler as a lost connection, and goes on when it resumes', as
   const engine = new LiveEngine(database, { cadenceMs: 500, share: 1 });
   engine.start();
   const state = () => engine.getState().connection.state;
-  await expect.poll(state, { timeout: 20_000 }).toBe('connected');
+  await expect.poll(state, { timeout: 50_000 }).toBe('connected');
   await runOnce(pooler.url('pgbouncer'), 'PAUSE');
   await expect.poll(state, { timeout: 40_000 }).toBe('reconnecting');
   await runOnce(pooler.url('pgbouncer'), 'RESUME');

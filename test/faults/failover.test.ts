@@ -24,12 +24,12 @@ it('follows a failover: panes go on, and maintenance finds the new primary', asy
   const engine = new LiveEngine(database, { cadenceMs: 200, share: 1 });
   engine.start();
   await expect
-    .poll(() => engine.getState().connection.state, { timeout: 20_000 })
+    .poll(() => engine.getState().connection.state, { timeout: 50_000 })
     .toBe('connected');
 
   await primary.kill9();
   await expect
-    .poll(() => engine.getState().connection, { timeout: 20_000 })
+    .poll(() => engine.getState().connection, { timeout: 50_000 })
     .toMatchObject({
       state: 'reconnecting',
       error: { message: expect.stringContaining('standby') as string },
@@ -37,7 +37,7 @@ it('follows a failover: panes go on, and maintenance finds the new primary', asy
   await standby.promote();
   const promotedAt = Date.now();
   await expect
-    .poll(() => engine.getState().panes['recent-traces'].asOf?.getTime() ?? 0, { timeout: 20_000 })
+    .poll(() => engine.getState().panes['recent-traces'].asOf?.getTime() ?? 0, { timeout: 50_000 })
     .toBeGreaterThan(promotedAt);
   expect(engine.getState().connection.state).toBe('connected');
   expect(database.address.port).toBe(standby.port);

@@ -46,7 +46,7 @@ describe.each([
     });
     const active = `SELECT FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%pg_sleep(600)%' AND state = 'active'`;
     const { processId } = connection.cancelKey;
-    await expect.poll(() => runOnce(url, active, [processId]), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => runOnce(url, active, [processId]), { timeout: 50_000 }).toHaveLength(1);
     await runOnce(url, 'SELECT pg_cancel_backend($1)', [processId]);
     await ended;
 

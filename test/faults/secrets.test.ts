@@ -68,7 +68,7 @@ it('a password stands in no output, error, title of a process, journal, log or r
   const recorder = new Recorder(join(folder, 'recording'), database.address);
   recorder.follow(engine);
   engine.start();
-  await expect.poll(() => engine.getState().vitals, { timeout: 20_000 }).not.toBeNull();
+  await expect.poll(() => engine.getState().vitals, { timeout: 50_000 }).not.toBeNull();
   const journal = await runOnce(url, 'SELECT r::text FROM trace_console.maintenance_runs AS r');
   expect(journal).toHaveLength(1);
   const found = Object.entries({

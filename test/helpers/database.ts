@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { onTestFinished, TestRunner } from 'vitest';
-import { createEmbeddedDatabase, removeSpareDatabases } from './embedded-database.js';
+import { createEmbeddedDatabase } from './embedded-database.js';
 import { testEngine } from './engine.js';
 import { testServer } from './server.js';
 import { databaseUrl, runOnce } from './template.js';
@@ -110,7 +110,6 @@ function track(url: string, name: string, remove: () => Promise<string[]>): Test
 /** Drops what the test file left; all are dropped before the first error is thrown. */
 export async function dropAllTestDatabases(): Promise<void> {
   const results = await Promise.allSettled([...open].map((database) => database.drop()));
-  await removeSpareDatabases();
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 

@@ -16,6 +16,7 @@ import {
   stopEmbedded,
   type EmbeddedAddress,
 } from '../../src/embedded/running.js';
+import { isRunning } from './server-folders.js';
 import { applySchemaFiles, runOnce } from './template.js';
 
 declare module 'vitest' {
@@ -88,27 +89,72 @@ DO $$ DECLARE name regclass; BEGIN
   LOOP EXECUTE format('TRUNCATE %s CASCADE', name); END LOOP;
   TRUNCATE trace_console.kept_index_counters, trace_console.kept_table_counters;
 END $$;
+DELETE FROM pg_statistic WHERE starelid >= 16384;
 SELECT pg_stat_reset()`;
 
-/** Databases as good as new, of this test file; starting another takes half a second of a core. */
-const spare: { url: string; digest: string; dataDir: string; folders: string[] }[] = [];
+type Started = { digest: string; dataDir: string; folders: string[] };
+
+/** As many as may wait at once: about one for each worker. */
+const mostSpares = 4;
+
+/**
+ * Databases as good as new, left by tests of any file, with their daemons running: starting another takes a second of a
+ * core, and one that has run some time is quicker, for its WASM is compiled to the end. Each is a file here, which one
+ * taker can rename.
+ */
+function sparesFolder(programs: string): string {
+  return path.join(programs, 'spare-databases');
+}
+
+function keepSpare(programs: string, started: Started): boolean {
+  const folder = sparesFolder(programs);
+  fs.mkdirSync(folder, { recursive: true });
+  if (fs.readdirSync(folder).length >= mostSpares) return false;
+  const name = path.join(folder, path.basename(path.dirname(started.dataDir)));
+  fs.writeFileSync(`${name}.new`, JSON.stringify(started));
+  fs.renameSync(`${name}.new`, `${name}.json`);
+  return true;
+}
+
+function takeSpare(programs: string): Started | undefined {
+  const folder = sparesFolder(programs);
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  for (const name of names.filter((each) => each.endsWith('.json'))) {
+    const taken = path.join(folder, `${name}.taken`);
+    try {
+      fs.renameSync(path.join(folder, name), taken);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw error;
+    }
+    const started = JSON.parse(fs.readFileSync(taken, 'utf8')) as Started;
+    fs.rmSync(taken);
+    return started;
+  }
+  return undefined;
+}
 
 async function digestOf(url: string): Promise<string> {
   return (await runOnce<{ digest: string }>(url, catalogDigest))[0]?.digest ?? '';
 }
 
-async function throwAway(dataDir: string, folders: readonly string[]): Promise<void> {
+async function throwAway({ dataDir, folders }: Started): Promise<void> {
   // Nothing of it is wanted any more: no checkpoint, no goodbye.
   const pid = (await embeddedStatus(dataDir))?.pid;
-  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  if (pid !== undefined) {
+    process.kill(pid, 'SIGKILL');
+    while (isRunning(pid)) await sleep(5);
+  }
   for (const folder of folders) {
     fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 }
 
-/** At the end of a test file. */
-export async function removeSpareDatabases(): Promise<void> {
-  for (const { dataDir, folders } of spare.splice(0)) await throwAway(dataDir, folders);
+/** At the end of a run. @param programs the folder of its programs */
+export async function removeSpareDatabases(programs: string): Promise<void> {
+  for (let spare = takeSpare(programs); spare !== undefined; spare = takeSpare(programs)) {
+    await throwAway(spare);
+  }
 }
 
 async function clientsOf(dataDir: string): Promise<number> {
@@ -120,7 +166,7 @@ async function clientsOf(dataDir: string): Promise<number> {
   }
 }
 
-async function start(options: { schema: boolean; extensions: boolean }) {
+async function copyTemplate(options: { schema: boolean }): Promise<string> {
   const base = fs.mkdtempSync(path.join(os.tmpdir(), 'tc-embedded-test-'));
   const dataDir = path.join(base, 'embedded');
   if (options.schema) {
@@ -128,17 +174,7 @@ async function start(options: { schema: boolean; extensions: boolean }) {
     const template = inFolder.postgres(inject('embeddedTemplate'));
     await run('cp', ['-a', template, inFolder.postgres(dataDir)]);
   } else await makePlainFolder(dataDir);
-  const address = await openEmbedded({
-    dataDir,
-    programs: programsIn(inject('programs')),
-    idleExitMs,
-  });
-  const url = urlOf(address);
-  if (!options.schema && !options.extensions) {
-    await runOnce(url, 'DROP EXTENSION vector; DROP EXTENSION "uuid-ossp"');
-  }
-  const digest = options.schema ? await digestOf(url) : '';
-  return { url, digest, dataDir, folders: [address.host, base] };
+  return dataDir;
 }
 
 /**
@@ -149,17 +185,28 @@ export async function createEmbeddedDatabase(options: {
   schema: boolean;
   extensions: boolean;
 }): Promise<EmbeddedDatabase> {
-  const started = (options.schema ? spare.pop() : undefined) ?? (await start(options));
-  const { url, digest, dataDir, folders } = started;
+  const programs = inject('programs');
+  const spare = options.schema ? takeSpare(programs) : undefined;
+  const dataDir = spare?.dataDir ?? (await copyTemplate(options));
+  // The daemon of a spare one may have ended by itself.
+  const address = await openEmbedded({ dataDir, programs: programsIn(programs), idleExitMs });
+  const url = urlOf(address);
+  if (!options.schema && !options.extensions) {
+    await runOnce(url, 'DROP EXTENSION vector; DROP EXTENSION "uuid-ossp"');
+  }
+  const started: Started = {
+    digest: spare?.digest ?? (options.schema ? await digestOf(url) : ''),
+    dataDir,
+    folders: [address.host, path.dirname(dataDir)],
+  };
   return {
     url,
     leaked: () => clientsOf(dataDir),
     async remove() {
-      const isUnchanged = options.schema && (await digestOf(url).catch(() => '')) === digest;
-      if (isUnchanged) {
-        await runOnce(url, emptyTables);
-        spare.push(started);
-      } else await throwAway(dataDir, folders);
+      const isUnchanged =
+        options.schema && (await digestOf(url).catch(() => '')) === started.digest;
+      if (isUnchanged) await runOnce(url, emptyTables);
+      if (!isUnchanged || !keepSpare(programs, started)) await throwAway(started);
     },
   };
 }

@@ -72,7 +72,7 @@ describe('a private server', () => {
     await runOnce(primary.adminUrl, 'INSERT INTO replicated VALUES (2)');
     await expect
       .poll(() => runOnce(standby.adminUrl, 'SELECT n FROM replicated ORDER BY n'), {
-        timeout: 10_000,
+        timeout: 50_000,
       })
       .toEqual([{ n: 1 }, { n: 2 }]);
     await primary.kill9();

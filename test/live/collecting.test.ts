@@ -56,7 +56,7 @@ test('tells of the collector of this machine: what it has written, what waits, t
   });
   const following = collector?.follow();
   await expect
-    .poll(() => read(database, folder), { timeout: 20_000 })
+    .poll(() => read(database, folder), { timeout: 50_000 })
     .toMatchObject({
       state: 'following',
       waitingBytes: 0,

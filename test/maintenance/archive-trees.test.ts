@@ -187,7 +187,7 @@ it('nothing is deleted when the export cannot be written, or the archive changes
   const args = `archive purge --older-than 30d --export ${file} --yes --url ${test.url}`;
   const full = await runCli(args.split(' '), { fileSizeLimit: 40 });
   expect(full).toMatchObject({ exitCode: 1 });
-  expect(full.stderr).toMatch(/Writing .* failed: EFBIG.*\nhint: Nothing was deleted/);
+  expect(full.stderr).toMatch(/Writing .* failed: EFBIG.*\nhint: Nothing was deleted\.\n/);
   expect(existsSync(file)).toBe(false);
   expect(await archiveContents(test)).toBe(before);
 

@@ -2,6 +2,8 @@ import { beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { panes } from '../../src/panes/registry.js';
 import { usualLimits } from '../../src/panes/contract/pane.js';
+import { openConsoleTable } from '../../src/deploy/console-schema.js';
+import { patternOpening } from '../../src/panes/reading/pattern.js';
 import { readShape } from '../../src/panes/contract/shape.js';
 import { mostPromptsSearched } from '../../src/panes/trace/traces-query.js';
 import { tracesOpening } from '../../src/panes/trace/traces-listed.js';
@@ -174,6 +176,57 @@ test.each([
     else expect(looked).toBe(mostPromptsSearched);
   },
 );
+
+test('what the offers of a pattern changed is read from its newest turns, however many there are', async () => {
+  const console_ = await openDatabase(database.url);
+  await console_.transaction({}, async (tx) => {
+    for (const table of ['learned_traces', 'learned_items'] as const)
+      await openConsoleTable(tx, table);
+    await tx.query(
+      `INSERT INTO trace_console.learned_traces (target_schema, correlation_id, session_id, started_at, ended_at, is_good,
+         judged_by, pattern_key)
+       SELECT 'public', correlation_id, session_id, started_at, started_at, true, 'completed', 'learned:g:' || row_number() OVER () % 10
+       FROM execution_traces`,
+    );
+    await tx.query(
+      `INSERT INTO trace_console.learned_items (target_schema, kind, key, state)
+       SELECT DISTINCT 'public', 'pattern', pattern_key, '{}'::jsonb FROM trace_console.learned_traces`,
+    );
+    await tx.query(
+      `UPDATE success_patterns SET pattern_hash = 'learned:g:0' WHERE pattern_hash = 'hash-1'`,
+    );
+    await tx.query('ANALYZE trace_console.learned_traces, trace_console.learned_items');
+  });
+  const [pattern] = await console_.read<{ id: string }>(
+    `SELECT id FROM success_patterns WHERE pattern_hash = 'learned:g:0'`,
+  );
+  const plans: Node[] = [];
+  await patternOpening('Pattern', pattern?.id ?? '').read({
+    shape: await readShape(console_),
+    windowMs: 3_600_000,
+    async read(text, values) {
+      if (text.includes('is_offered')) {
+        const rows = await console_.read<{ 'QUERY PLAN': [{ Plan: Node }] }>(
+          `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${text}`,
+          values,
+        );
+        plans.push(...rows.map((row) => row['QUERY PLAN'][0].Plan));
+      }
+      return console_.read(text, values, usualLimits);
+    },
+  });
+  const [plan] = plans;
+  if (!plan) throw new Error('nothing was asked');
+  // Ten keys fit on a page.
+  expect(tablesReadWhole(plan).filter((table) => table !== 'learned_items')).toEqual([]);
+  // Of its own all that there are of the newest 2,000, of each of the nine others 100.
+  const [own] = await console_.read<{ turns: number }>(
+    `SELECT count(*)::int AS turns FROM trace_console.learned_traces WHERE pattern_key = 'learned:g:0'`,
+  );
+  const compared = Math.min(2_000, own?.turns ?? 0) + 900;
+  expect(rowsLookedAt(plan, 'learned_traces')).toBe(compared);
+  expect(rowsLookedAt(plan, 'execution_traces')).toBe(compared);
+});
 
 test('without its indexes the same check finds the table read as a whole', async () => {
   await database.query('DROP INDEX idx_hook_executions_window, idx_hook_executions_started_at');

@@ -21,7 +21,7 @@ test('says who waits for whom, with the statement of each, the blocker first', a
   const waits = waiter.query('SELECT count(*) FROM error_patterns').catch(() => undefined);
   const console_ = await openDatabase(database.url);
   await expect
-    .poll(async () => (await readFresh(console_, postgresql)).extras.waiting, { timeout: 20_000 })
+    .poll(async () => (await readFresh(console_, postgresql)).extras.waiting, { timeout: 50_000 })
     .toBe(1);
   const { rows, extras } = await readFresh(console_, postgresql);
   const named = (name: string) => rows.find(({ application }) => application === name);
@@ -80,7 +80,7 @@ test('blocking chains stand as trees: who blocks, below it who waits, and whom t
   ];
   const console_ = await openDatabase(database.url);
   await expect
-    .poll(async () => (await readFresh(console_, postgresql)).extras.waiting, { timeout: 20_000 })
+    .poll(async () => (await readFresh(console_, postgresql)).extras.waiting, { timeout: 50_000 })
     .toBe(2);
   const { rows } = await readFresh(console_, postgresql);
   expect(

@@ -305,7 +305,7 @@ test('alerts fire on a session that waits, on one that repeats itself, and on wh
           watch.see(engine.getState(), now);
           return watch.state.active.map(({ rule, what }) => [rule, what.split(' ')[0]]).toSorted();
         },
-        { timeout: 15_000 },
+        { timeout: 50_000 },
       )
       .toEqual([
         ['loops', 'Bash'],

@@ -124,7 +124,7 @@ test('a trace that goes on is counted anew, and today stands beside the budget',
   );
   await expect
     .poll(async () => (await readWhole(console_, usage, reader, options)).rows[0], {
-      timeout: 10_000,
+      timeout: 50_000,
     })
     .toMatchObject({ costUsd: 0.9, outputTokens: 9 });
 });

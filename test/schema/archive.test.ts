@@ -251,7 +251,7 @@ describe('beside others', () => {
     const killed = archiveBatch(client).catch(() => 'killed');
     const waiting = `FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`;
     await expect
-      .poll(async () => (await db.query(`SELECT 1 ${waiting}`)).rowCount, { timeout: 10_000 })
+      .poll(async () => (await db.query(`SELECT 1 ${waiting}`)).rowCount, { timeout: 50_000 })
       .toBe(1);
     await db.query(`SELECT pg_terminate_backend(pid) ${waiting}`);
     expect(await killed).toBe('killed');

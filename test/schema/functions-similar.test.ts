@@ -143,7 +143,7 @@ describe('with an index over clustered embeddings', () => {
   test('recall@10 is at least 0.98 through the index, inactive patterns or not', async () => {
     const before = await scans();
     expect(await recall()).toBeGreaterThanOrEqual(0.98);
-    await expect.poll(scans, { timeout: 10_000 }).toBe(before + 20);
+    await expect.poll(scans, { timeout: 50_000 }).toBe(before + 20);
   });
 
   test('more than the probes would give are found when they are asked for', async () => {

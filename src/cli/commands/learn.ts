@@ -84,7 +84,7 @@ export const command = defineCommand({
   },
 });
 
-function optionsOf({ flags, signal }: Context): LearnOptions {
+function optionsOf({ flags, signal, note }: Context): LearnOptions {
   const { since, limit, minTurns } = flags;
   if (flags.watch && (flags.dryRun || limit !== undefined)) {
     throw new ConsoleError('usage', '--watch goes neither with --dry-run nor with --limit.');
@@ -98,7 +98,11 @@ function optionsOf({ flags, signal }: Context): LearnOptions {
     }
   }
   return {
-    embedder: chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel }),
+    embedder: chooseEmbedder({
+      embedding: flags.embedding,
+      model: flags.embeddingModel,
+      waits: (line) => note(safeLine(line)),
+    }),
     since:
       since === undefined
         ? undefined

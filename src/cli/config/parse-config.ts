@@ -6,12 +6,11 @@ import { homeFolder } from '../../core/folders.js';
 import { poolSizes } from '../../db/server-pool.js';
 import { ConsoleError } from '../../db/errors.js';
 import { parseConnectionString } from '../../db/connection/conninfo.js';
-import { formatSpan, parseDuration } from '../../core/format/time.js';
 import { checkRule } from '../../live/alerts/alert-watch.js';
 import { findPane, paneIds } from '../../panes/registry.js';
 import { metricsEvery } from '../../panes/export/send-metrics.js';
-import { windowsMs } from '../../panes/reading/windows.js';
-import { cadencesMs } from '../../live/schedule.js';
+import { readWindow, windowRange } from '../../panes/reading/windows.js';
+import { cadenceRange, readCadence } from '../../live/schedule.js';
 import type { AlertSettings } from '../../live/alerts/alert-watch.js';
 import { type KeyChoices, readKeyChoices } from '../../ui/keymap.js';
 import { badgeColours, themeNames } from '../../ui/theme.js';
@@ -19,15 +18,18 @@ import { scopes } from '../../ui/views/registry.js';
 import { isCommandWord } from '../registry.js';
 import type { Config, NamedConnection } from './settings.js';
 
-/** A time of a list, written as `2s` or `1h`; the list is what the keys step through. */
-function timeOf(list: readonly number[]) {
-  const allowed = list.map(formatSpan).join(', ');
+/** A time, written as `2s` or `1h`: what is typed for it in the console may stand here. */
+function timeOf(range: string, read: (text: string) => number | undefined) {
+  const allowed = `takes ${range}`;
   return v.pipe(
-    v.string(`takes one of ${allowed}`),
-    v.transform((text) => parseDuration(text) ?? NaN),
-    v.check((ms) => list.includes(ms), `takes one of ${allowed}`),
+    v.string(allowed),
+    v.transform((text) => read(text) ?? NaN),
+    v.check((ms) => !Number.isNaN(ms), allowed),
   );
 }
+
+const interval = timeOf(cadenceRange, readCadence);
+const window = timeOf(windowRange, readWindow);
 
 const text = v.pipe(v.string('takes a text'), v.nonEmpty('must not be empty'));
 const flag = v.boolean('takes true or false');
@@ -47,8 +49,8 @@ const connection = v.strictObject({
   'read-only': v.optional(flag, false),
   production: v.optional(flag, false),
   colour: v.optional(v.picklist(badgeColours, `takes one of ${badgeColours.join(', ')}`), 'cyan'),
-  interval: v.optional(timeOf(cadencesMs)),
-  window: v.optional(timeOf(windowsMs)),
+  interval: v.optional(interval),
+  window: v.optional(window),
 });
 
 /** The collector of agents' events. */
@@ -74,7 +76,7 @@ const rule = v.strictObject({
     v.picklist(paneIds, `takes one of ${paneIds.join(', ')}`),
   ),
   when: text,
-  window: v.optional(timeOf(windowsMs)),
+  window: v.optional(window),
 });
 
 const alerts = v.strictObject({
@@ -90,8 +92,8 @@ const keys = v.union(
 );
 
 const config = v.strictObject({
-  interval: v.optional(timeOf(cadencesMs)),
-  window: v.optional(timeOf(windowsMs)),
+  interval: v.optional(interval),
+  window: v.optional(window),
   theme: v.optional(v.picklist(themeNames, `takes one of ${themeNames.join(', ')}`)),
   connection: v.optional(text),
   connections: v.optional(v.record(v.string(), connection, 'takes tables: [connections.NAME]'), {}),

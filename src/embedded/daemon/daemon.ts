@@ -1,5 +1,6 @@
 import net, { type Socket } from 'node:net';
 import fs from 'node:fs';
+import { isNoSpace } from '../../core/folders.js';
 import { consoleVersion } from '../../core/version.js';
 import { ConsoleError, failureOf } from '../../db/errors.js';
 import {
@@ -16,7 +17,6 @@ import {
   draftOf,
   ensurePrivateFolder,
   inFolder,
-  isNoSpace,
   socketFile,
 } from '../folder/paths.js';
 import type { Reserve } from '../folder/reserve.js';

@@ -13,11 +13,9 @@ import type { Multiplexer } from '../mux/multiplexer.js';
  *
  * Kept by name, because REINDEX CONCURRENTLY and a swap by rename give an index another oid.
  */
-const keptCountersSchema = `
-DROP TABLE IF EXISTS trace_console.kept_index_counters, trace_console.kept_table_counters CASCADE;
-DROP FUNCTION IF EXISTS trace_console.carried(boolean, bigint, bigint, bigint);
-
-CREATE TABLE trace_console.kept_index_counters (
+const keptTables = {
+  kept_index_counters: `
+CREATE TABLE IF NOT EXISTS trace_console.kept_index_counters (
   schema_name name,
   index_name name,
   engine timestamptz NOT NULL,
@@ -27,9 +25,9 @@ CREATE TABLE trace_console.kept_index_counters (
   scans_before bigint NOT NULL,
   last_scan timestamptz,
   PRIMARY KEY (schema_name, index_name)
-);
-
-CREATE TABLE trace_console.kept_table_counters (
+)`,
+  kept_table_counters: `
+CREATE TABLE IF NOT EXISTS trace_console.kept_table_counters (
   schema_name name,
   table_name name,
   engine timestamptz NOT NULL,
@@ -47,7 +45,30 @@ CREATE TABLE trace_console.kept_table_counters (
   last_vacuum timestamptz,
   last_analyze timestamptz,
   PRIMARY KEY (schema_name, table_name)
-);
+)`,
+};
+
+/**
+ * Drops the table where its columns are those of another version. One that has them stays with its
+ * rows, although the other table or a view was dropped.
+ */
+const dropOtherShape = ([table, sql]: [string, string]): string => {
+  const columns = [...sql.matchAll(/^ {2}([a-z_]+) /gm)].map(([, column = '']) => column);
+  return `
+  IF (SELECT pg_catalog.array_agg(attname::text ORDER BY attnum) FROM pg_catalog.pg_attribute
+      WHERE attrelid = pg_catalog.to_regclass('trace_console.${table}') AND attnum > 0 AND NOT attisdropped)
+     <> ${quoteLiteral(`{${columns.join(',')}}`)}::text[] THEN
+    DROP TABLE trace_console.${table};
+  END IF;`;
+};
+
+const keptCountersSchema = `
+DROP VIEW IF EXISTS trace_console.index_counters, trace_console.table_counters;
+DROP FUNCTION IF EXISTS trace_console.carried(boolean, bigint, bigint, bigint);
+
+DO $kept$ BEGIN${Object.entries(keptTables).map(dropOtherShape).join('')}
+END $kept$;
+${Object.values(keptTables).join(';')};
 
 -- A counter that stands lower than it was seen by this engine has begun anew: its relation did.
 CREATE FUNCTION trace_console.carried(same_engine boolean, before bigint, total bigint, live bigint)
@@ -186,7 +207,11 @@ const checksum = createHash('sha256').update(keptCountersSchema).digest('hex').s
 
 /** The comment tells by which text the tables and views were made. */
 const isCurrentSql = `
-SELECT pg_catalog.obj_description(pg_catalog.to_regclass('trace_console.table_counters'), 'pg_class') = '${checksum}'`;
+SELECT pg_catalog.obj_description(pg_catalog.to_regclass('trace_console.table_counters'), 'pg_class') = '${checksum}'
+  AND pg_catalog.to_regclass('trace_console.index_counters') IS NOT NULL
+  AND ${Object.keys(keptTables)
+    .map((table) => `pg_catalog.to_regclass('trace_console.${table}') IS NOT NULL`)
+    .join(' AND ')}`;
 
 const createSql = `
 CREATE SCHEMA IF NOT EXISTS trace_console;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createFolder } from '../../core/create-folder.js';
-import { consoleFolder } from '../../core/folders.js';
+import { consoleFolder, isNoSpace } from '../../core/folders.js';
 import { ConsoleError } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 
@@ -122,10 +122,6 @@ const reasons = new Map(
     ELOOP: 'its links lead in a circle',
   }),
 );
-
-/** The disk, or what this user may have of it, is full. */
-export const isNoSpace = (error: unknown): boolean =>
-  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
 
 /** What the file system says about a folder, as an error of the console; others as they are. */
 export function folderFailure(folder: string, cause: unknown): unknown {

@@ -1,7 +1,8 @@
 import { randomFillSync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { inFolder, isNoSpace } from './paths.js';
+import { isNoSpace } from '../../core/folders.js';
+import { inFolder } from './paths.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Report } from '../wire.js';
 

@@ -213,8 +213,8 @@ function protobufRequest(bytes: Buffer): Telemetry | undefined {
   for (const signal of signals) {
     try {
       const telemetry = decodeRequest(signal, bytes, 'protobuf');
-      const { spans, logs, metrics, rejected } = telemetry;
-      if (rejected === 0 && spans.length + logs.length + metrics > 0) return telemetry;
+      const { spans, logs, metrics } = telemetry;
+      if (spans.length + logs.length + metrics > 0) return telemetry;
     } catch {
       // Not this one.
     }

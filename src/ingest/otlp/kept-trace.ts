@@ -1,4 +1,4 @@
-import { archiveOf } from '../../core/tables.js';
+import { archiveOf, otlpTag } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
@@ -23,6 +23,8 @@ export const spansAtOnce = 20_000;
 /** The spans of a trace that are known, each once, and the rows that they are kept in. */
 export class KeptTrace {
   readonly #rows: KeptRow[] = [];
+  /** The session under which it was written, when what was written is not kept any more. */
+  stored: string | undefined;
 
   add(row: KeptRow): void {
     this.#rows.push(row);
@@ -61,6 +63,10 @@ export class KeptTrace {
       const as = ids.map((id) => now.get(id) ?? before.get(id) ?? null);
       return [{ trace, key, recorded: isList(row.span) ? as : (as[0] ?? []) }];
     });
+  }
+
+  get isNew(): boolean {
+    return this.#rows.every(({ recorded }) => recorded === null);
   }
 
   refuse(refused: string): Mark[] {
@@ -167,4 +173,22 @@ export async function withoutOwn(
   );
   const own = new Set(found.map(({ id }) => id.replaceAll('-', '')));
   return spans.filter((span) => !(isExported(span) && own.has(span.traceId)));
+}
+
+/** Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace. */
+export async function findStored(
+  tx: Queryable,
+  traces: ReadonlyMap<string, KeptTrace>,
+): Promise<void> {
+  const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
+  if (ids.length === 0) return;
+  const { rows } = await tx.query<{ id: string; session: string }>(
+    `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM execution_traces
+     WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+    [ids.map(otlpTag)],
+  );
+  for (const { id, session } of rows) {
+    const trace = traces.get(id);
+    if (trace) trace.stored = session;
+  }
 }

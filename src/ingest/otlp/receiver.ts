@@ -356,11 +356,10 @@ function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): 
   for (const each of signal === undefined ? signals : [signal]) {
     try {
       const telemetry = decodeRequest(each, body, encoding);
+      if (signal !== undefined || encoding === 'json') return telemetry;
       // Bytes do not say which message they are: of another one nothing is left.
-      const { spans, logs, metrics, rejected } = telemetry;
-      const isEmpty = spans.length + logs.length + metrics === 0 && body.length > 2;
-      const isOther = signal === undefined && (rejected > 0 || isEmpty);
-      if (!isOther) return telemetry;
+      const { spans, logs, metrics } = telemetry;
+      if (spans.length + logs.length + metrics > 0 || body.length <= 2) return telemetry;
     } catch {
       // Not this one.
     }

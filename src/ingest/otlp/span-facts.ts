@@ -352,3 +352,12 @@ export const toolUseOf = (span: TelemetrySpan): string =>
     textAt(span.attributes, 'gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'tool_call.id'),
     span,
   );
+
+const withoutSession = 'trace:';
+
+/** The session of a trace: what a span says, else the trace itself, until a span says it. */
+export function sessionOf(spans: readonly TelemetrySpan[], before: string | undefined): string {
+  if (before !== undefined && !before.startsWith(withoutSession)) return before;
+  const told = spans.flatMap(({ attributes }) => textAt(attributes, ...sessionNames) ?? []);
+  return told[0] ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
+}

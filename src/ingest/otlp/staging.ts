@@ -10,6 +10,7 @@ import { noRows, type Recorder, type Written } from '../recorder.js';
 import { toJson, type ColumnType } from '../rows.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
+  findStored,
   KeptTrace,
   markRecorded,
   removeSessions,
@@ -287,7 +288,10 @@ export class SpanFlusher {
   }
 
   #write(traces: readonly KeptTrace[]): Promise<Written> {
-    const written = traces.map((trace) => ({ trace, told: traceEvents(trace.spans, trace.isCut) }));
+    const written = traces.map((trace) => ({
+      trace,
+      told: traceEvents(trace.spans, trace.isCut, trace.stored),
+    }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
     const { schema } = this.#database.capabilities;
     return this.#recorder.record(
@@ -364,6 +368,7 @@ export class SpanFlusher {
         traces.set(row.trace, trace);
         trace.add(row);
       }
+      await findStored(tx, traces);
       return [...traces.values()];
     });
   }

@@ -19,7 +19,7 @@ import {
   promptAt,
   providerAt,
   roleOf,
-  sessionNames,
+  sessionOf,
   statusCodeAt,
   textAt,
   toldBySpan,
@@ -30,8 +30,8 @@ import {
   type SpanRole,
 } from './span-facts.js';
 
-/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. Stored as JSON. */
-export type Recorded = { session: string; role: Role; owner: string };
+/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
+export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
 
 /**
  * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
@@ -40,6 +40,7 @@ export type Recorded = { session: string; role: Role; owner: string };
 type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
 
 export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
+type Staged = readonly StagedSpan[];
 
 export type TraceEvents = {
   events: AgentEvent[];
@@ -57,10 +58,11 @@ export type TraceEvents = {
  *
  * @param isCut spans that were written before may be missing: then no row of one is taken back, because a parent would seem to have
  *   no children
+ * @param stored the session under which the trace was written when none of its spans is kept any more
  */
-export function traceEvents(all: readonly StagedSpan[], isCut = false): TraceEvents {
+export function traceEvents(all: Staged, isCut = false, stored?: string): TraceEvents {
   const own = all.filter(({ span }) => span.row === undefined);
-  const result = eventsOfSpans(own, isCut);
+  const result = eventsOfSpans(own, isCut, stored);
   const exported = all.filter(({ span }) => span.row !== undefined);
   const fresh = exported.filter(({ recorded }) => recorded === undefined);
   // What belongs to a trace could not be written before it.
@@ -72,18 +74,24 @@ export function traceEvents(all: readonly StagedSpan[], isCut = false): TraceEve
   return result;
 }
 
-function eventsOfSpans(known: readonly StagedSpan[], isCut: boolean): TraceEvents {
-  const before = known.find(({ recorded }) => recorded !== undefined)?.recorded?.session;
-  const session = sessionOf(known, before);
+function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEvents {
+  const past = known.find(({ recorded }) => recorded !== undefined)?.recorded;
+  const before = past?.session ?? stored;
+  const isLate = before !== undefined && (past === undefined || past.isLate === true);
+  const spans = known.map(({ span }) => span);
+  const session = isLate ? before : sessionOf(spans, before);
   const isReplaced = before !== undefined && before !== session;
-  const staged = isReplaced ? known.map(({ span }) => ({ span })) : known;
-  const tree = new SpanTree(staged, session);
-  const result: TraceEvents = { ...nothing(), replaced: isReplaced ? before : undefined };
+  const staged = isReplaced ? spans.map((span) => ({ span })) : known;
+  const tree = new SpanTree(staged, session, isLate);
+  const result: TraceEvents = {
+    ...{ events: [], copies: [], recorded: new Map(), retracted: [] },
+    replaced: isReplaced ? before : undefined,
+  };
   for (const { span, recorded } of tree.inOrder()) {
     const now = tree.standingOf(span);
     if (recorded?.owner === now.owner && recorded.role === now.role) continue;
     if (isCut && recorded?.role === 'group' && now.role === 'span') continue;
-    result.recorded.set(span.spanId, now);
+    result.recorded.set(span.spanId, isLate ? { ...now, isLate } : now);
     if (!isCut && recorded !== undefined && recorded.role !== now.role)
       result.retracted.push(...rowsOf(span, recorded));
     const events = eventsOf(span, now, tree);
@@ -93,14 +101,13 @@ function eventsOfSpans(known: readonly StagedSpan[], isCut: boolean): TraceEvent
         : events.map((event) => ({ ...event, isMoved: true as const }))),
     );
   }
-  if (result.recorded.size > 0) {
+  // What only late spans tell of the trace is less than what is written.
+  if (result.recorded.size > 0 && (!isLate || tree.root !== undefined)) {
     const isMoved = before === undefined || isReplaced ? {} : ({ isMoved: true } as const);
     result.events.unshift(...tree.turnEvents().map((event) => ({ ...event, ...isMoved })));
   }
   return result;
 }
-
-const nothing = () => ({ events: [], copies: [], recorded: new Map(), retracted: [] });
 
 /** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
 function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
@@ -134,10 +141,10 @@ class SpanTree {
   /** What each span says by itself; kept, because it is asked for again and again. */
   readonly #told: ReadonlyMap<TelemetrySpan, SpanRole>;
   readonly #children = new Map<string, TelemetrySpan[]>();
-  readonly #root: TelemetrySpan | undefined;
+  readonly root: TelemetrySpan | undefined;
   readonly #session: string;
 
-  constructor(staged: readonly StagedSpan[], session: string) {
+  constructor(staged: readonly StagedSpan[], session: string, isLate: boolean) {
     this.#staged = new Map(staged.map((each) => [each.span.spanId, each]));
     this.#told = new Map(staged.map(({ span }) => [span, roleOf(span)]));
     for (const { span } of staged) {
@@ -148,9 +155,9 @@ class SpanTree {
     }
     const spans = staged.map(({ span }) => span);
     const tops = spans.filter((span) => this.#parentOf(span) === undefined);
-    this.#root =
+    this.root =
       tops.find(({ parentSpanId }) => parentSpanId === undefined) ??
-      (tops.length === 1 ? tops[0] : undefined);
+      (tops.length === 1 && !isLate ? tops[0] : undefined);
     this.#session = session;
   }
 
@@ -173,7 +180,7 @@ class SpanTree {
   roleOf(span: TelemetrySpan): Role {
     const role = this.#toldOf(span);
     const isHolder = role === 'agent' || role === 'span';
-    if (span === this.#root && isHolder) return 'turn';
+    if (span === this.root && isHolder) return 'turn';
     const children = this.#children.get(span.spanId) ?? [];
     // A library's call that another instrumentation tells of in a span below is one call.
     if (role === 'model' && children.some((child) => this.#toldOf(child) === 'model'))
@@ -205,7 +212,7 @@ class SpanTree {
       at,
       place: {
         // What a console has exported is another console's project.
-        project: (this.#root && textAt(this.#root.attributes, 'trace_console.project')) ?? service,
+        project: (this.root && textAt(this.root.attributes, 'trace_console.project')) ?? service,
         version: textAt(span.resource, 'service.version'),
         user: textAt(span.attributes, 'user.id', 'enduser.id'),
       },
@@ -214,21 +221,21 @@ class SpanTree {
 
   turnEvents(): AgentEvent[] {
     const spans = [...this.#staged.values()].map(({ span }) => span);
-    const shown = this.#root ?? spans.toSorted((a, b) => a.startedAt - b.startedAt)[0];
+    const shown = this.root ?? spans.toSorted((a, b) => a.startedAt - b.startedAt)[0];
     if (shown === undefined) return [];
     const began = Math.min(...spans.map(({ startedAt }) => startedAt));
     const ends = spans.flatMap(({ endedAt }) => endedAt ?? []);
-    const endedAt = this.#root ? this.#root.endedAt : Math.max(...ends);
+    const endedAt = this.root ? this.root.endedAt : Math.max(...ends);
     const text = this.#promptOf(shown);
     const base = this.base(shown, began, '');
     const isAgents = spans.some((span) => this.#toldOf(span) !== 'span');
     const origin = isAgents ? undefined : 'telemetry';
-    const error = this.#root && failureOf(this.#root);
+    const error = this.root && failureOf(this.root);
     const hasEnded = endedAt !== undefined && Number.isFinite(endedAt);
-    const [span, tags] = [this.#root && this.#toldRoot(this.#root), [otlpTag(shown.traceId)]];
+    const [span, tags] = [this.root && this.#toldRoot(this.root), [otlpTag(shown.traceId)]];
     return [
       { kind: 'prompt', ...base, text, origin, span, tags },
-      ...(this.#root === undefined ? [] : this.#rootDecision(this.#root)),
+      ...(this.root === undefined ? [] : this.#rootDecision(this.root)),
       ...(hasEnded ? [{ ...base, at: endedAt, kind: 'turn_ended' as const, error }] : []),
     ];
   }
@@ -278,15 +285,6 @@ class SpanTree {
       parent = this.#parentOf(parent);
     }
   }
-}
-
-const withoutSession = 'trace:';
-
-/** The session of a trace: what a span says, else the trace itself, until a span says it. */
-function sessionOf(staged: readonly StagedSpan[], before: string | undefined): string {
-  if (before !== undefined && !before.startsWith(withoutSession)) return before;
-  const told = staged.flatMap(({ span }) => textAt(span.attributes, ...sessionNames) ?? []);
-  return told[0] ?? before ?? `${withoutSession}${staged[0]?.span.traceId ?? ''}`;
 }
 
 function eventsOf(span: TelemetrySpan, { role, owner }: Recorded, tree: SpanTree): AgentEvent[] {

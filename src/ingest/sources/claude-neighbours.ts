@@ -31,7 +31,7 @@ export class Neighbours {
     const first = firstUuid(this.#file);
     if (first === undefined) return undefined;
     const folder = path.dirname(this.#file);
-    const alike = listTranscripts(folder).filter((each) => firstUuid(each) === first);
+    const alike = transcriptsIn(folder).filter((each) => firstUuid(each) === first);
     const [oldest] = alike
       .map((each) => ({ path: each, ...timesOf(each) }))
       .toSorted((a, b) => a.born - b.born || a.changed - b.changed || (a.path < b.path ? -1 : 1));
@@ -43,6 +43,17 @@ export class Neighbours {
     if (this.#origin?.path !== origin) this.#origin = { path: origin, uuids: uuidsOf(origin) };
     return this.#origin.uuids.has(uuid);
   }
+}
+
+/** What a folder held when it was changed last: each of its sessions asks for it. */
+let lastList = { folder: '', changed: 0, files: [] as readonly string[] };
+
+function transcriptsIn(folder: string): readonly string[] {
+  const { changed } = timesOf(folder);
+  if (lastList.folder !== folder || lastList.changed !== changed) {
+    lastList = { folder, changed, files: listTranscripts(folder) };
+  }
+  return lastList.files;
 }
 
 function listTranscripts(folder: string): string[] {
@@ -84,7 +95,7 @@ function readHead(file: string): string {
     const handle = fs.openSync(file, 'r');
     try {
       const buffer = Buffer.alloc(headBytes);
-      return buffer.toString('utf8', 0, fs.readSync(handle, buffer, 0, headBytes, 0));
+      return buffer.toString('latin1', 0, fs.readSync(handle, buffer, 0, headBytes, 0));
     } finally {
       fs.closeSync(handle);
     }
@@ -94,11 +105,15 @@ function readHead(file: string): string {
 }
 
 /** A line's own uuid stands on its outermost level; a message's text has its quotes escaped. */
-const uuidIn = (line: string): string | undefined => /"uuid":\s*"([\w-]{1,100})"/.exec(line)?.[1];
+function uuidIn(line: string): string | undefined {
+  const [, uuid] = /"uuid":\s*"([\w-]{1,100})"/.exec(line) ?? [];
+  // V8 keeps the whole text of what is cut out of it: 128 kB a session until the import ends.
+  return uuid === undefined ? undefined : Buffer.from(uuid, 'latin1').toString('latin1');
+}
 
 function uuidsOf(file: string): Set<string> {
   try {
-    const lines = fs.readFileSync(file, 'utf8').split('\n');
+    const lines = fs.readFileSync(file, 'latin1').split('\n');
     return new Set(lines.flatMap((line) => uuidIn(line) ?? []));
   } catch {
     return new Set();

@@ -22,6 +22,8 @@ type EndpointOptions = {
   firstPauseMs?: number;
   /** Somebody waits for the answer: it is asked for twice at most, and given up after ten seconds each time. */
   isBrief?: boolean | undefined;
+  /** Hears why it waits, and how long, before it asks again. */
+  waits?: ((line: string) => void) | undefined;
 };
 
 const textsPerRequest = 96;
@@ -104,7 +106,7 @@ function checkAnswer(data: Answer['data'], texts: number, { url }: EndpointOptio
 
 /** Too many requests and a server's own failures are tried again, as late as the server says. */
 async function post(
-  { url, model, key, firstPauseMs = 500, isBrief = false }: EndpointOptions,
+  { url, model, key, firstPauseMs = 500, isBrief = false, waits }: EndpointOptions,
   input: readonly string[],
   asksDimensions: boolean,
   signal: AbortSignal | undefined,
@@ -131,12 +133,13 @@ async function post(
     if (!mayRetry || attempt >= attempts || told > longestPauseMs) {
       throw new EndpointRefusal(status, text.slice(0, 1_000), told);
     }
-    const pause = told > 0 ? told : firstPauseMs * 2 ** (attempt - 1);
-    await sleep(Math.min(pause, longestPauseMs), undefined, signal ? { signal } : {});
+    const pause = Math.min(told > 0 ? told : firstPauseMs * 2 ** (attempt - 1), longestPauseMs);
+    const why = status === 0 ? 'did not answer' : `answered ${status}`;
+    waits?.(`${hostOf(url)} ${why}: asked again in ${formatDuration(pause)}`);
+    await sleep(pause, undefined, signal ? { signal } : {});
   }
 }
 
-/** Seconds, or a date (RFC 9110); 0 without either. */
 function toldPauseMs(retryAfter: string | null): number {
   if (retryAfter === null) return 0;
   const seconds = readNumber(retryAfter);
@@ -190,10 +193,8 @@ function readAnswer(text: string): Answer {
   }
   const { data, usage } = (answer ?? {}) as { data?: unknown; usage?: { prompt_tokens?: unknown } };
   if (!Array.isArray(data) || !data.every(isEmbedding)) {
-    throw new ConsoleError(
-      'query_failed',
-      'The embedding endpoint gave something else than embeddings.',
-    );
+    const message = 'The embedding endpoint gave something else than embeddings.';
+    throw new ConsoleError('query_failed', message);
   }
   const tokens = usage?.prompt_tokens;
   return { data, usage: { tokens: typeof tokens === 'number' ? tokens : 0 } };
@@ -240,15 +241,15 @@ function translated(
   );
 }
 
+const again = 'Try again later; what was learned stays.';
 function hintFor(status: number, model: string): string {
   if (status === 401 || status === 403) return 'Set TRACE_CONSOLE_EMBEDDING_KEY.';
-  if (status === 429)
-    return 'It asks for fewer requests, or the quota is used up. Try again later; what was learned stays.';
-  if (status >= 500) return 'It failed by itself. Try again later; what was learned stays.';
+  if (status === 429) return `It asks for fewer requests, or the quota is used up. ${again}`;
+  if (status >= 500) return `It failed by itself. ${again}`;
   return `Is "${model}" a model of it, and the URL the base of its API, as https://host/v1?`;
 }
 
-/** Without user, password and query, which may be secrets. */
+/** Without what may be secret. */
 function hostOf(url: string): string {
   try {
     return new URL(url).host;
@@ -277,8 +278,8 @@ type EmbeddingChoice = {
   embedding?: string | undefined;
   /** The endpoint's model; default TRACE_CONSOLE_EMBEDDING_MODEL. */
   model?: string | undefined;
-  /** Somebody waits for the answer. */
   isBrief?: boolean | undefined;
+  waits?: ((line: string) => void) | undefined;
 };
 
 /**
@@ -311,7 +312,7 @@ export function chooseEmbedder(
     });
   }
   const key = environment.TRACE_CONSOLE_EMBEDDING_KEY;
-  return endpointEmbedder({ url: embedding, model, key, isBrief: choice.isBrief });
+  return endpointEmbedder({ ...choice, url: embedding, model, key });
 }
 
 /** What is used of `@huggingface/transformers`. */

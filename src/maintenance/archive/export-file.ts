@@ -1,6 +1,7 @@
 import { createReadStream, rmSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isNoSpace } from '../../core/folders.js';
 import { ConsoleError } from '../../db/errors.js';
 import { archivedTables, type ArchivedTable } from '../../core/tables.js';
 import {
@@ -91,7 +92,7 @@ export class ExportWriter {
     return new ConsoleError(
       'file_failed',
       `Writing ${this.file} failed: ${(cause as Error).message}.`,
-      { hint: 'Nothing was deleted. Is the disk full?', cause },
+      { hint: `Nothing was deleted.${isNoSpace(cause) ? ' The disk is full.' : ''}`, cause },
     );
   }
 }

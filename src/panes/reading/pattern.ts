@@ -38,7 +38,7 @@ type NeighbourRow = {
   prompt: string | null;
 };
 
-/** Since when uses are shown. `$2`: days. */
+/** `$2`: days. */
 const recent = (at: string) => `${at} > now() - $2 * interval '1 day' AND ${at} <= now()`;
 
 /** Uses a day and outcome. `at`: when, `outcome`: SQL. */
@@ -133,11 +133,10 @@ async function lifeLines(
   const [row] = await read<LifeRow>(lifeStatement, [id]);
   if (!row) return [];
   const from = row.turns === null ? '' : ` from ${counted(readNumber(row.turns), 'turn')}`;
+  const since = row.is_learned ? `learned${from}, first written` : 'written';
   return [
     [
-      {
-        text: `${row.is_learned ? `learned${from}, first written` : 'written'} ${ago(row.known_ms)}`,
-      },
+      { text: `${since} ${ago(row.known_ms)}` },
       { text: row.used_ms === null ? 'never used' : `used ${ago(row.used_ms)}` },
       {
         text: row.model === null ? 'without an embedding' : `embedding ${row.model}`,
@@ -195,32 +194,39 @@ function driftLine(figures: Drift): SummaryLine {
   return [{ text: `${rates}: no drift` }];
 }
 
+/** Turns that asked for the same and that are compared: so many of the pattern, and of each other agent. */
+const turnsCompared = 2_000;
+const turnsOfOthers = 100;
+
 /**
- * Turns that asked for the same, by who served them: `offered` by the pattern, not offered but by its agent, by another agent. A
- * pattern's key is `learned:GROUP:AGENT`. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it, `$4`: how many of the
- * newest of each key.
+ * The newest turns that asked for the same, by who served them: `offered` by the pattern, not offered but by its agent, by another
+ * agent. A pattern's key is `learned:GROUP:AGENT`. OFFSET keeps the planner from reading every decision that the pattern was ever
+ * offered by. `$1`: schema, `$2`: its key, `$3`: it and what was merged into it.
  */
 const effectStatement = `
-WITH alike AS (
-  SELECT $2::text AS key UNION
-  (SELECT key FROM trace_console.learned_items
-   WHERE target_schema = $1 AND kind = 'pattern' AND key LIKE 'learned:%' AND starts_with(key, substring($2 FROM '^learned:[^:]*:'))
-   ORDER BY key LIMIT 50)
+WITH others AS (
+  SELECT key FROM trace_console.learned_items
+  WHERE target_schema = $1 AND kind = 'pattern' AND key LIKE 'learned:%' AND starts_with(key, substring($2 FROM '^learned:[^:]*:'))
+    AND key <> $2
+  ORDER BY key LIMIT 49
+), turns AS (
+  (SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = $2
+   ORDER BY ended_at DESC LIMIT ${turnsCompared})
+  UNION ALL
+  SELECT l.* FROM others CROSS JOIN LATERAL (
+    SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = others.key
+    ORDER BY ended_at DESC LIMIT ${turnsOfOthers}) AS l
 )
-SELECT CASE WHEN offer.is_offered THEN 'offered' WHEN alike.key = $2 THEN 'agent' ELSE 'others' END AS served,
-  count(*)::int AS turns, count(*) FILTER (WHERE l.is_good)::int AS good,
-  (percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', l.ended_at - l.started_at) * 1000))::float8 AS median_ms
-FROM alike CROSS JOIN LATERAL (
-  SELECT * FROM trace_console.learned_traces WHERE target_schema = $1 AND pattern_key = alike.key
-  ORDER BY ended_at DESC LIMIT $4) AS l
-CROSS JOIN LATERAL (SELECT EXISTS (
+SELECT CASE WHEN offer.is_offered THEN 'offered' WHEN turns.pattern_key = $2 THEN 'agent' ELSE 'others' END AS served,
+  count(*)::int AS turns, count(*) FILTER (WHERE turns.is_good)::int AS good,
+  (percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', turns.ended_at - turns.started_at) * 1000))::float8 AS median_ms
+FROM turns CROSS JOIN LATERAL (SELECT EXISTS (
   SELECT FROM execution_traces AS t JOIN agent_routing_decisions AS d ON d.trace_id = t.id
-  WHERE t.correlation_id = l.correlation_id AND d.pattern_id = ANY ($3::uuid[])) AS is_offered) AS offer
+  WHERE t.correlation_id = turns.correlation_id AND d.pattern_id = ANY ($3::uuid[]) OFFSET 0) AS is_offered) AS offer
 GROUP BY 1`;
 
 type Served = 'offered' | 'agent' | 'others';
 type EffectRow = { served: Served; turns: number; good: number; median_ms: number | null };
-
 /** In the order in which they are shown. */
 const servedNames: Readonly<Record<Served, string>> = {
   offered: 'offered',
@@ -228,15 +234,13 @@ const servedNames: Readonly<Record<Served, string>> = {
   others: 'other agents',
 };
 
-const turnsCompared = 2_000;
-
 async function effectLines(
   { read, shape }: DetailAccess,
   { id, pattern_hash: hash, context }: RecordRow,
 ): Promise<SummaryLine[]> {
   // A decision keeps the pattern that it was made by, also when that was merged into another one.
   const ids = [id, ...mergedOf(context).map((one) => one.id)];
-  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, ids, turnsCompared]);
+  const rows = await read<EffectRow>(effectStatement, [shape.schema, hash, ids]);
   if (rows.length === 0) {
     const isLearned = typeof hash === 'string' && hash.startsWith('learned:');
     const next = isLearned ? 'trace-console learn' : 'somebody else wrote it';
@@ -251,15 +255,22 @@ async function effectLines(
     const name = { text: servedNames[served], columns: 12 };
     return [[name, { text: turns }, { text: intervalText(row.good, row.turns) }, median]];
   });
-  const notes = [effectNote(rows), ...(has('others') ? [othersNote] : [])];
+  const own = (has('offered')?.turns ?? 0) + (has('agent')?.turns ?? 0);
+  const notes = [
+    effectNote(rows),
+    ...(own < turnsCompared
+      ? []
+      : [`Its newest ${formatCount(turnsCompared)} turns are compared.`]),
+    ...(has('others') ? [othersNote] : []),
+  ];
   return [...lines, ...notes.map((text) => [{ text, tone: 'muted' as const }])];
 }
 
-const othersNote = 'Other agents: turns that asked for the same, served by another agent.';
+const othersNote = `Other agents: turns that asked for the same; of each the newest ${turnsOfOthers}.`;
 
 function effectNote(rows: readonly EffectRow[]): string {
-  if (rows.every(({ served }) => served !== 'offered'))
-    return 'No router offered it in these turns.';
+  const isOffered = rows.some(({ served }) => served === 'offered');
+  if (!isOffered) return 'No router offered it in these turns.';
   return rows.length === 1
     ? 'It was offered in all of them: there is nothing to compare with.'
     : 'Not an experiment: turns where it was offered may be easier than the others.';

@@ -77,9 +77,10 @@ export async function checkSchema(database: Database): Promise<SchemaNotice | un
       const text = `Views and functions are of an earlier version; :${doctor.id} says how to renew them`;
       return { text, important: false };
     }
-    const { missingTables, addColumns, addIndexes, addObjects } = plan;
-    const lacks = [missingTables, addColumns, addIndexes, addObjects].flat().length;
-    const text = `The schema lacks ${lacks} objects; :${doctor.id} says how to create them`;
+    const { missingTables, lostConsoleTables, addColumns, addIndexes, addObjects } = plan;
+    const lacks = [missingTables, lostConsoleTables, addColumns, addIndexes, addObjects].flat();
+    const what = lacks.length === 1 ? '1 object' : `${lacks.length} objects`;
+    const text = `The schema lacks ${what}; :${doctor.id} says how to create them`;
     return { text, important: false };
   }
   return undefined;

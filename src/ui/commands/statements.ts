@@ -10,8 +10,6 @@ import { counted, withSeparators } from '../../core/format/number.js';
 import type { Command, Context } from '../context.js';
 import { whyOffline } from './kinds.js';
 
-const mostLogged = 500;
-
 function whyNoDatabase(context: Context): string | undefined {
   return context.database ? undefined : whyOffline(context);
 }
@@ -63,7 +61,7 @@ export const log: Command = {
 };
 
 function logOf(database: Database, title: string): MemoryList<LoggedStatement> {
-  const rows = [...database.statements.entries].reverse().slice(0, mostLogged);
+  const rows = [...database.statements.entries].reverse();
   const totalMs = rows.reduce((sum, { ms }) => sum + ms, 0);
   return {
     title,
@@ -72,6 +70,14 @@ function logOf(database: Database, title: string): MemoryList<LoggedStatement> {
     rowKey: (row) => `${row.startedAt} ${row.ms} ${row.text}`,
     summary: [
       { text: `${counted(rows.length, 'statement')}, ${formatDuration(totalMs)} together` },
+      ...(rows.length < database.statements.ran
+        ? [
+            {
+              text: `the newest of ${withSeparators(database.statements.ran)} that were run; older ones are not kept`,
+              tone: 'muted' as const,
+            },
+          ]
+        : []),
     ],
     empty: 'Nothing was asked yet',
     asOf: new Date(),

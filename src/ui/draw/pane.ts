@@ -263,7 +263,7 @@ function drawMessage(
     : !snapshot.asOf
       ? [['asking …', 'muted']]
       : snapshot.rows.length > 0
-        ? [[strings.noMatch(view.filter, snapshot.rows.length), 'muted']]
+        ? [[strings.noMatch(view.filter, snapshot.rows.length, pane.columns), 'muted']]
         : [
             [welcome && keys.inText(welcome), 'accent'],
             [keys.inText(nothing), 'muted'],

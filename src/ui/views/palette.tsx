@@ -11,7 +11,8 @@ import { keyText } from '../keymap.js';
 import { scrollTop } from '../model/list-state.js';
 import { freshPaneView } from '../model/pane-view.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
-import { completeText, PromptView } from './prompt.js';
+import { strings } from '../strings.js';
+import { completeText, nothingToComplete, PromptView } from './prompt.js';
 
 const mostLines = 14;
 
@@ -58,7 +59,8 @@ export class PalettePrompt extends PromptView {
   override choose(context: Context, by: number): void {
     const last = Math.max(0, completions(context, this.text).length - 1);
     const index = Math.min(Math.max(this.index + by, 0), last);
-    context.replace(this, new PalettePrompt(this.text, index));
+    if (index === this.index) context.say(by < 0 ? strings.firstRow : strings.lastRow);
+    else context.replace(this, new PalettePrompt(this.text, index));
   }
 
   override complete(context: Context): void {
@@ -67,7 +69,9 @@ export class PalettePrompt extends PromptView {
     // A text that is complete already goes on to the next name that fits.
     const isTyped = chosen?.completed.trim() === this.text.trim();
     const next = isTyped ? (choices[this.index + 1] ?? chosen) : chosen;
-    if (next) context.replace(this, new PalettePrompt(next.completed));
+    if (!next) context.say(nothingToComplete, 'warning');
+    else if (next.completed === this.text) context.say('This is the only one that fits', 'warning');
+    else context.replace(this, new PalettePrompt(next.completed));
   }
 }
 

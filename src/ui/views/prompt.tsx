@@ -138,6 +138,8 @@ function fittingTerms(context: Context, text: string): string[] {
 
 const longestValue = 100;
 
+export const nothingToComplete = 'There is nothing to complete';
+
 /** The texts that rows have in a column, for completion; numbers and times have none that could be completed. */
 export function valuesIn(
   rows: readonly object[],
@@ -174,7 +176,9 @@ export class FilterPrompt extends PromptView {
     const fitting = fittingTerms(context, from);
     const next = (index + 1) % Math.max(1, fitting.length);
     const text = fitting[next];
-    if (text !== undefined) this.#show(context, text, { from, index: next });
+    if (text === undefined) context.say(nothingToComplete, 'warning');
+    else if (text === this.text) context.say('This is the only one that fits', 'warning');
+    else this.#show(context, text, { from, index: next });
   }
 
   protected typed(context: Context, text: string): void {
@@ -214,7 +218,7 @@ export const completeText: Command = inView(PromptView, {
   bar: 'complete',
   priority: 2,
   run: (view, context) => view.complete?.(context),
-  unavailable: (view) => (view.complete ? undefined : 'There is nothing to complete'),
+  unavailable: (view) => (view.complete ? undefined : nothingToComplete),
 });
 
 export const promptScope: Scope = {

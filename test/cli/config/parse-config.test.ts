@@ -21,8 +21,8 @@ function problem(toml: string): string {
 describe('a config file', () => {
   it('sets what the console begins with, and names connections', () => {
     const config = parseConfig(
-      `interval = "5s"
-       window = "6h"
+      `interval = "7s"
+       window = "90m"
        theme = "light"
        connection = "prod"
        [connections.prod]
@@ -40,8 +40,8 @@ describe('a config file', () => {
       file,
     );
     expect(config).toMatchObject({
-      intervalMs: 5_000,
-      windowMs: 21_600_000,
+      intervalMs: 7_000,
+      windowMs: 5_400_000,
       theme: 'light',
       connection: 'prod',
     });
@@ -81,7 +81,9 @@ describe('a config file', () => {
 
   it.each([
     ['intervall = "5s"', 'intervall is no setting'],
-    ['interval = "7s"', 'interval takes one of 500ms, 1s, 2s'],
+    ['interval = "7h 30"', 'interval takes 500ms to 1d'],
+    ['interval = "100ms"', 'interval takes 500ms to 1d'],
+    ['window = "2s"', 'window takes 10s to 366d'],
     ['theme = "pink"', 'theme takes one of terminal, dark, light'],
     ['connection = "prod"', 'connection names "prod", which is not among'],
     ['connection = "toString"', 'connection names "toString", which is not among'],

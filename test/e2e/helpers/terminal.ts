@@ -18,7 +18,7 @@ type Condition = string | RegExp | ((lines: string[]) => boolean);
 
 const pollInterval = 10;
 /** Generous: a machine that is busy is no failure, and what comes is not waited for longer. */
-const defaultTimeout = 20_000;
+const defaultTimeout = 50_000;
 
 /** What shows a screen and takes keys: a program in a terminal, or the console in the test's own process. */
 export type ScreenDriver = Pick<

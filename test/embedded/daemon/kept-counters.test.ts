@@ -149,6 +149,23 @@ test('a reset begins anew', async () => {
   ).toBe('t');
 });
 
+test('what is lost of them alone is made anew, and the rest keeps what it counted', async () => {
+  const before = await scans();
+  expect(before).toBeGreaterThan(0);
+  for (const lost of [
+    'TABLE trace_console.kept_table_counters CASCADE',
+    'VIEW trace_console.index_counters',
+  ]) {
+    await client.query(`DROP ${lost}`);
+    await counters.prepare();
+    expect(await scans()).toBe(before);
+  }
+  await client.query('ALTER TABLE trace_console.kept_index_counters ADD COLUMN other int');
+  await client.query('DROP VIEW trace_console.table_counters');
+  await counters.prepare();
+  await counters.take();
+});
+
 test("takes its figures whatever a client's session is set to", async () => {
   await client.query('CREATE ROLE nobody_here; SET default_transaction_read_only = on');
   await client.query('SET search_path = nowhere; SET ROLE nobody_here');

@@ -165,7 +165,7 @@ describe('the hook and the collector', () => {
     await Promise.all(
       [1, 2, 3].map(() => runHook({}, { program, env: { ...on(), ...database, HOME: folder } })),
     );
-    await vi.waitFor(() => expect(starts()).not.toEqual([]), 20_000);
+    await vi.waitFor(() => expect(starts()).not.toEqual([]), 50_000);
     const [words = []] = starts();
     expect(words.slice(0, 2)).toEqual(['collect', '--background']);
     expect(words).toContain('TRACE_CONSOLE_SPOOL');
@@ -184,7 +184,7 @@ describe('the hook and the collector', () => {
     const dead = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' });
     fs.writeFileSync(lock, JSON.stringify({ pid: Number(dead) }));
     await runHook({}, { program, env: on() });
-    await vi.waitFor(() => expect(starts()).toHaveLength(1), 20_000);
+    await vi.waitFor(() => expect(starts()).toHaveLength(1), 50_000);
   });
 });
 

@@ -69,15 +69,18 @@ const spans = [
   span(9, 8, 'GET', { 'db.operation': 'get' }),
 ];
 
+const forgetSpans = () =>
+  db.test.query(
+    `DO $$ BEGIN IF to_regclass('trace_console.telemetry_spans') IS NOT NULL THEN
+       DELETE FROM trace_console.telemetry_spans; END IF; END $$`,
+  );
+
 async function bring(
   batches: readonly TelemetrySpan[][],
   target = { database: db.database, recorder },
 ) {
   await db.clear();
-  await db.test.query(
-    `DO $$ BEGIN IF to_regclass('trace_console.telemetry_spans') IS NOT NULL THEN
-       DELETE FROM trace_console.telemetry_spans; END IF; END $$`,
-  );
+  await forgetSpans();
   // As if each batch came long after the one before.
   const flusher = new SpanFlusher(target.database, target.recorder, { waits: false });
   for (const batch of batches) {
@@ -150,4 +153,34 @@ it('goes on as a role that may not delete: what a span was written as first stay
     expect(ids(rows, table)).toEqual(expect.arrayContaining(ids(whole, table)));
   }
   await db.test.query(`DROP OWNED BY ${quoteIdent(role)}; DROP ROLE ${quoteIdent(role)}`);
+});
+
+it('keeps what is written of a trace when spans of it come weeks later, and gives it these', async () => {
+  await db.clear();
+  await forgetSpans();
+  const conversation = { 'gen_ai.conversation.id': 'a long one', 'user.id': 'ada' };
+  const target = { database: db.database, recorder };
+  const flush = () => new SpanFlusher(db.database, recorder, { waits: false }).round();
+  await recordWithSpans(target, { events: [], spans: [span(1, 0, 'POST /chat', conversation)] });
+  const traces = async () => (await db.dump()).execution_traces;
+  const before = await traces();
+  await forgetSpans();
+  for (const [number, name] of [
+    [20, 'first'],
+    [21, 'second'],
+  ] as const) {
+    const late = span(number, 1, name, { ...tool, 'gen_ai.tool.name': name });
+    await recordWithSpans(target, { events: [], spans: [late] });
+    await flush();
+  }
+  const after = await traces();
+  expect(after).toHaveLength(1);
+  const told = ['correlation_id', 'session_id', 'prompt_text', 'user_id', 'status', 'started_at'];
+  const of = (rows: unknown[] | undefined) =>
+    told.map((column) => (rows?.[0] as Record<string, unknown>)[column]);
+  expect(of(after)).toEqual(of(before));
+  const { rows } = await db.test.query(
+    `SELECT hook_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
+  );
+  expect(rows).toEqual([{ hook_name: 'first' }, { hook_name: 'second' }]);
 });

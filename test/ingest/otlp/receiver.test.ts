@@ -144,10 +144,15 @@ describe('a request', () => {
   });
 
   it('with spans that have no id is taken without these, and says so', async () => {
-    const answer = await sendJson(request(span(), span({ spanId: '' }), span({ traceId: 'zz' })));
-    expect(answer.status).toBe(200);
-    expect(JSON.parse(answer.text)).toMatchObject({ partialSuccess: { rejectedSpans: '2' } });
-    expect(spooled()).toHaveLength(1);
+    const some = request(span(), span({ spanId: '' }), span({ traceId: 'zz' }));
+    for (const to of ['/v1/traces', '/']) {
+      const answer = await sendJson(some, { path: to });
+      expect(answer.status).toBe(200);
+      expect(JSON.parse(answer.text)).toMatchObject({ partialSuccess: { rejectedSpans: '2' } });
+    }
+    expect(spooled()).toHaveLength(2);
+    // One in which there is nothing.
+    expect((await sendJson({ resourceLogs: [] }, { path: '/' })).status).toBe(200);
   });
 
   it('of metrics is answered with how much is not kept, and why', async () => {

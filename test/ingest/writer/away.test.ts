@@ -75,7 +75,7 @@ describe('a database that is away', () => {
     expect(writer.stats().dropped).toBeGreaterThan(0);
     proxy.swallowing = false;
     proxy.reset();
-    await vi.waitFor(() => expect(writer.stats().queued).toBe(0), { timeout: 20_000 });
+    await vi.waitFor(() => expect(writer.stats().queued).toBe(0), { timeout: 50_000 });
     const { dropped, written, refused } = writer.stats();
     expect({ all: dropped + written, refused }).toEqual({ all: 200, refused: 0 });
     expect((await there.count('execution_traces')) + (await there.count('hook_executions'))).toBe(
@@ -123,7 +123,7 @@ describe('a database that is away', () => {
     const spool = path.join(folder, 'spool');
     const writer = open({ url: 'postgresql://nobody@127.0.0.1:1/none', spool, queueRows: 40 });
     say(writer, 0, 30);
-    await vi.waitFor(() => expect(writer.stats().spooled).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(writer.stats().spooled).toBeGreaterThan(0), 50_000);
     const trace = writer.startTrace('goes on');
     await writer.close(0);
     trace.end();
@@ -167,11 +167,11 @@ describe('a database that is away', () => {
       );
       return row?.count;
     };
-    await vi.waitFor(async () => expect(await countWaiting()).toBe(1), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await countWaiting()).toBe(1), { timeout: 50_000 });
     proxy.reset();
     await holder.query('SELECT pg_advisory_unlock(77)');
     holder.release();
-    await vi.waitFor(() => expect(writer.stats().queued).toBe(0), { timeout: 20_000 });
+    await vi.waitFor(() => expect(writer.stats().queued).toBe(0), { timeout: 50_000 });
     await there.test.query(
       'DROP TRIGGER waits ON pattern_usage_log; DROP FUNCTION wait_at_commit()',
     );

@@ -166,8 +166,13 @@ describe('an endpoint', () => {
         ? { status: 429, body: '', headers: { 'retry-after': inASecond } }
         : embeddings(asked, 8),
     );
-    await endpointEmbedder({ ...options, url: dated.url }).embed(['a']);
+    const said: string[] = [];
+    const waits = (line: string) => void said.push(line);
+    await endpointEmbedder({ ...options, url: dated.url, waits }).embed(['a']);
     expect(dated.requests).toHaveLength(2);
+    expect(said).toEqual([
+      expect.stringMatching(/^127\.0\.0\.1:\d+ answered 429: asked again in \d/) as string,
+    ]);
     const full = await endpoint(() => ({
       status: 429,
       body: '',

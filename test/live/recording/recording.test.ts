@@ -46,7 +46,7 @@ async function recordTraces(count: number): Promise<string> {
       const { state } = recording.moment(recording.length - 1);
       return [started(state), state.panes.activity.rows.length];
     };
-    await expect.poll(recorded, { timeout: 20_000, interval: 100 }).toEqual([done, done]);
+    await expect.poll(recorded, { timeout: 50_000, interval: 100 }).toEqual([done, done]);
   }
   recorder.close();
   return file;
@@ -63,9 +63,9 @@ describe('a recording', () => {
     recorder.follow(engine);
     engine.start();
     await expect
-      .poll(() => engine.getState().connection.state, { timeout: 20_000 })
+      .poll(() => engine.getState().connection.state, { timeout: 50_000 })
       .toBe('connected');
-    await expect.poll(() => Recording.open(file).length, { timeout: 20_000 }).toBeGreaterThan(2);
+    await expect.poll(() => Recording.open(file).length, { timeout: 50_000 }).toBeGreaterThan(2);
     recorder.close();
     const recording = Recording.open(file);
     for (let at = 0; at < recording.length; at += 1) {

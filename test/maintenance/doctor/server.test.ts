@@ -66,7 +66,7 @@ it('compares the settings with the recommended ones, and tells which need a rest
   await type(before.command);
   // What stands on the command line of this server wins over ALTER SYSTEM: the rest is mended.
   await expect
-    .poll(async () => (await diagnose(url, settings)).items, { timeout: 10_000 })
+    .poll(async () => (await diagnose(url, settings)).items, { timeout: 50_000 })
     .toEqual([expect.stringMatching(/^shared_buffers 32 MB/)]);
   await type('ALTER SYSTEM RESET ALL; SELECT pg_reload_conf();');
 });
@@ -102,7 +102,7 @@ it('finds rows older than vacuum lets them become, until they are frozen', async
         await type('VACUUM (FREEZE);');
         return (await diagnose(url, wraparound)).severity;
       },
-      { timeout: 20_000 },
+      { timeout: 50_000 },
     )
     .toBe('good');
 });
@@ -116,7 +116,7 @@ it('counts connections against every limit there is', async () => {
   expect(found.evidence).toMatch(/^1\d of 13 connections are taken \(of 16, less those reserved\)/);
   await Promise.all(others.map((other) => other.end()));
   await expect
-    .poll(async () => (await diagnose(url, connections)).severity, { timeout: 10_000 })
+    .poll(async () => (await diagnose(url, connections)).severity, { timeout: 50_000 })
     .toBe('good');
 });
 
@@ -135,13 +135,13 @@ it('finds a slot that nobody reads, and a standby that is behind', async () => {
   const behind = replicationLagCheck({ leastBytes: 1_000 });
   // It connects a moment after it accepts connections.
   await expect
-    .poll(() => diagnose(url, replicationLag), { timeout: 10_000 })
+    .poll(() => diagnose(url, replicationLag), { timeout: 50_000 })
     .toMatchObject({ severity: 'good', evidence: '1 standby, none far behind.' });
   await runOnce(standby.adminUrl, 'SELECT pg_wal_replay_pause()');
   await client.query('CREATE TABLE filler AS SELECT n FROM generate_series(1, 10000) AS n');
   for (const address of [url, standby.url('traces')]) {
     await expect
-      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 10_000 })
+      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 50_000 })
       .toBe('warning');
   }
   expect((await diagnose(standby.url('traces'), behind)).evidence).toMatch(
@@ -150,7 +150,7 @@ it('finds a slot that nobody reads, and a standby that is behind', async () => {
   await runOnce(standby.adminUrl, 'SELECT pg_wal_replay_resume()');
   for (const address of [url, standby.url('traces')]) {
     await expect
-      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 10_000 })
+      .poll(async () => (await diagnose(address, behind)).severity, { timeout: 50_000 })
       .toBe('good');
   }
   await standby.remove();
@@ -171,11 +171,11 @@ it('finds checkpoints that come on demand', async () => {
   expect(await diagnose(url, checkpoints)).toMatchObject({ severity: 'good' });
   for (let i = 0; i <= 20; i += 1) await client.query('CHECKPOINT');
   await expect
-    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 10_000 })
+    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 50_000 })
     .toBe('advice');
   await reset();
   await expect
-    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 10_000 })
+    .poll(async () => (await diagnose(url, checkpoints)).severity, { timeout: 50_000 })
     .toBe('good');
 });
 
@@ -247,7 +247,7 @@ it('says whether the log is archived, and when that fails', async () => {
   const switchFile = 'SELECT pg_switch_wal(), pg_logical_emit_message(true, $$t$$, $$m$$)';
   await runOnce(archiving.adminUrl, switchFile);
   await expect
-    .poll(async () => (await ask()).evidence, { timeout: 20_000 })
+    .poll(async () => (await ask()).evidence, { timeout: 50_000 })
     .toMatch(/^The write-ahead log is archived: the last archived file, \w{24}/);
   await runOnce(archiving.adminUrl, `ALTER SYSTEM SET archive_command = 'false'`);
   await runOnce(archiving.adminUrl, 'SELECT pg_reload_conf()');

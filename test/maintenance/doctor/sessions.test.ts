@@ -20,7 +20,7 @@ it('names who holds a transaction open, and who waits behind it with which state
   await holder.query('BEGIN; LOCK TABLE error_patterns IN ACCESS EXCLUSIVE MODE');
   const waiting = waiter.query('SELECT count(*) FROM error_patterns');
   await expect
-    .poll(async () => (await diagnose(test.url, waits)).severity, { timeout: 10_000 })
+    .poll(async () => (await diagnose(test.url, waits)).severity, { timeout: 50_000 })
     .toBe('warning');
   expect((await diagnose(test.url, waits)).evidence).toMatch(
     /^1 session: pid \d+ waits for \S+ \(SELECT count\(\*\) FROM error_patterns\) behind pid \d+ \(BEGIN; LOCK TABLE error_patterns/,
@@ -51,7 +51,7 @@ it('adds up what went by way of temporary files', async () => {
   expect(await diagnose(test.url, temporaryFiles)).toMatchObject({ severity: 'good' });
   const check = temporaryFilesCheck(1);
   await expect
-    .poll(async () => (await diagnose(test.url, check)).severity, { timeout: 10_000 })
+    .poll(async () => (await diagnose(test.url, check)).severity, { timeout: 50_000 })
     .toBe('advice');
   await test.query('SELECT pg_stat_reset()');
   expect(await diagnose(test.url, check)).toMatchObject({ severity: 'good' });

@@ -142,7 +142,7 @@ describe('the journal', () => {
       cleaning(() => opened),
     );
     await expect
-      .poll(async () => (await runsOf(database))[0]?.progress, { timeout: 10_000 })
+      .poll(async () => (await runsOf(database))[0]?.progress, { timeout: 50_000 })
       .toMatchObject({ phase: 'cleaning', done: 0 });
     open();
     await running;
@@ -200,7 +200,7 @@ describe('two runs under one name', () => {
       cleaning(() => opened, follow),
     );
     await expect
-      .poll(async () => (await runsOf(database))[0]?.progress, { timeout: 10_000 })
+      .poll(async () => (await runsOf(database))[0]?.progress, { timeout: 50_000 })
       .toMatchObject({ done: 0 });
     const cleaned: number[] = [];
     const second = collect(

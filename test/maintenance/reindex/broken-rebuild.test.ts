@@ -95,7 +95,7 @@ describe('a console that is killed', () => {
     const wish = ['--lists', '20', '--skip-recall', '--yes'];
     await killedWhile(test, ['reindex', vector, ...wish], 'waiting for writers before build');
     await holders.splice(0)[0]?.end();
-    await expect.poll(() => phaseOf(test), { timeout: 20_000 }).toBeUndefined();
+    await expect.poll(() => phaseOf(test), { timeout: 50_000 }).toBeUndefined();
     expect(await invalidIndexes(test)).toEqual([]);
     const context = { database, signal: never };
     const { list } = await previewAction('clean-up', context, {});

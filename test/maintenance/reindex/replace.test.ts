@@ -117,7 +117,7 @@ describe('rebuilding a vector index', () => {
     const holder = await holdTable(test, 'success_patterns');
     const replacing = collect(runAction('reindex', { database: first, signal }, input));
     const building = 'waiting for writers before build';
-    await expect.poll(() => phaseOf(test), { timeout: 20_000 }).toBe(building);
+    await expect.poll(() => phaseOf(test), { timeout: 50_000 }).toBe(building);
     const busy = {
       code: 'busy',
       message: expect.stringMatching(
@@ -139,7 +139,7 @@ describe('rebuilding a vector index', () => {
     const isWaiting = `SELECT FROM pg_stat_activity WHERE datname = current_database()
       AND query LIKE 'ALTER INDEX%' AND wait_event_type = 'Lock'`;
     const waiting = async () => (await test.query(isWaiting)).rows.length;
-    await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+    await expect.poll(waiting, { timeout: 50_000 }).toBe(1);
     expect(await patternIndexes(test)).toMatchObject([{ valid: true }, { valid: true }]);
     expect((await previewAction('clean-up', other, {})).nothing).toBeDefined();
     await expect(collect(runAction('reindex', other, input))).rejects.toMatchObject(busy);

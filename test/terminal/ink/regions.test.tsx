@@ -79,10 +79,10 @@ it('is needed as long as Ink writes every line where one has changed', async () 
     patchConsole: false,
     exitOnCtrlC: false,
   });
-  await vi.waitFor(() => expect(output.text).toContain('before'));
+  await vi.waitFor(() => expect(output.text).toContain('before'), 50_000);
   output.text = '';
   rerender(lines('after'));
-  await vi.waitFor(() => expect(output.text).toContain('after'));
+  await vi.waitFor(() => expect(output.text).toContain('after'), 50_000);
   // Where this fails, measure the console with Ink's own painting in place of mount(). Its option incrementalRendering
   // writes less, but leaves a stale line in 6.8.
   expect(output.text).toContain('another line');

@@ -2,10 +2,6 @@ import type { Clock } from '../../../src/core/clock.js';
 import { Recording } from '../../../src/live/recording/recording.js';
 import { type LiveSource, type LiveState, Store } from '../../../src/live/state.js';
 
-function ignored(): void {
-  // The rows are those of the recording, whatever is asked.
-}
-
 /** The last state of a recording in an engine's place, at a clock that stands. */
 export class FixedSource implements LiveSource {
   readonly clock: Clock;
@@ -55,12 +51,22 @@ export class FixedSource implements LiveSource {
     return Promise.resolve();
   }
 
-  readonly setVisible = ignored;
-  readonly setCadence = ignored;
-  readonly setWindow = ignored;
-  readonly setExact = ignored;
-  readonly setFilter = ignored;
-  readonly setVariant = ignored;
-  readonly setGrouping = ignored;
-  readonly refreshNow = ignored;
+  /** How often something else was asked for than is shown: the rows are those of the recording, whatever it was. */
+  asked = 0;
+
+  readonly #ask = () => {
+    this.asked += 1;
+  };
+
+  readonly setCadence = this.#ask;
+  readonly setWindow = this.#ask;
+  readonly setExact = this.#ask;
+  readonly setFilter = this.#ask;
+  readonly setVariant = this.#ask;
+  readonly setGrouping = this.#ask;
+  readonly refreshNow = this.#ask;
+
+  setVisible(): void {
+    // All panes are there.
+  }
 }

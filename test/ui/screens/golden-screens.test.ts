@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { showTimesIn } from '../../../src/core/format/time.js';
 import { resolveSource } from '../../../src/db/connection/source.js';
@@ -12,6 +13,7 @@ import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
+import { pressKey } from '../../../src/ui/app/input.js';
 import type { AlertSettings } from '../../../src/live/alerts/alert-watch.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
@@ -98,6 +100,74 @@ it.each(drawn)(
     }
   },
 );
+
+/** Where every key is pressed: a screen of each kind. */
+const walked = drawn.filter(({ name }) =>
+  [
+    ...['overview', 'replay', 'lost', 'panes', 'help', 'commands', 'filter', 'search', 'export'],
+    ...['trace', 'slowest', 'record', 'log', 'alerts', 'result', 'analyze', 'purge'],
+    ...['pane-activity', 'pane-archive', 'opened-recent-traces', 'opened-sessions'],
+  ].includes(name),
+);
+
+it.each(walked)('$name: each of its keys does something, or says why not', async (screen) => {
+  let app = await open(screen);
+  try {
+    await walkTo(app, screen, database.url);
+    const { scope } = app.app.front;
+    const silent: string[] = [];
+    for (const command of app.app.keys.in(scope)) {
+      // These end the console, belong to the terminal, or do what was asked about.
+      if (command.quits || command.accepts || command.isFixed === true) continue;
+      for (const key of command.keys) {
+        const was = app.app.model;
+        if (!(await hasEffect(app, key))) silent.push(`${key}: ${command.title}`);
+        if (isOfAction(scope.id)) {
+          await app.close();
+          app = await open(screen);
+          await walkTo(app, screen, database.url);
+        } else {
+          app.app.actions?.close();
+          app.app.update({ ...was, message: was.message });
+        }
+      }
+    }
+    expect(silent).toEqual([]);
+  } finally {
+    await app.close();
+  }
+});
+
+/** A dialog of an action is not only what the model says: it is opened anew after each key. */
+const isOfAction = (scope: string) => scope === 'confirm' || scope === 'done';
+
+/** Whether a key changes what is drawn, asks for something else, or says something. */
+async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
+  const source = app.source instanceof FixedSource ? app.source : undefined;
+  const seen = () => {
+    const { views, message, live, ...others } = { ...app.model, nowMs: 0 };
+    const drawnViews = views.map((view) => view.draw?.(app));
+    return {
+      message,
+      drawnViews,
+      others,
+      until: live?.untilMs,
+      paused: live?.paused,
+      asked: source?.asked,
+    };
+  };
+  const before = seen();
+  pressKey(app, key);
+  return vi
+    .waitFor(() => expect(isDeepStrictEqual(seen(), before)).toBe(false), {
+      timeout: 500,
+      interval: 15,
+    })
+    .then(
+      () => true,
+      () => false,
+    );
+}
 
 async function compare(app: AppScreen, screen: Screen): Promise<void> {
   const file = path.join(goldenFolder, `${screen.name}.txt`);
