@@ -60,7 +60,7 @@ it('shows a moment in the past, steps from there, and comes back to a tail witho
   driver.press('6');
   await driver.waitFor(/┏━ 6 Activity ━.* following /);
   // Five events a trace: none is lost, none is there twice.
-  await refreshUntil(driver, / of 70 ─/);
+  await refreshUntil(driver, / of 70 ━/);
   driver.press(']');
   await driver.waitFor('This is now; [ leads back');
 });

@@ -126,7 +126,7 @@ class Service {
   }
 }
 
-/** The views and functions that a file replaces, as they are: one text where the file is there whole, another where it is not. */
+/** The views and functions that a file replaces and the index that one makes, as they are: one text where the file is there whole, another where it is not. */
 async function stateOf(database: string): Promise<{ ledger: string[]; objects: unknown[] }> {
   const rows = async (sql: string) =>
     (await runOnce<{ text: string }>(server.url(database), sql)).map(({ text }) => text);
