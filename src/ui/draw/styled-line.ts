@@ -65,13 +65,13 @@ export function drawSegments(
 }
 
 /**
- * As {@link drawSegments}, with a sign at the end for the segments that were left out: `+2 more`, and how to see them where
- * there is room for that.
+ * As {@link drawSegments}, with a sign at the end for the segments that were left out: `+2 more` (`…` where that has no room), and
+ * how to see them where there is room for that.
  */
 export function drawSegmentsOrMore(
   segments: readonly Segment[],
   width: number,
-  separator: string,
+  separator = ' · ',
   way = '',
 ): StyledLine {
   const gap = displayWidth(separator);
@@ -83,6 +83,15 @@ export function drawSegmentsOrMore(
     const next = left === 0 ? '' : `${separator}+${left} more`;
     if (next === sign) break;
     sign = next;
+    room = Math.max(0, width - displayWidth(sign));
+  }
+  const kept = joinLines(
+    dropUntilFit(all, room, gap).map((segment) => [segment]),
+    gap,
+  );
+  // What stays is not cut for the number of the others: then a sign is enough.
+  if (sign !== '' && lineWidth(kept) > room) {
+    sign = ' …';
     room = Math.max(0, width - displayWidth(sign));
   }
   const shown = fitSegments(all, room, separator);
