@@ -91,8 +91,10 @@ export function drawSegmentsOrMore(
   );
   // What stays is not cut for the number of the others: then a sign is enough.
   if (sign !== '' && lineWidth(kept) > room) {
-    sign = ' …';
-    room = Math.max(0, width - displayWidth(sign));
+    const wide = lineWidth(kept);
+    sign = wide + 2 <= width ? ' …' : '';
+    // Cut text ends with the sign by itself.
+    room = sign === '' ? Math.min(width, wide - 1) : width - 2;
   }
   const shown = fitSegments(all, room, separator);
   if (sign === '') return fillLine(shown, width);
