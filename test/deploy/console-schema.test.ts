@@ -84,7 +84,7 @@ describe("the console's own schema", () => {
     expect(await open(database)).toBe(true);
   });
 
-  it('makes a table anew that was dropped alone; verify and doctor name it, and the command that works', async () => {
+  it('makes tables anew that were dropped alone, whichever they are', async () => {
     const test = await createTestDatabase();
     const database = await consoleOf(test);
     await open(database);
@@ -92,7 +92,10 @@ describe("the console's own schema", () => {
       `SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'trace_console'::regnamespace AND relkind = 'r'`,
     );
     expect(rows.length).toBeGreaterThan(10);
-    const tables = rows.map(({ name }) => `trace_console.${name}`);
+    // The embedded engine keeps counters beside them, in tables of its own.
+    const tables = rows
+      .map(({ name }) => `trace_console.${name}`)
+      .filter((name) => !/\.kept_(index|table)_counters$/.test(name));
     // Without the ledger nothing says which of the others were here.
     const ledger = tables.filter((name) => name === 'trace_console.schema_files');
     const others = tables.filter((name) => name !== 'trace_console.schema_files');
@@ -103,6 +106,12 @@ describe("the console's own schema", () => {
       await applySchema(database);
       expect((await planApply(database)).kind).toBe('complete');
     }
+  });
+
+  it('names a table that was dropped alone, on the screen and in verify, with the command that works', async () => {
+    const test = await createTestDatabase();
+    const database = await consoleOf(test);
+    await open(database, 'telemetry_spans');
     await test.query('DROP TABLE trace_console.telemetry_spans');
     expect((await checkSchema(database))?.text).toMatch(/^The schema lacks 1 object; /);
     const verified = await runCli(['schema', 'verify', '--url', test.url]);

@@ -218,6 +218,14 @@ export const notOnEmbedded: readonly NotOnEmbedded[] = [
     },
   },
   {
+    reason: 'the console applies its schema there unasked',
+    files: {
+      'test/deploy/console-schema.test.ts': [
+        "the console's own schema > names a table that was dropped alone, on the screen and in verify, with the command that works",
+      ],
+    },
+  },
+  {
     reason: 'one session: connections, transactions and locks of others cannot be seen',
     files: {
       'test/deploy/console-schema.test.ts': [
