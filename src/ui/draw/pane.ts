@@ -32,7 +32,7 @@ import {
   hiddenColumns,
   tableColumnsWidth,
 } from './table.js';
-import { drawSegmentsOrMore, type Segment, blank, type StyledLine } from './styled-line.js';
+import { drawSegments, type Segment, blank, type StyledLine } from './styled-line.js';
 
 export type PaneInput = {
   pane: AnyPane;
@@ -128,12 +128,12 @@ function linesAbove({ pane, snapshot, filling }: PanePlace, inner: Inner): Style
   if (isBeingFilled(snapshot, filling)) return lines;
   const { error } = snapshot;
   if (error && snapshot.asOf) {
-    lines.push(drawSegmentsOrMore([{ text: safeLine(error.message), look: 'error' }], inner.width));
+    lines.push(drawSegments([{ text: safeLine(error.message), look: 'error' }], inner.width));
   }
   if (snapshot.asOf && inner.height >= 4) {
     const most = inner.height >= 8 ? 2 : 1;
     for (const summary of summaryOf(pane, snapshot).slice(0, most)) {
-      lines.push(drawSegmentsOrMore(summary, inner.width));
+      lines.push(drawSegments(summary, inner.width, ' · '));
     }
   }
   return lines.slice(0, inner.height);
@@ -275,7 +275,7 @@ function drawMessage(
     // Append the overflow to the last line, so that truncation shows an ellipsis.
     const rest = row === size.height - 1 ? lines.slice(row + 1) : [];
     const whole = [text, ...rest.map((line) => line.text)].join(' ');
-    return drawSegmentsOrMore([{ text: whole, look }], size.width);
+    return drawSegments([{ text: whole, look }], size.width);
   });
 }
 

@@ -65,13 +65,13 @@ export function drawSegments(
 }
 
 /**
- * As {@link drawSegments}, with a sign at the end for the segments that were left out: `+2 more` (`…` where that has no room), and
- * how to see them where there is room for that.
+ * As {@link drawSegments}, with a sign at the end for the segments that were left out: `+2 more`, and how to see them where
+ * there is room for that.
  */
 export function drawSegmentsOrMore(
   segments: readonly Segment[],
   width: number,
-  separator = ' · ',
+  separator: string,
   way = '',
 ): StyledLine {
   const gap = displayWidth(separator);
@@ -84,17 +84,6 @@ export function drawSegmentsOrMore(
     if (next === sign) break;
     sign = next;
     room = Math.max(0, width - displayWidth(sign));
-  }
-  const kept = joinLines(
-    dropUntilFit(all, room, gap).map((segment) => [segment]),
-    gap,
-  );
-  // What stays is not cut for the number of the others: then a sign is enough.
-  if (sign !== '' && lineWidth(kept) > room) {
-    const wide = lineWidth(kept);
-    sign = wide + 2 <= width ? ' …' : '';
-    // Cut text ends with the sign by itself.
-    room = sign === '' ? Math.min(width, wide - 1) : width - 2;
   }
   const shown = fitSegments(all, room, separator);
   if (sign === '') return fillLine(shown, width);

@@ -20,13 +20,7 @@ import { jsonOf } from './export.js';
 import { valuesIn } from './prompt.js';
 import { strings } from '../strings.js';
 import { Lines } from '../screen/boxes.js';
-import {
-  drawSegmentsOrMore,
-  type Segment,
-  blank,
-  cell,
-  type StyledLine,
-} from '../draw/styled-line.js';
+import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 
 /** The panes, or one of them on the whole screen: the bottom of the view stack. */
 class Overview implements View {
@@ -198,7 +192,7 @@ function drawPaneLine(input: PaneLineInput): StyledLine {
     blank(1),
     cell(pane.title, titleWidth),
     blank(2),
-    ...drawSegmentsOrMore(restOf(input), room, ' · '),
+    ...drawSegments(restOf(input), room, ' · '),
   ];
 }
 
