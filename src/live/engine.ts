@@ -73,12 +73,7 @@ export class LiveEngine {
       feed: new PaneFeed(paneById(watch.pane), database, clock, this.#meter),
     }));
     this.#visible = new Set(panes.map(({ id }) => id));
-    this.#schedule = new Schedule({
-      clock,
-      cadenceMs,
-      concurrency,
-      ...(options.share === undefined ? {} : { share: options.share }),
-    });
+    this.#schedule = new Schedule({ clock, cadenceMs, concurrency, share: options.share });
     const vitals = { id: 'vitals', minIntervalMs: 1_000, startsLast: true };
     this.#schedule.add({ ...vitals, run: () => this.#readVitals() }, true);
     for (const feed of this.#feeds.values()) {

@@ -37,7 +37,7 @@ export type ScheduleOptions = {
   /** Tasks that run at the same time at most: a blocked one must not hold up all others. */
   concurrency: number;
   /** The share of one server core for all tasks together. */
-  share?: number;
+  share?: number | undefined;
 };
 
 type Entry = Task & {

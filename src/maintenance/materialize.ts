@@ -171,6 +171,15 @@ function refuseOnCluster({ capabilities }: Database): void {
   );
 }
 
+/** What refreshing and dropping have in common: neither touches a table of the traces. */
+const ofCopies = {
+  requires: ['primary'],
+  exclusive: { name: 'materialize', whenTaken: 'refuse' },
+  subject,
+  readInput: readViews,
+  tables: () => [],
+} as const satisfies Partial<Action<ViewsInput, MaterializeResult>>;
+
 type RefreshInput = ViewsInput & {
   /** Only those that are older, in PostgreSQL's words: `15 minutes`. */
   olderThan?: string;
@@ -180,11 +189,7 @@ type RefreshInput = ViewsInput & {
 export const refreshViews: Action<RefreshInput, MaterializeResult> = {
   id: 'refresh-views',
   title: 'Refresh materialized views',
-  requires: ['primary'],
-  exclusive: { name: 'materialize', whenTaken: 'refuse' },
-  subject,
-  readInput: readViews,
-  tables: () => [],
+  ...ofCopies,
   offers: [
     {
       command: {
@@ -267,11 +272,7 @@ async function refreshable(
 export const dropMaterialized: Action<ViewsInput, MaterializeResult> = {
   id: 'drop-materialized',
   title: 'Drop materialized views',
-  requires: ['primary'],
-  exclusive: { name: 'materialize', whenTaken: 'refuse' },
-  subject,
-  readInput: readViews,
-  tables: () => [],
+  ...ofCopies,
   async preview({ database }, { views }) {
     const copies = await droppable(database, views);
     return {

@@ -3,6 +3,13 @@ export const message = (role: string, content: string) => ({
   parts: [{ type: 'text', content }],
 });
 
+const openInferenceTokens = {
+  'llm.token_count.prompt': 100,
+  'llm.token_count.prompt_details.cache_read': 60,
+  'llm.token_count.prompt_details.cache_write': 10,
+  'llm.token_count.completion': 5,
+};
+
 /** One call of a model and one of a tool, below a root, in the words of each convention: all mean the same. */
 export const oneCallInWords: readonly [
   convention: string,
@@ -44,10 +51,7 @@ export const oneCallInWords: readonly [
       'openinference.span.kind': 'LLM',
       'llm.provider': 'openai',
       'llm.model_name': 'gpt-5.5',
-      'llm.token_count.prompt': 100,
-      'llm.token_count.prompt_details.cache_read': 60,
-      'llm.token_count.prompt_details.cache_write': 10,
-      'llm.token_count.completion': 5,
+      ...openInferenceTokens,
     },
     {
       'openinference.span.kind': 'TOOL',
@@ -131,10 +135,7 @@ export const oneCallInWords: readonly [
       'llm.input_messages.0.message.role': 'user',
       'llm.input_messages.0.message.contents.0.message_content.type': 'text',
       'llm.input_messages.0.message.contents.0.message_content.text': 'hello',
-      'llm.token_count.prompt': 100,
-      'llm.token_count.prompt_details.cache_read': 60,
-      'llm.token_count.prompt_details.cache_write': 10,
-      'llm.token_count.completion': 5,
+      ...openInferenceTokens,
     },
     {
       'openinference.span.kind': 'TOOL',
