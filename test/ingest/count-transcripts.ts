@@ -66,7 +66,7 @@ export function countTranscripts(files: ReadonlyMap<string, string>): Transcript
     const isOwn = agent !== undefined && /^a(?:compact|prompt_suggestion)/.test(agent);
     const folder = /([^/]*)\/subagents\//.exec(path)?.[1];
     for (const line of linesOf(content)) {
-      const session = folder ?? String(line.sessionId ?? path);
+      const session = folder ?? (typeof line.sessionId === 'string' ? line.sessionId : path);
       const uuid = line.uuid ?? `${path} ${JSON.stringify(line)}`;
       if (session !== (origins.get(uuid) ?? session)) continue;
       origins.set(uuid, session);
