@@ -315,7 +315,10 @@ describe('what is refused', () => {
     fs.rmSync(folder, { recursive: true });
     fs.writeFileSync(folder, 'a file in its place');
     const answer = await sendJson(request(span()));
-    expect(answer).toMatchObject({ status: 503, text: expect.stringMatching(/spool.*ENOTDIR/) });
+    expect(answer).toMatchObject({
+      status: 503,
+      text: expect.stringMatching(/spool.*ENOTDIR/) as string,
+    });
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     fs.rmSync(folder);
     expect((await sendJson(request(span()))).status).toBe(200);
