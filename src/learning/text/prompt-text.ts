@@ -162,8 +162,13 @@ export function nameOf(prompt: string, shared: ReadonlySet<string>): string | un
     const isPurpose = word !== 'to' || !(hollow.has(before) || takesTo.test(words[0] ?? ''));
     if (words.length >= 2 && isPurpose && clauseStarts.has(word) && !isNegated) break;
     before = word;
-    if (negation.test(word)) isNegated = true;
-    else if (!hollow.has(word) && (isShared(word, shared) || isShort(token))) {
+    if (token === 'NOT') words.push('not');
+    else if (negation.test(word)) isNegated = true;
+    else if (
+      !hollow.has(word) &&
+      !clauseStarts.has(word) &&
+      (isShared(word, shared) || isShort(token))
+    ) {
       // "Don't change …" says on what.
       if (isNegated && words.length > 0) return joined(words, `not_${word}`);
       words.push(isNegated ? `not ${word}` : word);

@@ -70,6 +70,8 @@ test.each([
   ['Can you help me understand how Python decorators work?', 'understand_python_decorators'],
   ['修复登录测试的问题', '修复登录测试的问题'],
   ['can you do it?', undefined],
+  ['Since the last release the job shows a deadlock', 'last_release_job_shows'],
+  ['Add a NOT NULL column to the table', 'add_not_null_column'],
 ])('a group of prompts that begins with "%s" is called %s', (prompt, name) => {
   expect(nameOf(prompt, new Set(wordsOf(prompt)))).toBe(name);
 });
