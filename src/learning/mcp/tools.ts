@@ -328,8 +328,8 @@ const mostPatterns = 2_000;
 const family = `regexp_replace(lower(left(error_message_pattern, 500)), '(<[a-z]+>|<[*]>|%)( ?(ms|s|min|h|kb|mb|gb)\\M)?', '%', 'g')`;
 
 /** Of the rows of a family the learned one speaks first: it counts each failure once. */
-const first = (column: string) =>
-  `(array_agg(${column} ORDER BY is_learned DESC, last_occurrence_at DESC, id) FILTER (WHERE ${column} IS NOT NULL))[1]`;
+const first = (column: string, known = column) =>
+  `(array_agg(${column} ORDER BY is_learned DESC, last_occurrence_at DESC, id) FILTER (WHERE ${known} IS NOT NULL))[1]`;
 
 const knownErrors: Tool = {
   name: 'known_errors',
@@ -354,11 +354,9 @@ const knownErrors: Tool = {
            COALESCE(sum(occurrence_count) FILTER (WHERE is_learned), sum(occurrence_count))::float8 AS occurrence_count,
            min(first_occurrence_at) AS first_occurrence_at, max(last_occurrence_at) AS last_occurrence_at,
            ${first('resolution_pattern')} AS got_over_by,
-           (array_agg(resolution_success_rate ORDER BY is_learned DESC, last_occurrence_at DESC, id)
-             FILTER (WHERE resolution_pattern IS NOT NULL))[1] AS resolution_success_rate,
+           ${first('resolution_success_rate', 'resolution_pattern')} AS resolution_success_rate,
            (array_agg(DISTINCT left(resolution_pattern, 300)) FILTER (WHERE NOT is_learned AND resolution_pattern <> ''))[:3] AS advice,
-           (array_agg(to_jsonb(prevention_strategies[:5]) ORDER BY is_learned DESC, last_occurrence_at DESC, id)
-             FILTER (WHERE prevention_strategies <> '{}'))[1] AS prevention, count(*)::int AS patterns,
+           ${first('to_jsonb(prevention_strategies[:5])', `NULLIF(prevention_strategies, '{}')`)} AS prevention, count(*)::int AS patterns,
            CASE WHEN bool_and(resolved_at IS NOT NULL) THEN max(resolved_at) END AS resolved_at, min(id::text) AS id
          FROM known GROUP BY error_type, family)
        SELECT ${boundedText('error_type', 200)} AS error_type, ${boundedText('error_category', 100)} AS error_category,
