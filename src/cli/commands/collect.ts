@@ -111,7 +111,7 @@ export const command = defineCommand({
       if (flags.background) return exitCodes.good;
       throw runsAlready(holder.pid);
     }
-    ensurePrivateFolder(folder);
+    ensurePrivateFolder(folder, 'spool');
     if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);
