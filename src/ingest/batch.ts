@@ -9,6 +9,7 @@ import { without } from './join.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
 import {
+  asOfTurn,
   type CleanEvent,
   contextFrom,
   courseFrom,
@@ -99,7 +100,8 @@ export class Batch {
     for (const event of all) {
       const session = sessions.get(event.session);
       if (!session) continue;
-      session.follow(event, event.place?.project ?? projectOf(event.place?.cwd));
+      const ofTurn = asOfTurn(event);
+      session.follow(ofTurn, ofTurn.place?.project ?? projectOf(ofTurn.place?.cwd));
       const [traces, hooks, calls, decisions] = this.#counts();
       this.#place(event, session);
       if (!session.isNew) continue;
@@ -202,7 +204,8 @@ export class Batch {
     return isSame;
   }
 
-  #turnPatch(event: AgentEvent, session: Session, turn: string): void {
+  #turnPatch(told: AgentEvent, session: Session, turn: string): void {
+    const event = asOfTurn(told);
     const isOfTurn = event.subagent === undefined;
     const isPrompt = event.kind === 'prompt' && isOfTurn;
     const isEndOfTurn = isOfTurn && (event.kind === 'turn_ended' || event.kind === 'interrupted');
