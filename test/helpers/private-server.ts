@@ -170,7 +170,9 @@ export async function startPrivateServer(
       ...(diskMb === undefined ? {} : { diskMb }),
     },
     cluster &&
-      (async (target) => void (await run('cp', ['-a', `${cluster.folder}/.`, target.dataFolder]))),
+      (async (target) => {
+        await run('cp', ['-a', `${cluster.folder}/.`, target.dataFolder]);
+      }),
   );
   if (tls !== false) {
     const { names, required = false } = tls === true ? {} : tls;
