@@ -13,9 +13,8 @@ export function demoDataFolder(): string {
   return path.join(path.dirname(resolveDataFolder()), 'demo');
 }
 
-const historyLength = '7d';
-/** Traces a second: what the last hours of such a history have, in some thousand traces. */
-const rate = 0.15;
+/** The length of its history, and traces a second: what the last two days of that have, in some thousand traces. */
+export const demoTraffic = { backfill: '7d', rate: 0.06 };
 
 export type Traffic = {
   /** How long nothing was written before this start, ms; undefined: there was nothing yet. */
@@ -54,7 +53,8 @@ export async function openWithTraffic(
 
 function startTraffic(onFilling: (filling: Filling) => void): () => void {
   const [program = ''] = process.argv.slice(1);
-  const words = ['--demo', '--continue', '--backfill', historyLength, '--rate', String(rate)];
+  const { backfill, rate } = demoTraffic;
+  const words = ['--demo', '--continue', '--backfill', backfill, '--rate', String(rate)];
   const child = spawn(
     process.execPath,
     [...process.execArgv, program, 'demo', ...words],

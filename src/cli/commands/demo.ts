@@ -28,7 +28,7 @@ export const command = defineCommand({
   description: [
     'Writes traces with routing, hooks, endpoint calls, patterns and errors: live traffic at a steady',
     '--rate until --seconds are over or Ctrl-C, and with --backfill a history, its newest part first,',
-    'whose last two hours have that rate. Every row',
+    'whose last days or hours have that rate. Every row',
     `is tagged ${demoTag}; --remove takes away exactly these, archived ones too.`,
     'On a server (not the embedded database) it needs --yes, and says before where it would write.',
   ].join('\n'),
