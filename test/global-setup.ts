@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../scripts/bundle.mjs';
 import { makeEmbeddedTemplate, removeSpareDatabases } from './helpers/embedded-database.js';
+import { startCompiled } from './helpers/compiled.js';
 import { testEngine } from './helpers/engine.js';
 import {
   cleanStaleServers,
@@ -28,6 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     `../node_modules/.cache/trace-console/programs-${process.pid}`,
   );
   await bundle(programs);
+  const warmUp = startCompiled(programs);
   await cleanStaleServers();
   const owner = currentOwner();
   const { server, stop, stopSync } = await startSharedServer(owner).catch(
@@ -68,6 +70,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await dropDatabases(server.adminUrl, isOutdated);
     await runOnce(server.adminUrl, `CREATE DATABASE ${template} TEMPLATE template0`);
     await applySchemaFiles(databaseUrl(server.adminUrl, template));
+    const warm = `${databasePrefix}_warm`;
+    await runOnce(server.adminUrl, `CREATE DATABASE ${warm} TEMPLATE ${template}`);
+    await warmUp(databaseUrl(server.adminUrl, warm));
+    await runOnce(server.adminUrl, `DROP DATABASE ${warm} WITH (FORCE)`);
   } catch (error) {
     await teardown();
     throw error;
