@@ -3,7 +3,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createFolder } from '../core/create-folder.js';
-import { parseExactJson } from '../core/exact-json.js';
 import { FolderLock } from '../core/folder-lock.js';
 import type { Database } from '../db/database.js';
 import type { Filling } from '../ui/context.js';
@@ -119,7 +118,7 @@ export async function takeTurn(
     const lock = FolderLock.acquire(folder, '', 'demo-traffic.lock');
     if (lock) return turnOf(lock);
     const progress = readProgress();
-    if (progress !== told) onFilling(progress === '' ? whole() : (parseExactJson(progress) as Filling));
+    if (progress !== told) onFilling(progress === '' ? whole() : (JSON.parse(progress) as Filling));
     told = progress;
     await sleep(lookAgainMs, undefined, { signal }).catch(() => undefined);
   }
