@@ -18,7 +18,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand, parseAge } from '../command.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { plainTable } from '../plain-table.js';
-import { factLines, progressLine } from '../run-action.js';
+import { factLines, progressLine, shareOf } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
 
 /**
@@ -100,7 +100,7 @@ export const command = defineCommand({
     'trace-console import ~/backup/projects --json',
   ],
   async run(context) {
-    const { flags, input, print, note, openDatabase, signal } = context;
+    const { flags, input, print, progress, openDatabase, signal } = context;
     const { source, paths } = namedSource(input);
     const since =
       flags.since === undefined
@@ -141,8 +141,9 @@ export const command = defineCommand({
         }
         return signal.aborted || unreadable.length > 0 ? exitCodes.notGood : exitCodes.good;
       }
-      const line = progressLine(rate.complete(shownProgress(event.value), performance.now()));
-      if (line !== last) note(line);
+      const told = rate.complete(shownProgress(event.value), performance.now());
+      const line = progressLine(told);
+      if (line !== last) progress(line, shareOf(told));
       last = line;
     }
   },
