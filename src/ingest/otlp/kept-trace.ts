@@ -158,12 +158,8 @@ export async function withoutOwn(
     attributes['trace_console.kind'] !== undefined;
   const ids = [...new Set(spans.filter(isExported).map(({ traceId }) => traceId))];
   if (ids.length === 0) return spans;
-  const archive = archiveOf('execution_traces');
-  const tables = byOwnKey(database.capabilities.tables, archive)
-    ? ['execution_traces', archive]
-    : ['execution_traces'];
   const found = await database.read<{ id: string }>(
-    tables
+    tracesTables(database)
       .map(
         (table) =>
           `SELECT correlation_id AS id FROM ${table} WHERE correlation_id = ANY ($1::uuid[])`,
@@ -175,20 +171,37 @@ export async function withoutOwn(
   return spans.filter((span) => !(isExported(span) && own.has(span.traceId)));
 }
 
-/** Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace. */
+/**
+ * Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace, when it is
+ * archived: they would begin it a second time, did they not know its session.
+ */
 export async function findStored(
   tx: Queryable,
+  database: Database,
   traces: ReadonlyMap<string, KeptTrace>,
 ): Promise<void> {
   const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
   if (ids.length === 0) return;
   const { rows } = await tx.query<{ id: string; session: string }>(
-    `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM execution_traces
-     WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+    tracesTables(database)
+      .map(
+        (table) =>
+          `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM ${table}
+           WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+      )
+      .join(' UNION ALL '),
     [ids.map(otlpTag)],
   );
   for (const { id, session } of rows) {
     const trace = traces.get(id);
     if (trace) trace.stored = session;
   }
+}
+
+/** Where traces stand: live, and archived as far as there is an archive. */
+function tracesTables({ capabilities }: Database): string[] {
+  const archive = archiveOf('execution_traces');
+  return byOwnKey(capabilities.tables, archive)
+    ? ['execution_traces', archive]
+    : ['execution_traces'];
 }

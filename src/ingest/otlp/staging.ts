@@ -368,7 +368,7 @@ export class SpanFlusher {
         traces.set(row.trace, trace);
         trace.add(row);
       }
-      await findStored(tx, traces);
+      await findStored(tx, this.#database, traces);
       return [...traces.values()];
     });
   }

@@ -304,7 +304,7 @@ const feedback = [
     keys: ['w'],
     title: 'say whether this turn went well: asks, y or n',
     bar: 'went well?',
-    priority: 6,
+    priority: 8,
     asks: judgeScope.id,
     needsDatabase: true,
     run: (view, context) => JudgeView.open(context, askedId(view)),
