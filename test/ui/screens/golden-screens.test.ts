@@ -188,7 +188,7 @@ async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
   pressKey(app, key);
   return vi
     .waitFor(() => expect(isDeepStrictEqual(seen(), before)).toBe(false), {
-      timeout: 500,
+      timeout: 3_000,
       interval: 15,
     })
     .then(
