@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
@@ -110,7 +111,8 @@ export const command = defineCommand({
     const onUnreadable = (each: Unreadable) => unreadable.push(each);
     const files = await findFiles({ source, paths, since, onUnreadable });
     const prices = pricesOf(flags.prices);
-    if (!flags.json) for (const line of foundLines(files)) print(safeText(line));
+    if (!flags.json) for (const line of foundLines(files, { source, paths })) print(safeText(line));
+    if (!flags.json && files.length === 0 && unreadable.length === 0) return exitCodes.good;
     const database = await openDatabase();
     if (!flags.dryRun) {
       await confirmImport(context, database, files.length === 0);
@@ -236,8 +238,18 @@ function namedSource(input: readonly string[]): {
   return source ? { source, paths: rest } : { source: undefined, paths: input };
 }
 
-function foundLines(files: readonly FoundFile[]): string[] {
-  if (files.length === 0) return ['No transcripts were found.'];
+function foundLines(
+  files: readonly FoundFile[],
+  { source: asked, paths }: ReturnType<typeof namedSource>,
+): string[] {
+  if (files.length === 0) {
+    const sources = asked ? [asked] : transcriptSources;
+    const folders = sources.flatMap((each) => each.folders(process.env, os.homedir()));
+    return [
+      'No transcripts were found in',
+      ...(paths.length > 0 ? paths : folders).map((at) => `  ${at}`),
+    ];
+  }
   return transcriptSources.flatMap((source) => {
     const mine = files.filter((file) => file.source === source);
     if (mine.length === 0) return [];
