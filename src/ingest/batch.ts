@@ -20,14 +20,7 @@ import {
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
 import { type RetractedRow, RowStore, type TableKeys, type Written } from './row-store.js';
-import {
-  name,
-  projectOf,
-  type CallRow,
-  type DecisionRow,
-  type IngestTable,
-  type Json,
-} from './rows.js';
+import { name, type CallRow, type DecisionRow, type IngestTable, type Json } from './rows.js';
 import { saveSessions, Session } from './session.js';
 import { SessionSettler } from './settle-sessions.js';
 
@@ -100,8 +93,7 @@ export class Batch {
     for (const event of all) {
       const session = sessions.get(event.session);
       if (!session) continue;
-      const ofTurn = asOfTurn(event);
-      session.follow(ofTurn, ofTurn.place?.project ?? projectOf(ofTurn.place?.cwd));
+      session.follow(asOfTurn(event));
       const [traces, hooks, calls, decisions] = this.#counts();
       this.#place(event, session);
       if (!session.isNew) continue;
