@@ -27,11 +27,13 @@ import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
   againUnlessBegun,
+  behind,
   beginStatement,
   briefLimits,
   clientTimeoutMs,
   copyWithTimeout,
   engineBusy,
+  heeded,
   breaksClient,
   longWorkSettings,
   rollsBack,
@@ -96,11 +98,12 @@ export class Database {
     const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
     const begun = performance.now();
     try {
-      const capabilities = await readCapabilities(pool, { schema: options.schema });
+      const asked = readCapabilities(pool, { schema: options.schema });
+      // It has the one connection that there is: each of these is another.
+      pool.prepare((options.openAtOnce ?? 1) - 1);
+      const capabilities = await asked;
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
-      // A pooler accepts more than it serves: those would be waited for in vain.
-      if (!capabilities.pooled) await pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -173,23 +176,31 @@ export class Database {
     const copyOnce = copyWithTimeout(client, timeoutMs);
     const copy: Transaction['copy'] = (text, data) => answered(() => copyOnce(text, data));
     let broken = false;
+    const readOnly = this.#options.readOnly === true || options.readOnly;
     this.#busy.add(client);
     try {
-      const begun = await run(
+      const begun = run(
         beginStatement({
           ...options,
-          readOnly: this.#options.readOnly === true || options.readOnly,
+          readOnly,
           settings: { ...longWorkSettings(options, this.capabilities), ...options.settings },
           searchPath: options.searchPath ?? this.capabilities.searchPath,
         }),
       );
+      // What changes something is never sent before it is known to be within the transaction.
+      const isAhead = readOnly === true && statementTimeoutMs > 0;
+      if (isAhead) void heeded(begun);
+      else await begun;
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
-        ...(options.tellsTime ? { startedMs: startOf(begun) } : {}),
-        query: this.statements.watching(run, options.purpose),
+        ...(options.tellsTime ? { startedMs: heeded(begun.then(startOf)) } : {}),
+        query: this.statements.watching(isAhead ? behind(begun, run) : run, options.purpose),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
-      await run('COMMIT');
+      const ended = run('COMMIT');
+      // Nothing hangs on the end of what has only read: the next transaction of this connection comes behind it.
+      if (isAhead) void heeded(ended);
+      else await ended;
       return result;
     } catch (cause) {
       const error = translateError(cause, this.#source);

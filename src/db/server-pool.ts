@@ -38,6 +38,8 @@ export class ServerPool {
     this.#pool = new pg.Pool({
       ...clientConfig(source, tls),
       Client: guardedClient(source.parameters),
+      // A statement need not wait for the answer to the one before it.
+      pipeline: true,
       max: size,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
@@ -86,7 +88,8 @@ export class ServerPool {
   async connect(): Promise<pg.PoolClient> {
     // What is being opened comes sooner than what is asked for now.
     const isFree = this.#pool.idleCount > this.#pool.waitingCount;
-    const [opening] = isFree ? [] : this.#opening;
+    // A pooler accepts more than it serves: those would be waited for in vain.
+    const [opening] = isFree || this.pooled ? [] : this.#opening;
     if (opening) {
       this.#opening.delete(opening);
       const client = await opening.catch(() => undefined);
@@ -127,11 +130,8 @@ export class ServerPool {
     return true;
   }
 
-  /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
-  async prepare(count: number): Promise<void> {
-    if (count <= 0) return;
-    // While it is held, each of the others is a new one.
-    const idle = await this.#connect().catch(() => undefined);
+  /** Begins to open so many further connections, while those that there are are at work. One that is not to be had is missed by whoever needs it. */
+  prepare(count: number): void {
     for (let index = 0; index < count; index += 1) {
       const opening = this.#connect();
       this.#opening.add(opening);
@@ -142,7 +142,6 @@ export class ServerPool {
         () => this.#opening.delete(opening),
       );
     }
-    idle?.release();
   }
 
   end(): Promise<void> {

@@ -174,11 +174,33 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
     const { default: copyStreams } = await import('pg-copy-streams');
     const copy: CopyStreamQuery & { query_timeout?: number } = copyStreams.from(text);
     if (timeoutMs > 0) copy.query_timeout = timeoutMs;
-    await new Promise<void>((resolve, reject) => {
-      copy.once('finish', resolve).once('error', reject);
-      client.query(copy).end(data);
-    });
+    // pg takes no query of another class while it may send several at once; every one before it was answered.
+    const mode = client as unknown as { pipeline: boolean };
+    mode.pipeline = false;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        copy.once('finish', resolve).once('error', reject);
+        client.query(copy).end(data);
+      });
+    } finally {
+      mode.pipeline = true;
+    }
     return { rowCount: copy.rowCount };
+  };
+}
+
+/** The same promise; that it fails is heard elsewhere, or of no account. */
+export function heeded<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/** Sends statements while BEGIN is on its way, which saves its round trip. Where BEGIN fails, that is the reason why they do. */
+export function behind(begun: Promise<unknown>, run: Queryable['query']): Queryable['query'] {
+  return async (text, values) => {
+    const answer = heeded(run<never>(text, values));
+    await begun;
+    return answer;
   };
 }
 

@@ -62,12 +62,11 @@ export class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtr
     const { shape } = request;
     const { nowMs, since, found, growth } = await askTwice(() =>
       request.transaction(async (tx) => {
-        const { nowMs, ...since } = await readCountersSince(tx, shape);
-        const { rows } = await tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [
-          shape.schema,
-          mostTables,
+        const [{ nowMs, ...since }, { rows }, growth] = await Promise.all([
+          readCountersSince(tx, shape),
+          tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [shape.schema, mostTables]),
+          readGrowth(tx, shape.schema),
         ]);
-        const growth = await readGrowth(tx, shape.schema);
         const found = shape.onWorkers.size > 0 ? await withShardSizes(tx, shape, rows) : rows;
         return { nowMs, since, found, growth };
       }),
