@@ -37,6 +37,7 @@ import {
   breaksClient,
   longWorkSettings,
   rollsBack,
+  sendTogether,
   withTimeout,
   defaultLimits,
   sessionStatement,
@@ -98,12 +99,11 @@ export class Database {
     const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
     const begun = performance.now();
     try {
-      const asked = readCapabilities(pool, { schema: options.schema });
-      // It has the one connection that there is: each of these is another.
-      pool.prepare((options.openAtOnce ?? 1) - 1);
-      const capabilities = await asked;
+      const capabilities = await readCapabilities(pool, { schema: options.schema });
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
+      // A pooler accepts more than it serves: those would be waited for in vain.
+      if (!capabilities.pooled) await pool.prepare((options.openAtOnce ?? 1) - 1);
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
@@ -179,6 +179,9 @@ export class Database {
     const readOnly = this.#options.readOnly === true || options.readOnly;
     this.#busy.add(client);
     try {
+      // What changes something is never sent before it is known to be within the transaction.
+      const isAhead = readOnly === true && statementTimeoutMs > 0;
+      if (isAhead) sendTogether(client);
       const begun = run(
         beginStatement({
           ...options,
@@ -187,8 +190,6 @@ export class Database {
           searchPath: options.searchPath ?? this.capabilities.searchPath,
         }),
       );
-      // What changes something is never sent before it is known to be within the transaction.
-      const isAhead = readOnly === true && statementTimeoutMs > 0;
       if (isAhead) void heeded(begun);
       else await begun;
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);

@@ -88,8 +88,7 @@ export class ServerPool {
   async connect(): Promise<pg.PoolClient> {
     // What is being opened comes sooner than what is asked for now.
     const isFree = this.#pool.idleCount > this.#pool.waitingCount;
-    // A pooler accepts more than it serves: those would be waited for in vain.
-    const [opening] = isFree || this.pooled ? [] : this.#opening;
+    const [opening] = isFree ? [] : this.#opening;
     if (opening) {
       this.#opening.delete(opening);
       const client = await opening.catch(() => undefined);
@@ -130,8 +129,11 @@ export class ServerPool {
     return true;
   }
 
-  /** Begins to open so many further connections, while those that there are are at work. One that is not to be had is missed by whoever needs it. */
-  prepare(count: number): void {
+  /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
+  async prepare(count: number): Promise<void> {
+    if (count <= 0) return;
+    // While it is held, each of the others is a new one.
+    const idle = await this.#connect().catch(() => undefined);
     for (let index = 0; index < count; index += 1) {
       const opening = this.#connect();
       this.#opening.add(opening);
@@ -142,6 +144,7 @@ export class ServerPool {
         () => this.#opening.delete(opening),
       );
     }
+    idle?.release();
   }
 
   end(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Pace } from './answer-watch.js';
+import type { Socket } from 'node:net';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
 import { ConsoleError, isUnanswered } from './errors.js';
@@ -193,6 +194,16 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
 export function heeded<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/**
+ * What is sent to a connection until this turn ends goes out as one. Of two writes to a connection that the server has ended the second
+ * fails before anybody can read why.
+ */
+export function sendTogether(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 /** Sends statements while BEGIN is on its way, which saves its round trip. Where BEGIN fails, that is the reason why they do. */

@@ -80,6 +80,7 @@ export class StatusReader {
 
 export const command = defineCommand({
   name: 'status',
+  asksAtOnce: atOnce,
   summary: 'print the panes of the console once, as tables or JSON',
   usage:
     '[--pane ID … | --all] [--window 1h] [--group NAME] [--at MOMENT | --watch [SECONDS]] [--json]',
