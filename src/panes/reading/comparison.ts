@@ -65,7 +65,8 @@ export class WindowBefore {
     const { groups, share } = await this.#calls.read(tx, asking);
     if (share < 1) return { before: null, share: (1 + share) / 2 };
     const counts = new Map(groups.map((group) => [groupKey(group.groups), group]));
-    this.#kept = { windowMs, endMs: shown.endMs, counts };
+    // What was counted briefly is not watched: the next reading counts it anew.
+    if (!request.brief) this.#kept = { windowMs, endMs: shown.endMs, counts };
     return { before: counts, share: 1 };
   }
 
