@@ -40,7 +40,9 @@ describe.runIf(url !== '')('on a cluster of Citus, in the schema of a team', () 
     const sizes = panes['table-sizes']?.rows as { totalBytes: number }[];
     expect(sizes[0]?.totalBytes).toBeGreaterThan(100_000);
     const refused = Object.entries(panes).filter(([, { error }]) => error !== null);
-    expect(refused.map(([id, { error }]) => `${id}: ${error?.code}`)).toEqual(['index-usage: cluster']);
+    expect(refused.map(([id, { error }]) => `${id}: ${error?.code}`)).toEqual([
+      'index-usage: cluster',
+    ]);
     const { rows } = await client.query<{ id: string }>(
       `SELECT correlation_id::text AS id FROM ${schema}.execution_traces LIMIT 1`,
     );

@@ -186,7 +186,11 @@ async function sizes({ database, shape }: MetricsContext): Promise<Metric[]> {
     tables.map((row) => ({ labels: { table: row.table }, value: value(row) }));
   const labelsOf = ({ index, table }: (typeof indexes)[number]) => ({ index, table });
   return [
-    gauge(...tableSize, byTable(({ bytes }) => bytes), 'bytes'),
+    gauge(
+      ...tableSize,
+      byTable(({ bytes }) => bytes),
+      'bytes',
+    ),
     gauge(
       'trace_console_table_rows',
       'Rows, as the planner estimates.',

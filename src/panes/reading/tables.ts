@@ -254,9 +254,7 @@ async function withShardSizes(
   { schema, onWorkers }: SchemaShape,
   rows: readonly TableSizesDatabaseRow[],
 ): Promise<TableSizesDatabaseRow[]> {
-  const { rows: shards } = await tx.query<ShardSizeRow>(shardSizesStatement, [
-    schema,
-  ]);
+  const { rows: shards } = await tx.query<ShardSizeRow>(shardSizesStatement, [schema]);
   const bytes = new Map(shards.map((shard) => [shard.table, shard.bytes]));
   return rows.map((row) => {
     if (!onWorkers.has(row.table)) return row;
