@@ -25,6 +25,8 @@ export default defineConfig({
     teardownTimeout: 30_000,
     // What is waited for is a state, and a busy machine takes its time: only what never comes fails.
     expect: { poll: { timeout: 50_000 } },
+    // A log is often all that one has: what was read stands there whole.
+    chaiConfig: { truncateThreshold: 4000 },
     reporters: ['default', './test/reporters/sum-reporter.ts'],
   },
 });

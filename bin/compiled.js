@@ -23,8 +23,7 @@ const digestBytes = 32;
  * of a start. It is kept in a folder of this user alone, since it is code, under the digest that the program begins with. V8 itself
  * refuses it for another release or other flags.
  */
-exports.load = (file) => {
-  const caches = cachesFolder();
+exports.load = (file, caches = cachesFolder()) => {
   // Source maps are read of modules only.
   if (!caches || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
     return void require(file);

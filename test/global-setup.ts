@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../scripts/bundle.mjs';
 import { makeEmbeddedTemplate, removeSpareDatabases } from './helpers/embedded-database.js';
+import { startCompiled } from './helpers/compiled.js';
 import { testEngine } from './helpers/engine.js';
+import { keepTemporaryFilesInMemory } from './helpers/memory-folder.js';
 import {
   cleanStaleServers,
   currentOwner,
@@ -22,12 +24,14 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * theirs are cloned from.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const forgetTemporaryFiles = keepTemporaryFilesInMemory();
   const home = isolateHome();
   const programs = join(
     import.meta.dirname,
     `../node_modules/.cache/trace-console/programs-${process.pid}`,
   );
   await bundle(programs);
+  const warmUp = startCompiled(programs);
   await cleanStaleServers();
   const owner = currentOwner();
   const { server, stop, stopSync } = await startSharedServer(owner).catch(
@@ -41,6 +45,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     stopSync();
     // The private servers of the test files.
     removeServersOfSync(owner);
+    forgetTemporaryFiles();
   };
   const onSignal = (signal: NodeJS.Signals) => {
     onExit();
@@ -62,12 +67,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await removeSpareDatabases(programs);
     rmSync(programs, { recursive: true, force: true });
     rmSync(home, { recursive: true, force: true });
+    forgetTemporaryFiles();
   };
 
   try {
     await dropDatabases(server.adminUrl, isOutdated);
     await runOnce(server.adminUrl, `CREATE DATABASE ${template} TEMPLATE template0`);
     await applySchemaFiles(databaseUrl(server.adminUrl, template));
+    const warm = `${databasePrefix}_warm`;
+    await runOnce(server.adminUrl, `CREATE DATABASE ${warm} TEMPLATE ${template}`);
+    await warmUp(databaseUrl(server.adminUrl, warm));
+    await runOnce(server.adminUrl, `DROP DATABASE ${warm} WITH (FORCE)`);
   } catch (error) {
     await teardown();
     throw error;

@@ -20,7 +20,7 @@ import {
 } from './connection/establish.js';
 import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
-import { ConsoleError, isUnanswered } from './errors.js';
+import { ConsoleError } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
 import { DirectConnection } from './direct-connection.js';
@@ -32,12 +32,12 @@ import {
   briefLimits,
   clientTimeoutMs,
   copyWithTimeout,
-  engineBusy,
   heeded,
   breaksClient,
   longWorkSettings,
   rollsBack,
   sendTogether,
+  whyUnanswered,
   withTimeout,
   defaultLimits,
   sessionStatement,
@@ -206,7 +206,7 @@ export class Database {
     } catch (cause) {
       const error = translateError(cause, this.#source);
       broken = breaksClient(error) || !(await rollsBack(client));
-      throw this.capabilities.embedded && isUnanswered(error) ? engineBusy(error) : error;
+      throw this.capabilities.embedded ? await whyUnanswered(error, this.#options.answers) : error;
     } finally {
       this.#busy.delete(client);
       client.release(broken);
@@ -387,7 +387,8 @@ export class Database {
     const error = translateError(cause, this.#source);
     if (this.#options.wake && error.code === 'connection_refused') await this.#options.wake();
     else if (this.hasOtherServers && isUnreachable(error)) await this.#move();
-    else throw error;
+    else
+      throw this.capabilities.embedded ? await whyUnanswered(error, this.#options.answers) : error;
   }
 
   /** To the first of the servers that answers and is what is asked for; it may be the same one. */

@@ -123,6 +123,7 @@ const lossCodes: ReadonlySet<ErrorCode> = new Set([
   'database_missing',
   'tls_failed',
   'too_many_connections',
+  'embedded_unavailable',
 ]);
 
 /** Whether a failure is one of the connection (no answer, login refused), and not of a statement. */

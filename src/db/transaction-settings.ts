@@ -221,11 +221,25 @@ export function breaksClient(error: ConsoleError): boolean {
 }
 
 /** No network is between: it runs one statement after the other, and another client's takes long. */
-export function engineBusy(cause: ConsoleError): ConsoleError {
+function engineBusy(cause: ConsoleError): ConsoleError {
   return new ConsoleError('busy', 'The embedded engine is busy with another statement.', {
     hint: 'It runs one at a time; this one did not get its turn in time.',
     cause,
   });
+}
+
+/** Why the embedded database gave no answer: its daemon, which answers whatever its engine is at, says that it is there, or is silent itself. */
+export async function whyUnanswered(
+  error: ConsoleError,
+  answers: DatabaseOptions['answers'],
+): Promise<ConsoleError> {
+  if (!isUnanswered(error) && error.code !== 'connection_timeout') return error;
+  try {
+    await answers?.();
+  } catch (silence) {
+    if (silence instanceof ConsoleError) return silence;
+  }
+  return isUnanswered(error) ? engineBusy(error) : error;
 }
 
 /** A server ends idle sessions outside of transactions only (idle_session_timeout): what finds its connection so has not begun. */

@@ -177,10 +177,32 @@ async function migrateIfPending(
   { capabilities: { schema } }: Database,
   file: SchemaFile,
 ): Promise<boolean> {
-  const pending = pendingMigrations(await readCatalogue(tx, schema));
-  if (!pending.some(({ name }) => name === file.name)) return false;
+  const catalogue = await readCatalogue(tx, schema);
+  if (!pendingMigrations(catalogue).some(({ name }) => name === file.name)) return false;
+  await lockReplacedViews(tx, schema, file, catalogue);
   await migrate(tx, schema, file);
   return true;
+}
+
+/**
+ * Whoever reads two views in one statement holds the first while it waits for the second. Where a file takes them the other
+ * way round, the two wait for each other, and readers that never pause would make every try fail: each try takes them in an
+ * order of its own.
+ */
+async function lockReplacedViews(
+  tx: Queryable,
+  schema: string,
+  { sql }: SchemaFile,
+  catalogue: Catalogue,
+): Promise<void> {
+  const views = createdObjects(sql)
+    .filter(({ kind, name }) => kind === 'VIEW' && isEarlierView(name, catalogue))
+    .map(({ name }) => ({ name, rank: Math.random() }))
+    .sort((one, other) => one.rank - other.rank);
+  for (const { name } of views) {
+    // Changes nothing and takes the lock that replacing takes: LOCK would take the tables under a view, too.
+    await tx.query(`ALTER VIEW ${quoteIdent(schema, name)} SET (security_invoker = true)`);
+  }
 }
 
 async function addColumn(

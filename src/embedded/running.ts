@@ -168,7 +168,7 @@ function refuseOtherProtocol(dataDir: string, { status }: Found): void {
 function silent(dataDir: string, holder: LockHolder): ConsoleError {
   return new ConsoleError(
     'embedded_unavailable',
-    `The embedded database in ${dataDir} is held by process ${holder.pid}, which does not answer.`,
+    `The embedded database does not answer: process ${holder.pid} holds ${dataDir}.`,
     {
       hint: `See daemon.log there. If that process was stopped, continue it (kill -CONT ${holder.pid}); if it hangs, end it (kill -9 ${holder.pid}) and try again.`,
     },

@@ -56,7 +56,12 @@ export function withSums(trace: TraceRow, calls: readonly CallRow[]): TraceRow {
   if (isPartlyPriced && costs.length > 0) context.cost_partial = true;
   const cost = calls.find((call) => call.context.cost !== undefined)?.context.cost as
     Json | undefined;
-  if (cost) context.cost = { source: cost.source, table: cost.table };
+  // A key without a value would differ from what is stored: the row would be written again each time.
+  if (cost)
+    context.cost =
+      cost.table === undefined
+        ? { source: cost.source }
+        : { source: cost.source, table: cost.table };
   return {
     ...trace,
     model: main && main[0] !== 'unknown' ? main[0] : null,
@@ -65,7 +70,7 @@ export function withSums(trace: TraceRow, calls: readonly CallRow[]): TraceRow {
     output_tokens: hasUsage ? total.output : null,
     cache_read_tokens: hasUsage ? total.cacheRead : null,
     cache_creation_tokens: hasUsage ? total.cacheCreation : null,
-    cost_usd: costs.length === 0 ? null : toMicros(costs.reduce((sum, usd) => sum + usd, 0)),
+    cost_usd: costOf(costs),
     context,
   };
 }
@@ -74,12 +79,23 @@ const noUsage: Usage = { input: 0, output: 0, cacheRead: 0, cacheCreation: 0, ca
 
 function addUsage(one: Usage, other: Usage): Usage {
   return {
-    input: one.input + other.input,
-    output: one.output + other.output,
-    cacheRead: one.cacheRead + other.cacheRead,
-    cacheCreation: one.cacheCreation + other.cacheCreation,
-    cacheCreation1h: one.cacheCreation1h + other.cacheCreation1h,
+    input: sumOf(one.input, other.input),
+    output: sumOf(one.output, other.output),
+    cacheRead: sumOf(one.cacheRead, other.cacheRead),
+    cacheCreation: sumOf(one.cacheCreation, other.cacheCreation),
+    cacheCreation1h: sumOf(one.cacheCreation1h, other.cacheCreation1h),
   };
+}
+
+/** Anybody may send any number: the database would refuse the trace for a sum that no column holds. */
+const sumOf = (one: number, other: number) => Math.min(Number.MAX_SAFE_INTEGER, one + other);
+
+/** Likewise (US dollars): such a cost is none. */
+const costLimit = 1e8;
+
+function costOf(costs: readonly number[]): number | null {
+  const sum = toMicros(costs.reduce((all, usd) => all + usd, 0));
+  return costs.length === 0 || sum >= costLimit ? null : sum;
 }
 
 /** As the column holds it: six decimals of a dollar. */

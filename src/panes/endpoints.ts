@@ -48,7 +48,8 @@ const pathId = "'/([0-9]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,64})(?=/|$)'";
 
 /**
  * Endpoint calls by service, method and URL without query and identifiers. Sums: answers of the classes 2xx or
- * 3xx, 4xx and 5xx, calls that ended without an answer, retries, bytes sent, bytes received.
+ * 3xx, 4xx and 5xx, calls that ended without an answer, retries, bytes sent, bytes received, and of how many calls
+ * the two are known: transcripts and most telemetry tell no sizes.
  */
 export function endpointSource(shape: SchemaShape): CallSource {
   const column = columnOf(shape, 'endpoint_calls', 'c');
@@ -56,6 +57,8 @@ export function endpointSource(shape: SchemaShape): CallSource {
   const success = column('success', 'boolean');
   const isIn = (least: number, beyond: number) =>
     `CASE WHEN ${status} >= ${least} AND ${status} < ${beyond} THEN 1 ELSE 0 END`;
+  const isKnown = (size: string) =>
+    `CASE WHEN ${column(size, 'bigint')} IS NOT NULL THEN 1 ELSE 0 END`;
   const url = column('endpoint_url', 'text');
   const path = `split_part(${url}, '?', 1)`;
   return {
@@ -77,6 +80,8 @@ export function endpointSource(shape: SchemaShape): CallSource {
       column('retry_count', 'integer'),
       column('request_bytes', 'bigint'),
       column('response_bytes', 'bigint'),
+      isKnown('request_bytes'),
+      isKnown('response_bytes'),
     ],
     reads: [timed.calls],
   };
@@ -127,8 +132,9 @@ type EndpointRow = ComparedRow & {
   /** Failed without an answer. */
   unanswered: number;
   retries: number;
-  requestBytes: number;
-  responseBytes: number;
+  /** Null: of no call it is known. */
+  requestBytes: number | null;
+  responseBytes: number | null;
   lastCall: Date;
   /** Calls by twelfth of the window, oldest first. */
   trend: readonly number[];
@@ -140,7 +146,8 @@ type EndpointsExtras = {
   /** Of the window before; null where that is not counted (windows over a day). */
   callsBefore: number | null;
   failures: number;
-  bytes: number;
+  /** Null: of no call it is known. */
+  bytes: number | null;
   percentileError: number;
 };
 
@@ -164,7 +171,9 @@ class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
           calls: sum(({ calls }) => calls),
           callsBefore: callsIn(before),
           failures: sum(({ failures }) => failures),
-          bytes: sum(({ requestBytes, responseBytes }) => requestBytes + responseBytes),
+          bytes: rows.every((row) => bytesOf(row) === null)
+            ? null
+            : sum((row) => bytesOf(row) ?? 0),
           percentileError,
         },
         asOf: new Date(endMs),
@@ -187,7 +196,9 @@ function rowOf({
   ...figures
 }: CallGroup): Omit<EndpointRow, 'callsBefore' | 'failuresBefore' | 'p95BeforeMs'> {
   const [service, method, url] = groups;
-  const [answered, refused, broken, unanswered, retries, requestBytes, responseBytes] = sums;
+  const [answered, refused, broken, unanswered, retries, requestBytes = 0, responseBytes = 0] =
+    sums;
+  const [knownRequests = 0, knownResponses = 0] = sums.slice(7);
   return {
     service: service ?? '',
     method: method ?? null,
@@ -198,10 +209,16 @@ function rowOf({
     broken: broken ?? 0,
     unanswered: unanswered ?? 0,
     retries: retries ?? 0,
-    requestBytes: requestBytes ?? 0,
-    responseBytes: responseBytes ?? 0,
+    requestBytes: knownRequests > 0 ? requestBytes : null,
+    responseBytes: knownResponses > 0 ? responseBytes : null,
     lastCall: new Date(lastMs),
   };
+}
+
+/** Sent and received together; null: of no call it is known. */
+function bytesOf({ requestBytes, responseBytes }: EndpointRow): number | null {
+  if (requestBytes === null && responseBytes === null) return null;
+  return (requestBytes ?? 0) + (responseBytes ?? 0);
 }
 
 function summaryOf({
@@ -217,7 +234,9 @@ function summaryOf({
       failures > 0
         ? { text: `${formatShare(failures / calls)} failed`, tone: 'error' }
         : { text: 'none failed', tone: 'success' },
-      { text: `${formatBytes(bytes)} sent and received`, tone: 'muted' },
+      ...(bytes === null
+        ? []
+        : [{ text: `${formatBytes(bytes)} sent and received`, tone: 'muted' as const }]),
       ...beforeSegment(calls, callsBefore, windowMs),
     ],
   ];
@@ -309,7 +328,7 @@ const endpointsSorts: readonly [Sort<EndpointRow>, ...Sort<EndpointRow>[]] = [
     id: 'bytes',
     title: 'most bytes',
     direction: 'desc',
-    value: ({ requestBytes, responseBytes }) => requestBytes + responseBytes,
+    value: bytesOf,
   },
   growthSort,
   { id: 'service', title: 'service', direction: 'asc', value: ({ service }) => service },

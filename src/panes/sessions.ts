@@ -1,3 +1,4 @@
+import type { Queryable } from '../db/database.js';
 import { findConsoleTable } from '../deploy/console-schema.js';
 import { countedShort, formatCount, formatMoney } from '../core/format/number.js';
 import {
@@ -17,10 +18,9 @@ import {
   type PaneResult,
   type ReadRequest,
 } from './contract/pane.js';
+import type { SchemaShape } from './contract/shape.js';
 import {
-  mostCountedBefore,
   countedSessionsStatement,
-  SessionsBefore,
   seenSessionsStatement,
   SessionCounter,
   rowOf,
@@ -47,6 +47,42 @@ const mostSessions = 200;
 const mostBefore = 50;
 const ofAllTimes = 'all';
 const alwaysMs = 3_650 * 86_400_000;
+
+/** So many sessions before a window are counted at most. */
+const mostCountedBefore = 10_000;
+
+/** How many gave their last sign of life before the window. `$1`, `$2`: as above. Reads agent_sessions_last_seen. */
+const sessionsBeforeStatement = `
+SELECT count(*)::int AS count FROM (
+  SELECT FROM trace_console.agent_sessions
+  WHERE target_schema = $1 AND last_seen_at <= now() - $2::float8 * interval '1 second'
+  LIMIT ${mostCountedBefore}) AS before`;
+
+/** They are counted so often (ms): they become more by an import, or as time goes by. */
+const countBeforeEveryMs = 10_000;
+
+/** Sessions before the window, counted from time to time. */
+class SessionsBefore {
+  #known: { atMs: number; windowMs: number; count: number } | undefined;
+
+  async count(
+    tx: Queryable,
+    { shape, windowMs }: { shape: SchemaShape; windowMs: number },
+    nowMs: number,
+  ): Promise<number> {
+    const known = this.#known;
+    if (known?.windowMs === windowMs && nowMs - known.atMs < countBeforeEveryMs) return known.count;
+    const values = [shape.schema, windowMs / 1_000];
+    const { rows } = await tx.query<{ count: number }>(sessionsBeforeStatement, values);
+    const count = rows[0]?.count ?? 0;
+    this.#known = { atMs: nowMs, windowMs, count };
+    return count;
+  }
+
+  reset(): void {
+    this.#known = undefined;
+  }
+}
 
 class SessionsReader implements PaneReader<SessionRow, SessionsExtras> {
   readonly #counter = new SessionCounter();

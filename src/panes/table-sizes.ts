@@ -10,7 +10,7 @@ import {
 } from './contract/column.js';
 import { counted, countedShort, formatByteChange, formatBytes } from '../core/format/number.js';
 import { formatAge } from '../core/format/time.js';
-import { countersSinceText } from '../maintenance/index-verdict.js';
+import { countersSinceText, lockedRelations } from '../maintenance/index-verdict.js';
 import { usualLimits, type Pane } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { type Opening, type RecordRow, sectionOr } from './contract/opening.js';
@@ -90,11 +90,14 @@ const columnsStatement = `
 SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required
 FROM pg_attribute AS a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`;
 
+/** Measured, for what the catalogue says of pages is of the last ANALYZE: nothing after TRUNCATE. A locked one is not waited for. */
 const indexesStatement = `
-SELECT c.oid::int8::float8 AS oid, c.relname::text AS name, c.relpages::float8 * current_setting('block_size')::float8 AS bytes,
+WITH ${lockedRelations}
+SELECT c.oid::int8::float8 AS oid, c.relname::text AS name, locked.pid AS "lockedBy",
+  CASE WHEN locked.pid IS NULL THEN pg_relation_size(c.oid)::float8 END AS bytes,
   pg_stat_get_numscans(c.oid) AS scans, i.indisvalid AS valid
-FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indrelid = $1::oid ORDER BY c.relpages DESC, c.relname LIMIT 100`;
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid LEFT JOIN locked ON locked.relation = c.oid
+WHERE i.indrelid = $1::oid ORDER BY bytes DESC NULLS FIRST, c.relname LIMIT 100`;
 
 /** A table: growth, columns, indexes; its vacuum history stands among its values. */
 export function tableOpening(row: TableSizeRow): Opening {
@@ -114,16 +117,20 @@ export function tableOpening(row: TableSizeRow): Opening {
             const found = await read<{
               oid: number;
               name: string;
-              bytes: number;
+              bytes: number | null;
+              lockedBy: number | null;
               scans: number;
               valid: boolean;
             }>(indexesStatement, [row.oid]);
-            return found.map(({ oid, name, bytes, scans, valid }) => ({
+            return found.map(({ oid, name, bytes, lockedBy, scans, valid }) => ({
               line: [
                 { text: name.padEnd(40) },
-                { text: formatBytes(bytes).padStart(7) },
+                { text: (bytes === null ? '–' : formatBytes(bytes)).padStart(7) },
                 { text: countedShort(scans, 'scan').padStart(12), tone: 'muted' },
                 ...(valid ? [] : [{ text: 'invalid', tone: 'error' as const }]),
+                ...(lockedBy === null
+                  ? []
+                  : [{ text: `locked by pid ${lockedBy}`, tone: 'warning' as const }]),
               ],
               opening: indexOpeningOf(name, oid),
             }));

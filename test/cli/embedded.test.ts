@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { ensureCollector } from '../../src/ingest/collector/collector.js';
 import { collectorOf, readStatus } from '../../src/ingest/collector/status-file.js';
 import { checks, type CheckResult } from '../../src/maintenance/doctor/checks.js';
+import { losesConnection } from '../../src/db/errors.js';
+import { openDatabase } from '../../src/embedded/index.js';
 import { stopEmbedded } from '../../src/embedded/running.js';
 import { testPrograms } from '../embedded/programs.js';
 import { noConfigFile, runCli } from '../helpers/cli.js';
@@ -135,12 +137,16 @@ test('doctor runs whole: what cannot happen there is skipped, and nothing fails'
   expect(exitCode).toBe(0);
 });
 
-test('says that a stopped daemon does not answer, instead of waiting for it', async () => {
+test('says that a stopped daemon does not answer, instead of waiting for it; an open console loses its connection', async () => {
+  const open = await openDatabase({ dataDir });
   const { running } = JSON.parse((await embedded('status', '--json')).stdout) as {
     running: { pid: number };
   };
-  const silent = new RegExp(`process ${running.pid}, which does not answer`);
+  const silent = new RegExp(`does not answer: process ${running.pid} holds`);
   process.kill(running.pid, 'SIGSTOP');
+  const unanswered = open
+    .read('SELECT 1', [], { statementTimeoutMs: 100 })
+    .catch((error: unknown) => error);
   try {
     const results = await Promise.all([
       embedded('status'),
@@ -152,7 +158,10 @@ test('says that a stopped daemon does not answer, instead of waiting for it', as
       expect(stderr).toContain(`kill -CONT ${running.pid}`);
       expect(exitCode).toBe(3);
     }
+    expect(String(await unanswered)).toMatch(silent);
+    expect(await unanswered).toSatisfy(losesConnection);
   } finally {
     process.kill(running.pid, 'SIGCONT');
   }
+  await open.close();
 });

@@ -139,7 +139,9 @@ async function stateOf(database: string): Promise<{ ledger: string[]; objects: u
        WHERE relname IN ('agent_performance', 'dashboard_summary', 'error_analysis')
        UNION ALL
        SELECT 'function ' || proname || md5(pg_get_functiondef(oid)) FROM pg_proc
-       WHERE proname IN ('maintain_derived_columns', 'find_similar_patterns', 'get_trace_timeline') ORDER BY text`,
+       WHERE proname IN ('maintain_derived_columns', 'find_similar_patterns', 'get_trace_timeline')
+       UNION ALL
+       SELECT 'index ' || indexdef FROM pg_indexes WHERE indexname = 'execution_traces_archive_tags_idx' ORDER BY text`,
     ),
   };
 }
@@ -163,9 +165,9 @@ it('brings a deployment of the first release forward under its service, killed a
     let killing: Promise<void> | undefined;
     const killed = await apply('deployed', {
       onStart: (child) => {
-        // From its first connection on, within the time that the whole takes.
+        // From its first connection on, within the time that the whole takes: each round in its own part of it.
         killing = connected(child, 'deployed').then(async () => {
-          await sleep(Math.random() * lastsMs);
+          await sleep(((round + Math.random()) / rounds) * lastsMs);
           if (child.exitCode !== null) return;
           if (killsServer) await server.kill9();
           else child.kill('SIGKILL');

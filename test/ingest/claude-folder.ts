@@ -154,6 +154,20 @@ export function oddSession(): Transcripts {
   ]);
 }
 
+/** Two sessions that have nothing in common but the ids of their prompts, messages, tools and subagents. */
+export function sessionsOfSameIds(): Transcripts {
+  const told = [sessions.main, sessions.other].map((session, index): [string, string] => {
+    const lines = new ClaudeLines({ session, startMs: 1_790_000_000_000 + index * 5_000 });
+    lines.prompt('Fix the checkout', 'p1');
+    lines.assistant('msg_002', [toolUse('t1', 'Read')], { usage: usage({ output: 20 + index }) });
+    lines.result('t1', index === 0 ? 'ok' : 'Exit code 1', index === 1);
+    lines.assistant('msg_003', [toolUse('t2', 'Task', { subagent_type: 'Explore' })]);
+    lines.result('t2', 'Two callers', false, { status: 'completed', agentId: 'a1' });
+    return [`${session}.jsonl`, lines.toString()];
+  });
+  return new Map(told);
+}
+
 /** A fork of the first session, which names it, and a copy that an early version made to resume it. */
 export function copiesOf(transcripts: Transcripts): Transcripts {
   const original = transcripts.get(`${sessions.main}.jsonl`) ?? '';

@@ -50,33 +50,45 @@ export type TranscriptCounts = {
 
 type Call = { model: string; tokens: number[] | undefined };
 
-/** @param files contents by path; a subagent's file is named `agent-ID.jsonl` */
+/**
+ * Ids are those of a session: two sessions may use the same one. A line with a uuid that stood in another session is a copy.
+ *
+ * @param files contents by path; a subagent's file is named `SESSION/subagents/agent-ID.jsonl`
+ */
 export function countTranscripts(files: ReadonlyMap<string, string>): TranscriptCounts {
   const prompts = new Set<string>();
+  const origins = new Map<string, string>();
   const calls = new Map<string, Call>();
   const tools = new Map<string, boolean>();
   const subagents = new Set<string>();
   for (const [path, content] of files) {
     const agent = /agent-([^/]*)\.jsonl$/.exec(path)?.[1];
     const isOwn = agent !== undefined && /^a(?:compact|prompt_suggestion)/.test(agent);
-    if (agent !== undefined && !isOwn) subagents.add(agent);
+    const folder = /([^/]*)\/subagents\//.exec(path)?.[1];
     for (const line of linesOf(content)) {
+      const session = folder ?? (typeof line.sessionId === 'string' ? line.sessionId : path);
+      const uuid = line.uuid ?? `${path} ${JSON.stringify(line)}`;
+      if (session !== (origins.get(uuid) ?? session)) continue;
+      origins.set(uuid, session);
+      const of = (id: string) => `${session} ${id}`;
+      if (agent !== undefined && !isOwn) subagents.add(of(agent));
       const blocks = Array.isArray(line.message?.content) ? line.message.content : [];
       if (line.type === 'assistant') {
-        countCall(calls, line);
+        countCall(calls, line, of);
         for (const { type, id } of blocks) {
-          if (type === 'tool_use' && id !== undefined && !tools.has(id)) tools.set(id, false);
+          if (type === 'tool_use' && id !== undefined && !tools.has(of(id)))
+            tools.set(of(id), false);
         }
       }
       if (isOwn) continue;
       for (const { type, tool_use_id: id, is_error: isError } of blocks) {
         if (type === 'tool_result' && id !== undefined)
-          tools.set(id, isError === true || tools.get(id) === true);
+          tools.set(of(id), isError === true || tools.get(of(id)) === true);
       }
       if (typeof line.toolUseResult?.agentId === 'string')
-        subagents.add(line.toolUseResult.agentId);
+        subagents.add(of(line.toolUseResult.agentId));
       if (agent === undefined && line.isSidechain !== true && isPrompt(line, blocks))
-        prompts.add(String(line.uuid));
+        prompts.add(of(String(line.uuid)));
     }
   }
   return sums(prompts, calls, tools, subagents);
@@ -107,10 +119,10 @@ function isPrompt(line: Line, blocks: readonly Block[]): boolean {
   return words.trim() !== '' && !notTyped.test(words);
 }
 
-function countCall(calls: Map<string, Call>, line: Line): void {
+function countCall(calls: Map<string, Call>, line: Line, of: (id: string) => string): void {
   const { id, model = 'unknown', usage } = line.message ?? {};
   if (model === '<synthetic>' || line.isApiErrorMessage === true) return;
-  const key = id ?? String(line.uuid);
+  const key = of(id ?? String(line.uuid));
   const call = calls.get(key) ?? { model, tokens: undefined };
   calls.set(key, call);
   if (!usage) return;

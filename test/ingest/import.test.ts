@@ -15,6 +15,7 @@ import {
   oddSession,
   sessionWithSubagent,
   sessions,
+  sessionsOfSameIds,
   writeTranscripts,
 } from './claude-folder.js';
 import { countTranscripts } from './count-transcripts.js';
@@ -68,6 +69,7 @@ describe('the counts of an import', () => {
     ['a session with a subagent and a compaction', sessionWithSubagent],
     ['a session of odd lines', oddSession],
     ['copies beside what they are copies of', whole],
+    ['sessions that share no more than ids', sessionsOfSameIds],
   ])('are those of a plain count: %s', async (_, make) => {
     const transcripts = make();
     writeTranscripts(folder, transcripts);
@@ -94,12 +96,21 @@ describe('the counts of an import', () => {
       .filter((name) => name.endsWith('.jsonl'));
     expect(names).not.toEqual([]);
     const read = (name: string) => fs.readFileSync(path.join(real ?? '', name), 'utf8');
-    const transcripts = new Map(names.map((name) => [name, read(name)]));
-    writeTranscripts(folder, transcripts);
-    const { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens } =
-      countTranscripts(transcripts);
-    const counts = { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens };
-    expect(await importFolder()).toMatchObject(counts);
+    const all = new Map(names.map((name) => [name, read(name)]));
+    // A subagent's file alone does not say all of it: such folders are compared as a whole.
+    const alone = [...all].filter(([name]) => !name.includes('subagents/'));
+    for (const transcripts of [...alone.map((each) => new Map([each])), all]) {
+      writeTranscripts(folder, transcripts);
+      const { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens } =
+        countTranscripts(transcripts);
+      const counts = { prompts, modelCalls, toolCalls, failedToolCalls, subagents, tokens };
+      const dryRun = transcripts !== all;
+      expect([[...transcripts.keys()], await importFolder({ dryRun })]).toMatchObject([
+        [...transcripts.keys()],
+        counts,
+      ]);
+      if (dryRun) fs.rmSync(folder, { recursive: true });
+    }
   });
 
   it('leave out what the database refuses, and nothing else', async () => {
@@ -255,6 +266,10 @@ describe('an import', () => {
     expect(exitCode).toBe(0);
     await importFolder();
     expect((await runCli(words, {})).stdout).toContain('Nothing has come since the last import.');
+    const none = path.join(folder, 'none');
+    fs.mkdirSync(none);
+    const { stdout: found } = await runCli(['import', none, '--url', db.test.url], {});
+    expect(found).toBe(`No transcripts were found in\n  ${none}\n`);
     const { costUsd, ...counts } = countTranscripts(sessionWithSubagent());
     expect(JSON.parse(stdout)).toMatchObject({ ...counts, files: 3, sessions: 1, dryRun: true });
     expect(costUsd).toBeGreaterThan(0.05);

@@ -46,7 +46,7 @@ test('calls by service, method and URL without query and identifiers, as plain S
   expect(exact.extras.calls).toBe(1200);
 });
 
-test('Enter opens the calls of that endpoint only: failed ones first, then the slowest', async () => {
+test('Enter opens the calls of that endpoint only, failed ones first, then the slowest; sizes that nobody told are none', async () => {
   const database = await createTestDatabase();
   await database.query(
     `WITH trace AS (
@@ -58,8 +58,13 @@ test('Enter opens the calls of that endpoint only: failed ones first, then the s
      FROM trace, generate_series(1, 200) AS i`,
   );
   const console_ = await openDatabase(database.url);
-  const { rows } = await readFresh(console_, endpoints);
+  const result = await readFresh(console_, endpoints);
+  const { rows } = result;
   const row = rows.find(({ url }) => url === 'https://s/b/:id');
+  // Nobody told how large they were: that is not 0 B.
+  expect(row).toMatchObject({ requestBytes: null, responseBytes: null });
+  const summary = endpoints.summary?.(result, { nowMs: 0 }) ?? [];
+  expect(JSON.stringify(summary)).not.toContain('sent and received');
   const opened = row && (await openRow(console_, endpoints, row));
   if (opened?.kind !== 'list') throw new Error('no list');
   const shown = opened.rows as unknown as {

@@ -211,3 +211,29 @@ it('hooks that end long after they began are counted as what became of them', as
   );
   await vi.waitFor(async () => expect(await running()).toBe(0), { timeout: 30_000, interval: 450 });
 });
+
+it('sessions get their late turns soon, however many there are and however large one of them is', async () => {
+  const console_ = await openDatabase(database.url);
+  await database.query(
+    `INSERT INTO trace_console.agent_sessions (target_schema, session_id, agent, session, last_seen_at)
+     SELECT current_schema(), ('c0000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 'claude', 's' || i, now() - i * interval '1 s'
+     FROM generate_series(1, 120) AS i`,
+  );
+  const reader = sessions.createReader();
+  await readWhole(console_, sessions, reader);
+  await database.query(
+    `INSERT INTO execution_traces (correlation_id, root_id, session_id, source, status, started_at)
+     SELECT gen_random_uuid(), gen_random_uuid(), session_id, 'test', 'completed', now() - interval '40 min'
+     FROM trace_console.agent_sessions WHERE agent = 'claude' AND session LIKE 's%0'`,
+  );
+  const late = () => readWith(console_, sessions, reader);
+  await vi.waitFor(
+    async () => {
+      const { rows } = await late();
+      const turns = rows.filter(({ session }) => /^s.*0$/.test(session));
+      expect(turns.map(({ prompts }) => prompts)).toEqual(Array<number>(12).fill(1));
+    },
+    { timeout: 10_000, interval: 450 },
+  );
+  await database.query(`DELETE FROM trace_console.agent_sessions WHERE session <> 's'`);
+});

@@ -37,7 +37,7 @@ const reopenMs = 5_000;
 export const command = defineCommand({
   name: 'collect',
   summary: 'bring what the hooks of agents have told into the database, and go on doing so',
-  usage: '[--once] [--listen HOST:PORT] [--metrics-to URL] [--service] [--json]',
+  usage: '[--once] [--listen HOST:PORT] [--metrics-to URL] [--service [--manager NAME]] [--json]',
   description: [
     'Reads the spool that the hooks write into, and writes traces. One process a spool: where another is',
     'at it, nothing is done. How far it has read is written with the rows, so that an event is in the',
@@ -81,6 +81,11 @@ export const command = defineCommand({
       type: 'boolean',
       description: 'print a systemd user unit, or a launchd agent on macOS, and end',
     },
+    manager: {
+      type: 'string',
+      value: 'NAME',
+      description: 'for --service: systemd or launchd; default: what this machine has',
+    },
     background: {
       type: 'boolean',
       description: 'print nothing, and end when nothing has come for 15 minutes: what hooks start',
@@ -94,6 +99,8 @@ export const command = defineCommand({
   ],
   async run(context) {
     const { flags, print, note, signal } = context;
+    if (flags.manager !== undefined && !flags.service)
+      throw new ConsoleError('usage', '--manager says what --service prints: give both.');
     if (flags.service) {
       print(serviceText(context));
       return exitCodes.good;
@@ -104,7 +111,7 @@ export const command = defineCommand({
       if (flags.background) return exitCodes.good;
       throw runsAlready(holder.pid);
     }
-    ensurePrivateFolder(folder);
+    ensurePrivateFolder(folder, 'spool');
     if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);
@@ -169,7 +176,11 @@ const runsAlready = (pid: number | undefined): ConsoleError =>
   );
 
 type Context = CommandContext<FlagDeclarations> & {
-  flags: TelemetryFlags & { background: boolean; connection?: string | undefined };
+  flags: TelemetryFlags & {
+    background: boolean;
+    connection?: string | undefined;
+    manager?: string | undefined;
+  };
 };
 
 /** The database, with its schema; in the background waited for. */
@@ -250,7 +261,12 @@ function serviceText({ flags }: Context): string {
   });
   const program = fs.realpathSync(process.argv[1] ?? '');
   const service = { program: process.execPath, args: [program, 'collect', ...passed] };
-  return process.platform === 'darwin' ? launchdPlist(service) : systemdUnit(service);
+  const manager = flags.manager ?? (process.platform === 'darwin' ? 'launchd' : 'systemd');
+  if (manager === 'launchd') return launchdPlist(service);
+  if (manager === 'systemd') return systemdUnit(service);
+  throw new ConsoleError('usage', `A service of "${manager}" is not known.`, {
+    hint: 'Give --manager systemd or --manager launchd.',
+  });
 }
 
 function progressLine({ state, reason, records, quarantined }: CollectorStatus): string {

@@ -211,6 +211,7 @@ const passing: readonly ErrorCode[] = [
   'connection_refused',
   'connection_timeout',
   'connection_lost',
+  'embedded_unavailable',
   'too_many_connections',
   'lock_timeout',
   'statement_timeout',

@@ -172,7 +172,7 @@ export class Daemon {
 
   /** Listens at once; clients wait until the engine is ready. */
   async listen(): Promise<void> {
-    ensurePrivateFolder(this.#options.socketFolder);
+    ensurePrivateFolder(this.#options.socketFolder, 'socket');
     const file = socketFile(this.#options.socketFolder);
     fs.rmSync(file, { force: true });
     const umask = process.umask(0o177);

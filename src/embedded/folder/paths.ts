@@ -81,15 +81,28 @@ function isWritable(folder: string): boolean {
   }
 }
 
+/** What private folders are for: how a failure is told apart, and what names another folder. */
+const uses = {
+  data: {
+    code: 'embedded_unavailable',
+    setting: '--data-dir',
+    or: ', or name a server with --url',
+  },
+  socket: { code: 'embedded_unavailable', setting: 'XDG_RUNTIME_DIR or TMPDIR', or: '' },
+  spool: { code: 'file_failed', setting: 'TRACE_CONSOLE_SPOOL', or: '' },
+} as const;
+
+type FolderUse = keyof typeof uses;
+
 /**
  * Creates a folder that only its owner can enter, or checks that an existing one is.
  * A link, another owner or access for others is refused: it could be somebody else's trap.
  */
-export function ensurePrivateFolder(folder: string): void {
+export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): void {
   try {
     createFolder(folder);
   } catch (cause) {
-    throw folderFailure(folder, cause);
+    throw folderFailure(folder, cause, use);
   }
   const stat = fs.lstatSync(folder);
   const uid = process.getuid?.() ?? stat.uid;
@@ -101,10 +114,11 @@ export function ensurePrivateFolder(folder: string): void {
         ? `can be entered by others (mode ${(stat.mode & 0o777).toString(8)})`
         : undefined;
   if (problem === undefined) return;
-  throw new ConsoleError('embedded_unavailable', `The folder ${folder} ${problem}.`, {
+  const { code, setting } = uses[use];
+  throw new ConsoleError(code, `The folder ${folder} ${problem}.`, {
     hint: stat.isDirectory()
-      ? `Make it yours alone (chmod 700 ${folder}), or choose another with --data-dir.`
-      : 'Choose another with --data-dir.',
+      ? `Make it yours alone (chmod 700 ${folder}), or choose another with ${setting}.`
+      : `Choose another with ${setting}.`,
   });
 }
 
@@ -124,18 +138,17 @@ const reasons = new Map(
 );
 
 /** What the file system says about a folder, as an error of the console; others as they are. */
-export function folderFailure(folder: string, cause: unknown): unknown {
-  const { code } = cause as NodeJS.ErrnoException;
-  const reason = code === undefined ? undefined : reasons.get(code);
+export function folderFailure(folder: string, cause: unknown, use: FolderUse = 'data'): unknown {
+  const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
   if (reason === undefined) return cause;
-  return new ConsoleError(
-    'embedded_unavailable',
-    `The folder ${folder} cannot be used: ${reason}.`,
-    {
-      hint: `${isNoSpace(cause) ? 'Make room on its disk, choose' : 'Choose'} another folder with --data-dir, or name a server with --url.`,
-      cause,
-    },
-  );
+  const { code, setting, or } = uses[use];
+  const first = isNoSpace(cause)
+    ? `Make room on its disk${or === '' ? ' or' : ','} choose`
+    : 'Choose';
+  return new ConsoleError(code, `The folder ${folder} cannot be used: ${reason}.`, {
+    hint: `${first} another folder with ${setting}${or}.`,
+    cause,
+  });
 }
 
 /** Whether a database has been made in the folder; a folder of another version is refused. */

@@ -101,7 +101,7 @@ export class Collector {
    */
   static open(options: CollectorOptions): Collector | undefined {
     const { folder } = options;
-    ensurePrivateFolder(folder);
+    ensurePrivateFolder(folder, 'spool');
     const lock = FolderLock.acquire(folder, '', collectorLock);
     if (lock === undefined) return undefined;
     const keptBytes = spoolLimit(process.env) / keptShare;
@@ -280,7 +280,7 @@ export function ensureCollector(
   environment: NodeJS.ProcessEnv = process.env,
 ): 'running' | 'started' {
   const folder = spoolFolder(environment, os.homedir);
-  ensurePrivateFolder(folder);
+  ensurePrivateFolder(folder, 'spool');
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
   // A hook may start one at the same time: the second collector finds the spool taken, and ends.

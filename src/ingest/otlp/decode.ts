@@ -53,16 +53,14 @@ const mostEvents = 64;
 const mostValues = 1_000;
 const deepestValue = 16;
 
+export type Encoding = 'json' | 'protobuf';
+
 /**
  * Reads an OTLP request.
  *
  * @throws Error for what is no request
  */
-export function decodeRequest(
-  signal: Signal,
-  bytes: Uint8Array,
-  encoding: 'json' | 'protobuf',
-): Telemetry {
+export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encoding): Telemetry {
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
   const { buffer, byteOffset, byteLength } = bytes;
   const value = parseExactJson(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));

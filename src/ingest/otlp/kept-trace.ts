@@ -2,11 +2,21 @@ import { archiveOf, otlpTag } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { sessionId } from '../ids.js';
-import { mayDelete } from '../row-store.js';
+import { decisionId, happeningId, modelCallId, sessionId, subagentId, toolCallId } from '../ids.js';
+import { mayDelete, type RetractedRow } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
-import type { Recorded, StagedSpan } from './trace-events.js';
+import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
 
+/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
+export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
+
+/**
+ * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
+ * span that tells what another one does. `copy`: a row that a console has exported.
+ */
+export type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
+
+export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
 /** A row as it is read. One of an earlier version holds one span, and what that was written as. */
 export type KeptRow = {
   trace: string;
@@ -158,12 +168,8 @@ export async function withoutOwn(
     attributes['trace_console.kind'] !== undefined;
   const ids = [...new Set(spans.filter(isExported).map(({ traceId }) => traceId))];
   if (ids.length === 0) return spans;
-  const archive = archiveOf('execution_traces');
-  const tables = byOwnKey(database.capabilities.tables, archive)
-    ? ['execution_traces', archive]
-    : ['execution_traces'];
   const found = await database.read<{ id: string }>(
-    tables
+    tracesTables(database)
       .map(
         (table) =>
           `SELECT correlation_id AS id FROM ${table} WHERE correlation_id = ANY ($1::uuid[])`,
@@ -175,20 +181,61 @@ export async function withoutOwn(
   return spans.filter((span) => !(isExported(span) && own.has(span.traceId)));
 }
 
-/** Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace. */
+/**
+ * Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace, when it is
+ * archived: they would begin it a second time, did they not know its session.
+ */
 export async function findStored(
   tx: Queryable,
+  database: Database,
   traces: ReadonlyMap<string, KeptTrace>,
 ): Promise<void> {
   const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
   if (ids.length === 0) return;
   const { rows } = await tx.query<{ id: string; session: string }>(
-    `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM execution_traces
-     WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+    tracesTables(database)
+      .map(
+        (table) =>
+          `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM ${table}
+           WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
+      )
+      .join(' UNION ALL '),
     [ids.map(otlpTag)],
   );
   for (const { id, session } of rows) {
     const trace = traces.get(id);
     if (trace) trace.stored = session;
+  }
+}
+
+/** Where traces stand: live, and archived as far as there is an archive. */
+function tracesTables({ capabilities }: Database): string[] {
+  const archive = archiveOf('execution_traces');
+  return byOwnKey(capabilities.tables, archive)
+    ? ['execution_traces', archive]
+    : ['execution_traces'];
+}
+
+/** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
+export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
+  switch (role) {
+    case 'span':
+      return [
+        { table: 'hook_executions', id: happeningId(session, 'span', span.spanId) },
+        { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
+      ];
+    case 'tool':
+      if (toolUseOf(span) !== span.spanId) return [];
+      return [{ table: 'hook_executions', id: toolCallId(session, span.spanId) }];
+    case 'model':
+      if (messageOf(span) !== span.spanId) return [];
+      return [{ table: 'endpoint_calls', id: modelCallId(session, span.spanId) }];
+    case 'agent':
+    case 'group':
+      return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
+    case 'turn':
+    case 'repeated':
+    case 'copy':
+      return [];
   }
 }

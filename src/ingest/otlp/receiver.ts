@@ -5,14 +5,15 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { isNoSpace } from '../../core/folders.js';
 import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
 import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
-import { decodeRequest, type Telemetry, signals, type Signal } from './decode.js';
-import { framesOf, telemetryRecords } from './records.js';
+import { decodeRequest, type Encoding, type Telemetry, signals, type Signal } from './decode.js';
+import { framesOf, resultOf, telemetryRecords } from './records.js';
 
 /** Bytes of a request as it is sent, and unpacked. */
 const mostSent = 16 << 20;
@@ -117,7 +118,7 @@ export class OtlpReceiver {
         hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN", or give --tls-cert and --tls-key.',
       });
     }
-    ensurePrivateFolder(folder);
+    ensurePrivateFolder(folder, 'spool');
     const receiver = withTls(() => new OtlpReceiver(options));
     const server = receiver.#server;
     await new Promise<void>((resolve, reject) => {
@@ -280,9 +281,17 @@ export class OtlpReceiver {
     const { folder, limitBytes = spoolLimit(process.env) } = this.#options;
     const full = () =>
       new Refusal(429, 'The spool is full: the database is behind.', retryAfter.full);
-    if (waitingBytes(folder) >= limitBytes) throw full();
+    const ofSpool = <Result>(work: () => Result): Result => {
+      try {
+        return work();
+      } catch (error) {
+        // SDKs send again what is answered 503, and drop it at 500: there may be room again, or the right to write.
+        throw new Refusal(503, `The spool cannot be written: ${reasonOf(error)}.`, retryAfter.full);
+      }
+    };
+    if (ofSpool(() => waitingBytes(folder)) >= limitBytes) throw full();
     for (const frames of all) {
-      if (appendFrame(folder, frames, limitBytes) === 'full') throw full();
+      if (ofSpool(() => appendFrame(folder, frames, limitBytes)) === 'full') throw full();
     }
   }
 }
@@ -311,6 +320,9 @@ class Refusal extends Error {
   }
 }
 
+const reasonOf = (error: unknown): string =>
+  isNoSpace(error) ? 'the disk is full' : error instanceof Error ? error.message : String(error);
+
 const isMetricsPath = (url: string | undefined): boolean => /^\/metrics(?:\?|$)/.test(url ?? '');
 
 /** Undefined: the bare base path, to which some senders post everything. */
@@ -324,8 +336,10 @@ function signalOf({ method, url }: http.IncomingMessage): Signal | undefined {
   return signal;
 }
 
-const contentTypes = { json: 'application/json', protobuf: 'application/x-protobuf' } as const;
-type Encoding = keyof typeof contentTypes;
+const contentTypes: Readonly<Record<Encoding, string>> = {
+  json: 'application/json',
+  protobuf: 'application/x-protobuf',
+};
 
 function encodingOf({ headers }: http.IncomingMessage): Encoding {
   const type = (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
@@ -365,35 +379,4 @@ function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): 
     }
   }
   throw new Refusal(400, 'The body is no OTLP request.');
-}
-
-const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' } as const;
-
-const reasons = {
-  unidentified: 'without an id or a time',
-  metrics: 'metrics are not stored: tokens, cost and durations come in logs and spans',
-} as const;
-
-/** `Export…ServiceResponse`: empty, or with how much was left out, and why. */
-function resultOf(telemetry: Telemetry, asked: Signal | undefined, encoding: Encoding): Buffer {
-  const signal = telemetry.metrics > 0 ? 'metrics' : (asked ?? 'traces');
-  const rejected = telemetry.rejected + telemetry.metrics;
-  const message = telemetry.metrics > 0 ? reasons.metrics : reasons.unidentified;
-  if (encoding === 'json') {
-    if (rejected === 0) return Buffer.from('{}');
-    const left = { [`rejected${itemNames[signal]}`]: String(rejected), errorMessage: message };
-    return Buffer.from(JSON.stringify({ partialSuccess: left }));
-  }
-  if (rejected === 0) return Buffer.alloc(0);
-  const text = Buffer.from(message);
-  const partial = Buffer.concat([
-    Buffer.from([0x08, ...varint(rejected), 0x12, text.length]),
-    text,
-  ]);
-  return Buffer.concat([Buffer.from([0x0a, partial.length]), partial]);
-}
-
-function varint(value: number): number[] {
-  const rest = Math.floor(value / 128);
-  return rest === 0 ? [value] : [(value % 128) + 128, ...varint(rest)];
 }

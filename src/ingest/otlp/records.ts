@@ -3,7 +3,15 @@ import { randomUUID } from 'node:crypto';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
 import { joinedFrames, telemetryCli, type SpoolRecord } from '../spool/frame.js';
-import type { Attributes, Origin, Telemetry, TelemetryLog, TelemetrySpan } from './decode.js';
+import type {
+  Attributes,
+  Encoding,
+  Origin,
+  Signal,
+  Telemetry,
+  TelemetryLog,
+  TelemetrySpan,
+} from './decode.js';
 import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
 
 /** A longer one keeps only short attributes (UTF-16 units of its JSON). */
@@ -75,4 +83,39 @@ function shortened(record: SpoolRecord): SpoolRecord {
   );
   const payload = { ...item, attributes: Object.fromEntries(short), events: [], body: null };
   return { ...record, payload, problem: 'too_large' };
+}
+
+const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' } as const;
+
+const reasons = {
+  unidentified: 'without an id or a time',
+  metrics: 'metrics are not stored: tokens, cost and durations come in logs and spans',
+} as const;
+
+/** `Export…ServiceResponse`: empty, or with how much was left out, and why. */
+export function resultOf(
+  telemetry: Telemetry,
+  asked: Signal | undefined,
+  encoding: Encoding,
+): Buffer {
+  const signal = telemetry.metrics > 0 ? 'metrics' : (asked ?? 'traces');
+  const rejected = telemetry.rejected + telemetry.metrics;
+  const message = telemetry.metrics > 0 ? reasons.metrics : reasons.unidentified;
+  if (encoding === 'json') {
+    if (rejected === 0) return Buffer.from('{}');
+    const left = { [`rejected${itemNames[signal]}`]: String(rejected), errorMessage: message };
+    return Buffer.from(JSON.stringify({ partialSuccess: left }));
+  }
+  if (rejected === 0) return Buffer.alloc(0);
+  const text = Buffer.from(message);
+  const partial = Buffer.concat([
+    Buffer.from([0x08, ...varint(rejected), 0x12, text.length]),
+    text,
+  ]);
+  return Buffer.concat([Buffer.from([0x0a, partial.length]), partial]);
+}
+
+function varint(value: number): number[] {
+  const rest = Math.floor(value / 128);
+  return rest === 0 ? [value] : [(value % 128) + 128, ...varint(rest)];
 }

@@ -63,15 +63,22 @@ export function textAt(attributes: Attributes, ...names: readonly string[]): str
   return undefined;
 }
 
-/** Some senders write numbers as texts. */
+/** Some senders write numbers as texts; an integer beyond 2^53 is the largest one: it is not zero. */
 export function numberAt(attributes: Attributes, ...names: readonly string[]): number | undefined {
   for (const name of names) {
     const value = valueAt(attributes, name);
-    const number = typeof value === 'string' ? readNumber(value) : value;
-    if (numberOf(number) !== undefined) return number as number;
+    const number =
+      typeof value !== 'string'
+        ? numberOf(value)
+        : integerBeyond.test(value)
+          ? Number.MAX_SAFE_INTEGER
+          : numberOf(readNumber(value));
+    if (number !== undefined) return number;
   }
   return undefined;
 }
+
+const integerBeyond = /^(?!0)(?:\d{17,}|9\d{15})$/;
 
 /** JSON that stands in a text, as a value. */
 export function jsonAt(attributes: Attributes, ...names: readonly string[]): unknown {

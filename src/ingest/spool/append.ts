@@ -22,7 +22,8 @@ export function appendFrame(folder: string, frame: Buffer, limitBytes = spoolLim
     const { descriptor, name } = file;
     try {
       const { size, ino } = fs.fstatSync(descriptor);
-      if (fs.writeSync(descriptor, frame) !== frame.length) throw new Error('a part was written');
+      if (fs.writeSync(descriptor, frame) !== frame.length)
+        throw new Error('only a part could be written');
       fs.fsyncSync(descriptor);
       if (size === 0) syncFolder(folder);
       // A collector that removes a segment renames it first and then reads it to its end. What is still

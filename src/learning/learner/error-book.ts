@@ -33,6 +33,9 @@ export type ErrorState = {
 const mostFamilies = 100;
 const dayMs = 86_400_000;
 
+/** So many ways over an error are counted: of what is more various the most frequent would be counted too low. */
+const mostWays = 64;
+
 /** Brings errors into families, in the order in which they occurred. */
 export class ErrorBook {
   readonly #byType = new Map<string, ErrorState[]>();
@@ -84,7 +87,7 @@ export class ErrorBook {
     const state = this.#byFingerprint.get(fingerprint);
     if (!state) return;
     state.resolved += 1;
-    count(state.resolutions, how, 12);
+    count(state.resolutions, how, mostWays);
     this.changed.add(fingerprint);
   }
 

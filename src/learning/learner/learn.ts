@@ -154,6 +154,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'connection_lost',
   'connection_refused',
   'connection_timeout',
+  'embedded_unavailable',
   'too_many_connections',
   'lock_timeout',
   'statement_timeout',

@@ -19,7 +19,7 @@ import { ClusterBook } from './cluster-book.js';
 import { ErrorBook } from './error-book.js';
 import { judge, judgeByNext, type Verdict, type Turn } from './tree.js';
 import type { LearnerLease } from './lease.js';
-import { type Candidate, readTurns } from './read-turns.js';
+import { type Candidate, followedBy, readTurns } from './read-turns.js';
 import {
   feedbackAtOnce,
   feedbackFor,
@@ -306,7 +306,7 @@ export class Learner {
       return false;
     }
     const tools = turn.tools.filter(({ isFailed }) => !isFailed).map(({ name }) => name);
-    const how = wayOver(`next turn, ${turn.agent}`, [...new Set(tools)].slice(0, 4));
+    const how = wayOver(`next turn, ${turn.agent}`, [...new Set(tools)].slice(0, followedBy));
     for (const fingerprint of before.openErrors) this.errors.resolve(fingerprint, how);
     before.openErrors = [];
     return true;
@@ -387,7 +387,7 @@ function endedAfter(turn: Turn, last: LedgerEntry): boolean {
 }
 
 function wayOver(where: string, tools: readonly string[]): string {
-  return tools.length === 0 ? where : `${where}: ${tools.join(', ')}`;
+  return tools.length === 0 ? `${where}: no further tool` : `${where}: ${tools.join(', ')}`;
 }
 
 function present<Value>(values: readonly (Value | null | undefined)[]): Value[] {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { firstOf } from '../../core/values.js';
-import { isStopWord, wordsOf } from '../text/prompt-text.js';
+import { isStopWord, longestWord, wordsOf } from '../text/prompt-text.js';
 import { collapsed, type Turn } from './tree.js';
 
 /** What is known of one sequence of agents. Times are milliseconds. */
@@ -213,7 +213,7 @@ export function addTurn(state: PatternState, turn: Turn, isGood: boolean, isLogg
   if (turn.intent !== null) count(state.intents, turn.intent, capacities.intents);
   for (const word of new Set(wordsOf(firstOf(turn.prompt ?? '', longestPrompt)))) {
     if (word.length > 2 && !isStopWord(word))
-      count(state.words, firstOf(word, 40), capacities.words);
+      count(state.words, firstOf(word, longestWord), capacities.words);
   }
   if (turn.strategy !== null) count(state.strategies, turn.strategy, capacities.strategies);
   if (!isGood) return;

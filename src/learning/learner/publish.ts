@@ -4,7 +4,7 @@ import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { hasConsoleTable } from '../../deploy/console-schema.js';
 import { vectorText } from '../embedding/embedder.js';
-import { isStopWord, requestText, wordsOf } from '../text/prompt-text.js';
+import { nameOf, requestText, wordsOf } from '../text/prompt-text.js';
 import {
   type ChainState,
   type Counter,
@@ -123,15 +123,14 @@ const lastDateMs = 8.64e15;
 function patternRow({ key, state, model, embedding }: PatternItem) {
   const { good, bad } = counted(state);
   const { duration, cost } = state;
-  const keywords = keywordsOf(state);
   return {
     id: uuidOf(key),
     key,
     prompt: state.prompt,
     embedding: embedding === null ? null : vectorText(vectorOf(embedding)),
     model,
-    intent: intentOf(state, keywords),
-    keywords,
+    intent: intentOf(state),
+    keywords: keywordsOf(state),
     agents: sequenceOf(state.agents) ?? [state.agent],
     strategy: mostFrequent(state.strategies) ?? null,
     hooks: [
@@ -173,11 +172,16 @@ function patternRow({ key, state, model, embedding }: PatternItem) {
   };
 }
 
-/** Words of at least a third of the turns, the most frequent first. */
-function keywordsOf({ words, turns, prompt }: PatternState): string[] {
-  const frequent = ranked(words).filter(([, count]) => count * 3 >= turns);
+/** Words of at least a third of the turns. */
+function frequentWords({ words, turns }: PatternState): Counter {
+  return ranked(words).filter(([, count]) => count * 3 >= turns);
+}
+
+/** The most frequent first. */
+function keywordsOf(state: PatternState): string[] {
+  const frequent = frequentWords(state);
   // Of words that are equally frequent those that stand in the request first say more.
-  const order = wordsOf(requestText(prompt));
+  const order = wordsOf(requestText(state.prompt));
   const place = (word: string) => (order.includes(word) ? order.indexOf(word) : order.length);
   return frequent
     .toSorted(
@@ -187,13 +191,12 @@ function keywordsOf({ words, turns, prompt }: PatternState): string[] {
     .map(([word]) => word);
 }
 
-/** What the writers call it, if most say so; else the first words of the request. */
-function intentOf({ intents, turns, prompt }: PatternState, keywords: readonly string[]): string {
-  const [most] = ranked(intents);
-  if (most && most[1] * 2 >= turns) return firstOf(most[0], 512);
-  const inOrder = wordsOf(requestText(prompt)).filter((word) => keywords.includes(word));
-  const words = [...new Set(inOrder)].filter((word) => !isStopWord(word)).slice(0, 3);
-  return words.length === 0 ? 'unnamed' : firstOf(words.join('_'), 512);
+/** What the writers call it, if most say so; else by the words of its request. */
+function intentOf(state: PatternState): string {
+  const [most] = ranked(state.intents);
+  if (most && most[1] * 2 >= state.turns) return firstOf(most[0], 512);
+  const shared = new Set(frequentWords(state).map(([word]) => word));
+  return nameOf(state.prompt, shared) ?? 'unnamed';
 }
 
 /** The most frequent sequence of a counter of JSON arrays. */

@@ -75,7 +75,8 @@ const mostTools = 60;
 const mostHooks = 20;
 const mostAgents = 12;
 const mostErrors = 50;
-const followedBy = 4;
+/** Longer sequences of tools are all different: none of them would be what most turns did. */
+export const followedBy = 2;
 
 /** Puts the rows of many trees together, one turn a root. */
 function assembleTurns(roots: readonly string[], rows: TreeRows): Turn[] {

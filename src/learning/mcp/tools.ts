@@ -321,22 +321,49 @@ const usage: Tool = {
   },
 };
 
+/** So many patterns of errors, the worst, are brought into families: many writers have a row for each agent or hook. */
+const mostPatterns = 2_000;
+
+/** What differs between two occurrences, as learning writes it (`<n>`, `<*>`) and as others do (`% s`). */
+const family = `regexp_replace(lower(left(error_message_pattern, 500)), '(<[a-z]+>|<[*]>|%)( ?(ms|s|min|h|kb|mb|gb)\\M)?', '%', 'g')`;
+
+/** Of the rows of a family the learned one speaks first: it counts each failure once. */
+const first = (column: string, known = column) =>
+  `(array_agg(${column} ORDER BY is_learned DESC, last_occurrence_at DESC, id) FILTER (WHERE ${known} IS NOT NULL))[1]`;
+
 const knownErrors: Tool = {
   name: 'known_errors',
   description:
-    'Errors that recur, the worst first: how often, when last, where, and what got over them with which rate.',
+    'Errors that recur, the worst first: how often, when last, where, and what got over them with which rate. ' +
+    'patterns: how many rows of error_patterns say the same.',
   input: {
     text: { type: 'string', description: 'part of the error type or message' },
     limit,
   },
   async run({ database }, given) {
     const errors = await database.read(
-      `SELECT error_type, error_category, ${boundedText('error_message_pattern', 300)} AS message, severity, agent_name, hook_type,
-         ${boundedText('endpoint_url', 200)} AS endpoint_url, occurrence_count, first_occurrence_at, last_occurrence_at,
-         ${boundedText('resolution_pattern', 300)} AS got_over_by, resolution_success_rate, prevention_strategies[:5] AS prevention,
-         resolved_at
-       FROM error_patterns
-       WHERE $1::text IS NULL OR error_type ILIKE $1 OR error_message_pattern ILIKE $1
+      `WITH known AS (
+         SELECT *, fingerprint LIKE 'learned:%' AS is_learned, ${family} AS family FROM error_patterns
+         WHERE $1::text IS NULL OR error_type ILIKE $1 OR error_message_pattern ILIKE $1
+         ORDER BY resolved_at IS NOT NULL, array_position('{critical,high,medium,low}'::text[], severity),
+           occurrence_count DESC, id LIMIT ${mostPatterns}),
+       families AS (
+         SELECT error_type, ${first('error_category')} AS error_category, ${first('error_message_pattern')} AS message,
+           ${first('severity')} AS severity, COALESCE((array_agg(to_jsonb(tags[2:6])) FILTER (WHERE is_learned))[1], to_jsonb((array_agg(DISTINCT left(agent_name, 100)) FILTER (WHERE agent_name <> ''))[:5])) AS agents,
+           ${first('hook_type')} AS hook_type, ${first('endpoint_url')} AS endpoint_url,
+           COALESCE(sum(occurrence_count) FILTER (WHERE is_learned), sum(occurrence_count))::float8 AS occurrence_count,
+           min(first_occurrence_at) AS first_occurrence_at, max(last_occurrence_at) AS last_occurrence_at,
+           ${first('resolution_pattern')} AS got_over_by,
+           ${first('resolution_success_rate', 'resolution_pattern')} AS resolution_success_rate,
+           (array_agg(DISTINCT left(resolution_pattern, 300)) FILTER (WHERE NOT is_learned AND resolution_pattern <> ''))[:3] AS advice,
+           ${first('to_jsonb(prevention_strategies[:5])', `NULLIF(prevention_strategies, '{}')`)} AS prevention, count(*)::int AS patterns,
+           CASE WHEN bool_and(resolved_at IS NOT NULL) THEN max(resolved_at) END AS resolved_at, min(id::text) AS id
+         FROM known GROUP BY error_type, family)
+       SELECT ${boundedText('error_type', 200)} AS error_type, ${boundedText('error_category', 100)} AS error_category,
+         ${boundedText('message', 300)} AS message, severity, agents, hook_type, ${boundedText('endpoint_url', 200)} AS endpoint_url,
+         occurrence_count, first_occurrence_at, last_occurrence_at, ${boundedText('got_over_by', 300)} AS got_over_by,
+         resolution_success_rate, advice, prevention, patterns, resolved_at
+       FROM families
        ORDER BY resolved_at IS NOT NULL, array_position('{critical,high,medium,low}'::text[], severity),
          occurrence_count DESC, id LIMIT $2`,
       [containing(textOf(given, 'text', 200)), wholeOf(given, 'limit', rows)],

@@ -118,3 +118,98 @@ export function requestOf(prompt: string | null): string | undefined {
     new Set(meaningfulStems(request)).size >= leastWords || /[^\p{ASCII}]{6}/u.test(request);
   return says ? request : undefined;
 }
+
+/** Characters and words of a name: it fits into the column of its pane. */
+const longestName = 32;
+const mostNamed = 4;
+
+/** What shows how something is done is named by what is done. */
+const shown = /^(?:show|tell|teach) (?:me|us) how (?:to|i can|we can) /i;
+/** A sentence that only says what there is: what is asked for stands behind its "to". */
+const statement = /^(?:(?:this|that|it|here|there)(?:['’]s| is| are)|is there) .*? to (?=\p{L})/iu;
+const negation =
+  /^(?:(?:do|does|did|is|are|was|were|has|have|ca|wo|could|should|would)n['’]?t|cannot|not|never)$/;
+/** A clause may end before these, and at punctuation, once there are two words. */
+const clauseStarts = new Set(
+  'and because but if maybe or since so that then to until when where which while who'.split(' '),
+);
+/** "convert … to …": there "to" does not begin a purpose. */
+const takesTo =
+  /^(?:chang|compar|convert|deploy|downgrad|export|migrat|mov|point|port|push|renam|send|switch|transform|translat|turn|upgrad|upload)/;
+/** Say nothing by themselves; "seem to start" is one thing. */
+const hollow = new Set(
+  'able appear appears going have need seem seems tried try trying used want'.split(' '),
+);
+
+/**
+ * What a group of prompts is called: the first words of its first request that say something, up to the end of a
+ * clause, and what it says that something does not do: `run_example`, `mix_phx_server_not_start`. A slash command is called
+ * by its own name. Undefined where no word is left.
+ *
+ * @param prompt the group's first
+ * @param shared words that are frequent in the group's prompts, in lower case
+ */
+export function nameOf(prompt: string, shared: ReadonlySet<string>): string | undefined {
+  const request = requestText(prompt);
+  const command = /^\/[\p{L}\p{N}:_-]+/u.exec(request)?.[0];
+  if (command !== undefined) return joined([command]);
+  const text = request.replace(shown, '').replace(statement, '');
+  const words: string[] = [];
+  let before = '';
+  let isNegated = false;
+  for (const token of text.split(' ')) {
+    const word = token.toLowerCase().replace(/^[^\p{L}]+|[^\p{L}\p{M}]+$/gu, '');
+    const isPurpose = word !== 'to' || !(hollow.has(before) || takesTo.test(words[0] ?? ''));
+    if (words.length >= 2 && isPurpose && clauseStarts.has(word) && !isNegated) break;
+    before = word;
+    if (token === 'NOT') words.push('not');
+    else if (negation.test(word)) isNegated = true;
+    else if (
+      !hollow.has(word) &&
+      !clauseStarts.has(word) &&
+      (isShared(word, shared) || isShort(token))
+    ) {
+      // "Don't change …" says on what.
+      if (isNegated && words.length > 0) return joined(words, `not_${word}`);
+      words.push(isNegated ? `not ${word}` : word);
+      isNegated = false;
+    }
+    const isEnd = /[.,;:!?)]["'”’)]*$/.test(token) || token.startsWith('(');
+    if (isEnd && words.length >= 2) break;
+  }
+  return joined(words);
+}
+
+/** Characters of a word that are counted. */
+export const longestWord = 40;
+
+/** Of a word of several parts, "phx.server", all that say something are shared. */
+function isShared(word: string, shared: ReadonlySet<string>): boolean {
+  const parts = wordsOf(word).filter((part) => part.length > 2 && !isStopWord(part));
+  return (
+    parts.length > 0 &&
+    !isStopWord(word) &&
+    parts.every((part) => shared.has(firstOf(part, longestWord)))
+  );
+}
+
+/** PR, CI, UI: counters of words leave so short ones out. */
+function isShort(token: string): boolean {
+  return /^\p{Lu}{2}[.,;:!?]*$/u.test(token);
+}
+
+/** The first words that have room; the last one, which says what does not work, always. */
+function joined(words: readonly string[], last?: string): string | undefined {
+  const names = [...new Set(words)].map((word) => wordsOf(word).join('_'));
+  const room = longestName - (last === undefined ? 0 : last.length + 1);
+  const kept: string[] = [];
+  for (const name of names) {
+    if (kept.length >= mostNamed || [...kept, name].join('_').length > room) break;
+    kept.push(name);
+  }
+  const all = [
+    ...(kept.length === 0 ? names.slice(0, 1) : kept),
+    ...(last === undefined ? [] : [last]),
+  ];
+  return all.length === 0 ? undefined : firstOf(all.join('_'), 512);
+}

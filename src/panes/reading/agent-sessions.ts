@@ -63,42 +63,6 @@ export const countedSessionsStatement = `
 SELECT count(*)::int AS count FROM trace_console.agent_sessions
 WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'`;
 
-/** So many sessions before a window are counted at most. */
-export const mostCountedBefore = 10_000;
-
-/** How many gave their last sign of life before the window. `$1`, `$2`: as above. Reads agent_sessions_last_seen. */
-const sessionsBeforeStatement = `
-SELECT count(*)::int AS count FROM (
-  SELECT FROM trace_console.agent_sessions
-  WHERE target_schema = $1 AND last_seen_at <= now() - $2::float8 * interval '1 second'
-  LIMIT ${mostCountedBefore}) AS before`;
-
-/** They are counted so often (ms): they become more by an import, or as time goes by. */
-const countBeforeEveryMs = 10_000;
-
-/** Sessions before the window, counted from time to time. */
-export class SessionsBefore {
-  #known: { atMs: number; windowMs: number; count: number } | undefined;
-
-  async count(
-    tx: Queryable,
-    { shape, windowMs }: { shape: SchemaShape; windowMs: number },
-    nowMs: number,
-  ): Promise<number> {
-    const known = this.#known;
-    if (known?.windowMs === windowMs && nowMs - known.atMs < countBeforeEveryMs) return known.count;
-    const values = [shape.schema, windowMs / 1_000];
-    const { rows } = await tx.query<{ count: number }>(sessionsBeforeStatement, values);
-    const count = rows[0]?.count ?? 0;
-    this.#known = { atMs: nowMs, windowMs, count };
-    return count;
-  }
-
-  reset(): void {
-    this.#known = undefined;
-  }
-}
-
 /** What a session's traces come to. */
 export type SessionFigures = {
   session_id: string;
@@ -173,13 +137,21 @@ LEFT JOIN LATERAL (
   ORDER BY c.started_at DESC LIMIT 1) AS last_call ON true`;
 }
 
+/** How many traces these sessions have. `$1`: their ids. By idx_execution_traces_session alone. */
+const tracesOfSessionsStatement = `
+SELECT session_id AS id, count(*)::int AS traces FROM execution_traces WHERE session_id = ANY ($1::uuid[]) GROUP BY 1`;
+
 /** Figures are counted anew so often (ms) where a turn goes on; else when the session gave a sign of life. */
 const recountMs = 30_000;
 /** Sessions that one reading counts at most: the first reading of a long window comes in parts. */
 const countedAtOnce = 50;
 /** What counting again, in turn, those that gave no sign may take of one reading (ms). */
 const turnMs = 15;
+/** One session with very many traces must not make the others wait: so many are counted with it. */
+const shortestTurn = 4;
 const longestTurn = 50;
+/** Looking for sessions that have more traces than before takes this share of the time. */
+const lookedShare = 0.01;
 
 type Kept = {
   seenMs: number;
@@ -196,6 +168,7 @@ type Kept = {
 export class SessionCounter {
   readonly #kept = new Map<string, Kept>();
   #turn = 10;
+  #nextLookMs = 0;
 
   /** @returns the share of them that is counted */
   async count(
@@ -204,7 +177,8 @@ export class SessionCounter {
     sessions: readonly SeenSession[],
   ): Promise<number> {
     const writes = await writesOf(tx, request, [timed.traces, timed.hooks, timed.calls]);
-    const due = sessions.filter((session) => this.#isDue(session));
+    const grown = await this.#grown(tx);
+    const due = sessions.filter((session) => this.#isDue(session) || grown.has(session.session_id));
     const chosen = due.slice(0, countedAtOnce);
     await this.#countThese(tx, request.shape, chosen, writes);
     const before = performance.now();
@@ -212,11 +186,25 @@ export class SessionCounter {
     await this.#countThese(tx, request.shape, inTurn, writes);
     if (inTurn.length === this.#turn) {
       const done = { size: this.#turn, tookMs: performance.now() - before };
-      this.#turn = Math.ceil(fittingInto(turnMs, done, { least: 1, most: longestTurn }));
+      this.#turn = Math.ceil(fittingInto(turnMs, done, { least: shortestTurn, most: longestTurn }));
     }
     const shown = new Set(sessions.map(({ session_id: id }) => id));
     for (const id of this.#kept.keys()) if (!shown.has(id)) this.#kept.delete(id);
     return sessions.length === 0 ? 1 : 1 - (due.length - chosen.length) / sessions.length;
+  }
+
+  /** Sessions that have other traces than when they were counted: their last sign of life does not say so. */
+  async #grown(tx: Queryable): Promise<ReadonlySet<string>> {
+    const beganMs = performance.now();
+    if (this.#kept.size === 0 || beganMs < this.#nextLookMs) return new Set();
+    const { rows } = await tx.query<{ id: string; traces: number }>(tracesOfSessionsStatement, [
+      [...this.#kept.keys()],
+    ]);
+    this.#nextLookMs = beganMs + (performance.now() - beganMs) / lookedShare;
+    const traces = new Map(rows.map(({ id, traces: count }) => [id, count]));
+    const hasOthers = ([id, { figures }]: [string, Kept]) =>
+      figures.prompts + figures.subagents !== (traces.get(id) ?? 0);
+    return new Set([...this.#kept].filter(hasOthers).map(([id]) => id));
   }
 
   async #countThese(

@@ -73,7 +73,9 @@ export async function refreshUntil(
   condition: Parameters<TerminalDriver['waitFor']>[0],
   timeout = 30_000,
 ): Promise<void> {
-  const timer = setInterval(() => driver.press('\x12'), 700);
+  // A pane that is being fetched would begin anew.
+  const isFetching = () => /fetching \d+%/.test(driver.text());
+  const timer = setInterval(() => isFetching() || driver.press('\x12'), 700);
   try {
     await driver.waitFor(condition, timeout);
   } finally {

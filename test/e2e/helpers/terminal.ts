@@ -40,10 +40,14 @@ export class TerminalDriver {
 
   readonly #pty: pty.IPty;
   readonly #frames = new WholeFrames();
+  /** What is visible; undefined since something of it may have changed. */
+  #visible: { lines: string[]; text: string } | undefined;
 
   constructor(program: string, args: readonly string[], options: SpawnOptions = {}) {
     const { cols = 120, rows = 35, cwd = process.cwd(), env = {} } = options;
     this.emulator = createEmulator(cols, rows);
+    const look = () => (this.#visible = undefined);
+    this.emulator.onWriteParsed(look);
     this.emulator.onTitleChange((title) => void this.titles.push(title));
     this.emulator.onBell(() => (this.bells += 1));
     this.emulator.parser.registerOscHandler(52, (data) => {
@@ -56,13 +60,16 @@ export class TerminalDriver {
     this.emulator.onData((reply) => this.#pty.write(reply));
     this.#pty.onData((data) => {
       this.bytes += Buffer.byteLength(data);
-      this.emulator.write(this.#frames.push(data));
+      this.emulator.write(this.#frames.push(data), look);
     });
     this.exited = new Promise((resolve) => {
       this.#pty.onExit(({ exitCode, signal = 0 }) => {
         this.exit = { exitCode, signal };
         // What was written last is parsed before the exit is reported.
-        this.emulator.write(this.#frames.flush(), () => resolve({ exitCode, signal }));
+        this.emulator.write(this.#frames.flush(), () => {
+          look();
+          resolve({ exitCode, signal });
+        });
       });
     });
   }
@@ -96,11 +103,11 @@ export class TerminalDriver {
 
   /** The visible lines, without trailing blanks. */
   screen(): string[] {
-    return visibleLines(this.emulator);
+    return [...this.#look().lines];
   }
 
   text(): string {
-    return this.screen().join('\n');
+    return this.#look().text;
   }
 
   cell(column: number, row: number): IBufferCell | undefined {
@@ -110,6 +117,7 @@ export class TerminalDriver {
 
   resize(cols: number, rows: number): void {
     this.emulator.resize(cols, rows);
+    this.#visible = undefined;
     this.#pty.resize(cols, rows);
   }
 
@@ -168,6 +176,15 @@ export class TerminalDriver {
       await this.exited;
     }
     this.emulator.dispose();
+  }
+
+  /** Who waits looks a hundred times a second, which took a tenth of a core on large screens. */
+  #look(): { lines: string[]; text: string } {
+    if (this.#visible === undefined) {
+      const lines = visibleLines(this.emulator);
+      this.#visible = { lines, text: lines.join('\n') };
+    }
+    return this.#visible;
   }
 
   #holds(condition: Condition): boolean {

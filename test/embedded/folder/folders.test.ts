@@ -43,13 +43,36 @@ test('keeps the socket short however long the data folder is, one for each folde
   );
 });
 
+function thrownBy(work: () => void): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 test('creates private folders, and refuses those that others can enter', () => {
   const folder = path.join(base, 'a/b');
   ensurePrivateFolder(folder);
   expect(fs.statSync(folder).mode & 0o777).toBe(0o700);
   ensurePrivateFolder(folder);
   fs.chmodSync(folder, 0o750);
+  fs.writeFileSync(path.join(folder, 'file'), '');
   expect(() => ensurePrivateFolder(folder)).toThrow(/entered by others/);
+  for (const [use, setting] of [
+    ['data', '--data-dir'],
+    ['spool', 'TRACE_CONSOLE_SPOOL'],
+    ['socket', 'XDG_RUNTIME_DIR or TMPDIR'],
+  ] as const) {
+    const hint = `Make it yours alone (chmod 700 ${folder}), or choose another with ${setting}.`;
+    expect(thrownBy(() => ensurePrivateFolder(folder, use))).toMatchObject({ hint });
+    const within = path.join(folder, 'file/folder');
+    expect(thrownBy(() => ensurePrivateFolder(within, use))).toMatchObject({
+      message: `The folder ${within} cannot be used: something on the way is a file, not a folder.`,
+      hint: expect.stringContaining(`Choose another folder with ${setting}`) as string,
+    });
+  }
   fs.symlinkSync(folder, path.join(base, 'link'));
   expect(() => ensurePrivateFolder(path.join(base, 'link'))).toThrow(/no folder/);
 });

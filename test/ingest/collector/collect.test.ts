@@ -165,9 +165,16 @@ describe('collecting what hooks have told', () => {
   it('prints a service that does not show a password', async () => {
     const refused = await runCli(['collect', '--service', '--url', 'postgresql://u:p@h/d'], {});
     expect(refused.exitCode).toBe(2);
-    const { stdout } = await runCli(['collect', '--service', '--data-dir', '/tmp/a b'], {});
-    if (process.platform === 'linux') {
-      expect(stdout).toMatch(/ExecStart=".*" ".*main.js" "collect" "--data-dir" "\/tmp\/a b"/);
-    }
+    const service = ['collect', '--service', '--data-dir', '/tmp/a "b" & c', '--manager'];
+    const [systemd, launchd, other] = await Promise.all(
+      ['systemd', 'launchd', 'other'].map((manager) => runCli([...service, manager], {})),
+    );
+    expect(systemd?.stdout).toMatch(
+      /ExecStart=".*" ".*main.js" "collect" "--data-dir" "\/tmp\/a \\"b\\" & c"/,
+    );
+    expect(launchd?.stdout).toMatch(
+      /<string>collect<\/string>\n +<string>--data-dir<\/string>\n +<string>\/tmp\/a "b" &amp; c<\/string>/,
+    );
+    expect(other?.exitCode).toBe(2);
   });
 });

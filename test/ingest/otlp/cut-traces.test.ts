@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
 import { recordWithSpans, SpanFlusher } from '../../../src/ingest/otlp/staging.js';
+import { Prices } from '../../../src/ingest/prices.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
 import { resolveSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
@@ -126,6 +127,28 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
   }
 });
 
+it('gives a trace the service of its root, and each agent its own, whichever come first and however they are called', async () => {
+  const of = (service: string, one: TelemetrySpan) => ({
+    ...one,
+    resource: { 'service.name': service, 'service.version': '1' },
+  });
+  const agent = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'helper' };
+  const sent = [
+    { ...span(1, 0, 'POST /chat', {}), resource: { 'service.name': 'web' } },
+    of('a-long-name-of-an-inventory', span(2, 1, 'execute_tool search', tool)),
+    of('helpers', span(3, 1, 'invoke_agent helper', agent)),
+    of('models', span(4, 3, 'chat', model(100))),
+  ];
+  const expected = [
+    { prompt_text: 'invoke_agent helper', project: 'helpers', context: { agent: 'helpers' } },
+    { prompt_text: 'POST /chat', project: 'web', context: { agent: 'web' } },
+  ];
+  const whole = await bring([sent]);
+  expect(whole.execution_traces).toMatchObject(expected);
+  expect(whole.execution_traces?.[1]).not.toHaveProperty('context.version');
+  expect(await bring(sent.toReversed().map((one) => [one]))).toEqual(whole);
+});
+
 it('goes on as a role that may not delete: what a span was written as first stays beside what it is', async () => {
   const whole = await bring([spans]);
   const role = `writer_of_${db.test.name}`;
@@ -183,4 +206,43 @@ it('keeps what is written of a trace when spans of it come weeks later, and give
     `SELECT hook_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
   );
   expect(rows).toEqual([{ hook_name: 'first' }, { hook_name: 'second' }]);
+});
+
+it('leaves a trace that is archived as it is when spans of it come later, and begins no second one', async () => {
+  await db.clear();
+  await forgetSpans();
+  const conversation = { 'gen_ai.conversation.id': 'an archived one' };
+  const target = { database: db.database, recorder };
+  await recordWithSpans(target, { events: [], spans: [span(1, 0, 'POST /chat', conversation)] });
+  await forgetSpans();
+  await db.test.query(
+    `UPDATE execution_traces SET started_at = now() - interval '90 days', completed_at = now() - interval '90 days'`,
+  );
+  await db.test.query(`SELECT archive_traces(interval '30 days')`);
+  expect(await db.count('execution_traces_archive')).toBe(1);
+  await recordWithSpans(target, { events: [], spans: [span(20, 1, 'late', tool)] });
+  while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
+  expect(await db.count('execution_traces')).toBe(0);
+  expect(await db.count('hook_executions')).toBe(0);
+  await db.test.query('DELETE FROM execution_traces_archive');
+});
+
+it('stores counts and costs that no column holds as the largest or as none, and the trace all the same', async () => {
+  await db.clear();
+  await forgetSpans();
+  const call = (number: number, tokens: unknown, costUsd: number) =>
+    span(number, 1, 'chat', {
+      ...model(1),
+      'gen_ai.usage.input_tokens': tokens,
+      'gen_ai.usage.cost': costUsd,
+    });
+  const spans = [span(1, 0, 'POST /chat', {})];
+  for (let n = 2; n < 14; n += 1) spans.push(call(n, String(2n ** 62n), 9_999_999));
+  const withPrices = new Recorder(db.database, { prices: new Prices() });
+  await recordWithSpans({ database: db.database, recorder: withPrices }, { events: [], spans });
+  const { rows } = await db.test.query(
+    `SELECT input_tokens = 9007199254740991 AS most, output_tokens::int AS output, cost_usd,
+       (SELECT count(*)::int FROM endpoint_calls) AS calls FROM execution_traces`,
+  );
+  expect(rows).toEqual([{ most: true, output: 120, cost_usd: null, calls: 12 }]);
 });

@@ -311,6 +311,20 @@ describe('what is refused', () => {
     expect(spooled()).toHaveLength(1);
   });
 
+  it('everything while the spool cannot be written, as something that SDKs send again', async () => {
+    fs.rmSync(folder, { recursive: true });
+    fs.writeFileSync(folder, 'a file in its place');
+    const answer = await sendJson(request(span()));
+    expect(answer).toMatchObject({
+      status: 503,
+      text: expect.stringMatching(/spool.*ENOTDIR/) as string,
+    });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    fs.rmSync(folder);
+    expect((await sendJson(request(span()))).status).toBe(200);
+    expect(spooled()).toHaveLength(1);
+  });
+
   it('who does not know the token, where there is one', async () => {
     await receiver.close();
     await open({ token: 'secret' });

@@ -48,10 +48,17 @@ beforeAll(async () => {
      INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, file_path, status, exit_code, input_data,
        error_type, error_message)
      SELECT id, 'ToolUse', 'tool', 'Bash', '/app/src/login.ts', 'failed', 2, jsonb_build_object('command', repeat('x', 20000)),
-       'CommandFailed', 'tests of login fail' FROM trace`,
+       'CommandFailed', 'tests of login fail after 3 s' FROM trace`,
     [id, `Make the flaky login test deterministic. ${injection}`],
   );
   await learnAll(await openDatabase({ url: url.href }), { leastTurns: 1 });
+  await database.query(
+    `INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern, severity, agent_name, occurrence_count,
+       resolution_pattern, prevention_strategies, resolved_at)
+     VALUES ('1', 'CommandFailed', 'tests of login fail after % s', 'low', 'a', 5, 'run them alone', '{a clock of their own}', now()),
+       ('2', 'CommandFailed', 'tests of login fail after % s', 'low', 'b', 7, NULL, '{}', NULL),
+       ('3', 'Other', 'something else', 'low', 'a', 5, NULL, '{}', NULL), ('4', 'Other', 'something else', 'low', 'b', 3, NULL, '{}', NULL)`,
+  );
   // What it takes, and no more.
   await database.query(
     `CREATE ROLE reader LOGIN PASSWORD 'reader'; GRANT USAGE ON SCHEMA public TO reader;
@@ -146,8 +153,19 @@ describe('by a role that may only SELECT', () => {
     expect((await call('usage', { by: 'day' })).data.usage).toMatchObject([
       { day: String(trace?.started_at).slice(0, 10), traces: 1, input_tokens: 100 },
     ]);
+    // What another writer has of the same error, a row an agent, is one entry with the learned row, and counted there.
     expect((await call('known_errors')).data.errors).toMatchObject([
-      { error_type: 'CommandFailed', occurrence_count: 1 },
+      { error_type: 'Other', occurrence_count: 8, agents: ['a', 'b'], patterns: 2 },
+      {
+        error_type: 'CommandFailed',
+        message: 'tests of login fail after <n>',
+        occurrence_count: 1,
+        agents: ['tester'],
+        advice: ['run them alone'],
+        prevention: ['a clock of their own'],
+        patterns: 3,
+        resolved_at: null,
+      },
     ]);
   });
 });

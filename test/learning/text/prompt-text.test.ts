@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { meaningfulStems, requestText, stem } from '../../../src/learning/text/prompt-text.js';
+import {
+  meaningfulStems,
+  nameOf,
+  requestText,
+  stem,
+  wordsOf,
+} from '../../../src/learning/text/prompt-text.js';
 
 test('leaves what is asked for, without what it is asked about', () => {
   expect(requestText('Split src/tax/vat.ts, it has 12 responsibilities now.')).toBe(
@@ -39,4 +45,44 @@ test('brings the forms of a word together', () => {
   expect(stem('stopping')).toBe(stem('stop'));
   expect(stem('process')).toBe('process');
   expect(meaningfulStems('go on with it')).toEqual([]);
+});
+
+test.each([
+  [
+    'Great! Can you also show me how to create a decorator that takes parameters?',
+    'create_decorator',
+  ],
+  ['Can you run that example to show the output?', 'run_example'],
+  [
+    'This is from a different session file to test multi-session handling.',
+    'test_multi_session_handling',
+  ],
+  ['mix phx.server doesnt seem to start', 'mix_phx_server_not_start'],
+  [
+    'scrolling back in xterm.js still does not work (maybe because the outer page catches it)?',
+    'scrolling_back_xterm_js_not_work',
+  ],
+  ['Please don’t change the public API', 'not_change_public_api'],
+  ['/team:create-beads and look for scripts', 'team_create_beads'],
+  ['Convert the module to TypeScript', 'convert_module_typescript'],
+  ['Fix the login test and run it', 'fix_login_test'],
+  ['Is there a way to speed up the CI?', 'speed_ci'],
+  ['Can you help me understand how Python decorators work?', 'understand_python_decorators'],
+  ['修复登录测试的问题', '修复登录测试的问题'],
+  ['can you do it?', undefined],
+  ['Since the last release the job shows a deadlock', 'last_release_job_shows'],
+  ['Add a NOT NULL column to the table', 'add_not_null_column'],
+])('a group of prompts that begins with "%s" is called %s', (prompt, name) => {
+  expect(nameOf(prompt, new Set(wordsOf(prompt)))).toBe(name);
+});
+
+test('a group of prompts is called by words that most of them have, and by no more than a column has room for', () => {
+  expect(nameOf('Fix the flaky login test', new Set(['fix', 'flaky', 'test']))).toBe(
+    'fix_flaky_test',
+  );
+  expect(nameOf(`${'extraordinarily '.repeat(5)}long`, new Set(['extraordinarily', 'long']))).toBe(
+    'extraordinarily_long',
+  );
+  const word = 'x'.repeat(900);
+  expect(nameOf(word, new Set([word.slice(0, 40)]))).toHaveLength(512);
 });
