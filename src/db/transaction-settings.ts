@@ -139,6 +139,16 @@ export function longWorkSettings(
   };
 }
 
+/** BEGIN for one transaction on an open database. */
+export function beginStatementOn(
+  capabilities: { embedded: boolean; serverVersion: number; searchPath: string },
+  options: TransactionOptions,
+): string {
+  const { settings, searchPath = capabilities.searchPath } = options;
+  const wanted = { ...longWorkSettings(options, capabilities), ...settings };
+  return beginStatement({ ...options, settings: wanted, searchPath });
+}
+
 /** What {@link beginStatement} tells with `tellsTime`: the driver gives a result for each of several statements. */
 export function startOf(begun: unknown): number | undefined {
   const last: unknown = Array.isArray(begun) ? begun.at(-1) : begun;
