@@ -100,7 +100,7 @@ function clean(value: unknown, limit: number, depth: number): unknown {
     const item = values[index];
     const known = knownName(key);
     const isPlain = known.isPlain;
-    const isSecret = known.isSecret || (isOfSecret && /^value$/i.test(key));
+    const isSecret = known.isSecret || (isOfSecret && (key === 'value' || key === 'Value'));
     const name = isPlain && key.length <= limit ? key : redactText(key, limit);
     const next = isSecret && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
     if (!entries && (next !== item || name !== key))
@@ -114,10 +114,19 @@ function clean(value: unknown, limit: number, depth: number): unknown {
 /** `{"name": "Authorization", "value": "…"}`, as lists of headers and of variables of the environment are written. */
 function isNamedSecret(keys: readonly string[], values: readonly unknown[]): boolean {
   if (keys.length < 2 || keys.length > 8) return false;
-  const at = keys.findIndex((key) => /^(?:name|key|header|variable)$/i.test(key));
+  // Most objects have no such name: nothing else is looked at.
+  if (!keys.includes('value') && !keys.includes('Value')) return false;
+  const at = keys.findIndex((key) => namesOfNames.has(key));
   const name = at < 0 ? undefined : values[at];
   return typeof name === 'string' && name.length <= 64 && isSecretName(name);
 }
+
+const namesOfNames: ReadonlySet<string> = new Set(
+  ['name', 'key', 'header', 'variable'].flatMap((name) => [
+    name,
+    name.charAt(0).toUpperCase() + name.slice(1),
+  ]),
+);
 
 /** `["Cookie", "…"]` */
 const isSecretPair = ([name, value, ...others]: readonly unknown[]): boolean =>
