@@ -162,7 +162,7 @@ describe('by a role that may only SELECT', () => {
         occurrence_count: 1,
         agents: ['tester'],
         advice: ['run them alone'],
-        prevention: ['a clock of their own', `${'x'.repeat(200)}…`],
+        prevention: ['a clock of their own', `${'x'.repeat(199)}…`],
         patterns: 3,
         resolved_at: null,
       },
