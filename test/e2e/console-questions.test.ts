@@ -13,7 +13,7 @@ import {
   spare,
   type Planted,
 } from './helpers/questions.js';
-import { type Json, readings } from './helpers/script-answers.js';
+import { type Json, readings, type Shown } from './helpers/script-answers.js';
 import type { TerminalDriver } from './helpers/terminal.js';
 
 /** How many keys each question may take. */
@@ -201,7 +201,7 @@ async function disturb(keys: readonly string[]): Promise<void> {
 }
 
 /** What a script is told, when it asks by the commands of the document. */
-async function askByCommands(asked: string): Promise<readonly (string | RegExp)[]> {
+async function askByCommands(asked: string): Promise<Shown> {
   let found: { id?: string; name?: string } = {};
   let json: Json | undefined;
   for (const line of commands.get(asked) ?? []) {

@@ -52,9 +52,10 @@ export const tracesCommand = defineCommand({
   usage:
     '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--like ID] [--slowest] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
   description: [
-    'The newest first, or with --slowest those that took longest. What is given holds together: --agent X --status failed lists the failed traces of X.',
-    'Without --since the last hour is listed; of a session all of its traces. With --at the time ends at that moment in',
-    'the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those found by embedding are of all time.',
+    'The newest first, or with --slowest those that took longest. What is given holds together: --agent X --status failed',
+    'lists the failed traces of X. Without --since the last hour is listed; of a session all of its traces. With --at the',
+    'time ends at that moment in the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those',
+    'found by embedding are of all time.',
     '',
     '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
     'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent, tag.',

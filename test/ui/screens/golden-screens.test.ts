@@ -14,6 +14,12 @@ import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
 import { pressKey } from '../../../src/ui/app/input.js';
+import { ConnectionsView } from '../../../src/ui/views/connections.js';
+import { FleetView } from '../../../src/ui/views/fleet.js';
+import { SchemaView } from '../../../src/ui/views/schema.js';
+import { ConnectingView } from '../../../src/ui/views/waiting.js';
+import { Fleet } from '../../../src/live/fleet.js';
+import type { ConnectionChoice, View } from '../../../src/ui/context.js';
 import type { AlertSettings } from '../../../src/live/alerts/alert-watch.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
@@ -101,48 +107,108 @@ it.each(drawn)(
   },
 );
 
-/** Where every key is pressed: a screen of each kind. */
-const walked = drawn.filter(({ name }) =>
+/** Where every key is pressed: a screen of each kind. What keeps an action waiting is held by another session. */
+const walked = screens.filter(({ name }) =>
   [
     ...['overview', 'replay', 'lost', 'panes', 'help', 'commands', 'filter', 'search', 'export'],
-    ...['trace', 'slowest', 'record', 'log', 'alerts', 'result', 'analyze', 'purge'],
-    ...['pane-activity', 'pane-archive', 'opened-recent-traces', 'opened-sessions'],
+    ...['trace', 'slowest', 'record', 'log', 'alerts', 'result', 'analyze', 'purge', 'quit'],
+    ...['pane-activity', 'pane-archive', 'opened-recent-traces', 'opened-sessions', 'waiting'],
+    'running',
   ].includes(name),
 );
 
 it.each(walked)('$name: each of its keys does something, or says why not', async (screen) => {
-  let app = await open(screen);
+  await pressEach(async () => {
+    const app = await open(screen);
+    const way = await walkTo(app, screen, database.url);
+    return { app, release: () => way.release() };
+  });
+});
+
+/** Views of places that these screens do not lead to: other databases, and a schema that is not there. */
+const elsewhere: readonly { name: string; view: (answer: () => void) => View }[] = [
+  { name: 'connections', view: () => new ConnectionsView(0) },
+  { name: 'fleet', view: () => new FleetView(new Fleet(choices, []), undefined) },
+  { name: 'connecting', view: () => new ConnectingView(other, 'Escape: back') },
+  ...(['ask', 'applying', 'failed', 'incompatible'] as const).map((phase) => ({
+    name: `schema: ${phase}`,
+    view(answer: () => void) {
+      const stage = { phase, title: 'Create the schema', lines: ['a line'], steps: [], total: 1 };
+      return new SchemaView(stage, answer);
+    },
+  })),
+];
+
+it.each(elsewhere)('$name: each of its keys does something, or says why not', async ({ view }) => {
+  await pressEach(async () => {
+    const app = await open({ name: 'overview', title: '', scope: 'panes', heading: '' });
+    const asked = () => (app.ends += 1);
+    app.app.connections = {
+      ...{ choices, current, nameOfCurrent: 'here', goTo: asked, callOff: asked },
+      connect: () => Promise.resolve(void asked()),
+    };
+    app.app.push(view(asked));
+    return { app, release: () => Promise.resolve() };
+  });
+});
+
+/** A database that is there, and one that nobody connects to. */
+const choiceOf = (name: string): ConnectionChoice => ({
+  ...{
+    name,
+    description: name,
+    badge: { name, colour: 'green', production: false },
+    readOnly: false,
+  },
+  ...{ cadenceMs: undefined, windowMs: undefined },
+  open: () => Promise.reject(new Error('not in this test')),
+});
+const current = choiceOf('here');
+const other = choiceOf('there');
+const choices = [current, other];
+
+type Opened = { app: AppScreen; release: () => Promise<void> };
+
+/** Presses each key of the view in front, and expects that each changes or says something. */
+async function pressEach(reopen: () => Promise<Opened>): Promise<void> {
+  let opened = await reopen();
+  const silent: string[] = [];
+  const close = async () => {
+    await opened.release();
+    await opened.app.close();
+  };
   try {
-    await walkTo(app, screen, database.url);
-    const { scope } = app.app.front;
-    const silent: string[] = [];
-    for (const command of app.app.keys.in(scope)) {
-      // These end the console, belong to the terminal, or do what was asked about.
-      if (command.quits || command.accepts || command.isFixed === true) continue;
+    const { scope } = opened.app.app.front;
+    for (const command of opened.app.app.keys.in(scope)) {
+      // These belong to the terminal.
+      if (command.id === 'suspend' || command.id === 'repaint') continue;
       for (const key of command.keys) {
-        const was = app.app.model;
-        if (!(await hasEffect(app, key))) silent.push(`${key}: ${command.title}`);
-        if (isOfAction(scope.id)) {
-          await app.close();
-          app = await open(screen);
-          await walkTo(app, screen, database.url);
+        const { app } = opened.app;
+        const was = app.model;
+        if (!(await hasEffect(opened.app, key))) silent.push(`${key}: ${command.title}`);
+        // What it has begun or answered is not only what the model says.
+        if (isOfAction(scope.id) || command.accepts) {
+          await close();
+          opened = await reopen();
         } else {
-          app.app.actions?.close();
-          app.app.update({ ...was, message: was.message });
+          app.actions?.close();
+          app.update({ ...was, message: was.message });
         }
       }
     }
     expect(silent).toEqual([]);
   } finally {
-    await app.close();
+    await close();
   }
-});
+}
 
-/** A dialog of an action is not only what the model says: it is opened anew after each key. */
-const isOfAction = (scope: string) => scope === 'confirm' || scope === 'done';
+/** Their dialogs are opened anew after each key. */
+const isOfAction = (scope: string) =>
+  ['confirm', 'done', 'running', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
 
-/** Whether a key changes what is drawn, asks for something else, or says something. */
-async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
+/** Whether a key changes what is drawn, asks for something else, ends the console, or says something. */
+async function hasEffect(screen: AppScreen, key: string): Promise<boolean> {
+  const { app } = screen;
   const source = app.source instanceof FixedSource ? app.source : undefined;
   const seen = () => {
     const { views, message, live, ...others } = { ...app.model, nowMs: 0 };
@@ -154,6 +220,7 @@ async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
       until: live?.untilMs,
       paused: live?.paused,
       asked: source?.asked,
+      ends: screen.ends,
     };
   };
   const before = seen();
