@@ -35,7 +35,7 @@ function whyFailed(json: Json): Shown {
   const [most] = byOwnTime(json);
   expect(figure(most, 'ownMs')).toBeGreaterThan(400);
   return [
-    /failed: PreToolUse guard-of-agent-deploy \(Bash\): Denied/,
+    /failed: PreToolUse guard-of-agent-\w+ \(Bash\): Denied/,
     new RegExp(`slowest: .*${inText(formatDuration(figure(most, 'ownMs')))}`),
   ];
 }
