@@ -59,6 +59,12 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
   note: (line: string) => void;
+  /**
+   * How far the work is, as `note`; on a terminal one line with a bar, in the place of the one before.
+   *
+   * @param share of the work, 0..1; undefined: nobody knows
+   */
+  progress: (line: string, share?: number) => void;
   /** Asks on the terminal; the answer without its line end, empty after Ctrl-C or Ctrl-D. */
   ask: (question: string) => Promise<string>;
   /**
@@ -90,6 +96,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   printsFile?(flags: FlagValues<Flags>): boolean;
   /** It draws the whole screen: signals and the way out are its own. */
   ownsTerminal?: true;
+  /** So many statements it has at work as soon as the database is open: as many connections are opened at once. Default 1. */
+  asksAtOnce?: number;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;
 };
 

@@ -13,7 +13,7 @@ import {
 } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
 import { commands, databaseCommands } from './registry.js';
-import { plainText } from './safe-text.js';
+import { plainText, ProgressBar } from './safe-text.js';
 import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags } from '../db/connection/command-flags.js';
@@ -52,7 +52,9 @@ export function processContext(
   const flags = withDemoFolder(parsed.flags);
   checkPoolSize(flags.poolSize);
   let opening: Promise<Database> | undefined;
+  const bar = new ProgressBar();
   const note = (line: string) => {
+    bar.clear();
     if (!flags.json) process.stderr.write(`${plainText(line, process.stderr)}\n`);
   };
   const isText = !flags.json && command.printsFile?.(flags) !== true;
@@ -72,9 +74,18 @@ export function processContext(
       return listen();
     },
     hint,
-    print: (line) => void process.stdout.write(`${isText ? plainText(line) : line}\n`),
+    print(line) {
+      bar.clear();
+      process.stdout.write(`${isText ? plainText(line) : line}\n`);
+    },
     note,
+    progress(line, share) {
+      if (flags.json) return;
+      if (bar.isPossible) bar.draw(line, share);
+      else note(line);
+    },
     async ask(question) {
+      bar.clear();
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
       let answer: string | undefined;
       // When the input ends (a terminal that is gone) Node leaves the question open for ever.
@@ -94,7 +105,11 @@ export function processContext(
       }
     },
     openDatabase(onProgress = note) {
-      const options = { ...openOptionsOf(flags, connection), onProgress };
+      const options = {
+        ...openOptionsOf(flags, connection),
+        openAtOnce: command.asksAtOnce,
+        onProgress,
+      };
       opening ??= open(options).then(
         (database) => (opened = database),
         (error: unknown) => {
@@ -110,8 +125,10 @@ export function processContext(
   return {
     context,
     async close() {
+      bar.clear();
       const database = await opening?.catch(() => undefined);
-      await database?.close();
+      // The goodbye is sent at once. What the server does about it is not waited for; a statement that still runs is.
+      database?.close().catch(() => undefined);
     },
   };
 }
@@ -186,9 +203,6 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
-/** The console asks for its vitals and for panes as soon as it is there. */
-const askedAtOnce = 3;
-
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 
@@ -202,11 +216,11 @@ function connectionChoices(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
-  { ownsTerminal }: Command,
+  { asksAtOnce }: Command,
 ): readonly [ConnectionChoice, ...ConnectionChoice[]] {
   const { readOnly, poolSize, config: file } = flags;
   const guards = { readOnly, poolSize, config: file };
-  const first = choiceOf(config, flags, connection, ownsTerminal ? askedAtOnce : undefined);
+  const first = choiceOf(config, flags, connection, asksAtOnce);
   const named = [...config.connections.values()]
     .filter((each) => each !== connection)
     .map((each) => choiceOf(config, guards, each));

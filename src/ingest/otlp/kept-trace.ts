@@ -2,11 +2,26 @@ import { archiveOf, otlpTag } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { sessionId } from '../ids.js';
-import { mayDelete } from '../row-store.js';
+import { decisionId, happeningId, modelCallId, sessionId, subagentId, toolCallId } from '../ids.js';
+import { mayDelete, type RetractedRow } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
-import type { Recorded, StagedSpan } from './trace-events.js';
+import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
 
+/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
+export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
+
+/**
+ * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
+ * span that tells what another one does. `copy`: a row that a console has exported.
+ */
+export type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
+
+/** `earlier`: the span as it was written, without the end that it has now. */
+export type StagedSpan = {
+  span: TelemetrySpan;
+  recorded?: Recorded | undefined;
+  earlier?: TelemetrySpan | undefined;
+};
 /** A row as it is read. One of an earlier version holds one span, and what that was written as. */
 export type KeptRow = {
   trace: string;
@@ -35,15 +50,23 @@ export class KeptTrace {
     return this.#rows.reduce((sum, row) => sum + spansOf(row).length, 0) >= spansAtOnce;
   }
 
-  /** Those that were written first: a sender may have sent a span again. */
+  /** Those that were written first: a sender may have sent a span again. One that had no end then may have it now. */
   get spans(): StagedSpan[] {
     const spans = new Map<string, StagedSpan>();
     for (const row of this.#sorted()) {
       const recorded = isList(row.recorded) ? row.recorded : [row.recorded];
       for (const [index, span] of spansOf(row).entries()) {
-        if (spans.has(span.spanId)) continue;
         const as = recorded[index] ?? undefined;
-        spans.set(span.spanId, { span, recorded: as && 'owner' in as ? as : undefined });
+        const known = spans.get(span.spanId);
+        if (known === undefined)
+          spans.set(span.spanId, { span, recorded: as && 'owner' in as ? as : undefined });
+        else if (isEndOf(span, known.span))
+          // What is written already was written with its end.
+          spans.set(span.spanId, {
+            span,
+            recorded: known.recorded,
+            earlier: row.recorded === null ? known.span : undefined,
+          });
       }
     }
     return [...spans.values()];
@@ -51,16 +74,14 @@ export class KeptTrace {
 
   /** What changes in the rows when their spans are written. */
   marks(now: ReadonlyMap<string, Recorded>): Mark[] {
-    const before = new Map(this.spans.map(({ span, recorded }) => [span.spanId, recorded]));
-    const seen = new Set<string>();
+    const staged = new Map(this.spans.map((each) => [each.span.spanId, each]));
     return this.#sorted().flatMap((row): Mark[] => {
-      const ids = spansOf(row).map(({ spanId }) => spanId);
-      const isNew = ids.some((id) => !seen.has(id));
-      for (const id of ids) seen.add(id);
+      const spans = spansOf(row);
+      const isNew = spans.some((span) => staged.get(span.spanId)?.span === span);
       const { trace, key } = row;
       if (row.recorded === null && !isNew) return [{ trace, key, recorded: null }];
-      if (row.recorded !== null && !ids.some((id) => now.has(id))) return [];
-      const as = ids.map((id) => now.get(id) ?? before.get(id) ?? null);
+      if (row.recorded !== null && !spans.some(({ spanId }) => now.has(spanId))) return [];
+      const as = spans.map(({ spanId: id }) => now.get(id) ?? staged.get(id)?.recorded ?? null);
       return [{ trace, key, recorded: isList(row.span) ? as : (as[0] ?? []) }];
     });
   }
@@ -79,6 +100,10 @@ export class KeptTrace {
     return this.#rows.toSorted((a, b) => Number(a.recorded === null) - Number(b.recorded === null));
   }
 }
+
+/** Whether a span that comes again has ended since. */
+const isEndOf = (span: TelemetrySpan, known: TelemetrySpan): boolean =>
+  known.endedAt === undefined && span.endedAt !== undefined;
 
 const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] => (isList(span) ? span : [span]);
 
@@ -124,7 +149,12 @@ export async function tracesWithSpans(
 
 /** Each span once: senders that got no answer send again. */
 export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
-  const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
+  const all = new Map<string, TelemetrySpan>();
+  for (const span of spans) {
+    const id = `${span.traceId} ${span.spanId}`;
+    const known = all.get(id);
+    if (known === undefined || isEndOf(span, known)) all.set(id, span);
+  }
   return groupBy(all.values(), ({ traceId }) => traceId);
 }
 
@@ -204,4 +234,28 @@ function tracesTables({ capabilities }: Database): string[] {
   return byOwnKey(capabilities.tables, archive)
     ? ['execution_traces', archive]
     : ['execution_traces'];
+}
+
+/** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
+export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
+  switch (role) {
+    case 'span':
+      return [
+        { table: 'hook_executions', id: happeningId(session, 'span', span.spanId) },
+        { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
+      ];
+    case 'tool':
+      if (toolUseOf(span) !== span.spanId) return [];
+      return [{ table: 'hook_executions', id: toolCallId(session, span.spanId) }];
+    case 'model':
+      if (messageOf(span) !== span.spanId) return [];
+      return [{ table: 'endpoint_calls', id: modelCallId(session, span.spanId) }];
+    case 'agent':
+    case 'group':
+      return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
+    case 'turn':
+    case 'repeated':
+    case 'copy':
+      return [];
+  }
 }
