@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createCertificates, type Certificates } from './certificates.js';
+import { afterFile } from './end-of-file.js';
 import { PostgresProcess, freePort, type Settings, type StopMode } from './postgres-process.js';
 import { provision, wantedMajor, type Binaries } from './provision.js';
 import { testServer } from './server.js';
@@ -188,6 +189,7 @@ export async function startPrivateServer(
 }
 
 /** Removes what the test file left running. */
-export async function removeAllPrivateServers(): Promise<void> {
+async function removeAllPrivateServers(): Promise<void> {
   await Promise.all([...running].map((server) => server.remove()));
 }
+afterFile('servers', removeAllPrivateServers);
