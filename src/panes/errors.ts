@@ -268,7 +268,7 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
     value: ({ resolution }) => resolution,
     tone: () => 'muted',
     // What to do about it says more than in what it failed.
-    priority: 3,
+    priority: 2,
     minWidth: 14,
     maxWidth: 40,
   }),
