@@ -252,7 +252,12 @@ it('says whether the log is archived, and when that fails', async () => {
   await runOnce(archiving.adminUrl, `ALTER SYSTEM SET archive_command = 'false'`);
   await runOnce(archiving.adminUrl, 'SELECT pg_reload_conf()');
   await runOnce(archiving.adminUrl, switchFile);
-  expect((await ask()).evidence).toMatch(/archived/);
+  await expect.poll(ask, { timeout: 50_000 }).toMatchObject({
+    severity: 'warning',
+    evidence: expect.stringMatching(
+      /^Archiving fails at \w{24} \(\d+ times in all\); the last archived file, \w{24}, is .* old/,
+    ) as string,
+  });
   await archiving.stop('immediate');
 });
 
