@@ -64,7 +64,7 @@ it('a password stands in no output, error, title of a process, journal, log or r
     await session(['status'], url, breaking('setImmediate(fail)')),
   ];
   expect(results.at(-2)?.stderr).toMatch(/^error: /);
-  expect(results.at(-1)?.stderr).toMatch(/^error: .*\*\*\* \*\*\*\n[^]*\n +at /);
+  expect(results.at(-1)?.stderr).toMatch(/^error: \S+:\*{3}@\S+ \*{3}\nError: [^]*\n +at /);
   expect(results.map(({ exitCode }) => exitCode)).toEqual([
     0,
     expect.any(Number),
