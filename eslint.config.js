@@ -60,6 +60,7 @@ export default tseslint.config(
       'src/core/exact-json.ts',
       // Files and messages that the console itself has written: no number in them is beyond 2^53.
       'src/core/{folder-lock,version}.ts',
+      'src/cli/demo-companion.ts',
       'src/embedded/**',
       'src/ingest/collector/status-file.ts',
       'src/ingest/hook/main.ts',

@@ -6,18 +6,19 @@ import { Database } from '../src/db/database.js';
 import { runDemo } from '../src/demo/run.js';
 import { learnAll } from '../test/learning/helpers.js';
 import { applySchemaFiles } from '../test/helpers/template.js';
-import { connected, withBenchServer } from './lib/bench-server.js';
+import { type BenchServer, connected, keptFlags, withBenchServer } from './lib/bench-server.js';
 import { quantile } from './lib/quantile.js';
 
 // Each tool of the MCP server through the SDK's client, by a role that may only SELECT, at many traces. Limit: each answer
 // 200 ms. The server runs from the sources; its start and each tool's first answer are told apart.
 //
-//   npm run bench -- mcp [--traces 200000] [--rounds 30]
+//   npm run bench -- mcp [--traces 200000] [--rounds 30] [--data FOLDER [--fill]]
 
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '200000' },
     rounds: { type: 'string', default: '30' },
+    ...keptFlags,
   },
 });
 const rounds = Number(flags.rounds);
@@ -52,15 +53,22 @@ function questions(id: string, session: string, event: string): Question[] {
   ];
 }
 
-await withBenchServer(async (server) => {
-  const url = await server.create('mcp_bench');
+async function fill(url: string): Promise<void> {
   await applySchemaFiles(url);
   const source = resolveSource({ url, environment: {} }) as ServerSource;
   const database = await Database.open(source);
   await runDemo(database, { seed: 1, backfillMs: 60 * 86_400_000, traces: Number(flags.traces) });
   await learnAll(database);
+  await database.close();
+  await connected(url, (client) => client.query('VACUUM (ANALYZE)'));
+}
+
+async function ask(server: BenchServer): Promise<void> {
+  const kept = `mcp_${flags.traces}`;
+  await server.filled(kept, fill);
+  if (flags.fill) return;
+  const url = await server.create('mcp_bench', kept);
   const ids = await connected(url, async (client) => {
-    await client.query('VACUUM (ANALYZE)');
     await client.query(
       `DROP ROLE IF EXISTS ${reader}; CREATE ROLE ${reader} LOGIN PASSWORD 'reader'; GRANT USAGE ON SCHEMA public TO ${reader};
        GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${reader}`,
@@ -73,7 +81,6 @@ await withBenchServer(async (server) => {
     );
     return rows[0] ?? { id: '', session: '', event: '' };
   });
-  await database.close();
   const address = new URL(url);
   address.username = reader;
   address.password = 'reader';
@@ -108,4 +115,6 @@ await withBenchServer(async (server) => {
   await connected(url.replace('mcp_bench', 'postgres'), (admin) =>
     admin.query(`DROP ROLE IF EXISTS ${reader}`),
   ).catch(() => undefined);
-});
+}
+
+await withBenchServer(ask, undefined, flags.data);

@@ -6,6 +6,7 @@ import { bundle } from '../scripts/bundle.mjs';
 import { makeEmbeddedTemplate, removeSpareDatabases } from './helpers/embedded-database.js';
 import { startCompiled } from './helpers/compiled.js';
 import { testEngine } from './helpers/engine.js';
+import { keepTemporaryFilesInMemory } from './helpers/memory-folder.js';
 import {
   cleanStaleServers,
   currentOwner,
@@ -23,6 +24,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * theirs are cloned from.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const forgetTemporaryFiles = keepTemporaryFilesInMemory();
   const home = isolateHome();
   const programs = join(
     import.meta.dirname,
@@ -43,6 +45,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     stopSync();
     // The private servers of the test files.
     removeServersOfSync(owner);
+    forgetTemporaryFiles();
   };
   const onSignal = (signal: NodeJS.Signals) => {
     onExit();
@@ -64,6 +67,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await removeSpareDatabases(programs);
     rmSync(programs, { recursive: true, force: true });
     rmSync(home, { recursive: true, force: true });
+    forgetTemporaryFiles();
   };
 
   try {

@@ -1,17 +1,18 @@
 """Write traces to the database that trace-console shows.
 
-    pip install -r requirements.txt
+    pip install -r requirements.txt        (or Debian's packages: apt-get install python3-sqlalchemy python3-psycopg2)
     TRACEABILITY_DB_URL=postgresql://user:password@host:5432/database python write_traces.py
 
 The statements stand as constants, so that they can be read, and tested, without the program.
 """
 
+import importlib.util
 import json
 import os
 import uuid
 from contextlib import contextmanager
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import __version__ as sqlalchemy_version, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
@@ -54,11 +55,16 @@ VALUES
 """
 
 
+def driver():
+    """psycopg 3 where it is installed, which SQLAlchemy knows from 2.0 on; else psycopg2."""
+    has_psycopg = importlib.util.find_spec("psycopg") and not sqlalchemy_version.startswith("1.")
+    return "postgresql+psycopg" if has_psycopg else "postgresql+psycopg2"
+
+
 def open_engine(url):
     """5 to 20 connections, each checked before use, so that a restarted server costs no request."""
     return create_engine(
-        # psycopg 3 by name; SQLAlchemy's default for postgresql:// is psycopg2.
-        make_url(url).set(drivername="postgresql+psycopg"),
+        make_url(url).set(drivername=driver()),
         poolclass=QueuePool,
         pool_size=5,
         max_overflow=15,

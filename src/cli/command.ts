@@ -59,6 +59,12 @@ export type CommandContext<Flags extends FlagDeclarations> = {
   print: (line: string) => void;
   /** A line about the work, to stderr; silent with --json, where only the result counts. */
   note: (line: string) => void;
+  /**
+   * How far the work is, as `note`; on a terminal one line with a bar, in the place of the one before.
+   *
+   * @param share of the work, 0..1; undefined: nobody knows
+   */
+  progress: (line: string, share?: number) => void;
   /** Asks on the terminal; the answer without its line end, empty after Ctrl-C or Ctrl-D. */
   ask: (question: string) => Promise<string>;
   /**

@@ -13,7 +13,7 @@ import {
 } from './config/settings.js';
 import { demoDataFolder } from './demo-companion.js';
 import { commands, databaseCommands } from './registry.js';
-import { plainText } from './safe-text.js';
+import { plainText, ProgressBar } from './safe-text.js';
 import path from 'node:path';
 import { parseConnectionString } from '../db/connection/conninfo.js';
 import { carryFlags, commandFlags } from '../db/connection/command-flags.js';
@@ -52,7 +52,9 @@ export function processContext(
   const flags = withDemoFolder(parsed.flags);
   checkPoolSize(flags.poolSize);
   let opening: Promise<Database> | undefined;
+  const bar = new ProgressBar();
   const note = (line: string) => {
+    bar.clear();
     if (!flags.json) process.stderr.write(`${plainText(line, process.stderr)}\n`);
   };
   const isText = !flags.json && command.printsFile?.(flags) !== true;
@@ -72,9 +74,18 @@ export function processContext(
       return listen();
     },
     hint,
-    print: (line) => void process.stdout.write(`${isText ? plainText(line) : line}\n`),
+    print(line) {
+      bar.clear();
+      process.stdout.write(`${isText ? plainText(line) : line}\n`);
+    },
     note,
+    progress(line, share) {
+      if (flags.json) return;
+      if (bar.isPossible) bar.draw(line, share);
+      else note(line);
+    },
     async ask(question) {
+      bar.clear();
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
       let answer: string | undefined;
       // When the input ends (a terminal that is gone) Node leaves the question open for ever.
@@ -110,6 +121,7 @@ export function processContext(
   return {
     context,
     async close() {
+      bar.clear();
       const database = await opening?.catch(() => undefined);
       await database?.close();
     },

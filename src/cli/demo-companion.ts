@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createFolder } from '../core/create-folder.js';
+import { FolderLock } from '../core/folder-lock.js';
 import type { Database } from '../db/database.js';
 import type { Filling } from '../ui/context.js';
 import { resolveDataFolder } from '../embedded/index.js';
@@ -10,35 +13,38 @@ export function demoDataFolder(): string {
   return path.join(path.dirname(resolveDataFolder()), 'demo');
 }
 
-const historyLength = '7d';
-/** Traces a second: what the last hours of such a history have, in some thousand traces. */
-const rate = 0.15;
+/** The length of its history, and traces a second: what the last two days of that have, in some thousand traces. */
+export const demoTraffic = { backfill: '7d', rate: 0.06 };
 
 export type Traffic = {
-  /** How long nothing was written since the last traffic, ms; undefined: there was none, or it is another console's. */
+  /** How long nothing was written before this start, ms; undefined: there was nothing yet. */
   pauseMs: number | undefined;
   stop(): void;
 };
 
 /**
- * Opens the demo's database, and starts its traffic in a process of its own, which fills in history beside it where that
- * is not whole yet. It ends with `stop`, and with this process however that ends. Where another console's traffic is
- * running, nothing is started. The first time both start at once: there is nothing that could be running.
+ * Opens the demo's database, and starts a process of its own for its traffic, which fills in history beside it where that
+ * is not whole yet. It ends with `stop`, and with this process however that ends. One process makes traffic at a time:
+ * that of a further console waits for its turn. The first time both start at once.
  */
 export async function openWithTraffic(
   open: () => Promise<Database>,
   onFilling: (filling: Filling) => void,
 ): Promise<Traffic & { database: Database }> {
-  const isFirst = !existsSync(demoDataFolder());
+  const isFirst = !fs.existsSync(demoDataFolder());
   // Said before anything is written: an empty pane then is no answer.
-  if (isFirst) onFilling({ filled: 0, since: Date.now() });
+  if (isFirst) {
+    const nothing = { filled: 0, since: Date.now() };
+    onFilling(nothing);
+    createFolder(trafficFolder());
+    writeProgress(nothing);
+  }
   const first = isFirst ? startTraffic(onFilling) : undefined;
   try {
     const database = await open();
     if (first) return { database, pauseMs: undefined, stop: first };
-    const { ageMs, flowing } = await readTraffic(database);
-    if (flowing) return { database, pauseMs: undefined, stop: () => undefined };
-    return { database, pauseMs: ageMs ?? undefined, stop: startTraffic(onFilling) };
+    const pauseMs = await readPause(database);
+    return { database, pauseMs, stop: startTraffic(onFilling) };
   } catch (error) {
     first?.();
     throw error;
@@ -47,7 +53,8 @@ export async function openWithTraffic(
 
 function startTraffic(onFilling: (filling: Filling) => void): () => void {
   const [program = ''] = process.argv.slice(1);
-  const words = ['--demo', '--continue', '--backfill', historyLength, '--rate', String(rate)];
+  const { backfill, rate } = demoTraffic;
+  const words = ['--demo', '--continue', '--backfill', backfill, '--rate', String(rate)];
   const child = spawn(
     process.execPath,
     [...process.execArgv, program, 'demo', ...words],
@@ -70,19 +77,81 @@ function startTraffic(onFilling: (filling: Filling) => void): () => void {
   };
 }
 
-/** One that is alive writes every few seconds; one that ended has cancelled what was open. */
-async function readTraffic(
-  database: Database,
-): Promise<{ ageMs: number | null; flowing: boolean }> {
-  if (!database.capabilities.tables.execution_traces) return { ageMs: null, flowing: false };
-  const [row] = await database.read<{ ageMs: number | null; flowing: boolean }>(
-    `SELECT (1000 * date_part('epoch', now() - max(seen)))::float8 AS "ageMs",
-       COALESCE(max(seen) > now() - interval '15 seconds'
-         AND NOT bool_or(ended AND seen > now() - interval '15 seconds'), false) AS flowing
-     FROM (
-       SELECT GREATEST(created_at, updated_at) AS seen,
-         COALESCE(context ->> 'cancelled_by' = 'end of the demo', false) AS ended
-       FROM execution_traces ORDER BY started_at DESC LIMIT 20) AS newest`,
+async function readPause(database: Database): Promise<number | undefined> {
+  if (!database.capabilities.tables.execution_traces) return undefined;
+  const [row] = await database.read<{ ageMs: number | null }>(
+    `SELECT (1000 * date_part('epoch', now() - max(GREATEST(created_at, updated_at))))::float8 AS "ageMs"
+     FROM (SELECT created_at, updated_at FROM execution_traces ORDER BY started_at DESC LIMIT 20) AS newest`,
   );
-  return row ?? { ageMs: null, flowing: false };
+  return row?.ageMs ?? undefined;
+}
+
+/** What the processes of several consoles share: whose turn it is, and how far the history is. */
+const trafficFolder = () => path.dirname(demoDataFolder());
+const progressFile = () => path.join(trafficFolder(), 'demo-traffic.json');
+
+const lookAgainMs = 500;
+/** Tells those in another container that this process lives. */
+const touchEveryMs = 10_000;
+
+export type TrafficTurn = {
+  /** How far the history is, for the consoles whose processes wait. */
+  tell(filling: Filling): void;
+  /** Nothing has to be filled in. */
+  isWhole(): void;
+  end(): void;
+};
+
+/**
+ * Waits until no other process makes the demo's traffic, and says meanwhile how far the history of that one is.
+ *
+ * @returns undefined where the signal came first
+ */
+export async function takeTurn(
+  onFilling: (filling: Filling) => void,
+  signal: AbortSignal,
+): Promise<TrafficTurn | undefined> {
+  const folder = trafficFolder();
+  createFolder(folder);
+  let told = '';
+  while (!signal.aborted) {
+    const lock = FolderLock.acquire(folder, '', 'demo-traffic.lock');
+    if (lock) return turnOf(lock);
+    const progress = readProgress();
+    if (progress !== told) onFilling(progress === '' ? whole() : (JSON.parse(progress) as Filling));
+    told = progress;
+    await sleep(lookAgainMs, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+const whole = (): Filling => ({ filled: 1, since: Date.now() });
+
+function turnOf(lock: FolderLock): TrafficTurn {
+  const timer = setInterval(() => lock.touch(), touchEveryMs).unref();
+  const isWhole = () => fs.rmSync(progressFile(), { force: true });
+  return {
+    tell: (filling) => (filling.filled >= 1 ? isWhole() : writeProgress(filling)),
+    isWhole,
+    end() {
+      clearInterval(timer);
+      lock.release();
+    },
+  };
+}
+
+/** As the file has it; empty: no history is being written. */
+function readProgress(): string {
+  try {
+    return fs.readFileSync(progressFile(), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Whole or not at all: others read it at any time. */
+function writeProgress(filling: Filling): void {
+  const draft = `${progressFile()}.${process.pid}`;
+  fs.writeFileSync(draft, JSON.stringify(filling));
+  fs.renameSync(draft, progressFile());
 }

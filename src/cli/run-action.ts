@@ -1,4 +1,4 @@
-import { withSeparators } from '../core/format/number.js';
+import { formatRate, isSize, withSeparators } from '../core/format/number.js';
 import { ConsoleError, exitCodes, type ExitCode } from '../db/errors.js';
 import type { Fact, Outcome, Preview, Progress } from '../maintenance/action.js';
 import {
@@ -52,7 +52,10 @@ export async function runActionCommand<Name extends ActionName>(
     note('Cancelled; nothing was changed.');
     return exitCodes.refused;
   }
-  const { summary, cancelled, result } = await drain(runAction(name, action, input), note);
+  const { summary, cancelled, result } = await drain(
+    runAction(name, action, input),
+    context.progress,
+  );
   print(flags.json ? safeJson(toJson(result), 2) : safeText(summary));
   return cancelled ? exitCodes.notGood : exitCodes.good;
 }
@@ -68,18 +71,19 @@ async function confirmed(context: Context, preview: Preview): Promise<boolean> {
   return (await context.ask(safeText(`Type "${word}" to go on: `))).trim() === word;
 }
 
-/** Runs to the end; each new line of progress is noted. */
+/** Runs to the end; each new line of progress is told. */
 export async function drain<Result>(
   events: AsyncGenerator<Progress, Outcome<Result>>,
-  note: (line: string) => void,
+  tell: (line: string, share?: number) => void,
 ): Promise<Outcome<Result>> {
   const rate = new ProgressRate();
   let last = '';
   for (;;) {
     const event = await events.next();
     if (event.done) return event.value;
-    const line = progressLine(rate.complete(event.value, performance.now()));
-    if (line !== last) note(safeText(line));
+    const progress = rate.complete(event.value, performance.now());
+    const line = progressLine(progress);
+    if (line !== last) tell(safeText(line), shareOf(progress));
     last = line;
   }
 }
@@ -104,7 +108,12 @@ export function previewLines(
   ];
 }
 
-/** `moving traces: 12,000 of 40,000 traces (30 %), 8,100/s, 3 s left` */
+/** How much of the work is done, 0..1; undefined: nobody knows. */
+export function shareOf({ done, total }: Progress): number | undefined {
+  return done !== undefined && total !== undefined && total > 0 ? done / total : undefined;
+}
+
+/** `moving traces: 12,000 of 40,000 traces (30 %), 8,100/s, 3 s left`; sizes have their unit with the rate, too. */
 export function progressLine(progress: Progress): string {
   const { phase, done, total, unit = '', rate, secondsLeft, blockedBy } = progress;
   const count = (value: number) => withSeparators(Math.round(value));
@@ -112,7 +121,7 @@ export function progressLine(progress: Progress): string {
     ...(done !== undefined && total !== undefined && total > 0
       ? [`${count(done)} of ${count(total)} ${unit} (${Math.floor((100 * done) / total)} %)`]
       : []),
-    ...(rate === undefined ? [] : [`${count(rate)}/s`]),
+    ...(rate === undefined ? [] : [isSize(unit) ? formatRate(rate, unit) : `${count(rate)}/s`]),
     ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
     ...(blockedBy === undefined ? [] : [`waits for ${blockedBy}`]),
   ];

@@ -1,7 +1,7 @@
 import { exactJson } from '../core/exact-json.js';
 import { safeBlock } from '../terminal/sanitise.js';
 import { lineWidth, saysAsciiOnly } from '../terminal/support.js';
-import { displayWidth, takeColumns, wrapText } from '../terminal/width.js';
+import { displayWidth, takeColumns, truncate, wrapText } from '../terminal/width.js';
 import { toAscii } from '../ui/theme.js';
 
 /**
@@ -113,4 +113,39 @@ function breaksOf(command: string, start: Quotes): Break[] {
     else if (isQuoted && sign === '"') isLiteral = !isLiteral;
   }
   return places;
+}
+
+const barColumns = 20;
+
+/** One line on the terminal that is drawn anew, without its end: whatever else is written takes its place. */
+export class ProgressBar {
+  readonly #stream: Stream & { write(text: string): unknown };
+  #isDrawn = false;
+
+  constructor(stream: Stream & { write(text: string): unknown } = process.stderr) {
+    this.#stream = stream;
+  }
+
+  get isPossible(): boolean {
+    return this.#stream.isTTY === true && process.env.TERM !== 'dumb';
+  }
+
+  /** @param share of the work, 0..1; undefined: nobody knows */
+  draw(line: string, share: number | undefined): void {
+    const filled = Math.round(barColumns * Math.min(Math.max(share ?? 0, 0), 1));
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(barColumns - filled)} `;
+    // A line that wraps could not be taken back.
+    const room = Math.max(0, (this.#stream.columns ?? 80) - 1);
+    const beside = share !== undefined && displayWidth(bar + line) <= room ? bar : '';
+    const text = beside + truncate(line, room - displayWidth(beside));
+    const plain = text.replaceAll('█', '#').replaceAll('░', '.');
+    const shown = saysAsciiOnly(process.env, this.#stream) ? toAscii(plain) : text;
+    this.#stream.write(`\r\x1b[K${shown}`);
+    this.#isDrawn = true;
+  }
+
+  clear(): void {
+    if (this.#isDrawn) this.#stream.write('\r\x1b[K');
+    this.#isDrawn = false;
+  }
 }

@@ -72,11 +72,17 @@ export function planDemo(options: DemoOptions, embedded: boolean, now: number): 
     const history = { lengthMs: backfillMs, traces: traces ?? most, steadyMs: 0 };
     return { ...common, live: null, history, leadMs: 0 };
   }
-  // The last hours have the rate of the live traffic, as far as the number of traces allows it.
-  const steadyMs = Math.min(longestSteadyMs, backfillMs / 2);
-  const { lastRate } = new Rhythm(start, backfillMs, steadyMs);
-  const wanted = rate === undefined ? most : Math.round(rate / lastRate);
-  const all = traces ?? (wanted > 4 * most ? most : Math.max(1, wanted));
+  // The last days or hours have the rate of the live traffic, as far as the number of traces allows it.
+  const steadyAt = (ms: number) => {
+    const steadyMs = Math.min(ms, backfillMs / 2);
+    const { lastRate } = new Rhythm(start, backfillMs, steadyMs);
+    return { steadyMs, lastRate, wanted: Math.max(1, Math.round((rate ?? 0) / lastRate)) };
+  };
+  const bound = traces ?? (embedded ? 20_000 : 80_000);
+  const { steadyMs, lastRate, wanted } =
+    longSteadyMs.map(steadyAt).find((each) => rate !== undefined && each.wanted <= bound) ??
+    steadyAt(shortestSteadyMs);
+  const all = traces ?? (rate === undefined || wanted > bound ? most : wanted);
   const live = liveAt(rate ?? all * lastRate);
   const leadMs = Math.min(longestLeadMs, steadyMs / 2, (1_000 * all) / 4 / live.rate);
   const led = Math.ceil((leadMs * live.rate) / 1_000);
@@ -84,8 +90,10 @@ export function planDemo(options: DemoOptions, embedded: boolean, now: number): 
   return { ...common, live, history, leadMs };
 }
 
-const longestSteadyMs = 2 * 3_600_000;
-const longestLeadMs = 5 * 60_000;
+/** Two days first: then a window of a day, too, is like the one before. */
+const longSteadyMs = [48, 24, 12, 6].map((hours) => hours * 3_600_000);
+const shortestSteadyMs = 2 * 3_600_000;
+const longestLeadMs = 10 * 60_000;
 
 function check(name: string, value: number | undefined, low: number, high: number, whole = false) {
   if (value === undefined) return;

@@ -78,7 +78,9 @@ class DemoRun {
     const { signal } = context;
     this.#signal = signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal;
     this.#report = context.onProgress ?? (() => undefined);
-    this.#patterns = new PatternBook(patternVariants(plan.history?.traces ?? 0));
+    this.#patterns = new PatternBook(
+      patternVariants(plan.history?.traces ?? 0, database.capabilities.embedded),
+    );
     this.#incidents = new Incidents(plan.seed, plan.start);
     this.#history = this.#writer(plan.live ? Infinity : backfillPatienceMs);
     this.#live = this.#writer(Infinity);
@@ -240,9 +242,9 @@ async function readEarlier(database: Database): Promise<Earlier> {
   return { oldestMs: oldest, newestMs: newest };
 }
 
-/** A pattern for every 40 traces of history, at least six of each intent. */
-function patternVariants(traces: number): number {
-  return Math.max(6, Math.min(60, Math.round(traces / 40 / intents.length)));
+/** A pattern for every 40 traces of history, at least six of each intent. On the embedded database few: all come before the first trace. */
+function patternVariants(traces: number, embedded: boolean): number {
+  return Math.max(6, Math.min(embedded ? 8 : 60, Math.round(traces / 40 / intents.length)));
 }
 
 function total(counts: RowCounts): number {

@@ -9,6 +9,7 @@ import { without } from './join.js';
 import { mergeHook, type HookPatch } from './merge-hook.js';
 import { mergeCall, mergeTrace, type TracePatch } from './merge.js';
 import {
+  asOfTurn,
   type CleanEvent,
   contextFrom,
   courseFrom,
@@ -19,14 +20,7 @@ import {
 import type { RowCopier } from './copy-rows.js';
 import { costOf, type Prices } from './prices.js';
 import { type RetractedRow, RowStore, type TableKeys, type Written } from './row-store.js';
-import {
-  name,
-  projectOf,
-  type CallRow,
-  type DecisionRow,
-  type IngestTable,
-  type Json,
-} from './rows.js';
+import { name, type CallRow, type DecisionRow, type IngestTable, type Json } from './rows.js';
 import { saveSessions, Session } from './session.js';
 import { SessionSettler } from './settle-sessions.js';
 
@@ -99,7 +93,7 @@ export class Batch {
     for (const event of all) {
       const session = sessions.get(event.session);
       if (!session) continue;
-      session.follow(event, event.place?.project ?? projectOf(event.place?.cwd));
+      session.follow(asOfTurn(event));
       const [traces, hooks, calls, decisions] = this.#counts();
       this.#place(event, session);
       if (!session.isNew) continue;
@@ -202,7 +196,8 @@ export class Batch {
     return isSame;
   }
 
-  #turnPatch(event: AgentEvent, session: Session, turn: string): void {
+  #turnPatch(told: AgentEvent, session: Session, turn: string): void {
+    const event = asOfTurn(told);
     const isOfTurn = event.subagent === undefined;
     const isPrompt = event.kind === 'prompt' && isOfTurn;
     const isEndOfTurn = isOfTurn && (event.kind === 'turn_ended' || event.kind === 'interrupted');

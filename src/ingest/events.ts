@@ -34,6 +34,8 @@ export type EventBase = {
   at: number;
   /** Where the session runs; a later event completes what an earlier one left out. */
   place?: Place | undefined;
+  /** Who runs its turn, and where, when that is another: several services have a part in it. */
+  ofTurn?: { agent: AgentProgram; place: Place } | undefined;
 };
 
 export type Place = {

@@ -161,7 +161,13 @@ export function mergeTrace(old: TraceRow | undefined, patch: TracePatch): TraceR
     patch.isMoved === true && patch.beganAt !== undefined && !row.parent_id && rank === known;
   const began = joinBegin(old, course, patch);
   const place = joinPlace(old, patch);
-  const before = without(old?.context ?? {}, ['from', 'turn', 'placed', 'byTime']);
+  const before = without(old?.context ?? {}, [
+    'from',
+    'turn',
+    'placed',
+    'byTime',
+    ...(isCorrected ? ['agent', 'project', 'version', 'span'] : []),
+  ]);
   const context = mergeContext(before, patch.context ?? {}, pick);
   return {
     id: row.correlation_id,

@@ -19,15 +19,22 @@ export function cleanEvent(
   places: WeakMap<Place, Place>,
   limit: number | undefined,
 ): CleanEvent {
-  const clean = redact({ ...event, place: undefined }, limit) as CleanEvent;
+  const { place, ofTurn } = event;
+  const clean = redact({ ...event, place: undefined, ofTurn: undefined }, limit) as CleanEvent;
   clean.session = sessionName(clean.session);
-  const { place } = event;
-  if (place === undefined) return clean;
-  const known = places.get(place) ?? (redact(place, limit) as Place);
-  places.set(place, known);
-  clean.place = known;
+  const cleanPlace = (dirty: Place) => {
+    const known = places.get(dirty) ?? (redact(dirty, limit) as Place);
+    places.set(dirty, known);
+    return known;
+  };
+  if (place !== undefined) clean.place = cleanPlace(place);
+  if (ofTurn !== undefined) clean.ofTurn = { ...ofTurn, place: cleanPlace(ofTurn.place) };
   return clean;
 }
+
+/** The event as it tells of its turn. */
+export const asOfTurn = (event: AgentEvent): AgentEvent =>
+  event.ofTurn === undefined ? event : { ...event, ...event.ofTurn };
 
 export function courseFrom(event: AgentEvent): TracePatch['course'] {
   switch (event.kind) {

@@ -19,7 +19,7 @@ const overlap = 8_192;
  * stand in one text, with `|` between them.
  */
 const secretName =
-  /passw(or)?d|passphrase|secret|apikey|authorization|credential|privatekey|accesskey|accountkey|signingkey|encryptionkey|sharedkey|connectionstring|cookie|.pwd(?:$|\|)|(?<!next|page|continuation|cursor)token(?:$|\|)|(?:^|\|)auth(?:$|\|)/;
+  /passw(or)?d|passphrase|secret|apikey|authorization|credential|privatekey|accesskey|accountkey|signingkey|encryptionkey|sharedkey|connectionstring|cookie|bearer(?:$|\|)|[^|]pwd(?:$|\|)|(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)pass(?:$|\|)|(?<!next|page|continuation|cursor)token(?:$|\|)|(?:^|\|)auth(?:$|\|)/;
 
 const hasSecretName = (names: readonly string[]): boolean =>
   secretName.test(
@@ -50,7 +50,11 @@ export function redactedJson(value: unknown, source: string): string {
     // A name that stands there twice hides its first value from the parser. Names in strings are counted as well: no matter.
     const isWhole = source.split('":').length - 1 === names.length;
     const text = isWhole ? source : exactJson(exactly(value, source));
-    if (!secretInJson.test(text) && !(secretWord.test(text) && namedInJson.test(text))) return text;
+    const isDoubtful =
+      secretInJson.test(text) ||
+      commandWord.test(text) ||
+      (secretWord.test(text) && namedInJson.test(text));
+    if (!isDoubtful) return text;
   }
   return exactJson(redact(exactly(value, source)));
 }
@@ -59,18 +63,21 @@ export function redactedJson(value: unknown, source: string): string {
 const exactly = (value: unknown, source: string): unknown =>
   mayHoldExactNumber(source) ? parseExactJson(source) : value;
 
-/** Whether nothing is to be cut off; notes the names, each as often as it occurs. */
+/** Whether nothing is to be cut off, and no value is a secret by a name beside it; notes the names, each as often as it occurs. */
 function isWithinBounds(value: unknown, names: string[], depth: number): boolean {
   if (typeof value === 'string') return value.length <= fieldLimit;
   if (typeof value !== 'object' || value === null) return true;
   if (depth >= deepest) return false;
   if (Array.isArray(value)) {
+    if (value.length === 2 && isSecretPair(value)) return false;
     for (const item of value) if (!isWithinBounds(item, names, depth + 1)) return false;
     return true;
   }
   const values: unknown[] = Object.values(value);
+  const keys = Object.keys(value);
+  if (isNamedSecret(keys, values)) return false;
   let index = 0;
-  for (const name of Object.keys(value)) {
+  for (const name of keys) {
     if (name.length > fieldLimit || !isWithinBounds(values[index], names, depth + 1)) return false;
     names.push(name);
     index += 1;
@@ -86,11 +93,14 @@ function clean(value: unknown, limit: number, depth: number): unknown {
   if (Array.isArray(value)) return cleanArray(value, limit, depth + 1);
   const keys = Object.keys(value);
   const values: unknown[] = Object.values(value);
+  const isOfSecret = isNamedSecret(keys, values);
   let entries: [string, unknown][] | undefined;
   let index = 0;
   for (const key of keys) {
     const item = values[index];
-    const { isSecret, isPlain } = knownName(key);
+    const known = knownName(key);
+    const isPlain = known.isPlain;
+    const isSecret = known.isSecret || (isOfSecret && (key === 'value' || key === 'Value'));
     const name = isPlain && key.length <= limit ? key : redactText(key, limit);
     const next = isSecret && isSecretValue(item) ? redacted : clean(item, limit, depth + 1);
     if (!entries && (next !== item || name !== key))
@@ -101,7 +111,34 @@ function clean(value: unknown, limit: number, depth: number): unknown {
   return entries ? Object.fromEntries(entries) : value;
 }
 
+/** `{"name": "Authorization", "value": "…"}`, as lists of headers and of variables of the environment are written. */
+function isNamedSecret(keys: readonly string[], values: readonly unknown[]): boolean {
+  if (keys.length < 2 || keys.length > 8) return false;
+  // Most objects have no such name: nothing else is looked at.
+  if (!keys.includes('value') && !keys.includes('Value')) return false;
+  const at = keys.findIndex((key) => namesOfNames.has(key));
+  const name = at < 0 ? undefined : values[at];
+  return typeof name === 'string' && name.length <= 64 && isSecretName(name);
+}
+
+const namesOfNames: ReadonlySet<string> = new Set(
+  ['name', 'key', 'header', 'variable'].flatMap((name) => [
+    name,
+    name.charAt(0).toUpperCase() + name.slice(1),
+  ]),
+);
+
+/** `["Cookie", "…"]` */
+const isSecretPair = ([name, value, ...others]: readonly unknown[]): boolean =>
+  typeof name === 'string' &&
+  typeof value === 'string' &&
+  others.length === 0 &&
+  name.length <= 64 &&
+  isSecretName(name) &&
+  isSecretValue(value);
+
 function cleanArray(values: readonly unknown[], limit: number, depth: number): readonly unknown[] {
+  if (values.length === 2 && isSecretPair(values)) return [values[0], redacted];
   let copy: unknown[] | undefined;
   let index = 0;
   for (const item of values) {
@@ -140,7 +177,7 @@ const shortestSecret = 16;
 
 /** Secrets by their own shape. */
 const shapes =
-  /\b(?:sk-[\w-]{16,}|(?:sk|rk|pk|whsec)_(?:live|test)_\w{10,}|gh[pousr]_\w{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w.-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|hf_\w{20,}|dop_v1_\w{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+  /\b(?:sk-[\w-]{16,}|(?:sk|rk|pk|whsec)_(?:live|test)_\w{10,}|gh[pousr]_\w{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w.-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|hf_\w{20,}|dop_v1_\w{30,}|SG\.[\w-]{10,}\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
 
 const privateKeys = /-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----[\s\S]*?(?:-----END [A-Z ]*-----|$)/g;
 
@@ -155,32 +192,47 @@ const schemes = /\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{8,}/gi;
  * with the words themselves, whatever stands before them: so a text is searched in one go.
  */
 const pairs =
-  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|connection[_-]?string|cookie|token)(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|\s*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+
+const webhooks = /\bhooks\.slack\.com\/services\/[\w/-]{20,}/g;
+
+/** `<password>value</password>` */
+const elements =
+  /(<[\w:.-]{0,64}(?:passw(?:or)?d|passphrase|secret|api[_-]?key|token|credential)[\w:.-]{0,64}>)[^<\n]+(?=<\/)/gi;
+
+/** Passwords that programs of the shell take: `curl -u user:password`, `sshpass -p`, `docker login -p`, `mysql -ppassword`. */
+const commands =
+  /(\bcurl [^\n"]{0,400}?-(?:u|-user)[ =]+\\?["']?[^\s:"']{1,100}:|\bsshpass\s+-p\s*\\?["']?|\b(?:docker|podman) login [^\n"]{0,200}?-p\s+\\?["']?|\bmysql\w* [^\n"]{0,200}?\s-p(?=[^\s-]))([^\s"'\\]+)/g;
 
 /**
- * Whether a JSON text may hold what `shapes`, `privateKeys` or `inUrl` take out, or NUL: at least wherever they do. What stands
+ * Whether a JSON text may hold what `shapes`, `privateKeys`, `inUrl` or `commands` take out, or NUL: at least wherever they do. What stands
  * before a secret may be the end of an escape. Escapes of what needs none, and blanks before a colon, are doubts.
  */
 const secretInJson =
-  /PRIVATE KEY|\\(?:u(?!00[01])|u0000|\/)|"\s+:|:\/\/[^\s:/@"']*:[^\s@/"']+@|sk-(?<=(?:\W|\\[nrtbf]|\\u[0-9A-Fa-f]{4})sk-)[\w-]{16}|_(?:live|test)_\w{10}|(?:gh[pousr]|npm|hf)_\w{16}|_pat_\w{20}|_v1_\w{30}|glpat-[\w-]{16}|xox[abeprs]-[\w-]{10}|A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{30}|ya29\.[\w.-]{20}|pypi-[\w-]{30}|SG\.[\w-]{16}|eyJ[\w-]{8,}\./;
+  /PRIVATE KEY|\\(?:u(?!00[01])|u0000|\/)|"\s+:|:\/\/[^\s:/@"']*:[^\s@/"']+@|sk-(?<=(?:\W|\\[nrtbf]|\\u[0-9A-Fa-f]{4})sk-)[\w-]{16}|_(?:live|test)_\w{10}|(?:gh[pousr]|npm|hf)_\w{16}|_pat_\w{20}|_v1_\w{30}|glpat-[\w-]{16}|xox[abeprs]-[\w-]{10}|A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{30}|ya29\.[\w.-]{20}|pypi-[\w-]{30}|SG\.[\w-]{10}|eyJ[\w-]{8,}\./;
 
-/** The same of `schemes` and `pairs`. Blanks and quotes may be escapes. */
+/** The same of `schemes`, `pairs` and `elements`. Blanks and quotes may be escapes. */
 const namedInJson =
-  /(?:bearer|basic|digest)(?:\s|\\[nrtf]|\\u[0-9a-f]{4})+[\w.~+/=-]{8}|(?:passw(?:or)?d|passphrase|secret|(?:api|private|access|account|signing)[_-]?key|authorization|credentials?|connection[_-]?string|cookie|token)(?:[_-]?(?:id|key|value|hash|base64))?(?:\\*["']?(?:\s|\\[nrtf]|\\u[0-9a-f]{4})*[=:]|(?<=--[\w-]{1,64})(?:\s|\\[nrtf]|\\u[0-9a-f]{4}))/i;
+  /(?:bearer|basic|digest)(?:\s|\\[nrtf]|\\u[0-9a-f]{4})+[\w.~+/=-]{8}|(?:passw(?:or)?d|passphrase|secret|(?:api|private|access|account|signing|encryption)[_-]?key|authorization|credentials?|connection[_-]?string|cookie|token|_(?:pass|pwd|pat|auth)|[?&-]sig(?:nature)?)(?:[_-]?(?:id|key|value|hash|base64))?(?:\\*["']?(?:\s|\\[nrtf]|\\u[0-9a-f]{4})*[=:']|(?:\s|\\[nrtf])*value:|[\w:.-]{0,64}>|(?<=--[\w-]{1,64})(?:\s|\\[nrtf]|\\u[0-9a-f]{4})|(?<=login.{1,120}password)(?:\s|\\[nrtf]))/i;
 
 /** What `schemes`, `pairs` and `namedInJson` begin with, compiled in a fifth of their time: most texts have none of it. */
 const secretWord =
-  /[Bb][Ee][Aa][Rr][Ee][Rr]|[Bb][Aa][Ss][Ii][Cc]|[Dd][Ii][Gg][Ee][Ss][Tt]|[Pp][Aa][Ss][Ss](?:[Ww]|[Pp][Hh])|[Ss][Ee][Cc][Rr][Ee][Tt]|[Kk][Ee][Yy]|[Aa][Uu][Tt][Hh][Oo]|[Cc](?:[Rr][Ee][Dd]|[Oo][Nn][Nn][Ee]|[Oo][Oo][Kk])|[Tt][Oo][Kk][Ee]/;
+  /[Bb][Ee][Aa][Rr][Ee][Rr]|[Bb][Aa][Ss][Ii][Cc]|[Dd][Ii][Gg][Ee][Ss][Tt]|[Pp][Aa][Ss][Ss](?:[Ww]|[Pp][Hh])|[Ss][Ee][Cc][Rr][Ee][Tt]|[Kk][Ee][Yy]|[Aa][Uu][Tt][Hh][Oo]|[Cc](?:[Rr][Ee][Dd]|[Oo][Nn][Nn][Ee]|[Oo][Oo][Kk])|[Tt][Oo][Kk][Ee]|_(?:[Pp](?:[Aa](?:[Ss][Ss]|[Tt])|[Ww][Dd])|[Aa][Uu][Tt][Hh])[=:"'\\ ]|[?&-][Ss][Ii][Gg]/;
 
 /** Whether a short text, of which there are many, needs the closer look. */
 const suspicious =
-  /PRIVATE KEY|pass(?:w|phrase)|secret|key|authorization|credential|connection|cookie|token|:\/\/[^\s/]*@|\b(?:bearer|basic|digest)\s|sk-|[srp]k_|whsec|gh[pousr]_|github_pat|glpat|xox|AKIA|ASIA|AIza|ya29|npm_|pypi-|hf_|dop_v1|SG\.|eyJ/i;
+  /PRIVATE KEY|pass(?:w|phrase)|secret|key|authorization|credential|connection|cookie|token|:\/\/[^\s/]*@|_pa|_pwd|_auth|[?&-]sig|curl|sshpass|login|mysql|slack|\b(?:bearer|basic|digest)\s|sk-|[srp]k_|whsec|gh[pousr]_|github_pat|glpat|xox|AKIA|ASIA|AIza|ya29|npm_|pypi-|hf_|dop_v1|SG\.|eyJ/i;
 const shortText = 256;
 /** No shorter text holds a secret. */
 const shortestText = 6;
 
 const mayHoldSecret = (text: string): boolean =>
   text.length > shortText || (text.length > shortestText && suspicious.test(text));
+
+/** Parts of what `commands` and `webhooks` begin with, those that are rare elsewhere: every text is searched for them. */
+const commandWord = /rl [-h"'\\]|shpas|in -|ql[a-z]* -|s\.slack/;
+/** Longer texts are no commands. */
+const longestCommand = 16_384;
 
 /** A text without NUL, without secrets, and no longer than the limit. */
 export function redactText(text: string, limit = fieldLimit): string {
@@ -190,7 +242,11 @@ export function redactText(text: string, limit = fieldLimit): string {
     if (result.includes('PRIVATE KEY')) result = result.replace(privateKeys, redacted);
     result = result.replace(shapes, redacted);
     if (passwordOfUrl.test(result)) result = result.replace(inUrl, `$1${redacted}`);
+    if (result.length <= longestCommand && commandWord.test(result)) {
+      result = result.replace(commands, `$1${redacted}`).replace(webhooks, redacted);
+    }
     if (secretWord.test(result)) {
+      if (result.includes('</')) result = result.replace(elements, `$1${redacted}`);
       result = result.replace(schemes, `$1 ${redacted}`);
       result = result.replace(pairs, (pair, name: string, value: string) =>
         isHarmless(value) ? pair : name + masked(value),

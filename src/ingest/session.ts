@@ -1,7 +1,7 @@
 import type { Queryable } from '../db/queryable.js';
 import type { AgentEvent, EventBase } from './events.js';
 import { sessionId, turnId } from './ids.js';
-import { toJson, type Json } from './rows.js';
+import { projectOf, toJson, type Json } from './rows.js';
 import { asksAfter, type Ask } from './permissions.js';
 
 /** A turn of a session, as far as finding the turn of a moment needs it. */
@@ -232,13 +232,13 @@ export class Session {
   }
 
   /** What an event says of where the session runs and what it does now. */
-  follow(event: AgentEvent, project: string | undefined): void {
+  follow(event: AgentEvent): void {
     const { row } = this;
     const { place } = event;
     const isNewer = event.at >= row.last_seen_at;
     const pick = (mine: string | undefined, theirs: string | null) =>
       isNewer ? (mine ?? theirs) : (theirs ?? mine ?? null);
-    row.project = pick(project, row.project);
+    row.project = pick(place?.project ?? projectOf(place?.cwd), row.project);
     row.cwd = pick(place?.cwd, row.cwd);
     row.git_branch = pick(place?.gitBranch, row.git_branch);
     row.model = pick(

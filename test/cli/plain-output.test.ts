@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ProgressBar } from '../../src/cli/safe-text.js';
 import { plainTable } from '../../src/cli/plain-table.js';
 import { displayWidth } from '../../src/terminal/width.js';
 import { runCli } from '../helpers/cli.js';
@@ -11,6 +12,30 @@ const rows = [
 function widest(table: string): number {
   return Math.max(...table.split('\n').map(displayWidth));
 }
+
+it('a command draws how far it is in one line of a terminal, with a bar, and takes it away before it says more', () => {
+  let written = '';
+  const write = (text: string) => (written += text);
+  const bar = new ProgressBar({ isTTY: true, columns: 80, write });
+  const said = 'reading transcripts: 17 of 34 MB (50 %), 3.1 MB/s, 6 s left';
+  bar.draw('reading transcripts', undefined);
+  // No room for a bar: the words come first, and a cut has its sign.
+  for (const columns of [90, 80, 40])
+    new ProgressBar({ isTTY: true, columns, write }).draw(said, 0.5);
+  bar.clear();
+  bar.clear();
+  const lines = written
+    .split('\r\x1b[K')
+    .map((line) => line.replaceAll(/[█#]/g, '#').replaceAll(/[░.]/g, '.'));
+  expect(lines).toEqual([
+    '',
+    'reading transcripts',
+    `##########.......... ${said}`,
+    said,
+    expect.stringMatching(/^reading transcripts: 17 of 34 MB.*[…~]$/),
+    '',
+  ]);
+});
 
 describe('a plain table', () => {
   it.each([120, 80, 40])('fits into %i columns, and ends what it cuts with a sign', (width) => {

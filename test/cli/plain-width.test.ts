@@ -147,6 +147,7 @@ async function run(command: Command, argv: readonly string[]): Promise<string> {
     hint: (text) => text,
     print: (line) => said.push(line),
     note: (line) => said.push(line),
+    progress: (line) => said.push(line),
     ask: () => Promise.reject(new Error('nobody to ask')),
     openDatabase: () => Promise.resolve(database),
     connections: () => {

@@ -1,4 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
+import { demoTraffic } from '../../src/cli/demo-companion.js';
+import { parseLength, planDemo, Rhythm } from '../../src/demo/options.js';
 import { runDemo } from '../../src/demo/run.js';
 import { Proxy } from '../helpers/proxy.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
@@ -211,6 +213,25 @@ test('the last hours of a history have the rate of the traffic that follows', as
   // 0.05 a second are 90 in half an hour; prompts of history bring several at once.
   for (const { count } of rows) expect(Math.abs(count - 90)).toBeLessThan(25);
   expect(backfill?.traces).toBeLessThan(2_000);
+});
+
+test('in the demo of the console a window of up to a day is like the one before it', () => {
+  const { history, live, leadMs } = planDemo(
+    { backfillMs: parseLength(demoTraffic.backfill), rate: demoTraffic.rate },
+    true,
+    noon,
+  );
+  const { lengthMs = 0, traces = 0, steadyMs } = history ?? {};
+  const rhythm = new Rhythm(noon, lengthMs, steadyMs);
+  const until = (ms: number) => (1 - rhythm.shareAt(noon - ms)) * traces;
+  for (const minutes of [5, 15, 60, 360, 1_440]) {
+    const ms = minutes * 60_000;
+    const before = until(2 * ms) - until(ms);
+    expect(until(ms) / before).toBeCloseTo(1, 1);
+    expect((1_000 * until(ms)) / ms / (live?.rate ?? 0)).toBeCloseTo(1, 1);
+  }
+  expect(traces).toBeLessThan(20_000);
+  expect(leadMs).toBe(600_000);
 });
 
 test('a run goes on where another was stopped: what is there stays, and the pause stays a pause', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { onTestFinished, TestRunner } from 'vitest';
-import { createEmbeddedDatabase } from './embedded-database.js';
+import { afterFile } from './end-of-file.js';
 import { testEngine } from './engine.js';
 import { testServer } from './server.js';
 import { databaseUrl, runOnce } from './template.js';
@@ -68,6 +68,8 @@ async function createOnServer(options: TestDatabaseOptions): Promise<TestDatabas
 
 async function createOnEngine(options: TestDatabaseOptions): Promise<TestDatabase> {
   const { schema = true, extensions = false } = options;
+  // The engine is loaded with it, which a run on a server does not need.
+  const { createEmbeddedDatabase } = await import('./embedded-database.js');
   const embedded = await createEmbeddedDatabase({ schema, extensions });
   const database = track(embedded.url, 'postgres', async () => {
     const leaked = await embedded.leaked();
@@ -108,10 +110,11 @@ function track(url: string, name: string, remove: () => Promise<string[]>): Test
 }
 
 /** Drops what the test file left; all are dropped before the first error is thrown. */
-export async function dropAllTestDatabases(): Promise<void> {
+async function dropAllTestDatabases(): Promise<void> {
   const results = await Promise.allSettled([...open].map((database) => database.drop()));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
+afterFile('databases', dropAllTestDatabases);
 
 type Connection = { pid: number; application_name: string; state: string | null; query: string };
 

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterFile } from './end-of-file.js';
 import { freePort } from './postgres-process.js';
 import { provision, wantedMajor } from './provision.js';
 import { testServer } from './server.js';
@@ -112,9 +113,10 @@ export async function startPgbouncer(
 }
 
 /** Stops the poolers that the test file left running. */
-export async function stopAllPgbouncers(): Promise<void> {
+async function stopAllPgbouncers(): Promise<void> {
   await Promise.all([...running].map((pooler) => pooler.stop()));
 }
+afterFile('poolers', stopAllPgbouncers);
 
 function write(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600 });

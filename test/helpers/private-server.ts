@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createCertificates, type Certificates } from './certificates.js';
+import { afterFile } from './end-of-file.js';
 import { PostgresProcess, freePort, type Settings, type StopMode } from './postgres-process.js';
 import { provision, wantedMajor, type Binaries } from './provision.js';
 import { testServer } from './server.js';
@@ -26,6 +29,7 @@ export type PrivateServerOptions = {
   tls?: boolean | TlsOptions;
 };
 
+const run = promisify(execFile);
 const running = new Set<PrivateServer>();
 
 /**
@@ -152,14 +156,25 @@ export async function startPrivateServer(
   const { tls = false } = options;
   const binaries = await provision(major);
   let certificates: Certificates | undefined;
-  const postgres = await PostgresProcess.create({
-    binaries,
-    owner: testServer().owner,
-    settings,
-    ...(port === undefined ? {} : { port }),
-    ...(superuserPassword === undefined ? {} : { superuserPassword }),
-    ...(diskMb === undefined ? {} : { diskMb }),
-  });
+  const shared = testServer();
+  // Its password is in it.
+  const cluster =
+    superuserPassword === undefined && shared.major === major ? shared.cluster : undefined;
+  const password = superuserPassword ?? cluster?.password;
+  const postgres = await PostgresProcess.create(
+    {
+      binaries,
+      owner: shared.owner,
+      settings,
+      ...(port === undefined ? {} : { port }),
+      ...(password === undefined ? {} : { superuserPassword: password }),
+      ...(diskMb === undefined ? {} : { diskMb }),
+    },
+    cluster &&
+      (async (target) => {
+        await run('cp', ['-a', `${cluster.folder}/.`, target.dataFolder]);
+      }),
+  );
   if (tls !== false) {
     const { names, required = false } = tls === true ? {} : tls;
     certificates = await createCertificates(join(postgres.folder, 'tls'), binaries, names);
@@ -174,6 +189,7 @@ export async function startPrivateServer(
 }
 
 /** Removes what the test file left running. */
-export async function removeAllPrivateServers(): Promise<void> {
+async function removeAllPrivateServers(): Promise<void> {
   await Promise.all([...running].map((server) => server.remove()));
 }
+afterFile('servers', removeAllPrivateServers);

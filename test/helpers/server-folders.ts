@@ -52,8 +52,13 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+export const memoryFolder = '/dev/shm';
+
 export function baseFolder(): string {
-  const temporary = tmpdir().length <= longestBase ? tmpdir() : '/tmp';
+  // What a killed run left in memory is found there by the next one, whose temporary files lie in another folder.
+  const inMemory = tmpdir().startsWith(`${memoryFolder}/tc-`);
+  const chosen = inMemory ? memoryFolder : tmpdir();
+  const temporary = chosen.length <= longestBase ? chosen : '/tmp';
   return join(temporary, `trace-console-test-${process.getuid?.() ?? 0}`);
 }
 

@@ -266,6 +266,10 @@ describe('an import', () => {
     expect(exitCode).toBe(0);
     await importFolder();
     expect((await runCli(words, {})).stdout).toContain('Nothing has come since the last import.');
+    const none = path.join(folder, 'none');
+    fs.mkdirSync(none);
+    const { stdout: found } = await runCli(['import', none, '--url', db.test.url], {});
+    expect(found).toBe(`No transcripts were found in\n  ${none}\n`);
     const { costUsd, ...counts } = countTranscripts(sessionWithSubagent());
     expect(JSON.parse(stdout)).toMatchObject({ ...counts, files: 3, sessions: 1, dryRun: true });
     expect(costUsd).toBeGreaterThan(0.05);

@@ -58,10 +58,40 @@ describe('redacting', () => {
     ],
     ['YAML', (secret: string) => `db:\n  password: "${secret}"\n  port: 5432`],
     ['code', (secret: string) => `const client = new Client({ secret: '${secret}' });`],
+    ['short names of an env file', (secret: string) => `MAIL_PASS=${secret}\nDB_PWD=${secret}`],
+    ['a token of a program', (secret: string) => `GITHUB_PAT=${secret}\nNPM_AUTH=${secret}`],
+    ['a key of an env file', (secret: string) => `   12\u2192ENCRYPTION_KEY=${secret}`],
+    [
+      'a signed URL',
+      (secret: string) => `https://b.example/o?X-Amz-Signature=${secret}&sig=${secret}`,
+    ],
+    ['a webhook', (secret: string) => `https://hooks.slack.com/services/T0/B0/${secret}${secret}`],
+    ['curl', (secret: string) => `curl -s -u admin:${secret} https://example.com`],
+    [
+      'other programs',
+      (secret: string) => `sshpass -p ${secret} ssh a && mysql -u root -p${secret}`,
+    ],
+    ['docker', (secret: string) => `docker login -u me -p ${secret} registry.example.com`],
+    ['SQL', (secret: string) => `ALTER ROLE app WITH PASSWORD '${secret}';`],
+    ['XML', (secret: string) => `<server><password>${secret}</password></server>`],
+    ['.netrc', (secret: string) => `machine example.com login me password ${secret}`],
+    ['Kubernetes', (secret: string) => `- name: DB_TOKEN\n  value: ${secret}\n`],
   ])('takes a secret out of %s', (_, place) => {
     const text = redactText(place(secrets.plain));
     expect(text).not.toContain(secrets.plain);
     expect(text).toContain(redacted);
+  });
+
+  it.each([
+    [{ headers: [{ name: 'Cookie', value: secrets.plain }] }],
+    [{ env: [{ key: 'API_TOKEN', value: secrets.plain, type: 'text' }] }],
+    [{ env: [{ value: { inner: secrets.plain }, name: 'password' }] }],
+    [{ headers: [['Set-Cookie', secrets.plain]] }],
+    [{ smtpPass: secrets.plain, 'db-pass': secrets.plain }],
+  ])('takes out a value beside its name: %j', (value) => {
+    const source = JSON.stringify(value);
+    expect(JSON.stringify(redact(value))).not.toContain(secrets.plain);
+    expect(redactedJson(value, source)).toBe(JSON.stringify(redact(value)));
   });
 
   it('knows secrets by their shape, wherever they stand', () => {
@@ -86,6 +116,21 @@ describe('redacting', () => {
     const text =
       'The token count was 12; see https://example.com/a?b=c and user@example.com. Key points: none.';
     expect(redactText(text)).toBe(text);
+    for (const each of [
+      "SyntaxError: Unexpected token '<' in JSON at position 0",
+      'const render_pass: RenderPass = first_pass(signature: string);',
+      'mkdir -p src/password && curl --silent https://example.com/a:b',
+      'The password page asks for a password; <token> stands for it. file_path: src/a.ts',
+      'mysql -h db -P 3306; docker run -p 80:80 image; ssh -p 22 host',
+    ])
+      expect(redactText(each)).toBe(each);
+    for (const value of [
+      { name: 'path', value: 'kept' },
+      { name: 'token count', label: 'kept' },
+      ['key', 'kept'],
+      { passes: 'kept', bypass: 'kept' },
+    ])
+      expect(redact(value)).toEqual(value);
   });
 
   it('cuts long texts with a mark, and never a secret in two', () => {
@@ -109,7 +154,19 @@ describe('redacting', () => {
   });
 
   it('takes time that grows with the text only', () => {
-    for (const piece of ['password', 'a.b-c_', '--a', '--token ', '"secret":"\\', 'eyJ', '://a:']) {
+    for (const piece of [
+      'password',
+      'a.b-c_',
+      '--a',
+      '--token ',
+      '"secret":"\\',
+      'eyJ',
+      '://a:',
+      'curl -',
+      '<token>',
+      'login a password ',
+      'mysql a',
+    ]) {
       const started = performance.now();
       redactText(`key ${piece.repeat(20_000)}`);
       expect(performance.now() - started).toBeLessThan(1_000);
@@ -150,6 +207,30 @@ describe('the text of a redacted value', () => {
       'author',
       'text',
       'toJSON',
+    ],
+    ...[
+      'db_pass',
+      'smtp_pwd',
+      'GITHUB_PAT',
+      'npm_auth',
+      '?sig',
+      '&X-Amz-Signature',
+      'ENCRYPTION_KEY',
+    ],
+    ...[
+      'name',
+      'value',
+      'value:',
+      'curl -u a:',
+      'sshpass -p ',
+      'mysql -u r -p',
+      'login u password ',
+    ],
+    ...[
+      'docker login -p ',
+      '<password>',
+      '</password>',
+      'hooks.slack.com/services/T012345/B012345/',
     ],
   ];
   const glue = [

@@ -88,7 +88,7 @@ test('a turn shows how learning judged it, and what people said', async () => {
   expect(await shownOf(corrected.id)).toEqual([
     'How learning judged the turn',
     'bad: the next prompt corrected it No, that is wrong',
-    '+ and - in the trace overrule it; the next trace-console learn counts it so',
+    'w in the trace overrules it; the next trace-console learn counts it so',
   ]);
   expect(await shownOf(last.id)).toEqual([
     'How learning judged the turn',
@@ -97,7 +97,7 @@ test('a turn shows how learning judged it, and what people said', async () => {
     'the next trace-console learn counts it so',
   ]);
   await learnAll(console_);
-  expect((await shownOf(last.id)).at(-1)).toBe('+ and - in the trace say otherwise');
+  expect((await shownOf(last.id)).at(-1)).toBe('w in the trace says otherwise');
 });
 
 test('an index shows its health, a table its indexes and columns', async () => {

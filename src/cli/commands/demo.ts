@@ -19,6 +19,7 @@ import { applySchema, planApply } from '../../deploy/apply.js';
 import { defineCommand } from '../command.js';
 import type { Filling } from '../../ui/context.js';
 import { isUnasked } from '../../deploy/plan.js';
+import { takeTurn } from '../demo-companion.js';
 
 export const command = defineCommand({
   name: 'demo',
@@ -27,7 +28,7 @@ export const command = defineCommand({
   description: [
     'Writes traces with routing, hooks, endpoint calls, patterns and errors: live traffic at a steady',
     '--rate until --seconds are over or Ctrl-C, and with --backfill a history, its newest part first,',
-    'whose last two hours have that rate. Every row',
+    'whose last days or hours have that rate. Every row',
     `is tagged ${demoTag}; --remove takes away exactly these, archived ones too.`,
     'On a server (not the embedded database) it needs --yes, and says before where it would write.',
   ].join('\n'),
@@ -74,6 +75,10 @@ export const command = defineCommand({
       start: flags.start === undefined ? undefined : parseStart(flags.start),
       continues: flags.continue,
     };
+    if (flags.continue && process.send) {
+      const send = process.send.bind(process);
+      return makeTraffic({ options, openDatabase, signal, send });
+    }
     const database = await openDatabase();
     const { embedded } = database.capabilities;
     const { countDemo, removeDemo, runDemo } = await loadDemo();
@@ -95,26 +100,52 @@ export const command = defineCommand({
       for (const line of describeDemo(plan)) note(line);
       throw refusal(database, 'written');
     }
-    // A console that started this is creating the schema: two at once would block each other.
-    const tell = flags.continue ? process.send?.bind(process) : undefined;
-    if (tell) await untilDeployed(database, signal);
-    else await deployUnasked(database, note);
+    await deployUnasked(database, note);
     const summary = await runDemo(database, options, {
       signal,
-      onProgress: (progress) => {
-        note(progressLine(progress));
-        if (progress.phase === 'backfill') {
-          const { traces, ofTraces, since } = progress;
-          const message: Filling = { filled: ofTraces === 0 ? 1 : traces / ofTraces, since };
-          tell?.(message);
-        }
-      },
+      onProgress: (progress) => note(progressLine(progress)),
     });
     if (flags.json) print(JSON.stringify({ ok: true, ...summary }, null, 2));
     else for (const line of summaryLines(summary)) print(line);
     return exitCodes.good;
   },
 });
+
+type ConsolesTraffic = {
+  options: DemoOptions;
+  openDatabase: () => Promise<Database>;
+  signal: AbortSignal;
+  /** To the console that started this. */
+  send: (message: Filling) => void;
+};
+
+/** The traffic of a console's demo, when it is its turn: nothing is written twice. */
+async function makeTraffic({ options, openDatabase, signal, send }: ConsolesTraffic) {
+  const turn = await takeTurn(send, signal);
+  if (!turn) return exitCodes.good;
+  try {
+    const database = await openDatabase();
+    const { runDemo } = await loadDemo();
+    // The console that started this is creating the schema: two at once would block each other.
+    await untilDeployed(database, signal);
+    let isFilling = false;
+    await runDemo(database, options, {
+      signal,
+      onProgress(progress) {
+        if (progress.phase === 'live' && !isFilling) turn.isWhole();
+        if (progress.phase !== 'backfill') return;
+        isFilling = true;
+        const { traces, ofTraces, since } = progress;
+        const filling: Filling = { filled: ofTraces === 0 ? 1 : traces / ofTraces, since };
+        send(filling);
+        turn.tell(filling);
+      },
+    });
+  } finally {
+    turn.end();
+  }
+  return exitCodes.good;
+}
 
 function refusal(database: Database, done: string): ConsoleError {
   return new ConsoleError('confirmation_needed', `Nothing was ${done} in ${placeOf(database)}.`, {

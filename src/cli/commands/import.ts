@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
@@ -18,7 +19,7 @@ import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand, parseAge } from '../command.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { plainTable } from '../plain-table.js';
-import { factLines, progressLine } from '../run-action.js';
+import { factLines, progressLine, shareOf } from '../run-action.js';
 import { safeJson, safeText } from '../safe-text.js';
 
 /**
@@ -100,7 +101,7 @@ export const command = defineCommand({
     'trace-console import ~/backup/projects --json',
   ],
   async run(context) {
-    const { flags, input, print, note, openDatabase, signal } = context;
+    const { flags, input, print, progress, openDatabase, signal } = context;
     const { source, paths } = namedSource(input);
     const since =
       flags.since === undefined
@@ -110,7 +111,8 @@ export const command = defineCommand({
     const onUnreadable = (each: Unreadable) => unreadable.push(each);
     const files = await findFiles({ source, paths, since, onUnreadable });
     const prices = pricesOf(flags.prices);
-    if (!flags.json) for (const line of foundLines(files)) print(safeText(line));
+    if (!flags.json) for (const line of foundLines(files, { source, paths })) print(safeText(line));
+    if (!flags.json && files.length === 0 && unreadable.length === 0) return exitCodes.good;
     const database = await openDatabase();
     if (!flags.dryRun) {
       await confirmImport(context, database, files.length === 0);
@@ -141,8 +143,9 @@ export const command = defineCommand({
         }
         return signal.aborted || unreadable.length > 0 ? exitCodes.notGood : exitCodes.good;
       }
-      const line = progressLine(rate.complete(shownProgress(event.value), performance.now()));
-      if (line !== last) note(line);
+      const told = rate.complete(shownProgress(event.value), performance.now());
+      const line = progressLine(told);
+      if (line !== last) progress(line, shareOf(told));
       last = line;
     }
   },
@@ -235,8 +238,18 @@ function namedSource(input: readonly string[]): {
   return source ? { source, paths: rest } : { source: undefined, paths: input };
 }
 
-function foundLines(files: readonly FoundFile[]): string[] {
-  if (files.length === 0) return ['No transcripts were found.'];
+function foundLines(
+  files: readonly FoundFile[],
+  { source: asked, paths }: ReturnType<typeof namedSource>,
+): string[] {
+  if (files.length === 0) {
+    const sources = asked ? [asked] : transcriptSources;
+    const folders = sources.flatMap((each) => each.folders(process.env, os.homedir()));
+    return [
+      'No transcripts were found in',
+      ...(paths.length > 0 ? paths : folders).map((at) => `  ${at}`),
+    ];
+  }
   return transcriptSources.flatMap((source) => {
     const mine = files.filter((file) => file.source === source);
     if (mine.length === 0) return [];

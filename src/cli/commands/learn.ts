@@ -203,8 +203,12 @@ export const learnCalibrateCommand = defineCommand({
     dryRun: { type: 'boolean', description: 'only show it; keep the threshold there is' },
   },
   examples: ['trace-console learn calibrate --dry-run'],
-  async run({ flags, print, openDatabase, signal }) {
-    const embedder = chooseEmbedder({ embedding: flags.embedding, model: flags.embeddingModel });
+  async run({ flags, print, note, openDatabase, signal }) {
+    const embedder = chooseEmbedder({
+      embedding: flags.embedding,
+      model: flags.embeddingModel,
+      waits: (line) => note(safeLine(line)),
+    });
     const result = await calibrate(await openDatabase(), embedder, !flags.dryRun, signal);
     if (flags.json) {
       print(safeJson(result, 2));

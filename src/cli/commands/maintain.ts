@@ -169,7 +169,7 @@ export const command = defineCommand({
     'trace-console maintain --once --dry-run',
     '17 2 * * *  trace-console maintain --once --env-file /etc/trace-console.env   # crontab',
   ],
-  async run({ flags, openDatabase, print, note, signal, hint }) {
+  async run({ flags, openDatabase, print, progress, signal, hint }) {
     if (!flags.once) {
       throw new ConsoleError('usage', 'maintain works through the policy once: say --once.', {
         hint: 'trace-console maintain policy shows the policy; --dry-run what is due.',
@@ -184,7 +184,7 @@ export const command = defineCommand({
       if (flags.json) print(safeJson(plan, 2));
       return exitCodes.good;
     }
-    const { summary, result } = await drain(runAction('maintain', context, input), note);
+    const { summary, result } = await drain(runAction('maintain', context, input), progress);
     print(flags.json ? safeJson(result, 2) : safeText(summary));
     return result.ok ? exitCodes.good : exitCodes.notGood;
   },

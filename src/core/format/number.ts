@@ -41,8 +41,12 @@ function pluralOf(one: string): string {
   return /(?:s|x|ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
 }
 
-/** A rate a second, at most 6 columns wide with its unit: `<.1/s`, `0.4/s`, `51/s`, `1.2k/s`. */
-export function formatRate(perSecond: number | null | undefined): string {
+/** Whether a unit is one of sizes, which stands with a rate, too: `3.2 MB/s`. */
+export const isSize = (unit: string): boolean => /^[kMGT]?B$/.test(unit);
+
+/** A rate a second, at most 6 columns wide with its unit: `<.1/s`, `0.4/s`, `51/s`, `1.2k/s`; of sizes `3.2 MB/s`. */
+export function formatRate(perSecond: number | null | undefined, unit = ''): string {
+  if (isSize(unit)) return formatRate(perSecond).replace('/s', ` ${unit}/s`);
   if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return '–';
   if (perSecond === 0) return '0/s';
   if (perSecond < 0.05) return '<.1/s';

@@ -2,11 +2,21 @@ import { archiveOf, otlpTag } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { sessionId } from '../ids.js';
-import { mayDelete } from '../row-store.js';
+import { decisionId, happeningId, modelCallId, sessionId, subagentId, toolCallId } from '../ids.js';
+import { mayDelete, type RetractedRow } from '../row-store.js';
 import type { TelemetrySpan } from './decode.js';
-import type { Recorded, StagedSpan } from './trace-events.js';
+import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
 
+/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
+export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
+
+/**
+ * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
+ * span that tells what another one does. `copy`: a row that a console has exported.
+ */
+export type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
+
+export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
 /** A row as it is read. One of an earlier version holds one span, and what that was written as. */
 export type KeptRow = {
   trace: string;
@@ -204,4 +214,28 @@ function tracesTables({ capabilities }: Database): string[] {
   return byOwnKey(capabilities.tables, archive)
     ? ['execution_traces', archive]
     : ['execution_traces'];
+}
+
+/** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
+export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
+  switch (role) {
+    case 'span':
+      return [
+        { table: 'hook_executions', id: happeningId(session, 'span', span.spanId) },
+        { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
+      ];
+    case 'tool':
+      if (toolUseOf(span) !== span.spanId) return [];
+      return [{ table: 'hook_executions', id: toolCallId(session, span.spanId) }];
+    case 'model':
+      if (messageOf(span) !== span.spanId) return [];
+      return [{ table: 'endpoint_calls', id: modelCallId(session, span.spanId) }];
+    case 'agent':
+    case 'group':
+      return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
+    case 'turn':
+    case 'repeated':
+    case 'copy':
+      return [];
+  }
 }

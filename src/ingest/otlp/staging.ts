@@ -19,8 +19,9 @@ import {
   tracesWithSpans,
   withoutOwn,
   type KeptRow,
+  type Recorded,
 } from './kept-trace.js';
-import { traceEvents, type Recorded } from './trace-events.js';
+import { traceEvents } from './trace-events.js';
 
 /** A trace whose root has not come is written when it waits for longer than this (ms). */
 const waitMs = 2_000;

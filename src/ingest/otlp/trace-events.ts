@@ -1,8 +1,8 @@
 import { otlpTag } from '../../core/tables.js';
-import type { AgentEvent, EventBase, OtherSpan } from '../events.js';
-import { decisionId, happeningId, modelCallId, subagentId, toolCallId } from '../ids.js';
+import type { AgentEvent, EventBase, OtherSpan, Place } from '../events.js';
 import type { RetractedRow } from '../row-store.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
+import { rowsOf, type Recorded, type Role, type StagedSpan } from './kept-trace.js';
 import {
   agentAt,
   costAt,
@@ -30,16 +30,6 @@ import {
   type SpanRole,
 } from './span-facts.js';
 
-/** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
-export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
-
-/**
- * `turn`: the trace's root. `group`: another span with spans below it, a trace of its own as an agent is. `repeated`: a tool's
- * span that tells what another one does. `copy`: a row that a console has exported.
- */
-type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
-
-export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
 type Staged = readonly StagedSpan[];
 
 export type TraceEvents = {
@@ -109,29 +99,12 @@ function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEve
   return result;
 }
 
-/** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
-function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {
-  switch (role) {
-    case 'span':
-      return [
-        { table: 'hook_executions', id: happeningId(session, 'span', span.spanId) },
-        { table: 'agent_routing_decisions', id: decisionId(session, span.spanId) },
-      ];
-    case 'tool':
-      if (toolUseOf(span) !== span.spanId) return [];
-      return [{ table: 'hook_executions', id: toolCallId(session, span.spanId) }];
-    case 'model':
-      if (messageOf(span) !== span.spanId) return [];
-      return [{ table: 'endpoint_calls', id: modelCallId(session, span.spanId) }];
-    case 'agent':
-    case 'group':
-      return [{ table: 'execution_traces', id: subagentId(session, span.spanId) }];
-    case 'turn':
-    case 'repeated':
-    case 'copy':
-      return [];
-  }
-}
+const agentOf = (holder: TelemetrySpan | undefined): string =>
+  (holder && textAt(holder.resource, 'service.name')) ?? 'opentelemetry';
+
+/** Always the same order: which span came first depends on where batches are cut. */
+const byBeginning = (a: TelemetrySpan, b: TelemetrySpan): number =>
+  a.startedAt - b.startedAt || (a.spanId < b.spanId ? -1 : 1);
 
 /** The longest chain of parents that is followed. */
 const deepest = 1_000;
@@ -142,6 +115,9 @@ class SpanTree {
   readonly #told: ReadonlyMap<TelemetrySpan, SpanRole>;
   readonly #children = new Map<string, TelemetrySpan[]>();
   readonly root: TelemetrySpan | undefined;
+  /** The root, or what stands in for it. */
+  readonly shown: TelemetrySpan | undefined;
+  readonly #places = new Map<TelemetrySpan, Place>();
   readonly #session: string;
 
   constructor(staged: readonly StagedSpan[], session: string, isLate: boolean) {
@@ -154,10 +130,11 @@ class SpanTree {
       else this.#children.set(span.parentSpanId, [span]);
     }
     const spans = staged.map(({ span }) => span);
-    const tops = spans.filter((span) => this.#parentOf(span) === undefined);
+    const tops = spans.filter((span) => this.#parentOf(span) === undefined).toSorted(byBeginning);
     this.root =
       tops.find(({ parentSpanId }) => parentSpanId === undefined) ??
       (tops.length === 1 && !isLate ? tops[0] : undefined);
+    this.shown = this.root ?? spans.toSorted(byBeginning)[0];
     this.#session = session;
   }
 
@@ -166,7 +143,7 @@ class SpanTree {
     const depth = ({ span }: StagedSpan) => [...this.#ancestorsOf(span)].length;
     return [...this.#staged.values()]
       .map((each) => ({ each, depth: depth(each) }))
-      .toSorted((a, b) => a.depth - b.depth || a.each.span.startedAt - b.each.span.startedAt)
+      .toSorted((a, b) => a.depth - b.depth || byBeginning(a.each.span, b.each.span))
       .map(({ each }) => each);
   }
 
@@ -202,26 +179,43 @@ class SpanTree {
   }
 
   base(span: TelemetrySpan, at: number, owner: string): EventBase {
-    const service = textAt(span.resource, 'service.name');
+    const isHolder = ['agent', 'group'].includes(this.roleOf(span));
+    const holder = isHolder ? span : (this.#staged.get(owner)?.span ?? this.shown);
+    const user = textAt(span.attributes, 'user.id', 'enduser.id');
     return {
       source: 'telemetry',
-      agent: service ?? 'opentelemetry',
+      agent: agentOf(holder),
       session: this.#session,
       turn: span.traceId,
       subagent: owner === '' ? undefined : owner,
       at,
-      place: {
-        // What a console has exported is another console's project.
-        project: (this.root && textAt(this.root.attributes, 'trace_console.project')) ?? service,
-        version: textAt(span.resource, 'service.version'),
-        user: textAt(span.attributes, 'user.id', 'enduser.id'),
-      },
+      place: this.#placeOf(holder, user),
+      ofTurn:
+        holder === this.shown
+          ? undefined
+          : { agent: agentOf(this.shown), place: this.#placeOf(this.shown, user) },
     };
+  }
+
+  /** The service of a trace is that of its span, whatever other services do in it. */
+  #placeOf(holder: TelemetrySpan | undefined, user?: string): Place {
+    const known = holder && this.#places.get(holder);
+    if (known !== undefined) return user === undefined ? known : { ...known, user };
+    const { resource = {} } = holder ?? {};
+    // What a console has exported is another console's project.
+    const exported = this.root && textAt(this.root.attributes, 'trace_console.project');
+    const place = {
+      project: exported ?? textAt(resource, 'service.name'),
+      version: textAt(resource, 'service.version'),
+      user: undefined,
+    };
+    if (holder) this.#places.set(holder, place);
+    return user === undefined ? place : { ...place, user };
   }
 
   turnEvents(): AgentEvent[] {
     const spans = [...this.#staged.values()].map(({ span }) => span);
-    const shown = this.root ?? spans.toSorted((a, b) => a.startedAt - b.startedAt)[0];
+    const { shown } = this;
     if (shown === undefined) return [];
     const began = Math.min(...spans.map(({ startedAt }) => startedAt));
     const ends = spans.flatMap(({ endedAt }) => endedAt ?? []);
@@ -260,7 +254,7 @@ class SpanTree {
     const calls = [...this.#staged.values()]
       .map(({ span }) => span)
       .filter((span) => ['model', 'agent'].includes(this.#toldOf(span)))
-      .toSorted((a, b) => a.startedAt - b.startedAt);
+      .toSorted(byBeginning);
     for (const span of [root, ...calls]) {
       const text = promptAt(span);
       if (text !== undefined) return text;

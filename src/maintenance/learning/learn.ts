@@ -67,10 +67,13 @@ function subjectOf({ since, limit, watch }: LearnInput): string {
   return parts.join(', ');
 }
 
-async function embedderOf({ embedder }: LearnInput): Promise<Embedder> {
+async function embedderOf(
+  { embedder }: LearnInput,
+  waits?: (line: string) => void,
+): Promise<Embedder> {
   if (embedder) return embedder;
   const { chooseEmbedder } = await import('../../learning/embedding/choose.js');
-  return chooseEmbedder();
+  return chooseEmbedder({ waits });
 }
 
 async function preview({ database }: ActionContext, input: LearnInput): Promise<Preview> {
@@ -107,12 +110,43 @@ async function* run(
   context: ActionContext,
   input: LearnInput,
 ): AsyncGenerator<Progress, Outcome<LearnSummary>> {
-  const embedder = await embedderOf(input);
-  const result = input.watch
-    ? yield* runWatch(context, input, embedder)
-    : yield* runOnce(context, input, embedder);
+  const waiting = new Waiting();
+  const embedder = await embedderOf(input, (line) => waiting.say(line));
+  const result = yield* waiting.among(
+    input.watch ? runWatch(context, input, embedder) : runOnce(context, input, embedder),
+  );
   const isCut = result.interrupted && !input.watch;
   return { summary: summaryOf(result), cancelled: isCut, result };
+}
+
+/** Says what an embedding endpoint is waited for, while the step that asks it has nothing to say. */
+class Waiting {
+  #line = '';
+  #wake: (() => void) | undefined;
+
+  say(line: string): void {
+    this.#line = line;
+    this.#wake?.();
+  }
+
+  async *among<Result>(steps: AsyncGenerator<Progress, Result>): AsyncGenerator<Progress, Result> {
+    for (;;) {
+      const next = steps.next();
+      for (;;) {
+        const said = new Promise<undefined>((resolve) => {
+          this.#wake = () => resolve(undefined);
+        });
+        const step = await Promise.race([next, said]);
+        if (!step) {
+          yield { phase: this.#line };
+          continue;
+        }
+        if (step.done) return step.value;
+        yield step.value;
+        break;
+      }
+    }
+  }
 }
 
 async function* runOnce(

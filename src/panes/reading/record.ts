@@ -68,7 +68,7 @@ const judgements: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** `$1`: schema, `$2`: correlation id of the root. */
+/** `$1`: schema, `$2`: correlation id of any trace of the turn. */
 const judgedStatement = `
 SELECT l.is_good, l.judged_by, f.is_good AS said, left(f.note, 500) AS note, left(f.given_by::text, 100) AS given_by,
   (date_part('epoch', now() - f.given_at) * 1000)::float8 AS said_ms, f.is_learned AS is_counted,
@@ -77,9 +77,9 @@ SELECT l.is_good, l.judged_by, f.is_good AS said, left(f.note, 500) AS note, lef
     JOIN execution_traces AS t ON t.correlation_id = n.correlation_id
     WHERE n.target_schema = $1 AND n.session_id = l.session_id AND n.ended_at > l.ended_at
     ORDER BY n.ended_at LIMIT 1) END AS next_prompt
-FROM (SELECT) AS one
-LEFT JOIN trace_console.learned_traces AS l ON l.target_schema = $1 AND l.correlation_id = $2
-LEFT JOIN trace_console.trace_feedback AS f ON f.target_schema = $1 AND f.correlation_id = $2`;
+FROM (SELECT COALESCE((SELECT root_id FROM execution_traces WHERE correlation_id = $2), $2) AS root) AS one
+LEFT JOIN trace_console.learned_traces AS l ON l.target_schema = $1 AND l.correlation_id = one.root
+LEFT JOIN trace_console.trace_feedback AS f ON f.target_schema = $1 AND f.correlation_id = one.root`;
 
 type JudgedRow = {
   is_good: boolean | null;
@@ -92,12 +92,12 @@ type JudgedRow = {
   next_prompt: string | null;
 };
 
-/** How learning judged a turn, and what people said; nothing where neither is known, and for a trace within a turn. */
-async function judgedSections(
-  { read, shape }: DetailAccess,
-  { correlation_id: id, root_id: root }: RecordRow,
-): Promise<DetailSection[]> {
-  if (id === undefined || id !== root) return [];
+/** The same of the turn in front, in the dialog that asks about it. */
+export async function judgementLines(
+  read: DetailAccess['read'],
+  schema: string,
+  correlationId: unknown,
+): Promise<SummaryLine[]> {
   const [known] = await read<{ known: boolean }>(
     `SELECT count(*) = 2 AS known FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = 'trace_console' AND c.relname IN ('learned_traces', 'trace_feedback')
@@ -105,11 +105,20 @@ async function judgedSections(
     [],
   );
   if (!known?.known) return [];
-  const section = await sectionOr('How learning judged the turn', async () => {
-    const [row] = await read<JudgedRow>(judgedStatement, [shape.schema, id]);
-    if (!row || (row.judged_by === null && row.said === null)) return [];
-    return [judgedLine(row), ...saidLine(row), [{ text: overruledBy(row), tone: 'muted' }]];
-  });
+  const [row] = await read<JudgedRow>(judgedStatement, [schema, correlationId]);
+  if (!row || (row.judged_by === null && row.said === null)) return [];
+  return [judgedLine(row), ...saidLine(row), [{ text: overruledBy(row), tone: 'muted' }]];
+}
+
+/** How learning judged a turn, and what people said; nothing where neither is known, and for a trace within a turn. */
+async function judgedSections(
+  { read, shape }: DetailAccess,
+  { correlation_id: id, root_id: root }: RecordRow,
+): Promise<DetailSection[]> {
+  if (id === undefined || id !== root) return [];
+  const section = await sectionOr('How learning judged the turn', () =>
+    judgementLines(read, shape.schema, id),
+  );
   return section.lines.length > 0 ? [section] : [];
 }
 
@@ -126,9 +135,9 @@ function judgedLine({ judged_by: by, is_good: isGood, next_prompt: next }: Judge
 
 function overruledBy({ said, is_counted: isCounted }: JudgedRow): string {
   if (said === null)
-    return '+ and - in the trace overrule it; the next trace-console learn counts it so';
+    return 'w in the trace overrules it; the next trace-console learn counts it so';
   return isCounted === true
-    ? '+ and - in the trace say otherwise'
+    ? 'w in the trace says otherwise'
     : 'the next trace-console learn counts it so';
 }
 

@@ -59,8 +59,9 @@ const longestAuditMs = 10_000;
  * nine times in all.
  *
  * Rows may also come hours after their time (an import, a restore), and old ones may change. Where rows came is told by
- * {@link LateRows}. What it cannot know is audited: while rows are written, with each reading the slices that were not looked at
- * for longest, as many as have a thousand rows, and as many in which something is in progress; else one now and then. When
+ * {@link LateRows}. What it cannot know is audited: while rows are written, and until all were looked at after that, with each
+ * reading the slices that were not looked at for longest, as many as have a thousand rows, and as many in which something is in
+ * progress; else one now and then. When
  * an audit finds rows that were added, two slices are audited with the next reading, then four: the more is found, the
  * more is looked at.
  */
@@ -73,6 +74,8 @@ export class SliceLedger<Value> {
   #audits = 1;
   #auditEveryMs = shortestAuditMs;
   #auditedMs: number | undefined;
+  /** When something was last being written; all slices are looked at once more after it. */
+  #writtenMs = -Infinity;
 
   constructor(sliceMs: number, kind: SliceKind<Value>) {
     this.sliceMs = sliceMs;
@@ -189,19 +192,27 @@ export class SliceLedger<Value> {
     isWritten: boolean,
   ): ReadonlySet<number> {
     this.#auditedMs ??= nowMs;
+    if (isWritten) this.#writtenMs = nowMs;
     const since = nowMs - this.#auditedMs;
     // The clock may have been set back.
     const isTime = this.#audits > 1 || since < 0 || since >= this.#auditEveryMs;
-    if (!isTime && !isWritten) return none;
+    // Rows that were changed are found by looking at all: also those of which the turn comes when nothing is written any more.
+    const isUnseen = isWritten || this.#isAnyOlder(this.#writtenMs);
+    if (!isTime && !isUnseen) return none;
     if (isTime) this.#auditedMs = nowMs;
     const candidates = [...this.#held].filter(([slice]) => !keeping.has(slice));
     // Those that were asked together are asked together again: neighbours are one stretch of time.
     candidates.sort(([a, one], [b, other]) => one.askedMs - other.askedMs || a - b);
     const audits = isTime ? Math.min(this.#audits, most) : 0;
     const slices = candidates.slice(0, audits).map(([slice]) => slice);
-    if (!isWritten) return new Set(slices);
+    if (!isUnseen) return new Set(slices);
     const unended = candidates.filter(([, { inProgress }]) => inProgress > 0);
     return new Set([...slices, ...this.#cheap(candidates), ...this.#cheap(unended)]);
+  }
+
+  #isAnyOlder(ms: number): boolean {
+    for (const { askedMs } of this.#held.values()) if (askedMs < ms) return true;
+    return false;
   }
 
   /** The first of them that have few rows together. */

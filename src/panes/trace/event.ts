@@ -141,14 +141,14 @@ export function isModelCall(event: TraceEvent): boolean {
   return event.kind === 'endpoint_call' && detailText(event, 'model') !== undefined;
 }
 
-/** `claude-sonnet-4-5 26.3k in, 340 out`; the status where it failed. */
+/** `claude-sonnet-4-5 26.3k tokens in, 340 out`; the status where it failed. */
 function modelTitle(event: TraceEvent): string {
   const model = detailText(event, 'model') ?? '';
   if (event.outcome === 'failed') return `${model} ${event.status ?? ''}`.trimEnd();
   const output = detailNumber(event, 'output');
   return output === undefined
     ? model
-    : `${model} ${formatCount(readTokens(event))} in, ${formatCount(output)} out`;
+    : `${model} ${formatCount(readTokens(event))} tokens in, ${formatCount(output)} out`;
 }
 
 /** All that a call has read, from a cache or not, and what it wrote to one. */

@@ -136,7 +136,7 @@ function progressSegments({ done, total, unit = '', rate, secondsLeft }: Progres
   return [
     { text: share, look: 'title' },
     { text: `${withSeparators(Math.round(done))}${all} ${unit}`.trimEnd() },
-    { text: rate === undefined ? '' : formatRate(rate), look: 'muted', priority: 3 },
+    { text: rate === undefined ? '' : formatRate(rate, unit), look: 'muted', priority: 3 },
     {
       text: secondsLeft === undefined ? '' : `${formatDuration(1000 * secondsLeft)} left`,
       look: 'muted',

@@ -32,7 +32,7 @@ import {
   hiddenColumns,
   tableColumnsWidth,
 } from './table.js';
-import { drawSegments, type Segment, blank, type StyledLine } from './styled-line.js';
+import { drawSegments, drawSummary, type Segment, blank, type StyledLine } from './styled-line.js';
 
 export type PaneInput = {
   pane: AnyPane;
@@ -133,7 +133,7 @@ function linesAbove({ pane, snapshot, filling }: PanePlace, inner: Inner): Style
   if (snapshot.asOf && inner.height >= 4) {
     const most = inner.height >= 8 ? 2 : 1;
     for (const summary of summaryOf(pane, snapshot).slice(0, most)) {
-      lines.push(drawSegments(summary, inner.width, ' · '));
+      lines.push(drawSummary(summary, inner.width));
     }
   }
   return lines.slice(0, inner.height);

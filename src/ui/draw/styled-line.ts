@@ -74,21 +74,75 @@ export function drawSegmentsOrMore(
   separator: string,
   way = '',
 ): StyledLine {
+  return drawMost(segments, width, separator, { signs: [countSign], way });
+}
+
+/** As {@link drawSegmentsOrMore}; where a figure more has room beside it the sign is `…`. */
+export function drawSummary(segments: readonly Segment[], width: number): StyledLine {
+  const [first] = segments.filter(({ text }) => text !== '');
+  // Cut text ends with the sign by itself.
+  if (first && displayWidth(first.text) > width - cutSign.length) {
+    return drawSegments(segments, width, summarySeparator);
+  }
+  return drawMost(segments, width, summarySeparator, {
+    signs: [countSign, () => cutSign],
+    way: '',
+  });
+}
+
+const summarySeparator = ' · ';
+const cutSign = ' …';
+
+type Sign = (left: number, separator: string) => string;
+
+const countSign: Sign = (left, separator) => `${separator}+${left} more`;
+
+/** As many stay as have room beside the sign, those of the lowest priority first; the first sign beside which most stay whole. */
+function drawMost(
+  segments: readonly Segment[],
+  width: number,
+  separator: string,
+  { signs, way }: { signs: readonly Sign[]; way: string },
+): StyledLine {
   const gap = displayWidth(separator);
   const all = segments.filter(({ text }) => text !== '');
-  let room = width;
-  let sign = '';
-  for (;;) {
-    const left = all.length - dropUntilFit(all, room, gap).length;
-    const next = left === 0 ? '' : `${separator}+${left} more`;
-    if (next === sign) break;
-    sign = next;
-    room = Math.max(0, width - displayWidth(sign));
-  }
-  const shown = fitSegments(all, room, separator);
-  if (sign === '') return fillLine(shown, width);
+  // What is only cut for want of room says so itself.
+  if (dropUntilFit(all, width, gap).length === all.length)
+    return drawSegments(all, width, separator);
+  const tries = signs.map((signOf) => {
+    const signAt = (count: number) => signOf(all.length - count, separator);
+    const fitting = mostThatFit(all, gap, (count) => width - displayWidth(signAt(count)));
+    return { ...fitting, sign: signAt(fitting.kept.length) };
+  });
+  const most = Math.max(...tries.map(({ whole }) => whole));
+  const { kept = all, sign = '' } = tries.find(({ whole }) => whole === most) ?? {};
+  const shown = fitSegments(kept, Math.max(0, width - displayWidth(sign)), separator);
   const spare = width - lineWidth(shown) - displayWidth(sign) - displayWidth(way);
   return fillLine([...shown, { text: sign + (spare >= 0 ? way : ''), look: 'muted' }], width);
+}
+
+/** Less of a text that must not be left out says nothing. */
+const leastCut = 8;
+
+/** @param roomFor the columns that so many segments have; one stays in any case, and is cut */
+function mostThatFit(
+  segments: readonly Segment[],
+  gap: number,
+  roomFor: (count: number) => number,
+): { kept: Segment[]; whole: number } {
+  const byPriority = segments.toSorted((a, b) => (a.priority ?? 1) - (b.priority ?? 1));
+  let used = -gap;
+  let whole = 0;
+  for (const { text } of byPriority) {
+    const next = used + gap + displayWidth(text);
+    if (next > roomFor(whole + 1)) break;
+    used = next;
+    whole += 1;
+  }
+  const next = byPriority[whole];
+  const isCut = (next?.priority ?? 1) <= 1 && roomFor(whole + 1) - used - gap >= leastCut;
+  const kept = new Set(byPriority.slice(0, whole === 0 || isCut ? whole + 1 : whole));
+  return { kept: segments.filter((segment) => kept.has(segment)), whole };
 }
 
 /** As {@link drawSegments}, but only as wide as the text is. */

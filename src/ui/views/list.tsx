@@ -17,7 +17,7 @@ import { longerWindow, shorterWindow } from '../commands/timing.js';
 import type { Command, Context, Copyable, Filtered, OpenedBy, Scope, View } from '../context.js';
 import { writer } from '../draw/box.js';
 import { fillingText } from '../draw/header.js';
-import { drawSegments, type Segment, type StyledLine } from '../draw/styled-line.js';
+import { drawSummary, type Segment, type StyledLine } from '../draw/styled-line.js';
 import { columnsOutOfView, drawTable, hiddenColumns, tableColumnsWidth } from '../draw/table.js';
 import {
   chosenRow,
@@ -249,7 +249,7 @@ export class ListView implements View {
       look: tone,
       priority: at + 1,
     }));
-    return drawSegments(segments, width, ' · ');
+    return drawSummary(segments, width);
   }
 
   #scrolled(context: Context, state: ListState): ListView {

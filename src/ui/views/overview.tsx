@@ -20,7 +20,7 @@ import { jsonOf } from './export.js';
 import { valuesIn } from './prompt.js';
 import { strings } from '../strings.js';
 import { Lines } from '../screen/boxes.js';
-import { drawSegments, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
+import { drawSummary, type Segment, blank, cell, type StyledLine } from '../draw/styled-line.js';
 
 /** The panes, or one of them on the whole screen: the bottom of the view stack. */
 class Overview implements View {
@@ -192,7 +192,7 @@ function drawPaneLine(input: PaneLineInput): StyledLine {
     blank(1),
     cell(pane.title, titleWidth),
     blank(2),
-    ...drawSegments(restOf(input), room, ' · '),
+    ...drawSummary(restOf(input), room),
   ];
 }
 

@@ -5,6 +5,7 @@ import { connectingScope, waitingScope } from './waiting.js';
 import { connectionsScope } from './connections.js';
 import { exportScope } from './export.js';
 import { helpScope } from './help.js';
+import { judgeScope } from './judge.js';
 import { listScope } from './list.js';
 import { overviewScope } from './overview.js';
 import { paneListScope } from './pane-list.js';
@@ -21,6 +22,7 @@ export const scopes: readonly Scope[] = [
   promptScope,
   waitingScope,
   traceScope,
+  judgeScope,
   listScope,
   recordScope,
   exportScope,

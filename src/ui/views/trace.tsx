@@ -1,16 +1,17 @@
 import { countedShort } from '../../core/format/number.js';
-import { failureOf } from '../../db/errors.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import type { OpenedTrace } from '../../panes/contract/opening.js';
+
 import { eventTexts } from '../../panes/trace/event.js';
 import { likeOpening } from '../../panes/trace/prompts-listed.js';
 import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
-import { inView, terminalCommands, whyOffline } from '../commands/kinds.js';
+import { inView, terminalCommands } from '../commands/kinds.js';
 import { backFromOpened, besides, openNext, refreshView } from '../commands/open.js';
 import { copy, exportRows } from './export.js';
 import { moves } from '../commands/rows.js';
 import { help } from './help.js';
+import { JudgeView, judgeScope, keepFeedback, whyNoFeedback } from './judge.js';
 import { palette } from './palette.js';
 import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { traceColumnsLeftOut } from '../draw/trace/rows.js';
@@ -32,7 +33,7 @@ import {
   type TraceState,
 } from '../model/trace-state.js';
 import { innerBody, OpenedBox } from '../screen/boxes.js';
-import { failureText, strings } from '../strings.js';
+import { strings } from '../strings.js';
 import { nextMatchCommand, previousMatchCommand, rowSearchFoot, search } from './searching.js';
 
 /** A trace's whole tree on one time axis. */
@@ -288,33 +289,37 @@ function judge(isGood: boolean, binding: Binding) {
   return inView(TraceView, {
     ...binding,
     needsDatabase: true,
-    run(view, context) {
-      void keepFeedback(context, view.state.opened.tree.asked.event.correlationId, isGood);
-    },
-    unavailable(_, context) {
-      const { database } = context;
-      if (!database) return whyOffline(context);
-      return database.readOnly ? strings.consoleIsReadOnly : undefined;
-    },
+    run: (view, context) => void keepFeedback(context, askedId(view), isGood),
+    unavailable: (_, context) => whyNoFeedback(context),
   });
 }
 
-async function keepFeedback(context: Context, correlationId: string, isGood: boolean) {
-  const { database } = context;
-  if (!database) return;
-  try {
-    const { giveFeedback } = await import('../../learning/calibrate.js');
-    await giveFeedback(database, { correlationId, isGood });
-    const said = isGood ? 'good' : 'bad';
-    context.say(`Kept: this turn was ${said}. The next "trace-console learn" counts it so.`);
-  } catch (error) {
-    context.say(failureText(failureOf(error)), 'error');
-  }
+function askedId({ state }: TraceView): string {
+  return state.opened.tree.asked.event.correlationId;
 }
 
 const feedback = [
-  judge(true, { id: 'good-turn', keys: ['+'], title: 'say that this turn went well' }),
-  judge(false, { id: 'bad-turn', keys: ['-'], title: 'say that this turn went badly' }),
+  inView(TraceView, {
+    id: 'judge-turn',
+    keys: ['w'],
+    title: 'say whether this turn went well: asks, y or n',
+    bar: 'went well?',
+    priority: 8,
+    asks: judgeScope.id,
+    needsDatabase: true,
+    run: (view, context) => JudgeView.open(context, askedId(view)),
+    unavailable: (_, context) => whyNoFeedback(context),
+  }),
+  judge(true, {
+    id: 'good-turn',
+    keys: ['+'],
+    title: 'say that this turn went well, without a question',
+  }),
+  judge(false, {
+    id: 'bad-turn',
+    keys: ['-'],
+    title: 'say that this turn went badly, without a question',
+  }),
 ];
 
 export const traceScope: Scope = {

@@ -84,6 +84,14 @@ test.each([
   expect(formatRate(rate)).toBe(text);
 });
 
+test('a rate of sizes has their unit, one of things is of what stands beside it', () => {
+  expect(['MB', 'kB', 'traces'].map((unit) => formatRate(3.14, unit))).toEqual([
+    '3.1 MB/s',
+    '3.1 kB/s',
+    '3.1/s',
+  ]);
+});
+
 test.each([
   [300, 'now'],
   [12_000, '12s'],

@@ -240,6 +240,14 @@ const otherScreens: Screen[] = [
     opens: [['\rs', 'slowest first']],
   },
   {
+    name: 'judge',
+    title: 'Whether a turn went well',
+    scope: 'judge',
+    heading: 'Did this turn go well?',
+    steps: inTrace,
+    opens: [['w', /Nothing is known|not learned|good:|bad:/]],
+  },
+  {
     name: 'record',
     title: 'An event of a trace in full',
     scope: 'record',

@@ -7,11 +7,8 @@ import {
 } from '../../../src/ingest/otlp/decode.js';
 import { logEvents } from '../../../src/ingest/otlp/log-events.js';
 import { oneCallInWords } from './one-call-in-words.js';
-import {
-  traceEvents,
-  type Recorded,
-  type StagedSpan,
-} from '../../../src/ingest/otlp/trace-events.js';
+import type { Recorded, StagedSpan } from '../../../src/ingest/otlp/kept-trace.js';
+import { traceEvents } from '../../../src/ingest/otlp/trace-events.js';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const startMs = 1_790_000_000_000;

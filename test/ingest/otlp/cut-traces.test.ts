@@ -127,6 +127,28 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
   }
 });
 
+it('gives a trace the service of its root, and each agent its own, whichever come first and however they are called', async () => {
+  const of = (service: string, one: TelemetrySpan) => ({
+    ...one,
+    resource: { 'service.name': service, 'service.version': '1' },
+  });
+  const agent = { 'gen_ai.operation.name': 'invoke_agent', 'gen_ai.agent.name': 'helper' };
+  const sent = [
+    { ...span(1, 0, 'POST /chat', {}), resource: { 'service.name': 'web' } },
+    of('a-long-name-of-an-inventory', span(2, 1, 'execute_tool search', tool)),
+    of('helpers', span(3, 1, 'invoke_agent helper', agent)),
+    of('models', span(4, 3, 'chat', model(100))),
+  ];
+  const expected = [
+    { prompt_text: 'invoke_agent helper', project: 'helpers', context: { agent: 'helpers' } },
+    { prompt_text: 'POST /chat', project: 'web', context: { agent: 'web' } },
+  ];
+  const whole = await bring([sent]);
+  expect(whole.execution_traces).toMatchObject(expected);
+  expect(whole.execution_traces?.[1]).not.toHaveProperty('context.version');
+  expect(await bring(sent.toReversed().map((one) => [one]))).toEqual(whole);
+});
+
 it('goes on as a role that may not delete: what a span was written as first stays beside what it is', async () => {
   const whole = await bring([spans]);
   const role = `writer_of_${db.test.name}`;

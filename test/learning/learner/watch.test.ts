@@ -1,12 +1,14 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { runDemo } from '../../../src/demo/run.js';
 import { ConsoleError } from '../../../src/db/errors.js';
 import { endpointEmbedder } from '../../../src/learning/embedding/choose.js';
 import { type Embedder, hashEmbedder } from '../../../src/learning/embedding/embedder.js';
 import { watch } from '../../../src/learning/learner/learn.js';
+import { runAction } from '../../../src/maintenance/registry.js';
 import { closeDatabases, day, noon, openDatabase } from '../../demo/helpers.js';
+import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase } from '../../helpers/database.js';
 
 afterAll(closeDatabases);
@@ -103,4 +105,47 @@ test('a learner that an endpoint asks to wait says until when, and does not ask 
     }
   }
   expect(asked).toHaveLength(1);
+});
+
+test('the action, and a calibration, say what they wait for and how long', async () => {
+  const test = await createTestDatabase();
+  const database = await openDatabase(test);
+  await runDemo(database, { seed: 7, start: noon, backfillMs: 40 * day, traces: 100 });
+  let refused = 0;
+  const vector = [1, ...Array.from({ length: 1_535 }, () => 0)];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (part: string) => (body += part));
+    request.on('end', () => {
+      if (refused < 1) {
+        refused += 1;
+        response.writeHead(429, { 'retry-after': '1' }).end();
+        return;
+      }
+      const { input } = JSON.parse(body) as { input: string[] };
+      const data = input.map((_, index) => ({ index, embedding: vector }));
+      response.end(JSON.stringify({ data, usage: { prompt_tokens: 1 } }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  vi.stubEnv('TRACE_CONSOLE_EMBEDDING', `http://127.0.0.1:${port}/v1`);
+  vi.stubEnv('TRACE_CONSOLE_EMBEDDING_MODEL', 'busy');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const said = /^\S+ answered 429: asked again in 1\.00s$/;
+  const phases: string[] = [];
+  const learning = runAction('learn', { database, signal: new AbortController().signal }, {});
+  let event = await learning.next();
+  for (; !event.done; event = await learning.next()) phases.push(event.value.phase);
+  expect(phases.filter((phase) => said.test(phase))).toHaveLength(1);
+  expect(event.value.summary).toMatch(/^Learned from \d+ turns/);
+  refused = 0;
+  const { stderr } = await runCli(['learn', 'calibrate', '--dry-run', '--url', test.url], {
+    env: {
+      TRACE_CONSOLE_EMBEDDING: `http://127.0.0.1:${port}/v1`,
+      TRACE_CONSOLE_EMBEDDING_MODEL: 'busy',
+    },
+  });
+  expect(stderr).toMatch(/^\S+ answered 429: asked again in 1\.00s$/m);
 });

@@ -241,3 +241,24 @@ test('while rows are written, slices of few rows are all asked again, those of m
     expect(plan.keeping.size).toBeLessThanOrEqual(most);
   }
 });
+
+test('what was not looked at while rows were written is looked at behind it, once', () => {
+  const rows = Array.from({ length: 6_000 }, (_, index) => ({
+    startedMs: start - index * 600,
+    presentFromMs: 0,
+  }));
+  const kept = ledger();
+  readAll(kept, rows, 60 * minute, start);
+  const looked = new Set<number>();
+  const lastly: number[] = [];
+  for (let reading = 0; reading < 20; reading += 1) {
+    const nowMs = start + 100 + reading * 100;
+    const isWritten = reading === 0;
+    const plan = kept.plan({ sinceMs: nowMs - 60 * minute, nowMs, isWritten }, Infinity);
+    kept.settle(plan, ask(rows, plan.ranges, nowMs), nowMs);
+    for (const slice of plan.audited) looked.add(slice);
+    if (reading >= 10) lastly.push(plan.audited.size);
+  }
+  expect(looked.size).toBeGreaterThanOrEqual(58);
+  expect(Math.max(...lastly)).toBe(0);
+});

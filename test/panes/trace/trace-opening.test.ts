@@ -139,7 +139,7 @@ test('a call of a model stands with its tokens and its cost, live and archived, 
     const { tree } = await open(await idOf(name));
     const call = tree.nodes.find(({ event }) => isModelCall(event))?.event;
     expect(call && [eventTitle(call), eventText(call), call.archived]).toEqual([
-      'large 1,000 in, 42 out',
+      'large 1,000 tokens in, 42 out',
       '$0.25, 90% from a cache',
       name === 'called',
     ]);

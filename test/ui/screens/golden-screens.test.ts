@@ -101,6 +101,34 @@ it.each(drawn)(
   },
 );
 
+it('the question whether a turn went well keeps the answer, and shows it the next time', async () => {
+  const screen = drawn.find(({ name }) => name === 'judge');
+  if (!screen) throw new Error('the list of screens has no such one');
+  const app = await open(screen);
+  try {
+    const said = async () => {
+      const { rows } = await database.query<{ said: string }>(
+        `SELECT is_good::text AS said FROM trace_console.trace_feedback AS f
+         JOIN execution_traces AS t USING (correlation_id) WHERE t.root_id = t.correlation_id`,
+      );
+      return rows.map((row) => row.said);
+    };
+    await walkTo(app, screen, database.url);
+    expect(app.text()).toMatch(/y: yes, it went well[^]*n: no, it went badly/);
+    app.press('n');
+    await app.waitFor('Kept: this turn was bad');
+    expect(await said()).toEqual(['false']);
+    app.press('w');
+    await app.waitFor('said bad just now');
+    app.press('y');
+    await app.waitFor('Kept: this turn was good');
+    expect(await said()).toEqual(['true']);
+  } finally {
+    await app.close();
+    await database.query('DELETE FROM trace_console.trace_feedback');
+  }
+});
+
 /** Where every key is pressed: a screen of each kind. */
 const walked = drawn.filter(({ name }) =>
   [
@@ -160,7 +188,7 @@ async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
   pressKey(app, key);
   return vi
     .waitFor(() => expect(isDeepStrictEqual(seen(), before)).toBe(false), {
-      timeout: 500,
+      timeout: 3_000,
       interval: 15,
     })
     .then(
@@ -277,7 +305,7 @@ const lostSince = (nowMs: number): ConnectionState => ({
 });
 
 /** These are opened from a list of a window, which must end when the rows were made, not today. */
-const throughList = new Set(['trace', 'slowest', 'record', 'search']);
+const throughList = new Set(['trace', 'slowest', 'record', 'search', 'judge']);
 
 async function open({ place: where = 'database', name }: Screen): Promise<AppScreen> {
   const screen = await AppScreen.open(usual, where === 'alerts' ? { alerts } : {});
