@@ -83,9 +83,8 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   async read(request: ReadRequest): Promise<PaneResult<ErrorRow, ErrorsExtras>> {
     const { windowMs, untilMs, shape } = request;
     return request.transaction(async (tx) => {
-      const found = await this.#failures.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#failures, tx, request);
       const { groups, endMs } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const types = groups.map(({ groups: [type] }) => type ?? 'unknown');
       const patterns = await readPatterns(tx, shape, types);
       const known = new Map(patterns.map((row) => [row.type, row]));
