@@ -158,6 +158,8 @@ for (const { name, keepsData, args, shortArgs, goals } of chosen) {
   }
   write();
 }
+// With --rest, and nothing left to measure, lines of earlier parts are judged anew.
+if (!flags.fill && (chosen.length > 0 || isPart)) write();
 process.stdout.write(
   `\n${flags.fill ? path.resolve(flags.data ?? '') : file}, after ${Math.round((Date.now() - startedAt.getTime()) / 1_000)} s\n`,
 );

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { StatusJson } from '../src/cli/commands/status.js';
 import { runCli } from './helpers/cli.js';
 
 /** The coordinator of a cluster with Citus 12 or newer and pgvector, and a role that may create schemas. */
@@ -32,11 +33,16 @@ describe.runIf(url !== '')('on a cluster of Citus, in the schema of a team', () 
     expect((await run('schema', 'verify')).exitCode).toBe(0);
     expect((await run('demo', '--backfill', '2d', '--traces', '200', '--yes')).exitCode).toBe(0);
     const status = await run('status', '--json');
-    expect(status.exitCode).toBe(0);
-    const { panes } = JSON.parse(status.stdout) as { panes: { id: string; rows: object[] }[] };
-    expect(panes.find(({ id }) => id === 'recent-traces')?.rows.length).toBeGreaterThan(0);
-    const sizes = panes.find(({ id }) => id === 'table-sizes')?.rows as { totalBytes: number }[];
+    // The one pane that a coordinator cannot show says so.
+    expect(status.exitCode).toBe(1);
+    const { panes } = JSON.parse(status.stdout) as StatusJson;
+    expect(panes['recent-traces']?.rows.length).toBeGreaterThan(0);
+    const sizes = panes['table-sizes']?.rows as { totalBytes: number }[];
     expect(sizes[0]?.totalBytes).toBeGreaterThan(100_000);
+    const refused = Object.entries(panes).filter(([, { error }]) => error !== null);
+    expect(refused.map(([id, { error }]) => `${id}: ${error?.code}`)).toEqual([
+      'index-usage: cluster',
+    ]);
     const { rows } = await client.query<{ id: string }>(
       `SELECT correlation_id::text AS id FROM ${schema}.execution_traces LIMIT 1`,
     );

@@ -96,6 +96,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   printsFile?(flags: FlagValues<Flags>): boolean;
   /** It draws the whole screen: signals and the way out are its own. */
   ownsTerminal?: true;
+  /** So many statements it has at work as soon as the database is open: as many connections are opened at once. Default 1. */
+  asksAtOnce?: number;
   run: (context: CommandContext<Flags>) => Promise<ExitCode>;
 };
 

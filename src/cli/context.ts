@@ -105,7 +105,11 @@ export function processContext(
       }
     },
     openDatabase(onProgress = note) {
-      const options = { ...openOptionsOf(flags, connection), onProgress };
+      const options = {
+        ...openOptionsOf(flags, connection),
+        openAtOnce: command.asksAtOnce,
+        onProgress,
+      };
       opening ??= open(options).then(
         (database) => (opened = database),
         (error: unknown) => {
@@ -123,7 +127,8 @@ export function processContext(
     async close() {
       bar.clear();
       const database = await opening?.catch(() => undefined);
-      await database?.close();
+      // The goodbye is sent at once. What the server does about it is not waited for; a statement that still runs is.
+      database?.close().catch(() => undefined);
     },
   };
 }
@@ -198,9 +203,6 @@ function hintFlags(
   return [named, schema].filter(Boolean).join(' ');
 }
 
-/** The console asks for its vitals and for panes as soon as it is there. */
-const askedAtOnce = 3;
-
 /** No connection can be called by a command's word. */
 const embedded = 'embedded';
 
@@ -214,11 +216,11 @@ function connectionChoices(
   config: Config,
   flags: OpenFlags,
   connection: NamedConnection | undefined,
-  { ownsTerminal }: Command,
+  { asksAtOnce }: Command,
 ): readonly [ConnectionChoice, ...ConnectionChoice[]] {
   const { readOnly, poolSize, config: file } = flags;
   const guards = { readOnly, poolSize, config: file };
-  const first = choiceOf(config, flags, connection, ownsTerminal ? askedAtOnce : undefined);
+  const first = choiceOf(config, flags, connection, asksAtOnce);
   const named = [...config.connections.values()]
     .filter((each) => each !== connection)
     .map((each) => choiceOf(config, guards, each));

@@ -3,7 +3,7 @@ import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
 import { quoteIdent } from './quote.js';
-import { beginStatement } from './transaction-settings.js';
+import { beginStatement, heeded } from './transaction-settings.js';
 
 /** What the connected role may do with one table. */
 export type TableAccess = {
@@ -121,16 +121,17 @@ export async function readCapabilities(
   const client = await pool.connect();
   let broken = true;
   try {
-    await client.query(limited(beginStatement({ readOnly: true })));
-    const { rows } = await client.query<CapabilitiesRow>(
+    const begun = client.query(limited(beginStatement({ readOnly: true })));
+    const asked = client.query<CapabilitiesRow>(
       limited(capabilitiesQuery, [
         options.schema ?? null,
         [...coreTables, ...archivedTables.map(archiveOf)],
       ]),
     );
+    const [, { rows }] = await Promise.all([begun, asked]);
     const row = rows[0];
     const citus = row?.extensions.citus && (await readCitus(client, row.schema));
-    await client.query(limited('COMMIT'));
+    void heeded(client.query(limited('COMMIT')));
     broken = false;
     if (!row) throw new ConsoleError('internal', 'The server told nothing about itself.');
     return { ...fromRow(row, backendPidOf(client)), ...(citus ? { citus } : {}) };

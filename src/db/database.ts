@@ -27,13 +27,15 @@ import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
   againUnlessBegun,
-  beginStatement,
+  behind,
+  beginStatementOn,
   briefLimits,
   clientTimeoutMs,
   copyWithTimeout,
+  heeded,
   breaksClient,
-  longWorkSettings,
   rollsBack,
+  sendTogether,
   whyUnanswered,
   withTimeout,
   defaultLimits,
@@ -43,9 +45,8 @@ import {
   type TransactionOptions,
 } from './transaction-settings.js';
 
-export type { Queryable, Transaction } from './queryable.js';
-export { DirectConnection } from './direct-connection.js';
-export type { DatabaseOptions, TransactionOptions } from './transaction-settings.js';
+export { DirectConnection, type Queryable, type Transaction };
+export type { DatabaseOptions, TransactionOptions };
 
 /**
  * A database behind a small pool. Every statement runs in a transaction that sets its own limits
@@ -105,7 +106,8 @@ export class Database {
     } catch (error) {
       await pool.end();
       const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
-      throw translateError(pool.causeOf(error), source, { timedOut });
+      const failure = translateError(pool.causeOf(error), source, { timedOut });
+      throw options.answers ? await whyUnanswered(failure, options.answers) : failure;
     }
   }
 
@@ -156,7 +158,6 @@ export class Database {
     const client = await this.#connect();
     const pool = this.#pool;
     const timeoutMs = clientTimeoutMs(options);
-    const send = withTimeout(client, timeoutMs);
     const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
     let watch: AnswerWatch | undefined;
     const answered = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
@@ -169,27 +170,28 @@ export class Database {
         throw translateError(pool.causeOf(error, client), this.#source, { timedOut });
       }
     };
+    const send = withTimeout(client, timeoutMs);
     const run: Queryable['query'] = (text, values) => answered(() => send<never>(text, values));
-    const copyOnce = copyWithTimeout(client, timeoutMs);
-    const copy: Transaction['copy'] = (text, data) => answered(() => copyOnce(text, data));
+    const copy: Transaction['copy'] = (text, data) =>
+      answered(() => copyWithTimeout(client, timeoutMs)(text, data));
     let broken = false;
+    const readOnly = this.#options.readOnly === true || options.readOnly === true;
+    // What changes something is never sent before it is known to be within the transaction.
+    const isAhead = readOnly && statementTimeoutMs > 0;
     this.#busy.add(client);
     try {
-      const begun = await run(
-        beginStatement({
-          ...options,
-          readOnly: this.#options.readOnly === true || options.readOnly,
-          settings: { ...longWorkSettings(options, this.capabilities), ...options.settings },
-          searchPath: options.searchPath ?? this.capabilities.searchPath,
-        }),
-      );
+      if (isAhead) sendTogether(client);
+      const begun = heeded(run(beginStatementOn(this.capabilities, { ...options, readOnly })));
+      if (!isAhead) await begun;
       if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
       const result = await work({
-        ...(options.tellsTime ? { startedMs: startOf(begun) } : {}),
-        query: this.statements.watching(run, options.purpose),
+        ...(options.tellsTime ? { startedMs: heeded(begun.then(startOf)) } : {}),
+        query: this.statements.watching(isAhead ? behind(begun, run) : run, options.purpose),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
-      await run('COMMIT');
+      const ended = heeded(run('COMMIT'));
+      // Nothing hangs on the end of what has only read: the next transaction of this connection comes behind it.
+      if (!isAhead) await ended;
       return result;
     } catch (cause) {
       const error = translateError(cause, this.#source);

@@ -3,7 +3,7 @@ import type pg from 'pg';
 /** What runs statements: a transaction, or a direct connection. */
 export interface Queryable {
   /** Of a transaction that was asked for it: when it began by the server's clock, in milliseconds since 1970. */
-  readonly startedMs?: number | undefined;
+  readonly startedMs?: Promise<number | undefined> | undefined;
   /**
    * Runs one statement. `values` are its `$1`, `$2`, … Rows have bigint and numeric as numbers.
    *

@@ -38,6 +38,8 @@ export class ServerPool {
     this.#pool = new pg.Pool({
       ...clientConfig(source, tls),
       Client: guardedClient(source.parameters),
+      // A statement need not wait for the answer to the one before it.
+      pipeline: true,
       max: size,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,

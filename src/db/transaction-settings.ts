@@ -1,4 +1,5 @@
 import type { Pace } from './answer-watch.js';
+import type { Socket } from 'node:net';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
 import { ConsoleError, isUnanswered } from './errors.js';
@@ -138,6 +139,16 @@ export function longWorkSettings(
   };
 }
 
+/** BEGIN for one transaction on an open database. */
+export function beginStatementOn(
+  capabilities: { embedded: boolean; serverVersion: number; searchPath: string },
+  options: TransactionOptions,
+): string {
+  const { settings, searchPath = capabilities.searchPath } = options;
+  const wanted = { ...longWorkSettings(options, capabilities), ...settings };
+  return beginStatement({ ...options, settings: wanted, searchPath });
+}
+
 /** What {@link beginStatement} tells with `tellsTime`: the driver gives a result for each of several statements. */
 export function startOf(begun: unknown): number | undefined {
   const last: unknown = Array.isArray(begun) ? begun.at(-1) : begun;
@@ -174,11 +185,43 @@ export function copyWithTimeout(client: pg.PoolClient, timeoutMs: number): Trans
     const { default: copyStreams } = await import('pg-copy-streams');
     const copy: CopyStreamQuery & { query_timeout?: number } = copyStreams.from(text);
     if (timeoutMs > 0) copy.query_timeout = timeoutMs;
-    await new Promise<void>((resolve, reject) => {
-      copy.once('finish', resolve).once('error', reject);
-      client.query(copy).end(data);
-    });
+    // pg takes no query of another class while it may send several at once; every one before it was answered.
+    const mode = client as unknown as { pipeline: boolean };
+    mode.pipeline = false;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        copy.once('finish', resolve).once('error', reject);
+        client.query(copy).end(data);
+      });
+    } finally {
+      mode.pipeline = true;
+    }
     return { rowCount: copy.rowCount };
+  };
+}
+
+/** The same promise; that it fails is heard elsewhere, or of no account. */
+export function heeded<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/**
+ * What is sent to a connection until this turn ends goes out as one. Of two writes to a connection that the server has ended the second
+ * fails before anybody can read why.
+ */
+export function sendTogether(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
+}
+
+/** Sends statements while BEGIN is on its way, which saves its round trip. Where BEGIN fails, that is the reason why they do. */
+export function behind(begun: Promise<unknown>, run: Queryable['query']): Queryable['query'] {
+  return async (text, values) => {
+    const answer = heeded(run<never>(text, values));
+    await begun;
+    return answer;
   };
 }
 

@@ -12,7 +12,8 @@ import { dropStatement, readMaterialized } from './materialized.js';
 
 /** What a reset would drop, with the estimated rows that would be lost. */
 export type ResetPlan = {
-  tables: { name: string; estimatedRows: number }[];
+  /** Null: the rows lie on workers of a cluster. */
+  tables: { name: string; estimatedRows: number | null }[];
   /** In trace_console, of the views. */
   materialized: string[];
   views: string[];
@@ -108,7 +109,10 @@ async function resetPlan(
   const rowsOf = new Map(rows.map(({ name, rows: count }) => [name, count]));
   const copies = await readMaterialized(tx, database.capabilities.schema);
   return {
-    tables: tables.map((name) => ({ name, estimatedRows: rowsOf.get(name) ?? 0 })),
+    tables: tables.map((name) => {
+      const isElsewhere = database.capabilities.citus?.tables.includes(name) === true;
+      return { name, estimatedRows: isElsewhere ? null : (rowsOf.get(name) ?? 0) };
+    }),
     materialized: copies.map(({ name }) => name),
     // A view or function of our name that we did not write is somebody else's.
     views: Object.keys(manifest.views).filter(

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { asConsoleError, losesConnection } from '../db/errors.js';
-import { looksBack } from '../panes/contract/pane.js';
+import { inStartOrder, looksBack } from '../panes/contract/pane.js';
 import { paneById, type PaneId, panes as allPanes } from '../panes/registry.js';
 import { readShape, type SchemaShape } from '../panes/contract/shape.js';
 import { defaultStuckAfterMs, defaultWindowMs } from '../panes/reading/windows.js';
@@ -76,7 +76,7 @@ export class LiveEngine {
     this.#schedule = new Schedule({ clock, cadenceMs, concurrency, share: options.share });
     const vitals = { id: 'vitals', minIntervalMs: 1_000, startsLast: true };
     this.#schedule.add({ ...vitals, run: () => this.#readVitals() }, true);
-    for (const feed of this.#feeds.values()) {
+    for (const feed of inStartOrder([...this.#feeds.values()], ({ pane }) => pane)) {
       const { id, minIntervalMs } = feed.pane;
       this.#schedule.add({ id, minIntervalMs, run: () => this.#readPane(feed) }, true);
     }

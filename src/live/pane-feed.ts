@@ -33,21 +33,25 @@ export class CostMeter {
     spent: (costMs: number) => void,
     work: (tx: Queryable) => Promise<Result>,
   ): Promise<Result> {
-    return this.#database.transaction({ ...options, readOnly: true, tellsTime: true }, (tx) =>
-      work({
+    return this.#database.transaction({ ...options, readOnly: true, tellsTime: true }, (tx) => {
+      // Several may be asked at once: each costs the time since the answer before it.
+      let answeredAt = -Infinity;
+      return work({
         startedMs: tx.startedMs,
         query: async (text, values) => {
-          const before = this.#clock.now();
+          const askedAt = this.#clock.now();
           try {
             return await tx.query(text, values);
           } finally {
-            const elapsed = this.#clock.now() - before;
+            const now = this.#clock.now();
+            const elapsed = now - Math.max(askedAt, answeredAt);
+            answeredAt = now;
             this.#roundTripMs = Math.min(this.#roundTripMs, elapsed);
             spent(elapsed - this.#roundTripMs);
           }
         },
-      }),
-    );
+      });
+    });
   }
 }
 

@@ -98,9 +98,11 @@ export async function readIndexes(
   source: CounterSource,
   known = new KnownTraits(),
 ): Promise<{ nowMs: number; since: CountersSince; rows: IndexEvidence[] }> {
-  const { nowMs, ...since } = await readCountersSince(tx, source);
-  const arrivals = await readIndexArrivals(tx, source.schema);
-  const { rows } = await tx.query<IndexRow>(indexesStatement(source), [source.schema, mostIndexes]);
+  const [{ nowMs, ...since }, { rows }, arrivals] = await Promise.all([
+    readCountersSince(tx, source),
+    tx.query<IndexRow>(indexesStatement(source), [source.schema, mostIndexes]),
+    readIndexArrivals(tx, source.schema),
+  ]);
   const traits = await known.read(tx, source.schema, rows, nowMs);
   const evidence = rows.flatMap((row) => {
     const own = traits.get(row.oid);

@@ -186,6 +186,7 @@ export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
   question: 'What is happening now?',
   needs: {},
   isInOverview: true,
+  startsFirst: true,
   layout: { height: 1.6 },
   isTail: true,
   showsEvents: true,

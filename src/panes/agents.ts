@@ -77,9 +77,8 @@ class AgentsReader implements PaneReader<AgentRow, AgentsExtras> {
 
   async read(request: ReadRequest): Promise<PaneResult<AgentRow, AgentsExtras>> {
     return request.transaction(async (tx) => {
-      const found = await this.#calls.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#calls, tx, request);
       const { groups, endMs, percentileError } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const rows = groups
         .map((group) => ({ ...rowOf(group), ...beforeOf(before, groupKey(group.groups)) }))
         .sort((a, b) => b.calls - a.calls);

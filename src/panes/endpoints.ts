@@ -157,9 +157,8 @@ class EndpointsReader implements PaneReader<EndpointRow, EndpointsExtras> {
 
   async read(request: ReadRequest): Promise<PaneResult<EndpointRow, EndpointsExtras>> {
     return request.transaction(async (tx) => {
-      const found = await this.#calls.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#calls, tx, request);
       const { groups, endMs, percentileError } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const rows = groups
         .map((group) => ({ ...rowOf(group), ...beforeOf(before, groupKey(group.groups)) }))
         .sort((a, b) => b.totalMs - a.totalMs || b.calls - a.calls);

@@ -83,9 +83,8 @@ class ErrorsReader implements PaneReader<ErrorRow, ErrorsExtras> {
   async read(request: ReadRequest): Promise<PaneResult<ErrorRow, ErrorsExtras>> {
     const { windowMs, untilMs, shape } = request;
     return request.transaction(async (tx) => {
-      const found = await this.#failures.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#failures, tx, request);
       const { groups, endMs } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const types = groups.map(({ groups: [type] }) => type ?? 'unknown');
       const patterns = await readPatterns(tx, shape, types);
       const known = new Map(patterns.map((row) => [row.type, row]));
@@ -243,7 +242,7 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
   }),
   trendColumn(3, 'error'),
   ageColumn({ id: 'last', title: 'last', value: ({ last }) => last, priority: 2 }),
-  countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 4 }),
+  countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 5 }),
   countColumn({ id: 'hooks', title: 'hooks', value: ({ hooks }) => hooks, priority: 5 }),
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 5 }),
   textColumn({
@@ -268,7 +267,8 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
     title: 'what helped',
     value: ({ resolution }) => resolution,
     tone: () => 'muted',
-    priority: 4,
+    // What to do about it says more than in what it failed.
+    priority: 2,
     minWidth: 14,
     maxWidth: 40,
   }),

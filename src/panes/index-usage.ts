@@ -235,6 +235,7 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras, 'index-usage'> = 
   rowsAre: 'index',
   needs: {},
   isInOverview: true,
+  startsFirst: true,
   windowed: false,
   minIntervalMs: 5_000,
   limits: usualLimits,

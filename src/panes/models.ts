@@ -111,9 +111,8 @@ class ModelsReader implements PaneReader<ModelRow, ModelsExtras> {
 
   async read(request: ReadRequest): Promise<PaneResult<ModelRow, ModelsExtras>> {
     return request.transaction(async (tx) => {
-      const found = await this.#calls.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#calls, tx, request);
       const { groups, endMs } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const rows = withShares(groups.map((group) => rowOf(group, before)));
       const sum = (value: (row: ModelRow) => number) =>
         rows.reduce((total, row) => total + value(row), 0);

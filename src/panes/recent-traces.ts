@@ -29,7 +29,7 @@ import {
 } from './reading/trace-counts.js';
 import { isFailure, statusTone } from './trace/event.js';
 import { tracesOpening } from './trace/traces-listed.js';
-import { bucketMsFor, isCountedAtOnce, sliceMsFor } from './reading/windows.js';
+import { bucketMsFor, isCountedAtOnce, serverNowIn, sliceMsFor } from './reading/windows.js';
 import { boundedText } from '../db/quote.js';
 
 export type StuckTrace = {
@@ -79,23 +79,37 @@ class RecentTracesReader implements PaneReader<TraceStatusRow, RecentTracesExtra
     const whole = exact || isCountedAtOnce(request);
 
     return request.transaction(async (tx) => {
-      const progress = await readInProgress(tx, sliceMs, stuckAfterMs);
-      const { now_ms: nowMs } = progress;
+      const nowMs = await serverNowIn(tx);
       const endMs = untilMs ?? nowMs;
       const sinceMs = endMs - windowMs;
       const late = exact ? undefined : await this.#late.look(tx, request, [timed.traces], nowMs);
       slices.ledger.noteChanged(late?.ranges ?? []);
+      const readProgress = () => readInProgress(tx, sliceMs, stuckAfterMs);
+      // What is counted whole holds nothing yet that could have changed, and needs no answer before it is asked.
+      const known = whole ? undefined : await readProgress();
       // Those in which traces have ended or begun since they were counted.
-      const changed = slices.ledger.changed((slice) => progress.by_slice[slice] ?? 0);
-      const { fresh, share } = await slices.read(
-        { sinceMs, untilMs, nowMs, changed, isWritten: late?.isWritten ?? false, whole },
+      const changed = known && slices.ledger.changed((slice) => known.by_slice[slice] ?? 0);
+      const counting = slices.read(
+        {
+          sinceMs,
+          untilMs,
+          nowMs,
+          isWritten: late?.isWritten ?? false,
+          whole,
+          ...(changed && { changed }),
+        },
         (ranges) => readCounts(tx, ranges, sliceMs),
       );
+      const compare = ({ share }: { share: number }) =>
+        this.#before.read(tx, request, { endMs, share, fittingMs: slices.fittingMs });
+      const [progress, { fresh }, compared] = await Promise.all([
+        known ?? readProgress(),
+        counting,
+        whole ? compare({ share: 1 }) : counting.then(compare),
+      ]);
       const bySlice = new Map(fresh);
       slices.ledger.look((slice, counts) => bySlice.set(slice, counts));
       const counted = totals(bySlice);
-      const { fittingMs } = slices;
-      const compared = await this.#before.read(tx, request, { endMs, share, fittingMs });
       const rows = withBefore(counted, compared.before);
       const { running, stuckCount } = untilMs === undefined ? nowOf(progress) : thenOf(rows);
       const stuck = stuckCount > 0 ? await readStuck(tx, shape, stuckAfterMs) : [];

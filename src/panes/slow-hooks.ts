@@ -75,9 +75,8 @@ class SlowHooksReader implements PaneReader<SlowHookRow, SlowHooksExtras> {
   async read(request: ReadRequest): Promise<PaneResult<SlowHookRow, SlowHooksExtras>> {
     this.#variant = request.variant;
     return request.transaction(async (tx) => {
-      const found = await this.#calls.read(tx, request);
+      const { found, before, share } = await this.#before.readWith(this.#calls, tx, request);
       const { groups, endMs, percentileError } = found;
-      const { before, share } = await this.#before.read(tx, request, found);
       const rows = groups.map((group) => rowOf(group, before));
       return {
         ...resultOf(rows, request.windowMs, percentileError),
@@ -253,6 +252,7 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras, 'slow-hooks'> = {
     },
   },
   isInOverview: true,
+  startsFirst: true,
   windowed: true,
   minIntervalMs: 0,
   limits: usualLimits,

@@ -52,17 +52,20 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
 
   async read(request: ReadRequest): Promise<PaneResult<TopPatternRow, TopPatternsExtras>> {
     return request.transaction(async (tx) => {
-      const nowMs = await serverNowIn(tx);
       const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
       // Only what B compares needs them, and the order of what was used.
       const isLater = request.brief === true && !request.exact && request.variant !== used.id;
-      const uses = isLater ? noUses : await this.#uses.read(tx, request);
-      const statement = statementOf(
-        request.shape,
-        isWhole ? request.variant : undefined,
-        uses.byId,
-      );
-      const found = await tx.query<TopPatternsRow>(statement.text, [...statement.values]);
+      const counting = isLater ? noUses : this.#uses.read(tx, request);
+      const variant = isWhole ? request.variant : undefined;
+      const ask = (byId?: PatternUses['byId']) => {
+        const { text, values } = statementOf(request.shape, variant, byId);
+        return tx.query<TopPatternsRow>(text, [...values]);
+      };
+      const [uses, found, nowMs] = await Promise.all([
+        counting,
+        variant === used.id ? Promise.resolve(counting).then(({ byId }) => ask(byId)) : ask(),
+        serverNowIn(tx),
+      ]);
       const rows = found.rows.map((row) => ({
         id: row.id,
         hash: row.hash,

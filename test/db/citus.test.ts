@@ -7,6 +7,7 @@ import { ConsoleError } from '../../src/db/errors.js';
 import { keepSizes } from '../../src/deploy/kept-sizes.js';
 import { checks, runChecks } from '../../src/maintenance/doctor/checks.js';
 import { refusal } from '../../src/maintenance/guard.js';
+import { searchOf } from '../../src/learning/router/suggest.js';
 import { reindex } from '../../src/maintenance/reindex/reindex.js';
 import { indexUsage } from '../../src/panes/index-usage.js';
 import { panes } from '../../src/panes/registry.js';
@@ -174,6 +175,26 @@ describe('in a schema whose tables lie on a worker', () => {
     ).rows;
     expect(teams[0]).toMatchObject({ name: 'public', state: 'primary', bytes });
     expect(teams[1]).toMatchObject({ name: 'other_team', state: 'primary' });
+  });
+
+  it('suggests by the patterns on the worker, exports the sizes of shards, and says before a reset that no rows were counted', async () => {
+    await database.query(
+      `INSERT INTO success_patterns (pattern_hash, intent_classification, prompt_embedding)
+       SELECT n::text, 'made', ('[' || n || repeat(',1', 1535) || ']')::vector FROM generate_series(1, 2500) AS n`,
+    );
+    // As the catalogue of a coordinator says it: nobody has ever counted rows of a shell.
+    const shell = `UPDATE pg_class SET reltuples = 0 WHERE oid IN ('success_patterns'::regclass, 'idx_pattern_embedding'::regclass)`;
+    await database.query(`${shell}; SELECT pg_stat_reset()`);
+    const { settings } = await searchOf(await openDatabase(database.url), 'any');
+    expect(settings).toMatchObject({
+      'citus.propagate_set_commands': 'local',
+      enable_seqscan: 'off',
+    });
+    const metrics = (await runCli(['metrics', '--url', database.url])).stdout;
+    expect(metrics).toContain('trace_console_table_size_bytes{table="execution_traces"} 123456789');
+    expect(metrics).not.toContain('trace_console_index_scans');
+    const reset = await runCli(['schema', 'reset', '--dry-run', '--url', database.url]);
+    expect(reset.stdout).toContain('table execution_traces, its rows lie on workers');
   });
 
   it('keeps no sizes of shells', async () => {

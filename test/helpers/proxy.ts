@@ -2,8 +2,6 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 type Address = { host: string; port: number };
-/** Ends the answer to each message: its kind and its length. */
-const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 type Pair = { client: Socket; server: Socket; silent: boolean };
 
 /** A proxy on the loopback address between the console and a server, for faults of a network. */
@@ -18,8 +16,8 @@ export class Proxy {
   losesAnswerTo: string | undefined;
   /** How many connections clients have begun. */
   accepted = 0;
-  /** How many messages of clients the server has answered: round trips. */
-  answers = 0;
+  /** How often clients have sent something and waited for the server; what they send meanwhile takes no further one. */
+  roundTrips = 0;
   #isStalled = false;
   /** Bytes a second from the server, of each connection; 0: as fast as it goes. */
   bytesPerSecond = 0;
@@ -102,13 +100,14 @@ export class Proxy {
     this.#pairs.add(pair);
     this.accepted += 1;
     let isAnswerLost = false;
-    let tail = Buffer.alloc(0);
+    let isAsked = false;
     client.on('data', (bytes) => {
       if (pair.silent) return;
       if (this.losesAnswerTo !== undefined && bytes.includes(this.losesAnswerTo)) {
         isAnswerLost = true;
         this.losesAnswerTo = undefined;
       }
+      isAsked = true;
       server.write(bytes);
     });
     server.on('data', (bytes) => {
@@ -118,9 +117,8 @@ export class Proxy {
         return;
       }
       client.write(bytes);
-      const looked = Buffer.concat([tail, bytes]);
-      tail = looked.subarray(-(readyForQuery.length - 1));
-      for (let at = -1; (at = looked.indexOf(readyForQuery, at + 1)) >= 0;) this.answers += 1;
+      if (isAsked) this.roundTrips += 1;
+      isAsked = false;
       if (this.bytesPerSecond === 0) return;
       server.pause();
       setTimeout(() => server.resume(), (1_000 * bytes.length) / this.bytesPerSecond);

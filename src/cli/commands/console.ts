@@ -49,6 +49,7 @@ export const command = defineCommand({
   ].join('\n'),
   flags: consoleFlags,
   ownsTerminal: true,
+  asksAtOnce: 3,
   examples: [
     'trace-console',
     'trace-console --demo',

@@ -198,7 +198,11 @@ export const schemaResetCommand = defineCommand({
     if (!flags.json) {
       print(safeText(`Target: ${placeOf(database)}`));
       for (const { name, estimatedRows } of plan.tables) {
-        print(`  table ${name}, about ${counted(estimatedRows, 'row')}`);
+        const rows =
+          estimatedRows === null
+            ? 'its rows lie on workers, and are not counted here'
+            : `about ${counted(estimatedRows, 'row')}`;
+        print(`  table ${name}, ${rows}`);
       }
       for (const name of plan.materialized) print(`  materialized view trace_console.${name}`);
       for (const name of plan.views) print(`  view ${name}`);

@@ -7,6 +7,7 @@ import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
 import { systemClock } from '../../core/clock.js';
 import { CostMeter, PaneFeed } from '../../live/pane-feed.js';
 import type { PaneSnapshot } from '../../live/state.js';
+import { inStartOrder } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import {
   defaultStuckAfterMs,
@@ -63,7 +64,7 @@ export class StatusReader {
    */
   async read(): Promise<readonly { pane: AnyPane; snapshot: PaneSnapshot }[]> {
     const shape = await readShape(this.#database);
-    const waiting = [...this.#feeds];
+    const waiting = inStartOrder(this.#feeds, ({ pane }) => pane);
     const readNext = async () => {
       for (let feed = waiting.shift(); feed; feed = waiting.shift()) {
         let snapshot: PaneSnapshot;
@@ -79,6 +80,7 @@ export class StatusReader {
 
 export const command = defineCommand({
   name: 'status',
+  asksAtOnce: atOnce,
   summary: 'print the panes of the console once, as tables or JSON',
   usage:
     '[--pane ID … | --all] [--window 1h] [--group NAME] [--at MOMENT | --watch [SECONDS]] [--json]',

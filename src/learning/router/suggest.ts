@@ -1,3 +1,4 @@
+import { hasRowsOnWorkers } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { firstOf, readNumber } from '../../core/values.js';
 import { latelyRate, latelySql, wilson } from '../../core/share.js';
@@ -28,16 +29,31 @@ export async function searchOf(database: Database, model: string): Promise<Searc
   return database.transaction({ readOnly: true }, async (tx) => {
     const isKept = await hasConsoleTable(tx, 'embedding_thresholds');
     const kept = isKept ? await calibratedThreshold(tx, schema, model) : undefined;
-    const { rows } = await tx.query<IndexRow>(indexStatement);
+    const isCluster = hasRowsOnWorkers(database.capabilities);
+    const { rows: indexes } = await tx.query<IndexRow>(indexStatement);
+    const rows = isCluster ? await withRowsOfWorkers(tx, indexes) : indexes;
     const [asked] = (await tx.query<AskedRow>(askedStatement)).rows;
     return {
       threshold: kept ?? usualThreshold(model),
-      settings: searchSettings(rows, extensions.vector?.version ?? '', asked),
+      settings: {
+        // The index lies on a worker, which hears of settings only so.
+        ...(isCluster ? { 'citus.propagate_set_commands': 'local' } : {}),
+        ...searchSettings(rows, extensions.vector?.version ?? '', asked),
+      },
     };
   });
 }
 
 type IndexRow = { method: 'ivfflat' | 'hnsw'; lists: number; rows: number };
+
+/** What a coordinator's catalogue says of their number is of an empty shell. */
+async function withRowsOfWorkers(tx: Queryable, indexes: readonly IndexRow[]): Promise<IndexRow[]> {
+  const counted = await tx.query<{ rows: number }>(
+    'SELECT count(*) AS rows FROM success_patterns WHERE prompt_embedding IS NOT NULL',
+  );
+  const rows = counted.rows[0]?.rows ?? 0;
+  return indexes.map((index) => ({ ...index, rows }));
+}
 
 const indexStatement = `
 SELECT am.amname::text AS method, COALESCE((SELECT option_value::int FROM pg_options_to_table(i.reloptions)

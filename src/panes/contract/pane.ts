@@ -107,6 +107,8 @@ export type Pane<
   /** Part of the overview until the reader chooses others. */
   isInOverview?: boolean;
   layout?: PaneLayout;
+  /** Its first reading takes longer than those of others, so it is asked before them. */
+  startsFirst?: boolean;
   /** Rows arrive newest last, and the newest is followed. Its extras count the events in `seen`. */
   isTail?: boolean;
   /** Shows single events: while agents tell of some it is asked more often than the cadence says. */
@@ -202,6 +204,15 @@ export const usualLimits: PaneLimits = {
   lockTimeoutMs: 1_000,
   settings: { max_parallel_workers_per_gather: '0', jit: 'off', work_mem: '16MB' },
 };
+
+/** Panes that are asked at the same time, those that take longest first. */
+export function inStartOrder<Asked>(
+  asked: readonly Asked[],
+  paneOf: (asked: Asked) => Pane,
+): Asked[] {
+  const first = asked.filter((each) => paneOf(each).startsFirst === true);
+  return [...first, ...asked.filter((each) => paneOf(each).startsFirst !== true)];
+}
 
 /** What names a row elsewhere: an id, a name; not what its cell was cut to. */
 export function idOf(pane: Pane, row: object): string {

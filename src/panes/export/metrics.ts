@@ -17,6 +17,7 @@ import {
   type MetricsContext,
   type MetricsRequest,
 } from './duration-metrics.js';
+import { shardSizesStatement, type ShardSizeRow } from '../reading/tables.js';
 import { defaultStuckAfterMs } from '../reading/windows.js';
 
 /** Traces that wait for the archive are counted up to here. */
@@ -137,7 +138,15 @@ async function modelUsage({ database, shape, windowMs }: MetricsContext): Promis
   ];
 }
 
+const tableSize = ['trace_console_table_size_bytes', 'Tables with their indexes.'] as const;
+
 async function sizes({ database, shape }: MetricsContext): Promise<Metric[]> {
+  // This server has empty shells of such tables and of their indexes; of the shards only the size is known.
+  if (shape.onWorkers.size > 0) {
+    const shards = await database.read<ShardSizeRow>(shardSizesStatement, [shape.schema], limits);
+    const values = shards.map(({ table, bytes }) => ({ labels: { table }, value: bytes }));
+    return [gauge(...tableSize, values, 'bytes')];
+  }
   const names = [...coreTables, ...archivedTables.map(archiveOf)];
   const tables = await database.read<{
     table: string;
@@ -178,8 +187,7 @@ async function sizes({ database, shape }: MetricsContext): Promise<Metric[]> {
   const labelsOf = ({ index, table }: (typeof indexes)[number]) => ({ index, table });
   return [
     gauge(
-      'trace_console_table_size_bytes',
-      'Tables with their indexes.',
+      ...tableSize,
       byTable(({ bytes }) => bytes),
       'bytes',
     ),

@@ -108,6 +108,8 @@ export type CallsOptions = {
   restless?: boolean;
   /** Keeps few slices: for a window that is counted seldom. The answer is a tenth as large. */
   long?: boolean;
+  /** Slices as long as the window: for one that is counted once. */
+  whole?: boolean;
 };
 
 /**
@@ -120,7 +122,7 @@ export type CallsOptions = {
  * On demand (`exact`) every row of the window is read, and the percentiles are exact, too.
  *
  * The first answer of many slices takes the console longer to read than the server to count. A brief reading therefore asks for
- * long slices, which give the same figures, and the one after it for those that are kept.
+ * long slices, of a short window for one or two, which give the same figures, and the one after it for those that are kept.
  */
 export class CallsReader {
   readonly #options: CallsOptions;
@@ -140,10 +142,11 @@ export class CallsReader {
     const nowMs = await serverNowIn(tx);
     const { exact } = request;
     const hasDurations = source.duration !== undefined;
-    const { trendParts = 0, long = false } = this.#options;
+    const { trendParts = 0, long = false, whole = false } = this.#options;
     const withTrend = trendParts > 0;
-    if (request.brief && !exact && !withTrend && !long) {
-      const brief = new CallsReader({ ...this.#options, long: true });
+    const isAtOnce = isCountedAtOnce(request);
+    if (request.brief && !exact && !withTrend && !whole && (isAtOnce || !long)) {
+      const brief = new CallsReader({ ...this.#options, long: true, whole: isAtOnce });
       const found = await brief.read(tx, request);
       if (found.share === 1) {
         this.#lightMs = request.windowMs;
@@ -190,7 +193,7 @@ export class CallsReader {
     nowMs: number,
   ): Promise<CallGroups> {
     const { windowMs, untilMs, exact, fittingMs } = request;
-    const length = this.#options.long ? longSliceOf(windowMs) : 1;
+    const length = this.#length(windowMs);
     const sliceMs = sliceMsFor(windowMs) * length;
     const isOther = this.#slices.ledger.sliceMs !== sliceMs;
     if (exact || isOther) this.#slices = this.#slicesOf(sliceMs, { fittingMs, length });
@@ -208,6 +211,13 @@ export class CallsReader {
     const found = this.#groups(fresh, { sinceMs, endMs, sliceMs });
     const { fittingMs: fits } = this.#slices;
     return { ...found, endMs, percentileError: bucketError, share, fittingMs: fits };
+  }
+
+  /** In slices of the usual length. */
+  #length(windowMs: number): number {
+    const { long, whole } = this.#options;
+    if (whole) return Math.max(1, Math.ceil(windowMs / sliceMsFor(windowMs)));
+    return long ? longSliceOf(windowMs) : 1;
   }
 
   #slicesOf(sliceMs: number, first: FirstChunk): SliceReader<CallSlice> {

@@ -1,6 +1,7 @@
 import type { Queryable } from '../../db/database.js';
 import { groupKey } from './calls.js';
 import { CallsReader, type CallGroup, type CallGroups, type CallsOptions } from './calls-reader.js';
+import { isCountedAtOnce, serverNowIn } from './windows.js';
 import type { ComparedFigures, Pair, Pane, ReadRequest } from '../contract/pane.js';
 import { formatSpan } from '../../core/format/time.js';
 import { formatChange, formatCount } from '../../core/format/number.js';
@@ -64,8 +65,27 @@ export class WindowBefore {
     const { groups, share } = await this.#calls.read(tx, asking);
     if (share < 1) return { before: null, share: (1 + share) / 2 };
     const counts = new Map(groups.map((group) => [groupKey(group.groups), group]));
-    this.#kept = { windowMs, endMs: shown.endMs, counts };
+    // What was counted briefly is not watched: the next reading counts it anew.
+    if (!request.brief) this.#kept = { windowMs, endMs: shown.endMs, counts };
     return { before: counts, share: 1 };
+  }
+
+  /** Counts a window by `calls`, and the one before. Of windows that are counted at once, both are asked at once. */
+  async readWith(
+    calls: CallsReader,
+    tx: Queryable,
+    request: ReadRequest,
+  ): Promise<{ found: CallGroups; before: CallsBefore | null; share: number }> {
+    if (!request.exact && !isCountedAtOnce(request)) {
+      const found = await calls.read(tx, request);
+      return { found, ...(await this.read(tx, request, found)) };
+    }
+    const endMs = request.untilMs ?? (await serverNowIn(tx));
+    const [found, compared] = await Promise.all([
+      calls.read(tx, request),
+      this.read(tx, request, { endMs, share: 1 }),
+    ]);
+    return { found, ...compared };
   }
 
   reset(): void {

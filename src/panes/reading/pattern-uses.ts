@@ -27,8 +27,8 @@ export class PatternUsesReader {
   /** Logged uses by the id of their pattern, of both windows; longer windows than a day are not compared. */
   async read(tx: Queryable, request: ReadRequest): Promise<PatternUses> {
     if (request.windowMs > longestComparedMs || !isLogged(request.shape)) return noUses;
-    const now = await this.#calls.read(tx, request);
-    const { before, share } = await this.#before.read(tx, request, now);
+    const compared = await this.#before.readWith(this.#calls, tx, request);
+    const { found: now, before, share } = compared;
     const then = new Map([...(before?.values() ?? [])].map((group) => [group.groups[0], group]));
     const zero = before === null ? null : 0;
     const figuresOf = (is: CallGroup | undefined, was: CallGroup | undefined): ComparedFigures => ({

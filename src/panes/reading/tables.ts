@@ -62,12 +62,11 @@ export class TableSizesReader implements PaneReader<TableSizeRow, TableSizesExtr
     const { shape } = request;
     const { nowMs, since, found, growth } = await askTwice(() =>
       request.transaction(async (tx) => {
-        const { nowMs, ...since } = await readCountersSince(tx, shape);
-        const { rows } = await tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [
-          shape.schema,
-          mostTables,
+        const [{ nowMs, ...since }, { rows }, growth] = await Promise.all([
+          readCountersSince(tx, shape),
+          tx.query<TableSizesDatabaseRow>(tableSizesStatement(shape), [shape.schema, mostTables]),
+          readGrowth(tx, shape.schema),
         ]);
-        const growth = await readGrowth(tx, shape.schema);
         const found = shape.onWorkers.size > 0 ? await withShardSizes(tx, shape, rows) : rows;
         return { nowMs, since, found, growth };
       }),
@@ -241,11 +240,13 @@ export type TableSizesDatabaseRow = {
 };
 
 /** Asks every worker; one that does not answer leaves its shards out, with a warning of the server. */
-const shardSizesStatement = `
+export const shardSizesStatement = `
 SELECT c.relname::text AS "table", sum(s.shard_size)::float8 AS bytes
 FROM pg_catalog.citus_shards AS s JOIN pg_class AS c ON c.oid = s.table_name
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
 GROUP BY c.relname`;
+
+export type ShardSizeRow = { table: string; bytes: number };
 
 /** Replaces the sizes of distributed tables: what this server has of them is an empty shell. */
 async function withShardSizes(
@@ -253,9 +254,7 @@ async function withShardSizes(
   { schema, onWorkers }: SchemaShape,
   rows: readonly TableSizesDatabaseRow[],
 ): Promise<TableSizesDatabaseRow[]> {
-  const { rows: shards } = await tx.query<{ table: string; bytes: number }>(shardSizesStatement, [
-    schema,
-  ]);
+  const { rows: shards } = await tx.query<ShardSizeRow>(shardSizesStatement, [schema]);
   const bytes = new Map(shards.map((shard) => [shard.table, shard.bytes]));
   return rows.map((row) => {
     if (!onWorkers.has(row.table)) return row;

@@ -93,7 +93,7 @@ const startedMs = new WeakMap<Queryable, number>();
 
 /** The same in an open transaction, which is asked once: it is the same for all of its statements. */
 export async function serverNowIn(tx: Queryable): Promise<number> {
-  const known = tx.startedMs ?? startedMs.get(tx);
+  const known = (await tx.startedMs) ?? startedMs.get(tx);
   if (known !== undefined) return known;
   const { rows } = await tx.query<ServerNowRow>(serverNowStatement);
   const nowMs = rows[0]?.now_ms ?? Date.now();
