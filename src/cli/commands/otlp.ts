@@ -17,7 +17,9 @@ import { hasColumn, readShape } from '../../panes/contract/shape.js';
 import { type ModelCallFacts, otlpOf } from '../../panes/export/otlp.js';
 import type { TraceEvent } from '../../panes/trace/event.js';
 import { unknownSession } from '../../panes/reading/names.js';
+import { tracesTables } from '../../panes/trace/timeline.js';
 import { eventTables, readTraceTree } from '../../panes/trace/trace-opening.js';
+import { wholeTraceId } from '../../panes/trace/traces-listed.js';
 import type { TraceNode } from '../../panes/trace/tree.js';
 import { archiveOf, workColumns } from '../../core/tables.js';
 import { groupBy } from '../../core/values.js';
@@ -30,11 +32,12 @@ import { confirmImport } from './import.js';
 export const exportOtlpCommand = defineCommand({
   name: 'export otlp',
   summary: 'print traces as OpenTelemetry requests, one a line',
-  usage: '[--since 1d] [--project NAME] [--session ID] [--brief]',
+  usage: '[ID… | --since 1d --project NAME --session ID] [--brief]',
   description: [
     'Each line is an OTLP/JSON export request with one trace and its whole tree (several lines from 4 MB on): what backends',
     'take at /v1/traces, and what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models,',
-    'tools and agents have the words of the GenAI conventions. Traces are of the live tables, the oldest first.',
+    'tools and agents have the words of the GenAI conventions. Traces are of the live tables, the oldest first; those with',
+    'the given ids (or beginnings of ids) in their order, archived ones too: "traces" selects them by any filter.',
     '',
     'Each span carries its whole row, with inputs and outputs of tools: "import otlp" into another database writes the same',
     'rows, and into this one nothing. With --brief it carries what a trace shows on the screen: for backends of others.',
@@ -46,11 +49,17 @@ export const exportOtlpCommand = defineCommand({
     session: { type: 'string', value: 'ID', description: 'only of the session with this id' },
     brief: { type: 'boolean', description: 'without whole prompts, inputs and outputs of tools' },
   },
+  inputs: 10_000,
   examples: [
     'trace-console export otlp --since 7d --project shop > traces.jsonl',
     'trace-console export otlp --session 729c859d-6622-4380-9a6b-ebd5758d4f48',
+    "trace-console traces --status failed --json | jq -r '.traces[].correlation_id' | xargs trace-console export otlp",
   ],
-  async run({ flags, openDatabase, print, note, signal }) {
+  async run({ flags, input, openDatabase, print, note, signal }) {
+    const { project, session: ofSession } = flags;
+    if (input.length > 0 && (flags.since ?? project ?? ofSession) !== undefined) {
+      throw new ConsoleError('usage', 'Either ids of traces, or --since, --project and --session.');
+    }
     const sinceMs = parseDuration(flags.since ?? '1d');
     if (sinceMs === undefined) {
       throw new ConsoleError('usage', `--since does not understand "${flags.since ?? ''}".`, {
@@ -62,11 +71,14 @@ export const exportOtlpCommand = defineCommand({
       shape: await readShape(database),
       read: (text, values) => database.read(text, values, usualLimits),
     };
-    const chosen = { sinceMs, project: flags.project, session: flags.session };
-    let isEmpty = true;
-    for await (const { id, session } of rootsOf(database, chosen)) {
-      isEmpty = false;
+    const chosen = { sinceMs, project, session: ofSession };
+    const exported = new Set<string>();
+    for await (const { id, session } of input.length > 0
+      ? rootsNamed(access, input)
+      : rootsOf(database, chosen)) {
       if (signal.aborted) return exitCodes.notGood;
+      if (exported.has(id)) continue;
+      exported.add(id);
       const tree = await readTraceTree(access, id);
       if (tree.isCut) note(`${id}: only the first ${withSeparators(tree.nodes.length)} events`);
       const ids = tree.nodes.flatMap(({ event }) =>
@@ -81,7 +93,7 @@ export const exportOtlpCommand = defineCommand({
           print(safeJson(otlpOf(tree, { calls, rows, session }, nodes)));
         }
     }
-    const [unknown] = isEmpty ? await unknownSession(access, flags.session ?? '') : [];
+    const [unknown] = exported.size === 0 ? await unknownSession(access, ofSession ?? '') : [];
     if (unknown !== undefined) {
       throw new ConsoleError('not_found', `Nothing is exported: ${unknown}.`.replace('?.', '?'));
     }
@@ -134,6 +146,39 @@ async function* partsWithRows(
 const tableOf = ({ kind, archived }: TraceEvent): string =>
   archived ? archiveOf(eventTables[kind]) : eventTables[kind];
 
+/**
+ * The roots of the trees that traces with these ids, or beginnings of ids, are in.
+ *
+ * @throws ConsoleError `not_found`, before anything is exported
+ */
+async function* rootsNamed(
+  access: Pick<DetailAccess, 'shape' | 'read'>,
+  texts: readonly string[],
+): AsyncGenerator<Root> {
+  const ids: string[] = [];
+  for (const text of texts) {
+    const id = await wholeTraceId(access, text);
+    if (!isUuid(id)) throw new ConsoleError('usage', `"${text}" is no id of a trace.`);
+    ids.push(id);
+  }
+  const tables = tracesTables(access.shape).map(
+    (table) =>
+      `SELECT correlation_id, root_id, session_id FROM ${quoteIdent(table)} WHERE correlation_id = $1::uuid`,
+  );
+  for (const id of ids) {
+    const [trace] = await access.read<Root>(
+      `SELECT root_id::text AS id, session_id::text AS session FROM (${tables.join(' UNION ALL ')}) AS found LIMIT 1`,
+      [id],
+    );
+    if (trace) yield trace;
+    else throw new ConsoleError('not_found', `There is no trace ${id}.`);
+  }
+}
+
+const isUuid = (text: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);
+
+type Root = { id: string; session: string };
+
 type Chosen = { sinceMs: number; project: string | undefined; session: string | undefined };
 
 const rootsAtOnce = 500;
@@ -142,8 +187,8 @@ const rootsAtOnce = 500;
 async function* rootsOf(
   database: Database,
   { sinceMs, project, session }: Chosen,
-): AsyncGenerator<{ id: string; session: string }> {
-  if (session !== undefined && !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(session)) {
+): AsyncGenerator<Root> {
+  if (session !== undefined && !isUuid(session)) {
     throw new ConsoleError('usage', `"${session}" is no id of a session.`, {
       hint: 'The id in execution_traces.session_id, a UUID.',
     });

@@ -36,7 +36,7 @@ export async function readTimeline(
   return { askedId: first.asked_id, nowUs: first.now_us, events: eventsOf(kept), isCut };
 }
 
-function tracesTables(shape: SchemaShape): string[] {
+export function tracesTables(shape: SchemaShape): string[] {
   return ['execution_traces', archiveOf('execution_traces')].filter((table) =>
     shape.relations.has(table),
   );

@@ -252,3 +252,25 @@ it('finds an archived trace by the trace id of its sender, whole or its beginnin
   expect(await exported('archive', 'restore', otlp, '--yes')).toContain('Restored 1 tree');
   expect(await traceBy(otlp)).toMatchObject({ correlationId: id, archived: false });
 });
+
+it('exports the traces with given ids or beginnings of them, each tree once', async () => {
+  await db.clear();
+  await db.test.query(writtenBySql);
+  const { rows } = await db.test.query<{ id: string }>(
+    'SELECT correlation_id AS id FROM execution_traces ORDER BY parent_id NULLS FIRST',
+  );
+  const [root, child] = rows.map(({ id }) => id);
+  if (root === undefined || child === undefined) throw new Error('no traces');
+  const lines = (await exported('export', 'otlp', child, root.slice(0, 12))).trim().split('\n');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(`"traceId":"${root.replaceAll('-', '')}"`);
+  for (const [ids, code, says] of [
+    [[root, '00000000-0000-4000-8000-000000000000'], 1, 'There is no trace 00000000'],
+    [['no-id'], 2, 'is no id of a trace'],
+    [[root, '--since', '1d'], 2, 'Either ids of traces'],
+  ] as const) {
+    const refused = await runCli(['export', 'otlp', ...ids, '--url', db.test.url]);
+    expect(refused.exitCode).toBe(code);
+    expect(refused.stderr).toContain(says);
+  }
+});
