@@ -1,4 +1,5 @@
 -- 017: archived traces are found by their tags, as live ones are.
+-- makes an index: execution_traces_archive USING gin (tags)
 --
 -- A trace that came by OpenTelemetry has the trace id of its sender as a tag (otlp:ID). Without an index the whole archive
 -- would be read for it. Traces without tags are not in it: archiving those costs what it did.

@@ -73,7 +73,8 @@ function startTraffic(onFilling: (filling: Filling) => void): () => void {
   child.channel?.unref();
   return () => {
     isStopped = true;
-    child.kill('SIGTERM');
+    // It ends by that, after it has closed what it had open. A signal beside it would end it at once.
+    if (child.connected) child.disconnect();
   };
 }
 

@@ -17,6 +17,7 @@ import {
   overviewHelp,
   progress,
 } from './command.js';
+import { redactSecrets, withoutPasswords } from '../core/log-file.js';
 import { readConfig } from './config/read-config.js';
 import { type Config, noConfig } from './config/settings.js';
 import { processContext } from './context.js';
@@ -29,17 +30,20 @@ import { plainText, safeJson, safeText } from './safe-text.js';
  */
 function reportError(error: unknown, json: boolean): ExitCode {
   const known = error instanceof ConsoleError ? error : undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  // What is unexpected may quote anything.
+  const written = known ? withoutPasswords : redactSecrets;
+  const message = written(error instanceof Error ? error.message : String(error));
+  const hint = known?.hint === undefined ? undefined : written(known.hint);
   if (json) {
-    const body = { code: known?.code ?? 'internal', message, hint: known?.hint };
+    const body = { code: known?.code ?? 'internal', message, hint };
     process.stdout.write(`${safeJson({ ok: false, error: body })}\n`);
   } else {
     const write = (text: string) =>
       process.stderr.write(`${plainText(safeText(text), process.stderr)}\n`);
     write(`error: ${message}`);
-    if (known?.hint) write(`hint: ${known.hint}`);
+    if (hint) write(`hint: ${hint}`);
     // An unexpected error is printed with its stack, so that it can be reported.
-    if (!known && error instanceof Error && error.stack) write(error.stack);
+    if (!known && error instanceof Error && error.stack) write(written(error.stack));
   }
   return known?.exitCode ?? exitCodes.notGood;
 }
@@ -165,6 +169,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 // There is nobody left to tell.
 process.stderr.on('error', () => undefined);
+
+// Node's own report would quote what an error quotes, passwords, too. The console's session has a report of its own.
+process.on('uncaughtException', (error) => {
+  if (process.listenerCount('uncaughtException') > 1) return;
+  process.exit(reportError(error, asksForJson(argv)));
+});
 
 const argv = process.argv.slice(2);
 

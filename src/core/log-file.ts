@@ -65,9 +65,31 @@ const inUrl = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/gi;
 const inPair =
   /((?:password|passwd|secret|token|api_?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi;
 
-/** A text without the passwords and tokens that libraries write into messages. */
+/** Passwords of the connections of this process. */
+const inUse = new Set<string>();
+
+/**
+ * Keeps a password out of all that is written from now on, also where it stands by itself: a library may name it in
+ * an error.
+ *
+ * @param names what a text may name, and a password that is no secret may be: user, database, host
+ */
+export function keepSecret(password: string, names: readonly string[]): void {
+  if (password.length >= 8 && !names.includes(password)) inUse.add(password);
+}
+
+/** A text without the passwords of this process's connections, wherever they came from. */
+export function withoutPasswords(text: string): string {
+  let without = text;
+  for (const password of inUse) {
+    without = without.replaceAll(password, '***').replaceAll(encodeURIComponent(password), '***');
+  }
+  return without;
+}
+
+/** A text without these, and without the passwords and tokens that libraries write into messages. */
 export function redactSecrets(text: string): string {
-  return text.replace(inUrl, '$1***').replace(inPair, '$1***');
+  return withoutPasswords(text.replace(inUrl, '$1***').replace(inPair, '$1***'));
 }
 
 type StandardError = { isTTY?: boolean; write: typeof process.stderr.write };

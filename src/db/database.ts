@@ -106,7 +106,8 @@ export class Database {
     } catch (error) {
       await pool.end();
       const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
-      throw translateError(pool.causeOf(error), source, { timedOut });
+      const failure = translateError(pool.causeOf(error), source, { timedOut });
+      throw options.answers ? await whyUnanswered(failure, options.answers) : failure;
     }
   }
 

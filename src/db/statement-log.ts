@@ -22,12 +22,16 @@ export type LoggedStatement = {
 
 /** Statements kept; the oldest go. */
 const kept = 500;
+/** Different statements of a purpose, the last run of each kept however many others ran since. */
+const keptOfPurpose = 50;
+const mostPurposes = 100;
 const mostText = 4_096;
 const mostItems = 256;
 
 /** What one console has asked its database, in memory only: for `:log` and `:sql`. */
 export class StatementLog {
   #entries: LoggedStatement[] = [];
+  readonly #last = new Map<string, Map<string, LoggedStatement>>();
   #ran = 0;
 
   /** How many were run in all, also those that are not kept any more. */
@@ -42,14 +46,7 @@ export class StatementLog {
 
   /** The last run of each different statement for a purpose, in the order in which they ran. */
   lastFor(purpose: string): LoggedStatement[] {
-    const last = new Map<string, LoggedStatement>();
-    for (const entry of this.#entries) {
-      if (entry.purpose !== purpose) continue;
-      // Moved to the end, where its newest run belongs.
-      last.delete(entry.text);
-      last.set(entry.text, entry);
-    }
-    return [...last.values()];
+    return [...(this.#last.get(purpose)?.values() ?? [])];
   }
 
   /** The same `query`, written down. */
@@ -91,7 +88,19 @@ export class StatementLog {
     this.#ran += 1;
     // In halves, so that not every statement moves the whole list.
     if (this.#entries.length >= 2 * kept) this.#entries = this.#entries.slice(-kept);
+    if (entry.purpose === undefined) return;
+    const last = this.#last.get(entry.purpose) ?? new Map<string, LoggedStatement>();
+    setLast(last, entry.text, entry, keptOfPurpose);
+    setLast(this.#last, entry.purpose, last, mostPurposes);
   }
+}
+
+/** Moved to the end, where its newest run belongs; the oldest goes. */
+function setLast<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }
 
 /** Rows that are written are values of megabytes, and lists of ids are long: of those only the size is kept. */

@@ -11,7 +11,7 @@ import {
 } from './catalogue.js';
 import {
   earlierSignatures,
-  hasArchivedTags,
+  columnsWithoutIndex,
   isEarlierView,
   judgeTables,
   sameColumn,
@@ -85,9 +85,7 @@ function archiveProblem(name: string, catalogue: Catalogue, protects: boolean): 
   if (!deployed || !expected) return 'is missing';
   return joined([
     ...columnProblems(expected, deployed, 'type or nullability', sameColumn),
-    ...(name === archiveOf('execution_traces') && !hasArchivedTags(catalogue)
-      ? ['the index on tags is missing']
-      : []),
+    ...columnsWithoutIndex(name, catalogue).map((column) => `the index on ${column} is missing`),
     ...(protects ? archivePolicyProblems(name, catalogue) : []),
   ]);
 }

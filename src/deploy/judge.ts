@@ -1,4 +1,4 @@
-import { archiveOf, coreTables, type CoreTable } from '../core/tables.js';
+import { coreTables, type CoreTable } from '../core/tables.js';
 import { byOwnKey } from '../core/values.js';
 import { type Catalogue, type Column, manifest } from './catalogue.js';
 import type { Queryable } from '../db/queryable.js';
@@ -161,6 +161,7 @@ const earlierVersions: {
 
 /** The last of the files that create the tables; those after it bring older deployments forward. */
 const lastOfCreation = '013_archive.sql';
+const laterFiles = schemaFiles.filter(({ name }) => name > lastOfCreation);
 
 export function isEarlierView(name: string, catalogue: Catalogue): boolean {
   const hash = byOwnKey(catalogue.views, name)?.commentHash;
@@ -179,12 +180,24 @@ export function earlierSignatures(signature: string, catalogue: Catalogue): stri
   });
 }
 
-/** What file 017 looks for before it makes it: an index on the tags of archived traces, by whatever name. */
-export function hasArchivedTags({ indexes }: Catalogue): boolean {
-  return Object.values(indexes).some(
-    ({ table, definition, valid }) =>
-      valid && table === archiveOf('execution_traces') && / USING gin \(tags\b/.test(definition),
-  );
+/** What a file makes besides views and functions, as it says itself: `-- makes an index: TABLE USING METHOD (COLUMN)`. */
+function lackingIndexes(sql: string, { indexes }: Catalogue): { table: string; column: string }[] {
+  const declared = /^-- makes an index: (\w+) USING (\w+) \((\w+)\)$/gm;
+  return [...sql.matchAll(declared)].flatMap(([, table = '', method = '', column = '']) => {
+    const begins = new RegExp(` USING ${method} \\(${column}\\b`);
+    // By whatever name.
+    const isThere = Object.values(indexes).some(
+      (index) => index.valid && index.table === table && begins.test(index.definition),
+    );
+    return isThere ? [] : [{ table, column }];
+  });
+}
+
+/** The columns of a table on which a later file makes an index that is not there. */
+export function columnsWithoutIndex(table: string, catalogue: Catalogue): string[] {
+  return laterFiles
+    .flatMap(({ sql }) => lackingIndexes(sql, catalogue))
+    .flatMap((lacking) => (lacking.table === table ? [lacking.column] : []));
 }
 
 /**
@@ -192,17 +205,15 @@ export function hasArchivedTags({ indexes }: Catalogue): boolean {
  * there, not from the ledger: a deployment made with psql has none.
  */
 export function pendingMigrations(catalogue: Catalogue): SchemaFile[] {
-  return schemaFiles
-    .filter(({ name }) => name > lastOfCreation)
-    .filter(
-      ({ name: file, sql }) =>
-        (file === '017_archived_tags.sql' && !hasArchivedTags(catalogue)) ||
-        createdObjects(sql).some(({ kind, name }) =>
-          kind === 'VIEW'
-            ? isEarlierView(name, catalogue)
-            : earlierSignatures(`${name}(`, catalogue).length > 0,
-        ),
-    );
+  return laterFiles.filter(
+    ({ sql }) =>
+      lackingIndexes(sql, catalogue).length > 0 ||
+      createdObjects(sql).some(({ kind, name }) =>
+        kind === 'VIEW'
+          ? isEarlierView(name, catalogue)
+          : earlierSignatures(`${name}(`, catalogue).length > 0,
+      ),
+  );
 }
 
 /** The views and functions that statements create, by their bare names. */

@@ -1,3 +1,4 @@
+import { ExactNumber } from '../core/exact-json.js';
 import { isObject } from '../core/values.js';
 import type { EventSource, ModelCalled, Usage } from './events.js';
 import {
@@ -243,7 +244,10 @@ function mergeContext(old: Json, mine: Json, pick: ReturnType<typeof picker>): J
   for (const [key, value] of Object.entries(mine)) {
     if (value === undefined || value === null) continue;
     const before = merged.get(key);
-    if (isObject(value) && isObject(before)) merged.set(key, mergeContext(before, value, pick));
+    // A number that JavaScript does not have is no object of several values.
+    const isWhole = value instanceof ExactNumber || before instanceof ExactNumber;
+    if (!isWhole && isObject(value) && isObject(before))
+      merged.set(key, mergeContext(before, value, pick));
     else merged.set(key, key === 'cwd' ? outerPath(value, before) : pick(value, before));
   }
   return Object.fromEntries(merged);

@@ -242,7 +242,7 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
   }),
   trendColumn(3, 'error'),
   ageColumn({ id: 'last', title: 'last', value: ({ last }) => last, priority: 2 }),
-  countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 4 }),
+  countColumn({ id: 'traces', title: 'traces', value: ({ traces }) => traces, priority: 5 }),
   countColumn({ id: 'hooks', title: 'hooks', value: ({ hooks }) => hooks, priority: 5 }),
   countColumn({ id: 'calls', title: 'calls', value: ({ calls }) => calls, priority: 5 }),
   textColumn({
@@ -267,7 +267,8 @@ export const errorsColumns: readonly Column<ErrorRow>[] = [
     title: 'what helped',
     value: ({ resolution }) => resolution,
     tone: () => 'muted',
-    priority: 4,
+    // What to do about it says more than in what it failed.
+    priority: 2,
     minWidth: 14,
     maxWidth: 40,
   }),

@@ -1,5 +1,11 @@
 import { clipboardCopy, type ClipboardCopy, notification } from './clipboard.js';
-import { redirectConsole, LogFile, logFilePath, redactSecrets } from '../core/log-file.js';
+import {
+  redirectConsole,
+  LogFile,
+  logFilePath,
+  redactSecrets,
+  withoutPasswords,
+} from '../core/log-file.js';
 import { TerminalInput, type TerminalSource } from './input.js';
 import { safeBlock } from './sanitise.js';
 import { Screen } from './screen.js';
@@ -185,7 +191,8 @@ export class TerminalSession {
     const message = error instanceof Error ? error.message : String(error);
     const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
     process.stderr.write(`error: ${safeBlock(redactSecrets(message))}\n`);
-    if (typeof hint === 'string') process.stderr.write(`hint: ${safeBlock(hint)}\n`);
+    if (typeof hint === 'string')
+      process.stderr.write(`hint: ${safeBlock(withoutPasswords(hint))}\n`);
     process.stderr.write(`More is in ${this.log.path}\n`);
   }
 }

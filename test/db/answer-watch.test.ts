@@ -51,13 +51,16 @@ async function begun(text: string): Promise<void> {
 describe('an answer that never comes, because the connection went silent', () => {
   it('is given up once the server is done with the statement', async () => {
     const connection = await database.connectDirect();
-    const running = connection.query('SELECT pg_sleep(1.5) /* silent */');
+    const running = connection.query(
+      `DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'silence_is_over') LOOP PERFORM pg_sleep(0.05); END LOOP; END $$`,
+    );
     const failed = expect(running).rejects.toMatchObject({
       code: 'connection_lost',
       message: expect.stringContaining('not at the statement any more') as string,
     });
-    await begun('silent');
+    await begun('silence_is_over');
     proxy.silenceNewest();
+    await test.query('CREATE TABLE silence_is_over ()');
     await failed;
     await connection.close();
   });

@@ -31,6 +31,7 @@ describe('the log of statements', () => {
 
   it('keeps the newest, however many there were', async () => {
     const database = await openDatabase((await createTestDatabase()).url);
+    await database.read('SELECT 0 AS of_a_pane', [], { purpose: 'activity' });
     await database.transaction({}, async (tx) => {
       for (let n = 0; n < 1_200; n += 1) await tx.query('SELECT $1::int', [n]);
     });
@@ -38,5 +39,10 @@ describe('the log of statements', () => {
     expect(ran).toBeGreaterThanOrEqual(1_200);
     expect(entries.length).toBeLessThan(1_000);
     expect(entries.at(-1)?.values).toEqual([1_199]);
+    // What a pane asked is kept beside them: Q shows it, whatever an action ran since.
+    expect(entries.some(({ purpose }) => purpose === 'activity')).toBe(false);
+    expect(database.statements.lastFor('activity').map(({ text }) => text)).toEqual([
+      'SELECT 0 AS of_a_pane',
+    ]);
   });
 });

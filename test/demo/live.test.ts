@@ -269,7 +269,7 @@ test('a run goes on where another was stopped: what is there stays, and the paus
   const between = await countRows(
     database,
     `execution_traces WHERE started_at > to_timestamp(${first.newest.getTime() / 1_000}) + interval '1 second'
-       AND started_at < to_timestamp(${later / 1_000}) - interval '6 minutes'`,
+       AND started_at < to_timestamp(${later / 1_000}) - interval '11 minutes'`,
   );
   expect(between).toBe(0);
   const third = await runDemo(

@@ -106,3 +106,17 @@ test('docs/doctor.md: it tells of every check, and of no other', () => {
   const told = [...read('docs/doctor.md').matchAll(/^\*\*`([a-z-]+)`\*\*/gm)].map(([, id]) => id);
   expect(told.toSorted()).toEqual(checks.map(({ id }) => id).toSorted());
 });
+
+test('docs/faults.md: every file that it names is there, and every test by its name', () => {
+  const page = read('docs/faults.md');
+  const files = [...page.matchAll(/`([a-z0-9/-]+\.test\.ts)`/g)].map(([, file = '']) => file);
+  expect(files.filter((file) => !existsSync(join(root, 'test', file)))).toEqual([]);
+  const [, table = ''] = page.split('\n## What once broke\n');
+  const named = [...table.matchAll(/ \| `([a-z0-9/-]+\.test\.ts)` +\| (.+?) +\|$/gm)];
+  const missing = named.filter(
+    ([, file = '', name = '']) =>
+      !read(join('test', file)).replaceAll("\\'", "'").includes(name.replaceAll('\\_', '_')),
+  );
+  expect(missing.map(([line]) => line)).toEqual([]);
+  expect(named.length).toBeGreaterThan(80);
+});

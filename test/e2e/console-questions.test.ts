@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { panes } from '../../src/panes/registry.js';
+import { runCli } from '../helpers/cli.js';
 import { boxOf, startConsole } from './helpers/console.js';
 import { isFilled } from './helpers/filled.js';
 import {
   block,
+  commands,
   named,
   pastMoment,
   plantAnswers,
@@ -11,6 +13,7 @@ import {
   spare,
   type Planted,
 } from './helpers/questions.js';
+import { type Json, readings, type Shown } from './helpers/script-answers.js';
 import type { TerminalDriver } from './helpers/terminal.js';
 
 /** How many keys each question may take. */
@@ -197,6 +200,42 @@ async function disturb(keys: readonly string[]): Promise<void> {
   await driver.waitFor('nothing has this name');
 }
 
+/** What a script is told, when it asks by the commands of the document. */
+async function askByCommands(asked: string): Promise<Shown> {
+  let found: { id?: string; name?: string } = {};
+  let json: Json | undefined;
+  for (const line of commands.get(asked) ?? []) {
+    const words = line
+      .split(' ')
+      .map((word) => named(word.replaceAll("'", ''), asked, planted, found));
+    const { stdout, stderr } = await runCli([...words, '--url', planted.database.url], {
+      env: { TZ: 'UTC' },
+    });
+    expect(stderr).toBe('');
+    json = JSON.parse(stdout) as Json;
+    found = foundBy(json);
+  }
+  return json ? (readings[asked]?.(json) ?? []) : [];
+}
+
+/** What the next command of a question takes: the first trace or session, the hook or service that fails most. */
+function foundBy({ traces, groups, panes }: Partial<Json>): { id?: string; name?: string } {
+  const [trace] = traces ?? [];
+  const [group] = groups ?? [];
+  const id = trace?.correlation_id ?? group?.group;
+  const [row] = Object.values(panes ?? {})
+    .flatMap(({ rows }) => rows)
+    .toSorted((a, b) => Number(b.failures) - Number(a.failures));
+  const name = row?.hook ?? row?.service;
+  return {
+    ...(typeof id === 'string' ? { id } : {}),
+    ...(typeof name === 'string' ? { name } : {}),
+  };
+}
+
+/** Asked of a console only: it is about the console itself. */
+const withoutCommand = ['What did the console run on my server?'];
+
 describe('a question of docs/finding.md', () => {
   it('is each that must be answered, in as many keys as it may take, and has an answer here', () => {
     const most = new Map(questions.map((each) => [each.asked, each.most]));
@@ -204,22 +243,33 @@ describe('a question of docs/finding.md', () => {
       expect(most.get(asked) ?? Infinity, asked).toBeLessThanOrEqual(limit);
     }
     expect(questions.map(({ asked }) => asked).toSorted()).toEqual(Object.keys(answers).toSorted());
+    const asScript = [...commands.keys()];
+    expect([...asScript, ...withoutCommand].toSorted()).toEqual(Object.keys(answers).toSorted());
+    expect(asScript.toSorted()).toEqual(Object.keys(readings).toSorted());
   });
 
-  it.each(questions)('is answered by the screen: $asked', async ({ asked, most, keys }) => {
-    const isOneKey = (key: string) => key === 'Enter' || key.length === 1 || key.startsWith(':');
-    expect(keys.filter((key) => !isOneKey(key))).toEqual([]);
-    expect(keys.length).toBeLessThanOrEqual(most);
-    const { before = {}, answer } = answers[asked] ?? { answer: () => Promise.reject(new Error()) };
-    const isOfPane = keys.some((key) => panes.some(({ id }) => key.startsWith(`:${id} `)));
-    if (isOfPane && !keys.some((key) => key.startsWith(':activity'))) await disturb(keys);
-    if (!asked.startsWith('…')) await home();
-    if (asked.startsWith('Who blocks')) await block(planted);
-    for (const [at, key] of keys.entries()) {
-      const shown = before[at];
-      if (shown) await driver.waitFor(shown);
-      driver.press(key === 'Enter' ? '\r' : named(key, asked, planted));
-    }
-    await answer();
-  });
+  it.each(questions)(
+    'is answered by the screen, and the same by commands: $asked',
+    async ({ asked, most, keys }) => {
+      const isOneKey = (key: string) => key === 'Enter' || key.length === 1 || key.startsWith(':');
+      expect(keys.filter((key) => !isOneKey(key))).toEqual([]);
+      expect(keys.length).toBeLessThanOrEqual(most);
+      const { before = {}, answer } = answers[asked] ?? {
+        answer: () => Promise.reject(new Error()),
+      };
+      const isOfPane = keys.some((key) => panes.some(({ id }) => key.startsWith(`:${id} `)));
+      if (isOfPane && !keys.some((key) => key.startsWith(':activity'))) await disturb(keys);
+      if (!asked.startsWith('…')) await home();
+      if (asked.startsWith('Who blocks')) await block(planted);
+      // What the keys close or end is there while the commands ask.
+      const told = await askByCommands(asked);
+      for (const [at, key] of keys.entries()) {
+        const shown = before[at];
+        if (shown) await driver.waitFor(shown);
+        driver.press(key === 'Enter' ? '\r' : named(key, asked, planted));
+      }
+      for (const each of told) await driver.waitFor(each);
+      await answer();
+    },
+  );
 });

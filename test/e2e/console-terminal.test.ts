@@ -149,7 +149,7 @@ describe('an error in a key handler of the console', () => {
     driver.press('s');
     expect((await driver.waitForExit()).exitCode).toBe(1);
     expectTerminalBack(driver);
-    expect(driver.text()).toContain('error: the sort failed with password=***');
+    expect(driver.text()).toContain('error: the sort failed with password=*** of ***');
     expect(driver.text()).toMatch(/More is in .*console\.log/);
   });
 });

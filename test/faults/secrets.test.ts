@@ -25,10 +25,24 @@ it('a password stands in no output, error, title of a process, journal, log or r
   const url = await server.createDatabase('traces');
   const titles: string[] = [];
   const folder = mkdtempSync(join(tmpdir(), 'trace-console-secrets-'));
-  const session = (args: string[], DATABASE_URL = url) => {
+  // Faults of the program whose messages quote the password, also by itself; one ends up where nobody waits for it.
+  const quoted = "process.env.DATABASE_URL + ' ' + new URL(process.env.DATABASE_URL).password";
+  const breaking = (what: string) => {
+    const file = join(folder, 'broken.cjs');
+    writeFileSync(
+      file,
+      `const fail = () => { throw new Error(${quoted}) };
+      require('net').Socket.prototype.connect = function () { ${what}; return this; }`,
+    );
+    return { NODE_OPTIONS: `--require=${file}` };
+  };
+  const session = (args: string[], DATABASE_URL = url, more: Record<string, string> = {}) => {
     let timer: NodeJS.Timeout | undefined;
     const running = runCli(args, {
-      env: { DATABASE_URL, XDG_STATE_HOME: folder, TRACE_CONSOLE_SPOOL: join(folder, 'spool') },
+      env: {
+        ...{ DATABASE_URL, XDG_STATE_HOME: folder, TRACE_CONSOLE_SPOOL: join(folder, 'spool') },
+        ...more,
+      },
       onStart: () => (timer = setInterval(() => titles.push(titlesNow()), 50)),
     });
     return running.finally(() => clearInterval(timer));
@@ -46,7 +60,11 @@ it('a password stands in no output, error, title of a process, journal, log or r
     await session(['status'], url.replace(planted, `${planted}-wrong`)),
     await session(['status'], `${url}?sslmod=${planted}`),
     await session(['status'], url.replace(/:\d+\//, ':1/')),
+    await session(['status'], url, breaking('fail()')),
+    await session(['status'], url, breaking('setImmediate(fail)')),
   ];
+  expect(results.at(-2)?.stderr).toMatch(/^error: /);
+  expect(results.at(-1)?.stderr).toMatch(/^error: \S+:\*{3}@\S+ \*{3}\nError: [^]*\n +at /);
   expect(results.map(({ exitCode }) => exitCode)).toEqual([
     0,
     expect.any(Number),
@@ -60,6 +78,8 @@ it('a password stands in no output, error, title of a process, journal, log or r
     3,
     2,
     3,
+    1,
+    1,
   ]);
   expect(titles.join('\n')).toContain('main.js');
 

@@ -29,13 +29,19 @@ declare module 'vitest' {
 const run = promisify(execFile);
 const cache = path.join(import.meta.dirname, '../../node_modules/.cache/trace-console');
 
+/**
+ * V8 compiles anew, and well, what has run for long: ten times later here, since an engine of a test lives for seconds. That is an
+ * eighth of the processor time of these tests.
+ */
+const execArgv = ['--wasm-tiering-budget=18000000'];
+
 /** A daemon that a killed test run left behind ends by itself after this. */
 const idleExitMs = 120_000;
 
 function programsIn(folder: string): Programs {
   const programs = builtPrograms(pathToFileURL(`${folder}/`));
   if (programs === undefined) throw new Error(`no programs of the embedded database in ${folder}`);
-  return programs;
+  return { ...programs, execArgv };
 }
 
 function urlOf({ host, port, user, database }: EmbeddedAddress): string {

@@ -20,7 +20,7 @@ async function startEngine(url: string, options: EngineOptions = {}): Promise<Li
 async function until(
   engine: LiveEngine,
   holds: (state: LiveState) => boolean,
-  timeoutMs = 20_000,
+  timeoutMs = 50_000,
 ): Promise<LiveState> {
   await expect
     .poll(() => holds(engine.getState()), { timeout: timeoutMs, interval: 20 })

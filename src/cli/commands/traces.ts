@@ -23,7 +23,12 @@ import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompt
 import { tracesFrom } from '../../panes/trace/timeline.js';
 import { readTraceTree } from '../../panes/trace/trace-opening.js';
 import { alikeColumn, traceColumns, wholeTraceId } from '../../panes/trace/traces-listed.js';
-import { promptGroupings, type TracesOf, tracesQuery } from '../../panes/trace/traces-query.js';
+import {
+  promptGroupings,
+  slowest,
+  type TracesOf,
+  tracesQuery,
+} from '../../panes/trace/traces-query.js';
 import { nodeTitle, type TraceTree } from '../../panes/trace/tree.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { defineCommand, type FlagDeclarations, parseAge } from '../command.js';
@@ -45,11 +50,12 @@ export const tracesCommand = defineCommand({
   name: 'traces',
   summary: 'list traces by status, agent, project, session, hook, tool or any filter',
   usage:
-    '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--like ID] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
+    '[--status S] [--agent A] [--project P] [--session ID] [--hook H] [--tool T] [--like ID] [--slowest] [--since 1h] [--at MOMENT] [--where FILTER] [--limit N] [--json]',
   description: [
-    'The newest first. What is given holds together: --agent X --status failed lists the failed traces of X.',
-    'Without --since the last hour is listed; of a session all of its traces. With --at the time ends at that moment in',
-    'the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those found by embedding are of all time.',
+    'The newest first, or with --slowest those that took longest. What is given holds together: --agent X --status failed',
+    'lists the failed traces of X. Without --since the last hour is listed; of a session all of its traces. With --at the',
+    'time ends at that moment in the past: 14:05, "yesterday 14:05", "2h ago". With --like the most alike first; those',
+    'found by embedding are of all time.',
     '',
     '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
     'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent, tag.',
@@ -69,6 +75,7 @@ export const tracesCommand = defineCommand({
       description:
         'like this trace, the most alike first: by the embedding of its routing, else by words',
     },
+    slowest: { type: 'boolean', description: 'those that took longest first' },
     ...rangeFlags,
   },
   examples: [
@@ -87,14 +94,16 @@ export const tracesCommand = defineCommand({
     const filter = filterOf(flags, session === undefined ? undefined : sinceMs);
     const access = await accessTo(await openDatabase(), sinceMs, at);
     const of = like === undefined ? named : await likenessOf(access, await rowIdOf(access, like));
+    const query = tracesQuery(access.shape, of);
+    const order = flags.slowest ? slowest.id : undefined;
     const {
       rows,
       total,
       nowMs = Date.now(),
-    } = await readAll(access, tracesQuery(access.shape, of), filter, limit);
+    } = await readAll(access, query, { filter, limit, order });
     if (rows.length === 0 && session !== undefined) await checkSession(access, of, session);
     const asOf = new Date(nowMs);
-    const fields = tracesQuery(access.shape, of).fields;
+    const { fields } = query;
     const notes = rows.length > 0 ? [] : await unknownNames(access, { filter, fields });
     if (json) {
       const { rows: all, failed } = total ?? {};
@@ -103,7 +112,10 @@ export const tracesCommand = defineCommand({
     } else {
       const listed = total?.rows ?? rows.length;
       const counts = `${counted(listed, 'trace')}, ${withSeparators(total?.failed ?? 0)} failed`;
-      const cut = rows.length < listed ? `; the newest ${withSeparators(rows.length)}:` : '';
+      const cut =
+        rows.length < listed
+          ? `; the ${flags.slowest ? 'slowest' : 'newest'} ${withSeparators(rows.length)}:`
+          : '';
       print([`${counts}${cut}`, ...notes].join('\n'));
       const listedColumns = traceColumns.filter(({ id }) => id !== 'age');
       const columns = like === undefined ? listedColumns : [alikeColumn, ...listedColumns];
@@ -182,22 +194,18 @@ async function accessTo(
 async function readAll<Row extends object>(
   access: DetailAccess,
   query: ListQuery<Row>,
-  filter: string,
-  limit: number,
+  { filter, limit, order }: { filter: string; limit: number; order?: string | undefined },
 ): Promise<ListPage<Row>> {
-  const request = (rows: number): ListRequest => ({
-    ...firstPage,
-    filter,
-    limit: Math.min(mostRowsAtOnce, limit - rows),
-  });
+  const request = (rows: number): ListRequest => {
+    const most = Math.min(mostRowsAtOnce, limit - rows);
+    return { ...firstPage, filter, sort: order, limit: most };
+  };
   const first = await readPage(access, query, request(0));
   const rows = [...first.rows];
   for (let { hasMore } = first; hasMore && rows.length < limit;) {
     const last = rows.at(-1);
-    const page = await readPage(access, query, {
-      ...request(rows.length),
-      after: last && positionOf(last),
-    });
+    const after = last && positionOf(last);
+    const page = await readPage(access, query, { ...request(rows.length), after });
     rows.push(...page.rows);
     ({ hasMore } = page);
   }
@@ -260,7 +268,8 @@ export const promptsCommand = defineCommand({
     const sinceMs = since === undefined ? undefined : parseAge(since, '--since').milliseconds;
     const access = await accessTo(await openDatabase(), sinceMs, at);
     const query = groupsQuery(access.shape, grouping);
-    const { rows, total, nowMs = Date.now() } = await readAll(access, query, where, limit);
+    const page = await readAll(access, query, { filter: where, limit });
+    const { rows, total, nowMs = Date.now() } = page;
     const asOf = new Date(nowMs);
     if (json) {
       // Without the id that the console knows a group by.

@@ -1,3 +1,4 @@
+import { keepSecret } from '../../core/log-file.js';
 import pg, { type ClientConfig } from 'pg';
 import type { ServerSource } from './source.js';
 import passwordFile from 'pgpass/lib/helper.js';
@@ -56,7 +57,10 @@ function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
       if (error || !passwordFile.usePgPass(stat, file)) resolve(undefined);
       else {
         const lines = fs.createReadStream(file);
-        passwordFile.getPassword({ host, port, user, database }, lines, resolve);
+        passwordFile.getPassword({ host, port, user, database }, lines, (password) => {
+          if (password !== undefined) keepSecret(password, [user, database, host]);
+          resolve(password);
+        });
       }
     });
   });

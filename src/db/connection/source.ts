@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
+import { keepSecret } from '../../core/log-file.js';
 import { readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../errors.js';
 import { checkParameters, parseConnectionString, type ConnectionParameters } from './conninfo.js';
@@ -138,6 +139,9 @@ function complete(
   checkParameters(parameters);
   const login = user ?? loginName();
   const servers = serversOf(host, hostaddr, port);
+  if (password !== undefined) {
+    keepSecret(password, [login, dbname ?? login, ...servers.map((server) => server.host)]);
+  }
   return {
     kind: 'server',
     origin,

@@ -172,6 +172,15 @@ export class Daemon {
 
   /** Listens at once; clients wait until the engine is ready. */
   async listen(): Promise<void> {
+    await this.#bind();
+    this.#log(`listening, ${this.#build}`);
+    // Who waits for a long first start must see that somebody is at it.
+    const signs = setInterval(() => this.#tellWatchers(this.#progress), 5_000);
+    this.#ready = this.#start().finally(() => clearInterval(signs));
+    this.#ready.catch((error: unknown) => this.#startFailed(error));
+  }
+
+  async #bind(): Promise<void> {
     ensurePrivateFolder(this.#options.socketFolder, 'socket');
     const file = socketFile(this.#options.socketFolder);
     fs.rmSync(file, { force: true });
@@ -179,16 +188,14 @@ export class Daemon {
     try {
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
-        this.#server.listen(file, resolve);
+        this.#server.listen(file, () => {
+          this.#server.off('error', reject);
+          resolve();
+        });
       });
     } finally {
       process.umask(umask);
     }
-    this.#log(`listening, ${this.#build}`);
-    // Who waits for a long first start must see that somebody is at it.
-    const signs = setInterval(() => this.#tellWatchers(this.#progress), 5_000);
-    this.#ready = this.#start().finally(() => clearInterval(signs));
-    this.#ready.catch((error: unknown) => this.#startFailed(error));
   }
 
   async #start(): Promise<void> {
@@ -291,6 +298,18 @@ export class Daemon {
       fs.utimesSync(socketFile(socketFolder), now, now);
       fs.utimesSync(socketFolder, now, now);
     } else if (this.#multiplexer.clients === 0) void this.stop('the socket was removed');
+    else void this.#bindAgain();
+  }
+
+  /** Clients that are connected stay so; without the socket no other could come. */
+  async #bindAgain(): Promise<void> {
+    this.#server.close();
+    try {
+      await this.#bind();
+      this.#log('the socket was removed, and made anew');
+    } catch (error) {
+      this.#log(`the socket was removed: ${failureOf(error).message}`);
+    }
   }
 
   #status(): DaemonStatus {

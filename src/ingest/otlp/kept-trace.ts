@@ -16,7 +16,12 @@ export type Recorded = { session: string; role: Role; owner: string; isLate?: tr
  */
 export type Role = SpanRole | 'turn' | 'group' | 'repeated' | 'copy';
 
-export type StagedSpan = { span: TelemetrySpan; recorded?: Recorded | undefined };
+/** `earlier`: the span as it was written, without the end that it has now. */
+export type StagedSpan = {
+  span: TelemetrySpan;
+  recorded?: Recorded | undefined;
+  earlier?: TelemetrySpan | undefined;
+};
 /** A row as it is read. One of an earlier version holds one span, and what that was written as. */
 export type KeptRow = {
   trace: string;
@@ -45,15 +50,23 @@ export class KeptTrace {
     return this.#rows.reduce((sum, row) => sum + spansOf(row).length, 0) >= spansAtOnce;
   }
 
-  /** Those that were written first: a sender may have sent a span again. */
+  /** Those that were written first: a sender may have sent a span again. One that had no end then may have it now. */
   get spans(): StagedSpan[] {
     const spans = new Map<string, StagedSpan>();
     for (const row of this.#sorted()) {
       const recorded = isList(row.recorded) ? row.recorded : [row.recorded];
       for (const [index, span] of spansOf(row).entries()) {
-        if (spans.has(span.spanId)) continue;
         const as = recorded[index] ?? undefined;
-        spans.set(span.spanId, { span, recorded: as && 'owner' in as ? as : undefined });
+        const known = spans.get(span.spanId);
+        if (known === undefined)
+          spans.set(span.spanId, { span, recorded: as && 'owner' in as ? as : undefined });
+        else if (isEndOf(span, known.span))
+          // What is written already was written with its end.
+          spans.set(span.spanId, {
+            span,
+            recorded: known.recorded,
+            earlier: row.recorded === null ? known.span : undefined,
+          });
       }
     }
     return [...spans.values()];
@@ -61,16 +74,14 @@ export class KeptTrace {
 
   /** What changes in the rows when their spans are written. */
   marks(now: ReadonlyMap<string, Recorded>): Mark[] {
-    const before = new Map(this.spans.map(({ span, recorded }) => [span.spanId, recorded]));
-    const seen = new Set<string>();
+    const staged = new Map(this.spans.map((each) => [each.span.spanId, each]));
     return this.#sorted().flatMap((row): Mark[] => {
-      const ids = spansOf(row).map(({ spanId }) => spanId);
-      const isNew = ids.some((id) => !seen.has(id));
-      for (const id of ids) seen.add(id);
+      const spans = spansOf(row);
+      const isNew = spans.some((span) => staged.get(span.spanId)?.span === span);
       const { trace, key } = row;
       if (row.recorded === null && !isNew) return [{ trace, key, recorded: null }];
-      if (row.recorded !== null && !ids.some((id) => now.has(id))) return [];
-      const as = ids.map((id) => now.get(id) ?? before.get(id) ?? null);
+      if (row.recorded !== null && !spans.some(({ spanId }) => now.has(spanId))) return [];
+      const as = spans.map(({ spanId: id }) => now.get(id) ?? staged.get(id)?.recorded ?? null);
       return [{ trace, key, recorded: isList(row.span) ? as : (as[0] ?? []) }];
     });
   }
@@ -89,6 +100,10 @@ export class KeptTrace {
     return this.#rows.toSorted((a, b) => Number(a.recorded === null) - Number(b.recorded === null));
   }
 }
+
+/** Whether a span that comes again has ended since. */
+const isEndOf = (span: TelemetrySpan, known: TelemetrySpan): boolean =>
+  known.endedAt === undefined && span.endedAt !== undefined;
 
 const spansOf = ({ span }: KeptRow): readonly TelemetrySpan[] => (isList(span) ? span : [span]);
 
@@ -134,7 +149,12 @@ export async function tracesWithSpans(
 
 /** Each span once: senders that got no answer send again. */
 export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, TelemetrySpan[]> {
-  const all = new Map(spans.map((span) => [`${span.traceId} ${span.spanId}`, span]));
+  const all = new Map<string, TelemetrySpan>();
+  for (const span of spans) {
+    const id = `${span.traceId} ${span.spanId}`;
+    const known = all.get(id);
+    if (known === undefined || isEndOf(span, known)) all.set(id, span);
+  }
   return groupBy(all.values(), ({ traceId }) => traceId);
 }
 

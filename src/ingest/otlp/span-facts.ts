@@ -1,4 +1,4 @@
-import { parseExactJson } from '../../core/exact-json.js';
+import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, OtherSpan, Usage } from '../events.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
@@ -229,7 +229,9 @@ export function toolAt({ attributes, name }: TelemetrySpan): string {
 /** What a span says of itself; where a convention knows it, what is long stands elsewhere: prompts, answers, tools. */
 export function toldBySpan({ name, kind, attributes }: TelemetrySpan, isKnown: boolean): OtherSpan {
   const isShort = (value: unknown) =>
-    typeof value === 'string' ? value.length <= longestTold : typeof value !== 'object';
+    typeof value === 'string'
+      ? value.length <= longestTold
+      : typeof roundedNumber(value) !== 'object';
   const told = Object.entries(attributes).filter(([, value]) => !isKnown || isShort(value));
   return { name, ...(kind === undefined ? {} : { kind }), attributes: Object.fromEntries(told) };
 }

@@ -77,13 +77,18 @@ function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEve
     ...{ events: [], copies: [], recorded: new Map(), retracted: [] },
     replaced: isReplaced ? before : undefined,
   };
-  for (const { span, recorded } of tree.inOrder()) {
+  for (const { span, recorded, earlier } of tree.inOrder()) {
     const now = tree.standingOf(span);
-    if (recorded?.owner === now.owner && recorded.role === now.role) continue;
+    const isSame = recorded?.owner === now.owner && recorded.role === now.role;
+    if (isSame && earlier === undefined) continue;
     if (isCut && recorded?.role === 'group' && now.role === 'span') continue;
     result.recorded.set(span.spanId, isLate ? { ...now, isLate } : now);
-    if (!isCut && recorded !== undefined && recorded.role !== now.role)
-      result.retracted.push(...rowsOf(span, recorded));
+    if (!isCut && recorded !== undefined) {
+      // With its end a span may tell an id of its own: of a response, of a call.
+      const stay = recorded.role === now.role ? rowsOf(span, recorded).map(({ id }) => id) : [];
+      const were = rowsOf(earlier ?? span, recorded);
+      result.retracted.push(...were.filter(({ id }) => !stay.includes(id)));
+    }
     const events = eventsOf(span, now, tree);
     result.events.push(
       ...(recorded === undefined

@@ -51,7 +51,7 @@ WITH tree AS (
   SELECT t.started_at, 0 AS rank, jsonb_strip_nulls(jsonb_build_object('kind', 'trace', 'event', t.id,
       'trace', t.correlation_id, 'parent', t.parent_id, 'source', t.source, 'status', t.status, 'model', t.model,
       'started_at', t.started_at, 'duration_ms', t.duration_ms, 'cost_usd', t.cost_usd,
-      'span_kind', t.context #>> '{span,kind}', 'tags', NULLIF(to_jsonb(t.tags), '[]'),
+      'span_kind', t.context #>> '{span,kind}', 'tags', NULLIF(to_jsonb(t.tags[:20]), '[]'),
       'prompt_text', ${cut('t.prompt_text')}, 'error_type', t.error_type, 'error_message', ${cut('t.error_message')})) AS event
   FROM tree AS t
   UNION ALL
@@ -331,6 +331,8 @@ const family = `regexp_replace(lower(left(error_message_pattern, 500)), '(<[a-z]
 const first = (column: string, known = column) =>
   `(array_agg(${column} ORDER BY is_learned DESC, last_occurrence_at DESC, id) FILTER (WHERE ${known} IS NOT NULL))[1]`;
 
+const prevention = `to_jsonb(ARRAY(SELECT ${boundedText('p', 200)} FROM unnest(prevention_strategies[:5]) AS p))`;
+
 const knownErrors: Tool = {
   name: 'known_errors',
   description:
@@ -343,10 +345,10 @@ const knownErrors: Tool = {
   async run({ database }, given) {
     const errors = await database.read(
       `WITH known AS (
-         SELECT *, fingerprint LIKE 'learned:%' AS is_learned, ${family} AS family FROM error_patterns
+         SELECT worst.*, fingerprint LIKE 'learned:%' AS is_learned, ${family} AS family FROM (SELECT * FROM error_patterns
          WHERE $1::text IS NULL OR error_type ILIKE $1 OR error_message_pattern ILIKE $1
          ORDER BY resolved_at IS NOT NULL, array_position('{critical,high,medium,low}'::text[], severity),
-           occurrence_count DESC, id LIMIT ${mostPatterns}),
+           occurrence_count DESC, id LIMIT ${mostPatterns}) AS worst),
        families AS (
          SELECT error_type, ${first('error_category')} AS error_category, ${first('error_message_pattern')} AS message,
            ${first('severity')} AS severity, COALESCE((array_agg(to_jsonb(tags[2:6])) FILTER (WHERE is_learned))[1], to_jsonb((array_agg(DISTINCT left(agent_name, 100)) FILTER (WHERE agent_name <> ''))[:5])) AS agents,
@@ -356,7 +358,7 @@ const knownErrors: Tool = {
            ${first('resolution_pattern')} AS got_over_by,
            ${first('resolution_success_rate', 'resolution_pattern')} AS resolution_success_rate,
            (array_agg(DISTINCT left(resolution_pattern, 300)) FILTER (WHERE NOT is_learned AND resolution_pattern <> ''))[:3] AS advice,
-           ${first('to_jsonb(prevention_strategies[:5])', `NULLIF(prevention_strategies, '{}')`)} AS prevention, count(*)::int AS patterns,
+           ${first(prevention, `NULLIF(prevention_strategies, '{}')`)} AS prevention, count(*)::int AS patterns,
            CASE WHEN bool_and(resolved_at IS NOT NULL) THEN max(resolved_at) END AS resolved_at, min(id::text) AS id
          FROM known GROUP BY error_type, family)
        SELECT ${boundedText('error_type', 200)} AS error_type, ${boundedText('error_category', 100)} AS error_category,

@@ -205,7 +205,7 @@ export function selectedOf(
         status: 'status',
         duration,
         title: column('source', 'text'),
-        text: `COALESCE(${column('error_type', 'text')} || ': ', '') || COALESCE(${boundedText(column('prompt_text', 'text'), 300)}, '')`,
+        text: `COALESCE(${boundedText(column('error_type', 'text'), 200)} || ': ', '') || COALESCE(${boundedText(column('prompt_text', 'text'), 300)}, '')`,
       };
     case 'routing':
       return {
@@ -219,7 +219,7 @@ export function selectedOf(
         status: column('status', 'text'),
         duration: knownDuration(column, 'metadata'),
         title: 'hook_name',
-        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, COALESCE(${toolInputText(column)}, ${boundedText(column('file_path', 'text'), 200)}), ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('hook_type', 'text')}, ${column('tool_name', 'text')}, COALESCE(${toolInputText(column)}, ${boundedText(column('file_path', 'text'), 200)}), ${boundedText(column('error_type', 'text'), 200)})`,
       };
     case 'call': {
       const success = column('success', 'boolean');
@@ -227,7 +227,7 @@ export function selectedOf(
         status: `CASE ${success} WHEN true THEN 'completed' WHEN false THEN 'failed' ELSE 'in_progress' END`,
         duration: knownDuration(column, 'context'),
         title: 'service_name',
-        text: `concat_ws(' ', ${column('http_method', 'text')}, ${boundedText(column('endpoint_url', 'text'), 200)}, ${column('status_code', 'integer')}, ${column('error_type', 'text')})`,
+        text: `concat_ws(' ', ${column('http_method', 'text')}, ${boundedText(column('endpoint_url', 'text'), 200)}, ${column('status_code', 'integer')}, ${boundedText(column('error_type', 'text'), 200)})`,
       };
     }
   }

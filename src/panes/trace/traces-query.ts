@@ -201,7 +201,7 @@ const newest: ListOrder = {
   sql: 'listed.started_at',
   type: 'timestamptz',
 };
-const slowest: ListOrder = {
+export const slowest: ListOrder = {
   id: 'took',
   title: 'slowest',
   sql: 'COALESCE(listed.duration_ms, -1)::float8',

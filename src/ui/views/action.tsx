@@ -51,9 +51,10 @@ export class ActionView implements View {
       else context.say(`Not yet: the word is "${word}"`, 'warning');
       return true;
     }
-    if (key === 'space') context.actions?.type(' ');
-    else if (key === 'backspace' || key.length === 1) context.actions?.type(key);
-    return key !== 'escape';
+    // All others are keys as ever: Ctrl-C must end a console also here.
+    const isTyped = key === 'space' || key === 'backspace' || key.length === 1;
+    if (isTyped) context.actions?.type(key === 'space' ? ' ' : key);
+    return isTyped;
   }
 }
 

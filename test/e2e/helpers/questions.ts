@@ -17,9 +17,15 @@ export const questions = [
   keys: [...keys.matchAll(/`([^`]+)`/g)].map(([, key = '']) => key),
 }));
 
-export const commands = [
-  ...forScripts.matchAll(/^\| (\S.*?) +\| `trace-console (.+?)` +\|$/gm),
-].map(([, asked = '', line = '']) => ({ asked, line }));
+/** The other table: the commands of each question, one after the other. */
+export const commands = new Map(
+  [...forScripts.matchAll(/^\| (\S.*?) +\| (`trace-console .+?`) +\|$/gm)].map(
+    ([, asked = '', cell = '']) => [
+      asked,
+      [...cell.matchAll(/`trace-console ([^`]+)`/g)].map(([, line = '']) => line),
+    ],
+  ),
+);
 
 /** An index that another one covers. */
 export const spare = 'spare_by_session';
@@ -109,12 +115,18 @@ async function plantTraces(
   );
 }
 
-/** What stands in the document for a name, an id, a moment. */
-export function named(text: string, asked: string, { failedTrace }: Planted): string {
+/** What stands in the document for a name, an id, a moment. An id is that of the planted trace, or of what the command before has found. */
+export function named(
+  text: string,
+  asked: string,
+  { failedTrace }: Planted,
+  found: { id?: string; name?: string } = {},
+): string {
   const moment = asked.startsWith('What failed yesterday') ? pastMoment : deployedAt;
   return text
     .replaceAll(/\bX\b/g, 'agent-deploy')
-    .replaceAll(/\bID\b/g, failedTrace.slice(0, 13))
+    .replaceAll(/\bID\b/g, found.id ?? failedTrace.slice(0, 13))
+    .replaceAll(/\bNAME\b/g, found.name ?? '')
     .replaceAll(/\bMOMENT\b/g, moment);
 }
 

@@ -60,6 +60,20 @@ test('ends by itself some time after its last client', async () => {
   expect(folder.log).toContain('no client for a while');
 });
 
+test('makes its socket anew where that was swept away under its clients, as a log-out or a cleaner does', async () => {
+  const address = await folder.open();
+  const client = await connect(address);
+  await client.query('CREATE TABLE swept AS SELECT 7 AS a');
+  fs.rmSync(address.host, { recursive: true });
+  await until(() => folder.log.includes('the socket was removed, and made anew'));
+  const other = await connect(address);
+  expect(await value(other, 'SELECT a FROM swept')).toBe(7);
+  expect(await value(client, 'SELECT a FROM swept')).toBe(7);
+  expect(await embeddedStatus(address.dataDir)).toMatchObject({ clients: 2 });
+  await other.end();
+  await client.end();
+});
+
 test('ends cleanly on SIGTERM', async () => {
   const address = await folder.open();
   const pid = (await embeddedStatus(address.dataDir))?.pid ?? 0;

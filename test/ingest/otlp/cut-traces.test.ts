@@ -127,6 +127,42 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
   }
 });
 
+it('completes spans that were sent when they began, wherever the batches are cut, and writes none twice', async () => {
+  // Only the end tells the ids of a response and of a call.
+  const ended = [
+    span(1, 0, 'POST /chat', {}),
+    span(2, 1, 'invoke_agent helper', { 'gen_ai.operation.name': 'invoke_agent' }),
+    span(3, 2, 'chat', { ...model(100), 'gen_ai.response.id': 'a-response-with-a-long-id' }),
+    span(4, 2, 'execute_tool search', { ...tool, 'gen_ai.tool.call.id': 'a-call-with-a-long-id' }),
+    span(5, 1, 'read cache', {}),
+  ];
+  const begun = ended.map((one) => ({
+    ...one,
+    endedAt: undefined,
+    attributes: Object.fromEntries(
+      Object.entries(one.attributes).filter(([name]) => !/\.id$|usage/.test(name)),
+    ),
+  }));
+  // When a row was given its place is another moment, of course.
+  const rowsOf = async (batches: TelemetrySpan[][]) =>
+    JSON.parse(
+      JSON.stringify(await bring(batches), (name, value: unknown) =>
+        name === 'placed' ? undefined : value,
+      ),
+    ) as unknown;
+  const whole = await rowsOf([ended]);
+  expect(await rowsOf([begun])).not.toEqual(whole);
+  for (const batches of [
+    [begun, ended],
+    [ended, begun],
+    [[...begun, ...ended]],
+    [[...ended, ...begun]],
+    [begun, ended.slice(1), ended.slice(0, 1), ended],
+    [...begun, ...ended.toReversed()].map((one) => [one]),
+  ])
+    expect(await rowsOf(batches)).toEqual(whole);
+});
+
 it('gives a trace the service of its root, and each agent its own, whichever come first and however they are called', async () => {
   const of = (service: string, one: TelemetrySpan) => ({
     ...one,

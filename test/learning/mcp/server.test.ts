@@ -55,7 +55,7 @@ beforeAll(async () => {
   await database.query(
     `INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern, severity, agent_name, occurrence_count,
        resolution_pattern, prevention_strategies, resolved_at)
-     VALUES ('1', 'CommandFailed', 'tests of login fail after % s', 'low', 'a', 5, 'run them alone', '{a clock of their own}', now()),
+     VALUES ('1', 'CommandFailed', 'tests of login fail after % s', 'low', 'a', 5, 'run them alone', ARRAY['a clock of their own', repeat('x', 1000000)], now()),
        ('2', 'CommandFailed', 'tests of login fail after % s', 'low', 'b', 7, NULL, '{}', NULL),
        ('3', 'Other', 'something else', 'low', 'a', 5, NULL, '{}', NULL), ('4', 'Other', 'something else', 'low', 'b', 3, NULL, '{}', NULL)`,
   );
@@ -162,7 +162,7 @@ describe('by a role that may only SELECT', () => {
         occurrence_count: 1,
         agents: ['tester'],
         advice: ['run them alone'],
-        prevention: ['a clock of their own'],
+        prevention: ['a clock of their own', `${'x'.repeat(199)}…`],
         patterns: 3,
         resolved_at: null,
       },

@@ -1,4 +1,7 @@
-import { beforeAll, expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { OpenedTrace } from '../../../src/panes/contract/opening.js';
 import { usualLimits } from '../../../src/panes/contract/pane.js';
 import { timelineStatement } from '../../../src/panes/trace/timeline.js';
@@ -68,6 +71,38 @@ test('a fresh trace of 100,000 hooks opens with its first events, whichever of i
   const whole = await open(await idOf(`md5('wide')::uuid`), 200_000);
   expect(whole.tree).toMatchObject({ isCut: false, nodes: { length: 100_002 } });
 });
+
+test('four times the events are printed with four times the work, however often each part of the program runs', async () => {
+  await db.query(
+    `INSERT INTO execution_traces (id, correlation_id, root_id, session_id, source, started_at)
+     SELECT id, id, id, id, 'user_prompt', now() FROM (SELECT md5('narrow')::uuid AS id) AS narrow;
+     INSERT INTO hook_executions (trace_id, hook_type, hook_name, tool_name, status, started_at, duration_ms)
+     SELECT md5('narrow')::uuid, 'PreToolUse', 'guard', 'Bash', 'completed', now() + n * interval '1 ms', 1
+     FROM generate_series(1, 5000) AS n`,
+  );
+  const narrow = await workOf(['trace', await idOf(`md5('narrow')::uuid`)]);
+  const wide = await workOf(['trace', await idOf(`md5('wide')::uuid`)]);
+  expect([narrow.lines > 5_000, wide.lines > 20_000]).toEqual([true, true]);
+  expect(wide.work / narrow.work).toBeLessThan(4.2);
+});
+
+/** How often V8 has run each block of the program, in all, and how many lines that has printed. */
+async function workOf(args: string[]): Promise<{ work: number; lines: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'trace-console-work-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const { exitCode, stdout } = await runCli([...args, '--url', db.url], {
+    env: { NODE_V8_COVERAGE: folder },
+  });
+  expect(exitCode).toBe(0);
+  type Coverage = { result: { functions: { ranges: { count: number }[] }[] }[] };
+  const counts = readdirSync(folder).flatMap((file) =>
+    (JSON.parse(readFileSync(join(folder, file), 'utf8')) as Coverage).result.flatMap((script) =>
+      script.functions.flatMap(({ ranges }) => ranges.map(({ count }) => count)),
+    ),
+  );
+  expect(counts.length).toBeGreaterThan(1_000);
+  return { work: counts.reduce((sum, count) => sum + count, 0), lines: stdout.split('\n').length };
+}
 
 test('a circle of parents shows every event once', async () => {
   await db.query(

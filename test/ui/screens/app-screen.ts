@@ -26,6 +26,8 @@ const patienceMs = 20_000;
 export class AppScreen implements ScreenDriver {
   #emulator: Terminal;
   readonly titles: string[] = [];
+  /** How often a key has ended the console. */
+  ends = 0;
   readonly app: ConsoleApp;
   readonly #keyboard = new EventEmitter();
   readonly #output = new EventEmitter();
@@ -54,7 +56,7 @@ export class AppScreen implements ScreenDriver {
           return { columns: screen.columns, rows: screen.rows };
         },
         onResize: (listener) => screen.on('resize', listener),
-        end: () => undefined,
+        end: () => (this.ends += 1),
         log: () => undefined,
         copy: () => ({ sequence: '', copiedBytes: 0, isCut: false, doubt: undefined }),
         notify: () => undefined,

@@ -14,6 +14,13 @@ import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
 import { pressKey } from '../../../src/ui/app/input.js';
+import { ConnectionsView } from '../../../src/ui/views/connections.js';
+import { FleetView } from '../../../src/ui/views/fleet.js';
+import { SchemaView } from '../../../src/ui/views/schema.js';
+import { QuitView } from '../../../src/ui/views/quit.js';
+import { ConnectingView, WaitingView } from '../../../src/ui/views/waiting.js';
+import { Fleet } from '../../../src/live/fleet.js';
+import type { ConnectionChoice, View } from '../../../src/ui/context.js';
 import type { AlertSettings } from '../../../src/live/alerts/alert-watch.js';
 import { leastSize } from '../../../src/ui/layout/layout.js';
 import { fillAt } from '../../e2e/helpers/fixed-rows.js';
@@ -139,38 +146,98 @@ const walked = drawn.filter(({ name }) =>
 );
 
 it.each(walked)('$name: each of its keys does something, or says why not', async (screen) => {
-  let app = await open(screen);
-  try {
+  await pressEach(async () => {
+    const app = await open(screen);
     await walkTo(app, screen, database.url);
-    const { scope } = app.app.front;
-    const silent: string[] = [];
-    for (const command of app.app.keys.in(scope)) {
-      // These end the console, belong to the terminal, or do what was asked about.
-      if (command.quits || command.accepts || command.isFixed === true) continue;
+    return app;
+  });
+});
+
+/** Views that these screens do not lead to: other databases, a schema that is not there, a server that does not answer. */
+const elsewhere: readonly { name: string; view: (answer: () => void) => View }[] = [
+  { name: 'connections', view: () => new ConnectionsView(0) },
+  { name: 'fleet', view: () => new FleetView(new Fleet(choices, []), undefined) },
+  { name: 'connecting', view: () => new ConnectingView(other, 'Escape: back') },
+  { name: 'quit', view: () => new QuitView() },
+  { name: 'waiting', view: () => new WaitingView(notRead, { message: 'no', hint: undefined }) },
+  ...(['ask', 'applying', 'failed', 'incompatible'] as const).map((phase) => ({
+    name: `schema: ${phase}`,
+    view(answer: () => void) {
+      const stage = { phase, title: 'Create the schema', lines: ['a line'], steps: [], total: 1 };
+      return new SchemaView(stage, answer);
+    },
+  })),
+];
+
+it.each(elsewhere)('$name: each of its keys does something, or says why not', async ({ view }) => {
+  await pressEach(async () => {
+    const app = await open({ name: 'overview', title: '', scope: 'panes', heading: '' });
+    const asked = () => (app.ends += 1);
+    app.app.connections = {
+      ...{ choices, current, nameOfCurrent: 'here', goTo: asked, callOff: asked },
+      connect: () => Promise.resolve(void asked()),
+    };
+    app.app.push(view(asked));
+    return app;
+  });
+});
+
+/** A database that is there, and one that nobody connects to. */
+const choiceOf = (name: string): ConnectionChoice => ({
+  ...{
+    name,
+    description: name,
+    badge: { name, colour: 'green', production: false },
+    readOnly: false,
+  },
+  ...{ cadenceMs: undefined, windowMs: undefined },
+  open: () => Promise.reject(new Error('not in this test')),
+});
+const current = choiceOf('here');
+const other = choiceOf('there');
+const choices = [current, other];
+
+const notRead = {
+  id: 1,
+  opening: { title: 'A row', read: () => Promise.reject(new Error('not in this test')) },
+};
+
+/** Presses each key of the view in front, and expects that each changes or says something. */
+async function pressEach(reopen: () => Promise<AppScreen>): Promise<void> {
+  let screen = await reopen();
+  const silent: string[] = [];
+  try {
+    const { scope } = screen.app.front;
+    for (const command of screen.app.keys.in(scope)) {
+      // Of the terminal; and that of a pane that is focused already.
+      if (command.isFixed === true && command.id !== 'interrupt') continue;
       for (const key of command.keys) {
-        const was = app.app.model;
-        if (!(await hasEffect(app, key))) silent.push(`${key}: ${command.title}`);
-        if (isOfAction(scope.id)) {
-          await app.close();
-          app = await open(screen);
-          await walkTo(app, screen, database.url);
+        const { app } = screen;
+        const was = app.model;
+        if (!(await hasEffect(screen, key))) silent.push(`${key}: ${command.title}`);
+        // What it has begun or answered is not only what the model says.
+        if (isOfAction(scope.id) || command.accepts) {
+          await screen.close();
+          screen = await reopen();
         } else {
-          app.app.actions?.close();
-          app.app.update({ ...was, message: was.message });
+          app.actions?.close();
+          app.update({ ...was, message: was.message });
         }
       }
     }
     expect(silent).toEqual([]);
   } finally {
-    await app.close();
+    await screen.close();
   }
-});
+}
 
-/** A dialog of an action is not only what the model says: it is opened anew after each key. */
-const isOfAction = (scope: string) => scope === 'confirm' || scope === 'done';
+/** Their dialogs are opened anew after each key. */
+const isOfAction = (scope: string) =>
+  ['confirm', 'done', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
 
-/** Whether a key changes what is drawn, asks for something else, or says something. */
-async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
+/** Whether a key changes what is drawn, asks for something else, ends the console, or says something. */
+async function hasEffect(screen: AppScreen, key: string): Promise<boolean> {
+  const { app } = screen;
   const source = app.source instanceof FixedSource ? app.source : undefined;
   const seen = () => {
     const { views, message, live, ...others } = { ...app.model, nowMs: 0 };
@@ -182,6 +249,7 @@ async function hasEffect({ app }: AppScreen, key: string): Promise<boolean> {
       until: live?.untilMs,
       paused: live?.paused,
       asked: source?.asked,
+      ends: screen.ends,
     };
   };
   const before = seen();
