@@ -37,7 +37,8 @@ export class LogFile {
   }
 
   write(level: 'debug' | 'info' | 'warning' | 'error', text: string): void {
-    const message = redactSecrets(text.slice(0, maxEntry)).trimEnd();
+    // Cut last: half a password is none that could be found.
+    const message = redactSecrets(text).slice(0, maxEntry).trimEnd();
     // Control characters stay out of the reader's terminal, and no line of an entry looks like another entry.
     const lines = message.replace(controls, ' ').replaceAll('\n', '\n  ');
     const entry = `${new Date().toISOString()} ${level} [${process.pid}] ${lines}\n`;
@@ -61,21 +62,30 @@ export class LogFile {
 }
 
 // A URL with a password; password=… of a connection string or an environment; "password": "…".
-const inUrl = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/gi;
+const inUrl = /(:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
 const inPair =
   /((?:password|passwd|secret|token|api_?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi;
 
 /** Passwords of the connections of this process. */
 const inUse = new Set<string>();
 
+/** Words of messages: a password that is one of them would make these unreadable, and is guessed anyway. */
+const commonWords: ReadonlySet<string> = new Set([
+  ...['password', 'passwords', 'postgres', 'postgresql', 'supabase', 'database', 'databases'],
+  ...['localhost', 'template', 'template0', 'template1', 'timescale', 'timescaledb', 'pgbouncer'],
+  ...['username', 'connection', 'statement', 'permission', 'relation', 'production'],
+  ...['development', 'trace-console', 'trace_console'],
+]);
+
 /**
  * Keeps a password out of all that is written from now on, also where it stands by itself: a library may name it in
  * an error.
  *
- * @param names what a text may name, and a password that is no secret may be: user, database, host
+ * @param names what a text may name, and a password that is no secret may be: user, database, host. Common words are too.
  */
 export function keepSecret(password: string, names: readonly string[]): void {
-  if (password.length >= 8 && !names.includes(password)) inUse.add(password);
+  const isName = names.includes(password) || commonWords.has(password.toLowerCase());
+  if (password.length >= 8 && !isName) inUse.add(password);
 }
 
 /** A text without the passwords of this process's connections, wherever they came from. */

@@ -118,8 +118,14 @@ function isNamedSecret(keys: readonly string[], values: readonly unknown[]): boo
   if (!keys.includes('value') && !keys.includes('Value')) return false;
   const at = keys.findIndex((key) => namesOfNames.has(key));
   const name = at < 0 ? undefined : values[at];
-  return typeof name === 'string' && name.length <= 64 && isSecretName(name);
+  return typeof name === 'string' && name.length <= 64 && label.test(name) && isSecretName(name);
 }
+
+/** A name, or a label of few words (`API key`), and no sentence that speaks of a secret. */
+const label = /^[\w.-]+(?: [\w.-]+){0,2}$/;
+
+/** Names of headers and of variables of the environment. `["token", "channel"]` is a list of names. */
+const headerOrVariable = /^(?:[Cc]ookie|[Aa]uthorization|\w+(?:-\w+)+|[A-Z][A-Z\d_]*)$/;
 
 const namesOfNames: ReadonlySet<string> = new Set(
   ['name', 'key', 'header', 'variable'].flatMap((name) => [
@@ -134,6 +140,7 @@ const isSecretPair = ([name, value, ...others]: readonly unknown[]): boolean =>
   typeof value === 'string' &&
   others.length === 0 &&
   name.length <= 64 &&
+  headerOrVariable.test(name) &&
   isSecretName(name) &&
   isSecretValue(value);
 
@@ -192,7 +199,7 @@ const schemes = /\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{8,}/gi;
  * with the words themselves, whatever stands before them: so a text is searched in one go.
  */
 const pairs =
-  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|\s*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|[^\S\n]*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
 
 const webhooks = /\bhooks\.slack\.com\/services\/[\w/-]{20,}/g;
 
@@ -200,9 +207,12 @@ const webhooks = /\bhooks\.slack\.com\/services\/[\w/-]{20,}/g;
 const elements =
   /(<[\w:.-]{0,64}(?:passw(?:or)?d|passphrase|secret|api[_-]?key|token|credential)[\w:.-]{0,64}>)[^<\n]+(?=<\/)/gi;
 
-/** Passwords that programs of the shell take: `curl -u user:password`, `sshpass -p`, `docker login -p`, `mysql -ppassword`. */
+/**
+ * Passwords that programs of the shell take: `curl -u user:password`, `sshpass -p`, `docker login -p`, `mysql -ppassword`. A
+ * command goes on behind `\` at the end of a line, and ends at a blank with `|`, `;` or `&`.
+ */
 const commands =
-  /(\bcurl [^\n"]{0,400}?-(?:u|-user)[ =]+\\?["']?[^\s:"']{1,100}:|\bsshpass\s+-p\s*\\?["']?|\b(?:docker|podman) login [^\n"]{0,200}?-p\s+\\?["']?|\bmysql\w* [^\n"]{0,200}?\s-p(?=[^\s-]))([^\s"'\\]+)/g;
+  /(\bcurl (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,400}?-(?<=\s-)(?:[a-zA-Z]{0,5}[uU][ =]*|-(?:proxy-)?user[ =]+)\\?["']?[^\s:"']{1,100}:|\bsshpass\s+-p\s*\\?["']?|\b(?:docker|podman) login (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)[\s=]+\\?["']?|\bmysql\w* (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)(?=[^\s-])\\?["']?)([^\s"'\\]+)/g;
 
 /**
  * Whether a JSON text may hold what `shapes`, `privateKeys`, `inUrl` or `commands` take out, or NUL: at least wherever they do. What stands
@@ -229,8 +239,8 @@ const shortestText = 6;
 const mayHoldSecret = (text: string): boolean =>
   text.length > shortText || (text.length > shortestText && suspicious.test(text));
 
-/** Parts of what `commands` and `webhooks` begin with, those that are rare elsewhere: every text is searched for them. */
-const commandWord = /rl [-h"'\\]|shpas|in -|ql[a-z]* -|s\.slack/;
+/** What `commands` and `webhooks` need, at least in part: every text is searched for it. */
+const commandWord = /curl |shpas|login |mysql|s\.slack/;
 /** Longer texts are no commands. */
 const longestCommand = 16_384;
 

@@ -71,6 +71,21 @@ describe('redacting', () => {
       'other programs',
       (secret: string) => `sshpass -p ${secret} ssh a && mysql -u root -p${secret}`,
     ],
+    ['curl with a header', (secret: string) => `curl -H "Accept: x" -u me:${secret} https://a.b`],
+    ['curl over lines', (secret: string) => `curl https://a.b \\\n  -X POST \\\n-u me:${secret}`],
+    ['curl with the URL first', (secret: string) => `curl $URL -u 'me:${secret}'`],
+    [
+      'short flags of curl',
+      (secret: string) => `curl -ume:${secret} a.b; curl -sSu me:${secret} a.b`,
+    ],
+    [
+      'long flags of curl',
+      (secret: string) => `curl --user=me:${secret} a.b; curl --proxy-user "me:${secret}" a.b`,
+    ],
+    ['curl in JSON', (secret: string) => JSON.stringify({ run: `curl -d "{}" -u "me:${secret}"` })],
+    ['mysql with the database first', (secret: string) => `mysql shop -p${secret}`],
+    ['mysql with quotes', (secret: string) => `mysqldump -h "db" -p'${secret}' shop`],
+    ['docker with the registry first', (secret: string) => `docker login a.b -u me -p ${secret}`],
     ['docker', (secret: string) => `docker login -u me -p ${secret} registry.example.com`],
     ['SQL', (secret: string) => `ALTER ROLE app WITH PASSWORD '${secret}';`],
     ['XML', (secret: string) => `<server><password>${secret}</password></server>`],
@@ -87,6 +102,8 @@ describe('redacting', () => {
     [{ env: [{ key: 'API_TOKEN', value: secrets.plain, type: 'text' }] }],
     [{ env: [{ value: { inner: secrets.plain }, name: 'password' }] }],
     [{ headers: [['Set-Cookie', secrets.plain]] }],
+    [{ headers: [['X-Api-Key', secrets.plain]], env: [['DB_PASSWORD', secrets.plain]] }],
+    [{ fields: [{ name: 'API key', value: secrets.plain }] }],
     [{ smtpPass: secrets.plain, 'db-pass': secrets.plain }],
   ])('takes out a value beside its name: %j', (value) => {
     const source = JSON.stringify(value);
@@ -121,6 +138,8 @@ describe('redacting', () => {
       'const render_pass: RenderPass = first_pass(signature: string);',
       'mkdir -p src/password && curl --silent https://example.com/a:b',
       'The password page asks for a password; <token> stands for it. file_path: src/a.ts',
+      'curl https://a.b | sort -u a:b && docker run -u 1000:1000 -p 80:80 image',
+      'Use curl to try it.\n  -u user:name of the group\nThen login to mysql and see docker login -h.',
       'mysql -h db -P 3306; docker run -p 80:80 image; ssh -p 22 host',
     ])
       expect(redactText(each)).toBe(each);
@@ -128,6 +147,9 @@ describe('redacting', () => {
       { name: 'path', value: 'kept' },
       { name: 'token count', label: 'kept' },
       ['key', 'kept'],
+      ['Fix the password reset', 'Add tests'],
+      { required: ['token', 'channel'] },
+      { name: 'Fix the reset of a password', value: 'kept' },
       { passes: 'kept', bypass: 'kept' },
     ])
       expect(redact(value)).toEqual(value);
@@ -166,9 +188,17 @@ describe('redacting', () => {
       '<token>',
       'login a password ',
       'mysql a',
+      'curl ',
+      'curl -u',
+      'docker login ',
+      'token\n ',
+      '\n',
+      ' ',
     ]) {
       const started = performance.now();
       redactText(`key ${piece.repeat(20_000)}`);
+      redactText(`curl token${piece.repeat(80_000)}`);
+      redactText(`curl token${piece.repeat(20_000)}`.slice(0, 16_000));
       expect(performance.now() - started).toBeLessThan(1_000);
     }
   });

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { clipboardCopy, maxCopyBytes } from '../../src/terminal/clipboard.js';
-import { LogFile, logFilePath, redactSecrets } from '../../src/core/log-file.js';
+import { keepSecret, LogFile, logFilePath, redactSecrets } from '../../src/core/log-file.js';
 import { colourSupport, unicodeSupport } from '../../src/terminal/support.js';
 
 describe('colourSupport', () => {
@@ -81,6 +81,16 @@ describe('LogFile', () => {
       expect(size).toBeLessThan(1_100_000);
       expect(mode & 0o777).toBe(0o600);
     }
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it('takes a password out before an entry is cut', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-log-'));
+    const log = new LogFile(logFilePath({ XDG_STATE_HOME: folder }));
+    keepSecret('hunter2-correct-horse', ['app']);
+    log.write('error', `${'x '.repeat(8_189)}hunter2-correct-horse`);
+    log.write('error', `${'x '.repeat(8_180)}postgres://app:other-horse@db`);
+    expect(fs.readFileSync(log.path, 'utf8')).not.toMatch(/hunt|othe/);
     fs.rmSync(folder, { recursive: true });
   });
 

@@ -139,8 +139,9 @@ function complete(
   checkParameters(parameters);
   const login = user ?? loginName();
   const servers = serversOf(host, hostaddr, port);
-  if (password !== undefined) {
-    keepSecret(password, [login, dbname ?? login, ...servers.map((server) => server.host)]);
+  for (const secret of [password, parameters.sslpassword]) {
+    const names = [login, dbname ?? login, ...servers.map((server) => server.host)];
+    if (secret !== undefined) keepSecret(secret, names);
   }
   return {
     kind: 'server',

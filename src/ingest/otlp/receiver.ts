@@ -320,8 +320,9 @@ class Refusal extends Error {
   }
 }
 
+/** Without the message, which names the spool's path: the sender may be anybody. */
 const reasonOf = (error: unknown): string =>
-  isNoSpace(error) ? 'the disk is full' : error instanceof Error ? error.message : String(error);
+  isNoSpace(error) ? 'the disk is full' : ((error as NodeJS.ErrnoException).code ?? 'an error');
 
 const isMetricsPath = (url: string | undefined): boolean => /^\/metrics(?:\?|$)/.test(url ?? '');
 

@@ -319,6 +319,7 @@ describe('what is refused', () => {
       status: 503,
       text: expect.stringMatching(/spool.*ENOTDIR/) as string,
     });
+    expect(answer.text).not.toContain(folder);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     fs.rmSync(folder);
     expect((await sendJson(request(span()))).status).toBe(200);
