@@ -127,7 +127,7 @@ export function processContext(
     async close() {
       bar.clear();
       const database = await opening?.catch(() => undefined);
-      // The goodbye is sent at once. What the server does about it is not waited for; a statement that still runs is.
+      // Not waited for: the server ends a session whose client is gone, and no transaction is open by now. A statement that still runs is waited for.
       database?.close().catch(() => undefined);
     },
   };

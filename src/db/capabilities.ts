@@ -3,7 +3,7 @@ import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
 import { quoteIdent } from './quote.js';
-import { beginStatement, heeded } from './transaction-settings.js';
+import { beginStatement, heeded, sendTogether } from './transaction-settings.js';
 
 /** What the connected role may do with one table. */
 export type TableAccess = {
@@ -121,6 +121,7 @@ export async function readCapabilities(
   const client = await pool.connect();
   let broken = true;
   try {
+    sendTogether(client);
     const begun = client.query(limited(beginStatement({ readOnly: true })));
     const asked = client.query<CapabilitiesRow>(
       limited(capabilitiesQuery, [

@@ -27,6 +27,7 @@ import { DirectConnection } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
   againUnlessBegun,
+  Asked,
   behind,
   beginStatementOn,
   briefLimits,
@@ -159,21 +160,14 @@ export class Database {
     const pool = this.#pool;
     const timeoutMs = clientTimeoutMs(options);
     const { statementTimeoutMs = defaultLimits.statementTimeoutMs } = options;
-    let watch: AnswerWatch | undefined;
-    const answered = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
-      const begun = performance.now();
-      try {
-        const answer = ask();
-        return await (watch?.wait(answer) ?? answer);
-      } catch (error) {
-        const timedOut = ranOut(begun, statementTimeoutMs);
-        throw translateError(pool.causeOf(error, client), this.#source, { timedOut });
-      }
-    };
-    const send = withTimeout(client, timeoutMs);
-    const run: Queryable['query'] = (text, values) => answered(() => send<never>(text, values));
+    const asked = new Asked((error, sinceMs) => {
+      const timedOut = ranOut(sinceMs, statementTimeoutMs);
+      return translateError(pool.causeOf(error, client), this.#source, { timedOut });
+    });
+    const run: Queryable['query'] = (text, values) =>
+      asked.answer((underWay) => withTimeout(client, timeoutMs * underWay)<never>(text, values));
     const copy: Transaction['copy'] = (text, data) =>
-      answered(() => copyWithTimeout(client, timeoutMs)(text, data));
+      asked.answer(() => copyWithTimeout(client, timeoutMs)(text, data));
     let broken = false;
     const readOnly = this.#options.readOnly === true || options.readOnly === true;
     // What changes something is never sent before it is known to be within the transaction.
@@ -183,17 +177,21 @@ export class Database {
       if (isAhead) sendTogether(client);
       const begun = heeded(run(beginStatementOn(this.capabilities, { ...options, readOnly })));
       if (!isAhead) await begun;
-      if (statementTimeoutMs === 0) watch = await this.#watchOver(client);
+      if (statementTimeoutMs === 0) asked.watch = await this.#watchOver(client);
       const result = await work({
         ...(options.tellsTime ? { startedMs: heeded(begun.then(startOf)) } : {}),
-        query: this.statements.watching(isAhead ? behind(begun, run) : run, options.purpose),
+        query: asked.whileOpen(
+          this.statements.watching(isAhead ? behind(begun, run) : run, options.purpose),
+        ),
         copy: this.statements.watchingCopy(copy, options.purpose),
       });
+      asked.isOver = true;
       const ended = heeded(run('COMMIT'));
       // Nothing hangs on the end of what has only read: the next transaction of this connection comes behind it.
       if (!isAhead) await ended;
       return result;
     } catch (cause) {
+      asked.isOver = true;
       const error = translateError(cause, this.#source);
       broken = breaksClient(error) || !(await rollsBack(client));
       throw this.capabilities.embedded ? await whyUnanswered(error, this.#options.answers) : error;

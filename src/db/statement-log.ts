@@ -12,7 +12,7 @@ export type LoggedStatement = {
   isCut: boolean;
   /** By this machine's clock, milliseconds since 1970. */
   startedAt: number;
-  /** From asking to the answer, milliseconds. */
+  /** From asking to the answer, milliseconds: with what was sent before it and answered first. */
   ms: number;
   /** Rows returned or changed; null when it failed. */
   rows: number | null;

@@ -1,4 +1,4 @@
-import type { Pace } from './answer-watch.js';
+import type { AnswerWatch, Pace } from './answer-watch.js';
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
@@ -214,6 +214,45 @@ export function sendTogether(client: pg.ClientBase): void {
   const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
   stream.cork();
   process.nextTick(() => stream.uncork());
+}
+
+/**
+ * What is asked within one transaction. Statements that are sent together are run one after the other: each waits for those before
+ * it, too. Of several parts of the work one may go on when another has failed: nothing is sent any more once it is over.
+ */
+export class Asked {
+  #underWay = 0;
+  #answeredAtMs = -Infinity;
+  isOver = false;
+  /** For statements without a time limit. */
+  watch: AnswerWatch | undefined;
+  readonly #failed: (error: unknown, sinceMs: number) => Error;
+
+  /** @param failed what is thrown of an error, and since when (`performance.now`) the statement was run */
+  constructor(failed: (error: unknown, sinceMs: number) => Error) {
+    this.#failed = failed;
+  }
+
+  async answer<Answer>(ask: (underWay: number) => Promise<Answer>): Promise<Answer> {
+    const askedAtMs = performance.now();
+    this.#underWay += 1;
+    try {
+      const answer = ask(this.#underWay);
+      return await (this.watch?.wait(answer) ?? answer);
+    } catch (error) {
+      throw this.#failed(error, Math.max(askedAtMs, this.#answeredAtMs));
+    } finally {
+      this.#underWay -= 1;
+      this.#answeredAtMs = performance.now();
+    }
+  }
+
+  whileOpen(query: Queryable['query']): Queryable['query'] {
+    return (text, values) =>
+      this.isOver
+        ? Promise.reject(new ConsoleError('internal', 'The transaction has ended.'))
+        : query<never>(text, values);
+  }
 }
 
 /** Sends statements while BEGIN is on its way, which saves its round trip. Where BEGIN fails, that is the reason why they do. */

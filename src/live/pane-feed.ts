@@ -44,10 +44,12 @@ export class CostMeter {
             return await tx.query(text, values);
           } finally {
             const now = this.#clock.now();
+            // Answers that came together tell nothing of the way.
+            const isAlone = askedAt >= answeredAt;
             const elapsed = now - Math.max(askedAt, answeredAt);
             answeredAt = now;
-            this.#roundTripMs = Math.min(this.#roundTripMs, elapsed);
-            spent(elapsed - this.#roundTripMs);
+            if (isAlone) this.#roundTripMs = Math.min(this.#roundTripMs, elapsed);
+            spent(isAlone ? elapsed - this.#roundTripMs : elapsed);
           }
         },
       });

@@ -76,7 +76,9 @@ export const command = defineCommand({
       continues: flags.continue,
     };
     if (flags.continue && process.send) {
-      const send = process.send.bind(process);
+      // The console may be gone: what cannot be told is no reason to end at once.
+      const send = (message: Filling) =>
+        void process.send?.(message, undefined, undefined, () => undefined);
       return makeTraffic({ options, openDatabase, signal, send });
     }
     const database = await openDatabase();
@@ -125,6 +127,8 @@ async function makeTraffic({ options, openDatabase, signal, send }: ConsolesTraf
   if (!turn) return exitCodes.good;
   try {
     const database = await openDatabase();
+    // Only the console's own demo, which is embedded, is written to unasked.
+    if (!database.capabilities.embedded) throw refusal(database, 'written');
     const { runDemo } = await loadDemo();
     // The console that started this is creating the schema: two at once would block each other.
     await untilDeployed(database, signal);

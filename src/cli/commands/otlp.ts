@@ -165,14 +165,16 @@ async function* rootsNamed(
     (table) =>
       `SELECT correlation_id, root_id, session_id FROM ${quoteIdent(table)} WHERE correlation_id = $1::uuid`,
   );
+  const roots: Root[] = [];
   for (const id of ids) {
     const [trace] = await access.read<Root>(
       `SELECT root_id::text AS id, session_id::text AS session FROM (${tables.join(' UNION ALL ')}) AS found LIMIT 1`,
       [id],
     );
-    if (trace) yield trace;
-    else throw new ConsoleError('not_found', `There is no trace ${id}.`);
+    if (!trace) throw new ConsoleError('not_found', `There is no trace ${id}.`);
+    roots.push(trace);
   }
+  yield* roots;
 }
 
 const isUuid = (text: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);

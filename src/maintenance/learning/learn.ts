@@ -121,7 +121,7 @@ async function* run(
 
 /** Says what an embedding endpoint is waited for, while the step that asks it has nothing to say. */
 class Waiting {
-  #line = '';
+  #line: string | undefined;
   #wake: (() => void) | undefined;
 
   say(line: string): void {
@@ -130,21 +130,29 @@ class Waiting {
   }
 
   async *among<Result>(steps: AsyncGenerator<Progress, Result>): AsyncGenerator<Progress, Result> {
-    for (;;) {
-      const next = steps.next();
+    try {
       for (;;) {
-        const said = new Promise<undefined>((resolve) => {
-          this.#wake = () => resolve(undefined);
-        });
-        const step = await Promise.race([next, said]);
-        if (!step) {
-          yield { phase: this.#line };
-          continue;
+        const next = steps.next();
+        for (;;) {
+          const said = new Promise<undefined>((resolve) => {
+            this.#wake = () => resolve(undefined);
+            if (this.#line !== undefined) resolve(undefined);
+          });
+          const step = await Promise.race([next, said]);
+          const phase = this.#line;
+          this.#line = undefined;
+          if (!step) {
+            if (phase !== undefined) yield { phase };
+            continue;
+          }
+          if (step.done) return step.value;
+          yield step.value;
+          break;
         }
-        if (step.done) return step.value;
-        yield step.value;
-        break;
       }
+    } finally {
+      // Whoever gives up the run gives up its steps: they hold a lease.
+      await steps.return(undefined as never);
     }
   }
 }

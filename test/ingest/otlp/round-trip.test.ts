@@ -272,5 +272,6 @@ it('exports the traces with given ids or beginnings of them, each tree once', as
     const refused = await runCli(['export', 'otlp', ...ids, '--url', db.test.url]);
     expect(refused.exitCode).toBe(code);
     expect(refused.stderr).toContain(says);
+    expect(refused.stdout).toBe('');
   }
 });
