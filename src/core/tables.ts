@@ -57,6 +57,11 @@ export function archiveOf(table: ArchivedTable): string {
   return `${table}_archive`;
 }
 
+/** Where traces stand, live and archived: those of the two tables that are there. */
+export function tracesTables(isThere: (table: string) => boolean): string[] {
+  return ['execution_traces', archiveOf('execution_traces')].filter(isThere);
+}
+
 export type ColumnType =
   | 'uuid'
   | 'uuid[]'

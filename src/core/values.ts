@@ -76,3 +76,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function given(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }
+
+/** Whether a text is a UUID with its hyphens, in either case. */
+export const isUuid = (text: string): boolean =>
+  /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);

@@ -22,3 +22,12 @@ export function boundedText(text: string, most: number): string {
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** A CTE: tables and indexes that others have locked against everybody, each with the first of them. Waits for nobody. */
+export const lockedRelations = `locked AS MATERIALIZED (
+  SELECT relation, min(pid) AS pid
+  FROM pg_locks
+  WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  GROUP BY relation
+)`;

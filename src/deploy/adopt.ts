@@ -200,7 +200,7 @@ async function lockReplacedViews(
     .map(({ name }) => ({ name, rank: Math.random() }))
     .sort((one, other) => one.rank - other.rank);
   for (const { name } of views) {
-    // Changes nothing and takes the lock that replacing takes: LOCK would take the tables under a view, too.
+    // Sets what the file sets anyway, and takes the lock that replacing takes: LOCK would take the tables under a view, too.
     await tx.query(`ALTER VIEW ${quoteIdent(schema, name)} SET (security_invoker = true)`);
   }
 }

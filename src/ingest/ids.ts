@@ -1,3 +1,4 @@
+import { isUuid } from '../core/values.js';
 import { createHash } from 'node:crypto';
 
 /**
@@ -7,8 +8,6 @@ import { createHash } from 'node:crypto';
 
 /** Namespace of what trace-console derives. */
 const namespace = Buffer.from('7e1f0a4c5b3d5c3e9a6d2f8b4c7d1e90', 'hex');
-
-const uuidPattern = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 
 const begun = createHash('sha1').update(namespace);
 
@@ -32,12 +31,12 @@ export function derivedId(...words: readonly string[]): string {
 
 /** A session by one name, however its UUID is written. */
 export function sessionName(session: string): string {
-  return uuidPattern.test(session) ? session.toLowerCase() : session;
+  return isUuid(session) ? session.toLowerCase() : session;
 }
 
 /** The session's own id where it is a UUID, else one derived from it. */
 export function sessionId(session: string): string {
-  return uuidPattern.test(session) ? session.toLowerCase() : derivedId('session', session);
+  return isUuid(session) ? session.toLowerCase() : derivedId('session', session);
 }
 
 export const turnId = (session: string, turn: string) => derivedId('turn', session, turn);

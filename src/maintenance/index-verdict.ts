@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/queryable.js';
 import { ConsoleError } from '../db/errors.js';
-import { boundedText, quoteIdent } from '../db/quote.js';
+import { boundedText, lockedRelations, quoteIdent } from '../db/quote.js';
 import type { Capabilities } from '../db/capabilities.js';
 import { formatAge } from '../core/format/time.js';
 import { isNamedAfter, leftoverPattern, replacementMark } from './reindex/rebuild-lock.js';
@@ -262,15 +262,6 @@ export async function readCovered(tx: Queryable, schema: string): Promise<Covere
 export function coveredText({ duplicate, beside }: Covered): string {
   return `${duplicate ? 'is a duplicate of' : 'is the beginning of'} ${beside}`;
 }
-
-/** A CTE: tables and indexes that others have locked against everybody, each with the first of them. Waits for nobody. */
-export const lockedRelations = `locked AS MATERIALIZED (
-  SELECT relation, min(pid) AS pid
-  FROM pg_locks
-  WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  GROUP BY relation
-)`;
 
 /**
  * Every index of the schema `$1` with its use, size and state; `$2`: how many at most, the largest by the

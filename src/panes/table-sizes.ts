@@ -10,7 +10,8 @@ import {
 } from './contract/column.js';
 import { counted, countedShort, formatByteChange, formatBytes } from '../core/format/number.js';
 import { formatAge } from '../core/format/time.js';
-import { countersSinceText, lockedRelations } from '../maintenance/index-verdict.js';
+import { lockedRelations } from '../db/quote.js';
+import { countersSinceText } from '../maintenance/index-verdict.js';
 import { usualLimits, type Pane } from './contract/pane.js';
 import type { SchemaShape } from './contract/shape.js';
 import { type Opening, type RecordRow, sectionOr } from './contract/opening.js';

@@ -1,3 +1,4 @@
+import { isUuid } from '../../core/values.js';
 import { counted, withSeparators } from '../../core/format/number.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
@@ -267,7 +268,7 @@ export const learnMergeCommand = defineCommand({
   run(context) {
     const { input, flags } = context;
     const { similarity } = flags;
-    const wrong = input.find((id) => !uuid.test(id));
+    const wrong = input.find((id) => !isUuid(id));
     if (wrong !== undefined) {
       throw new ConsoleError('usage', `A pattern has a UUID, not "${wrong}".`, {
         hint: 'trace-console suggest "PROMPT" --json gives ids.',
@@ -282,5 +283,3 @@ export const learnMergeCommand = defineCommand({
     });
   },
 });
-
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -17,12 +17,11 @@ import { hasColumn, readShape } from '../../panes/contract/shape.js';
 import { type ModelCallFacts, otlpOf } from '../../panes/export/otlp.js';
 import type { TraceEvent } from '../../panes/trace/event.js';
 import { unknownSession } from '../../panes/reading/names.js';
-import { tracesTables } from '../../panes/trace/timeline.js';
 import { eventTables, readTraceTree } from '../../panes/trace/trace-opening.js';
 import { wholeTraceId } from '../../panes/trace/traces-listed.js';
 import type { TraceNode } from '../../panes/trace/tree.js';
-import { archiveOf, workColumns } from '../../core/tables.js';
-import { groupBy } from '../../core/values.js';
+import { archiveOf, tracesTables, workColumns } from '../../core/tables.js';
+import { groupBy, isUuid } from '../../core/values.js';
 import { quoteIdent } from '../../db/quote.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { factLines } from '../run-action.js';
@@ -161,7 +160,7 @@ async function* rootsNamed(
     if (!isUuid(id)) throw new ConsoleError('usage', `"${text}" is no id of a trace.`);
     ids.push(id);
   }
-  const tables = tracesTables(access.shape).map(
+  const tables = tracesTables((table) => access.shape.relations.has(table)).map(
     (table) =>
       `SELECT correlation_id, root_id, session_id FROM ${quoteIdent(table)} WHERE correlation_id = $1::uuid`,
   );
@@ -176,8 +175,6 @@ async function* rootsNamed(
   }
   yield* roots;
 }
-
-const isUuid = (text: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);
 
 type Root = { id: string; session: string };
 

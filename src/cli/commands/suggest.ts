@@ -1,3 +1,4 @@
+import { isUuid } from '../../core/values.js';
 import { formatDuration } from '../../core/format/time.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
@@ -70,8 +71,6 @@ function tableOf(patterns: readonly SimilarPattern[]): string {
   );
 }
 
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 export const feedbackCommand = defineCommand({
   name: 'feedback',
   summary: 'say whether a turn went well; learning takes your word for it',
@@ -98,7 +97,7 @@ export const feedbackCommand = defineCommand({
       },
       id,
     );
-    if (!uuid.test(whole)) {
+    if (!isUuid(whole)) {
       throw new ConsoleError('usage', `A trace has an id of hexadecimal digits, not "${id}".`);
     }
     const root = await giveFeedback(database, {

@@ -1,4 +1,4 @@
-import { archiveOf, otlpTag } from '../../core/tables.js';
+import { otlpTag, tracesTables } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
@@ -189,7 +189,7 @@ export async function withoutOwn(
   const ids = [...new Set(spans.filter(isExported).map(({ traceId }) => traceId))];
   if (ids.length === 0) return spans;
   const found = await database.read<{ id: string }>(
-    tracesTables(database)
+    tablesIn(database)
       .map(
         (table) =>
           `SELECT correlation_id AS id FROM ${table} WHERE correlation_id = ANY ($1::uuid[])`,
@@ -213,7 +213,7 @@ export async function findStored(
   const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
   if (ids.length === 0) return;
   const { rows } = await tx.query<{ id: string; session: string }>(
-    tracesTables(database)
+    tablesIn(database)
       .map(
         (table) =>
           `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM ${table}
@@ -228,13 +228,8 @@ export async function findStored(
   }
 }
 
-/** Where traces stand: live, and archived as far as there is an archive. */
-function tracesTables({ capabilities }: Database): string[] {
-  const archive = archiveOf('execution_traces');
-  return byOwnKey(capabilities.tables, archive)
-    ? ['execution_traces', archive]
-    : ['execution_traces'];
-}
+const tablesIn = ({ capabilities }: Database): string[] =>
+  tracesTables((table) => byOwnKey(capabilities.tables, table) !== undefined);
 
 /** What a span was written as; nothing where a hook or a transcript may know the same call by its id: what these told stays. */
 export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): RetractedRow[] {

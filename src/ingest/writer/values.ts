@@ -1,3 +1,4 @@
+import { isUuid as isUuidText } from '../../core/values.js';
 import { fieldLimit, redact, redactText } from '../redact.js';
 import { name as boundedName } from '../rows.js';
 
@@ -98,10 +99,8 @@ export function cost(value: unknown): number | null {
   return typeof value === 'number' && value >= 0 && value < mostCost ? value : null;
 }
 
-const uuidPattern = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
-
 export const isUuid = (value: unknown): value is string =>
-  typeof value === 'string' && uuidPattern.test(value);
+  typeof value === 'string' && isUuidText(value);
 
 export type FailureColumns = { error_type: string | null; error_message: string | null };
 

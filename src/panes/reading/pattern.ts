@@ -1,4 +1,4 @@
-import { objectOf, readNumber } from '../../core/values.js';
+import { isUuid, objectOf, readNumber } from '../../core/values.js';
 import { latelyRate, latelySql, wilson } from '../../core/share.js';
 import { formatAge, formatDuration } from '../../core/format/time.js';
 import { counted, countedShort, formatCount, formatShare } from '../../core/format/number.js';
@@ -118,13 +118,12 @@ function mergedOf(context: unknown): { id: string; intent: string }[] {
   if (!Array.isArray(merged)) return [];
   return merged.slice(0, mostMerged).flatMap((one: unknown) => {
     const { id, intent } = objectOf(one);
-    if (typeof id !== 'string' || !uuid.test(id)) return [];
+    if (typeof id !== 'string' || !isUuid(id)) return [];
     return [{ id, intent: typeof intent === 'string' ? intent.slice(0, 60) : id }];
   });
 }
 
 const mostMerged = 100;
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 async function lifeLines(
   { read }: DetailAccess,

@@ -1,11 +1,8 @@
 import type { PaneReader, PaneResult, ReadRequest } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 import { readGrowth, type Growth } from '../../deploy/kept-sizes.js';
-import {
-  lockedRelations,
-  readCountersSince,
-  type CountersSince,
-} from '../../maintenance/index-verdict.js';
+import { lockedRelations } from '../../db/quote.js';
+import { readCountersSince, type CountersSince } from '../../maintenance/index-verdict.js';
 import type { Queryable } from '../../db/queryable.js';
 import { askTwice } from './windows.js';
 

@@ -1,4 +1,10 @@
-import { archiveOf, type ArchivedTable, hasOtlpTag, hasOtlpTagFrom } from '../../core/tables.js';
+import {
+  archiveOf,
+  type ArchivedTable,
+  hasOtlpTag,
+  hasOtlpTagFrom,
+  tracesTables,
+} from '../../core/tables.js';
 import type { DetailAccess } from '../contract/opening.js';
 import { columnOrNull, hasColumn, type SchemaShape } from '../contract/shape.js';
 import { eventOf, type TimelineKind, type TimelineRow, type TraceEvent } from './event.js';
@@ -36,12 +42,6 @@ export async function readTimeline(
   return { askedId: first.asked_id, nowUs: first.now_us, events: eventsOf(kept), isCut };
 }
 
-export function tracesTables(shape: SchemaShape): string[] {
-  return ['execution_traces', archiveOf('execution_traces')].filter((table) =>
-    shape.relations.has(table),
-  );
-}
-
 export type FoundTrace = { id: string; correlation_id: string | null; archived: boolean };
 
 /** By the beginning of their sender's trace id the newest traces are found, so many of the live and of the archived ones. */
@@ -58,7 +58,7 @@ export function tracesFrom(
   digits: string,
   most: number,
 ): Promise<FoundTrace[]> {
-  const parts = tracesTables(shape).flatMap((table) => {
+  const parts = tracesTables((table) => shape.relations.has(table)).flatMap((table) => {
     const archived = table !== 'execution_traces';
     const row = `id, ${columnOrNull(shape, table, 'correlation_id', 'uuid')} AS correlation_id, ${archived} AS archived`;
     const found = (condition: string, from = table, rank = 0) =>
@@ -258,7 +258,7 @@ export function timelineStatement(shape: SchemaShape): string {
       return shape.relations.has(table) ? [branchOf(shape, source, table, archived)] : [];
     }),
   );
-  const traces = tracesTables(shape);
+  const traces = tracesTables((table) => shape.relations.has(table));
   const found = traces.flatMap((table, rank) =>
     // A correlation id comes first: it is what people copy from logs.
     ['correlation_id', 'id'].map(

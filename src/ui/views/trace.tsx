@@ -1,7 +1,6 @@
 import { countedShort } from '../../core/format/number.js';
 import { openedExport } from '../../panes/export/exportable.js';
 import type { OpenedTrace } from '../../panes/contract/opening.js';
-
 import { eventTexts } from '../../panes/trace/event.js';
 import { likeOpening } from '../../panes/trace/prompts-listed.js';
 import { nodeTitle, type TraceNode } from '../../panes/trace/tree.js';
