@@ -51,6 +51,7 @@ export class LiveEngine {
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
   readonly #isDemo: boolean;
+  readonly #asksAfter: Promise<void> | undefined;
   #demoReadAt = -Infinity;
 
   constructor(database: Database, options: EngineOptions = {}) {
@@ -60,6 +61,7 @@ export class LiveEngine {
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
     this.#budgetUsdPerDay = options.budgetUsdPerDay;
     this.#isDemo = options.isDemo === true;
+    this.#asksAfter = options.asksAfter;
     this.#meter = new CostMeter(database, clock);
     this.#vitals = new VitalsReader(clock);
     this.#collecting = new CollectingReader(database, clock);
@@ -248,6 +250,7 @@ export class LiveEngine {
     try {
       await this.#readShape();
       this.#store.update({ connection: { state: 'connected' } });
+      await this.#asksAfter;
       this.#schedule.start();
     } catch (error) {
       await this.#keeper.recover(asConsoleError(error), startMs);
