@@ -167,7 +167,7 @@ describe('the console without a server, in an empty home', () => {
     await expect
       .poll(async () => counted() / (await there()), { timeout: 150_000 })
       .toBeGreaterThan(0.9);
-    await first.waitFor((lines) => !isFilling(lines), 30_000);
+    await first.waitFor((lines) => !isFilling(lines), 120_000);
     for (const driver of [first, second]) expect(driver.screen()[0]).toContain(' DEMO ');
     const quit = async (driver: typeof first) => {
       driver.press('q');
