@@ -157,7 +157,7 @@ export const namedCommands = {
   window: 'window',
   group: 'group',
   help: 'help',
-  judge: 'judge-turn',
+  judge: 'judge',
 } as const;
 
 /** What to do where the window has no rows. */
