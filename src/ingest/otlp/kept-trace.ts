@@ -2,8 +2,17 @@ import { otlpTag, tracesTables } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { decisionId, happeningId, modelCallId, sessionId, subagentId, toolCallId } from '../ids.js';
+import {
+  decisionId,
+  happeningId,
+  modelCallId,
+  sessionId,
+  subagentId,
+  toolCallId,
+  turnId,
+} from '../ids.js';
 import { mayDelete, type RetractedRow } from '../row-store.js';
+import { lockSessions } from '../session.js';
 import type { TelemetrySpan } from './decode.js';
 import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
 
@@ -158,19 +167,33 @@ export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, Telemetry
   return groupBy(all.values(), ({ traceId }) => traceId);
 }
 
-/** The rows of traces that were written before their session was known: they are there under its name now. */
-export async function removeSessions(
+/** A trace that was written under another session than the one it has now. */
+export type Replaced = { trace: string; session: string };
+
+/**
+ * The rows of traces that were written before their session was known: they are there under its name now. The other session goes
+ * with them where nothing else tells of it.
+ */
+export async function removeReplaced(
   tx: Transaction,
-  schema: string,
-  sessions: readonly string[],
+  database: Database,
+  replaced: readonly Replaced[],
 ): Promise<void> {
-  if (sessions.length === 0) return;
-  const ids = sessions.map(sessionId);
-  if (await mayDelete(tx, 'execution_traces'))
-    await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
+  if (replaced.length === 0) return;
+  const sessions = replaced.map(({ session }) => sessionId(session));
+  await lockSessions(tx, sessions);
+  if (!(await mayDelete(tx, 'execution_traces'))) return;
+  await tx.query('DELETE FROM execution_traces WHERE root_id = ANY($1::uuid[])', [
+    replaced.map(({ trace, session }) => turnId(session, trace)),
+  ]);
+  const without = tablesIn(database).map(
+    (table) => `AND NOT EXISTS (SELECT FROM ${table} AS t WHERE t.session_id = s.session_id)`,
+  );
   await tx.query(
-    `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
-    [schema, ids],
+    `DELETE FROM trace_console.agent_sessions AS s
+     WHERE target_schema = $1 AND session_id = ANY($2::uuid[]) AND cwd IS NULL AND transcript_path IS NULL
+       ${without.join('\n')}`,
+    [database.capabilities.schema, sessions],
   );
 }
 

@@ -13,7 +13,7 @@ import {
   findStored,
   KeptTrace,
   markRecorded,
-  removeSessions,
+  removeReplaced,
   spansAtOnce,
   tracesOf,
   tracesWithSpans,
@@ -294,7 +294,8 @@ export class SpanFlusher {
       told: traceEvents(trace.spans, trace.isCut, trace.stored),
     }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
-    const { schema } = this.#database.capabilities;
+    const database = this.#database;
+    const { schema } = database.capabilities;
     return this.#recorder.record(
       written.flatMap(({ told }) => told.events),
       {
@@ -302,9 +303,9 @@ export class SpanFlusher {
         copies: written.flatMap(({ told }) => told.copies),
         async inTransaction(tx) {
           await markRecorded(tx, schema, marks);
-          await removeSessions(
+          await removeReplaced(
             tx,
-            schema,
+            database,
             written.flatMap(({ told }) => told.replaced ?? []),
           );
         },
