@@ -60,7 +60,7 @@ export class LiveEngine {
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
     this.#budgetUsdPerDay = options.budgetUsdPerDay;
     this.#isDemo = options.isDemo === true;
-    this.#meter = new CostMeter(database, clock);
+    this.#meter = new CostMeter(database);
     this.#vitals = new VitalsReader(clock);
     this.#collecting = new CollectingReader(database, clock);
     this.#spool = new SpoolWatch(clock, () => this.#showEvents());
@@ -326,7 +326,7 @@ export class LiveEngine {
 
   /**
    * What a server may do can change under an open connection: a standby is promoted, a privilege granted, an
-   * extension created. A change of its role shows with the vitals, the rest within half a minute.
+   * extension or a column created. A change of its role shows with the vitals, the rest within half a minute.
    */
   async #followServer({ standby, readOnlyByDefault }: Vitals): Promise<void> {
     const known = this.#database.capabilities;
@@ -335,9 +335,9 @@ export class LiveEngine {
     this.#capabilitiesReadAt = this.clock.now();
     const before = JSON.stringify(known);
     const fresh = await this.#database.refreshCapabilities();
-    if (JSON.stringify(fresh) === before) return;
+    // Columns and views are no capabilities: an older deployment may have been brought up to date.
     await this.#readShape();
-    this.#store.update({ capabilities: { ...fresh } });
+    if (JSON.stringify(fresh) !== before) this.#store.update({ capabilities: { ...fresh } });
   }
 
   /** Reads the catalogue again where a pane lacked something, from time to time. */
@@ -393,6 +393,6 @@ export class LiveEngine {
   }
 }
 
-/** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
+/** Privileges, extensions, settings and columns are read again so often (ms); 4 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;
 const demoRereadMs = 15_000;

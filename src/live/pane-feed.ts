@@ -14,12 +14,10 @@ import { boundedText } from '../db/quote.js';
  */
 export class CostMeter {
   readonly #database: Database;
-  readonly #clock: Clock;
   #roundTripMs = Infinity;
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database) {
     this.#database = database;
-    this.#clock = clock;
   }
 
   /** After a reconnect the way to the server may be another. */
@@ -33,27 +31,12 @@ export class CostMeter {
     spent: (costMs: number) => void,
     work: (tx: Queryable) => Promise<Result>,
   ): Promise<Result> {
-    return this.#database.transaction({ ...options, readOnly: true, tellsTime: true }, (tx) => {
-      // Several may be asked at once: each costs the time since the answer before it.
-      let answeredAt = -Infinity;
-      return work({
-        startedMs: tx.startedMs,
-        query: async (text, values) => {
-          const askedAt = this.#clock.now();
-          try {
-            return await tx.query(text, values);
-          } finally {
-            const now = this.#clock.now();
-            // Answers that came together tell nothing of the way.
-            const isAlone = askedAt >= answeredAt;
-            const elapsed = now - Math.max(askedAt, answeredAt);
-            answeredAt = now;
-            if (isAlone) this.#roundTripMs = Math.min(this.#roundTripMs, elapsed);
-            spent(isAlone ? elapsed - this.#roundTripMs : elapsed);
-          }
-        },
-      });
-    });
+    const answered: TransactionOptions['answered'] = ({ elapsedMs, isAlone }) => {
+      if (isAlone) this.#roundTripMs = Math.min(this.#roundTripMs, elapsedMs);
+      spent(isAlone ? elapsedMs - this.#roundTripMs : elapsedMs);
+    };
+    const wanted = { ...options, readOnly: true, tellsTime: true, answered };
+    return this.#database.transaction(wanted, work);
   }
 }
 

@@ -16,6 +16,7 @@ import {
   databaseExists,
   draftOf,
   ensurePrivateFolder,
+  forSocket,
   inFolder,
   socketFile,
 } from '../folder/paths.js';
@@ -181,7 +182,7 @@ export class Daemon {
   }
 
   async #bind(): Promise<void> {
-    ensurePrivateFolder(this.#options.socketFolder, 'socket');
+    ensurePrivateFolder(this.#options.socketFolder, forSocket);
     const file = socketFile(this.#options.socketFolder);
     fs.rmSync(file, { force: true });
     const umask = process.umask(0o177);

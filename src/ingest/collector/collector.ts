@@ -10,7 +10,7 @@ import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { FolderLock } from '../../core/folder-lock.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
-import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
+import { collectorLock, forSpool, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
@@ -101,7 +101,7 @@ export class Collector {
    */
   static open(options: CollectorOptions): Collector | undefined {
     const { folder } = options;
-    ensurePrivateFolder(folder, 'spool');
+    ensurePrivateFolder(folder, forSpool);
     const lock = FolderLock.acquire(folder, '', collectorLock);
     if (lock === undefined) return undefined;
     const keptBytes = spoolLimit(process.env) / keptShare;
@@ -280,7 +280,7 @@ export function ensureCollector(
   environment: NodeJS.ProcessEnv = process.env,
 ): 'running' | 'started' {
   const folder = spoolFolder(environment, os.homedir);
-  ensurePrivateFolder(folder, 'spool');
+  ensurePrivateFolder(folder, forSpool);
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
   // A hook may start one at the same time: the second collector finds the spool taken, and ends.

@@ -10,7 +10,7 @@ import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
-import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
+import { appendFrame, forSpool, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
 import {
   decodeRequest,
@@ -125,7 +125,7 @@ export class OtlpReceiver {
         hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN", or give --tls-cert and --tls-key.',
       });
     }
-    ensurePrivateFolder(folder, 'spool');
+    ensurePrivateFolder(folder, forSpool);
     const receiver = withTls(() => new OtlpReceiver(options));
     const server = receiver.#server;
     await new Promise<void>((resolve, reject) => {

@@ -25,7 +25,7 @@ import { leakingViews, roleAccess, rowSecurity, schemaDifferences } from './chec
 import { pgvector, vectorLists, vectorTraining } from './checks/vectors.js';
 import type { Capabilities } from '../../db/capabilities.js';
 import type { Queryable } from '../../db/queryable.js';
-import type { TransactionOptions } from '../../db/transaction-settings.js';
+import type { TransactionOptions } from '../../db/transaction.js';
 
 /** Every check, in the order in which they are listed among their equals. */
 export const checks: readonly Check[] = [
