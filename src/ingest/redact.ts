@@ -21,13 +21,19 @@ const overlap = 8_192;
 const secretName =
   /passw(or)?d|passphrase|secret|apikey|authorization|credential|privatekey|accesskey|accountkey|signingkey|encryptionkey|sharedkey|connectionstring|cookie|bearer(?:$|\|)|[^|]pwd(?:$|\|)|(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)pass(?:$|\|)|(?<!next|page|continuation|cursor)token(?:$|\|)|(?:^|\|)auth(?:$|\|)/;
 
-const hasSecretName = (names: readonly string[]): boolean =>
-  secretName.test(
-    names
-      .join('|')
-      .replace(/[-_.\s]/g, '')
-      .toLowerCase(),
-  );
+/** Each of them has one of these: looking for them costs a hook a third of what the expression does, which it then needs not compile. */
+const inSecretNames = [
+  ...['pass', 'pwd', 'secret', 'key', 'token', 'auth'],
+  ...['cookie', 'credential', 'bearer', 'connection'],
+];
+
+function hasSecretName(names: readonly string[]): boolean {
+  const text = names
+    .join('|')
+    .replace(/[-_.\s]/g, '')
+    .toLowerCase();
+  return inSecretNames.some((part) => text.includes(part)) && secretName.test(text);
+}
 
 /**
  * A value as it may be stored: without secrets by name or by shape at any depth, without NUL, and with long texts cut.
