@@ -96,6 +96,7 @@ describe('hooks install and remove', () => {
     const asked = await run('install', ...words, '--telemetry');
     expect(asked.exitCode).toBe(4);
     expect(asked.stdout).toMatch(/\+ .*"OTEL_EXPORTER_OTLP_ENDPOINT": "http:\/\/127.0.0.1:4318"/);
+    expect(asked.stdout).toMatch(/\+ .*"OTEL_METRICS_EXPORTER": "otlp"/);
     expect(asked.stdout).toMatch(/\+ \[otel\]\n/);
     expect(asked.stdout).toMatch(/\+ .*"otlpEndpoint": "http:\/\/127.0.0.1:4318"/);
     expect(there()).toEqual(before);

@@ -1,7 +1,10 @@
 import { otlpTag, tracesTables } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
+import { openConsoleTable } from '../../deploy/console-schema.js';
+import { mostInSlot, ofFigures } from '../events.js';
 import {
   decisionId,
   happeningId,
@@ -276,4 +279,71 @@ export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): Retrac
     case 'copy':
       return [];
   }
+}
+
+/** A data point of a session's metrics: see schema/trace_console/012. Times are milliseconds since 1970. */
+export type Figure = {
+  session: string;
+  name: string;
+  key: string;
+  from: number;
+  at: number;
+  /** Its value is that since `from`. */
+  sinceStart: boolean;
+  value: number;
+};
+
+/** Points are spread over so many rows by their hour. */
+const slots = 64;
+const hourMs = 3_600_000;
+const largestValue = 1e15;
+
+/**
+ * Keeps points, each once, in whatever order they come. A session that nobody has told of is one from then on.
+ *
+ * @throws ConsoleError `privilege_missing`
+ */
+export async function keepFigures(
+  tx: Queryable,
+  schema: string,
+  figures: readonly Figure[],
+): Promise<void> {
+  if (figures.length === 0) return;
+  if (!(await openConsoleTable(tx, 'agent_metrics'))) {
+    throw new ConsoleError('privilege_missing', 'The role may not write agent_metrics.', {
+      hint: 'Grant CREATE on the database once, or writing on trace_console.agent_metrics.',
+    });
+  }
+  const points = figures.map(({ session, name, key, from, at, sinceStart, value }) => ({
+    ...{ id: sessionId(session), session: session.slice(0, 512), name, key, from, at },
+    slot: Math.floor((sinceStart ? from : at) / hourMs) % slots,
+    value: Math.min(value, largestValue),
+  }));
+  await tx.query(
+    `INSERT INTO trace_console.agent_metrics AS m (target_schema, session_id, metric, slot, points)
+     SELECT $1, id, name, slot, jsonb_object_agg(key, value) FROM (
+       SELECT id, name, slot, key, max(value) AS value, row_number() OVER (PARTITION BY id, name, slot ORDER BY key COLLATE "C") AS nth
+       FROM json_to_recordset($2::json) AS r (id uuid, name text, slot smallint, key text, value numeric)
+       WHERE value > 0 GROUP BY id, name, slot, key) AS point
+     WHERE nth <= $3 GROUP BY id, name, slot ORDER BY id, name, slot
+     ON CONFLICT (target_schema, session_id, metric, slot) DO UPDATE SET points = (
+       SELECT jsonb_object_agg(key, value) FROM (
+         SELECT key, max(value::numeric) AS value FROM (
+           SELECT * FROM jsonb_each_text(m.points) UNION ALL SELECT * FROM jsonb_each_text(excluded.points)) AS both_of
+         GROUP BY key ORDER BY key COLLATE "C" LIMIT $3) AS kept)
+     WHERE NOT m.points @> excluded.points`,
+    [schema, JSON.stringify(points), mostInSlot],
+  );
+  await tx.query(
+    `INSERT INTO trace_console.agent_sessions AS s (target_schema, session_id, agent, session, started_at, last_seen_at, activity)
+     SELECT $1, id, 'claude-code', min(session), to_timestamp(min("from") / 1000), to_timestamp(max(at) / 1000),
+       jsonb_build_object('kind', '${ofFigures}', 'at', max(at))
+     FROM json_to_recordset($2::json) AS r (id uuid, session text, "from" float8, at float8)
+     GROUP BY id ORDER BY id
+     ON CONFLICT (target_schema, session_id) DO UPDATE SET
+       started_at = least(s.started_at, excluded.started_at), last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
+       activity = CASE WHEN excluded.last_seen_at > s.last_seen_at THEN excluded.activity ELSE s.activity END
+     WHERE s.activity ->> 'kind' = '${ofFigures}'`,
+    [schema, JSON.stringify(points)],
+  );
 }
