@@ -10,11 +10,13 @@ import {
   happeningId,
   modelCallId,
   sessionId,
+  sessionName,
   subagentId,
   toolCallId,
   turnId,
 } from '../ids.js';
 import { mayDelete, type RetractedRow } from '../row-store.js';
+import { toJson } from '../rows.js';
 import { lockSessions } from '../session.js';
 import type { TelemetrySpan } from './decode.js';
 import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
@@ -315,10 +317,13 @@ export async function keepFigures(
     });
   }
   const points = figures.map(({ session, name, key, from, at, sinceStart, value }) => ({
-    ...{ id: sessionId(session), session: session.slice(0, 512), name, key, from, at },
+    ...{ id: sessionId(session), session: sessionName(session).slice(0, 512) },
+    ...{ name, key, from, at },
     slot: Math.floor((sinceStart ? from : at) / hourMs) % slots,
-    value: Math.min(value, largestValue),
+    // Six decimals: a double may have a thousand, which a sum would take along.
+    value: Math.round(Math.min(value, largestValue) * 1e6) / 1e6,
   }));
+  const json = toJson(points);
   await tx.query(
     `INSERT INTO trace_console.agent_metrics AS m (target_schema, session_id, metric, slot, points)
      SELECT $1, id, name, slot, jsonb_object_agg(key, value) FROM (
@@ -332,7 +337,7 @@ export async function keepFigures(
            SELECT * FROM jsonb_each_text(m.points) UNION ALL SELECT * FROM jsonb_each_text(excluded.points)) AS both_of
          GROUP BY key ORDER BY key COLLATE "C" LIMIT $3) AS kept)
      WHERE NOT m.points @> excluded.points`,
-    [schema, JSON.stringify(points), mostInSlot],
+    [schema, json, mostInSlot],
   );
   await tx.query(
     `INSERT INTO trace_console.agent_sessions AS s (target_schema, session_id, agent, session, started_at, last_seen_at, activity)
@@ -344,6 +349,6 @@ export async function keepFigures(
        started_at = least(s.started_at, excluded.started_at), last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
        activity = CASE WHEN excluded.last_seen_at > s.last_seen_at THEN excluded.activity ELSE s.activity END
      WHERE s.activity ->> 'kind' = '${ofFigures}'`,
-    [schema, JSON.stringify(points)],
+    [schema, json],
   );
 }

@@ -70,7 +70,7 @@ async function figuresOf({ read, shape }: DetailAccess, sessionId: string): Prom
   );
   if (table?.there !== true) return {};
   const rows = await read<{ metric: string; total: number; is_full: boolean }>(
-    `SELECT ${boundedText('metric', 100)} AS metric, sum(slot_total)::float8 AS total, bool_or(kept >= $3) AS is_full
+    `SELECT ${boundedText('metric', 100)} AS metric, round(sum(slot_total), 3)::float8 AS total, bool_or(kept >= $3) AS is_full
      FROM (
        SELECT metric, count(*) AS kept, sum(value::numeric) AS slot_total
        FROM trace_console.agent_metrics, jsonb_each_text(points)
@@ -144,6 +144,7 @@ async function promptLines(access: DetailAccess, sessionId: string): Promise<Ope
     sessionId,
     mostPrompts,
   ]);
+  if (newest.length === 0) return [{ line: [{ text: 'none', tone: 'muted' }] }];
   const prompts = newest.toReversed();
   const from = Math.min(...prompts.map(({ started_ms: at }) => at));
   const until = Math.max(from + 1, ...prompts.map(({ ended_ms: at }) => at));
