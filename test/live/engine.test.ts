@@ -75,27 +75,6 @@ test('every pane has its answer, and the vitals of the server are known', async 
   expect(state.vitals?.cacheHit).toBeGreaterThan(0);
 });
 
-test('panes that wait for their first rows are not asked before these are there', async () => {
-  const database = await createTestDatabase();
-  const client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-  onTestFinished(() => client.end());
-  let written: () => void = () => undefined;
-  const asksAfter = new Promise<void>((resolve) => (written = resolve));
-  const engine = await startEngine(database.url, { asksAfter });
-  const seen: number[] = [];
-  engine.subscribe(() => {
-    const { asOf, rows } = engine.getState().panes['recent-traces'];
-    if (asOf) seen.push(rows.length);
-  });
-  await until(engine, ({ connection }) => connection.state === 'connected');
-  await insertTrace(client);
-  written();
-  await until(engine, ({ panes }) => all.every((id) => panes[id].asOf !== null));
-  expect(seen).not.toContain(0);
-  expect(seen.length).toBeGreaterThan(0);
-});
-
 test('the first rows of every pane of the overview take few round trips, those of the opening among them', async () => {
   const database = await createTestDatabase();
   await insertTrace(database);
