@@ -116,12 +116,7 @@ class DemoRun {
     const { start, seed, history, continues } = this.#plan;
     if (continues) this.#earlier = await readEarlier(this.#database);
     const times = { from: start - (history?.lengthMs ?? 0), until: start, seed };
-    const rows = await storePatterns(
-      this.#learned,
-      this.#history,
-      times,
-      this.#signal,
-    );
+    const rows = await storePatterns(this.#learned, this.#history, times, this.#signal);
     this.#report({ phase: 'patterns', rows });
   }
 
