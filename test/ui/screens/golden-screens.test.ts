@@ -11,9 +11,10 @@ import { LiveEngine } from '../../../src/live/engine.js';
 import { Player } from '../../../src/live/recording/player.js';
 import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
-import { panes } from '../../../src/panes/registry.js';
+import { paneKey, panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
 import { pressKey } from '../../../src/ui/app/input.js';
+import { terminalCommands } from '../../../src/ui/commands/kinds.js';
 import { ConnectionsView } from '../../../src/ui/views/connections.js';
 import { FleetView } from '../../../src/ui/views/fleet.js';
 import { SchemaView } from '../../../src/ui/views/schema.js';
@@ -153,6 +154,22 @@ it.each(walked)('$name: each of its keys does something, or says why not', async
   });
 });
 
+it('a running action: each of its keys does something, or says why not', async () => {
+  const screen = screens.find(({ name }) => name === 'running');
+  if (!screen) throw new Error('the list of screens has no such one');
+  await pressEach(async () => {
+    const app = await open(screen);
+    const way = await walkTo(app, screen, database.url);
+    const close = app.close.bind(app);
+    // Another begins when this one has ended, and cleaned up.
+    app.close = async () => {
+      await way.release();
+      await close();
+    };
+    return app;
+  });
+});
+
 /** Views that these screens do not lead to: other databases, a schema that is not there, a server that does not answer. */
 const elsewhere: readonly { name: string; view: (answer: () => void) => View }[] = [
   { name: 'connections', view: () => new ConnectionsView(0) },
@@ -209,9 +226,10 @@ async function pressEach(reopen: () => Promise<AppScreen>): Promise<void> {
   try {
     const { scope } = screen.app.front;
     for (const command of screen.app.keys.in(scope)) {
-      // Of the terminal; and that of a pane that is focused already.
-      if (command.isFixed === true && command.id !== 'interrupt') continue;
+      if (isOfTerminal.has(command.id)) continue;
       for (const key of command.keys) {
+        // That of the pane that is focused already.
+        if (scope.id === 'panes' && key === paneKey(screen.app.focus.pane.id)) continue;
         const { app } = screen;
         const was = app.model;
         if (!(await hasEffect(screen, key))) silent.push(`${key}: ${command.title}`);
@@ -231,9 +249,14 @@ async function pressEach(reopen: () => Promise<AppScreen>): Promise<void> {
   }
 }
 
+/** The terminal takes these before any view sees them. */
+const isOfTerminal = new Set(
+  terminalCommands.map(({ id }) => id).filter((id) => id !== 'interrupt'),
+);
+
 /** Their dialogs are opened anew after each key. */
 const isOfAction = (scope: string) =>
-  ['confirm', 'done', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
+  ['confirm', 'running', 'done', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
 
 /** Whether a key changes what is drawn, asks for something else, ends the console, or says something. */
 async function hasEffect(screen: AppScreen, key: string): Promise<boolean> {
