@@ -234,7 +234,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     sortedBy,
-    faded: snapshot.error !== null,
+    faded: snapshot.error !== null || showsOldRows(snapshot),
     all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
@@ -319,12 +319,16 @@ function choiceSegments({ pane, snapshot }: PaneInput): Segment[] {
   );
 }
 
+/** Nothing of what the title names has come yet: the rows are those of another group, choice or moment. */
+const showsOldRows = ({ loading, rows }: PaneSnapshot) => loading?.share === 0 && rows.length > 0;
+
 function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   const { pane, snapshot, view, age, cadenceMs } = input;
   const segments: Segment[] = [];
   if (snapshot.loading) {
     const share = Math.floor(100 * snapshot.loading.share);
-    segments.push({ text: `fetching ${share}%`, look: 'running' });
+    const isOld = showsOldRows(snapshot) ? 'old rows · ' : '';
+    segments.push({ text: `${isOld}fetching ${share}%`, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.
