@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createFolder } from '../../core/create-folder.js';
 import { consoleFolder, isNoSpace } from '../../core/folders.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 
 /** The port in the name of the socket; nothing listens on the network. */
@@ -81,24 +81,29 @@ function isWritable(folder: string): boolean {
   }
 }
 
-/** What private folders are for: how a failure is told apart, and what names another folder. */
-const uses = {
-  data: {
-    code: 'embedded_unavailable',
-    setting: '--data-dir',
-    or: ', or name a server with --url',
-  },
-  socket: { code: 'embedded_unavailable', setting: 'XDG_RUNTIME_DIR or TMPDIR', or: '' },
-  spool: { code: 'file_failed', setting: 'TRACE_CONSOLE_SPOOL', or: '' },
-} as const;
+/** How a failure of a folder is told apart, and what names another one. */
+export type FolderUse = {
+  readonly code: ErrorCode;
+  readonly setting: string;
+  /** What else can be done, behind the setting. */
+  readonly or?: string;
+};
 
-type FolderUse = keyof typeof uses;
+const forData: FolderUse = {
+  code: 'embedded_unavailable',
+  setting: '--data-dir or XDG_DATA_HOME',
+  or: ', or name a server with --url',
+};
+export const forSocket: FolderUse = {
+  code: 'embedded_unavailable',
+  setting: 'XDG_RUNTIME_DIR or TMPDIR',
+};
 
 /**
  * Creates a folder that only its owner can enter, or checks that an existing one is.
  * A link, another owner or access for others is refused: it could be somebody else's trap.
  */
-export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): void {
+export function ensurePrivateFolder(folder: string, use: FolderUse = forData): void {
   try {
     createFolder(folder);
   } catch (cause) {
@@ -114,7 +119,7 @@ export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): vo
         ? `can be entered by others (mode ${(stat.mode & 0o777).toString(8)})`
         : undefined;
   if (problem === undefined) return;
-  const { code, setting } = uses[use];
+  const { code, setting } = use;
   throw new ConsoleError(code, `The folder ${folder} ${problem}.`, {
     hint: stat.isDirectory()
       ? `Make it yours alone (chmod 700 ${folder}), or choose another with ${setting}.`
@@ -138,10 +143,10 @@ const reasons = new Map(
 );
 
 /** What the file system says about a folder, as an error of the console; others as they are. */
-export function folderFailure(folder: string, cause: unknown, use: FolderUse = 'data'): unknown {
+export function folderFailure(folder: string, cause: unknown, use: FolderUse = forData): unknown {
   const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
   if (reason === undefined) return cause;
-  const { code, setting, or } = uses[use];
+  const { code, setting, or = '' } = use;
   const first = isNoSpace(cause)
     ? `Make room on its disk${or === '' ? ' or' : ','} choose`
     : 'Choose';

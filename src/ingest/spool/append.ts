@@ -121,6 +121,9 @@ export function stateFolder(environment: Environment, homeFolder: () => string):
   return `${base}/trace-console`;
 }
 
+/** What a failure of the spool's folder says. */
+export const forSpool = { code: 'file_failed', setting: 'TRACE_CONSOLE_SPOOL' } as const;
+
 /** Where hooks leave their events: `TRACE_CONSOLE_SPOOL`, else below the state folder. */
 export function spoolFolder(environment: Environment, homeFolder: () => string): string {
   return given(environment.TRACE_CONSOLE_SPOOL) ?? `${stateFolder(environment, homeFolder)}/spool`;
