@@ -126,7 +126,9 @@ describe('hooks install and remove', () => {
     const words = ['claude', 'codex', 'gemini'];
     const withConfig = (...args: string[]) => run(...args, '--config', config);
     fs.mkdirSync(at('.claude'));
-    fs.writeFileSync(at('.claude/settings.json'), '{ "env": {}, "hooks": {} }\n');
+    // Metrics that go elsewhere go on doing so.
+    const env = { OTEL_METRICS_EXPORTER: 'prometheus' };
+    fs.writeFileSync(at('.claude/settings.json'), `${JSON.stringify({ env, hooks: {} })}\n`);
     listenOn('127.0.0.1:4999');
     await withConfig('install', ...words, '--telemetry', '--yes');
     const there = () =>
@@ -144,7 +146,7 @@ describe('hooks install and remove', () => {
     await withConfig('remove', ...words, '--yes');
     expect(JSON.parse(fs.readFileSync(at('.claude/settings.json'), 'utf8'))).toEqual({
       mine: 1,
-      env: {},
+      env,
       hooks: {},
     });
     expect(fs.existsSync(at('.codex/config.toml'))).toBe(false);

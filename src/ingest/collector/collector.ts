@@ -248,10 +248,14 @@ const isMissingPart = (error: unknown): boolean =>
   'code' in error &&
   (error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND');
 
-const reasonOf = (error: unknown): string => {
-  if (error instanceof ConsoleError) return error.message;
-  return error instanceof Error ? error.message : String(error);
-};
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ConsoleError))
+    return error instanceof Error ? error.message : String(error);
+  // It waits for somebody, who must know what to do: the database was dropped and made anew, as an example.
+  return error.code === 'schema_missing' && error.hint !== undefined
+    ? `${error.message} ${error.hint}`
+    : error.message;
+}
 
 /** The id of a spool: in a file of its own, made by the first collector. */
 function spoolId(folder: string): string {

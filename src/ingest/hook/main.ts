@@ -23,6 +23,9 @@ const passedOn =
 /** A collector that was started has so long (ms) to take its lock before another is started. */
 const startingMs = 10_000;
 
+/** One that could not begin is given a rest until a time to come. What lies further ahead (ms) was written by a wrong clock. */
+const farAheadMs = 600_000;
+
 /** Reads an event of `cli` from stdin. @param words the arguments: CLI, and the event where its payload does not say */
 export function run(words: readonly string[]): void {
   try {
@@ -80,7 +83,8 @@ function collectorLives(folder: string): boolean {
   try {
     const { pid } = JSON.parse(fs.readFileSync(lock, 'utf8')) as { pid: number };
     // After a reboot another process may have the pid.
-    if (Date.now() - fs.statSync(lock).mtimeMs > lockFreshMs) return false;
+    const age = Date.now() - fs.statSync(lock).mtimeMs;
+    if (age > lockFreshMs || age < -farAheadMs) return false;
     process.kill(pid, 0);
     return true;
   } catch (error) {
@@ -108,7 +112,8 @@ function startCollector(folder: string): void {
 function isFirstToStart(file: string): boolean {
   const since = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
   if (since !== undefined) {
-    if (Date.now() - since < startingMs) return false;
+    const age = Date.now() - since;
+    if (age < startingMs && age > -farAheadMs) return false;
     fs.rmSync(file, { force: true });
   }
   try {

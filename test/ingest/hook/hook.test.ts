@@ -200,6 +200,22 @@ describe('the hook and the collector', () => {
     expect(words.filter((word) => /^(PG|DATABASE)/.test(word))).toEqual([]);
   });
 
+  it('starts one after the clock was put back', async () => {
+    const { program, starts } = witness();
+    fs.mkdirSync(spool, { mode: 0o700 });
+    const ahead = new Date(Date.now() + 86_400_000);
+    // A collector was started then, and its process has another program by now.
+    for (const [name, content] of [
+      ['starting', '1'],
+      ['collector.lock', JSON.stringify({ pid: process.pid })],
+    ] as const) {
+      fs.writeFileSync(path.join(spool, name), content);
+      fs.utimesSync(path.join(spool, name), ahead, ahead);
+    }
+    await runHook({}, { program, env: on() });
+    await vi.waitFor(() => expect(starts()).toHaveLength(1), 50_000);
+  });
+
   it('starts none where one lives', async () => {
     const { program, starts } = witness();
     fs.mkdirSync(spool, { mode: 0o700 });
