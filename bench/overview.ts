@@ -166,7 +166,7 @@ async function subject(name: string, adminUrl: string): Promise<Subject> {
   const writing = write(adminUrl, writer.signal);
   const options = { windowMs: defaultWindowMs, stuckAfterMs: defaultStuckAfterMs };
   const steady = new StatusReader(database, panes, { ...options, exact: false });
-  const meter = new CostMeter(database, systemClock);
+  const meter = new CostMeter(database);
   const vitals = new VitalsReader(systemClock);
   const refresh = async () => {
     for (const { snapshot } of await steady.read()) if (snapshot.error) throw snapshot.error;

@@ -6,7 +6,7 @@ import { createFolder } from '../core/create-folder.js';
 import { FolderLock } from '../core/folder-lock.js';
 import type { Database } from '../db/database.js';
 import type { Filling } from '../ui/context.js';
-import { resolveDataFolder } from '../embedded/index.js';
+import { folderFailure, resolveDataFolder } from '../embedded/index.js';
 
 /** The embedded database of `--demo`, beside the user's own: nothing of the demo gets into that. */
 export function demoDataFolder(): string {
@@ -36,8 +36,7 @@ export async function openWithTraffic(
   if (isFirst) {
     const nothing = { filled: 0, since: Date.now() };
     onFilling(nothing);
-    createFolder(trafficFolder());
-    writeProgress(nothing);
+    inTrafficFolder(() => writeProgress(nothing));
   }
   const first = isFirst ? startTraffic(onFilling) : undefined;
   try {
@@ -91,7 +90,19 @@ async function readPause(database: Database): Promise<number | undefined> {
 const trafficFolder = () => path.dirname(demoDataFolder());
 const progressFile = () => path.join(trafficFolder(), 'demo-traffic.json');
 
-const lookAgainMs = 500;
+/** @throws ConsoleError where nothing can be written there */
+function inTrafficFolder<Result>(write: () => Result): Result {
+  const folder = trafficFolder();
+  try {
+    createFolder(folder);
+    return write();
+  } catch (cause) {
+    throw folderFailure(folder, cause, { code: 'file_failed', setting: 'XDG_DATA_HOME' });
+  }
+}
+
+/** Each look reads the lock, and whether its process lives: a turn is waited for as long as another console is open. */
+const lookAgainMs = 2_000;
 /** Tells those in another container that this process lives. */
 const touchEveryMs = 10_000;
 
@@ -112,11 +123,11 @@ export async function takeTurn(
   onFilling: (filling: Filling) => void,
   signal: AbortSignal,
 ): Promise<TrafficTurn | undefined> {
-  const folder = trafficFolder();
-  createFolder(folder);
   let told = '';
   while (!signal.aborted) {
-    const lock = FolderLock.acquire(folder, '', 'demo-traffic.lock');
+    const lock = inTrafficFolder(() =>
+      FolderLock.acquire(trafficFolder(), '', 'demo-traffic.lock'),
+    );
     if (lock) return turnOf(lock);
     const progress = readProgress();
     if (progress !== told) onFilling(progress === '' ? whole() : (JSON.parse(progress) as Filling));

@@ -45,12 +45,17 @@ function isSame(number: number, text: string): boolean {
 }
 
 /**
- * Cheap, and true of every text that holds such a number; of few others, since a number stands behind one of these signs:
- * ids and times in quotes do not.
+ * A number of 14 digits or with an exponent, wherever it stands. Texts are passed over by this one in half of the time that
+ * the closer look takes, which is twice that of JSON.parse.
  */
-const mayHoldExact = /(?:^|[:,[])\s*-?(?:\d[\d.]{13}|\d[\d.]*[eE])/;
+const longNumber = /\d[\d.]{13}|\d[eE][+-]?\d+(?:[,}\]\s]|$)/;
 
-export const mayHoldExactNumber = (json: string): boolean => mayHoldExact.test(json);
+/** True of few texts without such a number, since it stands behind one of these signs: ids and times in quotes do not. */
+const exactNumberIn = /(?:^|[:,[])\s*-?(?:\d[\d.]{13}|\d[\d.]*[eE])/;
+
+/** Cheap, and true of every text that holds a number which JavaScript cannot hold. */
+export const mayHoldExactNumber = (json: string): boolean =>
+  longNumber.test(json) && exactNumberIn.test(json);
 
 let ownMark: string | undefined;
 
@@ -68,7 +73,7 @@ let written = 0;
  * @throws SyntaxError
  */
 export function parseExactJson(text: string): unknown {
-  if (!mayHoldExact.test(text)) return JSON.parse(text);
+  if (!mayHoldExactNumber(text)) return JSON.parse(text);
   const marked = withMarks(text);
   const root = [JSON.parse(marked ?? text) as unknown];
   if (marked === undefined) return root[0];

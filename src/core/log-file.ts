@@ -61,6 +61,40 @@ export class LogFile {
   }
 }
 
+/** The first line of an entry that is more than information. */
+export type Trouble = { atMs: number; level: 'warning' | 'error'; text: string };
+
+/** Of a log longer than this only the end is read (bytes). */
+const readBytes = 65_536;
+const troubleLine = /^(\S{20,30}) (warning|error) \[\d+\] (.*)$/;
+
+/** What went wrong since then, the newest first, as the log has it; nothing where there is no log. */
+export function readTroubles(file: string, sinceMs: number): Trouble[] {
+  let text: string;
+  try {
+    const descriptor = fs.openSync(file, 'r');
+    try {
+      const { size } = fs.fstatSync(descriptor);
+      const bytes = Buffer.alloc(Math.min(size, readBytes));
+      const read = fs.readSync(descriptor, bytes, 0, bytes.length, size - bytes.length);
+      text = bytes.toString('utf8', 0, read);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch {
+    return [];
+  }
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      const [, at = '', level, what = ''] = troubleLine.exec(line) ?? [];
+      const atMs = Date.parse(at);
+      if (!(atMs >= sinceMs)) return [];
+      return [{ atMs, level: level === 'error' ? 'error' : 'warning', text: what } as const];
+    })
+    .reverse();
+}
+
 // A URL with a password; password=… of a connection string or an environment; "password": "…".
 const inUrl = /(:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
 const inPair =

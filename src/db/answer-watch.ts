@@ -229,15 +229,17 @@ export async function backendOf(client: pg.ClientBase): Promise<Backend | undefi
   return rows[0];
 }
 
-/** What a connection sees of a backend that is not its own. */
+/** What a connection sees of a backend that is not its own; `unknown` where the server has answered, although not this. */
 export async function sightOf(
   backend: Backend | undefined,
   read: (text: string, values: unknown[]) => Promise<(Backend & { state: string | null })[]>,
 ): Promise<Sight> {
-  const rows = await read(`SELECT ${backendColumns}, state FROM pg_stat_activity WHERE pid = $1`, [
-    backend?.pid ?? null,
-  ]);
-  if (backend === undefined) return 'unknown';
+  const text = `SELECT ${backendColumns}, state FROM pg_stat_activity WHERE pid = $1`;
+  const rows = await read(text, [backend?.pid ?? null]).catch((error: unknown) => {
+    if (error instanceof ConsoleError && error.sqlState !== undefined) return undefined;
+    throw error;
+  });
+  if (backend === undefined || rows === undefined) return 'unknown';
   const row = rows.find(({ started }) => started === backend.started);
   if (row === undefined) return 'gone';
   if (row.state === null || row.state === 'disabled') return 'unknown';

@@ -3,7 +3,7 @@ import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
 import { quoteIdent } from './quote.js';
-import { beginStatement, heeded, sendTogether } from './transaction-settings.js';
+import { beginStatement, heeded, sendTogether } from './transaction.js';
 
 /** What the connected role may do with one table. */
 export type TableAccess = {
@@ -231,6 +231,24 @@ function backendPidOf(client: pg.PoolClient): number | null {
 }
 
 /**
+ * Whether a session that begins now is read-only by default. One that is open keeps what its role and its database had then.
+ * What the connection itself asks for (PGOPTIONS) counts before both.
+ */
+export const readOnlyByDefault = `(
+  current_setting('default_transaction_read_only')::bool OR (
+    COALESCE((
+      SELECT split_part(setting, '=', 2)::bool
+      FROM pg_db_role_setting AS s, unnest(s.setconfig) AS setting
+      WHERE setting LIKE 'default_transaction_read_only=%'
+        AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+        AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1
+    ), false)
+    AND (SELECT source <> 'client' FROM pg_settings WHERE name = 'default_transaction_read_only')
+  )
+)`;
+
+/**
  * One statement for everything that the console must know of a server before it draws or changes
  * anything. `$1`: the target schema or NULL for the first of search_path that exists; `$2`: names of
  * the tables to look at. It reads catalogues only, takes no lock on the tables, and works for a role
@@ -255,7 +273,7 @@ SELECT
   current_user::text AS "user",
   pg_backend_pid() AS backend_pid,
   pg_is_in_recovery() AS standby,
-  current_setting('default_transaction_read_only')::bool AS read_only_by_default,
+  ${readOnlyByDefault} AS read_only_by_default,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
   pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS reads_all_stats,
   (SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database

@@ -5,16 +5,16 @@ import {
   backendOf,
   sightOf,
   type Sight,
+  type Pace,
   BusyClients,
   sendCancelRequest,
 } from './answer-watch.js';
 import { readCapabilities, type Capabilities } from './capabilities.js';
-import { clientConfig, type TlsAttempt } from './connection/client-config.js';
+import type { TlsAttempt } from './connection/client-config.js';
 import {
   answersAsPostgres,
   checkRole,
   establish,
-  guardedClient,
   isUnreachable,
   isWanted,
 } from './connection/establish.js';
@@ -22,8 +22,8 @@ import type { ServerSource, SourceOrigin } from './connection/source.js';
 import { ranOut, translateError } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
-import { oneConnectionOnly, poolOf, type ServerPool } from './server-pool.js';
-import { DirectConnection } from './direct-connection.js';
+import { poolOf, type ServerPool } from './server-pool.js';
+import { DirectConnection, prepareSession } from './direct-connection.js';
 import { StatementLog } from './statement-log.js';
 import {
   againUnlessBegun,
@@ -40,14 +40,41 @@ import {
   whyUnanswered,
   withTimeout,
   defaultLimits,
-  sessionStatement,
   startOf,
-  type DatabaseOptions,
   type TransactionOptions,
-} from './transaction-settings.js';
+} from './transaction.js';
 
 export { DirectConnection, type Queryable, type Transaction };
-export type { DatabaseOptions, TransactionOptions };
+export type { TransactionOptions };
+
+export type DatabaseOptions = {
+  /** Target schema (`--schema`); default: the first schema of the role's search_path that exists. */
+  schema?: string | undefined;
+  /** Connections at most, 5 to 20. */
+  poolSize?: number | undefined;
+  /** Connections that are opened at once, for what will be asked at the same time; default 1. */
+  openAtOnce?: number | undefined;
+  /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
+  readOnly?: boolean | undefined;
+  /** The name of a connection marked as production: it is typed to confirm an action. */
+  production?: string | undefined;
+  /** The flags that name the database, quoted for a shell, for commands that are printed: `--connection prod`. */
+  namedBy?: string | undefined;
+  /**
+   * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
+   *
+   * @throws ConsoleError
+   */
+  wake?: (() => Promise<unknown>) | undefined;
+  /**
+   * Whether a server answers that cannot be asked while it is at a statement: the embedded one.
+   *
+   * @throws ConsoleError when it does not
+   */
+  answers?: (() => Promise<unknown>) | undefined;
+  /** For tests: how soon an answer that does not come is looked after. */
+  answerPace?: Pace | undefined;
+};
 
 /**
  * A database behind a small pool. Every statement runs in a transaction that sets its own limits
@@ -163,7 +190,7 @@ export class Database {
     const asked = new Asked((error, sinceMs) => {
       const timedOut = ranOut(sinceMs, statementTimeoutMs);
       return translateError(pool.causeOf(error, client), this.#source, { timedOut });
-    });
+    }, options.answered);
     const run: Queryable['query'] = (text, values) =>
       asked.answer((underWay) => withTimeout(client, timeoutMs * underWay)<never>(text, values));
     const copy: Transaction['copy'] = (text, data) =>
@@ -204,7 +231,8 @@ export class Database {
   /**
    * Of its own, outside of the pool, for what cannot run in a transaction (VACUUM). The caller closes it.
    *
-   * @throws ConsoleError `pooled_connection` behind a transaction pooler, where a session is shared.
+   * @throws ConsoleError `pooled_connection` behind a transaction pooler, where a session is shared; `read_only` where the role or
+   * the database was made so since the console's other sessions began.
    */
   async connectDirect(): Promise<DirectConnection> {
     if (this.capabilities.pooled) {
@@ -213,39 +241,16 @@ export class Database {
       });
     }
     await this.#options.wake?.();
-    const client = await this.#connectOutside();
+    const client = await this.#pool.connectOutside();
     try {
-      await client.query(sessionStatement(this.capabilities));
+      await prepareSession(client, this.capabilities);
       const backend = await backendOf(client);
       const look = () => this.#look(backend);
-      return new DirectConnection(
-        client,
-        this.#source,
-        this.statements,
-        look,
-        this.#options.answerPace,
-      );
+      const { answerPace } = this.#options;
+      return new DirectConnection(client, this.#source, this.statements, look, answerPace);
     } catch (error) {
       await client.end().catch(() => undefined);
       throw translateError(error, this.#source);
-    }
-  }
-
-  /** Where the server gives no further connection, one of the pool's makes room. */
-  async #connectOutside(): Promise<pg.Client> {
-    const Client = guardedClient(this.#source.parameters);
-    for (;;) {
-      const client = new Client(clientConfig(this.#source, this.#tls));
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        return client;
-      } catch (cause) {
-        await client.end().catch(() => undefined);
-        const error = translateError(cause, this.#source);
-        if (error.code !== 'too_many_connections') throw error;
-        if (!(await this.#pool.spare(error))) throw oneConnectionOnly(error);
-      }
     }
   }
 
@@ -288,13 +293,7 @@ export class Database {
       const { host, port } = this.#cancelAddress;
       if (await answersAsPostgres(host, port, briefLimits.statementTimeoutMs)) return 'unknown';
     }
-    try {
-      return await sightOf(backend, (text, values) => this.read(text, values, briefLimits));
-    } catch (error) {
-      // The server has answered, although not this.
-      if (error instanceof ConsoleError && error.sqlState !== undefined) return 'unknown';
-      throw error;
-    }
+    return sightOf(backend, (text, values) => this.read(text, values, briefLimits));
   }
 
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */

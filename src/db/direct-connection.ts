@@ -2,8 +2,60 @@ import type pg from 'pg';
 import { AnswerWatch, type Pace, type Sight, cancelKeyOf, type CancelKey } from './answer-watch.js';
 import { translateError, type Where } from './connection/translate-error.js';
 import { ConsoleError } from './errors.js';
+import type { Capabilities } from './capabilities.js';
 import type { Queryable } from './queryable.js';
+import { quoteLiteral } from './quote.js';
 import type { StatementLog } from './statement-log.js';
+import { ownSettings } from './transaction.js';
+
+/**
+ * The settings of a session of its own. Time limits of the role or the database would end a long build; so
+ * whatever is cancelled there was cancelled by somebody. The embedded engine's own limit stays.
+ */
+function sessionStatement({
+  serverVersion,
+  searchPath,
+}: {
+  serverVersion: number;
+  searchPath: string;
+}): string {
+  const settings: Record<string, string> = {
+    ...ownSettings,
+    // A concurrent build waits for every transaction that is older than it.
+    lock_timeout: '0',
+    idle_session_timeout: '0',
+    idle_in_transaction_session_timeout: '0',
+    ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
+  };
+  return [
+    // Only a limit that somebody has set: the engine's daemon takes 0 for none at all.
+    `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'statement_timeout' AND setting <> '0'`,
+    ...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteLiteral(value)}`),
+    `SET search_path = ${searchPath}`,
+  ].join('; ');
+}
+
+/**
+ * Makes a new session one for long statements. It has what the role and the database have set since the console's other sessions began:
+ * REINDEX and VACUUM would run where it is read-only by default, and could not be written down.
+ *
+ * @throws ConsoleError `read_only`; errors of pg as they are
+ */
+export async function prepareSession(
+  client: pg.ClientBase,
+  capabilities: Pick<Capabilities, 'serverVersion' | 'searchPath'>,
+): Promise<void> {
+  await client.query(sessionStatement(capabilities));
+  const { rows } = await client.query<{ on: boolean }>(
+    `SELECT current_setting('default_transaction_read_only')::bool AS on`,
+  );
+  if (rows[0]?.on !== true) return;
+  throw new ConsoleError(
+    'read_only',
+    'Refused: default_transaction_read_only is on for new connections.',
+    { hint: 'It was set for the role, the database or the server since this console connected.' },
+  );
+}
 
 /** How long a connection may take to say goodbye (ms). */
 const goodbyeMs = 2_000;

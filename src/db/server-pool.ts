@@ -18,6 +18,7 @@ const poolerPatienceMs = 2_000;
  */
 export class ServerPool {
   readonly #source: ServerSource;
+  readonly #tls: TlsAttempt;
   readonly #pool: pg.Pool;
   readonly #wanted: number;
   readonly #clients = new Set<pg.PoolClient>();
@@ -34,6 +35,7 @@ export class ServerPool {
 
   constructor(source: ServerSource, tls: TlsAttempt, size: number) {
     this.#source = source;
+    this.#tls = tls;
     this.#wanted = size;
     this.#pool = new pg.Pool({
       ...clientConfig(source, tls),
@@ -120,13 +122,31 @@ export class ServerPool {
    *
    * @returns false when it is the only one
    */
-  async spare(refusal: unknown): Promise<boolean> {
+  async #spare(refusal: unknown): Promise<boolean> {
     const { totalCount } = this.#pool;
     if (totalCount <= 1) return false;
     this.#narrow(totalCount - 1, refusal);
     const client = await this.connect();
     client.release(true);
     return true;
+  }
+
+  /** Where the server gives no further connection, one of the pool's makes room. */
+  async connectOutside(): Promise<pg.Client> {
+    const Client = guardedClient(this.#source.parameters);
+    for (;;) {
+      const client = new Client(clientConfig(this.#source, this.#tls));
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        return client;
+      } catch (cause) {
+        await client.end().catch(() => undefined);
+        const error = translateError(cause, this.#source);
+        if (error.code !== 'too_many_connections') throw error;
+        if (!(await this.#spare(error))) throw oneConnectionOnly(error);
+      }
+    }
   }
 
   /** Begins to open so many further connections. One that is not to be had is missed by whoever needs it. */
@@ -203,7 +223,7 @@ function isQueueTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'timeout exceeded when trying to connect';
 }
 
-export function oneConnectionOnly(cause: ConsoleError): ConsoleError {
+function oneConnectionOnly(cause: ConsoleError): ConsoleError {
   return new ConsoleError(
     'too_many_connections',
     `This needs a second connection to the server. ${cause.message}`,

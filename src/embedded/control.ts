@@ -63,6 +63,9 @@ export function askDaemon(
   });
 }
 
+/** One line of the daemon's log; what went wrong is a warning, what ends it an error. */
+export type DaemonLog = (message: string, level?: 'info' | 'warning' | 'error') => void;
+
 /** Raised when a console and a daemon of different versions cannot talk any more. */
 export const controlProtocol = 1;
 
@@ -79,6 +82,8 @@ export type DaemonStatus = {
   version: string;
   build: string;
   pid: number;
+  /** Absent: a daemon of an earlier version. */
+  dataFolder?: string;
   phase: 'starting' | 'ready' | 'stopping';
   /** Connected clients of PostgreSQL. */
   clients: number;

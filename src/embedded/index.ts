@@ -4,7 +4,13 @@ import { ConsoleError } from '../db/errors.js';
 
 /** The door of the embedded database: nothing else of this folder is imported from outside. */
 
-export { dataFolder, ensurePrivateFolder, resolveDataFolder } from './folder/paths.js';
+export {
+  dataFolder,
+  ensurePrivateFolder,
+  folderFailure,
+  resolveDataFolder,
+  type FolderUse,
+} from './folder/paths.js';
 
 /** Asks and stops the one that runs. Loaded where it is needed: a console on a server does without. */
 export const loadRunning = () => import('./running.js');

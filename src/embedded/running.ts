@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fs from 'node:fs';
 import path from 'node:path';
+import { readTroubles, type Trouble } from '../core/log-file.js';
 import { readNumber } from '../core/values.js';
 import { ConsoleError } from '../db/errors.js';
 import { askDaemon, NoDaemon, controlProtocol, type DaemonStatus } from './control.js';
@@ -200,6 +201,30 @@ export async function embeddedStatus(dataDir?: string): Promise<DaemonStatus | u
     // One whose socket is closed has just begun, or is about to end.
     if (error.isSilent) throw silent(folder, holder);
     return undefined;
+  }
+}
+
+export type DaemonHealth = {
+  status: DaemonStatus;
+  /** What its log has of it, and of those before it, the newest first. */
+  troubles: readonly Trouble[];
+};
+
+/** How the daemon at a socket folder is; undefined when it does not say. */
+export async function daemonHealth(
+  socketFolder: string,
+  sinceMs: number,
+): Promise<DaemonHealth | undefined> {
+  try {
+    const answer = await askDaemon(socketFolder, 'status', undefined, statusLimitMs);
+    if (answer.kind === 'failed') return undefined;
+    const { status } = answer;
+    const { dataFolder } = status;
+    const log = dataFolder === undefined ? undefined : inFolder.log(dataFolder);
+    return { status, troubles: log === undefined ? [] : readTroubles(log, sinceMs) };
+  } catch (error) {
+    if (error instanceof NoDaemon) return undefined;
+    throw error;
   }
 }
 

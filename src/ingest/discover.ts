@@ -1,4 +1,4 @@
-import { readNumber } from '../core/values.js';
+import { isObject, readNumber } from '../core/values.js';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -125,16 +125,20 @@ export const reasonOf = (error: unknown): string =>
 async function describe(source: TranscriptSource, at: string): Promise<TranscriptFile | undefined> {
   const file = source.describe(at);
   if (file?.subagent === undefined) return file;
-  const sidecar = await fs
-    .readFile(at.replace(/\.jsonl$/, '.meta.json'), 'utf8')
-    .catch(() => undefined);
-  if (sidecar === undefined || sidecar.length > 1_000_000) return file;
+  const beside = at.replace(/\.jsonl$/, '.meta.json');
   try {
-    return { ...file, sidecar: JSON.parse(sidecar) as Record<string, unknown> };
+    const stat = await fs.stat(beside);
+    // A pipe under such a name would be waited for.
+    if (!stat.isFile() || stat.size > longestSidecar) return file;
+    const sidecar: unknown = JSON.parse(await fs.readFile(beside, 'utf8'));
+    return isObject(sidecar) ? { ...file, sidecar } : file;
   } catch {
     return file;
   }
 }
+
+/** Bytes; it holds a name or two. */
+const longestSidecar = 1_000_000;
 
 /** Whose sessions are looked for, and where: `Claude Code in ~/.claude/projects, …`. */
 export function lookedThrough(environment = process.env, home = os.homedir()): string {

@@ -262,3 +262,9 @@ export type AgentEvent =
   | Noted
   | Routed
   | SpanSeen;
+
+/** The kind of the last sign of life of a session of which only metrics tell. */
+export const ofFigures = 'metrics';
+
+/** So many data points a row of trace_console.agent_metrics holds. */
+export const mostInSlot = 4_000;

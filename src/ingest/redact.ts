@@ -21,13 +21,19 @@ const overlap = 8_192;
 const secretName =
   /passw(or)?d|passphrase|secret|apikey|authorization|credential|privatekey|accesskey|accountkey|signingkey|encryptionkey|sharedkey|connectionstring|cookie|bearer(?:$|\|)|[^|]pwd(?:$|\|)|(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)pass(?:$|\|)|(?<!next|page|continuation|cursor)token(?:$|\|)|(?:^|\|)auth(?:$|\|)/;
 
-const hasSecretName = (names: readonly string[]): boolean =>
-  secretName.test(
-    names
-      .join('|')
-      .replace(/[-_.\s]/g, '')
-      .toLowerCase(),
-  );
+/** Each of them has one of these: looking for them costs a hook a third of what the expression does, which it then needs not compile. */
+const inSecretNames = [
+  ...['pass', 'pwd', 'secret', 'key', 'token', 'auth'],
+  ...['cookie', 'credential', 'bearer', 'connection'],
+];
+
+function hasSecretName(names: readonly string[]): boolean {
+  const text = names
+    .join('|')
+    .replace(/[-_.\s]/g, '')
+    .toLowerCase();
+  return inSecretNames.some((part) => text.includes(part)) && secretName.test(text);
+}
 
 /**
  * A value as it may be stored: without secrets by name or by shape at any depth, without NUL, and with long texts cut.
@@ -195,11 +201,11 @@ const passwordOfUrl = /:\/\/[^\s:/@"']*:[^\s@/"']+@/;
 const schemes = /\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{8,}/gi;
 
 /**
- * `NAME=value`, `"name": "value"`, `--name value`, `?name=value`; the value to its quote, or to the next blank. It begins
+ * `NAME=value`, `"name": "value"`, `--name value`, `?name=value`; the value to its quote, or to the next blank, of a block of YAML its first line. It begins
  * with the words themselves, whatever stands before them: so a text is searched in one go.
  */
 const pairs =
-  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|[^\S\n]*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|[^\S\n]*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:[|>][-+]?[^\S\n]*\n[^\S\n]+[^\n]+|\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
 
 const webhooks = /\bhooks\.slack\.com\/services\/[\w/-]{20,}/g;
 
@@ -208,14 +214,24 @@ const elements =
   /(<[\w:.-]{0,64}(?:passw(?:or)?d|passphrase|secret|api[_-]?key|token|credential)[\w:.-]{0,64}>)[^<\n]+(?=<\/)/gi;
 
 /**
- * Passwords that programs of the shell take: `curl -u user:password`, `sshpass -p`, `docker login -p`, `mysql -ppassword`. A
+ * A command of curl, which may take several passwords. It goes on behind `\` at the end of a line, and ends at a blank with `|`, `;`
+ * or `&` outside of quotes.
+ */
+const curls = /\bcurl(?:\.exe)?[ \t](?:"[^"\n]*"|'[^'\n]*'|[^\n ]| (?![|;&])|(?<=\\\r?)\n)*/g;
+
+/** Within it: `-u user:password`, `-E file:password`, `--pass password` of a key. */
+const ofCurl =
+  /((?<=\s)-(?:[a-zA-Z]{0,5}[uUE][ =]*\\?["']?[^\s:"'\\]{1,100}:|-(?:proxy-)?(?:user|cert)[ =]+\\?["']?[^\s:"'\\]{1,100}:|-(?:proxy-)?pass[ =]+\\?["']?))(?!\/\/)([^\s"'\\]+)/g;
+
+/**
+ * Passwords that other programs of the shell take: `sshpass -p`, `docker login -p`, `mysql -ppassword`. A
  * command goes on behind `\` at the end of a line, and ends at a blank with `|`, `;` or `&`.
  */
 const commands =
-  /(\bcurl (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,400}?-(?<=\s-)(?:[a-zA-Z]{0,5}[uU][ =]*|-(?:proxy-)?user[ =]+)\\?["']?[^\s:"']{1,100}:|\bsshpass\s+-p\s*\\?["']?|\b(?:docker|podman) login (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)[\s=]+\\?["']?|\bmysql\w* (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)(?=[^\s-])\\?["']?)([^\s"'\\]+)/g;
+  /(\bsshpass\s+-p\s*\\?["']?|\b(?:docker|podman) login (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)[\s=]+\\?["']?|\bmysql\w* (?:[^\n ]| (?![|;&])|(?<=\\\r?)\n){0,200}?-p(?<=\s-p)(?=[^\s-])\\?["']?)([^\s"'\\]+)/g;
 
 /**
- * Whether a JSON text may hold what `shapes`, `privateKeys`, `inUrl` or `commands` take out, or NUL: at least wherever they do. What stands
+ * Whether a JSON text may hold what `shapes`, `privateKeys` or `inUrl` take out, or NUL: at least wherever they do. What stands
  * before a secret may be the end of an escape. Escapes of what needs none, and blanks before a colon, are doubts.
  */
 const secretInJson =
@@ -239,8 +255,8 @@ const shortestText = 6;
 const mayHoldSecret = (text: string): boolean =>
   text.length > shortText || (text.length > shortestText && suspicious.test(text));
 
-/** What `commands` and `webhooks` need, at least in part: every text is searched for it. */
-const commandWord = /curl |shpas|login |mysql|s\.slack/;
+/** What `curls`, `commands` and `webhooks` need, at least in part: every text is searched for it. */
+const commandWord = /curl[ \t.\\]|shpas|login |mysql|s\.slack/;
 /** Longer texts are no commands. */
 const longestCommand = 16_384;
 
@@ -253,6 +269,7 @@ export function redactText(text: string, limit = fieldLimit): string {
     result = result.replace(shapes, redacted);
     if (passwordOfUrl.test(result)) result = result.replace(inUrl, `$1${redacted}`);
     if (result.length <= longestCommand && commandWord.test(result)) {
+      result = result.replace(curls, (command) => command.replace(ofCurl, `$1${redacted}`));
       result = result.replace(commands, `$1${redacted}`).replace(webhooks, redacted);
     }
     if (secretWord.test(result)) {

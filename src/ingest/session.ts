@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/queryable.js';
-import type { AgentEvent, EventBase } from './events.js';
+import { ofFigures, type AgentEvent, type EventBase } from './events.js';
 import { sessionId, turnId } from './ids.js';
 import { projectOf, toJson, type Json } from './rows.js';
 import { asksAfter, type Ask } from './permissions.js';
@@ -98,7 +98,9 @@ export class Session {
        FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
       [schema, ids],
     );
-    const stored = new Map(rows.map((row) => [row.session_id, row]));
+    // What metrics alone have made of a session is less than any event says.
+    const told = rows.filter(({ activity }) => activity.kind !== ofFigures);
+    const stored = new Map(told.map((row) => [row.session_id, row]));
     const sessions = new Map<string, Session>();
     const waiting: AgentEvent[] = [];
     for (const [key, event] of firsts) {

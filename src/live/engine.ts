@@ -51,6 +51,7 @@ export class LiveEngine {
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
   readonly #isDemo: boolean;
+  readonly #asksAfter: Promise<void> | undefined;
   #demoReadAt = -Infinity;
 
   constructor(database: Database, options: EngineOptions = {}) {
@@ -60,7 +61,8 @@ export class LiveEngine {
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
     this.#budgetUsdPerDay = options.budgetUsdPerDay;
     this.#isDemo = options.isDemo === true;
-    this.#meter = new CostMeter(database, clock);
+    this.#asksAfter = options.asksAfter;
+    this.#meter = new CostMeter(database);
     this.#vitals = new VitalsReader(clock);
     this.#collecting = new CollectingReader(database, clock);
     this.#spool = new SpoolWatch(clock, () => this.#showEvents());
@@ -202,11 +204,7 @@ export class LiveEngine {
   /** Asks all visible panes now, also while paused, and counts anew what was kept of closed stretches of time. Hurries a reconnect. */
   refreshNow(): void {
     this.#keeper.hurry();
-    this.#runAnew();
-  }
-
-  #runAnew(): void {
-    for (const feed of this.#allFeeds()) feed.forget();
+    for (const feed of this.#allFeeds()) feed.countAnew();
     this.#schedule.runNow();
   }
 
@@ -220,7 +218,8 @@ export class LiveEngine {
       await this.#readShape();
       this.#store.update({ capabilities: { ...this.#database.capabilities } });
       this.#demoReadAt = -Infinity;
-      this.#runAnew();
+      for (const feed of this.#allFeeds()) feed.forget();
+      this.#schedule.runNow();
     } catch (error) {
       this.#failed(error);
     }
@@ -248,6 +247,7 @@ export class LiveEngine {
     try {
       await this.#readShape();
       this.#store.update({ connection: { state: 'connected' } });
+      await this.#asksAfter;
       this.#schedule.start();
     } catch (error) {
       await this.#keeper.recover(asConsoleError(error), startMs);
@@ -326,7 +326,7 @@ export class LiveEngine {
 
   /**
    * What a server may do can change under an open connection: a standby is promoted, a privilege granted, an
-   * extension created. A change of its role shows with the vitals, the rest within half a minute.
+   * extension or a column created. A change of its role shows with the vitals, the rest within half a minute.
    */
   async #followServer({ standby, readOnlyByDefault }: Vitals): Promise<void> {
     const known = this.#database.capabilities;
@@ -335,9 +335,9 @@ export class LiveEngine {
     this.#capabilitiesReadAt = this.clock.now();
     const before = JSON.stringify(known);
     const fresh = await this.#database.refreshCapabilities();
-    if (JSON.stringify(fresh) === before) return;
+    // Columns and views are no capabilities: an older deployment may have been brought up to date.
     await this.#readShape();
-    this.#store.update({ capabilities: { ...fresh } });
+    if (JSON.stringify(fresh) !== before) this.#store.update({ capabilities: { ...fresh } });
   }
 
   /** Reads the catalogue again where a pane lacked something, from time to time. */
@@ -393,6 +393,6 @@ export class LiveEngine {
   }
 }
 
-/** Privileges, extensions and settings are read again so often (ms); 3 ms of the server each time. */
+/** Privileges, extensions, settings and columns are read again so often (ms); 4 ms of the server each time. */
 const capabilitiesRereadMs = 30_000;
 const demoRereadMs = 15_000;

@@ -1,3 +1,4 @@
+import { readOnlyByDefault } from '../db/capabilities.js';
 import type { Queryable } from '../db/database.js';
 import { demoTag } from '../demo/index.js';
 import { hasColumn, type SchemaShape } from '../panes/contract/shape.js';
@@ -38,7 +39,7 @@ type VitalsRow = {
   read_only_by_default: boolean;
 };
 
-/** Shared memory only: no table, no lock. 0.3 ms with 20 sessions. */
+/** Shared memory and catalogues only: no lock on a table of ours. 0.3 ms with 20 sessions. */
 const vitalsStatement = `
 WITH session AS (
   SELECT pid, datname, backend_type, wait_event_type, xact_start
@@ -62,7 +63,7 @@ SELECT
   longest.pid AS longest_pid,
   longest.ms AS longest_ms,
   pg_is_in_recovery() AS standby,
-  current_setting('default_transaction_read_only')::bool AS read_only_by_default
+  ${readOnlyByDefault} AS read_only_by_default
 FROM (SELECT) AS one
 LEFT JOIN pg_stat_database AS d ON d.datname = current_database()
 LEFT JOIN longest ON true`;

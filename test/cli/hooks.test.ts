@@ -96,6 +96,7 @@ describe('hooks install and remove', () => {
     const asked = await run('install', ...words, '--telemetry');
     expect(asked.exitCode).toBe(4);
     expect(asked.stdout).toMatch(/\+ .*"OTEL_EXPORTER_OTLP_ENDPOINT": "http:\/\/127.0.0.1:4318"/);
+    expect(asked.stdout).toMatch(/\+ .*"OTEL_METRICS_EXPORTER": "otlp"/);
     expect(asked.stdout).toMatch(/\+ \[otel\]\n/);
     expect(asked.stdout).toMatch(/\+ .*"otlpEndpoint": "http:\/\/127.0.0.1:4318"/);
     expect(there()).toEqual(before);
@@ -125,7 +126,9 @@ describe('hooks install and remove', () => {
     const words = ['claude', 'codex', 'gemini'];
     const withConfig = (...args: string[]) => run(...args, '--config', config);
     fs.mkdirSync(at('.claude'));
-    fs.writeFileSync(at('.claude/settings.json'), '{ "env": {}, "hooks": {} }\n');
+    // Metrics that go elsewhere go on doing so.
+    const env = { OTEL_METRICS_EXPORTER: 'prometheus' };
+    fs.writeFileSync(at('.claude/settings.json'), `${JSON.stringify({ env, hooks: {} })}\n`);
     listenOn('127.0.0.1:4999');
     await withConfig('install', ...words, '--telemetry', '--yes');
     const there = () =>
@@ -143,7 +146,7 @@ describe('hooks install and remove', () => {
     await withConfig('remove', ...words, '--yes');
     expect(JSON.parse(fs.readFileSync(at('.claude/settings.json'), 'utf8'))).toEqual({
       mine: 1,
-      env: {},
+      env,
       hooks: {},
     });
     expect(fs.existsSync(at('.codex/config.toml'))).toBe(false);

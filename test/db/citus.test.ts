@@ -66,6 +66,7 @@ describe('in a schema whose tables lie on a worker', () => {
     const results = await runChecks(
       {
         capabilities: console_.capabilities,
+        database: console_,
         transaction: (work) => console_.transaction({ readOnly: true }, work),
       },
       checks,

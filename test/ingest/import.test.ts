@@ -235,8 +235,10 @@ describe('an import', () => {
     fs.symlinkSync(folder, path.join(folder, 'circle'));
     fs.symlinkSync(path.join(folder, name), path.join(folder, 'again.jsonl'));
     execFileSync('mkfifo', [path.join(folder, 'pipe.jsonl')]);
+    execFileSync('mkfifo', [path.join(folder, 'agent-piped.meta.json')]);
+    fs.writeFileSync(path.join(folder, 'agent-piped.jsonl'), '');
     const files = await findFiles({ source: claude, paths: [folder] });
-    expect(files).toHaveLength(transcripts.size - 1);
+    expect(files).toHaveLength(transcripts.size);
     const gone = path.join(folder, 'gone.jsonl');
     const all = [{ source: claude, file: { path: gone }, size: 1, changedAt: 1 }, ...files];
     expect(await importAll(all)).toMatchObject({

@@ -46,6 +46,7 @@ describe('redacting', () => {
       (secret: string) => JSON.stringify(JSON.stringify({ api_key: secret })),
     ],
     ['YAML', (secret: string) => `db:\n  password: "${secret}"\n  port: 5432`],
+    ['a block of YAML', (secret: string) => `  password: >-\n    ${secret}\n  port: 1`],
     ['code', (secret: string) => `const client = new Client({ secret: '${secret}' });`],
     ['short names of an env file', (secret: string) => `MAIL_PASS=${secret}\nDB_PWD=${secret}`],
     ['a token of a program', (secret: string) => `GITHUB_PAT=${secret}\nNPM_AUTH=${secret}`],
@@ -71,6 +72,18 @@ describe('redacting', () => {
       'long flags of curl',
       (secret: string) => `curl --user=me:${secret} a.b; curl --proxy-user "me:${secret}" a.b`,
     ],
+    [
+      'each flag of one curl',
+      (secret: string) =>
+        `curl -u me:${secret} -U proxy:${secret} --proxy-user 'you:${secret}' -E a.pem:${secret} --pass ${secret} https://a.b`,
+    ],
+    [
+      'curl behind a long header',
+      (secret: string) => `curl -H "X: ${'a'.repeat(2_000)}" -u me:${secret} a.b`,
+    ],
+    ['curl behind a pipe in quotes', (secret: string) => `curl -d "a | b" -u me:${secret} a.b`],
+    ['two of curl', (secret: string) => `curl -u me:${secret} a.b && curl -u me:${secret} c.d`],
+    ['curl of Windows', (secret: string) => `C:\\curl.exe -u me:${secret} a.b`],
     ['curl in JSON', (secret: string) => JSON.stringify({ run: `curl -d "{}" -u "me:${secret}"` })],
     ['mysql with the database first', (secret: string) => `mysql shop -p${secret}`],
     ['mysql with quotes', (secret: string) => `mysqldump -h "db" -p'${secret}' shop`],
@@ -128,6 +141,9 @@ describe('redacting', () => {
       'mkdir -p src/password && curl --silent https://example.com/a:b',
       'The password page asks for a password; <token> stands for it. file_path: src/a.ts',
       'curl https://a.b | sort -u a:b && docker run -u 1000:1000 -p 80:80 image',
+      'curl -E "cert.pem" -u "name" --pass-through https://a.b:8080/c -O https://c.d:1 -F file=@a:b',
+      'curl -sU https://a.b',
+      'curlew -u a:b; scurl --user a:b; curl: -u a:b',
       'Use curl to try it.\n  -u user:name of the group\nThen login to mysql and see docker login -h.',
       'mysql -h db -P 3306; docker run -p 80:80 image; ssh -p 22 host',
     ])
@@ -142,6 +158,19 @@ describe('redacting', () => {
       { passes: 'kept', bypass: 'kept' },
     ])
       expect(redact(value)).toEqual(value);
+  });
+
+  // As docs/security.md says: what is written in this way stays.
+  it.each([
+    (secret: string) => `the password is ${secret}, she said`,
+    (secret: string) => `PASS=${secret} PIN=${secret} KEY=${secret}`,
+    (secret: string) =>
+      `redis-cli -a ${secret} ping; ldapsearch -w ${secret}; http -a me:${secret} a.b`,
+    (secret: string) => `echo ${Buffer.from(secret).toString('base64')} | base64 -d`,
+    () => 'password=1234567 token=12',
+  ])('leaves what has no name, no shape and no known command (%#)', (place) => {
+    const text = place(secrets.plain);
+    expect(redactText(text)).toBe(text);
   });
 
   it('cuts long texts with a mark, and never a secret in two', () => {
@@ -174,6 +203,10 @@ describe('redacting', () => {
       'eyJ',
       '://a:',
       'curl -',
+      'curl "',
+      `curl '"`,
+      ' -u a',
+      ' -uuuuu',
       '<token>',
       'login a password ',
       'mysql a',

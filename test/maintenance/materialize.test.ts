@@ -64,6 +64,7 @@ async function checked(test: TestDatabase): Promise<CheckResult | undefined> {
   const [result] = await runChecks(
     {
       capabilities: database.capabilities,
+      database,
       transaction: (work) => database.transaction({ readOnly: true }, work),
     },
     [checkById('materialized-views')],

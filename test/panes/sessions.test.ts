@@ -282,6 +282,7 @@ test('what a session does, by its last sign of life', () => {
   expect(state({ kind: 'permission_allow', tool: 'Bash' })).toBe('tool');
   expect(state({ kind: 'PreCompact' })).toBe('compacting');
   expect(state({ kind: 'model_call' }, 0)).toBe('user');
+  expect(state({ kind: 'metrics' }, 0)).toBe('idle');
   expect(state({ kind: 'model_call', seen_ms: now - 20 * minute })).toBe('idle');
   expect(state({ kind: 'turn_ended', seen_ms: now - 20 * minute }, 0)).toBe('user');
   expect(state({ kind: 'turn_ended', seen_ms: now - 90 * minute }, 0)).toBe('idle');

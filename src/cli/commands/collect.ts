@@ -21,7 +21,7 @@ import { staleAfterMs } from '../../ingest/import.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
-import { spoolFolder } from '../../ingest/spool/append.js';
+import { forSpool, spoolFolder } from '../../ingest/spool/append.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
 import { beginMetrics, openReceiver, type TelemetryFlags } from '../collect-telemetry.js';
 import { ensureSchema } from '../ensure-schema.js';
@@ -106,12 +106,12 @@ export const command = defineCommand({
       return exitCodes.good;
     }
     const folder = spoolFolder(process.env, os.homedir);
+    ensurePrivateFolder(folder, forSpool);
     const holder = collectorOf(folder);
     if (holder !== undefined) {
       if (flags.background) return exitCodes.good;
       throw runsAlready(holder.pid);
     }
-    ensurePrivateFolder(folder, 'spool');
     if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);

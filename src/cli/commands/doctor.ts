@@ -45,6 +45,7 @@ export const command = defineCommand({
     const results = await runChecks(
       {
         capabilities: database.capabilities,
+        database,
         transaction: (work) => database.transaction(checkLimits, work),
       },
       chosen,

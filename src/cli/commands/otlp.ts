@@ -248,8 +248,8 @@ export const importOtlpCommand = defineCommand({
     'JSON, or protobuf. Secrets are taken out before anything is written. Run again it changes nothing. Into the',
     'embedded database it writes at once; into a server only with --yes.',
     '',
-    'With --json: {"files", "requests", "spans", "logs", "metrics", "rejected", "unknown", "skippedLines",',
-    '"written": {TABLE: rows}, "unchanged"}.',
+    'With --json: {"files", "requests", "spans", "logs", "points" (of metrics that are kept), "metrics" (data points that',
+    'are not), "rejected", "unknown", "skippedLines", "written": {TABLE: rows}, "unchanged"}.',
   ].join('\n'),
   flags: {
     dryRun: { type: 'boolean', description: 'read and count, and write nothing' },
@@ -294,6 +294,7 @@ function resultLines(result: TelemetryImport, dryRun: boolean): string[] {
       { label: 'files', value: count(result.files) },
       { label: 'spans', value: count(result.spans) },
       { label: 'log records', value: count(result.logs) },
+      ...some('metrics', result.points),
       ...some('metrics, not kept', result.metrics),
       ...some('without id or time', result.rejected),
       ...some('unknown logs', result.unknown),

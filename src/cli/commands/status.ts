@@ -45,7 +45,7 @@ export class StatusReader {
     panes: readonly AnyPane[],
     options: StatusOptions & { exact: boolean },
   ) {
-    const meter = new CostMeter(database, systemClock);
+    const meter = new CostMeter(database);
     this.#database = database;
     this.#options = options;
     this.#feeds = panes.map((pane) => {

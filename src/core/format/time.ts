@@ -27,14 +27,17 @@ export function formatDuration(ms: number | null | undefined): string {
 /** As many as have room in 6 columns. */
 const mostDays = 99_999.5;
 
-/** How long ago, in one unit and at most 4 columns: `now`, `12s`, `5m`, `3h`, `90d`. */
+/** How long ago, in one unit and at most 4 columns: `now`, `12s`, `5m`, `3h`, `90d`, `2.9y`. */
 export function formatAge(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
   if (ms < second) return 'now';
   if (ms < minute) return `${Math.floor(ms / second)}s`;
   if (ms < hour) return `${Math.floor(ms / minute)}m`;
   if (ms < day) return `${Math.floor(ms / hour)}h`;
-  return `${Math.floor(ms / day)}d`;
+  if (ms < 1_000 * day) return `${Math.floor(ms / day)}d`;
+  const years = ms / (365.25 * day);
+  if (years < 10) return `${(Math.floor(years * 10) / 10).toFixed(1)}y`;
+  return years < 1_000 ? `${Math.floor(years)}y` : '>99y';
 }
 
 function pair(total: number, base: number, large: string, small: string): string {

@@ -7,6 +7,7 @@ import {
   type ControlAnswer,
   controlProtocol,
   type ControlRequest,
+  type DaemonLog,
   type DaemonStatus,
 } from '../control.js';
 import { Engine } from '../engine/engine.js';
@@ -16,6 +17,7 @@ import {
   databaseExists,
   draftOf,
   ensurePrivateFolder,
+  forSocket,
   inFolder,
   socketFile,
 } from '../folder/paths.js';
@@ -117,7 +119,7 @@ type DaemonOptions = {
   lock: FolderLock;
   reserve: Reserve;
   /** One line an event; never a statement's text, a value or a setting. */
-  log: (message: string) => void;
+  log: DaemonLog;
   programs: Programs;
   /** Time without a client after which the daemon ends. */
   idleExitMs: number;
@@ -132,7 +134,7 @@ type Progress = ControlAnswer & { kind: 'progress' };
 /** The process that owns a data folder: socket, multiplexer, engine and upkeep. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #log: (message: string) => void;
+  readonly #log: DaemonLog;
   readonly #build: string;
   readonly #multiplexer: Multiplexer;
   readonly #upkeep: Upkeep;
@@ -181,7 +183,7 @@ export class Daemon {
   }
 
   async #bind(): Promise<void> {
-    ensurePrivateFolder(this.#options.socketFolder, 'socket');
+    ensurePrivateFolder(this.#options.socketFolder, forSocket);
     const file = socketFile(this.#options.socketFolder);
     fs.rmSync(file, { force: true });
     const umask = process.umask(0o177);
@@ -256,7 +258,7 @@ export class Daemon {
     const code = known?.code ?? 'embedded_unavailable';
     this.#failure = { kind: 'failed', code, message, hint };
     this.#tellWatchers(this.#failure);
-    this.#log(message);
+    this.#log(message, 'error');
     // Who started this daemon may not have asked yet.
     setTimeout(() => void this.stop('it did not start'), failureToldMs);
   }
@@ -289,7 +291,7 @@ export class Daemon {
   #checkFolders(): void {
     const { lock, socketFolder } = this.#options;
     if (!lock.isOurs) {
-      this.#log('the data folder is gone or taken: leaving it alone');
+      this.#log('the data folder is gone or taken: leaving it alone', 'error');
       process.exit(1);
     }
     lock.touch();
@@ -308,7 +310,7 @@ export class Daemon {
       await this.#bind();
       this.#log('the socket was removed, and made anew');
     } catch (error) {
-      this.#log(`the socket was removed: ${failureOf(error).message}`);
+      this.#log(`the socket was removed: ${failureOf(error).message}`, 'warning');
     }
   }
 
@@ -320,6 +322,7 @@ export class Daemon {
       version: consoleVersion(),
       build: this.#build,
       pid: process.pid,
+      dataFolder: this.#options.dataFolder,
       phase: this.#phase,
       clients: this.#multiplexer.clients,
       startedAt: this.#startedAt.toISOString(),
@@ -381,7 +384,7 @@ export class Daemon {
       if (started) await this.#upkeep.leave(unused);
       await this.#multiplexer.close();
     } catch (error) {
-      this.#log(`stopping: ${failureOf(error).message}`);
+      this.#log(`stopping: ${failureOf(error).message}`, 'warning');
     }
     fs.rmSync(socketFile(this.#options.socketFolder), { force: true });
     this.#log('stopped');

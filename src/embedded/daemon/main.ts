@@ -43,7 +43,7 @@ async function main(): Promise<void> {
     socketFolder,
     lock,
     reserve,
-    log: (message) => logFile.write('info', message),
+    log: (message, level = 'info') => logFile.write(level, message),
     programs: locatePrograms(),
     idleExitMs,
     ...(limits === undefined ? {} : { limits }),

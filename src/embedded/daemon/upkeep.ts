@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { failureOf } from '../../db/errors.js';
 import { quoteLiteral } from '../../db/quote.js';
+import type { DaemonLog } from '../control.js';
 import type { Reserve } from '../folder/reserve.js';
 import type { Multiplexer } from '../mux/multiplexer.js';
 
@@ -269,17 +270,12 @@ export class Upkeep {
   readonly #multiplexer: Multiplexer;
   readonly #postgresFolder: string;
   readonly #reserve: Reserve;
-  readonly #log: (message: string) => void;
+  readonly #log: DaemonLog;
   readonly #counters: KeptCounters;
   readonly #timers: NodeJS.Timeout[] = [];
   #checkpointLsn: string | undefined;
 
-  constructor(
-    multiplexer: Multiplexer,
-    postgresFolder: string,
-    reserve: Reserve,
-    log: (message: string) => void,
-  ) {
+  constructor(multiplexer: Multiplexer, postgresFolder: string, reserve: Reserve, log: DaemonLog) {
     this.#multiplexer = multiplexer;
     this.#postgresFolder = postgresFolder;
     this.#reserve = reserve;
@@ -333,7 +329,7 @@ export class Upkeep {
     try {
       await work();
     } catch (error) {
-      this.#log(`upkeep: ${failureOf(error).message}`);
+      this.#log(`upkeep: ${failureOf(error).message}`, 'warning');
     }
   }
 
@@ -343,10 +339,10 @@ export class Upkeep {
       const rows = await this.#multiplexer.background('SELECT 1', 5_000);
       if (rows[0]?.[0] === '1') return;
     } catch (error) {
-      this.#log(`health probe: ${failureOf(error).message}`);
+      this.#log(`health probe: ${failureOf(error).message}`, 'warning');
       return;
     }
-    this.#log('health probe: the engine gave no row');
+    this.#log('health probe: the engine gave no row', 'warning');
     await this.#multiplexer.replaceEngine();
   }
 

@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createFolder } from '../../core/create-folder.js';
-import { consoleFolder, isNoSpace } from '../../core/folders.js';
-import { ConsoleError } from '../../db/errors.js';
+import { consoleFolder, fileSystemReason, isNoSpace } from '../../core/folders.js';
+import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 
 /** The port in the name of the socket; nothing listens on the network. */
@@ -81,24 +81,29 @@ function isWritable(folder: string): boolean {
   }
 }
 
-/** What private folders are for: how a failure is told apart, and what names another folder. */
-const uses = {
-  data: {
-    code: 'embedded_unavailable',
-    setting: '--data-dir',
-    or: ', or name a server with --url',
-  },
-  socket: { code: 'embedded_unavailable', setting: 'XDG_RUNTIME_DIR or TMPDIR', or: '' },
-  spool: { code: 'file_failed', setting: 'TRACE_CONSOLE_SPOOL', or: '' },
-} as const;
+/** How a failure of a folder is told apart, and what names another one. */
+export type FolderUse = {
+  readonly code: ErrorCode;
+  readonly setting: string;
+  /** What else can be done, behind the setting. */
+  readonly or?: string;
+};
 
-type FolderUse = keyof typeof uses;
+const forData: FolderUse = {
+  code: 'embedded_unavailable',
+  setting: '--data-dir or XDG_DATA_HOME',
+  or: ', or name a server with --url',
+};
+export const forSocket: FolderUse = {
+  code: 'embedded_unavailable',
+  setting: 'XDG_RUNTIME_DIR or TMPDIR',
+};
 
 /**
  * Creates a folder that only its owner can enter, or checks that an existing one is.
  * A link, another owner or access for others is refused: it could be somebody else's trap.
  */
-export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): void {
+export function ensurePrivateFolder(folder: string, use: FolderUse = forData): void {
   try {
     createFolder(folder);
   } catch (cause) {
@@ -114,7 +119,7 @@ export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): vo
         ? `can be entered by others (mode ${(stat.mode & 0o777).toString(8)})`
         : undefined;
   if (problem === undefined) return;
-  const { code, setting } = uses[use];
+  const { code, setting } = use;
   throw new ConsoleError(code, `The folder ${folder} ${problem}.`, {
     hint: stat.isDirectory()
       ? `Make it yours alone (chmod 700 ${folder}), or choose another with ${setting}.`
@@ -122,26 +127,11 @@ export function ensurePrivateFolder(folder: string, use: FolderUse = 'data'): vo
   });
 }
 
-const reasons = new Map(
-  Object.entries({
-    EACCES: 'this user may not write there',
-    EPERM: 'this user may not write there',
-    EROFS: 'the file system is read-only',
-    ENOTDIR: 'something on the way is a file, not a folder',
-    EEXIST: 'something on the way is a file, not a folder',
-    ENOENT: 'nothing can be created there',
-    ENOSPC: 'the disk is full',
-    EDQUOT: 'the disk quota is used up',
-    ENAMETOOLONG: 'the name is too long',
-    ELOOP: 'its links lead in a circle',
-  }),
-);
-
 /** What the file system says about a folder, as an error of the console; others as they are. */
-export function folderFailure(folder: string, cause: unknown, use: FolderUse = 'data'): unknown {
-  const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
+export function folderFailure(folder: string, cause: unknown, use: FolderUse = forData): unknown {
+  const reason = fileSystemReason(cause);
   if (reason === undefined) return cause;
-  const { code, setting, or } = uses[use];
+  const { code, setting, or = '' } = use;
   const first = isNoSpace(cause)
     ? `Make room on its disk${or === '' ? ' or' : ','} choose`
     : 'Choose';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failureOf } from '../../db/errors.js';
 import { EngineLost, type Engine, type EngineSink } from '../engine/engine.js';
+import type { DaemonLog } from '../control.js';
 import { saysNoRoom } from '../engine/messages.js';
 import {
   FrameSplitter,
@@ -59,7 +60,7 @@ export class EngineHost {
   /** Key of the settings that the session has now; undefined when not known. */
   settingsKey: string | undefined;
   readonly #start: () => Promise<Engine>;
-  readonly #log: (message: string) => void;
+  readonly #log: DaemonLog;
   #engine: Engine | undefined;
   #interruption: Report | undefined;
   #running = false;
@@ -67,7 +68,7 @@ export class EngineHost {
 
   constructor(
     start: () => Promise<Engine>,
-    log: (message: string) => void,
+    log: DaemonLog,
     readonly reserve?: Reserve,
   ) {
     this.#start = start;
@@ -83,7 +84,7 @@ export class EngineHost {
   async start(): Promise<void> {
     const engine = await this.#start().catch((error: unknown) => this.#startFromReserve(error));
     engine.onLost((reason) => {
-      this.#log(`the engine ended: ${reason}`);
+      this.#log(`the engine ended: ${reason}`, 'warning');
       if (this.#engine === engine) this.#engine = undefined;
     });
     this.generation += 1;
@@ -101,6 +102,7 @@ export class EngineHost {
       saysNoRoom(failureOf(failure).message) ? new EngineUnavailable(reserve.report) : failure;
     this.#log(
       `engine did not start: ${failureOf(error).message}; trying with the room of the reserve`,
+      'warning',
     );
     if (!reserve.release()) throw explained(error);
     try {
@@ -126,7 +128,7 @@ export class EngineHost {
         if (this.#engine) return this.#engine;
       } catch (error) {
         reason = failureOf(error).message;
-        this.#log(`engine did not start: ${reason}`);
+        this.#log(`engine did not start: ${reason}`, 'error');
         if (!(error instanceof EngineUnavailable)) continue;
         this.#unavailable = error;
         break;
@@ -178,7 +180,7 @@ export class EngineHost {
   interrupt(report: Report): void {
     if (!this.#running || this.#interruption !== undefined) return;
     this.#interruption = report;
-    this.#log(`engine ended: ${report.message}`);
+    this.#log(`engine ended: ${report.message}`, 'warning');
     void this.#engine?.terminate(report.message);
   }
 

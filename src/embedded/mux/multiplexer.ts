@@ -1,4 +1,5 @@
 import { failureOf } from '../../db/errors.js';
+import type { DaemonLog } from '../control.js';
 import type { Engine } from '../engine/engine.js';
 import { errorResponse, ProtocolViolation, type Report, simpleQuery, sync } from '../wire.js';
 import { BackgroundWork, TurnQueue, Turn } from './turn.js';
@@ -16,7 +17,7 @@ import type { Reserve } from '../folder/reserve.js';
 
 export type MultiplexerOptions = {
   startEngine: () => Promise<Engine>;
-  log?: (message: string) => void;
+  log?: DaemonLog;
   /** The engine does not start any more. */
   onUnavailable?: () => void;
   limits?: Partial<Limits>;
@@ -32,7 +33,7 @@ export class Multiplexer {
   readonly #host: EngineHost;
   readonly #keeper: SessionKeeper;
   readonly #limits: Limits;
-  readonly #log: (message: string) => void;
+  readonly #log: DaemonLog;
   readonly #onUnavailable: () => void;
   readonly #queue = new TurnQueue<Client>();
   readonly #clients = new Map<number, Client>();
@@ -209,7 +210,7 @@ export class Multiplexer {
   }
 
   #failed(error: unknown): void {
-    this.#log(failureOf(error).message);
+    this.#log(failureOf(error).message, 'error');
     if (error instanceof EngineUnavailable) {
       const report: Report = { ...error.report, severity: 'FATAL' };
       for (const client of this.#clients.values()) this.#dismiss(client, report);
@@ -228,7 +229,7 @@ export class Multiplexer {
     } catch (error) {
       if (error instanceof EngineUnavailable) throw error;
       // The session is not what the client believes it to be: better no connection than a wrong one.
-      this.#log(failureOf(error).message);
+      this.#log(failureOf(error).message, 'warning');
       const sqlState = error instanceof InternalStatementFailed ? error.sqlState : 'XX000';
       this.#dismiss(client, {
         severity: 'FATAL',
@@ -258,7 +259,7 @@ export class Multiplexer {
     } catch (error) {
       if (error instanceof EngineUnavailable) throw error;
       // The engine is a new one: nothing of this client is left in it.
-      this.#log(`cleaning up after a client: ${failureOf(error).message}`);
+      this.#log(`cleaning up after a client: ${failureOf(error).message}`, 'warning');
     }
   }
 

@@ -9,8 +9,8 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { FolderLock } from '../../core/folder-lock.js';
-import { ensurePrivateFolder } from '../../embedded/index.js';
-import { collectorLock, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
+import { ensurePrivateFolder, folderFailure } from '../../embedded/index.js';
+import { collectorLock, forSpool, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
@@ -101,8 +101,13 @@ export class Collector {
    */
   static open(options: CollectorOptions): Collector | undefined {
     const { folder } = options;
-    ensurePrivateFolder(folder, 'spool');
-    const lock = FolderLock.acquire(folder, '', collectorLock);
+    ensurePrivateFolder(folder, forSpool);
+    let lock: FolderLock | undefined;
+    try {
+      lock = FolderLock.acquire(folder, '', collectorLock);
+    } catch (cause) {
+      throw folderFailure(folder, cause, forSpool);
+    }
     if (lock === undefined) return undefined;
     const keptBytes = spoolLimit(process.env) / keptShare;
     const id = spoolId(folder);
@@ -243,10 +248,14 @@ const isMissingPart = (error: unknown): boolean =>
   'code' in error &&
   (error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND');
 
-const reasonOf = (error: unknown): string => {
-  if (error instanceof ConsoleError) return error.message;
-  return error instanceof Error ? error.message : String(error);
-};
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ConsoleError))
+    return error instanceof Error ? error.message : String(error);
+  // It waits for somebody, who must know what to do: the database was dropped and made anew, as an example.
+  return error.code === 'schema_missing' && error.hint !== undefined
+    ? `${error.message} ${error.hint}`
+    : error.message;
+}
 
 /** The id of a spool: in a file of its own, made by the first collector. */
 function spoolId(folder: string): string {
@@ -280,7 +289,7 @@ export function ensureCollector(
   environment: NodeJS.ProcessEnv = process.env,
 ): 'running' | 'started' {
   const folder = spoolFolder(environment, os.homedir);
-  ensurePrivateFolder(folder, 'spool');
+  ensurePrivateFolder(folder, forSpool);
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);
   // A hook may start one at the same time: the second collector finds the spool taken, and ends.

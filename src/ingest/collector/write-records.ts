@@ -7,6 +7,7 @@ import type { TelemetrySpan } from '../otlp/decode.js';
 import { toldBy } from '../otlp/records.js';
 import { prepareWithSpans, recordPrepared, type ToRecord } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
+import type { Figure } from '../otlp/kept-trace.js';
 import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
 import { claudeHooks } from '../sources/hooks-claude.js';
 import { codexHooks } from '../sources/hooks-codex.js';
@@ -106,6 +107,7 @@ type Converted = ReturnType<typeof convert>;
 function convert(records: readonly SpoolRecord[], pairs: ToolPairs) {
   const events: AgentEvent[] = [];
   const spans: TelemetrySpan[] = [];
+  const figures: Figure[] = [];
   const rows: WriterRows = new Map();
   const unknown: SpoolRecord[] = [];
   const failed: Quarantined[] = [];
@@ -118,11 +120,12 @@ function convert(records: readonly SpoolRecord[], pairs: ToolPairs) {
       const told = record.cli === telemetryCli ? toldBy(record) : undefined;
       const found = told === undefined ? eventsOfRecord(record, pairs) : told.events;
       if (told?.span !== undefined) spans.push(told.span);
+      else if (told?.figure !== undefined) figures.push(told.figure);
       else if (found === undefined) unknown.push(record);
       if (found !== undefined) events.push(...found);
     } catch (error) {
       failed.push({ record, error: error instanceof Error ? error.message : String(error) });
     }
   }
-  return { events, spans, rows, unknown, failed };
+  return { events, spans, figures, rows, unknown, failed };
 }

@@ -23,12 +23,17 @@ export type Received = {
   /** Where the payload does not name it. */
   event: string | undefined;
   input: Buffer | string;
+  /** Memory that the input's bytes stand in, and nobody else uses: the frame is made there where it has room. */
+  around?: Buffer;
   /** Milliseconds since 1970, whole: what is finer costs the hook 5 % of its start. */
   atMs: number;
 };
 
 /** The frame of an event: what the CLI sent, without secrets and within bounds. */
-export function frameOf({ cli, event, input, atMs }: Received, environment: Environment): Buffer {
+export function frameOf(
+  { cli, event, input, around, atMs }: Received,
+  environment: Environment,
+): Buffer {
   const at = `${atMs}000000`;
   const env = traceContext(environment);
   const record: SpoolRecord = {
@@ -46,7 +51,7 @@ export function frameOf({ cli, event, input, atMs }: Received, environment: Envi
   if (payload === undefined) return encodeFrame({ ...record, problem: 'unreadable' });
   const clean = redactedJson(payload, source);
   // Bytes that can stay are copied, not encoded again.
-  const frame = encodeFrameOf(record, clean === text ? input : clean);
+  const frame = encodeFrameOf(record, clean === text ? input : clean, around);
   if (frame.length <= mostBytes) return frame;
   return encodeFrame({
     ...record,

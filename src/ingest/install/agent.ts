@@ -52,6 +52,8 @@ type Shared = {
 export type TelemetrySettings = {
   under: string;
   values: Readonly<Record<string, string | boolean>>;
+  /** Set where nobody has set them: without them, or with others, telemetry comes all the same. */
+  optional?: Readonly<Record<string, string>>;
   /** The name of the value that is the collector's address. */
   endpoint: string;
 };

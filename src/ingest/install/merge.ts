@@ -223,7 +223,7 @@ export function addTelemetry(
       hint: 'Name the CLIs that can: hooks install claude codex gemini --telemetry.',
     });
   }
-  const { under, values, endpoint } = agent.telemetry;
+  const { under, values, optional = {}, endpoint } = agent.telemetry;
   const there = valuesIn(text, under, file);
   const wanted = Object.entries({ ...values, [endpoint]: to.url });
   const mayStand = (name: string, value: unknown) =>
@@ -233,6 +233,9 @@ export function addTelemetry(
   return editSettings(text, file, (document) => {
     for (const [name, value] of wanted) {
       if (there.get(name) !== value) document.set([under, name], value);
+    }
+    for (const [name, value] of Object.entries(optional)) {
+      if (!there.has(name)) document.set([under, name], value);
     }
   });
 }
@@ -279,11 +282,13 @@ export function removeTelemetry(
   file: string,
 ): string {
   if (text.trim() === '' || !hasTelemetry(text, telemetry, urls, file)) return text;
-  const { under, values, endpoint } = telemetry;
+  const { under, values, optional = {}, endpoint } = telemetry;
+  const there = valuesIn(text, under, file);
+  const ours = Object.entries(optional).filter(([name, value]) => there.get(name) === value);
   const kept = former === undefined ? new Map() : valuesIn(former, under, file);
   const wasThere = former !== undefined && valuesOf(former, file).has(under);
   return editSettings(text, file, (document) => {
-    for (const name of [...Object.keys(values), endpoint]) {
+    for (const name of [...Object.keys(values), ...ours.map(([name]) => name), endpoint]) {
       if (!kept.has(name)) document.set([under, name], undefined);
     }
     if (document.hasNothingIn(under)) document.set([under], wasThere ? {} : undefined);

@@ -110,6 +110,8 @@ export const claude: SettingsAgent = {
       OTEL_LOGS_EXPORTER: 'otlp',
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
     },
+    // Lines, commits and active time; somebody's metrics may go to a monitoring system already.
+    optional: { OTEL_METRICS_EXPORTER: 'otlp' },
     endpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
   },
   obstacles(surroundings) {

@@ -39,7 +39,13 @@ class Exporter implements TraceConsoleExporter {
     try {
       if (this.#isShut) throw new Error('the exporter was shut down');
       if (this.#waiting.length + spans.length > most) throw new Error('too many spans wait');
-      const told = { spans: spans.map(telemetrySpan), logs: [], metrics: 0, rejected: 0 };
+      const told = {
+        spans: spans.map(telemetrySpan),
+        logs: [],
+        points: [],
+        otherPoints: 0,
+        rejected: 0,
+      };
       // Secrets are taken out.
       const records = telemetryRecords(told, Date.now());
       this.#waiting.push(...records.map(({ payload }) => payload as TelemetrySpan));

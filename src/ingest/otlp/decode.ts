@@ -1,7 +1,7 @@
-import { ExactNumber, parseExactJson, roundedNumber } from '../../core/exact-json.js';
+import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { spanKinds, type ArchivedTable, type SpanKind } from '../../core/tables.js';
 import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
-import { numberOf, stringOf } from '../sources/source.js';
+import { exactInteger, hexOf, millisecondsOf, numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
 
 /** Attributes of a span, a log record or a resource: values of JSON. */
@@ -39,14 +39,31 @@ export type TelemetryLog = Origin & {
   attributes: Attributes;
 };
 
-/** What a request holds. Of metrics only the data points are counted: what they tell is in spans and logs. */
+/** A data point of a sum. */
+export type TelemetryPoint = Origin & {
+  metric: string;
+  /** Undefined: nobody told. */
+  startedAt?: number | undefined;
+  at: number;
+  /** It counts from its start on; else from the point before. */
+  isCumulative: boolean;
+  value: number;
+  attributes: Attributes;
+};
+
+/** What a request holds. */
 export type Telemetry = {
   spans: TelemetrySpan[];
   logs: TelemetryLog[];
-  metrics: number;
+  points: TelemetryPoint[];
+  /** Data points of other metrics, of which nothing is read. */
+  otherPoints: number;
   /** Spans and log records without what identifies them. */
   rejected: number;
 };
+
+export const isAny = ({ spans, logs, points, otherPoints }: Telemetry): boolean =>
+  spans.length + logs.length + points.length + otherPoints > 0;
 
 const mostAttributes = 128;
 const mostEvents = 64;
@@ -72,7 +89,7 @@ export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encod
 
 /** A request in the shape of OTLP/JSON; what is unknown in it is passed over. */
 export function telemetryOf(request: Record<string, unknown>): Telemetry {
-  const telemetry: Telemetry = { spans: [], logs: [], metrics: 0, rejected: 0 };
+  const telemetry: Telemetry = { spans: [], logs: [], points: [], otherPoints: 0, rejected: 0 };
   for (const [origin, span] of itemsOf(request.resourceSpans, 'scopeSpans', 'spans')) {
     const read = spanOf(span, origin);
     if (read) telemetry.spans.push(read);
@@ -83,8 +100,11 @@ export function telemetryOf(request: Record<string, unknown>): Telemetry {
     if (read) telemetry.logs.push(read);
     else telemetry.rejected += 1;
   }
-  for (const [, metric] of itemsOf(request.resourceMetrics, 'scopeMetrics', 'metrics')) {
-    telemetry.metrics += pointsOf(metric);
+  for (const [origin, metric] of itemsOf(request.resourceMetrics, 'scopeMetrics', 'metrics')) {
+    const points = sumPoints(metric, origin);
+    telemetry.otherPoints += pointsOf(metric) - points.length;
+    // One by one: a request may hold more than a call takes arguments.
+    for (const point of points) telemetry.points.push(point);
   }
   return telemetry;
 }
@@ -115,6 +135,29 @@ function pointsOf(metric: Record<string, unknown>): number {
     1,
     points.reduce((sum, count) => sum + count, 0),
   );
+}
+
+/** Those of a sum that have a time and a value. */
+function sumPoints(metric: Record<string, unknown>, origin: Origin): TelemetryPoint[] {
+  const sum = objectOf(metric.sum);
+  const name = stringOf(metric.name);
+  // JSON may name it.
+  const temporality = /^(?:AGGREGATION_TEMPORALITY_)?(?:(1|DELTA)|2|CUMULATIVE)$/.exec(
+    String(roundedNumber(sum.aggregationTemporality)),
+  );
+  if (name === undefined || temporality === null) return [];
+  const isCumulative = temporality[1] === undefined;
+  return listOf(sum.dataPoints)
+    .map(objectOf)
+    .flatMap((point) => {
+      const at = millisecondsOf(point.timeUnixNano);
+      const told = isSent(point, 'asInt') ? exactInteger(point.asInt) : point.asDouble;
+      const value = numberOf(told);
+      if (at === undefined || value === undefined) return [];
+      const attributes = attributesOf(point.attributes);
+      const startedAt = millisecondsOf(point.startTimeUnixNano);
+      return [{ ...origin, metric: name, isCumulative, startedAt, at, value, attributes }];
+    });
 }
 
 function spanOf(span: Record<string, unknown>, origin: Origin): TelemetrySpan | undefined {
@@ -192,49 +235,6 @@ function logOf(log: Record<string, unknown>, origin: Origin): TelemetryLog | und
     spanId: hexOf(log.spanId, 8),
     attributes,
   };
-}
-
-/** Ids are bytes in protobuf and hexadecimal in JSON; zeros are none. */
-function hexOf(value: unknown, bytes: number): string | undefined {
-  const hex =
-    value instanceof Uint8Array
-      ? Buffer.from(value).toString('hex')
-      : stringOf(value)?.toLowerCase();
-  const isId = hex?.length === bytes * 2 && /^[\da-f]+$/.test(hex) && !/^0+$/.test(hex);
-  return isId ? hex : undefined;
-}
-
-/** An integer of 64 bits: a number, a text, or two halves. One beyond 2^53 is rounded. */
-function integerOf(value: unknown): number | undefined {
-  // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
-  if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
-  if (typeof roundedNumber(value) === 'number') return numberOf(value);
-  const { high, low } = objectOf(value);
-  return typeof high === 'number' && typeof low === 'number'
-    ? high * 2 ** 32 + (low >>> 0)
-    : undefined;
-}
-
-/** An integer as it is kept: as a text where JavaScript's number would be another one. */
-function exactInteger(value: unknown): number | string | undefined {
-  const number = integerOf(value);
-  if (number === undefined || Number.isSafeInteger(number)) return number;
-  if (typeof value === 'string') return value;
-  if (value instanceof ExactNumber) return value.text;
-  const { high, low } = objectOf(value);
-  const areNumbers = typeof high === 'number' && typeof low === 'number';
-  return areNumbers && Number.isInteger(high) && Number.isInteger(low)
-    ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
-    : number;
-}
-
-/** The largest time that a date can hold (milliseconds); a broken clock may send more. */
-const latest = 8.64e15;
-
-function millisecondsOf(nanoseconds: unknown): number | undefined {
-  const value = integerOf(nanoseconds);
-  if (value === undefined || value <= 0 || value / 1e6 > latest) return undefined;
-  return Math.round(value / 1e3) / 1e3;
 }
 
 /** Later values of a name win. */
@@ -341,10 +341,18 @@ const messages: Readonly<Record<string, Fields>> = {
   logs: { resourceLogs: [1, 'ResourceLogs', 'repeated'] },
   Point: {},
   Points: { dataPoints: [1, 'Point', 'repeated'] },
+  NumberPoint: {
+    startTimeUnixNano: [2, 'fixed64'],
+    timeUnixNano: [3, 'fixed64'],
+    asDouble: [4, 'double'],
+    asInt: [6, 'sfixed64'],
+    attributes: [7, 'KeyValue', 'repeated'],
+  },
+  Sum: { dataPoints: [1, 'NumberPoint', 'repeated'], aggregationTemporality: [2, 'int32'] },
   Metric: {
     name: [1, 'string'],
     gauge: [5, 'Points'],
-    sum: [7, 'Points'],
+    sum: [7, 'Sum'],
     histogram: [9, 'Points'],
     exponentialHistogram: [10, 'Points'],
     summary: [11, 'Points'],

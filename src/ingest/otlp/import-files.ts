@@ -7,12 +7,14 @@ import { noRows, type Recorder, type Written } from '../recorder.js';
 import type { AgentEvent } from '../events.js';
 import {
   decodeRequest,
+  isAny,
   telemetryOf,
   type Telemetry,
   type TelemetrySpan,
   signals,
 } from './decode.js';
-import { telemetryRecords, toldBy } from './records.js';
+import type { Figure } from './kept-trace.js';
+import { refusedPoints, telemetryRecords, toldBy } from './records.js';
 import { recordWithSpans, SpanFlusher } from './staging.js';
 
 export type TelemetryCounts = {
@@ -20,7 +22,8 @@ export type TelemetryCounts = {
   requests: number;
   spans: number;
   logs: number;
-  /** Metrics are not kept. */
+  /** Data points of metrics that are kept, and those that are not. */
+  points: number;
   metrics: number;
   /** Spans and log records without an id or a time. */
   rejected: number;
@@ -55,6 +58,7 @@ export async function importTelemetry(
     requests: 0,
     spans: 0,
     logs: 0,
+    points: 0,
     metrics: 0,
     rejected: 0,
     unknown: 0,
@@ -72,7 +76,9 @@ export async function importTelemetry(
       counts.requests += 1;
       counts.spans += telemetry.spans.length;
       counts.logs += telemetry.logs.length;
-      counts.metrics += telemetry.metrics;
+      const refused = refusedPoints(telemetry);
+      counts.points += telemetry.points.length + telemetry.otherPoints - refused;
+      counts.metrics += refused;
       counts.rejected += telemetry.rejected;
       counts.unknown += (await sink?.take(telemetry)) ?? 0;
     }
@@ -97,16 +103,18 @@ class TelemetrySink {
   async take(telemetry: Telemetry): Promise<number> {
     const spans: TelemetrySpan[] = [];
     const events: AgentEvent[] = [];
+    const figures: Figure[] = [];
     let unknown = 0;
     for (const record of telemetryRecords(telemetry, Date.now())) {
       const told = toldBy(record);
       if (told.span !== undefined) spans.push(told.span);
+      else if (told.figure !== undefined) figures.push(told.figure);
       else if (told.events === undefined) unknown += 1;
       else events.push(...told.events);
     }
-    if (spans.length + events.length === 0) return unknown;
+    if (spans.length + events.length + figures.length === 0) return unknown;
     const target = { database: this.#database, recorder: this.#recorder };
-    this.#count(await recordWithSpans(target, { events, spans }));
+    this.#count(await recordWithSpans(target, { events, spans, figures }));
     return unknown;
   }
 
@@ -213,8 +221,7 @@ function protobufRequest(bytes: Buffer): Telemetry | undefined {
   for (const signal of signals) {
     try {
       const telemetry = decodeRequest(signal, bytes, 'protobuf');
-      const { spans, logs, metrics } = telemetry;
-      if (spans.length + logs.length + metrics > 0) return telemetry;
+      if (isAny(telemetry)) return telemetry;
     } catch {
       // Not this one.
     }

@@ -1,9 +1,23 @@
 import { otlpTag, tracesTables } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
+import { ConsoleError } from '../../db/errors.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { decisionId, happeningId, modelCallId, sessionId, subagentId, toolCallId } from '../ids.js';
+import { openConsoleTable } from '../../deploy/console-schema.js';
+import { mostInSlot, ofFigures } from '../events.js';
+import {
+  decisionId,
+  happeningId,
+  modelCallId,
+  sessionId,
+  sessionName,
+  subagentId,
+  toolCallId,
+  turnId,
+} from '../ids.js';
 import { mayDelete, type RetractedRow } from '../row-store.js';
+import { toJson } from '../rows.js';
+import { lockSessions } from '../session.js';
 import type { TelemetrySpan } from './decode.js';
 import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
 
@@ -158,19 +172,33 @@ export function tracesOf(spans: readonly TelemetrySpan[]): Map<string, Telemetry
   return groupBy(all.values(), ({ traceId }) => traceId);
 }
 
-/** The rows of traces that were written before their session was known: they are there under its name now. */
-export async function removeSessions(
+/** A trace that was written under another session than the one it has now. */
+export type Replaced = { trace: string; session: string };
+
+/**
+ * The rows of traces that were written before their session was known: they are there under its name now. The other session goes
+ * with them where nothing else tells of it.
+ */
+export async function removeReplaced(
   tx: Transaction,
-  schema: string,
-  sessions: readonly string[],
+  database: Database,
+  replaced: readonly Replaced[],
 ): Promise<void> {
-  if (sessions.length === 0) return;
-  const ids = sessions.map(sessionId);
-  if (await mayDelete(tx, 'execution_traces'))
-    await tx.query('DELETE FROM execution_traces WHERE session_id = ANY($1::uuid[])', [ids]);
+  if (replaced.length === 0) return;
+  const sessions = replaced.map(({ session }) => sessionId(session));
+  await lockSessions(tx, sessions);
+  if (!(await mayDelete(tx, 'execution_traces'))) return;
+  await tx.query('DELETE FROM execution_traces WHERE root_id = ANY($1::uuid[])', [
+    replaced.map(({ trace, session }) => turnId(session, trace)),
+  ]);
+  const without = tablesIn(database).map(
+    (table) => `AND NOT EXISTS (SELECT FROM ${table} AS t WHERE t.session_id = s.session_id)`,
+  );
   await tx.query(
-    `DELETE FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = ANY($2::uuid[])`,
-    [schema, ids],
+    `DELETE FROM trace_console.agent_sessions AS s
+     WHERE target_schema = $1 AND session_id = ANY($2::uuid[]) AND cwd IS NULL AND transcript_path IS NULL
+       ${without.join('\n')}`,
+    [database.capabilities.schema, sessions],
   );
 }
 
@@ -253,4 +281,74 @@ export function rowsOf(span: TelemetrySpan, { session, role }: Recorded): Retrac
     case 'copy':
       return [];
   }
+}
+
+/** A data point of a session's metrics: see schema/trace_console/012. Times are milliseconds since 1970. */
+export type Figure = {
+  session: string;
+  name: string;
+  key: string;
+  from: number;
+  at: number;
+  /** Its value is that since `from`. */
+  sinceStart: boolean;
+  value: number;
+};
+
+/** Points are spread over so many rows by their hour. */
+const slots = 64;
+const hourMs = 3_600_000;
+const largestValue = 1e15;
+
+/**
+ * Keeps points, each once, in whatever order they come. A session that nobody has told of is one from then on.
+ *
+ * @throws ConsoleError `privilege_missing`
+ */
+export async function keepFigures(
+  tx: Queryable,
+  schema: string,
+  figures: readonly Figure[],
+): Promise<void> {
+  if (figures.length === 0) return;
+  if (!(await openConsoleTable(tx, 'agent_metrics'))) {
+    throw new ConsoleError('privilege_missing', 'The role may not write agent_metrics.', {
+      hint: 'Grant CREATE on the database once, or writing on trace_console.agent_metrics.',
+    });
+  }
+  const points = figures.map(({ session, name, key, from, at, sinceStart, value }) => ({
+    ...{ id: sessionId(session), session: sessionName(session).slice(0, 512) },
+    ...{ name, key, from, at },
+    slot: Math.floor((sinceStart ? from : at) / hourMs) % slots,
+    // Six decimals: a double may have a thousand, which a sum would take along.
+    value: Math.round(Math.min(value, largestValue) * 1e6) / 1e6,
+  }));
+  const json = toJson(points);
+  await tx.query(
+    `INSERT INTO trace_console.agent_metrics AS m (target_schema, session_id, metric, slot, points)
+     SELECT $1, id, name, slot, jsonb_object_agg(key, value) FROM (
+       SELECT id, name, slot, key, max(value) AS value, row_number() OVER (PARTITION BY id, name, slot ORDER BY key COLLATE "C") AS nth
+       FROM json_to_recordset($2::json) AS r (id uuid, name text, slot smallint, key text, value numeric)
+       WHERE value > 0 GROUP BY id, name, slot, key) AS point
+     WHERE nth <= $3 GROUP BY id, name, slot ORDER BY id, name, slot
+     ON CONFLICT (target_schema, session_id, metric, slot) DO UPDATE SET points = (
+       SELECT jsonb_object_agg(key, value) FROM (
+         SELECT key, max(value::numeric) AS value FROM (
+           SELECT * FROM jsonb_each_text(m.points) UNION ALL SELECT * FROM jsonb_each_text(excluded.points)) AS both_of
+         GROUP BY key ORDER BY key COLLATE "C" LIMIT $3) AS kept)
+     WHERE NOT m.points @> excluded.points`,
+    [schema, json, mostInSlot],
+  );
+  await tx.query(
+    `INSERT INTO trace_console.agent_sessions AS s (target_schema, session_id, agent, session, started_at, last_seen_at, activity)
+     SELECT $1, id, 'claude-code', min(session), to_timestamp(min("from") / 1000), to_timestamp(max(at) / 1000),
+       jsonb_build_object('kind', '${ofFigures}', 'at', max(at))
+     FROM json_to_recordset($2::json) AS r (id uuid, session text, "from" float8, at float8)
+     GROUP BY id ORDER BY id
+     ON CONFLICT (target_schema, session_id) DO UPDATE SET
+       started_at = least(s.started_at, excluded.started_at), last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
+       activity = CASE WHEN excluded.last_seen_at > s.last_seen_at THEN excluded.activity ELSE s.activity END
+     WHERE s.activity ->> 'kind' = '${ofFigures}'`,
+    [schema, json],
+  );
 }

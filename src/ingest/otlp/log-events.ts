@@ -1,6 +1,9 @@
 import type { AgentEvent, EventBase } from '../events.js';
+import { byOwnKey } from '../../core/values.js';
 import { timeOf } from '../sources/source.js';
-import type { TelemetryLog, TelemetrySpan } from './decode.js';
+import { createHash } from 'node:crypto';
+import type { Figure } from './kept-trace.js';
+import type { TelemetryLog, TelemetryPoint, TelemetrySpan } from './decode.js';
 import { costAt, count, jsonAt, millisecondsAt, numberAt, textAt } from './span-facts.js';
 
 /**
@@ -183,6 +186,45 @@ export function programSpanEvents(span: TelemetrySpan): readonly AgentEvent[] {
   const base = { source: 'telemetry', agent: 'claude-code', session, subagent } as const;
   return [{ ...base, at: startedAt, kind: 'tool_started', toolUse, tool }];
 }
+
+/** Claude Code's metrics of which no log, hook or transcript tells: by name, then by type; '' stands for any other type. */
+const figures: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map([
+  ['claude_code.lines_of_code.count', { added: 'lines_added', removed: 'lines_removed' }],
+  ['claude_code.commit.count', { '': 'commits' }],
+  ['claude_code.pull_request.count', { '': 'pull_requests' }],
+  [
+    'claude_code.active_time.total',
+    { user: 'active_user_s', cli: 'active_cli_s', '': 'active_other_s' },
+  ],
+]);
+
+/** Of which figure of which session a data point is; undefined: it is not kept. */
+export function figureOf({ metric, value, attributes, resource }: TelemetryPoint) {
+  const types = figures.get(metric);
+  const session = textAt(attributes, 'session.id') ?? textAt(resource, 'session.id');
+  const type = textAt(attributes, 'type') ?? '';
+  const name = types && (byOwnKey(types, type) ?? byOwnKey(types, ''));
+  return name === undefined || session === undefined || value < 0 ? undefined : { name, session };
+}
+
+/**
+ * A point as it is kept. Its key tells it from others, and a point that came again is known by it: of a sum since a start the key
+ * is the same for all points, of which the largest counts; a start that is another one begins anew. What else a point says (who,
+ * where) is only in the hash.
+ */
+export function figureAt(point: TelemetryPoint): Figure | undefined {
+  const figure = figureOf(point);
+  if (figure === undefined) return undefined;
+  const { resource, attributes, startedAt = null, at, isCumulative, value } = point;
+  const said = [resource, attributes].map((each) => Object.entries(each).toSorted(byName));
+  const key = createHash('sha256')
+    .update(JSON.stringify([point.metric, said, startedAt, isCumulative ? null : at]))
+    .digest('base64url')
+    .slice(0, 12);
+  return { ...figure, key, from: startedAt ?? at, at, sinceStart: isCumulative, value };
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
 
 /** Codex names calls of tools as its rollouts do, but neither turns nor calls of models. */
 function codexEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | undefined {

@@ -10,9 +10,16 @@ import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
-import { appendFrame, spoolLimit, waitingBytes } from '../spool/append.js';
+import { appendFrame, forSpool, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
-import { decodeRequest, type Encoding, type Telemetry, signals, type Signal } from './decode.js';
+import {
+  decodeRequest,
+  isAny,
+  type Encoding,
+  type Telemetry,
+  signals,
+  type Signal,
+} from './decode.js';
 import { framesOf, resultOf, telemetryRecords } from './records.js';
 
 /** Bytes of a request as it is sent, and unpacked. */
@@ -118,7 +125,7 @@ export class OtlpReceiver {
         hint: 'Set TRACE_CONSOLE_LISTEN_TOKEN, which senders give as "Authorization: Bearer TOKEN", or give --tls-cert and --tls-key.',
       });
     }
-    ensurePrivateFolder(folder, 'spool');
+    ensurePrivateFolder(folder, forSpool);
     const receiver = withTls(() => new OtlpReceiver(options));
     const server = receiver.#server;
     await new Promise<void>((resolve, reject) => {
@@ -373,8 +380,7 @@ function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): 
       const telemetry = decodeRequest(each, body, encoding);
       if (signal !== undefined || encoding === 'json') return telemetry;
       // Bytes do not say which message they are: of another one nothing is left.
-      const { spans, logs, metrics } = telemetry;
-      if (spans.length + logs.length + metrics > 0 || body.length <= 2) return telemetry;
+      if (isAny(telemetry) || body.length <= 2) return telemetry;
     } catch {
       // Not this one.
     }

@@ -12,13 +12,14 @@ import type {
   TelemetryLog,
   TelemetrySpan,
 } from './decode.js';
-import { isOfProgram, logEvents, programSpanEvents } from './log-events.js';
+import type { Figure } from './kept-trace.js';
+import { figureAt, figureOf, isOfProgram, logEvents, programSpanEvents } from './log-events.js';
 
 /** A longer one keeps only short attributes (UTF-16 units of its JSON). */
 const longestRecord = 1 << 20;
 const longestKept = 1_024;
 
-/** Spans and log records as the spool holds them: one record each, without secrets. */
+/** Spans, log records and the data points that are kept as the spool holds them: one record each, without secrets. */
 export function telemetryRecords(telemetry: Telemetry, nowMs: number): SpoolRecord[] {
   // All spans of a service share what is said of it.
   const resources = new Map<Attributes, Attributes>();
@@ -31,14 +32,19 @@ export function telemetryRecords(telemetry: Telemetry, nowMs: number): SpoolReco
   return [
     ...telemetry.spans.map((span) => recordOf('span', clean(span), nowMs)),
     ...telemetry.logs.map((log) => recordOf('log', clean(log), nowMs)),
+    ...telemetry.points
+      .flatMap((point) => figureAt(point) ?? [])
+      .map((figure) => recordOf('figure', redact(figure) as Figure, nowMs)),
   ];
 }
 
-/** What a record tells: a span that is kept until its trace can be written, or events; undefined events: nobody knows. */
+/** What a record tells: a span that is kept until its trace can be written, a figure, or events; undefined events: nobody knows. */
 export function toldBy({ event, payload }: SpoolRecord): {
   span?: TelemetrySpan;
   events?: readonly AgentEvent[] | undefined;
+  figure?: Figure;
 } {
+  if (event === 'figure') return { figure: payload as Figure };
   if (event === 'log') return { events: logEvents(payload as TelemetryLog) };
   if (event !== 'span') return {};
   const span = payload as TelemetrySpan;
@@ -65,7 +71,11 @@ export function framesOf(records: readonly SpoolRecord[]): Buffer[] {
   return writes.filter((bodies) => bodies.length > 0).map(joinedFrames);
 }
 
-function recordOf(event: string, item: TelemetrySpan | TelemetryLog, nowMs: number): SpoolRecord {
+function recordOf(
+  event: string,
+  item: TelemetrySpan | TelemetryLog | Figure,
+  nowMs: number,
+): SpoolRecord {
   return {
     id: randomUUID(),
     at: `${nowMs}000000`,
@@ -89,8 +99,13 @@ const itemNames = { traces: 'Spans', logs: 'LogRecords', metrics: 'DataPoints' }
 
 const reasons = {
   unidentified: 'without an id or a time',
-  metrics: 'metrics are not stored: tokens, cost and durations come in logs and spans',
+  metrics:
+    'not stored: of metrics only lines, commits, pull requests and active time of Claude Code are',
 } as const;
+
+/** How many data points of a request are not kept. */
+export const refusedPoints = ({ points, otherPoints }: Telemetry): number =>
+  otherPoints + points.filter((point) => figureOf(point) === undefined).length;
 
 /** `Export…ServiceResponse`: empty, or with how much was left out, and why. */
 export function resultOf(
@@ -98,9 +113,10 @@ export function resultOf(
   asked: Signal | undefined,
   encoding: Encoding,
 ): Buffer {
-  const signal = telemetry.metrics > 0 ? 'metrics' : (asked ?? 'traces');
-  const rejected = telemetry.rejected + telemetry.metrics;
-  const message = telemetry.metrics > 0 ? reasons.metrics : reasons.unidentified;
+  const points = refusedPoints(telemetry);
+  const signal = points > 0 ? 'metrics' : (asked ?? 'traces');
+  const rejected = telemetry.rejected + points;
+  const message = points > 0 ? reasons.metrics : reasons.unidentified;
   if (encoding === 'json') {
     if (rejected === 0) return Buffer.from('{}');
     const left = { [`rejected${itemNames[signal]}`]: String(rejected), errorMessage: message };

@@ -1,6 +1,7 @@
 import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, OtherSpan, Usage } from '../events.js';
+import { sessionName } from '../ids.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
 
@@ -364,9 +365,31 @@ export const toolUseOf = (span: TelemetrySpan): string =>
 
 const withoutSession = 'trace:';
 
-/** The session of a trace: what a span says, else the trace itself, until a span says it. */
-export function sessionOf(spans: readonly TelemetrySpan[], before: string | undefined): string {
-  if (before !== undefined && !before.startsWith(withoutSession)) return before;
-  const told = spans.flatMap(({ attributes }) => textAt(attributes, ...sessionNames) ?? []);
-  return told[0] ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
+/** Always the same order: which span came first depends on where batches are cut. */
+export const byBeginning = (a: TelemetrySpan, b: TelemetrySpan): number =>
+  a.startedAt - b.startedAt || (a.spanId < b.spanId ? -1 : 1);
+
+const byRank = (a: TelemetrySpan, b: TelemetrySpan): number =>
+  Number(a.parentSpanId !== undefined) - Number(b.parentSpanId !== undefined) || byBeginning(a, b);
+
+/**
+ * The session of a trace: what the root says, else the span that began first of those that say one; else the trace itself, until
+ * one says it.
+ *
+ * @param isCut spans may be missing: then the session that is known stays
+ */
+export function sessionOf(
+  spans: readonly TelemetrySpan[],
+  before: string | undefined,
+  isCut = false,
+): string {
+  if (isCut && before !== undefined && !before.startsWith(withoutSession)) return before;
+  let first: { span: TelemetrySpan; told: string } | undefined;
+  for (const span of spans) {
+    const told = textAt(span.attributes, ...sessionNames);
+    if (told === undefined) continue;
+    if (first === undefined || byRank(span, first.span) < 0)
+      first = { span, told: sessionName(told) };
+  }
+  return first?.told ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
 }

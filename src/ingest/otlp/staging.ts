@@ -11,13 +11,15 @@ import { toJson, type ColumnType } from '../rows.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
   findStored,
+  keepFigures,
   KeptTrace,
   markRecorded,
-  removeSessions,
+  removeReplaced,
   spansAtOnce,
   tracesOf,
   tracesWithSpans,
   withoutOwn,
+  type Figure,
   type KeptRow,
   type Recorded,
 } from './kept-trace.js';
@@ -175,6 +177,12 @@ export type ToRecord = {
   readonly ofSpans: readonly CleanEvent[];
   readonly batch: SpanBatch;
   readonly spans: readonly TelemetrySpan[];
+  readonly figures: readonly Figure[];
+};
+
+type Told = Pick<ToRecord, 'spans'> & {
+  events: readonly AgentEvent[];
+  figures?: readonly Figure[];
 };
 
 /**
@@ -186,7 +194,7 @@ export type ToRecord = {
  */
 export async function prepareWithSpans(
   { database, recorder }: Target,
-  { events, spans: all }: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
+  { events, spans: all, figures = [] }: Told,
   kept: ReadonlySet<string> = new Set(),
   breathe: () => Promise<void> = () => Promise.resolve(),
 ): Promise<ToRecord> {
@@ -200,7 +208,7 @@ export async function prepareWithSpans(
   };
   const spans = await withoutOwn(database, all);
   const batch = await SpanBatch.of(database, spans, kept);
-  return { events: await clean(events), ofSpans: await clean(batch.events), batch, spans };
+  return { events: await clean(events), ofSpans: await clean(batch.events), batch, spans, figures };
 }
 
 /**
@@ -210,7 +218,7 @@ export async function prepareWithSpans(
  */
 export async function recordPrepared(
   { database, recorder }: Target,
-  { events, ofSpans, batch, spans }: ToRecord,
+  { events, ofSpans, batch, spans, figures }: ToRecord,
   also?: (tx: Queryable) => Promise<void>,
 ): Promise<Written> {
   const record = async (of: SpanBatch, all: readonly CleanEvent[]) => {
@@ -219,6 +227,7 @@ export async function recordPrepared(
         copies: of.copies,
         async inTransaction(tx, copier) {
           await also?.(tx);
+          await keepFigures(tx, database.capabilities.schema, figures);
           await of.keep(tx, database, copier);
         },
       }),
@@ -240,10 +249,7 @@ const isShared = (error: unknown): boolean =>
   error instanceof ConsoleError && error.cause instanceof TracesAreShared;
 
 /** Both steps. */
-export async function recordWithSpans(
-  target: Target,
-  told: { events: readonly AgentEvent[]; spans: readonly TelemetrySpan[] },
-): Promise<Written> {
+export async function recordWithSpans(target: Target, told: Told): Promise<Written> {
   return recordPrepared(target, await prepareWithSpans(target, told));
 }
 
@@ -294,17 +300,17 @@ export class SpanFlusher {
       told: traceEvents(trace.spans, trace.isCut, trace.stored),
     }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
-    const { schema } = this.#database.capabilities;
+    const database = this.#database;
     return this.#recorder.record(
       written.flatMap(({ told }) => told.events),
       {
         retracted: written.flatMap(({ told }) => told.retracted),
         copies: written.flatMap(({ told }) => told.copies),
         async inTransaction(tx) {
-          await markRecorded(tx, schema, marks);
-          await removeSessions(
+          await markRecorded(tx, database.capabilities.schema, marks);
+          await removeReplaced(
             tx,
-            schema,
+            database,
             written.flatMap(({ told }) => told.replaced ?? []),
           );
         },

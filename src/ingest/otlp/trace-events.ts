@@ -1,10 +1,12 @@
 import { otlpTag } from '../../core/tables.js';
 import type { AgentEvent, EventBase, OtherSpan, Place } from '../events.js';
+import { sessionName } from '../ids.js';
 import type { RetractedRow } from '../row-store.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
-import { rowsOf, type Recorded, type Role, type StagedSpan } from './kept-trace.js';
+import { rowsOf, type Recorded, type Replaced, type Role, type StagedSpan } from './kept-trace.js';
 import {
   agentAt,
+  byBeginning,
   costAt,
   descriptionAt,
   endOf,
@@ -38,8 +40,8 @@ export type TraceEvents = {
   recorded: Map<string, Recorded>;
   /** Rows of spans that turned out to be something else: they go before the events are recorded. */
   retracted: RetractedRow[];
-  /** The session under which its rows were written so far, when it turns out to be another. */
-  replaced?: string | undefined;
+  /** The trace, and the session under which its rows were written so far, when it turns out to be another. */
+  replaced?: Replaced | undefined;
 };
 
 /**
@@ -66,16 +68,17 @@ export function traceEvents(all: Staged, isCut = false, stored?: string): TraceE
 
 function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEvents {
   const past = known.find(({ recorded }) => recorded !== undefined)?.recorded;
-  const before = past?.session ?? stored;
+  const named = past?.session ?? stored;
+  const before = named === undefined ? undefined : sessionName(named);
   const isLate = before !== undefined && (past === undefined || past.isLate === true);
   const spans = known.map(({ span }) => span);
-  const session = isLate ? before : sessionOf(spans, before);
+  const session = isLate ? before : sessionOf(spans, before, isCut);
   const isReplaced = before !== undefined && before !== session;
   const staged = isReplaced ? spans.map((span) => ({ span })) : known;
   const tree = new SpanTree(staged, session, isLate);
   const result: TraceEvents = {
     ...{ events: [], copies: [], recorded: new Map(), retracted: [] },
-    replaced: isReplaced ? before : undefined,
+    replaced: isReplaced ? { session: before, trace: spans[0]?.traceId ?? '' } : undefined,
   };
   for (const { span, recorded, earlier } of tree.inOrder()) {
     const now = tree.standingOf(span);
@@ -106,10 +109,6 @@ function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEve
 
 const agentOf = (holder: TelemetrySpan | undefined): string =>
   (holder && textAt(holder.resource, 'service.name')) ?? 'opentelemetry';
-
-/** Always the same order: which span came first depends on where batches are cut. */
-const byBeginning = (a: TelemetrySpan, b: TelemetrySpan): number =>
-  a.startedAt - b.startedAt || (a.spanId < b.spanId ? -1 : 1);
 
 /** The longest chain of parents that is followed. */
 const deepest = 1_000;

@@ -1,4 +1,4 @@
-import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
+import { ExactNumber, parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { isObject, objectOf } from '../../core/values.js';
 import type { AgentEvent } from '../events.js';
 
@@ -94,4 +94,48 @@ export function textOf(content: unknown): string {
 export function firstLine(text: string): string {
   const end = text.indexOf('\n');
   return end === -1 ? text : text.slice(0, end);
+}
+
+/** Ids are bytes in protobuf and hexadecimal in JSON; zeros are none. */
+export function hexOf(value: unknown, bytes: number): string | undefined {
+  const hex =
+    value instanceof Uint8Array
+      ? Buffer.from(value).toString('hex')
+      : stringOf(value)?.toLowerCase();
+  const isId = hex?.length === bytes * 2 && /^[\da-f]+$/.test(hex) && !/^0+$/.test(hex);
+  return isId ? hex : undefined;
+}
+
+/** An integer of 64 bits: a number, a text, or two halves. One beyond 2^53 is rounded. */
+function integerOf(value: unknown): number | undefined {
+  // eslint-disable-next-line ours/number-of-text -- nanoseconds since 1970 are rounded to microseconds anyway
+  if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return Number(value);
+  if (typeof roundedNumber(value) === 'number') return numberOf(value);
+  const { high, low } = objectOf(value);
+  return typeof high === 'number' && typeof low === 'number'
+    ? high * 2 ** 32 + (low >>> 0)
+    : undefined;
+}
+
+/** An integer as it is kept: as a text where JavaScript's number would be another one. */
+export function exactInteger(value: unknown): number | string | undefined {
+  const number = integerOf(value);
+  if (number === undefined || Number.isSafeInteger(number)) return number;
+  if (typeof value === 'string') return value;
+  if (value instanceof ExactNumber) return value.text;
+  const { high, low } = objectOf(value);
+  const areNumbers = typeof high === 'number' && typeof low === 'number';
+  return areNumbers && Number.isInteger(high) && Number.isInteger(low)
+    ? String((BigInt(high) << 32n) + BigInt(low >>> 0))
+    : number;
+}
+
+/** The largest time that a date can hold (milliseconds); a broken clock may send more. */
+const latestDate = 8.64e15;
+
+/** Milliseconds since 1970, to the microsecond, of nanoseconds; undefined: none that a date can hold. */
+export function millisecondsOf(nanoseconds: unknown): number | undefined {
+  const value = integerOf(nanoseconds);
+  if (value === undefined || value <= 0 || value / 1e6 > latestDate) return undefined;
+  return Math.round(value / 1e3) / 1e3;
 }

@@ -40,6 +40,8 @@ export type CheckContext = {
   /** A read-only transaction of the check's own, under short time-outs. */
   tx: Queryable;
   capabilities: Capabilities;
+  /** Of the connection: a name, an address, or the folder of a socket. */
+  host: string;
 };
 
 /**

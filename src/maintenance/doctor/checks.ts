@@ -1,12 +1,13 @@
 import { didYouMean } from '../../core/nearest.js';
 import { hasRowsOnWorkers } from '../../db/capabilities.js';
-import { ConsoleError, losesConnection } from '../../db/errors.js';
+import { ConsoleError, fileError, losesConnection } from '../../db/errors.js';
 import { type Check, severities, type Severity, type Verdict } from './check.js';
 import { agentEvents, agentHooks } from './checks/agents.js';
 import { autovacuum, deadRows, growth, staleStatistics, wraparound } from './checks/tables.js';
 import {
   backups,
   checkpoints,
+  embeddedDaemon,
   settings,
   temporaryFiles,
   replicationLag,
@@ -24,8 +25,9 @@ import { duplicateIndexes, foreignKeys, invalidIndexes, unusedIndexes } from './
 import { leakingViews, roleAccess, rowSecurity, schemaDifferences } from './checks/schema.js';
 import { pgvector, vectorLists, vectorTraining } from './checks/vectors.js';
 import type { Capabilities } from '../../db/capabilities.js';
+import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
-import type { TransactionOptions } from '../../db/transaction-settings.js';
+import type { TransactionOptions } from '../../db/transaction.js';
 
 /** Every check, in the order in which they are listed among their equals. */
 export const checks: readonly Check[] = [
@@ -63,6 +65,7 @@ export const checks: readonly Check[] = [
   temporaryFiles,
   agentEvents,
   agentHooks,
+  embeddedDaemon,
 ];
 
 /** @throws ConsoleError `usage`, naming the checks there are. */
@@ -95,6 +98,7 @@ export type CheckResult = {
 
 export type DoctorContext = {
   capabilities: Capabilities;
+  database: Pick<Database, 'address'>;
   /** Runs `work` in one read-only transaction. */
   transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result>;
 };
@@ -127,15 +131,18 @@ export function isHealthy(results: readonly CheckResult[]): boolean {
 }
 
 async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict> {
-  const { capabilities } = context;
+  const { capabilities, database } = context;
   const isElsewhere = check.ofOwnRows && hasRowsOnWorkers(capabilities);
   const reason = isElsewhere
     ? 'the rows lie on workers of the Citus cluster, whose sizes and counters are not read'
     : check.skip?.(capabilities);
   if (reason !== undefined) return { severity: 'skipped', evidence: reason };
   try {
-    return await context.transaction((tx) => check.run({ tx, capabilities }));
-  } catch (error) {
+    return await context.transaction((tx) =>
+      check.run({ tx, capabilities, host: database.address.host }),
+    );
+  } catch (failure) {
+    const error = fileError(failure) ?? failure;
     // Each of the others would wait for an answer as long as this one.
     if (losesConnection(error) || !(error instanceof ConsoleError)) throw error;
     return { severity: 'skipped', evidence: `could not be read: ${error.message}` };

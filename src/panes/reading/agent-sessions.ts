@@ -1,4 +1,5 @@
 import { contextWindowOf } from '../../ingest/prices.js';
+import { ofFigures } from '../../ingest/events.js';
 import { fittingInto } from '../../core/clock.js';
 import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
@@ -287,6 +288,8 @@ function toldState({
   asked_ms: askedMs,
 }: SeenSession): SessionState | undefined {
   if (askedMs !== null || kind === 'permission_ask') return 'permission';
+  // Only metrics tell of it: not what it does.
+  if (kind === ofFigures) return 'idle';
   if (kind === 'interrupted') return 'interrupted';
   if (kind === 'Notification')
     return /permission|approv/i.test(message ?? '') ? 'permission' : 'user';

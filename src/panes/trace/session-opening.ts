@@ -1,5 +1,7 @@
 import { formatClockNear, formatDuration, formatTimestamp } from '../../core/format/time.js';
-import { countedShort, formatMoney } from '../../core/format/number.js';
+import { countedShort, formatCount, formatMoney } from '../../core/format/number.js';
+import { byOwnKey } from '../../core/values.js';
+import { mostInSlot } from '../../ingest/events.js';
 import {
   sectionOr,
   type DetailAccess,
@@ -28,13 +30,19 @@ export function sessionOpening(title: string, sessionId: string): Opening {
     async read(access) {
       const { read, shape } = access;
       const rows = await read<RecordRow>(sessionStatement, [shape.schema, sessionId]);
+      let metrics: Figures = {};
+      const work = await sectionOr('Work', async () => {
+        metrics = await figuresOf(access, sessionId);
+        return Object.keys(metrics).length === 0 ? [] : [workLine(metrics)];
+      });
       return {
         kind: 'records',
         title,
-        rows,
+        rows: rows.map((row) => (Object.keys(metrics).length === 0 ? row : { ...row, metrics })),
         isLive: true,
         sections: [
           await sectionOr('Prompts, oldest first', () => promptLines(access, sessionId)),
+          ...(work.lines.length === 0 ? [] : [work]),
           await workSection('Tools', access, sessionId),
           await workSection('Hooks', access, sessionId),
           await sectionOr('Models', () => modelLines(access, sessionId)),
@@ -51,6 +59,55 @@ SELECT session_id, ${boundedText('agent', 200)} AS agent, ${boundedText('session
   ${boundedText('transcript_path', 2000)} AS transcript_path, started_at, ended_at, ${boundedText('end_reason', 200)} AS end_reason,
   last_seen_at, ${boundedText('activity::text', 2000)} AS activity
 FROM trace_console.agent_sessions WHERE target_schema = $1 AND session_id = $2::uuid`;
+
+/** What metrics tell of a session, by their names in trace_console.agent_metrics; `more`: more points came than are kept. */
+type Figures = Readonly<Partial<Record<string, number | true>>>;
+
+async function figuresOf({ read, shape }: DetailAccess, sessionId: string): Promise<Figures> {
+  const [table] = await read<{ there: boolean }>(
+    `SELECT to_regclass('trace_console.agent_metrics') IS NOT NULL AS there`,
+    [],
+  );
+  if (table?.there !== true) return {};
+  const rows = await read<{ metric: string; total: number; is_full: boolean }>(
+    `SELECT ${boundedText('metric', 100)} AS metric, round(sum(slot_total), 3)::float8 AS total, bool_or(kept >= $3) AS is_full
+     FROM (
+       SELECT metric, count(*) AS kept, sum(value::numeric) AS slot_total
+       FROM trace_console.agent_metrics, jsonb_each_text(points)
+       WHERE target_schema = $1 AND session_id = $2::uuid GROUP BY metric, slot) AS slots
+     GROUP BY metric ORDER BY metric`,
+    [shape.schema, sessionId, mostInSlot],
+  );
+  const isCut = rows.some(({ is_full: isFull }) => isFull);
+  return {
+    ...Object.fromEntries(rows.map(({ metric, total }) => [metric, total])),
+    ...(isCut ? { more: true } : {}),
+  };
+}
+
+function workLine(figures: Figures): SummaryLine {
+  const of = (name: string) => Number(byOwnKey(figures, name) ?? 0);
+  const [added, removed] = [of('lines_added'), of('lines_removed')];
+  const [commits, requests] = [of('commits'), of('pull_requests')];
+  const [user, agent, other] = [of('active_user_s'), of('active_cli_s'), of('active_other_s')];
+  const seconds = (count: number) => formatDuration(count * 1_000);
+  const parts = [
+    added + removed > 0 ? `lines +${formatCount(added)} −${formatCount(removed)}` : '',
+    commits > 0 ? countedShort(commits, 'commit') : '',
+    requests > 0 ? countedShort(requests, 'pull request') : '',
+    user + agent + other > 0 ? `active ${seconds(user + agent + other)}` : '',
+  ];
+  const whose = [
+    user > 0 ? `user ${seconds(user)}` : '',
+    agent > 0 ? `agent ${seconds(agent)}` : '',
+  ];
+  const joined = (texts: readonly string[]) => texts.filter((text) => text !== '').join(', ');
+  return [
+    ...(figures.more === true ? [{ text: 'at least', tone: 'warning' as const }] : []),
+    { text: joined(parts) },
+    ...(user + agent > 0 ? [{ text: joined(whose), tone: 'muted' as const }] : []),
+  ];
+}
 
 type PromptRow = {
   id: string;
@@ -87,6 +144,7 @@ async function promptLines(access: DetailAccess, sessionId: string): Promise<Ope
     sessionId,
     mostPrompts,
   ]);
+  if (newest.length === 0) return [{ line: [{ text: 'none', tone: 'muted' }] }];
   const prompts = newest.toReversed();
   const from = Math.min(...prompts.map(({ started_ms: at }) => at));
   const until = Math.max(from + 1, ...prompts.map(({ ended_ms: at }) => at));
@@ -148,7 +206,7 @@ async function workSection(
   const section = await sectionOr(title, async () => {
     const rows = await workOf(access, sessionId, title);
     unknown.push(...rows.filter(({ total_ms: total, running }) => total === null && running === 0));
-    return rows.length === 0 ? [[{ text: 'none', tone: 'muted' }]] : rows.map(workLine);
+    return rows.length === 0 ? [[{ text: 'none', tone: 'muted' }]] : rows.map(usesLine);
   });
   const legend = unknown.length > 0 ? ' (–: nobody told how long they took)' : '';
   return { ...section, title: `${title}${legend}` };
@@ -179,7 +237,7 @@ async function workOf(
   );
 }
 
-function workLine({ name, calls, failures, running, ...row }: WorkRow): OpeningLine {
+function usesLine({ name, calls, failures, running, ...row }: WorkRow): OpeningLine {
   const { total_ms: total, max_ms: max } = row;
   const longest = max === null ? '' : `longest ${formatDuration(max)}`;
   return {

@@ -97,6 +97,9 @@ test.each([
   [12_000, '12s'],
   [3_599_999, '59m'],
   [86_400_000 * 90, '90d'],
+  [86_400_000 * 999, '999d'],
+  [86_400_000 * 1_060, '2.9y'],
+  [86_400_000 * 366 * 55, '55y'],
 ])('an age of %d ms is %s', (ms, text) => {
   expect(formatAge(ms)).toBe(text);
 });
@@ -106,6 +109,7 @@ test('nothing grows wider than its column, whatever the value', () => {
   fc.assert(
     fc.property(positive, (value) => {
       expect(formatDuration(Math.min(value, 86_400_000 * 99_999)).length).toBeLessThanOrEqual(6);
+      expect(formatAge(value).length).toBeLessThanOrEqual(4);
       expect(formatBytes(value).length).toBeLessThanOrEqual(7);
       expect(formatByteChange(value).length).toBeLessThanOrEqual(8);
       expect(formatCount(value).length).toBeLessThanOrEqual(6);

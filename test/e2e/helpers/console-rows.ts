@@ -27,8 +27,9 @@ export async function addTraces(db: Queryable, count: number, status = 'complete
 
 /** Sessions of agents, one a trace that is there, as import and the collector write them. */
 export async function addSessions(db: Queryable, project = 'shop'): Promise<void> {
-  const file = consoleFiles.find(({ name }) => name === '006_ingest.sql');
-  await db.query(`CREATE SCHEMA IF NOT EXISTS trace_console; ${file?.sql ?? ''}`);
+  const files = consoleFiles.filter(({ name }) => /^(?:006|012)_/.test(name));
+  const sql = files.map((file) => file.sql).join('\n');
+  await db.query(`CREATE SCHEMA IF NOT EXISTS trace_console; ${sql}`);
   await db.query(
     `INSERT INTO trace_console.agent_sessions (target_schema, session_id, agent, session, project, git_branch, model,
        started_at, last_seen_at, activity)
@@ -36,5 +37,11 @@ export async function addSessions(db: Queryable, project = 'shop'): Promise<void
        jsonb_build_object('kind', 'tool_started', 'tool', $1::text, 'at', 1000 * date_part('epoch', now()))
      FROM execution_traces GROUP BY session_id`,
     [project],
+  );
+  await db.query(
+    `INSERT INTO trace_console.agent_metrics (target_schema, session_id, metric, slot, points)
+     SELECT current_schema(), session_id, metric, 0, jsonb_build_object('key', value)
+     FROM trace_console.agent_sessions, (VALUES ('lines_added', 120), ('lines_removed', 30), ('commits', 2),
+       ('pull_requests', 1), ('active_user_s', 24.5), ('active_cli_s', 699.5)) AS told (metric, value)`,
   );
 }

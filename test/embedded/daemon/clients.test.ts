@@ -19,7 +19,7 @@ let address: EmbeddedAddress;
 let pool: pg.Pool;
 
 beforeAll(async () => {
-  address = await folder.open({ limits: { unreadAnswerMs: 1_000 } });
+  address = await folder.open({ limits: { unreadAnswerMs: 3_000 } });
   pool = new pg.Pool({ ...clientConfig(address), max: 4 });
 });
 

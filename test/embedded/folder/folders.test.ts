@@ -1,14 +1,17 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import {
   chooseSocketFolder,
   resolveDataFolder,
   socketFile,
   databaseExists,
   ensurePrivateFolder,
+  forSocket,
 } from '../../../src/embedded/folder/paths.js';
+import { openWithTraffic, takeTurn } from '../../../src/cli/demo-companion.js';
+import { forSpool } from '../../../src/ingest/spool/append.js';
 import { readTar } from '../../../src/embedded/folder/template.js';
 
 let base: string;
@@ -61,9 +64,9 @@ test('creates private folders, and refuses those that others can enter', () => {
   fs.writeFileSync(path.join(folder, 'file'), '');
   expect(() => ensurePrivateFolder(folder)).toThrow(/entered by others/);
   for (const [use, setting] of [
-    ['data', '--data-dir'],
-    ['spool', 'TRACE_CONSOLE_SPOOL'],
-    ['socket', 'XDG_RUNTIME_DIR or TMPDIR'],
+    [undefined, '--data-dir or XDG_DATA_HOME'],
+    [forSpool, 'TRACE_CONSOLE_SPOOL'],
+    [forSocket, 'XDG_RUNTIME_DIR or TMPDIR'],
   ] as const) {
     const hint = `Make it yours alone (chmod 700 ${folder}), or choose another with ${setting}.`;
     expect(thrownBy(() => ensurePrivateFolder(folder, use))).toMatchObject({ hint });
@@ -75,6 +78,22 @@ test('creates private folders, and refuses those that others can enter', () => {
   }
   fs.symlinkSync(folder, path.join(base, 'link'));
   expect(() => ensurePrivateFolder(path.join(base, 'link'))).toThrow(/no folder/);
+});
+
+test('says which folder the demo cannot use, and what chooses another', async () => {
+  const file = path.join(base, 'a-file');
+  fs.writeFileSync(file, '');
+  vi.stubEnv('XDG_DATA_HOME', file);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const error = {
+    code: 'file_failed',
+    message: `The folder ${file}/trace-console cannot be used: something on the way is a file, not a folder.`,
+    hint: 'Choose another folder with XDG_DATA_HOME.',
+  };
+  const open = () => Promise.reject(new Error('it is not asked for'));
+  await expect(openWithTraffic(open, () => undefined)).rejects.toMatchObject(error);
+  const { signal } = new AbortController();
+  await expect(takeTurn(() => undefined, signal)).rejects.toMatchObject(error);
 });
 
 test.runIf(process.getuid?.() === 0)('refuses a folder of another user', () => {

@@ -40,7 +40,7 @@ function tell(cli: string, { event, payload }: HookCall, atMs: number): void {
 const startMs = Date.now() - 600_000;
 
 describe('collecting what hooks have told', () => {
-  it('ends by a signal, and has written what came before', async () => {
+  it('waits where the tables have gone, ends by a signal, and has written what came before', async () => {
     let child: ChildProcess | undefined;
     const running = runCli(['collect', '--json'], {
       env: envOf(test.url),
@@ -63,10 +63,22 @@ describe('collecting what hooks have told', () => {
     });
     const second = await collect();
     expect(second).toMatchObject({ exitCode: 4 });
+    await test.query('ALTER TABLE execution_traces RENAME TO gone');
+    const prompt = { session_id: 'late', hook_event_name: 'UserPromptSubmit', prompt: 'Hello' };
+    tell('claude', { payload: prompt }, startMs);
+    await vi.waitFor(() => {
+      const reason = 'execution_traces does not exist in the schema that is used. Create it: ';
+      expect(readStatus(spool)?.reason).toContain(`${reason}trace-console schema apply`);
+    }, 30_000);
+    await test.query('ALTER TABLE gone RENAME TO execution_traces');
+    await vi.waitFor(async () => {
+      const { rows: found } = await test.query('SELECT prompt_text FROM execution_traces');
+      expect(found).toContainEqual({ prompt_text: 'Hello' });
+    }, 30_000);
     child?.kill('SIGTERM');
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ ok: true, records: 7, state: 'ended' });
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, records: 8, state: 'ended' });
     const after = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
     expect(JSON.parse(after.stdout)).toMatchObject({
       running: false,

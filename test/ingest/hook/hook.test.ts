@@ -73,6 +73,33 @@ describe('the hook', () => {
     expect(record).not.toHaveProperty('payload');
   });
 
+  it('keeps events whole, whatever their size and what the environment adds to them', async () => {
+    // Sizes about what is read at once; an environment that needs more room than is left before the event.
+    const sizes = [1, 262_100, 262_144, 262_200, 500_000];
+    const long = String.fromCodePoint(1).repeat(1_024);
+    const wide = {
+      ARCHON_ROOT_ID: long,
+      ARCHON_PARENT_ID: long,
+      TRACEPARENT: long,
+      ARCHON_SESSION_ID: long,
+    };
+    for (const size of sizes) {
+      const parts = Array.from({ length: Math.ceil(size / 60_000) }, () => 'ü'.repeat(30_000));
+      const payload = {
+        size,
+        parts: parts
+          .join('')
+          .slice(0, Math.floor(size / 2))
+          .match(/.{1,30000}/g),
+      };
+      expect(await runHook(payload, { env })).toEqual(silent);
+      expect(await runHook(payload, { env: { ...env, ...wide } })).toEqual(silent);
+      const [plain, within] = recorded().slice(-2);
+      expect(plain).toMatchObject({ payload, bytes: Buffer.byteLength(JSON.stringify(payload)) });
+      expect(within).toMatchObject({ payload, env: wide });
+    }
+  });
+
   it('keeps what identifies an event of 10 MB', async () => {
     const lines = Array.from({ length: 1_000 }, () => 'z'.repeat(10_000));
     const payload = { session_id: 's', tool_use_id: 't', tool_response: { lines } };
@@ -171,6 +198,22 @@ describe('the hook and the collector', () => {
     expect(words).toContain('TRACE_CONSOLE_SPOOL');
     expect(words).toContain('HOME');
     expect(words.filter((word) => /^(PG|DATABASE)/.test(word))).toEqual([]);
+  });
+
+  it('starts one after the clock was put back', async () => {
+    const { program, starts } = witness();
+    fs.mkdirSync(spool, { mode: 0o700 });
+    const ahead = new Date(Date.now() + 86_400_000);
+    // A collector was started then, and its process has another program by now.
+    for (const [name, content] of [
+      ['starting', '1'],
+      ['collector.lock', JSON.stringify({ pid: process.pid })],
+    ] as const) {
+      fs.writeFileSync(path.join(spool, name), content);
+      fs.utimesSync(path.join(spool, name), ahead, ahead);
+    }
+    await runHook({}, { program, env: on() });
+    await vi.waitFor(() => expect(starts()).toHaveLength(1), 50_000);
   });
 
   it('starts none where one lives', async () => {

@@ -185,6 +185,45 @@ it('gives a trace the service of its root, and each agent its own, whichever com
   expect(await bring(sent.toReversed().map((one) => [one]))).toEqual(whole);
 });
 
+it.each<[which: string, told: readonly (string | undefined)[], expected: string]>([
+  ['the root says', ['first', 'second', 'third'], 'first'],
+  ['began first, where the root says none', [undefined, 'second', 'third'], 'second'],
+  [
+    'the root says, in place of one whose UUID is written large',
+    ['first', undefined, 'ABCDEF01-0000-4000-8000-000000000001'],
+    'first',
+  ],
+])('gives a trace the session that %s, whichever span comes first', async (_, told, expected) => {
+  const [root, two, three] = told.map((session, index) =>
+    span(index + 1, index, `work ${index}`, session === undefined ? {} : { 'session.id': session }),
+  );
+  if (!root || !two || !three) throw new Error('no spans');
+  // Another trace of one of these sessions stays where it is.
+  const other = {
+    ...span(4, 0, 'another trace', { 'session.id': 'third' }),
+    traceId: '1'.repeat(32),
+  };
+  const dump = async (batches: readonly TelemetrySpan[][]) => ({
+    tables: await bring([[other], ...batches]),
+    sessions: await db.count('trace_console.agent_sessions'),
+  });
+  const whole = await dump([[root, two, three]]);
+  const sessions = (whole.tables.execution_traces as { context: { session: string } }[]).map(
+    ({ context }) => context.session,
+  );
+  expect(sessions.toSorted()).toEqual([expected, expected, 'third']);
+  expect(whole.sessions).toBe(2);
+  for (const batches of [
+    [[root], [two], [three]],
+    [[three], [two], [root]],
+    [[two], [three], [root]],
+    [[two, three], [root]],
+    [[three], [root, two]],
+    [[three], [two], [root], [three], [two]],
+  ])
+    expect(await dump(batches)).toEqual(whole);
+});
+
 it('goes on as a role that may not delete: what a span was written as first stays beside what it is', async () => {
   const whole = await bring([spans]);
   const role = `writer_of_${db.test.name}`;

@@ -40,6 +40,34 @@ async function startCollector(): Promise<Collector> {
   return { child, ended };
 }
 
+async function post(signal: 'traces' | 'metrics', request: object): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/${signal}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    });
+    return answer.status === 200;
+  } catch {
+    // The collector was killed meanwhile.
+    return false;
+  }
+}
+
+let commits = 0;
+
+/** A commit, told twice by Claude Code's metrics; whether it was acknowledged. */
+async function sendCommit(): Promise<boolean> {
+  commits += 1;
+  const timeUnixNano = String((BigInt(Date.now()) * 1_000n + BigInt(commits)) * 1_000n);
+  const attributes = [{ key: 'session.id', value: { stringValue: 'killed' } }];
+  const sum = { aggregationTemporality: 1, dataPoints: [{ timeUnixNano, asInt: 1, attributes }] };
+  const metric = { name: 'claude_code.commit.count', sum };
+  const request = { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] };
+  const answers = [await post('metrics', request), await post('metrics', request)];
+  return answers.includes(true);
+}
+
 /** A trace with a root and its children; the ids of its spans once it is acknowledged. */
 async function send(): Promise<string[]> {
   const traceId = randomBytes(16).toString('hex');
@@ -52,28 +80,21 @@ async function send(): Promise<string[]> {
     startTimeUnixNano: String(BigInt(Date.now()) * 1_000_000n),
     endTimeUnixNano: String(BigInt(Date.now() + 1) * 1_000_000n),
   }));
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/v1/traces`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] }),
-    });
-    return answer.status === 200 ? ids.slice(1) : [];
-  } catch {
-    // The collector was killed meanwhile.
-    return [];
-  }
+  const request = { resourceSpans: [{ scopeSpans: [{ spans }] }] };
+  return (await post('traces', request)) ? ids.slice(1) : [];
 }
 
 it(
-  `keeps each span that was acknowledged, once, over ${rounds} rounds of kill -9`,
+  `keeps each span and each metric that was acknowledged, once, over ${rounds} rounds of kill -9`,
   async () => {
     const acknowledged: string[] = [];
+    let acknowledgedCommits = 0;
     for (let round = 0; round < rounds; round += 1) {
       const { child, ended } = await startCollector();
       const sending = Array.from({ length: requestsInRound }, async (_, index) => {
         await new Promise((resolve) => setTimeout(resolve, index * 15));
         acknowledged.push(...(await send()));
+        if (await sendCommit()) acknowledgedCommits += 1;
       });
       // Among the requests of every other round, among the batches of the next.
       setTimeout(() => child.kill('SIGKILL'), round % 2 === 0 ? 100 + round * 3 : 500);
@@ -93,6 +114,19 @@ it(
       { timeout: 60_000, interval: 200 },
     );
     expect((await written()).sort()).toEqual(acknowledged.sort());
+    const writtenCommits = async () => {
+      const { rows } = await test.query<{ commits: number }>(
+        `SELECT count(*)::int AS commits FROM trace_console.agent_metrics, jsonb_each_text(points)`,
+      );
+      return rows[0]?.commits;
+    };
+    await vi.waitFor(
+      async () => expect(await writtenCommits()).toBeGreaterThanOrEqual(acknowledgedCommits),
+      { timeout: 60_000, interval: 200 },
+    );
+    // One that was stored, and whose answer the kill took, may be there, too.
+    expect(await writtenCommits()).toBeLessThanOrEqual(commits);
+    expect(acknowledgedCommits).toBeGreaterThan(0);
     last.child.kill('SIGTERM');
     await last.ended;
   },

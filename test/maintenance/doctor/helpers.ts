@@ -12,7 +12,7 @@ import { openConsole } from '../../deploy/helpers.js';
 export function ask(database: Database, checks: readonly Check[]): Promise<CheckResult[]> {
   const { capabilities } = database;
   return runChecks(
-    { capabilities, transaction: (work) => database.transaction(checkLimits, work) },
+    { capabilities, database, transaction: (work) => database.transaction(checkLimits, work) },
     checks,
   );
 }

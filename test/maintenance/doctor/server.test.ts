@@ -8,6 +8,7 @@ import { autovacuum, wraparound } from '../../../src/maintenance/doctor/checks/t
 import {
   backups,
   checkpoints,
+  embeddedDaemon,
   settings,
   replicationLag,
   replicationLagCheck,
@@ -26,6 +27,7 @@ import {
 } from '../../../src/maintenance/doctor/checks/schema.js';
 import { checkLimits, checks, runChecks } from '../../../src/maintenance/doctor/checks.js';
 import { openConsole } from '../../deploy/helpers.js';
+import { createEmbeddedDatabase } from '../../helpers/embedded-database.js';
 import { startPrivateServer, type PrivateServer } from '../../helpers/private-server.js';
 import { Proxy } from '../../helpers/proxy.js';
 import { runOnce } from '../../helpers/template.js';
@@ -285,6 +287,7 @@ it('where one check has no answer because the network is cut, no other waits for
   const { capabilities } = database;
   const context = {
     capabilities,
+    database,
     transaction: <Result>(work: (tx: Queryable) => Promise<Result>) =>
       database.transaction(limits, work),
   };
@@ -292,4 +295,24 @@ it('where one check has no answer because the network is cut, no other waits for
     code: 'statement_timeout',
   });
   expect(asked).toEqual(['cut']);
+});
+
+it('says how the process of the embedded database is, and what its log has of the last day', async () => {
+  expect(await diagnose(url, embeddedDaemon)).toMatchObject({ severity: 'skipped' });
+  const embedded = await createEmbeddedDatabase({ schema: false, extensions: false });
+  onTestFinished(() => embedded.remove());
+  const before = await diagnose(embedded.url, embeddedDaemon);
+  expect(before.severity).toBe('good');
+  expect(before.evidence).toMatch(
+    /^Process \d+ \(version \S+\) answers, and runs for \S+, with 0 restarts of its engine\.$/,
+  );
+  const slow = runOnce(embedded.url, 'SET statement_timeout = 50; SELECT pg_sleep(600)');
+  await expect(slow).rejects.toMatchObject({ code: '57014' });
+  const after = await diagnose(embedded.url, embeddedDaemon);
+  expect(after.severity).toBe('advice');
+  expect(after.evidence).toContain('1 restart of its engine; its log has 1 trouble');
+  expect(after.items).toEqual([
+    expect.stringMatching(/ago: engine ended: canceling statement due to statement timeout/),
+  ]);
+  expect(after.fix).toContain('daemon.log has all');
 });

@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { formatAge } from '../../../core/format/time.js';
-import { exceptEmbedded, good, type Check, firstOf, needsAllStats } from '../check.js';
+import { exceptEmbedded, good, skipped, type Check, firstOf, needsAllStats } from '../check.js';
 import { counted, formatBytes, withSeparators } from '../../../core/format/number.js';
 import { quoteLiteral } from '../../../db/quote.js';
+import { loadRunning } from '../../../embedded/index.js';
 
 type ArchiverRow = {
   mode: string;
@@ -285,3 +287,43 @@ export function replicationSlotsCheck(leastBytes = 1_073_741_824): Check {
 }
 
 export const replicationSlots = replicationSlotsCheck();
+
+/** What went wrong longer ago is over (ms). */
+const troubleAgeMs = 86_400_000;
+const mostTroubles = 20;
+
+export const embeddedDaemon: Check = {
+  id: 'embedded-daemon',
+  title: 'Embedded database',
+  why: 'One process serves every client of the embedded database, and one thread of it runs their statements. When that thread had to be ended, the statement that it was at was lost; when the disk fills, it does not start again.',
+  skip: ({ embedded }) => (embedded ? undefined : 'a server: the embedded database is not used'),
+  async run({ host }) {
+    if (!path.isAbsolute(host)) return skipped('another program serves it');
+    const { daemonHealth } = await loadRunning();
+    const nowMs = Date.now();
+    const health = await daemonHealth(host, nowMs - troubleAgeMs);
+    if (health === undefined) {
+      return {
+        severity: 'warning',
+        evidence: `Its process serves this connection, and does not say how it is (${host}).`,
+        fix: 'Look whether "trace-console embedded status" answers. If not, quit the consoles and end it: "trace-console embedded stop".',
+      };
+    }
+    const { status, troubles } = health;
+    const { pid, version, startedAt, engineRestarts: restarts, dataFolder } = status;
+    const upMs = nowMs - Date.parse(startedAt);
+    const lives = `Process ${pid} (version ${version}) answers, and runs for ${formatAge(upMs)}`;
+    const engine = `${counted(restarts, 'restart')} of its engine`;
+    const [last] = troubles;
+    if (last === undefined) return good(`${lives}, with ${engine}.`);
+    const items = troubles
+      .slice(0, mostTroubles)
+      .map(({ atMs, text }) => `${formatAge(nowMs - atMs)} ago: ${text.slice(0, 300)}`);
+    return {
+      severity: troubles.some(({ level }) => level === 'error') ? 'warning' : 'advice',
+      evidence: `${lives}, with ${engine}; its log has ${counted(troubles.length, 'trouble')} of the last day, the newest ${items[0] ?? ''}`,
+      items,
+      fix: `What was committed is safe. ${dataFolder === undefined ? 'Its log' : `${dataFolder}/daemon.log`} has all: a statement that takes too long is ended with its engine; a full disk needs room.`,
+    };
+  },
+};

@@ -1,39 +1,10 @@
-import type { AnswerWatch, Pace } from './answer-watch.js';
+import type { AnswerWatch } from './answer-watch.js';
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
 import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { quoteLiteral } from './quote.js';
-
-export type DatabaseOptions = {
-  /** Target schema (`--schema`); default: the first schema of the role's search_path that exists. */
-  schema?: string | undefined;
-  /** Connections at most, 5 to 20. */
-  poolSize?: number | undefined;
-  /** Connections that are opened at once, for what will be asked at the same time; default 1. */
-  openAtOnce?: number | undefined;
-  /** `--read-only`: every transaction is READ ONLY. Maintenance is refused by its registry as well. */
-  readOnly?: boolean | undefined;
-  /** The name of a connection marked as production: it is typed to confirm an action. */
-  production?: string | undefined;
-  /** The flags that name the database, quoted for a shell, for commands that are printed: `--connection prod`. */
-  namedBy?: string | undefined;
-  /**
-   * Starts the server when nobody answers: the embedded one ends when nobody uses it for a while.
-   *
-   * @throws ConsoleError
-   */
-  wake?: (() => Promise<unknown>) | undefined;
-  /**
-   * Whether a server answers that cannot be asked while it is at a statement: the embedded one.
-   *
-   * @throws ConsoleError when it does not
-   */
-  answers?: (() => Promise<unknown>) | undefined;
-  /** For tests: how soon an answer that does not come is looked after. */
-  answerPace?: Pace | undefined;
-};
 
 /** Limits and kind of one transaction. Times are milliseconds; 0 means no limit. */
 export type TransactionOptions = {
@@ -51,15 +22,23 @@ export type TransactionOptions = {
   purpose?: string;
   /** Whether it says when it began by the server's clock: a question less to ask. */
   tellsTime?: boolean;
+  /** Told how long each answer took, that to BEGIN among them. */
+  answered?: (answer: Answered) => void;
   /** Further settings by name, each applied with SET LOCAL. */
   settings?: Readonly<Record<string, string>>;
 };
+
+/**
+ * How long a statement took: since the answer before it, where it was sent before that came. Only one that came alone tells of the way
+ * to the server and back.
+ */
+export type Answered = { elapsedMs: number; isAlone: boolean };
 
 /** Milliseconds. */
 export const defaultLimits = { statementTimeoutMs: 10_000, lockTimeoutMs: 1_000, graceMs: 5_000 };
 
 /** What every session of the console needs, whatever the role, the database or the server has set. */
-const ownSettings: Readonly<Record<string, string>> = {
+export const ownSettings: Readonly<Record<string, string>> = {
   // pg reads timestamps and intervals in these forms only.
   datestyle: 'ISO, YMD',
   intervalstyle: 'postgres',
@@ -69,33 +48,6 @@ const ownSettings: Readonly<Record<string, string>> = {
   // At 0 and below the server rounds what it shows.
   extra_float_digits: '1',
 };
-
-/**
- * The settings of a session of its own. Time limits of the role or the database would end a long build; so
- * whatever is cancelled there was cancelled by somebody. The embedded engine's own limit stays.
- */
-export function sessionStatement({
-  serverVersion,
-  searchPath,
-}: {
-  serverVersion: number;
-  searchPath: string;
-}): string {
-  const settings: Record<string, string> = {
-    ...ownSettings,
-    // A concurrent build waits for every transaction that is older than it.
-    lock_timeout: '0',
-    idle_session_timeout: '0',
-    idle_in_transaction_session_timeout: '0',
-    ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
-  };
-  return [
-    // Only a limit that somebody has set: the engine's daemon takes 0 for none at all.
-    `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'statement_timeout' AND setting <> '0'`,
-    ...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteLiteral(value)}`),
-    `SET search_path = ${searchPath}`,
-  ].join('; ');
-}
 
 /**
  * BEGIN with its settings in one round trip. All are SET LOCAL: they end with the transaction, also
@@ -227,10 +179,15 @@ export class Asked {
   /** For statements without a time limit. */
   watch: AnswerWatch | undefined;
   readonly #failed: (error: unknown, sinceMs: number) => Error;
+  readonly #answered: TransactionOptions['answered'];
 
   /** @param failed what is thrown of an error, and since when (`performance.now`) the statement was run */
-  constructor(failed: (error: unknown, sinceMs: number) => Error) {
+  constructor(
+    failed: (error: unknown, sinceMs: number) => Error,
+    answered: TransactionOptions['answered'],
+  ) {
     this.#failed = failed;
+    this.#answered = answered;
   }
 
   async answer<Answer>(ask: (underWay: number) => Promise<Answer>): Promise<Answer> {
@@ -242,8 +199,13 @@ export class Asked {
     } catch (error) {
       throw this.#failed(error, Math.max(askedAtMs, this.#answeredAtMs));
     } finally {
+      const now = performance.now();
+      const before = this.#answeredAtMs;
       this.#underWay -= 1;
-      this.#answeredAtMs = performance.now();
+      this.#answeredAtMs = now;
+      const isAlone = askedAtMs >= before;
+      // Nobody waits for the answer to COMMIT.
+      if (!this.isOver) this.#answered?.({ elapsedMs: now - Math.max(askedAtMs, before), isAlone });
     }
   }
 
@@ -280,7 +242,7 @@ function engineBusy(cause: ConsoleError): ConsoleError {
 /** Why the embedded database gave no answer: its daemon, which answers whatever its engine is at, says that it is there, or is silent itself. */
 export async function whyUnanswered(
   error: ConsoleError,
-  answers: DatabaseOptions['answers'],
+  answers: (() => Promise<unknown>) | undefined,
 ): Promise<ConsoleError> {
   if (!isUnanswered(error) && error.code !== 'connection_timeout') return error;
   try {
