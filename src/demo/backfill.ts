@@ -32,6 +32,8 @@ export type BackfillProgress = {
 /** Traces that are written together, the newest part of history first: a few, so that there is something to see at once. */
 const firstPart = 60;
 const mostParts = 24;
+/** Transactions begin so small: whoever waits for the first rows reads between them. */
+const firstTransaction = 250;
 /** Usages wait in memory, so that a pattern's counters move once and not with each batch. */
 const usagesPerTransaction = 20_000;
 /** By these shares of the traces somebody's agent got stuck for good; others do by chance. */
@@ -55,16 +57,18 @@ export async function backfill(
   let traces = 0;
   let since = before ?? end;
   onProgress({ traces, ofTraces, since });
+  let rowsPerTransaction = Math.min(firstTransaction, options.rowsPerTransaction);
   for (let until = ofTraces, size = firstPart; until > 0 && !signal?.aborted;) {
     const from = Math.max(0, until - size);
     const done = traces;
     traces += await writePart(world, writer, {
-      ...{ options, rhythm, from, until },
+      ...{ options: { ...options, rowsPerTransaction }, rhythm, from, until },
       onTraces: (written) => onProgress({ traces: done + written, ofTraces, since }),
     });
     since = rhythm.timeAt(from / all);
     onProgress({ traces, ofTraces, since });
     until = from;
+    rowsPerTransaction = Math.min(2 * rowsPerTransaction, options.rowsPerTransaction);
     size = Math.max(2 * size, Math.ceil(all / mostParts));
   }
   return traces;

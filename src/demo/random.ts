@@ -1,5 +1,3 @@
-import pgvector from 'pgvector';
-
 /**
  * A seeded source of chance: sfc32 over a 128-bit hash of the key. Equal keys give equal sequences
  * on every machine; different keys give unrelated ones, so that each tree has its own and does not
@@ -127,18 +125,16 @@ export class Embeddings {
   readonly #centres = new Map<string, Float64Array>();
 
   /**
-   * A point near the cluster's centre as pgvector's text form. With spread 0.5 the cosine
+   * A point near the cluster's centre. With spread 0.5 the cosine
    * similarity to the centre is about 0.89, between two points of a cluster about 0.8, and between
    * clusters about 0.
    */
-  near(cluster: string, spread: number, random: Random): string {
+  near(cluster: string, spread: number, random: Random): Float32Array {
     const centre = this.#centreOf(cluster);
     const step = spread / Math.sqrt(embeddingDimension);
     const point = centre.map((value) => value + step * random.normal());
     const length = lengthOf(point);
-    // Six decimals: single precision near 0.03 holds no more, and the text is a third shorter.
-    const values = Array.from(point, (value) => Math.round((value / length) * 1e6) / 1e6);
-    return String(pgvector.toSql(values));
+    return Float32Array.from(point, (value) => value / length);
   }
 
   #centreOf(cluster: string): Float64Array {

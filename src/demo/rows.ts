@@ -43,7 +43,7 @@ export type DecisionRow = {
   trace_id: string;
   query_text: string;
   /** As text, `[0.1,…]`. */
-  query_embedding: string | null;
+  query_embedding: Float32Array | null;
   agent_selected: string;
   confidence_score: number;
   confidence_breakdown: Json;
@@ -101,7 +101,7 @@ export type PatternRow = {
   updated_at: number;
   pattern_hash: string;
   prompt_text: string;
-  prompt_embedding: string;
+  prompt_embedding: Float32Array;
   embedding_model: string;
   intent_classification: string;
   keywords: string[];

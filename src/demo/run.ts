@@ -6,7 +6,8 @@ import { Embeddings, Random } from './random.js';
 import { Incidents } from './incidents.js';
 import { runLive } from './live.js';
 import { demoTag, planDemo, type DemoOptions, type DemoPlan } from './options.js';
-import { PatternBook, patternRow } from './patterns.js';
+import { type Pattern, PatternBook, patternRow } from './patterns.js';
+import type { PatternRow } from './rows.js';
 import { checkWritable, recordset, runInChunks } from './writing/recordset.js';
 import type { World } from './simulation/tree.js';
 import { intents } from './vocabulary/intents.js';
@@ -17,7 +18,25 @@ export type RunContext = {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: DemoProgress) => void) | undefined;
   clock?: Clock | undefined;
+  /** Made before, while the database was being opened. */
+  learned?: Learned | undefined;
 };
+
+/** What the agents have learned before they begin. Needs no database, and a tenth of a second. */
+export type Learned = {
+  patterns: PatternBook;
+  embeddings: Embeddings;
+  rows: ReadonlyMap<Pattern, PatternRow>;
+};
+
+export function makeLearned({ history, start }: DemoPlan, embedded: boolean): Learned {
+  const patterns = new PatternBook(patternVariants(history?.traces ?? 0, embedded));
+  const embeddings = new Embeddings();
+  const rows = new Map(
+    patterns.patterns.map((one) => [one, patternRow(one, start, embeddings)] as const),
+  );
+  return { patterns, embeddings, rows };
+}
 
 /** Embeddings of routing decisions: 6 kB each, and an insert into an ivfflat index. */
 const mostHistoricEmbeddings = 1_000;
@@ -67,8 +86,7 @@ class DemoRun {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #report: (progress: DemoProgress) => void;
-  readonly #embeddings = new Embeddings();
-  readonly #patterns: PatternBook;
+  readonly #learned: Learned;
   readonly #incidents: Incidents;
 
   constructor(database: Database, plan: DemoPlan, context: RunContext & { clock: Clock }) {
@@ -78,9 +96,7 @@ class DemoRun {
     const { signal } = context;
     this.#signal = signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal;
     this.#report = context.onProgress ?? (() => undefined);
-    this.#patterns = new PatternBook(
-      patternVariants(plan.history?.traces ?? 0, database.capabilities.embedded),
-    );
+    this.#learned = context.learned ?? makeLearned(plan, database.capabilities.embedded);
     this.#incidents = new Incidents(plan.seed, plan.start);
     this.#history = this.#writer(plan.live ? Infinity : backfillPatienceMs);
     this.#live = this.#writer(Infinity);
@@ -100,13 +116,7 @@ class DemoRun {
     const { start, seed, history, continues } = this.#plan;
     if (continues) this.#earlier = await readEarlier(this.#database);
     const times = { from: start - (history?.lengthMs ?? 0), until: start, seed };
-    const rows = await storePatterns(
-      this.#patterns,
-      this.#embeddings,
-      this.#history,
-      times,
-      this.#signal,
-    );
+    const rows = await storePatterns(this.#learned, this.#history, times, this.#signal);
     this.#report({ phase: 'patterns', rows });
   }
 
@@ -205,8 +215,8 @@ class DemoRun {
   #world(embeddingShare: number): World {
     return {
       incidents: this.#incidents,
-      embeddings: this.#embeddings,
-      patterns: this.#patterns,
+      embeddings: this.#learned.embeddings,
+      patterns: this.#learned.patterns,
       embeddingShare,
     };
   }
@@ -270,8 +280,7 @@ const perTransaction = 100;
 
 /** Stores the patterns that are not there yet, learned at some time within `from`…`until`. */
 async function storePatterns(
-  book: PatternBook,
-  embeddings: Embeddings,
+  { patterns, rows }: Learned,
   writer: Writer,
   times: { from: number; until: number; seed: number },
   signal: AbortSignal | undefined,
@@ -279,20 +288,21 @@ async function storePatterns(
   const known = await writer.run(async (tx) => {
     const { rows } = await tx.query<{ pattern_hash: string }>(
       `SELECT pattern_hash FROM ${quoteIdent('success_patterns')} WHERE pattern_hash = ANY ($1)`,
-      [book.patterns.map(({ hash }) => hash)],
+      [patterns.patterns.map(({ hash }) => hash)],
     );
     return new Set(rows.map(({ pattern_hash }) => pattern_hash));
   });
-  const missing = book.patterns.filter(({ hash }) => !known.has(hash));
+  const missing = [...rows].filter(([{ hash }]) => !known.has(hash));
   let stored = 0;
   for (let index = 0; index < missing.length && !signal?.aborted; index += perTransaction) {
-    const rows = missing.slice(index, index + perTransaction).map((one) => {
+    const some = missing.slice(index, index + perTransaction).map(([one, row]) => {
       const random = new Random('learned', times.seed, one.hash);
       // Most are known early, so that history can use them.
       const age = (times.until - times.from) * (1 - 0.3 * random.next() ** 2);
-      return patternRow(one, Math.round(times.until - age), embeddings);
+      const at = Math.round(times.until - age);
+      return { ...row, created_at: at, updated_at: at };
     });
-    stored += await writer.run((tx) => runInChunks(tx, insert, 'success_patterns', rows));
+    stored += await writer.run((tx) => runInChunks(tx, insert, 'success_patterns', some));
   }
   writer.inserted.success_patterns += stored;
   return stored;

@@ -51,6 +51,7 @@ export class LiveEngine {
   #shape: SchemaShape | undefined;
   #shapeReadAt = -Infinity;
   readonly #isDemo: boolean;
+  readonly #asksAfter: Promise<void> | undefined;
   #demoReadAt = -Infinity;
 
   constructor(database: Database, options: EngineOptions = {}) {
@@ -60,6 +61,7 @@ export class LiveEngine {
     this.#stuckAfterMs = options.stuckAfterMs ?? defaultStuckAfterMs;
     this.#budgetUsdPerDay = options.budgetUsdPerDay;
     this.#isDemo = options.isDemo === true;
+    this.#asksAfter = options.asksAfter;
     this.#meter = new CostMeter(database);
     this.#vitals = new VitalsReader(clock);
     this.#collecting = new CollectingReader(database, clock);
@@ -202,11 +204,7 @@ export class LiveEngine {
   /** Asks all visible panes now, also while paused, and counts anew what was kept of closed stretches of time. Hurries a reconnect. */
   refreshNow(): void {
     this.#keeper.hurry();
-    this.#runAnew();
-  }
-
-  #runAnew(): void {
-    for (const feed of this.#allFeeds()) feed.forget();
+    for (const feed of this.#allFeeds()) feed.countAnew();
     this.#schedule.runNow();
   }
 
@@ -220,7 +218,8 @@ export class LiveEngine {
       await this.#readShape();
       this.#store.update({ capabilities: { ...this.#database.capabilities } });
       this.#demoReadAt = -Infinity;
-      this.#runAnew();
+      for (const feed of this.#allFeeds()) feed.forget();
+      this.#schedule.runNow();
     } catch (error) {
       this.#failed(error);
     }
@@ -248,6 +247,7 @@ export class LiveEngine {
     try {
       await this.#readShape();
       this.#store.update({ connection: { state: 'connected' } });
+      await this.#asksAfter;
       this.#schedule.start();
     } catch (error) {
       await this.#keeper.recover(asConsoleError(error), startMs);

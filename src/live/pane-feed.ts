@@ -76,6 +76,10 @@ export class PaneFeed {
   #choice: Choice;
   #snapshot: PaneSnapshot;
   #forgets = false;
+  /** All is to be counted anew, if it is not being so anyhow. */
+  #wantsAnew = false;
+  /** When the last piece came of a window that is read in pieces (ms); undefined: it is whole. */
+  #pieceAtMs: number | undefined;
 
   constructor(pane: AnyPane, database: Database, clock: Clock, meter: CostMeter) {
     this.pane = pane;
@@ -151,7 +155,8 @@ export class PaneFeed {
     const untilMs = looksBack(pane) ? this.#untilMs : undefined;
     let costMs = 0;
     // Not reset at once: a reading under way would store its old counts afterwards.
-    if (this.#forgets) this.reset();
+    if (this.#forgets || (this.#wantsAnew && !this.#isInPieces)) this.reset();
+    this.#wantsAnew = false;
     const choice = this.#choice;
     try {
       const unmet = unmetNeed(pane.needs, reading.shape);
@@ -174,6 +179,7 @@ export class PaneFeed {
             work,
           ),
       });
+      this.#pieceAtMs = result.loading ? this.#clock.now() : undefined;
       this.#snapshot = this.#good(result, { costMs, exact, untilMs, shape: reading.shape, choice });
     } catch (failure) {
       const error = await this.#explain(failure);
@@ -197,6 +203,15 @@ export class PaneFeed {
   /** Forgets what was counted, before the next reading: rows of the past have changed. */
   forget(): void {
     this.#forgets = true;
+  }
+
+  /** As {@link forget}, but lets a window that is being read in pieces come to its end: with each press it would begin again. */
+  countAnew(): void {
+    this.#wantsAnew = true;
+  }
+
+  get #isInPieces(): boolean {
+    return this.#pieceAtMs !== undefined && this.#clock.now() - this.#pieceAtMs < betweenPiecesMs;
   }
 
   /** After a reconnect; the last good rows stay until there are new ones. */
@@ -273,6 +288,9 @@ export class PaneFeed {
 }
 
 const exactTimeoutMs = 30_000;
+
+/** The next piece of a window is asked for at once; after so long nobody is at it. */
+const betweenPiecesMs = 10_000;
 
 export function emptySnapshot(pane: AnyPane): PaneSnapshot {
   return {

@@ -85,6 +85,8 @@ export type EngineOptions = {
   watches?: readonly Watch[];
   /** Opened as the demo, even if nothing of it is written yet. */
   isDemo?: boolean;
+  /** The panes are asked behind this: before it they would only hear that nothing is written yet. */
+  asksAfter?: Promise<void>;
   /** The share of one server core for everything together; default 0.02. */
   share?: number;
   clock?: Clock;

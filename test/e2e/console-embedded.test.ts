@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { embeddedStatus, openEmbedded, stopEmbedded } from '../../src/embedded/running.js';
+import { readLock } from '../../src/core/folder-lock.js';
 import { readStatus } from '../../src/ingest/collector/status-file.js';
 import { testPrograms } from '../embedded/programs.js';
 import { endCollector } from '../helpers/collector.js';
@@ -134,6 +135,7 @@ describe('the console without a server, in an empty home', () => {
     expect(frames.some((text) => text.includes('The history of the demo is being written'))).toBe(
       true,
     );
+    const isFilling = (lines: string[]) => /history [█░]{10}/.test(lines[1] ?? '');
     const isAlive = (lines: string[]) =>
       isFilled(lines) &&
       ['1 Recent', '2 Slow', '3 Index', '4 Table', '5 Top', '6 Activity'].every(
@@ -142,8 +144,10 @@ describe('the console without a server, in an empty home', () => {
       /[1-9]\d* in 1h/.test(lines.join('\n')) &&
       /[1-9]\d* calls in 1h/.test(lines.join('\n')) &&
       boxOf(lines, '6 Activity').join('').includes('Use');
-    await refreshUntil(first, isAlive, 120_000);
+    // Unasked, and long before all of it is there.
+    await first.waitFor((lines) => isAlive(lines) && isFilling(lines), 120_000);
     const second = open('--demo');
+    await second.waitFor(isFilling, 60_000);
     await refreshUntil(second, isAlive, 60_000);
     // The history comes while the first console already looks, and is counted as if it had been there.
     const programs = await testPrograms();
@@ -163,17 +167,35 @@ describe('the console without a server, in an empty home', () => {
     await expect
       .poll(async () => counted() / (await there()), { timeout: 150_000 })
       .toBeGreaterThan(0.9);
-    await first.waitFor((lines) => !/history [█░]{10}/.test(lines[1] ?? ''), 30_000);
+    await first.waitFor((lines) => !isFilling(lines), 120_000);
     for (const driver of [first, second]) expect(driver.screen()[0]).toContain(' DEMO ');
-    const tail = boxOf(second.screen(), '6 Activity').join('\n');
-    await refreshUntil(second, (lines) => boxOf(lines, '6 Activity').join('\n') !== tail, 60_000);
-    expect(fs.existsSync(folderOf('embedded'))).toBe(false);
-    for (const driver of [first, second]) {
+    const quit = async (driver: typeof first) => {
       driver.press('q');
       expect((await driver.waitForExit(30_000)).exitCode).toBe(0);
       expect(driver.buffer).toBe('normal');
       expect(driver.isCursorVisible).toBe(true);
-    }
+    };
+    // The traffic ends with the console that made it, and the other one goes on with it.
+    const makesTraffic = () => readLock(folderOf('demo-traffic.lock'))?.pid;
+    const before = makesTraffic();
+    expect(before).toBeDefined();
+    await quit(first);
+    await expect
+      .poll(() => [undefined, before].includes(makesTraffic()), { timeout: 60_000 })
+      .toBe(false);
+    const newest = async () => {
+      const [row] = await runOnce<{ id: string }>(
+        url,
+        'SELECT id FROM execution_traces ORDER BY started_at DESC LIMIT 1',
+      );
+      return row?.id;
+    };
+    const last = await newest();
+    const tail = boxOf(second.screen(), '6 Activity').join('\n');
+    await expect.poll(newest, { timeout: 60_000 }).not.toBe(last);
+    await refreshUntil(second, (lines) => boxOf(lines, '6 Activity').join('\n') !== tail, 60_000);
+    expect(fs.existsSync(folderOf('embedded'))).toBe(false);
+    await quit(second);
     // The traffic ends with the consoles, and the daemon is left to its time without a client.
     await expect
       .poll(async () => (await embeddedStatus(folderOf('demo')))?.exitsAt, { timeout: 60_000 })

@@ -126,15 +126,19 @@ async function makeTraffic({ options, openDatabase, signal, send }: ConsolesTraf
   const turn = await takeTurn(send, signal);
   if (!turn) return exitCodes.good;
   try {
-    const database = await openDatabase();
+    const opening = openDatabase();
+    opening.catch(() => undefined);
+    const { makeLearned, runDemo } = await loadDemo();
+    const learned = makeLearned(planDemo(options, true, Date.now()), true);
+    const database = await opening;
     // Only the console's own demo, which is embedded, is written to unasked.
     if (!database.capabilities.embedded) throw refusal(database, 'written');
-    const { runDemo } = await loadDemo();
     // The console that started this is creating the schema: two at once would block each other.
     await untilDeployed(database, signal);
     let isFilling = false;
     await runDemo(database, options, {
       signal,
+      learned,
       onProgress(progress) {
         if (progress.phase === 'live' && !isFilling) turn.isWhole();
         if (progress.phase !== 'backfill') return;

@@ -2,6 +2,7 @@ import { needKeys } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
 import { ConsoleError } from '../../db/errors.js';
+import { embeddingDimension } from '../random.js';
 import {
   coreTables,
   columnsOf,
@@ -22,11 +23,13 @@ import type {
   UsageRow,
 } from '../rows.js';
 
-/** Rows and JSON bytes of one statement at most; the embedded database takes messages of 2 MB well. */
+/** Rows and bytes of one statement, but for its last row; the embedded database takes messages of 2 MB well. */
 const mostRows = 1_000;
 const mostCharacters = 1_000_000;
+/** Of one vector in a statement. */
+const vectorBytes = 8 * embeddingDimension;
 
-/** Rows of one table as the source of a statement: one parameter, however many rows. */
+/** Rows of one table as the source of a statement: one parameter, however many rows, and one with their vectors. */
 export type Recordset = {
   /** `jsonb_to_recordset($1) AS r(…)` */
   source: string;
@@ -47,15 +50,28 @@ export type Recordset = {
 export function recordset(table: keyof DemoTables): Recordset {
   const entries = Object.entries(columns[table]);
   const keys = new Map(entries.map(([name], index) => [name, `c${index}`]));
-  const value = (column: string) => `r.${keys.get(column) ?? 'unknown'}`;
+  const isVector = new Set(entries.filter(([, type]) => type === 'vector').map(([name]) => name));
+  const value = (column: string) => {
+    const key = `r.${keys.get(column) ?? 'unknown'}`;
+    return isVector.has(column) ? vectorAt(key) : key;
+  };
+  const typed = entries.map(
+    ([, type], index) => `c${index} ${type === 'vector' ? 'integer' : type}`,
+  );
   return {
-    source: `jsonb_to_recordset($1) AS r(${entries.map(([, type], index) => `c${index} ${type}`).join(', ')})`,
+    source: `jsonb_to_recordset($1) AS r(${typed.join(', ')})`,
     names: entries.map(([name]) => quoteIdent(name)).join(', '),
     values: entries.map(([name]) => value(name)).join(', '),
     assignments: (of) => of.map((name) => `${quoteIdent(name)} = ${value(name)}`).join(', '),
     value,
   };
 }
+
+type Chunk = { json: string; vectors: Float32Array[] };
+
+/** The vector of that number among those of $2; NULL for none. */
+const vectorAt = (number: string) =>
+  `($2::real[])[${embeddingDimension} * ${number} + 1 : ${embeddingDimension} * (${number} + 1)]::vector`;
 
 /** Runs `statement` once for every thousand rows or megabyte; gives the number of rows affected. */
 export async function runInChunks<Table extends keyof DemoTables>(
@@ -65,8 +81,10 @@ export async function runInChunks<Table extends keyof DemoTables>(
   rows: Iterable<DemoTables[Table]>,
 ): Promise<number> {
   let affected = 0;
-  for (const json of chunks(table, rows)) {
-    affected += (await transaction.query(statement, [json])).rowCount ?? 0;
+  const takesVectors = statement.includes('$2');
+  for (const { json, vectors } of chunks(table, rows)) {
+    const values = takesVectors ? [json, realArray(vectors)] : [json];
+    affected += (await transaction.query(statement, values)).rowCount ?? 0;
   }
   return affected;
 }
@@ -74,39 +92,63 @@ export async function runInChunks<Table extends keyof DemoTables>(
 function* chunks<Table extends keyof DemoTables>(
   table: Table,
   rows: Iterable<DemoTables[Table]>,
-): Generator<string> {
+): Generator<Chunk> {
   const entries = Object.entries(columns[table]) as [keyof DemoTables[Table], ColumnType][];
   let texts: string[] = [];
+  let vectors: Float32Array[] = [];
   let characters = 0;
   for (const row of rows) {
-    const text = rowText(entries, row);
-    if (
-      texts.length >= mostRows ||
-      (texts.length > 0 && characters + text.length > mostCharacters)
-    ) {
-      yield `[${texts.join(',')}]`;
-      texts = [];
-      characters = 0;
-    }
+    const text = rowText(entries, row, vectors);
     texts.push(text);
     characters += text.length;
+    if (texts.length < mostRows && characters + vectors.length * vectorBytes < mostCharacters) {
+      continue;
+    }
+    yield { json: `[${texts.join(',')}]`, vectors };
+    [texts, vectors, characters] = [[], [], 0];
   }
-  if (texts.length > 0) yield `[${texts.join(',')}]`;
+  if (texts.length > 0) yield { json: `[${texts.join(',')}]`, vectors };
 }
 
-/** NULLs are left out: an absent key is NULL. */
+/**
+ * NULLs are left out: an absent key is NULL.
+ *
+ * @param vectors gets those of the row
+ */
 function rowText<Row extends object>(
   entries: readonly [keyof Row, ColumnType][],
   row: Row,
+  vectors: Float32Array[],
 ): string {
   let text = '';
   let index = 0;
   for (const [name, type] of entries) {
     const value: unknown = row[name];
-    if (value !== null) text += `${text === '' ? '' : ','}"c${index}":${valueText(type, value)}`;
+    if (value !== null) {
+      const written =
+        type === 'vector' ? vectors.push(value as Float32Array) - 1 : valueText(type, value);
+      text += `${text === '' ? '' : ','}"c${index}":${written}`;
+    }
     index += 1;
   }
   return `{${text}}`;
+}
+
+/** The numbers of all vectors as one `real[]`, in the binary format: reading them as text takes the server ten times as long. */
+function realArray(vectors: readonly Float32Array[]): Buffer {
+  const count = vectors.length * embeddingDimension;
+  const bytes = Buffer.alloc(20 + 8 * count);
+  const realType = 700;
+  for (const [index, field] of [1, 0, realType, count, 1].entries()) {
+    bytes.writeInt32BE(field, 4 * index);
+  }
+  let at = 20;
+  for (const vector of vectors) {
+    for (const value of vector) {
+      at = bytes.writeFloatBE(value, bytes.writeInt32BE(4, at));
+    }
+  }
+  return bytes;
 }
 
 /** JSON.stringify where something may need escapes; a third of the time of calling it always. */
@@ -115,7 +157,6 @@ function valueText(type: ColumnType, value: unknown): string {
     case 'timestamptz':
       return `"${new Date(value as number).toISOString()}"`;
     case 'uuid':
-    case 'vector':
       return `"${value as string}"`;
     case 'bigint':
     case 'integer':

@@ -63,6 +63,8 @@ export type SummarySegment = {
   least?: number;
   /** In such a section: a bar from and until these shares (0..1) of its columns, in place of the text. */
   span?: { from: number; until: number };
+  /** In such a section: it names commands as `:window`, and the screen shows their keys instead. */
+  namesCommands?: true;
 };
 export type SummaryLine = readonly SummarySegment[];
 

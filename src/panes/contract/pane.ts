@@ -153,7 +153,12 @@ export type Pane<
 };
 
 /** The commands of the console that texts of panes name, as `:window`; the screen shows their keys instead. */
-export const namedCommands = { window: 'window', group: 'group', help: 'help' } as const;
+export const namedCommands = {
+  window: 'window',
+  group: 'group',
+  help: 'help',
+  judge: 'judge',
+} as const;
 
 /** What to do where the window has no rows. */
 export const chooseLonger = `Choose a longer one with :${namedCommands.window}.`;

@@ -10,7 +10,7 @@ import {
   type DetailSection,
   sectionOr,
 } from '../contract/opening.js';
-import type { DetailQuery } from '../contract/pane.js';
+import { type DetailQuery, namedCommands } from '../contract/pane.js';
 import type { SchemaShape } from '../contract/shape.js';
 
 /** Embeddings are left out: nobody reads 1536 numbers. */
@@ -92,7 +92,7 @@ type JudgedRow = {
   next_prompt: string | null;
 };
 
-/** The same of the turn in front, in the dialog that asks about it. */
+/** How learning judged the turn of a trace, and what people said of it; empty: neither is known. */
 export async function judgementLines(
   read: DetailAccess['read'],
   schema: string,
@@ -107,7 +107,7 @@ export async function judgementLines(
   if (!known?.known) return [];
   const [row] = await read<JudgedRow>(judgedStatement, [schema, correlationId]);
   if (!row || (row.judged_by === null && row.said === null)) return [];
-  return [judgedLine(row), ...saidLine(row), [{ text: overruledBy(row), tone: 'muted' }]];
+  return [judgedLine(row), ...saidLine(row), ...countedLine(row)];
 }
 
 /** How learning judged a turn, and what people said; nothing where neither is known, and for a trace within a turn. */
@@ -119,7 +119,8 @@ async function judgedSections(
   const section = await sectionOr('How learning judged the turn', () =>
     judgementLines(read, shape.schema, id),
   );
-  return section.lines.length > 0 ? [section] : [];
+  if (section.lines.length === 0) return [];
+  return [{ ...section, lines: [...section.lines, overrules] }];
 }
 
 function judgedLine({ judged_by: by, is_good: isGood, next_prompt: next }: JudgedRow): SummaryLine {
@@ -133,13 +134,16 @@ function judgedLine({ judged_by: by, is_good: isGood, next_prompt: next }: Judge
   ];
 }
 
-function overruledBy({ said, is_counted: isCounted }: JudgedRow): string {
-  if (said === null)
-    return 'w in the trace overrules it; the next trace-console learn counts it so';
-  return isCounted === true
-    ? 'w in the trace says otherwise'
-    : 'the next trace-console learn counts it so';
+/** What a person said counts behind the next learning. */
+function countedLine({ said, is_counted: isCounted }: JudgedRow): SummaryLine[] {
+  if (said === null || isCounted === true) return [];
+  return [[{ text: 'the next trace-console learn counts it so', tone: 'muted' }]];
 }
+
+/** Below them in the row in full, where nothing asks for an answer. */
+const overrules: SummaryLine = [
+  { text: `:${namedCommands.judge} in the trace overrules it`, tone: 'muted', namesCommands: true },
+];
 
 function saidLine({ said, said_ms: ms, given_by: who, note }: JudgedRow): SummaryLine[] {
   if (said === null) return [];

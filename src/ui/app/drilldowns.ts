@@ -68,7 +68,7 @@ export class OpenedDrilldowns implements Drilldowns {
 
   show(opened: OpenedRecords): void {
     const by = this.#numbered({ title: opened.title, read: () => Promise.resolve(opened) });
-    this.#app.push(openedView(by, opened, undefined));
+    this.#app.push(openedView(by, opened, undefined, this.#app.keys));
   }
 
   refresh(openedBy: OpenedBy | undefined = this.#app.front.openedBy): void {
@@ -137,7 +137,7 @@ export class OpenedDrilldowns implements Drilldowns {
     }
     const before = this.#find(by);
     if (!before) return undefined;
-    const view = openedView(by, opened, before);
+    const view = openedView(by, opened, before, this.#app.keys);
     this.#app.replace(before, view);
     if (view.isIncomplete === true) this.#again.add(by.id);
     // Another view may be in front by now, as the help: the held keys are not meant for it.

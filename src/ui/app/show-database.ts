@@ -40,12 +40,14 @@ export function showDatabase(
     const lacking = lacksTables(database);
     const notice = lacking ? await askForSchema(app, database) : undefined;
     const { cadenceMs, windowMs, budgetUsdPerDay, traffic } = choice;
+    const following = traffic && followTraffic(app, traffic);
     const engine = new LiveEngine(database, {
       ...(cadenceMs === undefined ? {} : { cadenceMs }),
       ...(windowMs === undefined ? {} : { windowMs }),
       budgetUsdPerDay,
       watches: app.alerts.watches,
       isDemo: traffic !== undefined,
+      ...(following ? { asksAfter: following.firstRows } : {}),
     });
     const recorder =
       recordTo === undefined ? undefined : await record(app, recordTo, isFirst, choice);
@@ -57,7 +59,7 @@ export function showDatabase(
     app.attachment.go(database, engine, recorder, onRows);
     if (at !== undefined) await showAt(app, database, at);
     if (trace !== undefined) colonTrace.run(app, trace);
-    if (traffic) followTraffic(app, engine, traffic);
+    following?.tell(engine);
     if (notice) tell(app, notice);
     if (!lacking) void checkLater(app, database);
     void keepSizesHourly(app, database);
@@ -75,25 +77,53 @@ const wholeAt = [hourMs, 2 * hourMs, 24 * hourMs];
 /** Shorter pauses are not mentioned. */
 const shortPauseMs = 60_000;
 
+/** A first start whose traffic does not come asks the panes all the same. */
+const firstRowsMs = 3_000;
+
+type Following = {
+  /** The demo's first rows are there, of every kind: earlier the panes would be asked for nothing. */
+  firstRows: Promise<void>;
+  /** Who counts the past again when more of it is there. */
+  tell(engine: LiveEngine): void;
+};
+
 /** Shows how much of the demo's history is written, and says when its traffic resumes after a pause. */
-function followTraffic(app: ConsoleApp, engine: LiveEngine, traffic: DemoTraffic): void {
+function followTraffic(app: ConsoleApp, traffic: DemoTraffic): Following {
   const startMs = Date.now();
+  const pauseMs = traffic.pauseMs();
+  let told: LiveEngine | undefined;
   let coveredMs = 0;
+  let isAsked = false;
+  let ask: () => void = () => undefined;
+  const firstRows = new Promise<void>((resolve) => {
+    ask = () => {
+      isAsked = true;
+      resolve();
+    };
+  });
+  if (pauseMs === undefined) setTimeout(ask, firstRowsMs).unref();
+  else ask();
   let isBegun = false;
   traffic.onFilling(({ filled, since }) => {
     const isWhole = filled >= 1;
     app.update({ filling: isWhole ? undefined : filled });
     const reachesMs = startMs - since;
     const isFirst = !isBegun && filled > 0;
-    const isNews = isWhole || isFirst || wholeAt.some((ms) => coveredMs < ms && reachesMs >= ms);
+    const isNews = isFirst || isWhole || wholeAt.some((ms) => coveredMs < ms && reachesMs >= ms);
     isBegun ||= isFirst;
     coveredMs = Math.max(coveredMs, reachesMs);
-    if (isNews) void engine.schemaChanged();
+    if (isFirst && !isAsked) ask();
+    else if (isNews) void told?.schemaChanged();
   });
-  const pauseMs = traffic.pauseMs() ?? 0;
-  if (pauseMs > shortPauseMs) {
-    app.say(`The demo goes on; nothing was written for ${formatAge(pauseMs)}`);
-  }
+  return {
+    firstRows,
+    tell(engine) {
+      told = engine;
+      if (pauseMs !== undefined && pauseMs > shortPauseMs) {
+        app.say(`The demo goes on; nothing was written for ${formatAge(pauseMs)}`);
+      }
+    },
+  };
 }
 
 /** The moment is read by the server's clock, since rows carry its times. */

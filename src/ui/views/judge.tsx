@@ -1,5 +1,5 @@
 import { failureOf } from '../../db/errors.js';
-import type { SummaryLine } from '../../panes/contract/column.js';
+import type { SummaryLine, SummarySegment } from '../../panes/contract/column.js';
 import { usualLimits } from '../../panes/contract/pane.js';
 import { judgementLines } from '../../panes/reading/record.js';
 import { closing, inView, terminalCommands, whyOffline } from '../commands/kinds.js';
@@ -61,7 +61,10 @@ export class JudgeView implements View {
   draw({ model: { size }, keys }: Context) {
     const write = writer(innerDialog(size).width);
     const body = [
-      ...this.known.flatMap((parts) => write(parts.map(({ text }) => text).join(' '), 'muted')),
+      ...this.known.flatMap(([first, ...others]) => [
+        ...write(joined([first, ...others.filter(isReason)]), first?.tone),
+        ...others.filter((part) => !isReason(part)).flatMap(({ text, tone }) => write(text, tone)),
+      ]),
       ...write(''),
       ...write(`${keys.keyOf(itWentWell.id)}: yes, it went well`),
       ...write(`${keys.keyOf(itWentBadly.id)}: no, it went badly`),
@@ -70,6 +73,12 @@ export class JudgeView implements View {
     return <Dialog title="Did this turn go well?" body={body} size={size} />;
   }
 }
+
+/** Why, beside what was said; a prompt or a note stands below it. */
+const isReason = ({ tone }: SummarySegment) => tone === undefined;
+
+const joined = (parts: readonly (SummarySegment | undefined)[]) =>
+  parts.map((part) => part?.text ?? '').join(' ');
 
 function answer(isGood: boolean, binding: Binding) {
   return inView(JudgeView, {

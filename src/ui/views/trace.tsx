@@ -15,6 +15,7 @@ import { palette } from './palette.js';
 import type { Context, OpenedBy, Scope, Searchable, View } from '../context.js';
 import { traceColumnsLeftOut } from '../draw/trace/rows.js';
 import { drawTrace, traceRoom, type TraceRoom } from '../draw/trace/trace.js';
+import { namedCommands } from '../../panes/contract/pane.js';
 import type { Binding } from '../keymap.js';
 import type { Search } from '../model/search.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
@@ -299,7 +300,7 @@ function askedId({ state }: TraceView): string {
 
 const feedback = [
   inView(TraceView, {
-    id: 'judge-turn',
+    id: namedCommands.judge,
     keys: ['w'],
     title: 'say whether this turn went well: asks, y or n',
     bar: 'went well?',

@@ -1,5 +1,6 @@
+import type { Keymap } from '../keymap.js';
 import type { Failure } from '../../db/errors.js';
-import type { Opened } from '../../panes/contract/opening.js';
+import type { Opened, OpenedRecords } from '../../panes/contract/opening.js';
 import { safeLine } from '../../terminal/sanitise.js';
 import { backFromOpened, besides, refreshView } from '../commands/open.js';
 import { terminalCommands, closing, inView } from '../commands/kinds.js';
@@ -46,15 +47,33 @@ export class WaitingView implements View {
 }
 
 /** The view of what was read; `before` is the view that it replaces. */
-export function openedView(openedBy: OpenedBy, opened: Opened, before: View | undefined): View {
+export function openedView(
+  openedBy: OpenedBy,
+  opened: Opened,
+  before: View | undefined,
+  keys: Keymap,
+): View {
   switch (opened.kind) {
     case 'records':
-      return RecordView.of(openedBy, opened, before);
+      return RecordView.of(openedBy, withKeys(opened, keys), before);
     case 'list':
       return ListView.of(openedBy, opened, before);
     case 'trace':
       return TraceView.of(openedBy, opened, before);
   }
+}
+
+/** Lines that name commands name their keys. */
+function withKeys(opened: OpenedRecords, keys: Keymap): OpenedRecords {
+  const sections = opened.sections?.map((section) => ({
+    ...section,
+    lines: section.lines.map((line) =>
+      line.map((part) =>
+        part.namesCommands === true ? { ...part, text: keys.inText(part.text) } : part,
+      ),
+    ),
+  }));
+  return sections ? { ...opened, sections } : opened;
 }
 
 /** The view that says why nothing could be read; undefined: what was read before stays in view. */
