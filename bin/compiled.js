@@ -26,7 +26,7 @@ const digestBytes = 32;
 exports.load = (file, caches = cachesFolder()) => {
   // Source maps are read of modules only.
   if (!caches || process.sourceMapsEnabled || process.env.NODE_V8_COVERAGE) {
-    return void require(file);
+    return require(file).progress.tellKept();
   }
   // It is ASCII: the build sees to that.
   const source = fs.readFileSync(file, 'latin1');
@@ -45,15 +45,12 @@ exports.load = (file, caches = cachesFolder()) => {
     module.exports,
     ...[module.exports, createRequire(file), module, file, path.dirname(file), load],
   );
-  if (cachedData && !script.cachedDataRejected) return;
   const { progress } = module.exports;
+  if (cachedData && !script.cachedDataRejected) return progress.tellKept();
   const keep = () => {
     process.off('exit', atExit);
-    write(
-      kept,
-      key,
-      progress.asStarted(() => script.createCachedData()),
-    );
+    write(kept, key, script.createCachedData());
+    progress.tellKept();
   };
   const isWarm = () => progress.isOpen && progress.command === commandOf(kept);
   const atExit = (code) => void (code === 0 && isWarm() && keep());

@@ -347,10 +347,18 @@ export function parseWindow(text: string): number {
   });
 }
 
-/** How far the start is, for the launcher: it keeps what is compiled by then. */
+let tellKept: () => void;
+
+/** How far the start is, for the launcher: it keeps what is compiled by then, and tells when there is nothing more to keep. */
 export const progress: {
   command: string | undefined;
   isOpen: boolean;
-  /** Makes what is kept, under the flags of V8 that the process began with. */
-  asStarted: <Made>(make: () => Made) => Made;
-} = { command: undefined, isOpen: false, asStarted: (make) => make() };
+  /** From then on flags of V8 may change: at the next start it would refuse code that was kept under other flags. */
+  isKept: Promise<void>;
+  tellKept: () => void;
+} = {
+  command: undefined,
+  isOpen: false,
+  isKept: new Promise((resolve) => (tellKept = resolve)),
+  tellKept: () => tellKept(),
+};

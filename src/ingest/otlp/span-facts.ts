@@ -1,6 +1,7 @@
 import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
 import type { Failure, OtherSpan, Usage } from '../events.js';
+import { sessionName } from '../ids.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
 
@@ -387,7 +388,8 @@ export function sessionOf(
   for (const span of spans) {
     const told = textAt(span.attributes, ...sessionNames);
     if (told === undefined) continue;
-    if (first === undefined || byRank(span, first.span) < 0) first = { span, told };
+    if (first === undefined || byRank(span, first.span) < 0)
+      first = { span, told: sessionName(told) };
   }
   return first?.told ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
 }

@@ -1,5 +1,6 @@
 import { otlpTag } from '../../core/tables.js';
 import type { AgentEvent, EventBase, OtherSpan, Place } from '../events.js';
+import { sessionName } from '../ids.js';
 import type { RetractedRow } from '../row-store.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
 import { rowsOf, type Recorded, type Replaced, type Role, type StagedSpan } from './kept-trace.js';
@@ -67,7 +68,8 @@ export function traceEvents(all: Staged, isCut = false, stored?: string): TraceE
 
 function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEvents {
   const past = known.find(({ recorded }) => recorded !== undefined)?.recorded;
-  const before = past?.session ?? stored;
+  const named = past?.session ?? stored;
+  const before = named === undefined ? undefined : sessionName(named);
   const isLate = before !== undefined && (past === undefined || past.isLate === true);
   const spans = known.map(({ span }) => span);
   const session = isLate ? before : sessionOf(spans, before, isCut);

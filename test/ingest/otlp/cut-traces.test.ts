@@ -188,6 +188,11 @@ it('gives a trace the service of its root, and each agent its own, whichever com
 it.each<[which: string, told: readonly (string | undefined)[], expected: string]>([
   ['the root says', ['first', 'second', 'third'], 'first'],
   ['began first, where the root says none', [undefined, 'second', 'third'], 'second'],
+  [
+    'the root says, in place of one whose UUID is written large',
+    ['first', undefined, 'ABCDEF01-0000-4000-8000-000000000001'],
+    'first',
+  ],
 ])('gives a trace the session that %s, whichever span comes first', async (_, told, expected) => {
   const [root, two, three] = told.map((session, index) =>
     span(index + 1, index, `work ${index}`, session === undefined ? {} : { 'session.id': session }),
