@@ -1,4 +1,4 @@
-import { isBeingFilled, type PaneSnapshot } from '../../live/state.js';
+import { isBeingFilled, type PaneSnapshot, showsOldRows } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
 import {
   emptyText,
@@ -319,16 +319,13 @@ function choiceSegments({ pane, snapshot }: PaneInput): Segment[] {
   );
 }
 
-/** Nothing of what the title names has come yet: the rows are those of another group, choice or moment. */
-const showsOldRows = ({ loading, rows }: PaneSnapshot) => loading?.share === 0 && rows.length > 0;
-
 function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   const { pane, snapshot, view, age, cadenceMs } = input;
   const segments: Segment[] = [];
   if (snapshot.loading) {
-    const share = Math.floor(100 * snapshot.loading.share);
-    const isOld = showsOldRows(snapshot) ? 'old rows · ' : '';
-    segments.push({ text: `${isOld}fetching ${share}%`, look: 'running' });
+    const share = `fetching ${Math.floor(100 * snapshot.loading.share)}%`;
+    const text = showsOldRows(snapshot) ? `old rows · ${share}` : share;
+    segments.push({ text, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.

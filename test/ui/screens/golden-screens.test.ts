@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { showTimesIn } from '../../../src/core/format/time.js';
 import { resolveSource } from '../../../src/db/connection/source.js';
@@ -11,10 +10,8 @@ import { LiveEngine } from '../../../src/live/engine.js';
 import { Player } from '../../../src/live/recording/player.js';
 import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
-import { paneKey, panes } from '../../../src/panes/registry.js';
+import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
-import { pressKey } from '../../../src/ui/app/input.js';
-import { terminalCommands } from '../../../src/ui/commands/kinds.js';
 import { ConnectionsView } from '../../../src/ui/views/connections.js';
 import { FleetView } from '../../../src/ui/views/fleet.js';
 import { SchemaView } from '../../../src/ui/views/schema.js';
@@ -31,6 +28,7 @@ import { screens, type Screen } from '../../e2e/helpers/screens.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { AppScreen } from './app-screen.js';
 import { FixedSource } from './fixed-source.js';
+import { pressEach } from './press-each.js';
 
 /**
  * Every screen as text, so that a changed one is a diff. After a change that is meant:
@@ -218,75 +216,6 @@ const notRead = {
   id: 1,
   opening: { title: 'A row', read: () => Promise.reject(new Error('not in this test')) },
 };
-
-/** Presses each key of the view in front, and expects that each changes or says something. */
-async function pressEach(reopen: () => Promise<AppScreen>): Promise<void> {
-  let screen = await reopen();
-  const silent: string[] = [];
-  try {
-    const { scope } = screen.app.front;
-    for (const command of screen.app.keys.in(scope)) {
-      if (isOfTerminal.has(command.id)) continue;
-      for (const key of command.keys) {
-        // That of the pane that is focused already.
-        if (scope.id === 'panes' && key === paneKey(screen.app.focus.pane.id)) continue;
-        const { app } = screen;
-        const was = app.model;
-        if (!(await hasEffect(screen, key))) silent.push(`${key}: ${command.title}`);
-        // What it has begun or answered is not only what the model says.
-        if (isOfAction(scope.id) || command.accepts) {
-          await screen.close();
-          screen = await reopen();
-        } else {
-          app.actions?.close();
-          app.update({ ...was, message: was.message });
-        }
-      }
-    }
-    expect(silent).toEqual([]);
-  } finally {
-    await screen.close();
-  }
-}
-
-/** The terminal takes these before any view sees them. */
-const isOfTerminal = new Set(
-  terminalCommands.map(({ id }) => id).filter((id) => id !== 'interrupt'),
-);
-
-/** Their dialogs are opened anew after each key. */
-const isOfAction = (scope: string) =>
-  ['confirm', 'running', 'done', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
-
-/** Whether a key changes what is drawn, asks for something else, ends the console, or says something. */
-async function hasEffect(screen: AppScreen, key: string): Promise<boolean> {
-  const { app } = screen;
-  const source = app.source instanceof FixedSource ? app.source : undefined;
-  const seen = () => {
-    const { views, message, live, ...others } = { ...app.model, nowMs: 0 };
-    const drawnViews = views.map((view) => view.draw?.(app));
-    return {
-      message,
-      drawnViews,
-      others,
-      until: live?.untilMs,
-      paused: live?.paused,
-      asked: source?.asked,
-      ends: screen.ends,
-    };
-  };
-  const before = seen();
-  pressKey(app, key);
-  return vi
-    .waitFor(() => expect(isDeepStrictEqual(seen(), before)).toBe(false), {
-      timeout: 3_000,
-      interval: 15,
-    })
-    .then(
-      () => true,
-      () => false,
-    );
-}
 
 async function compare(app: AppScreen, screen: Screen): Promise<void> {
   const file = path.join(goldenFolder, `${screen.name}.txt`);
