@@ -1,6 +1,6 @@
-import fs from 'node:fs';
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
 import type { Database } from '../db/database.js';
+import { readTextFile } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import type { CollectorStatus } from '../ingest/collector/status-file.js';
 import { given } from '../core/values.js';
@@ -118,7 +118,7 @@ function tlsFiles(
 function readTls({ cert, key }: TlsFiles): { cert: string; key: string } {
   const read = (file: string) => {
     try {
-      return fs.readFileSync(file, 'utf8');
+      return readTextFile(file);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ConsoleError('file_failed', `${file} cannot be read: ${reason}.`, { cause });

@@ -1,5 +1,5 @@
 import { consoleVersion } from '../core/version.js';
-import { ConsoleError, type ExitCode, exitCodes } from '../db/errors.js';
+import { ConsoleError, type ExitCode, exitCodes, failureOf, fileError } from '../db/errors.js';
 import { canPaint } from '../terminal/support.js';
 import {
   askedInstead,
@@ -29,10 +29,10 @@ import { plainText, safeJson, safeText } from './safe-text.js';
  * gives the exit code.
  */
 function reportError(error: unknown, json: boolean): ExitCode {
-  const known = error instanceof ConsoleError ? error : undefined;
+  const known = error instanceof ConsoleError ? error : fileError(error);
   // What is unexpected may quote anything.
   const written = known ? withoutPasswords : redactSecrets;
-  const message = written(error instanceof Error ? error.message : String(error));
+  const message = written(failureOf(known ?? error).message);
   const hint = known?.hint === undefined ? undefined : written(known.hint);
   if (json) {
     const body = { code: known?.code ?? 'internal', message, hint };

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -45,3 +46,52 @@ export function consoleFolder(
 /** The disk, or what this user may have of it, is full. */
 export const isNoSpace = (error: unknown): boolean =>
   ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+
+const reasons = new Map(
+  Object.entries({
+    EACCES: 'this user may not write there',
+    EPERM: 'this user may not write there',
+    EROFS: 'the file system is read-only',
+    ENOTDIR: 'something on the way is a file, not a folder',
+    EEXIST: 'something on the way is a file, not a folder',
+    ENOENT: 'nothing can be created there',
+    ENOSPC: 'the disk is full',
+    EDQUOT: 'the disk quota is used up',
+    ENAMETOOLONG: 'the name is too long',
+    ELOOP: 'its links lead in a circle',
+    EISDIR: 'it is a folder, not a file',
+    EFBIG: 'it is too large',
+  }),
+);
+
+/** What the file system refuses, in words; undefined for anything else, a fault of a program among them. */
+export const fileSystemReason = (error: unknown): string | undefined =>
+  reasons.get((error as NodeJS.ErrnoException | null)?.code ?? '');
+
+/** More than any file with settings or certificates has. */
+const usualBytes = 16_000_000;
+
+/**
+ * The text of a file that somebody has named: a device that never ends must not fill the memory.
+ *
+ * @throws the error of the file system; EFBIG where it holds more bytes than `most`
+ */
+export function readTextFile(file: string, most = usualBytes): string {
+  const descriptor = fs.openSync(file, 'r');
+  try {
+    const pieces: Buffer[] = [];
+    for (let left = most; ;) {
+      const piece = Buffer.allocUnsafe(Math.min(1_000_000, left + 1));
+      const read = fs.readSync(descriptor, piece);
+      if (read === 0) return Buffer.concat(pieces).toString('utf8');
+      left -= read;
+      if (left < 0) {
+        const error = new Error(`EFBIG: file too large, read '${file}'`);
+        throw Object.assign(error, { code: 'EFBIG', syscall: 'read', path: file });
+      }
+      pieces.push(piece.subarray(0, read));
+    }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}

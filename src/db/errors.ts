@@ -1,3 +1,5 @@
+import { fileSystemReason } from '../core/folders.js';
+
 /** Exit codes of every command, documented in docs/commands.md. */
 export const exitCodes = {
   good: 0,
@@ -98,6 +100,20 @@ export class ConsoleError extends Error {
   get exitCode(): ExitCode {
     return exitCodeOf[this.code] ?? exitCodes.notGood;
   }
+}
+
+/**
+ * What the file system refused where nobody expected it: no fault of the console, so that its stack helps nobody. Undefined for anything
+ * else; a file that is not there may be such a fault.
+ */
+export function fileError(error: unknown): ConsoleError | undefined {
+  const { code, path, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  const reason = fileSystemReason(error);
+  if (reason === undefined || syscall === undefined || code === 'ENOENT') return undefined;
+  const isRight = code === 'EACCES' || code === 'EPERM';
+  const why = isRight ? `this user has no right to it (${syscall})` : reason;
+  const what = path === undefined ? `A file cannot be written` : `${path} cannot be used`;
+  return new ConsoleError('file_failed', `${what}: ${why}.`, { cause: error });
 }
 
 /** What a person reads of a failure: what failed, and what to try next where that is known. */

@@ -1,3 +1,4 @@
+import { fileError } from '../db/errors.js';
 import { stat } from 'node:fs/promises';
 import os from 'node:os';
 import type { Database } from '../db/database.js';
@@ -78,6 +79,16 @@ export class CollectingReader {
 
   /** What the collector of this machine says, where it writes to this database. */
   #local(): Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined {
+    try {
+      return this.#readLocal();
+    } catch (error) {
+      // The vitals do not hang on a folder of this machine.
+      if (fileError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #readLocal(): Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined {
     const status = readStatus(this.#folder);
     if (status === undefined) return undefined;
     if (status.target !== targetOf(this.#database)) return undefined;

@@ -62,6 +62,21 @@ describe('output that cannot be written', () => {
   });
 });
 
+describe('a folder for events that is none', () => {
+  it.each(['collect --once', 'collect status', 'hooks status'])(
+    'is named by %s, without a stack',
+    async (command) => {
+      const { exitCode, stderr } = await shell(`console ${command}`, {
+        TRACE_CONSOLE_SPOOL: '/dev/null',
+      });
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(
+        /^error: (The folder )?\/dev\/null\S* cannot be used: something on the way is a file, not a folder\.\n(hint: .*\n)?$|^error: The folder \/dev\/null is no folder\.\nhint: .*\n$/,
+      );
+    },
+  );
+});
+
 describe('a command of which nothing is left that could go on', () => {
   it.each([[[]], [['--json']]])('is an error, not done: %j', async (flags) => {
     const folder = mkdtempSync(join(tmpdir(), 'trace-console-stuck-'));

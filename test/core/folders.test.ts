@@ -1,9 +1,9 @@
-import { mkdtempSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { createFolder } from '../../src/core/create-folder.js';
-import { consoleFolder, homeFolder } from '../../src/core/folders.js';
+import { consoleFolder, homeFolder, readTextFile } from '../../src/core/folders.js';
 
 it('takes an empty or relative HOME as not set, as libpq does', () => {
   expect(homeFolder({ HOME: '/h' })).toBe('/h');
@@ -23,4 +23,16 @@ it('creates folders private to their owner, and gives up where none can be creat
   createFolder(join(base, 'a/b'));
   expect(statSync(join(base, 'a')).mode & 0o777).toBe(0o700);
   expect(() => createFolder('/proc/nobody/a/b')).toThrow(/ENOENT/);
+});
+
+it('reads what somebody has named up to a limit: a device that never ends is too large', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'trace-console-read-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'text');
+  writeFileSync(file, 'ä'.repeat(700_000));
+  expect(readTextFile(file)).toBe('ä'.repeat(700_000));
+  expect(readTextFile(file, 1_400_000)).toHaveLength(700_000);
+  expect(() => readTextFile(file, 1_399_999)).toThrow(/EFBIG/);
+  expect(() => readTextFile('/dev/zero', 3_000_000)).toThrow(/EFBIG/);
+  expect(() => readTextFile(folder)).toThrow(/EISDIR/);
 });

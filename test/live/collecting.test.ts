@@ -160,3 +160,25 @@ test('transcripts that have grown since they were imported are told of, but not 
   while (!(await again.next()).done);
   expect([await look(), await followed()]).toEqual([undefined, undefined]);
 });
+
+test('takes what is damaged, or cannot be read, for no collector', async () => {
+  const { database, folder } = await opened();
+  const target = targetOf(database);
+  for (const text of [
+    'null',
+    '[]',
+    '{}',
+    '',
+    '7',
+    JSON.stringify({ pid: 1, target, state: 'x' }),
+  ]) {
+    fs.writeFileSync(path.join(folder, 'collector.json'), text);
+    expect(await read(database, folder)).toBeNull();
+  }
+  fs.writeFileSync(
+    path.join(folder, 'collector.json'),
+    JSON.stringify({ pid: 1, target, state: 'following', offsets: {}, lastEvents: {} }),
+  );
+  fs.symlinkSync('collector.lock', path.join(folder, 'collector.lock'));
+  expect(await read(database, folder)).toBeNull();
+});

@@ -106,12 +106,12 @@ export const command = defineCommand({
       return exitCodes.good;
     }
     const folder = spoolFolder(process.env, os.homedir);
+    ensurePrivateFolder(folder, forSpool);
     const holder = collectorOf(folder);
     if (holder !== undefined) {
       if (flags.background) return exitCodes.good;
       throw runsAlready(holder.pid);
     }
-    ensurePrivateFolder(folder, forSpool);
     if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
     const { receiver, listen } = await openReceiver(context, folder, () => known);

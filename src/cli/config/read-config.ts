@@ -1,8 +1,7 @@
-import fs from 'node:fs';
 import { ConsoleError } from '../../db/errors.js';
 import { noConfig, type Config } from './settings.js';
 import path from 'node:path';
-import { consoleFolder } from '../../core/folders.js';
+import { consoleFolder, readTextFile } from '../../core/folders.js';
 
 /**
  * Reads the config file, where there is one. What understands it is loaded only then: a start without a
@@ -17,7 +16,7 @@ export async function readConfig(flag: string | undefined): Promise<Config> {
   const { file, named } = location;
   let text: string;
   try {
-    text = fs.readFileSync(file, 'utf8');
+    text = readTextFile(file);
   } catch (cause) {
     if (!named && isMissing(cause)) return noConfig;
     if (!named) return { ...noConfig, unreadable: file };

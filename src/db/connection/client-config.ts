@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
-import { homeFolder } from '../../core/folders.js';
+import { homeFolder, readTextFile } from '../../core/folders.js';
 import { ConsoleError } from '../errors.js';
 import { invalidParameter, type ConnectionParameters } from './conninfo.js';
 
@@ -192,7 +192,7 @@ function homeFile(name: string): string {
 
 function readCertificate(file: string, what: string, parameter: string): string {
   try {
-    return fs.readFileSync(file, 'utf8');
+    return readTextFile(file);
   } catch (cause) {
     throw new ConsoleError('tls_failed', `The ${what} cannot be read: ${file}`, {
       hint: `Name the file by ${parameter}=…, use sslrootcert=system for a public authority, or sslmode=require to encrypt without verifying.`,

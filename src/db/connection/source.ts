@@ -7,7 +7,7 @@ import { checkParameters, parseConnectionString, type ConnectionParameters } fro
 import { parse } from 'dotenv';
 import { expand } from 'dotenv-expand';
 import path from 'node:path';
-import { homeFolder } from '../../core/folders.js';
+import { homeFolder, readTextFile } from '../../core/folders.js';
 
 /** Where the address came from, as the header and the errors name it. */
 export type SourceOrigin =
@@ -278,7 +278,7 @@ export function processEnvironment(variables: NodeJS.ProcessEnv = process.env): 
 function readEnvironmentFile(file: string, environment: Environment): Environment {
   let text: string;
   try {
-    text = fs.readFileSync(file, 'utf8');
+    text = readTextFile(file);
   } catch (cause) {
     throw new ConsoleError('usage', `The file of --env-file cannot be read: ${file}`, {
       hint: 'Give the path of a file with lines NAME=value, like .env.example.',
@@ -307,7 +307,7 @@ function readService(name: string, environment: Environment): ConnectionParamete
   ];
   for (const file of files) {
     if (!fs.existsSync(file)) continue;
-    const section = parseSections(fs.readFileSync(file, 'utf8')).get(name);
+    const section = parseSections(readTextFile(file)).get(name);
     if (section) return section;
   }
   throw new ConsoleError('connection_source_invalid', `The service "${name}" is not defined.`, {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createFolder } from '../../core/create-folder.js';
-import { consoleFolder, isNoSpace } from '../../core/folders.js';
+import { consoleFolder, fileSystemReason, isNoSpace } from '../../core/folders.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 
@@ -127,24 +127,9 @@ export function ensurePrivateFolder(folder: string, use: FolderUse = forData): v
   });
 }
 
-const reasons = new Map(
-  Object.entries({
-    EACCES: 'this user may not write there',
-    EPERM: 'this user may not write there',
-    EROFS: 'the file system is read-only',
-    ENOTDIR: 'something on the way is a file, not a folder',
-    EEXIST: 'something on the way is a file, not a folder',
-    ENOENT: 'nothing can be created there',
-    ENOSPC: 'the disk is full',
-    EDQUOT: 'the disk quota is used up',
-    ENAMETOOLONG: 'the name is too long',
-    ELOOP: 'its links lead in a circle',
-  }),
-);
-
 /** What the file system says about a folder, as an error of the console; others as they are. */
 export function folderFailure(folder: string, cause: unknown, use: FolderUse = forData): unknown {
-  const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
+  const reason = fileSystemReason(cause);
   if (reason === undefined) return cause;
   const { code, setting, or = '' } = use;
   const first = isNoSpace(cause)

@@ -9,7 +9,7 @@ import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { FolderLock } from '../../core/folder-lock.js';
-import { ensurePrivateFolder } from '../../embedded/index.js';
+import { ensurePrivateFolder, folderFailure } from '../../embedded/index.js';
 import { collectorLock, forSpool, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
@@ -102,7 +102,12 @@ export class Collector {
   static open(options: CollectorOptions): Collector | undefined {
     const { folder } = options;
     ensurePrivateFolder(folder, forSpool);
-    const lock = FolderLock.acquire(folder, '', collectorLock);
+    let lock: FolderLock | undefined;
+    try {
+      lock = FolderLock.acquire(folder, '', collectorLock);
+    } catch (cause) {
+      throw folderFailure(folder, cause, forSpool);
+    }
     if (lock === undefined) return undefined;
     const keptBytes = spoolLimit(process.env) / keptShare;
     const id = spoolId(folder);

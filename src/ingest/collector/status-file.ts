@@ -167,10 +167,25 @@ export async function endCollectorOf(
   return holder.pid;
 }
 
+/** What is read of it: a file that a crash has damaged, or of another version, is none. */
+function isStatus(written: unknown): written is CollectorStatus {
+  if (typeof written !== 'object' || written === null) return false;
+  const { pid, target, state, offsets, lastEvents } = written as Partial<CollectorStatus>;
+  const isTable = (value: unknown) => typeof value === 'object' && value !== null;
+  const texts = [target, state];
+  return (
+    typeof pid === 'number' &&
+    texts.every((text) => typeof text === 'string') &&
+    isTable(offsets) &&
+    isTable(lastEvents)
+  );
+}
+
 /** Undefined where no collector has run yet. */
 export function readStatus(folder: string): CollectorStatus | undefined {
   try {
-    return JSON.parse(fs.readFileSync(path.join(folder, fileName), 'utf8')) as CollectorStatus;
+    const written: unknown = JSON.parse(fs.readFileSync(path.join(folder, fileName), 'utf8'));
+    return isStatus(written) ? written : undefined;
   } catch {
     return undefined;
   }

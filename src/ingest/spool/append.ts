@@ -109,6 +109,9 @@ function syncFolder(folder: string): void {
 
 // Loaded by the hook: it imports nothing that costs a start.
 
+/** Of Windows, too: `C:\\…`. */
+const isAbsolute = (folder: string): boolean => /^(?:\/|[a-z]:[\\/])/i.test(folder);
+
 /**
  * The console's folder in the user's XDG state home.
  *
@@ -124,9 +127,14 @@ export function stateFolder(environment: Environment, homeFolder: () => string):
 /** What a failure of the spool's folder says. */
 export const forSpool = { code: 'file_failed', setting: 'TRACE_CONSOLE_SPOOL' } as const;
 
-/** Where hooks leave their events: `TRACE_CONSOLE_SPOOL`, else below the state folder. */
+/**
+ * Where hooks leave their events: `TRACE_CONSOLE_SPOOL`, else below the state folder. A relative one is ignored: it would be another folder
+ * in each project.
+ */
 export function spoolFolder(environment: Environment, homeFolder: () => string): string {
-  return given(environment.TRACE_CONSOLE_SPOOL) ?? `${stateFolder(environment, homeFolder)}/spool`;
+  const named = environment.TRACE_CONSOLE_SPOOL;
+  if (named !== undefined && isAbsolute(named)) return named;
+  return `${stateFolder(environment, homeFolder)}/spool`;
 }
 
 /**

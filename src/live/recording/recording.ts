@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileSystemReason, readTextFile } from '../../core/folders.js';
 import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { consoleVersion } from '../../core/version.js';
@@ -171,15 +172,14 @@ function mustBeText(text: unknown): void {
 
 function readFile(file: string): string {
   try {
-    const { size } = fs.statSync(file);
-    if (size > mostBytes) {
-      throw new ConsoleError('usage', `${file} is too large for a replay: ${formatBytes(size)}.`, {
+    return readTextFile(file, mostBytes);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EFBIG') {
+      throw new ConsoleError('usage', `${file} is too large for a replay.`, {
         hint: `At most ${formatBytes(mostBytes)} are read; its first lines alone are a recording, too.`,
+        cause,
       });
     }
-    return fs.readFileSync(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof ConsoleError) throw cause;
     throw new ConsoleError('usage', `The recording cannot be read: ${file}`, {
       hint: 'trace-console --record FILE makes one.',
       cause,
@@ -279,7 +279,17 @@ export class Recorder {
       startedAt: new Date().toISOString(),
       place,
     };
-    fs.writeSync(this.#descriptor, `${JSON.stringify(header)}\n`);
+    try {
+      fs.writeSync(this.#descriptor, `${JSON.stringify(header)}\n`);
+    } catch (cause) {
+      fs.closeSync(this.#descriptor);
+      fs.rmSync(this.file, { force: true });
+      const reason = fileSystemReason(cause) ?? (cause as Error).message;
+      throw new ConsoleError('file_failed', `${this.file} cannot be written: ${reason}.`, {
+        hint: 'Give a name in another folder.',
+        cause,
+      });
+    }
   }
 
   /** Why nothing is written any more (a full disk); undefined while all is well. */

@@ -1,6 +1,6 @@
 import { didYouMean } from '../../core/nearest.js';
 import { hasRowsOnWorkers } from '../../db/capabilities.js';
-import { ConsoleError, losesConnection } from '../../db/errors.js';
+import { ConsoleError, fileError, losesConnection } from '../../db/errors.js';
 import { type Check, severities, type Severity, type Verdict } from './check.js';
 import { agentEvents, agentHooks } from './checks/agents.js';
 import { autovacuum, deadRows, growth, staleStatistics, wraparound } from './checks/tables.js';
@@ -141,7 +141,8 @@ async function verdictOf(context: DoctorContext, check: Check): Promise<Verdict>
     return await context.transaction((tx) =>
       check.run({ tx, capabilities, host: database.address.host }),
     );
-  } catch (error) {
+  } catch (failure) {
+    const error = fileError(failure) ?? failure;
     // Each of the others would wait for an answer as long as this one.
     if (losesConnection(error) || !(error instanceof ConsoleError)) throw error;
     return { severity: 'skipped', evidence: `could not be read: ${error.message}` };
