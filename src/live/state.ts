@@ -175,3 +175,7 @@ export function isBeingFilled(
 ): filling is number {
   return filling !== undefined && rows.length === 0 && error === null && filter === undefined;
 }
+
+/** Nothing of what was chosen has come yet: the rows are those of another group, variant or moment. */
+export const showsOldRows = ({ loading, rows }: PaneSnapshot): boolean =>
+  loading?.share === 0 && rows.length > 0;

@@ -139,7 +139,7 @@ const twins = { id: 'twins', title: 'ask for the same' };
 
 /** Of so many patterns, those used last, it is seen how they go lately. */
 const lastUsedSeen = 500;
-/** Of so many patterns, those used most, each is compared with each: 160 ms where all have an embedding. */
+/** Of so many patterns, those used last, each is compared with each: 160 ms where all have an embedding. */
 const twinsSeen = 150;
 
 /**
@@ -169,15 +169,19 @@ ORDER BY p.success_rate DESC, p.total_usage_count DESC`;
 }
 
 /**
- * Active patterns of one embedding model and one leading agent that ask for the same, each with its nearest. What another agent
- * does for the same prompts is no duplicate: a router chooses. `$1`: how many, `$2`: of how many,
- * `$3`: from which similarity on.
+ * Active patterns of one embedding model, one leading agent and one origin (learned or not) that ask for the same, each with its
+ * nearest: those that can be merged. What another agent does for the same prompts is no duplicate: a router chooses. Those that
+ * were never used come last; in an order of its own, which the index has. `$1`: how many, `$2`: of how many, `$3`: from which
+ * similarity on.
  */
 function twinsStatement(shape: SchemaShape): string {
   return `
 WITH p AS MATERIALIZED (
-  SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL
-  ORDER BY success_rate DESC, total_usage_count DESC LIMIT $2)
+  (SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL AND last_used_at IS NOT NULL
+   ORDER BY last_used_at DESC LIMIT $2)
+  UNION ALL
+  (SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL AND last_used_at IS NULL LIMIT $2)
+  LIMIT $2)
 SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad,
   ${boundedText('COALESCE(near.intent_classification, near.pattern_hash)', 195)} || to_char(near.similarity, 'FM" "0.00') AS twin
 FROM p
@@ -186,6 +190,7 @@ CROSS JOIN LATERAL (
   FROM p AS o
   WHERE o.id <> p.id AND o.embedding_model IS NOT DISTINCT FROM p.embedding_model
     AND o.agent_sequence[1] IS NOT DISTINCT FROM p.agent_sequence[1]
+    AND (o.pattern_hash LIKE 'learned:%') IS NOT DISTINCT FROM (p.pattern_hash LIKE 'learned:%')
   ORDER BY o.prompt_embedding <=> p.prompt_embedding LIMIT 1) AS near
 CROSS JOIN LATERAL (${latelySql}) AS lately
 WHERE near.similarity >= $3 AND near.similarity <> 'NaN'

@@ -1,6 +1,10 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../src/db/database.js';
-import { groupBy } from '../../src/core/values.js';
+import { groupBy, readNumber } from '../../src/core/values.js';
 import { hashEmbedder } from '../../src/learning/embedding/embedder.js';
 import { learn, type LearnOptions, type LearnSummary } from '../../src/learning/learner/learn.js';
 import { intents } from '../../src/demo/vocabulary/intents.js';
@@ -148,4 +152,28 @@ export async function openTrace(test: TestDatabase, prompt: string): Promise<str
     [id, prompt],
   );
   return id;
+}
+
+/** Kills a learner a few moments after it took its lease; gives the priority of its most urgent thread. */
+export async function killWhenLearning(
+  database: TestDatabase,
+  child: ChildProcess,
+  afterMs: number,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const isLearning = async () => {
+    const { rows } = await database.query<{ learning: boolean }>(
+      `SELECT xpath_exists('//holder', query_to_xml(
+         'SELECT holder FROM trace_console.learners WHERE process->>''pid'' = ''${child.pid ?? 0}''', false, false, '')) AS learning
+       FROM pg_class WHERE relname = 'learners'`,
+    );
+    return rows[0]?.learning ?? false;
+  };
+  while (!signal.aborted && !(await isLearning())) await sleep(5);
+  const threads = signal.aborted ? [] : readdirSync(`/proc/${child.pid ?? 0}/task`);
+  const nice = threads.map((thread) => getPriority(readNumber(thread)));
+  await sleep(afterMs);
+  if (signal.aborted) return undefined;
+  child.kill('SIGKILL');
+  return Math.min(...nice);
 }

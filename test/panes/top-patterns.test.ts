@@ -64,24 +64,36 @@ test('patterns that fail lately are found among the last used, by logged uses or
   ]);
 });
 
-test('patterns of one embedding model that ask for the same are shown beside each other', async () => {
+test('patterns in use that can be merged are shown beside each other, also behind many that always worked', async () => {
   const database = await createTestDatabase();
   await database.query(
-    `INSERT INTO success_patterns (intent_classification, pattern_hash, prompt_embedding, embedding_model, success_count, total_usage_count)
-     SELECT name, name, (ARRAY[1.0, slope] || array_fill(0.0, ARRAY[1534]))::vector, model, 5, 5
-     FROM (VALUES ('one', 0, 'hash'), ('twin', 0.1, 'hash'), ('other model', 0, 'large'), ('far', 3, 'hash'))
-       AS p (name, slope, model);
+    `INSERT INTO success_patterns (intent_classification, pattern_hash, prompt_embedding, embedding_model, success_count,
+       failure_count, total_usage_count, last_used_at)
+     SELECT name, name, (ARRAY[1.0, slope] || array_fill(0.0, ARRAY[1534]))::vector, model, 5, 3, 8, used_at
+     FROM (VALUES ('one', 0, 'hash', now()), ('twin', 0.1, 'hash', now()), ('other model', 0, 'large', now()),
+       ('learned:other origin', 0, 'hash', now()), ('far', 3, 'hash', now())) AS p (name, slope, model, used_at);
+     INSERT INTO success_patterns (intent_classification, pattern_hash, prompt_embedding, embedding_model, success_count,
+       total_usage_count, last_used_at)
+     SELECT 'once', 'once ' || n, (array_fill(0.0, ARRAY[n + 1]) || ARRAY[1.0] || array_fill(0.0, ARRAY[1534 - n]))::vector,
+       'hash', 1, 1, now() - interval '40 days' FROM generate_series(1, 146) AS n;
      INSERT INTO success_patterns (pattern_hash, intent_classification) VALUES ('none', '')`,
   );
-  const { rows } = await readFresh(await openDatabase(database.url), topPatterns, {
-    variant: 'twins',
-  });
-  expect(new Map(rows.map(({ hash, twin }) => [hash, twin]))).toEqual(
-    new Map([
-      ['one', 'twin 1.00'],
-      ['twin', 'one 1.00'],
-    ]),
+  const console_ = await openDatabase(database.url);
+  const expectTwins = async () => {
+    const { rows } = await readFresh(console_, topPatterns, { variant: 'twins' });
+    expect(new Map(rows.map(({ hash, twin }) => [hash, twin]))).toEqual(
+      new Map([
+        ['one', 'twin 1.00'],
+        ['twin', 'one 1.00'],
+      ]),
+    );
+  };
+  await expectTwins();
+  await database.query(
+    `DELETE FROM success_patterns WHERE intent_classification = 'once';
+     UPDATE success_patterns SET last_used_at = NULL WHERE pattern_hash = 'twin'`,
   );
+  await expectTwins();
 });
 
 test('logged uses of the window stand beside those of the window before', async () => {

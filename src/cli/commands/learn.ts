@@ -1,5 +1,8 @@
-import { isUuid } from '../../core/values.js';
+import { readdirSync } from 'node:fs';
+import os from 'node:os';
+import { isUuid, readNumber } from '../../core/values.js';
 import { counted, withSeparators } from '../../core/format/number.js';
+import type { Database } from '../../db/database.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { chooseEmbedder } from '../../learning/embedding/choose.js';
 import {
@@ -46,7 +49,8 @@ export const command = defineCommand({
   description: [
     'Learns from each turn that has ended, once: which agents and tools served which request, how well and how',
     'fast; which agents work one after another; which errors recur and what got over them. It may be interrupted or',
-    'killed at any moment and goes on where it was. One process learns at a time.',
+    'killed at any moment and goes on where it was. One process learns at a time. It leaves the processor to what',
+    'writes traces: it lowers its own priority, and rests after each batch.',
     '',
     'A turn is no success when it failed, was interrupted, was corrected or repeated by the next prompt, or when its',
     'last test run failed. "trace-console feedback" overrules that. With --json: {"turns", "overruled", "published",',
@@ -62,6 +66,7 @@ export const command = defineCommand({
     const { flags, print, note } = context;
     const options = optionsOf(context);
     const database = await context.openDatabase();
+    giveWay(database);
     if (flags.dryRun) {
       const findings = await drainProgress(learnDry(database, options), note);
       print(flags.json ? safeJson(findings, 2) : safeText(findingsText(findings)));
@@ -84,6 +89,26 @@ export const command = defineCommand({
     return result.interrupted ? exitCodes.notGood : exitCodes.good;
   },
 });
+
+/** A third of the weight that others have: on a machine without a free core it learns slowly, and still learns. */
+const lowered = 5;
+
+/**
+ * Lets the writers of traces on this machine have the processor first. On Linux a priority is that of a thread: those of V8
+ * have begun before. Beside the embedded database it stays as it is: a daemon that is started anew would inherit it, and
+ * outlive this command.
+ */
+function giveWay({ capabilities }: Database): void {
+  if (capabilities.embedded) return;
+  try {
+    const own = process.platform === 'linux' ? readdirSync('/proc/self/task') : ['0'];
+    for (const thread of own.map(readNumber)) {
+      if (os.getPriority(thread) < lowered) os.setPriority(thread, lowered);
+    }
+  } catch {
+    // Where that is not allowed, or a thread ends meanwhile, it learns as before.
+  }
+}
 
 function optionsOf({ flags, signal, note }: Context): LearnOptions {
   const { since, limit, minTurns } = flags;
@@ -210,7 +235,9 @@ export const learnCalibrateCommand = defineCommand({
       model: flags.embeddingModel,
       waits: (line) => note(safeLine(line)),
     });
-    const result = await calibrate(await openDatabase(), embedder, !flags.dryRun, signal);
+    const database = await openDatabase();
+    giveWay(database);
+    const result = await calibrate(database, embedder, !flags.dryRun, signal);
     if (flags.json) {
       print(safeJson(result, 2));
       return exitCodes.good;

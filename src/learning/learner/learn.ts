@@ -44,6 +44,8 @@ export type LearnSummary = {
 const defaults = { leastTurns: 2, batchSize: 500 };
 /** Turns that are looked up at once: each look-up sorts what is left to learn. */
 const candidatesAtOnce = 20_000;
+/** A pause after each batch, in parts of its time: writers that waited for a processor get it. */
+const restShare = 0.5;
 /** Rows are published so often in a long run: each publishing writes into every index of a pattern. */
 const publishEveryMs = 20_000;
 const limits = { statementTimeoutMs: 120_000 };
@@ -219,11 +221,16 @@ export async function* watch(
           pauseMs = Math.max(pauseMs, Math.min(error.cause.askedMs, longestAskedMs));
         }
       }
-      await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => undefined);
+      await pause(pauseMs, signal);
     }
   } finally {
     await lease.release();
   }
+}
+
+/** Ends at once with the signal. */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => undefined);
 }
 
 /** By the server's clock, which writes the times of rows; never before what was asked for. */
@@ -258,12 +265,15 @@ async function* eachBatch(
     );
     for (let from = 0; from < found.length; from += batchSize) {
       if (signal?.aborted) return false;
+      const begun = performance.now();
       const batch = found.slice(from, from + batchSize);
       await take(batch);
       done += batch.length;
+      const restMs = (performance.now() - begun) * restShare;
       // Turns end while it learns.
       const of = total === undefined ? {} : { total: Math.max(done, Math.min(total, limit)) };
       yield { phase: 'learning', done, unit: 'turns', ...of };
+      await pause(restMs, signal);
     }
     after = found.at(-1);
     if (found.length < wanted) break;

@@ -28,7 +28,9 @@ export function asksDatabase(command: Command): Command {
 export function isOnBar(context: Context, command: Command): boolean {
   if (command.isOnBar && !command.isOnBar(context)) return false;
   const { keys, front } = context;
-  const partner = keys.in(front.scope).find(({ id }) => id === command.barWith);
+  const { barWith } = command;
+  const partner =
+    barWith === undefined ? undefined : keys.in(front.scope).find(({ id }) => id === barWith);
   return [command, partner].some((each) => {
     const [key] = each?.keys ?? [];
     return key !== undefined && each?.unavailable?.(context, key) === undefined;

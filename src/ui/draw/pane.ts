@@ -1,4 +1,4 @@
-import { isBeingFilled, type PaneSnapshot } from '../../live/state.js';
+import { isBeingFilled, type PaneSnapshot, showsOldRows } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
 import {
   emptyText,
@@ -234,7 +234,7 @@ function drawRows(input: PaneInput, { rows, table: size, room }: Parts): StyledL
     // When the chosen row is gone, none is highlighted: the row in its place was not chosen.
     cursor: focused && !cursor.gone ? cursor.index : undefined,
     sortedBy,
-    faded: snapshot.error !== null,
+    faded: snapshot.error !== null || showsOldRows(snapshot),
     all: snapshot.rows,
     isMarked: marks.size > 0 ? (row) => marks.has(pane.rowKey(row)) : undefined,
   });
@@ -323,8 +323,9 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   const { pane, snapshot, view, age, cadenceMs } = input;
   const segments: Segment[] = [];
   if (snapshot.loading) {
-    const share = Math.floor(100 * snapshot.loading.share);
-    segments.push({ text: `fetching ${share}%`, look: 'running' });
+    const share = `fetching ${Math.floor(100 * snapshot.loading.share)}%`;
+    const text = showsOldRows(snapshot) ? `old rows · ${share}` : share;
+    segments.push({ text, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.

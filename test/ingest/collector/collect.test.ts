@@ -1,4 +1,4 @@
-import { type ChildProcess } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -98,13 +98,18 @@ describe('collecting what hooks have told', () => {
     expect(traces).toEqual([{ status: 'cancelled', error_type: 'no_end' }]);
   });
 
-  it('counts events that nobody knows, and garbage', async () => {
+  it('counts events that nobody knows, and garbage, and waits for no pipe', async () => {
     tell('claude', { payload: { session_id: 's', hook_event_name: 'FromTheFuture' } }, startMs);
     for (const cli of ['nobody', 'noone']) tell(cli, { payload: { a: 1 } }, startMs);
     await runHook('garbage', { env: { TRACE_CONSOLE_SPOOL: spool } });
+    // What is named as its transcript is a pipe: whoever opens that waits for a writer.
+    const pipe = path.join(folder, 'rollout-pipe.jsonl');
+    execFileSync('mkfifo', [pipe]);
+    const odd = { session_id: 's', hook_event_name: 'FromTheFuture', transcript_path: pipe };
+    tell('codex', { payload: odd }, startMs);
     const { stdout } = await collect('--once', '--json');
     expect(JSON.parse(stdout)).toMatchObject({
-      records: 4,
+      records: 5,
       quarantined: 0,
       lastEvents: { claude: expect.any(String) as string, other: expect.any(String) as string },
     });
@@ -113,12 +118,13 @@ describe('collecting what hooks have told', () => {
     );
     expect(sources).toEqual([
       { cli: 'claude', unknown: 2 },
+      { cli: 'codex', unknown: 1 },
       { cli: 'other', unknown: 2 },
     ]);
     tell('somebody', { payload: { a: 1 } }, startMs);
     const status = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
     const { lastEvents } = JSON.parse(status.stdout) as { lastEvents: object };
-    expect(Object.keys(lastEvents).sort()).toEqual(['claude', 'other']);
+    expect(Object.keys(lastEvents).sort()).toEqual(['claude', 'codex', 'other']);
   });
 
   it('takes telemetry where the config file says so, and collects on where that address is taken', async () => {

@@ -4,6 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { resolveSource } from '../../../src/db/connection/source.js';
+import { Database } from '../../../src/db/database.js';
+import { quoteIdent } from '../../../src/db/quote.js';
 import { openConsoleTable } from '../../../src/deploy/console-schema.js';
 import { SpoolDrain } from '../../../src/ingest/collector/drain.js';
 import { recordWriter } from '../../../src/ingest/collector/write-records.js';
@@ -44,9 +47,9 @@ afterEach(async () => {
 const forget = () => db.test.query('DELETE FROM trace_console.agent_metrics');
 
 /** What the collector does with the spool. */
-async function drain(): Promise<void> {
-  const writer = recordWriter(db.database, recorder);
-  const one = new SpoolDrain(db.database, { folder, id: spoolId, host: 'here' }, writer);
+async function drain(database = db.database, by = recorder): Promise<void> {
+  const writer = recordWriter(database, by);
+  const one = new SpoolDrain(database, { folder, id: spoolId, host: 'here' }, writer);
   while ((await one.next(2_000)).records.length > 0);
 }
 
@@ -298,4 +301,32 @@ it('keeps of too many points always the same ones, and says that there were more
     rows.push(await kept());
   }
   expect(rows[1]).toEqual(rows[0]);
+});
+
+it('waits in the spool where the role may not write the table, and says what to grant', async () => {
+  const role = `reader_of_${db.test.name}`;
+  const as = quoteIdent(role);
+  await db.test.query(
+    `CREATE ROLE ${as};
+     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ${as};
+     GRANT USAGE ON SCHEMA trace_console TO ${as};
+     GRANT ALL ON ALL TABLES IN SCHEMA trace_console TO ${as};
+     REVOKE ALL ON trace_console.agent_metrics FROM ${as}`,
+  );
+  const options = `options=${encodeURIComponent(`-c role=${role}`)}`;
+  const url = `${db.test.url}${db.test.url.includes('?') ? '&' : '?'}${options}`;
+  const source = resolveSource({ url, environment: {} });
+  if (source.kind !== 'server') throw new Error('no server');
+  const database = await Database.open(source);
+  const other = new Recorder(database);
+  await send(metrics(delta, intervals[1] ?? []), 'JSON');
+  await expect(drain(database, other)).rejects.toMatchObject({
+    code: 'privilege_missing',
+    hint: expect.stringContaining('trace_console.agent_metrics') as string,
+  });
+  await db.test.query(`GRANT ALL ON trace_console.agent_metrics TO ${as}`);
+  await drain(database, other);
+  expect((await opened()).work).toEqual(['lines +20 −10, 2 commits, active 1m10s', 'agent 1m10s']);
+  await database.close();
+  await db.test.query(`DROP OWNED BY ${as}; DROP ROLE ${as}`);
 });

@@ -64,6 +64,16 @@ describe('a pane', () => {
     expect(draw({ filling: 0.42 })).toEqual(draw());
   });
 
+  it('says that rows are those of another choice, until the first of the chosen one come', () => {
+    const rows = fruits('apple', 'pear');
+    const titled = (share: number) =>
+      draw({ width: 70, snapshot: snapshotOf(rows, { loading: { share } }) })[0];
+    expect(titled(0)).toContain('old rows · fetching 0%');
+    expect(titled(0.4)).toContain(' fetching 40%');
+    expect(titled(0.4)).not.toContain('old rows');
+    expect(draw({ snapshot: snapshotOf([], { loading: { share: 0 } }) })[0]).not.toContain('old');
+  });
+
   it('shows the column by which it is sorted, found by its name or its values', () => {
     const [byWeight, byName] = fruitPane.sorts;
     const second = { ...initialPaneView, sort: 1 };

@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { showTimesIn } from '../../../src/core/format/time.js';
 import { resolveSource } from '../../../src/db/connection/source.js';
@@ -13,7 +12,6 @@ import { Recorder, Recording } from '../../../src/live/recording/recording.js';
 import type { ConnectionState } from '../../../src/live/state.js';
 import { panes } from '../../../src/panes/registry.js';
 import type { ConsoleApp } from '../../../src/ui/app/console-app.js';
-import { pressKey } from '../../../src/ui/app/input.js';
 import { ConnectionsView } from '../../../src/ui/views/connections.js';
 import { FleetView } from '../../../src/ui/views/fleet.js';
 import { SchemaView } from '../../../src/ui/views/schema.js';
@@ -30,6 +28,7 @@ import { screens, type Screen } from '../../e2e/helpers/screens.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
 import { AppScreen } from './app-screen.js';
 import { FixedSource } from './fixed-source.js';
+import { pressEach } from './press-each.js';
 
 /**
  * Every screen as text, so that a changed one is a diff. After a change that is meant:
@@ -153,6 +152,22 @@ it.each(walked)('$name: each of its keys does something, or says why not', async
   });
 });
 
+it('a running action: each of its keys does something, or says why not', async () => {
+  const screen = screens.find(({ name }) => name === 'running');
+  if (!screen) throw new Error('the list of screens has no such one');
+  await pressEach(async () => {
+    const app = await open(screen);
+    const way = await walkTo(app, screen, database.url);
+    const close = app.close.bind(app);
+    // Another begins when this one has ended, and cleaned up.
+    app.close = async () => {
+      await way.release();
+      await close();
+    };
+    return app;
+  });
+});
+
 /** Views that these screens do not lead to: other databases, a schema that is not there, a server that does not answer. */
 const elsewhere: readonly { name: string; view: (answer: () => void) => View }[] = [
   { name: 'connections', view: () => new ConnectionsView(0) },
@@ -201,69 +216,6 @@ const notRead = {
   id: 1,
   opening: { title: 'A row', read: () => Promise.reject(new Error('not in this test')) },
 };
-
-/** Presses each key of the view in front, and expects that each changes or says something. */
-async function pressEach(reopen: () => Promise<AppScreen>): Promise<void> {
-  let screen = await reopen();
-  const silent: string[] = [];
-  try {
-    const { scope } = screen.app.front;
-    for (const command of screen.app.keys.in(scope)) {
-      // Of the terminal; and that of a pane that is focused already.
-      if (command.isFixed === true && command.id !== 'interrupt') continue;
-      for (const key of command.keys) {
-        const { app } = screen;
-        const was = app.model;
-        if (!(await hasEffect(screen, key))) silent.push(`${key}: ${command.title}`);
-        // What it has begun or answered is not only what the model says.
-        if (isOfAction(scope.id) || command.accepts) {
-          await screen.close();
-          screen = await reopen();
-        } else {
-          app.actions?.close();
-          app.update({ ...was, message: was.message });
-        }
-      }
-    }
-    expect(silent).toEqual([]);
-  } finally {
-    await screen.close();
-  }
-}
-
-/** Their dialogs are opened anew after each key. */
-const isOfAction = (scope: string) =>
-  ['confirm', 'done', 'quit', 'waiting', 'schema', 'schema-read'].includes(scope);
-
-/** Whether a key changes what is drawn, asks for something else, ends the console, or says something. */
-async function hasEffect(screen: AppScreen, key: string): Promise<boolean> {
-  const { app } = screen;
-  const source = app.source instanceof FixedSource ? app.source : undefined;
-  const seen = () => {
-    const { views, message, live, ...others } = { ...app.model, nowMs: 0 };
-    const drawnViews = views.map((view) => view.draw?.(app));
-    return {
-      message,
-      drawnViews,
-      others,
-      until: live?.untilMs,
-      paused: live?.paused,
-      asked: source?.asked,
-      ends: screen.ends,
-    };
-  };
-  const before = seen();
-  pressKey(app, key);
-  return vi
-    .waitFor(() => expect(isDeepStrictEqual(seen(), before)).toBe(false), {
-      timeout: 3_000,
-      interval: 15,
-    })
-    .then(
-      () => true,
-      () => false,
-    );
-}
 
 async function compare(app: AppScreen, screen: Screen): Promise<void> {
   const file = path.join(goldenFolder, `${screen.name}.txt`);
