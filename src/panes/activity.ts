@@ -271,7 +271,7 @@ export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
       ? []
       : [
           [
-            { text: gap ? `over ${formatRate(perSecond)}` : formatRate(perSecond) },
+            { text: `events ${gap ? 'over ' : ''}${formatRate(perSecond)}` },
             ...(gap ? [{ text: 'more came at once than is kept', tone: 'warning' as const }] : []),
           ],
         ],

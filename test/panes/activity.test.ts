@@ -264,3 +264,15 @@ test('a decisions table of another program is named, and the rest is followed', 
     'agent_routing_decisions cannot be followed: it is missing, not readable, or of another shape',
   ]);
 });
+
+test('the rate above the tail says what it counts', () => {
+  const above = (perSecond: number, gap: boolean) =>
+    activity
+      .summary?.(
+        { rows: [], extras: { seen: 9, perSecond, gap }, asOf: new Date(0), notes: [] },
+        { nowMs: 0 },
+      )
+      .map((line) => line.map(({ text }) => text).join(' '));
+  expect(above(0.8, false)).toEqual(['events 0.8/s']);
+  expect(above(400, true)?.join()).toContain('events over 400/s more came');
+});

@@ -84,6 +84,9 @@ const stories = () => [
     { kind: 'session_ended', reason: 'exit' },
   ),
   ...story('quiet', 40 * minute, prompt, tool('t4')),
+  // Their hooks were installed while they were at work.
+  ...story('midway', 2_500, tool('t5')),
+  ...story('between', 2_000, tool('t6'), toolEnd('t6')),
   ...story(
     'loops',
     1_000,
@@ -113,6 +116,8 @@ test('each session with what it does, who waits on top, and what it took', async
     stopped: 'interrupted ',
     quiet: 'idle ',
     over: 'ended ',
+    midway: 'tool Bash',
+    between: 'thinking ',
   });
   expect(rows.slice(0, 2).map(({ session }) => session)).toEqual(['asks', 'done']);
   expect(rows.at(-1)?.session).toBe('over');
@@ -130,7 +135,7 @@ test('each session with what it does, who waits on top, and what it took', async
   expect(of('done')?.costUsd).toBeGreaterThan(0);
   expect(of('asks')).toMatchObject({ contextShare: null, costUsd: null });
   expect(of('loops')?.repeats).toBe(5);
-  expect(extras).toMatchObject({ shown: 8, waiting: 2, working: 3 });
+  expect(extras).toMatchObject({ shown: 10, waiting: 2, working: 5 });
   // Two of the same project and model are told apart by their ids and by what was asked last.
   const again = { ...prompt, turn: 'loops-2', text: `and then ${'x'.repeat(500)}` };
   await new Recorder(console_).record(story('loops', 0, again));
@@ -273,7 +278,8 @@ test('what a session does, by its last sign of life', () => {
     },
     ...change,
   });
-  const state = (change: Partial<SeenSession>, open = 1) => stateOf(seen(change), open).state;
+  const state = (change: Partial<SeenSession>, open = 1, prompts = 1) =>
+    stateOf(seen(change), { prompts, subagents: 0, open_traces: open }).state;
   expect(state({ kind: 'Notification', message: 'Claude needs your permission to use Bash' })).toBe(
     'permission',
   );
@@ -282,8 +288,12 @@ test('what a session does, by its last sign of life', () => {
   expect(state({ kind: 'permission_allow', tool: 'Bash' })).toBe('tool');
   expect(state({ kind: 'PreCompact' })).toBe('compacting');
   expect(state({ kind: 'model_call' }, 0)).toBe('user');
+  expect(state({ kind: 'model_call' }, 0, 0)).toBe('thinking');
+  expect(stateOf(seen({ kind: 'tool_started' }), undefined).state).toBe('tool');
+  expect(state({ kind: 'CwdChanged' }, 0, 0)).toBe('user');
   expect(state({ kind: 'metrics' }, 0)).toBe('idle');
   expect(state({ kind: 'model_call', seen_ms: now - 20 * minute })).toBe('idle');
+  expect(state({ kind: 'tool_started', seen_ms: now - 20 * minute }, 0)).toBe('idle');
   expect(state({ kind: 'turn_ended', seen_ms: now - 20 * minute }, 0)).toBe('user');
   expect(state({ kind: 'turn_ended', seen_ms: now - 90 * minute }, 0)).toBe('idle');
 });

@@ -4,6 +4,7 @@ import { isOnBar } from '../../src/ui/commands/kinds.js';
 import type { Command, Context } from '../../src/ui/context.js';
 import { drawKeyBar } from '../../src/ui/draw/header.js';
 import { Keymap, keyText } from '../../src/ui/keymap.js';
+import { colonCommands } from '../../src/ui/commands/registry.js';
 import { helpLines } from '../../src/ui/views/help.js';
 import { scopes } from '../../src/ui/views/registry.js';
 import { panes } from '../../src/panes/registry.js';
@@ -67,6 +68,15 @@ describe('the help', () => {
       const [heading] = helpLines(keys, 100, { from: scope }).map(textOf);
       expect(heading?.trimEnd()).toBe(scope.title);
     }
+  });
+
+  it('has what is typed behind the colon, for who does not know that there is such a question', () => {
+    const typed = helpLines(keys, 100, { colonCommands }).map(textOf).join('\n');
+    for (const name of ['compare', 'prompts', 'traces', 'follow', 'session']) {
+      expect(typed).toContain(`\n:${name} `);
+    }
+    const recorded = helpLines(keys, 100, { colonCommands, isRecording: true });
+    expect(recorded.map(textOf).join('\n')).not.toContain('\n:connect ');
   });
 
   it('has nothing in a recording that needs a database', () => {

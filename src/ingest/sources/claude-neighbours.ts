@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { isFile } from './source.js';
 
 /** The beginning of a file (bytes) that holds its first line with a uuid. */
 const headBytes = 1 << 16;
@@ -67,10 +68,6 @@ function listTranscripts(folder: string): string[] {
     return [];
   }
 }
-
-/** A pipe under such a name would be waited for. */
-const isFile = (file: string): boolean =>
-  fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 
 function timesOf(file: string): { born: number; changed: number } {
   const stat = fs.statSync(file, { throwIfNoEntry: false });

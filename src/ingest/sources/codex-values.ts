@@ -2,7 +2,7 @@ import { objectOf } from '../../core/values.js';
 import { closeSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import type { Usage } from '../events.js';
-import { countOf, stringOf } from './source.js';
+import { countOf, isFile, stringOf } from './source.js';
 
 /** What single values of Codex's rollout files mean. */
 
@@ -106,6 +106,7 @@ const longestHead = 1 << 20;
 export function headOf(file: string): Json | undefined {
   let descriptor: number;
   try {
+    if (!isFile(file)) return undefined;
     descriptor = openSync(file, 'r');
   } catch {
     return undefined;

@@ -6,6 +6,7 @@ import { redact, redactText } from '../redact.js';
 import {
   countOf,
   firstLine,
+  isFile,
   parsedLine,
   stringOf,
   textOf,
@@ -300,10 +301,9 @@ function delegated(
 function projectRoot(file: string): string | undefined {
   const folder = /^(.*)[/\\]chats[/\\]/.exec(file)?.[1];
   if (folder === undefined) return undefined;
+  const root = path.join(folder, '.project_root');
   try {
-    return stringOf(
-      readFileSync(path.join(folder, '.project_root'), 'utf8').trim().slice(0, 4_096),
-    );
+    return isFile(root) ? stringOf(readFileSync(root, 'utf8').trim().slice(0, 4_096)) : undefined;
   } catch {
     return undefined;
   }

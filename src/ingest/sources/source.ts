@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { ExactNumber, parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { isObject, objectOf } from '../../core/values.js';
 import type { AgentEvent } from '../events.js';
@@ -53,6 +54,10 @@ export function parsedLine(bytes: Buffer): Record<string, unknown> | undefined {
   }
   return isObject(value) ? value : undefined;
 }
+
+/** A pipe under the name of a transcript would be waited for, and with it everything else. */
+export const isFile = (path: string): boolean =>
+  fs.statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 export function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;

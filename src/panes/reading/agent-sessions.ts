@@ -260,10 +260,20 @@ const questions: ReadonlySet<string> = new Set([
   'request_user_input',
 ]);
 
-/** What a session does now, and since when (milliseconds since 1970). */
+/** Events of an agent at work. Of a session whose hooks began in the middle of a turn nothing else is known: it has no trace yet. */
+const signsOfWork: ReadonlySet<string | null> = new Set([
+  ...['prompt', 'tool_started', 'tool_ended', 'model_call', 'permission_allow'],
+  ...['subagent_started', 'subagent_ended', 'PreCompact'],
+]);
+
+/**
+ * What a session does now, and since when (milliseconds since 1970).
+ *
+ * @param figures undefined: not counted yet
+ */
 export function stateOf(
   seen: SeenSession,
-  openTraces: number,
+  figures: Pick<SessionFigures, 'prompts' | 'subagents' | 'open_traces'> | undefined,
 ): { state: SessionState; sinceMs: number; tool: string | null } {
   const { kind, at_ms: atMs, ended_ms: endedMs, seen_ms: seenMs, now_ms: nowMs } = seen;
   const { asked_ms: askedMs } = seen;
@@ -271,9 +281,14 @@ export function stateOf(
   const sinceMs = askedMs ?? atMs ?? seenMs;
   const silence = nowMs - seenMs;
   const told = toldState(seen);
-  const isOver = kind === 'turn_ended' || kind === 'session_started' || openTraces === 0;
+  const traces = figures === undefined ? 0 : figures.prompts + figures.subagents;
+  const isAtWork = traces === 0 ? signsOfWork.has(kind) : figures?.open_traces !== 0;
+  const isOver = kind === 'turn_ended' || kind === 'session_started' || !isAtWork;
   const state = told ?? (isOver ? 'user' : workOf(seen));
-  const isAfter = state === 'user' || state === 'permission' || state === 'interrupted';
+  // A turn that was closed because nothing came any more: nobody has said that the user is waited for.
+  const isLost = told === undefined && signsOfWork.has(kind);
+  const isAfter =
+    !isLost && (state === 'user' || state === 'permission' || state === 'interrupted');
   const isSilent = silence > (isAfter ? silentMs.after : silentMs.inTurn);
   if (isSilent) return { state: 'idle', sinceMs: seenMs, tool: null };
   const tool = askedMs === null ? seen.tool : seen.asked_tool;
@@ -347,7 +362,7 @@ export async function rowOf(
   seen: SeenSession,
   figures: SessionFigures | undefined,
 ): Promise<SessionRow> {
-  const { state, sinceMs, tool } = stateOf(seen, figures?.open_traces ?? 0);
+  const { state, sinceMs, tool } = stateOf(seen, figures);
   const used = figures?.context_tokens ?? null;
   const window =
     used === null || seen.model === null ? undefined : await contextWindowOf(seen.model);

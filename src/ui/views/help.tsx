@@ -4,7 +4,7 @@ import { paneKey, panes } from '../../panes/registry.js';
 import { wrapText } from '../../terminal/width.js';
 import { closing, terminalCommands } from '../commands/kinds.js';
 import { moves } from '../commands/rows.js';
-import type { Command, Context, Scope, View } from '../context.js';
+import type { ColonCommand, Command, Context, Scope, View } from '../context.js';
 import { blank, cell, type StyledLine } from '../draw/styled-line.js';
 import { type Keymap, keysText } from '../keymap.js';
 import { moved, type Movement } from '../model/list-state.js';
@@ -29,9 +29,9 @@ export class HelpView implements View {
 
   move(context: Context, by: Movement): void {
     const { width, height } = innerBody(context.model.size);
-    const { keys, player } = context;
+    const { keys, colonCommands, player } = context;
     const isRecording = player !== undefined;
-    const length = helpLines(keys, width, { from: this.from, isRecording }).length;
+    const length = helpLines(keys, width, { from: this.from, colonCommands, isRecording }).length;
     const count = Math.max(1, length - height + 1);
     const top = moved(Math.min(this.top, count - 1), by, count, height);
     if (top !== this.top) context.replace(this, new HelpView(this.from, top));
@@ -39,13 +39,13 @@ export class HelpView implements View {
 }
 
 function HelpScreen({ view, context }: { view: HelpView; context: Context }) {
-  const { keys, model, player } = context;
+  const { keys, model, colonCommands, player } = context;
   const { width } = innerBody(model.size);
   const { from } = view;
   const isRecording = player !== undefined;
   const lines = useMemo(
-    () => helpLines(keys, width, { from, isRecording }),
-    [keys, width, from, isRecording],
+    () => helpLines(keys, width, { from, colonCommands, isRecording }),
+    [keys, width, from, colonCommands, isRecording],
   );
   return <TextBox title="Keys" lines={lines} top={view.top} size={model.size} />;
 }
@@ -55,6 +55,8 @@ const keyColumn = 16;
 type HelpOptions = {
   /** Of the view whose keys come first. */
   from?: Scope;
+  /** What is typed behind `:`. */
+  colonCommands?: readonly ColonCommand[];
   /** Without what a recording cannot do. */
   isRecording?: boolean;
 };
@@ -63,7 +65,7 @@ type HelpOptions = {
 export function helpLines(
   keys: Keymap,
   width: number,
-  { from, isRecording = false }: HelpOptions = {},
+  { from, colonCommands = [], isRecording = false }: HelpOptions = {},
 ): StyledLine[] {
   const isHere = ({ needsDatabase }: { needsDatabase?: true }) => !(isRecording && needsDatabase);
   const isFirst = ({ id }: { id: string }) => id === from?.id;
@@ -89,6 +91,11 @@ export function helpLines(
       seen.add(command);
       add(keysText(command), keys.inText(command.title));
     }
+  }
+  const typed = colonCommands.filter((each) => isHere(each) && each.isUnlisted !== true);
+  if (typed.length > 0) heading('Typed behind :');
+  for (const { name, argument, title } of typed) {
+    add(`:${name}`, argument === undefined ? title : `${argument}: ${title}`);
   }
   heading('The panes');
   for (const { id, title, question } of panes) add(`${paneKey(id) ?? ' '} ${title}`, question);

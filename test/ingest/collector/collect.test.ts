@@ -1,9 +1,10 @@
-import { type ChildProcess } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { appendFrame } from '../../../src/ingest/spool/append.js';
+import { FolderLock } from '../../../src/core/folder-lock.js';
+import { appendFrame, collectorLock } from '../../../src/ingest/spool/append.js';
 import { readStatus } from '../../../src/ingest/collector/status-file.js';
 import { frameOf } from '../../../src/ingest/hook/record.js';
 import { runCli, type CliResult } from '../../helpers/cli.js';
@@ -98,13 +99,18 @@ describe('collecting what hooks have told', () => {
     expect(traces).toEqual([{ status: 'cancelled', error_type: 'no_end' }]);
   });
 
-  it('counts events that nobody knows, and garbage', async () => {
+  it('counts events that nobody knows, and garbage, and waits for no pipe', async () => {
     tell('claude', { payload: { session_id: 's', hook_event_name: 'FromTheFuture' } }, startMs);
     for (const cli of ['nobody', 'noone']) tell(cli, { payload: { a: 1 } }, startMs);
     await runHook('garbage', { env: { TRACE_CONSOLE_SPOOL: spool } });
+    // What is named as its transcript is a pipe: whoever opens that waits for a writer.
+    const pipe = path.join(folder, 'rollout-pipe.jsonl');
+    execFileSync('mkfifo', [pipe]);
+    const odd = { session_id: 's', hook_event_name: 'FromTheFuture', transcript_path: pipe };
+    tell('codex', { payload: odd }, startMs);
     const { stdout } = await collect('--once', '--json');
     expect(JSON.parse(stdout)).toMatchObject({
-      records: 4,
+      records: 5,
       quarantined: 0,
       lastEvents: { claude: expect.any(String) as string, other: expect.any(String) as string },
     });
@@ -113,12 +119,13 @@ describe('collecting what hooks have told', () => {
     );
     expect(sources).toEqual([
       { cli: 'claude', unknown: 2 },
+      { cli: 'codex', unknown: 1 },
       { cli: 'other', unknown: 2 },
     ]);
     tell('somebody', { payload: { a: 1 } }, startMs);
     const status = await runCli(['collect', 'status', '--json'], { env: envOf(test.url) });
     const { lastEvents } = JSON.parse(status.stdout) as { lastEvents: object };
-    expect(Object.keys(lastEvents).sort()).toEqual(['claude', 'other']);
+    expect(Object.keys(lastEvents).sort()).toEqual(['claude', 'codex', 'other']);
   });
 
   it('takes telemetry where the config file says so, and collects on where that address is taken', async () => {
@@ -172,6 +179,20 @@ describe('collecting what hooks have told', () => {
     expect(until).toBeGreaterThan(Date.now());
     await runHook({}, { env: { ...env, TRACE_CONSOLE_COLLECTOR: '' } });
     expect(fs.statSync(path.join(spool, 'starting')).mtimeMs).toBe(until);
+  });
+
+  it('says of one that has told nothing yet that it starts, whatever the one before has told', async () => {
+    await collect('--once');
+    const lock = FolderLock.acquire(spool, '', collectorLock);
+    const { stdout } = await collect('status', '--json');
+    lock?.release();
+    const { pid } = process;
+    expect(JSON.parse(stdout)).toMatchObject({
+      running: true,
+      pid,
+      state: 'starting',
+      target: null,
+    });
   });
 
   it('prints a service that does not show a password', async () => {
