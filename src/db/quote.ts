@@ -31,3 +31,11 @@ export const lockedRelations = `locked AS MATERIALIZED (
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   GROUP BY relation
 )`;
+
+/**
+ * Seconds from one time to another, as SQL; infinite where one of them is. Before PostgreSQL 17 the difference itself is an error then:
+ * `cannot subtract infinite timestamps`.
+ */
+export function secondsBetween(earlier: string, later: string): string {
+  return `(date_part('epoch', (${later})::timestamptz) - date_part('epoch', (${earlier})::timestamptz))`;
+}

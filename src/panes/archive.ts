@@ -19,7 +19,7 @@ import {
 import { recordOpening } from './reading/record.js';
 import { type ServerNowRow, serverNowStatement } from './reading/windows.js';
 import { traceOpening } from './trace/trace-opening.js';
-import { boundedText } from '../db/quote.js';
+import { boundedText, secondsBetween } from '../db/quote.js';
 
 /** An archived tree, told by its root, or by its first trace where the root's row is not archived. */
 type ArchivedTree = {
@@ -82,7 +82,7 @@ export async function listTrees(
        GROUP BY root_id ORDER BY newest DESC LIMIT $1
      )
      SELECT root.root_id AS root, top.id, tree.traces, tree.started_at AS "startedAt",
-       round(1000 * extract(epoch FROM tree.ended_at - tree.started_at)) AS "tookMs",
+       round(1000 * ${secondsBetween('tree.started_at', 'tree.ended_at')}) AS "tookMs",
        top.status, top.source, ${column('project')} AS project, ${column('user_id')} AS "user",
        ${boundedText(column('prompt_text'), 300)} AS prompt, ${column('archived_at')} AS "archivedAt"
      FROM root

@@ -2,6 +2,10 @@ import { expect, test } from 'vitest';
 import { cellOf } from '../../src/panes/contract/column.js';
 import { panes } from '../../src/panes/registry.js';
 import { createTestDatabase } from '../helpers/database.js';
+import { LearnerLease } from '../../src/learning/learner/lease.js';
+import { activity } from '../../src/panes/activity.js';
+import { listTrees } from '../../src/panes/archive.js';
+import type { Pane } from '../../src/panes/contract/pane.js';
 import { openDatabase, openRow, readFresh } from './open.js';
 
 const megabytes = 3;
@@ -74,4 +78,40 @@ test('rows of hostile size and depth are bounded in every pane, and everything t
       }
     }
   }
+});
+
+test('a time without end in any column ends no pane, no opening, no filter by age, no learning', async () => {
+  const stored = await createTestDatabase();
+  await stored.query(`
+      INSERT INTO execution_traces (id, correlation_id, root_id, session_id, source, status)
+      SELECT c, c, c, c, 'test', status FROM unnest(ARRAY['completed', 'failed', 'in_progress']) AS status,
+        LATERAL (SELECT gen_random_uuid() AS c OFFSET length(status) * 0) AS id;
+      INSERT INTO hook_executions (trace_id, hook_type, hook_name, status) SELECT id, 'Stop', 'x', 'completed' FROM execution_traces;
+      INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, status_code)
+      SELECT id, 's', '/x', 'GET', 200 FROM execution_traces;
+      INSERT INTO execution_traces_archive
+      SELECT archived.* FROM execution_traces AS t, jsonb_populate_record(NULL::execution_traces_archive,
+        to_jsonb(t) || jsonb_build_object('archived_at', now())) AS archived WHERE t.status = 'completed';
+      INSERT INTO success_patterns (pattern_hash, prompt_text, intent_classification) VALUES ('h', 'p', 'i');
+      INSERT INTO error_patterns (fingerprint, error_type, error_message_pattern) VALUES ('f', 'e', 'm')`);
+  const { rows: columns } = await stored.query<{ table: string; column: string }>(
+    `SELECT a.attrelid::regclass::text AS "table", quote_ident(a.attname) AS "column"
+       FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+       WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.atttypid = 'timestamptz'::regtype`,
+  );
+  const time = `(CASE WHEN md5(ctid::text) < '8' THEN '-' ELSE '' END || 'infinity')::timestamptz`;
+  for (const { table, column } of columns) {
+    // What a constraint keeps out does no harm.
+    await stored.query(`UPDATE ${table} SET ${column} = ${time}`).catch(() => undefined);
+  }
+  const database = await openDatabase(stored.url);
+  for (const pane of panes as readonly Pane[]) {
+    const result = await readFresh(database, pane);
+    for (const row of result.rows.slice(0, 1)) await openRow(database, pane, row);
+  }
+  for (const filter of ['time>1h', 'time<1h']) await readFresh(database, activity, { filter });
+  // The lease of nobody is as old as a time can be.
+  for (let turn = 0; turn < 2; turn += 1) await (await LearnerLease.take(database)).release();
+  const archived = await database.transaction({ readOnly: true }, (tx) => listTrees(tx, 10));
+  expect(archived).toHaveLength(1);
 });

@@ -293,6 +293,7 @@ test('what a session does, by its last sign of life', () => {
   expect(state({ kind: 'CwdChanged' }, 0, 0)).toBe('user');
   expect(state({ kind: 'metrics' }, 0)).toBe('idle');
   expect(state({ kind: 'model_call', seen_ms: now - 20 * minute })).toBe('idle');
+  expect(state({ kind: 'tool_started', seen_ms: now - 20 * minute }, 0)).toBe('idle');
   expect(state({ kind: 'turn_ended', seen_ms: now - 20 * minute }, 0)).toBe('user');
   expect(state({ kind: 'turn_ended', seen_ms: now - 90 * minute }, 0)).toBe('idle');
 });

@@ -11,7 +11,7 @@ import {
   collectorOf,
   type CollectorStatus,
   promiseCollector,
-  readStatus,
+  statusOf,
   reportFailure,
   reportOf,
   targetOf,
@@ -300,7 +300,8 @@ export const collectStatusCommand = defineCommand({
   run({ flags, print }) {
     const folder = spoolFolder(process.env, os.homedir);
     const holder = collectorOf(folder);
-    const status = readStatus(folder);
+    // One that has just begun, or hangs as it begins, has not said anything yet: what is there is of the one before.
+    const status = statusOf(folder, holder?.pid);
     const { waiting, lastEvents: last } = reportOf(folder);
     const state = holder === undefined ? 'not running' : (status?.state ?? 'starting');
     const listen = holder === undefined ? undefined : status?.listen;

@@ -25,7 +25,7 @@ const goodbyeMs = 300;
 /**
  * V8 compiles anew, optimized, what has run for long in all, however seldom. A refresh is some milliseconds of much code every two
  * seconds: for many minutes that compiling took a third of the console's processor time, and what it made was hardly faster.
- * Eight times as long: 0.91 % of a core in place of 1.13, refresh by refresh (`npm run bench -- console`).
+ * Eight times as long: a sixth less in all (`npm run bench -- console`), and what is used much is optimized all the same.
  */
 async function optimizeSeldom(): Promise<void> {
   await progress.isKept;

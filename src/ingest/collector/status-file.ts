@@ -116,6 +116,12 @@ export function isPromised(folder: string): boolean {
   }
 }
 
+/** What a collector has said; undefined: nothing yet. @param pid undefined: the last one, whichever that was */
+export function statusOf(folder: string, pid: number | undefined): CollectorStatus | undefined {
+  const status = readStatus(folder);
+  return pid === undefined || status?.pid === pid ? status : undefined;
+}
+
 /** Who collects from a spool now; undefined when nobody does. */
 export function collectorOf(folder: string): LockHolder | undefined {
   const file = path.join(folder, collectorLock);

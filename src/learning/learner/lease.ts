@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
+import { secondsBetween } from '../../db/quote.js';
 import { openConsoleTable } from '../../deploy/console-schema.js';
 import { isAlive, thisProcess, type ProcessIdentity } from '../../core/folder-lock.js';
 
@@ -49,7 +50,7 @@ export class LearnerLease {
       );
       const { rows } = await tx.query<LearnerRow>(
         `SELECT holder, process, holder IS NOT NULL AND lease_until > clock_timestamp() AS held,
-           GREATEST(0, EXTRACT(epoch FROM lease_until - clock_timestamp()))::float8 AS seconds_left
+           GREATEST(0, ${secondsBetween('clock_timestamp()', 'lease_until')}) AS seconds_left
          FROM trace_console.learners WHERE target_schema = $1 FOR UPDATE`,
         [schema],
       );

@@ -194,7 +194,7 @@ async function preview({ database }: ActionContext, input: MergeInput): Promise<
         label: 'Duplicates',
         value: isChosen
           ? 'as chosen'
-          : `similarity ${similarity} or more, same leading agent and embedding; of the ${withSeparators(compared)} used most`,
+          : `similarity ${similarity} or more, same leading agent, embedding and origin; of the ${withSeparators(compared)} used most`,
       },
       { label: 'Counters', value: 'successes, failures and uses are added up; logged uses move' },
       {

@@ -134,7 +134,7 @@ const patternsStatement = `
 SELECT ${boundedText('intent_classification', 60)} AS intent, ${boundedText('pattern_hash', 20)} AS hash,
   ${boundedText('agent_sequence[1]', 60)} AS agent,
   total_usage_count AS uses, success_count AS good, failure_count AS bad, pattern_hash LIKE 'learned:%' AS is_learned,
-  floor(extract(epoch FROM now() - last_used_at) / 86400)::int AS unused_days
+  CASE WHEN isfinite(last_used_at) THEN floor(extract(epoch FROM now() - last_used_at) / 86400)::int END AS unused_days
 FROM success_patterns WHERE id = ANY ($1::uuid[]) ORDER BY last_used_at, id`;
 
 /**

@@ -1,3 +1,4 @@
+import { secondsBetween } from '../../db/quote.js';
 import { sortRows, type CellFormat, type SummaryLine, type SummarySegment } from './column.js';
 import { parseFilter, readTerms, type FilterField, type FilterTerm } from './filter.js';
 import {
@@ -171,7 +172,7 @@ function conditionOf(
   if (field && limit !== undefined && field.sql !== undefined) {
     const value = `${parameters.add(limit)}::float8`;
     const isTime = field.format === 'age' || field.format === 'timestamp';
-    const age = `1000 * date_part('epoch', COALESCE(to_timestamp($2::float8), now()) - ${field.sql})`;
+    const age = `1000 * ${secondsBetween(field.sql, 'COALESCE(to_timestamp($2::float8), now())')}`;
     return `${not}COALESCE(${isTime ? age : field.sql} ${operator} ${value}, false)`;
   }
   const wanted =

@@ -76,7 +76,7 @@ async function traceStates({ database, shape }: MetricsContext): Promise<Metric[
   const [ages] = await database.read<{ stuck: number; oldest: number | null }>(
     `SELECT (SELECT count(*) FROM execution_traces
         WHERE status = 'in_progress' AND started_at < now() - $1::float8 * interval '1 ms')::float8 AS stuck,
-       extract(epoch FROM now() - (SELECT min(started_at) FROM execution_traces))::float8 AS oldest`,
+       extract(epoch FROM now() - (SELECT min(started_at) FROM execution_traces WHERE isfinite(started_at)))::float8 AS oldest`,
     [defaultStuckAfterMs],
     limits,
   );

@@ -1,3 +1,4 @@
+import { secondsBetween } from '../../db/quote.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable } from '../../db/queryable.js';
 import { formatCount } from '../../core/format/number.js';
@@ -326,7 +327,7 @@ export class FilteredActivity {
       case 'status':
         return statusCondition(kind, hasText, holds, values.status, parameters);
       case 'at': {
-        const age = `1000 * date_part('epoch', LEAST(now(), to_timestamp($4::float8)) - ${at})`;
+        const age = `1000 * ${secondsBetween(at, 'LEAST(now(), to_timestamp($4::float8))')}`;
         return limit === undefined
           ? none
           : { sql: `${age} ${operator} ${parameters.add(limit)}::float8` };

@@ -285,7 +285,10 @@ export function stateOf(
   const isAtWork = traces === 0 ? signsOfWork.has(kind) : figures?.open_traces !== 0;
   const isOver = kind === 'turn_ended' || kind === 'session_started' || !isAtWork;
   const state = told ?? (isOver ? 'user' : workOf(seen));
-  const isAfter = state === 'user' || state === 'permission' || state === 'interrupted';
+  // A turn that was closed because nothing came any more: nobody has said that the user is waited for.
+  const isLost = told === undefined && signsOfWork.has(kind);
+  const isAfter =
+    !isLost && (state === 'user' || state === 'permission' || state === 'interrupted');
   const isSilent = silence > (isAfter ? silentMs.after : silentMs.inTurn);
   if (isSilent) return { state: 'idle', sinceMs: seenMs, tool: null };
   const tool = askedMs === null ? seen.tool : seen.asked_tool;

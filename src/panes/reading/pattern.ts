@@ -11,7 +11,7 @@ import {
   sectionOr,
 } from '../contract/opening.js';
 import { fullRecord } from './record.js';
-import { boundedText } from '../../db/quote.js';
+import { boundedText, secondsBetween } from '../../db/quote.js';
 
 const neighboursShown = 8;
 const days = 30;
@@ -87,8 +87,8 @@ export function patternOpening(title: string, id: string): Opening {
 
 /** `$1`: pattern. */
 const lifeStatement = `
-SELECT (date_part('epoch', now() - p.created_at) * 1000)::float8 AS known_ms,
-  (date_part('epoch', now() - p.last_used_at) * 1000)::float8 AS used_ms,
+SELECT 1000 * ${secondsBetween('p.created_at', 'now()')} AS known_ms,
+  1000 * ${secondsBetween('p.last_used_at', 'now()')} AS used_ms,
   'learned' = ANY (p.tags) AS is_learned, left(p.context #>> '{learned,turns}', 20) AS turns,
   left(p.context #>> '{learned,first_at}', 40) AS first_at, ${boundedText('p.embedding_model', 200)} AS model,
   p.success_count AS good, p.failure_count AS bad, lately.good AS lately_good, lately.bad AS lately_bad,

@@ -19,7 +19,8 @@ export class ActionView implements View {
   get scope(): Scope {
     const { phase, preview } = this.state;
     if (phase === 'running' || phase === 'cancelling') return runningScope;
-    return phase === 'confirm' && preview?.nothing === undefined ? confirmScope : doneScope;
+    if (phase !== 'confirm' || preview?.nothing !== undefined) return doneScope;
+    return preview?.typed === undefined ? confirmScope : wordScope;
   }
 
   get showsTime(): boolean {
@@ -43,19 +44,20 @@ export class ActionView implements View {
 
   /** While a confirmation word is typed, letters are text and no commands. */
   takesKey(context: Context, key: string): boolean {
-    const { phase, preview, typed } = this.state;
-    const word = preview?.typed;
-    if (phase !== 'confirm' || word === undefined || preview?.nothing !== undefined) return false;
-    if (key === 'enter') {
-      if (typed === word) context.actions?.confirm();
-      else context.say(`Not yet: the word is "${word}"`, 'warning');
-      return true;
-    }
+    if (this.scope !== wordScope) return false;
     // All others are keys as ever: Ctrl-C must end a console also here.
     const isTyped = key === 'space' || key === 'backspace' || key.length === 1;
     if (isTyped) context.actions?.type(key === 'space' ? ' ' : key);
     return isTyped;
   }
+}
+
+/** Does it when the word that was asked for is typed. */
+function confirmWord(context: Context): void {
+  if (!(context.front instanceof ActionView)) return;
+  const { preview, typed } = context.front.state;
+  if (typed === preview?.typed) context.actions?.confirm();
+  else context.say(`Not yet: the word is "${preview?.typed ?? ''}"`, 'warning');
 }
 
 /** Puts the dialog in front of everything but what asks about leaving; without a state it is closed. */
@@ -102,6 +104,26 @@ export const confirmScope: Scope = {
   isInHelp: true,
   needsDatabase: true,
   commands: [confirm, decline, ...terminalCommands],
+};
+
+/** Where a word is to be typed: letters and `Enter` are not those of the other question. */
+export const wordScope: Scope = {
+  id: 'confirm-word',
+  title: 'Before an action that asks for a word',
+  needsDatabase: true,
+  commands: [
+    {
+      id: 'confirm-typed',
+      keys: ['enter'],
+      title: 'do it, when the word is typed',
+      bar: 'do it',
+      priority: 1,
+      accepts: true,
+      run: confirmWord,
+    },
+    { ...decline, keys: ['escape'], barKeys: 1 },
+    ...terminalCommands,
+  ],
 };
 
 export const runningScope: Scope = {

@@ -1,6 +1,6 @@
 import type { Scope } from '../context.js';
 import { fleetScope } from './fleet.js';
-import { confirmScope, doneScope, runningScope } from './action.js';
+import { confirmScope, doneScope, runningScope, wordScope } from './action.js';
 import { connectingScope, waitingScope } from './waiting.js';
 import { connectionsScope } from './connections.js';
 import { exportScope } from './export.js';
@@ -28,6 +28,7 @@ export const scopes: readonly Scope[] = [
   exportScope,
   helpScope,
   confirmScope,
+  wordScope,
   runningScope,
   doneScope,
   quitScope,

@@ -45,7 +45,16 @@ function barItems(bar: string): string[] {
 }
 
 /** Where long words are broken over lines instead of cut. */
-const wraps = new Set(['record', 'confirm', 'done', 'running', 'quit', 'help', 'waiting']);
+const wraps = new Set([
+  'record',
+  'confirm',
+  'confirm-word',
+  'done',
+  'running',
+  'quit',
+  'help',
+  'waiting',
+]);
 
 /** The lines in the box from one heavy corner to the other; its sides stand below each other. */
 function boxFrom(

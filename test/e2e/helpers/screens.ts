@@ -132,11 +132,18 @@ const openedScreens: Screen[] = panes.map(({ id, title }) => {
 });
 
 /** A preview with its question. */
-function preview(name: string, title: string, steps: Step[], key: string, heading: string): Screen {
+function preview(
+  name: string,
+  title: string,
+  steps: Step[],
+  key: string,
+  heading: string,
+  scope: 'confirm' | 'confirm-word' = 'confirm',
+): Screen {
   return {
     name,
     title,
-    scope: 'confirm',
+    scope,
     heading,
     steps,
     opens: [[key, /\[ Cancel \]|Type ".*" and Enter to do it/]],
@@ -162,6 +169,7 @@ const actionScreens: Screen[] = [
     toPane('top-patterns'),
     'P',
     'Merge patterns',
+    'confirm-word',
   ),
   preview('analyze', 'Before statistics are updated', toPane('table-sizes'), 'u', 'Analyze'),
   preview('vacuum', 'Before a table is vacuumed', toPane('table-sizes'), 'v', 'Vacuum'),
@@ -178,6 +186,7 @@ const actionScreens: Screen[] = [
     toPane('archive'),
     'D',
     'Purge from the archive',
+    'confirm-word',
   ),
 ];
 

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { appendFrame } from '../../../src/ingest/spool/append.js';
+import { FolderLock } from '../../../src/core/folder-lock.js';
+import { appendFrame, collectorLock } from '../../../src/ingest/spool/append.js';
 import { readStatus } from '../../../src/ingest/collector/status-file.js';
 import { frameOf } from '../../../src/ingest/hook/record.js';
 import { runCli, type CliResult } from '../../helpers/cli.js';
@@ -178,6 +179,20 @@ describe('collecting what hooks have told', () => {
     expect(until).toBeGreaterThan(Date.now());
     await runHook({}, { env: { ...env, TRACE_CONSOLE_COLLECTOR: '' } });
     expect(fs.statSync(path.join(spool, 'starting')).mtimeMs).toBe(until);
+  });
+
+  it('says of one that has told nothing yet that it starts, whatever the one before has told', async () => {
+    await collect('--once');
+    const lock = FolderLock.acquire(spool, '', collectorLock);
+    const { stdout } = await collect('status', '--json');
+    lock?.release();
+    const { pid } = process;
+    expect(JSON.parse(stdout)).toMatchObject({
+      running: true,
+      pid,
+      state: 'starting',
+      target: null,
+    });
   });
 
   it('prints a service that does not show a password', async () => {

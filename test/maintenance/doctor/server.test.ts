@@ -170,7 +170,8 @@ it('finds a slot that nobody reads, and a standby that is behind', async () => {
 });
 
 it('finds checkpoints that come on demand', async () => {
-  const reset = () => client.query(`SELECT pg_stat_reset_shared('checkpointer')`);
+  const counters = server.binaries.major < 17 ? 'bgwriter' : 'checkpointer';
+  const reset = () => client.query(`SELECT pg_stat_reset_shared('${counters}')`);
   await reset();
   expect(await diagnose(url, checkpoints)).toMatchObject({ severity: 'good' });
   for (let i = 0; i <= 20; i += 1) await client.query('CHECKPOINT');
