@@ -385,5 +385,8 @@ function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): 
       // Not this one.
     }
   }
-  throw new Refusal(400, 'The body is no OTLP request.');
+  throw new Refusal(
+    400,
+    'The body is no OTLP request: protobuf, or JSON with resourceSpans, resourceLogs or resourceMetrics.',
+  );
 }

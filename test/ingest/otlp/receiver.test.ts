@@ -153,6 +153,8 @@ describe('a request', () => {
     expect(spooled()).toHaveLength(2);
     // One in which there is nothing.
     expect((await sendJson({ resourceLogs: [] }, { path: '/' })).status).toBe(200);
+    expect((await sendJson({})).status).toBe(200);
+    expect((await send('', { type: 'application/x-protobuf' })).status).toBe(200);
   });
 
   it('of metrics is answered with how much is not kept, and why', async () => {
@@ -241,6 +243,8 @@ it('takes the events that an agent posts in place of starting its hook, without 
 describe('what is refused', () => {
   it.each<[what: string, status: number, body: string | Uint8Array<ArrayBuffer>, sent: Sent]>([
     ['garbage', 400, 'no JSON', {}],
+    ['JSON for somebody else', 400, '{"foo":1}', {}],
+    ['JSON for somebody else at /', 400, '{"resource_spans":[]}', { path: '/' }],
     ['another message', 400, Buffer.from([255, 255, 1]), { type: 'application/x-protobuf' }],
     ['a depth of 100,000', 400, '['.repeat(100_000), {}],
     ['what is no gzip', 400, 'plain', { headers: { 'content-encoding': 'gzip' } }],
