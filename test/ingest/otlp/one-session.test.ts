@@ -337,3 +337,52 @@ it('has them, too, when all sources come in one batch, doubled', async () => {
   await recorder.record([...all, ...all]);
   expect(await rows()).toEqual(alone);
 });
+
+it('has an error of the API as one failed call of a model, with its words, whichever source tells of it', async () => {
+  const answer = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+  const file = new ClaudeLines({ session, startMs });
+  file.prompt('Make the tests pass', 'p1');
+  file.line('system', {
+    subtype: 'api_error',
+    error: { status: 529, requestID: 'req-x', error: answer },
+    retryAttempt: 1,
+  });
+  const reader = claude.open({ path: `/nowhere/${session}.jsonl`, session }, undefined);
+  const told = file.lines.flatMap((line) => reader.read(Buffer.from(JSON.stringify(line))) ?? []);
+  const logged = [
+    logOf('user_prompt', 1_000, { prompt: '<REDACTED>' }),
+    logOf('api_error', 2_000, {
+      model: 'claude-opus-4-6',
+      error: `529 ${JSON.stringify(answer)}`,
+      status_code: '529',
+      duration_ms: 800,
+      attempt: 1,
+      request_id: 'req-x',
+    }),
+  ].flatMap((each) => logEvents(each) ?? []);
+  for (const batches of [[logged], [told, logged], [logged, told], [[...told, ...logged]]]) {
+    await db.clear();
+    for (const batch of batches) await recorder.record(batch);
+    const { rows: calls } = await db.test.query(
+      `SELECT service_name, status_code, success, error_type, error_message, retry_count, context->>'model' AS model
+       FROM endpoint_calls`,
+    );
+    expect(calls).toEqual([
+      {
+        service_name: 'anthropic',
+        status_code: 529,
+        success: false,
+        error_type: 'overloaded_error',
+        error_message: expect.stringContaining('Overloaded') as string,
+        retry_count: 0,
+        model: 'claude-opus-4-6',
+      },
+    ]);
+    expect(await db.count('hook_executions')).toBe(0);
+  }
+  const broken = { status: 'failed', error: 'spawn ENOENT', server_name: 'search' };
+  await recorder.record(logEvents(logOf('mcp_server_connection', 3_000, broken)) ?? []);
+  expect(
+    await db.count('hook_executions', `status = 'failed' AND error_message = 'spawn ENOENT'`),
+  ).toBe(1);
+});
