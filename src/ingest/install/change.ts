@@ -14,6 +14,7 @@ import {
   addHooks,
   addTable,
   addTelemetry,
+  changedParts,
   endpointIn,
   hasTelemetry,
   removeHooks,
@@ -48,6 +49,13 @@ export type HookChange = {
 };
 
 export const isChange = ({ file, after }: HookChange): boolean => file.text !== after;
+
+/** What a change is of, in words: `27 hooks`, `5 telemetry settings`. */
+export function partsOf({ agent, path: at, file, after = '' }: HookChange): string[] {
+  if (agent.kind === 'plugin') return ['1 plugin'];
+  if (at.endsWith('.toml')) return [`telemetry by [${agent.telemetryFile?.table ?? ''}]`];
+  return changedParts(agent, [file.text ?? '', after], at);
+}
 
 /** Where the settings of a CLI lie. @throws ConsoleError `usage` */
 export function settingsPath(agent: Agent, scope: Scope, surroundings: Surroundings): string {
