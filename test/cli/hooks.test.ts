@@ -116,7 +116,7 @@ describe('hooks install and remove', () => {
       return clis.map(({ installations: [each] }) => [each?.telemetry, each?.problems]);
     };
     expect(await status()).toEqual(words.map(() => [true, []]));
-    expect((await run('status')).stdout).toContain('[collect] listen');
+    expect((await run('status')).stdout).toContain('[collect]\n  listen = ');
 
     await run('remove', ...words, '--yes');
     expect(there()).toEqual(before);
