@@ -353,7 +353,9 @@ export const hooksStatusCommand = defineCommand({
       clis.some(({ installations }) => installations.some(({ telemetry }) => telemetry === true))
     ) {
       const lines = await toListen(flags.config);
-      print(safeText(`Telemetry: a collector takes it with --listen, or with this ${lines.join('\n')}`));
+      print(
+        safeText(`Telemetry: a collector takes it with --listen, or with this ${lines.join('\n')}`),
+      );
     }
     for (const { afterwards } of chosen.filter(
       ({ id }) =>
