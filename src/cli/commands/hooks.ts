@@ -17,7 +17,8 @@ import {
   applyChange,
   type HookChange,
   isChange,
-  partsOf,
+  kindOf,
+  summaryOf,
   planInstall,
   planRemove,
   planTelemetryFile,
@@ -138,17 +139,6 @@ function changeLines(change: HookChange): string[] {
   const link = file.real === path ? '' : ` → ${file.real}`;
   const head = `${agent.title}: ${path}${link} (${kindOf(change)})`;
   return [head, ...diffOf(change).map((line) => `  ${line}`)];
-}
-
-function kindOf(change: HookChange): string {
-  if (!isChange(change)) return 'nothing to change';
-  if (change.file.text === undefined) return 'new file';
-  return change.after === undefined ? 'the file is removed' : 'changed';
-}
-
-function summaryOf(change: HookChange): string {
-  const parts = partsOf(change);
-  return `${change.path} (${kindOf(change)})${parts.length > 0 ? `: ${parts.join(', ')}` : ''}`;
 }
 
 export const hooksInstallCommand = defineCommand({

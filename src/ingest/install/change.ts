@@ -50,8 +50,20 @@ export type HookChange = {
 
 export const isChange = ({ file, after }: HookChange): boolean => file.text !== after;
 
-/** What a change is of, in words: `27 hooks`, `5 telemetry settings`. */
-export function partsOf({ agent, path: at, file, after = '' }: HookChange): string[] {
+/** What becomes of the file. */
+export function kindOf(change: HookChange): string {
+  if (!isChange(change)) return 'nothing to change';
+  if (change.file.text === undefined) return 'new file';
+  return change.after === undefined ? 'the file is removed' : 'changed';
+}
+
+/** `/home/me/.claude/settings.json (changed): 32 hooks, 5 telemetry settings`. */
+export function summaryOf(change: HookChange): string {
+  const parts = partsOf(change);
+  return `${change.path} (${kindOf(change)})${parts.length > 0 ? `: ${parts.join(', ')}` : ''}`;
+}
+
+function partsOf({ agent, path: at, file, after = '' }: HookChange): string[] {
   if (agent.kind === 'plugin') return ['1 plugin'];
   if (at.endsWith('.toml')) return [`telemetry by [${agent.telemetryFile?.table ?? ''}]`];
   return changedParts(agent, [file.text ?? '', after], at);
