@@ -293,7 +293,7 @@ export const collectStatusCommand = defineCommand({
     'begin, when it has put events aside, or when the spool was full.',
     '',
     'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "records", "torn",',
-    '"quarantined", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
+    '"quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
   ].join('\n'),
   flags: {},
   examples: ['trace-console collect status --json'],
@@ -311,7 +311,7 @@ export const collectStatusCommand = defineCommand({
       waiting.dropped === 0 &&
       !(listen && 'problem' in listen);
     if (flags.json) {
-      const { reason, target, records, torn, quarantined } = status ?? {};
+      const { reason, target, records, torn, quarantined, asideReason } = status ?? {};
       print(
         safeJson(
           {
@@ -325,6 +325,7 @@ export const collectStatusCommand = defineCommand({
             records: records ?? 0,
             torn: torn ?? 0,
             quarantined: quarantined ?? 0,
+            asideReason: asideReason ?? null,
             waiting,
             lastEvents: Object.fromEntries(last),
             spool: folder,
@@ -351,6 +352,7 @@ export const collectStatusCommand = defineCommand({
           ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
           : undefined,
       ],
+      ['Because', status?.asideReason],
       ['Waiting', `${counted(waiting.events, 'event')}, ${formatBytes(waiting.bytes)}`],
       [
         'Dropped',
