@@ -212,6 +212,8 @@ export type Noted = EventBase & {
   text?: string | undefined;
   data?: unknown;
   durationMs?: number | undefined;
+  /** Set when it tells of a failure. */
+  error?: Failure | undefined;
 };
 
 /** The program chose an agent or a model: a row of agent_routing_decisions. */

@@ -191,8 +191,11 @@ export function costAt(attributes: Attributes): number | undefined {
   return cost !== undefined && cost >= 0 && cost < mostCost ? cost : undefined;
 }
 
-export function statusCodeAt(attributes: Attributes): number | undefined {
-  const code = numberAt(attributes, 'http.response.status_code', 'http.status_code');
+export function statusCodeAt(
+  attributes: Attributes,
+  ...more: readonly string[]
+): number | undefined {
+  const code = numberAt(attributes, 'http.response.status_code', 'http.status_code', ...more);
   return code !== undefined && Number.isInteger(code) && code > 0 && code < 1_000
     ? code
     : undefined;

@@ -246,5 +246,22 @@ it('takes of Codex and Gemini what only their telemetry tells', () => {
   ]);
   const completed = { 'conversation.id': 's1', input_token_count: 100 };
   expect(logEvents(log('codex.sse_event', completed))).toEqual([]);
+  const refused = {
+    'conversation.id': 's1',
+    model: 'gpt-5.5',
+    'http.response.status_code': 429,
+    'error.message': 'Rate limit reached',
+    attempt: 2,
+  };
+  const failed = { kind: 'model_call', statusCode: 429, attempt: 2 };
+  expect(logEvents(log('codex.api_request', refused))).toMatchObject([
+    { ...failed, provider: 'openai', error: { type: 'api_error', message: 'Rate limit reached' } },
+  ]);
+  const well = { 'conversation.id': 's1', 'http.response.status_code': 200 };
+  expect(logEvents(log('codex.api_request', well))).toEqual([]);
+  const spent = { 'session.id': 's1', error_type: 'quota', status_code: '429', error: 'spent' };
+  expect(logEvents(log('gemini_cli.api_error', spent))).toMatchObject([
+    { kind: 'model_call', provider: 'google', statusCode: 429, error: { type: 'quota' } },
+  ]);
   expect(logEvents(log('something', {}))).toBeUndefined();
 });
