@@ -284,6 +284,9 @@ function summaryLine({ records, torn, quarantined, target }: CollectorStatus): s
   return `${counted(records, 'event')} written to ${target}${aside}${cut}`;
 }
 
+const asideText = (count: number): string | undefined =>
+  count > 0 ? `${count} events: SELECT * FROM trace_console.quarantined_events` : undefined;
+
 export const collectStatusCommand = defineCommand({
   name: 'collect status',
   summary: 'say whether the collector runs, what waits in the spool, and when events came last',
@@ -346,12 +349,7 @@ export const collectStatusCommand = defineCommand({
       ['Database', status?.target],
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
       ['Written', status && `${counted(status.records, 'event')} since it started`],
-      [
-        'Put aside',
-        status && status.quarantined > 0
-          ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
-          : undefined,
-      ],
+      ['Put aside', asideText(status?.quarantined ?? 0)],
       ['Because', status?.asideReason],
       ['Waiting', `${counted(waiting.events, 'event')}, ${formatBytes(waiting.bytes)}`],
       [
