@@ -1,6 +1,6 @@
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
 import type { Database } from '../db/database.js';
-import { readTextFile } from '../core/folders.js';
+import { configLocation, readTextFile } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import type { CollectorStatus } from '../ingest/collector/status-file.js';
 import { given } from '../core/values.js';
@@ -8,7 +8,6 @@ import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
 import { textOf } from '../ingest/install/settings-file.js';
 import { readMetrics } from '../panes/export/metrics.js';
 import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
-import { configLocation } from './config/read-config.js';
 import type { Settings, TlsFiles } from './config/settings.js';
 import { safeText } from './safe-text.js';
 
