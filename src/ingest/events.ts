@@ -265,5 +265,8 @@ export type AgentEvent =
 /** The kind of the last sign of life of a session of which only metrics tell. */
 export const ofFigures = 'metrics';
 
+/** Begins the name of a session that is nothing but a trace: its spans name none. */
+export const ofTraceAlone = 'trace:';
+
 /** So many data points a row of trace_console.agent_metrics holds. */
 export const mostInSlot = 4_000;

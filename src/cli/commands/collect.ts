@@ -284,6 +284,9 @@ function summaryLine({ records, torn, quarantined, target }: CollectorStatus): s
   return `${counted(records, 'event')} written to ${target}${aside}${cut}`;
 }
 
+const asideText = (count: number): string | undefined =>
+  count > 0 ? `${count} events: SELECT * FROM trace_console.quarantined_events` : undefined;
+
 export const collectStatusCommand = defineCommand({
   name: 'collect status',
   summary: 'say whether the collector runs, what waits in the spool, and when events came last',
@@ -293,7 +296,7 @@ export const collectStatusCommand = defineCommand({
     'begin, when it has put events aside, or when the spool was full.',
     '',
     'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "records", "torn",',
-    '"quarantined", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
+    '"quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
   ].join('\n'),
   flags: {},
   examples: ['trace-console collect status --json'],
@@ -311,7 +314,7 @@ export const collectStatusCommand = defineCommand({
       waiting.dropped === 0 &&
       !(listen && 'problem' in listen);
     if (flags.json) {
-      const { reason, target, records, torn, quarantined } = status ?? {};
+      const { reason, target, records, torn, quarantined, asideReason } = status ?? {};
       print(
         safeJson(
           {
@@ -325,6 +328,7 @@ export const collectStatusCommand = defineCommand({
             records: records ?? 0,
             torn: torn ?? 0,
             quarantined: quarantined ?? 0,
+            asideReason: asideReason ?? null,
             waiting,
             lastEvents: Object.fromEntries(last),
             spool: folder,
@@ -345,12 +349,8 @@ export const collectStatusCommand = defineCommand({
       ['Database', status?.target],
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
       ['Written', status && `${counted(status.records, 'event')} since it started`],
-      [
-        'Put aside',
-        status && status.quarantined > 0
-          ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
-          : undefined,
-      ],
+      ['Put aside', asideText(status?.quarantined ?? 0)],
+      ['Because', status?.asideReason],
       ['Waiting', `${counted(waiting.events, 'event')}, ${formatBytes(waiting.bytes)}`],
       [
         'Dropped',

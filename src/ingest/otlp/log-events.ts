@@ -259,7 +259,8 @@ export function figureAt(point: TelemetryPoint): Figure | undefined {
     .update(JSON.stringify([point.metric, said, startedAt, isCumulative ? null : at]))
     .digest('base64url')
     .slice(0, 12);
-  return { ...figure, key, from: startedAt ?? at, at, sinceStart: isCumulative, value };
+  const undated = isCumulative && startedAt === null ? ({ isUndated: true } as const) : {};
+  return { ...figure, key, from: startedAt ?? at, at, sinceStart: isCumulative, ...undated, value };
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
