@@ -163,7 +163,9 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
     });
     const left = await runCli(['metrics', '--url', database.url, '--to', base], { env });
     expect(left).toMatchObject({ exitCode: 1, stdout: '' });
-    expect(left.stderr).toMatch(/did not take (\d+) of \1 data points: not stored: of metrics only/);
+    expect(left.stderr).toMatch(
+      /did not take (\d+) of \1 data points: not stored: of metrics only/,
+    );
     const { port, requests } = await takeRequests(
       () => 200,
       () => answers.shift(),
