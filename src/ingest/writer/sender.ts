@@ -84,10 +84,17 @@ export class Sender {
 
   drop(): void {
     this.#counts.dropped += 1;
-    this.say({
-      kind: 'full',
-      message: 'More comes than the database takes: new rows are dropped, and counted.',
-    });
+    this.say(
+      this.#isClosed
+        ? {
+            kind: 'closed',
+            message: 'The tracer is closed: rows that come now are dropped, and counted.',
+          }
+        : {
+            kind: 'full',
+            message: 'More comes than the database takes: new rows are dropped, and counted.',
+          },
+    );
   }
 
   schedule(): void {
