@@ -1,10 +1,11 @@
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
 import type { Database } from '../db/database.js';
-import { readTextFile } from '../core/folders.js';
+import { configLocation, readTextFile } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import type { CollectorStatus } from '../ingest/collector/status-file.js';
 import { given } from '../core/values.js';
 import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
+import { textOf } from '../ingest/install/settings-file.js';
 import { readMetrics } from '../panes/export/metrics.js';
 import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
 import type { Settings, TlsFiles } from './config/settings.js';
@@ -112,6 +113,21 @@ export function reachedAt({ collectListen, collectTls }: Settings, usual: string
 
 const urlOf = (host: string, port: number, isTls: boolean): string =>
   `http${isTls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/**
+ * How the config file makes the collector listen: where to add what, and then the lines themselves, as they are to be pasted.
+ *
+ * @param flag the value of `--config`
+ */
+export function listenLines(flag: string | undefined, address: string): string[] {
+  const { file } = configLocation(flag) ?? {};
+  const line = `  listen = "${address}"`;
+  if (file === undefined) return ['in the config file (--config FILE):', '  [collect]', line];
+  const hasTable = /^[ \t]*\[[ \t]*collect[ \t]*\]/m.test(textOf(file) ?? '');
+  return hasTable
+    ? [`in ${file}, in the line below [collect]:`, line]
+    : [`at the end of ${file}:`, '  [collect]', line];
+}
 
 /** @throws ConsoleError `usage` for one without the other */
 function tlsFiles(

@@ -30,9 +30,9 @@ export type TracerOptions = {
 export type WriterProblem = {
   /**
    * `away`: the database does not answer, or cannot be written to now. `full`: rows were dropped. `refused`: the database
-   * does not take a row. `usage`: options, or a call, cannot be understood. `closed`: rows come behind `close()`, and are dropped.
+   * does not take a row. `usage`: options, or a call, cannot be understood.
    */
-  kind: 'away' | 'full' | 'refused' | 'usage' | 'closed';
+  kind: 'away' | 'full' | 'refused' | 'usage';
   message: string;
 };
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { json } from '../../../src/ingest/writer/values.js';
-import type { WriterProblem } from '../../../src/ingest/writer/index.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { openTracer } from './open-tracer.js';
 
@@ -146,13 +145,4 @@ test('values are kept as JSON has them, and as a text what it does not know', ()
     { self: 'of self' },
     '[no JSON]',
   ]);
-});
-
-test('rows that come when the tracer is closed are dropped, and said to be', async () => {
-  const problems: WriterProblem[] = [];
-  const tracer = openTracer({ url: 'postgresql://nobody@127.0.0.1:1/none' }, problems);
-  await tracer.close(0);
-  tracer.trace('late', () => undefined);
-  expect(tracer.stats().dropped).toBeGreaterThan(0);
-  expect(problems.map(({ kind }) => kind)).toEqual(['closed']);
 });

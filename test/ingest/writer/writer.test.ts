@@ -136,7 +136,7 @@ describe('what a service does', () => {
     ).toEqual([
       {
         hook_type: 'ToolUse',
-        hook_name: 'search',
+        hook_name: 'tool',
         tool_name: 'search',
         tool_use_id: 'use-1',
         status: 'completed',
@@ -214,6 +214,9 @@ describe('what a service does', () => {
     expect(tracer.stats()).toMatchObject({ dropped: 0, refused: 1 });
     expect(await there.count('hook_executions', `input_data = '"[no JSON]"'`)).toBe(1);
     expect(problems.map(({ kind }) => kind).sort()).toEqual(['refused', 'usage']);
+    expect(problems.find(({ kind }) => kind === 'refused')?.message).toBe(
+      'Rows of pattern_usage_log are left out: the pattern that they name is not there.',
+    );
   });
 
   test('needs no trace around it', async () => {
