@@ -280,6 +280,19 @@ describe('a trace through several services', () => {
     ]);
   });
 
+  test('begins anew at a traceparent that is none by W3C, and goes on behind one of a later version', () => {
+    const trace = 'ab'.repeat(16);
+    const ids = `${trace}-${'cd'.repeat(8)}-01`;
+    const continued = (traceparent: string) =>
+      tracer.trace({ prompt: 'p', from: { traceparent } }, () =>
+        tracer.headers().traceparent?.includes(trace),
+      );
+    const ends = ['', '-', '-more', 'more'];
+    expect(ends.map((end) => continued(`00-${ids}${end}`))).toEqual([true, false, false, false]);
+    expect(ends.map((end) => continued(`cc-${ids}${end}`))).toEqual([true, true, true, false]);
+    expect(ends.map((end) => continued(`ff-${ids}${end}`))).toEqual(ends.map(() => false));
+  });
+
   test('goes through fetch and a server of node:http, and through handlers of requests', async () => {
     const inner = tracer.handler((request: Request) => {
       tracer.startHook({ tool: 'inner' }).end();
