@@ -218,3 +218,26 @@ it.each([
 ])('is another word: %s', (text) => {
   expect(placesIn(parsed('a.ts', text), ids, 'pane')).toEqual([]);
 });
+
+describe('packages', () => {
+  it('that the program depends on are imported by it', () => {
+    const files = fs.readdirSync(source, { recursive: true, encoding: 'utf8' });
+    const imported = new Set(
+      files
+        .filter((file) => /\.tsx?$/.test(file) && !file.includes('.generated.'))
+        .flatMap((file) => {
+          const { importedFiles } = ts.preProcessFile(
+            fs.readFileSync(path.join(source, file), 'utf8'),
+          );
+          return importedFiles.map(({ fileName }) => fileName);
+        }),
+    );
+    const { dependencies } = JSON.parse(
+      fs.readFileSync(path.join(source, '../package.json'), 'utf8'),
+    ) as { dependencies: Record<string, string> };
+    const unused = Object.keys(dependencies).filter(
+      (name) => ![...imported].some((module) => module === name || module.startsWith(`${name}/`)),
+    );
+    expect(unused).toEqual([]);
+  });
+});

@@ -1,7 +1,7 @@
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
 import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
-import { readTextFile } from '../core/folders.js';
+import { configLocation, readTextFile } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import {
   type CollectorStatus,
@@ -10,6 +10,7 @@ import {
 } from '../ingest/collector/status-file.js';
 import { given, readNumber } from '../core/values.js';
 import { type ListenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
+import { textOf } from '../ingest/install/settings-file.js';
 import { readMetrics } from '../panes/export/metrics.js';
 import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
 import type { Settings, TlsFiles } from './config/settings.js';
@@ -78,7 +79,7 @@ export async function openReceiver(
   }
   try {
     const { host, port } = listenAddress(asked);
-    const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+    const token = listenToken();
     const metrics = () => metricsText(database(), folder);
     const files = tlsFiles(flags, settings);
     const tls = files && readTls(files);
@@ -98,6 +99,17 @@ export async function openReceiver(
     note(safeText(`listening  ${error.message}`));
     return { receiver: undefined, refused, listen: { problem: error.message } };
   }
+}
+
+/** @throws ConsoleError `usage` for one that no header can carry: nobody would ever be let in */
+function listenToken(): string | undefined {
+  const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+  if (token === undefined || /^[!-~](?:[ -~]*[!-~])?$/.test(token)) return token;
+  throw new ConsoleError(
+    'usage',
+    'TRACE_CONSOLE_LISTEN_TOKEN has characters that no header carries.',
+    { hint: 'Take letters, digits and signs of ASCII; openssl rand -hex 32 makes one.' },
+  );
 }
 
 /**
@@ -131,6 +143,21 @@ export function reachedAt({ collectListen, collectTls }: Settings, usual: string
 
 const urlOf = (host: string, port: number, isTls: boolean): string =>
   `http${isTls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/**
+ * How the config file makes the collector listen: where to add what, and then the lines themselves, as they are to be pasted.
+ *
+ * @param flag the value of `--config`
+ */
+export function listenLines(flag: string | undefined, address: string): string[] {
+  const { file } = configLocation(flag) ?? {};
+  const line = `  listen = "${address}"`;
+  if (file === undefined) return ['in the config file (--config FILE):', '  [collect]', line];
+  const hasTable = /^[ \t]*\[[ \t]*collect[ \t]*\]/m.test(textOf(file) ?? '');
+  return hasTable
+    ? [`in ${file}, in the line below [collect]:`, line]
+    : [`at the end of ${file}:`, '  [collect]', line];
+}
 
 /** @throws ConsoleError `usage` for one without the other */
 function tlsFiles(

@@ -95,3 +95,21 @@ export function readTextFile(file: string, most = usualBytes): string {
     fs.closeSync(descriptor);
   }
 }
+
+/**
+ * Where the config file is, and whether somebody named it: then it must be there.
+ * `--config`, `TRACE_CONSOLE_CONFIG`, `$XDG_CONFIG_HOME/trace-console/config.toml`, else below `~/.config`.
+ * Undefined for a user without a home folder.
+ */
+export function configLocation(
+  flag: string | undefined,
+  environment: Environment = process.env,
+): { file: string; named: boolean } | undefined {
+  const { TRACE_CONSOLE_CONFIG: variable } = environment;
+  const named = flag ?? (variable === '' ? undefined : variable);
+  if (named !== undefined) return { file: path.resolve(named), named: true };
+  const folder = consoleFolder('config', environment);
+  return folder === undefined
+    ? undefined
+    : { file: path.join(folder, 'config.toml'), named: false };
+}

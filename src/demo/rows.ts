@@ -42,7 +42,6 @@ export type DecisionRow = {
   updated_at: number;
   trace_id: string;
   query_text: string;
-  /** As text, `[0.1,…]`. */
   query_embedding: Float32Array | null;
   agent_selected: string;
   confidence_score: number;

@@ -129,8 +129,6 @@ export type ToolStarted = EventBase & {
   toolUse: string;
   tool: string;
   input?: unknown;
-  /** A service's own name of the call. */
-  name?: string | undefined;
   spanKind?: string | undefined;
 };
 
@@ -145,7 +143,6 @@ export type ToolEnded = EventBase & {
   outcome: 'completed' | 'failed' | 'denied' | 'cancelled';
   error?: Failure | undefined;
   exitCode?: number | undefined;
-  name?: string | undefined;
   spanKind?: string | undefined;
 };
 
@@ -212,6 +209,8 @@ export type Noted = EventBase & {
   text?: string | undefined;
   data?: unknown;
   durationMs?: number | undefined;
+  /** Set when it tells of a failure. */
+  error?: Failure | undefined;
 };
 
 /** The program chose an agent or a model: a row of agent_routing_decisions. */
@@ -265,6 +264,9 @@ export type AgentEvent =
 
 /** The kind of the last sign of life of a session of which only metrics tell. */
 export const ofFigures = 'metrics';
+
+/** Begins the name of a session that is nothing but a trace: its spans name none. */
+export const ofTraceAlone = 'trace:';
 
 /** So many data points a row of trace_console.agent_metrics holds. */
 export const mostInSlot = 4_000;

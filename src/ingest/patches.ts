@@ -1,4 +1,4 @@
-import type { AgentEvent, Place } from './events.js';
+import type { AgentEvent, Failure, Place } from './events.js';
 import { decisionId, happeningId, sessionName, toolCallId } from './ids.js';
 import type { HookPatch } from './merge-hook.js';
 import type { TracePatch } from './merge.js';
@@ -104,7 +104,7 @@ function toolPatch(
       id: toolCallId(session.key, event.toolUse),
       trace_id: traceId,
       hook_type: 'ToolUse',
-      hook_name: name(event.name ?? 'tool'),
+      hook_name: 'tool',
       tool_use_id: name(event.toolUse),
       ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
       ...(event.spanKind === undefined ? {} : { metadata: { span_kind: event.spanKind } }),
@@ -114,12 +114,13 @@ function toolPatch(
       ...(ended?.output === undefined ? {} : { output_data: ended.output }),
       ...exitCode(ended?.exitCode),
       ...(ended?.outcome === 'denied' ? { decision: 'deny' } : {}),
-      ...(ended?.error === undefined
-        ? {}
-        : { error_type: name(ended.error.type), error_message: ended.error.message ?? null }),
+      ...errorColumns(ended?.error),
     },
   };
 }
+
+const errorColumns = (error: Failure | undefined): Partial<HookPatch['row']> =>
+  error === undefined ? {} : { error_type: name(error.type), error_message: error.message ?? null };
 
 /** What a command has written may look like the code of its exit. */
 function exitCode(code: number | undefined): { exit_code?: number } {
@@ -220,12 +221,13 @@ function notePatch(
     startedAt: event.durationMs === undefined ? event.at : event.at - event.durationMs,
     ...told(event, byTime),
     endedAt: event.at,
-    outcome: 'completed',
+    outcome: event.error === undefined ? 'completed' : 'failed',
     row: {
       id: happeningId(session.key, 'note', event.event, event.id ?? String(event.at)),
       trace_id: traceId,
       hook_type: name(event.event),
       hook_name: 'event',
+      ...errorColumns(event.error),
       ...(event.data === undefined && event.text === undefined
         ? {}
         : {
@@ -255,9 +257,7 @@ function spanPatch(
       hook_type: 'Span',
       hook_name: name(event.name),
       input_data: event.attributes,
-      ...(event.error === undefined
-        ? {}
-        : { error_type: name(event.error.type), error_message: event.error.message ?? null }),
+      ...errorColumns(event.error),
       metadata: {
         span_id: event.id,
         ...(event.parent === undefined ? {} : { parent_span_id: event.parent }),

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { parse } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { agentIds } from '../../src/ingest/install/agent.js';
 import { claude } from '../../src/ingest/install/registry.js';
@@ -45,7 +46,9 @@ describe('hooks install and remove', () => {
     const dry = await run('install', ...agentIds, '--dry-run');
     expect(dry.exitCode).toBe(0);
     expect(dry.stdout).toMatch(/\+ .*"PreToolUse"/);
-    expect(dry.stdout).toContain('/hooks');
+    expect(dry.stdout).toMatch(/\nWould change:\n {2}\S+settings.json \(changed\): \d+ hooks\n/);
+    expect(dry.stdout).toMatch(/\nNothing was changed \(--dry-run\)\.\n$/);
+    expect(dry.stdout).not.toMatch(/See whether|trusted/);
     for (const [file, text] of before) expect(fs.readFileSync(at(file), 'utf8')).toBe(text);
 
     const installed = await run('install', ...agentIds, '--yes', '--json');
@@ -99,9 +102,12 @@ describe('hooks install and remove', () => {
     expect(asked.stdout).toMatch(/\+ .*"OTEL_METRICS_EXPORTER": "otlp"/);
     expect(asked.stdout).toMatch(/\+ \[otel\]\n/);
     expect(asked.stdout).toMatch(/\+ .*"otlpEndpoint": "http:\/\/127.0.0.1:4318"/);
+    expect(asked.stdout).toMatch(/settings.json \(changed\): \d+ hooks, 5 telemetry settings\n/);
+    expect(asked.stdout).toMatch(/config.toml \(changed\): telemetry by \[otel\]\n/);
     expect(there()).toEqual(before);
 
-    await run('install', ...words, '--telemetry', '--yes');
+    const installed = await run('install', ...words, '--telemetry', '--yes');
+    expect(installed.stdout).toContain('trusted');
     const status = async () => {
       const { stdout } = await run('status', ...words, '--json');
       const { clis } = JSON.parse(stdout) as {
@@ -110,13 +116,34 @@ describe('hooks install and remove', () => {
       return clis.map(({ installations: [each] }) => [each?.telemetry, each?.problems]);
     };
     expect(await status()).toEqual(words.map(() => [true, []]));
-    expect((await run('status')).stdout).toContain('[collect] listen');
+    expect((await run('status')).stdout).toContain('[collect]\n  listen = ');
 
     await run('remove', ...words, '--yes');
     expect(there()).toEqual(before);
     expect(fs.existsSync(at('.codex/hooks.json'))).toBe(false);
     await run('install', ...words, '--yes');
     expect(await status()).toEqual(words.map(() => [false, []]));
+  });
+
+  it('name the config file, and print what has the collector listen so that it can be pasted there', async () => {
+    const file = at('.config/trace-console/config.toml');
+    const shown = await run('install', 'claude', '--telemetry', '--dry-run');
+    const [, where, lines = ''] =
+      /, at the end of (\S+):\n((?: {2}.*\n)+)/.exec(shown.stdout) ?? [];
+    expect(where).toBe(file);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, `[connections.laptop]\ndata-dir = "traces"\n${lines}`, { mode: 0o600 });
+    expect(parse(fs.readFileSync(file, 'utf8'))).toMatchObject({
+      collect: { listen: '127.0.0.1:4318' },
+    });
+    const done = await run('install', 'claude', '--telemetry', '--dry-run');
+    expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(done.stdout).not.toContain('To do');
+
+    fs.writeFileSync(file, '[collect]\nmetrics-every = "60s"\n', { mode: 0o600 });
+    const beside = await run('install', 'claude', '--telemetry', '--dry-run');
+    expect(beside.stdout).toContain(`in ${file}, in the line below [collect]:\n  listen = `);
+    expect(beside.stdout).not.toContain('\n  [collect]');
   });
 
   it('send telemetry to where the collector listens, follow it to another address, and take it out again', async () => {

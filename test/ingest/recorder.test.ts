@@ -2,6 +2,8 @@ import { fc } from '../helpers/seeds.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../src/ingest/events.js';
 import { agentIds } from '../../src/ingest/install/agent.js';
+import type { TelemetryLog } from '../../src/ingest/otlp/decode.js';
+import { logEvents } from '../../src/ingest/otlp/log-events.js';
 import { Prices } from '../../src/ingest/prices.js';
 import { Recorder } from '../../src/ingest/recorder.js';
 import { claude } from '../../src/ingest/sources/claude.js';
@@ -9,6 +11,7 @@ import { eventsOfRecord } from '../../src/ingest/collector/write-records.js';
 import { ToolPairs } from '../../src/ingest/sources/hook-payload.js';
 import type { SpoolRecord } from '../../src/ingest/spool/frame.js';
 import { hooksOfSession, sessionWithSubagent, type Transcripts } from './claude-folder.js';
+import { ClaudeLines } from './claude-lines.js';
 import { IngestDatabase, type Dump } from './ingest-database.js';
 import { hookSession } from './sources/payloads.js';
 
@@ -184,4 +187,62 @@ it('takes a session for one, however its id is written, and an exit code that is
   ]);
   expect(rows.execution_traces).toHaveLength(1);
   expect(rows.hook_executions).toMatchObject([{ status: 'failed', exit_code: null }]);
+});
+
+it('has an error of the API as one failed call of a model, with its words, whichever source tells of it', async () => {
+  const session = '0d2f7c55-6f0e-4e0d-9a55-0f5f3d1c2b3c';
+  const startMs = 1_790_000_000_000;
+  const recorder = new Recorder(db.database);
+  const logOf = (event: string, atMs: number, attributes: object): TelemetryLog => ({
+    resource: { 'service.name': 'claude-code' },
+    at: startMs + atMs,
+    event,
+    attributes: { 'session.id': session, 'prompt.id': 'p1', ...attributes },
+  });
+  const answer = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+  const file = new ClaudeLines({ session, startMs });
+  file.prompt('Make the tests pass', 'p1');
+  file.line('system', {
+    subtype: 'api_error',
+    error: { status: 529, requestID: 'req-x', error: answer },
+    retryAttempt: 1,
+  });
+  const reader = claude.open({ path: `/nowhere/${session}.jsonl`, session }, undefined);
+  const told = file.lines.flatMap((line) => reader.read(Buffer.from(JSON.stringify(line))) ?? []);
+  const logged = [
+    logOf('user_prompt', 1_000, { prompt: '<REDACTED>' }),
+    logOf('api_error', 2_000, {
+      model: 'claude-opus-4-6',
+      error: `529 ${JSON.stringify(answer)}`,
+      status_code: '529',
+      duration_ms: 800,
+      attempt: 1,
+      request_id: 'req-x',
+    }),
+  ].flatMap((each) => logEvents(each) ?? []);
+  for (const batches of [[logged], [told, logged], [logged, told], [[...told, ...logged]]]) {
+    await db.clear();
+    for (const batch of batches) await recorder.record(batch);
+    const { rows: calls } = await db.test.query(
+      `SELECT service_name, status_code, success, error_type, error_message, retry_count, context->>'model' AS model
+       FROM endpoint_calls`,
+    );
+    expect(calls).toEqual([
+      {
+        service_name: 'anthropic',
+        status_code: 529,
+        success: false,
+        error_type: 'overloaded_error',
+        error_message: expect.stringContaining('Overloaded') as string,
+        retry_count: 0,
+        model: 'claude-opus-4-6',
+      },
+    ]);
+    expect(await db.count('hook_executions')).toBe(0);
+  }
+  const broken = { status: 'failed', error: 'spawn ENOENT', server_name: 'search' };
+  await recorder.record(logEvents(logOf('mcp_server_connection', 3_000, broken)) ?? []);
+  expect(
+    await db.count('hook_executions', `status = 'failed' AND error_message = 'spawn ENOENT'`),
+  ).toBe(1);
 });

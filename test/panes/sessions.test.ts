@@ -192,6 +192,29 @@ test('Enter shows its prompts on one axis, each leading to its trace, and sums o
   expect(line?.title).toMatch(/Trace/);
 });
 
+test('a service waits for nobody: its trace has ended, its conversation is idle, and what runs is at work', async () => {
+  const database = await createTestDatabase();
+  const console_ = await openDatabase(database.url);
+  const service = { source: 'telemetry', agent: 'shop', place: { project: 'shop' } } as const;
+  const cli = { source: 'telemetry', agent: 'claude-code', place: undefined } as const;
+  const turn = (session: string, told: object, ...rest: Partial<AgentEvent>[]) =>
+    story(session, 6 * minute, ...[prompt, ...rest].map((event) => ({ ...event, ...told })));
+  await new Recorder(console_).record([
+    ...turn('trace:4f', service, call('m1', usage), { kind: 'turn_ended' }),
+    ...turn('trace:50', service, call('m2', usage)),
+    ...turn('conversation', service, call('m3', usage), { kind: 'turn_ended' }),
+    ...turn('terminal', cli, call('m4', usage), { kind: 'turn_ended' }),
+  ]);
+  const { rows, extras } = await readFresh(console_, sessions);
+  expect(Object.fromEntries(rows.map(({ session, state }) => [session, state]))).toEqual({
+    'trace:4f': 'ended',
+    'trace:50': 'thinking',
+    conversation: 'idle',
+    terminal: 'user',
+  });
+  expect(extras).toMatchObject({ waiting: 1, working: 1 });
+});
+
 test('a permission is waited for until something says that it was given, whatever else happens', async () => {
   const database = await createTestDatabase();
   const console_ = await openDatabase(database.url);
@@ -274,6 +297,7 @@ test('what a session does, by its last sign of life', () => {
       message: null,
       asked_ms: null,
       asked_tool: null,
+      is_service: false,
       now_ms: now,
     },
     ...change,

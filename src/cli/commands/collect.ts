@@ -292,6 +292,9 @@ function summaryLine({ records, torn, quarantined, target }: CollectorStatus): s
   return `${counted(records, 'event')} written to ${target}${aside}${cut}`;
 }
 
+const asideText = (count: number): string | undefined =>
+  count > 0 ? `${count} events: SELECT * FROM trace_console.quarantined_events` : undefined;
+
 export const collectStatusCommand = defineCommand({
   name: 'collect status',
   summary: 'say whether the collector runs, what waits in the spool, and when events came last',
@@ -301,7 +304,8 @@ export const collectStatusCommand = defineCommand({
     'begin, when it has put events aside, or when the spool was full.',
     '',
     'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "refused": {STATUS: {"count", "last"}},',
-    '"records", "torn", "quarantined", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
+    '"records", "torn", "quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time},',
+    '"spool"}.',
   ].join('\n'),
   flags: {},
   examples: ['trace-console collect status --json'],
@@ -323,8 +327,8 @@ export const collectStatusCommand = defineCommand({
       const facts = {
         ...{ ok, running: holder !== undefined, pid: holder?.pid ?? null, state },
         ...{ reason, target, listen: listen ?? null, refused: refusedFacts(status?.refused) },
-        ...{ records, torn, quarantined, waiting, lastEvents: Object.fromEntries(last) },
-        spool: folder,
+        ...{ records, torn, quarantined, asideReason: status?.asideReason ?? null, waiting },
+        ...{ lastEvents: Object.fromEntries(last), spool: folder },
       };
       print(safeJson(facts, 2));
       return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
@@ -341,12 +345,8 @@ export const collectStatusCommand = defineCommand({
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
       ['Refused', refusedText(status?.refused)],
       ['Written', status && `${counted(status.records, 'event')} since it started`],
-      [
-        'Put aside',
-        status && status.quarantined > 0
-          ? `${status.quarantined} events: SELECT * FROM trace_console.quarantined_events`
-          : undefined,
-      ],
+      ['Put aside', asideText(status?.quarantined ?? 0)],
+      ['Because', status?.asideReason],
       ['Waiting', `${counted(waiting.events, 'event')}, ${formatBytes(waiting.bytes)}`],
       [
         'Dropped',

@@ -17,6 +17,8 @@ import {
   applyChange,
   type HookChange,
   isChange,
+  kindOf,
+  summaryOf,
   planInstall,
   planRemove,
   planTelemetryFile,
@@ -74,7 +76,8 @@ export function chosenAgents(
   });
 }
 
-const listenHint = `[collect] listen = "${usualAddress}" in the config file`;
+const toListen = async (config: string | undefined): Promise<string[]> =>
+  (await import('../collect-telemetry.js')).listenLines(config, usualAddress);
 
 type Context = Pick<CommandContext<FlagDeclarations>, 'print' | 'note' | 'ask' | 'interactive'> & {
   flags: { yes: boolean; dryRun: boolean; json: boolean };
@@ -95,6 +98,10 @@ export async function changeHooks(
   const say = flags.json ? () => undefined : (line: string) => print(safeText(line));
   for (const change of changes) for (const line of changeLines(change)) say(line);
   const due = changes.filter(isChange);
+  if (due.length > 0) {
+    say(flags.dryRun ? 'Would change:' : 'To be changed:');
+    for (const change of due) say(`  ${summaryOf(change)}`);
+  }
   if (due.length > 0 && !flags.dryRun) {
     if (!flags.yes) {
       if (!interactive || flags.json) {
@@ -112,6 +119,7 @@ export async function changeHooks(
     say(`Written: ${due.map(({ path }) => path).join(', ')}`);
   }
   for (const remark of remarks) say(remark);
+  if (flags.dryRun) say('Nothing was changed (--dry-run).');
   if (flags.json) {
     const list = changes.map((change) => ({
       cli: change.agent.id,
@@ -127,16 +135,10 @@ export async function changeHooks(
 const diffOf = ({ file, after }: HookChange) => lineDiff(file.text ?? '', after ?? '');
 
 function changeLines(change: HookChange): string[] {
-  const { agent, path, file, after } = change;
+  const { agent, path, file } = change;
   const link = file.real === path ? '' : ` → ${file.real}`;
-  const what = !isChange(change)
-    ? 'nothing to change'
-    : file.text === undefined
-      ? 'new file'
-      : after === undefined
-        ? 'the file is removed'
-        : 'changed';
-  return [`${agent.title}: ${path}${link} (${what})`, ...diffOf(change).map((line) => `  ${line}`)];
+  const head = `${agent.title}: ${path}${link} (${kindOf(change)})`;
+  return [head, ...diffOf(change).map((line) => `  ${line}`)];
 }
 
 export const hooksInstallCommand = defineCommand({
@@ -179,7 +181,7 @@ export const hooksInstallCommand = defineCommand({
     const scope = scopeOf(context.flags.scope);
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
-    const { http } = context.flags;
+    const { http, dryRun, config } = context.flags;
     const { collectListen } = context.settings;
     const telemetry = context.flags.telemetry ? await telemetryUrl(context) : undefined;
     const url = http ? await urlToPost(context) : undefined;
@@ -191,7 +193,7 @@ export const hooksInstallCommand = defineCommand({
       ...(telemetry === undefined ? [] : planTelemetryFile(agent, surroundings, telemetry)),
     ]);
     const remarks = chosen.flatMap((agent) => [
-      ...(agent.afterwards === undefined ? [] : [`To do: ${agent.afterwards}`]),
+      ...(agent.afterwards === undefined || dryRun ? [] : [`To do: ${agent.afterwards}`]),
       ...(agent.kind === 'plugin'
         ? []
         : agent.obstacles(surroundings).map((obstacle) => `Not run now: ${obstacle}.`)),
@@ -204,7 +206,7 @@ export const hooksInstallCommand = defineCommand({
       remarks: [
         ...remarks,
         ...((telemetry !== undefined || http) && collectListen === undefined
-          ? [`To do: ${listenHint}`]
+          ? [`To do: have the collector listen, ${(await toListen(config)).join('\n')}`]
           : []),
         ...(telemetry !== undefined && given(process.env.TRACE_CONSOLE_LISTEN_TOKEN) !== undefined
           ? [
@@ -216,7 +218,11 @@ export const hooksInstallCommand = defineCommand({
               'To do: have the collector run always (trace-console collect --service): while it does not, Claude Code shows an error for each event.',
             ]
           : []),
-        `See whether events come: trace-console hooks status. Take it away: trace-console hooks remove ${names}${where}`,
+        ...(dryRun
+          ? []
+          : [
+              `See whether events come: trace-console hooks status. Take it away: trace-console hooks remove ${names}${where}`,
+            ]),
       ],
     });
   },
@@ -282,7 +288,7 @@ export const hooksStatusCommand = defineCommand({
   flags: {},
   inputs: 6,
   examples: ['trace-console hooks status', 'trace-console hooks status claude --json'],
-  run({ flags, input, print, settings }) {
+  async run({ flags, input, print, settings }) {
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
     const chosen = input.length > 0 ? input.map(agentById) : agents;
@@ -307,7 +313,7 @@ export const hooksStatusCommand = defineCommand({
     );
     if (flags.json) {
       print(safeJson({ ok, clis }, 2));
-      return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+      return ok ? exitCodes.good : exitCodes.notGood;
     }
     const rows = clis.flatMap(({ title, cli, installations }) => {
       const at = last.get(cli);
@@ -336,7 +342,10 @@ export const hooksStatusCommand = defineCommand({
       settings.collectListen === undefined &&
       clis.some(({ installations }) => installations.some(({ telemetry }) => telemetry === true))
     ) {
-      print(`Telemetry: a collector takes it with --listen, or with ${listenHint}`);
+      const lines = await toListen(flags.config);
+      print(
+        safeText(`Telemetry: a collector takes it with --listen, or with this ${lines.join('\n')}`),
+      );
     }
     for (const { afterwards } of chosen.filter(
       ({ id }) =>
@@ -345,7 +354,7 @@ export const hooksStatusCommand = defineCommand({
     )) {
       if (afterwards !== undefined) print(afterwards);
     }
-    return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
+    return ok ? exitCodes.good : exitCodes.notGood;
   },
 });
 

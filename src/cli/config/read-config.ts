@@ -1,7 +1,6 @@
 import { ConsoleError } from '../../db/errors.js';
 import { noConfig, type Config } from './settings.js';
-import path from 'node:path';
-import { consoleFolder, readTextFile } from '../../core/folders.js';
+import { configLocation, readTextFile } from '../../core/folders.js';
 
 /**
  * Reads the config file, where there is one. What understands it is loaded only then: a start without a
@@ -32,24 +31,4 @@ export async function readConfig(flag: string | undefined): Promise<Config> {
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/**
- * Where the config file is, and whether somebody named it: then it must be there.
- * `--config`, `TRACE_CONSOLE_CONFIG`, `$XDG_CONFIG_HOME/trace-console/config.toml`, else below `~/.config`.
- * Undefined for a user without a home folder.
- */
-export function configLocation(
-  flag: string | undefined,
-  environment: Environment = process.env,
-): { file: string; named: boolean } | undefined {
-  const { TRACE_CONSOLE_CONFIG: variable } = environment;
-  const named = flag ?? (variable === '' ? undefined : variable);
-  if (named !== undefined) return { file: path.resolve(named), named: true };
-  const folder = consoleFolder('config', environment);
-  return folder === undefined
-    ? undefined
-    : { file: path.join(folder, 'config.toml'), named: false };
 }

@@ -187,11 +187,12 @@ export class Collector {
     return drained.records.length + drained.torn + (followed ? 1 : 0);
   }
 
-  #count({ records, torn, quarantined }: Drained): void {
+  #count({ records, torn, quarantined, asideReason }: Drained): void {
     const status = this.#status;
     status.records += records.length;
     status.torn += torn;
     status.quarantined += quarantined;
+    if (asideReason !== undefined) status.asideReason = asideReason;
     for (const record of records) {
       noteEvent(status.lastEvents, record.cli, new Date(atMsOf(record)).toISOString());
     }

@@ -56,6 +56,8 @@ export type Drained = {
   /** Frames that a killed hook left in part. */
   torn: number;
   quarantined: number;
+  /** Why the last of them was put aside. */
+  asideReason?: string | undefined;
 };
 
 /**
@@ -206,18 +208,18 @@ export class SpoolDrain {
     const expected = await this.#committedOffsets();
     // The offsets are unknown until it is clear whether the commit has happened.
     this.#offsets = undefined;
-    let quarantined = 0;
+    let [quarantined, asideReason]: [number, string?] = [0];
     await write(batch.records, this.#key, async (tx, { unknown, failed }) => {
       await lockSpool(tx, this.#key);
       requireUnmoved(expected, await readOffsets(tx, this.#key));
       await quarantine(tx, this.#key, failed);
       await countSources(tx, this.#key, this.#spool.host, sourcesOf(batch.records, unknown));
       await moveOffsets(tx, this.#key, batch.offsets);
-      quarantined = failed.length;
+      [quarantined, asideReason] = [failed.length, failed.at(-1)?.error];
     });
     this.#offsets = new Map([...expected, ...batch.offsets]);
     this.#readMs = Date.now();
-    return { records: batch.records, torn: batch.torn, quarantined };
+    return { records: batch.records, torn: batch.torn, quarantined, asideReason };
   }
 }
 

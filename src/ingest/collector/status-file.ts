@@ -31,6 +31,8 @@ export type CollectorStatus = {
   records: number;
   torn: number;
   quarantined: number;
+  /** Why the last of these was put aside. */
+  asideReason?: string;
   /** The newest event of each CLI that was written, ISO 8601; kept from one collector to the next. */
   lastEvents: Record<string, string>;
   /** How far each segment was read. */

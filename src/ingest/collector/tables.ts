@@ -123,24 +123,24 @@ export async function quarantine(
   { schema, spool }: SpoolKey,
   events: readonly Quarantined[],
 ): Promise<void> {
-  for (const { record, error } of events) {
-    await tx.query(
-      `INSERT INTO trace_console.quarantined_events
-         (target_schema, spool, record_id, cli, received_at, error, record)
-       VALUES ($1, $2, $3, $4, to_timestamp($5::numeric / 1e9), $6, $7)
-       ON CONFLICT (target_schema, spool, record_id) DO NOTHING`,
-      [
-        schema,
-        spool,
-        record.id,
-        record.cli,
-        record.at,
-        error.slice(0, 2_000),
-        // Stored as text: jsonb may refuse it, and that may be why the event was put aside.
-        JSON.stringify(record).replaceAll('\\u0000', ''),
-      ],
-    );
-  }
+  if (events.length === 0) return;
+  const rows = events.map(({ record, error }) => ({
+    ...{ id: record.id, cli: record.cli, at: record.at, error: error.slice(0, 2_000) },
+    // Stored as text: jsonb may refuse it, and that may be why the event was put aside.
+    record: JSON.stringify(record).replaceAll('\\u0000', ''),
+  }));
+  const column = (name: keyof (typeof rows)[number]) => rows.map((row) => row[name]);
+  await tx.query(
+    `INSERT INTO trace_console.quarantined_events
+       (target_schema, spool, record_id, cli, received_at, error, record)
+     SELECT $1, $2, id, cli, to_timestamp(at / 1e9), error, record
+     FROM unnest($3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[]) AS r (id, cli, at, error, record)
+     ON CONFLICT (target_schema, spool, record_id) DO NOTHING`,
+    [
+      ...[schema, spool, column('id'), column('cli'), column('at')],
+      ...[column('error'), column('record')],
+    ],
+  );
 }
 
 export async function countQuarantined(

@@ -7,7 +7,7 @@ import type { TelemetrySpan } from '../otlp/decode.js';
 import { toldBy } from '../otlp/records.js';
 import { prepareWithSpans, recordPrepared, type ToRecord } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
-import type { Figure } from '../otlp/kept-trace.js';
+import { figuresProblem, keepFigures, type Figure } from '../otlp/kept-trace.js';
 import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
 import { claudeHooks } from '../sources/hooks-claude.js';
 import { codexHooks } from '../sources/hooks-codex.js';
@@ -66,7 +66,9 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
   ): Promise<Ready> => {
     const converted = convert(records, pairs);
     await beside?.breathe();
-    const toRecord = await prepareWithSpans(target, converted, beside?.kept, beside?.breathe);
+    const { events, spans } = converted;
+    const told = { events, spans };
+    const toRecord = await prepareWithSpans(target, told, beside?.kept, beside?.breathe);
     return { pairs, converted, toRecord };
   };
   const makeNow = async (records: readonly SpoolRecord[], key: SpoolKey) =>
@@ -90,9 +92,23 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
       ready.delete(records);
       kept = made.then(({ toRecord }) => toRecord.batch.traces).catch(() => new Set());
       const { pairs, converted, toRecord } = await made;
-      const { rows, unknown, failed } = converted;
+      const { rows, unknown, failed, figures } = converted;
       await recordPrepared(target, toRecord, async (tx) => {
-        await commit(tx, { unknown, failed });
+        // A role that may write all but them goes on with all but them.
+        const problem = figures.length > 0 ? await figuresProblem(tx) : undefined;
+        const aside = problem === undefined ? [] : figures.map(({ record }) => record);
+        await commit(tx, {
+          unknown,
+          failed: [...failed, ...aside.map((record) => ({ record, error: problem ?? '' }))],
+        });
+        if (aside.length === 0) {
+          const { schema } = database.capabilities;
+          await keepFigures(
+            tx,
+            schema,
+            figures.map(({ figure }) => figure),
+          );
+        }
         if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
         if (pairs.isChanged) await writePairs(tx, key, pairs);
       });
@@ -107,7 +123,7 @@ type Converted = ReturnType<typeof convert>;
 function convert(records: readonly SpoolRecord[], pairs: ToolPairs) {
   const events: AgentEvent[] = [];
   const spans: TelemetrySpan[] = [];
-  const figures: Figure[] = [];
+  const figures: { record: SpoolRecord; figure: Figure }[] = [];
   const rows: WriterRows = new Map();
   const unknown: SpoolRecord[] = [];
   const failed: Quarantined[] = [];
@@ -120,7 +136,7 @@ function convert(records: readonly SpoolRecord[], pairs: ToolPairs) {
       const told = record.cli === telemetryCli ? toldBy(record) : undefined;
       const found = told === undefined ? eventsOfRecord(record, pairs) : told.events;
       if (told?.span !== undefined) spans.push(told.span);
-      else if (told?.figure !== undefined) figures.push(told.figure);
+      else if (told?.figure !== undefined) figures.push({ record, figure: told.figure });
       else if (found === undefined) unknown.push(record);
       if (found !== undefined) events.push(...found);
     } catch (error) {

@@ -14,6 +14,7 @@ import {
   addHooks,
   addTable,
   addTelemetry,
+  changedParts,
   endpointIn,
   hasTelemetry,
   removeHooks,
@@ -48,6 +49,25 @@ export type HookChange = {
 };
 
 export const isChange = ({ file, after }: HookChange): boolean => file.text !== after;
+
+/** What becomes of the file. */
+export function kindOf(change: HookChange): string {
+  if (!isChange(change)) return 'nothing to change';
+  if (change.file.text === undefined) return 'new file';
+  return change.after === undefined ? 'the file is removed' : 'changed';
+}
+
+/** `/home/me/.claude/settings.json (changed): 32 hooks, 5 telemetry settings`. */
+export function summaryOf(change: HookChange): string {
+  const parts = partsOf(change);
+  return `${change.path} (${kindOf(change)})${parts.length > 0 ? `: ${parts.join(', ')}` : ''}`;
+}
+
+function partsOf({ agent, path: at, file, after = '' }: HookChange): string[] {
+  if (agent.kind === 'plugin') return ['1 plugin'];
+  if (at.endsWith('.toml')) return [`telemetry by [${agent.telemetryFile?.table ?? ''}]`];
+  return changedParts(agent, [file.text ?? '', after], at);
+}
 
 /** Where the settings of a CLI lie. @throws ConsoleError `usage` */
 export function settingsPath(agent: Agent, scope: Scope, surroundings: Surroundings): string {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyEdits, type FormattingOptions, type JSONPath, modify } from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
+import { counted } from '../../core/format/number.js';
 import { byOwnKey, isObject } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { type HookCommand, isOurs, type SettingsAgent, type TelemetrySettings } from './agent.js';
@@ -298,6 +299,30 @@ export function removeTelemetry(
 function valuesIn(text: string, under: string, file: string): Map<string, unknown> {
   const values = valuesOf(text, file).get(under);
   return new Map(Object.entries((values ?? {}) as Record<string, unknown>));
+}
+
+/** What differs between two texts of a CLI's settings, in words: `27 hooks`, `5 telemetry settings`. */
+export function changedParts(
+  { telemetry }: SettingsAgent,
+  [before, after]: readonly [string, string],
+  file: string,
+): string[] {
+  const [hooksBefore, hooksAfter] = [installedHooks(before, file), installedHooks(after, file)];
+  const events = new Set([...hooksBefore.keys(), ...hooksAfter.keys()]);
+  const hooks = [...events].filter(
+    (event) => !isDeepStrictEqual(hooksBefore.get(event), hooksAfter.get(event)),
+  ).length;
+  const { under = '', values = {}, optional = {}, endpoint = '' } = telemetry ?? {};
+  const [settingsBefore, settingsAfter] = [before, after].map((text) =>
+    valuesIn(text, under, file),
+  );
+  const settings = [...Object.keys(values), ...Object.keys(optional), endpoint].filter(
+    (name) => settingsBefore?.get(name) !== settingsAfter?.get(name),
+  ).length;
+  return [
+    ...(hooks > 0 ? [counted(hooks, 'hook')] : []),
+    ...(settings > 0 ? [counted(settings, 'telemetry setting')] : []),
+  ];
 }
 
 /** The values at the top of a settings file. */

@@ -3,7 +3,7 @@ import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
-import { openConsoleTable } from '../../deploy/console-schema.js';
+import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
 import { mostInSlot, ofFigures } from '../events.js';
 import {
   decisionId,
@@ -220,6 +220,10 @@ export async function removeReplaced(
   const without = tablesIn(database).map(
     (table) => `AND NOT EXISTS (SELECT FROM ${table} AS t WHERE t.session_id = s.session_id)`,
   );
+  if (await hasConsoleTable(tx, 'agent_metrics')) {
+    without.push(`AND NOT EXISTS (SELECT FROM trace_console.agent_metrics AS m
+      WHERE m.target_schema = s.target_schema AND m.session_id = s.session_id)`);
+  }
   await tx.query(
     `DELETE FROM trace_console.agent_sessions AS s
      WHERE target_schema = $1 AND session_id = ANY($2::uuid[]) AND cwd IS NULL AND transcript_path IS NULL
@@ -256,29 +260,29 @@ export async function withoutOwn(
 }
 
 /**
- * Of traces of which nothing written is kept: whether they stand in the tables. Spans may come weeks after their trace, when it is
- * archived: they would begin it a second time, did they not know its session.
+ * Of traces of which nothing written is kept: whether they stand in the tables; of the others: whether they stand in the archive only.
+ * Spans may come weeks after their trace, when it is archived: they would begin it a second time, did they not know its session.
  */
 export async function findStored(
   tx: Queryable,
   database: Database,
   traces: ReadonlyMap<string, KeptTrace>,
 ): Promise<void> {
-  const ids = [...traces].flatMap(([id, trace]) => (trace.isNew ? [id] : []));
-  if (ids.length === 0) return;
-  const { rows } = await tx.query<{ id: string; session: string }>(
+  if (traces.size === 0) return;
+  const { rows } = await tx.query<{ id: string; session: string; live: boolean }>(
     tablesIn(database)
       .map(
-        (table) =>
-          `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session FROM ${table}
+        (table, index) =>
+          `SELECT context ->> 'promptId' AS id, context ->> 'session' AS session, ${index === 0} AS live FROM ${table}
            WHERE tags && $1::text[] AND context ->> 'session' IS NOT NULL`,
       )
       .join(' UNION ALL '),
-    [ids.map(otlpTag)],
+    [[...traces.keys()].map(otlpTag)],
   );
+  const live = new Set(rows.flatMap((row) => (row.live ? [row.id] : [])));
   for (const { id, session } of rows) {
     const trace = traces.get(id);
-    if (trace) trace.stored = session;
+    if (trace && (trace.isNew || !live.has(id))) trace.stored = session;
   }
 }
 
@@ -318,6 +322,8 @@ export type Figure = {
   at: number;
   /** Its value is that since `from`. */
   sinceStart: boolean;
+  /** It is a sum since a start that nobody has told: `from` is when it came. */
+  isUndated?: true;
   value: number;
 };
 
@@ -325,6 +331,17 @@ export type Figure = {
 const slots = 64;
 const hourMs = 3_600_000;
 const largestValue = 1e15;
+
+const withoutPrivilege = {
+  message: 'The role may not write trace_console.agent_metrics.',
+  hint: 'Grant CREATE on the database once, or SELECT, INSERT and UPDATE on trace_console.agent_metrics.',
+};
+
+/** Why points cannot be kept; undefined: they can. Makes the table where it is missing and the role may. */
+export async function figuresProblem(tx: Queryable): Promise<string | undefined> {
+  if (await openConsoleTable(tx, 'agent_metrics')) return undefined;
+  return `${withoutPrivilege.message} ${withoutPrivilege.hint}`;
+}
 
 /**
  * Keeps points, each once, in whatever order they come. A session that nobody has told of is one from then on.
@@ -337,15 +354,15 @@ export async function keepFigures(
   figures: readonly Figure[],
 ): Promise<void> {
   if (figures.length === 0) return;
-  if (!(await openConsoleTable(tx, 'agent_metrics'))) {
-    throw new ConsoleError('privilege_missing', 'The role may not write agent_metrics.', {
-      hint: 'Grant CREATE on the database once, or writing on trace_console.agent_metrics.',
-    });
+  if ((await figuresProblem(tx)) !== undefined) {
+    const { message, hint } = withoutPrivilege;
+    throw new ConsoleError('privilege_missing', message, { hint });
   }
-  const points = figures.map(({ session, name, key, from, at, sinceStart, value }) => ({
+  const points = figures.map(({ session, name, key, from, at, sinceStart, isUndated, value }) => ({
     ...{ id: sessionId(session), session: sessionName(session).slice(0, 512) },
     ...{ name, key, from, at },
-    slot: Math.floor((sinceStart ? from : at) / hourMs) % slots,
+    // All points of one key are in one row, in which the largest of them stays.
+    slot: isUndated ? 0 : Math.floor((sinceStart ? from : at) / hourMs) % slots,
     // Six decimals: a double may have a thousand, which a sum would take along.
     value: Math.round(Math.min(value, largestValue) * 1e6) / 1e6,
   }));
@@ -367,9 +384,11 @@ export async function keepFigures(
   );
   await tx.query(
     `INSERT INTO trace_console.agent_sessions AS s (target_schema, session_id, agent, session, started_at, last_seen_at, activity)
-     SELECT $1, id, 'claude-code', min(session), to_timestamp(min("from") / 1000), to_timestamp(max(at) / 1000),
-       jsonb_build_object('kind', '${ofFigures}', 'at', max(at))
+     SELECT $1, id, 'claude-code', min(session), to_timestamp(least(min("from"), max(seen)) / 1000), to_timestamp(max(seen) / 1000),
+       jsonb_build_object('kind', '${ofFigures}', 'at', max(seen))
      FROM json_to_recordset($2::json) AS r (id uuid, session text, "from" float8, at float8)
+     -- A clock that is ahead would show the session as the newest one until then.
+     CROSS JOIN LATERAL (SELECT least(at, extract(epoch FROM clock_timestamp())::float8 * 1000) AS seen) AS s
      GROUP BY id ORDER BY id
      ON CONFLICT (target_schema, session_id) DO UPDATE SET
        started_at = least(s.started_at, excluded.started_at), last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),

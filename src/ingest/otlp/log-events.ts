@@ -1,10 +1,18 @@
 import type { AgentEvent, EventBase } from '../events.js';
 import { byOwnKey } from '../../core/values.js';
-import { timeOf } from '../sources/source.js';
+import { timeOf, typeOfApiError } from '../sources/source.js';
 import { createHash } from 'node:crypto';
 import type { Figure } from './kept-trace.js';
 import type { TelemetryLog, TelemetryPoint, TelemetrySpan } from './decode.js';
-import { costAt, count, jsonAt, millisecondsAt, numberAt, textAt } from './span-facts.js';
+import {
+  costAt,
+  count,
+  jsonAt,
+  millisecondsAt,
+  numberAt,
+  statusCodeAt,
+  textAt,
+} from './span-facts.js';
 
 /**
  * What agents' programs tell in their logs beside what hooks and transcripts tell: costs, ids of requests, decisions.
@@ -41,7 +49,6 @@ function baseOf(
 }
 
 const claudeNotes: ReadonlySet<string> = new Set([
-  'api_error',
   'api_refusal',
   'api_retries_exhausted',
   'compaction',
@@ -82,6 +89,8 @@ function claudeEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | 
     }
     case 'api_request':
       return requestEvents(log, isMain(log) ? base : somewhere);
+    case 'api_error':
+      return [failedCall(log, isMain(log) ? base : somewhere, claudeApi)];
     case 'tool_result':
       return claudeTool(log, somewhere);
     case 'tool_decision':
@@ -97,6 +106,36 @@ function isMain({ attributes }: TelemetryLog): boolean {
   return source.startsWith('repl_main_thread') || source === 'sdk';
 }
 
+type Api = { provider: string; endpoint: string };
+
+const claudeApi: Api = { provider: 'anthropic', endpoint: '/v1/messages' };
+const codexApi: Api = { provider: 'openai', endpoint: '/v1/responses' };
+const geminiApi: Api = { provider: 'google', endpoint: '/v1beta/models:generateContent' };
+
+/** An error of the API is a call of a model that has failed. A transcript that names the request tells of the same row. */
+function failedCall(log: TelemetryLog, base: EventBase, api: Api): AgentEvent {
+  const { attributes } = log;
+  const requestId = textAt(attributes, 'request_id');
+  const id = requestId ?? textAt(attributes, 'client_request_id');
+  const sequence = numberAt(attributes, 'event.sequence') ?? '';
+  const message = textAt(attributes, 'error', 'error.message', 'error_message', 'message');
+  return {
+    kind: 'model_call',
+    ...base,
+    message: id === undefined ? `api_error:${sequence}:${base.at}` : `request:${id}`,
+    requestId,
+    ...api,
+    model: textAt(attributes, 'model')?.slice(0, 256),
+    durationMs: millisecondsAt(attributes, 'duration_ms'),
+    statusCode: statusCodeAt(attributes, 'status_code'),
+    attempt: count(numberAt(attributes, 'attempt')),
+    error: {
+      type: textAt(attributes, 'error_type', 'error.type') ?? typeOfApiError(message),
+      message,
+    },
+  };
+}
+
 function requestEvents(log: TelemetryLog, base: EventBase): readonly AgentEvent[] {
   const { attributes } = log;
   const requestId = textAt(attributes, 'request_id');
@@ -110,8 +149,7 @@ function requestEvents(log: TelemetryLog, base: EventBase): readonly AgentEvent[
       ...base,
       message: `request:${id}`,
       requestId,
-      provider: 'anthropic',
-      endpoint: '/v1/messages',
+      ...claudeApi,
       model: textAt(attributes, 'model')?.slice(0, 256),
       durationMs: millisecondsAt(attributes, 'duration_ms'),
       costUsd: costAt(attributes),
@@ -221,7 +259,8 @@ export function figureAt(point: TelemetryPoint): Figure | undefined {
     .update(JSON.stringify([point.metric, said, startedAt, isCumulative ? null : at]))
     .digest('base64url')
     .slice(0, 12);
-  return { ...figure, key, from: startedAt ?? at, at, sinceStart: isCumulative, value };
+  const undated = isCumulative && startedAt === null ? ({ isUndated: true } as const) : {};
+  return { ...figure, key, from: startedAt ?? at, at, sinceStart: isCumulative, ...undated, value };
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
@@ -240,7 +279,12 @@ function codexEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | u
     const by = textAt(attributes, 'source');
     return [{ kind: 'permission', ...base, toolUse, tool, decision, by }];
   }
-  return name === 'api_error' ? [noteOf(name, log, base)] : [];
+  // A call that went well is told by the rollout, one that failed by nothing else.
+  const hasFailed =
+    (statusCodeAt(attributes) ?? 0) >= 400 || textAt(attributes, 'error.message') !== undefined;
+  return name === 'api_error' || (name === 'api_request' && hasFailed)
+    ? [failedCall(log, base, codexApi)]
+    : [];
 }
 
 /** Gemini CLI names neither: what only it tells is which model was chosen, and why. */
@@ -263,23 +307,27 @@ function geminiEvents(name: string, log: TelemetryLog): readonly AgentEvent[] | 
       },
     ];
   }
-  return name === 'api_error' ? [noteOf(name, log, base)] : [];
+  return name === 'api_error' ? [failedCall(log, base, geminiApi)] : [];
 }
-
-const noteNames: ReadonlyMap<string, string> = new Map([
-  ['api_error', 'ApiError'],
-  ['compaction', 'Compact'],
-]);
 
 function noteOf(name: string, log: TelemetryLog, base: EventBase): AgentEvent {
   const { attributes } = log;
   const sequence = numberAt(attributes, 'event.sequence');
+  const text = textAt(attributes, 'error', 'error_message', 'error.message', 'message');
   return {
     kind: 'note',
     ...base,
-    event: noteNames.get(name) ?? name,
+    event: name === 'compaction' ? 'Compact' : name,
     id: `${name}:${sequence ?? ''}:${base.at}`,
-    text: textAt(attributes, 'error', 'error_message', 'error.message', 'message'),
+    text,
     data: { ...attributes },
+    error: noteError(name, log, text),
   };
+}
+
+/** That the tries are used up is told beside the error of the last one, which counts. */
+function noteError(name: string, { attributes }: TelemetryLog, message: string | undefined) {
+  const isBroken = name === 'mcp_server_connection' && textAt(attributes, 'status') === 'failed';
+  if (name !== 'internal_error' && !isBroken) return undefined;
+  return { type: textAt(attributes, 'error_name', 'error_code', 'error_type') ?? name, message };
 }

@@ -1,6 +1,6 @@
 import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { byOwnKey, objectOf, readNumber } from '../../core/values.js';
-import type { Failure, OtherSpan, Usage } from '../events.js';
+import { ofTraceAlone, type Failure, type OtherSpan, type Usage } from '../events.js';
 import { sessionName } from '../ids.js';
 import { firstLine, numberOf, stringOf } from '../sources/source.js';
 import type { Attributes, TelemetrySpan } from './decode.js';
@@ -175,6 +175,8 @@ export function providerAt(attributes: Attributes): string {
     'llm.provider',
     'llm.system',
     'llm.vendor',
+    // Not who it is, but more than nothing.
+    'server.address',
   );
   return name?.toLowerCase().slice(0, longestName) ?? 'unknown';
 }
@@ -191,8 +193,11 @@ export function costAt(attributes: Attributes): number | undefined {
   return cost !== undefined && cost >= 0 && cost < mostCost ? cost : undefined;
 }
 
-export function statusCodeAt(attributes: Attributes): number | undefined {
-  const code = numberAt(attributes, 'http.response.status_code', 'http.status_code');
+export function statusCodeAt(
+  attributes: Attributes,
+  ...more: readonly string[]
+): number | undefined {
+  const code = numberAt(attributes, 'http.response.status_code', 'http.status_code', ...more);
   return code !== undefined && Number.isInteger(code) && code > 0 && code < 1_000
     ? code
     : undefined;
@@ -363,8 +368,6 @@ export const toolUseOf = (span: TelemetrySpan): string =>
     span,
   );
 
-const withoutSession = 'trace:';
-
 /** Always the same order: which span came first depends on where batches are cut. */
 export const byBeginning = (a: TelemetrySpan, b: TelemetrySpan): number =>
   a.startedAt - b.startedAt || (a.spanId < b.spanId ? -1 : 1);
@@ -383,7 +386,7 @@ export function sessionOf(
   before: string | undefined,
   isCut = false,
 ): string {
-  if (isCut && before !== undefined && !before.startsWith(withoutSession)) return before;
+  if (isCut && before !== undefined && !before.startsWith(ofTraceAlone)) return before;
   let first: { span: TelemetrySpan; told: string } | undefined;
   for (const span of spans) {
     const told = textAt(span.attributes, ...sessionNames);
@@ -391,5 +394,5 @@ export function sessionOf(
     if (first === undefined || byRank(span, first.span) < 0)
       first = { span, told: sessionName(told) };
   }
-  return first?.told ?? before ?? `${withoutSession}${spans[0]?.traceId ?? ''}`;
+  return first?.told ?? before ?? `${ofTraceAlone}${spans[0]?.traceId ?? ''}`;
 }

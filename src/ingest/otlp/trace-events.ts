@@ -50,7 +50,7 @@ export type TraceEvents = {
  *
  * @param isCut spans that were written before may be missing: then no row of one is taken back, because a parent would seem to have
  *   no children
- * @param stored the session under which the trace was written when none of its spans is kept any more
+ * @param stored the session under which the trace was written when none of its spans is kept any more, or it is archived
  */
 export function traceEvents(all: Staged, isCut = false, stored?: string): TraceEvents {
   const own = all.filter(({ span }) => span.row === undefined);
@@ -68,9 +68,9 @@ export function traceEvents(all: Staged, isCut = false, stored?: string): TraceE
 
 function eventsOfSpans(known: Staged, isCut: boolean, stored?: string): TraceEvents {
   const past = known.find(({ recorded }) => recorded !== undefined)?.recorded;
-  const named = past?.session ?? stored;
+  const named = stored ?? past?.session;
   const before = named === undefined ? undefined : sessionName(named);
-  const isLate = before !== undefined && (past === undefined || past.isLate === true);
+  const isLate = before !== undefined && (stored !== undefined || past?.isLate === true);
   const spans = known.map(({ span }) => span);
   const session = isLate ? before : sessionOf(spans, before, isCut);
   const isReplaced = before !== undefined && before !== session;
@@ -360,7 +360,7 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
 function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
   const [tool, input] = [toolAt(span), inputAt(attributes)];
-  const call = { toolUse: toolUseOf(span), tool, name: tool, input, spanKind: span.kind };
+  const call = { toolUse: toolUseOf(span), tool, input, spanKind: span.kind };
   if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [

@@ -256,12 +256,35 @@ export function systemEvents(
         },
       ];
     case 'api_error':
-      return [
-        { kind: 'note', ...base, event: 'ApiError', id: stringOf(line.uuid), data: line.error },
-      ];
+      return [failedCallOf(line, base)];
     default:
       return [];
   }
+}
+
+/** A call of a model that failed, and is tried again. Its id is that of telemetry, which names the request. */
+function failedCallOf(line: Record<string, unknown>, base: EventBase): ModelCalled {
+  const error = objectOf(line.error);
+  const cause = objectOf(line.cause ?? error.cause);
+  const requestId = stringOf(error.requestID) ?? stringOf(error.request_id);
+  const told = objectOf(objectOf(error.error).error ?? error.error);
+  const message =
+    stringOf(told.message) ??
+    stringOf(error.message) ??
+    stringOf(cause.message) ??
+    stringOf(cause.code);
+  const status = countOf(error.status);
+  return {
+    kind: 'model_call',
+    ...base,
+    message: `request:${requestId ?? stringOf(line.uuid) ?? base.at}`,
+    requestId,
+    provider: 'anthropic',
+    endpoint: '/v1/messages',
+    statusCode: status > 0 && status < 1_000 ? status : undefined,
+    attempt: countOf(line.retryAttempt) || undefined,
+    error: { type: stringOf(told.type) ?? stringOf(cause.code) ?? 'api_error', message },
+  };
 }
 
 /** The last message of a turn says that it is, where its line was written when it was whole. */

@@ -96,6 +96,11 @@ export function textOf(content: unknown): string {
   return content.flatMap((block) => stringOf(objectOf(block).text) ?? []).join('\n');
 }
 
+/** A provider's short name of an error (`overloaded_error`), where the message holds its answer. */
+export const typeOfApiError = (message: string | undefined): string =>
+  /\b[a-z]+(?:_[a-z]+)*_error\b/.exec(message?.replace(/"type"\s*:\s*"error"/g, '') ?? '')?.[0] ??
+  'api_error';
+
 export function firstLine(text: string): string {
   const end = text.indexOf('\n');
   return end === -1 ? text : text.slice(0, end);

@@ -1,3 +1,5 @@
+import pgvector from 'pgvector';
+import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { stem, isStopWord, wordsOf } from '../text/prompt-text.js';
 
@@ -80,7 +82,8 @@ export function fitted(values: readonly number[], model: string): Float32Array {
 
 /** As pgvector writes it: `[0.1,0,…]`. Seven digits are more than single precision holds. */
 export function vectorText(vector: Float32Array): string {
-  return `[${Array.from(vector, (value) => (value === 0 ? '0' : value.toPrecision(7))).join(',')}]`;
+  const shortest = (value: number) => (value === 0 ? 0 : readNumber(value.toPrecision(7)));
+  return String(pgvector.toSql(Array.from(vector, shortest)));
 }
 
 /** As in the schema: vector(1536). */

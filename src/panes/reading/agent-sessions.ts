@@ -1,5 +1,5 @@
 import { contextWindowOf } from '../../ingest/prices.js';
-import { ofFigures } from '../../ingest/events.js';
+import { ofFigures, ofTraceAlone } from '../../ingest/events.js';
 import { fittingInto } from '../../core/clock.js';
 import type { Queryable } from '../../db/database.js';
 import { columnOf } from './calls.js';
@@ -30,8 +30,13 @@ export type SeenSession = {
   /** The permission that is waited for longest. */
   asked_ms: number | null;
   asked_tool: string | null;
+  /** Only spans of a service tell of it: nobody knows of a user. */
+  is_service: boolean;
   now_ms: number;
 };
+
+/** How the agents' CLIs call themselves, in their hooks and transcripts and in their telemetry. */
+const programs = '^(claude|codex|gemini|cursor|copilot|opencode)';
 
 /**
  * Sessions of agents that gave a sign of life in a window. `$1`: the schema of the traces, `$2`: window in seconds,
@@ -53,6 +58,7 @@ SELECT
   ${boundedText("activity ->> 'message'", 200)} AS message,
   CASE WHEN jsonb_typeof(activity #> '{asks,0,at}') = 'number' THEN (activity #>> '{asks,0,at}')::float8 END AS asked_ms,
   ${boundedText("activity #>> '{asks,0,tool}'", 200)} AS asked_tool,
+  agent !~ '${programs}' AND cwd IS NULL AND transcript_path IS NULL AS is_service,
   date_part('epoch', now()) * 1000 AS now_ms
 FROM trace_console.agent_sessions
 WHERE target_schema = $1 AND last_seen_at > now() - $2::float8 * interval '1 second'
@@ -279,18 +285,18 @@ export function stateOf(
   const { asked_ms: askedMs } = seen;
   if (endedMs !== null) return { state: 'ended', sinceMs: endedMs, tool: null };
   const sinceMs = askedMs ?? atMs ?? seenMs;
-  const silence = nowMs - seenMs;
   const told = toldState(seen);
   const traces = figures === undefined ? 0 : figures.prompts + figures.subagents;
   const isAtWork = traces === 0 ? signsOfWork.has(kind) : figures?.open_traces !== 0;
   const isOver = kind === 'turn_ended' || kind === 'session_started' || !isAtWork;
-  const state = told ?? (isOver ? 'user' : workOf(seen));
+  const state = told ?? (isOver ? afterTurn(seen) : workOf(seen));
+  if (state === 'ended') return { state, sinceMs: seenMs, tool: null };
   // A turn that was closed because nothing came any more: nobody has said that the user is waited for.
   const isLost = told === undefined && signsOfWork.has(kind);
   const isAfter =
     !isLost && (state === 'user' || state === 'permission' || state === 'interrupted');
-  const isSilent = silence > (isAfter ? silentMs.after : silentMs.inTurn);
-  if (isSilent) return { state: 'idle', sinceMs: seenMs, tool: null };
+  if (nowMs - seenMs > (isAfter ? silentMs.after : silentMs.inTurn))
+    return { state: 'idle', sinceMs: seenMs, tool: null };
   const tool = askedMs === null ? seen.tool : seen.asked_tool;
   return { state, sinceMs, tool: state === 'tool' || state === 'permission' ? tool : null };
 }
@@ -311,6 +317,10 @@ function toldState({
   if (kind === 'tool_started' && questions.has(tool ?? '')) return 'user';
   return undefined;
 }
+
+/** A service's trace is all there is of it; one of its conversations may go on. */
+const afterTurn = ({ is_service: isService, session }: SeenSession): SessionState =>
+  !isService ? 'user' : session.startsWith(ofTraceAlone) ? 'ended' : 'idle';
 
 function workOf({ kind }: SeenSession): SessionState {
   if (kind === 'tool_started' || kind === 'permission_allow') return 'tool';

@@ -2,7 +2,8 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { configLocation, readConfig } from '../../../src/cli/config/read-config.js';
+import { readConfig } from '../../../src/cli/config/read-config.js';
+import { configLocation } from '../../../src/core/folders.js';
 import { parseConfig } from '../../../src/cli/config/parse-config.js';
 import { ConsoleError } from '../../../src/db/errors.js';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { parse } from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { SettingsAgent } from '../../../src/ingest/install/agent.js';
+import type { SettingsAgent, TelemetrySettings } from '../../../src/ingest/install/agent.js';
 import { applyChange, planTelemetryFile } from '../../../src/ingest/install/change.js';
 import { agentById, agents, claude } from '../../../src/ingest/install/registry.js';
 import {
@@ -173,7 +173,7 @@ describe.each([claude, agentById('gemini') as SettingsAgent])(
   'the telemetry of $title',
   (agent) => {
     const telemetry = agent.telemetry ?? { under: '', values: {}, endpoint: '' };
-    const { under, values, endpoint } = telemetry;
+    const { under, values, optional = {}, endpoint }: TelemetrySettings = telemetry;
     const url = 'http://127.0.0.1:4318';
     const to = { url, former: undefined };
     const remove = (text: string, former?: string) =>
@@ -183,7 +183,7 @@ describe.each([claude, agentById('gemini') as SettingsAgent])(
     it('is switched on beside what is there, once, and off again', () => {
       const before = `{\n  // mine\n  "${under}": { "FOO": "1" },\n  "model": "opus"\n}\n`;
       const after = addTelemetry(before, agent, to, file);
-      expect(there(after)).toEqual({ FOO: '1', ...values, [endpoint]: url });
+      expect(there(after)).toEqual({ FOO: '1', ...values, ...optional, [endpoint]: url });
       expect(after).toContain('// mine');
       expect(addTelemetry(after, agent, to, file)).toBe(after);
       expect(there(remove(after))).toEqual({ FOO: '1' });

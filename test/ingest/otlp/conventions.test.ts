@@ -90,16 +90,19 @@ it('tells the kind of each span, and calls a tool by its name or by that of its 
   const events = eventsOf(
     span(1, 0, { name: 'POST /chat', kind: 'server' }),
     span(2, 1, { kind: 'consumer' }),
-    span(3, 2, { kind: 'client', attributes: { 'gen_ai.operation.name': 'chat' } }),
+    span(3, 2, {
+      kind: 'client',
+      attributes: { 'gen_ai.operation.name': 'chat', 'server.address': 'llm.example' },
+    }),
     span(4, 2, { kind: 'internal', name: 'execute_tool search', attributes: tool }),
     span(5, 2, { kind: 'producer' }),
   );
   expect(only(events, 'prompt')).toMatchObject([{ span: { kind: 'server' } }]);
   expect(only(events, 'subagent_started')).toMatchObject([{ span: { kind: 'consumer' } }]);
-  expect(only(events, 'model_call')).toMatchObject([{ spanKind: 'client' }]);
-  expect(only(events, 'tool_ended')).toMatchObject([
-    { tool: 'search', name: 'search', spanKind: 'internal' },
+  expect(only(events, 'model_call')).toMatchObject([
+    { spanKind: 'client', provider: 'llm.example' },
   ]);
+  expect(only(events, 'tool_ended')).toMatchObject([{ tool: 'search', spanKind: 'internal' }]);
   expect(only(events, 'span')).toMatchObject([{ spanKind: 'producer' }]);
 });
 
@@ -246,5 +249,22 @@ it('takes of Codex and Gemini what only their telemetry tells', () => {
   ]);
   const completed = { 'conversation.id': 's1', input_token_count: 100 };
   expect(logEvents(log('codex.sse_event', completed))).toEqual([]);
+  const refused = {
+    'conversation.id': 's1',
+    model: 'gpt-5.5',
+    'http.response.status_code': 429,
+    'error.message': 'Rate limit reached',
+    attempt: 2,
+  };
+  const failed = { kind: 'model_call', statusCode: 429, attempt: 2 };
+  expect(logEvents(log('codex.api_request', refused))).toMatchObject([
+    { ...failed, provider: 'openai', error: { type: 'api_error', message: 'Rate limit reached' } },
+  ]);
+  const well = { 'conversation.id': 's1', 'http.response.status_code': 200 };
+  expect(logEvents(log('codex.api_request', well))).toEqual([]);
+  const spent = { 'session.id': 's1', error_type: 'quota', status_code: '429', error: 'spent' };
+  expect(logEvents(log('gemini_cli.api_error', spent))).toMatchObject([
+    { kind: 'model_call', provider: 'google', statusCode: 429, error: { type: 'quota' } },
+  ]);
   expect(logEvents(log('something', {}))).toBeUndefined();
 });

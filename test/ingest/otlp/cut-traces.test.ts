@@ -112,8 +112,8 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
     }),
   );
   expect(whole.hook_executions).toMatchObject([
-    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
-    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
   ]);
   const cuts = sent.slice(1).map((__, index) => [sent.slice(0, index + 1), sent.slice(index + 1)]);
   for (const batches of [
@@ -278,9 +278,9 @@ it('keeps what is written of a trace when spans of it come weeks later, and give
     told.map((column) => (rows?.[0] as Record<string, unknown>)[column]);
   expect(of(after)).toEqual(of(before));
   const { rows } = await db.test.query(
-    `SELECT hook_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
+    `SELECT tool_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
   );
-  expect(rows).toEqual([{ hook_name: 'first' }, { hook_name: 'second' }]);
+  expect(rows).toEqual([{ tool_name: 'first' }, { tool_name: 'second' }]);
 });
 
 it('leaves a trace that is archived as it is when spans of it come later, and begins no second one', async () => {
@@ -300,6 +300,58 @@ it('leaves a trace that is archived as it is when spans of it come later, and be
   expect(await db.count('execution_traces')).toBe(0);
   expect(await db.count('hook_executions')).toBe(0);
   await db.test.query('DELETE FROM execution_traces_archive');
+});
+
+it('leaves a trace in the archive when its root, of another session, comes within the hour', async () => {
+  await db.clear();
+  await forgetSpans();
+  const target = { database: db.database, recorder };
+  const flush = async () => {
+    while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
+  };
+  const conversation = (id: string) => ({ 'gen_ai.conversation.id': id });
+  const call = span(2, 1, 'chat', { ...model(1), ...conversation('of the call') });
+  await recordWithSpans(target, { events: [], spans: [call] });
+  await flush();
+  await db.test.query(
+    `UPDATE execution_traces SET started_at = now() - interval '90 days', completed_at = now() - interval '90 days'`,
+  );
+  await db.test.query(`SELECT archive_traces(interval '30 days')`);
+  const archived = async () =>
+    (await db.test.query<object>('SELECT * FROM execution_traces_archive')).rows;
+  const before = await archived();
+  expect(before).toHaveLength(1);
+  const root = span(1, 0, 'POST /chat', conversation('of the root'));
+  for (const spans of [[root], [span(20, 1, 'late', tool)]]) {
+    await recordWithSpans(target, { events: [], spans });
+    await flush();
+  }
+  expect(await db.count('execution_traces')).toBe(0);
+  expect(await db.count('hook_executions')).toBe(0);
+  expect(await archived()).toEqual(before);
+  await db.test.query('DELETE FROM execution_traces_archive');
+});
+
+it('keeps the session of which only metrics tell when a trace turns out to be of another', async () => {
+  await db.clear();
+  await forgetSpans();
+  const target = { database: db.database, recorder };
+  const at = Date.now();
+  const figure = { session: 'with metrics', name: 'commits', key: 'k', from: at, at, value: 2 };
+  const call = span(2, 1, 'chat', { ...model(1), 'gen_ai.conversation.id': 'with metrics' });
+  await recordWithSpans(target, {
+    ...{ events: [], spans: [call] },
+    figures: [{ ...figure, sinceStart: false }],
+  });
+  while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
+  const root = span(1, 0, 'POST /chat', { 'gen_ai.conversation.id': 'of the root' });
+  await recordWithSpans(target, { events: [], spans: [root] });
+  while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
+  const { rows } = await db.test.query(
+    'SELECT session FROM trace_console.agent_sessions ORDER BY session',
+  );
+  expect(rows).toEqual([{ session: 'of the root' }, { session: 'with metrics' }]);
+  await db.test.query('DELETE FROM trace_console.agent_metrics');
 });
 
 it('stores counts and costs that no column holds as the largest or as none, and the trace all the same', async () => {

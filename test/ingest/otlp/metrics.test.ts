@@ -199,6 +199,30 @@ it('counts of a sum since a start the largest value, and anew from another start
   expect(rows).toEqual([rows[0], rows[0], rows[0]]);
 });
 
+it('counts a sum whose start nobody tells once, however long it lasts', async () => {
+  const type = { type: 'added' };
+  const told = [100, 160, 150].map((v, hour): Point => [lines, -beganS, hour * 3_700, v, type]);
+  for (const points of [told, told.toReversed()]) {
+    await forget();
+    for (const point of points) {
+      await send(metrics(cumulative, [point]), 'protobuf');
+      await drain();
+    }
+    expect((await opened()).work).toEqual(['lines +160 −0']);
+  }
+});
+
+it('shows no session as one of the future, whatever the clock of its points says', async () => {
+  const ahead = 400 * 86_400 + Math.round(Date.now() / 1_000) - beganS;
+  await send(metrics(delta, [['commit.count', ahead, ahead + 60, 1]]), 'protobuf');
+  await drain();
+  const { rows } = await db.test.query(
+    `SELECT last_seen_at <= clock_timestamp() AS past, started_at <= last_seen_at AS ordered,
+       (activity ->> 'at')::float8 <= extract(epoch FROM clock_timestamp()) * 1000 AS told FROM trace_console.agent_sessions`,
+  );
+  expect(rows).toEqual([{ past: true, ordered: true, told: true }]);
+});
+
 it('refuses, and counts, what logs and transcripts tell call by call, and metrics of others', async () => {
   const request = metrics(delta, [
     ['token.usage', 0, 60, 1_000, { type: 'input' }],
@@ -303,7 +327,7 @@ it('keeps of too many points always the same ones, and says that there were more
   expect(rows[1]).toEqual(rows[0]);
 });
 
-it('waits in the spool where the role may not write the table, and says what to grant', async () => {
+it('puts points aside where the role may not write their table, says what to grant, and writes all else', async () => {
   const role = `reader_of_${db.test.name}`;
   const as = quoteIdent(role);
   await db.test.query(
@@ -319,12 +343,34 @@ it('waits in the spool where the role may not write the table, and says what to 
   if (source.kind !== 'server') throw new Error('no server');
   const database = await Database.open(source);
   const other = new Recorder(database);
+  const ids = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), name: 'POST /chat' };
+  const spans = [{ ...ids, startTimeUnixNano: `${beganS}000000000` }];
+  const trace = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
+  const aside = async () => {
+    const { rows } = await db.test.query<object>(
+      `SELECT count(*)::int AS points, min(error) AS error FROM trace_console.quarantined_events`,
+    );
+    return rows[0];
+  };
   await send(metrics(delta, intervals[1] ?? []), 'JSON');
-  await expect(drain(database, other)).rejects.toMatchObject({
-    code: 'privilege_missing',
-    hint: expect.stringContaining('trace_console.agent_metrics') as string,
+  const sent = { method: 'POST', body: trace, headers: { 'content-type': 'application/json' } };
+  await fetch(`http://127.0.0.1:${receiver.port}/v1/traces`, sent);
+  await drain(database, other);
+  expect(await db.count('execution_traces')).toBe(1);
+  expect(await aside()).toEqual({
+    points: 4,
+    error: expect.stringContaining('INSERT and UPDATE on trace_console.agent_metrics') as string,
   });
-  await db.test.query(`GRANT ALL ON trace_console.agent_metrics TO ${as}`);
+  await db.test.query('ALTER TABLE trace_console.agent_metrics RENAME TO of_the_next_version');
+  await send(metrics(delta, intervals[0] ?? []), 'JSON');
+  await drain(database, other);
+  expect(await aside()).toMatchObject({ points: 8 });
+  await db.test.query(
+    `ALTER TABLE trace_console.of_the_next_version RENAME TO agent_metrics;
+     GRANT ALL ON trace_console.agent_metrics TO ${as}`,
+  );
+  expect(await kept()).toEqual([]);
+  await send(metrics(delta, intervals[1] ?? []), 'JSON');
   await drain(database, other);
   expect((await opened()).work).toEqual(['lines +20 −10, 2 commits, active 1m10s', 'agent 1m10s']);
   await database.close();
