@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -83,8 +83,15 @@ describe('the packed and globally installed program', () => {
     child.kill('SIGTERM');
     // The signal ends it as if nobody had listened.
     expect(await ended).toEqual([null, 'SIGTERM']);
-    const { rows } = await test.query('SELECT prompt_text FROM execution_traces ORDER BY 1');
+    const page = readFileSync(join(root, 'docs/writing-traces.md'), 'utf8');
+    const [, example = ''] = /```js\n([^]*?)```/.exec(page) ?? [];
+    await run(process.execPath, ['--input-type=module', '-e', example], { env, cwd });
+    const { rows } = await test.query(
+      'SELECT prompt_text FROM execution_traces ORDER BY prompt_text COLLATE "C"',
+    );
     expect(rows.map((row) => row.prompt_text as unknown)).toEqual([
+      'Refund order 7',
+      'Write the mail',
       'by SIGTERM',
       'by import',
       'by require',

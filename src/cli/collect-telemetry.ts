@@ -55,7 +55,7 @@ export async function openReceiver(
   }
   try {
     const { host, port } = listenAddress(asked);
-    const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+    const token = listenToken();
     const metrics = () => metricsText(database(), folder);
     const files = tlsFiles(flags, settings);
     const tls = files && readTls(files);
@@ -69,6 +69,17 @@ export async function openReceiver(
     note(safeText(`listening  ${error.message}`));
     return { receiver: undefined, listen: { problem: error.message } };
   }
+}
+
+/** @throws ConsoleError `usage` for one that no header can carry: nobody would ever be let in */
+function listenToken(): string | undefined {
+  const token = given(process.env.TRACE_CONSOLE_LISTEN_TOKEN);
+  if (token === undefined || /^[!-~](?:[ -~]*[!-~])?$/.test(token)) return token;
+  throw new ConsoleError(
+    'usage',
+    'TRACE_CONSOLE_LISTEN_TOKEN has characters that no header carries.',
+    { hint: 'Take letters, digits and signs of ASCII; openssl rand -hex 32 makes one.' },
+  );
 }
 
 /**

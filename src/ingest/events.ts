@@ -129,8 +129,6 @@ export type ToolStarted = EventBase & {
   toolUse: string;
   tool: string;
   input?: unknown;
-  /** A service's own name of the call. */
-  name?: string | undefined;
   spanKind?: string | undefined;
 };
 
@@ -145,7 +143,6 @@ export type ToolEnded = EventBase & {
   outcome: 'completed' | 'failed' | 'denied' | 'cancelled';
   error?: Failure | undefined;
   exitCode?: number | undefined;
-  name?: string | undefined;
   spanKind?: string | undefined;
 };
 

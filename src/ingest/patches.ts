@@ -104,7 +104,7 @@ function toolPatch(
       id: toolCallId(session.key, event.toolUse),
       trace_id: traceId,
       hook_type: 'ToolUse',
-      hook_name: name(event.name ?? 'tool'),
+      hook_name: 'tool',
       tool_use_id: name(event.toolUse),
       ...(event.tool === undefined ? {} : { tool_name: name(event.tool) }),
       ...(event.spanKind === undefined ? {} : { metadata: { span_kind: event.spanKind } }),

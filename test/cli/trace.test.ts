@@ -75,6 +75,12 @@ test('traces lists what all conditions hold for, counts all of it, and refuses w
     total: 0,
     notes: ['there is no project "biling"; did you mean billing?'],
   });
+  await db.query(
+    `INSERT INTO endpoint_calls (trace_id, service_name, endpoint_url, http_method, status_code, error_type, error_message)
+     SELECT id, 'anthropic', '/v1/messages', 'POST', 529, 'overloaded_error', 'Overloaded' FROM execution_traces
+     WHERE status = 'completed' LIMIT 1`,
+  );
+  expect(await json('--where', 'failure:overloaded')).toMatchObject({ total: 1, failed: 0 });
   const unknown = await run('--where', 'colour:red');
   expect(unknown.exitCode).toBe(2);
   expect(unknown.stderr).toContain('no column colour');

@@ -37,8 +37,11 @@ function folderOf({ flags, settings }: CommandContext<FlagDeclarations>): string
 
 export const embeddedStatusCommand = defineCommand({
   name: 'embedded status',
-  summary: 'say whether the embedded database runs, and how psql connects',
-  description: 'Exit code 1 when it does not run. It is started by whatever needs it.',
+  summary: 'say whether the embedded database runs, and how psql and others connect',
+  description: [
+    'Exit code 1 when it does not run. It is started by whatever needs it. The URL is for services that write traces,',
+    'and for any other client.',
+  ].join('\n'),
   flags: {},
   examples: ['trace-console embedded status --json'],
   async run(context) {
@@ -49,8 +52,12 @@ export const embeddedStatusCommand = defineCommand({
     const host = socketFolderOf(folder);
     const connect =
       host === undefined ? undefined : `psql -h ${host} -p 5432 -U postgres -d postgres`;
-    if (flags.json)
-      print(JSON.stringify({ folder, running: status ?? null, psql: connect ?? null }, null, 2));
+    const url =
+      host === undefined
+        ? undefined
+        : `postgresql://postgres@/postgres?host=${encodeURIComponent(host)}&port=5432`;
+    const told = { folder, running: status ?? null, psql: connect ?? null, url: url ?? null };
+    if (flags.json) print(JSON.stringify(told, null, 2));
     else if (status === undefined) print(`Not running (${folder}).`);
     else {
       print(
@@ -64,6 +71,7 @@ export const embeddedStatusCommand = defineCommand({
         for (const line of shellLines(`Connect: ${connect}`, reportWidth() ?? Infinity))
           print(line);
       }
+      if (url !== undefined) print(`URL: ${url}`);
     }
     return status === undefined ? exitCodes.notGood : exitCodes.good;
   },

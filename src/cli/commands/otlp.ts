@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { parseDuration } from '../../core/format/time.js';
-import { openMetricsText } from '../../core/format/open-metrics.js';
+import { metricsJson, openMetricsText } from '../../core/format/open-metrics.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
 import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
@@ -326,6 +326,9 @@ export const metricsCommand = defineCommand({
     '--listen" serves the same on /metrics. With --to it is sent as an OTLP/HTTP request to URL/v1/metrics, with the headers of',
     'OTEL_EXPORTER_OTLP_HEADERS; "collect --metrics-to" does so every minute. Exit code 1 when the receiver does not take',
     'them, or only some of them: how many it refused, and its reason, are told.',
+    '',
+    'With --json: {"windowSeconds", "metrics": [{"name", "type", "help", "unit", "bounds" and "buckets" of histograms,',
+    '"samples": [{"labels", "value"}]}]}; with --to {"sent", "to", "warning"}.',
   ].join('\n'),
   printsFile: ({ to }) => to === undefined,
   flags: {
@@ -351,10 +354,13 @@ export const metricsCommand = defineCommand({
     const spool = spoolFolder(process.env, os.homedir);
     const metrics = await readMetrics(database, { windowMs, spool });
     if (url === undefined) {
-      print(openMetricsText(metrics).trimEnd());
+      const asJson = { windowSeconds: windowMs / 1_000, metrics: metricsJson(metrics) };
+      print(flags.json ? JSON.stringify(asJson, null, 2) : openMetricsText(metrics).trimEnd());
       return exitCodes.good;
     }
     const warning = await sendMetrics(url, metrics, windowMs);
+    const sent = { sent: metrics.length, to: url.host, warning: warning === '' ? null : warning };
+    if (flags.json) print(JSON.stringify(sent, null, 2));
     note(`sent ${metrics.length} metrics to ${url.host}`);
     if (warning !== '') note(safeText(`${url.host} says: ${warning}`));
     return exitCodes.good;

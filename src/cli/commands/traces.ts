@@ -58,7 +58,7 @@ export const tracesCommand = defineCommand({
     'found by embedding are of all time.',
     '',
     '--where takes what / takes in the console: words, field:word, field=word, took>2s, age<5m, ! before any of them;',
-    'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, intent, tag.',
+    'fields are status, took, age, source, project, user, model, error, text, session, agent, hook, tool, service, failure, intent, tag.',
     '',
     'With --json: {"asOf", "total", "failed", "traces": […]}; total and failed count all that match, also behind --limit.',
   ].join('\n'),

@@ -34,6 +34,21 @@ export const labelText = (text: string): string =>
 const escaped = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
+/** The same for programs: families with their samples. */
+export function metricsJson(metrics: readonly Metric[]): unknown[] {
+  const cleaned = <Of extends { labels: Labels }>(samples: readonly Of[]) =>
+    samples.map((sample) => ({
+      ...sample,
+      labels: Object.fromEntries(
+        Object.entries(sample.labels).map(([name, value]) => [name, labelText(value)]),
+      ),
+    }));
+  return metrics.map((metric) => ({
+    ...metric,
+    samples: cleaned<Sample | HistogramSample>(metric.samples),
+  }));
+}
+
 function labelsText(labels: Labels): string {
   const parts = Object.entries(labels).map(
     ([name, value]) => `${name}="${escaped(labelText(value))}"`,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -6,13 +7,14 @@ import { telemetryRecords } from '../otlp/records.js';
 import { recordWithSpans, SpanFlusher } from '../otlp/staging.js';
 import { Prices } from '../prices.js';
 import { Recorder } from '../recorder.js';
+import { json } from '../writer/values.js';
 import type { ExportedSpan, ExporterOptions, ExportResult, TraceConsoleExporter } from './types.js';
 
 /** How often (ms) traces whose spans have come are written, and a database that is away is tried. */
 const roundMs = 1_000;
 
-/** A flush waits no longer (ms). */
-const flushMs = 10_000;
+/** A flush, or a shutdown with its flush, waits no longer (ms). */
+const usualFlushMs = 10_000;
 
 const spansAtOnce = 1_000;
 
@@ -35,46 +37,72 @@ class Exporter implements TraceConsoleExporter {
   }
 
   export(spans: ExportedSpan[], resultCallback: (result: ExportResult) => void): void {
+    const result = this.#take(spans);
+    try {
+      resultCallback(result);
+    } catch {
+      // What the caller's function throws must not reach the SDK, nor have it called again.
+    }
+  }
+
+  #take(spans: readonly ExportedSpan[]): ExportResult {
     const most = this.#options.queueSpans ?? 20_000;
     try {
       if (this.#isShut) throw new Error('the exporter was shut down');
       if (this.#waiting.length + spans.length > most) throw new Error('too many spans wait');
-      const told = {
-        spans: spans.map(telemetrySpan),
-        logs: [],
-        points: [],
-        otherPoints: 0,
-        rejected: 0,
-      };
+      const { taken, refused } = readable(spans);
+      const told = { spans: taken, logs: [], points: [], otherPoints: 0, rejected: 0 };
       // Secrets are taken out.
       const records = telemetryRecords(told, Date.now());
       this.#waiting.push(...records.map(({ payload }) => payload as TelemetrySpan));
       this.#schedule(0);
-      resultCallback({ code: 0 });
+      if (refused.length === 0) return { code: 0 };
+      const all = `${refused.length} of ${spans.length} spans are left out`;
+      return { code: 1, error: new Error(`${all}: ${refused[0] ?? ''}`) };
     } catch (error) {
-      resultCallback({ code: 1, error: error instanceof Error ? error : new Error(String(error)) });
+      return { code: 1, error: error instanceof Error ? error : new Error(String(error)) };
     }
   }
 
   async forceFlush(): Promise<void> {
-    const until = Date.now() + flushMs;
-    while (this.#waiting.length > 0 && Date.now() < until) {
-      await this.#work();
-      if (this.#waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, 250));
-    }
+    await this.#within((until) => this.#flush(until));
   }
 
   async shutdown(): Promise<void> {
     this.#isShut = true;
     clearTimeout(this.#timer);
-    await this.forceFlush();
+    await this.#within(async (until) => {
+      await this.#flush(until);
+      await this.#close(until);
+    });
+  }
+
+  /** The database may not answer: nobody waits longer for it than they were told. */
+  async #within(work: (until: number) => Promise<void>): Promise<void> {
+    const ms = this.#options.flushMs ?? usualFlushMs;
+    const timer = new AbortController();
+    await Promise.race([
+      work(Date.now() + ms),
+      sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+  }
+
+  async #flush(until: number): Promise<void> {
+    while (this.#waiting.length > 0 && Date.now() < until) {
+      await this.#work();
+      if (this.#waiting.length > 0) await sleep(250);
+    }
+  }
+
+  async #close(until: number): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
     if (opened === undefined) return;
     try {
       // What nobody waits for any more is written without its root.
       const rest = new SpanFlusher(opened.database, opened.recorder, { waits: false });
-      while ((await rest.round()) !== undefined);
+      while (Date.now() < until && (await rest.round()) !== undefined);
     } catch {
       // The spans are kept in the database: a collector, or the next exporter, writes them.
     }
@@ -139,30 +167,66 @@ class Exporter implements TraceConsoleExporter {
 
 const errorStatus = 2;
 
+/** Spans as they are kept, and why others cannot be: a span may hold anything, and must not keep the others from being stored. */
+function readable(spans: readonly ExportedSpan[]): { taken: TelemetrySpan[]; refused: string[] } {
+  const [taken, refused]: [TelemetrySpan[], string[]] = [[], []];
+  for (const span of spans) {
+    try {
+      taken.push(telemetrySpan(span));
+    } catch (error) {
+      refused.push(error instanceof Error ? error.message : 'it cannot be read');
+    }
+  }
+  return { taken, refused };
+}
+
+/** @throws Error of a span without an id or a time, or that cannot be read */
 function telemetrySpan(span: ExportedSpan): TelemetrySpan {
   const { traceId, spanId } = span.spanContext();
+  const startedAt = milliseconds(span.startTime);
+  if (!/^[\da-f]{32} [\da-f]{16}$/i.test(`${traceId} ${spanId}`)) throw new Error('without an id');
+  if (startedAt === undefined) throw new Error('without a time');
+  const endedAt = milliseconds(span.endTime);
   const scope = span.instrumentationScope ?? span.instrumentationLibrary;
   return {
     traceId,
     spanId,
     parentSpanId: span.parentSpanContext?.spanId ?? span.parentSpanId,
-    name: span.name,
+    name: textOf(span.name),
     // The SDK counts from 0, OTLP from 1.
     kind: span.kind === undefined ? undefined : kindOf(span.kind + 1),
-    startedAt: milliseconds(span.startTime),
-    endedAt: Math.max(milliseconds(span.endTime), milliseconds(span.startTime)),
+    startedAt,
+    endedAt: endedAt === undefined ? undefined : Math.max(endedAt, startedAt),
     isError: span.status.code === errorStatus,
-    message: span.status.message,
-    attributes: { ...span.attributes },
+    message: span.status.message === undefined ? undefined : textOf(span.status.message),
+    attributes: plain(span.attributes),
     events: span.events.map(({ name, time, attributes }) => ({
-      name,
-      at: milliseconds(time),
-      attributes: { ...attributes },
+      name: textOf(name),
+      at: milliseconds(time) ?? startedAt,
+      attributes: plain(attributes),
     })),
-    resource: { ...span.resource.attributes },
-    scope: scope?.name,
+    resource: plain(span.resource.attributes),
+    scope: scope === undefined ? undefined : textOf(scope.name),
   };
 }
 
-const milliseconds = ([seconds, nanoseconds]: readonly [number, number]): number =>
-  seconds * 1_000 + Math.round(nanoseconds / 1e3) / 1e3;
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : String(value));
+
+/** JavaScript gives anything: bigints, what throws when it becomes JSON. */
+function plain(attributes: object | undefined): Record<string, unknown> {
+  const isPlain = (value: unknown) => ['string', 'number', 'boolean'].includes(typeof value);
+  return Object.fromEntries(
+    Object.entries(attributes ?? {}).map(([name, value]: [string, unknown]) => {
+      const isKept = isPlain(value) || (Array.isArray(value) && value.every(isPlain));
+      return [name, isKept ? value : typeof value === 'bigint' ? String(value) : json(value)];
+    }),
+  );
+}
+
+/** The latest time of a Date (ms). */
+const latest = 8.64e15;
+
+function milliseconds([seconds, nanoseconds]: readonly [number, number]): number | undefined {
+  const ms = seconds * 1_000 + Math.round(nanoseconds / 1e3) / 1e3;
+  return ms > 0 && ms <= latest ? ms : undefined;
+}

@@ -6,6 +6,8 @@ export type ExporterOptions = {
   schema?: string;
   /** Spans that wait at most while the database is away; more are refused. Default 20,000. */
   queueSpans?: number;
+  /** How long (ms) `forceFlush` and `shutdown` take at most. Default 10,000. */
+  flushMs?: number;
 };
 
 type Time = readonly [seconds: number, nanoseconds: number];

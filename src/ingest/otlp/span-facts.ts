@@ -175,6 +175,8 @@ export function providerAt(attributes: Attributes): string {
     'llm.provider',
     'llm.system',
     'llm.vendor',
+    // Not who it is, but more than nothing.
+    'server.address',
   );
   return name?.toLowerCase().slice(0, longestName) ?? 'unknown';
 }

@@ -360,7 +360,7 @@ function modelCall(span: TelemetrySpan, base: EventBase): AgentEvent {
 function toolEvents(span: TelemetrySpan, base: EventBase): AgentEvent[] {
   const { attributes, startedAt, endedAt } = span;
   const [tool, input] = [toolAt(span), inputAt(attributes)];
-  const call = { toolUse: toolUseOf(span), tool, name: tool, input, spanKind: span.kind };
+  const call = { toolUse: toolUseOf(span), tool, input, spanKind: span.kind };
   if (endedAt === undefined) return [{ kind: 'tool_started', ...base, ...call }];
   const error = failureOf(span);
   return [

@@ -38,7 +38,9 @@ export class HookRecording extends Part<HookFields> implements Hook {
     const { type, name, tool, toolUseId, agentId, filePath, order, input } = options;
     this.#fields = {
       hook_type: label(type ?? 'ToolUse'),
-      hook_name: label(name ?? tool ?? type ?? 'tool'),
+      hook_name: label(
+        name ?? (type === undefined || type === 'ToolUse' ? 'tool' : (tool ?? type)),
+      ),
       execution_order: whole(order, 2 ** 31 - 1) ?? 0,
       tool_name: labelOrNull(tool),
       tool_use_id: labelOrNull(toolUseId),

@@ -61,11 +61,13 @@ export function childOf(parent: TraceIds): TraceIds {
   };
 }
 
+/** Of version 00 nothing comes behind the flags, of a later one it may; there is no version ff. */
+const traceparent =
+  /^(?:00(?=.{53}$)|(?!00|ff)[\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(?:-.*)?$/;
+
 /** The ids of a trace that continues what a request or an environment names; undefined: it names nothing. */
 export function continued(carrier: Carrier): TraceIds | undefined {
-  const parent = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})/.exec(
-    read(carrier, 'traceparent')?.trim().toLowerCase() ?? '',
-  );
+  const parent = traceparent.exec(read(carrier, 'traceparent')?.trim().toLowerCase() ?? '');
   const [, traceId = '', spanId = '', flags = '01'] = parent ?? [];
   const isValid = parent !== null && !/^0+$/.test(traceId) && !/^0+$/.test(spanId);
   const family = familyOf(carrier);

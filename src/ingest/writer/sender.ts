@@ -2,7 +2,7 @@ import { parseExactJson } from '../../core/exact-json.js';
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolveSource } from '../../db/connection/source.js';
+import { resolveSource, type ServerSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError, isRecordsFault } from '../../db/errors.js';
 import { appendFrame, spoolFolder, spoolLimit } from '../spool/append.js';
@@ -86,7 +86,9 @@ export class Sender {
     this.#counts.dropped += 1;
     this.say({
       kind: 'full',
-      message: 'More comes than the database takes: new rows are dropped, and counted.',
+      message: this.#isClosed
+        ? 'The writer is closed: new rows are dropped, and counted.'
+        : 'More comes than the database takes: new rows are dropped, and counted.',
     });
   }
 
@@ -110,6 +112,7 @@ export class Sender {
     this.#beforeTake();
     this.#hurry.abort();
     while (!this.#isDone) {
+      if (this.#opened === undefined && !this.#isNamed()) return false;
       const left = until - performance.now();
       if (left <= 0) return false;
       // It keeps the process alive for so long.
@@ -136,7 +139,40 @@ export class Sender {
     this.#opened = undefined;
     const closed = opened?.database.close().catch(() => undefined);
     await Promise.race([closed, sleep(goodbyeMs, undefined, { ref: false })]);
+    this.#dropRest();
     return isDone;
+  }
+
+  /** Whether there is a database to wait for: where none is named, none will come. */
+  #isNamed(): boolean {
+    try {
+      this.#source();
+      return true;
+    } catch (error) {
+      this.#sayAway(error);
+      return false;
+    }
+  }
+
+  /** What nobody has taken when the writer is closed. */
+  #dropRest(): void {
+    const { count } = this.#queue;
+    if (count === 0) return;
+    this.#queue.take();
+    this.#pending = [];
+    this.#queue.count = 0;
+    this.#queue.bytes = 0;
+    this.#counts.dropped += count;
+    this.#said.delete('full');
+    const rows = count === 1 ? '1 row is' : `${count} rows are`;
+    this.say({
+      kind: 'full',
+      message: `${rows} dropped: the writer was closed before the database had them.`,
+    });
+  }
+
+  #sayAway(error: unknown): void {
+    this.say({ kind: 'away', message: `Traces wait: ${messageOf(error)}` });
   }
 
   get hasWaiting(): boolean {
@@ -196,7 +232,7 @@ export class Sender {
         if (this.#queue.share < 0.5) this.#said.delete('full');
       } catch (error) {
         if (this.#pending[0] !== chunk) continue;
-        this.say({ kind: 'away', message: `Traces wait: ${messageOf(error)}` });
+        this.#sayAway(error);
         if (this.#options.spool && this.#queue.share >= 0.5) {
           this.spoolAll();
           continue;
@@ -282,7 +318,9 @@ export class Sender {
   #settle(
     chunk: Chunk,
     refused: number,
-    reason = 'the trace that they belong to is not there.',
+    reason = chunk.table === 'pattern_usage_log'
+      ? 'the pattern that they name is not there.'
+      : 'the trace that they belong to is not there.',
   ): void {
     // The process may have ended its wait, and put it into the spool.
     if (this.#pending[0] !== chunk) return;
@@ -318,17 +356,20 @@ export class Sender {
       this.say({ kind: 'full', message: `The spool ${folder} is full: rows are dropped.` });
   }
 
+  /** @throws ConsoleError where no server is named */
+  #source(): ServerSource {
+    const source = resolveSource({ url: this.#options.url });
+    if (source.kind === 'server') return source;
+    throw new ConsoleError(
+      'usage',
+      'No database is named: set DATABASE_URL, or give createTracer a url. That of the embedded database is printed by "trace-console embedded status".',
+    );
+  }
+
   async #open(): Promise<{ database: Database; statements: RowStatements }> {
     if (this.#opened) return this.#opened;
-    const { url, schema } = this.#options;
-    const source = resolveSource({ url });
-    if (source.kind !== 'server') {
-      throw new ConsoleError(
-        'usage',
-        'No database is named: set DATABASE_URL, or give createTracer a url.',
-      );
-    }
-    const database = await Database.open(source, { schema });
+    const { schema } = this.#options;
+    const database = await Database.open(this.#source(), { schema });
     try {
       const statements = await database.transaction({ ...limits, readOnly: true }, (tx) =>
         RowStatements.read(tx),

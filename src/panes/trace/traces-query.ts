@@ -236,6 +236,24 @@ function fieldsOf(shape: SchemaShape): readonly ListField[] {
   SELECT FROM agent_routing_decisions AS d JOIN success_patterns AS p ON p.id = d.pattern_id
   WHERE d.trace_id = listed.id AND ${holds('p.intent_classification')})`,
   };
+  // What failed in it, although it went on: of calls and hooks, type and words.
+  const failedIn = ['endpoint_calls', 'hook_executions'].filter((table) =>
+    ['trace_id', 'success', 'error_type', 'error_message'].every((column) =>
+      hasColumn(shape, table, column),
+    ),
+  );
+  const failure: ListField = {
+    id: 'failure',
+    title: 'failure',
+    format: 'text',
+    within: (holds) =>
+      `(${failedIn
+        .map(
+          (table) =>
+            `EXISTS (SELECT FROM ${table} AS b WHERE b.trace_id = listed.id AND b.success = false AND ${holds("concat_ws(': ', b.error_type, b.error_message)")})`,
+        )
+        .join(' OR ')})`,
+  };
   const knowsIntent =
     hasColumn(shape, 'agent_routing_decisions', 'pattern_id') &&
     hasColumn(shape, 'success_patterns', 'intent_classification');
@@ -245,6 +263,7 @@ function fieldsOf(shape: SchemaShape): readonly ListField[] {
     ...beside('hook', 'hook_executions', 'hook_name'),
     ...beside('tool', 'hook_executions', 'tool_name'),
     ...beside('service', 'endpoint_calls', 'service_name'),
+    ...(failedIn.length > 0 ? [failure] : []),
     ...(knowsIntent ? [intent] : []),
     ...(hasColumn(shape, 'execution_traces', 'tags') ? [tag] : []),
   ];

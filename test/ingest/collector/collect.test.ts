@@ -3,6 +3,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseConfig } from '../../../src/cli/config/parse-config.js';
+import { settingsFor } from '../../../src/cli/config/settings.js';
+import { openReceiver } from '../../../src/cli/collect-telemetry.js';
 import { FolderLock } from '../../../src/core/folder-lock.js';
 import { appendFrame, collectorLock } from '../../../src/ingest/spool/append.js';
 import { readStatus } from '../../../src/ingest/collector/status-file.js';
@@ -210,4 +213,19 @@ describe('collecting what hooks have told', () => {
     );
     expect(other?.exitCode).toBe(2);
   });
+});
+
+it('refuses a token for its telemetry that no header carries', async () => {
+  const flags = { once: false, listen: '127.0.0.1:0' };
+  const context = {
+    flags,
+    settings: settingsFor(parseConfig('', 'none'), {}),
+    note: () => undefined,
+  };
+  for (const token of ['schlüssel', 'two\nlines', ' around ']) {
+    vi.stubEnv('TRACE_CONSOLE_LISTEN_TOKEN', token);
+    const opening = openReceiver(context, os.tmpdir(), () => undefined);
+    await expect(opening).rejects.toMatchObject({ code: 'usage' });
+  }
+  vi.unstubAllEnvs();
 });

@@ -90,16 +90,19 @@ it('tells the kind of each span, and calls a tool by its name or by that of its 
   const events = eventsOf(
     span(1, 0, { name: 'POST /chat', kind: 'server' }),
     span(2, 1, { kind: 'consumer' }),
-    span(3, 2, { kind: 'client', attributes: { 'gen_ai.operation.name': 'chat' } }),
+    span(3, 2, {
+      kind: 'client',
+      attributes: { 'gen_ai.operation.name': 'chat', 'server.address': 'llm.example' },
+    }),
     span(4, 2, { kind: 'internal', name: 'execute_tool search', attributes: tool }),
     span(5, 2, { kind: 'producer' }),
   );
   expect(only(events, 'prompt')).toMatchObject([{ span: { kind: 'server' } }]);
   expect(only(events, 'subagent_started')).toMatchObject([{ span: { kind: 'consumer' } }]);
-  expect(only(events, 'model_call')).toMatchObject([{ spanKind: 'client' }]);
-  expect(only(events, 'tool_ended')).toMatchObject([
-    { tool: 'search', name: 'search', spanKind: 'internal' },
+  expect(only(events, 'model_call')).toMatchObject([
+    { spanKind: 'client', provider: 'llm.example' },
   ]);
+  expect(only(events, 'tool_ended')).toMatchObject([{ tool: 'search', spanKind: 'internal' }]);
   expect(only(events, 'span')).toMatchObject([{ spanKind: 'producer' }]);
 });
 

@@ -112,8 +112,8 @@ it.each<[order: string, sent: TelemetrySpan[]]>([
     }),
   );
   expect(whole.hook_executions).toMatchObject([
-    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
-    { hook_name: expect.stringMatching(/^(?:search|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
+    { hook_name: expect.stringMatching(/^(?:tool|GET)$/) as string },
   ]);
   const cuts = sent.slice(1).map((__, index) => [sent.slice(0, index + 1), sent.slice(index + 1)]);
   for (const batches of [
@@ -278,9 +278,9 @@ it('keeps what is written of a trace when spans of it come weeks later, and give
     told.map((column) => (rows?.[0] as Record<string, unknown>)[column]);
   expect(of(after)).toEqual(of(before));
   const { rows } = await db.test.query(
-    `SELECT hook_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
+    `SELECT tool_name FROM hook_executions WHERE trace_id = (SELECT id FROM execution_traces) ORDER BY started_at`,
   );
-  expect(rows).toEqual([{ hook_name: 'first' }, { hook_name: 'second' }]);
+  expect(rows).toEqual([{ tool_name: 'first' }, { tool_name: 'second' }]);
 });
 
 it('leaves a trace that is archived as it is when spans of it come later, and begins no second one', async () => {

@@ -1,6 +1,11 @@
+import net, { type AddressInfo } from 'node:net';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createExporter } from '../../../src/ingest/otel-exporter/index.js';
+import {
+  createExporter,
+  type ExportedSpan,
+  type ExportResult,
+} from '../../../src/ingest/otel-exporter/index.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { sendTrace } from './genai-trace.js';
 
@@ -36,3 +41,75 @@ test('spans for which there is no room are refused, and nothing throws', async (
   }
   expect(codes).toEqual([0, 1]);
 });
+
+/** As the SDK has a span, with what a service written in JavaScript may have put into it. */
+const odd = (id: number, change: object = {}): ExportedSpan => ({
+  ...{ name: 'odd', kind: 0, status: { code: 0 }, events: [], resource: { attributes: {} } },
+  ...{ startTime: [1_790_000_000, 0], endTime: [1_790_000_001, 0], attributes: {} },
+  spanContext: () => ({ traceId: 'c'.repeat(32), spanId: `${id}`.padStart(16, 'd') }),
+  ...change,
+});
+
+test('a span that cannot be stored is left out alone, and what is no JSON becomes a text', async () => {
+  await db.clear();
+  const throwing = {
+    toJSON: () => {
+      throw new Error('no');
+    },
+  };
+  const symbol = Symbol('s');
+  const exporter = createExporter({ url: db.test.url });
+  const results: ExportResult[] = [];
+  const spans = [
+    odd(1, { attributes: { big: 2n ** 70n, throwing, symbol, list: [1n], kept: [1, 2] } }),
+    odd(2, { startTime: [NaN, 0] }),
+    Object.defineProperty(odd(3), 'attributes', {
+      get: () => {
+        throw new Error('not read');
+      },
+    }),
+    odd(4, { spanContext: () => ({ traceId: '', spanId: '' }) }),
+    odd(5, { parentSpanId: '1'.padStart(16, 'd'), status: { code: 2, message: 5n } }),
+  ];
+  exporter.export(spans, (result) => {
+    results.push(result);
+    throw new Error('of the caller');
+  });
+  expect(results).toMatchObject([
+    { code: 1, error: { message: '3 of 5 spans are left out: without a time' } },
+  ]);
+  await exporter.shutdown();
+  const { rows } = await db.test.query<object>(
+    `SELECT span AS spans FROM trace_console.telemetry_spans WHERE trace_id = '${'c'.repeat(32)}'`,
+  );
+  expect(rows).toMatchObject([
+    {
+      spans: [
+        {
+          attributes: {
+            big: '1180591620717411303424',
+            throwing: '[no JSON]',
+            symbol: '[no JSON]',
+            list: ['1'],
+            kept: [1, 2],
+          },
+        },
+        { message: '5' },
+      ],
+    },
+  ]);
+});
+
+test('a shutdown waits no longer than it was told for a server that does not answer', async () => {
+  const sockets: net.Socket[] = [];
+  const silent = net.createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => silent.once('listening', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const url = `postgresql://nobody@127.0.0.1:${port}/none`;
+  const exporter = createExporter({ url, flushMs: 100 });
+  exporter.export([odd(1)], () => undefined);
+  await exporter.shutdown();
+  expect(silent.listening).toBe(true);
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+}, 8_000);

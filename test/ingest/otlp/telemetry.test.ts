@@ -132,7 +132,7 @@ describe.each([
       expect(hooks).toEqual([
         {
           hook_type: 'ToolUse',
-          hook_name: 'find_orders',
+          hook_name: 'tool',
           tool_name: 'find_orders',
           status: 'failed',
           error_type: 'timeout',

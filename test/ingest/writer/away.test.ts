@@ -144,6 +144,23 @@ describe('a database that is away', () => {
     expect(await there.count('execution_traces', `status = 'in_progress'`)).toBe(1);
   });
 
+  test('waits for nothing at its end where no database is named: what is lost is dropped, and said once', async () => {
+    const names = Object.keys(process.env).filter((name) =>
+      /^(?:DATABASE_URL|TRACEABILITY_DB_URL.*|PG.*|POSTGRES_.*)$/.test(name),
+    );
+    for (const name of names) vi.stubEnv(name, undefined);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const writer = openTracer({}, problems);
+    say(writer, 0, 1);
+    // A wait would last longer than the test may.
+    expect(await writer.close(10 * 60_000)).toBe(false);
+    expect(writer.stats()).toMatchObject({ queued: 0, dropped: 2, written: 0 });
+    expect(problems.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^Traces wait: No database is named/),
+      '2 rows are dropped: the writer was closed before the database had them.',
+    ]);
+  });
+
   test('does not count a pattern twice when the answer to COMMIT is lost', async () => {
     const { proxy, url } = await proxied();
     const [pattern] = await rows<{ id: string }>(

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { json } from '../../../src/ingest/writer/values.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { openTracer } from './open-tracer.js';
 
@@ -93,4 +94,55 @@ test('a row that the database refuses is left out alone, of all that was written
   } finally {
     await there.close();
   }
+});
+
+test('of a value that is huge only the beginning is read and written, with a mark', () => {
+  let read = 0;
+  const list = Array.from({ length: 200_000 }, (_, at) => ({
+    get at() {
+      read += 1;
+      return at;
+    },
+  }));
+  const text = json({ list }) as string;
+  expect(text).toMatch(/^\{"list":\[\{"at":0\},\{"at":1\},.*… \[more characters cut\]$/);
+  expect(text.length).toBeLessThan(70_000);
+  // Once to see whether it is short, once to write it.
+  expect(read).toBeLessThan(list.length);
+  const bytes = Buffer.alloc(5_000_000, 7);
+  expect(json(bytes)).toMatch(/^\{"type":"Buffer","data":\[7,7,7,.*7… \[more characters cut\]$/);
+  expect(json({ at: new Uint8Array(bytes) })).toMatch(/^\{"at":\{"0":7,"1":7,.*cut\]$/);
+  // What holds the same thing again and again is written out by JSON without end.
+  let twice: unknown = ['x'.repeat(1_000)];
+  for (let depth = 0; depth < 60; depth += 1) twice = [twice, twice];
+  expect(json(twice)).toMatch(/cut\]$/);
+});
+
+test('values are kept as JSON has them, and as a text what it does not know', () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const values = [
+    {
+      a: 1,
+      b: [true, null, NaN],
+      c: undefined,
+      d: Symbol('s'),
+      e: new Date(0),
+      __proto__: { f: 1 },
+    },
+    [undefined, () => 1, 'x', new Map([[1, 2]]), Object('boxed')],
+    { big: 2n ** 64n, error: new TypeError('t'), bytes: Buffer.from('ab'), few: new Uint8Array(2) },
+    { self: { toJSON: (key: string) => `of ${key}` } },
+    circle,
+  ];
+  expect(values.map((value) => json(value))).toEqual([
+    { a: 1, b: [true, null, null], e: '1970-01-01T00:00:00.000Z' },
+    [null, null, 'x', {}, 'boxed'],
+    {
+      ...{ big: '18446744073709551616', error: { name: 'TypeError', message: 't' } },
+      ...{ bytes: { type: 'Buffer', data: [97, 98] }, few: { 0: 0, 1: 0 } },
+    },
+    { self: 'of self' },
+    '[no JSON]',
+  ]);
 });

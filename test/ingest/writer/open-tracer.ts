@@ -7,10 +7,7 @@ import {
 } from '../../../src/ingest/writer/index.js';
 
 /** A writer that sends at once, and is closed with its test. */
-export function openTracer(
-  options: TracerOptions & { url: string },
-  problems: WriterProblem[],
-): Tracer {
+export function openTracer(options: TracerOptions, problems: WriterProblem[]): Tracer {
   const made = createTracer({
     service: 'shop',
     flushMs: 5,

@@ -136,7 +136,7 @@ describe('what a service does', () => {
     ).toEqual([
       {
         hook_type: 'ToolUse',
-        hook_name: 'search',
+        hook_name: 'tool',
         tool_name: 'search',
         tool_use_id: 'use-1',
         status: 'completed',
@@ -214,6 +214,9 @@ describe('what a service does', () => {
     expect(tracer.stats()).toMatchObject({ dropped: 0, refused: 1 });
     expect(await there.count('hook_executions', `input_data = '"[no JSON]"'`)).toBe(1);
     expect(problems.map(({ kind }) => kind).sort()).toEqual(['refused', 'usage']);
+    expect(problems.find(({ kind }) => kind === 'refused')?.message).toBe(
+      'Rows of pattern_usage_log are left out: the pattern that they name is not there.',
+    );
   });
 
   test('needs no trace around it', async () => {
@@ -275,6 +278,19 @@ describe('a trace through several services', () => {
       { child: 'of a gateway', parent: null, same: false },
       { child: 'of nobody', parent: null, same: false },
     ]);
+  });
+
+  test('begins anew at a traceparent that is none by W3C, and goes on behind one of a later version', () => {
+    const trace = 'ab'.repeat(16);
+    const ids = `${trace}-${'cd'.repeat(8)}-01`;
+    const continued = (traceparent: string) =>
+      tracer.trace({ prompt: 'p', from: { traceparent } }, () =>
+        tracer.headers().traceparent?.includes(trace),
+      );
+    const ends = ['', '-', '-more', 'more'];
+    expect(ends.map((end) => continued(`00-${ids}${end}`))).toEqual([true, false, false, false]);
+    expect(ends.map((end) => continued(`cc-${ids}${end}`))).toEqual([true, true, true, false]);
+    expect(ends.map((end) => continued(`ff-${ids}${end}`))).toEqual(ends.map(() => false));
   });
 
   test('goes through fetch and a server of node:http, and through handlers of requests', async () => {

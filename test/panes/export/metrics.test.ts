@@ -150,9 +150,22 @@ test('the command prints them, and sends them to whoever takes OTLP', async () =
     expectOpenMetrics(printed.stdout);
     const base = `http://127.0.0.1:${receiver.port}`;
     // A collector of the console takes no metrics, and says so.
+    const json = await runCli(['metrics', '--url', database.url, '--json'], { env });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      windowSeconds: 3_600,
+      metrics: expect.arrayContaining([
+        expect.objectContaining({
+          name: 'trace_console_traces',
+          type: 'gauge',
+          samples: expect.arrayContaining([{ labels: { status: 'failed' }, value: 1 }]) as unknown,
+        }),
+      ]) as unknown,
+    });
     const left = await runCli(['metrics', '--url', database.url, '--to', base], { env });
     expect(left).toMatchObject({ exitCode: 1, stdout: '' });
-    expect(left.stderr).toMatch(/did not take (\d+) of \1 data points: metrics are not stored/);
+    expect(left.stderr).toMatch(
+      /did not take (\d+) of \1 data points: not stored: of metrics only/,
+    );
     const { port, requests } = await takeRequests(
       () => 200,
       () => answers.shift(),
