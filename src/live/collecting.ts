@@ -15,6 +15,8 @@ export type Collecting = {
   state?: 'following' | 'waiting' | 'ended' | undefined;
   /** Why it waits. */
   reason?: string | undefined;
+  /** Where it takes telemetry, `127.0.0.1:4318`; absent: nowhere. */
+  listensOn?: string | undefined;
   /** Since the newest event of any machine, milliseconds; null: none has come yet. */
   eventAgeMs: number | null;
   /** Bytes of events in the spool of this machine that are not in the database yet. */
@@ -24,6 +26,9 @@ export type Collecting = {
   /** Transcripts of this machine that were imported, and have grown since while nothing follows them; absent: none. */
   grown?: { files: number; importAgeMs: number } | undefined;
 };
+
+/** What this machine knows of its own collector. */
+type LocalCollecting = Pick<Collecting, 'state' | 'reason' | 'listensOn' | 'waitingBytes'>;
 
 export const mostCounted = 1_000;
 const readEveryMs = 2_000;
@@ -78,7 +83,7 @@ export class CollectingReader {
   }
 
   /** What the collector of this machine says, where it writes to this database. */
-  #local(): Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined {
+  #local(): LocalCollecting | undefined {
     try {
       return this.#readLocal();
     } catch (error) {
@@ -88,15 +93,19 @@ export class CollectingReader {
     }
   }
 
-  #readLocal(): Pick<Collecting, 'state' | 'reason' | 'waitingBytes'> | undefined {
+  #readLocal(): LocalCollecting | undefined {
     const status = readStatus(this.#folder);
     if (status === undefined) return undefined;
     if (status.target !== targetOf(this.#database)) return undefined;
     const lives = collectorOf(this.#folder) !== undefined;
+    const { listen } = status;
     const { bytes } = backlogOf(this.#folder, new Map(Object.entries(status.offsets)));
     return {
       state: lives ? status.state : 'ended',
       ...(lives && status.reason !== undefined ? { reason: status.reason } : {}),
+      ...(lives && listen !== undefined && 'url' in listen
+        ? { listensOn: listen.url.replace(/^https?:\/\//, '') }
+        : {}),
       waitingBytes: bytes,
     };
   }

@@ -239,15 +239,17 @@ function fillingSegments(filled: number | undefined): Segment[] {
 /** Whether what agents do comes in: `collecting, last event 2s ago`, what waits, what could not be written. */
 function collectingSegments(collecting: LiveState['collecting']): Segment[] {
   if (!collecting) return [];
-  const { state, reason, eventAgeMs, waitingBytes, quarantined } = collecting;
-  // What comes by transcripts alone is no event of a hook.
-  const event =
-    eventAgeMs === null ? 'no hook event yet' : `last event ${formatAge(eventAgeMs)} ago`;
+  const { state, reason, listensOn, eventAgeMs, waitingBytes, quarantined } = collecting;
+  // What comes by transcripts alone is no event.
+  const event = eventAgeMs === null ? 'no event yet' : `last event ${formatAge(eventAgeMs)} ago`;
   const waits = waitingBytes > 0 ? `, ${formatBytes(waitingBytes)} waiting` : '';
   return [
     ...(state === 'following'
       ? [{ text: `collecting, ${event}${waits}`, look: 'success' as const, priority: 2 }]
       : []),
+    ...(listensOn === undefined
+      ? []
+      : [{ text: safeLine(`listening on ${listensOn}`), look: 'muted' as const, priority: 6 }]),
     ...(state === 'waiting'
       ? [
           {

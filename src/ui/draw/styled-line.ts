@@ -109,6 +109,17 @@ function drawMost(
   // What is only cut for want of room says so itself.
   if (dropUntilFit(all, width, gap).length === all.length)
     return drawSegments(all, width, separator);
+  const [count] = signs;
+  if (count !== undefined && way !== '') {
+    const signAt = (kept: number) => count(all.length - kept, separator) + way;
+    const { kept } = mostThatFit(all, gap, (whole) => width - displayWidth(signAt(whole)));
+    const isLess = (segment: Segment) => (segment.priority ?? 1) >= lessThanWay;
+    if (all.every((segment) => kept.includes(segment) || isLess(segment))) {
+      const sign = signAt(kept.length);
+      const shown = fitSegments(kept, Math.max(0, width - displayWidth(sign)), separator);
+      return fillLine([...shown, { text: sign, look: 'muted' }], width);
+    }
+  }
   const tries = signs.map((signOf) => {
     const signAt = (count: number) => signOf(all.length - count, separator);
     const fitting = mostThatFit(all, gap, (count) => width - displayWidth(signAt(count)));
@@ -120,6 +131,9 @@ function drawMost(
   const spare = width - lineWidth(shown) - displayWidth(sign) - displayWidth(way);
   return fillLine([...shown, { text: sign + (spare >= 0 ? way : ''), look: 'muted' }], width);
 }
+
+/** Segments of this priority and behind give way to where they stand: `: Enter on the trace`. */
+const lessThanWay = 3;
 
 /** Less of a text that must not be left out says nothing. */
 const leastCut = 8;

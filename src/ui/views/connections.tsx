@@ -15,6 +15,7 @@ import { plainText, styled, type StyledLine } from '../draw/styled-line.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
 import { quitScope } from './quit.js';
+import { paletteBehind } from './palette.js';
 
 /** The databases that the console can connect to, to choose from. */
 export class ConnectionsView implements View {
@@ -127,6 +128,7 @@ export const connectionsScope: Scope = {
     ...moves,
     choose,
     closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: connections.id }),
+    paletteBehind,
     ...terminalCommands,
   ],
 };

@@ -9,6 +9,7 @@ import { blank, cell, type StyledLine } from '../draw/styled-line.js';
 import { type Keymap, keysText } from '../keymap.js';
 import { moved, type Movement } from '../model/list-state.js';
 import { innerBody, TextBox } from '../screen/boxes.js';
+import { paletteBehind } from './palette.js';
 
 /** Every key there is, those of the view that it was opened in first, and what each pane answers. */
 export class HelpView implements View {
@@ -117,6 +118,7 @@ export const helpScope: Scope = {
   commands: [
     ...moves,
     closing({ keys: ['escape', 'q', 'enter'], title: 'back', closes: help.id }),
+    paletteBehind,
     ...terminalCommands,
   ],
 };

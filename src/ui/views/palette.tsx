@@ -85,6 +85,15 @@ export const palette: Command = {
   unavailable: needsLive,
 };
 
+/** In a dialog over the panes, which makes way: what is typed is done where it was opened. */
+export const paletteBehind: Command = {
+  ...palette,
+  run(context) {
+    context.pop();
+    palette.run(context, ':');
+  },
+};
+
 /** One line that can be chosen. */
 export type Completion = {
   /** What is typed for it. */

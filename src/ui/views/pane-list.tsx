@@ -7,6 +7,7 @@ import type { Command, Context, Scope, View } from '../context.js';
 import { styled, type StyledLine } from '../draw/styled-line.js';
 import { moved, scrollTop, type Movement } from '../model/list-state.js';
 import { Dialog, innerDialog } from '../screen/boxes.js';
+import { paletteBehind } from './palette.js';
 
 /** All panes there are, to go to one or to choose those of the overview. */
 export class PaneListView implements View {
@@ -113,6 +114,7 @@ export const paneListScope: Scope = {
     toggleOverview,
     closing({ keys: ['escape', 'q'], title: 'back to the panes', closes: paneList.id }),
     ...moves,
+    paletteBehind,
     ...terminalCommands,
   ],
 };

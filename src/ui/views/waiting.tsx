@@ -12,6 +12,7 @@ import { help } from './help.js';
 import { ListView } from './list.js';
 import { RecordView } from './record.js';
 import { TraceView } from './trace.js';
+import { palette } from './palette.js';
 
 /** What Enter has opened, until it is read, or why it could not be. */
 export class WaitingView implements View {
@@ -84,7 +85,7 @@ export function failedView(openedBy: OpenedBy, failure: Failure, before: View): 
 export const waitingScope: Scope = {
   id: 'waiting',
   title: 'While something opens',
-  commands: [...besides, refreshView, backFromOpened, help, ...terminalCommands],
+  commands: [...besides, refreshView, backFromOpened, palette, help, ...terminalCommands],
 };
 
 type ConnectingState = {

@@ -146,7 +146,21 @@ test('a call of a model stands with its tokens and its cost, live and archived, 
     expect(tree.nodes.map(({ event }) => eventTitle(event))).toContain('WebFetch');
     const header = drawTrace(traceMade(tree), { width: 200, height: 30 }).map(textOf).join('\n');
     expect(header).toContain('1,000 tokens in, 42 out');
+    // With little room tokens stay longer than counts, and the line says where the rest is.
+    const at = (width: number) =>
+      drawTrace(traceMade(tree), { width, height: 20 }).map(textOf)[0] ?? '';
+    expect(at(78)).toContain('1,000 tokens in, 42 out');
+    expect(at(100)).toMatch(/tokens in, 42 out .*\+\d more: Enter on the trace/);
   }
+  const id = '4bf92f3577b34da6a3ce929d0e0e4736';
+  await db.query(
+    `UPDATE execution_traces_archive SET context = jsonb_build_object('promptId', $1::text)
+     WHERE correlation_id = md5('called/root')::uuid`,
+    [id],
+  );
+  const { tree } = await open(await idOf('called'));
+  const [header] = drawTrace(traceMade(tree), { width: 200, height: 30 }).map(textOf);
+  expect(header).toContain(`OpenTelemetry ${id}`);
 });
 
 /** What tools of the programs are given, and the line that says it. */

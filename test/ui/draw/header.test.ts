@@ -68,8 +68,13 @@ describe('the header', () => {
     expect(said(null)).not.toMatch(/collect|event/);
     expect(said({ ...quiet, state: 'following' })).toContain('collecting, last event 2s ago');
     expect(said({ ...quiet, eventAgeMs: null, state: 'following' })).toContain(
-      'collecting, no hook event yet',
+      'collecting, no event yet',
     );
+    const listening = { ...quiet, state: 'following', listensOn: '127.0.0.1:4318' } as const;
+    expect(said(listening)).toContain('ago  listening on 127.0.0.1:4318');
+    const small = draw({ live: { ...live, collecting: listening } }, 80)[1];
+    expect(small).toContain('collecting, last event 2s ago');
+    expect(small).not.toContain('listening');
     expect(said({ ...quiet, state: 'ended' })).toContain('collector ended, last event 2s ago');
     const waiting = { ...quiet, waitingBytes: 120_000 };
     expect(said({ ...waiting, state: 'waiting', reason: 'no route\x1b[2J' })).toMatch(

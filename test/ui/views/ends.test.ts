@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
 import type { View } from '../../../src/ui/context.js';
+import type { LiveState } from '../../../src/live/state.js';
+import { HelpView } from '../../../src/ui/views/help.js';
+import { PalettePrompt } from '../../../src/ui/views/palette.js';
 import { PaneListView } from '../../../src/ui/views/pane-list.js';
 import { RecordView } from '../../../src/ui/views/record.js';
 import { pressKey } from '../../../src/ui/app/input.js';
@@ -51,6 +54,18 @@ it('a key that leads no further in the list of panes says why', () => {
   for (const key of ['k', 'g', 'pageUp']) expect(saidAfter(key)).toBe('This is the first row');
   expect(saidAfter('G')).toBeUndefined();
   for (const key of ['G', 'j', 'pageDown']) expect(saidAfter(key)).toBe('This is the last row');
+});
+
+it(': opens the prompt from the lists over the panes, and from the help, which make way', () => {
+  for (const dialog of [new PaneListView(0), new HelpView(new PaneListView(0).scope)]) {
+    const app = consoleWith(dialog);
+    app.update({ live: {} as LiveState });
+    pressKey(app, ':');
+    expect(app.model.views.at(-1)).toBeInstanceOf(PalettePrompt);
+    expect(app.model.views).not.toContain(dialog);
+    for (const key of 'zoo') pressKey(app, key);
+    expect(app.model.views.at(-1)).toMatchObject({ text: 'zoo' });
+  }
 });
 
 it('a search in a trace that is not read to its end says how far it looked', () => {

@@ -143,20 +143,21 @@ function totalsOf(tree: TraceTree): Segment[] {
   const { event } = tree.asked;
   const { failures, running, outputTokens, costUsd, early } = tree;
   const tokensIn = tree.inputTokens + tree.cacheReadTokens + tree.cacheWriteTokens;
+  const otlpId = detailText(event, 'otlp_trace_id');
   return [
     { text: event.status ?? 'no status', look: outcomeTones[event.outcome] ?? 'success' },
     ...wholeSegments(tree.asked),
-    { text: countedShort(tree.nodes.length, 'event') },
+    { text: countedShort(tree.nodes.length, 'event'), priority: 3 },
     { text: formatDuration(tree.totalMs) },
     failures > 0
       ? { text: `${formatCount(failures)} failed`, look: 'error' }
-      : { text: 'none failed', look: 'success', priority: 2 },
+      : { text: 'none failed', look: 'success', priority: 4 },
     ...(running > 0 ? [{ text: `${formatCount(running)} running`, look: 'running' as const }] : []),
     ...(tokensIn + outputTokens > 0
       ? [
           {
             text: `${formatCount(tokensIn)} tokens in, ${formatCount(outputTokens)} out`,
-            priority: 3,
+            priority: 2,
           },
         ]
       : []),
@@ -180,6 +181,9 @@ function totalsOf(tree: TraceTree): Segment[] {
         ]
       : []),
     { text: startText(tree.asked), look: 'muted', priority: 5 },
+    ...(otlpId === undefined
+      ? []
+      : [{ text: `OpenTelemetry ${otlpId}`, look: 'muted' as const, priority: 6 }]),
   ];
 }
 
