@@ -80,7 +80,11 @@ export type Encoding = 'json' | 'protobuf';
 export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encoding): Telemetry {
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
   const { buffer, byteOffset, byteLength } = bytes;
-  const value = parseExactJson(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));
+  const value = parseExactJson(
+    Buffer.from(buffer, byteOffset, byteLength)
+      .toString('utf8')
+      .replace(/^\uFEFF/, ''),
+  );
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   // Unknown fields are passed over; a request of which nothing is known was meant for somebody else.
   if (!isObject || !(isRequest(value) || Object.keys(value).length === 0)) {

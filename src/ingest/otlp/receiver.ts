@@ -352,7 +352,7 @@ const isMetricsPath = (url: string | undefined): boolean => /^\/metrics(?:\?|$)/
 /** Undefined: the bare base path, to which some senders post everything. */
 function signalOf({ method, url }: http.IncomingMessage): Signal | undefined {
   const path = (url ?? '/').replace(/\?.*$/, '');
-  const signal = signals.find((each) => path === `/v1/${each}`);
+  const signal = signals.find((each) => path.replace(/\/$/, '') === `/v1/${each}`);
   if (signal === undefined && path !== '/') {
     throw new Refusal(404, /\/v1\/\w+\/v1\/\w+$/.test(path) ? doubledPath : otherPath);
   }

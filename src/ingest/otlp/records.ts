@@ -172,9 +172,15 @@ export function encodingOf({ headers }: http.IncomingMessage): Encoding {
 const unpackers = { gzip: promisify(zlib.gunzip), deflate: promisify(zlib.inflate) } as const;
 
 export async function unpacked({ headers }: http.IncomingMessage, body: Buffer): Promise<Buffer> {
-  const packing = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
-  if (packing === 'identity') return body;
-  if (packing !== 'gzip' && packing !== 'deflate') {
+  // `identity` may stand in a list; `x-gzip` is what HTTP/1.0 called gzip.
+  const packings = (headers['content-encoding'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.trim().replace(/^x-gzip$/, 'gzip'))
+    .filter((each) => each !== '' && each !== 'identity');
+  const [packing] = packings;
+  if (packing === undefined) return body;
+  if ((packing !== 'gzip' && packing !== 'deflate') || packings.length > 1) {
     throw new Refusal(415, 'The content encoding is gzip, deflate or none.');
   }
   try {

@@ -73,6 +73,14 @@ function sendChunked(parts: readonly Buffer[]): Promise<number | undefined> {
 }
 
 describe('a request', () => {
+  it('is taken with a slash behind the path, as x-gzip, with identity in a list, with a byte order mark', async () => {
+    const body = Buffer.from(`\uFEFF${JSON.stringify(request(span()))}`);
+    for (const encoding of ['x-gzip', 'identity, GZIP', '']) {
+      const sent = { path: '/v1/traces/', headers: { 'content-encoding': encoding } };
+      expect(await send(encoding ? zlib.gzipSync(body) : body, sent)).toHaveProperty('status', 200);
+    }
+  });
+
   it('is in the spool when it is answered, with ids, times and values as they were sent', async () => {
     const attributes = [
       { key: 'int', value: { intValue: '7' } },
@@ -91,7 +99,7 @@ describe('a request', () => {
     ];
     const answer = await sendJson({ ...request(span({ attributes, unknown: {} })), more: 1 });
     expect(answer).toMatchObject({ status: 200, text: '{}' });
-    const [record] = spooled();
+    const record = spooled()[0];
     expect(record).toMatchObject({ cli: 'otlp', event: 'span' });
     expect(record?.payload as TelemetrySpan).toMatchObject({
       traceId: '0af7651916cd43dd8448eb211c80319c',
