@@ -1,10 +1,15 @@
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
+import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
 import { configLocation, readTextFile } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
-import type { CollectorStatus } from '../ingest/collector/status-file.js';
-import { given } from '../core/values.js';
-import { listenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
+import {
+  type CollectorStatus,
+  noteRefusal,
+  type Refused,
+} from '../ingest/collector/status-file.js';
+import { given, readNumber } from '../core/values.js';
+import { type ListenAddress, OtlpReceiver } from '../ingest/otlp/receiver.js';
 import { textOf } from '../ingest/install/settings-file.js';
 import { readMetrics } from '../panes/export/metrics.js';
 import { metricsEvery, metricsUrl, sendMetricsEvery } from '../panes/export/send-metrics.js';
@@ -32,8 +37,26 @@ type TelemetryContext = {
   note: (text: string) => void;
 };
 
+/**
+ * `HOST:PORT`, `:PORT` or `PORT`, the host 127.0.0.1 unless given.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function listenAddress(text: string): ListenAddress {
+  const [, host = '', port = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
+  const number = readNumber(port);
+  if (port === '' || number > 65_535) {
+    throw new ConsoleError('usage', `--listen does not understand "${text}".`, {
+      hint: 'HOST:PORT, for example 127.0.0.1:4318.',
+    });
+  }
+  return { host: host.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1', port: number };
+}
+
 type Receiving = {
   receiver: OtlpReceiver | undefined;
+  /** What it did not take until now. */
+  refused: Refused;
   listen?: NonNullable<CollectorStatus['listen']>;
 };
 
@@ -47,7 +70,8 @@ export async function openReceiver(
   database: () => Database | undefined,
 ): Promise<Receiving> {
   const asked = flags.listen ?? (flags.once ? undefined : settings.collectListen);
-  if (asked === undefined) return { receiver: undefined };
+  const refused: Refused = {};
+  if (asked === undefined) return { receiver: undefined, refused };
   if (flags.once) {
     throw new ConsoleError('usage', 'Either --once or --listen.', {
       hint: 'With --listen it goes on until it is ended.',
@@ -59,15 +83,21 @@ export async function openReceiver(
     const metrics = () => metricsText(database(), folder);
     const files = tlsFiles(flags, settings);
     const tls = files && readTls(files);
-    const receiver = await OtlpReceiver.open({ host, port, token, folder, metrics, tls });
+    const onRefused = (reason: string, message: string) => {
+      const { count, isQuiet } = noteRefusal(refused, reason);
+      if (!isQuiet) note(safeText(`refused    ${reason}, ${count} until now: ${message}`));
+    };
+    const receiver = await OtlpReceiver.open({
+      ...{ host, port, token, folder, metrics, tls, onRefused },
+    });
     if (files) renewAtTimes(receiver, files);
     const url = urlOf(host, receiver.port, tls !== undefined);
     note(safeText(`listening  OTLP on ${url}`));
-    return { receiver, listen: { url } };
+    return { receiver, refused, listen: { url } };
   } catch (error) {
     if (flags.listen !== undefined || !(error instanceof ConsoleError)) throw error;
     note(safeText(`listening  ${error.message}`));
-    return { receiver: undefined, listen: { problem: error.message } };
+    return { receiver: undefined, refused, listen: { problem: error.message } };
   }
 }
 
@@ -200,4 +230,19 @@ async function metricsText(database: Database | undefined, spool: string) {
   }
   const metrics = await readMetrics(database, { windowMs: metricsWindowMs, spool });
   return { type: openMetricsType, text: openMetricsText(metrics) };
+}
+
+/** As JSON has it. */
+export const refusedFacts = (refused: Refused = {}) =>
+  Object.fromEntries(
+    Object.entries(refused).map(([reason, { count, last }]) => [reason, { count, last }]),
+  );
+
+/** Such as `3 × 401 (last 13:05:11), 1 × gRPC (last 12:00:00)`. */
+export function refusedText(refused: Refused = {}): string | undefined {
+  const all = Object.entries(refused).map(
+    ([reason, { count, last }]) =>
+      `${withSeparators(count)} × ${reason} (last ${new Date(last).toTimeString().slice(0, 8)})`,
+  );
+  return all.length === 0 ? undefined : all.join(', ');
 }

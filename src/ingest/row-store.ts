@@ -156,6 +156,12 @@ export function noRows(): Record<IngestTable, number> {
   return { execution_traces: 0, agent_routing_decisions: 0, hook_executions: 0, endpoint_calls: 0 };
 }
 
+/** Adds what a batch has written to a sum. */
+export function addWritten(sum: Written, { rows, unchanged }: Written): void {
+  sum.unchanged += unchanged;
+  for (const table of ingestTables) sum.rows[table] += rows[table];
+}
+
 /**
  * Inserts rows of which only some columns may be known: those of the same columns in one statement, so that the others get
  * their defaults.

@@ -23,7 +23,13 @@ import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
 import { forSpool, spoolFolder } from '../../ingest/spool/append.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
-import { beginMetrics, openReceiver, type TelemetryFlags } from '../collect-telemetry.js';
+import {
+  beginMetrics,
+  openReceiver,
+  refusedFacts,
+  refusedText,
+  type TelemetryFlags,
+} from '../collect-telemetry.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { safeJson, safeText } from '../safe-text.js';
 import { formatAge } from '../../core/format/time.js';
@@ -37,7 +43,7 @@ const reopenMs = 5_000;
 export const command = defineCommand({
   name: 'collect',
   summary: 'bring what the hooks of agents have told into the database, and go on doing so',
-  usage: '[--once] [--listen HOST:PORT] [--metrics-to URL] [--service [--manager NAME]] [--json]',
+  usage: '[--once | --listen HOST:PORT] [--metrics-to URL] [--service [--manager NAME]] [--json]',
   description: [
     'Reads the spool that the hooks write into, and writes traces. One process a spool: where another is',
     'at it, nothing is done. How far it has read is written with the rows, so that an event is in the',
@@ -46,6 +52,7 @@ export const command = defineCommand({
     'With --listen it also takes OpenTelemetry over HTTP (/v1/traces, /v1/logs, /v1/metrics): of this machine',
     'only, unless TRACE_CONSOLE_LISTEN_TOKEN is set, which senders then give as a bearer token. [collect] listen of',
     'the config file says the same for every collector, also one that a hook starts; that one then stays.',
+    'HOST:PORT is also :PORT or PORT, on 127.0.0.1. --listen goes on until it is ended: not together with --once.',
     'With --tls-cert and --tls-key senders come by https. With --metrics-to what "metrics" prints is sent, too.',
     '',
     'Writes to the database that the flags name, else the environment, else [collect] connection of the',
@@ -55,7 +62,7 @@ export const command = defineCommand({
   ].join('\n'),
   printsFile: ({ service }) => service,
   flags: {
-    once: { type: 'boolean', description: 'write what is there now, and end' },
+    once: { type: 'boolean', description: 'write what is there now, and end; not with --listen' },
     listen: {
       type: 'string',
       value: 'HOST:PORT',
@@ -114,7 +121,7 @@ export const command = defineCommand({
     }
     if (!flags.once) promiseCollector(folder, process.pid);
     let known: Database | undefined;
-    const { receiver, listen } = await openReceiver(context, folder, () => known);
+    const { receiver, listen, refused } = await openReceiver(context, folder, () => known);
     const stopMetrics = beginMetrics(context, folder, () => known);
     const opened = await openTarget(context).catch(async (error: unknown) => {
       stopMetrics();
@@ -144,6 +151,7 @@ export const command = defineCommand({
         },
         target: targetOf(database),
         listen,
+        refused,
         // Senders of telemetry do not start a collector, so it must not end by itself.
         idleExitMs: flags.background && receiver === undefined ? idleExitMs : undefined,
         onProgress: flags.background ? undefined : (status) => note(safeText(progressLine(status))),
@@ -295,8 +303,9 @@ export const collectStatusCommand = defineCommand({
     'Reads the spool only, no database. Exit code 1 when the collector waits for its database or could not',
     'begin, when it has put events aside, or when the spool was full.',
     '',
-    'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "records", "torn",',
-    '"quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time}, "spool"}.',
+    'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "refused": {STATUS: {"count", "last"}},',
+    '"records", "torn", "quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time},',
+    '"spool"}.',
   ].join('\n'),
   flags: {},
   examples: ['trace-console collect status --json'],
@@ -314,28 +323,14 @@ export const collectStatusCommand = defineCommand({
       waiting.dropped === 0 &&
       !(listen && 'problem' in listen);
     if (flags.json) {
-      const { reason, target, records, torn, quarantined, asideReason } = status ?? {};
-      print(
-        safeJson(
-          {
-            ok,
-            running: holder !== undefined,
-            pid: holder?.pid ?? null,
-            state,
-            reason: reason ?? null,
-            target: target ?? null,
-            listen: listen ?? null,
-            records: records ?? 0,
-            torn: torn ?? 0,
-            quarantined: quarantined ?? 0,
-            asideReason: asideReason ?? null,
-            waiting,
-            lastEvents: Object.fromEntries(last),
-            spool: folder,
-          },
-          2,
-        ),
-      );
+      const { reason = null, target = null, records = 0, torn = 0, quarantined = 0 } = status ?? {};
+      const facts = {
+        ...{ ok, running: holder !== undefined, pid: holder?.pid ?? null, state },
+        ...{ reason, target, listen: listen ?? null, refused: refusedFacts(status?.refused) },
+        ...{ records, torn, quarantined, asideReason: status?.asideReason ?? null, waiting },
+        ...{ lastEvents: Object.fromEntries(last), spool: folder },
+      };
+      print(safeJson(facts, 2));
       return Promise.resolve(ok ? exitCodes.good : exitCodes.notGood);
     }
     const fields: [string, string | undefined][] = [
@@ -348,6 +343,7 @@ export const collectStatusCommand = defineCommand({
       [holder === undefined ? 'Ended because' : 'Waits for', status?.reason],
       ['Database', status?.target],
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],
+      ['Refused', refusedText(status?.refused)],
       ['Written', status && `${counted(status.records, 'event')} since it started`],
       ['Put aside', asideText(status?.quarantined ?? 0)],
       ['Because', status?.asideReason],

@@ -6,8 +6,7 @@ import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
 import { metricsUrl, sendMetrics } from '../../panes/export/send-metrics.js';
 import { defineCommand, parseWindow } from '../command.js';
-import { withSeparators } from '../../core/format/number.js';
-import type { Database } from '../../db/database.js';
+import { counted, withSeparators } from '../../core/format/number.js';
 import { importTelemetry, type TelemetryImport } from '../../ingest/otlp/import-files.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
@@ -16,12 +15,13 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { hasColumn, readShape } from '../../panes/contract/shape.js';
 import { type ModelCallFacts, otlpOf } from '../../panes/export/otlp.js';
 import type { TraceEvent } from '../../panes/trace/event.js';
-import { unknownSession } from '../../panes/reading/names.js';
+import { sessionDigits, unknownNames, unknownSession } from '../../panes/reading/names.js';
 import { eventTables, readTraceTree } from '../../panes/trace/trace-opening.js';
-import { wholeTraceId } from '../../panes/trace/traces-listed.js';
+import { rootsNamed, rootsOf } from '../../panes/trace/traces-listed.js';
+import { tracesQuery } from '../../panes/trace/traces-query.js';
 import type { TraceNode } from '../../panes/trace/tree.js';
-import { archiveOf, tracesTables, workColumns } from '../../core/tables.js';
-import { groupBy, isUuid } from '../../core/values.js';
+import { archiveOf, workColumns } from '../../core/tables.js';
+import { groupBy } from '../../core/values.js';
 import { quoteIdent } from '../../db/quote.js';
 import { ensureSchema } from '../ensure-schema.js';
 import { factLines } from '../run-action.js';
@@ -36,7 +36,8 @@ export const exportOtlpCommand = defineCommand({
     'Each line is an OTLP/JSON export request with one trace and its whole tree (several lines from 4 MB on): what backends',
     'take at /v1/traces, and what the file receiver of the OpenTelemetry Collector and "import otlp" read. Calls of models,',
     'tools and agents have the words of the GenAI conventions. Traces are of the live tables, the oldest first; those with',
-    'the given ids (or beginnings of ids) in their order, archived ones too: "traces" selects them by any filter.',
+    'the given ids (or beginnings of ids) in their order, archived ones too: "traces" selects them by any filter. Where',
+    'nothing is selected, stderr says so; exit code 1 where no such session is known.',
     '',
     'Each span carries its whole row, with inputs and outputs of tools: "import otlp" into another database writes the same',
     'rows, and into this one nothing. With --brief it carries what a trace shows on the screen: for backends of others.',
@@ -45,7 +46,11 @@ export const exportOtlpCommand = defineCommand({
   flags: {
     since: { type: 'string', value: 'TIME', description: 'traces that began since; default: 1d' },
     project: { type: 'string', value: 'NAME', description: 'only of this project' },
-    session: { type: 'string', value: 'ID', description: 'only of the session with this id' },
+    session: {
+      type: 'string',
+      value: 'ID',
+      description: 'of this session: id, its beginning, name',
+    },
     brief: { type: 'boolean', description: 'without whole prompts, inputs and outputs of tools' },
   },
   inputs: 10_000,
@@ -66,15 +71,15 @@ export const exportOtlpCommand = defineCommand({
       });
     }
     const database = await openDatabase();
+    const session = ofSession === undefined ? undefined : sessionDigits(ofSession);
     const access: Pick<DetailAccess, 'shape' | 'read'> = {
       shape: await readShape(database),
       read: (text, values) => database.read(text, values, usualLimits),
     };
-    const chosen = { sinceMs, project, session: ofSession };
     const exported = new Set<string>();
-    for await (const { id, session } of input.length > 0
+    for await (const { id, session: idOfSession } of input.length > 0
       ? rootsNamed(access, input)
-      : rootsOf(database, chosen)) {
+      : rootsOf(access, { sinceMs, project, session })) {
       if (signal.aborted) return exitCodes.notGood;
       if (exported.has(id)) continue;
       exported.add(id);
@@ -86,16 +91,23 @@ export const exportOtlpCommand = defineCommand({
       const calls = hasColumn(access.shape, 'endpoint_calls', 'context')
         ? await modelCalls(access, ids)
         : new Map<string, ModelCallFacts>();
-      if (flags.brief) print(safeJson(otlpOf(tree, { calls, rows: new Map(), session })));
+      if (flags.brief)
+        print(safeJson(otlpOf(tree, { calls, rows: new Map(), session: idOfSession })));
       else
         for await (const { nodes, rows } of partsWithRows(access, tree.nodes)) {
-          print(safeJson(otlpOf(tree, { calls, rows, session }, nodes)));
+          print(safeJson(otlpOf(tree, { calls, rows, session: idOfSession }, nodes)));
         }
     }
-    const [unknown] = exported.size === 0 ? await unknownSession(access, ofSession ?? '') : [];
+    if (exported.size > 0) return exitCodes.good;
+    const [unknown] = ofSession === undefined ? [] : await unknownSession(access, ofSession);
     if (unknown !== undefined) {
       throw new ConsoleError('not_found', `Nothing is exported: ${unknown}.`.replace('?.', '?'));
     }
+    const filter = project === undefined ? '' : `project="${project.replaceAll('"', '')}"`;
+    const { fields } = tracesQuery(access.shape, { by: 'all' });
+    const notes = await unknownNames(access, { filter, fields });
+    const none = `no such trace began in the last ${flags.since ?? '1d'}`;
+    note(safeText(`Nothing is exported: ${notes[0] ?? none}.`.replace('?.', '?')));
     return exitCodes.good;
   },
 });
@@ -145,83 +157,6 @@ async function* partsWithRows(
 const tableOf = ({ kind, archived }: TraceEvent): string =>
   archived ? archiveOf(eventTables[kind]) : eventTables[kind];
 
-/**
- * The roots of the trees that traces with these ids, or beginnings of ids, are in.
- *
- * @throws ConsoleError `not_found`, before anything is exported
- */
-async function* rootsNamed(
-  access: Pick<DetailAccess, 'shape' | 'read'>,
-  texts: readonly string[],
-): AsyncGenerator<Root> {
-  const ids: string[] = [];
-  for (const text of texts) {
-    const id = await wholeTraceId(access, text);
-    if (!isUuid(id)) throw new ConsoleError('usage', `"${text}" is no id of a trace.`);
-    ids.push(id);
-  }
-  const tables = tracesTables((table) => access.shape.relations.has(table)).map(
-    (table) =>
-      `SELECT correlation_id, root_id, session_id FROM ${quoteIdent(table)} WHERE correlation_id = $1::uuid`,
-  );
-  const roots: Root[] = [];
-  for (const id of ids) {
-    const [trace] = await access.read<Root>(
-      `SELECT root_id::text AS id, session_id::text AS session FROM (${tables.join(' UNION ALL ')}) AS found LIMIT 1`,
-      [id],
-    );
-    if (!trace) throw new ConsoleError('not_found', `There is no trace ${id}.`);
-    roots.push(trace);
-  }
-  yield* roots;
-}
-
-type Root = { id: string; session: string };
-
-type Chosen = { sinceMs: number; project: string | undefined; session: string | undefined };
-
-const rootsAtOnce = 500;
-
-/** The roots of the chosen trees, in the order in which they began. */
-async function* rootsOf(
-  database: Database,
-  { sinceMs, project, session }: Chosen,
-): AsyncGenerator<Root> {
-  if (session !== undefined && !isUuid(session)) {
-    throw new ConsoleError('usage', `"${session}" is no id of a session.`, {
-      hint: 'The id in execution_traces.session_id, a UUID.',
-    });
-  }
-  let last: { started: string; row: string } | undefined;
-  for (;;) {
-    const rows = await database.read<{
-      id: string;
-      row: string;
-      session: string;
-      started: string;
-    }>(
-      `SELECT correlation_id::text AS id, id::text AS row, session_id::text AS session, started_at::text AS started
-       FROM execution_traces
-       WHERE parent_id IS NULL AND started_at >= now() - $1::float8 * interval '1 ms'
-         AND ($2::text IS NULL OR project = $2) AND ($3::uuid IS NULL OR session_id = $3)
-         AND ($4::timestamptz IS NULL OR (started_at, id) > ($4, $5::uuid))
-       ORDER BY started_at, id LIMIT $6`,
-      [
-        sinceMs,
-        project ?? null,
-        session ?? null,
-        last?.started ?? null,
-        last?.row ?? null,
-        rootsAtOnce,
-      ],
-      usualLimits,
-    );
-    yield* rows;
-    last = rows.at(-1);
-    if (rows.length < rootsAtOnce) return;
-  }
-}
-
 async function modelCalls(
   { read }: Pick<DetailAccess, 'read'>,
   ids: readonly string[],
@@ -249,7 +184,10 @@ export const importOtlpCommand = defineCommand({
     'embedded database it writes at once; into a server only with --yes.',
     '',
     'With --json: {"files", "requests", "spans", "logs", "points" (of metrics that are kept), "metrics" (data points that',
-    'are not), "rejected", "unknown", "skippedLines", "written": {TABLE: rows}, "unchanged"}.',
+    'are not), "rejected", "unknown", "skippedLines", "skipped": [{"path", "lines", "first"}], "written": {TABLE: rows},',
+    '"unchanged"}; "unchanged" are rows that were there already as the files tell them. Lines that are no request are',
+    'passed over and counted, with the number of the first one. Exit code 1 where nothing of a file is OTLP: the others',
+    'are read, and "unreadable": [{"path", "reason"}] names it.',
   ].join('\n'),
   flags: {
     dryRun: { type: 'boolean', description: 'read and count, and write nothing' },
@@ -271,16 +209,35 @@ export const importOtlpCommand = defineCommand({
       await ensureSchema(context);
     }
     const recorder = flags.dryRun ? undefined : new Recorder(database, { prices: new Prices() });
-    const { written, ...counts } = await importTelemetry(input, { database, recorder, signal });
-    if (flags.json) {
-      const { rows, unchanged } = written;
-      const dryRun = flags.dryRun ? { dryRun: true } : {};
-      print(safeJson({ ...counts, written: rows, unchanged, ...dryRun }, 2));
-    } else
-      for (const line of resultLines({ written, ...counts }, flags.dryRun)) print(safeText(line));
-    return signal.aborted ? exitCodes.notGood : exitCodes.good;
+    const result = await importTelemetry(input, { database, recorder, signal });
+    const { unreadable } = result;
+    if (flags.json) print(safeJson(jsonOf(result, flags.dryRun), 2));
+    else if (unreadable.length === input.length) throw noOtlp(unreadable);
+    else {
+      for (const line of resultLines(result, flags.dryRun)) print(safeText(line));
+      for (const { path, reason } of unreadable) print(safeText(`not read: ${path}: ${reason}`));
+    }
+    return signal.aborted || unreadable.length > 0 ? exitCodes.notGood : exitCodes.good;
   },
 });
+
+function noOtlp(files: TelemetryImport['unreadable']): ConsoleError {
+  const names = files.map(({ path, reason }) => `${path} is no OTLP: ${reason}`);
+  return new ConsoleError('file_failed', `${names.join('; ')}.`, {
+    hint: 'Export requests of OpenTelemetry are read: JSON, one a line or one in the file, and protobuf.',
+  });
+}
+
+function jsonOf({ written, skipped, unreadable, ...counts }: TelemetryImport, dryRun: boolean) {
+  return {
+    ...counts,
+    ...(skipped.length === 0 ? {} : { skipped }),
+    written: written.rows,
+    unchanged: written.unchanged,
+    ...(unreadable.length === 0 ? {} : { unreadable }),
+    ...(dryRun ? { dryRun } : {}),
+  };
+}
 
 function resultLines(result: TelemetryImport, dryRun: boolean): string[] {
   const { written } = result;
@@ -308,6 +265,10 @@ function resultLines(result: TelemetryImport, dryRun: boolean): string[] {
             },
           ]),
     ]),
+    ...result.skipped.map(
+      ({ path, lines, first }) =>
+        `skipped: ${path}: ${counted(lines, 'line')} could not be read, the first is ${count(first)}`,
+    ),
   ];
 }
 

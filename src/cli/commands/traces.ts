@@ -16,7 +16,7 @@ import { usualLimits } from '../../panes/contract/pane.js';
 import { readShape } from '../../panes/contract/shape.js';
 import { traceJson } from '../../panes/export/exportable.js';
 import { otlpOf } from '../../panes/export/otlp.js';
-import { nearestIdHint, unknownNames } from '../../panes/reading/names.js';
+import { nearestIdHint, sessionDigits, unknownNames } from '../../panes/reading/names.js';
 import { defaultWindowMs } from '../../panes/reading/windows.js';
 import { detailText, eventTexts } from '../../panes/trace/event.js';
 import { groupsQuery, likenessOf, promptColumns } from '../../panes/trace/prompts-listed.js';
@@ -66,7 +66,11 @@ export const tracesCommand = defineCommand({
     status: { type: 'string', value: 'STATUS', description: 'completed, failed, timeout, …' },
     agent: { type: 'string', value: 'NAME', description: 'given to this agent' },
     project: { type: 'string', value: 'NAME', description: 'of this project' },
-    session: { type: 'string', value: 'ID', description: 'of this session; its first 4 digits do' },
+    session: {
+      type: 'string',
+      value: 'ID',
+      description: 'of this session: id, its first 4 digits, name',
+    },
     hook: { type: 'string', value: 'NAME', description: 'in which this hook ran' },
     tool: { type: 'string', value: 'NAME', description: 'in which this tool was called' },
     like: {
@@ -90,7 +94,8 @@ export const tracesCommand = defineCommand({
     if (session !== undefined && like !== undefined) {
       throw new ConsoleError('usage', 'Either --session or --like.');
     }
-    const named = session === undefined ? ({ by: 'all' } as const) : sessionOf(session);
+    const named: TracesOf =
+      session === undefined ? { by: 'all' } : { by: 'session', digits: sessionDigits(session) };
     const filter = filterOf(flags, session === undefined ? undefined : sinceMs);
     const access = await accessTo(await openDatabase(), sinceMs, at);
     const of = like === undefined ? named : await likenessOf(access, await rowIdOf(access, like));
@@ -133,14 +138,6 @@ async function rowIdOf(access: DetailAccess, text: string): Promise<string> {
   if (row && !row.archived) return row.id;
   throw new ConsoleError('not_found', `There is no live trace ${text}.`, {
     hint: `${await nearestIdHint(access, 'trace', text)}Others can only be like a live one.`,
-  });
-}
-
-function sessionOf(id: string): TracesOf {
-  const digits = id.replaceAll('-', '').toLowerCase();
-  if (/^[0-9a-f]{4,32}$/.test(digits)) return { by: 'session', digits };
-  throw new ConsoleError('usage', `"${id}" is no id of a session.`, {
-    hint: 'An id has hexadecimal digits; give the first four at least.',
   });
 }
 

@@ -21,6 +21,7 @@ import {
   noteEvent,
   promiseCollector,
   readStatus,
+  type Refused,
   writeStatus,
 } from './status-file.js';
 
@@ -46,6 +47,8 @@ export type CollectorOptions = {
   target: string;
   /** Where it takes telemetry, for its status. */
   listen?: CollectorStatus['listen'];
+  /** What its receiver has not taken; it counts on. */
+  refused?: Refused;
   /** Ends by itself after so long (ms) without an event. */
   idleExitMs?: number | undefined;
   signal: AbortSignal;
@@ -86,6 +89,7 @@ export class Collector {
       updatedAt: now,
       state: 'following',
       ...(options.listen === undefined ? {} : { listen: options.listen }),
+      ...(options.refused === undefined ? {} : { refused: options.refused }),
       records: 0,
       torn: 0,
       quarantined: 0,

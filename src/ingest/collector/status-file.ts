@@ -25,6 +25,8 @@ export type CollectorStatus = {
   reason?: string;
   /** Where telemetry is taken, or why it is not where the config file asks for it. */
   listen?: { url: string } | { problem: string };
+  /** Requests that its receiver did not take since it started. */
+  refused?: Refused;
   /** Since it started. */
   records: number;
   torn: number;
@@ -36,6 +38,21 @@ export type CollectorStatus = {
   /** How far each segment was read. */
   offsets: Record<string, number>;
 };
+
+/** Requests that were not taken, by their status, or `gRPC`: how many, when the last came and when a line was printed of it (ISO 8601). */
+export type Refused = Record<string, { count: number; last: string; said: string }>;
+
+const sayEveryMs = 60_000;
+
+/** Counts a request that was not taken. @returns how many there are, and whether a line was printed of one in the last minute */
+export function noteRefusal(refused: Refused, reason: string): { count: number; isQuiet: boolean } {
+  const now = new Date();
+  const { count = 0, said } = byOwnKey(refused, reason) ?? {};
+  const isQuiet = said !== undefined && now.getTime() - Date.parse(said) < sayEveryMs;
+  const last = now.toISOString();
+  setOwnKey(refused, reason, { count: count + 1, last, said: isQuiet ? said : last });
+  return { count: count + 1, isQuiet };
+}
 
 const sources: ReadonlySet<string> = new Set([...agentIds, telemetryCli, writerCli]);
 

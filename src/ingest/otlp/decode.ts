@@ -81,11 +81,17 @@ export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encod
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
   const { buffer, byteOffset, byteLength } = bytes;
   const value = parseExactJson(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'));
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Error('The request is no object.');
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  // Unknown fields are passed over; a request of which nothing is known was meant for somebody else.
+  if (!isObject || !(isRequest(value) || Object.keys(value).length === 0)) {
+    throw new Error('This is no request.');
   }
   return telemetryOf(value as Record<string, unknown>);
 }
+
+/** Whether an object is a request of any signal. */
+export const isRequest = (value: object): boolean =>
+  ['resourceSpans', 'resourceLogs', 'resourceMetrics'].some((key) => Object.hasOwn(value, key));
 
 /** A request in the shape of OTLP/JSON; what is unknown in it is passed over. */
 export function telemetryOf(request: Record<string, unknown>): Telemetry {
@@ -284,11 +290,7 @@ function valueOf(value: unknown, depth: number): unknown {
   return object;
 }
 
-/**
- * The messages of OTLP (opentelemetry-proto 1.x) that are read, with the fields that are read of them. Others are
- * skipped by the decoder.
- */
-
+/** The messages of OTLP (opentelemetry-proto 1.x) that are read, and their fields. Others are skipped by the decoder. */
 type Fields = Readonly<Record<string, readonly [id: number, type: string, repeated?: 'repeated']>>;
 
 const messages: Readonly<Record<string, Fields>> = {
@@ -389,12 +391,7 @@ function root(): protobuf.Root {
   return types;
 }
 
-/**
- * A request as protobuf, in the shape of its JSON.
- *
- * @throws Error for bytes that are no such message
- */
+/** A request as protobuf, in the shape of its JSON. @throws Error for bytes that are no such message */
 function decodeProtobuf(signal: Signal, bytes: Uint8Array): Record<string, unknown> {
-  const message = root().lookupType(signal).decode(bytes);
-  return message;
+  return root().lookupType(signal).decode(bytes);
 }

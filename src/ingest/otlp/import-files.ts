@@ -1,13 +1,17 @@
 import fs from 'node:fs/promises';
 import { parseExactJson } from '../../core/exact-json.js';
+import { objectOf } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { readLines } from '../lines.js';
+import type { Unreadable } from '../discover.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
+import { addWritten } from '../row-store.js';
 import type { AgentEvent } from '../events.js';
 import {
   decodeRequest,
   isAny,
+  isRequest,
   telemetryOf,
   type Telemetry,
   type TelemetrySpan,
@@ -29,11 +33,19 @@ export type TelemetryCounts = {
   rejected: number;
   /** Log records that nobody here knows. */
   unknown: number;
-  /** Lines that are no request. */
+  /** Lines, or parts of protobuf, that are no request. */
   skippedLines: number;
 };
 
-export type TelemetryImport = TelemetryCounts & { written: Written };
+/** Of a file that was read otherwise: how many lines, or parts of protobuf, could not be, and the first of them, counted from 1. */
+export type Skipped = { path: string; lines: number; first: number };
+
+export type TelemetryImport = TelemetryCounts & {
+  written: Written;
+  skipped: Skipped[];
+  /** Files of which nothing is OTLP. */
+  unreadable: Unreadable[];
+};
 
 /** A file that is one request is read at once (bytes). */
 const mostWhole = 256 << 20;
@@ -66,13 +78,17 @@ export async function importTelemetry(
   };
   const written: Written = { rows: noRows(), unchanged: 0 };
   const sink = recorder && new TelemetrySink(database, recorder, written);
+  const [skipped, unreadable]: [Skipped[], Unreadable[]] = [[], []];
   for (const file of files) {
-    for await (const telemetry of requestsIn(file)) {
+    let [read, lines, first] = [0, 0, 0];
+    for await (const { at, telemetry } of requestsIn(file)) {
       if (signal.aborted) break;
       if (telemetry === undefined) {
-        counts.skippedLines += 1;
+        lines += 1;
+        if (lines === 1) first = at;
         continue;
       }
+      read += 1;
       counts.requests += 1;
       counts.spans += telemetry.spans.length;
       counts.logs += telemetry.logs.length;
@@ -82,10 +98,16 @@ export async function importTelemetry(
       counts.rejected += telemetry.rejected;
       counts.unknown += (await sink?.take(telemetry)) ?? 0;
     }
+    if (read === 0 && !signal.aborted) {
+      unreadable.push({ path: file, reason: await strangeness(file) });
+      continue;
+    }
     counts.files += 1;
+    counts.skippedLines += lines;
+    if (lines > 0) skipped.push({ path: file, lines, first });
   }
   await sink?.finish();
-  return { ...counts, written };
+  return { ...counts, written, skipped, unreadable };
 }
 
 class TelemetrySink {
@@ -127,34 +149,49 @@ class TelemetrySink {
     }
   }
 
-  #count({ rows, unchanged }: Written): void {
-    this.#written.unchanged += unchanged;
-    for (const [table, count] of Object.entries(rows) as [keyof Written['rows'], number][]) {
-      this.#written.rows[table] += count;
-    }
+  #count(written: Written): void {
+    addWritten(this.#written, written);
   }
 }
 
-/** `undefined` stands for a line that is no request. */
-async function* requestsIn(file: string): AsyncGenerator<Telemetry | undefined> {
+/** A request, and which line or part of its file it is, counted from 1; `undefined`: that is no request. */
+type Found = { at: number; telemetry: Telemetry | undefined };
+
+async function* requestsIn(file: string): AsyncGenerator<Found> {
   const { size, begin } = await beginningOf(file);
   if (size === 0) return;
-  if (!/^\s*\{/.test(begin)) {
+  if (!isText(begin)) {
     yield* protobufRequests(await whole(file, size));
     return;
   }
   if (isSpread(begin)) {
-    yield requestOf(await whole(file, size));
+    yield { at: 1, telemetry: requestOf(await whole(file, size)) };
     return;
   }
-  let read = 0;
+  let [at, read] = [0, 0];
   for await (const { bytes, end } of readLines(file, 0)) {
-    if (bytes?.length !== 0) yield bytes && requestOf(bytes);
+    at += 1;
     read = end;
+    if (bytes?.length !== 0) yield { at, telemetry: bytes && requestOf(bytes) };
   }
   // The last line was cut off.
-  if (read < size) yield undefined;
+  if (read < size) yield { at: at + 1, telemetry: undefined };
 }
+
+/** What a file is of which nothing could be read, in words. */
+async function strangeness(file: string): Promise<string> {
+  const { size, begin } = await beginningOf(file);
+  if (size === 0) return 'it is empty';
+  if (begin.startsWith('\u001F\u008B')) return 'it is packed with gzip: unpack it first';
+  if (!isText(begin)) return 'its bytes are no request in protobuf';
+  return /^\s*\{/.test(begin) && !begin.includes('\n')
+    ? 'its line is no whole request'
+    : 'none of its lines is a request';
+}
+
+/** Protobuf has bytes that no text has: the field of a value, of a scope, or lengths, begins with one. */
+const isText = (begin: string): boolean =>
+  Buffer.from(begin, 'latin1').every((byte) => byte >= 0x20 || [9, 10, 13].includes(byte));
 
 const beginningBytes = 4_096;
 
@@ -189,31 +226,32 @@ async function whole(file: string, size: number): Promise<Buffer> {
 
 function requestOf(bytes: Buffer): Telemetry | undefined {
   try {
-    const value = parseExactJson(bytes.toString('utf8'));
-    const isRequest =
-      typeof value === 'object' &&
-      value !== null &&
-      ['resourceSpans', 'resourceLogs', 'resourceMetrics'].some((key) => Object.hasOwn(value, key));
-    return isRequest ? telemetryOf(value as Record<string, unknown>) : undefined;
+    const value = objectOf(parseExactJson(bytes.toString('utf8')));
+    return isRequest(value) ? telemetryOf(value) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function* protobufRequests(bytes: Buffer): Generator<Telemetry | undefined> {
-  for (const part of partsOf(bytes)) yield protobufRequest(part);
+function* protobufRequests(bytes: Buffer): Generator<Found> {
+  let at = 0;
+  for (const part of partsOf(bytes)) {
+    at += 1;
+    yield { at, telemetry: part.length === 0 ? undefined : protobufRequest(part) };
+  }
 }
 
 /** Requests with their length in four bytes before each, the last one may be cut off; or all bytes: these are no lengths. */
-function partsOf(bytes: Buffer): Buffer[] {
-  const parts: Buffer[] = [];
+function* partsOf(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length;) {
     const end = at + 4 + (at + 4 > bytes.length ? 0 : bytes.readUInt32BE(at));
-    if (end > bytes.length && at === 0) return [bytes];
-    parts.push(bytes.subarray(at + 4, end));
+    if (end > bytes.length && at === 0) {
+      yield bytes;
+      return;
+    }
+    yield bytes.subarray(at + 4, end);
     at = end;
   }
-  return parts;
 }
 
 /** The bytes do not say of which signal they are: of another one nothing can be read. */

@@ -19,7 +19,7 @@ import { mayDelete, type RetractedRow } from '../row-store.js';
 import { toJson } from '../rows.js';
 import { lockSessions } from '../session.js';
 import type { TelemetrySpan } from './decode.js';
-import { messageOf, toolUseOf, type SpanRole } from './span-facts.js';
+import { messageOf, roleOf, toolUseOf, type SpanRole } from './span-facts.js';
 
 /** How a span was written, and what it belongs to: the id of a span, or `''` for the turn. `isLate`: of the trace nothing else was kept. */
 export type Recorded = { session: string; role: Role; owner: string; isLate?: true };
@@ -100,6 +100,25 @@ export class KeptTrace {
     });
   }
 
+  /**
+   * How many rows those of its spans are that came again and tell nothing new.
+   *
+   * @param now what is told anew: its rows are counted where they are written
+   */
+  rowsAgain(now: ReadonlyMap<string, Recorded>): number {
+    const staged = new Map(this.spans.map((each) => [each.span.spanId, each]));
+    const again = new Map<string, readonly [TelemetrySpan, Role]>();
+    for (const row of this.#rows.filter(({ recorded }) => recorded === null)) {
+      for (const { spanId } of spansOf(row)) {
+        const { span, recorded } = staged.get(spanId) ?? {};
+        if (span && recorded && !now.has(spanId)) again.set(spanId, [span, recorded.role]);
+      }
+    }
+    const roles = [...again.values()];
+    const isOfTrace = now.size === 0 && roles.some(([, role]) => role !== 'copy');
+    return roles.reduce((sum, [span, role]) => sum + rowCount(span, role), isOfTrace ? 1 : 0);
+  }
+
   get isNew(): boolean {
     return this.#rows.every(({ recorded }) => recorded === null);
   }
@@ -113,6 +132,13 @@ export class KeptTrace {
   #sorted(): KeptRow[] {
     return this.#rows.toSorted((a, b) => Number(a.recorded === null) - Number(b.recorded === null));
   }
+}
+
+/** How many rows a span is, beside the one of its trace; that of an agent has a decision. */
+function rowCount(span: TelemetrySpan, role: Role): number {
+  if (role === 'turn') return roleOf(span) === 'agent' ? 1 : 0;
+  if (role === 'repeated') return 0;
+  return role === 'agent' ? 2 : 1;
 }
 
 /** Whether a span that comes again has ended since. */

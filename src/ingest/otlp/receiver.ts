@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
-import zlib from 'node:zlib';
 import { isNoSpace } from '../../core/folders.js';
 import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -12,19 +12,20 @@ import { frameOf } from '../hook/record.js';
 import { type AgentId, agentIds, hookPath } from '../install/agent.js';
 import { appendFrame, forSpool, spoolLimit, waitingBytes } from '../spool/append.js';
 import { ensurePrivateFolder } from '../../embedded/index.js';
+import { signals, type Signal, type Telemetry } from './decode.js';
 import {
-  decodeRequest,
-  isAny,
-  type Encoding,
-  type Telemetry,
-  signals,
-  type Signal,
-} from './decode.js';
-import { framesOf, resultOf, telemetryRecords } from './records.js';
+  contentTypes,
+  decoded,
+  encodingOf,
+  framesOf,
+  Refusal,
+  resultOf,
+  telemetryRecords,
+  unpacked,
+} from './records.js';
 
-/** Bytes of a request as it is sent, and unpacked. */
+/** Bytes of a request as it is sent. */
 const mostSent = 16 << 20;
-const mostUnpacked = 32 << 20;
 
 /** Bytes of requests that are read at a time; with more of them, senders are asked to come again. */
 const mostBuffered = 64 << 20;
@@ -54,23 +55,9 @@ export type ReceiverOptions = ListenAddress & {
   limitBytes?: number | undefined;
   /** What `GET /metrics` answers; without it there is nothing. */
   metrics?: (() => Promise<{ type: string; text: string }>) | undefined;
+  /** Hears of each request that is not taken: its status, or `gRPC`, and what the sender was told. */
+  onRefused?: ((reason: string, message: string) => void) | undefined;
 };
-
-/**
- * `HOST:PORT`, `:PORT` or `PORT`, the host 127.0.0.1 unless given.
- *
- * @throws ConsoleError `usage`
- */
-export function listenAddress(text: string): ListenAddress {
-  const [, host = '', port = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
-  const number = readNumber(port);
-  if (port === '' || number > 65_535) {
-    throw new ConsoleError('usage', `--listen does not understand "${text}".`, {
-      hint: 'HOST:PORT, for example 127.0.0.1:4318.',
-    });
-  }
-  return { host: host.replace(/^\[(.*)\]$/, '$1') || '127.0.0.1', port: number };
-}
 
 /** @throws ConsoleError `usage` where certificate and key are none, or of two different pairs */
 function withTls<Result>(open: () => Result): Result {
@@ -115,6 +102,9 @@ export class OtlpReceiver {
         ? http.createServer(timeouts, serve)
         : https.createServer({ ...timeouts, ...tls, handshakeTimeout: slowest }, serve);
     this.#server.maxConnections = mostConnections;
+    this.#server.on('clientError', (error, socket) => {
+      this.#refuseUnread(error, socket);
+    });
   }
 
   /** @throws ConsoleError `usage` for an address of others without token and TLS, `busy` for one that is taken */
@@ -169,6 +159,7 @@ export class OtlpReceiver {
     );
     if (response.destroyed) return;
     if (answer instanceof Refusal) {
+      this.#options.onRefused?.(String(answer.status), answer.message);
       const text = Buffer.from(`${answer.message}\n`);
       response.writeHead(answer.status, {
         'content-type': 'text/plain; charset=utf-8',
@@ -183,6 +174,22 @@ export class OtlpReceiver {
     }
     response.writeHead(200, { 'content-type': answer.type });
     response.end(answer.body);
+  }
+
+  /** What is no HTTP/1.1, as gRPC; comes too slowly; or has too large a head. */
+  #refuseUnread(error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void {
+    if (socket.writableEnded) return;
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const isHttp2 = error.rawPacket?.toString('latin1').startsWith('PRI * HTTP/2') === true;
+    const [status, message] = isHttp2 ? notGrpc : (unreadable.get(error.code) ?? noHttp);
+    this.#options.onRefused?.(isHttp2 ? 'gRPC' : String(status), message);
+    const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\ncontent-type: text/plain; charset=utf-8`;
+    const length = `content-length: ${Buffer.byteLength(message) + 1}`;
+    socket.end(`${head}\r\n${length}\r\nconnection: close\r\n\r\n${message}\n`);
+    setTimeout(() => socket.destroy(), lingerMs).unref();
   }
 
   async #answer(request: http.IncomingMessage): Promise<{ type: string; body: Buffer }> {
@@ -273,7 +280,9 @@ export class OtlpReceiver {
   #authorise(request: http.IncomingMessage): void {
     const { token } = this.#options;
     if (token === undefined) return;
-    const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const { authorization } = request.headers;
+    if (authorization === undefined) throw new Refusal(401, noToken);
+    const given = /^Bearer (.+)$/i.exec(authorization)?.[1] ?? '';
     const digest = (text: string) => createHash('sha256').update(text).digest();
     if (!timingSafeEqual(digest(given), digest(token)))
       throw new Refusal(401, 'The token is wrong.');
@@ -316,20 +325,27 @@ async function passedOver(request: http.IncomingMessage): Promise<void> {
   );
 }
 
-class Refusal extends Error {
-  readonly status: number;
-  readonly retryAfter: number | undefined;
-
-  constructor(status: number, message: string, retryAfterSeconds?: number) {
-    super(message);
-    this.status = status;
-    this.retryAfter = retryAfterSeconds;
-  }
-}
-
 /** Without the message, which names the spool's path: the sender may be anybody. */
 const reasonOf = (error: unknown): string =>
   isNoSpace(error) ? 'the disk is full' : ((error as NodeJS.ErrnoException).code ?? 'an error');
+
+const noToken =
+  'No token was given: set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN for the sender.';
+const otherPath =
+  'OTLP is taken on /v1/traces, /v1/logs, /v1/metrics and / by POST; GET /metrics has metrics.';
+const doubledPath =
+  'The path is there twice: set OTEL_EXPORTER_OTLP_ENDPOINT to http://HOST:PORT without a path, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT (LOGS, METRICS) to the whole URL.';
+
+const notGrpc = [
+  505,
+  'gRPC is not spoken: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for the sender.',
+] as const;
+const noHttp = [400, 'This is no request of HTTP/1.1.'] as const;
+const unreadable: ReadonlyMap<string | undefined, readonly [status: number, message: string]> =
+  new Map([
+    ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request came too slowly.']],
+    ['HPE_HEADER_OVERFLOW', [431, 'The headers are too large.']],
+  ]);
 
 const isMetricsPath = (url: string | undefined): boolean => /^\/metrics(?:\?|$)/.test(url ?? '');
 
@@ -338,52 +354,8 @@ function signalOf({ method, url }: http.IncomingMessage): Signal | undefined {
   const path = (url ?? '/').replace(/\?.*$/, '');
   const signal = signals.find((each) => path === `/v1/${each}`);
   if (signal === undefined && path !== '/') {
-    throw new Refusal(404, 'OTLP is taken on /v1/traces, /v1/logs and /v1/metrics.');
+    throw new Refusal(404, /\/v1\/\w+\/v1\/\w+$/.test(path) ? doubledPath : otherPath);
   }
   if (method !== 'POST') throw new Refusal(405, 'Telemetry comes by POST.');
   return signal;
-}
-
-const contentTypes: Readonly<Record<Encoding, string>> = {
-  json: 'application/json',
-  protobuf: 'application/x-protobuf',
-};
-
-function encodingOf({ headers }: http.IncomingMessage): Encoding {
-  const type = (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
-  if (type === contentTypes.json) return 'json';
-  if (type === contentTypes.protobuf || type === 'application/protobuf') return 'protobuf';
-  throw new Refusal(415, 'The content type is application/x-protobuf or application/json.');
-}
-
-const unpackers = { gzip: promisify(zlib.gunzip), deflate: promisify(zlib.inflate) } as const;
-
-async function unpacked({ headers }: http.IncomingMessage, body: Buffer): Promise<Buffer> {
-  const packing = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
-  if (packing === 'identity') return body;
-  if (packing !== 'gzip' && packing !== 'deflate') {
-    throw new Refusal(415, 'The content encoding is gzip, deflate or none.');
-  }
-  try {
-    return await unpackers[packing](body, { maxOutputLength: mostUnpacked });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new Refusal(413, `A request holds ${mostUnpacked} bytes at most when unpacked.`);
-    }
-    throw new Refusal(400, `The body is no ${packing}.`);
-  }
-}
-
-function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): Telemetry {
-  for (const each of signal === undefined ? signals : [signal]) {
-    try {
-      const telemetry = decodeRequest(each, body, encoding);
-      if (signal !== undefined || encoding === 'json') return telemetry;
-      // Bytes do not say which message they are: of another one nothing is left.
-      if (isAny(telemetry) || body.length <= 2) return telemetry;
-    } catch {
-      // Not this one.
-    }
-  }
-  throw new Refusal(400, 'The body is no OTLP request.');
 }

@@ -1,16 +1,22 @@
-import { exactJson } from '../../core/exact-json.js';
 import { randomUUID } from 'node:crypto';
+import type http from 'node:http';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { exactJson } from '../../core/exact-json.js';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
 import { joinedFrames, telemetryCli, type SpoolRecord } from '../spool/frame.js';
-import type {
-  Attributes,
-  Encoding,
-  Origin,
-  Signal,
-  Telemetry,
-  TelemetryLog,
-  TelemetrySpan,
+import {
+  decodeRequest,
+  isAny,
+  signals,
+  type Attributes,
+  type Encoding,
+  type Origin,
+  type Signal,
+  type Telemetry,
+  type TelemetryLog,
+  type TelemetrySpan,
 } from './decode.js';
 import type { Figure } from './kept-trace.js';
 import { figureAt, figureOf, isOfProgram, logEvents, programSpanEvents } from './log-events.js';
@@ -134,4 +140,66 @@ export function resultOf(
 function varint(value: number): number[] {
   const rest = Math.floor(value / 128);
   return rest === 0 ? [value] : [(value % 128) + 128, ...varint(rest)];
+}
+
+/** A request unpacks to so many bytes at most. */
+const mostUnpacked = 32 << 20;
+
+/** What a sender is answered whose request is not taken. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, message: string, retryAfterSeconds?: number) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfterSeconds;
+  }
+}
+
+export const contentTypes: Readonly<Record<Encoding, string>> = {
+  json: 'application/json',
+  protobuf: 'application/x-protobuf',
+};
+
+export function encodingOf({ headers }: http.IncomingMessage): Encoding {
+  const type = (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
+  if (type === contentTypes.json) return 'json';
+  if (type === contentTypes.protobuf || type === 'application/protobuf') return 'protobuf';
+  throw new Refusal(415, 'The content type is application/x-protobuf or application/json.');
+}
+
+const unpackers = { gzip: promisify(zlib.gunzip), deflate: promisify(zlib.inflate) } as const;
+
+export async function unpacked({ headers }: http.IncomingMessage, body: Buffer): Promise<Buffer> {
+  const packing = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (packing === 'identity') return body;
+  if (packing !== 'gzip' && packing !== 'deflate') {
+    throw new Refusal(415, 'The content encoding is gzip, deflate or none.');
+  }
+  try {
+    return await unpackers[packing](body, { maxOutputLength: mostUnpacked });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new Refusal(413, `A request holds ${mostUnpacked} bytes at most when unpacked.`);
+    }
+    throw new Refusal(400, `The body is no ${packing}.`);
+  }
+}
+
+export function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): Telemetry {
+  for (const each of signal === undefined ? signals : [signal]) {
+    try {
+      const telemetry = decodeRequest(each, body, encoding);
+      if (signal !== undefined || encoding === 'json') return telemetry;
+      // Bytes do not say which message they are: of another one nothing is left.
+      if (isAny(telemetry) || body.length <= 2) return telemetry;
+    } catch {
+      // Not this one.
+    }
+  }
+  throw new Refusal(
+    400,
+    'The body is no OTLP request: protobuf, or JSON with resourceSpans, resourceLogs or resourceMetrics.',
+  );
 }

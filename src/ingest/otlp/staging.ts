@@ -7,6 +7,7 @@ import type { RowCopier } from '../copy-rows.js';
 import type { AgentEvent } from '../events.js';
 import type { CleanEvent } from '../patches.js';
 import { noRows, type Recorder, type Written } from '../recorder.js';
+import { addWritten } from '../row-store.js';
 import { toJson, type ColumnType } from '../rows.js';
 import type { CopiedRow, TelemetrySpan } from './decode.js';
 import {
@@ -65,10 +66,7 @@ const spanColumns: readonly [name: keyof SpanRow, type: ColumnType][] = [
 const opened = new WeakSet<Database>();
 
 /** Somebody may have dropped the table: what failed looks for it the next time. */
-async function lookingAgain<Result>(
-  database: Database,
-  work: () => Promise<Result>,
-): Promise<Result> {
+async function lookingAgain<Of>(database: Database, work: () => Promise<Of>): Promise<Of> {
   try {
     return await work();
   } catch (error) {
@@ -250,7 +248,11 @@ const isShared = (error: unknown): boolean =>
 
 /** Both steps. */
 export async function recordWithSpans(target: Target, told: Told): Promise<Written> {
-  return recordPrepared(target, await prepareWithSpans(target, told));
+  const prepared = await prepareWithSpans(target, told);
+  const written = await recordPrepared(target, prepared);
+  // Spans that were exported of rows here.
+  written.unchanged += told.spans.length - prepared.spans.length;
+  return written;
 }
 
 /** Those of some traces of which spans are kept. */
@@ -294,14 +296,14 @@ export class SpanFlusher {
     }
   }
 
-  #write(traces: readonly KeptTrace[]): Promise<Written> {
+  async #write(traces: readonly KeptTrace[]): Promise<Written> {
     const written = traces.map((trace) => ({
       trace,
       told: traceEvents(trace.spans, trace.isCut, trace.stored),
     }));
     const marks = written.flatMap(({ trace, told }) => trace.marks(told.recorded));
     const database = this.#database;
-    return this.#recorder.record(
+    const rows = await this.#recorder.record(
       written.flatMap(({ told }) => told.events),
       {
         retracted: written.flatMap(({ told }) => told.retracted),
@@ -316,6 +318,8 @@ export class SpanFlusher {
         },
       },
     );
+    for (const { trace, told } of written) rows.unchanged += trace.rowsAgain(told.recorded);
+    return rows;
   }
 
   /** The database refuses the rows of one of these traces: it is marked with the reason, and the others are written. */
@@ -323,11 +327,7 @@ export class SpanFlusher {
     const sum: Written = { rows: noRows(), unchanged: 0 };
     for (const trace of traces) {
       try {
-        const { rows, unchanged } = await this.#write([trace]);
-        sum.unchanged += unchanged;
-        for (const table of Object.keys(rows) as (keyof Written['rows'])[]) {
-          sum.rows[table] += rows[table];
-        }
+        addWritten(sum, await this.#write([trace]));
       } catch (error) {
         if (!isRecordsFault(error)) throw error;
         const { schema } = this.#database.capabilities;

@@ -1,5 +1,6 @@
 import { nearestWord } from '../../core/nearest.js';
 import { ConsoleError } from '../../db/errors.js';
+import { sessionId } from '../../ingest/ids.js';
 import type { DetailAccess } from '../contract/opening.js';
 import { readTerms, type FilterField } from '../contract/filter.js';
 import { hasColumn, type SchemaShape } from '../contract/shape.js';
@@ -97,6 +98,7 @@ export async function unknownNames(
   for (const { field, operator, text, isNot } of said.terms) {
     if (isNot || !isNameKind(field?.id)) continue;
     if (field.id === 'session') {
+      if (!isIdStart(text)) continue;
       unknown.push(...(await unknownSession({ read, shape }, text)));
       continue;
     }
@@ -107,16 +109,43 @@ export async function unknownNames(
   return unknown;
 }
 
-/** What is said of a session that does not exist; nothing of one that does, or of what is no beginning of an id. @throws ConsoleError */
+/** The digits by which a session is found: its id, the beginning of one, or the id of the name that its program gave it. */
+export function sessionDigits(text: string): string {
+  return digitsOf(isIdStart(text) ? text : sessionId(text));
+}
+
+/** What is said of a session that does not exist; nothing of one that does. @throws ConsoleError */
 export async function unknownSession(
   access: Pick<DetailAccess, 'read' | 'shape'>,
   text: string,
 ): Promise<string[]> {
-  const digits = digitsOf(text);
-  if (!isIdStart(text)) return [];
-  const near = await nearestId(access, 'session', text);
+  const digits = sessionDigits(text);
+  const near = await nearestId(access, 'session', digits);
   if (near !== undefined && digitsOf(near).startsWith(digits)) return [];
-  return [`there is no session "${text}"${near === undefined ? '' : `; did you mean ${near}?`}`];
+  const meant = isIdStart(text) ? near : await nearestName(access, text);
+  return [`there is no session "${text}"${meant === undefined ? '' : `; did you mean ${meant}?`}`];
+}
+
+/** The name of a session, among those that were seen last, that is most like a text. */
+async function nearestName(
+  { read }: Pick<DetailAccess, 'read'>,
+  text: string,
+): Promise<string | undefined> {
+  try {
+    const rows = await read<{ name: string }>(
+      `SELECT left(session, 200) AS name FROM trace_console.agent_sessions
+       WHERE target_schema = current_schema() ORDER BY last_seen_at DESC LIMIT ${idsLookedAt}`,
+      [],
+    );
+    return nearestWord(
+      text,
+      rows.map(({ name }) => name),
+    );
+  } catch (error) {
+    // It is only a hint, and the table may not be there.
+    if (error instanceof ConsoleError) return undefined;
+    throw error;
+  }
 }
 
 export function digitsOf(id: string): string {

@@ -28,7 +28,10 @@ import {
   type ListedTraceRow,
   type TracesOf,
 } from './traces-query.js';
+import { tracesTables } from '../../core/tables.js';
+import { isUuid } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
+import { quoteIdent } from '../../db/quote.js';
 
 export const traceColumns: readonly Column<ListedTraceRow>[] = [
   {
@@ -273,4 +276,69 @@ export async function wholeTraceId(
   throw new ConsoleError('usage', `Several traces have an id that begins with ${text}.`, {
     hint: `Give more of it: ${named.join(', ')}${found.length > mostNamed ? ', …' : ''}`,
   });
+}
+
+/** The root of a tree: its id, and that of its session. */
+export type Root = { id: string; session: string };
+
+/**
+ * The roots of the trees that traces with these ids, or beginnings of ids, are in.
+ *
+ * @throws ConsoleError `not_found`, before the first one
+ */
+export async function* rootsNamed(
+  access: Pick<DetailAccess, 'shape' | 'read'>,
+  texts: readonly string[],
+): AsyncGenerator<Root> {
+  const ids: string[] = [];
+  for (const text of texts) {
+    const id = await wholeTraceId(access, text);
+    if (!isUuid(id)) throw new ConsoleError('usage', `"${text}" is no id of a trace.`);
+    ids.push(id);
+  }
+  const tables = tracesTables((table) => access.shape.relations.has(table)).map(
+    (table) =>
+      `SELECT correlation_id, root_id, session_id FROM ${quoteIdent(table)} WHERE correlation_id = $1::uuid`,
+  );
+  const roots: Root[] = [];
+  for (const id of ids) {
+    const [trace] = await access.read<Root>(
+      `SELECT root_id::text AS id, session_id::text AS session FROM (${tables.join(' UNION ALL ')}) AS found LIMIT 1`,
+      [id],
+    );
+    if (!trace) throw new ConsoleError('not_found', `There is no trace ${id}.`);
+    roots.push(trace);
+  }
+  yield* roots;
+}
+
+/** `session`: the digits that its id begins with. */
+type Chosen = { sinceMs: number; project: string | undefined; session: string | undefined };
+
+const rootsAtOnce = 500;
+
+/** The roots of the chosen trees, in the order in which they began. */
+export async function* rootsOf(
+  { read }: Pick<DetailAccess, 'read'>,
+  { sinceMs, project, session }: Chosen,
+): AsyncGenerator<Root> {
+  let last: { started: string; row: string } | undefined;
+  for (;;) {
+    const rows = await read<Root & { row: string; started: string }>(
+      `SELECT correlation_id::text AS id, id::text AS row, session_id::text AS session, started_at::text AS started
+       FROM execution_traces
+       WHERE parent_id IS NULL AND started_at >= now() - $1::float8 * interval '1 ms'
+         AND ($2::text IS NULL OR project = $2) AND ($3::uuid IS NULL OR session_id BETWEEN $3 AND $4::uuid)
+         AND ($5::timestamptz IS NULL OR (started_at, id) > ($5, $6::uuid))
+       ORDER BY started_at, id LIMIT $7`,
+      [
+        ...[sinceMs, project ?? null],
+        ...[session?.padEnd(32, '0') ?? null, session?.padEnd(32, 'f') ?? null],
+        ...[last?.started ?? null, last?.row ?? null, rootsAtOnce],
+      ],
+    );
+    yield* rows;
+    last = rows.at(-1);
+    if (rows.length < rootsAtOnce) return;
+  }
 }

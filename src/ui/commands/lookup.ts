@@ -6,7 +6,7 @@ import {
   traceOfPrefixOpening,
   tracesOpening,
 } from '../../panes/trace/traces-listed.js';
-import { digitsOf, isIdStart } from '../../panes/reading/names.js';
+import { digitsOf, isIdStart, sessionDigits } from '../../panes/reading/names.js';
 import { promptGroupings } from '../../panes/trace/traces-query.js';
 import { formatSpan } from '../../core/format/time.js';
 import { defaultStuckAfterMs } from '../../panes/reading/windows.js';
@@ -84,13 +84,13 @@ export const colonPrompts: ColonCommand = {
 export const colonSession: ColonCommand = {
   name: 'session',
   needsDatabase: true,
-  title: 'the traces of a session: its id, or the beginning of it',
+  title: 'the traces of a session: its id, the beginning of it, or its name',
   argument: 'ID',
   names: ['session'],
   run(context, argument) {
-    if (!isIdStart(argument)) context.say(strings.idHasDigits, 'warning');
+    if (argument === '') context.say(strings.idHasDigits, 'warning');
     else {
-      const of = { by: 'session', digits: digitsOf(argument) } as const;
+      const of = { by: 'session', digits: sessionDigits(argument) } as const;
       context.drilldowns.open(tracesOpening(`Session ${argument}`, of));
     }
   },

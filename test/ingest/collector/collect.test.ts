@@ -157,6 +157,16 @@ describe('collecting what hooks have told', () => {
       body: '{}',
     });
     expect(posted.status).toBe(200);
+    // What it does not take, it counts.
+    for (const wrong of [1, 2]) expect((await fetch(`${url}/${wrong}`)).status).toBe(404);
+    const refused = { '404': { count: 2, last: expect.any(String) as string } };
+    const status = (...args: string[]) =>
+      runCli(['collect', 'status', ...args], { env: first.env });
+    await vi.waitFor(() => {
+      expect(readStatus(first.env.TRACE_CONSOLE_SPOOL)?.refused).toMatchObject(refused);
+    }, 30_000);
+    expect(JSON.parse((await status('--json')).stdout)).toMatchObject({ refused });
+    expect((await status()).stdout).toMatch(/Refused +2 × 404 \(last \d\d:\d\d:\d\d\)/);
     const second = await collector('two', new URL(url).host);
     expect(second.listen).toEqual({ problem: expect.stringContaining('Cannot listen') as string });
     const { stdout, exitCode } = await runCli(['collect', 'status'], { env: second.env });

@@ -10,11 +10,8 @@ import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TelemetryLog, TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
-import {
-  listenAddress,
-  OtlpReceiver,
-  type ReceiverOptions,
-} from '../../../src/ingest/otlp/receiver.js';
+import { OtlpReceiver, type ReceiverOptions } from '../../../src/ingest/otlp/receiver.js';
+import { listenAddress } from '../../../src/cli/collect-telemetry.js';
 import { readSpool } from '../../../src/ingest/spool/reader.js';
 import { createCertificates } from '../../helpers/certificates.js';
 import { provision } from '../../helpers/provision.js';
@@ -153,6 +150,8 @@ describe('a request', () => {
     expect(spooled()).toHaveLength(2);
     // One in which there is nothing.
     expect((await sendJson({ resourceLogs: [] }, { path: '/' })).status).toBe(200);
+    expect((await sendJson({})).status).toBe(200);
+    expect((await send('', { type: 'application/x-protobuf' })).status).toBe(200);
   });
 
   it('of metrics is answered with how much is not kept, and why', async () => {
@@ -241,6 +240,8 @@ it('takes the events that an agent posts in place of starting its hook, without 
 describe('what is refused', () => {
   it.each<[what: string, status: number, body: string | Uint8Array<ArrayBuffer>, sent: Sent]>([
     ['garbage', 400, 'no JSON', {}],
+    ['JSON for somebody else', 400, '{"foo":1}', {}],
+    ['JSON for somebody else at /', 400, '{"resource_spans":[]}', { path: '/' }],
     ['another message', 400, Buffer.from([255, 255, 1]), { type: 'application/x-protobuf' }],
     ['a depth of 100,000', 400, '['.repeat(100_000), {}],
     ['what is no gzip', 400, 'plain', { headers: { 'content-encoding': 'gzip' } }],
@@ -330,9 +331,31 @@ describe('what is refused', () => {
     await receiver.close();
     await open({ token: 'secret' });
     const as = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
-    expect((await sendJson(request(span()))).status).toBe(401);
-    expect((await sendJson(request(span()), as('wrong'))).status).toBe(401);
+    const none = {
+      status: 401,
+      text: expect.stringContaining('authorization=Bearer%20') as string,
+    };
+    expect(await sendJson(request(span()))).toMatchObject(none);
+    const wrong = { status: 401, text: 'The token is wrong.\n' };
+    expect(await sendJson(request(span()), as('wrong'))).toMatchObject(wrong);
     expect((await sendJson(request(span()), as('secret'))).status).toBe(200);
+  });
+
+  it('gRPC, with an answer that says what to set, and who hears of each refusal by its reason', async () => {
+    await receiver.close();
+    const refused: string[] = [];
+    await open({ onRefused: (reason, message) => refused.push(`${reason} ${message}`) });
+    const socket = net.connect(receiver.port, '127.0.0.1');
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    expect(String((await socket.toArray())[0])).toMatch(/^HTTP\/1\.1 505 [^]*http\/protobuf/);
+    const twice = await sendJson(request(span()), { path: '/v1/traces/v1/traces' });
+    expect(twice).toMatchObject({ status: 404, text: expect.stringContaining('twice') as string });
+    expect((await sendJson(request(span()), { path: '/v1' })).text).toMatch(/ and \/ .*\/metrics/);
+    expect(refused).toEqual([
+      expect.stringMatching(/^gRPC gRPC is not spoken/),
+      expect.stringMatching(/^404 /),
+      expect.stringMatching(/^404 /),
+    ]);
   });
 
   it('an address that others reach, without a token', async () => {

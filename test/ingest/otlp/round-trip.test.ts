@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import zlib from 'node:zlib';
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
+import { sessionId } from '../../../src/ingest/ids.js';
 import { Prices } from '../../../src/ingest/prices.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
 import { hasOtlpTag } from '../../../src/core/tables.js';
@@ -113,6 +115,7 @@ it('changes nothing in the database that it is of, and writes the same rows into
   const onto = await importText(text);
   expect(onto.written.rows).toEqual(nothing);
   expect(onto.written.unchanged).toBeGreaterThan(10);
+  expect((await importText(text)).written).toEqual(onto.written);
   expect(await db.dump()).toEqual(whole);
   await forgetSpans();
   await db.clear();
@@ -274,4 +277,68 @@ it('exports the traces with given ids or beginnings of them, each tree once', as
     expect(refused.stderr).toContain(says);
     expect(refused.stdout).toBe('');
   }
+});
+
+it.each<[what: string, content: string | Buffer, reason: string]>([
+  ['text', 'notes\nof mine\n', 'none of its lines'],
+  ['a picture', '<svg xmlns="http://www.w3.org/2000/svg"/>\n', 'none of its lines'],
+  ['bytes', Buffer.from([0, 1, 2, 250, 251, 7]), 'no request in protobuf'],
+  ['another JSON', '{"a":1}\n', 'none of its lines'],
+  ['a request that was cut off', '{"resourceSpans":[{"scopeSp', 'no whole request'],
+  ['what is packed', zlib.gzipSync('{"resourceSpans":[]}'), 'gzip'],
+  ['nothing', '', 'empty'],
+])(
+  'says of a file of %s that it is no OTLP, and imports the others',
+  async (_, content, reason) => {
+    const [file, good] = ['no-otlp', 'good.jsonl'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+    ];
+    fs.writeFileSync(file, content);
+    fs.writeFileSync(good, '{"resourceSpans":[]}\n\nno request\n{"resourceSpans":[]}\n');
+    const { signal } = new AbortController();
+    const run = (files: string[]) =>
+      importTelemetry(files, { database: db.database, recorder, signal });
+    expect(await run([file, good])).toMatchObject({
+      ...{ files: 1, requests: 2, skippedLines: 1 },
+      skipped: [{ path: good, lines: 1, first: 3 }],
+      unreadable: [{ path: file, reason: expect.stringContaining(reason) as string }],
+    });
+  },
+);
+
+it('import otlp ends with an error where nothing of a file is OTLP', async () => {
+  const file = path.join(folder, 'notes.txt');
+  fs.writeFileSync(file, 'notes\n');
+  const run = (...args: string[]) =>
+    runCli(['import', 'otlp', file, '--dry-run', ...args, '--url', db.test.url]);
+  const refused = await run();
+  expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(refused.stderr).toMatch(
+    /notes\.txt is no OTLP: none of its lines is a request[\s\S]*protobuf/,
+  );
+  const json = await run('--json');
+  expect(json.exitCode).toBe(1);
+  expect(JSON.parse(json.stdout)).toMatchObject({ files: 0, unreadable: [{ path: file }] });
+});
+
+it('export otlp takes the name of a session, and says on stderr where nothing is selected', async () => {
+  const exporting = (...args: string[]) => runCli([...all, ...args, '--url', db.test.url]);
+  await db.clear();
+  await importText(sent);
+  for (const name of ['conversation-9', sessionId('conversation-9').slice(0, 6)]) {
+    const { stdout, exitCode } = await exporting('--session', name);
+    expect([exitCode, stdout.trim().split('\n').length]).toEqual([0, 1]);
+    expect(stdout).toContain('"traceId"');
+  }
+  expect(await exported('traces', '--session', 'conversation-9')).toContain('2 traces');
+  const unknown = await exporting('--session', 'conversation-8');
+  expect(unknown).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(unknown.stderr).toContain(
+    'there is no session "conversation-8"; did you mean conversation-9?',
+  );
+  const [{ project }] = (await sessions()).rows as [{ project: string }];
+  const none = await exporting('--project', `${project}x`);
+  expect(none).toMatchObject({ exitCode: 0, stdout: '' });
+  expect(none.stderr).toContain(`there is no project "${project}x"; did you mean ${project}?`);
 });
