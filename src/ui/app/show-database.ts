@@ -166,7 +166,7 @@ async function welcome(app: ConsoleApp, database: Database, tries = 5): Promise<
     if (found.length === 0) {
       if (!database.capabilities.embedded) return;
       app.update({
-        welcome: `No session of an agent was found: ${lookedThrough()}. :${importCommand.id} looks again; trace-console import PATH reads other folders, trace-console --demo shows examples. Services send OpenTelemetry to trace-console collect --listen 127.0.0.1:4318.`,
+        welcome: `No session of an agent was found: ${lookedThrough()}. :${importCommand.id} looks again; trace-console import PATH reads other folders; trace-console --demo shows examples. Services send OpenTelemetry to trace-console collect --listen 127.0.0.1:4318.`,
       });
       return;
     }

@@ -161,7 +161,7 @@ const actionScreens: Screen[] = [
   preview('reindex-vectors', 'Before all vector indexes are rebuilt', [], 'R', 'Reindex'),
   preview('clean-up', 'Before leftovers are dropped', [], 'x', 'Clean up'),
   preview('archive-traces', 'Before traces are archived', [], 'a', 'Archive '),
-  preview('prune', 'Before patterns are pruned', [], 'p', 'Prune'),
+  preview('prune', 'Before patterns are pruned', [], 'p', 'Prune', 'confirm-word'),
   preview('learn', 'Before turns are learned from', [], 'U', 'Learn from traces'),
   preview(
     'merge-patterns',
