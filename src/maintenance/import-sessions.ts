@@ -168,6 +168,6 @@ function summaryOf(result: ImportResult, isCancelled: boolean): string {
       ? ''
       : ` Not read: ${counted(unreadable.length, 'file')}, ${first.path} (${first.reason}).`;
   const rows = Object.values(written.rows).reduce((sum, count) => sum + count, 0);
-  if (rows === 0 && !isCancelled) return `Nothing has come since the last import.${unread}`;
+  if (rows === 0 && !isCancelled) return `Nothing new was found.${unread}`;
   return `${isCancelled ? 'Cancelled after' : 'Imported'} ${counted(sessions, 'session')}: ${counted(prompts, 'prompt')}, ${counted(toolCalls, 'tool call')}, ${formatMoney(costUsd)}; ${counted(rows, 'row')}.${unread}`;
 }

@@ -267,7 +267,7 @@ describe('an import', () => {
     const { stdout, exitCode } = await runCli([...words, '--json'], {});
     expect(exitCode).toBe(0);
     await importFolder();
-    expect((await runCli(words, {})).stdout).toContain('Nothing has come since the last import.');
+    expect((await runCli(words, {})).stdout).toContain('Nothing new was found.');
     const none = path.join(folder, 'none');
     fs.mkdirSync(none);
     const { stdout: found } = await runCli(['import', none, '--url', db.test.url], {});

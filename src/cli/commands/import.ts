@@ -277,7 +277,7 @@ function resultLines(result: ImportResult, dryRun: boolean): string[] {
   const count = withSeparators;
   const rows = Object.values(written.rows).reduce((sum, n) => sum + n, 0);
   if (result.files > 0 && result.sessions + result.skippedLines + rows === 0) {
-    return ['Nothing has come since the last import.'];
+    return ['Nothing new was found.'];
   }
   return [
     dryRun ? 'Read, nothing written:' : 'Imported:',
