@@ -361,6 +361,18 @@ it('puts points aside where the role may not write their table, says what to gra
     points: 4,
     error: expect.stringContaining('INSERT and UPDATE on trace_console.agent_metrics') as string,
   });
+  const file = path.join(folder, 'all.jsonl');
+  const bytes = JsonMetricsSerializer.serializeRequest(metrics(delta, intervals[1] ?? [])) ?? [];
+  fs.writeFileSync(
+    file,
+    `${Buffer.from(bytes).toString()}\n${trace.replaceAll(ids.traceId, 'c'.repeat(32))}\n`,
+  );
+  const { signal } = new AbortController();
+  expect(await importTelemetry([file], { database, recorder: other, signal })).toMatchObject({
+    ...{ requests: 2, spans: 1, points: 0, metrics: 0 },
+    leftOut: { points: 4, problem: expect.stringContaining('Grant CREATE') as string },
+  });
+  expect(await db.count('execution_traces')).toBe(2);
   await db.test.query('ALTER TABLE trace_console.agent_metrics RENAME TO of_the_next_version');
   await send(metrics(delta, intervals[0] ?? []), 'JSON');
   await drain(database, other);
