@@ -332,10 +332,8 @@ it('leaves a trace in the archive when its root, of another session, comes withi
   await db.test.query('DELETE FROM execution_traces_archive');
 });
 
-it.each([
-  ['only metrics tell', '[]'],
-  ['an event waits', '[{"kind": "tool_ended"}]'],
-])('keeps the session of which %s when a trace turns out to be of another', async (_, unplaced) => {
+const waiting = ['[]', '[{"kind": "tool_ended"}]'];
+it.each(waiting)('keeps a session with metrics or events %s of a moved trace', async (unplaced) => {
   await db.clear();
   await forgetSpans();
   const target = { database: db.database, recorder };
@@ -351,9 +349,8 @@ it.each([
   const root = span(1, 0, 'POST /chat', { 'gen_ai.conversation.id': 'of the root' });
   await recordWithSpans(target, { events: [], spans: [root] });
   while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
-  const { rows } = await db.test.query(
-    'SELECT session FROM trace_console.agent_sessions ORDER BY session',
-  );
+  const all = 'SELECT session FROM trace_console.agent_sessions ORDER BY session';
+  const { rows } = await db.test.query(all);
   expect(rows).toEqual([{ session: 'of the root' }, { session: 'with metrics' }]);
   await db.test.query('DELETE FROM trace_console.agent_metrics');
 });
