@@ -95,7 +95,7 @@ function track(url: string, name: string, remove: () => Promise<string[]>): Test
     url,
     name,
     pool,
-    query: (sql, params) => pool.query(sql, params),
+    query: (sql, params) => ask(pool, sql, params),
     async drop() {
       if (!open.delete(database)) return;
       if (!pool.ended) await pool.end();
@@ -107,6 +107,27 @@ function track(url: string, name: string, remove: () => Promise<string[]>): Test
   };
   open.add(database);
   return database;
+}
+
+/**
+ * The server tells an error before its session has let go of locks: whoever asks next, in another session, would meet them. So
+ * that session's end is waited for.
+ */
+async function ask<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  sql: string,
+  params?: unknown[],
+): Promise<pg.QueryResult<Row>> {
+  const client = await pool.connect();
+  try {
+    const result = await client.query<Row>(sql, params);
+    client.release();
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    client.release(true);
+    throw error;
+  }
 }
 
 /** Drops what the test file left; all are dropped before the first error is thrown. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolveSource } from '../../db/connection/source.js';
+import { resolveSource, type ServerSource } from '../../db/connection/source.js';
 import { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { kindOf, type TelemetrySpan } from '../otlp/decode.js';
@@ -7,7 +7,8 @@ import { telemetryRecords } from '../otlp/records.js';
 import { recordWithSpans, SpanFlusher } from '../otlp/staging.js';
 import { Prices } from '../prices.js';
 import { Recorder } from '../recorder.js';
-import { json } from '../writer/values.js';
+import { hexOf } from '../sources/source.js';
+import { json, text } from '../writer/values.js';
 import type { ExportedSpan, ExporterOptions, ExportResult, TraceConsoleExporter } from './types.js';
 
 /** How often (ms) traces whose spans have come are written, and a database that is away is tried. */
@@ -31,6 +32,8 @@ class Exporter implements TraceConsoleExporter {
   #working: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isShut = false;
+  /** Why the last round has not stored what waits. */
+  #problem: unknown;
 
   constructor(options: ExporterOptions) {
     this.#options = options;
@@ -64,34 +67,65 @@ class Exporter implements TraceConsoleExporter {
     }
   }
 
+  /** @throws Error when spans still wait at its end */
   async forceFlush(): Promise<void> {
-    await this.#within((until) => this.#flush(until));
+    const left = await this.#within((until) => this.#flush(until));
+    if (left > 0) throw new Error(`Spans that still wait: ${left}. ${this.#reason()}`);
   }
 
+  /** @throws Error when spans are lost */
   async shutdown(): Promise<void> {
     this.#isShut = true;
     clearTimeout(this.#timer);
     await this.#within(async (until) => {
-      await this.#flush(until);
+      const left = await this.#flush(until);
       await this.#close(until);
+      return left;
     });
+    const lost = this.#waiting.splice(0).length;
+    if (lost > 0) throw new Error(`Spans that are lost: ${lost}. ${this.#reason()}`);
   }
 
-  /** The database may not answer: nobody waits longer for it than they were told. */
-  async #within(work: (until: number) => Promise<void>): Promise<void> {
+  #reason(): string {
+    if (this.#problem === undefined) return 'The database has not answered in time.';
+    // Secrets are taken out.
+    return text(this.#problem instanceof Error ? this.#problem.message : this.#problem) ?? '';
+  }
+
+  /**
+   * The database may not answer: nobody waits longer for it than they were told.
+   * @returns how many spans wait at the end
+   */
+  async #within(work: (until: number) => Promise<number>): Promise<number> {
     const ms = this.#options.flushMs ?? usualFlushMs;
     const timer = new AbortController();
-    await Promise.race([
+    const left = await Promise.race([
       work(Date.now() + ms),
-      sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined),
+      sleep(ms, undefined, { signal: timer.signal })
+        .catch(() => undefined)
+        .then(() => this.#waiting.length),
     ]);
     timer.abort();
+    return left;
   }
 
-  async #flush(until: number): Promise<void> {
+  async #flush(until: number): Promise<number> {
     while (this.#waiting.length > 0 && Date.now() < until) {
+      if (this.#opened === undefined && !this.#isNamed()) break;
       await this.#work();
       if (this.#waiting.length > 0) await sleep(250);
+    }
+    return this.#waiting.length;
+  }
+
+  /** Whether there is a database to wait for: where none is named, none will come. */
+  #isNamed(): boolean {
+    try {
+      this.#source();
+      return true;
+    } catch (error) {
+      this.#problem = error;
+      return false;
     }
   }
 
@@ -125,10 +159,12 @@ class Exporter implements TraceConsoleExporter {
     let isBusy = true;
     this.#working = this.#round()
       .then((written) => {
+        this.#problem = undefined;
         isBusy = written || this.#waiting.length > 0;
       })
-      .catch(() => {
+      .catch((error: unknown) => {
         // The database is away, or does not take it: spans wait.
+        this.#problem = error;
       })
       .finally(() => {
         this.#working = undefined;
@@ -153,15 +189,16 @@ class Exporter implements TraceConsoleExporter {
 
   async #open(): Promise<Opened> {
     if (this.#opened) return this.#opened;
-    const { url, schema } = this.#options;
-    const source = resolveSource({ url });
-    if (source.kind !== 'server') {
-      throw new ConsoleError('usage', 'No database is named: set DATABASE_URL, or give a url.');
-    }
-    const database = await Database.open(source, { schema });
+    const database = await Database.open(this.#source(), { schema: this.#options.schema });
     const recorder = new Recorder(database, { prices: new Prices() });
     this.#opened = { database, recorder, flusher: new SpanFlusher(database, recorder) };
     return this.#opened;
+  }
+
+  #source(): ServerSource {
+    const source = resolveSource({ url: this.#options.url });
+    if (source.kind === 'server') return source;
+    throw new ConsoleError('usage', 'No database is named: set DATABASE_URL, or give a url.');
   }
 }
 
@@ -182,16 +219,17 @@ function readable(spans: readonly ExportedSpan[]): { taken: TelemetrySpan[]; ref
 
 /** @throws Error of a span without an id or a time, or that cannot be read */
 function telemetrySpan(span: ExportedSpan): TelemetrySpan {
-  const { traceId, spanId } = span.spanContext();
+  const ids = span.spanContext();
+  const [traceId, spanId] = [hexOf(ids.traceId, 16), hexOf(ids.spanId, 8)];
   const startedAt = milliseconds(span.startTime);
-  if (!/^[\da-f]{32} [\da-f]{16}$/i.test(`${traceId} ${spanId}`)) throw new Error('without an id');
+  if (traceId === undefined || spanId === undefined) throw new Error('without an id');
   if (startedAt === undefined) throw new Error('without a time');
   const endedAt = milliseconds(span.endTime);
   const scope = span.instrumentationScope ?? span.instrumentationLibrary;
   return {
     traceId,
     spanId,
-    parentSpanId: span.parentSpanContext?.spanId ?? span.parentSpanId,
+    parentSpanId: hexOf(span.parentSpanContext?.spanId ?? span.parentSpanId, 8),
     name: textOf(span.name),
     // The SDK counts from 0, OTLP from 1.
     kind: span.kind === undefined ? undefined : kindOf(span.kind + 1),

@@ -40,7 +40,9 @@ export type ExportResult = { code: number; error?: Error };
 /** A SpanExporter of the SDK: for a BatchSpanProcessor. */
 export type TraceConsoleExporter = {
   export(spans: ExportedSpan[], resultCallback: (result: ExportResult) => void): void;
+  /** Rejects with the number of spans that still wait. */
   forceFlush(): Promise<void>;
+  /** Rejects with the number of spans that are lost. */
   shutdown(): Promise<void>;
 };
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { byOwnKey, isUuid as isUuidText } from '../../core/values.js';
 import { fieldLimit, redact, redactText } from '../redact.js';
 import { name as boundedName } from '../rows.js';
@@ -50,8 +51,7 @@ function jsonText(value: unknown): { written: string; isCut: boolean } | undefin
 /** Whether it is short, and of what JSON writes as it is: of most values nothing has to be copied. */
 function isPlain(value: unknown, budget: { left: number }): boolean {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') {
-    budget.left -= 1;
-    return true;
+    return (budget.left -= 1) >= 0;
   }
   if (typeof value === 'string') return (budget.left -= value.length + 2) >= 0;
   if (typeof value !== 'object' || (budget.left -= 2) < 0) return false;
@@ -61,9 +61,11 @@ function isPlain(value: unknown, budget: { left: number }): boolean {
   }
   if (value instanceof Date) return true;
   if (value instanceof Error || ArrayBuffer.isView(value) || 'toJSON' in value) return false;
+  // Each of its characters would be a key.
+  if (value instanceof String) return false;
   for (const key in value) {
     const item = byOwnKey(value as Record<string, unknown>, key);
-    budget.left -= key.length;
+    if ((budget.left -= key.length) < 0) return false;
     if (item !== undefined && !isPlain(item, budget)) return false;
   }
   return true;
@@ -111,7 +113,7 @@ class BoundedCopy {
     if (Array.isArray(value)) return this.#items(value);
     // Their keys are their numbers, and would all be made.
     return this.#fields(
-      value instanceof Uint8Array ? Object.assign({}, value.subarray(0, this.#left + 1)) : value,
+      types.isTypedArray(value) ? Object.assign({}, value.subarray(0, this.#left + 1)) : value,
     );
   }
 

@@ -1,6 +1,6 @@
 import net, { type AddressInfo } from 'node:net';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import {
   createExporter,
   type ExportedSpan,
@@ -70,13 +70,18 @@ test('a span that cannot be stored is left out alone, and what is no JSON become
     }),
     odd(4, { spanContext: () => ({ traceId: '', spanId: '' }) }),
     odd(5, { parentSpanId: '1'.padStart(16, 'd'), status: { code: 2, message: 5n } }),
+    odd(6, { spanContext: () => ({ traceId: '0'.repeat(32), spanId: '6'.padStart(16, 'd') }) }),
+    odd(7, {
+      spanContext: () => ({ traceId: 'C'.repeat(32), spanId: '7'.padStart(16, 'D') }),
+      parentSpanId: '1'.padStart(16, 'D'),
+    }),
   ];
   exporter.export(spans, (result) => {
     results.push(result);
     throw new Error('of the caller');
   });
   expect(results).toMatchObject([
-    { code: 1, error: { message: '3 of 5 spans are left out: without a time' } },
+    { code: 1, error: { message: '4 of 7 spans are left out: without a time' } },
   ]);
   await exporter.shutdown();
   const { rows } = await db.test.query<object>(
@@ -95,6 +100,7 @@ test('a span that cannot be stored is left out alone, and what is no JSON become
           },
         },
         { message: '5' },
+        { spanId: '7'.padStart(16, 'd'), parentSpanId: '1'.padStart(16, 'd') },
       ],
     },
   ]);
@@ -108,8 +114,23 @@ test('a shutdown waits no longer than it was told for a server that does not ans
   const url = `postgresql://nobody@127.0.0.1:${port}/none`;
   const exporter = createExporter({ url, flushMs: 100 });
   exporter.export([odd(1)], () => undefined);
-  await exporter.shutdown();
+  await expect(exporter.forceFlush()).rejects.toThrow('Spans that still wait: 1.');
+  await expect(exporter.shutdown()).rejects.toThrow('Spans that are lost: 1.');
   expect(silent.listening).toBe(true);
   for (const socket of sockets) socket.destroy();
   silent.close();
+}, 8_000);
+
+test('where no database is named nobody waits, and what is lost is counted', async () => {
+  const names = Object.keys(process.env).filter((name) =>
+    /^(?:DATABASE_URL|TRACEABILITY_DB_URL.*|PG.*|POSTGRES_.*)$/.test(name),
+  );
+  for (const name of names) vi.stubEnv(name, undefined);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const exporter = createExporter({ flushMs: 60_000 });
+  exporter.export([odd(1), odd(2)], () => undefined);
+  const reason = 'No database is named: set DATABASE_URL, or give a url.';
+  await expect(exporter.forceFlush()).rejects.toThrow(`Spans that still wait: 2. ${reason}`);
+  await expect(exporter.shutdown()).rejects.toThrow(`Spans that are lost: 2. ${reason}`);
+  await exporter.shutdown();
 }, 8_000);

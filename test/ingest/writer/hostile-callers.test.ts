@@ -112,6 +112,14 @@ test('of a value that is huge only the beginning is read and written, with a mar
   const bytes = Buffer.alloc(5_000_000, 7);
   expect(json(bytes)).toMatch(/^\{"type":"Buffer","data":\[7,7,7,.*7… \[more characters cut\]$/);
   expect(json({ at: new Uint8Array(bytes) })).toMatch(/^\{"at":\{"0":7,"1":7,.*cut\]$/);
+  expect(json(new BigInt64Array(300_000))).toMatch(
+    /^\{"0":"0","1":"0",.*… \[more characters cut\]$/,
+  );
+  // Numbers, too, are counted: how much is cut is known only of what was written whole.
+  const numbers = Array<number>(300_000).fill(1);
+  expect(json(numbers)).toMatch(/^\[1,1,1,.*… \[more characters cut\]$/);
+  expect(json(Object.assign({}, numbers))).toMatch(/^\{"0":1,"1":1,.*… \[more characters cut\]$/);
+  expect(json([Object('y'.repeat(300_000))])).toMatch(/^\["yyy.*… \[more characters cut\]$/);
   // What holds the same thing again and again is written out by JSON without end.
   let twice: unknown = ['x'.repeat(1_000)];
   for (let depth = 0; depth < 60; depth += 1) twice = [twice, twice];

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   autovacuum,
   deadRows,
@@ -54,8 +54,11 @@ describe('rows and their statistics', () => {
     expect(await diagnose(test.url, staleStatistics)).toMatchObject({
       items: ['facts: 18,000 of about 20,000 rows changed since'],
     });
-    await test.query(dead.command ?? '');
-    expect(await diagnose(test.url, deadRows)).toMatchObject({ severity: 'good' });
+    // What a session of the server's own (autovacuum of another table) may still see is removed by no vacuum.
+    await vi.waitFor(async () => {
+      await test.query(dead.command ?? '');
+      expect(await diagnose(test.url, deadRows)).toMatchObject({ severity: 'good' });
+    }, 30_000);
 
     const check = bloatCheck({ leastBytes: 500_000 });
     const found = await diagnose(test.url, check);
