@@ -215,13 +215,14 @@ const elements =
 
 /**
  * A command of curl, which may take several passwords. It goes on behind `\` at the end of a line, and ends at a blank with `|`, `;`
- * or `&` outside of quotes.
+ * or `&` outside of quotes. An argument in quotes may go over lines, as a body does; the apostrophe of a word opens none.
  */
-const curls = /\bcurl(?:\.exe)?[ \t](?:"[^"\n]*"|'[^'\n]*'|[^\n ]| (?![|;&])|(?<=\\\r?)\n)*/g;
+const curls =
+  /\bcurl(?:\.exe)?[ \t](?:(?<=[\s=$]|\s-[a-zA-Z])(?:"[^"\\]*(?:\\[\s\S][^"\\]*)*"|'[^']*(?:'\\''[^']*)*')|"[^"\n]*"|'[^'\n]*'|[^\n ]| (?![|;&])|(?<=\\\r?)\n)*/g;
 
-/** Within it: `-u user:password`, `-E file:password`, `--pass password` of a key. */
+/** Within it: `-u user:password`, `-E file:password`, `--pass password` of a key; in quotes up to their end. */
 const ofCurl =
-  /((?<=\s)-(?:[a-zA-Z]{0,5}[uUE][ =]*\\?["']?[^\s:"'\\]{1,100}:|-(?:proxy-)?(?:user|cert)[ =]+\\?["']?[^\s:"'\\]{1,100}:|-(?:proxy-)?pass[ =]+\\?["']?))(?!\/\/)([^\s"'\\]+)/g;
+  /((?<=\s)-(?:(?:[a-zA-Z]{0,5}[uUE][ =]*|-(?:proxy-)?(?:user|cert)[ =]+)\\?["']?[^\s:"'\\]{1,100}\\?["']?:\\?["']?|-(?:proxy-)?pass[ =]+\\?["']?))(?!\/\/)((?<="(?:[^\s:"'\\]{1,100}:)?)[^"\\\n]+|(?<='(?:[^\s:"'\\]{1,100}:)?)[^'\\\n]+|[^\s"'\\]+)/g;
 
 /**
  * Passwords that other programs of the shell take: `sshpass -p`, `docker login -p`, `mysql -ppassword`. A

@@ -81,6 +81,24 @@ describe('redacting', () => {
       'curl behind a long header',
       (secret: string) => `curl -H "X: ${'a'.repeat(2_000)}" -u me:${secret} a.b`,
     ],
+    [
+      'curl behind a body over lines',
+      (secret: string) => `curl -d '{\n "a": 1\n}' -u me:${secret}`,
+    ],
+    [
+      'curl behind bodies over lines in either quotes',
+      (secret: string) =>
+        `curl -d "{\n \\"a\\": 1\n}" --data='b\n| c' -d'\nd\n' -d $'e\n' -d 'it'\\''s\n' -u me:${secret} a.b`,
+    ],
+    [
+      'quotes of curl that begin behind the user',
+      (secret: string) => `curl -u me:"${secret}" -U 'me':'${secret}' -u "$ME":"a ${secret}" a.b`,
+    ],
+    [
+      'quotes of curl with blanks in them',
+      (secret: string) =>
+        `curl -u "me:a b ${secret} c" --pass 'd ${secret}' --user me:'e ${secret}'`,
+    ],
     ['curl behind a pipe in quotes', (secret: string) => `curl -d "a | b" -u me:${secret} a.b`],
     ['two of curl', (secret: string) => `curl -u me:${secret} a.b && curl -u me:${secret} c.d`],
     ['curl of Windows', (secret: string) => `C:\\curl.exe -u me:${secret} a.b`],
@@ -143,6 +161,10 @@ describe('redacting', () => {
       'curl https://a.b | sort -u a:b && docker run -u 1000:1000 -p 80:80 image',
       'curl -E "cert.pem" -u "name" --pass-through https://a.b:8080/c -O https://c.d:1 -F file=@a:b',
       'curl -sU https://a.b',
+      "Don't use curl here, it isn't there.\nThey're called with -u a:b, aren't they?",
+      "curl -d '{\n}' a.b\ndocker run -u 1000:1000 image; ls 'a b'",
+      'curl "a.b\nsort -u a:b',
+      'curl -u me:"" -u "me": -E "a":',
       'curlew -u a:b; scurl --user a:b; curl: -u a:b',
       'Use curl to try it.\n  -u user:name of the group\nThen login to mysql and see docker login -h.',
       'mysql -h db -P 3306; docker run -p 80:80 image; ssh -p 22 host',
@@ -205,6 +227,11 @@ describe('redacting', () => {
       'curl -',
       'curl "',
       `curl '"`,
+      `curl -u "a:'`,
+      ' -d "\n',
+      ` -d'\\\n`,
+      ` 'a'\\''\n`,
+      ' "\\"',
       ' -u a',
       ' -uuuuu',
       '<token>',

@@ -187,7 +187,8 @@ export const importOtlpCommand = defineCommand({
     'are not), "rejected", "unknown", "skippedLines", "skipped": [{"path", "lines", "first"}], "written": {TABLE: rows},',
     '"unchanged"}; "unchanged" are rows that were there already as the files tell them. Lines that are no request are',
     'passed over and counted, with the number of the first one. Exit code 1 where nothing of a file is OTLP: the others',
-    'are read, and "unreadable": [{"path", "reason"}] names it.',
+    'are read, and "unreadable": [{"path", "reason"}] names it; and where the role may not write points of metrics: all',
+    'else is written, and "leftOut": {"points", "problem"} says what to grant. Then import the files again.',
   ].join('\n'),
   flags: {
     dryRun: { type: 'boolean', description: 'read and count, and write nothing' },
@@ -217,7 +218,8 @@ export const importOtlpCommand = defineCommand({
       for (const line of resultLines(result, flags.dryRun)) print(safeText(line));
       for (const { path, reason } of unreadable) print(safeText(`not read: ${path}: ${reason}`));
     }
-    return signal.aborted || unreadable.length > 0 ? exitCodes.notGood : exitCodes.good;
+    const isWhole = unreadable.length === 0 && result.leftOut === undefined;
+    return signal.aborted || !isWhole ? exitCodes.notGood : exitCodes.good;
   },
 });
 
@@ -228,7 +230,8 @@ function noOtlp(files: TelemetryImport['unreadable']): ConsoleError {
   });
 }
 
-function jsonOf({ written, skipped, unreadable, ...counts }: TelemetryImport, dryRun: boolean) {
+function jsonOf(result: TelemetryImport, dryRun: boolean) {
+  const { written, skipped, unreadable, ...counts } = result;
   return {
     ...counts,
     ...(skipped.length === 0 ? {} : { skipped }),
@@ -253,6 +256,7 @@ function resultLines(result: TelemetryImport, dryRun: boolean): string[] {
       { label: 'log records', value: count(result.logs) },
       ...some('metrics', result.points),
       ...some('metrics, not kept', result.metrics),
+      ...some('metrics, left out', result.leftOut?.points ?? 0),
       ...some('without id or time', result.rejected),
       ...some('unknown logs', result.unknown),
       ...some('skipped lines', result.skippedLines),
@@ -265,6 +269,7 @@ function resultLines(result: TelemetryImport, dryRun: boolean): string[] {
             },
           ]),
     ]),
+    ...(result.leftOut === undefined ? [] : [`left out: ${result.leftOut.problem}`]),
     ...result.skipped.map(
       ({ path, lines, first }) =>
         `skipped: ${path}: ${counted(lines, 'line')} could not be read, the first is ${count(first)}`,

@@ -17,7 +17,7 @@ import {
   type TelemetrySpan,
   signals,
 } from './decode.js';
-import type { Figure } from './kept-trace.js';
+import { figuresProblem, type Figure } from './kept-trace.js';
 import { refusedPoints, telemetryRecords, toldBy } from './records.js';
 import { recordWithSpans, SpanFlusher } from './staging.js';
 
@@ -45,6 +45,8 @@ export type TelemetryImport = TelemetryCounts & {
   skipped: Skipped[];
   /** Files of which nothing is OTLP. */
   unreadable: Unreadable[];
+  /** Data points that the role may not write, and what to grant. */
+  leftOut?: { points: number; problem: string };
 };
 
 /** A file that is one request is read at once (bytes). */
@@ -79,6 +81,7 @@ export async function importTelemetry(
   const written: Written = { rows: noRows(), unchanged: 0 };
   const sink = recorder && new TelemetrySink(database, recorder, written);
   const [skipped, unreadable]: [Skipped[], Unreadable[]] = [[], []];
+  let leftOut = 0;
   for (const file of files) {
     let [read, lines, first] = [0, 0, 0];
     for await (const { at, telemetry } of requestsIn(file)) {
@@ -93,10 +96,12 @@ export async function importTelemetry(
       counts.spans += telemetry.spans.length;
       counts.logs += telemetry.logs.length;
       const refused = refusedPoints(telemetry);
-      counts.points += telemetry.points.length + telemetry.otherPoints - refused;
       counts.metrics += refused;
       counts.rejected += telemetry.rejected;
       counts.unknown += (await sink?.take(telemetry)) ?? 0;
+      const points = telemetry.points.length + telemetry.otherPoints - refused;
+      if (sink?.figuresProblem === undefined) counts.points += points;
+      else leftOut += points;
     }
     if (read === 0 && !signal.aborted) {
       unreadable.push({ path: file, reason: await strangeness(file) });
@@ -107,18 +112,26 @@ export async function importTelemetry(
     if (lines > 0) skipped.push({ path: file, lines, first });
   }
   await sink?.finish();
-  return { ...counts, written, skipped, unreadable };
+  const problem = sink?.figuresProblem;
+  const aside = problem === undefined ? {} : { leftOut: { points: leftOut, problem } };
+  return { ...counts, written, skipped, unreadable, ...aside };
 }
 
 class TelemetrySink {
   readonly #database: Database;
   readonly #recorder: Recorder;
   readonly #written: Written;
+  #figures: { problem: string | undefined } | undefined;
 
   constructor(database: Database, recorder: Recorder, written: Written) {
     this.#database = database;
     this.#recorder = recorder;
     this.#written = written;
+  }
+
+  /** Why data points are left out; undefined: they are not, or none have come. */
+  get figuresProblem(): string | undefined {
+    return this.#figures?.problem;
   }
 
   /** @returns how many log records nobody knows */
@@ -133,6 +146,13 @@ class TelemetrySink {
       else if (told.figure !== undefined) figures.push(told.figure);
       else if (told.events === undefined) unknown += 1;
       else events.push(...told.events);
+    }
+    // A role that may write all but them goes on with all but them.
+    if (figures.length > 0) {
+      this.#figures ??= {
+        problem: await this.#database.transaction({ purpose: 'ingest' }, figuresProblem),
+      };
+      if (this.figuresProblem !== undefined) figures.length = 0;
     }
     if (spans.length + events.length + figures.length === 0) return unknown;
     const target = { database: this.#database, recorder: this.#recorder };

@@ -226,7 +226,7 @@ export async function removeReplaced(
   }
   await tx.query(
     `DELETE FROM trace_console.agent_sessions AS s
-     WHERE target_schema = $1 AND session_id = ANY($2::uuid[]) AND cwd IS NULL AND transcript_path IS NULL
+     WHERE target_schema = $1 AND session_id = ANY($2::uuid[]) AND cwd IS NULL AND transcript_path IS NULL AND unplaced = '[]'
        ${without.join('\n')}`,
     [database.capabilities.schema, sessions],
   );

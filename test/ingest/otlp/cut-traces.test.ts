@@ -332,7 +332,8 @@ it('leaves a trace in the archive when its root, of another session, comes withi
   await db.test.query('DELETE FROM execution_traces_archive');
 });
 
-it('keeps the session of which only metrics tell when a trace turns out to be of another', async () => {
+const waiting = ['[]', '[{"kind": "tool_ended"}]'];
+it.each(waiting)('keeps a session with metrics or events %s of a moved trace', async (unplaced) => {
   await db.clear();
   await forgetSpans();
   const target = { database: db.database, recorder };
@@ -341,15 +342,15 @@ it('keeps the session of which only metrics tell when a trace turns out to be of
   const call = span(2, 1, 'chat', { ...model(1), 'gen_ai.conversation.id': 'with metrics' });
   await recordWithSpans(target, {
     ...{ events: [], spans: [call] },
-    figures: [{ ...figure, sinceStart: false }],
+    figures: unplaced === '[]' ? [{ ...figure, sinceStart: false }] : [],
   });
   while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
+  await db.test.query('UPDATE trace_console.agent_sessions SET unplaced = $1', [unplaced]);
   const root = span(1, 0, 'POST /chat', { 'gen_ai.conversation.id': 'of the root' });
   await recordWithSpans(target, { events: [], spans: [root] });
   while (await new SpanFlusher(db.database, recorder, { waits: false }).round());
-  const { rows } = await db.test.query(
-    'SELECT session FROM trace_console.agent_sessions ORDER BY session',
-  );
+  const all = 'SELECT session FROM trace_console.agent_sessions ORDER BY session';
+  const { rows } = await db.test.query(all);
   expect(rows).toEqual([{ session: 'of the root' }, { session: 'with metrics' }]);
   await db.test.query('DELETE FROM trace_console.agent_metrics');
 });

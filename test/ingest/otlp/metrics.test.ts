@@ -247,17 +247,20 @@ it('refuses, and counts, what logs and transcripts tell call by call, and metric
   expect((await opened()).work).toEqual(['lines +7 −0']);
 });
 
+const jsonOf = (sent: SdkMetrics) =>
+  Buffer.from(JsonMetricsSerializer.serializeRequest(sent) ?? []).toString();
+
+function importLines(requests: readonly string[], target = { database: db.database, recorder }) {
+  const file = path.join(folder, 'requests.jsonl');
+  fs.writeFileSync(file, requests.map((request) => `${request}\n`).join(''));
+  return importTelemetry([file], { ...target, signal: new AbortController().signal });
+}
+
 it('imports files of metrics, and writes nothing where they have come already', async () => {
   for (const points of intervals) await send(metrics(delta, points), 'protobuf');
   await drain();
   const once = await kept();
-  const requests = intervals.map((points) =>
-    Buffer.from(JsonMetricsSerializer.serializeRequest(metrics(delta, points)) ?? []),
-  );
-  const file = path.join(folder, 'metrics.jsonl');
-  fs.writeFileSync(file, requests.map((bytes) => `${bytes.toString()}\n`).join(''));
-  const { signal } = new AbortController();
-  const run = () => importTelemetry([file], { database: db.database, recorder, signal });
+  const run = () => importLines(intervals.map((points) => jsonOf(metrics(delta, points))));
   expect(await run()).toMatchObject({ requests: 3, points: 10, metrics: 0 });
   expect(await kept()).toEqual(once);
   await forget();
@@ -331,10 +334,8 @@ it('puts points aside where the role may not write their table, says what to gra
   const role = `reader_of_${db.test.name}`;
   const as = quoteIdent(role);
   await db.test.query(
-    `CREATE ROLE ${as};
-     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ${as};
-     GRANT USAGE ON SCHEMA trace_console TO ${as};
-     GRANT ALL ON ALL TABLES IN SCHEMA trace_console TO ${as};
+    `CREATE ROLE ${as}; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ${as};
+     GRANT USAGE ON SCHEMA trace_console TO ${as}; GRANT ALL ON ALL TABLES IN SCHEMA trace_console TO ${as};
      REVOKE ALL ON trace_console.agent_metrics FROM ${as}`,
   );
   const options = `options=${encodeURIComponent(`-c role=${role}`)}`;
@@ -361,13 +362,18 @@ it('puts points aside where the role may not write their table, says what to gra
     points: 4,
     error: expect.stringContaining('INSERT and UPDATE on trace_console.agent_metrics') as string,
   });
+  const requests = [jsonOf(metrics(delta, intervals[1] ?? [])), trace.replaceAll('aa', 'cc')];
+  expect(await importLines(requests, { database, recorder: other })).toMatchObject({
+    leftOut: { points: 4, problem: expect.stringContaining('Grant CREATE') as string },
+    points: 0,
+  });
+  expect(await db.count('execution_traces')).toBe(2);
   await db.test.query('ALTER TABLE trace_console.agent_metrics RENAME TO of_the_next_version');
   await send(metrics(delta, intervals[0] ?? []), 'JSON');
   await drain(database, other);
   expect(await aside()).toMatchObject({ points: 8 });
   await db.test.query(
-    `ALTER TABLE trace_console.of_the_next_version RENAME TO agent_metrics;
-     GRANT ALL ON trace_console.agent_metrics TO ${as}`,
+    `ALTER TABLE trace_console.of_the_next_version RENAME TO agent_metrics; GRANT ALL ON trace_console.agent_metrics TO ${as}`,
   );
   expect(await kept()).toEqual([]);
   await send(metrics(delta, intervals[1] ?? []), 'JSON');
