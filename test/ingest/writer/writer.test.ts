@@ -23,6 +23,8 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  // What it still has to write are not rows of the next test.
+  await tracer.close();
   await there.clear();
 });
 
