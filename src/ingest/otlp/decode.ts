@@ -1,6 +1,6 @@
 import { parseExactJson, roundedNumber } from '../../core/exact-json.js';
 import { spanKinds, type ArchivedTable, type SpanKind } from '../../core/tables.js';
-import { byOwnKey, objectOf, setOwnKey } from '../../core/values.js';
+import { byOwnKey, isObject, objectOf, setOwnKey } from '../../core/values.js';
 import { exactInteger, hexOf, millisecondsOf, numberOf, stringOf } from '../sources/source.js';
 import protobuf from 'protobufjs';
 
@@ -85,12 +85,11 @@ export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encod
       .toString('utf8')
       .replace(/^\uFEFF/, ''),
   );
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   // Unknown fields are passed over; a request of which nothing is known was meant for somebody else.
-  if (!isObject || !(isRequest(value) || Object.keys(value).length === 0)) {
+  if (!isObject(value) || !(isRequest(value) || Object.keys(value).length === 0)) {
     throw new Error('This is no request.');
   }
-  return telemetryOf(value as Record<string, unknown>);
+  return telemetryOf(value);
 }
 
 /** Whether an object is a request of any signal. */

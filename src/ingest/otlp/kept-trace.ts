@@ -1,7 +1,6 @@
 import { otlpTag, tracesTables } from '../../core/tables.js';
 import { byOwnKey, groupBy } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
-import { ConsoleError } from '../../db/errors.js';
 import type { Queryable, Transaction } from '../../db/queryable.js';
 import { hasConsoleTable, openConsoleTable } from '../../deploy/console-schema.js';
 import { mostInSlot, ofFigures } from '../events.js';
@@ -332,21 +331,19 @@ const slots = 64;
 const hourMs = 3_600_000;
 const largestValue = 1e15;
 
-const withoutPrivilege = {
-  message: 'The role may not write trace_console.agent_metrics.',
-  hint: 'Grant CREATE on the database once, or SELECT, INSERT and UPDATE on trace_console.agent_metrics.',
-};
+const withoutPrivilege =
+  'The role may not write trace_console.agent_metrics. ' +
+  'Grant CREATE on the database once, or SELECT, INSERT and UPDATE on trace_console.agent_metrics.';
 
 /** Why points cannot be kept; undefined: they can. Makes the table where it is missing and the role may. */
 export async function figuresProblem(tx: Queryable): Promise<string | undefined> {
   if (await openConsoleTable(tx, 'agent_metrics')) return undefined;
-  return `${withoutPrivilege.message} ${withoutPrivilege.hint}`;
+  return withoutPrivilege;
 }
 
 /**
- * Keeps points, each once, in whatever order they come. A session that nobody has told of is one from then on.
- *
- * @throws ConsoleError `privilege_missing`
+ * Keeps points, each once, in whatever order they come. A session that nobody has told of is one from then on. Whether they can be
+ * kept is asked before ({@link figuresProblem}).
  */
 export async function keepFigures(
   tx: Queryable,
@@ -354,10 +351,6 @@ export async function keepFigures(
   figures: readonly Figure[],
 ): Promise<void> {
   if (figures.length === 0) return;
-  if ((await figuresProblem(tx)) !== undefined) {
-    const { message, hint } = withoutPrivilege;
-    throw new ConsoleError('privilege_missing', message, { hint });
-  }
   const points = figures.map(({ session, name, key, from, at, sinceStart, isUndated, value }) => ({
     ...{ id: sessionId(session), session: sessionName(session).slice(0, 512) },
     ...{ name, key, from, at },

@@ -323,19 +323,16 @@ function titleRightOf(input: PaneInput, cursor: number | undefined): Segment[] {
   const { pane, snapshot, view, age, cadenceMs } = input;
   const segments: Segment[] = [];
   if (snapshot.loading) {
-    const share = `fetching ${Math.floor(100 * snapshot.loading.share)}%`;
-    const text = showsOldRows(snapshot) ? `old rows · ${share}` : share;
-    segments.push({ text, look: 'running' });
+    const old = showsOldRows(snapshot) ? 'old rows · ' : '';
+    const share = Math.floor(100 * snapshot.loading.share);
+    segments.push({ text: `${old}fetching ${share}%`, look: 'running' });
   }
   if (age !== undefined) segments.push({ text: `as of ${age}`, look: 'warning' });
   // The pane is read far less often than chosen, to save the server's time: say so, since its rows look fresh.
   const isNow = snapshot.untilMs === undefined;
   if (isNow && snapshot.intervalMs > 4 * Math.max(cadenceMs, pane.minIntervalMs)) {
-    segments.push({
-      text: `every ${formatDuration(snapshot.intervalMs)}`,
-      look: 'muted',
-      priority: 2,
-    });
+    const every = `every ${formatDuration(snapshot.intervalMs)}`;
+    segments.push({ text: every, look: 'muted', priority: 2 });
   }
   const sort = sortsOf(pane)[view.sort] ?? pane.sorts[0];
   if (pane.isTail) {

@@ -1,31 +1,25 @@
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { resolveSource } from '../../../src/db/connection/source.js';
 import { Database } from '../../../src/db/database.js';
 import { quoteIdent } from '../../../src/db/quote.js';
 import { openConsoleTable } from '../../../src/deploy/console-schema.js';
-import { SpoolDrain } from '../../../src/ingest/collector/drain.js';
-import { recordWriter } from '../../../src/ingest/collector/write-records.js';
 import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
-import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
 import { readShape } from '../../../src/panes/contract/shape.js';
 import { sessionOpening } from '../../../src/panes/trace/session-opening.js';
 import { sessionId } from '../../../src/ingest/ids.js';
 import { IngestDatabase } from '../ingest-database.js';
+import { receiveForEach } from './receiving.js';
 
 /** What the SDK hands to its exporters, without its own package of metrics. */
 type SdkMetrics = Parameters<typeof JsonMetricsSerializer.serializeRequest>[0];
 
 let db: IngestDatabase;
 let recorder: Recorder;
-let folder: string;
-let receiver: OtlpReceiver;
-let spoolId: string;
+const at = receiveForEach();
 beforeAll(async () => {
   db = await IngestDatabase.create();
   recorder = new Recorder(db.database);
@@ -33,24 +27,15 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-metrics-'));
-  receiver = await OtlpReceiver.open({ host: '127.0.0.1', port: 0, folder });
-  spoolId = randomUUID();
   await db.clear();
   await forget();
-});
-afterEach(async () => {
-  await receiver.close();
-  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 const forget = () => db.test.query('DELETE FROM trace_console.agent_metrics');
 
 /** What the collector does with the spool. */
 async function drain(database = db.database, by = recorder): Promise<void> {
-  const writer = recordWriter(database, by);
-  const one = new SpoolDrain(database, { folder, id: spoolId, host: 'here' }, writer);
-  while ((await one.next(2_000)).records.length > 0);
+  await at.drain(database, by, 2_000);
 }
 
 const session = '9f1c2d3e-0000-4000-8000-000000000001';
@@ -97,7 +82,7 @@ const encodings = {
 /** @returns what was answered */
 async function send(request: SdkMetrics, encoding: keyof typeof encodings): Promise<Buffer> {
   const [type, serializer] = encodings[encoding];
-  const answer = await fetch(`http://127.0.0.1:${receiver.port}/v1/metrics`, {
+  const answer = await fetch(`http://127.0.0.1:${at.receiver.port}/v1/metrics`, {
     method: 'POST',
     headers: { 'content-type': type },
     body: Buffer.from(serializer.serializeRequest(request) ?? []),
@@ -251,7 +236,7 @@ const jsonOf = (sent: SdkMetrics) =>
   Buffer.from(JsonMetricsSerializer.serializeRequest(sent) ?? []).toString();
 
 function importLines(requests: readonly string[], target = { database: db.database, recorder }) {
-  const file = path.join(folder, 'requests.jsonl');
+  const file = path.join(at.folder, 'requests.jsonl');
   fs.writeFileSync(file, requests.map((request) => `${request}\n`).join(''));
   return importTelemetry([file], { ...target, signal: new AbortController().signal });
 }
@@ -355,7 +340,7 @@ it('puts points aside where the role may not write their table, says what to gra
   };
   await send(metrics(delta, intervals[1] ?? []), 'JSON');
   const sent = { method: 'POST', body: trace, headers: { 'content-type': 'application/json' } };
-  await fetch(`http://127.0.0.1:${receiver.port}/v1/traces`, sent);
+  await fetch(`http://127.0.0.1:${at.receiver.port}/v1/traces`, sent);
   await drain(database, other);
   expect(await db.count('execution_traces')).toBe(1);
   expect(await aside()).toEqual({

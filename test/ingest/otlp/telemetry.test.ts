@@ -1,26 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  onTestFinished,
-} from 'vitest';
-import { SpoolDrain } from '../../../src/ingest/collector/drain.js';
-import { recordWriter } from '../../../src/ingest/collector/write-records.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { sessionId } from '../../../src/ingest/ids.js';
 import { importTelemetry } from '../../../src/ingest/otlp/import-files.js';
-import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
 import { SpanFlusher } from '../../../src/ingest/otlp/staging.js';
 import { Prices } from '../../../src/ingest/prices.js';
 import { Recorder } from '../../../src/ingest/recorder.js';
@@ -28,23 +14,19 @@ import { runCli } from '../../helpers/cli.js';
 import { readBySdk, withoutEmptyLists } from '../../helpers/otlp-schemas.js';
 import { IngestDatabase } from '../ingest-database.js';
 import { sendTrace } from './genai-trace.js';
+import { receiveForEach } from './receiving.js';
 
 type ExporterOptions = ConstructorParameters<typeof JsonExporter>[0];
 
 let db: IngestDatabase;
 let recorder: Recorder;
-let folder: string;
-let receiver: OtlpReceiver;
-let spoolId: string;
+const at = receiveForEach();
 beforeAll(async () => {
   db = await IngestDatabase.create();
   recorder = new Recorder(db.database, { prices: new Prices() });
 });
 afterAll(() => db.close());
 beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-otlp-'));
-  receiver = await OtlpReceiver.open({ host: '127.0.0.1', port: 0, folder });
-  spoolId = randomUUID();
   await db.clear();
   await db.test.query(
     `DO $$ BEGIN
@@ -54,22 +36,15 @@ beforeEach(async () => {
      END $$`,
   );
 });
-afterEach(async () => {
-  await receiver.close();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
 
 /** What the collector does with the spool. */
 async function drain({ waits = false } = {}): Promise<void> {
-  const spool = { folder, id: spoolId, host: 'here' };
-  const writer = recordWriter(db.database, recorder);
-  const one = new SpoolDrain(db.database, spool, writer);
-  while ((await one.next(100)).records.length > 0);
+  await at.drain(db.database, recorder, 100);
   const flusher = new SpanFlusher(db.database, recorder, { waits });
   while (await flusher.round());
 }
 
-const url = (name: string) => `http://127.0.0.1:${receiver.port}/v1/${name}`;
+const url = (name: string) => `http://127.0.0.1:${at.receiver.port}/v1/${name}`;
 
 const traces = () =>
   db.test.query<Record<string, string | number | boolean | null>>(
@@ -267,7 +242,7 @@ it.each<[kind: string, write: (batches: ReadableSpan[][]) => Buffer]>([
       ),
   ],
 ])('imports a file of %s, once', async (kind, write) => {
-  const file = path.join(folder, 'traces');
+  const file = path.join(at.folder, 'traces');
   fs.writeFileSync(file, write(await batchesOf('conversation-3')));
   const run = () =>
     importTelemetry([file], {
@@ -313,7 +288,7 @@ it('exports what the SDK reads to the last field, and reads it back: the same tr
   expect(exitCode).toBe(0);
   const lines = stdout.trim().split('\n');
   expect(lines.map((line) => readBySdk('traces', line))).toEqual(lines.map(withoutEmptyLists));
-  const file = path.join(folder, 'exported.jsonl');
+  const file = path.join(at.folder, 'exported.jsonl');
   fs.writeFileSync(file, stdout);
   await db.clear();
   const { signal } = new AbortController();
@@ -358,7 +333,7 @@ it('writes the traces beside one that the database refuses, and does not try tha
       },
     ],
   });
-  const file = path.join(folder, 'traces.jsonl');
+  const file = path.join(at.folder, 'traces.jsonl');
   const lines = [request('a'.repeat(32), 'refused'), request('b'.repeat(32), 'taken')];
   fs.writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   const { signal } = new AbortController();

@@ -1,14 +1,13 @@
 import fs from 'node:fs';
 import http from 'node:http';
-import os from 'node:os';
 import path from 'node:path';
 import zlib from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/ingest/events.js';
 import type { TelemetrySpan } from '../../../src/ingest/otlp/decode.js';
-import { OtlpReceiver } from '../../../src/ingest/otlp/receiver.js';
 import { traceEvents } from '../../../src/ingest/otlp/trace-events.js';
 import { readSpool } from '../../../src/ingest/spool/reader.js';
+import { receiveForEach } from './receiving.js';
 
 /**
  * Requests as the SDKs of Python and Go make them: `wire/*.bin` holds every field of opentelemetry-proto that these
@@ -16,16 +15,7 @@ import { readSpool } from '../../../src/ingest/spool/reader.js';
  */
 const fixture = (name: string) => fs.readFileSync(path.join(import.meta.dirname, 'wire', name));
 
-let folder: string;
-let receiver: OtlpReceiver;
-beforeEach(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-wire-'));
-  receiver = await OtlpReceiver.open({ host: '127.0.0.1', port: 0, folder });
-});
-afterEach(async () => {
-  await receiver.close();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
+const at = receiveForEach();
 
 type Answer = { status: number | undefined; body: Buffer; type: string | undefined };
 
@@ -34,7 +24,7 @@ function post(body: Buffer, headers: Record<string, string>, isChunked = false):
   return new Promise((resolve, reject) => {
     const length = isChunked ? {} : { 'content-length': String(body.length) };
     const sending = http.request(
-      `http://127.0.0.1:${receiver.port}/v1/traces`,
+      `http://127.0.0.1:${at.receiver.port}/v1/traces`,
       { method: 'POST', headers: { ...headers, ...length } },
       (answer) => {
         const parts: Buffer[] = [];
@@ -53,7 +43,7 @@ function post(body: Buffer, headers: Record<string, string>, isChunked = false):
 
 /** The spans that are in the spool behind what was there. */
 const spooled = (skip: number): TelemetrySpan[] =>
-  readSpool(folder, new Map(), 1_000)
+  readSpool(at.folder, new Map(), 1_000)
     .records.slice(skip)
     .map(({ payload }) => payload as TelemetrySpan);
 
