@@ -190,7 +190,7 @@ export class Asked {
   readonly #failed: (error: unknown, sinceMs: number) => Error;
   readonly #answered: TransactionOptions['answered'];
 
-  /** @param failed what is thrown of an error, and since when (`performance.now`) the statement was run */
+  /** @param failed what is thrown of an error, and since when (`performance.now`) the statement is waited for */
   constructor(
     failed: (error: unknown, sinceMs: number) => Error,
     answered: TransactionOptions['answered'],
@@ -206,7 +206,8 @@ export class Asked {
       const answer = ask(this.#underWay);
       return await (this.watch?.wait(answer) ?? answer);
     } catch (error) {
-      const failure = this.#failed(error, Math.max(askedAtMs, this.#answeredAtMs));
+      // Not since the answer before: a busy client reads both at once, and would take a time-out for somebody's cancel.
+      const failure = this.#failed(error, askedAtMs);
       this.#firstFailure ??= failure;
       // What was sent beside it was not run, and only says so.
       throw sqlStateOf(error) === '25P02' ? this.#firstFailure : failure;
