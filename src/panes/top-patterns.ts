@@ -132,30 +132,39 @@ function usesOf({ calls }: ComparedFigures): number {
   return (calls?.now ?? 0) + (calls?.before ?? 0);
 }
 
-const best = { id: 'best', title: 'the best' };
-const used = { id: 'used', title: 'used in the window' };
-const failing = { id: 'failing', title: 'fail lately' };
-const twins = { id: 'twins', title: 'ask for the same' };
-
-/** Of so many patterns, those used last, it is seen how they go lately. */
-const lastUsedSeen = 500;
+/** Of so many patterns, those used last, it is seen how they go lately: 60 µs each that ever failed. */
+const lastUsedSeen = 1_000;
 /** Of so many patterns, those used last, each is compared with each: 160 ms where all have an embedding. */
 const twinsSeen = 150;
 
+const best = { id: 'best', title: 'the best' };
+const used = other('used', 'used in the window', 'No logged use in the window');
+const failing = other(
+  'failing',
+  'fail lately',
+  `None of the ${formatCount(lastUsedSeen)} used last does`,
+);
+const twins = other('twins', 'ask for the same', `None of the ${twinsSeen} used last does`);
+
+function other(id: string, title: string, none: string) {
+  return { id, title, empty: `${none}; :${namedCommands.group} shows others.` };
+}
+
 /**
- * Active patterns that go worse lately than ever, the worst first. `$1`: how many, `$2`: of how many, `$3`: by how much,
- * `$4`: from how many uses on it is known how they go lately.
+ * Active patterns that go worse lately than ever, the worst first: one that never failed cannot. Those that were never used would
+ * be the first of the index. `$1`: how many, `$2`: of how many, `$3`: by how much, `$4`: from how many uses on it is known how
+ * they go lately.
  */
 function failingStatement(shape: SchemaShape): string {
   return `
 WITH p AS MATERIALIZED (
-  SELECT * FROM success_patterns WHERE is_active ORDER BY last_used_at DESC LIMIT $2),
+  SELECT * FROM success_patterns WHERE is_active AND last_used_at IS NOT NULL ORDER BY last_used_at DESC LIMIT $2),
 figures AS (
   SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin,
     success_count::float8 / NULLIF(success_count + failure_count, 0)
       - lately.good / NULLIF(lately.good + lately.bad, 0) AS worse
   FROM p CROSS JOIN LATERAL (${latelySql}) AS lately
-  WHERE lately.good + lately.bad >= $4)
+  WHERE p.failure_count > 0 AND lately.good + lately.bad >= $4)
 SELECT * FROM figures WHERE worse >= $3 ORDER BY worse DESC LIMIT $1`;
 }
 
@@ -364,7 +373,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   },
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
-  empty: `There is no such pattern. Patterns come by trace-console learn; :${namedCommands.group} shows others.`,
+  empty: 'There is no active pattern yet. trace-console learn finds them in the traces.',
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {
     const [best] = rows;

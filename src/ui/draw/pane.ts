@@ -253,7 +253,7 @@ function drawMessage(
   }
   const nothing =
     snapshot.filter === undefined
-      ? emptyText(pane, offersDemo)
+      ? emptyText(pane, offersDemo, snapshot.variant)
       : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`;
   const paragraphs: [string | undefined, Segment['look']][] = error
     ? [
