@@ -85,7 +85,7 @@ function bodyLines(
     safeLine(line.map(({ text }) => text).join(', ')),
   );
   if (rows.length === 0) {
-    return [...summary, hint(withFlags(emptyText(pane, offersDemo, snapshot.variant)))];
+    return [...summary, hint(withFlags(emptyText(pane, offersDemo, snapshot)))];
   }
   const chart = pane.chart?.(result);
   return [

@@ -167,10 +167,16 @@ export const chooseLonger = `Choose a longer one with :${namedCommands.window}.`
 
 /** What an empty pane says; `offersDemo`: traffic of the demo would harm nobody here. */
 export function emptyText(
-  { empty, hasExamples, variants }: Pane,
+  pane: Pane,
   offersDemo: boolean,
-  variant?: string,
+  { variant, filter }: { variant?: string | undefined; filter?: string | undefined } = {},
 ): string {
+  if (filter !== undefined) {
+    return looksBack(pane)
+      ? `Nothing in the window matches /${filter}; :${namedCommands.window} chooses another, Esc shows all.`
+      : `Nothing matches /${filter}; Esc shows all.`;
+  }
+  const { empty, hasExamples, variants } = pane;
   const ofVariant = variants?.find(({ id }) => id === variant)?.empty;
   if (ofVariant !== undefined) return ofVariant;
   return hasExamples && offersDemo ? `${empty} For examples: trace-console demo` : empty;
