@@ -1,6 +1,7 @@
 // Bundles the programs into a folder, the schema's SQL inside, and the hook's program beside them. The console is one file
 // of CommonJS: Node loads it three times as fast as the same in ES modules, and what is compiled of it can be kept. Used by the build, and by the tests, which run what users run.
-import { createHash } from 'node:crypto';
+import crypto, { createHash } from 'node:crypto';
+import dns from 'node:dns';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -92,13 +93,16 @@ const lessAtLoading = {
 const lateParts = {
   child_process: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
   'fs/promises': Object.keys(fs.promises),
+  'readline/promises': ['createInterface'],
+  crypto: Object.keys(crypto).filter((name) => name !== 'default'),
+  dns: Object.keys(dns).filter((name) => name !== 'default'),
 };
 
 /** Has them loaded when one of their functions is asked for. */
 const lessOfNode = {
   name: 'less-of-node',
   setup(build) {
-    const isLate = /^(node:)?(child_process|fs\/promises)$/;
+    const isLate = new RegExp(`^(node:)?(${Object.keys(lateParts).join('|')})$`);
     build.onResolve({ filter: isLate }, ({ path: name, namespace, kind }) =>
       namespace === 'late' || kind === 'dynamic-import'
         ? { path: name, external: true }
