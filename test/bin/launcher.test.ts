@@ -131,6 +131,14 @@ it('refuses a file that names no database, and creates nothing', () => {
   });
 });
 
+it('waits for no pipe that --env-file names and into which nobody writes', () => {
+  spawnSync('mkfifo', [join(folder, 'pipe')]);
+  expect(launch(['status', '--env-file', 'pipe'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/--env-file cannot be read: pipe \(it is a pipe/) as string,
+  });
+});
+
 it.each([
   ['a home folder where nothing can be created', { HOME: '/proc/nobody' }, [], '/proc/nobody'],
   ['a file where the folder should be', {}, ['--data-dir', 'package.json'], 'package.json is no'],
