@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import { counted, formatBytes } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
@@ -15,13 +14,14 @@ import {
   reportFailure,
   reportOf,
   targetOf,
+  ownSpool,
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
 import { staleAfterMs } from '../../ingest/import.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
-import { forSpool, spoolFolder } from '../../ingest/spool/append.js';
+import { forSpool } from '../../ingest/spool/append.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
 import {
   beginMetrics,
@@ -112,7 +112,7 @@ export const command = defineCommand({
       print(serviceText(context));
       return exitCodes.good;
     }
-    const folder = spoolFolder(process.env, os.homedir);
+    const folder = ownSpool();
     ensurePrivateFolder(folder, forSpool);
     const holder = collectorOf(folder);
     if (holder !== undefined) {
@@ -310,7 +310,7 @@ export const collectStatusCommand = defineCommand({
   flags: {},
   examples: ['trace-console collect status --json'],
   run({ flags, print }) {
-    const folder = spoolFolder(process.env, os.homedir);
+    const folder = ownSpool();
     const holder = collectorOf(folder);
     // One that has just begun, or hangs as it begins, has not said anything yet: what is there is of the one before.
     const status = statusOf(folder, holder?.pid);
