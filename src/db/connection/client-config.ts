@@ -1,7 +1,6 @@
 import { keepSecret } from '../../core/log-file.js';
 import pg, { type ClientConfig } from 'pg';
 import type { ServerSource } from './source.js';
-import passwordFile from 'pgpass/lib/helper.js';
 import { exactNumber, parseExactJson } from '../../core/exact-json.js';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -48,8 +47,10 @@ function passwordOf(source: ServerSource): () => Promise<string> {
   return async () => source.password ?? (await fromPasswordFile(source)) ?? '';
 }
 
-function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
+async function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
   const { host, port, user, database, parameters } = source;
+  // Most servers of one's own ask for no password.
+  const { default: passwordFile } = await import('pgpass/lib/helper.js');
   // Not the library's own entrance, which takes the file's name from the environment of the whole process.
   const file = parameters.passfile ?? passwordFile.getFileName(process.env);
   return new Promise((resolve) => {
