@@ -252,7 +252,9 @@ function bodyLines(
   const summary = (pane.summary?.(result, context) ?? []).map((line) =>
     safeLine(line.map(({ text }) => text).join(', ')),
   );
-  if (rows.length === 0) return [...summary, hint(withFlags(emptyText(pane, offersDemo)))];
+  if (rows.length === 0) {
+    return [...summary, hint(withFlags(emptyText(pane, offersDemo, snapshot)))];
+  }
   const chart = pane.chart?.(result);
   return [
     ...summary,
