@@ -9,7 +9,13 @@ import type { Database } from '../../db/database.js';
 import { byOwnKey, readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { placeOf } from '../../db/connection/command-flags.js';
-import { collectorLock, isAbsolute, spoolFolder, startingFile } from '../spool/append.js';
+import {
+  collectorLock,
+  isAbsolute,
+  lockFreshMs,
+  spoolFolder,
+  startingFile,
+} from '../spool/append.js';
 import { agentIds } from '../install/agent.js';
 import { atMsOf, telemetryCli, writerCli } from '../spool/frame.js';
 import { backlogOf, readSpool } from '../spool/reader.js';
@@ -163,6 +169,20 @@ export function collectorOf(folder: string): LockHolder | undefined {
   const file = path.join(folder, collectorLock);
   const holder = readLock(file);
   return holder !== undefined && isHeld(file, holder) ? holder : undefined;
+}
+
+/**
+ * A collector that has given no sign for so long (ms), although its process lives: it hangs, or is stopped, and nothing is written
+ * meanwhile. Undefined: it has given one lately, or there is none.
+ */
+export function silenceOf(folder: string): { ms: number; pid: number; fix: string } | undefined {
+  const { pid } = collectorOf(folder) ?? {};
+  const file = path.join(folder, collectorLock);
+  const touchedMs = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  if (pid === undefined || touchedMs === undefined) return undefined;
+  const ms = Date.now() - touchedMs;
+  const fix = `It is stopped, or hangs: kill -CONT ${pid}; or kill -9 ${pid}, and the next event starts another`;
+  return ms > lockFreshMs ? { ms, pid, fix } : undefined;
 }
 
 /** A collector that was asked to end finishes what it writes. */
