@@ -1,9 +1,9 @@
 /**
  * What a steady refresh of the overview costs the server, and whether history behind the window costs more.
  *
- *   npm run bench -- overview [--traces 1000000] [--refreshes 20] [--data FOLDER [--fill]]
+ *   npm run bench -- overview [--traces 1000000] [--hour 40000] [--refreshes 20] [--data FOLDER [--fill]]
  *
- * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
+ * Two databases with the same last hour (--hour traces, by default 4 % of those of the larger one, ten hooks each): a large one
  * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
  * rate, and the two are asked in turn, so that other work meets both alike. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
  * its BEGIN and COMMIT included; so the network and the client are not in it.
@@ -28,6 +28,7 @@ import { fillOverview } from './lib/overview-data.js';
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '1000000' },
+    hour: { type: 'string' },
     refreshes: { type: 'string', default: '20' },
     ...keptFlags,
   },
@@ -36,7 +37,7 @@ const traces = Number(flags.traces);
 const refreshes = Number(flags.refreshes);
 const panes = overviewPaneIds.map(paneById);
 const hooksPerTrace = 10;
-const tracesOfLastHour = Math.round(traces * 0.04);
+const tracesOfLastHour = flags.hour === undefined ? Math.round(traces * 0.04) : Number(flags.hour);
 const everyMs = 2_000;
 
 type Measured = {
