@@ -16,7 +16,7 @@ import { resolveSource } from '../src/db/connection/source.js';
 import { Database } from '../src/db/database.js';
 import { systemClock } from '../src/core/clock.js';
 import { CostMeter } from '../src/live/pane-feed.js';
-import { StatusReader } from '../src/cli/commands/status.js';
+import { StatusReader } from '../src/cli/status-report.js';
 import { VitalsReader } from '../src/live/vitals.js';
 import { overviewPaneIds } from '../src/panes/registry.js';
 import { paneById } from '../src/panes/registry.js';

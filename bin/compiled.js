@@ -1,8 +1,8 @@
-const { createHash, randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const vm = require('node:vm');
+const zlib = require('node:zlib');
 
 /** Commands that many wait for: what each has compiled is kept apart, for little of it is the same. */
 const keptCommands = ['status', 'mcp'];
@@ -15,8 +15,6 @@ const oldMs = 30 * 86_400_000;
 
 /** So many builds of the program may take turns: an installed one, the next, a checkout. What was kept of earlier ones goes. */
 const keptBuilds = 3;
-
-const digestBytes = 32;
 
 /**
  * Loads a program with what V8 has compiled of it at an earlier start, and keeps that where it is not kept yet: compiling takes half
@@ -75,7 +73,7 @@ function cachesFolder() {
 /** Each build of the program has its own: two that are installed would overwrite each other's at every start. */
 function nameOf(key) {
   const command = keptCommands.find((word) => process.argv.includes(word)) ?? 'console';
-  const build = createHash('sha256').update(key).digest('hex').slice(0, 12);
+  const build = checksumOf(key).toString('hex').replace(/^0+/, '').slice(0, 12);
   return `${command} ${process.version} ${process.arch} ${build}`;
 }
 
@@ -92,8 +90,9 @@ function read(kept, key) {
     if (!isOwn(fs.fstatSync(file))) return undefined;
     const bytes = fs.readFileSync(file);
     // Cut off, or of another build: V8 trusts what it is given.
-    const compiled = bytes.subarray(digestBytes);
-    return digestOf(key, compiled).equals(bytes.subarray(0, digestBytes)) ? compiled : undefined;
+    const { length } = checksumOf(key);
+    const compiled = bytes.subarray(length);
+    return checksumOf(key, compiled).equals(bytes.subarray(0, length)) ? compiled : undefined;
   } catch {
     return undefined;
   } finally {
@@ -102,7 +101,7 @@ function read(kept, key) {
 }
 
 function write(kept, key, compiled) {
-  const part = `${kept}.${randomUUID()}`;
+  const part = `${kept}.${require('node:crypto').randomUUID()}`;
   try {
     const own = path.dirname(kept);
     // One by one: Node makes a folder with its parents, and below /proc, where mkdir says ENOENT, tries that for ever.
@@ -113,7 +112,7 @@ function write(kept, key, compiled) {
       fs.mkdirSync(each, { mode: 0o700 });
     }
     if (!isOwn(fs.lstatSync(own))) return;
-    fs.writeFileSync(part, digestOf(key, compiled), { mode: 0o600, flag: 'wx' });
+    fs.writeFileSync(part, checksumOf(key, compiled), { mode: 0o600, flag: 'wx' });
     fs.appendFileSync(part, compiled);
     fs.renameSync(part, kept);
     removeOld(own);
@@ -146,6 +145,17 @@ function removeOld(own) {
   }
 }
 
-function digestOf(key, compiled) {
-  return createHash('sha256').update(key).update(compiled).digest();
+/**
+ * Tells a file that is cut off, damaged or of another build. Nobody else can write there, so a cyclic redundancy check will do: to load
+ * node:crypto for a digest takes longer than to check. Node before 20.15 has none.
+ */
+function checksumOf(key, compiled = Buffer.alloc(0)) {
+  if (!zlib.crc32) {
+    const { createHash } = require('node:crypto');
+    return createHash('sha256').update(key).update(compiled).digest();
+  }
+  const sum = Buffer.alloc(8);
+  sum.writeUInt32BE(compiled.length);
+  sum.writeUInt32BE(zlib.crc32(compiled, zlib.crc32(key)), 4);
+  return sum;
 }

@@ -30,10 +30,13 @@ try {
   const [first, ...others] = process.argv.slice(2);
   if (first === 'hook' && others[0] !== '--help') runHook();
   else if (['--version', '-v'].includes(first) && others.length === 0) printVersion();
-  else require('./compiled.js').load(path.join(__dirname, '../dist/program.cjs'));
+  else {
+    const program = first === 'status' ? 'status' : 'program';
+    require('./compiled.js').load(path.join(__dirname, `../dist/${program}.cjs`));
+  }
 } catch (error) {
   const isMissing = error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ENOENT';
-  if (isMissing && String(error.message).includes('program.cjs')) {
+  if (isMissing && /(program|status)\.cjs/.test(error.message)) {
     process.stderr.write(
       'trace-console is not built.\nHint: run "npm ci" (or "npm run build") in its folder first.\n',
     );

@@ -1,6 +1,7 @@
 // Bundles the programs into a folder, the schema's SQL inside, and the hook's program beside them. The console is one file
 // of CommonJS: Node loads it three times as fast as the same in ES modules, and what is compiled of it can be kept. Used by the build, and by the tests, which run what users run.
-import { createHash } from 'node:crypto';
+import crypto, { createHash } from 'node:crypto';
+import dns from 'node:dns';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -92,13 +93,16 @@ const lessAtLoading = {
 const lateParts = {
   child_process: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'],
   'fs/promises': Object.keys(fs.promises),
+  'readline/promises': ['createInterface'],
+  crypto: Object.keys(crypto).filter((name) => name !== 'default'),
+  dns: Object.keys(dns).filter((name) => name !== 'default'),
 };
 
 /** Has them loaded when one of their functions is asked for. */
 const lessOfNode = {
   name: 'less-of-node',
   setup(build) {
-    const isLate = /^(node:)?(child_process|fs\/promises)$/;
+    const isLate = new RegExp(`^(node:)?(${Object.keys(lateParts).join('|')})$`);
     build.onResolve({ filter: isLate }, ({ path: name, namespace, kind }) =>
       namespace === 'late' || kind === 'dynamic-import'
         ? { path: name, external: true }
@@ -115,6 +119,29 @@ const lessOfNode = {
     }));
   },
 };
+
+/**
+ * One command by itself, for one that many scripts wait for: what it needs is loaded as one, and nothing besides. The launcher gives it
+ * no other command.
+ */
+const onlyCommand = (name) => ({
+  name: 'only-command',
+  setup(build) {
+    build.onLoad({ filter: /src[\\/]cli[\\/]registry\.ts$/ }, ({ path: file }) => {
+      const text = fs.readFileSync(file, 'utf8');
+      const own = `async () => (await import('./commands/${name}.js')).command`;
+      if (!text.includes(own)) throw new Error(`${file} has no "${own}"`);
+      const others = /async \(\) => \(await import\('[^']+'\)\)\.\w+/g;
+      const contents = `import { command as only } from './commands/${name}.js';\n${text
+        .replace(own, '() => Promise.resolve(only)')
+        .replace(
+          others,
+          "() => Promise.reject(new Error('This command is in another program.'))",
+        )}`;
+      return { contents, loader: 'ts' };
+    });
+  },
+});
 
 /** Gives pg our own steps of a login, see there. */
 const ownCrypto = {
@@ -184,21 +211,30 @@ export async function bundle(outdir) {
       'embedded-worker': 'src/embedded/engine/worker.ts',
     },
   });
-  const program = await esbuild.build({
+  const programOptions = {
     ...options,
-    entryPoints: { program: 'src/cli/main.ts' },
     splitting: false,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
-    plugins: [...options.plugins, lessOfNode],
     // The prices are a sixth of the whole, and seldom asked for.
     external: [...options.external, '@pydantic/genai-prices'],
     define: { ...options.define, 'import.meta': '__importMeta' },
     banner: {
       js: "const __importMeta = { url: require('node:url').pathToFileURL(__filename).href };",
     },
+  };
+  const program = await esbuild.build({
+    ...programOptions,
+    entryPoints: { program: 'src/cli/main.ts' },
+    plugins: [...options.plugins, lessOfNode],
+  });
+  await esbuild.build({
+    ...programOptions,
+    entryPoints: { status: 'src/cli/main.ts' },
+    plugins: [...options.plugins, lessOfNode, onlyCommand('status')],
   });
   identify(path.join(outdir, 'program.cjs'));
+  identify(path.join(outdir, 'status.cjs'));
   fs.writeFileSync(path.join(outdir, 'main.js'), "import './program.cjs';\n");
   // The library by itself: sharing chunks with it would cut the program into more of them.
   const router = await esbuild.build({

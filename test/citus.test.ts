@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { StatusJson } from '../src/cli/commands/status.js';
+import type { StatusJson } from '../src/cli/status-report.js';
 import { runCli } from './helpers/cli.js';
 
 /** The coordinator of a cluster with Citus 12 or newer and pgvector, and a role that may create schemas. */

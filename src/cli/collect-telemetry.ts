@@ -1,7 +1,7 @@
 import { openMetricsText, openMetricsType } from '../core/format/open-metrics.js';
 import { withSeparators } from '../core/format/number.js';
 import type { Database } from '../db/database.js';
-import { configLocation, readTextFile } from '../core/folders.js';
+import { configLocation, readTextFile, whyUnreadable } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import {
   type CollectorStatus,
@@ -177,8 +177,8 @@ function readTls({ cert, key }: TlsFiles): { cert: string; key: string } {
     try {
       return readTextFile(file);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new ConsoleError('file_failed', `${file} cannot be read: ${reason}.`, { cause });
+      const message = `${file} cannot be read${whyUnreadable(cause)}.`;
+      throw new ConsoleError('file_failed', message, { cause });
     }
   };
   return { cert: read(cert), key: read(key) };

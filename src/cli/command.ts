@@ -84,8 +84,8 @@ export type Command<Flags extends FlagDeclarations = FlagDeclarations> = {
   summary: string;
   /** Behind the name in the usage line, `[--yes] [FILE]`. */
   usage?: string;
-  /** Paragraphs between usage and flags. */
-  description?: string;
+  /** Paragraphs between usage and flags; a function where these need what a start does without. */
+  description?: string | (() => Promise<string>);
   flags: Flags;
   examples?: readonly string[];
   /** How many arguments it takes at most; default 0. */
@@ -257,8 +257,13 @@ export const sourcesText = [
   'TRACEABILITY_DB_URL, PG* (libpq), POSTGRES_*, the embedded database.',
 ].join('\n');
 
+/** Paragraphs of its help; undefined: its summary says it all. */
+export async function descriptionOf({ description }: Command): Promise<string | undefined> {
+  return typeof description === 'function' ? description() : description;
+}
+
 /** The text of `trace-console COMMAND --help`. */
-export function commandHelp(command: Command): string {
+export async function commandHelp(command: Command): Promise<string> {
   const usage = ['trace-console', command.name, command.usage].filter(Boolean).join(' ');
   const own =
     Object.keys(command.flags).length > 0 ? ['', 'Flags:', ...flagLines(command.flags)] : [];
@@ -268,7 +273,7 @@ export function commandHelp(command: Command): string {
   return [
     `Usage: ${usage}`,
     '',
-    command.description ?? sentence(command.summary),
+    (await descriptionOf(command)) ?? sentence(command.summary),
     ...own,
     '',
     'Flags of every command:',

@@ -69,7 +69,10 @@ export function processContext(
     settings,
     commands,
     input: parsed.input,
-    interactive: process.stdin.isTTY && process.stdout.isTTY,
+    // When it is asked for: Node opens the input for it, which takes a millisecond or two.
+    get interactive() {
+      return process.stdin.isTTY && process.stdout.isTTY;
+    },
     get signal() {
       return listen();
     },

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readTextFile } from '../core/folders.js';
 import { createFolder } from '../core/create-folder.js';
 import { FolderLock } from '../core/folder-lock.js';
 import type { Database } from '../db/database.js';
@@ -155,7 +156,7 @@ function turnOf(lock: FolderLock): TrafficTurn {
 /** As the file has it; empty: no history is being written. */
 function readProgress(): string {
   try {
-    return fs.readFileSync(progressFile(), 'utf8');
+    return readTextFile(progressFile());
   } catch {
     return '';
   }

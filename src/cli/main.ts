@@ -61,7 +61,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     const invocation = findCommand(argv, config.connections);
     switch (invocation.kind) {
       case 'command':
-        if (asked === 'help') return print(commandHelp(await invocation.entry.load()));
+        if (asked === 'help') return print(await commandHelp(await invocation.entry.load()));
         return await runCommand(config, invocation.entry, invocation.argv);
       case 'help':
         return await main([...invocation.argv, '--help']);

@@ -61,6 +61,8 @@ const reasons = new Map(
     ELOOP: 'its links lead in a circle',
     EISDIR: 'it is a folder, not a file',
     EFBIG: 'it is too large',
+    ENXIO: 'it is a socket, not a file',
+    ETIMEDOUT: 'it is a pipe or device from which nothing comes',
   }),
 );
 
@@ -68,32 +70,88 @@ const reasons = new Map(
 export const fileSystemReason = (error: unknown): string | undefined =>
   reasons.get((error as NodeJS.ErrnoException | null)?.code ?? '');
 
+const readingReasons = new Map([
+  ['EACCES', 'this user may not read it'],
+  ['EPERM', 'this user may not read it'],
+  ['ENOENT', 'it is not there'],
+]);
+
+/** Why a file could not be read, to stand behind its name: ` (it is a folder, not a file)`; empty for anything else. */
+export function whyUnreadable(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
+  const reason = readingReasons.get(code) ?? reasons.get(code);
+  return reason === undefined ? '' : ` (${reason})`;
+}
+
 /** More than any file with settings or certificates has. */
 const usualBytes = 16_000_000;
 
+/** So long (ms) a pipe may be silent: without anybody who writes into it, and with somebody, who may have to ask for a password first. */
+const silentMs = { alone: 250, open: 10_000 };
+/** It is looked at so often (ms). */
+const lookEveryMs = 20;
+
 /**
- * The text of a file that somebody has named: a device that never ends must not fill the memory.
+ * A file that somebody has named. A device that never ends must not fill the memory, and a pipe into which nobody writes not be waited for;
+ * one that a shell has made (`<(…)`) is read to its end.
  *
- * @throws the error of the file system; EFBIG where it holds more bytes than `most`
+ * @throws the error of the file system; EFBIG where it holds more bytes than `most`, ETIMEDOUT where nothing comes
  */
-export function readTextFile(file: string, most = usualBytes): string {
-  const descriptor = fs.openSync(file, 'r');
+export function readBytes(file: string, most = usualBytes): Buffer {
+  // Opening a pipe without a writer would wait for one.
+  const descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
+    const isPipe = fs.fstatSync(descriptor).isFIFO();
     const pieces: Buffer[] = [];
-    for (let left = most; ;) {
+    let left = most;
+    for (let silentSince = performance.now(); ;) {
       const piece = Buffer.allocUnsafe(Math.min(1_000_000, left + 1));
-      const read = fs.readSync(descriptor, piece);
-      if (read === 0) return Buffer.concat(pieces).toString('utf8');
-      left -= read;
-      if (left < 0) {
-        const error = new Error(`EFBIG: file too large, read '${file}'`);
-        throw Object.assign(error, { code: 'EFBIG', syscall: 'read', path: file });
+      const read = readOnce(descriptor, piece);
+      // A pipe is at its end before somebody has opened it to write.
+      const isEnd = read === 0 && (!isPipe || pieces.length > 0);
+      if (isEnd) return Buffer.concat(pieces);
+      if (read === undefined || read === 0) {
+        const patienceMs = silentMs[read === undefined ? 'open' : 'alone'];
+        if (performance.now() - silentSince > patienceMs) throw fileError('ETIMEDOUT', file);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookEveryMs);
+        continue;
       }
+      silentSince = performance.now();
+      left -= read;
+      if (left < 0) throw fileError('EFBIG', file);
       pieces.push(piece.subarray(0, read));
     }
+  } catch (error) {
+    // That of a reading names no file.
+    throw Object.assign(error as Error, { path: file });
   } finally {
     fs.closeSync(descriptor);
   }
+}
+
+/** Why a file cannot be read piece by piece, and again: undefined where it can, or is missing. */
+export function isNoFile(file: string): string | undefined {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile()) return undefined;
+  return stat.isDirectory() ? 'it is a folder, not a file' : 'it is a pipe or device, not a file';
+}
+
+export const readTextFile = (file: string, most?: number): string =>
+  readBytes(file, most).toString('utf8');
+
+/** Undefined: nothing has come yet. 0: nobody writes, or any more. */
+function readOnce(descriptor: number, piece: Buffer): number | undefined {
+  try {
+    return fs.readSync(descriptor, piece);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+function fileError(code: string, file: string): Error {
+  const error = new Error(`${code}: ${reasons.get(code)}, read '${file}'`);
+  return Object.assign(error, { code, syscall: 'read', path: file });
 }
 
 /**

@@ -3,7 +3,15 @@ import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { ConsoleError } from './errors.js';
 import type { Queryable } from './queryable.js';
 import { quoteIdent } from './quote.js';
-import { beginStatement, heeded, sendTogether } from './transaction.js';
+import { ranOut, translateError, type Where } from './connection/translate-error.js';
+import {
+  againUnlessBegun,
+  beginStatement,
+  defaultLimits,
+  heeded,
+  sendTogether,
+  unlimitedTransaction,
+} from './transaction.js';
 
 /** What the connected role may do with one table. */
 export type TableAccess = {
@@ -112,9 +120,26 @@ const lowestServerVersion = 150_000;
  * Reads the capabilities in one read-only transaction.
  *
  * @throws ConsoleError `server_unsupported` below PostgreSQL 15, `schema_missing` when no schema of
- * the search_path exists and none was named; errors of pg as they are.
+ * the search_path exists and none was named.
  */
-export async function readCapabilities(
+export function capabilitiesOf(
+  where: Where,
+  pool: { causeOf(error: unknown): unknown },
+  connects: { connect(): Promise<pg.PoolClient> },
+  schema: string | undefined,
+): Promise<Capabilities> {
+  return againUnlessBegun(async () => {
+    const begun = performance.now();
+    try {
+      return await readCapabilities(connects, { schema });
+    } catch (error) {
+      const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
+      throw translateError(pool.causeOf(error), where, { timedOut });
+    }
+  });
+}
+
+async function readCapabilities(
   pool: { connect(): Promise<pg.PoolClient> },
   options: { schema?: string | undefined },
 ): Promise<Capabilities> {
@@ -123,13 +148,15 @@ export async function readCapabilities(
   try {
     sendTogether(client);
     const begun = client.query(limited(beginStatement({ readOnly: true })));
+    // By itself: what is longer the administration console of pgbouncer refuses with other words.
+    const freed = client.query(limited(unlimitedTransaction));
     const asked = client.query<CapabilitiesRow>(
       limited(capabilitiesQuery, [
         options.schema ?? null,
         [...coreTables, ...archivedTables.map(archiveOf)],
       ]),
     );
-    const [, { rows }] = await Promise.all([begun, asked]);
+    const [, , { rows }] = await Promise.all([begun, freed, asked]);
     const row = rows[0];
     const citus = row?.extensions.citus && (await readCitus(client, row.schema));
     void heeded(client.query(limited('COMMIT')));

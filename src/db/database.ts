@@ -9,7 +9,7 @@ import {
   BusyClients,
   sendCancelRequest,
 } from './answer-watch.js';
-import { readCapabilities, type Capabilities } from './capabilities.js';
+import { capabilitiesOf, type Capabilities } from './capabilities.js';
 import type { TlsAttempt } from './connection/client-config.js';
 import {
   answersAsPostgres,
@@ -123,9 +123,8 @@ export class Database {
    */
   static async open(named: ServerSource, options: DatabaseOptions = {}): Promise<Database> {
     const { source, tls, pool } = await establish(named, poolOf(options.poolSize));
-    const begun = performance.now();
     try {
-      const capabilities = await readCapabilities(pool, { schema: options.schema });
+      const capabilities = await capabilitiesOf(source, pool, pool, options.schema);
       checkRole(source, capabilities);
       pool.pooled = capabilities.pooled;
       // A pooler accepts more than it serves: those would be waited for in vain.
@@ -133,8 +132,7 @@ export class Database {
       return new Database(source, tls, pool, capabilities, options);
     } catch (error) {
       await pool.end();
-      const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
-      const failure = translateError(pool.causeOf(error), source, { timedOut });
+      const failure = translateError(pool.causeOf(error), source);
       throw options.answers ? await whyUnanswered(failure, options.answers) : failure;
     }
   }
@@ -299,22 +297,16 @@ export class Database {
   /** Reads the capabilities anew: after a reconnect, a failover, or when the schema was applied. */
   async refreshCapabilities(): Promise<Capabilities> {
     await this.#options.wake?.();
-    const begun = performance.now();
-    const read = () =>
-      readCapabilities({ connect: () => this.#connect() }, { schema: this.capabilities.schema });
-    try {
-      let fresh = await read();
-      if (this.hasOtherServers && !isWanted(this.#source, fresh)) {
-        await this.#move();
-        fresh = await read();
-      }
-      this.#pool.pooled = fresh.pooled;
-      Object.assign(this.capabilities, fresh);
-      return fresh;
-    } catch (error) {
-      const timedOut = ranOut(begun, defaultLimits.statementTimeoutMs);
-      throw translateError(error, this.#source, { timedOut });
+    const connects = { connect: () => this.#connect() };
+    const read = () => capabilitiesOf(this.#source, this.#pool, connects, this.capabilities.schema);
+    let fresh = await read();
+    if (this.hasOtherServers && !isWanted(this.#source, fresh)) {
+      await this.#move();
+      fresh = await read();
     }
+    this.#pool.pooled = fresh.pooled;
+    Object.assign(this.capabilities, fresh);
+    return fresh;
   }
 
   /** The connection string names several servers. */

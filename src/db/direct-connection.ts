@@ -8,17 +8,13 @@ import { quoteLiteral } from './quote.js';
 import type { StatementLog } from './statement-log.js';
 import { ownSettings } from './transaction.js';
 
+type Session = Pick<Capabilities, 'serverVersion' | 'searchPath' | 'embedded'>;
+
 /**
  * The settings of a session of its own. Time limits of the role or the database would end a long build; so
  * whatever is cancelled there was cancelled by somebody. The embedded engine's own limit stays.
  */
-function sessionStatement({
-  serverVersion,
-  searchPath,
-}: {
-  serverVersion: number;
-  searchPath: string;
-}): string {
+function sessionStatement({ serverVersion, searchPath, embedded }: Session): string {
   const settings: Record<string, string> = {
     ...ownSettings,
     // A concurrent build waits for every transaction that is older than it.
@@ -28,8 +24,10 @@ function sessionStatement({
     ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
   };
   return [
-    // Only a limit that somebody has set: the engine's daemon takes 0 for none at all.
-    `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'statement_timeout' AND setting <> '0'`,
+    // First, and so quickly that no limit of the role ends it. The engine's daemon takes 0 for none at all: only a limit that somebody has set.
+    embedded
+      ? `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'statement_timeout' AND setting <> '0'`
+      : `SET statement_timeout = 0`,
     ...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteLiteral(value)}`),
     `SET search_path = ${searchPath}`,
   ].join('; ');
@@ -41,10 +39,7 @@ function sessionStatement({
  *
  * @throws ConsoleError `read_only`; errors of pg as they are
  */
-export async function prepareSession(
-  client: pg.ClientBase,
-  capabilities: Pick<Capabilities, 'serverVersion' | 'searchPath'>,
-): Promise<void> {
+export async function prepareSession(client: pg.ClientBase, capabilities: Session): Promise<void> {
   await client.query(sessionStatement(capabilities));
   const { rows } = await client.query<{ on: boolean }>(
     `SELECT current_setting('default_transaction_read_only')::bool AS on`,

@@ -156,3 +156,20 @@ export function isUnanswered(error: ConsoleError): boolean {
 export function isRecordsFault(error: unknown): error is ConsoleError {
   return error instanceof ConsoleError && /^(22|23|54)/.test(error.sqlState ?? '');
 }
+
+/** Why nothing is changed on a connection that is read-only: by the flag, or by what its role, database or server has set. */
+export function readOnlyError(
+  title: string,
+  { capabilities: { readOnlyByDefault } }: { capabilities: { readOnlyByDefault: boolean } },
+  hint = 'Start it without --read-only.',
+): ConsoleError {
+  return readOnlyByDefault
+    ? new ConsoleError(
+        'read_only',
+        `${title}: refused, default_transaction_read_only is on for this connection.`,
+        {
+          hint: 'Connect as a role or to a database without it. REINDEX and VACUUM would run in spite of it.',
+        },
+      )
+    : new ConsoleError('read_only', `${title}: refused, the console is read-only.`, { hint });
+}

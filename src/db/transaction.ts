@@ -2,6 +2,7 @@ import type { AnswerWatch } from './answer-watch.js';
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import type { CopyStreamQuery } from 'pg-copy-streams';
+import { sqlStateOf } from './connection/translate-error.js';
 import { ConsoleError, isUnanswered } from './errors.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { quoteLiteral } from './quote.js';
@@ -45,6 +46,8 @@ export const ownSettings: Readonly<Record<string, string>> = {
   // The texts of definitions are compared, and our statements hold string constants.
   standard_conforming_strings: 'on',
   quote_all_identifiers: 'off',
+  // Where it is off, a question of rows that a policy filters fails; which tables are filtered is said.
+  row_security: 'on',
   // At 0 and below the server rounds what it shows.
   extra_float_digits: '1',
 };
@@ -72,24 +75,29 @@ export function beginStatement(options: TransactionOptions): string {
   ].join('; ');
 }
 
-/** Work that is stopped in the middle of a transaction (Ctrl-Z) keeps its locks no longer. */
-const longestIdle = '10min';
+/** A client that is stopped in the middle of a transaction (Ctrl-Z) keeps its locks, or the rows that it has seen, no longer. */
+const longestIdle = { ofQuestion: '1min', ofWork: '10min' };
 
 /**
- * For a transaction that has more time than a screen's question: what the role, the database or the server allows a transaction, or
- * its client between two statements, would end work that has limits of its own. The embedded engine has none of them.
+ * What the role, the database or the server allows a transaction, or its client between two statements, ends none of ours: each has limits
+ * of its own. The embedded engine has none of them.
  */
-export function longWorkSettings(
+export function transactionSettings(
   { statementTimeoutMs = defaultLimits.statementTimeoutMs }: TransactionOptions,
   { embedded, serverVersion }: { embedded: boolean; serverVersion: number },
 ): Record<string, string> {
+  if (embedded) return {};
   const isLong = statementTimeoutMs === 0 || statementTimeoutMs > defaultLimits.statementTimeoutMs;
-  if (!isLong || embedded) return {};
   return {
-    idle_in_transaction_session_timeout: longestIdle,
+    idle_in_transaction_session_timeout: longestIdle[isLong ? 'ofWork' : 'ofQuestion'],
     ...(serverVersion >= 170_000 ? { transaction_timeout: '0' } : {}),
   };
 }
+
+/** The same where the version of the server is not known yet. */
+export const unlimitedTransaction = `SELECT set_config(name, value, true)
+  FROM (VALUES ('idle_in_transaction_session_timeout', '${longestIdle.ofQuestion}'), ('transaction_timeout', '0')) AS own (name, value)
+  WHERE current_setting(name, true) IS NOT NULL AND version() NOT LIKE '%(PGlite %'`;
 
 /** BEGIN for one transaction on an open database. */
 export function beginStatementOn(
@@ -97,7 +105,7 @@ export function beginStatementOn(
   options: TransactionOptions,
 ): string {
   const { settings, searchPath = capabilities.searchPath } = options;
-  const wanted = { ...longWorkSettings(options, capabilities), ...settings };
+  const wanted = { ...transactionSettings(options, capabilities), ...settings };
   return beginStatement({ ...options, settings: wanted, searchPath });
 }
 
@@ -175,13 +183,14 @@ export function sendTogether(client: pg.ClientBase): void {
 export class Asked {
   #underWay = 0;
   #answeredAtMs = -Infinity;
+  #firstFailure: Error | undefined;
   isOver = false;
   /** For statements without a time limit. */
   watch: AnswerWatch | undefined;
   readonly #failed: (error: unknown, sinceMs: number) => Error;
   readonly #answered: TransactionOptions['answered'];
 
-  /** @param failed what is thrown of an error, and since when (`performance.now`) the statement was run */
+  /** @param failed what is thrown of an error, and since when (`performance.now`) the statement is waited for */
   constructor(
     failed: (error: unknown, sinceMs: number) => Error,
     answered: TransactionOptions['answered'],
@@ -197,7 +206,11 @@ export class Asked {
       const answer = ask(this.#underWay);
       return await (this.watch?.wait(answer) ?? answer);
     } catch (error) {
-      throw this.#failed(error, Math.max(askedAtMs, this.#answeredAtMs));
+      // Not since the answer before: a busy client reads both at once, and would take a time-out for somebody's cancel.
+      const failure = this.#failed(error, askedAtMs);
+      this.#firstFailure ??= failure;
+      // What was sent beside it was not run, and only says so.
+      throw sqlStateOf(error) === '25P02' ? this.#firstFailure : failure;
     } finally {
       const now = performance.now();
       const before = this.#answeredAtMs;
@@ -253,13 +266,18 @@ export async function whyUnanswered(
   return isUnanswered(error) ? engineBusy(error) : error;
 }
 
+/** More than a pool has connections: all of them may have been idle for too long. */
+const mostAttempts = 24;
+
 /** A server ends idle sessions outside of transactions only (idle_session_timeout): what finds its connection so has not begun. */
 export async function againUnlessBegun<Result>(attempt: () => Promise<Result>): Promise<Result> {
-  try {
-    return await attempt();
-  } catch (error) {
-    if (!(error instanceof ConsoleError) || error.sqlState !== '57P05') throw error;
-    return attempt();
+  for (let left = mostAttempts; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isIdleEnd = error instanceof ConsoleError && error.sqlState === '57P05';
+      if (!isIdleEnd || left <= 1) throw error;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { byOwnKey } from '../core/values.js';
 import type { Database, Queryable } from '../db/database.js';
-import { ConsoleError } from '../db/errors.js';
+import { ConsoleError, readOnlyError } from '../db/errors.js';
 import { archiveOf, archivedTables, coreTables } from '../core/tables.js';
 import { quoteIdent, quoteLiteral } from '../db/quote.js';
 import { manifest } from './catalogue.js';
@@ -18,11 +18,7 @@ function majorOf(serverVersion: number): number {
  */
 export function checkPrerequisites(database: Database): void {
   const { capabilities } = database;
-  if (database.readOnly) {
-    throw new ConsoleError('read_only', 'The schema is not changed with --read-only.', {
-      hint: 'Leave --read-only out to apply the schema.',
-    });
-  }
+  if (database.readOnly) throw readOnlyError('The schema', database);
   if (capabilities.standby) {
     throw new ConsoleError(
       'standby',

@@ -1,5 +1,5 @@
 import { isObject, objectOf } from '../core/values.js';
-import { readFileSync } from 'node:fs';
+import { readTextFile, whyUnreadable } from '../core/folders.js';
 import { ConsoleError } from '../db/errors.js';
 import type { Usage } from './events.js';
 import type { CallRow } from './rows.js';
@@ -78,13 +78,13 @@ export class Prices {
    */
   static fromFile(file: string): Prices {
     const unreadable = (cause?: unknown) =>
-      new ConsoleError('usage', `The prices in ${file} cannot be read.`, {
+      new ConsoleError('usage', `The prices in ${file} cannot be read${whyUnreadable(cause)}.`, {
         hint: 'It is JSON: {"MODEL": {"input": 3, "output": 15}}, US dollars a million tokens.',
         cause,
       });
     let parsed: unknown;
     try {
-      parsed = JSON.parse(readFileSync(file, 'utf8'));
+      parsed = JSON.parse(readTextFile(file));
     } catch (cause) {
       throw unreadable(cause);
     }

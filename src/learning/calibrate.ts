@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { openConsoleTable } from '../deploy/console-schema.js';
-import { ConsoleError } from '../db/errors.js';
+import { ConsoleError, readOnlyError } from '../db/errors.js';
 import { usualThreshold, type Embedder } from './embedding/embedder.js';
 import { requestOf } from './text/prompt-text.js';
 
@@ -186,11 +186,7 @@ export async function giveFeedback(
   { correlationId, isGood, note }: TraceFeedback,
 ): Promise<string> {
   const { schema, user } = database.capabilities;
-  if (database.readOnly) {
-    throw new ConsoleError('read_only', 'Feedback: refused, the console is read-only.', {
-      hint: 'Start it without --read-only.',
-    });
-  }
+  if (database.readOnly) throw readOnlyError('Feedback', database);
   return database.transaction({}, async (tx) => {
     if (!(await openConsoleTable(tx, 'trace_feedback'))) {
       throw new ConsoleError(

@@ -4,7 +4,7 @@ import os from 'node:os';
 import type { Database } from '../db/database.js';
 import type { Queryable } from '../db/queryable.js';
 import { hasConsoleTable } from '../deploy/console-schema.js';
-import { collectorOf, readStatus, targetOf } from '../ingest/collector/status-file.js';
+import { collectorOf, readStatus, silenceOf, targetOf } from '../ingest/collector/status-file.js';
 import { spoolFolder } from '../ingest/spool/append.js';
 import { backlogOf } from '../ingest/spool/reader.js';
 import type { Clock } from '../core/clock.js';
@@ -98,11 +98,13 @@ export class CollectingReader {
     if (status === undefined) return undefined;
     if (status.target !== targetOf(this.#database)) return undefined;
     const lives = collectorOf(this.#folder) !== undefined;
+    const silence = silenceOf(this.#folder);
+    const reason = silence ? `it does not answer (process ${silence.pid})` : status.reason;
     const { listen } = status;
     const { bytes } = backlogOf(this.#folder, new Map(Object.entries(status.offsets)));
     return {
-      state: lives ? status.state : 'ended',
-      ...(lives && status.reason !== undefined ? { reason: status.reason } : {}),
+      state: silence ? 'waiting' : lives ? status.state : 'ended',
+      ...(lives && reason !== undefined ? { reason } : {}),
       ...(lives && listen !== undefined && 'url' in listen
         ? { listensOn: listen.url.replace(/^https?:\/\//, '') }
         : {}),

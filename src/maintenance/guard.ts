@@ -1,5 +1,5 @@
 import { byOwnKey } from '../core/values.js';
-import { ConsoleError } from '../db/errors.js';
+import { ConsoleError, readOnlyError } from '../db/errors.js';
 import type { Capabilities, TableAccess } from '../db/capabilities.js';
 import type { Database } from '../db/database.js';
 import type { Action, Requirement } from './action.js';
@@ -14,20 +14,7 @@ export function refusal<Input>(
   action: Pick<Action<Input, never>, 'title' | 'requires' | 'tables'>,
   input: Input,
 ): ConsoleError | undefined {
-  if (database.readOnly) {
-    return new ConsoleError('read_only', `${action.title}: refused, the console is read-only.`, {
-      hint: 'Start it without --read-only.',
-    });
-  }
-  if (database.capabilities.readOnlyByDefault) {
-    return new ConsoleError(
-      'read_only',
-      `${action.title}: refused, default_transaction_read_only is on for this connection.`,
-      {
-        hint: 'Connect as a role or to a database without it. REINDEX and VACUUM would run in spite of it.',
-      },
-    );
-  }
+  if (database.readOnly) return readOnlyError(action.title, database);
   const tables = action.tables(input);
   for (const requirement of action.requires) {
     const error = checks[requirement](database, action.title, tables);

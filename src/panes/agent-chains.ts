@@ -96,9 +96,12 @@ SELECT
   ${optional('avg_total_duration_ms', 'bigint')} AS avg_ms,
   ${optional('avg_coordination_overhead_ms', 'bigint')} AS overhead_ms,
   last_used_at AS last_used
-FROM agent_chaining_patterns
-ORDER BY last_used_at DESC
-LIMIT $1`;
+FROM (
+  (SELECT * FROM agent_chaining_patterns WHERE last_used_at IS NOT NULL ORDER BY last_used_at DESC LIMIT $1)
+  UNION ALL
+  (SELECT * FROM agent_chaining_patterns WHERE last_used_at IS NULL LIMIT $1)
+  LIMIT $1) AS newest
+ORDER BY last_used_at DESC NULLS LAST`;
 }
 
 export type AgentChainsRow = {

@@ -29,7 +29,7 @@ import {
 } from './reading/changes.js';
 import { failureSource } from './reading/failures.js';
 import { patternOpening } from './reading/pattern.js';
-import { namedPatternUses } from './reading/pattern-uses.js';
+import { namedPatternUses } from './reading/patterns.js';
 import { statusSource } from './reading/trace-counts.js';
 import { usageSource, usageSums } from './reading/usage.js';
 import { serverNowStatement, type ServerNowRow } from './reading/windows.js';

@@ -93,9 +93,10 @@ const leadsTo: ReadonlyMap<string, { text: string; opening: Opening }> = new Map
 
 function openingOf(row: DoctorRow): DetailQuery | Opening {
   const detail = detailOf(row);
-  const target =
-    row.severity === 'good' || row.severity === 'skipped' ? undefined : leadsTo.get(row.id);
-  if (!target) return detail;
+  const isFound = row.severity !== 'good' && row.severity !== 'skipped';
+  const target = isFound ? leadsTo.get(row.id) : undefined;
+  const { inConsole } = row;
+  if (!target && typeof inConsole !== 'string') return detail;
   return {
     title: detail.title,
     async read({ read }) {
@@ -105,11 +106,23 @@ function openingOf(row: DoctorRow): DetailQuery | Opening {
         title: detail.title,
         rows,
         sections: [
-          {
-            title: 'Where',
-            lines: [[{ text: target.text, tone: 'accent' }]],
-            open: () => target.opening,
-          },
+          ...(target
+            ? [
+                {
+                  title: 'Where',
+                  lines: [[{ text: target.text, tone: 'accent' }]],
+                  open: () => target.opening,
+                } as const,
+              ]
+            : []),
+          ...(typeof inConsole === 'string'
+            ? [
+                {
+                  title: 'In the console',
+                  lines: [[{ text: inConsole, tone: 'accent', namesCommands: true }]],
+                } as const,
+              ]
+            : []),
         ],
       };
     },

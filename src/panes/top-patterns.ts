@@ -1,7 +1,6 @@
 import { formatCount, formatShare } from '../core/format/number.js';
-import { latelyRate, latelySql, leastForLately } from '../core/share.js';
+import { latelyRate } from '../core/share.js';
 import {
-  namedCommands,
   usualLimits,
   type ComparedFigures,
   type Pane,
@@ -11,12 +10,22 @@ import {
 } from './contract/pane.js';
 import { ageColumn, countColumn, durationColumn } from './contract/column.js';
 import { rateTone, shareColumn, textColumn } from './contract/column.js';
-import { hasColumn, columnOrNull, type SchemaShape, boundedTexts } from './contract/shape.js';
-import { callFigures } from './reading/comparison.js';
+import { hasColumn } from './contract/shape.js';
+import { parseFilter } from './contract/filter.js';
+import { callFigures, comparedPane } from './reading/comparison.js';
 import { serverNowIn } from './reading/windows.js';
-import { driftOf, notableDrift, patternOpening, twinSimilarity } from './reading/pattern.js';
-import { noUses, PatternUsesReader, type PatternUses } from './reading/pattern-uses.js';
-import { boundedText } from '../db/quote.js';
+import { driftOf, notableDrift, patternOpening } from './reading/pattern.js';
+import {
+  best,
+  failing,
+  noUses,
+  patternsStatement,
+  PatternUsesReader,
+  twins,
+  used,
+  type PatternUses,
+  type TopPatternsRow,
+} from './reading/patterns.js';
 
 export type TopPatternRow = {
   id: string | null;
@@ -44,8 +53,9 @@ export type TopPatternRow = {
 
 export type TopPatternsExtras = { shown: number };
 
-/** More than any screen shows. */
+/** More than any screen shows; a filter is looked for in more. */
 const shown = 100;
+const filtered = 2_000;
 
 class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> {
   readonly #uses = new PatternUsesReader();
@@ -58,7 +68,8 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
       const counting = isLater ? noUses : this.#uses.read(tx, request);
       const variant = isWhole ? request.variant : undefined;
       const ask = (byId?: PatternUses['byId']) => {
-        const { text, values } = statementOf(request.shape, variant, byId);
+        const most = request.filter === undefined ? shown : filtered;
+        const { text, values } = patternsStatement(request.shape, variant, most, byId);
         return tx.query<TopPatternsRow>(text, [...values]);
       };
       const [uses, found, nowMs] = await Promise.all([
@@ -66,7 +77,7 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
         variant === used.id ? Promise.resolve(counting).then(({ byId }) => ask(byId)) : ask(),
         serverNowIn(tx),
       ]);
-      const rows = found.rows.map((row) => ({
+      const all = found.rows.map((row) => ({
         id: row.id,
         hash: row.hash,
         intent: row.intent,
@@ -83,11 +94,13 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
         twin: row.twin,
         window: row.id === null ? null : (uses.byId?.get(row.id) ?? uses.none),
       }));
+      const rows = matching(all, request.filter, nowMs);
+      const isCut = request.filter !== undefined && all.length === filtered;
       return {
         rows,
         extras: { shown: rows.length },
         asOf: new Date(nowMs),
-        notes: [],
+        notes: isCut ? [`only the first ${formatCount(filtered)} were filtered`] : [],
         ...(uses.share < 1 ? { loading: { share: uses.share } } : {}),
       };
     });
@@ -98,171 +111,21 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
   }
 }
 
+/** The rows that pass what was typed, of the pane as it is or beside the window before. */
+function matching(rows: TopPatternRow[], filter: string | undefined, nowMs: number) {
+  if (filter === undefined) return rows;
+  const pane = topPatterns as unknown as Pane;
+  const parsed = [pane, comparedPane(pane)].map((each) => parseFilter(filter, each));
+  const wanted = parsed.flatMap((one) => ('filter' in one && one.filter ? [one.filter] : []))[0];
+  return wanted ? rows.filter((row) => wanted.matches(row, { nowMs })) : rows;
+}
+
 function latelyOf({ successes, failures, lately_good: good, lately_bad: bad }: TopPatternsRow) {
   const latelyGood = good ?? 0;
   const latelyBad = bad ?? 0;
   const drift = driftOf({ good: successes ?? 0, bad: failures ?? 0, latelyGood, latelyBad });
   return { lately: latelyRate({ good: latelyGood, bad: latelyBad }), drift };
 }
-
-type Statement = { text: string; values: readonly unknown[] };
-
-function statementOf(
-  shape: SchemaShape,
-  variant: string | undefined,
-  uses: PatternUses['byId'],
-): Statement {
-  if (variant === used.id && uses) {
-    const most = [...uses].toSorted(([, a], [, b]) => usesOf(b) - usesOf(a)).slice(0, shown);
-    return { text: usedStatement(shape), values: [most.map(([id]) => id)] };
-  }
-  if (variant === failing.id) {
-    return {
-      text: failingStatement(shape),
-      values: [shown, lastUsedSeen, notableDrift, leastForLately],
-    };
-  }
-  if (variant === twins.id && hasColumn(shape, 'success_patterns', 'prompt_embedding')) {
-    return { text: twinsStatement(shape), values: [shown, twinsSeen, twinSimilarity] };
-  }
-  return { text: topPatternsStatement(shape), values: [shown] };
-}
-
-function usesOf({ calls }: ComparedFigures): number {
-  return (calls?.now ?? 0) + (calls?.before ?? 0);
-}
-
-const best = { id: 'best', title: 'the best' };
-const used = { id: 'used', title: 'used in the window' };
-const failing = { id: 'failing', title: 'fail lately' };
-const twins = { id: 'twins', title: 'ask for the same' };
-
-/** Of so many patterns, those used last, it is seen how they go lately. */
-const lastUsedSeen = 500;
-/** Of so many patterns, those used last, each is compared with each: 160 ms where all have an embedding. */
-const twinsSeen = 150;
-
-/**
- * Active patterns that go worse lately than ever, the worst first. `$1`: how many, `$2`: of how many, `$3`: by how much,
- * `$4`: from how many uses on it is known how they go lately.
- */
-function failingStatement(shape: SchemaShape): string {
-  return `
-WITH p AS MATERIALIZED (
-  SELECT * FROM success_patterns WHERE is_active ORDER BY last_used_at DESC LIMIT $2),
-figures AS (
-  SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin,
-    success_count::float8 / NULLIF(success_count + failure_count, 0)
-      - lately.good / NULLIF(lately.good + lately.bad, 0) AS worse
-  FROM p CROSS JOIN LATERAL (${latelySql}) AS lately
-  WHERE lately.good + lately.bad >= $4)
-SELECT * FROM figures WHERE worse >= $3 ORDER BY worse DESC LIMIT $1`;
-}
-
-/** Patterns that were used in the window or in the one before. `$1`: their ids. */
-function usedStatement(shape: SchemaShape): string {
-  return `
-SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin
-FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS lately
-WHERE p.id = ANY ($1::uuid[])
-ORDER BY p.success_rate DESC, p.total_usage_count DESC`;
-}
-
-/**
- * Active patterns of one embedding model, one leading agent and one origin (learned or not) that ask for the same, each with its
- * nearest: those that can be merged. What another agent does for the same prompts is no duplicate: a router chooses. Those that
- * were never used come last; in an order of its own, which the index has. `$1`: how many, `$2`: of how many, `$3`: from which
- * similarity on.
- */
-function twinsStatement(shape: SchemaShape): string {
-  return `
-WITH p AS MATERIALIZED (
-  (SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL AND last_used_at IS NOT NULL
-   ORDER BY last_used_at DESC LIMIT $2)
-  UNION ALL
-  (SELECT * FROM success_patterns WHERE is_active AND prompt_embedding IS NOT NULL AND last_used_at IS NULL LIMIT $2)
-  LIMIT $2)
-SELECT ${columnsOf(shape, 'p')}, lately.good AS lately_good, lately.bad AS lately_bad,
-  ${boundedText('COALESCE(near.intent_classification, near.pattern_hash)', 195)} || to_char(near.similarity, 'FM" "0.00') AS twin
-FROM p
-CROSS JOIN LATERAL (
-  SELECT o.intent_classification, o.pattern_hash, 1 - (o.prompt_embedding <=> p.prompt_embedding) AS similarity
-  FROM p AS o
-  WHERE o.id <> p.id AND o.embedding_model IS NOT DISTINCT FROM p.embedding_model
-    AND o.agent_sequence[1] IS NOT DISTINCT FROM p.agent_sequence[1]
-    AND (o.pattern_hash LIKE 'learned:%') IS NOT DISTINCT FROM (p.pattern_hash LIKE 'learned:%')
-  ORDER BY o.prompt_embedding <=> p.prompt_embedding LIMIT 1) AS near
-CROSS JOIN LATERAL (${latelySql}) AS lately
-WHERE near.similarity >= $3 AND near.similarity <> 'NaN'
-ORDER BY near.similarity DESC, p.id LIMIT $1`;
-}
-
-/**
- * The best active patterns. `$1`: how many. The first rows of idx_pattern_effectiveness, in its order: 0.7 ms
- * with 50,000 patterns.
- */
-export function topPatternsStatement(shape: SchemaShape): string {
-  const page = `
-SELECT ${columnsOf(shape, 'v')} FROM pattern_effectiveness AS v
-ORDER BY success_rate DESC, total_usage_count DESC
-LIMIT $1`;
-  // How each of them goes lately costs a look into the log: the whole reading takes 7 ms with 50,000 patterns.
-  const isWhole =
-    hasColumn(shape, 'pattern_effectiveness', 'id') &&
-    hasColumn(shape, 'success_patterns', 'context') &&
-    hasColumn(shape, 'pattern_usage_log', 'outcome');
-  return isWhole
-    ? `
-SELECT best.*, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin
-FROM (${page}) AS best
-LEFT JOIN LATERAL (
-  SELECT l.* FROM success_patterns AS p CROSS JOIN LATERAL (${latelySql}) AS l WHERE p.id = best.id
-  OFFSET 0) AS lately ON true
-ORDER BY best.success_rate DESC, best.uses DESC`
-    : `
-SELECT best.*, NULL::float8 AS lately_good, NULL::float8 AS lately_bad, NULL::text AS twin
-FROM (${page}) AS best`;
-}
-
-function columnsOf(shape: SchemaShape, alias: string): string {
-  const optional = (column: string, type: string) => {
-    const sql = columnOrNull(shape, 'pattern_effectiveness', column, type);
-    return hasColumn(shape, 'pattern_effectiveness', column) ? `${alias}.${sql}` : sql;
-  };
-  return `
-  date_part('epoch', now()) * 1000 AS now_ms,
-  ${optional('id', 'uuid')} AS id,
-  ${boundedText(optional('pattern_hash', 'text'), 512)} AS hash,
-  ${boundedText(optional('intent_classification', 'text'), 512)} AS intent,
-  ${boundedTexts(optional('keywords', 'text[]'))} AS keywords,
-  ${boundedTexts(optional('agent_sequence', 'text[]'))} AS agents,
-  ${optional('success_count', 'integer')} AS successes,
-  ${optional('failure_count', 'integer')} AS failures,
-  ${alias}.total_usage_count AS uses,
-  ${alias}.success_rate,
-  ${optional('avg_duration_ms', 'bigint')} AS avg_ms,
-  ${optional('confidence_score', 'numeric')} AS confidence,
-  ${optional('last_used_at', 'timestamptz')} AS last_used`;
-}
-
-export type TopPatternsRow = {
-  now_ms: number;
-  id: string | null;
-  hash: string | null;
-  intent: string | null;
-  keywords: string[] | null;
-  agents: string[] | null;
-  successes: number | null;
-  failures: number | null;
-  uses: number | null;
-  success_rate: number | null;
-  avg_ms: number | null;
-  confidence: number | null;
-  last_used: Date | null;
-  lately_good: number | null;
-  lately_bad: number | null;
-  twin: string | null;
-};
 
 export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'> = {
   id: 'top-patterns',
@@ -281,6 +144,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   // Only what B compares is of the window.
   windowed: true,
   looksBack: false,
+  asksFilter: true,
   minIntervalMs: 5_000,
   limits: usualLimits,
   columns: [
@@ -364,7 +228,7 @@ export const topPatterns: Pane<TopPatternRow, TopPatternsExtras, 'top-patterns'>
   },
   rowKey: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
   idOf: ({ id, hash, intent }) => id ?? hash ?? intent ?? '',
-  empty: `There is no such pattern. Patterns come by trace-console learn; :${namedCommands.group} shows others.`,
+  empty: 'There is no active pattern yet. trace-console learn finds them in the traces.',
   createReader: () => new TopPatternsReader(),
   summary: ({ rows }) => {
     const [best] = rows;

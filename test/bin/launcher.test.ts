@@ -85,7 +85,8 @@ it('loads what it needs later, also in a start that takes its code from what an 
   const real = join(import.meta.dirname, '../../bin/trace-console.js');
   const HOME = join(folder, 'kept');
   mkdirSync(HOME);
-  const run = (...args: string[]) => launch([...args, '--json', '--url', url], { HOME }, real);
+  // The name behind its flags: by itself a status has a program of its own.
+  const run = (...args: string[]) => launch(['--json', '--url', url, ...args], { HOME }, real);
   expect(run('status')).toMatchObject({ status: 0, stderr: '' });
   const caches = join(HOME, '.cache/trace-console');
   const [kept = ''] = readdirSync(caches);
@@ -93,6 +94,22 @@ it('loads what it needs later, also in a start that takes its code from what an 
   const { status, stdout, stderr } = run('import', file, '--dry-run');
   expect(JSON.parse(stdout)).toMatchObject({ modelCalls: 1, unpriced: [] });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+it('prints one status by the program of its own and by that of all commands, and of a mistake the same', async () => {
+  const { url } = await createTestDatabase();
+  const outcome = (args: readonly string[]) => {
+    const { status, stdout, stderr } = launch(args);
+    const { panes = {}, error } = JSON.parse(stdout) as { panes?: object; error?: object };
+    return { status, stderr, panes: Object.keys(panes), error };
+  };
+  const own = outcome(['status', '--json', '--url', url]);
+  expect(own).toMatchObject({ status: 0, stderr: '', panes: { length: 6 } });
+  expect(outcome(['--json', '--url', url, 'status'])).toEqual(own);
+  const wrong = outcome(['status', '--json', '--url', url, '--pane', 'nothing']);
+  expect(wrong).toMatchObject({ status: 2, error: { code: 'usage' } });
+  expect(outcome(['--json', '--url', url, 'status', '--pane', 'nothing'])).toEqual(wrong);
+  expect(launch(['status', '--help'])).toEqual(launch(['help', 'status']));
 });
 
 it.each(["it's", '$(touch x)', 'two words', '*', 'line\nbreak'])(
@@ -111,6 +128,14 @@ it('refuses a file that names no database, and creates nothing', () => {
   expect({ status, stderr }).toMatchObject({
     status: 2,
     stderr: expect.stringMatching(/none\.env names no database[^]*DATABASE_URL/) as string,
+  });
+});
+
+it('waits for no pipe that --env-file names and into which nobody writes', () => {
+  spawnSync('mkfifo', [join(folder, 'pipe')]);
+  expect(launch(['status', '--env-file', 'pipe'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/--env-file cannot be read: pipe \(it is a pipe/) as string,
   });
 });
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
@@ -75,6 +75,63 @@ describe('a folder for events that is none', () => {
       );
     },
   );
+});
+
+describe('TRACE_CONSOLE_SPOOL that is no whole path', () => {
+  it.each(['collect --once', 'collect status', 'hooks status', 'metrics'])(
+    'is said by %s, which would look elsewhere than hooks do',
+    async (command) => {
+      const { url } = await createTestDatabase();
+      const { exitCode, stderr } = await shell(`console ${command}`, {
+        TRACE_CONSOLE_SPOOL: 'events',
+        DATABASE_URL: url,
+      });
+      expect(stderr).toMatch(
+        /^error: TRACE_CONSOLE_SPOOL is no whole path: events\nhint: Name the/,
+      );
+      expect(exitCode).toBe(2);
+    },
+  );
+});
+
+describe('a pipe into which nobody writes', () => {
+  it('is named, and not waited for, where a file should be', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'trace-console-pipes-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const pipe = join(folder, 'pipe');
+    mkdirSync(join(folder, '.claude'));
+    execFileSync('mkfifo', [pipe, join(folder, '.claude/settings.json')]);
+    const url = 'postgresql://127.0.0.1:1/none';
+    const lines = [
+      `status --config ${pipe}`,
+      `status --url '${url}?service=x&servicefile=${pipe}'`,
+      `status --url '${url}?sslmode=verify-full&sslrootcert=${pipe}'`,
+      `reprice --since 1d --prices ${pipe} --url ${url}`,
+      `replay ${pipe}`,
+      `import otlp ${pipe} --yes --dry-run --url ${(await createTestDatabase()).url}`,
+      `archive import ${pipe} --yes --url ${(await createTestDatabase()).url}`,
+      `hooks install claude --yes`,
+      // A password file that is none is passed over, as by libpq.
+      `status --url '${url}?passfile=${pipe}'`,
+    ];
+    const ended = await Promise.all(
+      lines.map((line) => shell(`console ${line}`, { HOME: folder })),
+    );
+    const told = ended.map(({ exitCode, stderr }) => `${exitCode} ${stderr.split('\n')[0] ?? ''}`);
+    const why = 'it is a pipe or device';
+    const empty = `(${why} from which nothing comes)`;
+    expect(told.map((line) => line.replaceAll(pipe, 'PIPE').replaceAll(folder, 'HOME'))).toEqual([
+      `2 error: The config file cannot be read: PIPE ${empty}`,
+      `2 error: The service file cannot be read: PIPE ${empty}`,
+      `3 error: The root certificate cannot be read: PIPE ${empty}`,
+      `2 error: The prices in PIPE cannot be read ${empty}.`,
+      `2 error: The recording cannot be read: PIPE ${empty}`,
+      `2 error: The file PIPE cannot be read: ${why}, not a file.`,
+      `1 error: Reading PIPE failed: ${why}, not a file.`,
+      `1 error: HOME/.claude/settings.json cannot be read ${empty}.`,
+      `3 error: Nothing accepts connections at 127.0.0.1:1.`,
+    ]);
+  });
 });
 
 describe('a command of which nothing is left that could go on', () => {

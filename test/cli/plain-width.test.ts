@@ -187,7 +187,7 @@ describe('what is printed', () => {
     const silent: string[] = [];
     for (const { name, load } of commands) {
       const command = await load();
-      const texts = [commandHelp(command)];
+      const texts = [await commandHelp(command)];
       for (const argv of printing[name] ?? []) {
         const text = await run(command, argv);
         if (text === '') silent.push([name, ...argv].join(' '));

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { StatusJson } from '../../src/cli/commands/status.js';
+import type { StatusJson } from '../../src/cli/status-report.js';
 import { overviewPaneIds, paneIds } from '../../src/panes/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';

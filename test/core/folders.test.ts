@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -34,5 +35,21 @@ it('reads what somebody has named up to a limit: a device that never ends is too
   expect(readTextFile(file, 1_400_000)).toHaveLength(700_000);
   expect(() => readTextFile(file, 1_399_999)).toThrow(/EFBIG/);
   expect(() => readTextFile('/dev/zero', 3_000_000)).toThrow(/EFBIG/);
-  expect(() => readTextFile(folder)).toThrow(/EISDIR/);
+  expect(() => readTextFile(folder)).toThrow(expect.objectContaining({ path: folder }) as Error);
+  expect(readTextFile('/dev/null')).toBe('');
+});
+
+it('reads a pipe to its end, and waits for none into which nobody writes', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'trace-console-pipe-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  expect(() => readTextFile(pipe)).toThrow(/ETIMEDOUT: it is a pipe or device from which nothing/);
+  // As with `<(…)` somebody has it open before it is read, and takes his time.
+  const writer = openSync(pipe, 'r+');
+  spawn('sh', ['-c', `printf 'one '; sleep 0.4; printf two`], {
+    stdio: ['ignore', writer, 'ignore'],
+  });
+  closeSync(writer);
+  expect(readTextFile(pipe)).toBe('one two');
 });

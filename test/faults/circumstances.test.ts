@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/embedded/index.js';
 import { LiveEngine } from '../../src/live/engine.js';
 import { panes } from '../../src/panes/registry.js';
 import { runCli } from '../helpers/cli.js';
 import { startPgbouncer } from '../helpers/pgbouncer.js';
 import { startPrivateServer, type PrivateServer } from '../helpers/private-server.js';
+import { testServer } from '../helpers/server.js';
 import { runOnce } from '../helpers/template.js';
 
 let server: PrivateServer;
@@ -75,10 +76,91 @@ it('reads as a role that row-level security filters', async () => {
   url.username = 'authenticated';
   url.password = 'a';
   // What agents and consoles do is not for users; the tables of traces are, row by row.
-  expect(await errorsOfPanes(url.href)).toEqual([
+  const refused = [
     'sessions: The role "authenticated" may not read trace_console.agent_sessions.',
     'maintenance-runs: The role "authenticated" may not read trace_console.maintenance_runs.',
-  ]);
+  ];
+  expect(await errorsOfPanes(url.href)).toEqual(refused);
+  // With it a question that a policy filters is an error.
+  await runOnce(server.adminUrl, 'ALTER ROLE authenticated SET row_security = off');
+  expect(await errorsOfPanes(url.href)).toEqual(refused);
+});
+
+describe('a role with settings of its own', () => {
+  let asRole: (role: string) => string;
+
+  beforeAll(() => {
+    asRole = (role) => {
+      const url = new URL(server.url('traces'));
+      url.username = role;
+      url.password = 'r';
+      return url.href;
+    };
+  });
+
+  const alter = async (role: string, settings: Readonly<Record<string, string>>) => {
+    await runOnce(server.adminUrl, `CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD 'r'`);
+    for (const [name, value] of Object.entries(settings)) {
+      await runOnce(server.adminUrl, `ALTER ROLE ${role} SET ${name} = '${value}'`);
+    }
+    return asRole(role);
+  };
+
+  it('that end sessions and statements, or speak otherwise, opens, reads every pane and maintains', async () => {
+    const url = await alter('hasty', {
+      statement_timeout: '20ms',
+      lock_timeout: '1ms',
+      idle_session_timeout: '20ms',
+      idle_in_transaction_session_timeout: '20ms',
+      ...(testServer().major >= 17 ? { transaction_timeout: '20ms' } : {}),
+      lc_messages: 'de_DE.UTF-8',
+      client_encoding: 'LATIN1',
+      client_min_messages: 'debug1',
+      datestyle: 'SQL, DMY',
+      intervalstyle: 'iso_8601',
+      timezone: 'Asia/Kathmandu',
+      default_transaction_isolation: 'serializable',
+      quote_all_identifiers: 'on',
+    });
+    // The screen is loaded while the database is opened: its connections are idle meanwhile.
+    const loading = setInterval(() => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
+    }, 120);
+    const opened = await openDatabase({ url, openAtOnce: 3 }).finally(() => {
+      clearInterval(loading);
+    });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    await opened.refreshCapabilities();
+    await opened.close();
+    expect(await errorsOfPanes(url)).toEqual([]);
+    for (const command of [
+      'status',
+      'vacuum execution_traces',
+      'reindex idx_execution_traces_tags',
+    ]) {
+      const yes = command === 'status' ? [] : ['--yes'];
+      expect(await runCli([...command.split(' '), ...yes, '--url', url])).toMatchObject({
+        exitCode: 0,
+      });
+    }
+  });
+
+  it('that make it read-only, or lead to no schema, is told of them', async () => {
+    const quiet = await alter('quiet', { default_transaction_read_only: 'on' });
+    expect(await errorsOfPanes(quiet)).toEqual([]);
+    const vacuum = await runCli(['vacuum', 'execution_traces', '--yes', '--url', quiet]);
+    expect(vacuum).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringMatching(/default_transaction_read_only is on for this conn/) as string,
+    });
+    expect(vacuum.stderr).not.toContain('--read-only');
+    const lost = await alter('lost', { search_path: 'nowhere' });
+    expect(await runCli(['traces', '--url', lost])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/No schema of the role's search_path[^]*--schema/) as string,
+    });
+    expect((await runCli(['traces', '--url', lost, '--schema', 'public'])).exitCode).toBe(0);
+  });
 });
 
 it('shows a paused pooler as a lost connection, and goes on when it resumes', async () => {

@@ -1,8 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { redact, redacted, redactedJson, redactText } from '../../src/ingest/redact.js';
 import { secrets } from './known-secrets.js';
 
-describe('redacting', () => {
+// Behind the first half of a megabyte a text is looked at in another way: it must find the same.
+describe.each([
+  ['redacting', 0],
+  ['redacting behind many other texts', 1 << 20],
+])('%s', (_name, before) => {
+  beforeAll(() => {
+    redactText('.'.repeat(before), before);
+  });
+
   it.each([
     'password',
     'DB_PASSWORD',

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import { Recorder } from '../../src/ingest/recorder.js';
 import { appendFrame } from '../../src/ingest/spool/append.js';
 import { encodeFrame } from '../../src/ingest/spool/frame.js';
 import { systemClock } from '../../src/core/clock.js';
+import { placeOfThisProcess, processStart } from '../../src/core/folder-lock.js';
 import {
   CollectingReader,
   GrownTranscripts,
@@ -19,15 +21,16 @@ import {
 } from '../../src/live/collecting.js';
 import { findFiles } from '../../src/ingest/discover.js';
 import { importSessions } from '../../src/ingest/import.js';
+import { runCli } from '../helpers/cli.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { openDatabase } from '../panes/open.js';
 import { FakeClock } from './fake-clock.js';
 
-async function opened(): Promise<{ database: Database; folder: string }> {
+async function opened(): Promise<{ database: Database; folder: string; url: string }> {
   const { url } = await createTestDatabase();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'trace-console-spool-'));
   onTestFinished(() => fs.rmSync(folder, { recursive: true }));
-  return { database: await openDatabase(url), folder };
+  return { database: await openDatabase(url), folder, url };
 }
 
 /** A new reader keeps nothing of the reading before. */
@@ -181,4 +184,42 @@ test('takes what is damaged, or cannot be read, for no collector', async () => {
   );
   fs.symlinkSync('collector.lock', path.join(folder, 'collector.lock'));
   expect(await read(database, folder)).toBeNull();
+});
+
+test('a collector whose process lives and gives no sign is told of, and is not called collecting', async () => {
+  const { database, folder, url } = await opened();
+  const holder = spawn('sleep', ['600'], { stdio: 'ignore' });
+  onTestFinished(() => void holder.kill('SIGKILL'));
+  const { pid = 0 } = holder;
+  const status = {
+    pid,
+    target: targetOf(database),
+    state: 'following',
+    offsets: {},
+    lastEvents: {},
+  };
+  fs.writeFileSync(path.join(folder, 'collector.json'), JSON.stringify(status));
+  const lock = path.join(folder, 'collector.lock');
+  const started = processStart(pid);
+  const identity = { pid, started, place: placeOfThisProcess(), nonce: 'n', socketFolder: '' };
+  fs.writeFileSync(lock, JSON.stringify(identity));
+  expect(await read(database, folder)).toMatchObject({ state: 'following' });
+  const ask = async (words: string) =>
+    runCli(words.split(' '), { env: { TRACE_CONSOLE_SPOOL: folder } });
+  expect(await ask('collect status')).toMatchObject({ exitCode: 0 });
+  const longAgo = new Date(Date.now() - 45_000);
+  fs.utimesSync(lock, longAgo, longAgo);
+  expect(await read(database, folder)).toMatchObject({
+    state: 'waiting',
+    reason: `it does not answer (process ${pid})`,
+  });
+  const told = await ask('collect status');
+  expect(told.stdout).toMatch(
+    new RegExp(
+      `^Collector +does not answer, process ${pid}\nSilent +for \\S+\\. It is stopped, or hangs: kill -CONT ${pid};`,
+    ),
+  );
+  expect(told.exitCode).toBe(1);
+  const found = await ask(`doctor --check agent-hooks --url ${url}`);
+  expect(found.stdout).toContain(`The collector does not answer (process ${pid})`);
 });

@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import { counted, formatBytes } from '../../core/format/number.js';
 import { resolveSource } from '../../db/connection/source.js';
 import type { Database } from '../../db/database.js';
@@ -15,13 +14,15 @@ import {
   reportFailure,
   reportOf,
   targetOf,
+  ownSpool,
+  silenceOf,
 } from '../../ingest/collector/status-file.js';
 import { recordWriter } from '../../ingest/collector/write-records.js';
 import { staleAfterMs } from '../../ingest/import.js';
 import { SpanFlusher } from '../../ingest/otlp/staging.js';
 import { Prices } from '../../ingest/prices.js';
 import { Recorder } from '../../ingest/recorder.js';
-import { forSpool, spoolFolder } from '../../ingest/spool/append.js';
+import { forSpool } from '../../ingest/spool/append.js';
 import { defineCommand, type CommandContext, type FlagDeclarations } from '../command.js';
 import {
   beginMetrics,
@@ -112,7 +113,7 @@ export const command = defineCommand({
       print(serviceText(context));
       return exitCodes.good;
     }
-    const folder = spoolFolder(process.env, os.homedir);
+    const folder = ownSpool();
     ensurePrivateFolder(folder, forSpool);
     const holder = collectorOf(folder);
     if (holder !== undefined) {
@@ -300,8 +301,8 @@ export const collectStatusCommand = defineCommand({
   summary: 'say whether the collector runs, what waits in the spool, and when events came last',
   usage: '[--json]',
   description: [
-    'Reads the spool only, no database. Exit code 1 when the collector waits for its database or could not',
-    'begin, when it has put events aside, or when the spool was full.',
+    'Reads the spool only, no database. Exit code 1 when the collector waits for its database, could not begin or',
+    'does not answer, when it has put events aside, or when the spool was full.',
     '',
     'With --json: {"ok", "running", "pid", "state", "reason", "target", "listen", "refused": {STATUS: {"count", "last"}},',
     '"records", "torn", "quarantined", "asideReason", "waiting": {"events", "bytes", "dropped"}, "lastEvents": {CLI: time},',
@@ -310,14 +311,17 @@ export const collectStatusCommand = defineCommand({
   flags: {},
   examples: ['trace-console collect status --json'],
   run({ flags, print }) {
-    const folder = spoolFolder(process.env, os.homedir);
+    const folder = ownSpool();
     const holder = collectorOf(folder);
     // One that has just begun, or hangs as it begins, has not said anything yet: what is there is of the one before.
     const status = statusOf(folder, holder?.pid);
     const { waiting, lastEvents: last } = reportOf(folder);
-    const state = holder === undefined ? 'not running' : (status?.state ?? 'starting');
+    const silence = silenceOf(folder);
+    const running = silence ? 'does not answer' : (status?.state ?? 'starting');
+    const state = holder === undefined ? 'not running' : running;
     const listen = holder === undefined ? undefined : status?.listen;
     const ok =
+      silence === undefined &&
       status?.reason === undefined &&
       (status?.quarantined ?? 0) === 0 &&
       waiting.dropped === 0 &&
@@ -340,6 +344,7 @@ export const collectStatusCommand = defineCommand({
           ? 'not running; the next event of a hook starts it'
           : `${state}, process ${holder.pid}`,
       ],
+      ['Silent', silence && `for ${formatAge(silence.ms)}. ${silence.fix}`],
       [holder === undefined ? 'Ended because' : 'Waits for', status?.reason],
       ['Database', status?.target],
       ['Telemetry', listen && ('url' in listen ? `taken on ${listen.url}` : listen.problem)],

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { formatAge } from '../../core/format/time.js';
 import { ConsoleError, type ExitCode, exitCodes } from '../../db/errors.js';
-import { reportOf } from '../../ingest/collector/status-file.js';
+import { ownSpool, reportOf } from '../../ingest/collector/status-file.js';
 import {
   type Agent,
   hookCommand,
@@ -28,7 +28,6 @@ import { usualAddress } from '../../ingest/install/merge.js';
 import { agentById, agents } from '../../ingest/install/registry.js';
 import { lineDiff } from '../../ingest/install/settings-file.js';
 import { given } from '../../core/values.js';
-import { spoolFolder } from '../../ingest/spool/append.js';
 import { type CommandContext, defineCommand, type FlagDeclarations } from '../command.js';
 import { plainTable } from '../plain-table.js';
 import { safeJson, safeText } from '../safe-text.js';
@@ -292,7 +291,7 @@ export const hooksStatusCommand = defineCommand({
     const surroundings = surroundingsHere();
     const hookProgram = locateHookProgram();
     const chosen = input.length > 0 ? input.map(agentById) : agents;
-    const { lastEvents: last } = reportOf(spoolFolder(process.env, os.homedir));
+    const { lastEvents: last } = reportOf(ownSpool());
     const clis = chosen.map((agent) => ({
       cli: agent.id,
       title: agent.title,

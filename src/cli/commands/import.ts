@@ -2,7 +2,7 @@ import os from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { counted, formatBytes, withSeparators } from '../../core/format/number.js';
 import { formatAge } from '../../core/format/time.js';
-import { ConsoleError, exitCodes } from '../../db/errors.js';
+import { ConsoleError, exitCodes, readOnlyError } from '../../db/errors.js';
 import {
   findFiles,
   type FoundFile,
@@ -185,9 +185,7 @@ export const repriceCommand = defineCommand({
     const prices = pricesOf(flags.prices);
     const database = await openDatabase();
     if (database.readOnly && !dryRun) {
-      throw new ConsoleError('read_only', 'reprice: refused, the console is read-only.', {
-        hint: '--dry-run says what would change.',
-      });
+      throw readOnlyError('reprice', database, '--dry-run says what would change.');
     }
     const run = reprice(database, { prices, since: from, dryRun, signal });
     for (;;) {

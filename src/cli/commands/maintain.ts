@@ -5,7 +5,7 @@ import { maintenanceRuns } from '../../panes/maintenance-runs.js';
 import { formatDuration, formatTimestamp } from '../../core/format/time.js';
 import { defineCommand, type CommandContext, parseAge } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { paneTable } from '../status-text.js';
+import { paneTable } from '../status-report.js';
 import { storedAction, previewAction, runAction } from '../../maintenance/registry.js';
 import { actionFlags, runActionCommand, drain, previewLines, factLines } from '../run-action.js';
 import {

@@ -1,9 +1,8 @@
-import os from 'node:os';
 import { parseDuration } from '../../core/format/time.js';
 import { metricsJson, openMetricsText } from '../../core/format/open-metrics.js';
 import { ConsoleError, exitCodes } from '../../db/errors.js';
-import { spoolFolder } from '../../ingest/spool/append.js';
 import { readMetrics } from '../../panes/export/metrics.js';
+import { ownSpool } from '../../ingest/collector/status-file.js';
 import { metricsUrl, sendMetrics } from '../../panes/export/send-metrics.js';
 import { defineCommand, parseWindow } from '../command.js';
 import { counted, withSeparators } from '../../core/format/number.js';
@@ -317,7 +316,7 @@ export const metricsCommand = defineCommand({
     const windowMs = parseWindow(flags.window ?? defaultWindow);
     const url = flags.to === undefined ? undefined : metricsUrl(flags.to, '--to');
     const database = await openDatabase();
-    const spool = spoolFolder(process.env, os.homedir);
+    const spool = ownSpool();
     const metrics = await readMetrics(database, { windowMs, spool });
     if (url === undefined) {
       const asJson = { windowSeconds: windowMs / 1_000, metrics: metricsJson(metrics) };

@@ -6,6 +6,7 @@ import {
   type CommandEntry,
   dashed,
   defineCommand,
+  descriptionOf,
   type FlagDeclaration,
   type FlagDeclarations,
   globalFlags,
@@ -284,7 +285,7 @@ export async function manPage(commands: readonly CommandEntry[]): Promise<string
     '.PP',
     text(sourcesText),
     '.SH COMMANDS',
-    ...all.flatMap(commandLines),
+    ...(await Promise.all(all.map(commandLines))).flat(),
     '.SH FLAGS OF EVERY COMMAND',
     ...flagLines(globalFlags),
     '.SH EXIT STATUS',
@@ -294,8 +295,9 @@ export async function manPage(commands: readonly CommandEntry[]): Promise<string
   return toAscii(lines.join('\n'));
 }
 
-function commandLines(command: Command): string[] {
-  const { name, usage, summary, description, flags, examples = [] } = command;
+async function commandLines(command: Command): Promise<string[]> {
+  const { name, usage, summary, flags, examples = [] } = command;
+  const description = await descriptionOf(command);
   return [
     `.SS trace\\-console ${[name, usage]
       .filter(Boolean)

@@ -1,13 +1,12 @@
 import { keepSecret } from '../../core/log-file.js';
 import pg, { type ClientConfig } from 'pg';
 import type { ServerSource } from './source.js';
-import passwordFile from 'pgpass/lib/helper.js';
 import { exactNumber, parseExactJson } from '../../core/exact-json.js';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
-import { homeFolder, readTextFile } from '../../core/folders.js';
+import { homeFolder, readTextFile, whyUnreadable } from '../../core/folders.js';
 import { ConsoleError } from '../errors.js';
 import { invalidParameter, type ConnectionParameters } from './conninfo.js';
 
@@ -48,8 +47,10 @@ function passwordOf(source: ServerSource): () => Promise<string> {
   return async () => source.password ?? (await fromPasswordFile(source)) ?? '';
 }
 
-function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
+async function fromPasswordFile(source: ServerSource): Promise<string | undefined> {
   const { host, port, user, database, parameters } = source;
+  // Most servers of one's own ask for no password.
+  const { default: passwordFile } = await import('pgpass/lib/helper.js');
   // Not the library's own entrance, which takes the file's name from the environment of the whole process.
   const file = parameters.passfile ?? passwordFile.getFileName(process.env);
   return new Promise((resolve) => {
@@ -194,9 +195,13 @@ function readCertificate(file: string, what: string, parameter: string): string 
   try {
     return readTextFile(file);
   } catch (cause) {
-    throw new ConsoleError('tls_failed', `The ${what} cannot be read: ${file}`, {
-      hint: `Name the file by ${parameter}=…, use sslrootcert=system for a public authority, or sslmode=require to encrypt without verifying.`,
-      cause,
-    });
+    throw new ConsoleError(
+      'tls_failed',
+      `The ${what} cannot be read: ${file}${whyUnreadable(cause)}`,
+      {
+        hint: `Name the file by ${parameter}=…, use sslrootcert=system for a public authority, or sslmode=require to encrypt without verifying.`,
+        cause,
+      },
+    );
   }
 }

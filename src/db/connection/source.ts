@@ -7,7 +7,7 @@ import { checkParameters, parseConnectionString, type ConnectionParameters } fro
 import { parse } from 'dotenv';
 import { expand } from 'dotenv-expand';
 import path from 'node:path';
-import { homeFolder, readTextFile } from '../../core/folders.js';
+import { homeFolder, readTextFile, whyUnreadable } from '../../core/folders.js';
 
 /** Where the address came from, as the header and the errors name it. */
 export type SourceOrigin =
@@ -280,10 +280,14 @@ function readEnvironmentFile(file: string, environment: Environment): Environmen
   try {
     text = readTextFile(file);
   } catch (cause) {
-    throw new ConsoleError('usage', `The file of --env-file cannot be read: ${file}`, {
-      hint: 'Give the path of a file with lines NAME=value, like .env.example.',
-      cause,
-    });
+    throw new ConsoleError(
+      'usage',
+      `The file of --env-file cannot be read: ${file}${whyUnreadable(cause)}`,
+      {
+        hint: 'Give the path of a file with lines NAME=value, like .env.example.',
+        cause,
+      },
+    );
   }
   const parsed = parse(text);
   // dotenv-expand lets the process's value win over the file's; here the file was asked for by name.
@@ -307,12 +311,24 @@ function readService(name: string, environment: Environment): ConnectionParamete
   ];
   for (const file of files) {
     if (!fs.existsSync(file)) continue;
-    const section = parseSections(readTextFile(file)).get(name);
+    const section = parseSections(readServiceFile(file)).get(name);
     if (section) return section;
   }
   throw new ConsoleError('connection_source_invalid', `The service "${name}" is not defined.`, {
     hint: `Looked into ${files.join(' and ')}. PGSERVICEFILE names another file.`,
   });
+}
+
+function readServiceFile(file: string): string {
+  try {
+    return readTextFile(file);
+  } catch (cause) {
+    const message = `The service file cannot be read: ${file}${whyUnreadable(cause)}`;
+    throw new ConsoleError('connection_source_invalid', message, {
+      hint: 'PGSERVICEFILE, servicefile=… or PGSYSCONFDIR names another file.',
+      cause,
+    });
+  }
 }
 
 function parseSections(text: string): Map<string, ConnectionParameters> {

@@ -1,7 +1,7 @@
 import { needKeys } from '../../db/capabilities.js';
 import type { Database } from '../../db/database.js';
 import { quoteIdent } from '../../db/quote.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, readOnlyError } from '../../db/errors.js';
 import { embeddingDimension } from '../random.js';
 import {
   coreTables,
@@ -286,9 +286,7 @@ export async function checkWritable(database: Database): Promise<void> {
 /** @throws ConsoleError when nothing may be changed here, or the tables are not there. */
 export function checkChangeable(database: Database): void {
   const { capabilities } = database;
-  if (database.readOnly || capabilities.readOnlyByDefault) {
-    throw new ConsoleError('read_only', 'The demo writes, and this connection is read-only.');
-  }
+  if (database.readOnly) throw readOnlyError('The demo', database);
   if (capabilities.standby) {
     throw new ConsoleError('standby', 'This server is a standby: it takes no writes.', {
       hint: 'Connect to the primary.',

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createFolder } from '../../core/create-folder.js';
-import { consoleFolder, fileSystemReason, isNoSpace } from '../../core/folders.js';
+import { consoleFolder, fileSystemReason, isNoSpace, readTextFile } from '../../core/folders.js';
 import { ConsoleError, type ErrorCode } from '../../db/errors.js';
 import { engineMajor } from '../engine/messages.js';
 
@@ -150,7 +150,7 @@ export function databaseExists(folder: string): boolean {
       hint: 'Move it away, or choose another folder with --data-dir.',
     });
   }
-  const major = fs.readFileSync(file, 'utf8').trim();
+  const major = readTextFile(file).trim();
   if (major === engineMajor) return true;
   throw new ConsoleError(
     'embedded_unavailable',

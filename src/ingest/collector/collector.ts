@@ -4,13 +4,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
+import { readTextFile } from '../../core/folders.js';
 import { consoleVersion } from '../../core/version.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
 import { keepSizes } from '../../deploy/kept-sizes.js';
 import { FolderLock } from '../../core/folder-lock.js';
 import { ensurePrivateFolder, folderFailure } from '../../embedded/index.js';
-import { collectorLock, forSpool, lockFreshMs, spoolFolder, spoolLimit } from '../spool/append.js';
+import { collectorLock, forSpool, lockFreshMs, spoolLimit } from '../spool/append.js';
 import { keptShare } from '../spool/reader.js';
 import { atMsOf, type SpoolRecord } from '../spool/frame.js';
 import { BatchSize, type Drained, type RecordWriter, type Spool, SpoolDrain } from './drain.js';
@@ -23,6 +24,7 @@ import {
   readStatus,
   type Refused,
   writeStatus,
+  ownSpool,
 } from './status-file.js';
 
 /** How often (ms) the spool is looked at: while events come, and when none has come for a while. */
@@ -270,7 +272,7 @@ function spoolId(folder: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  const id = fs.readFileSync(file, 'utf8').trim();
+  const id = readTextFile(file).trim();
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
   throw new ConsoleError('file_failed', `${file} does not hold the id of a spool.`, {
     hint: 'Remove the file: events that were read already are written again, to the same rows.',
@@ -293,7 +295,7 @@ export function ensureCollector(
   program: string,
   environment: NodeJS.ProcessEnv = process.env,
 ): 'running' | 'started' {
-  const folder = spoolFolder(environment, os.homedir);
+  const folder = ownSpool(environment);
   ensurePrivateFolder(folder, forSpool);
   if (collectorOf(folder) !== undefined) return 'running';
   const { flags, variables } = started(target);

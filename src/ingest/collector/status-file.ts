@@ -1,16 +1,39 @@
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { consoleVersion } from '../../core/version.js';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readTextFile } from '../../core/folders.js';
 import { isAlive, isHeld, type LockHolder, readLock } from '../../core/folder-lock.js';
 import type { Database } from '../../db/database.js';
 import { byOwnKey, readNumber, setOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { placeOf } from '../../db/connection/command-flags.js';
-import { collectorLock, startingFile } from '../spool/append.js';
+import {
+  collectorLock,
+  isAbsolute,
+  lockFreshMs,
+  spoolFolder,
+  startingFile,
+} from '../spool/append.js';
 import { agentIds } from '../install/agent.js';
 import { atMsOf, telemetryCli, writerCli } from '../spool/frame.js';
 import { backlogOf, readSpool } from '../spool/reader.js';
+
+/**
+ * The spool of this user. The hook ignores a relative `TRACE_CONSOLE_SPOOL` and says nothing, for nobody would read it; here it is said.
+ *
+ * @throws ConsoleError `usage`
+ */
+export function ownSpool(environment: NodeJS.ProcessEnv = process.env): string {
+  const { TRACE_CONSOLE_SPOOL: named } = environment;
+  if (named !== undefined && named !== '' && !isAbsolute(named)) {
+    throw new ConsoleError('usage', `TRACE_CONSOLE_SPOOL is no whole path: ${named}`, {
+      hint: `Name the folder from the root on, such as ${path.resolve(named)}: a relative one would be another in each project, and hooks ignore it.`,
+    });
+  }
+  return spoolFolder(environment, os.homedir);
+}
 
 /** What the collector of a spool says about itself, every second or so. */
 export type CollectorStatus = {
@@ -126,7 +149,7 @@ export function isPromised(folder: string): boolean {
   const file = path.join(folder, startingFile);
   try {
     const age = Date.now() - fs.statSync(file).mtimeMs;
-    const pid = readNumber(fs.readFileSync(file, 'utf8'));
+    const pid = readNumber(readTextFile(file));
     // A time to come: one could not begin, and none is started until then.
     if (age < -1_000 || age > promiseMs[pid > 0 ? 'process' : 'unnamed']) return false;
     return pid > 0 ? process.kill(pid, 0) : true;
@@ -146,6 +169,20 @@ export function collectorOf(folder: string): LockHolder | undefined {
   const file = path.join(folder, collectorLock);
   const holder = readLock(file);
   return holder !== undefined && isHeld(file, holder) ? holder : undefined;
+}
+
+/**
+ * A collector that has given no sign for so long (ms), although its process lives: it hangs, or is stopped, and nothing is written
+ * meanwhile. Undefined: it has given one lately, or there is none.
+ */
+export function silenceOf(folder: string): { ms: number; pid: number; fix: string } | undefined {
+  const { pid } = collectorOf(folder) ?? {};
+  const file = path.join(folder, collectorLock);
+  const touchedMs = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  if (pid === undefined || touchedMs === undefined) return undefined;
+  const ms = Date.now() - touchedMs;
+  const fix = `It is stopped, or hangs: kill -CONT ${pid}; or kill -9 ${pid}, and the next event starts another`;
+  return ms > lockFreshMs ? { ms, pid, fix } : undefined;
 }
 
 /** A collector that was asked to end finishes what it writes. */
@@ -209,7 +246,7 @@ function isStatus(written: unknown): written is CollectorStatus {
 /** Undefined where no collector has run yet. */
 export function readStatus(folder: string): CollectorStatus | undefined {
   try {
-    const written: unknown = JSON.parse(fs.readFileSync(path.join(folder, fileName), 'utf8'));
+    const written: unknown = JSON.parse(readTextFile(path.join(folder, fileName)));
     return isStatus(written) ? written : undefined;
   } catch {
     return undefined;

@@ -27,6 +27,7 @@ import { readSettingsFile, replaceSettingsFile, type SettingsFile } from './sett
 import { createHash } from 'node:crypto';
 import { createFolder } from '../../core/create-folder.js';
 import path from 'node:path';
+import { readTextFile } from '../../core/folders.js';
 import { ConsoleError } from '../../db/errors.js';
 import { stateFolder } from '../spool/append.js';
 
@@ -259,7 +260,7 @@ function backupFile({ real }: SettingsFile, { environment, home }: Surroundings)
 
 function readBackup(file: SettingsFile, surroundings: Surroundings): Backup | undefined {
   try {
-    return JSON.parse(fs.readFileSync(backupFile(file, surroundings), 'utf8')) as Backup;
+    return JSON.parse(readTextFile(backupFile(file, surroundings))) as Backup;
   } catch {
     return undefined;
   }

@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { given } from '../../core/values.js';
 import { truthyAt, falseAt, hasListAt, listAt, textOf } from './settings-file.js';
-import fs from 'node:fs';
+import { readTextFile } from '../../core/folders.js';
 import { parse } from 'smol-toml';
 
 const configFolder = ({ environment, home }: Surroundings): string =>
@@ -201,7 +201,7 @@ exporter = { otlp-http = { endpoint = "${url}/v1/logs", protocol = "binary" } }`
 
 function hasHooksOff(file: string): boolean {
   try {
-    const { features } = parse(fs.readFileSync(file, 'utf8'));
+    const { features } = parse(readTextFile(file));
     if (typeof features !== 'object' || Array.isArray(features)) return false;
     const { hooks, codex_hooks: older } = features as Record<string, unknown>;
     return (hooks ?? older) === false;

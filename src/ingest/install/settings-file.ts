@@ -1,6 +1,7 @@
 import { createFolder } from '../../core/create-folder.js';
 import fs from 'node:fs';
 import path from 'node:path';
+import { readBytes, readTextFile, whyUnreadable } from '../../core/folders.js';
 import { parse, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import { byOwnKey } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -22,13 +23,13 @@ export function readSettingsFile(file: string): SettingsFile {
   let real = file;
   try {
     real = fs.realpathSync(file);
-    const bytes = fs.readFileSync(real);
+    const bytes = readBytes(real);
     const text = bytes.toString('utf8');
     if (!Buffer.from(text).equals(bytes)) throw new Error('it is no UTF-8 text');
     return { real, text };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
-      throw failed(`${file} cannot be read`, 'Nothing was changed.', cause);
+      throw failed(`${file} cannot be read${whyUnreadable(cause)}`, 'Nothing was changed.', cause);
     }
     if (fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
       throw failed(
@@ -121,7 +122,7 @@ function failed(message: string, hint: string, cause?: unknown): ConsoleError {
 /** The text of a file; undefined where it is missing or cannot be read. */
 export function textOf(file: string): string | undefined {
   try {
-    return fs.readFileSync(file, 'utf8');
+    return readTextFile(file);
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises';
 import { parseExactJson } from '../../core/exact-json.js';
+import { isNoFile } from '../../core/folders.js';
 import { objectOf } from '../../core/values.js';
 import type { Database } from '../../db/database.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -216,6 +217,10 @@ const isText = (begin: string): boolean =>
 const beginningBytes = 4_096;
 
 async function beginningOf(file: string): Promise<{ size: number; begin: string }> {
+  const strange = isNoFile(file);
+  if (strange !== undefined) {
+    throw new ConsoleError('usage', `The file ${file} cannot be read: ${strange}.`);
+  }
   try {
     const handle = await fs.open(file, 'r');
     try {

@@ -110,7 +110,7 @@ function syncFolder(folder: string): void {
 // Loaded by the hook: it imports nothing that costs a start.
 
 /** Of Windows, too: `C:\\…`. */
-const isAbsolute = (folder: string): boolean => /^(?:\/|[a-z]:[\\/])/i.test(folder);
+export const isAbsolute = (folder: string): boolean => /^(?:\/|[a-z]:[\\/])/i.test(folder);
 
 /**
  * The console's folder in the user's XDG state home.

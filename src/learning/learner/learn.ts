@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { learnedKeys } from '../../core/tables.js';
 import { needKeys } from '../../db/capabilities.js';
-import { ConsoleError, type ErrorCode } from '../../db/errors.js';
+import { ConsoleError, readOnlyError, type ErrorCode } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import {
   type Embedder,
@@ -284,9 +284,8 @@ async function* eachBatch(
 async function checkAllowed(database: Database): Promise<void> {
   const { capabilities, readOnly } = database;
   if (readOnly) {
-    throw new ConsoleError('read_only', 'Learning: refused, the console is read-only.', {
-      hint: 'Start it without --read-only, or add --dry-run.',
-    });
+    const hint = 'Start it without --read-only, or add --dry-run.';
+    throw readOnlyError('Learning', database, hint);
   }
   const isFiltered = capabilities.tables.execution_traces?.filtered ?? false;
   if (isFiltered && capabilities.user !== 'service_role') {

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileSystemReason, readTextFile } from '../../core/folders.js';
+import { fileSystemReason, readTextFile, whyUnreadable } from '../../core/folders.js';
 import { readNumber } from '../../core/values.js';
 import { ConsoleError } from '../../db/errors.js';
 import { consoleVersion } from '../../core/version.js';
@@ -180,10 +180,14 @@ function readFile(file: string): string {
         cause,
       });
     }
-    throw new ConsoleError('usage', `The recording cannot be read: ${file}`, {
-      hint: 'trace-console --record FILE makes one.',
-      cause,
-    });
+    throw new ConsoleError(
+      'usage',
+      `The recording cannot be read: ${file}${whyUnreadable(cause)}`,
+      {
+        hint: 'trace-console --record FILE makes one.',
+        cause,
+      },
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 import { createReadStream, rmSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isNoSpace } from '../../core/folders.js';
+import { isNoFile, isNoSpace } from '../../core/folders.js';
 import { ConsoleError } from '../../db/errors.js';
 import { archivedTables, type ArchivedTable } from '../../core/tables.js';
 import {
@@ -182,6 +182,10 @@ function isForEachTable(value: unknown, is: (entry: unknown) => boolean): boolea
 
 /** Lines end with a line feed alone: readline would also cut at separators that stand in prompts. */
 async function* linesIn(file: string): AsyncGenerator<string> {
+  const strange = isNoFile(file);
+  if (strange !== undefined) {
+    throw new ConsoleError('file_failed', `Reading ${file} failed: ${strange}.`);
+  }
   let rest: Buffer[] = [];
   try {
     for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {

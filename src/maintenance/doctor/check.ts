@@ -30,6 +30,8 @@ export type Finding = {
   items?: readonly string[];
   /** What to do about it. */
   fix: string;
+  /** Which command of the console does it, as `:reindex`, and where: the screen shows its key. */
+  inConsole?: string;
   /** SQL statements, or one command of the shell with its words quoted, that do it. */
   command?: string | readonly string[];
 };

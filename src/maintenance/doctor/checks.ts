@@ -89,6 +89,8 @@ export type CheckResult = {
   evidence: string;
   items: readonly string[];
   fix: string | null;
+  /** Absent in recordings of earlier consoles. */
+  inConsole?: string | null;
   /** As SQL, or a command of the shell; several statements one after the other. */
   command: string | null;
   /** The same, one each. */
@@ -160,6 +162,7 @@ function resultOf({ id, title, why }: Check, verdict: Verdict): CheckResult {
     evidence,
     items: found?.items ?? [],
     fix: found?.fix ?? null,
+    inConsole: found?.inConsole ?? null,
     command: commands.length === 0 ? null : commands.join(' '),
     commands,
     why,

@@ -52,6 +52,9 @@ export const reindexCommand: OfferCommand = {
   priority: 6,
 };
 
+/** For findings of the doctor. */
+export const rebuiltInConsole = `:${reindexCommand.id} does it on the index pane`;
+
 /** The advisory lock of an index: `schema` and `index` are SQL for its schema's and its own name. */
 const keyOf = (schema: string, index: string) =>
   `hashtextextended('trace_console.rebuild:' || quote_ident(${schema}) || '.' || quote_ident(${index}), 0)`;

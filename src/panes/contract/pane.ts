@@ -75,6 +75,8 @@ export type PaneChoice = {
   id: string;
   /** Stands beside the pane's title: `tool calls`, `by model`. */
   title: string;
+  /** Of a variant: what there is not, when it has no rows; default: what the pane says. */
+  empty?: string;
 };
 
 /** Where a pane is drawn, beside the others. */
@@ -164,7 +166,19 @@ export const namedCommands = {
 export const chooseLonger = `Choose a longer one with :${namedCommands.window}.`;
 
 /** What an empty pane says; `offersDemo`: traffic of the demo would harm nobody here. */
-export function emptyText({ empty, hasExamples }: Pane, offersDemo: boolean): string {
+export function emptyText(
+  pane: Pane,
+  offersDemo: boolean,
+  { variant, filter }: { variant?: string | undefined; filter?: string | undefined } = {},
+): string {
+  if (filter !== undefined) {
+    return looksBack(pane)
+      ? `Nothing in the window matches /${filter}; :${namedCommands.window} chooses another, Esc shows all.`
+      : `Nothing matches /${filter}; Esc shows all.`;
+  }
+  const { empty, hasExamples, variants } = pane;
+  const ofVariant = variants?.find(({ id }) => id === variant)?.empty;
+  if (ofVariant !== undefined) return ofVariant;
   return hasExamples && offersDemo ? `${empty} For examples: trace-console demo` : empty;
 }
 

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { readTextFile } from '../../core/folders.js';
 import { createFolder } from '../../core/create-folder.js';
 import { showTimesIn } from '../../core/format/time.js';
 import { isObject } from '../../core/values.js';
@@ -197,7 +198,7 @@ export function remember(file: string, { overview, home, panes, utc }: Choices):
 /** A file that anybody may have edited. */
 function readKept(file: string): Partial<Record<keyof Remembered, unknown>> {
   try {
-    const kept: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
+    const kept: unknown = JSON.parse(readTextFile(file));
     return isObject(kept) ? kept : {};
   } catch {
     return {};

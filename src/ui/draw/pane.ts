@@ -1,11 +1,6 @@
 import { isBeingFilled, type PaneSnapshot, showsOldRows } from '../../live/state.js';
 import type { AnyPane } from '../../panes/registry.js';
-import {
-  emptyText,
-  namedCommands,
-  type AnyPaneResult,
-  type Chart,
-} from '../../panes/contract/pane.js';
+import { emptyText, type AnyPaneResult, type Chart } from '../../panes/contract/pane.js';
 import type { CellContext } from '../../panes/contract/column.js';
 import { formatDuration, formatMoment } from '../../core/format/time.js';
 import { safeLine } from '../../terminal/sanitise.js';
@@ -251,10 +246,7 @@ function drawMessage(
     const lines = writer(size.width)(strings.beingFilled(fillingText(filling)), 'running');
     return lines.slice(0, size.height);
   }
-  const nothing =
-    snapshot.filter === undefined
-      ? emptyText(pane, offersDemo)
-      : `Nothing in the window matches /${snapshot.filter}; :${namedCommands.window} chooses another, Esc shows all.`;
+  const nothing = emptyText(pane, offersDemo, snapshot);
   const paragraphs: [string | undefined, Segment['look']][] = error
     ? [
         [error.message, 'error'],

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runCli } from '../../helpers/cli.js';
@@ -140,6 +148,8 @@ test('the command says which agents start the server, and what keeps it from sta
   expect(broken.stdout).toMatch(/gemini +mcp --connection prod +\/gone is missing/);
   expect(await run('remove', '--yes')).toMatchObject({ exitCode: 0 });
   expect((await run('status')).stdout.match(/not installed/g)).toHaveLength(4);
+  // It was not there before.
+  expect(existsSync(join(folder, '.gemini/settings.json'))).toBe(false);
 });
 
 test('a server that its agent has switched off is not called ready', async () => {

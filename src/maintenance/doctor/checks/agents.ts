@@ -3,7 +3,12 @@ import { hasConsoleTable } from '../../../deploy/console-schema.js';
 import { good, skipped, type Check } from '../check.js';
 import os from 'node:os';
 import { counted, formatBytes } from '../../../core/format/number.js';
-import { collectorOf, readStatus, reportOf } from '../../../ingest/collector/status-file.js';
+import {
+  collectorOf,
+  readStatus,
+  reportOf,
+  silenceOf,
+} from '../../../ingest/collector/status-file.js';
 import { locateHookProgram } from '../../../ingest/install/agent.js';
 import { spoolFolder } from '../../../ingest/spool/append.js';
 
@@ -65,6 +70,15 @@ async function verdict() {
   const surroundings = { home: os.homedir(), project: process.cwd(), environment: process.env };
   const hookProgram = locateHookProgram();
   const installed = agents.flatMap((agent) => findInstallations(agent, surroundings, hookProgram));
+  const folder = spoolFolder(process.env, os.homedir);
+  const silence = silenceOf(folder);
+  if (silence) {
+    return {
+      severity: 'warning' as const,
+      evidence: `The collector does not answer (process ${silence.pid}), for ${formatAge(silence.ms)}: nothing that agents tell is written meanwhile.`,
+      fix: `${silence.fix}.`,
+    };
+  }
   if (installed.length === 0) return skipped('no agent has the hooks of trace-console here');
   const items = installed.flatMap(({ agent, file, problems }) => [
     ...problems.map((problem) => `${agent.title}: ${file}: ${problem}`),
@@ -72,14 +86,14 @@ async function verdict() {
       ? []
       : agent.obstacles(surroundings).map((obstacle) => `${agent.title}: ${obstacle}`)),
   ]);
-  const folder = spoolFolder(process.env, os.homedir);
   const { waiting } = reportOf(folder);
   const status = readStatus(folder);
-  const isRunning = collectorOf(folder) !== undefined;
   if (waiting.dropped > 0)
     items.push(`${counted(waiting.dropped, 'event')} were dropped: the spool was full`);
   if (waiting.bytes > backlogLimit) {
-    const reason = isRunning ? `the collector waits: ${status?.reason ?? ''}` : 'no collector runs';
+    const reason = collectorOf(folder)
+      ? `the collector waits: ${status?.reason ?? ''}`
+      : 'no collector runs';
     items.push(`${formatBytes(waiting.bytes)} wait in the spool: ${reason}`);
   }
   const [first] = items;

@@ -1,5 +1,6 @@
 import { quoteIdent, shellWord } from '../../../db/quote.js';
 import { counted, formatBytes, formatShare } from '../../../core/format/number.js';
+import { rebuiltInConsole } from '../../reindex/rebuild-lock.js';
 import { firstOf, good, type Check, skipped } from '../check.js';
 import type { Queryable } from '../../../db/queryable.js';
 
@@ -182,7 +183,8 @@ export function indexBloatCheck(limits: Partial<BloatLimits> = {}): Check {
         severity: 'advice',
         evidence: `${counted(bloated.length, 'index', 'indexes')}: ${firstOf(lines, 2)}.`,
         items: lines,
-        fix: 'Rebuild it; readers and writers go on meanwhile. r does it on the index pane.',
+        fix: 'Rebuild it; readers and writers go on meanwhile.',
+        inConsole: rebuiltInConsole,
         command: `trace-console reindex ${shellWord(first.index)}`,
       };
     },

@@ -1,6 +1,7 @@
 import { firstOf, good, type Check, skipped } from '../check.js';
 import { counted, formatBytes } from '../../../core/format/number.js';
-import { findLeftovers } from '../../reindex/leftovers.js';
+import { cleanUpCommand, findLeftovers } from '../../reindex/leftovers.js';
+import { rebuiltInConsole } from '../../reindex/rebuild-lock.js';
 import { quoteIdent, shellWord } from '../../../db/quote.js';
 import {
   countersSinceText,
@@ -48,9 +49,8 @@ export const invalidIndexes: Check = {
           ({ name, of, bytes }) => `${name}, left over of ${of}, ${formatBytes(bytes)}: drop it`,
         ),
       ],
-      fix: first
-        ? 'Rebuild it; r does it on the index pane.'
-        : 'Drop what is left over; x does it.',
+      fix: first ? 'Rebuild it.' : 'Drop what is left over.',
+      inConsole: first ? rebuiltInConsole : `:${cleanUpCommand.id} does it`,
       command: first
         ? `trace-console reindex ${shellWord(first.index)}`
         : 'trace-console reindex --clean-up',

@@ -1,4 +1,4 @@
-import { vacuumCommand } from '../../statistics/maintain-tables.js';
+import { analyzeCommand, vacuumCommand } from '../../statistics/maintain-tables.js';
 import { quoteIdent } from '../../../db/quote.js';
 import { counted, withSeparators, formatBytes } from '../../../core/format/number.js';
 import { firstOf, good, type Check, exceptEmbedded, skipped } from '../check.js';
@@ -30,7 +30,8 @@ export const staleStatistics: Check = {
       severity: 'warning',
       evidence: `${counted(stale.length, 'table')}: ${firstOf(lines, 2)}.`,
       items: lines,
-      fix: 'Analyse them; it reads a sample and blocks nobody. u does it on the pane of table sizes.',
+      fix: 'Analyse them; it reads a sample and blocks nobody.',
+      inConsole: `:${analyzeCommand.id} does it on the pane of table sizes`,
       command: `ANALYZE ${stale.map(({ table }) => quoteIdent(capabilities.schema, table)).join(', ')};`,
     };
   },
@@ -54,7 +55,8 @@ export const deadRows: Check = {
       severity: 'warning',
       evidence: `${counted(due.length, 'table')}: ${firstOf(lines, 2)}.`,
       items: lines,
-      fix: `Vacuum them (:${vacuumCommand.id} on the pane of table sizes), and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).`,
+      fix: 'Vacuum them, and look why autovacuum did not: it may be off, or an old transaction, a replication slot or a prepared transaction keeps the rows (see those checks).',
+      inConsole: `:${vacuumCommand.id} does it on the pane of table sizes`,
       command: `VACUUM (ANALYZE) ${due.map(({ table }) => quoteIdent(capabilities.schema, table)).join(', ')};`,
     };
   },

@@ -1,5 +1,6 @@
 import { shellWord } from '../../../db/quote.js';
 import { readNumber } from '../../../core/values.js';
+import { rebuiltInConsole } from '../../reindex/rebuild-lock.js';
 import { good, type Check, firstOf } from '../check.js';
 import { counted, withSeparators } from '../../../core/format/number.js';
 import {
@@ -90,7 +91,8 @@ export const vectorTraining: Check = {
       severity: 'warning',
       evidence: `Built on an almost empty table: ${firstOf(untrained.map(described))}.`,
       items: untrained.map(described),
-      fix: 'Rebuild it now that there is data; r does it on the index pane.',
+      fix: 'Rebuild it now that there is data.',
+      inConsole: rebuiltInConsole,
       command: `trace-console reindex ${shellWord(first.index)}`,
     };
   },
@@ -129,7 +131,8 @@ export const vectorLists: Check = {
       severity: 'advice',
       evidence: `${firstOf(lines, 2)}.`,
       items: lines,
-      fix: 'Rebuild it: the console sets the lists that fit before; r does it on the index pane.',
+      fix: 'Rebuild it: the console sets the lists that fit before.',
+      inConsole: rebuiltInConsole,
       command: `trace-console reindex ${shellWord(first.index)}`,
     };
   },
