@@ -52,7 +52,13 @@ type Measured = {
   statements: string[];
 };
 
-/** Tables, history, indexes. */
+/** Traces of one transaction: a run that is broken off loses no more. */
+const perPart = 250_000;
+
+/** Neither table's own indexes are kept while it is filled: of random ids they take longer than the rows. */
+const ownIndexes = `FROM pg_index WHERE indrelid IN ('execution_traces'::regclass, 'hook_executions'::regclass)`;
+
+/** Tables, history, indexes. Goes on where an earlier run has been broken off. */
 async function fillHistory(url: string, history: number): Promise<void> {
   await connected(url, async (client) => {
     const apply = async (wanted: (file: string) => boolean) => {
@@ -60,19 +66,41 @@ async function fillHistory(url: string, history: number): Promise<void> {
         await client.query(readFileSync(file, 'utf8'));
       }
     };
-    await apply((file) => file < '009');
-    await fillOverview(client, {
-      traces: history,
-      hooksPerTrace,
-      fromHoursAgo: 24 * 60,
-      untilHoursAgo: 1,
-      name: 'history',
-      seed: 1,
-    });
+    const { rows: found } = await client.query(`SELECT WHERE to_regclass('filled') IS NOT NULL`);
+    if (found.length === 0) {
+      await apply((file) => file < '009');
+      await client.query(`UPDATE pg_index SET indisready = false, indisvalid = false
+        WHERE indexrelid IN (SELECT indexrelid ${ownIndexes})`);
+      await client.query('CREATE TABLE filled AS SELECT now() AS begun, 0 AS traces');
+    }
+    for (;;) {
+      const { rows } = await client.query<{ begun: Date; traces: number }>('SELECT * FROM filled');
+      const { begun, traces: done } = rows[0] ?? { begun: new Date(), traces: 0 };
+      if (done >= history) break;
+      const last = Math.min(done + perPart, history);
+      await fillOverview(
+        client,
+        {
+          traces: history,
+          hooksPerTrace,
+          fromHoursAgo: 24 * 60,
+          untilHoursAgo: 1,
+          name: 'history',
+          seed: 1,
+          part: { first: done + 1, last, now: begun },
+        },
+        `UPDATE filled SET traces = ${last}`,
+      );
+    }
     await client.query(`SET maintenance_work_mem = '1GB'`);
+    const { rows: own } = await client.query<{ name: string }>(
+      `SELECT indexrelid::regclass AS name ${ownIndexes} AND NOT indisready`,
+    );
+    for (const { name } of own) await client.query(`REINDEX INDEX ${name}`);
     await apply((file) => file >= '009');
-    await client.query('CREATE EXTENSION pg_stat_statements');
+    await client.query('CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
     await client.query('VACUUM ANALYZE');
+    await client.query('DROP TABLE filled');
   });
 }
 
@@ -254,7 +282,9 @@ await withBenchServer(
   async (server) => {
     const urls: string[] = [];
     for (const [, history] of sizes) {
-      urls.push(await server.filled(`overview_${history}`, (url) => fillHistory(url, history)));
+      urls.push(
+        await server.filled(`overview_${history}`, (url) => fillHistory(url, history), true),
+      );
     }
     if (flags.fill) return;
     await connected(server.adminUrl, (client) => client.query(consoleRole));
