@@ -20,7 +20,7 @@ import { insertBeside } from './lib/insert-load.js';
 // Learning from many traces: time, processor time, memory, how well the demo's requests are found, and what writers
 // notice; then --watch beside live traffic. Limits: 100,000 traces in 60 s on two cores, memory flat, the p99 of
 // inserts at most 1.3 times that beside a load of the processor alone, --watch at most 5 % of a core.
-// Learning and the busy core take turns, --rounds times: what else the machine does meets both.
+// The command is the built one (npm run build), with its rests. Learning and the busy core take turns, --rounds times: what else the machine does meets both.
 //
 //   npm run bench -- learn [--traces 100000] [--rounds 3] [--rate 50] [--seconds 60] [--data FOLDER [--fill]]
 
@@ -56,7 +56,7 @@ async function learnAll(database: Database): Promise<void> {
     query: async (text) => ({ rows: await database.read(text) }),
   });
   const memory: number[] = [];
-  const run = learn(database, { embedder: hashEmbedder() });
+  const run = learn(database, { embedder: hashEmbedder(), restShare: 2 });
   for (let event = await run.next(); ; event = await run.next()) {
     memory.push(process.memoryUsage().rss);
     if (!event.done) continue;
@@ -108,16 +108,13 @@ const forget = `
   DELETE FROM success_patterns WHERE 'learned' = ANY (tags);
   CHECKPOINT`;
 
-/** The command in a process of its own, as writers meet it. */
+/** The command in a process of its own, as writers meet it: the built one, for tsx compiles on both cores before anything is learned. */
 async function learnByCommand(url: string): Promise<void> {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'src/cli/main.ts', 'learn', '--url', url],
-    {
-      stdio: 'ignore',
-    },
-  );
-  await once(child, 'exit');
+  const child = spawn(process.execPath, ['bin/trace-console.js', 'learn', '--url', url], {
+    stdio: 'ignore',
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`trace-console learn ended with ${code ?? 'a signal'}`);
 }
 
 /** Keeps a core busy, as learning would without a database. */

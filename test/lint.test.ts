@@ -63,7 +63,7 @@ export function fine(status: Status, list: string[], bytes: Uint8Array, map: Map
 }
 `,
   );
-});
+}, 240_000); // reads every type of the project
 
 test('no text becomes a number that JavaScript does not have', async () => {
   await expectRefused(

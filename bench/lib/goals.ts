@@ -107,7 +107,7 @@ export const benchmarks: readonly Benchmark[] = [
         finds: found('status --json [^\n]*?# × pg_activity rows'),
         ...times(1.2),
         because:
-          'on Node 20, whose bare start takes 0.44 × (on Node 24 the whole takes 1.06 ×); the compiled code and its loading take 40 ms, the connection and what the server is 15, six panes 40 here and 46 of the server, side by side',
+          'on Node 20, whose bare start alone takes 0.44 ×; on a free machine all is the one thread of the client: 22 ms until the server is asked, 15 until the first pane is, 40 for the answers, 7 for the output',
       },
       {
         what: '`--version`, beside bare node',
@@ -349,7 +349,7 @@ export const benchmarks: readonly Benchmark[] = [
         finds: found('insert p99 beside archive: [^\n]*, # × beside a CPU load'),
         ...times(1.3),
         because:
-          'of some 1,500 inserts in each run the p99 is that of the 15 slowest, 3.7 ms beside 2.8 on 2026-11-28; what those wait for has not been looked at',
+          'of some 1,500 inserts in each run the p99 is that of the 15 slowest, 3.7 ms beside 2.8 on 2026-11-28; in 55 of 94 looks at the slowest (pg_stat_activity, each 2 ms, load 6) the server filled a new segment of its log with zeros (WalInitWrite), in 13 it waited for a place in the log, in 16 it ran; with min_wal_size 2GB no segment was new; the ratio has not been measured with it',
       },
     ],
   },

@@ -80,3 +80,9 @@ export function given(value: string | undefined): string | undefined {
 /** Whether a text is a UUID with its hyphens, in either case. */
 export const isUuid = (text: string): boolean =>
   /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);
+
+/** What takes long to make, and is made when it is first asked for: a start that does not need it does not wait for it. */
+export function late<Value>(make: () => Value): () => Value {
+  let made: { value: Value } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -229,6 +229,19 @@ export async function backendOf(client: pg.ClientBase): Promise<Backend | undefi
   return rows[0];
 }
 
+/**
+ * Ends a backend of ours whose connection has gone silent, where it is at nothing: the server does not learn of the end, and would keep its
+ * locks for hours. One that is still at a statement goes on with it.
+ */
+export async function endIdleBackend(
+  backend: Backend,
+  read: (text: string, values: unknown[]) => Promise<unknown>,
+): Promise<void> {
+  const text = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = $1 AND extract(epoch FROM backend_start)::text = $2 AND starts_with(state, 'idle')`;
+  await read(text, [backend.pid, backend.started]);
+}
+
 /** What a connection sees of a backend that is not its own; `unknown` where the server has answered, although not this. */
 export async function sightOf(
   backend: Backend | undefined,

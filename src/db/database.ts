@@ -3,6 +3,7 @@ import {
   AnswerWatch,
   type Backend,
   backendOf,
+  endIdleBackend,
   sightOf,
   type Sight,
   type Pace,
@@ -243,9 +244,13 @@ export class Database {
     try {
       await prepareSession(client, this.capabilities);
       const backend = await backendOf(client);
-      const look = () => this.#look(backend);
-      const { answerPace } = this.#options;
-      return new DirectConnection(client, this.#source, this.statements, look, answerPace);
+      return new DirectConnection(client, this.#source, this.statements, {
+        look: () => this.#look(backend),
+        end: async () =>
+          backend &&
+          endIdleBackend(backend, (text, values) => this.read(text, values, briefLimits)),
+        pace: this.#options.answerPace,
+      });
     } catch (error) {
       await client.end().catch(() => undefined);
       throw translateError(error, this.#source);

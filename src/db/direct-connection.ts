@@ -52,6 +52,14 @@ export async function prepareSession(client: pg.ClientBase, capabilities: Sessio
   );
 }
 
+/** What other connections see of the backend of this one, and do to it. */
+type FromOutside = {
+  look: () => Promise<Sight>;
+  /** Ends it where it is at nothing. */
+  end: () => Promise<unknown>;
+  pace: Pace | undefined;
+};
+
 /** How long a connection may take to say goodbye (ms). */
 const goodbyeMs = 2_000;
 
@@ -64,20 +72,21 @@ export class DirectConnection implements Queryable {
   readonly #client: pg.Client;
   readonly #where: Where;
   readonly #watch: AnswerWatch;
+  readonly #end: FromOutside['end'];
+  #isLost = false;
 
   /** Written down in the log, like every statement. */
   readonly query: Queryable['query'];
 
-  /** @param look what another connection sees of the backend of this one */
   constructor(
     client: pg.Client,
     where: Where,
     statements: StatementLog,
-    look: () => Promise<Sight>,
-    pace?: Pace,
+    { look, end, pace }: FromOutside,
   ) {
     this.#client = client;
     this.#where = where;
+    this.#end = end;
     this.#watch = new AnswerWatch(client, look, pace);
     this.query = statements.watching((text, values) => this.#send(text, values), 'maintenance');
   }
@@ -106,12 +115,18 @@ export class DirectConnection implements Queryable {
         this.#client.query<Row>(text, values.length > 0 ? [...values] : undefined),
       );
     } catch (error) {
-      throw translateError(error, this.#where);
+      const failure = translateError(error, this.#where);
+      this.#isLost ||= failure.code === 'connection_lost';
+      throw failure;
     }
   }
 
-  /** A connection that does not end by itself is cut. */
+  /** A connection that does not end by itself is cut; one that went silent is ended on the server, too. */
   async close(): Promise<void> {
+    if (this.#isLost) {
+      this.#isLost = false;
+      await this.#end().catch(() => undefined);
+    }
     const timer = setTimeout(() => this.abandon(), goodbyeMs);
     await this.#client.end().catch(() => undefined);
     clearTimeout(timer);

@@ -76,6 +76,8 @@ export class ServerPool {
 
   /** Why a statement failed: the server's own word for the end of its connection, where it has said one. */
   causeOf(error: unknown, client = this.#lastEnded): unknown {
+    // It says already why, as that no server will do.
+    if (error instanceof ConsoleError) return error;
     const ending = client && this.#endings.get(client);
     const isSaid = sqlStateOf(error) === undefined && sqlStateOf(ending) !== undefined;
     return isSaid ? ending : error;

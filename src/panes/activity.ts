@@ -186,7 +186,8 @@ export const activity: Pane<ActivityRow, ActivityExtras, 'activity'> = {
   question: 'What is happening now?',
   needs: {},
   isInOverview: true,
-  startsFirst: true,
+  // Four tables with their indexes and statistics are looked up before the first row is.
+  firstReadingMs: 45,
   layout: { height: 1.6 },
   isTail: true,
   showsEvents: true,

@@ -235,7 +235,7 @@ export const indexUsage: Pane<IndexUsageRow, IndexUsageExtras, 'index-usage'> = 
   rowsAre: 'index',
   needs: {},
   isInOverview: true,
-  startsFirst: true,
+  firstReadingMs: 20,
   windowed: false,
   minIntervalMs: 5_000,
   limits: usualLimits,

@@ -252,7 +252,7 @@ export const slowHooks: Pane<SlowHookRow, SlowHooksExtras, 'slow-hooks'> = {
     },
   },
   isInOverview: true,
-  startsFirst: true,
+  firstReadingMs: 15,
   windowed: true,
   minIntervalMs: 0,
   limits: usualLimits,

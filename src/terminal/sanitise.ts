@@ -1,5 +1,5 @@
 import { controlSequences, directionMarks } from '../core/control-sequences.js';
-import { firstOf } from '../core/values.js';
+import { firstOf, late } from '../core/values.js';
 import { graphemes, graphemeWidth, wrapText } from './width.js';
 
 /**
@@ -27,14 +27,15 @@ const printableAscii = /^[\x20-\x7e]*$/;
 const lineBreaks = /\r\n|[\n\v\f\r\x85\u2028\u2029]/g;
 // eslint-disable-next-line no-control-regex
 const controls = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/g;
+// What knows classes of Unicode is made when a text needs it: a start does without.
 // Format characters (direction marks and overrides, joiners, byte order mark, tags), everything
 // Unicode calls ignorable (variation selectors, fillers), and the enclosing keycap.
-const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}\u20e3]/gu;
-const skinTones = /(?<=\p{Extended_Pictographic})\p{Emoji_Modifier}+/gu;
-const spaces = /\p{Zs}/gu;
+const invisible = late(() => /[\p{Cf}\p{Default_Ignorable_Code_Point}\u20e3]/gu);
+const skinTones = late(() => /(?<=\p{Extended_Pictographic})\p{Emoji_Modifier}+/gu);
+const spaces = late(() => /\p{Zs}/gu);
 // Lone surrogates, unassigned and private characters, and Hangul vowels and finals left without a leading consonant.
-const unshowable = /[\p{Cs}\p{Cn}\p{Co}\u1160-\u11ff\ud7b0-\ud7fb]/gu;
-const marks = /\p{M}/gu;
+const unshowable = late(() => /[\p{Cs}\p{Cn}\p{Co}\u1160-\u11ff\ud7b0-\ud7fb]/gu);
+const marks = late(() => /\p{M}/gu);
 // Scripts in which a code point is a character, so that clusters need no look.
 const plainScripts =
   /^[\n\x20-\x7e\xa1-\xac\xae-\u02ff\u0391-\u03a1\u03a3-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u2426\u2500-\u2b73\u3041-\u3096\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7a3\ufffd]*$/;
@@ -69,11 +70,11 @@ function safe(text: string, tab: string): string {
   const visible = clean
     // Whoever reads must see that something was there: it makes a text look like another.
     .replace(directionMarks, replacement)
-    .replace(invisible, '')
-    .replace(skinTones, '')
-    .replace(spaces, ' ')
+    .replace(invisible(), '')
+    .replace(skinTones(), '')
+    .replace(spaces(), ' ')
     .normalize('NFC')
-    .replace(unshowable, replacement);
+    .replace(unshowable(), replacement);
   return plainScripts.test(visible) ? visible : portableClusters(visible);
 }
 
@@ -96,10 +97,10 @@ function single(cluster: string): string {
  */
 function portable(cluster: string): string {
   let count = 0;
-  const bounded = cluster.replace(marks, (mark) => (++count > maxMarks ? '' : mark));
+  const bounded = cluster.replace(marks(), (mark) => (++count > maxMarks ? '' : mark));
   if (bounded === '' || graphemeWidth(bounded) === 0) return '';
   if (graphemeWidth(bounded) === sumOfWidths(bounded)) return bounded;
-  const bare = bounded.replace(marks, '');
+  const bare = bounded.replace(marks(), '');
   let result = '';
   for (const part of graphemes(bare)) {
     result += graphemeWidth(part) === sumOfWidths(part) ? part : replacement;
@@ -162,13 +163,15 @@ function cutBefore(text: string, start: number, end: number): number {
 }
 
 /** What never belongs to the character before it. */
-const begins = /^(?:[\p{L}\p{N}\p{P}](?<![\u1100-\u11ff])|\p{Extended_Pictographic})/u;
+const begins = late(() => /^(?:[\p{L}\p{N}\p{P}](?<![\u1100-\u11ff])|\p{Extended_Pictographic})/u);
 /** What may end a character: no joiner, no leading consonant of Hangul, no half of a flag. */
-const ends = /(?:[\p{L}\p{N}\p{P}\p{M}](?<![\u1100-\u115f])|\p{Extended_Pictographic})$/u;
+const ends = late(
+  () => /(?:[\p{L}\p{N}\p{P}\p{M}](?<![\u1100-\u115f])|\p{Extended_Pictographic})$/u,
+);
 
 function meetAt(text: string, at: number): boolean {
   const isWhole = !isLowSurrogate(text.charCodeAt(at));
-  return isWhole && begins.test(text.slice(at, at + 2)) && ends.test(text.slice(at - 2, at));
+  return isWhole && begins().test(text.slice(at, at + 2)) && ends().test(text.slice(at - 2, at));
 }
 
 function isLowSurrogate(unit: number): boolean {

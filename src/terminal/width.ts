@@ -1,4 +1,5 @@
 import { eastAsianWidth } from 'get-east-asian-width';
+import { late } from '../core/values.js';
 
 /** Made when it is needed: 9 ms, which the first frame does not. */
 let segmenter: Intl.Segmenter | undefined;
@@ -25,24 +26,27 @@ const scripts = [
   .map((script) => String.raw`\p{Script=${script}}`)
   .join('');
 const alone = String.raw`(?:\n|(?!${leads})[${scripts}\uac00-\ud7a3](?!${follows}))`;
-const aloneRun = new RegExp(`${alone}+`, 'uy');
+// As all that know classes of Unicode below, made when a text needs it: together they take two milliseconds.
+const aloneRun = late(() => new RegExp(`${alone}+`, 'uy'));
 // After a joiner, a leading consonant of Hangul, or a sign that is written before what it belongs to
 // (Grapheme_Cluster_Break=Prepend, which regular expressions do not know), nothing stands alone.
 const joins = String.raw`[\u200d\u1100-\u115f\ua960-\ua97c\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\u{110bd}\u{110cd}\u{111c2}\u{111c3}\u{113d1}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]`;
-const clusterRun = new RegExp(String.raw`(?:(?<=${joins})[^]|(?!${alone})[^])+`, 'uy');
+const clusterRun = late(() => new RegExp(String.raw`(?:(?<=${joins})[^]|(?!${alone})[^])+`, 'uy'));
 
 /** The grapheme clusters of a text, in order: what a reader calls characters. */
 export function* graphemes(text: string): Generator<string, void, undefined> {
   let index = 0;
+  const ofOne = aloneRun();
   while (index < text.length) {
-    aloneRun.lastIndex = index;
-    const run = aloneRun.exec(text)?.[0];
+    ofOne.lastIndex = index;
+    const run = ofOne.exec(text)?.[0];
     if (run !== undefined) {
       yield* run;
       index += run.length;
     } else {
-      clusterRun.lastIndex = index;
-      const clusters = clusterRun.exec(text)?.[0] ?? text.slice(index);
+      const ofMany = clusterRun();
+      ofMany.lastIndex = index;
+      const clusters = ofMany.exec(text)?.[0] ?? text.slice(index);
       segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
       for (const { segment } of segmenter.segment(clusters)) yield segment;
       index += clusters.length;
@@ -89,10 +93,12 @@ export function isOneColumnText(text: string): boolean {
 }
 
 const invisible = String.raw`\p{Default_Ignorable_Code_Point}\p{Control}\p{Format}\p{Nonspacing_Mark}\p{Enclosing_Mark}\p{Surrogate}`;
-const firstVisible = new RegExp(`[^${invisible}]`, 'u');
+const firstVisible = late(() => new RegExp(`[^${invisible}]`, 'u'));
 /** What every recommended emoji has at least one of; few other texts have any. */
-const partOfEmoji = /[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u20e3]/u;
-const pictographs = /\p{Extended_Pictographic}/gu;
+const partOfEmoji = late(
+  () => /[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u20e3]/u,
+);
+const pictographs = late(() => /\p{Extended_Pictographic}/gu);
 const keycap = /^[\d#*]\u20e3$/;
 /** More is no emoji. */
 const longestEmoji = 50;
@@ -106,9 +112,9 @@ let emoji: RegExp | undefined;
  * Width) and of what stands beside it.
  */
 function widthOfCluster(cluster: string): number {
-  const start = cluster.search(firstVisible);
+  const start = cluster.search(firstVisible());
   if (start < 0) return 0;
-  if (partOfEmoji.test(cluster) && isEmoji(cluster)) return 2;
+  if (partOfEmoji().test(cluster) && isEmoji(cluster)) return 2;
   const [first = 0, ...others] = Array.from(cluster.slice(start), codePoint);
   if (jamoOf(first)) return hangulWidth([first, ...others]);
   const beside = others.filter(takesColumns);
@@ -121,7 +127,7 @@ function isEmoji(cluster: string): boolean {
   if (cluster.length > longestEmoji) return false;
   // Some are sent without the selector that makes them emoji.
   if (keycap.test(cluster)) return true;
-  return cluster.includes('\u200d') && (cluster.match(pictographs)?.length ?? 0) >= 2;
+  return cluster.includes('\u200d') && (cluster.match(pictographs())?.length ?? 0) >= 2;
 }
 
 /** Marks with a column of their own, and the half and full width forms. */
@@ -140,7 +146,7 @@ function jamoOf(code: number): Jamo | undefined {
 
 /** Letters of Hangul that make a syllable are two columns together; others stand side by side. */
 function hangulWidth(codes: readonly number[]): number {
-  const shown = codes.filter((code) => firstVisible.test(String.fromCodePoint(code)));
+  const shown = codes.filter((code) => firstVisible().test(String.fromCodePoint(code)));
   let width = 0;
   for (let index = 0; index < shown.length; index++) {
     const [lead = 0, vowel = 0, tail = 0] = shown.slice(index, index + 3);

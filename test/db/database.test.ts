@@ -198,6 +198,29 @@ describe('a transaction', () => {
     await guest.close();
   });
 
+  it.each([
+    ['none', []],
+    ['plain ones', ['a', 'é', 'nullable', 'is_null', '1.5']],
+    ['one that is not there', ['a', null, 'b']],
+    ['words of the format itself', ['NULL', 'null', '', 'a,b', '{x}', 'a"b', '\\', ' ', 'a\nb']],
+  ])('gives an array of texts: %s', async (_what, texts) => {
+    const [row] = await database.read('SELECT $1::text[] AS texts', [texts]);
+    expect(row).toEqual({ texts });
+  });
+
+  it('gives arrays in an array, and one that counts from zero', async () => {
+    const [row] = await database.read(
+      `SELECT '{{a,b},{c,d}}'::text[] AS nested, '[0:1]={a,b}'::text[] AS shifted`,
+    );
+    expect(row).toEqual({
+      nested: [
+        ['a', 'b'],
+        ['c', 'd'],
+      ],
+      shifted: ['a', 'b'],
+    });
+  });
+
   it('gives bigint and numeric as numbers', async () => {
     expect(
       await database.read('SELECT 9007199254740991::bigint AS a, 0.1234::numeric AS b'),

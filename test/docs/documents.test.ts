@@ -1,6 +1,16 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { commands } from '../../src/cli/registry.js';
 import { checks } from '../../src/maintenance/doctor/checks.js';
 import { offers } from '../../src/maintenance/registry.js';
@@ -107,6 +117,19 @@ test('docs/doctor.md: it tells of every check, and of no other', () => {
   expect(told.toSorted()).toEqual(checks.map(({ id }) => id).toSorted());
 });
 
+test.each(['README.md', 'docs/connecting.md'])(
+  '%s: the line that makes a .env makes one that nobody else may read',
+  (file) => {
+    const folder = mkdtempSync(join(tmpdir(), 'trace-console-env-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    copyFileSync(join(root, '.env.example'), join(folder, '.env.example'));
+    const [line = ''] = /^.*> \.env\)|^.*\.env\.example \.env\)/m.exec(read(file)) ?? [];
+    execFileSync('sh', ['-c', `umask 022; ${line}`], { cwd: folder });
+    expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(folder, '.env'), 'utf8')).toContain('TRACEABILITY_DB_PASSWORD=');
+  },
+);
+
 test('docs/faults.md: every file that it names is there, and every test by its name', () => {
   const page = read('docs/faults.md');
   const files = [...page.matchAll(/`([a-z0-9/-]+\.test\.ts)`/g)].map(([, file = '']) => file);
@@ -118,5 +141,5 @@ test('docs/faults.md: every file that it names is there, and every test by its n
       !read(join('test', file)).replaceAll("\\'", "'").includes(name.replaceAll('\\_', '_')),
   );
   expect(missing.map(([line]) => line)).toEqual([]);
-  expect(named.length).toBeGreaterThan(80);
+  expect(named.length).toBeGreaterThan(120);
 });

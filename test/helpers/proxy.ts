@@ -62,6 +62,11 @@ export class Proxy {
     if (newest) newest.silent = true;
   }
 
+  /** The same for the one that the server knows by this port, `client_port` of pg_stat_activity. */
+  silencePort(port: number): void {
+    for (const pair of this.#pairs) if (pair.server.localPort === port) pair.silent = true;
+  }
+
   /** Nothing passes while it is stalled, on new connections either; then what was sent meanwhile does. */
   stall(isStalled: boolean): void {
     this.#isStalled = isStalled;

@@ -50,7 +50,7 @@ export const command = defineCommand({
     'Learns from each turn that has ended, once: which agents and tools served which request, how well and how',
     'fast; which agents work one after another; which errors recur and what got over them. It may be interrupted or',
     'killed at any moment and goes on where it was. One process learns at a time. It leaves the processor to what',
-    'writes traces: it lowers its own priority, and rests after each batch.',
+    'writes traces: it lowers its own priority, and rests after each batch for twice the time that it took.',
     '',
     'A turn is no success when it failed, was interrupted, was corrected or repeated by the next prompt, or when its',
     'last test run failed. "trace-console feedback" overrules that. With --json: {"turns", "overruled", "published",',
@@ -68,7 +68,10 @@ export const command = defineCommand({
     const database = await context.openDatabase();
     giveWay(database);
     if (flags.dryRun) {
-      const findings = await drainProgress(learnDry(database, options), note);
+      const findings = await drainProgress(
+        learnDry(database, { ...options, restShare: undefined }),
+        note,
+      );
       print(flags.json ? safeJson(findings, 2) : safeText(findingsText(findings)));
       return exitCodes.good;
     }
@@ -90,8 +93,10 @@ export const command = defineCommand({
   },
 });
 
-/** A third of the weight that others have: on a machine without a free core it learns slowly, and still learns. */
-const lowered = 5;
+/** A tenth of the weight that others have: on a machine without a free core it learns slowly, and still learns. */
+const lowered = 10;
+/** Nobody waits for it at the screen: two thirds of the time are the writers'. */
+const restShare = 2;
 
 /**
  * Lets the writers of traces on this machine have the processor first. On Linux a priority is that of a thread: those of V8
@@ -135,6 +140,7 @@ function optionsOf({ flags, signal, note }: Context): LearnOptions {
         : new Date(Date.now() - parseAge(since, '--since').milliseconds),
     limit,
     leastTurns: minTurns,
+    restShare,
     signal,
   };
 }

@@ -71,6 +71,16 @@ const int8 = 20;
 const numeric = 1700;
 const json = 114;
 const jsonb = 3802;
+const textArray = 1009;
+
+/** Whether the elements of an array stand as they are: none is quoted, none is NULL, and there is no array in it. */
+function isPlain(array: string): boolean {
+  const isQuoted = array.includes('"') || array.includes('\\');
+  return !isQuoted && array.lastIndexOf('{') === 0 && array !== '{}' && !/\bnull\b/i.test(array);
+}
+
+/** pg reads an array sign by sign: of the names of all columns that took 3 ms of a start. */
+const plainTexts = (array: string): string[] => array.slice(1, -1).split(',');
 
 /**
  * How values arrive: bigint, numeric and JSON to the digit. A fraction is rounded to 15 digits: averages
@@ -84,6 +94,9 @@ valueTypes.setTypeParser(numeric, (text) => {
 });
 valueTypes.setTypeParser(json, parseExactJson);
 valueTypes.setTypeParser(jsonb, parseExactJson);
+const types = pg.types as unknown as { getTypeParser(oid: number): (text: string) => unknown };
+const anyTexts = types.getTypeParser(textArray);
+valueTypes.setTypeParser(textArray, (text) => (isPlain(text) ? plainTexts(text) : anyTexts(text)));
 
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 

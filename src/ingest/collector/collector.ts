@@ -193,8 +193,9 @@ export class Collector {
     const status = this.#status;
     status.records += records.length;
     status.torn += torn;
-    status.quarantined += quarantined;
+    status.quarantined = Math.max(0, status.quarantined + quarantined);
     if (asideReason !== undefined) status.asideReason = asideReason;
+    else if (status.quarantined === 0) delete status.asideReason;
     for (const record of records) {
       noteEvent(status.lastEvents, record.cli, new Date(atMsOf(record)).toISOString());
     }

@@ -23,6 +23,8 @@ export type WriteResult = {
   unknown: readonly SpoolRecord[];
   /** Records that an adapter could not read; they are put aside. */
   failed: readonly Quarantined[];
+  /** How many were taken back that had been put aside. */
+  back?: number;
 };
 
 /** What belongs to the rows of a batch: it runs in their transaction, behind them. */
@@ -209,13 +211,13 @@ export class SpoolDrain {
     // The offsets are unknown until it is clear whether the commit has happened.
     this.#offsets = undefined;
     let [quarantined, asideReason]: [number, string?] = [0];
-    await write(batch.records, this.#key, async (tx, { unknown, failed }) => {
+    await write(batch.records, this.#key, async (tx, { unknown, failed, back = 0 }) => {
       await lockSpool(tx, this.#key);
       requireUnmoved(expected, await readOffsets(tx, this.#key));
       await quarantine(tx, this.#key, failed);
       await countSources(tx, this.#key, this.#spool.host, sourcesOf(batch.records, unknown));
       await moveOffsets(tx, this.#key, batch.offsets);
-      [quarantined, asideReason] = [failed.length, failed.at(-1)?.error];
+      [quarantined, asideReason] = [failed.length - back, failed.at(-1)?.error];
     });
     this.#offsets = new Map([...expected, ...batch.offsets]);
     this.#readMs = Date.now();

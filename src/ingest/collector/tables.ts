@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../core/exact-json.js';
 import type { Queryable } from '../../db/queryable.js';
 import { openConsoleTable } from '../../deploy/console-schema.js';
 import { ConsoleError } from '../../db/errors.js';
@@ -141,6 +142,27 @@ export async function quarantine(
       ...[column('error'), column('record')],
     ],
   );
+}
+
+/** So many are brought back with one batch. */
+const mostBack = 1_000;
+
+/** Takes events back that were put aside for this reason, which is gone. A role that may not delete leaves them there. */
+export async function takeBack(
+  tx: Queryable,
+  { schema, spool }: SpoolKey,
+  error: string,
+): Promise<SpoolRecord[]> {
+  const may = `SELECT FROM (SELECT) AS one WHERE has_table_privilege('trace_console.quarantined_events', 'SELECT, DELETE')`;
+  if ((await tx.query(may)).rows.length === 0) return [];
+  const { rows } = await tx.query<{ record: string }>(
+    `DELETE FROM trace_console.quarantined_events WHERE target_schema = $1 AND spool = $2 AND record_id IN (
+       SELECT record_id FROM trace_console.quarantined_events
+       WHERE target_schema = $1 AND spool = $2 AND error = $3 ORDER BY record_id LIMIT $4)
+     RETURNING record`,
+    [schema, spool, error, mostBack],
+  );
+  return rows.map(({ record }) => parseExactJson(record) as SpoolRecord);
 }
 
 export async function countQuarantined(

@@ -7,7 +7,7 @@ import type { TelemetrySpan } from '../otlp/decode.js';
 import { toldBy } from '../otlp/records.js';
 import { prepareWithSpans, recordPrepared, type ToRecord } from '../otlp/staging.js';
 import type { Recorder } from '../recorder.js';
-import { figuresProblem, keepFigures, type Figure } from '../otlp/kept-trace.js';
+import { figuresProblem, keepFigures, withoutPrivilege, type Figure } from '../otlp/kept-trace.js';
 import { type HookAdapter, ToolPairs } from '../sources/hook-payload.js';
 import { claudeHooks } from '../sources/hooks-claude.js';
 import { codexHooks } from '../sources/hooks-codex.js';
@@ -18,7 +18,7 @@ import { opencodeHooks } from '../sources/hooks-opencode.js';
 import { telemetryCli, writerCli, type SpoolRecord } from '../spool/frame.js';
 import { rowsOf, RowStatements, type WriterRows } from '../writer/statements.js';
 import type { RecordWriter } from './drain.js';
-import { type Quarantined, readPairs, type SpoolKey, writePairs } from './tables.js';
+import { type Quarantined, readPairs, type SpoolKey, takeBack, writePairs } from './tables.js';
 
 const adapters = new Map<string, HookAdapter>(
   Object.entries({
@@ -57,6 +57,8 @@ type Ready = { pairs: ToolPairs; converted: Converted; toRecord: ToRecord };
 export function recordWriter(database: Database, recorder: Recorder): RecordWriter {
   const target = { database, recorder };
   const ready = new WeakMap<readonly SpoolRecord[], Promise<Ready>>();
+  /** Points were put aside while the role might not write them: once it may, they come with the next ones. */
+  let mayBeAside = true;
   /** Traces of which spans are being written. */
   let kept: Promise<ReadonlySet<string>> = Promise.resolve(new Set());
   const make = async (
@@ -93,25 +95,32 @@ export function recordWriter(database: Database, recorder: Recorder): RecordWrit
       kept = made.then(({ toRecord }) => toRecord.batch.traces).catch(() => new Set());
       const { pairs, converted, toRecord } = await made;
       const { rows, unknown, failed, figures } = converted;
+      let isMore = mayBeAside;
       await recordPrepared(target, toRecord, async (tx) => {
         // A role that may write all but them goes on with all but them.
         const problem = figures.length > 0 ? await figuresProblem(tx) : undefined;
         const aside = problem === undefined ? [] : figures.map(({ record }) => record);
+        const back =
+          figures.length > 0 && problem === undefined && mayBeAside
+            ? await takeBack(tx, key, withoutPrivilege)
+            : [];
+        isMore = back.length > 0 || problem !== undefined;
         await commit(tx, {
           unknown,
+          back: back.length,
           failed: [...failed, ...aside.map((record) => ({ record, error: problem ?? '' }))],
         });
         if (aside.length === 0) {
           const { schema } = database.capabilities;
-          await keepFigures(
-            tx,
-            schema,
-            figures.map(({ figure }) => figure),
-          );
+          await keepFigures(tx, schema, [
+            ...figures.map(({ figure }) => figure),
+            ...back.flatMap((one) => toldBy(one).figure ?? []),
+          ]);
         }
         if (rows.size > 0) await (await RowStatements.read(tx)).writeAll(tx, rows);
         if (pairs.isChanged) await writePairs(tx, key, pairs);
       });
+      if (figures.length > 0) mayBeAside = isMore;
     },
   };
 }

@@ -79,12 +79,8 @@ export type Encoding = 'json' | 'protobuf';
  */
 export function decodeRequest(signal: Signal, bytes: Uint8Array, encoding: Encoding): Telemetry {
   if (encoding === 'protobuf') return telemetryOf(decodeProtobuf(signal, bytes));
-  const { buffer, byteOffset, byteLength } = bytes;
-  const value = parseExactJson(
-    Buffer.from(buffer, byteOffset, byteLength)
-      .toString('utf8')
-      .replace(/^\uFEFF/, ''),
-  );
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  const value = parseExactJson(text.replace(/^\uFEFF/, ''));
   // Unknown fields are passed over; a request of which nothing is known was meant for somebody else.
   if (!isObject(value) || !(isRequest(value) || Object.keys(value).length === 0)) {
     throw new Error('This is no request.');
@@ -296,7 +292,7 @@ function valueOf(value: unknown, depth: number): unknown {
 /** The messages of OTLP (opentelemetry-proto 1.x) that are read, and their fields. Others are skipped by the decoder. */
 type Fields = Readonly<Record<string, readonly [id: number, type: string, repeated?: 'repeated']>>;
 
-const messages: Readonly<Record<string, Fields>> = {
+export const messages: Readonly<Record<string, Fields>> = {
   AnyValue: {
     stringValue: [1, 'string'],
     boolValue: [2, 'bool'],
@@ -396,5 +392,8 @@ function root(): protobuf.Root {
 
 /** A request as protobuf, in the shape of its JSON. @throws Error for bytes that are no such message */
 function decodeProtobuf(signal: Signal, bytes: Uint8Array): Record<string, unknown> {
-  return root().lookupType(signal).decode(bytes);
+  const reader = protobuf.Reader.create(bytes);
+  // Else each field that is not known is kept, as an object.
+  reader.discardUnknown = true;
+  return root().lookupType(signal).decode(reader);
 }

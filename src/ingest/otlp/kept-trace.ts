@@ -331,7 +331,7 @@ const slots = 64;
 const hourMs = 3_600_000;
 const largestValue = 1e15;
 
-const withoutPrivilege =
+export const withoutPrivilege =
   'The role may not write trace_console.agent_metrics. ' +
   'Grant CREATE on the database once, or SELECT, INSERT and UPDATE on trace_console.agent_metrics.';
 

@@ -19,6 +19,7 @@ import {
   encodingOf,
   framesOf,
   Refusal,
+  refuseTooMany,
   resultOf,
   telemetryRecords,
   unpacked,
@@ -220,6 +221,7 @@ export class OtlpReceiver {
     try {
       const event = this.#last.then(async () => {
         const input = await unpacked(request, body);
+        refuseTooMany(input, 'json');
         this.#append([frameOf({ cli, event: undefined, input, atMs }, {})]);
       });
       this.#last = event.catch(() => undefined);

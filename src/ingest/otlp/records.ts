@@ -9,6 +9,7 @@ import { joinedFrames, telemetryCli, type SpoolRecord } from '../spool/frame.js'
 import {
   decodeRequest,
   isAny,
+  messages,
   signals,
   type Attributes,
   type Encoding,
@@ -142,6 +143,98 @@ function varint(value: number): number[] {
   return rest === 0 ? [value] : [(value % 128) + 128, ...varint(rest)];
 }
 
+/** A request holds so many objects at most: spans, points, attributes, values. An SDK sends some ten thousand at once. */
+const mostObjects = 1_000_000;
+
+/** The shortest of them: an empty message with its tag, `{}` with its comma (bytes). */
+const shortest: Readonly<Record<Encoding, number>> = { protobuf: 2, json: 3 };
+
+/**
+ * The decoders make all objects of a request before anything of it can be counted: what has too many is refused before.
+ *
+ * @throws Refusal
+ */
+export function refuseTooMany(body: Buffer, encoding: Encoding, signal: Signal = 'traces'): void {
+  if (body.length <= mostObjects * shortest[encoding]) return;
+  const isTooMany = encoding === 'json' ? hasManyInJson(body) : hasManyMessages(signal, body);
+  if (!isTooMany) return;
+  throw new Refusal(
+    413,
+    `A request holds ${mostObjects} spans, points, attributes and values at most: send less at a time.`,
+  );
+}
+
+const [quote, backslash, brace, bracket] = [0x22, 0x5c, 0x7b, 0x5b];
+
+function hasManyInJson(body: Buffer): boolean {
+  let count = 0;
+  let isText = false;
+  for (let at = 0; at < body.length; at += 1) {
+    const byte = body[at];
+    if (byte === quote) isText = !isText;
+    else if (isText && byte === backslash) at += 1;
+    else if (!isText && (byte === brace || byte === bracket)) count += 1;
+    if (count > mostObjects) return true;
+  }
+  return false;
+}
+
+/** The messages within each message, by the number of their field. */
+const inner = new Map(
+  Object.entries(messages).map(([name, fields]) => [
+    name,
+    new Map(
+      Object.values(fields).flatMap(([id, type]) =>
+        Object.hasOwn(messages, type) ? [[id, type] as const] : [],
+      ),
+    ),
+  ]),
+);
+
+/** Walks over the bytes as the decoder does, and makes nothing. What is no message is left to the decoder, which says so. */
+function hasManyMessages(signal: Signal, body: Buffer): boolean {
+  const open: { fields: Map<number, string> | undefined; end: number }[] = [
+    { fields: inner.get(signal), end: body.length },
+  ];
+  let [at, count, groups] = [0, 0, 0];
+  const number = () => {
+    let value = 0;
+    for (let shift = 0; at < body.length; shift += 7) {
+      const byte = body[at] ?? 0;
+      at += 1;
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return value >>> 0;
+  };
+  for (let message = open.at(-1); message !== undefined; message = open.at(-1)) {
+    if (at >= message.end) {
+      open.pop();
+      continue;
+    }
+    const tag = number();
+    const wire = tag & 7;
+    if (wire === 0) number();
+    else if (wire === 1) at += 8;
+    else if (wire === 5) at += 4;
+    else if (wire === 3) groups += 1;
+    else if (wire === 4) groups -= 1;
+    else if (wire !== 2) return false;
+    else {
+      const length = number();
+      const type = groups > 0 ? undefined : message.fields?.get(tag >>> 3);
+      if (at + length > message.end || groups < 0) return false;
+      if (type === undefined) at += length;
+      else {
+        count += 1;
+        if (count > mostObjects) return true;
+        open.push({ fields: inner.get(type), end: at + length });
+      }
+    }
+  }
+  return false;
+}
+
 /** A request unpacks to so many bytes at most. */
 const mostUnpacked = 32 << 20;
 
@@ -195,6 +288,7 @@ export async function unpacked({ headers }: http.IncomingMessage, body: Buffer):
 
 export function decoded(signal: Signal | undefined, body: Buffer, encoding: Encoding): Telemetry {
   for (const each of signal === undefined ? signals : [signal]) {
+    refuseTooMany(body, encoding, each);
     try {
       const telemetry = decodeRequest(each, body, encoding);
       if (signal !== undefined || encoding === 'json') return telemetry;

@@ -26,6 +26,8 @@ export type LearnOptions = {
   leastTurns?: number | undefined;
   /** Turns a transaction; default 500. */
   batchSize?: number | undefined;
+  /** A pause after each transaction, in parts of its time, for writers that waited for a processor; default 0.5. */
+  restShare?: number | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -41,14 +43,13 @@ export type LearnSummary = {
   interrupted: boolean;
 };
 
-const defaults = { leastTurns: 2, batchSize: 500 };
+const defaults = { leastTurns: 2, batchSize: 500, restShare: 0.5 };
 /** Turns that are looked up at once: each look-up sorts what is left to learn. */
 const candidatesAtOnce = 20_000;
-/** A pause after each batch, in parts of its time: writers that waited for a processor get it. */
-const restShare = 0.5;
 /** Rows are published so often in a long run: each publishing writes into every index of a pattern. */
 const publishEveryMs = 20_000;
-const limits = { statementTimeoutMs: 120_000 };
+/** Learning takes one processor, not one more for each worker of a plan. */
+const limits = { statementTimeoutMs: 120_000, settings: { max_parallel_workers_per_gather: '0' } };
 
 /**
  * Learns from the turns that ended and were not learned from: success patterns, agent chains, error patterns.
@@ -73,18 +74,19 @@ export async function* learn(
       model: embedder.model,
       since: options.since,
     });
+    const rest = restOf(options);
     let publishedAt = performance.now();
     let turns = 0;
     const ended = yield* eachBatch(database, { ...options, total }, true, async (batch) => {
       turns += await learner.learn(batch, signal);
       if (performance.now() - publishedAt < publishEveryMs) return;
-      await publish(database, lease, leastTurns, published);
+      await publish(database, lease, { leastTurns, rest }, published);
       learner.patterns.forgetAll();
       publishedAt = performance.now();
     });
     yield { phase: 'writing patterns' };
     await askForMore(database, lease, leastTurns);
-    await publish(database, lease, leastTurns, published);
+    await publish(database, lease, { leastTurns, rest }, published);
     return summaryOf(embedder, begun, { turns, overruled, published, interrupted: !ended });
   } finally {
     await lease.release();
@@ -183,6 +185,7 @@ export async function* watch(
     let isDue = false;
     let pauseMs = everyMs;
     let said = '';
+    const rest = restOf(options);
     const look = async (): Promise<LearnSummary | undefined> => {
       const begun = performance.now();
       const isFull = begun - fullAt >= fullEveryMs;
@@ -197,7 +200,7 @@ export async function* watch(
       await ended(batches);
       if (isFull) fullAt = begun;
       if (turns + overruled === 0 && !isDue) return undefined;
-      await publish(database, lease, leastTurns, published);
+      await publish(database, lease, { leastTurns, rest }, published);
       one.patterns.forgetAll();
       return summaryOf(embedder, begun, { turns, overruled, published, interrupted: false });
     };
@@ -233,6 +236,11 @@ async function pause(milliseconds: number, signal: AbortSignal | undefined): Pro
   await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => undefined);
 }
 
+/** Pauses after so long a work. */
+function restOf({ restShare = defaults.restShare, signal }: LearnOptions) {
+  return (workedMs: number) => pause(workedMs * restShare, signal);
+}
+
 /** By the server's clock, which writes the times of rows; never before what was asked for. */
 async function recently(database: Database, since: Date | undefined): Promise<Date | undefined> {
   const [row] = await database.read<{ since: Date }>(
@@ -255,6 +263,7 @@ async function* eachBatch(
 ): AsyncGenerator<LearnProgress, boolean> {
   const { since, limit = Infinity, batchSize = defaults.batchSize, signal, total } = options;
   const { schema } = database.capabilities;
+  const rest = restOf(options);
   let after: Candidate | undefined;
   let done = 0;
   while (done < limit) {
@@ -269,11 +278,11 @@ async function* eachBatch(
       const batch = found.slice(from, from + batchSize);
       await take(batch);
       done += batch.length;
-      const restMs = (performance.now() - begun) * restShare;
+      const workedMs = performance.now() - begun;
       // Turns end while it learns.
       const of = total === undefined ? {} : { total: Math.max(done, Math.min(total, limit)) };
       yield { phase: 'learning', done, unit: 'turns', ...of };
-      await pause(restMs, signal);
+      await rest(workedMs);
     }
     after = found.at(-1);
     if (found.length < wanted) break;

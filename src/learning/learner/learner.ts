@@ -39,7 +39,11 @@ import {
 } from './store.js';
 
 /** A batch that only reads and computes gets more time than a screen's question. */
-const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
+const limits = {
+  statementTimeoutMs: 60_000,
+  lockTimeoutMs: 5_000,
+  settings: { max_parallel_workers_per_gather: '0' },
+};
 
 /** An error that the next turn of the session got over within this time was resolved by it. */
 const resolvedWithinMs = 60 * 60_000;

@@ -218,27 +218,28 @@ function hookOf(text: string): { type: string; name: string } {
 }
 
 const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
-const itemsAtOnce = 200;
+const itemsAtOnce = 100;
 
 export type Published = { patterns: number; chains: number; errors: number };
 
 type Item<State> = { key: string; state: State };
 
+/** `leastTurns`: a pattern gets a row from so many turns on; `rest`: pauses after a transaction of so many milliseconds. */
+export type PublishOptions = { leastTurns: number; rest: (workedMs: number) => Promise<void> };
+
 /**
  * Brings the rows of success_patterns, agent_chaining_patterns and error_patterns up to what was learned. The
  * columns that people or routers change stay theirs: is_active, resolved_at, logged uses.
- *
- * @param leastTurns a pattern gets a row from so many turns on
  */
 export async function publish(
   database: Database,
   lease: LearnerLease,
-  leastTurns: number,
+  { leastTurns, rest }: PublishOptions,
   published: Published = { patterns: 0, chains: 0, errors: 0 },
 ): Promise<Published> {
   const { schema } = database.capabilities;
   const publishAll = (kind: ItemKind, take: (tx: Queryable, keys: string[]) => Promise<number>) =>
-    publishKind(database, lease, kind, take);
+    publishKind(database, { lease, kind, rest }, take);
   published.patterns += await publishAll('pattern', async (tx, keys) =>
     publishPatterns(tx, schema, await readPatterns(tx, schema, keys), leastTurns),
   );
@@ -267,12 +268,12 @@ export async function askForMore(database: Database, lease: LearnerLease, leastT
 /** In batches of their own, in the order of their keys: two publishers would not wait for each other in a circle. */
 async function publishKind(
   database: Database,
-  lease: LearnerLease,
-  kind: ItemKind,
+  { lease, kind, rest }: { lease: LearnerLease; kind: ItemKind } & Pick<PublishOptions, 'rest'>,
   take: (tx: Queryable, keys: string[]) => Promise<number>,
 ): Promise<number> {
   const { schema } = database.capabilities;
   for (let rows = 0; ;) {
+    const begun = performance.now();
     const keys = await database.transaction(limits, async (tx) => {
       await lease.hold(tx);
       const { rows: found } = await tx.query<{ key: string }>(
@@ -290,6 +291,7 @@ async function publishKind(
       );
       return batch;
     });
+    await rest(performance.now() - begun);
     if (keys.length < itemsAtOnce) return rows;
   }
 }

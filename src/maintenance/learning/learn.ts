@@ -19,6 +19,8 @@ export type LearnInput = {
   limit?: number | undefined;
   /** A pattern gets a row from so many turns on. */
   leastTurns?: number | undefined;
+  /** A pause after each transaction, in parts of its time. */
+  restShare?: number | undefined;
   /** Do not rebuild the vector index afterwards. */
   keepIndexes?: boolean | undefined;
   /** Go on until cancelled; each look that learned something is reported. */
@@ -159,12 +161,13 @@ class Waiting {
 
 async function* runOnce(
   context: ActionContext,
-  { since, limit, leastTurns, keepIndexes }: LearnInput,
+  { since, limit, leastTurns, restShare, keepIndexes }: LearnInput,
   embedder: Embedder,
 ): AsyncGenerator<Progress, LearnSummary> {
   const { learn } = await import('../../learning/learner/learn.js');
   const { database, signal } = context;
-  const result = yield* learn(database, { embedder, since, limit, leastTurns, signal });
+  const options = { embedder, since, limit, leastTurns, restShare, signal };
+  const result = yield* learn(database, options);
   if (!keepIndexes && result.published.patterns > 0) yield* fitIndex(context);
   return result;
 }
@@ -173,7 +176,7 @@ const fittedEveryMs = 10 * 60_000;
 
 async function* runWatch(
   context: ActionContext,
-  { since, leastTurns, keepIndexes, watch: how }: LearnInput,
+  { since, leastTurns, restShare, keepIndexes, watch: how }: LearnInput,
   embedder: Embedder,
 ): AsyncGenerator<Progress, LearnSummary> {
   const { watch } = await import('../../learning/learner/learn.js');
@@ -188,7 +191,7 @@ async function* runWatch(
     interrupted: false,
   };
   let fittedAt = -Infinity;
-  const options = { embedder, since, leastTurns, signal, everyMs: how?.everyMs };
+  const options = { embedder, since, leastTurns, restShare, signal, everyMs: how?.everyMs };
   for await (const summary of watch(database, options)) {
     if ('phase' in summary) {
       yield summary;

@@ -89,7 +89,7 @@ async function preview({ database }: ActionContext, input: PruneInput): Promise<
     ]);
     return { counts: found, patterns: listed.rows };
   });
-  const lines = patterns.map((pattern) => lineOf(pattern, rules));
+  const lines = patterns.map(lineOf);
   const more = counts.patterns - lines.length;
   const nothing = counts.patterns === 0 && counts.usage_logs === 0;
   return {
@@ -138,18 +138,19 @@ SELECT ${boundedText('intent_classification', 60)} AS intent, ${boundedText('pat
 FROM success_patterns WHERE id = ANY ($1::uuid[]) ORDER BY last_used_at, id`;
 
 /**
- * Why this one goes, rule by rule, and what becomes of it: `2 uses (under 5), 0 of 2 good (under 50 %), last used 41 days ago
- * (over 30 days): code_review 4f1c… by reviewer; learned again when such a turn comes`.
+ * Which one goes, first, for a narrow screen cuts the line; then why, by each of the rules above the list, and what becomes of it:
+ * `code_review: 2 uses, 0 good, unused for 41 days; by reviewer, learned:4f1c…; learned again when such a turn comes`.
  */
-function lineOf(pattern: PatternRow, { minUses, minSuccess, unusedFor }: Rules): string {
+function lineOf(pattern: PatternRow): string {
   const { intent, hash, agent, uses, good, bad, unused_days: days, is_learned: learned } = pattern;
-  return (
-    `${uses} ${uses === 1 ? 'use' : 'uses'} (under ${minUses}), ` +
-    `${good + bad === 0 ? 'none judged good' : `${good} of ${good + bad} good`} (under ${minSuccess * 100} %)` +
-    (days === null ? '' : `, last used ${days} days ago (over ${unusedFor})`) +
-    `: ${intent} ${hash}${agent === null ? '' : ` by ${agent}`}` +
-    (learned ? '; learned again when such a turn comes' : '')
-  );
+  const judged = good + bad;
+  const how = [
+    counted(uses, 'use'),
+    judged === 0 ? 'none judged' : `${good} good${judged === uses ? '' : ` of ${judged} judged`}`,
+    ...(days === null ? [] : [`unused for ${counted(days, 'day')}`]),
+  ];
+  const by = agent === null ? hash : `by ${agent}, ${hash}`;
+  return `${intent}: ${how.join(', ')}; ${by}${learned ? '; learned again when such a turn comes' : ''}`;
 }
 
 function valuesOf(rules: Rules, dryRun: boolean, asOf: string, size: number | null): unknown[] {

@@ -109,8 +109,8 @@ export type Pane<
   /** Part of the overview until the reader chooses others. */
   isInOverview?: boolean;
   layout?: PaneLayout;
-  /** Its first reading takes longer than those of others, so it is asked before them. */
-  startsFirst?: boolean;
+  /** What its first reading takes in a new session of the server, about, where it is long (ms): the longest is asked first. */
+  firstReadingMs?: number;
   /** Rows arrive newest last, and the newest is followed. Its extras count the events in `seen`. */
   isTail?: boolean;
   /** Shows single events: while agents tell of some it is asked more often than the cadence says. */
@@ -229,8 +229,8 @@ export function inStartOrder<Asked>(
   asked: readonly Asked[],
   paneOf: (asked: Asked) => Pane,
 ): Asked[] {
-  const first = asked.filter((each) => paneOf(each).startsFirst === true);
-  return [...first, ...asked.filter((each) => paneOf(each).startsFirst !== true)];
+  const lengthOf = (each: Asked) => paneOf(each).firstReadingMs ?? 0;
+  return [...asked].sort((one, other) => lengthOf(other) - lengthOf(one));
 }
 
 /** What names a row elsewhere: an id, a name; not what its cell was cut to. */

@@ -22,7 +22,7 @@ export async function keepFeedback(context: Context, correlationId: string, isGo
     const { giveFeedback } = await import('../../learning/calibrate.js');
     await giveFeedback(database, { correlationId, isGood });
     const said = isGood ? 'good' : 'bad';
-    context.say(`Kept: this turn was ${said}. The next "trace-console learn" counts it so.`);
+    context.say(`Kept: this turn was ${said}. The next run of learn counts it so.`);
   } catch (error) {
     context.say(failureText(failureOf(error)), 'error');
   }

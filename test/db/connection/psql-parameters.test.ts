@@ -230,7 +230,7 @@ describe('a parameter of the connection string', () => {
     expect(await consoleOpens(url)).toContain('cannot be read: /no/file');
   });
 
-  it('servicefile names the file of the service, as in psql from 18 on', async () => {
+  it('servicefile names the file of the service, as in psql from 19 on', async () => {
     for (const [text, opens] of [
       ['service=traces&servicefile=SERVICES', true],
       ['service=gone&servicefile=SERVICES', false],
@@ -241,7 +241,7 @@ describe('a parameter of the connection string', () => {
       expect(await consoleOpens(url), text).toEqual(
         opens ? true : expect.stringContaining('is not defined'),
       );
-      if (server.process.binaries.major >= 18) expect(await psqlOpens(url), text).toBe(opens);
+      if (server.process.binaries.major >= 19) expect(await psqlOpens(url), text).toBe(opens);
     }
   });
 

@@ -315,7 +315,7 @@ it('keeps of too many points always the same ones, and says that there were more
   expect(rows[1]).toEqual(rows[0]);
 });
 
-it('puts points aside where the role may not write their table, says what to grant, and writes all else', async () => {
+it('puts points aside where the role may not write their table, says what to grant, writes all else, and counts them once it may', async () => {
   const role = `reader_of_${db.test.name}`;
   const as = quoteIdent(role);
   await db.test.query(
@@ -363,7 +363,12 @@ it('puts points aside where the role may not write their table, says what to gra
   expect(await kept()).toEqual([]);
   await send(metrics(delta, intervals[1] ?? []), 'JSON');
   await drain(database, other);
-  expect((await opened()).work).toEqual(['lines +20 −10, 2 commits, active 1m10s', 'agent 1m10s']);
+  expect(await aside()).toMatchObject({ points: 0 });
+  // What was put aside before came with these.
+  expect((await opened()).work).toEqual([
+    'lines +120 −30, 2 commits, active 2m04s',
+    'user 24.5s, agent 1m40s',
+  ]);
   await database.close();
   await db.test.query(`DROP OWNED BY ${as}; DROP ROLE ${as}`);
 });

@@ -6,6 +6,7 @@ import { previewAction, runAction } from '../../../src/maintenance/registry.js';
 import { openConsole } from '../../deploy/helpers.js';
 import { runCli } from '../../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.js';
+import { Proxy } from '../../helpers/proxy.js';
 import { collect } from '../helpers.js';
 import { addPatterns } from './embeddings.js';
 import { holdTable, index, phaseOf } from './rebuild-phases.js';
@@ -62,6 +63,43 @@ describe('a rebuild that is broken off', () => {
       runAction('reindex', { database, signal: never }, { indexes: [index] }),
     );
     expect(outcome.result.rebuilt[0]?.dropped).toEqual([`${index}_ccnew`]);
+    expect(await invalidIndexes(test)).toEqual([]);
+  });
+});
+
+describe('a rebuild whose connection goes silent', () => {
+  it('ends with what the server has made of it, in the journal too, and keeps no other console from rebuilding', async () => {
+    const test = await createTestDatabase();
+    const { hostname, port } = new URL(test.url);
+    const proxy = await Proxy.start({ host: hostname, port: Number(port) });
+    onTestFinished(() => proxy.stop());
+    const answerPace = {
+      ...{ lookEveryMs: 100, unreachableMs: 2_000 },
+      ...{ hurriedLookEveryMs: 100, hurriedUnreachableMs: 500 },
+    };
+    const database = await openConsole(`${proxy.through(test.url)}?sslmode=disable`, {
+      answerPace,
+    });
+    onTestFinished(() => database.close());
+    await hold(test);
+    const running = collect(
+      runAction('reindex', { database, signal: never }, { indexes: [index] }),
+    );
+    await isInPhase(test, 'waiting for writers before build');
+    const { rows: rebuilding } = await test.query<{ port: number }>(
+      `SELECT client_port AS port FROM pg_stat_activity JOIN pg_stat_progress_create_index USING (pid)`,
+    );
+    proxy.silencePort(rebuilding[0]?.port ?? 0);
+    await holders.splice(0)[0]?.end();
+    const { outcome } = await running;
+    expect(outcome.result.rebuilt).toMatchObject([{ index }]);
+    const { rows } = await test.query('SELECT state FROM trace_console.maintenance_runs');
+    expect(rows).toEqual([{ state: 'done' }]);
+    const other = await openOn(test);
+    const again = await collect(
+      runAction('reindex', { database: other, signal: never }, { indexes: [index] }),
+    );
+    expect(again.outcome.result.rebuilt).toHaveLength(1);
     expect(await invalidIndexes(test)).toEqual([]);
   });
 });
