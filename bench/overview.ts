@@ -1,9 +1,9 @@
 /**
  * What a steady refresh of the overview costs the server, and whether history behind the window costs more.
  *
- *   npm run bench -- overview [--traces 1000000] [--refreshes 20] [--data FOLDER [--fill]]
+ *   npm run bench -- overview [--traces 1000000] [--hour 40000] [--refreshes 20] [--data FOLDER [--fill]]
  *
- * Two databases with the same last hour (4 % of the traces of the larger one, ten hooks each): a large one
+ * Two databases with the same last hour (--hour traces, by default 4 % of those of the larger one, ten hooks each): a large one
  * with all its history, a small one with a tenth. Beside the measurement a writer goes on at the hour's own
  * rate, and the two are asked in turn, so that other work meets both alike. Measured by pg_stat_statements: planning and execution of every statement that the console sends,
  * its BEGIN and COMMIT included; so the network and the client are not in it.
@@ -28,6 +28,7 @@ import { fillOverview } from './lib/overview-data.js';
 const { values: flags } = parseArgs({
   options: {
     traces: { type: 'string', default: '1000000' },
+    hour: { type: 'string' },
     refreshes: { type: 'string', default: '20' },
     ...keptFlags,
   },
@@ -36,7 +37,7 @@ const traces = Number(flags.traces);
 const refreshes = Number(flags.refreshes);
 const panes = overviewPaneIds.map(paneById);
 const hooksPerTrace = 10;
-const tracesOfLastHour = Math.round(traces * 0.04);
+const tracesOfLastHour = flags.hour === undefined ? Math.round(traces * 0.04) : Number(flags.hour);
 const everyMs = 2_000;
 
 type Measured = {
@@ -51,7 +52,13 @@ type Measured = {
   statements: string[];
 };
 
-/** Tables, history, indexes. */
+/** Traces of one transaction: a run that is broken off loses no more. */
+const perPart = 250_000;
+
+/** Neither table's own indexes are kept while it is filled: of random ids they take longer than the rows. */
+const ownIndexes = `FROM pg_index WHERE indrelid IN ('execution_traces'::regclass, 'hook_executions'::regclass)`;
+
+/** Tables, history, indexes. Goes on where an earlier run has been broken off. */
 async function fillHistory(url: string, history: number): Promise<void> {
   await connected(url, async (client) => {
     const apply = async (wanted: (file: string) => boolean) => {
@@ -59,19 +66,41 @@ async function fillHistory(url: string, history: number): Promise<void> {
         await client.query(readFileSync(file, 'utf8'));
       }
     };
-    await apply((file) => file < '009');
-    await fillOverview(client, {
-      traces: history,
-      hooksPerTrace,
-      fromHoursAgo: 24 * 60,
-      untilHoursAgo: 1,
-      name: 'history',
-      seed: 1,
-    });
+    const { rows: found } = await client.query(`SELECT WHERE to_regclass('filled') IS NOT NULL`);
+    if (found.length === 0) {
+      await apply((file) => file < '009');
+      await client.query(`UPDATE pg_index SET indisready = false, indisvalid = false
+        WHERE indexrelid IN (SELECT indexrelid ${ownIndexes})`);
+      await client.query('CREATE TABLE filled AS SELECT now() AS begun, 0 AS traces');
+    }
+    for (;;) {
+      const { rows } = await client.query<{ begun: Date; traces: number }>('SELECT * FROM filled');
+      const { begun, traces: done } = rows[0] ?? { begun: new Date(), traces: 0 };
+      if (done >= history) break;
+      const last = Math.min(done + perPart, history);
+      await fillOverview(
+        client,
+        {
+          traces: history,
+          hooksPerTrace,
+          fromHoursAgo: 24 * 60,
+          untilHoursAgo: 1,
+          name: 'history',
+          seed: 1,
+          part: { first: done + 1, last, now: begun },
+        },
+        `UPDATE filled SET traces = ${last}`,
+      );
+    }
     await client.query(`SET maintenance_work_mem = '1GB'`);
+    const { rows: own } = await client.query<{ name: string }>(
+      `SELECT indexrelid::regclass AS name ${ownIndexes} AND NOT indisready`,
+    );
+    for (const { name } of own) await client.query(`REINDEX INDEX ${name}`);
     await apply((file) => file >= '009');
-    await client.query('CREATE EXTENSION pg_stat_statements');
+    await client.query('CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
     await client.query('VACUUM ANALYZE');
+    await client.query('DROP TABLE filled');
   });
 }
 
@@ -253,7 +282,9 @@ await withBenchServer(
   async (server) => {
     const urls: string[] = [];
     for (const [, history] of sizes) {
-      urls.push(await server.filled(`overview_${history}`, (url) => fillHistory(url, history)));
+      urls.push(
+        await server.filled(`overview_${history}`, (url) => fillHistory(url, history), true),
+      );
     }
     if (flags.fill) return;
     await connected(server.adminUrl, (client) => client.query(consoleRole));

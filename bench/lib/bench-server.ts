@@ -17,9 +17,14 @@ export type BenchServer = {
   drop(database: string): Promise<void>;
   /**
    * A database that `fill` has filled. Of a kept server it stays, and is not filled again: its name must say what is in it.
-   * Filled under another name first, so that a run that is broken off leaves nothing half full.
+   * Filled under another name first, so that a run that is broken off leaves nothing half full. With `inParts`, `fill` goes on
+   * with what such a run has left.
    */
-  filled(database: string, fill: (url: string) => Promise<void>): Promise<string>;
+  filled(
+    database: string,
+    fill: (url: string) => Promise<void>,
+    inParts?: boolean,
+  ): Promise<string>;
   /** Of a superuser. */
   adminUrl: string;
   description: string;
@@ -69,17 +74,23 @@ export async function withBenchServer(
     await run({
       create,
       drop,
-      filled: async (database, fill) => {
+      filled: async (database, fill, inParts = false) => {
         const url = databaseUrl(server.adminUrl, database);
-        const found = await runOnce(server.adminUrl, 'SELECT FROM pg_database WHERE datname = $1', [
-          database,
-        ]);
-        if (folder !== undefined && found.length > 0) return url;
+        const filling = `${database}_filling`;
+        const found = await runOnce<{ datname: string }>(
+          server.adminUrl,
+          'SELECT datname FROM pg_database WHERE datname = ANY ($1)',
+          [[database, filling]],
+        );
+        const isThere = (name: string) =>
+          folder !== undefined && found.some(({ datname }) => datname === name);
+        if (isThere(database)) return url;
         const began = performance.now();
-        await fill(await create(`${database}_filling`));
+        const goesOn = inParts && isThere(filling);
+        await fill(goesOn ? databaseUrl(server.adminUrl, filling) : await create(filling));
         await runOnce(server.adminUrl, 'CHECKPOINT');
         await drop(database);
-        await runOnce(server.adminUrl, `ALTER DATABASE ${database}_filling RENAME TO ${database}`);
+        await runOnce(server.adminUrl, `ALTER DATABASE ${filling} RENAME TO ${database}`);
         const [size] = await runOnce<{ bytes: number }>(
           server.adminUrl,
           'SELECT pg_database_size($1)::float8 AS bytes',

@@ -11,6 +11,8 @@ export type OverviewData = {
   name: string;
   /** Another seed, other durations and outcomes. */
   seed: number;
+  /** Of the traces those from `first` to `last` (counted from 1), where not all are written at once; times are of `now` then. */
+  part?: { first: number; last: number; now: Date };
 };
 
 /**
@@ -20,19 +22,30 @@ export type OverviewData = {
  *
  * The tables' own triggers and keys are passed over (the rows are consistent), so it needs a superuser.
  * History is filled before the indexes are built, which is several times faster.
+ *
+ * @param lastly a statement of the same transaction
  */
-export async function fillOverview(client: pg.ClientBase, data: OverviewData): Promise<void> {
+export async function fillOverview(
+  client: pg.ClientBase,
+  data: OverviewData,
+  lastly?: string,
+): Promise<void> {
   const { traces, fromHoursAgo, untilHoursAgo, seed, name, hooksPerTrace } = data;
-  const values = [traces, fromHoursAgo, untilHoursAgo, seed, name];
+  const part = data.part ?? { first: 1, last: traces, now: undefined };
+  const values = [
+    ...[traces, fromHoursAgo, untilHoursAgo, seed, name],
+    ...[part.first, part.last, part.now?.toISOString()],
+  ];
   await client.query('BEGIN');
   await client.query('SET LOCAL session_replication_role = replica');
   await client.query(tracesStatement, values);
   await client.query(hooksStatement, [...values, hooksPerTrace]);
+  if (lastly !== undefined) await client.query(lastly);
   await client.query('COMMIT');
 }
 
 /** The start of trace i of $1, between $2 and $3 hours ago. */
-const startedAt = `now() - interval '1 hour' * ($3::float8 + ($2::float8 - $3::float8) * ($1::int - i) / $1::int)`;
+const startedAt = `coalesce($8::timestamptz, now()) - interval '1 hour' * ($3::float8 + ($2::float8 - $3::float8) * ($1::int - i) / $1::int)`;
 
 /** A number in [0, 1) that belongs to the row and to what it is for. */
 const chance = (row: string, purpose: string) =>
@@ -46,7 +59,7 @@ const tracesStatement = `
     status, CASE WHEN status <> 'in_progress' THEN status = 'completed' END, at,
     CASE WHEN status <> 'in_progress' THEN at + ms * interval '1 millisecond' END,
     CASE WHEN status <> 'in_progress' THEN ms END
-  FROM generate_series(1, $1::int) AS i,
+  FROM generate_series($6::int, $7::int) AS i,
     LATERAL (SELECT ${startedAt} AS at, ${chance(`'trace' || i`, '1')} AS luck,
       (200 * exp(6 * ${chance(`'trace' || i`, '2')}))::bigint AS ms) AS drawn,
     LATERAL (SELECT CASE WHEN i > $1::int - 100 AND $3::float8 = 0 THEN 'in_progress' WHEN luck < 0.04 THEN 'failed'
@@ -61,7 +74,7 @@ const hooksStatement = `
     status, CASE WHEN status <> 'in_progress' THEN status = 'completed' END, at,
     CASE WHEN status <> 'in_progress' THEN at + ms * interval '1 millisecond' END,
     CASE WHEN status <> 'in_progress' THEN ms END
-  FROM generate_series(1, $1::int) AS i CROSS JOIN generate_series(1, $6::int) AS j,
+  FROM generate_series($6::int, $7::int) AS i CROSS JOIN generate_series(1, $9::int) AS j,
     LATERAL (SELECT ${startedAt} + j * interval '3 ms' AS at,
       ${chance(`'hook' || i || '-' || j`, '1')} AS luck,
       (4 * (1 + j % 9) * exp(5 * ${chance(`'hook' || i || '-' || j`, '2')}))::bigint AS ms) AS drawn,
