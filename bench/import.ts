@@ -4,8 +4,8 @@
  *     npm run bench -- import [--megabytes 30] [--sessions 3] [--profile FOLDER]
  *
  * A folder of Claude Code sessions is generated (turns of a prompt, 12 model calls and 11 tool calls; texts of tools are
- * this repository's source), and imported: rows a second, and the peak of the process's memory (VmHWM of /proc). Then the
- * same rows are read back and COPYed by one connection into copies of the tables with the same indexes. The ratio of both
+ * this repository's source), and imported three times: rows a second, and the peak of the process's memory (VmHWM of /proc). Then the
+ * same rows are read back and COPYed three times by one connection into copies of the tables with the same indexes. The ratio of both
  * rates is what counts: absolute times are this machine's. Last, sessions of 3 MB are imported, each by a process.
  */
 import { spawn } from 'node:child_process';
@@ -46,6 +46,9 @@ const tables = [
   'endpoint_calls',
 ] as const;
 
+/** Of the import and of COPY; their medians are compared. */
+const rounds = 3;
+
 type Run = {
   seconds: number;
   /** Processor time of the process. */
@@ -72,6 +75,15 @@ async function withServerCpu<Result>(
   // A process of the server ends a moment after its connection.
   await sleep(500);
   return [result, cpuSecondsOf(postmaster, 'ended children') - before];
+}
+
+/** The process that starts those of the server. */
+function postmasterOf(url: string): Promise<number> {
+  return connected(url, async (client) => {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const stat = fs.readFileSync(`/proc/${rows[0]?.pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  });
 }
 
 /** Imports a folder by a process of its own. */
@@ -155,26 +167,33 @@ try {
   await withBenchServer(async (server) => {
     console.log(`${server.description}, Node.js ${process.versions.node}`);
     if (megabytes > 0) {
-      const url = await server.create('trace_console_bench_import');
-      await migrate(url);
       const sessions = path.join(folder, 'many');
-      const bytes = writeSessions(sessions, megabytes * 2 ** 20);
-      const postmaster = await connected(url, async (client) => {
-        const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-        const stat = fs.readFileSync(`/proc/${rows[0]?.pid}/stat`, 'utf8');
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      });
-      const [run, importCpu] = await withServerCpu(postmaster, () => importFolder(sessions, url));
-      const rows = Object.values(run.result.written).reduce((sum, count) => sum + count, 0);
-      const mb = bytes / 2 ** 20;
-      console.log(
-        `${mb.toFixed(0)} MB: ${rows} rows in ${run.seconds.toFixed(1)} s, ${(rows / run.seconds).toFixed(0)} rows/s, ` +
-          `${(mb / run.seconds).toFixed(1)} MB/s, peak ${run.peakMb.toFixed(0)} MB; ` +
-          `processor ${run.cpuSeconds.toFixed(1)} s, of the server ${importCpu.toFixed(1)} s`,
+      const mb = writeSessions(sessions, megabytes * 2 ** 20) / 2 ** 20;
+      let url = '';
+      const imports: (Run & { server: number; rows: number })[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        url = await server.create('trace_console_bench_import');
+        await migrate(url);
+        const [run, cpu] = await withServerCpu(await postmasterOf(url), () =>
+          importFolder(sessions, url),
+        );
+        const rows = Object.values(run.result.written).reduce((sum, count) => sum + count, 0);
+        imports.push({ ...run, server: cpu, rows });
+        console.log(
+          `${mb.toFixed(0)} MB: ${rows} rows in ${run.seconds.toFixed(1)} s, ${(rows / run.seconds).toFixed(0)} rows/s, ` +
+            `${(mb / run.seconds).toFixed(1)} MB/s, peak ${run.peakMb.toFixed(0)} MB; ` +
+            `processor ${run.cpuSeconds.toFixed(1)} s, of the server ${cpu.toFixed(1)} s`,
+        );
+      }
+      const imported = quantile(
+        imports.map(({ seconds }) => seconds),
+        0.5,
       );
+      const rows = imports[0]?.rows ?? NaN;
+      const postmaster = await postmasterOf(url);
       await connected(url, prepareCopies);
       const copies: { seconds: number; cpuSeconds: number; server: number }[] = [];
-      for (let round = 0; round < 3; round += 1) {
+      for (let round = 0; round < rounds; round += 1) {
         await connected(url, emptyCopies);
         const [copy, server] = await withServerCpu(postmaster, () => connected(url, copyAll));
         copies.push({ ...copy, server });
@@ -187,7 +206,7 @@ try {
       ];
       console.log(
         `COPY of the same rows: ${copied.toFixed(1)} s, ${(rows / copied).toFixed(0)} rows/s, processor of both sides ` +
-          `${copyCpu.toFixed(1)} s; import has ${(copied / run.seconds).toFixed(2)} × its rate`,
+          `${copyCpu.toFixed(1)} s; import has ${(copied / imported).toFixed(2)} × its rate (medians of ${rounds})`,
       );
       await server.drop('trace_console_bench_import');
       fs.rmSync(sessions, { recursive: true });
