@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
-import { targetOf } from '../../src/ingest/collector/status-file.js';
+import { silenceOf, targetOf } from '../../src/ingest/collector/status-file.js';
 import { openCollectorTables } from '../../src/ingest/collector/tables.js';
 import { Collector } from '../../src/ingest/collector/collector.js';
 import { recordWriter } from '../../src/ingest/collector/write-records.js';
@@ -222,4 +222,10 @@ test('a collector whose process lives and gives no sign is told of, and is not c
   expect(told.exitCode).toBe(1);
   const found = await ask(`doctor --check agent-hooks --url ${url}`);
   expect(found.stdout).toContain(`The collector does not answer (process ${pid})`);
+  // Of another machine, or damaged, where 0 would stand for it: nobody is told to end a process of here.
+  for (const other of [JSON.stringify({ ...identity, place: 'elsewhere boot pid' }), '']) {
+    fs.writeFileSync(lock, other);
+    fs.utimesSync(lock, longAgo, longAgo);
+    expect(silenceOf(folder)).toBeUndefined();
+  }
 });
