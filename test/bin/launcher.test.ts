@@ -96,6 +96,25 @@ it('loads what it needs later, also in a start that takes its code from what an 
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
+it('prints a status as text and as JSON from what its own program compiled at an earlier start', async () => {
+  const { url } = await createTestDatabase();
+  const HOME = join(folder, 'kept-status');
+  mkdirSync(HOME);
+  const run = (...args: string[]) => launch(['status', '--url', url, ...args], { HOME });
+  const told = { status: 0, stderr: '', stdout: expect.stringContaining('Top patterns') as string };
+  expect(run()).toMatchObject(told);
+  const caches = join(HOME, '.cache/trace-console');
+  const kept = () => readdirSync(caches).map((name) => [name, statSync(join(caches, name)).ino]);
+  const atFirst = kept();
+  expect(atFirst).toMatchObject([[expect.stringMatching(/^status /)]]);
+  expect(run()).toMatchObject(told);
+  const { status, stdout, stderr } = run('--json');
+  expect(JSON.parse(stdout)).toMatchObject({ panes: { 'top-patterns': { error: null } } });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  // Nothing was compiled anew: the later starts took what was kept.
+  expect(kept()).toEqual(atFirst);
+});
+
 it('prints one status by the program of its own and by that of all commands, and of a mistake the same', async () => {
   const { url } = await createTestDatabase();
   const outcome = (args: readonly string[]) => {

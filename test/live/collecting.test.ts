@@ -220,6 +220,9 @@ test('a collector whose process lives and gives no sign is told of, and is not c
     ),
   );
   expect(told.exitCode).toBe(1);
+  // What is wrong besides is told behind it.
+  fs.writeFileSync(path.join(folder, 'dropped'), '...');
   const found = await ask(`doctor --check agent-hooks --url ${url}`);
   expect(found.stdout).toContain(`The collector does not answer (process ${pid})`);
+  expect(found.stdout).toContain('3 events were dropped: the spool was full');
 });
