@@ -134,7 +134,7 @@ const onlyCommand = (name) => ({
       const others = /async \(\) => \(await import\('[^']+'\)\)\.\w+/g;
       // The registry's other commands, each on one line: one that stays is bundled into the program without a word.
       const theirs = text.replace(own, '');
-      const loads = theirs.match(/\bimport\('/g) ?? [];
+      const loads = theirs.match(/\bimport\(/g) ?? [];
       if (loads.length === 0 || loads.length !== (theirs.match(others) ?? []).length) {
         throw new Error(`${file} loads commands otherwise than "${own}"`);
       }

@@ -223,6 +223,17 @@ test('a collector whose process lives and gives no sign is told of, and is not c
   // What is wrong besides is told behind it.
   fs.writeFileSync(path.join(folder, 'dropped'), '...');
   const found = await ask(`doctor --check agent-hooks --url ${url}`);
-  expect(found.stdout).toContain(`The collector does not answer (process ${pid})`);
-  expect(found.stdout).toContain('3 events were dropped: the spool was full');
+  const silent = `The collector does not answer (process ${pid})`;
+  expect(found.stdout).toContain(silent);
+  const whole = await ask(`doctor --check agent-hooks --json --url ${url}`);
+  expect(JSON.parse(whole.stdout)).toMatchObject({
+    checks: [
+      {
+        items: [
+          expect.stringContaining(silent) as string,
+          '3 events were dropped: the spool was full',
+        ],
+      },
+    ],
+  });
 });
