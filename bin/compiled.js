@@ -18,8 +18,8 @@ const keptBuilds = 3;
 
 /**
  * Loads a program with what V8 has compiled of it at an earlier start, and keeps that where it is not kept yet: compiling takes half
- * of a start. It is kept in a folder of this user alone, since it is code, under the digest that the program begins with. V8 itself
- * refuses it for another release or other flags.
+ * of a start. It is kept in a folder of this user alone, since it is code, under a checksum that tells its build. V8 itself refuses it
+ * for another release or other flags.
  */
 exports.load = (file, caches = cachesFolder()) => {
   // Source maps are read of modules only.
@@ -147,7 +147,7 @@ function removeOld(own) {
 
 /**
  * Tells a file that is cut off, damaged or of another build. Nobody else can write there, so a cyclic redundancy check will do: to load
- * node:crypto for a digest takes longer than to check. Node before 20.15 has none.
+ * node:crypto for a digest takes longer than to check. Node has one from 20.15 and 22.2 on.
  */
 function checksumOf(key, compiled = Buffer.alloc(0)) {
   if (!zlib.crc32) {

@@ -27,6 +27,8 @@ export function isDamaged(holder: LockHolder): boolean {
 /** Reads a lock file; undefined when there is none. */
 export function readLock(file: string): LockHolder | undefined {
   let written: unknown;
+  // A pipe would be waited for.
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isFIFO()) return damaged;
   try {
     written = JSON.parse(fs.readFileSync(file, 'utf8'));
   } catch (error) {

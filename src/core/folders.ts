@@ -93,7 +93,7 @@ const lookEveryMs = 20;
 
 /**
  * A file that somebody has named. A device that never ends must not fill the memory, and a pipe into which nobody writes not be waited for;
- * one that a shell has made (`<(…)`) is read to its end.
+ * one that a shell has made (`<(…)`) is read to its end, also where it is empty.
  *
  * @throws the error of the file system; EFBIG where it holds more bytes than `most`, ETIMEDOUT where nothing comes
  */
@@ -103,13 +103,16 @@ export function readBytes(file: string, most = usualBytes): Buffer {
   try {
     const isPipe = fs.fstatSync(descriptor).isFIFO();
     const pieces: Buffer[] = [];
+    const piece = Buffer.allocUnsafe(Math.min(1_000_000, most + 1));
+    // Of an open descriptor (`/dev/fd/63`) somebody has had the other end.
+    let wasOpen = /^\/(dev|proc\/self)\/(fd\/\d+|stdin)$/.test(file);
     let left = most;
     for (let silentSince = performance.now(); ;) {
-      const piece = Buffer.allocUnsafe(Math.min(1_000_000, left + 1));
       const read = readOnce(descriptor, piece);
       // A pipe is at its end before somebody has opened it to write.
-      const isEnd = read === 0 && (!isPipe || pieces.length > 0);
+      const isEnd = read === 0 && (!isPipe || wasOpen);
       if (isEnd) return Buffer.concat(pieces);
+      wasOpen ||= read !== 0;
       if (read === undefined || read === 0) {
         const patienceMs = silentMs[read === undefined ? 'open' : 'alone'];
         if (performance.now() - silentSince > patienceMs) throw fileError('ETIMEDOUT', file);
@@ -119,7 +122,7 @@ export function readBytes(file: string, most = usualBytes): Buffer {
       silentSince = performance.now();
       left -= read;
       if (left < 0) throw fileError('EFBIG', file);
-      pieces.push(piece.subarray(0, read));
+      pieces.push(Buffer.from(piece.subarray(0, read)));
     }
   } catch (error) {
     // That of a reading names no file.

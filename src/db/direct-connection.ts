@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { AnswerWatch, type Pace, type Sight, cancelKeyOf, type CancelKey } from './answer-watch.js';
 import { translateError, type Where } from './connection/translate-error.js';
@@ -125,7 +126,9 @@ export class DirectConnection implements Queryable {
   async close(): Promise<void> {
     if (this.#isLost) {
       this.#isLost = false;
-      await this.#end().catch(() => undefined);
+      // The other connection may itself have to be made first, which takes as long as connect_timeout allows.
+      const ended = this.#end().catch(() => undefined);
+      await Promise.race([ended, sleep(goodbyeMs, undefined, { ref: false })]);
     }
     const timer = setTimeout(() => this.abandon(), goodbyeMs);
     await this.#client.end().catch(() => undefined);

@@ -77,7 +77,7 @@ describe('a folder for events that is none', () => {
   );
 });
 
-describe('TRACE_CONSOLE_SPOOL that is no whole path', () => {
+describe('TRACE_CONSOLE_SPOOL that is not an absolute path', () => {
   it.each(['collect --once', 'collect status', 'hooks status', 'metrics'])(
     'is said by %s, which would look elsewhere than hooks do',
     async (command) => {
@@ -87,7 +87,7 @@ describe('TRACE_CONSOLE_SPOOL that is no whole path', () => {
         DATABASE_URL: url,
       });
       expect(stderr).toMatch(
-        /^error: TRACE_CONSOLE_SPOOL is no whole path: events\nhint: Name the/,
+        /^error: TRACE_CONSOLE_SPOOL is not an absolute path: events\nhint: Name the/,
       );
       expect(exitCode).toBe(2);
     },

@@ -1,10 +1,11 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   FolderLock,
+  isDamaged,
   isHeld,
   lockFileName,
   readLock,
@@ -40,6 +41,15 @@ test('writes nothing beside a process that lives: on a full disk the room is his
   fs.utimesSync(folder, past, past);
   expect(FolderLock.acquire(folder, '')).toBeUndefined();
   expect(fs.statSync(folder).mtimeMs).toBe(0);
+});
+
+test('takes a pipe in its place for damaged, and does not wait for who writes into it', () => {
+  execFileSync('mkfifo', [file]);
+  const read = readLock(file);
+  expect(read && isDamaged(read)).toBe(true);
+  const past = new Date(0);
+  fs.utimesSync(file, past, past);
+  expect(FolderLock.acquire(folder, '')?.isOurs).toBe(true);
 });
 
 test('takes over from a process that has died', async () => {

@@ -1,5 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -52,4 +60,12 @@ it('reads a pipe to its end, and waits for none into which nobody writes', () =>
   });
   closeSync(writer);
   expect(readTextFile(pipe)).toBe('one two');
+  // Who had it open has said nothing: while it is read, and before.
+  const silent = openSync(pipe, 'r+');
+  spawn('sleep', ['0.3'], { stdio: ['ignore', silent, 'ignore'] });
+  closeSync(silent);
+  expect(readTextFile(pipe)).toBe('');
+  const given = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  onTestFinished(() => closeSync(given));
+  expect(readTextFile(`/dev/fd/${given}`)).toBe('');
 });

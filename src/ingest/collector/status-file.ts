@@ -28,7 +28,7 @@ import { backlogOf, readSpool } from '../spool/reader.js';
 export function ownSpool(environment: NodeJS.ProcessEnv = process.env): string {
   const { TRACE_CONSOLE_SPOOL: named } = environment;
   if (named !== undefined && named !== '' && !isAbsolute(named)) {
-    throw new ConsoleError('usage', `TRACE_CONSOLE_SPOOL is no whole path: ${named}`, {
+    throw new ConsoleError('usage', `TRACE_CONSOLE_SPOOL is not an absolute path: ${named}`, {
       hint: `Name the folder from the root on, such as ${path.resolve(named)}: a relative one would be another in each project, and hooks ignore it.`,
     });
   }
@@ -176,12 +176,16 @@ export function collectorOf(folder: string): LockHolder | undefined {
  * meanwhile. Undefined: it has given one lately, or there is none.
  */
 export function silenceOf(folder: string): { ms: number; pid: number; fix: string } | undefined {
-  const { pid } = collectorOf(folder) ?? {};
+  const holder = collectorOf(folder);
+  // Of another machine, or damaged: its process is none of these here, and 0 would be all of a group.
+  if (holder === undefined || isAlive(holder) !== true) return undefined;
+  const { pid } = holder;
   const file = path.join(folder, collectorLock);
   const touchedMs = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-  if (pid === undefined || touchedMs === undefined) return undefined;
+  if (touchedMs === undefined) return undefined;
   const ms = Date.now() - touchedMs;
-  const fix = `It is stopped, or hangs: kill -CONT ${pid}; or kill -9 ${pid}, and the next event starts another`;
+  // On a machine that has just woken it is silent until it gives its next sign.
+  const fix = `It is stopped, or hangs: kill -CONT ${pid}; where it stays silent, kill -9 ${pid}, and the next event starts another`;
   return ms > lockFreshMs ? { ms, pid, fix } : undefined;
 }
 

@@ -153,7 +153,9 @@ export async function takeBack(
   { schema, spool }: SpoolKey,
   error: string,
 ): Promise<SpoolRecord[]> {
-  const may = `SELECT FROM (SELECT) AS one WHERE has_table_privilege('trace_console.quarantined_events', 'SELECT, DELETE')`;
+  // Of several privileges in one call any would do.
+  const may = `SELECT FROM (VALUES ('trace_console.quarantined_events')) AS of (aside)
+    WHERE has_table_privilege(aside, 'SELECT') AND has_table_privilege(aside, 'DELETE')`;
   if ((await tx.query(may)).rows.length === 0) return [];
   const { rows } = await tx.query<{ record: string }>(
     `DELETE FROM trace_console.quarantined_events WHERE target_schema = $1 AND spool = $2 AND record_id IN (

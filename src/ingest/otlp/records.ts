@@ -3,6 +3,7 @@ import type http from 'node:http';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { exactJson } from '../../core/exact-json.js';
+import { withSeparators } from '../../core/format/number.js';
 import type { AgentEvent } from '../events.js';
 import { redact } from '../redact.js';
 import { joinedFrames, telemetryCli, type SpoolRecord } from '../spool/frame.js';
@@ -146,8 +147,8 @@ function varint(value: number): number[] {
 /** A request holds so many objects at most: spans, points, attributes, values. An SDK sends some ten thousand at once. */
 const mostObjects = 1_000_000;
 
-/** The shortest of them: an empty message with its tag, `{}` with its comma (bytes). */
-const shortest: Readonly<Record<Encoding, number>> = { protobuf: 2, json: 3 };
+/** The shortest of them: an empty message with its tag, a digit with its comma (bytes). */
+const shortest = 2;
 
 /**
  * The decoders make all objects of a request before anything of it can be counted: what has too many is refused before.
@@ -155,26 +156,32 @@ const shortest: Readonly<Record<Encoding, number>> = { protobuf: 2, json: 3 };
  * @throws Refusal
  */
 export function refuseTooMany(body: Buffer, encoding: Encoding, signal: Signal = 'traces'): void {
-  if (body.length <= mostObjects * shortest[encoding]) return;
+  if (body.length <= mostObjects * shortest) return;
   const isTooMany = encoding === 'json' ? hasManyInJson(body) : hasManyMessages(signal, body);
   if (!isTooMany) return;
   throw new Refusal(
     413,
-    `A request holds ${mostObjects} spans, points, attributes and values at most: send less at a time.`,
+    `A request holds ${withSeparators(mostObjects)} spans, points, attributes and values at most: send less at a time.`,
   );
 }
 
 const [quote, backslash, brace, bracket] = [0x22, 0x5c, 0x7b, 0x5b];
+const [comma, closingBrace, closingBracket, space] = [0x2c, 0x7d, 0x5d, 0x20];
 
+/** Counts what opens, and the commas behind numbers, texts and the like: the last of these in an object or array comes with that. */
 function hasManyInJson(body: Buffer): boolean {
   let count = 0;
   let isText = false;
+  let before = 0;
   for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at];
+    const byte = body[at] ?? 0;
     if (byte === quote) isText = !isText;
     else if (isText && byte === backslash) at += 1;
     else if (!isText && (byte === brace || byte === bracket)) count += 1;
+    else if (!isText && byte === comma && before !== closingBrace && before !== closingBracket)
+      count += 1;
     if (count > mostObjects) return true;
+    if (byte > space) before = byte;
   }
   return false;
 }

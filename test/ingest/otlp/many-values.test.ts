@@ -28,7 +28,7 @@ describe('a request of millions of empty things, which are small until they are 
   const points = (list: string) =>
     `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[${list}]}}]}]}]}`;
   const braces = JSON.stringify({
-    resourceSpans: [{ scopeSpans: [{ spans: [{ ...ids, name: '{["\\'.repeat(1_000_000) }] }] }],
+    resourceSpans: [{ scopeSpans: [{ spans: [{ ...ids, name: '{[,"\\'.repeat(1_000_000) }] }] }],
   });
 
   it.each<[string, string, string | Buffer, number]>([
@@ -44,6 +44,8 @@ describe('a request of millions of empty things, which are small until they are 
     ],
     ['points in JSON', '/v1/metrics', points(empties(tooMany)), 413],
     ['values in an event that is posted', hookPath('claude'), `{"x":[${empties(tooMany)}]}`, 413],
+    ['numbers in JSON', hookPath('claude'), `{"x":[${'1, '.repeat(tooMany)}1]}`, 413],
+    ['keys in JSON', hookPath('claude'), `{${'"":"",'.repeat(tooMany)}"":""}`, 413],
     ['fewer points', '/v1/metrics', within([1, 2, 2, 5], empty(most, 1)), 200],
     ['fields that nobody knows', '/v1/metrics', within([1, 2, 2, 5], empty(tooMany, 14)), 200],
     ['fewer points in JSON', '/v1/metrics', points(empties(most)), 200],
@@ -69,6 +71,6 @@ describe('a request of millions of empty things, which are small until they are 
     });
     const text = await answer.text();
     expect([answer.status, refused]).toEqual([status, status === 200 ? [] : ['413']]);
-    if (status === 413) expect(text).toMatch(/holds 1000000 spans, points, .* less at a time/);
+    if (status === 413) expect(text).toMatch(/holds 1,000,000 spans, points, .* less at a time/);
   });
 });

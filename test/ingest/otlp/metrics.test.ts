@@ -361,6 +361,13 @@ it('puts points aside where the role may not write their table, says what to gra
     `ALTER TABLE trace_console.of_the_next_version RENAME TO agent_metrics; GRANT ALL ON trace_console.agent_metrics TO ${as}`,
   );
   expect(await kept()).toEqual([]);
+  // They stay there while it may not delete them, and nothing else waits for that.
+  await db.test.query(`REVOKE DELETE ON trace_console.quarantined_events FROM ${as}`);
+  await send(metrics(delta, intervals[1] ?? []), 'JSON');
+  await drain(database, other);
+  expect(await aside()).toMatchObject({ points: 8 });
+  expect(await kept()).not.toEqual([]);
+  await db.test.query(`GRANT DELETE ON trace_console.quarantined_events TO ${as}`);
   await send(metrics(delta, intervals[1] ?? []), 'JSON');
   await drain(database, other);
   expect(await aside()).toMatchObject({ points: 0 });
