@@ -8,7 +8,7 @@ import type { PaneSnapshot } from '../live/state.js';
 import type { CellContext } from '../panes/contract/column.js';
 import { drawChart } from '../panes/contract/chart.js';
 import { type AnyPane, overviewPaneIds, paneById, panes } from '../panes/registry.js';
-import { emptyText, inStartOrder, type AnyPaneResult, type Pane } from '../panes/contract/pane.js';
+import { emptyText, inStartOrder, type AnyPaneResult } from '../panes/contract/pane.js';
 import { readShape } from '../panes/contract/shape.js';
 import { formatDuration, formatSpan, formatMoment, formatTimestamp } from '../core/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
