@@ -132,6 +132,12 @@ const onlyCommand = (name) => ({
       const own = `async () => (await import('./commands/${name}.js')).command`;
       if (!text.includes(own)) throw new Error(`${file} has no "${own}"`);
       const others = /async \(\) => \(await import\('[^']+'\)\)\.\w+/g;
+      // The registry's other commands, each on one line: one that stays is bundled into the program without a word.
+      const theirs = text.replace(own, '');
+      const loads = theirs.match(/\bimport\(/g) ?? [];
+      if (loads.length === 0 || loads.length !== (theirs.match(others) ?? []).length) {
+        throw new Error(`${file} loads commands otherwise than "${own}"`);
+      }
       const contents = `import { command as only } from './commands/${name}.js';\n${text
         .replace(own, '() => Promise.resolve(only)')
         .replace(

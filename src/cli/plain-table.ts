@@ -1,4 +1,7 @@
 import Table from 'cli-table3';
+import { cellOf, type CellContext } from '../panes/contract/column.js';
+import type { Pane } from '../panes/contract/pane.js';
+import { safeLine } from '../terminal/sanitise.js';
 import { displayWidth, truncate } from '../terminal/width.js';
 import { reportWidth } from './safe-text.js';
 
@@ -15,6 +18,8 @@ type Options = {
 
 const gap = 2;
 const leastWidth = 8;
+/** Of a pane's cell whose column says nothing of its width, on a terminal. */
+const widestCell = 60;
 /** What the most important text keeps, before less important columns: which row it is. Cut shorter, names look alike. */
 const nameWidth = (room = Infinity) => Math.max(leastWidth, Math.min(24, Math.floor(room / 3)));
 /** Rows are laid out in blocks: the library takes time that grows with their square. */
@@ -138,4 +143,26 @@ function draw(
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
+}
+
+/** Rows of a pane as a plain table: with all its columns, as far as the terminal has room; whole in a file. */
+export function paneTable<Row extends object>(
+  pane: Pick<Pane<Row>, 'columns'>,
+  rows: readonly Row[],
+  context: CellContext,
+): string {
+  const isBound = reportWidth() !== undefined;
+  return plainTable(
+    pane.columns.map(({ title }) => title),
+    rows.map((row) =>
+      pane.columns.map((column) => {
+        const text = safeLine(cellOf(column, row, context).text);
+        return isBound ? truncate(text, column.maxWidth ?? widestCell) : text;
+      }),
+    ),
+    {
+      right: pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
+      priority: pane.columns.map(({ priority }) => priority),
+    },
+  );
 }

@@ -5,15 +5,14 @@ import { ConsoleError, type ExitCode, exitCodes } from '../db/errors.js';
 import { offersDemo } from '../demo/index.js';
 import { CostMeter, PaneFeed } from '../live/pane-feed.js';
 import type { PaneSnapshot } from '../live/state.js';
-import { cellOf, type CellContext } from '../panes/contract/column.js';
+import type { CellContext } from '../panes/contract/column.js';
 import { drawChart } from '../panes/contract/chart.js';
 import { type AnyPane, overviewPaneIds, paneById, panes } from '../panes/registry.js';
-import { emptyText, inStartOrder, type AnyPaneResult, type Pane } from '../panes/contract/pane.js';
+import { emptyText, inStartOrder, type AnyPaneResult } from '../panes/contract/pane.js';
 import { readShape } from '../panes/contract/shape.js';
 import { formatDuration, formatSpan, formatMoment, formatTimestamp } from '../core/format/time.js';
 import { safeLine } from '../terminal/sanitise.js';
-import { truncate } from '../terminal/width.js';
-import { plainTable } from './plain-table.js';
+import { paneTable } from './plain-table.js';
 import { reportWidth, safeJson } from './safe-text.js';
 
 export type StatusOptions = {
@@ -181,7 +180,6 @@ function errorJson({ code, message, hint }: ConsoleError) {
 /** Rows of a pane in a report of all panes, and in one of chosen panes. */
 const fewRows = 15;
 const manyRows = 1_000;
-const widestCell = 60;
 const chartHeight = 6;
 const widestChart = 100;
 
@@ -286,26 +284,4 @@ function tableLines(
 
 function chartWidth(): number {
   return Math.min(widestChart, reportWidth() ?? widestChart);
-}
-
-/** Rows of a pane as a plain table: with all its columns, as far as the terminal has room; whole in a file. */
-export function paneTable<Row extends object>(
-  pane: Pick<Pane<Row>, 'columns'>,
-  rows: readonly Row[],
-  context: CellContext,
-): string {
-  const isBound = reportWidth() !== undefined;
-  return plainTable(
-    pane.columns.map(({ title }) => title),
-    rows.map((row) =>
-      pane.columns.map((column) => {
-        const text = safeLine(cellOf(column, row, context).text);
-        return isBound ? truncate(text, column.maxWidth ?? widestCell) : text;
-      }),
-    ),
-    {
-      right: pane.columns.flatMap(({ align }, index) => (align === 'right' ? [index] : [])),
-      priority: pane.columns.map(({ priority }) => priority),
-    },
-  );
 }

@@ -204,7 +204,10 @@ export class Asked {
     this.#underWay += 1;
     try {
       const answer = ask(this.#underWay);
-      return await (this.watch?.wait(answer) ?? answer);
+      const result = await (this.watch?.wait(answer) ?? answer);
+      // Answers come in order: one behind a failure tells that a savepoint was gone back to.
+      this.#firstFailure = undefined;
+      return result;
     } catch (error) {
       // Not since the answer before: a busy client reads both at once, and would take a time-out for somebody's cancel.
       const failure = this.#failed(error, askedAtMs);

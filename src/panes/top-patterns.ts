@@ -23,6 +23,7 @@ import {
   PatternUsesReader,
   twins,
   used,
+  whyUnknown,
   type PatternUses,
   type TopPatternsRow,
 } from './reading/patterns.js';
@@ -62,13 +63,19 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
 
   async read(request: ReadRequest): Promise<PaneResult<TopPatternRow, TopPatternsExtras>> {
     return request.transaction(async (tx) => {
-      const isWhole = hasColumn(request.shape, 'success_patterns', 'context');
+      const unknown = whyUnknown(request);
+      if (unknown !== undefined) {
+        const asOf = new Date(await serverNowIn(tx));
+        return { rows: [], extras: { shown: 0 }, asOf, notes: [unknown] };
+      }
+      const { variant } = request;
+      const filter = filterOf(request.filter);
       // Only what B compares needs them, and the order of what was used.
-      const isLater = request.brief === true && !request.exact && request.variant !== used.id;
+      const isLater = request.brief === true && !request.exact && variant !== used.id;
       const counting = isLater ? noUses : this.#uses.read(tx, request);
-      const variant = isWhole ? request.variant : undefined;
       const ask = (byId?: PatternUses['byId']) => {
-        const most = request.filter === undefined ? shown : filtered;
+        // One more tells whether there are more.
+        const most = filter === undefined ? shown : filtered + 1;
         const { text, values } = patternsStatement(request.shape, variant, most, byId);
         return tx.query<TopPatternsRow>(text, [...values]);
       };
@@ -77,7 +84,7 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
         variant === used.id ? Promise.resolve(counting).then(({ byId }) => ask(byId)) : ask(),
         serverNowIn(tx),
       ]);
-      const all = found.rows.map((row) => ({
+      const all = found.rows.slice(0, filtered).map((row) => ({
         id: row.id,
         hash: row.hash,
         intent: row.intent,
@@ -94,8 +101,8 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
         twin: row.twin,
         window: row.id === null ? null : (uses.byId?.get(row.id) ?? uses.none),
       }));
-      const rows = matching(all, request.filter, nowMs);
-      const isCut = request.filter !== undefined && all.length === filtered;
+      const rows = filter ? all.filter((row) => filter.matches(row, { nowMs })) : all;
+      const isCut = found.rows.length > filtered;
       return {
         rows,
         extras: { shown: rows.length },
@@ -111,13 +118,12 @@ class TopPatternsReader implements PaneReader<TopPatternRow, TopPatternsExtras> 
   }
 }
 
-/** The rows that pass what was typed, of the pane as it is or beside the window before. */
-function matching(rows: TopPatternRow[], filter: string | undefined, nowMs: number) {
-  if (filter === undefined) return rows;
+/** What was typed, of the pane as it is or beside the window before; undefined where neither takes it. */
+function filterOf(filter: string | undefined) {
+  if (filter === undefined) return undefined;
   const pane = topPatterns as unknown as Pane;
   const parsed = [pane, comparedPane(pane)].map((each) => parseFilter(filter, each));
-  const wanted = parsed.flatMap((one) => ('filter' in one && one.filter ? [one.filter] : []))[0];
-  return wanted ? rows.filter((row) => wanted.matches(row, { nowMs })) : rows;
+  return parsed.flatMap((one) => ('filter' in one && one.filter ? [one.filter] : []))[0];
 }
 
 function latelyOf({ successes, failures, lately_good: good, lately_bad: bad }: TopPatternsRow) {

@@ -96,6 +96,39 @@ it('loads what it needs later, also in a start that takes its code from what an 
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
+it('prints a status as text and as JSON from what its own program compiled at an earlier start', async () => {
+  const { url } = await createTestDatabase();
+  const HOME = join(folder, 'kept-status');
+  mkdirSync(HOME);
+  const usage = { input_tokens: 1_000, output_tokens: 1 };
+  const message = { id: 'm', model: 'claude-sonnet-4-5', role: 'assistant', content: [], usage };
+  const own = { sessionId: 's', timestamp: new Date().toISOString(), cwd: '/p' };
+  const lines = [
+    { ...own, type: 'user', uuid: 'p', message: { role: 'user', content: 'go' } },
+    { ...own, type: 'assistant', uuid: 'u', parentUuid: 'p', message },
+  ];
+  const file = join(folder, 'now.jsonl');
+  writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const real = join(import.meta.dirname, '../../bin/trace-console.js');
+  expect(launch(['import', file, '--yes', '--url', url], {}, real)).toMatchObject({ status: 0 });
+  const run = (...args: string[]) =>
+    launch(['status', '--url', url, '--pane', 'sessions', ...args], { HOME }, real);
+  const told = { status: 0, stderr: '', stdout: expect.stringContaining('SESSIONS') as string };
+  expect(run()).toMatchObject(told);
+  const caches = join(HOME, '.cache/trace-console');
+  const kept = () => readdirSync(caches).map((name) => [name, statSync(join(caches, name)).ino]);
+  const atFirst = kept();
+  expect(atFirst.map(([name]) => name)).toEqual([expect.stringMatching(/^status /)]);
+  expect(run()).toMatchObject(told);
+  const { status, stdout, stderr } = run('--json');
+  // The context of a model is in the table of prices, which is loaded when a session needs it.
+  const rows = [{ contextShare: expect.any(Number) as number }];
+  expect(JSON.parse(stdout)).toMatchObject({ panes: { sessions: { rows } } });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  // Nothing was compiled anew: the later starts took what was kept.
+  expect(kept()).toEqual(atFirst);
+});
+
 it('prints one status by the program of its own and by that of all commands, and of a mistake the same', async () => {
   const { url } = await createTestDatabase();
   const outcome = (args: readonly string[]) => {

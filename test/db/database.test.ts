@@ -68,6 +68,24 @@ describe('a transaction', () => {
     await single.close();
   });
 
+  it('says of a failure behind a savepoint that was gone back to its own reason, not that of the first', async () => {
+    await database.transaction({}, async (tx) => {
+      await tx.query('SAVEPOINT before');
+      await expect(tx.query('SELECT 1 / 0')).rejects.toThrow(/division by zero/);
+      await tx.query('ROLLBACK TO SAVEPOINT before');
+      const [failed, behind] = await Promise.allSettled([
+        tx.query('SELECT missing'),
+        tx.query('SELECT 1'),
+      ]);
+      const reason = expect.objectContaining({
+        message: expect.stringContaining('missing') as string,
+      }) as Error;
+      const wanted = { status: 'rejected', reason };
+      expect([failed, behind]).toEqual([wanted, wanted]);
+      await tx.query('ROLLBACK TO SAVEPOINT before');
+    });
+  });
+
   it('commits what returns and rolls back what throws', async () => {
     await database.transaction({}, (tx) => tx.query('CREATE TABLE kept (n int)'));
     await expect(

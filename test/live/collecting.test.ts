@@ -220,8 +220,22 @@ test('a collector whose process lives and gives no sign is told of, and is not c
     ),
   );
   expect(told.exitCode).toBe(1);
+  // What is wrong besides is told behind it.
+  fs.writeFileSync(path.join(folder, 'dropped'), '...');
   const found = await ask(`doctor --check agent-hooks --url ${url}`);
-  expect(found.stdout).toContain(`The collector does not answer (process ${pid})`);
+  const silent = `The collector does not answer (process ${pid})`;
+  expect(found.stdout).toContain(silent);
+  const whole = await ask(`doctor --check agent-hooks --json --url ${url}`);
+  expect(JSON.parse(whole.stdout)).toMatchObject({
+    checks: [
+      {
+        items: [
+          expect.stringContaining(silent) as string,
+          '3 events were dropped: the spool was full',
+        ],
+      },
+    ],
+  });
   // Of another machine, or damaged, where 0 would stand for it: nobody is told to end a process of here.
   for (const other of [JSON.stringify({ ...identity, place: 'elsewhere boot pid' }), '']) {
     fs.writeFileSync(lock, other);

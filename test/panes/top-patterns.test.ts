@@ -33,6 +33,30 @@ test("a view with only the seed's columns is shown, and what lacks is named", as
   );
   const { rows } = await readFresh(await openDatabase(database.url), topPatterns);
   expect(rows).toMatchObject([{ hash: 'h', uses: 7, successRate: 0.5, intent: null, agents: [] }]);
+  // The best would stand under the title of another choice.
+  const known = { rows: [], notes: [expect.stringMatching(/^not known: /)] };
+  for (const variant of ['failing', 'twins', 'used']) {
+    expect(
+      await readFresh(await openDatabase(database.url), topPatterns, { variant }),
+    ).toMatchObject(known);
+  }
+});
+
+test('a filter says that only the first were looked at where there are more, and one that nothing takes shows what no filter does', async () => {
+  const database = await createTestDatabase();
+  await database.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification)
+     SELECT 'p' || n, 'p' || n FROM generate_series(1, 2000) AS n`,
+  );
+  const console_ = await openDatabase(database.url);
+  const filtered = async () => readFresh(console_, topPatterns, { filter: 'intent:p7' });
+  expect((await filtered()).notes).toEqual([]);
+  const refused = await readFresh(console_, topPatterns, { filter: 'nocolumn>7' });
+  expect(refused.rows).toHaveLength(100);
+  await database.query(
+    `INSERT INTO success_patterns (pattern_hash, intent_classification) VALUES ('more', 'more')`,
+  );
+  expect((await filtered()).notes).toEqual(['only the first 2,000 were filtered']);
 });
 
 test('patterns that fail lately are found among the last used, by logged uses or by what was learned', async () => {
@@ -126,6 +150,11 @@ test('logged uses of the window stand beside those of the window before', async 
   expect(used.rows.map(({ hash }) => hash)).toEqual(['used']);
   const long = await readFresh(console_, topPatterns, { windowMs: 7 * 86_400_000 });
   expect(long.rows.map(({ window }) => window)).toEqual([null, null]);
+  const uncounted = { windowMs: 7 * 86_400_000, variant: 'used' };
+  expect(await readFresh(console_, topPatterns, uncounted)).toMatchObject({
+    rows: [],
+    notes: ['not counted beyond a day'],
+  });
 });
 
 function figures(calls: Pair, failures: Pair, p95Ms: Pair) {

@@ -4,7 +4,7 @@ import { actionFlags, runActionCommand } from '../run-action.js';
 import { archive, listTrees } from '../../panes/archive.js';
 import { needArchive } from '../../maintenance/archive/trees.js';
 import { safeJson } from '../safe-text.js';
-import { paneTable } from '../status-report.js';
+import { paneTable } from '../plain-table.js';
 
 export const command = defineCommand({
   name: 'archive',

@@ -3,7 +3,7 @@ import { Fleet } from '../../live/fleet.js';
 import { fleetColumns, fleetRows } from '../../live/fleet-rows.js';
 import { defineCommand } from '../command.js';
 import { safeJson } from '../safe-text.js';
-import { paneTable } from '../status-report.js';
+import { paneTable } from '../plain-table.js';
 
 export const command = defineCommand({
   name: 'fleet',

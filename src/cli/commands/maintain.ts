@@ -5,7 +5,6 @@ import { maintenanceRuns } from '../../panes/maintenance-runs.js';
 import { formatDuration, formatTimestamp } from '../../core/format/time.js';
 import { defineCommand, type CommandContext, parseAge } from '../command.js';
 import { safeJson, safeText } from '../safe-text.js';
-import { paneTable } from '../status-report.js';
 import { storedAction, previewAction, runAction } from '../../maintenance/registry.js';
 import { actionFlags, runActionCommand, drain, previewLines, factLines } from '../run-action.js';
 import {
@@ -15,7 +14,7 @@ import {
   type SetPolicyInput,
 } from '../../maintenance/retention/policy.js';
 import { isCurrent, readJobs, readWantedJobs } from '../../maintenance/retention/schedule.js';
-import { plainTable } from '../plain-table.js';
+import { paneTable, plainTable } from '../plain-table.js';
 
 const flags = {
   ...actionFlags,

@@ -83,16 +83,40 @@ export function namedPatternUses(shape: SchemaShape): CallSource {
   return { ...uses, groups: [...uses.groups, name] };
 }
 
+/** Why a choice cannot be answered here; undefined: it can. The best patterns would stand under its title. */
+export function whyUnknown({ shape, variant, windowMs }: ReadRequest): string | undefined {
+  if (variant === undefined || variant === best.id) return undefined;
+  if (!isWhole(shape)) return 'not known: the schema lacks columns of patterns or of their uses';
+  if (variant === twins.id && !hasColumn(shape, 'success_patterns', 'prompt_embedding')) {
+    return 'not known: patterns have no embeddings here';
+  }
+  if (variant !== used.id) return undefined;
+  if (!isLogged(shape)) return 'not counted: uses of patterns are not logged here';
+  return windowMs > longestComparedMs ? 'not counted beyond a day' : undefined;
+}
+
+/** How a pattern goes lately is known. */
+function isWhole(shape: SchemaShape): boolean {
+  return (
+    hasColumn(shape, 'pattern_effectiveness', 'id') &&
+    hasColumn(shape, 'success_patterns', 'context') &&
+    hasColumn(shape, 'pattern_usage_log', 'outcome')
+  );
+}
+
 type Statement = { text: string; values: readonly unknown[] };
 
+/** Of a choice that {@link whyUnknown} has no objection to. */
 export function patternsStatement(
   shape: SchemaShape,
   variant: string | undefined,
   most: number,
   uses: PatternUses['byId'],
 ): Statement {
-  if (variant === used.id && uses) {
-    const first = [...uses].toSorted(([, a], [, b]) => usesOf(b) - usesOf(a)).slice(0, most);
+  if (variant === used.id) {
+    const first = [...(uses ?? [])]
+      .toSorted(([, a], [, b]) => usesOf(b) - usesOf(a))
+      .slice(0, most);
     return { text: usedStatement(shape), values: [first.map(([id]) => id)] };
   }
   if (variant === failing.id) {
@@ -101,7 +125,7 @@ export function patternsStatement(
       values: [most, lastUsedSeen, notableDrift, leastForLately],
     };
   }
-  if (variant === twins.id && hasColumn(shape, 'success_patterns', 'prompt_embedding')) {
+  if (variant === twins.id) {
     return { text: twinsStatement(shape), values: [most, twinsSeen, twinSimilarity] };
   }
   return { text: topPatternsStatement(shape), values: [most] };
@@ -117,16 +141,24 @@ const lastUsedSeen = 1_000;
 const twinsSeen = 150;
 
 export const best = { id: 'best', title: 'the best' };
-export const used = other('used', 'used in the window', 'No logged use in the window');
+export const used = other('used', 'used in the window', 'No logged use was counted in the window');
 export const failing = other(
   'failing',
   'fail lately',
-  `None of the ${formatCount(lastUsedSeen)} used last does`,
+  `None of the patterns used last (${formatCount(lastUsedSeen)} at most) is known to fail lately`,
 );
-export const twins = other('twins', 'ask for the same', `None of the ${twinsSeen} used last does`);
+export const twins = other(
+  'twins',
+  'ask for the same',
+  `None of the patterns used last (${twinsSeen} at most) is known to ask for the same`,
+);
 
 function other(id: string, title: string, none: string) {
-  return { id, title, empty: `${none}; :${namedCommands.group} shows others.` };
+  return {
+    id,
+    title,
+    empty: `${none}; :${namedCommands.group} shows others. trace-console learn finds patterns.`,
+  };
 }
 
 /**
@@ -186,20 +218,16 @@ ORDER BY near.similarity DESC, p.id LIMIT $1`;
 }
 
 /**
- * The best active patterns. `$1`: how many. The first rows of idx_pattern_effectiveness, in its order: 0.7 ms
- * with 50,000 patterns.
+ * The best active patterns. `$1`: how many. The first rows of idx_pattern_effectiveness, in its order: 100
+ * of 50,000 patterns take 0.7 ms.
  */
 function topPatternsStatement(shape: SchemaShape): string {
   const page = `
 SELECT ${columnsOf(shape, 'v')} FROM pattern_effectiveness AS v
 ORDER BY success_rate DESC, total_usage_count DESC
 LIMIT $1`;
-  // How each of them goes lately costs a look into the log: the whole reading takes 7 ms with 50,000 patterns.
-  const isWhole =
-    hasColumn(shape, 'pattern_effectiveness', 'id') &&
-    hasColumn(shape, 'success_patterns', 'context') &&
-    hasColumn(shape, 'pattern_usage_log', 'outcome');
-  return isWhole
+  // How each of them goes lately costs a look into the log: the whole reading of 100 takes 7 ms with 50,000 patterns.
+  return isWhole(shape)
     ? `
 SELECT best.*, lately.good AS lately_good, lately.bad AS lately_bad, NULL::text AS twin
 FROM (${page}) AS best

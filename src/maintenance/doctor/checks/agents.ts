@@ -72,20 +72,21 @@ async function verdict() {
   const installed = agents.flatMap((agent) => findInstallations(agent, surroundings, hookProgram));
   const folder = spoolFolder(process.env, os.homedir);
   const silence = silenceOf(folder);
-  if (silence) {
-    return {
-      severity: 'warning' as const,
-      evidence: `The collector does not answer (process ${silence.pid}), for ${formatAge(silence.ms)}: nothing that agents tell is written meanwhile.`,
-      fix: `${silence.fix}.`,
-    };
+  if (installed.length === 0 && !silence) {
+    return skipped('no agent has the hooks of trace-console here');
   }
-  if (installed.length === 0) return skipped('no agent has the hooks of trace-console here');
   const items = installed.flatMap(({ agent, file, problems }) => [
     ...problems.map((problem) => `${agent.title}: ${file}: ${problem}`),
     ...(agent.kind === 'plugin'
       ? []
       : agent.obstacles(surroundings).map((obstacle) => `${agent.title}: ${obstacle}`)),
   ]);
+  // The first is the evidence: while it is silent, nothing comes in from any agent.
+  if (silence) {
+    items.unshift(
+      `The collector does not answer (process ${silence.pid}), for ${formatAge(silence.ms)}: nothing that agents tell is written meanwhile`,
+    );
+  }
   const { waiting } = reportOf(folder);
   const status = readStatus(folder);
   if (waiting.dropped > 0)
@@ -104,7 +105,7 @@ async function verdict() {
     severity: 'warning' as const,
     evidence: `${first}.`,
     items,
-    fix: 'See what "hooks status" and "collect status" say.',
+    fix: silence ? `${silence.fix}.` : 'See what "hooks status" and "collect status" say.',
     command: 'trace-console hooks status',
   };
 }
