@@ -181,7 +181,7 @@ export const benchmarks: readonly Benchmark[] = [
   },
   {
     name: 'import',
-    args: ['--megabytes', '100', '--sessions', '0'],
+    args: ['--megabytes', '500', '--sessions', '0'],
     shortArgs: ['--megabytes', '5', '--sessions', '0'],
     goals: [
       {
@@ -191,7 +191,7 @@ export const benchmarks: readonly Benchmark[] = [
         ...times(0.4),
         atLeast: true,
         because:
-          'the client takes it: 2.5 s of its processor for 100 MB beside 0.9 s of the server, where COPY takes 0.9 s of both sides; which part of it has not been profiled',
+          'the one thread of the client takes it; on a machine with other work its share is what it gets of two cores',
       },
     ],
   },
@@ -250,6 +250,14 @@ export const benchmarks: readonly Benchmark[] = [
         finds: found('traces in # s; processor'),
         unit: 's',
         limit: 60,
+      },
+      {
+        what: 'p99 of inserts beside it, against beside a process that keeps one core busy',
+        goal: '≤ 1.3 ×',
+        finds: found(String.raw`median of \d+ rounds: # ×`),
+        ...times(1.3),
+        because:
+          'the command and its session of the server are at work at once now and then, and both of two cores are taken; the busy core leaves one free',
       },
     ],
   },

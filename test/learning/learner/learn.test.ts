@@ -90,7 +90,7 @@ test('killed five times and begun again, the command gives the rows of one go; i
   expect(kills).toBeGreaterThan(0);
   // Beside the embedded database it stays as it was: a daemon would inherit it.
   if (testEngine === 'server') {
-    expect([...nice]).toEqual([Math.max(getPriority(), 5)]);
+    expect([...nice]).toEqual([Math.max(getPriority(), 10)]);
   }
   const last = await runCli(['learn', '--url', killed.url, '--json']);
   expect(last).toMatchObject({ exitCode: 0 });
