@@ -14,6 +14,8 @@ const root = join(import.meta.dirname, '../../..');
 
 /** The only places that may cancel: a statement of a session that the console opened itself, or what somebody chose. */
 const allowed = [
+  // A backend of this console whose connection went silent, once it is at nothing; known by process id and start.
+  'src/db/answer-watch.ts: pg_terminate_backend',
   // A direct connection of this very console.
   'src/db/database.ts: pg_cancel_backend',
   // A rebuild that a console of this role began and left; known by name, role and start of its session.
