@@ -205,7 +205,7 @@ const schemes = /\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{8,}/gi;
  * with the words themselves, whatever stands before them: so a text is searched in one go. Each word is among the `beginnings` below.
  */
 const pairs =
-  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base64))?\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|[^\S\n]*\n\s*value:\s*|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:[|>][-+]?[^\S\n]*\n[^\S\n]+[^\n]+|\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|authorization|credentials?|private[_-]?key|access[_-]?key|account[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|cookie|token|(?:pass|pwd)(?<=(?:db|database|e?mail|smtp|imap|user|root|admin|pg|mysql|redis|ftp|ssh|proxy|login)_(?:pass|pwd))|pat(?<=(?:github|gitlab|azure|npm)_pat)|auth(?<=(?:npm|docker|registry|http|proxy)_auth)|sig(?:nature)?(?<=[?&](?:x-(?:amz|goog)-)?sig(?:nature)?))(?:[_-]?(?:id|key|value|hash|base(?:64)?)){0,2}\\?["']?(?:\s*(?:=>|[=:])\s*|(?<=--[\w-]{1,64})\s+|(?<=passw(?:or)?d)\s+(?=')|[^\S\n]*\n\s*value:\s*|\s+value\s*=\s*(?=\\?["'])|(?<=\b(?:env|configure set)[^\S\n]{1,8}\w{1,64})[^\S\n]+|(?<=\blogin\s{1,8}\S{1,100}\s{1,8}password)\s+))((?:(?<=cookie:\s{0,8})[^\s=;"'`\\]+=[^"'`\\\n]+|[|>][-+]?[^\S\n]*\n[^\S\n]+[^\n]+|\\?"(?:[^"\\\n]|\\(?!").)*\\?"?|'[^'\n]*'?|`[^`\n]*`?|[^\s,;&'"`)}\]]+))/gi;
 
 const webhooks = /\bhooks\.slack\.com\/services\/[\w/-]{20,}/g;
 
@@ -240,7 +240,7 @@ const secretInJson =
 
 /** The same of `schemes`, `pairs` and `elements`. Blanks and quotes may be escapes. */
 const namedInJson =
-  /(?:bearer|basic|digest)(?:\s|\\[nrtf]|\\u[0-9a-f]{4})+[\w.~+/=-]{8}|(?:passw(?:or)?d|passphrase|secret|(?:api|private|access|account|signing|encryption)[_-]?key|authorization|credentials?|connection[_-]?string|cookie|token|_(?:pass|pwd|pat|auth)|[?&-]sig(?:nature)?)(?:[_-]?(?:id|key|value|hash|base64))?(?:\\*["']?(?:\s|\\[nrtf]|\\u[0-9a-f]{4})*[=:']|(?:\s|\\[nrtf])*value:|[\w:.-]{0,64}>|(?<=--[\w-]{1,64})(?:\s|\\[nrtf]|\\u[0-9a-f]{4})|(?<=login.{1,120}password)(?:\s|\\[nrtf]))/i;
+  /(?:bearer|basic|digest)(?:\s|\\[nrtf]|\\u[0-9a-f]{4})+[\w.~+/=-]{8}|(?:passw(?:or)?d|passphrase|secret|(?:api|private|access|account|signing|encryption)[_-]?key|authorization|credentials?|connection[_-]?string|cookie|token|_(?:pass|pwd|pat|auth)|[?&-]sig(?:nature)?)(?:[_-]?(?:id|key|value|hash|base(?:64)?)){0,2}(?:\\*["']?(?:\s|\\[nrtf]|\\u[0-9a-f]{4})*[=:']|(?:\s|\\[nrtf])*value:|\\*["'](?:\s|\\[nrtf])+value(?:\s|\\[nrtf])*=|(?<=(?:env|configure set)(?:\s|\\t){1,8}\w{1,64})(?:\s|\\t)|[\w:.-]{0,64}>|(?<=--[\w-]{1,64})(?:\s|\\[nrtf]|\\u[0-9a-f]{4})|(?<=login.{1,120}password)(?:\s|\\[nrtf]))/i;
 
 /** What `schemes`, `pairs` and `namedInJson` begin with, compiled in a fifth of their time: most texts have none of it. */
 const secretWord =

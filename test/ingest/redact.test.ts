@@ -47,6 +47,12 @@ describe.each([
       (secret: string) => `curl -H "Authorization: Bearer ${secret}" https://example.com`,
     ],
     ['another header', (secret: string) => `curl -H 'X-Api-Key: ${secret}' https://example.com`],
+    ['a later cookie', (secret: string) => `curl -H "Cookie: theme=dark; sid=${secret}; a=b" a.b`],
+    ['a cookie that is set', (secret: string) => `Set-Cookie: sid=${secret}; Path=/; HttpOnly`],
+    ['a base of keys', (secret: string) => `SECRET_KEY_BASE=${secret}`],
+    ['an attribute', (secret: string) => `<add key="Password" value="${secret}"/>`],
+    ['a Dockerfile', (secret: string) => `FROM node\nENV API_TOKEN ${secret}\nRUN true`],
+    ['a setting', (secret: string) => `aws configure set aws_secret_access_key ${secret}`],
     ['a query', (secret: string) => `https://example.com/?a=1&access_token=${secret}&b=2`],
     ['JSON in a text', (secret: string) => JSON.stringify({ a: 1, api_key: secret, b: 2 })],
     [

@@ -167,8 +167,8 @@ function editSettings(text: string, file: string, change: (document: Document) =
 }
 
 function hooksOf(root: unknown, file: string): Hooks {
-  const hooks = (root as { hooks?: unknown } | null)?.hooks ?? {};
-  if (typeof hooks !== 'object' || Array.isArray(hooks)) {
+  const { hooks = {} } = (root ?? {}) as { hooks?: unknown };
+  if (typeof hooks !== 'object' || hooks === null || Array.isArray(hooks)) {
     throw unknownShape(file, '"hooks" is no object');
   }
   const lists = new Map<string, unknown[]>();
