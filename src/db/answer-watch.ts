@@ -219,7 +219,8 @@ export function sendCancelRequest(
 /** A backend as it is known again, although process ids are used again. */
 export type Backend = { pid: number; started: string };
 
-const backendColumns = 'pid, extract(epoch FROM backend_start)::text AS started';
+const startedAt = 'extract(epoch FROM backend_start)::text';
+const backendColumns = `pid, ${startedAt} AS started`;
 
 /** Undefined where the server does not list its sessions, as the embedded one. */
 export async function backendOf(client: pg.ClientBase): Promise<Backend | undefined> {
@@ -238,7 +239,7 @@ export async function endIdleBackend(
   read: (text: string, values: unknown[]) => Promise<unknown>,
 ): Promise<void> {
   const text = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE pid = $1 AND extract(epoch FROM backend_start)::text = $2 AND starts_with(state, 'idle')`;
+    WHERE pid = $1 AND ${startedAt} = $2 AND starts_with(state, 'idle')`;
   await read(text, [backend.pid, backend.started]);
 }
 

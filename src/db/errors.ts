@@ -1,4 +1,4 @@
-import { fileSystemReason } from '../core/folders.js';
+import { fileSystemReason, whyUnreadable } from '../core/folders.js';
 
 /** Exit codes of every command, documented in docs/commands.md. */
 export const exitCodes = {
@@ -172,4 +172,15 @@ export function readOnlyError(
         },
       )
     : new ConsoleError('read_only', `${title}: refused, the console is read-only.`, { hint });
+}
+
+/** A file that somebody has named and that cannot be read, with the reason where the file system tells one. */
+export function unreadableFile(
+  code: ErrorCode,
+  what: string,
+  file: string,
+  options: { hint: string; cause: unknown },
+): ConsoleError {
+  const message = `The ${what} cannot be read: ${file}${whyUnreadable(options.cause)}`;
+  return new ConsoleError(code, message, options);
 }

@@ -1,5 +1,5 @@
-import { isUuid } from '../core/values.js';
-import { createHash, type Hash } from 'node:crypto';
+import { isUuid, late } from '../core/values.js';
+import { createHash } from 'node:crypto';
 
 /**
  * Ids that every source derives alike (UUID version 5, RFC 9562): a turn from session and prompt id, a tool
@@ -10,7 +10,7 @@ import { createHash, type Hash } from 'node:crypto';
 const namespace = Buffer.from('7e1f0a4c5b3d5c3e9a6d2f8b4c7d1e90', 'hex');
 
 /** Made when the first id is asked for: a start does without node:crypto. */
-let begun: Hash | undefined;
+const begun = late(() => createHash('sha1').update(namespace));
 
 /** Cached, because every event of a turn asks for its id. */
 const recent = new Map<string, string>();
@@ -22,8 +22,7 @@ export function derivedId(...words: readonly string[]): string {
   for (const word of words) name += `${Buffer.byteLength(word)}:${word}`;
   const known = recent.get(name);
   if (known !== undefined) return known;
-  begun ??= createHash('sha1').update(namespace);
-  const hex = begun.copy().update(name).digest('hex');
+  const hex = begun().copy().update(name).digest('hex');
   const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
   const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
   if (recent.size >= mostRecent) recent.clear();

@@ -2,7 +2,7 @@ import { eastAsianWidth } from 'get-east-asian-width';
 import { late } from '../core/values.js';
 
 /** Made when it is needed: 9 ms, which the first frame does not. */
-let segmenter: Intl.Segmenter | undefined;
+const segmenter = late(() => new Intl.Segmenter(undefined, { granularity: 'grapheme' }));
 
 // Measuring a cluster costs about a microsecond; a screen repeats the same few hundred.
 const widths = new Map<string, number>();
@@ -47,8 +47,7 @@ export function* graphemes(text: string): Generator<string, void, undefined> {
       const ofMany = clusterRun();
       ofMany.lastIndex = index;
       const clusters = ofMany.exec(text)?.[0] ?? text.slice(index);
-      segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-      for (const { segment } of segmenter.segment(clusters)) yield segment;
+      for (const { segment } of segmenter().segment(clusters)) yield segment;
       index += clusters.length;
     }
   }
@@ -104,7 +103,7 @@ const keycap = /^[\d#*]\u20e3$/;
 const longestEmoji = 50;
 
 /** All emoji that are recommended for interchange. Made when a text has one: it takes 14 ms. */
-let emoji: RegExp | undefined;
+const emoji = late(() => new RegExp(String.raw`^\p{RGI_Emoji}$`, 'v'));
 
 /**
  * Columns of one grapheme cluster, as terminals draw it and as the package string-width counts it:
@@ -122,8 +121,7 @@ function widthOfCluster(cluster: string): number {
 }
 
 function isEmoji(cluster: string): boolean {
-  emoji ??= new RegExp(String.raw`^\p{RGI_Emoji}$`, 'v');
-  if (emoji.test(cluster)) return true;
+  if (emoji().test(cluster)) return true;
   if (cluster.length > longestEmoji) return false;
   // Some are sent without the selector that makes them emoji.
   if (keycap.test(cluster)) return true;

@@ -1,6 +1,6 @@
-import { ConsoleError } from '../../db/errors.js';
+import { unreadableFile } from '../../db/errors.js';
 import { noConfig, type Config } from './settings.js';
-import { configLocation, readTextFile, whyUnreadable } from '../../core/folders.js';
+import { configLocation, readTextFile } from '../../core/folders.js';
 
 /**
  * Reads the config file, where there is one. What understands it is loaded only then: a start without a
@@ -19,14 +19,9 @@ export async function readConfig(flag: string | undefined): Promise<Config> {
   } catch (cause) {
     if (!named && isMissing(cause)) return noConfig;
     if (!named) return { ...noConfig, unreadable: file };
-    throw new ConsoleError(
-      'usage',
-      `The config file cannot be read: ${file}${whyUnreadable(cause)}`,
-      {
-        hint: 'Give the path of a readable file, or leave --config and TRACE_CONSOLE_CONFIG out.',
-        cause,
-      },
-    );
+    const hint =
+      'Give the path of a readable file, or leave --config and TRACE_CONSOLE_CONFIG out.';
+    throw unreadableFile('usage', 'config file', file, { hint, cause });
   }
   const { parseConfig } = await import('./parse-config.js');
   return parseConfig(text, file);

@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
-import { homeFolder, readTextFile, whyUnreadable } from '../../core/folders.js';
-import { ConsoleError } from '../errors.js';
+import { homeFolder, readTextFile } from '../../core/folders.js';
+import { ConsoleError, unreadableFile } from '../errors.js';
 import { invalidParameter, type ConnectionParameters } from './conninfo.js';
 
 export const applicationName = 'trace-console';
@@ -208,13 +208,9 @@ function readCertificate(file: string, what: string, parameter: string): string 
   try {
     return readTextFile(file);
   } catch (cause) {
-    throw new ConsoleError(
-      'tls_failed',
-      `The ${what} cannot be read: ${file}${whyUnreadable(cause)}`,
-      {
-        hint: `Name the file by ${parameter}=…, use sslrootcert=system for a public authority, or sslmode=require to encrypt without verifying.`,
-        cause,
-      },
-    );
+    throw unreadableFile('tls_failed', what, file, {
+      hint: `Name the file by ${parameter}=…, use sslrootcert=system for a public authority, or sslmode=require to encrypt without verifying.`,
+      cause,
+    });
   }
 }

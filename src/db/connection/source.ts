@@ -2,12 +2,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { keepSecret } from '../../core/log-file.js';
 import { readNumber, setOwnKey } from '../../core/values.js';
-import { ConsoleError } from '../errors.js';
+import { ConsoleError, unreadableFile } from '../errors.js';
 import { checkParameters, parseConnectionString, type ConnectionParameters } from './conninfo.js';
 import { parse } from 'dotenv';
 import { expand } from 'dotenv-expand';
 import path from 'node:path';
-import { homeFolder, readTextFile, whyUnreadable } from '../../core/folders.js';
+import { homeFolder, readTextFile } from '../../core/folders.js';
 
 /** Where the address came from, as the header and the errors name it. */
 export type SourceOrigin =
@@ -280,14 +280,8 @@ function readEnvironmentFile(file: string, environment: Environment): Environmen
   try {
     text = readTextFile(file);
   } catch (cause) {
-    throw new ConsoleError(
-      'usage',
-      `The file of --env-file cannot be read: ${file}${whyUnreadable(cause)}`,
-      {
-        hint: 'Give the path of a file with lines NAME=value, like .env.example.',
-        cause,
-      },
-    );
+    const hint = 'Give the path of a file with lines NAME=value, like .env.example.';
+    throw unreadableFile('usage', 'file of --env-file', file, { hint, cause });
   }
   const parsed = parse(text);
   // dotenv-expand lets the process's value win over the file's; here the file was asked for by name.
@@ -323,11 +317,8 @@ function readServiceFile(file: string): string {
   try {
     return readTextFile(file);
   } catch (cause) {
-    const message = `The service file cannot be read: ${file}${whyUnreadable(cause)}`;
-    throw new ConsoleError('connection_source_invalid', message, {
-      hint: 'PGSERVICEFILE, servicefile=… or PGSYSCONFDIR names another file.',
-      cause,
-    });
+    const hint = 'PGSERVICEFILE, servicefile=… or PGSYSCONFDIR names another file.';
+    throw unreadableFile('connection_source_invalid', 'service file', file, { hint, cause });
   }
 }
 

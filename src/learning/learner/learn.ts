@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { learnedKeys } from '../../core/tables.js';
 import { needKeys } from '../../db/capabilities.js';
 import { ConsoleError, readOnlyError, type ErrorCode } from '../../db/errors.js';
@@ -10,7 +9,7 @@ import {
   vectorText,
 } from '../embedding/embedder.js';
 import { hasTables, Learner } from './learner.js';
-import { LearnerLease } from './lease.js';
+import { LearnerLease, oneProcessor, pause, restOf } from './lease.js';
 import { askForMore, publish, sequenceOf, type Published } from './publish.js';
 import { type Candidate, countCandidates, findCandidates } from './read-turns.js';
 import { ranked } from './pattern-state.js';
@@ -43,13 +42,12 @@ export type LearnSummary = {
   interrupted: boolean;
 };
 
-const defaults = { leastTurns: 2, batchSize: 500, restShare: 0.5 };
+const defaults = { leastTurns: 2, batchSize: 500 };
 /** Turns that are looked up at once: each look-up sorts what is left to learn. */
 const candidatesAtOnce = 20_000;
 /** Rows are published so often in a long run: each publishing writes into every index of a pattern. */
 const publishEveryMs = 20_000;
-/** Learning takes one processor, not one more for each worker of a plan. */
-const limits = { statementTimeoutMs: 120_000, settings: { max_parallel_workers_per_gather: '0' } };
+const limits = { statementTimeoutMs: 120_000, settings: oneProcessor };
 
 /**
  * Learns from the turns that ended and were not learned from: success patterns, agent chains, error patterns.
@@ -229,16 +227,6 @@ export async function* watch(
   } finally {
     await lease.release();
   }
-}
-
-/** Ends at once with the signal. */
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => undefined);
-}
-
-/** Pauses after so long a work. */
-function restOf({ restShare = defaults.restShare, signal }: LearnOptions) {
-  return (workedMs: number) => pause(workedMs * restShare, signal);
 }
 
 /** By the server's clock, which writes the times of rows; never before what was asked for. */

@@ -18,7 +18,7 @@ import {
 import { ClusterBook } from './cluster-book.js';
 import { ErrorBook } from './error-book.js';
 import { judge, judgeByNext, type Verdict, type Turn } from './tree.js';
-import type { LearnerLease } from './lease.js';
+import { limits, oneProcessor, type LearnerLease } from './lease.js';
 import { type Candidate, followedBy, readTurns } from './read-turns.js';
 import {
   feedbackAtOnce,
@@ -38,12 +38,7 @@ import {
   type LedgerEntry,
 } from './store.js';
 
-/** A batch that only reads and computes gets more time than a screen's question. */
-const limits = {
-  statementTimeoutMs: 60_000,
-  lockTimeoutMs: 5_000,
-  settings: { max_parallel_workers_per_gather: '0' },
-};
+const serial = { ...limits, settings: oneProcessor };
 
 /** An error that the next turn of the session got over within this time was resolved by it. */
 const resolvedWithinMs = 60 * 60_000;
@@ -89,7 +84,7 @@ export class Learner {
   static async open(options: LearnerOptions): Promise<Learner> {
     const { database, embedder } = options;
     const { schema } = database.capabilities;
-    return database.transaction({ ...limits, readOnly: true }, async (tx) => {
+    return database.transaction({ ...serial, readOnly: true }, async (tx) => {
       const hasStore = await hasTables(tx);
       const learner = new Learner(
         options,
@@ -161,7 +156,7 @@ export class Learner {
   async hearFeedback(signal?: AbortSignal): Promise<number> {
     const { schema } = this.#database.capabilities;
     for (let overruled = 0; ;) {
-      const some = await this.#database.transaction({ ...limits, readOnly: true }, (tx) =>
+      const some = await this.#database.transaction({ ...serial, readOnly: true }, (tx) =>
         unheardFeedback(tx, schema),
       );
       if (some.length === 0) return overruled;
@@ -193,7 +188,7 @@ export class Learner {
 
   async #read(roots: readonly string[], signal: AbortSignal | undefined): Promise<Facts> {
     const { schema } = this.#database.capabilities;
-    const read = await this.#database.transaction({ ...limits, readOnly: true }, async (tx) => {
+    const read = await this.#database.transaction({ ...serial, readOnly: true }, async (tx) => {
       const turns = await readTurns(tx, roots);
       const sessions = [...new Set(turns.map(({ sessionId }) => sessionId))];
       const known = this.#lease ? await lastTurns(tx, schema, sessions) : [];
@@ -341,7 +336,7 @@ export class Learner {
   }
 
   #write<Result>(work: (tx: Queryable, schema: string) => Promise<Result>): Promise<Result> {
-    return this.#database.transaction(limits, async (tx) => {
+    return this.#database.transaction(serial, async (tx) => {
       await this.#lease?.hold(tx);
       return work(tx, this.#database.capabilities.schema);
     });

@@ -1,10 +1,36 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConsoleError } from '../../db/errors.js';
 import type { Database } from '../../db/database.js';
 import type { Queryable } from '../../db/queryable.js';
 import { secondsBetween } from '../../db/quote.js';
 import { openConsoleTable } from '../../deploy/console-schema.js';
 import { isAlive, thisProcess, type ProcessIdentity } from '../../core/folder-lock.js';
+
+/** A batch that reads, computes and writes gets more time than a screen's question. */
+export const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
+
+/** Settings of what learning reads: it takes one processor, not one more for each worker of a plan. */
+export const oneProcessor = { max_parallel_workers_per_gather: '0' };
+
+/** Of each transaction's time, where nobody says otherwise. */
+const usualRestShare = 0.5;
+
+/** Pauses behind a transaction of so many milliseconds: writers that waited for a processor get it. */
+export type Rest = (workedMs: number) => Promise<void>;
+
+export function restOf(options: {
+  restShare?: number | undefined;
+  signal?: AbortSignal | undefined;
+}): Rest {
+  const { restShare = usualRestShare, signal } = options;
+  return (workedMs) => pause(workedMs * restShare, signal);
+}
+
+/** Ends at once with the signal. */
+export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => undefined);
+}
 
 const leaseSeconds = 20;
 const renewedEveryMs = 5_000;

@@ -15,7 +15,7 @@ import {
   uuidOf,
 } from './pattern-state.js';
 import { categoryOf, type ErrorState, severityOf } from './error-book.js';
-import type { LearnerLease } from './lease.js';
+import { limits, type LearnerLease, type Rest } from './lease.js';
 import { type ItemKind, vectorOf } from './store.js';
 
 /** Rows that learning wrote carry it. */
@@ -217,26 +217,25 @@ function hookOf(text: string): { type: string; name: string } {
   return { type: text.slice(0, space), name: text.slice(space + 1) };
 }
 
-const limits = { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 };
 const itemsAtOnce = 100;
 
 export type Published = { patterns: number; chains: number; errors: number };
 
 type Item<State> = { key: string; state: State };
 
-/** `leastTurns`: a pattern gets a row from so many turns on; `rest`: pauses after a transaction of so many milliseconds. */
-export type PublishOptions = { leastTurns: number; rest: (workedMs: number) => Promise<void> };
+/** `leastTurns`: a pattern gets a row from so many turns on. */
+export type PublishOptions = { leastTurns: number; rest: Rest };
 
 /**
  * Brings the rows of success_patterns, agent_chaining_patterns and error_patterns up to what was learned. The
- * columns that people or routers change stay theirs: is_active, resolved_at, logged uses.
+ * columns that people or routers change stay theirs: is_active, resolved_at, logged uses. Counts them in `published`.
  */
 export async function publish(
   database: Database,
   lease: LearnerLease,
   { leastTurns, rest }: PublishOptions,
-  published: Published = { patterns: 0, chains: 0, errors: 0 },
-): Promise<Published> {
+  published: Published,
+): Promise<void> {
   const { schema } = database.capabilities;
   const publishAll = (kind: ItemKind, take: (tx: Queryable, keys: string[]) => Promise<number>) =>
     publishKind(database, { lease, kind, rest }, take);
@@ -249,7 +248,6 @@ export async function publish(
   published.errors += await publishAll('error', async (tx, keys) =>
     publishErrors(tx, await readItems<ErrorState>(tx, schema, 'error', keys)),
   );
-  return published;
 }
 
 /** Patterns that had too few turns for a row before, and have enough where fewer are asked for now, are written, too. */
@@ -268,7 +266,7 @@ export async function askForMore(database: Database, lease: LearnerLease, leastT
 /** In batches of their own, in the order of their keys: two publishers would not wait for each other in a circle. */
 async function publishKind(
   database: Database,
-  { lease, kind, rest }: { lease: LearnerLease; kind: ItemKind } & Pick<PublishOptions, 'rest'>,
+  { lease, kind, rest }: { lease: LearnerLease; kind: ItemKind; rest: Rest },
   take: (tx: Queryable, keys: string[]) => Promise<number>,
 ): Promise<number> {
   const { schema } = database.capabilities;

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileSystemReason, readTextFile, whyUnreadable } from '../../core/folders.js';
+import { fileSystemReason, readTextFile } from '../../core/folders.js';
 import { readNumber } from '../../core/values.js';
-import { ConsoleError } from '../../db/errors.js';
+import { ConsoleError, unreadableFile } from '../../db/errors.js';
 import { consoleVersion } from '../../core/version.js';
 import type { LiveSource, LiveState, PaneSnapshot } from '../state.js';
 import { frameBetween, applyFrame, frameOf, type FormatVersion, type Frame } from './frame.js';
@@ -180,14 +180,8 @@ function readFile(file: string): string {
         cause,
       });
     }
-    throw new ConsoleError(
-      'usage',
-      `The recording cannot be read: ${file}${whyUnreadable(cause)}`,
-      {
-        hint: 'trace-console --record FILE makes one.',
-        cause,
-      },
-    );
+    const hint = 'trace-console --record FILE makes one.';
+    throw unreadableFile('usage', 'recording', file, { hint, cause });
   }
 }
 
